@@ -1,0 +1,75 @@
+"""Asking the server: what the command line and the dashboard use. One question, one answer, a clear error in between."""
+
+import time
+from typing import Any
+
+import msgspec
+import zmq
+
+from brender.bus.address import Address
+from brender.bus.ids import new_id
+from brender.bus.messages import Act, Ask, Done, Message, Refused, Sorry, Submit
+from brender.bus.transport import Socket
+from brender.model.errors import BrenderError, Unreachable, from_code
+from brender.model.job import JobSpec
+
+
+class Client:
+    """A connection to a server's control socket. Not for more than one thread. Use it in a ``with`` statement.
+
+    ``timeout`` is how many seconds one request waits for its answer; meanwhile it is sent again, which is safe because
+    each request carries an id and each is idempotent.
+    """
+
+    def __init__(self, server: Address, timeout: float = 10.0) -> None:
+        self.server = server
+        self.timeout = timeout
+        self._context = zmq.Context()
+        self._socket = Socket(self._context, zmq.DEALER, "client")
+        self._socket.connect(server)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+
+    def submit(self, job: JobSpec) -> dict[str, Any]:
+        """Hand in *job*; returns its record once the server has committed it. Raises what the server says of it."""
+        return dict(self._request(Submit(id=new_id(), job=job)))
+
+    def act(self, action: str, target: str, value: int | str | None = None, user: str = "") -> dict[str, Any]:
+        """Ask for a change, such as ``pause`` of the job *target* (its id, or the start of it)."""
+        message = msgspec.convert(
+            {"type": "act", "id": new_id(), "action": action, "target": target, "value": value, "user": user}, Act
+        )
+        return dict(self._request(message))
+
+    def ask(self, question: str, **arguments: Any) -> Any:
+        """The answer to *question* (brender.store.questions lists them)."""
+        return self._request(Ask(id=new_id(), question=question, arguments=arguments))
+
+    def _request(self, message: Submit | Act | Ask) -> Any:
+        deadline = time.monotonic() + self.timeout
+        resend = 0.0
+        while (now := time.monotonic()) < deadline:
+            if now >= resend:
+                # Refused means not connected yet: try again at once-ish. Sent: give the server time to answer.
+                resend = now + (3.0 if self._socket.send(message) else 0.02)
+            self._socket.raw.poll(int(max(1.0, min(resend, deadline) * 1000 - now * 1000)))
+            for received in self._socket.drain():
+                answer: Message = received.message
+                if isinstance(answer, Done) and answer.id == message.id:
+                    return answer.data
+                if isinstance(answer, Sorry) and answer.id == message.id:
+                    raise from_code(answer.code, answer.message)
+                if isinstance(answer, Refused):
+                    raise BrenderError(f"The server at {self.server} refused: {answer.reason}")
+        raise Unreachable(
+            f"The server at {self.server} did not answer within {self.timeout:g} seconds. Is it running? "
+            "Start it with brender-server (or brender farm), or name another with --server"
+        )

@@ -1,0 +1,57 @@
+"""From message to frames and back. Whatever arrives is checked here, and what does not fit raises `Malformed`.
+
+A message is multipart: one msgpack header ``{"v", "type", …}`` and, where there is bulk, raw frames after it.
+"""
+
+from collections.abc import Sequence
+
+import msgpack
+import msgspec
+
+from brender.bus.messages import PROTOCOL, UNDERSTOOD, AnyMessage, Message
+
+#: Limits of what is read at all: bytes of a header, frames of a message.
+HEADER_LIMIT = 16 * 1024 * 1024
+FRAME_LIMIT = 64
+
+
+class Malformed(Exception):
+    """What arrived is no message of ours; the text says why."""
+
+
+class WrongVersion(Malformed):
+    """It is one, but of a protocol that this software does not speak."""
+
+    def __init__(self, theirs: object) -> None:
+        super().__init__(
+            f"the other end speaks protocol {theirs!r}, this one {PROTOCOL} (and understands {sorted(UNDERSTOOD)}): "
+            "install the same brender on both machines"
+        )
+
+
+def encode(message: Message, bulk: Sequence[bytes] = ()) -> list[bytes]:
+    """The frames of *message*, its bulk after it, uncopied."""
+    header = msgspec.to_builtins(message)
+    header["v"] = PROTOCOL
+    return [msgpack.packb(header), *bulk]
+
+
+def decode(frames: Sequence[bytes]) -> tuple[AnyMessage, list[bytes]]:
+    """The message in *frames* and the bulk behind it. Raises `Malformed`, or `WrongVersion`."""
+    if not 1 <= len(frames) <= FRAME_LIMIT:
+        raise Malformed(f"{len(frames)} frames, where 1 to {FRAME_LIMIT} are allowed")
+    if len(frames[0]) > HEADER_LIMIT:
+        raise Malformed(f"a header of {len(frames[0])} bytes, where {HEADER_LIMIT} are allowed")
+    try:
+        header = msgpack.unpackb(frames[0], strict_map_key=True)
+    except Exception as error:  # msgpack raises a dozen unrelated kinds on hostile bytes
+        raise Malformed(f"no msgpack: {type(error).__name__}") from error
+    if not isinstance(header, dict):
+        raise Malformed(f"a header that is a {type(header).__name__}, not a map")
+    version = header.pop("v", None)
+    if type(version) is not int or version not in UNDERSTOOD:
+        raise WrongVersion(version if isinstance(version, int) else "none")
+    try:
+        return msgspec.convert(header, AnyMessage), list(frames[1:])
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise Malformed(f"{str(header.get('type'))[:40]!r}: {str(error)[:200]}") from error

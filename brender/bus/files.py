@@ -1,0 +1,228 @@
+"""Files in transit: logs and thumbnails, from workers through managers to the server, on sockets of their own.
+
+Each end runs in its own thread with its own Context, so that no file ever delays a grant. A file travels in pieces, one at a
+time; the receiver says how many bytes it has, and that is where the sender goes on, after whatever cut. What the sender
+has not seen acknowledged it keeps.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import zmq
+
+from brender.bus.address import Address
+from brender.bus.loop import Loop
+from brender.bus.messages import FileAck, FilePiece
+from brender.bus.transport import Socket
+
+log = logging.getLogger("brender.files")
+
+PIECE = 256 * 1024
+_RESEND_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
+#: Thumbnails that may wait before further ones are dropped.
+_THUMBNAILS_WAITING = 500
+_ROUTES_REMEMBERED = 10_000
+
+FileKey = tuple[str, str, int]
+
+
+class FileThread:
+    """What the three ends have in common: a thread, a Context, a `Loop`."""
+
+    def __init__(self, name: str) -> None:
+        self.loop = Loop()
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self.loop.stop()
+        self._thread.join()
+
+    def tick(self) -> None:
+        """Called at least every quarter second."""
+
+    def _run(self) -> None:
+        try:
+            self.loop.run(self.tick, _LOOK_SECONDS)
+        finally:
+            self.context.destroy(linger=0)
+
+
+class FileReceiver(FileThread):
+    """The server's end: writes what arrives to the path that *place* gives for it."""
+
+    def __init__(self, address: Address, place: Callable[[FilePiece], Path]) -> None:
+        super().__init__("brender-files")
+        self._place = place
+        self._socket = Socket(self.context, zmq.ROUTER, "server files")
+        self.address = self._socket.bind(address, "The server's files")
+        self.loop.add(self._socket, self._read)
+
+    def _read(self) -> None:
+        for received in self._socket.drain():
+            piece = received.message
+            if isinstance(piece, FilePiece) and len(received.bulk) == 1:
+                try:
+                    have = append_piece(self._place(piece), piece.offset, received.bulk[0])
+                except OSError as error:
+                    # Not acknowledged, so it is sent again: when there is room, it arrives.
+                    log.error("cannot write the %s of attempt %s: %s", piece.kind, piece.attempt, error)
+                    continue
+                complete = piece.last and have == piece.offset + len(received.bulk[0])
+                answer = FileAck(kind=piece.kind, attempt=piece.attempt, part=piece.part, offset=have, complete=complete)
+                self._socket.send(answer, received.route)
+
+
+class FileRelay(FileThread):
+    """A manager's end: passes pieces up and acknowledgements down."""
+
+    def __init__(self, address: Address, server: Address) -> None:
+        super().__init__("brender-files")
+        self._below = Socket(self.context, zmq.ROUTER, "manager files")
+        self.address = self._below.bind(address, "The manager's files")
+        self._above = Socket(self.context, zmq.DEALER, "manager files, upward")
+        self._above.connect(server)
+        self._routes: OrderedDict[FileKey, bytes] = OrderedDict()
+        self.loop.add(self._below, self._up)
+        self.loop.add(self._above, self._down)
+
+    def _up(self) -> None:
+        for received in self._below.drain():
+            piece = received.message
+            if isinstance(piece, FilePiece):
+                self._routes[piece.kind, piece.attempt, piece.part] = received.route
+                if len(self._routes) > _ROUTES_REMEMBERED:
+                    self._routes.popitem(last=False)
+                self._above.send(piece, bulk=received.bulk)
+
+    def _down(self) -> None:
+        for received in self._above.drain():
+            ack = received.message
+            if isinstance(ack, FileAck):
+                key = (ack.kind, ack.attempt, ack.part)
+                route = self._routes.pop(key, None) if ack.complete else self._routes.get(key)
+                if route is not None:
+                    self._below.send(ack, route)
+
+
+@dataclass
+class _Transfer:
+    kind: str
+    job: str
+    attempt: str
+    part: int
+    path: Path
+    finished: bool
+    offset: int = 0
+    sent_at: float | None = None
+
+
+class FileSender(FileThread):
+    """A worker's end. Files handed to it are deleted once the server has them whole."""
+
+    def __init__(self, manager: Address) -> None:
+        super().__init__("brender-files")
+        self._transfers: dict[FileKey, _Transfer] = {}
+        self._idle = threading.Event()
+        self._idle.set()
+        self._socket = Socket(self.context, zmq.DEALER, "worker files")
+        self._socket.connect(manager)
+        self.loop.add(self._socket, self._read)
+
+    def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
+        """Send the log at *path* as it grows, until a second call says that it is *finished*. From any thread."""
+        self._add(_Transfer("log", job, attempt, 0, path, finished))
+
+    def send_thumbnail(self, job: str, attempt: str, part: int, path: Path) -> None:
+        """Send the picture at *path*. From any thread."""
+        self._add(_Transfer("thumbnail", job, attempt, part, path, True))
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until everything handed over has arrived, at most *seconds*; whether it has."""
+        return self._idle.wait(seconds)
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        for key, transfer in list(self._transfers.items()):
+            waiting = transfer.sent_at is not None and now - transfer.sent_at < _RESEND_SECONDS
+            if not waiting:
+                self._send(key, transfer, now)
+        if not self._transfers:
+            self._idle.set()
+
+    def _add(self, transfer: _Transfer) -> None:
+        self._idle.clear()
+        self.loop.post(lambda: self._take(transfer))
+
+    def _take(self, transfer: _Transfer) -> None:
+        key = (transfer.kind, transfer.attempt, transfer.part)
+        known = self._transfers.get(key)
+        if known is not None:
+            known.finished = transfer.finished
+        elif transfer.kind == "thumbnail" and len(self._transfers) >= _THUMBNAILS_WAITING:
+            transfer.path.unlink(missing_ok=True)
+        else:
+            self._transfers[key] = transfer
+
+    def _send(self, key: FileKey, transfer: _Transfer, now: float) -> None:
+        try:
+            with transfer.path.open("rb") as file:
+                file.seek(transfer.offset)
+                piece = file.read(PIECE)
+                last = transfer.finished and not file.read(1)
+        except OSError as error:
+            log.error("the %s of attempt %s cannot be read and is not sent: %s", transfer.kind, transfer.attempt, error)
+            del self._transfers[key]
+            return
+        if not piece and not last:
+            return
+        message = FilePiece(
+            kind="log" if transfer.kind == "log" else "thumbnail",
+            job=transfer.job,
+            attempt=transfer.attempt,
+            part=transfer.part,
+            offset=transfer.offset,
+            last=last,
+        )
+        if self._socket.send(message, bulk=[piece]):
+            transfer.sent_at = now
+
+    def _read(self) -> None:
+        for received in self._socket.drain():
+            ack = received.message
+            if not isinstance(ack, FileAck):
+                continue
+            key = (ack.kind, ack.attempt, ack.part)
+            transfer = self._transfers.get(key)
+            if transfer is None:
+                continue
+            transfer.offset = ack.offset
+            transfer.sent_at = None
+            if ack.complete:
+                transfer.path.unlink(missing_ok=True)
+                del self._transfers[key]
+
+
+def append_piece(path: Path, offset: int, piece: bytes) -> int:
+    """Write *piece* at *offset* of the file *path*, if that is where the file ends; returns how long the file is now.
+
+    A piece that is there already, or one beyond the end, changes nothing: the returned length tells the sender where to
+    go on.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    if offset != size:
+        return size
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(piece)
+    return size + len(piece)

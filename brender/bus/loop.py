@@ -1,0 +1,85 @@
+"""The loop that every role runs: poll the sockets, drain them, run what other threads posted, tick.
+
+One thread, plain `zmq.Poller`. Sockets belong to the thread that runs the loop; other threads only `post`.
+"""
+
+import signal
+import socket
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from types import FrameType
+
+import zmq
+
+from brender.bus.transport import Socket
+
+
+class Loop:
+    """``add`` sockets, then ``run``. ``after`` is called once after each round that handled anything (the place to
+    commit), ``tick`` at least every ``interval`` seconds."""
+
+    def __init__(self) -> None:
+        self._poller = zmq.Poller()
+        self._readers: dict[object, Callable[[], None]] = {}
+        self._posted: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._poller.register(self._wake_out, zmq.POLLIN)
+        self._stopping = False
+
+    def add(self, source: Socket, reader: Callable[[], None]) -> None:
+        """Call *reader* whenever *source* has something to drain."""
+        self._poller.register(source.raw, zmq.POLLIN)
+        self._readers[source.raw] = reader
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Run *call* in the loop's thread, soon. May be called from any thread and from a signal handler."""
+        self._posted.put(call)
+        try:
+            self._wake_in.send(b"\0")
+        except OSError:
+            # The pipe is full, so the loop is waking up anyway; or the loop has ended, and nobody needs waking.
+            return
+
+    def stop(self) -> None:
+        """End the loop after the present round. May be called from any thread."""
+        self.post(self._stop)
+
+    def on_signals(self, handler: Callable[[], None]) -> None:
+        """Run *handler* in the loop on each SIGTERM or SIGINT. Only in a program's main thread."""
+
+        def react(number: int, frame: FrameType | None) -> None:
+            self.post(handler)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, react)
+
+    def run(self, tick: Callable[[], None], interval: float, after: Callable[[], None] = lambda: None) -> None:
+        """Until `stop`. *interval* in seconds."""
+        while not self._stopping:
+            for raw, _ in self._poller.poll(int(interval * 1000)):
+                reader = self._readers.get(raw)
+                if reader is not None:
+                    reader()
+            self._run_posted()
+            tick()
+            after()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _run_posted(self) -> None:
+        try:
+            while self._wake_out.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        while True:
+            try:
+                call = self._posted.get_nowait()
+            except Empty:
+                return
+            call()
+
+    def _stop(self) -> None:
+        self._stopping = True

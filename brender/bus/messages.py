@@ -1,0 +1,319 @@
+"""Every message that travels between roles, declared once. Free of zmq: what travels, never how.
+
+A message is one frozen struct; its class name in lower case is its ``type`` on the wire. `decode` checks what arrives
+against the declaration before any other code sees it. Times called ``wall`` are seconds since the epoch; times called
+``sent`` are the sender's own monotonic clock and mean nothing to anybody else.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from brender.model.grant import Grant
+from brender.model.job import JobSpec
+from brender.model.nodes import Stats, WorkerInfo
+from brender.model.plain import Count, Id, Name, Seconds, Text
+
+#: The protocol that this software speaks, and those it understands.
+PROTOCOL = 1
+UNDERSTOOD = frozenset({1})
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+    """What all messages are."""
+
+
+# --- who is there -----------------------------------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """The first thing a worker says to a manager and a manager to a server; said again whenever asked `WhoAreYou`."""
+
+    node: Id
+    incarnation: Id
+    role: Literal["manager", "worker"]
+    name: Name
+    host: Name
+    software: Text
+    pid: Count = 0
+    address: Text = ""
+    """Where a manager's own control socket listens."""
+    worker: WorkerInfo | None = None
+    held: tuple[Id, ...] = ()
+    """The attempts that a worker holds, started or not."""
+
+
+class Welcome(Message, frozen=True, kw_only=True):
+    """The answer to a `Hello` that is accepted: the beat and the lease that this parent expects."""
+
+    node: Id
+    name: Name
+    software: Text
+    heartbeat_seconds: Seconds
+    lease_seconds: Seconds
+
+
+class Refused(Message, frozen=True, kw_only=True):
+    """The answer to a `Hello` that is not accepted; the reason is for a person."""
+
+    reason: Text
+
+
+class WhoAreYou(Message, frozen=True, kw_only=True):
+    """A parent heard from somebody whose `Hello` it does not have (it was restarted, or the link was)."""
+
+
+class Bye(Message, frozen=True, kw_only=True):
+    """A child leaves on purpose."""
+
+    reason: Text = ""
+
+
+class Ping(Message, frozen=True, kw_only=True):
+    """A parent, missing heartbeats, asks whether the child lives."""
+
+
+class Pong(Message, frozen=True, kw_only=True):
+    """It does."""
+
+
+class Renew(Message, frozen=True, kw_only=True):
+    """A child asks for its lease to be renewed, counted from when it asked."""
+
+    sent: float
+
+
+class Renewed(Message, frozen=True, kw_only=True):
+    """The lease lasts ``seconds`` from ``sent``, both as the child itself counts."""
+
+    sent: float
+    seconds: Seconds
+
+
+class Joined(Message, frozen=True, kw_only=True):
+    """A manager tells the server of a worker that is there, and what it holds."""
+
+    worker: WorkerInfo
+    held: tuple[Id, ...] = ()
+
+
+class Left(Message, frozen=True, kw_only=True):
+    """A manager tells the server that a worker is gone: ``lost`` tells a lapsed lease from a farewell."""
+
+    worker: Id
+    reason: Text
+    lost: bool
+
+
+# --- the work ---------------------------------------------------------------------------------------------------------
+
+
+class Grants(Message, frozen=True, kw_only=True):
+    grants: tuple[Grant, ...]
+
+
+class Received(Message, frozen=True, kw_only=True):
+    """A worker has these grants; until it says so the server sends them again."""
+
+    worker: Id
+    attempts: tuple[Id, ...]
+
+
+class Recall(Message, frozen=True, kw_only=True):
+    """The server asks grants back; answered by a report, `Recalled` or (it was too late) `Started`."""
+
+    worker: Id
+    attempts: tuple[Id, ...]
+
+
+class Cancel(Message, frozen=True, kw_only=True):
+    """The server wants these attempts stopped and forgotten: they were canceled, or another superseded them."""
+
+    worker: Id
+    attempts: tuple[Id, ...]
+    reason: Text
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
+    """What a worker says of an attempt. ``number`` counts from 1 within the attempt; the worker keeps the report until
+    the server has acknowledged it."""
+
+    attempt: Id
+    number: Count
+
+
+class Started(Report, frozen=True, kw_only=True):
+    pass
+
+
+class PartDone(Report, frozen=True, kw_only=True):
+    """A part is finished and its file, if it has one, is published and verified. ``seconds`` is what it took, ``size``
+    bytes."""
+
+    part: Count
+    seconds: Seconds
+    output: Text = ""
+    size: Count = 0
+    width: Count = 0
+    height: Count = 0
+    warnings: tuple[Text, ...] = ()
+
+
+class Completed(Report, frozen=True, kw_only=True):
+    seconds: Seconds
+
+
+class Failed(Report, frozen=True, kw_only=True):
+    """``permanent``: the same again would fail the same way, so nobody should try."""
+
+    reason: Text
+    permanent: bool = False
+    seconds: Seconds = 0.0
+
+
+class Stopped(Report, frozen=True, kw_only=True):
+    """The attempt was ended on purpose: canceled, or its worker was stopped."""
+
+    reason: Text
+
+
+class Recalled(Report, frozen=True, kw_only=True):
+    """The grant is given back, not started."""
+
+
+class Warned(Report, frozen=True, kw_only=True):
+    """Something about the job that its owner should know, such as a file that is missing on the worker. ``subject`` is
+    what it is about: a job that has a warning about it already gets no second one."""
+
+    warning: Text
+    subject: Text = ""
+
+
+AnyReport = Started | PartDone | Completed | Failed | Stopped | Recalled | Warned
+
+
+class Reports(Message, frozen=True, kw_only=True):
+    worker: Id
+    reports: tuple[AnyReport, ...]
+
+
+class Acks(Message, frozen=True, kw_only=True):
+    """The server has committed these: for each attempt, every report up to that number."""
+
+    worker: Id
+    acks: tuple[tuple[Id, Count], ...]
+
+
+class Progress(Message, frozen=True, kw_only=True):
+    """How far a running attempt is. May be lost: the next one says more."""
+
+    worker: Id
+    attempt: Id
+    frame: int
+    fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    line: Text = ""
+    """The last line of its log."""
+
+
+# --- signs of life, over PUB/SUB: any of them may be lost -----------------------------------------------------------
+
+
+class Beat(Message, frozen=True, kw_only=True):
+    """A node lives. ``sequence`` counts its beats, so that a listener sees how many it missed."""
+
+    node: Id
+    incarnation: Id
+    sequence: Count
+    stats: Stats | None = None
+
+
+class Beats(Message, frozen=True, kw_only=True):
+    """A manager's own beat and those it heard of its workers since the last one."""
+
+    manager: Id
+    incarnation: Id
+    sequence: Count
+    stats: Stats | None = None
+    workers: tuple[Beat, ...] = ()
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """Something that was committed (or, for kind ``stats`` and ``progress``, seen). ``change`` is the commit's number."""
+
+    change: Count
+    wall: Seconds
+    kind: Name
+    key: Text
+    fields: dict[str, Any]
+
+
+# --- clients ----------------------------------------------------------------------------------------------------------
+
+
+class Submit(Message, frozen=True, kw_only=True):
+    id: Id
+    job: JobSpec
+
+
+class Act(Message, frozen=True, kw_only=True):
+    """A change that a person asks for. ``target`` is a job's or a worker's id."""
+
+    id: Id
+    action: Literal["pause", "resume", "cancel", "requeue", "priority"]
+    target: Text
+    value: int | str | None = None
+    user: Text = ""
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    id: Id
+    question: Name
+    arguments: dict[str, Any] = {}
+
+
+class Done(Message, frozen=True, kw_only=True):
+    """The answer to a client: it is done, and committed."""
+
+    id: Id
+    data: Any = None
+
+
+class Sorry(Message, frozen=True, kw_only=True):
+    """The answer to a client: it is not, and why. ``code`` names the error's kind (brender.model.errors)."""
+
+    id: Id
+    code: Name
+    message: Text
+
+
+# --- files in transit ---------------------------------------------------------------------------------------------------
+
+
+class FilePiece(Message, frozen=True, kw_only=True):
+    """A piece of a log or a thumbnail, its bytes in the raw frame that follows. ``offset`` counts bytes."""
+
+    kind: Literal["log", "thumbnail"]
+    job: Id
+    attempt: Id
+    part: Count = 0
+    offset: Count
+    last: bool
+
+
+class FileAck(Message, frozen=True, kw_only=True):
+    """The receiver has ``offset`` bytes of it; ``complete`` once it has all."""
+
+    kind: Literal["log", "thumbnail"]
+    attempt: Id
+    part: Count = 0
+    offset: Count
+    complete: bool
+
+
+AnyMessage = (
+    Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Left
+    | Grants | Received | Recall | Cancel | Reports | Acks | Progress
+    | Beat | Beats | Event
+    | Submit | Act | Ask | Done | Sorry
+    | FilePiece | FileAck
+)  # fmt: skip

@@ -1,0 +1,139 @@
+"""Sockets that carry messages: ROUTER and DEALER for what must arrive, PUB and SUB for what may be lost.
+
+Whatever arrives is decoded and checked here; what does not fit is counted, logged once a sender, and dropped. Sending
+never blocks: a refusal (no such route, queue full, not connected) is ``False``, and what must arrive is the caller's to
+send again. ZeroMQ's own queues are never relied on.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import zmq
+
+from brender.bus.address import Address
+from brender.bus.codec import Malformed, WrongVersion, decode, encode
+from brender.bus.messages import AnyMessage, Message, Refused
+from brender.model.errors import BadInput, Conflict
+
+log = logging.getLogger("brender.bus")
+
+#: The principal of every sender until the bus has keys.
+LOCAL = "local"
+#: The largest frame that is taken off the wire, in bytes.
+MAX_FRAME = 64 * 1024 * 1024
+#: Messages that one drain takes at most before the loop looks at its other sockets.
+DRAIN = 1000
+_SENDERS_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message that arrived: from whom (``principal``), by which way back (``route``; b"" on other sockets than a
+    ROUTER), and its raw frames (``bulk``)."""
+
+    principal: str
+    route: bytes
+    message: AnyMessage
+    bulk: list[bytes]
+
+
+class Socket:
+    """A socket with brender's settings. ``malformed`` counts what was dropped, by sender's route."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int, name: str) -> None:
+        self.name = name
+        self.raw = context.socket(kind)
+        self.malformed: Counter[bytes] = Counter()
+        self.raw.setsockopt(zmq.LINGER, 0)
+        self.raw.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        self.raw.setsockopt(zmq.HEARTBEAT_IVL, 2_000)
+        self.raw.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10_000)
+        self.raw.setsockopt(zmq.RECONNECT_IVL, 100)
+        self.raw.setsockopt(zmq.RECONNECT_IVL_MAX, 2_000)
+        if kind == zmq.ROUTER:
+            self.raw.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        if kind == zmq.DEALER:
+            # Queue nothing for a parent that is not there: a stale message is worse than a refused one.
+            self.raw.setsockopt(zmq.IMMEDIATE, 1)
+        if kind in (zmq.SUB, zmq.XPUB, zmq.PUB):
+            self.raw.setsockopt(zmq.SNDHWM, 10_000)
+            self.raw.setsockopt(zmq.RCVHWM, 10_000)
+        self._routed = kind == zmq.ROUTER
+        self._topics = kind == zmq.SUB
+
+    def bind(self, address: Address, what: str) -> Address:
+        """Listen on *address*; returns it with the port that it became. Raises `Conflict` where the port is in use."""
+        try:
+            self.raw.bind(address.endpoint)
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EADDRINUSE:
+                raise Conflict(
+                    f"{what}: port {address.port} on {address.host} is in use, perhaps by another brender. "
+                    "Stop that one, or choose other ports with --port-base"
+                ) from error
+            raise BadInput(f"{what}: cannot listen on {address}: {error.strerror}") from error
+        endpoint = self.raw.getsockopt_string(zmq.LAST_ENDPOINT)
+        return Address(address.host, int(endpoint.rpartition(":")[2].rstrip("\0")))
+
+    def connect(self, address: Address) -> None:
+        self.raw.connect(address.endpoint)
+
+    def subscribe(self, topic: str = "") -> None:
+        self.raw.setsockopt(zmq.SUBSCRIBE, topic.encode())
+
+    def send(self, message: Message, route: bytes = b"", bulk: Sequence[bytes] = (), topic: str | None = None) -> bool:
+        """Send without waiting. ``False``: refused (nobody there, or its queue is full)."""
+        frames = encode(message, bulk)
+        if self._routed:
+            frames.insert(0, route)
+        elif topic is not None:
+            frames.insert(0, topic.encode())
+        try:
+            self.raw.send_multipart(frames, flags=zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EHOSTUNREACH:
+                return False
+            raise
+        return True
+
+    def drain(self) -> Iterator[Received]:
+        """What has arrived, until nothing more is there or `DRAIN` messages were taken."""
+        for _ in range(DRAIN):
+            try:
+                frames = self.raw.recv_multipart(flags=zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            received = self._read([frame.bytes for frame in frames])
+            if received is not None:
+                yield received
+
+    def close(self) -> None:
+        self.raw.close(linger=0)
+
+    def _read(self, frames: list[bytes]) -> Received | None:
+        route = frames.pop(0) if (self._routed or self._topics) and frames else b""
+        try:
+            message, bulk = decode(frames)
+        except Malformed as error:
+            self._drop(route, error)
+            return None
+        return Received(LOCAL, route if self._routed else b"", message, bulk)
+
+    def _drop(self, route: bytes, error: Malformed) -> None:
+        sender = route if self._routed else b""
+        if len(self.malformed) > _SENDERS_REMEMBERED:
+            self.malformed.clear()
+        self.malformed[sender] += 1
+        if self.malformed[sender] == 1:
+            log.warning(
+                "%s: dropped what %s sent: %s (further ones are only counted)",
+                self.name,
+                sender.hex() or "a peer",
+                error,
+            )
+        if self._routed and isinstance(error, WrongVersion):
+            self.send(Refused(reason=str(error)), route)

@@ -1,0 +1,122 @@
+"""Settings: each option of each command from the command line, else its environment variable, else one TOML file.
+
+The file has a table for each command that takes settings (``[server]``, ``[worker]``, …) with the option's own names, and
+``data`` at its top. It is named by ``--config`` or ``BRENDER_CONFIG``, or lies at the platform's own place.
+"""
+
+import os
+import sys
+import tomllib
+import traceback
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+import platformdirs
+
+from brender.model.errors import BadInput, BrenderError
+
+#: Commands by the name of their table. Filled as they are declared.
+SECTIONS: dict[str, click.Command] = {}
+#: Keys that stand above the tables and count for every command.
+SHARED = ("data",)
+
+
+def default_config() -> Path:
+    return platformdirs.user_config_path("brender", appauthor=False) / "brender.toml"
+
+
+class Configured(click.Command):
+    """A command whose options may also stand in the file, in the table that has its ``section``."""
+
+    def __init__(self, *args: Any, section: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        SECTIONS[section] = self
+        self.section = section
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if "default_map" not in extra:
+            extra["default_map"] = settings_for(self.section, read_config(args))
+        return super().make_context(info_name, args, parent, **extra)
+
+
+def read_config(args: Sequence[str]) -> dict[str, Any]:
+    """The settings file that *args*, the environment or the platform names, checked. Raises `BadInput`."""
+    named = _named_in(args) or os.environ.get("BRENDER_CONFIG")
+    path = Path(named) if named else default_config()
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if named:
+            raise BadInput(f"There is no settings file {path}, which --config or BRENDER_CONFIG names") from error
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"The settings file {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"The settings file {path} is no TOML: {error}") from error
+    check_config(content, path)
+    return content
+
+
+def check_config(content: dict[str, Any], path: Path) -> None:
+    """Raises `BadInput` that names the first table or key of *content* that nobody knows."""
+    for key, value in content.items():
+        if key in SHARED:
+            continue
+        if key not in SECTIONS:
+            raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, [*SECTIONS, *SHARED])}")
+        if not isinstance(value, dict):
+            raise BadInput(f"{path}: {key!r} must be a table, [{key}], with settings below it")
+        names = [parameter.name or "" for parameter in SECTIONS[key].params if isinstance(parameter, click.Option)]
+        for name in value:
+            if name.replace("-", "_") not in names:
+                raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, names)}")
+
+
+def settings_for(section: str, content: dict[str, Any]) -> dict[str, Any]:
+    shared = {name: content[name] for name in SHARED if name in content}
+    own = {name.replace("-", "_"): value for name, value in content.get(section, {}).items()}
+    return shared | own
+
+
+def run(command: click.Command, args: Sequence[str] | None = None) -> None:
+    """Run *command* as a program: what goes wrong is one sentence on standard error and an exit code."""
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        code = command.main(words, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        click.echo("Interrupted", err=True)
+        code = 130
+    except BrenderError as error:
+        if "--verbose" in words or "-v" in words:
+            traceback.print_exc()
+        click.echo(f"{click.style('Error:', fg='red')} {error}", err=True)
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _named_in(args: Sequence[str]) -> str | None:
+    for place, word in enumerate(args):
+        if word == "--":
+            return None
+        if word.startswith("--config="):
+            return word.partition("=")[2]
+        if word == "--config" and place + 1 < len(args):
+            return args[place + 1]
+    return None
+
+
+def _what(key: str, value: object) -> str:
+    return f"the table [{key}]" if isinstance(value, dict) else f"the setting {key!r}"
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name.replace("-", "_"), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are: {', '.join(sorted(known))}"

@@ -1,0 +1,163 @@
+"""`brender doctor`: does this machine have what a farm needs, and if not, what to do."""
+
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from brender import __version__
+from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, resolve_loopback
+from brender.bus.client import Client
+from brender.commands.config import Configured
+from brender.commands.options import common, json_option, server_addresses, server_option
+from brender.commands.output import print_json, size
+from brender.engines.blenders import find_blenders
+from brender.engines.probe import probe
+from brender.model.errors import BrenderError
+from brender.model.nodes import Blender
+from brender.store.datafolder import DataFolder
+
+_ENOUGH_DISK = 5_000_000_000
+_NO_BLENDER = (
+    "Install the bpy package into this Python (pip install 'brender[blender]'; CPython 3.11 has bpy 5.0, CPython 3.13 has bpy 5.1 "
+    "and later), or a blender, or name one with --blender"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. ``advice`` says what to do where it is not ``ok``."""
+
+    what: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+@click.command(cls=Configured, section="doctor")
+@common
+@server_option
+@json_option
+@click.option(
+    "--blender", "blenders", multiple=True, envvar="BRENDER_BLENDER", help="A blender executable, or a Python with bpy."
+)
+@click.option("--quick", is_flag=True, help="Do not render test frames.")
+@click.pass_context
+def doctor(
+    context: click.Context,
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    as_json: bool,
+    blenders: tuple[str, ...],
+    quick: bool,
+) -> None:
+    """Check this machine: Blender and its engines, ports, disk, clock, versions."""
+    findings = []
+    for finding in _look(data, server, blenders, quick):
+        findings.append(finding)
+        if not as_json:
+            mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
+            click.echo(f"{mark} {finding.what}: {finding.found}")
+            if not finding.ok:
+                click.echo(f"     → {finding.advice}")
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    if not all(finding.ok for finding in findings):
+        context.exit(1)
+
+
+def _look(data: Path, server: str | None, named: tuple[str, ...], quick: bool) -> Iterator[Finding]:
+    yield _python()
+    yield _folder(data)
+    yield _disk(data)
+    folder = DataFolder(data)
+    farm_runs = folder.root.exists() and folder.is_locked("server")
+    if farm_runs or server:
+        yield from _server(server, folder)
+    else:
+        for what, port in (("server", SERVER_PORT), ("manager", MANAGER_PORT), ("dashboard", DASHBOARD_PORT)):
+            yield _port(what, port)
+    yield from _blenders(named, quick)
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    return Finding("brender", sys.version_info >= (3, 11), f"{__version__} on Python {version}", "Install Python 3.11 or later")
+
+
+def _folder(data: Path) -> Finding:
+    return _judged("data folder", lambda: str(DataFolder(data).make().root))
+
+
+def _disk(data: Path) -> Finding:
+    free = shutil.disk_usage(data if data.exists() else data.parent if data.parent.exists() else Path.cwd()).free
+    return Finding(
+        "disk", free > _ENOUGH_DISK, f"{size(free)} free", "Make room, or give a data folder on another disk with --data"
+    )
+
+
+def _port(what: str, port: int) -> Finding:
+    with socket.socket() as probe_socket:
+        probe_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe_socket.bind(("127.0.0.1", port))
+        except OSError as error:
+            return Finding(f"port {port}", False, f"{error.strerror}", f"Stop what uses it, or start the {what} with --port-base")
+    return Finding(f"port {port}", True, f"free for the {what}")
+
+
+def _server(server: str | None, folder: DataFolder) -> Iterator[Finding]:
+    try:
+        address = resolve_loopback(server_addresses(server, folder).control, "The server's address")
+        began = time.time()
+        with Client(address, 5.0) as client:
+            info = client.ask("about")
+    except BrenderError as error:
+        yield Finding("server", False, str(error), "Start it with brender-server, or name the right one with --server")
+        return
+    same = info["software"] == __version__
+    yield Finding("server", same, f"{address} runs brender {info['software']}", f"Install brender {__version__} on both machines")
+    off = abs(info["wall"] - (began + time.time()) / 2)
+    yield Finding("clock", off < 2.0, f"{off:.1f} s from the server's", "Set this machine's clock (NTP)")
+
+
+def _blenders(named: tuple[str, ...], quick: bool) -> Iterator[Finding]:
+    try:
+        found = find_blenders(named)
+    except BrenderError as error:
+        yield Finding("Blender", False, str(error), _NO_BLENDER)
+        return
+    if not found:
+        yield Finding("Blender", False, "none found", _NO_BLENDER)
+    for blender in found:
+        yield Finding("Blender", True, f"{blender.label} ({blender.path})")
+        if not quick:
+            yield from _engines(blender)
+
+
+def _engines(blender: Blender) -> Iterator[Finding]:
+    with tempfile.TemporaryDirectory() as folder:
+        for engine in ("cycles", "eevee", "workbench"):
+            began = time.monotonic()
+            problem = probe(blender, engine, Path(folder))
+            what = f"{engine} in {blender.label}"
+            advice = (
+                "Jobs of that engine will fail here. EEVEE and Workbench need OpenGL; on Debian: apt-get install libegl1 libgl1"
+            )
+            yield Finding(what, not problem, problem or f"renders ({time.monotonic() - began:.1f} s with its start)", advice)
+
+
+def _judged(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except BrenderError as error:
+        return Finding(what, False, str(error), "See the sentence above")

@@ -1,0 +1,222 @@
+"""`brender farm`, `brender render`, `brender demo`: whole farms on this machine."""
+
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+import brender.demo
+from brender.bus.address import DASHBOARD_PORT, Address
+from brender.bus.client import Client
+from brender.commands.config import Configured
+from brender.commands.jobspec import blender_job, render_options
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client, common
+from brender.commands.output import duration
+from brender.commands.waiting import check_ended_well, wait_for
+from brender.engines.attempt import clean_environment
+from brender.engines.blenders import find_blenders
+from brender.model.errors import BrenderError
+from brender.model.job import JobSpec
+from brender.model.nodes import choose_blender
+from brender.store.datafolder import DataFolder
+
+_workers_option = click.option("--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="How many workers.")
+_blender_option = click.option(
+    "--blender",
+    "blenders",
+    multiple=True,
+    envvar="BRENDER_BLENDER",
+    help="A blender executable, or a Python with bpy. [default: what is found]",
+)
+_threads_option = click.option(
+    "--threads", type=click.IntRange(0, 1024), help="CPU threads for each render. [default: the cores, shared among the workers]"
+)
+
+
+@click.command(cls=Configured, section="farm")
+@common
+@_workers_option
+@_blender_option
+@_threads_option
+@click.option("--any-ports", is_flag=True, help="Use any free ports instead of 9999, 7777 and 8888.")
+def farm(
+    data: Path, config: Path | None, verbose: bool, workers: int, blenders: tuple[str, ...], threads: int | None, any_ports: bool
+) -> None:
+    """Run a whole farm here: server, manager, workers and dashboard, until Ctrl-C."""
+    ports = 0 if any_ports else None
+    plan = FarmPlan(
+        folder=DataFolder(data),
+        workers=workers,
+        server_ports=ports,
+        manager_ports=ports,
+        dashboard_port=ports,
+        blenders=blenders,
+        threads=threads,
+        config=config,
+        notify=lambda text: click.echo(text, err=True),
+    )
+    ended = threading.Event()
+    _on_termination(ended)
+    with LocalFarm(plan) as running:
+        click.echo(f"The farm runs, with {workers} workers. Its page: {running.dashboard_url}")
+        click.echo(f"Its data folder: {data}")
+        click.echo("Submit with: brender submit FILE.blend      End it with Ctrl-C")
+        try:
+            while not ended.wait(0.5):
+                running.check()
+        except KeyboardInterrupt:
+            pass
+        click.echo("Ending the farm")
+
+
+@click.command(cls=Configured, section="render")
+@common
+@click.argument("file", type=click.Path(path_type=Path))
+@render_options
+@_workers_option
+@_blender_option
+@_threads_option
+@click.option("--dashboard/--no-dashboard", "with_dashboard", default=True, help="Serve the web page meanwhile.")
+def render(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    file: Path,
+    workers: int,
+    blenders: tuple[str, ...],
+    threads: int | None,
+    with_dashboard: bool,
+    **options: Any,
+) -> None:
+    """Render FILE, a .blend, on a farm that runs here for as long as that takes.
+
+    If a farm runs in the data folder already, it renders there.
+    """
+    # As its name promises: NAME_0001.png and so on, unless a pattern is given.
+    options["pattern"] = options["pattern"] or f"{file.stem}_####"
+    spec = blender_job(file, options)
+    folder = DataFolder(data)
+    if folder.root.exists() and folder.is_locked("server"):
+        click.echo(f"A farm runs in {data} already; it renders this too")
+        with client(None, data) as connection:
+            _render(spec, connection, LocalFarm(FarmPlan(folder, 0)))
+        return
+    find_blenders(blenders)  # a wrong --blender is said before anything starts
+    plan = FarmPlan(
+        folder=folder,
+        workers=max(1, workers),
+        server_ports=0,
+        manager_ports=0,
+        dashboard_port=_free_or_any(DASHBOARD_PORT),
+        with_dashboard=with_dashboard,
+        blenders=blenders,
+        threads=threads,
+        config=config,
+        notify=lambda text: click.echo(text, err=True),
+    )
+    with LocalFarm(plan) as running:
+        if running.dashboard_url:
+            click.echo(f"Watch it at {running.dashboard_url}jobs/{spec.id}")
+        with client(None, data) as connection:
+            _render(spec, connection, running)
+
+
+@click.command(cls=Configured, section="demo")
+@common
+@click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="How many workers.")
+@click.option("--frames", default="1-24", show_default=True, help="Which frames.")
+@click.option("--output", type=click.Path(path_type=Path), help="The folder for the frames. [default: brender-demo_frames, here]")
+@_blender_option
+@click.pass_context
+def demo(
+    context: click.Context,
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    workers: int,
+    frames: str,
+    output: Path | None,
+    blenders: tuple[str, ...],
+) -> None:
+    """Render a small animation that a script of brender's makes, on a farm of 2 workers or more."""
+    folder = DataFolder(data).make()
+    file = make_demo(folder.root / "demo" / "brender-demo.blend", blenders)
+    context.invoke(
+        render,
+        data=data,
+        config=config,
+        verbose=verbose,
+        file=file,
+        workers=workers,
+        blenders=blenders,
+        frames=frames,
+        output=output,
+        threads=None,
+        with_dashboard=True,
+        trusted=False,
+        **dict.fromkeys(("chunk", "scene", "camera", "engine", "resolution", "samples", "format", "pattern", "name")),
+    )
+
+
+def make_demo(path: Path, named: tuple[str, ...]) -> Path:
+    """The demo's .blend at *path*, made by our script with the first Blender there is. Raises `BrenderError`."""
+    blender = choose_blender(find_blenders(named), (0, 0))
+    if blender is None:
+        raise BrenderError(
+            "There is no Blender here. Install the bpy package (pip install 'brender[blender]') or a blender; see `brender doctor`"
+        )
+    script = str(Path(brender.demo.__file__).with_name("scene.py"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start = (
+        [blender.path, "-I", script]
+        if blender.kind == "bpy"
+        else [blender.path, "-b", "-Y", "--python-exit-code", "1", "-P", script]
+    )
+    made = subprocess.run(
+        [*start, "--", str(path)],
+        capture_output=True,
+        text=True,
+        env=clean_environment({}),
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if made.returncode or not path.exists():
+        raise BrenderError(f"{blender.label} could not make the demo's scene: {(made.stdout + made.stderr).strip()[-500:]}")
+    return path
+
+
+def _render(spec: JobSpec, connection: Client, running: LocalFarm) -> None:
+    began = time.monotonic()
+    accepted = connection.submit(spec)
+    click.echo(f"Job {spec.id[:8]}, {spec.name}: {accepted['frames']} frames to {spec.output}")
+    try:
+        record = wait_for(connection, spec.id, running.check)
+    except KeyboardInterrupt:
+        connection.act("cancel", spec.id, user=spec.user)
+        raise
+    check_ended_well(record)
+    click.echo(f"{record['completed_parts']} frames in {duration(time.monotonic() - began)}: {spec.output}")
+
+
+def _free_or_any(port: int) -> int:
+    """*port*, if nobody listens there; else 0, for any free one."""
+    address = Address("127.0.0.1", port)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError:
+            return 0
+    return port
+
+
+def _on_termination(ended: threading.Event) -> None:
+    """SIGTERM ends the farm as Ctrl-C does."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda number, frame: ended.set())

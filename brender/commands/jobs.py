@@ -1,0 +1,234 @@
+"""Commands about jobs: submit, look, and act on them."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brender.commands.config import Configured
+from brender.commands.jobspec import blender_job, command_job, other_job, priority_option, render_options, user
+from brender.commands.options import client, common, json_option, server_option
+from brender.commands.output import duration, print_json, print_table, when
+from brender.commands.waiting import check_ended_well, wait_for
+from brender.model.errors import BadInput
+from brender.model.frames import format_frames
+
+
+@click.command(cls=Configured, section="submit")
+@common
+@server_option
+@json_option
+@click.argument("words", nargs=-1, metavar="FILE.blend | -- PROGRAM [ARGUMENTS]...")
+@render_options
+@click.option("--type", "kind", default="blender-animation", show_default=True, help="The job type.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of another job type.")
+@click.option("--project", default="default", show_default=True, help="The project that it belongs to.")
+@click.option("--tag", "tags", multiple=True, help="A tag that a worker must have.")
+@click.option("--paused", is_flag=True, help="Submit it paused.")
+@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@priority_option
+def submit(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    as_json: bool,
+    words: tuple[str, ...],
+    kind: str,
+    settings: tuple[str, ...],
+    project: str,
+    tags: tuple[str, ...],
+    paused: bool,
+    wait: bool,
+    priority: int,
+    **options: Any,
+) -> None:
+    """Submit a .blend, or with --type command a program, to the farm.
+
+    In a program's arguments {frame} is the frame number: brender submit --type command --frames 1-3 -- echo {frame}
+    """
+    more: dict[str, Any] = {"project": project, "tags": tags, "paused": paused, "priority": priority}
+    if kind == "blender-animation":
+        if len(words) != 1:
+            raise BadInput("Name one .blend to submit")
+        spec = blender_job(Path(words[0]), options, **more)
+    elif kind == "command":
+        spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
+    else:
+        spec = other_job(kind, settings, options["name"], options["output"], **more)
+    with client(server, data) as connection:
+        accepted = connection.submit(spec)
+        if as_json:
+            print_json(accepted)
+        else:
+            for warning in accepted["warnings"]:
+                click.echo(f"Warning: {warning}", err=True)
+            click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {accepted['frames']} frames in {accepted['tasks']} tasks")
+        if wait:
+            check_ended_well(wait_for(connection, spec.id))
+
+
+@click.command(cls=Configured, section="jobs")
+@common
+@server_option
+@json_option
+@click.option("--status", default="", help="Only those of this status.")
+def jobs(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, status: str) -> None:
+    """List the jobs, newest first."""
+    with client(server, data) as connection:
+        rows = connection.ask("jobs", status=status)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("ID", "NAME", "STATUS", "FRAMES", "PRIORITY", "USER", "SUBMITTED", "REASON"),
+        [
+            (
+                row["id"][:8],
+                row["name"],
+                row["status"],
+                f"{row['completed_parts']}/{row['part_count']}",
+                row["priority"],
+                row["user"],
+                when(row["submitted"]),
+                row["reason"],
+            )
+            for row in rows
+        ],
+        empty="There are no jobs. `brender submit FILE.blend` makes one",
+    )
+
+
+@click.command(cls=Configured, section="job")
+@common
+@server_option
+@json_option
+@click.argument("id")
+def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, id: str) -> None:
+    """Show one job. ID may be the start of its id, or its name."""
+    with client(server, data) as connection:
+        record = connection.ask("job", id=id)
+    if as_json:
+        print_json(record)
+        return
+    lines: list[tuple[str, Any]] = [
+        ("Job", f"{record['name']} ({record['id']})"),
+        ("Status", record["status"] + (f": {record['reason']}" if record["reason"] else "")),
+        ("Frames", f"{record['completed_parts']} of {record['part_count']} done"),
+        ("Time left", f"about {duration(record['eta_seconds'])}" if record["eta_seconds"] else ""),
+        ("Type", record["job_type"]),
+        ("File", record["settings"].get("file", "")),
+        ("Saved by", f"Blender {record['blender_version']}" if record["blender_version"] else ""),
+        ("Output", record["output"]),
+        (
+            "Settings",
+            ", ".join(f"{name}={value}" for name, value in record["settings"].items() if value is not None and name != "file"),
+        ),
+        ("Priority", record["priority"]),
+        ("Project", record["project"]),
+        ("User", record["user"]),
+        ("Submitted", when(record["submitted"])),
+        ("Started", when(record["started"])),
+        ("Finished", when(record["finished"])),
+        ("Rendered for", duration(record["render_seconds"]) if record["render_seconds"] else ""),
+    ]
+    for label, value in lines:
+        if value != "":
+            click.echo(f"{label + ':':<14}{value}")
+    for warning in record["warnings"]:
+        click.echo(f"{'Warning:':<14}{warning}")
+
+
+@click.command(cls=Configured, section="tasks")
+@common
+@server_option
+@json_option
+@click.argument("id")
+def tasks(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, id: str) -> None:
+    """List the tasks of a job."""
+    with client(server, data) as connection:
+        rows = connection.ask("tasks", job=id)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("TASK", "FRAMES", "STATUS", "WORKER", "SECONDS", "FAILURES", "REASON"),
+        [
+            (
+                row["number"],
+                format_frames(row["frames"]),
+                row["status"],
+                row["attempt"]["worker_name"] if row["attempt"] else "",
+                f"{row['attempt']['seconds']:.1f}" if row["attempt"] and row["attempt"]["seconds"] else "",
+                row["failures"] or "",
+                row["reason"],
+            )
+            for row in rows
+        ],
+        empty="It has no tasks yet",
+    )
+
+
+@click.command(cls=Configured, section="log")
+@common
+@server_option
+@click.argument("id")
+@click.option("--frame", type=int, help="The log of this frame's newest attempt.")
+@click.option("--attempt", default="", help="The log of this attempt.")
+def log(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, frame: int | None, attempt: str) -> None:
+    """Print the log of a job's newest attempt, or of one frame's."""
+    with client(server, data) as connection:
+        answer = connection.ask("log", job=id, frame=frame, attempt=attempt)
+    chosen = answer["attempt"]
+    ending = f": {chosen['reason']}" if chosen["reason"] else ""
+    click.echo(f"Attempt {chosen['id']} on {chosen['worker_name']}, {chosen['outcome']}{ending}", err=True)
+    click.echo(answer["text"] or "(nothing has arrived yet)")
+
+
+def _action(name: str, help: str) -> click.Command:
+    """A command that asks for one change of one job."""
+
+    @click.command(name, cls=Configured, section=name, help=help)
+    @common
+    @server_option
+    @click.argument("id")
+    def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
+        with client(server, data) as connection:
+            answer = connection.act(name, id, user=user())
+        click.echo(f"Job {answer['id'][:8]} is {answer['status']}")
+
+    return act
+
+
+pause = _action("pause", "Start nothing more of a job; what renders is finished.")
+resume = _action("resume", "Go on with a paused job.")
+cancel = _action("cancel", "Stop a job and what renders of it.")
+
+
+@click.command(cls=Configured, section="requeue")
+@common
+@server_option
+@click.argument("id")
+@click.option("--all", "everything", is_flag=True, help="All frames, those that are done too.")
+@click.option("--frames", help="These frames, such as 1-10,15.")
+def requeue(
+    data: Path, config: Path | None, verbose: bool, server: str | None, id: str, everything: bool, frames: str | None
+) -> None:
+    """Render frames again: those that failed or were canceled, or the ones that are named."""
+    if everything and frames:
+        raise BadInput("Give --all or --frames, not both")
+    with client(server, data) as connection:
+        answer = connection.act("requeue", id, value="all" if everything else frames, user=user())
+    click.echo(f"Job {answer['id'][:8]} is {answer['status']}")
+
+
+@click.command(cls=Configured, section="priority")
+@common
+@server_option
+@click.argument("id")
+@click.argument("value", type=int)
+def priority(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, value: int) -> None:
+    """Set a job's priority, 0 to 100; higher goes first."""
+    with client(server, data) as connection:
+        answer = connection.act("priority", id, value=value, user=user())
+    click.echo(f"Job {answer['id'][:8]} has priority {value}")

@@ -1,0 +1,120 @@
+"""From command-line options to a job: the options that describe a render, and the specification made of them."""
+
+import getpass
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from brender.bus.ids import new_id
+from brender.engines.blendfile import inspect
+from brender.jobs.blender_animation import ENGINES
+from brender.jobs.declare import job_type
+from brender.model.errors import BadInput
+from brender.model.job import PRIORITY_NORMAL, JobSpec
+from brender.model.naming import EXTENSIONS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def render_options(function: F) -> F:
+    """What may be said of a Blender render; what is not said is what the .blend says."""
+    said = "[default: what the .blend says]"
+    decorators = (
+        click.option("--frames", help=f"Frames, such as 1-100x2,150. {said}"),
+        click.option("--chunk", type=int, help="Frames in one task. [default: 1]"),
+        click.option("--scene", help=f"The scene. {said}"),
+        click.option("--camera", help=f"The camera. {said}"),
+        click.option("--engine", type=click.Choice(ENGINES, case_sensitive=False), help=f"The render engine. {said}"),
+        click.option("--resolution", type=int, metavar="PERCENT", help=f"Percent of the scene's size. {said}"),
+        click.option("--samples", type=int, help=f"Samples a pixel. {said}"),
+        click.option("--format", type=click.Choice(tuple(EXTENSIONS), case_sensitive=False), help=f"Image format. {said}"),
+        click.option("--pattern", help="Names of the files, # for the frame number's digits."),
+        click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            help="The folder for the frames. [default: NAME_frames, here]",
+        ),
+        click.option("--trusted", is_flag=True, help="Let scripts inside the .blend run."),
+        click.option("--name", help="The job's name. [default: the file's]"),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
+    """The job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done."""
+    facts = inspect(file)
+    output = Path(options.pop("output") or f"{file.stem}_frames").absolute()
+    name = options.pop("name") or file.stem
+    trusted = options.pop("trusted")
+    settings = {key: value for key, value in options.items() if value is not None}
+    spec = JobSpec(
+        id=new_id(),
+        name=name,
+        job_type="blender-animation",
+        settings={"file": facts.path, **settings},
+        user=user(),
+        output=str(output),
+        trusted=trusted,
+        facts=facts,
+        **more,
+    )
+    spec = job_type(spec.job_type).prepare(spec)
+    make_output(output)
+    return spec
+
+
+def command_job(words: tuple[str, ...], frames: str | None, chunk: int | None, name: str | None, **more: Any) -> JobSpec:
+    """The job that runs the program and arguments in *words*. Raises `BadInput`."""
+    if not words:
+        raise BadInput("A command job needs a program: brender submit --type command -- PROGRAM [ARGUMENTS]")
+    settings: dict[str, Any] = {"program": words[0], "arguments": list(words[1:])}
+    settings |= {key: value for key, value in (("frames", frames), ("chunk", chunk)) if value is not None}
+    spec = JobSpec(id=new_id(), name=name or Path(words[0]).name, job_type="command", settings=settings, user=user(), **more)
+    return job_type(spec.job_type).prepare(spec)
+
+
+def other_job(kind: str, settings: tuple[str, ...], name: str | None, output: Path | None, **more: Any) -> JobSpec:
+    """A job of a type that others have added, its settings as NAME=VALUE (VALUE is JSON, or else text). Raises `BadInput`."""
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise BadInput(f"--set takes NAME=VALUE, not {setting!r}")
+        try:
+            given[key] = json.loads(value)
+        except ValueError:
+            given[key] = value
+    folder = str(output.absolute()) if output else ""
+    spec = JobSpec(id=new_id(), name=name or kind, job_type=kind, settings=given, user=user(), output=folder, **more)
+    return job_type(kind).prepare(spec)
+
+
+def make_output(folder: Path) -> None:
+    """Make the output *folder* and see that files can be written there. Raises `BadInput`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadInput(f"The output folder {folder} cannot be written: {error.strerror}. Give another with --output") from error
+
+
+def user() -> str:
+    """Who is at the keyboard."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return os.environ.get("USERNAME", "")
+
+
+def priority_option(function: F) -> F:
+    return click.option(
+        "--priority", type=click.IntRange(0, 100), default=PRIORITY_NORMAL, show_default=True, help="0 to 100; higher goes first."
+    )(function)

@@ -1,0 +1,163 @@
+"""A whole farm on this machine: server, manager, workers and dashboard as child processes, started, watched, ended."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from brender.model.errors import BrenderError
+from brender.store.datafolder import DataFolder
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_NOT_FOR_CHILDREN = {
+    "BRENDER_SERVER",
+    "BRENDER_MANAGER",
+    "BRENDER_MANAGER_NAME",
+    "BRENDER_WORKER_NAME",
+    "BRENDER_DATA",
+    "BRENDER_CONFIG",
+}
+
+
+@dataclass
+class Child:
+    """One role's process, and how to start it again."""
+
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes]
+    started: float
+    restarts: int = 0
+
+
+@dataclass
+class FarmPlan:
+    """What to start. Port bases: 0 stands for any free ports, ``None`` for the role's own default."""
+
+    folder: DataFolder
+    workers: int
+    server_ports: int | None = None
+    manager_ports: int | None = None
+    dashboard_port: int | None = None
+    with_dashboard: bool = True
+    blenders: Sequence[str] = ()
+    threads: int | None = None
+    config: Path | None = None
+    notify: Callable[[str], None] = field(default=lambda text: None)
+
+
+class LocalFarm:
+    """Use it in a ``with`` statement: inside, the farm runs. Each role's own output goes to ``run/<role>.log``."""
+
+    def __init__(self, plan: FarmPlan) -> None:
+        self.plan = plan
+        self.folder = plan.folder
+        self.children: list[Child] = []
+        self.dashboard_url = ""
+
+    def __enter__(self) -> "LocalFarm":
+        self.folder.make()
+        (self.folder.root / "run").mkdir(exist_ok=True)
+        try:
+            self._start_all()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Start again what has died, later and later if it keeps dying. Call it now and then."""
+        for child in self.children:
+            if child.process.poll() is None:
+                continue
+            if time.monotonic() - child.started > 60:
+                child.restarts = 0
+            if time.monotonic() - child.started < min(30.0, 0.5 * 2**child.restarts):
+                continue
+            self.plan.notify(f"{child.name} ended ({self._last_words(child.name)}) and is started again")
+            fresh = self._spawn(child.name, child.arguments)
+            child.process, child.started, child.restarts = fresh.process, fresh.started, child.restarts + 1
+
+    def stop(self) -> None:
+        """End all roles, workers first, so that each can still say goodbye to the next."""
+        for group in ("worker", "manager", "dashboard", "server"):
+            ending = [child for child in self.children if child.name.startswith(group)]
+            for child in ending:
+                if child.process.stdin is not None and not child.process.stdin.closed:
+                    child.process.stdin.close()
+            for child in ending:
+                try:
+                    child.process.wait(_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    child.process.kill()
+                    child.process.wait()
+        self.children.clear()
+
+    def _start_all(self) -> None:
+        plan = self.plan
+        self._start("server", ["server", *_ports(plan.server_ports)], announces="server")
+        self._start("manager", ["manager", "--name", "manager", *_ports(plan.manager_ports)], announces="manager-manager")
+        cores = psutil.cpu_count() or 1
+        threads = plan.threads if plan.threads is not None else max(1, cores // max(1, plan.workers)) if plan.workers > 1 else 0
+        for number in range(1, plan.workers + 1):
+            named = [word for path in plan.blenders for word in ("--blender", path)]
+            self._start(f"worker-{number}", ["worker", "--name", f"worker-{number}", "--threads", str(threads), *named])
+        if plan.with_dashboard:
+            self._start("dashboard", ["dashboard", *_ports(plan.dashboard_port)], announces="dashboard")
+            self.dashboard_url = str((self.folder.announced("dashboard") or {}).get("url", ""))
+
+    def _start(self, name: str, arguments: list[str], announces: str = "") -> None:
+        child = self._spawn(name, arguments)
+        self.children.append(child)
+        deadline = time.monotonic() + _START_SECONDS
+        while announces:
+            facts = self.folder.announced(announces)
+            if facts is not None and facts.get("pid") == child.process.pid:
+                return
+            if child.process.poll() is not None:
+                raise BrenderError(f"brender-{name} did not start: {self._last_words(name)}")
+            if time.monotonic() > deadline:
+                raise BrenderError(f"brender-{name} did not start within {_START_SECONDS:.0f} seconds; see {self._log(name)}")
+            time.sleep(0.02)
+
+    def _spawn(self, name: str, arguments: list[str]) -> Child:
+        command = [
+            sys.executable,
+            "-m",
+            "brender.commands.main",
+            "role",
+            *arguments,
+            "--data",
+            str(self.folder.root),
+            "--lifeline",
+        ]
+        if self.plan.config is not None:
+            command += ["--config", str(self.plan.config)]
+        # Ctrl-C at the terminal is for this program, which ends the others in order.
+        apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"process_group": 0}
+        # Names and addresses that the environment gives to roles started by hand are not for these.
+        env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
+        with self._log(name).open("wb") as log:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, **apart)
+        return Child(name, arguments, process, time.monotonic())
+
+    def _log(self, name: str) -> Path:
+        return self.folder.root / "run" / f"{name}.log"
+
+    def _last_words(self, name: str) -> str:
+        lines = self._log(name).read_text("utf-8", "replace").strip().splitlines()
+        return lines[-1].removeprefix("Error: ") if lines else f"it said nothing; see {self._log(name)}"
+
+
+def _ports(base: int | None) -> list[str]:
+    return [] if base is None else ["--port-base", str(base)]

@@ -1,0 +1,95 @@
+"""Options that several commands share, and what they mean."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from brender.bus.address import (
+    MANAGER_PORT,
+    SERVER_PORT,
+    Address,
+    ManagerAddresses,
+    ServerAddresses,
+    parse_address,
+    resolve_loopback,
+)
+from brender.bus.client import Client
+from brender.store.datafolder import DataFolder
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common(function: F) -> F:
+    """``--data``, ``--config``, ``--verbose``."""
+    decorators = (
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=DataFolder.default,
+            envvar="BRENDER_DATA",
+            show_default="the platform's own place",
+            help="The folder that holds everything of this farm.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar="BRENDER_CONFIG",
+            help="The settings file (TOML).",
+        ),
+        click.option("--verbose", "-v", is_flag=True, help="Say more, and show the trace of an error."),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def server_option(function: F) -> F:
+    """``--server``: where the server is."""
+    return click.option(
+        "--server",
+        envvar="BRENDER_SERVER",
+        show_default=f"the server of the data folder, else 127.0.0.1:{SERVER_PORT}",
+        help="The server's address, HOST or HOST:PORT.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
+
+
+def begin_logging(verbose: bool) -> None:
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.DEBUG if verbose else logging.INFO, force=True
+    )
+
+
+def server_addresses(server: str | None, folder: DataFolder) -> ServerAddresses:
+    """The server's sockets: those of *server*, else of the server that runs in *folder*, else the default ports."""
+    announced = None if server else folder.announced("server")
+    if announced is not None:
+        return ServerAddresses(**{name: parse_address(announced[name], 0) for name in ("control", "events", "stats", "files")})
+    return ServerAddresses.of(parse_address(server or "127.0.0.1", SERVER_PORT))
+
+
+def manager_addresses(manager: str | None, folder: DataFolder) -> ManagerAddresses:
+    """The manager's sockets: those of *manager*, else of the one manager that runs in *folder*, else the default ports."""
+    if manager is None:
+        names = [path.stem for path in sorted((folder.root / "run").glob("manager-*.json"))]
+        found = [facts for name in names if (facts := folder.announced(name)) is not None]
+        if len(found) == 1:
+            return ManagerAddresses(**{name: parse_address(found[0][name], 0) for name in ("control", "stats", "files")})
+    return ManagerAddresses.of(parse_address(manager or "127.0.0.1", MANAGER_PORT))
+
+
+def listen_address(listen: str, port_base: int | None, default: int) -> Address:
+    address = parse_address(listen, default)
+    return address if port_base is None else Address(address.host, port_base)
+
+
+def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
+    """A connection to the server that the options name."""
+    control = server_addresses(server, DataFolder(data)).control
+    return Client(resolve_loopback(control, "The server's address"), timeout)

@@ -1,0 +1,70 @@
+"""How answers look in a terminal: tables, times, JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {
+    "queued": "cyan",
+    "active": "bold blue",
+    "busy": "bold blue",
+    "paused": "yellow",
+    "completed": "green",
+    "idle": "green",
+    "online": "green",
+    "failed": "bold red",
+    "lost": "bold red",
+    "canceled": "dim",
+    "offline": "dim",
+}
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    """A table; *empty* in its place where there are no rows. Cells are text, never markup; a status gets its colour."""
+    cells = [[Text(str(cell), style=STYLES.get(str(cell), "")) for cell in row] for row in rows]
+    if not cells:
+        click.echo(empty)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    # Into a pipe nothing is cut or folded to a terminal's width.
+    Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(table)
+
+
+def when(wall: float | None) -> str:
+    """A moment, in local time; "" for none."""
+    return datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M:%S") if wall else ""
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time, as 1:02:03 or 4.2 s; "" for none."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(count: float) -> str:
+    """Bytes, in words."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

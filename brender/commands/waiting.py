@@ -1,0 +1,86 @@
+"""Waiting for a job in a terminal: a progress bar with its ETA, and how it ended."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from brender.bus.client import Client
+from brender.commands.output import duration
+from brender.model.errors import RenderFailed, Unreachable
+
+_LOOK_SECONDS = 0.25
+_ENDED = ("completed", "failed", "canceled")
+
+
+def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Show the progress of *job* until it has ended; returns its record. *keep_up* is called now and then."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[eta]}"),
+    )
+    warned: set[str] = set()
+    shown = -1
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("rendering", total=None, eta="")
+        while True:
+            record = _look(client, job)
+            for warning in record["warnings"]:
+                if warning not in warned:
+                    warned.add(warning)
+                    console.print(f"[yellow]Warning:[/yellow] {_plain(warning)}", highlight=False)
+            eta = record["eta_seconds"]
+            left = (
+                f"about {duration(eta)} left"
+                if eta
+                else record["reason"][:60]
+                if record["status"] in ("queued", "paused")
+                else ""
+            )
+            progress.update(
+                bar,
+                total=record["part_count"],
+                completed=record["completed_parts"],
+                description=record["status"],
+                eta=_plain(left),
+            )
+            if not console.is_terminal and record["completed_parts"] != shown:
+                shown = record["completed_parts"]
+                console.print(f"{shown}/{record['part_count']} frames{', ' + left if left else ''}", highlight=False)
+            if record["status"] in _ENDED:
+                return record
+            keep_up()
+            time.sleep(_LOOK_SECONDS)
+
+
+def _look(client: Client, job: str) -> dict[str, Any]:
+    """The job's record; a server that is away for a moment (started again after a crash) is waited for."""
+    try:
+        return dict(client.ask("job", id=job))
+    except Unreachable:
+        click.echo("The server does not answer; waiting for it", err=True)
+        return dict(client.ask("job", id=job))
+
+
+def check_ended_well(record: dict[str, Any]) -> None:
+    """Raises `RenderFailed`, with the reason and what is missing, unless the job of *record* is completed."""
+    if record["status"] == "completed":
+        return
+    missing = record["part_count"] - record["completed_parts"]
+    raise RenderFailed(
+        f"{record['reason'] or 'the job is ' + record['status']} ({missing} of {record['part_count']} frames are missing; "
+        f"`brender log {record['id'][:8]}` shows the log)"
+    )
+
+
+def _plain(text: str) -> str:
+    """*text* with what rich would take for markup escaped."""
+    return text.replace("[", r"\[")

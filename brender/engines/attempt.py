@@ -1,0 +1,132 @@
+"""One attempt, run to its end in a thread of its own, whatever happens in it.
+
+The seam between worker and engines: an engine gets an `Attempt` and raises `AttemptFailed`; it never sees the bus.
+"""
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from brender.engines.events import AttemptEvent, Ended
+from brender.engines.logfile import LogFile
+from brender.engines.process import Supervised
+from brender.engines.publish import Lease
+from brender.model.grant import Grant
+from brender.model.nodes import Blender
+
+log = logging.getLogger("brender.worker")
+
+
+class AttemptFailed(Exception):
+    """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other."""
+
+    def __init__(self, reason: str, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+
+
+class AttemptStopped(Exception):
+    """It was asked to stop."""
+
+
+@dataclass
+class Place:
+    """What the worker gives every attempt: folders, Blenders, threads, its lease."""
+
+    folder: Path
+    blenders: tuple[Blender, ...]
+    lease: Lease
+    threads: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Attempt:
+    """A running attempt, as its engine sees it."""
+
+    def __init__(self, grant: Grant, place: Place, emit: Callable[[AttemptEvent], None]) -> None:
+        self.grant = grant
+        self.place = place
+        self.emit = emit
+        self.folder = place.folder / "attempts" / grant.attempt
+        self.log = LogFile(place.folder / "logs" / f"{grant.attempt}.log")
+        self.process: Supervised | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+
+    def start_process(self, command: list[str], env: Mapping[str, str]) -> Supervised:
+        """Start *command* under a supervisor, its output going to the log. Raises `AttemptStopped`."""
+        with self._lock:
+            self.check()
+            self.log.say("starting " + " ".join(command))
+            self.process = Supervised(command, env, self.folder, self.log.write)
+            return self.process
+
+    def check(self) -> None:
+        """Raises `AttemptStopped` where the attempt was asked to stop."""
+        if self._stopping.is_set():
+            raise AttemptStopped
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """End it soon. From any thread; does not wait."""
+        self._stopping.set()
+        with self._lock:
+            if self.process is not None:
+                self.process.let_go()
+
+
+class Engine(Protocol):
+    """Something that can run a grant."""
+
+    def run(self, attempt: Attempt) -> None:
+        """Do every part of the attempt's grant, emitting events. Returns when all is done; raises `AttemptFailed` or
+        `AttemptStopped`."""
+
+
+def start(attempt: Attempt, engine: Engine) -> threading.Thread:
+    """Run *attempt* in *engine* in a new thread. Its last event is always an `Ended`."""
+    thread = threading.Thread(target=_run, args=(attempt, engine), name=f"attempt-{attempt.grant.attempt}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _run(attempt: Attempt, engine: Engine) -> None:
+    began = time.monotonic()
+    reason, permanent, stopped = "", False, False
+    try:
+        attempt.folder.mkdir(parents=True, exist_ok=True)
+        engine.run(attempt)
+    except AttemptStopped:
+        stopped, reason = True, "stopped"
+    except AttemptFailed as error:
+        reason, permanent = str(error), error.permanent
+    except OSError as error:
+        reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    except Exception as error:
+        log.exception("the attempt %s failed in brender itself", attempt.grant.attempt)
+        reason = f"brender itself failed: {type(error).__name__}: {error}"
+    finally:
+        if attempt.process is not None:
+            attempt.process.stop()
+        shutil.rmtree(attempt.folder, ignore_errors=True)
+    if attempt.stopping:
+        stopped = bool(reason)
+    attempt.log.say(f"ended: {reason or 'completed'}")
+    attempt.log.close()
+    attempt.emit(Ended(time.monotonic() - began, reason, permanent, stopped))
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a render process: this one's, without what would lead its Python astray, and *extra*."""
+    dropped = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith("BRENDER_")}
+    return kept | dict(extra)

@@ -1,0 +1,189 @@
+"""Reading a .blend without Blender: who saved it, its scenes and cameras, and which of its files are missing.
+
+With blender-asset-tracer, which reads every header there has been (plain, gzip, zstandard; Blender 5's too).
+"""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from blender_asset_tracer import blendfile, trace
+from blender_asset_tracer.blendfile.exceptions import BlendFileError
+
+from brender.model.errors import BadInput
+from brender.model.job import FileFacts, MissingFile, SceneFacts
+
+#: Numbers of RenderData.im_format.imtype (DNA_scene_types.h, R_IMF_IMTYPE_*) and Blender's words for them.
+_FORMATS = {
+    0: "TARGA",
+    1: "IRIS",
+    4: "JPEG",
+    14: "TARGA_RAW",
+    15: "AVI_RAW",
+    16: "AVI_JPEG",
+    17: "PNG",
+    20: "BMP",
+    21: "HDR",
+    22: "TIFF",
+    23: "OPEN_EXR",
+    24: "FFMPEG",
+    26: "CINEON",
+    27: "DPX",
+    28: "OPEN_EXR_MULTILAYER",
+    29: "DDS",
+    30: "JPEG2000",
+    35: "WEBP",
+}
+_CAMERA_OBJECT = 11
+#: RenderData.scemode bit for "the sequencer takes part" (R_DOSEQ).
+_USES_SEQUENCER = 0x0001
+
+
+def inspect(path: Path) -> FileFacts:
+    """What the .blend at *path* says of itself. Raises `BadInput` where it is missing, no .blend, or damaged."""
+    path = path.absolute()
+    if not path.exists():
+        raise BadInput(f"There is no file {path}")
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file but a folder, or something else: name a .blend")
+    try:
+        with _quiet(), blendfile.BlendFile(path) as file:
+            facts = _read(file, path)
+    except BadInput:
+        raise
+    except PermissionError as error:
+        raise BadInput(f"{path} may not be read: {error.strerror}") from error
+    except BlendFileError as error:
+        raise BadInput(_explain(path, error)) from error
+    except Exception as error:
+        # A damaged file makes the reader stumble in ways of its own: struct errors, missing keys, wrong offsets.
+        raise BadInput(
+            f"{path} is damaged: it begins like a .blend, but cannot be read ({type(error).__name__}: {error})"
+        ) from error
+    return facts
+
+
+def _read(file: Any, path: Path) -> FileFacts:
+    version = int(file.header.version)
+    if file.blocks[-1].code != b"ENDB" and not _ends_well(file):
+        raise BadInput(f"{path} is cut off: its end is missing. Save or copy it again")
+    scenes = file.code_index.get(b"SC", [])
+    if not scenes:
+        raise BadInput(f"{path} has no scene of its own (a library?), so there is nothing to render")
+    active = file.code_index[b"GLOB"][0].get_pointer(b"curscene") if b"GLOB" in file.code_index else None
+    return FileFacts(
+        path=str(path),
+        version=(version // 100, version % 100),
+        active_scene=_name(active or scenes[0]),
+        scenes=tuple(_scene(block) for block in scenes),
+        cameras=tuple(sorted(_cameras(file))),
+        missing=tuple(_missing(path)),
+        size=path.stat().st_size,
+    )
+
+
+def _scene(block: Any) -> SceneFacts:
+    def render(name: bytes, **kind: Any) -> Any:
+        return block.get((b"r", name), **kind)
+
+    camera = block.get_pointer(b"camera")
+    try:
+        image_type = block.get((b"r", b"im_format", b"imtype"))
+    except KeyError:
+        image_type = render(b"imtype")  # before Blender 2.61
+    markers = block.get((b"markers", b"first"))
+    editing = block.get_pointer(b"ed") if render(b"scemode") & _USES_SEQUENCER else None
+    sequencer = editing is not None and editing.get((b"seqbase", b"first"))
+    return SceneFacts(
+        name=_name(block),
+        first=render(b"sfra"),
+        last=render(b"efra"),
+        step=max(1, render(b"frame_step")),
+        width=render(b"xsch"),
+        height=render(b"ysch"),
+        percent=render(b"size"),
+        engine=render(b"engine", as_str=True),
+        image_format=_FORMATS.get(image_type, f"format {image_type}"),
+        output=_text(render(b"pic")),
+        camera=_name(camera) if camera else None,
+        needs_camera=not (markers or sequencer),
+    )
+
+
+def _cameras(file: Any) -> Iterator[str]:
+    for block in file.code_index.get(b"OB", []):
+        if block.get(b"type") == _CAMERA_OBJECT:
+            yield _name(block)
+    # What is linked stands in the file as a bare name; whether it is a camera only the library knows.
+    for block in file.code_index.get(b"ID", []):
+        name = block.get(b"name", as_str=True)
+        if name.startswith("OB"):
+            yield name[2:]
+
+
+def _missing(path: Path) -> Iterator[MissingFile]:
+    seen = set()
+    for usage in trace.deps(path):
+        if any(usage.files()):
+            continue
+        where = str(usage.abspath)
+        if where not in seen:
+            seen.add(where)
+            yield MissingFile(where, _used_by(usage))
+
+
+def _used_by(usage: Any) -> str:
+    code, name = _text(usage.block_name)[:2], _text(usage.block_name)[2:]
+    kinds = {
+        "IM": "image",
+        "LI": "library",
+        "VF": "font",
+        "SO": "sound",
+        "CF": "cache",
+        "MC": "movie",
+        "OB": "object",
+        "SC": "scene",
+    }
+    owner = Path(_text(str(usage.block.bfile.filepath))).name
+    return f"{kinds.get(code, code)} {name} of {owner}"
+
+
+def _ends_well(file: Any) -> bool:
+    """Whether the file goes on to its end mark after the last block that was read."""
+    last = file.blocks[-1]
+    file.fileobj.seek(last.file_offset + last.size)
+    return bool(file.fileobj.read(4) == b"ENDB")
+
+
+def _name(block: Any) -> str:
+    return _text(block.id_name)[2:]
+
+
+def _text(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else raw.split(b"\0")[0].decode("utf-8", "replace")
+
+
+def _explain(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return f"{path} is empty"
+    with path.open("rb") as file:
+        head = file.read(7)
+    if head == b"BLENDER" or head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd":
+        return f"{path} is cut off or damaged: it begins like a .blend and does not end like one. Save or copy it again"
+    return f"{path} is not a .blend file"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The tracer prints and logs what we say ourselves, better."""
+    tracer = logging.getLogger("blender_asset_tracer")
+    before = tracer.level
+    tracer.setLevel(logging.CRITICAL + 1)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tracer.setLevel(before)

@@ -1,0 +1,27 @@
+"""The engine for ``command`` tasks: one process a part, its exit code its word."""
+
+import time
+
+from brender.engines.attempt import Attempt, AttemptFailed, clean_environment
+from brender.engines.events import PartFinished, Progressed
+from brender.jobs.command import fill
+
+
+class CommandEngine:
+    """Runs the program of a grant for each of its parts."""
+
+    def run(self, attempt: Attempt) -> None:
+        grant = attempt.grant
+        env = clean_environment(attempt.place.env)
+        for index, part in enumerate(grant.parts):
+            began = time.monotonic()
+            command = fill([grant.settings["program"], *grant.settings["arguments"]], frame=part.frame, output=grant.output)
+            attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line))
+            process = attempt.start_process(command, env)
+            while not process.wait(1.0):
+                attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line))
+            attempt.check()
+            if process.ending:
+                reason = process.error or f"{grant.settings['program']} failed at frame {part.frame}: {process.ending}"
+                raise AttemptFailed(reason, permanent=bool(process.error))
+            attempt.emit(PartFinished(part.id, time.monotonic() - began))

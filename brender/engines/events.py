@@ -1,0 +1,48 @@
+"""What a running attempt tells its worker, as it happens. Frozen; seconds and bytes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """Where it is: the frame, how much of the whole attempt is done (0 to 1), and the last line of the log."""
+
+    frame: int
+    fraction: float
+    line: str
+
+
+@dataclass(frozen=True)
+class Cautioned:
+    """Something that the job's owner should know; ``subject`` is what it is about."""
+
+    text: str
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class PartFinished:
+    """A part is done, its file verified and published."""
+
+    part: int
+    seconds: float
+    output: str = ""
+    size: int = 0
+    width: int = 0
+    height: int = 0
+    warnings: tuple[str, ...] = ()
+    thumbnail: Path | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The attempt is over. ``reason`` is "" where it went well; ``stopped`` where it was ended on purpose."""
+
+    seconds: float
+    reason: str = ""
+    permanent: bool = False
+    stopped: bool = False
+
+
+AttemptEvent = Progressed | Cautioned | PartFinished | Ended

@@ -1,0 +1,170 @@
+"""The job type ``blender-animation``: frames of one scene of a .blend, in chunks.
+
+Each setting that is not given is what the .blend says. Each part is one frame.
+"""
+
+from functools import lru_cache
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+import msgspec
+
+from brender.jobs.declare import Setting, check_settings
+from brender.model.errors import BadInput
+from brender.model.frames import chunk, chunk_count, format_frames, parse_frames
+from brender.model.job import JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
+from brender.model.naming import EXTENSIONS, check_pattern, frame_name
+
+ENGINES = ("cycles", "eevee", "workbench")
+
+#: What Blender calls each engine, in the versions that brender renders with.
+_ENGINE_WORDS = {
+    "CYCLES": "cycles",
+    "BLENDER_EEVEE": "eevee",
+    "BLENDER_EEVEE_NEXT": "eevee",
+    "BLENDER_WORKBENCH": "workbench",
+    # Blender Internal was removed in 2.80; such files open as EEVEE scenes.
+    "BLENDER_RENDER": "eevee",
+    "BLENDER_GAME": "eevee",
+}
+
+_parse = lru_cache(maxsize=256)(parse_frames)
+
+
+class BlenderAnimation:
+    name = "blender-animation"
+    label = "Blender animation"
+    engine = "blender"
+    settings = (
+        Setting("file", str, "the .blend, as an absolute path", required=True),
+        Setting("frames", str, "the frames to render, such as 1-100x2,150", from_file=True),
+        Setting("chunk", int, "frames in one task", default=1, lowest=1, highest=1_000_000),
+        Setting("scene", str, "the scene to render", from_file=True),
+        Setting("camera", str, "the camera to render through", from_file=True),
+        Setting("engine", str, "the render engine", from_file=True, choices=ENGINES),
+        Setting("resolution", int, "resolution, in percent of the scene's size", from_file=True, lowest=1, highest=32767),
+        Setting(
+            "samples",
+            int,
+            "samples a pixel, for the engine's own setting",
+            from_file=True,
+            lowest=1,
+            highest=16_777_216,
+        ),
+        Setting("format", str, "the image format", from_file=True, choices=tuple(EXTENSIONS)),
+        Setting("pattern", str, "names of the files, # for the digits of the frame number", from_file=True),
+        Setting(
+            "threads",
+            int,
+            "CPU threads a render may use; 0: all that the worker has",
+            default=0,
+            lowest=0,
+            highest=1024,
+        ),
+    )
+
+    def prepare(self, spec: JobSpec) -> JobSpec:
+        settings = check_settings(self.name, self.settings, spec.settings)
+        facts = spec.facts
+        if facts is None:
+            raise BadInput(
+                f"The job {spec.name!r} says nothing of its .blend: submit it with brender, which reads the file first"
+            )
+        if not spec.output:
+            raise BadInput("The job has no output folder: give one with --output")
+        scene = facts.scene(settings["scene"])
+        settings["scene"] = scene.name
+        warnings = list(spec.warnings)
+        self._check_camera(settings, scene, facts.cameras, facts.path)
+        settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+        settings["format"] = self._format(settings["format"], scene, warnings)
+        settings["pattern"] = check_pattern(settings["pattern"] or _pattern_of(scene.output) or f"{_stem(facts.path)}_####")
+        for missing in facts.missing:
+            _warn(warnings, f"Missing file: {missing.path} (used by {missing.used_by}); what needs it renders without it")
+        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+
+    def task_count(self, spec: JobSpec) -> int:
+        return chunk_count(self.part_count(spec), spec.settings["chunk"])
+
+    def part_count(self, spec: JobSpec) -> int:
+        return len(_parse(spec.settings["frames"]))
+
+    def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        settings = spec.settings
+        frames = chunk(_parse(settings["frames"]), settings["chunk"], index)
+        return TaskPlan(
+            index=index,
+            parts=tuple(PartPlan(frame=f, output=self._name(settings, f), scene=settings["scene"]) for f in frames),
+        )
+
+    def requirements(self, spec: JobSpec) -> Requirements:
+        assert spec.facts is not None, "a prepared blender-animation has its file's facts"
+        return Requirements(job_type=self.name, tags=frozenset(spec.tags), blender=spec.facts.version)
+
+    def output_key(self, spec: JobSpec) -> str:
+        return f"{spec.settings['pattern']}{EXTENSIONS[spec.settings['format']]}"
+
+    @staticmethod
+    def _name(settings: dict[str, Any], frame: int) -> str:
+        return frame_name(settings["pattern"], frame, EXTENSIONS[settings["format"]])
+
+    @staticmethod
+    def _check_camera(settings: dict[str, Any], scene: SceneFacts, cameras: tuple[str, ...], path: str) -> None:
+        if settings["camera"] is not None:
+            if settings["camera"] not in cameras:
+                there = ", ".join(map(repr, cameras)) or "none"
+                raise BadInput(f"{path} has no camera {settings['camera']!r}; it has: {there}")
+        elif scene.camera is None and scene.needs_camera:
+            raise BadInput(
+                f"{path}: the scene {scene.name!r} has no camera, so there is nothing to render it through. "
+                "Set one in Blender (Scene properties, Camera), or name one with --camera"
+            )
+
+    @staticmethod
+    def _frames(text: str | None, scene: SceneFacts, path: str) -> str:
+        if text is not None:
+            parse_frames(text)
+            return text
+        frames = range(scene.first, scene.last + 1, max(1, scene.step))
+        if not frames:
+            raise BadInput(
+                f"{path}: the scene {scene.name!r} goes from frame {scene.first} to {scene.last}, so it has none. Give --frames"
+            )
+        return format_frames(frames)
+
+    @staticmethod
+    def _format(given: str | None, scene: SceneFacts, warnings: list[str]) -> str:
+        if given is not None:
+            return given
+        if scene.image_format in EXTENSIONS:
+            return scene.image_format
+        _warn(
+            warnings,
+            f"The scene {scene.name!r} is set to write {scene.image_format}, which is no format for single frames; "
+            "PNG is written instead",
+        )
+        return "PNG"
+
+
+def engine_word(blender_engine: str) -> str:
+    """brender's word for what Blender calls *blender_engine*; another engine (an add-on's) keeps its own name."""
+    return _ENGINE_WORDS.get(blender_engine, blender_engine)
+
+
+def _pattern_of(output: str) -> str | None:
+    """The file-name part of a scene's own output path; ``None`` where it only names a folder."""
+    name = PureWindowsPath(output).name if not output.endswith(("/", "\\")) else ""
+    return name or None
+
+
+def _stem(path: str) -> str:
+    pure = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
+    return pure.stem
+
+
+def _warn(warnings: list[str], text: str) -> None:
+    if text not in warnings:
+        warnings.append(text)
+
+
+JOB_TYPE = BlenderAnimation()

@@ -1,0 +1,86 @@
+"""The job type ``command``: any program with arguments, once, or once a frame.
+
+In the arguments ``{frame}`` becomes the frame number, ``{frame:04d}`` the number with four digits, and ``{output}`` the
+job's output folder. The program is started directly, never through a shell.
+"""
+
+import string
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from brender.jobs.declare import Setting, check_settings
+from brender.model.errors import BadInput
+from brender.model.frames import chunk, chunk_count, parse_frames
+from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
+
+_parse = lru_cache(maxsize=256)(parse_frames)
+_ONCE = (0,)
+
+
+class Command:
+    name = "command"
+    label = "Command"
+    engine = "command"
+    settings = (
+        Setting("program", str, "the program to start", required=True),
+        Setting("arguments", list, "its arguments; {frame} is the frame number", default=[]),
+        Setting("frames", str, "run once for each of these frames; without it, once"),
+        Setting("chunk", int, "frames in one task", default=1, lowest=1, highest=1_000_000),
+    )
+
+    def prepare(self, spec: JobSpec) -> JobSpec:
+        settings = check_settings(self.name, self.settings, spec.settings)
+        if not settings["program"].strip():
+            raise BadInput("The setting 'program' is empty: name the program to start")
+        if settings["frames"] is not None:
+            parse_frames(settings["frames"])
+        fill([settings["program"], *settings["arguments"]], frame=1, output=spec.output)
+        return msgspec.structs.replace(spec, settings=settings)
+
+    def task_count(self, spec: JobSpec) -> int:
+        return chunk_count(self.part_count(spec), spec.settings["chunk"])
+
+    def part_count(self, spec: JobSpec) -> int:
+        return len(self._frames(spec.settings))
+
+    def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        frames = chunk(self._frames(spec.settings), spec.settings["chunk"], index)
+        return TaskPlan(index=index, parts=tuple(PartPlan(frame=frame) for frame in frames))
+
+    def requirements(self, spec: JobSpec) -> Requirements:
+        return Requirements(job_type=self.name, tags=frozenset(spec.tags))
+
+    def output_key(self, spec: JobSpec) -> str:
+        return ""
+
+    @staticmethod
+    def _frames(settings: dict[str, Any]) -> tuple[int, ...]:
+        return _ONCE if settings["frames"] is None else _parse(settings["frames"])
+
+
+def fill(words: list[str], frame: int, output: str) -> list[str]:
+    """*words* with their placeholders filled. Raises `BadInput` for a placeholder that does not exist.
+
+    >>> fill(["--frame", "{frame:04d}"], 7, "/renders")
+    ['--frame', '0007']
+    """
+    values: dict[str, Any] = {"frame": frame, "output": output}
+    filled = []
+    for word in words:
+        try:
+            # Attribute and index access ({frame.__class__}) is none of our placeholders.
+            fields = [name for _, name, _, _ in string.Formatter().parse(word) if name is not None]
+            for name in fields:
+                if name not in values:
+                    raise BadInput(
+                        f"There is no placeholder {{{name}}} (in {word!r}); there are {{frame}}, {{frame:04d}} and {{output}}"
+                    )
+            filled.append(word.format(**values))
+        except ValueError as error:
+            raise BadInput(f"{word!r} is not a text with placeholders ({error}); write {{{{ and }}}} for plain braces") from error
+    return filled
+
+
+JOB_TYPE = Command()

@@ -1,0 +1,105 @@
+"""What a job type is: a declaration of its settings, and pure functions from settings to tasks.
+
+Job types are found through the entry-point group ``brender.job_types``, so that others can add theirs: each entry
+point names an object with the shape of `JobType`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+from brender.model.errors import BadInput
+from brender.model.job import JobSpec, Requirements, TaskPlan
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a job type: forms, checks and docs are made from it.
+
+    ``kind`` is ``str``, ``int``, ``bool`` or ``list`` (of str). ``default`` is what an absent setting becomes; ``None`` with
+    ``from_file`` means *what the .blend says*.
+    """
+
+    name: str
+    kind: type
+    help: str
+    default: Any = None
+    required: bool = False
+    from_file: bool = False
+    choices: tuple[str, ...] = ()
+    lowest: int | None = None
+    highest: int | None = None
+
+    def check(self, value: Any) -> Any:
+        """*value*, if it fits. Raises `BadInput` that names the setting and what it takes."""
+        if value is None:
+            if self.required:
+                raise BadInput(f"The setting {self.name!r} is missing: {self.help}")
+            return self.default
+        is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not (is_list if self.kind is list else type(value) is self.kind):
+            wanted = {str: "text", int: "a whole number", bool: "true or false", list: "a list of texts"}[self.kind]
+            raise BadInput(f"The setting {self.name!r} takes {wanted}, not {value!r}")
+        if self.choices and value not in self.choices:
+            raise BadInput(f"The setting {self.name!r} cannot be {value!r}; it is one of: {', '.join(self.choices)}")
+        if isinstance(value, int) and not (self.lowest or 0) <= value <= (value if self.highest is None else self.highest):
+            raise BadInput(f"The setting {self.name!r} cannot be {value}; it goes from {self.lowest} to {self.highest}")
+        return value
+
+
+def check_settings(job_type: str, declared: tuple[Setting, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every declared setting with its checked value or default. Raises `BadInput` for an unknown name or a bad value."""
+    names = [setting.name for setting in declared]
+    for name in given:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}"
+            raise BadInput(f"The job type {job_type!r} has no setting {name!r}; {hint}")
+    return {setting.name: setting.check(given.get(setting.name)) for setting in declared}
+
+
+class JobType(Protocol):
+    """Settings in, tasks out. All of it pure; the same call with the same job always gives the same tasks."""
+
+    name: str
+    label: str
+    engine: str
+    """Which of a worker's engines runs its tasks: ``blender`` or ``command``."""
+    settings: tuple[Setting, ...]
+
+    def prepare(self, spec: JobSpec) -> JobSpec:
+        """*spec* with every setting checked and filled in, and warnings added. Raises `BadInput`.
+
+        Preparing a prepared job changes nothing.
+        """
+
+    def task_count(self, spec: JobSpec) -> int:
+        """How many tasks a prepared job has."""
+
+    def part_count(self, spec: JobSpec) -> int:
+        """How many parts all its tasks have together."""
+
+    def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        """Task *index*, from 0, of a prepared job."""
+
+    def requirements(self, spec: JobSpec) -> Requirements:
+        """What a worker must have for any of its tasks."""
+
+    def output_key(self, spec: JobSpec) -> str:
+        """What of its output folder the job takes for itself: two jobs with an equal key would write the same files.
+        "" takes nothing."""
+
+
+def job_types() -> dict[str, JobType]:
+    """Every job type that is installed, by name."""
+    return {entry.name: entry.load() for entry in entry_points(group="brender.job_types")}
+
+
+def job_type(name: str) -> JobType:
+    """The job type called *name*. Raises `BadInput` with the names there are."""
+    found = job_types()
+    if name not in found:
+        raise BadInput(f"There is no job type {name!r}; installed: {', '.join(sorted(found))}")
+    return found[name]

@@ -1,0 +1,63 @@
+"""The errors that brender raises on purpose.
+
+Each message is written for its reader: what happened, to which thing, what to do. The command line prints the message
+alone and exits with ``exit_code``; on the bus ``code`` travels beside it. Nothing else lives here.
+"""
+
+
+class BrenderError(Exception):
+    """Any error whose message is meant for the user."""
+
+    code = "error"
+    exit_code = 1
+
+
+class BadInput(BrenderError):
+    """What the user gave cannot be used: a file, a setting, an address, a name."""
+
+    code = "bad-input"
+    exit_code = 2
+
+
+class NotFound(BrenderError):
+    """No thing has that id or name."""
+
+    code = "not-found"
+    exit_code = 2
+
+
+class Conflict(BrenderError):
+    """It would take something that another holds: a port, a data folder, output paths."""
+
+    code = "conflict"
+    exit_code = 3
+
+
+class Unreachable(BrenderError):
+    """The other end did not answer in time."""
+
+    code = "unreachable"
+    exit_code = 4
+
+
+class IllegalTransition(BrenderError):
+    """A status change that stands in no table: a fault of brender, never of the user."""
+
+    code = "illegal-transition"
+
+
+class RenderFailed(BrenderError):
+    """The job ended without all its frames."""
+
+    code = "render-failed"
+    exit_code = 5
+
+
+BY_CODE: dict[str, type[BrenderError]] = {
+    kind.code: kind for kind in (BrenderError, BadInput, NotFound, Conflict, Unreachable, IllegalTransition, RenderFailed)
+}
+
+
+def from_code(code: str, message: str) -> BrenderError:
+    """The error that *code* names (an unknown code gives a plain `BrenderError`), saying *message*."""
+    return BY_CODE.get(code, BrenderError)(message)

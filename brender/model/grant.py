@@ -1,0 +1,32 @@
+"""A grant: one attempt, given to one worker, with all that is needed to run it."""
+
+from typing import Any
+
+import msgspec
+
+from brender.model.plain import Count, Id, Name, Text
+
+
+class PartGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """One part to do. ``output`` is relative to the job's output folder."""
+
+    id: Count
+    frame: int
+    output: Text = ""
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt given to one worker's slot, with all that is needed to run it."""
+
+    attempt: Id
+    worker: Id
+    task: Count
+    job: Id
+    job_name: Text
+    job_type: Name
+    engine: Name
+    settings: dict[str, Any]
+    parts: tuple[PartGrant, ...]
+    output: Text = ""
+    blender: tuple[int, int] | None = None
+    trusted: bool = False

@@ -1,0 +1,109 @@
+"""What a job is made of: what was asked for, what its file says, and the tasks and parts it is cut into.
+
+All frozen, all plain data, all able to travel (msgspec structs).
+"""
+
+from typing import Any
+
+import msgspec
+
+from brender.model.errors import BadInput
+
+PRIORITY_LOWEST, PRIORITY_NORMAL, PRIORITY_HIGHEST = 0, 50, 100
+
+
+class MissingFile(msgspec.Struct, frozen=True):
+    """A file that a scene names and that is not there."""
+
+    path: str
+    used_by: str
+
+
+class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a .blend says of one scene. Sizes in pixels, ``percent`` the resolution percentage."""
+
+    name: str
+    first: int
+    last: int
+    step: int = 1
+    width: int
+    height: int
+    percent: int
+    engine: str
+    image_format: str
+    """Blender's own word, such as ``PNG``; a movie format is kept as it is and judged by the job type."""
+    output: str = ""
+    """The scene's own output path, as Blender writes it."""
+    camera: str | None = None
+    needs_camera: bool = True
+    """False where a sequencer or cameras bound to markers may stand in for the scene's camera."""
+
+
+class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a .blend says of itself, read without Blender."""
+
+    path: str
+    version: tuple[int, int]
+    """The Blender that saved it, such as ``(5, 0)``."""
+    active_scene: str
+    scenes: tuple[SceneFacts, ...]
+    cameras: tuple[str, ...] = ()
+    missing: tuple[MissingFile, ...] = ()
+    size: int = 0
+    """Bytes on disk."""
+
+    def scene(self, name: str | None) -> SceneFacts:
+        """The scene called *name*, the active one for ``None``. Raises `BadInput` with the names there are."""
+        wanted = name or self.active_scene
+        for scene in self.scenes:
+            if scene.name == wanted:
+                return scene
+        raise BadInput(f"{self.path} has no scene {wanted!r}; it has: {', '.join(repr(s.name) for s in self.scenes)}")
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as submitted. ``id`` is chosen by the submitter, so that a repeated submit is the same job."""
+
+    id: str
+    name: str
+    job_type: str
+    settings: dict[str, Any] = {}
+    project: str = "default"
+    user: str = ""
+    priority: int = PRIORITY_NORMAL
+    tags: tuple[str, ...] = ()
+    """What a worker must have beyond what the job type itself asks for."""
+    output: str = ""
+    """The folder, absolute, that the job's files go to. It belongs to the job."""
+    trusted: bool = False
+    """Scripts inside the .blend may run."""
+    paused: bool = False
+    facts: FileFacts | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class PartPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a task: a frame and the file that it becomes (relative to the job's output folder; "" for none)."""
+
+    frame: int
+    output: str = ""
+    scene: str = ""
+    layer: str = ""
+    view: str = ""
+    piece: int = 0
+
+
+class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One task of a job, before it has an id."""
+
+    index: int
+    parts: tuple[PartPlan, ...]
+
+
+class Requirements(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker must have to run a task of a job."""
+
+    job_type: str
+    tags: frozenset[str] = frozenset()
+    blender: tuple[int, int] | None = None
+    """Needs a Blender that can read a file saved by this version; ``None``: needs none."""

@@ -1,0 +1,84 @@
+"""What a worker says of itself: its machine, its Blenders, its slot."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from brender.model.plain import Count
+
+
+class Blender(msgspec.Struct, frozen=True):
+    """A Blender that a worker can start.
+
+    ``kind`` is ``bpy`` (a Python with the bpy package: ``path`` is that interpreter) or ``executable``.
+    """
+
+    kind: str
+    path: str
+    version: tuple[int, int, int]
+
+    @property
+    def label(self) -> str:
+        dotted = ".".join(map(str, self.version))
+        return f"bpy {dotted}" if self.kind == "bpy" else f"Blender {dotted}"
+
+
+class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's slot, as it introduces itself. Memory in bytes."""
+
+    id: str
+    incarnation: str
+    name: str
+    host: str = ""
+    platform: str = ""
+    software: str = ""
+    pid: int = 0
+    cores: int = 0
+    memory: int = 0
+    blenders: tuple[Blender, ...] = ()
+    tags: frozenset[str] = frozenset()
+    job_types: frozenset[str] = frozenset()
+
+
+def can_read(blender: Blender, saved_by: tuple[int, int]) -> bool:
+    """Whether *blender* may open a file saved by version *saved_by*: never one newer than itself.
+
+    Older files open in every later Blender; newer ones lose data, are refused (5.0's header in 3.x) or crash it.
+    """
+    return blender.version[:2] >= saved_by
+
+
+def choose_blender(blenders: Iterable[Blender], saved_by: tuple[int, int]) -> Blender | None:
+    """The Blender for a file saved by *saved_by*: the same series if there is one, else the newest; ``None`` where
+    none can read it."""
+    able = [blender for blender in blenders if can_read(blender, saved_by)]
+    same = [blender for blender in able if blender.version[:2] == saved_by]
+    return max(same or able, key=lambda blender: blender.version, default=None)
+
+
+def tags_of(blenders: Iterable[Blender]) -> frozenset[str]:
+    """The tags that a worker has by its Blenders: ``blender-5.0`` and ``blender-bpy`` or ``blender-executable``."""
+    found = set()
+    for blender in blenders:
+        found |= {f"blender-{blender.version[0]}.{blender.version[1]}", f"blender-{blender.kind}"}
+    return frozenset(found)
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """What psutil says of a machine and of the render process's tree. Percent of all cores together (0–100), bytes,
+    bytes per second."""
+
+    cpu_percent: float = 0.0
+    load: float = 0.0
+    """The one-minute load average."""
+    memory_used: Count = 0
+    memory_total: Count = 0
+    disk_free: Count = 0
+    disk_read: float = 0.0
+    disk_written: float = 0.0
+    network_received: float = 0.0
+    network_sent: float = 0.0
+    render_cpu_percent: float = 0.0
+    """Of one core, so that four busy threads are 400."""
+    render_memory: Count = 0
+    render_processes: Count = 0

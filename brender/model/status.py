@@ -1,0 +1,112 @@
+"""The statuses of things and every change between them that is allowed, one table each.
+
+Code, screen and docs all take these words from here. A change that is not in its table is an error, not a shrug.
+"""
+
+from enum import StrEnum
+from typing import TypeVar
+
+from brender.model.errors import IllegalTransition
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class TaskStatus(StrEnum):
+    WAITING = "waiting"
+    QUEUED = "queued"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class PartStatus(StrEnum):
+    QUEUED = "queued"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Outcome(StrEnum):
+    """How an attempt stands; ``live`` until it has ended."""
+
+    LIVE = "live"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LOST = "lost"
+    CANCELED = "canceled"
+    SUPERSEDED = "superseded"
+    RECALLED = "recalled"
+
+
+class WorkerStatus(StrEnum):
+    IDLE = "idle"
+    BUSY = "busy"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+    OFFLINE = "offline"
+    ERROR = "error"
+
+
+class ManagerStatus(StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+S = TypeVar("S", bound=StrEnum)
+Table = dict[S, frozenset[S]]
+
+_J, _T, _P, _O = JobStatus, TaskStatus, PartStatus, Outcome
+
+JOB_TRANSITIONS: Table[JobStatus] = {
+    _J.QUEUED: frozenset({_J.ACTIVE, _J.PAUSED, _J.COMPLETED, _J.FAILED, _J.CANCELED}),
+    _J.ACTIVE: frozenset({_J.QUEUED, _J.PAUSED, _J.COMPLETED, _J.FAILED, _J.CANCELED}),
+    _J.PAUSED: frozenset({_J.QUEUED, _J.ACTIVE, _J.COMPLETED, _J.FAILED, _J.CANCELED}),
+    # What has ended starts again only when somebody requeues it.
+    _J.COMPLETED: frozenset({_J.QUEUED}),
+    _J.FAILED: frozenset({_J.QUEUED}),
+    _J.CANCELED: frozenset({_J.QUEUED}),
+}
+
+TASK_TRANSITIONS: Table[TaskStatus] = {
+    _T.WAITING: frozenset({_T.QUEUED, _T.CANCELED}),
+    _T.QUEUED: frozenset({_T.ACTIVE, _T.FAILED, _T.CANCELED}),
+    _T.ACTIVE: frozenset({_T.QUEUED, _T.COMPLETED, _T.FAILED, _T.CANCELED}),
+    _T.COMPLETED: frozenset({_T.QUEUED}),
+    _T.FAILED: frozenset({_T.QUEUED}),
+    _T.CANCELED: frozenset({_T.QUEUED}),
+}
+
+PART_TRANSITIONS: Table[PartStatus] = {
+    _P.QUEUED: frozenset({_P.ACTIVE, _P.FAILED, _P.CANCELED}),
+    _P.ACTIVE: frozenset({_P.QUEUED, _P.COMPLETED, _P.FAILED, _P.CANCELED}),
+    _P.COMPLETED: frozenset({_P.QUEUED}),
+    _P.FAILED: frozenset({_P.QUEUED}),
+    _P.CANCELED: frozenset({_P.QUEUED}),
+}
+
+OUTCOMES: Table[Outcome] = {
+    _O.LIVE: frozenset(set(_O) - {_O.LIVE}),
+    **{ended: frozenset() for ended in _O if ended is not _O.LIVE},
+}
+
+ENDED_JOB = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
+ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
+
+
+def change(table: Table[S], thing: str, old: S, new: S) -> S:
+    """*new*, if *table* allows it after *old*; the same status again is no change and always allowed.
+
+    *thing* names what would change, for the error. Raises `IllegalTransition`.
+    """
+    if new != old and new not in table[old]:
+        raise IllegalTransition(f"{thing} cannot go from {old} to {new}; allowed: {', '.join(sorted(table[old])) or 'nothing'}")
+    return new

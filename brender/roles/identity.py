@@ -1,0 +1,20 @@
+"""A node's identity: made at its first start, kept in its folder, the same ever after."""
+
+from pathlib import Path
+
+from brender.bus.ids import new_id
+from brender.model.errors import BadInput
+
+
+def node_id(folder: Path) -> str:
+    """The id kept in *folder*, made now if there is none. Raises `BadInput` where the folder cannot be used."""
+    path = folder / "node"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists() and (known := path.read_text().strip()):
+            return known
+        fresh = new_id()
+        path.write_text(fresh + "\n")
+    except OSError as error:
+        raise BadInput(f"The folder {folder} cannot be used: {error.strerror}. Give another data folder with --data") from error
+    return fresh

@@ -1,0 +1,242 @@
+"""The manager's core: between the server and its workers it passes on, watches and renews; it never chooses. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from brender.bus.messages import (
+    Acks,
+    AnyMessage,
+    Beat,
+    Beats,
+    Bye,
+    Cancel,
+    Grants,
+    Hello,
+    Joined,
+    Left,
+    Message,
+    Ping,
+    Pong,
+    Progress,
+    Recall,
+    Received,
+    Refused,
+    Renew,
+    Renewed,
+    Reports,
+    Welcome,
+    WhoAreYou,
+)
+from brender.model.grant import Grant
+from brender.model.nodes import Stats, WorkerInfo
+from brender.roles.effects import Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.roles.policy import Policy
+
+
+@dataclass
+class ManagedWorker:
+    """A worker that said hello. Times monotonic."""
+
+    info: WorkerInfo
+    heard: float
+    beat: float
+    held: set[str] = field(default_factory=set)
+    asked: float | None = None
+
+
+class ManagerCore:
+    """Give it what arrives from above and below, with the time; do what it says."""
+
+    def __init__(self, hello: Hello, policy: Policy) -> None:
+        self.hello = hello
+        self.policy = policy
+        self.workers: dict[str, ManagedWorker] = {}
+        self.welcomed = False
+        self.lease_until = float("-inf")
+        self._said_hello = self._renewed = self._beat = float("-inf")
+        self._sequence = 0
+        self._beats: dict[str, Beat] = {}
+        self._effects: list[Effect] = []
+        anybody, worker = frozenset({"", "worker"}), frozenset({"worker"})
+        # Who below may send what: the one table.
+        self._below: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
+            Hello: (anybody, self._hello),
+            Renew: (worker, self._renew),
+            Pong: (worker, self._pong),
+            Bye: (worker, self._bye),
+            Received: (worker, self._pass_up),
+            Reports: (worker, self._reports),
+            Progress: (worker, self._pass_up),
+        }
+        self._above: dict[type[Message], Callable[[Any, Now], None]] = {
+            Welcome: self._welcome,
+            Refused: self._refused,
+            WhoAreYou: self._who_are_you,
+            Ping: self._ping,
+            Renewed: self._lease,
+            Grants: self._grants,
+            Recall: self._pass_down,
+            Cancel: self._pass_down,
+            Acks: self._pass_down,
+        }
+
+    def from_below(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
+        """What follows from a worker's *message*. What it may not send, or send for another, is answered, never obeyed."""
+        allowed, handler = self._below.get(type(message), (frozenset(), None))
+        speaks_for = getattr(message, "worker", None)
+        foreign = isinstance(speaks_for, str) and speaks_for != peer.node
+        if handler is None or peer.role not in allowed or foreign:
+            self._effects.append(Reply(peer.route, WhoAreYou()))
+        else:
+            if peer.node in self.workers:
+                self._heard(self.workers[peer.node], now)
+            handler(peer, message, now)
+        return self._taken()
+
+    def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
+        """What follows from the server's *message*."""
+        handler = self._above.get(type(message))
+        if handler is not None:
+            handler(message, now)
+        return self._taken()
+
+    def beat_heard(self, beat: Beat, now: Now) -> None:
+        """A worker's heartbeat came."""
+        worker = self.workers.get(beat.node)
+        if worker is not None and worker.info.incarnation == beat.incarnation:
+            worker.beat = now.mono
+            self._beats[beat.node] = beat
+
+    def tick(self, now: Now) -> list[Effect]:
+        """What time alone brings: hellos until welcomed, renewals, questions to silent workers, farewells to lost ones."""
+        if not self.welcomed:
+            if now.mono - self._said_hello >= 1.0:
+                self._said_hello = now.mono
+                self._effects.append(SendUp(self.hello))
+        elif now.mono - self._renewed >= self.policy.lease / 4:
+            self._renewed = now.mono
+            self._effects.append(SendUp(Renew(sent=now.mono)))
+        for worker in list(self.workers.values()):
+            silent = now.mono - max(worker.heard, worker.beat)
+            if now.mono - worker.heard > self.policy.lease:
+                self._gone(worker, "was not heard for a whole lease", lost=True)
+            elif silent > self.policy.suspicion and (worker.asked is None or now.mono - worker.asked > self.policy.resend):
+                worker.asked = now.mono
+                self._effects.append(Send(worker.info.id, Ping()))
+        return self._taken()
+
+    def beats_due(self, stats: Callable[[], Stats], now: Now) -> Beats | None:
+        """The manager's own heartbeat with its workers' since the last one, if it is time for it."""
+        if now.mono - self._beat < self.policy.heartbeat:
+            return None
+        self._beat = now.mono
+        self._sequence += 1
+        beats = tuple(self._beats.values())
+        self._beats.clear()
+        return Beats(
+            manager=self.hello.node,
+            incarnation=self.hello.incarnation,
+            sequence=self._sequence,
+            stats=stats(),
+            workers=beats,
+        )
+
+    def farewell(self) -> list[Effect]:
+        """Leave on purpose."""
+        self._effects.append(SendUp(Bye(reason="was stopped")))
+        return self._taken()
+
+    # --- from below ---------------------------------------------------------------------------------------------------
+
+    def _hello(self, peer: Peer, hello: Hello, now: Now) -> None:
+        if hello.role != "worker" or hello.worker is None or hello.worker.id != hello.node:
+            reason = "This is a manager; managers connect to a server (default port 9999), see --server"
+            self._effects.append(Reply(peer.route, Refused(reason=reason)))
+            return
+        self.workers[hello.node] = ManagedWorker(hello.worker, heard=now.mono, beat=now.mono, held=set(hello.held))
+        welcome = Welcome(
+            node=self.hello.node,
+            name=self.hello.name,
+            software=self.hello.software,
+            heartbeat_seconds=self.policy.heartbeat,
+            lease_seconds=self.policy.lease,
+        )
+        self._effects += [
+            Bind(peer.route, hello.node, "worker"),
+            Reply(peer.route, welcome),
+            SendUp(Joined(worker=hello.worker, held=hello.held)),
+        ]
+
+    def _renew(self, peer: Peer, renew: Renew, now: Now) -> None:
+        """A worker's lease is never longer than what is left of the manager's own."""
+        seconds = max(0.0, min(self.policy.lease, self.lease_until - now.mono))
+        self._effects.append(Reply(peer.route, Renewed(sent=renew.sent, seconds=seconds)))
+
+    def _pong(self, peer: Peer, pong: Pong, now: Now) -> None:
+        """Being heard is all that it is for."""
+
+    def _bye(self, peer: Peer, bye: Bye, now: Now) -> None:
+        self._gone(self.workers[peer.node], bye.reason or "was stopped", lost=False)
+
+    def _pass_up(self, peer: Peer, message: Message, now: Now) -> None:
+        self._effects.append(SendUp(message))
+
+    def _reports(self, peer: Peer, message: Reports, now: Now) -> None:
+        held = self.workers[peer.node].held
+        for report in message.reports:
+            if type(report).__name__ in ("Completed", "Failed", "Stopped", "Recalled"):
+                held.discard(report.attempt)
+        self._effects.append(SendUp(message))
+
+    # --- from above ---------------------------------------------------------------------------------------------------
+
+    def _welcome(self, welcome: Welcome, now: Now) -> None:
+        self.welcomed = True
+        self._renewed = now.mono
+        self._effects.append(SendUp(Renew(sent=now.mono)))
+        for worker in self.workers.values():
+            self._effects.append(SendUp(Joined(worker=worker.info, held=tuple(sorted(worker.held)))))
+
+    def _refused(self, refused: Refused, now: Now) -> None:
+        self._effects.append(Exit(error=f"The server refused this manager: {refused.reason}"))
+
+    def _who_are_you(self, message: WhoAreYou, now: Now) -> None:
+        self.welcomed = False
+        self._said_hello = now.mono
+        self._effects.append(SendUp(self.hello))
+
+    def _ping(self, ping: Ping, now: Now) -> None:
+        self._effects.append(SendUp(Pong()))
+
+    def _lease(self, renewed: Renewed, now: Now) -> None:
+        self.lease_until = max(self.lease_until, renewed.sent + renewed.seconds)
+
+    def _grants(self, message: Grants, now: Now) -> None:
+        by_worker: dict[str, list[Grant]] = {}
+        for grant in message.grants:
+            by_worker.setdefault(grant.worker, []).append(grant)
+        for worker_id, grants in by_worker.items():
+            if worker := self.workers.get(worker_id):
+                worker.held |= {grant.attempt for grant in grants}
+                self._effects.append(Send(worker_id, Grants(grants=tuple(grants))))
+
+    def _pass_down(self, message: Recall | Cancel | Acks, now: Now) -> None:
+        if message.worker in self.workers:
+            self._effects.append(Send(message.worker, message))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _gone(self, worker: ManagedWorker, reason: str, lost: bool) -> None:
+        del self.workers[worker.info.id]
+        self._beats.pop(worker.info.id, None)
+        self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, lost=lost))]
+
+    @staticmethod
+    def _heard(worker: ManagedWorker, now: Now) -> None:
+        worker.heard = now.mono
+        worker.asked = None
+
+    def _taken(self) -> list[Effect]:
+        effects, self._effects[:] = list(self._effects), []
+        return effects

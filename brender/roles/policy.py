@@ -1,0 +1,31 @@
+"""The numbers by which roles decide. One frozen record; tests and sites choose their own."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Times in seconds."""
+
+    heartbeat: float = 2.0
+    """A node beats this often."""
+    lease: float = 30.0
+    """Whoever was not heard for this long is lost."""
+    suspicion: float = 7.0
+    """Whoever was not heard for this long is asked."""
+    resend: float = 5.0
+    """What was not confirmed is sent again after this long."""
+    tries: int = 3
+    """Attempts of one task that may fail before the task has failed."""
+    failure_limit: int = 30
+    """Attempts of one job that may fail before the job is stopped."""
+    retry: float = 1.0
+    """The first retry waits this long, each further one twice as long."""
+    retry_most: float = 60.0
+    plan_slice: int = 1000
+    """Tasks that come into being, or into memory, in one tick."""
+    plan_ahead: int = 4000
+    """Queued tasks of one job that are kept in memory."""
+    stats_record: float = 60.0
+    """One row of statistics covers this long."""
+    stats_keep: float = 7 * 86400.0

@@ -1,0 +1,329 @@
+"""The life of jobs in the server's core: accepted, planned in slices, changed by people, ended. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from brender.bus.messages import Cancel
+from brender.jobs.declare import job_type
+from brender.model.changes import New, Put, Update, UpdateWhere
+from brender.model.errors import BadInput, Conflict
+from brender.model.job import PRIORITY_HIGHEST, PRIORITY_LOWEST, JobSpec
+from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
+from brender.roles.effects import LoadTasks, Now, Record, Send
+from brender.roles.policy import Policy
+from brender.roles.server.state import Farm, JobState, PartState, TaskState
+
+Emit = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of a job's tasks are to be queued again. ``tasks``: these; ``None``: all of ``statuses``. ``frames``: only
+    these of their parts. The counts are what the record says of them."""
+
+    statuses: tuple[str, ...]
+    tasks: tuple[int, ...] | None
+    frames: tuple[int, ...] | None
+    part_count: int
+    completed_parts: int
+    ended_tasks: int
+    failed_tasks: int
+
+
+class Jobs:
+    """Accept, plan, act, end. Works on *farm*; what must happen outside goes to *emit*."""
+
+    def __init__(self, farm: Farm, policy: Policy, emit: Emit) -> None:
+        self.farm = farm
+        self.policy = policy
+        self.emit = emit
+
+    # --- coming and going ---------------------------------------------------------------------------------------------
+
+    def submit(self, spec: JobSpec, now: Now) -> dict[str, Any]:
+        """Accept *spec*; returns what the submitter is told. Raises `BadInput` or `Conflict`, with nothing changed.
+
+        A job that was accepted before is answered as it was then.
+        """
+        if spec.id in self.farm.jobs:
+            return self._receipt(self.farm.jobs[spec.id])
+        if not spec.name.strip() or len(spec.name) > 255:
+            raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
+        check_priority(spec.priority)
+        kind = job_type(spec.job_type)
+        spec = kind.prepare(spec)
+        owned = (spec.output, kind.output_key(spec))
+        other = self.farm.owners.get(owned) if owned[1] else None
+        if other is not None:
+            raise Conflict(
+                f"The job {other} ({self.farm.jobs[other].spec.name}) writes the same files, {owned[1]} in {owned[0]}, and has "
+                "not ended. Choose another --output, or cancel that job"
+            )
+        job = JobState(
+            spec=spec,
+            type=kind,
+            need=kind.requirements(spec),
+            order=self.farm.next_order,
+            task_count=kind.task_count(spec),
+            part_count=kind.part_count(spec),
+            status=JobStatus.PAUSED if spec.paused else JobStatus.QUEUED,
+            priority=spec.priority,
+            warnings=list(spec.warnings),
+        )
+        self.farm.next_order += 1
+        self._record_new(job, owned, now)
+        self.adopt(job, owned)
+        self.note(
+            now,
+            "submit",
+            f"submitted {spec.name}: {job.part_count} frames in {job.task_count} tasks",
+            job.id,
+            spec.user,
+        )
+        return self._receipt(job)
+
+    def adopt(self, job: JobState, owned: tuple[str, str]) -> None:
+        """Take *job*, new or read from the record, into mind."""
+        self.farm.jobs[job.id] = job
+        if owned[1]:
+            self.farm.owners[owned] = job.id
+
+    def plan(self) -> None:
+        """Let tasks of unfinished jobs come into being, or into memory, one slice a call, as they come near their turn."""
+        budget = self.policy.plan_slice
+        for job in sorted(self.farm.jobs.values(), key=lambda job: (-job.priority, job.order)):
+            if job.status in ENDED_JOB or job.queued >= self.policy.plan_ahead or job.loading:
+                continue
+            if job.cursor < job.planned - 1:
+                job.loading = True
+                self.emit(LoadTasks(job.id, job.cursor))
+                continue
+            upto = min(job.task_count, job.planned + budget)
+            budget -= upto - job.planned
+            for number in range(job.planned, upto):
+                self._plan_task(job, number)
+            if upto != job.planned:
+                job.planned = upto
+                job.cursor = upto - 1
+                self.emit(Record(Update("job", job.id, {"planned_tasks": upto})))
+
+    def feed(self, job_id: str, tasks: list[TaskState], after: int) -> None:
+        """The record's answer to a `LoadTasks`: queued tasks after number *after*, in order; fewer than a slice means that
+        there are no more."""
+        job = self.farm.jobs.get(job_id)
+        if job is None:
+            return
+        job.loading = False
+        if job.cursor != after:
+            return  # it was requeued meanwhile, and will be read anew
+        for task in tasks:
+            if task.id not in self.farm.tasks:
+                self._enqueue(job, task)
+        job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
+
+    # --- what people ask for ------------------------------------------------------------------------------------------
+
+    def pause(self, job: JobState, now: Now, user: str) -> None:
+        self._must_be_unfinished(job, "paused")
+        self.set_status(job, JobStatus.PAUSED, "paused: nothing new starts, what renders is finished", now)
+        self.note(now, "pause", "paused", job.id, user)
+
+    def resume(self, job: JobState, now: Now, user: str) -> None:
+        if job.status is not JobStatus.PAUSED:
+            raise BadInput(f"The job {job.id} is {job.status}, not paused. `brender requeue` starts an ended job again")
+        self.set_status(job, JobStatus.ACTIVE if job.live else JobStatus.QUEUED, "", now)
+        self.note(now, "resume", "resumed", job.id, user)
+
+    def cancel(self, job: JobState, now: Now, user: str) -> None:
+        self._must_be_unfinished(job, "canceled")
+        self.end(job, JobStatus.CANCELED, "canceled" + (f" by {user}" if user else ""), now)
+        self.note(now, "cancel", "canceled", job.id, user)
+
+    def priority(self, job: JobState, value: int, now: Now, user: str) -> None:
+        check_priority(value)
+        job.priority = value
+        self.emit(Record(Update("job", job.id, {"priority": value})))
+        self.note(now, "priority", f"priority set to {value}", job.id, user)
+
+    def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> int:
+        """Queue the *selection* again; returns how many parts that is. Raises `BadInput` where there is nothing to do."""
+        if not selection.part_count:
+            raise BadInput(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
+        where: dict[str, Any] = {"job": job.id, "status": selection.statuses}
+        if selection.tasks is not None:
+            where = {"job": job.id, "id": selection.tasks}
+        self.emit(Record(UpdateWhere("task", where, {"status": TaskStatus.QUEUED, "failures": 0, "reason": ""})))
+        if selection.frames is not None:
+            where = {"job": job.id, "frame": selection.frames}
+        else:
+            where = {"job": job.id, "status": selection.statuses}
+        self.emit(Record(UpdateWhere("part", where, {"status": PartStatus.QUEUED, "attempt": "", "finished": None})))
+        job.completed_parts -= selection.completed_parts
+        job.ended_tasks -= selection.ended_tasks
+        job.failed_tasks -= selection.failed_tasks
+        job.failures = 0
+        job.cursor = -1
+        job.loading = False
+        self.set_status(job, JobStatus.ACTIVE if job.live else JobStatus.QUEUED, "", now)
+        self.emit(
+            Record(
+                Update(
+                    "job",
+                    job.id,
+                    {
+                        "completed_parts": job.completed_parts,
+                        "failed_tasks": job.failed_tasks,
+                        "failures": 0,
+                        "finished": None,
+                    },
+                )
+            )
+        )
+        self.note(now, "requeue", f"queued {selection.part_count} frames again", job.id, user)
+        return selection.part_count
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def settle(self, job: JobState, now: Now) -> None:
+        """End *job* if all its tasks have ended."""
+        if job.ended_tasks < job.task_count or job.status in ENDED_JOB:
+            return
+        if job.failed_tasks:
+            self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {job.task_count} tasks failed", now)
+        else:
+            self.end(job, JobStatus.COMPLETED, "", now)
+
+    def end(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
+        """End *job*: what runs is stopped, what waits is canceled, and it leaves the server's mind."""
+        self.set_status(job, status, reason, now)
+        for attempt_id in sorted(job.live):
+            attempt = self.farm.attempts[attempt_id]
+            attempt.canceling = reason or str(status)
+            self.emit(
+                Send(
+                    self.farm.workers[attempt.worker].manager,
+                    Cancel(worker=attempt.worker, attempts=(attempt_id,), reason=attempt.canceling),
+                )
+            )
+        if status is not JobStatus.COMPLETED:
+            open_statuses = (TaskStatus.WAITING, TaskStatus.QUEUED, TaskStatus.ACTIVE)
+            where = {"job": job.id, "status": open_statuses}
+            self.emit(Record(UpdateWhere("task", where, {"status": TaskStatus.CANCELED})))
+            self.emit(Record(UpdateWhere("part", where, {"status": PartStatus.CANCELED})))
+        self.emit(Record(Update("job", job.id, {"finished": now.wall, "failed_tasks": job.failed_tasks})))
+        if status is not JobStatus.CANCELED:
+            text = f"{job.spec.name} is {status}" + (f": {reason}" if reason else "")
+            self.note(now, str(status), text, job.id)
+        job.forget_queue()
+        for task_id in job.tasks:
+            task = self.farm.tasks.pop(task_id)
+            task.status = TaskStatus.CANCELED
+        job.tasks.clear()
+        self.farm.owners = {key: owner for key, owner in self.farm.owners.items() if owner != job.id}
+        if not job.live:
+            del self.farm.jobs[job.id]
+
+    def set_status(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
+        change(JOB_TRANSITIONS, f"job {job.id}", job.status, status)
+        fields: dict[str, Any] = {"status": status, "reason": reason}
+        if status is JobStatus.ACTIVE and job.started is None:
+            job.started = now.wall
+            fields["started"] = now.wall
+        if status != job.status or reason != job.reason:
+            job.status, job.reason = status, reason
+            self.emit(Record(Update("job", job.id, fields)))
+
+    def warn(self, job: JobState, warning: str, subject: str = "") -> None:
+        """Put *warning* on *job*, unless one about the same *subject* is there. A hundred of them are enough to know."""
+        known = any((subject or warning) in other for other in job.warnings)
+        if not known and len(job.warnings) < 100:
+            job.warnings.append(warning)
+            self.emit(Record(Update("job", job.id, {"warnings": list(job.warnings)})))
+
+    def note(self, now: Now, action: str, text: str, job: str = "", user: str = "", worker: str = "") -> None:
+        """Write into the activity log."""
+        fields = {"wall": now.wall, "user": user, "action": action, "job": job, "worker": worker, "text": text}
+        self.emit(Record(New("activity", self.farm.next_activity, fields)))
+        self.farm.next_activity += 1
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _record_new(self, job: JobState, owned: tuple[str, str], now: Now) -> None:
+        spec = job.spec
+        self.emit(Record(Put("project", spec.project, {})))
+        facts = spec.facts
+        self.emit(
+            Record(
+                New(
+                    "job",
+                    job.id,
+                    {
+                        "project": spec.project,
+                        "name": spec.name,
+                        "user": spec.user,
+                        "job_type": spec.job_type,
+                        "status": job.status,
+                        "priority": job.priority,
+                        "tags": list(spec.tags),
+                        "output": spec.output,
+                        "trusted": spec.trusted,
+                        "warnings": list(job.warnings),
+                        "settings": spec.settings,
+                        "facts": msgspec.to_builtins(facts) if facts else None,
+                        "blender_version": ".".join(map(str, facts.version)) if facts else "",
+                        "task_count": job.task_count,
+                        "part_count": job.part_count,
+                        "submitted": now.wall,
+                    },
+                )
+            )
+        )
+        revision = {"settings": spec.settings, "user": spec.user, "wall": now.wall}
+        self.emit(Record(New("job_revision", (job.id, 1), revision)))
+        if owned[1]:
+            self.emit(Record(Put("output_owner", owned, {"job": job.id})))
+
+    def _plan_task(self, job: JobState, number: int) -> None:
+        plan = job.type.task(job.spec, number)
+        task = TaskState(id=self.farm.next_task, job=job.id, number=number, parts=[])
+        self.farm.next_task += 1
+        self.emit(Record(New("task", task.id, {"job": job.id, "number": number, "status": TaskStatus.QUEUED})))
+        for part in plan.parts:
+            state = PartState(id=self.farm.next_part, frame=part.frame, output=part.output)
+            self.farm.next_part += 1
+            task.parts.append(state)
+            fields = {"job": job.id, "task": task.id, "status": PartStatus.QUEUED}
+            self.emit(Record(New("part", state.id, fields | msgspec.structs.asdict(part))))
+        self._enqueue(job, task)
+
+    def _enqueue(self, job: JobState, task: TaskState) -> None:
+        self.farm.tasks[task.id] = task
+        job.tasks.add(task.id)
+        job.enqueue(task)
+
+    @staticmethod
+    def _receipt(job: JobState) -> dict[str, Any]:
+        return {
+            "id": job.id,
+            "name": job.spec.name,
+            "status": str(job.status),
+            "tasks": job.task_count,
+            "frames": job.part_count,
+            "output": job.spec.output,
+            "warnings": list(job.warnings),
+        }
+
+    @staticmethod
+    def _must_be_unfinished(job: JobState, verb: str) -> None:
+        if job.status in ENDED_JOB:
+            raise BadInput(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
+
+
+def check_priority(value: object) -> int:
+    """*value*, if it is a priority. Raises `BadInput`."""
+    if type(value) is not int or not PRIORITY_LOWEST <= value <= PRIORITY_HIGHEST:
+        raise BadInput(f"The priority {value!r} is not a whole number from {PRIORITY_LOWEST} to {PRIORITY_HIGHEST}")
+    return value

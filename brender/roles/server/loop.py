@@ -1,0 +1,276 @@
+"""The server's loop: its sockets, its database and its clock around the core.
+
+Each round: drain the sockets into the core, commit what the core wants recorded, all of it in one transaction, and only then
+send what it wants sent.
+"""
+
+import logging
+import secrets
+import time
+from typing import Any
+
+import zmq
+from peewee import PeeweeException
+
+from brender import __version__
+from brender.bus.address import ServerAddresses, resolve_loopback
+from brender.bus.files import FileReceiver
+from brender.bus.ids import new_id
+from brender.bus.loop import Loop
+from brender.bus.messages import Act, Ask, Beats, Done, Event, FilePiece, Message, Sorry, Submit
+from brender.bus.routes import Routes
+from brender.bus.transport import Received, Socket
+from brender.model.changes import Change, New, Put, Update, UpdateWhere
+from brender.model.errors import BrenderError
+from brender.roles.effects import Bind, Effect, LoadTasks, Now, Peer, Publish, Record, Reply, Send, Unbind
+from brender.roles.policy import Policy
+from brender.roles.server.core import ServerCore
+from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder, addresses_as_text
+from brender.store.questions import Record as Books
+from brender.store.questions import answer, job_id
+from brender.store.writer import Writer
+
+log = logging.getLogger("brender.server")
+
+
+class DatabaseLost(BrenderError):
+    """What was accepted could not be recorded."""
+
+
+_TICK_SECONDS = 0.1
+_CHECKPOINT_SECONDS = 30.0
+_PRUNE_SECONDS = 3600.0
+
+
+class Server:
+    """A server on *addresses*, keeping its record at *database* and its files in *folder*.
+
+    Raises `Conflict` where a port or the data folder is taken, `BadInput` or `BrenderError` where the database cannot be used.
+    """
+
+    def __init__(
+        self, folder: DataFolder, addresses: ServerAddresses, policy: Policy, database: str = "", name: str = "server"
+    ) -> None:
+        self.policy = policy
+        self.folder = folder.make()
+        self._lock = folder.lock("server")
+        self._writer = Writer(open_for_writing(database or str(folder.database)))
+        self.database = database or str(folder.database)
+        self._books = Books(self._writer.tables, folder)
+        self._routes = Routes()
+        self._subscribers = 0
+        self._pending: list[Change] = []
+        self._outgoing: list[tuple[bytes, Message]] = []
+        self._published: list[Publish] = []
+        self._checkpointed = self._pruned = time.monotonic()
+        self._bind(addresses)
+        now = self._now()
+        self.core = ServerCore(secrets.token_hex(8), name, __version__, policy, new_id, restore(self._writer, now.mono))
+        self._carry_out(self.core.restored(now))
+        folder.announce("server", database=self.database, **addresses_as_text(self.addresses))
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._files.start()
+        try:
+            self.loop.run(self._tick, _TICK_SECONDS)
+        finally:
+            self._files.stop()
+            self._context.destroy(linger=0)
+            self._writer.database.close()
+            self._lock.release()
+
+    def stop(self) -> None:
+        self.loop.stop()
+
+    # --- sockets ------------------------------------------------------------------------------------------------------
+
+    def _bind(self, wanted: ServerAddresses) -> None:
+        self.loop = Loop()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._control = Socket(self._context, zmq.ROUTER, "server control")
+        self._events = Socket(self._context, zmq.XPUB, "server events")
+        self._stats = Socket(self._context, zmq.SUB, "server stats")
+        control, events, stats, files = (
+            resolve_loopback(address, "The server's address")
+            for address in (wanted.control, wanted.events, wanted.stats, wanted.files)
+        )
+        self._files = FileReceiver(files, self._place)
+        self.addresses = ServerAddresses(
+            control=self._control.bind(control, "The server"),
+            events=self._events.bind(events, "The server's events"),
+            stats=self._stats.bind(stats, "The server's stats"),
+            files=self._files.address,
+        )
+        self._stats.subscribe()
+        self.loop.add(self._control, self._read_control)
+        self.loop.add(self._stats, self._read_stats)
+        self.loop.add(self._events, self._read_subscriptions)
+
+    def _place(self, piece: FilePiece) -> Any:
+        if piece.kind == "log":
+            return self.folder.log(piece.job, piece.attempt)
+        return self.folder.thumbnail(piece.attempt, piece.part)
+
+    def _read_control(self) -> None:
+        for received in self._control.drain():
+            self._guarded(self._one_message, received)
+
+    def _read_stats(self) -> None:
+        for received in self._stats.drain():
+            if isinstance(received.message, Beats):
+                self._guarded(self._one_beat, received)
+
+    def _read_subscriptions(self) -> None:
+        """Events are only made while somebody listens."""
+        while True:
+            try:
+                frame = self._events.raw.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._subscribers = max(0, self._subscribers + (1 if frame[:1] == b"\1" else -1))
+
+    # --- a round ------------------------------------------------------------------------------------------------------
+
+    def _guarded(self, handle: Any, received: Received) -> None:
+        """Whatever one message does wrong, the server lives and the others are served."""
+        try:
+            handle(received)
+        except DatabaseLost:
+            raise
+        except BrenderError as error:
+            log.warning("%s from %s: %s", type(received.message).__name__, received.route.hex(), error)
+        except Exception:
+            log.exception("the server failed at a %s from %s", type(received.message).__name__, received.route.hex())
+
+    def _one_message(self, received: Received) -> None:
+        message, now = received.message, self._now()
+        peer = Peer(received.principal, received.route, *self._routes.who(received.route))
+        if isinstance(message, Ask):
+            self._ask(peer, message)
+        elif isinstance(message, Act):
+            self._act(peer, message, now)
+        elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
+            self._outgoing.append((peer.route, Done(id=message.id, data=known)))
+        else:
+            self._carry_out(self.core.handle(peer, message, now))
+
+    def _one_beat(self, received: Received) -> None:
+        assert isinstance(received.message, Beats)
+        self._carry_out(self.core.beats(received.message, self._now()))
+
+    def _ask(self, peer: Peer, message: Ask) -> None:
+        self._commit()
+        try:
+            reply: Message = Done(id=message.id, data=answer(self._books, message.question, message.arguments))
+        except BrenderError as error:
+            reply = Sorry(id=message.id, code=error.code, message=str(error))
+        self._outgoing.append((peer.route, reply))
+
+    def _submitted(self, job: str) -> dict[str, Any] | None:
+        """What the submitter of *job* was told, if it was accepted before and has left the core's mind since."""
+        if job in self.core.farm.jobs:
+            return None
+        self._commit()
+        row = self._writer.tables.Job.get_or_none(id=job)
+        return receipt(row) if row is not None else None
+
+    def _act(self, peer: Peer, message: Act, now: Now) -> None:
+        self._commit()
+        try:
+            target = job_id(self._books, message.target)
+            if target not in self.core.farm.jobs:
+                adopt(self.core.farm, self._writer.tables, self._writer.tables.Job.get_by_id(target))
+            tables = self._writer.tables
+            selection = select_for_requeue(tables, target, message.value) if message.action == "requeue" else None
+        except BrenderError as error:
+            self._outgoing.append((peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
+            return
+        known = Act(id=message.id, action=message.action, target=target, value=message.value, user=message.user)
+        self._carry_out(self.core.act(peer, known, selection, now))
+
+    def _tick(self) -> None:
+        now = self._now()
+        self._carry_out(self.core.tick(now))
+        self._commit()
+        self._flush()
+        self._housekeep(now)
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Record(change):
+                    self._pending.append(change)
+                case Send(node, message):
+                    if (route := self._routes.to(node)) is not None:
+                        self._outgoing.append((route, message))
+                case Reply(route, message):
+                    self._outgoing.append((route, message))
+                case Bind(route, node, role):
+                    self._routes.bind(route, node, role)
+                case Unbind(node):
+                    self._routes.unbind(node)
+                case Publish():
+                    self._published.append(effect)
+                case LoadTasks(job, after):
+                    self._commit()
+                    tasks = queued_tasks(self._writer.tables, job, after, self.policy.plan_slice)
+                    self._carry_out(self.core.feed(job, tasks, after))
+
+    def _commit(self) -> None:
+        if not self._pending:
+            return
+        changes, self._pending = self._pending, []
+        try:
+            number = self._writer.commit(changes)
+        except PeeweeException as error:
+            # What could not be recorded must not be acknowledged. Ending is the honest answer: a restart begins from the
+            # record, and everybody sends again what was not acknowledged.
+            self._outgoing.clear()
+            raise DatabaseLost(
+                f"The database {self.database} could not be written ({error}). The server stops; nothing acknowledged is lost. "
+                "Make room or mend it, and start the server again"
+            ) from error
+        if self._subscribers:
+            self._publish_changes(changes, number)
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        for route, message in outgoing:
+            self._control.send(message, route)
+        published, self._published = self._published, []
+        if self._subscribers:
+            for item in published:
+                self._event(item.kind, item.key, item.fields, self._writer.change)
+
+    def _publish_changes(self, changes: list[Change], number: int) -> None:
+        merged: dict[tuple[str, str], dict[str, Any]] = {}
+        for change in changes:
+            if isinstance(change, UpdateWhere):
+                key = str(change.where.get("job", ""))
+                self._event(f"{change.kind}s", key, dict(change.fields), number)
+            elif isinstance(change, New | Put | Update):
+                key = change.key if isinstance(change.key, str) else str(change.key)
+                merged.setdefault((change.kind, key), {}).update(change.fields)
+        for (kind, key), fields in merged.items():
+            fields.pop("facts", None)
+            self._event(kind, key, fields, number)
+
+    def _event(self, kind: str, key: str, fields: dict[str, Any], number: int) -> None:
+        event = Event(change=number, wall=time.time(), kind=kind, key=key, fields=fields)
+        self._events.send(event, topic=kind)
+
+    def _housekeep(self, now: Now) -> None:
+        if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
+            self._checkpointed = now.mono
+            self._writer.checkpoint()
+        if now.mono - self._pruned > _PRUNE_SECONDS:
+            self._pruned = now.mono
+            stat = self._writer.tables.Stat
+            stat.delete().where(stat.wall < now.wall - self.policy.stats_keep).execute()
+
+    @staticmethod
+    def _now() -> Now:
+        return Now(time.monotonic(), time.time())

@@ -1,0 +1,224 @@
+"""From the record back into the server's mind: at its start, and when somebody acts on a job that has ended."""
+
+from typing import Any
+
+import msgspec
+
+from brender.jobs.declare import job_type
+from brender.model.errors import BadInput
+from brender.model.frames import parse_frames
+from brender.model.job import FileFacts, JobSpec
+from brender.model.nodes import Blender, WorkerInfo
+from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, WorkerStatus
+from brender.roles.server.jobs import Selection
+from brender.roles.server.state import AttemptState, Farm, JobState, ManagerState, PartState, TaskState, WorkerState
+from brender.store.tables import Tables
+from brender.store.writer import Writer
+
+#: Frames that one requeue may name: each becomes a variable of an SQL statement.
+_REQUEUED_BY_NAME = 10_000
+
+
+def restore(writer: Writer, mono: float) -> Farm:
+    """The farm as the record has it: its unfinished jobs, live attempts, and the nodes that were there."""
+    tables = writer.tables
+    farm = Farm(
+        next_task=writer.last_id("task") + 1,
+        next_part=writer.last_id("part") + 1,
+        next_activity=writer.last_id("activity") + 1,
+    )
+    for row in tables.Manager.select().where(tables.Manager.status == ManagerStatus.ONLINE):
+        farm.managers[row.id] = ManagerState(row.id, row.incarnation, row.name, heard=mono, beat=mono)
+    for row in tables.Worker.select().where(tables.Worker.status != WorkerStatus.OFFLINE):
+        manager = row.__data__["manager"]
+        farm.workers[row.id] = WorkerState(_worker_info(row), manager=manager)
+        if manager in farm.managers:
+            farm.managers[manager].workers.add(row.id)
+    for manager in {worker.manager for worker in farm.workers.values()} - farm.managers.keys():
+        # It left while the server was not looking; its lease tells what became of its workers.
+        row = tables.Manager.get_by_id(manager)
+        farm.managers[row.id] = ManagerState(row.id, row.incarnation, row.name, heard=mono, beat=mono)
+        farm.managers[row.id].workers = {id for id, worker in farm.workers.items() if worker.manager == row.id}
+    job = tables.Job
+    for row in job.select().where(job.status.not_in(ENDED_JOB)).order_by(job.submitted):
+        adopt(farm, tables, row)
+    attempt = tables.Attempt
+    for row in attempt.select().where(attempt.outcome == "live").order_by(attempt.granted):
+        _restore_attempt(farm, tables, row, mono)
+    return farm
+
+
+def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
+    """The job of *row*, taken into *farm*'s mind."""
+    kind = job_type(row.job_type)
+    facts = msgspec.convert(row.facts, FileFacts) if row.facts else None
+    spec = JobSpec(
+        id=row.id,
+        name=row.name,
+        job_type=row.job_type,
+        settings=row.settings,
+        project=row.__data__["project"],
+        user=row.user,
+        priority=row.priority,
+        tags=tuple(row.tags),
+        output=row.output,
+        trusted=row.trusted,
+        facts=facts,
+        warnings=tuple(row.warnings),
+    )
+    task = tables.Task
+    ended = task.select().where((task.job == row.id) & task.status.in_(ENDED_TASK)).count()
+    job = JobState(
+        spec=spec,
+        type=kind,
+        need=kind.requirements(spec),
+        order=farm.next_order,
+        task_count=row.task_count,
+        part_count=row.part_count,
+        status=JobStatus(row.status),
+        reason=row.reason,
+        priority=row.priority,
+        planned=row.planned_tasks,
+        completed_parts=row.completed_parts,
+        ended_tasks=ended,
+        failed_tasks=row.failed_tasks,
+        failures=row.failures,
+        render_seconds=row.render_seconds,
+        started=row.started,
+        warnings=list(row.warnings),
+    )
+    farm.next_order += 1
+    farm.jobs[job.id] = job
+    if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
+        farm.owners[(spec.output, pattern)] = job.id
+    return job
+
+
+def queued_tasks(tables: Tables, job: str, after: int, limit: int) -> list[TaskState]:
+    """The next *limit* queued tasks of *job* after number *after*, with the parts that they still have to do."""
+    task, part = tables.Task, tables.Part
+    wanted = (task.job == job) & (task.number > after) & (task.status == TaskStatus.QUEUED)
+    rows = {row.id: _task_state(row) for row in task.select().where(wanted).order_by(task.number).limit(limit)}
+    if rows:
+        _load_parts(rows, part, (part.job == job) & part.task.between(min(rows), max(rows)))
+    return list(rows.values())
+
+
+def select_for_requeue(tables: Tables, job: str, value: object) -> Selection:
+    """What ``requeue`` means for *job*: *value* is ``None`` (what failed or was canceled), ``"all"``, or a frame set.
+
+    Raises `BadInput` for a frame set that is none.
+    """
+    task, part = tables.Task, tables.Part
+    statuses: tuple[str, ...] = (TaskStatus.FAILED, TaskStatus.CANCELED)
+    ids: tuple[int, ...] | None = None
+    frames: tuple[int, ...] | None = None
+    if value in ("all", None):
+        if value == "all":
+            statuses = (*statuses, TaskStatus.COMPLETED)
+        which_tasks = (task.job == job) & task.status.in_(statuses)
+        which_parts = (part.job == job) & part.status.in_(statuses)
+    else:
+        frames = parse_frames(str(value))
+        if len(frames) > _REQUEUED_BY_NAME:
+            raise BadInput(
+                f"{len(frames)} frames are too many to name in one requeue ({_REQUEUED_BY_NAME} at most): queue all again instead"
+            )
+        ended = task.status.in_(ENDED_TASK)
+        owners = part.select(part.task).where((part.job == job) & part.frame.in_(frames))
+        ids = tuple(row.id for row in task.select(task.id).where((task.job == job) & ended & task.id.in_(owners)))
+        which_tasks = (task.job == job) & task.id.in_(ids)
+        which_parts = (part.job == job) & part.frame.in_(frames) & part.task.in_(ids)
+    return Selection(
+        statuses=statuses,
+        tasks=ids,
+        frames=frames,
+        part_count=part.select().where(which_parts).count(),
+        completed_parts=part.select().where(which_parts & (part.status == PartStatus.COMPLETED)).count(),
+        ended_tasks=task.select().where(which_tasks & task.status.in_(ENDED_TASK)).count(),
+        failed_tasks=task.select().where(which_tasks & (task.status == TaskStatus.FAILED)).count(),
+    )
+
+
+def receipt(row: Any) -> dict[str, Any]:
+    """What the submitter of the job of *row* is told."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "status": row.status,
+        "tasks": row.task_count,
+        "frames": row.part_count,
+        "output": row.output,
+        "warnings": row.warnings,
+    }
+
+
+def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
+    data = row.__data__
+    task_row = tables.Task.get_by_id(data["task"])
+    if data["job"] not in farm.jobs:
+        # It was being canceled when the server stopped; its job has ended, and the attempt still has to.
+        adopt(farm, tables, tables.Job.get_by_id(data["job"]))
+    job = farm.jobs[data["job"]]
+    state = AttemptState(
+        id=row.id,
+        task=data["task"],
+        job=job.id,
+        worker=data["worker"],
+        sent=mono,
+        confirmed=row.last_report > 0,
+        started=row.started is not None,
+        last_report=row.last_report,
+        canceling="" if job.status not in ENDED_JOB else "the job has ended",
+    )
+    farm.attempts[row.id] = state
+    job.live.add(row.id)
+    if data["worker"] not in farm.workers:
+        worker = tables.Worker.get_by_id(data["worker"])
+        farm.workers[worker.id] = WorkerState(_worker_info(worker), manager=worker.__data__["manager"])
+    farm.workers[data["worker"]].attempts.append(row.id)
+    if job.status not in ENDED_JOB:
+        task = _task_state(task_row)
+        task.attempt = row.id
+        _load_parts({task.id: task}, tables.Part, tables.Part.task == task.id)
+        farm.tasks[task.id] = task
+        job.tasks.add(task.id)
+
+
+def _task_state(row: Any) -> TaskState:
+    return TaskState(
+        id=row.id,
+        job=row.__data__["job"],
+        number=row.number,
+        parts=[],
+        status=TaskStatus(row.status),
+        failures=row.failures,
+    )
+
+
+def _load_parts(tasks: dict[int, TaskState], part: Any, where: Any) -> None:
+    for row in part.select().where(where & (part.status != PartStatus.COMPLETED)).order_by(part.id):
+        owner = row.__data__["task"]
+        if owner in tasks:
+            tasks[owner].parts.append(PartState(id=row.id, frame=row.frame, output=row.output))
+
+
+def _worker_info(row: Any) -> WorkerInfo:
+    blenders = []
+    for blender in row.blenders:
+        major, minor, patch = (int(number) for number in blender["version"].split("."))
+        blenders.append(Blender(blender["kind"], blender["path"], (major, minor, patch)))
+    return WorkerInfo(
+        id=row.id,
+        incarnation=row.incarnation,
+        name=row.name,
+        host=row.host,
+        platform=row.platform,
+        software=row.software,
+        pid=row.pid,
+        cores=row.cores,
+        memory=row.memory,
+        blenders=tuple(blenders),
+        tags=frozenset(row.tags),
+        job_types=frozenset(row.job_types),
+    )

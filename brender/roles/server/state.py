@@ -1,0 +1,150 @@
+"""What the server keeps in mind: the unfinished jobs, the tasks near their turn, the live attempts, the nodes.
+
+Everything here can be read again from the database; nothing here is the record. Pure data.
+"""
+
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from brender.jobs.declare import JobType
+from brender.model.job import JobSpec, Requirements
+from brender.model.nodes import Stats, WorkerInfo
+from brender.model.status import JobStatus, TaskStatus, WorkerStatus
+
+
+@dataclass
+class PartState:
+    """A part that its task still has to do, or has done in the present attempt."""
+
+    id: int
+    frame: int
+    output: str
+    done: bool = False
+
+
+@dataclass
+class TaskState:
+    id: int
+    job: str
+    number: int
+    parts: list[PartState]
+    status: TaskStatus = TaskStatus.QUEUED
+    failures: int = 0
+    attempt: str = ""
+    """The live attempt; "" for none."""
+
+
+@dataclass
+class AttemptState:
+    """A live attempt. Times on the server's monotonic clock."""
+
+    id: str
+    task: int
+    job: str
+    worker: str
+    sent: float
+    confirmed: bool = False
+    started: bool = False
+    recalling: float | None = None
+    last_report: int = 0
+    canceling: str = ""
+    """Why it was asked to stop; "" where it was not."""
+
+
+@dataclass
+class JobState:
+    """An unfinished job. ``planned``: its first so many tasks have rows. ``cursor``: tasks up to this number have been
+    brought into memory since the last requeue."""
+
+    spec: JobSpec
+    type: JobType
+    need: Requirements
+    order: int
+    task_count: int
+    part_count: int
+    status: JobStatus = JobStatus.QUEUED
+    reason: str = ""
+    priority: int = 50
+    planned: int = 0
+    cursor: int = -1
+    loading: bool = False
+    completed_parts: int = 0
+    ended_tasks: int = 0
+    failed_tasks: int = 0
+    failures: int = 0
+    render_seconds: float = 0.0
+    started: float | None = None
+    warnings: list[str] = field(default_factory=list)
+    tasks: set[int] = field(default_factory=set)
+    live: set[str] = field(default_factory=set)
+    delayed: list[tuple[float, int]] = field(default_factory=list)
+    """Retries that wait: (not before, task)."""
+    _heap: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def queued(self) -> int:
+        return len(self._heap)
+
+    @property
+    def mean_task_seconds(self) -> float | None:
+        if not self.completed_parts or not self.task_count:
+            return None
+        return self.render_seconds / self.completed_parts * self.part_count / self.task_count
+
+    def enqueue(self, task: TaskState) -> None:
+        heappush(self._heap, (task.number, task.id))
+
+    def next_task(self) -> int:
+        return heappop(self._heap)[1]
+
+    def forget_queue(self) -> None:
+        self._heap.clear()
+        self.delayed.clear()
+
+
+@dataclass
+class WorkerState:
+    info: WorkerInfo
+    manager: str
+    status: WorkerStatus = WorkerStatus.IDLE
+    attempts: list[str] = field(default_factory=list)
+    """Live attempts, in the order of their grants."""
+    stats: Stats | None = None
+    shown: tuple[str, str, str] = ("", "", "")
+    """Status, attempt and job as the record has them."""
+
+
+@dataclass
+class ManagerState:
+    id: str
+    incarnation: str
+    name: str
+    heard: float
+    """When it was last heard over ROUTER/DEALER, monotonic."""
+    beat: float
+    """When its last heartbeat came, monotonic."""
+    asked: float | None = None
+    stats: Stats | None = None
+    workers: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Farm:
+    """All of it."""
+
+    jobs: dict[str, JobState] = field(default_factory=dict)
+    tasks: dict[int, TaskState] = field(default_factory=dict)
+    attempts: dict[str, AttemptState] = field(default_factory=dict)
+    workers: dict[str, WorkerState] = field(default_factory=dict)
+    """Those that are there."""
+    managers: dict[str, ManagerState] = field(default_factory=dict)
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(output folder, name pattern) → the unfinished job that owns it."""
+    next_task: int = 1
+    next_part: int = 1
+    next_activity: int = 1
+    next_order: int = 1

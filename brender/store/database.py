@@ -1,0 +1,110 @@
+"""Opening the database: SQLite as a professional uses it, PostgreSQL by URL; migrated, checked, and closed.
+
+The server opens it to write (`open_for_writing`) and is its only writer. Everybody else opens it to read
+(`open_for_reading`), which SQLite itself then enforces.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from peewee import Database, DatabaseError, OperationalError, PostgresqlDatabase, SqliteDatabase
+from playhouse.db_url import connect
+from playhouse.migrations import Runner
+
+from brender.model.errors import BadInput, BrenderError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+#: Seconds that a statement waits for a lock before it gives up.
+BUSY_SECONDS = 10
+_WRITING = {
+    "journal_mode": "wal",
+    # FULL: a commit that was acknowledged survives a power cut (SQLite's documentation of PRAGMA synchronous).
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "wal_autocheckpoint": 4000,
+}
+
+
+def open_for_writing(where: str) -> Database:
+    """The database at *where* (a file's path, or a ``postgresql://`` URL), migrated to this software's schema.
+
+    Raises `BadInput` where it cannot be opened or belongs to a newer brender, `BrenderError` where it is damaged.
+    """
+    database = _open(where, read_only=False)
+    try:
+        database.connect()
+        if isinstance(database, SqliteDatabase):
+            _check_integrity(database, where)
+        runner = Runner(database, str(MIGRATIONS))
+        unknown = set(runner.applied()) - {migration.name for migration in runner.migrations() if migration.path}
+        if unknown:
+            raise BadInput(
+                f"The database {_shown(where)} was made by a newer brender (it knows {', '.join(sorted(unknown))}). "
+                "Install that version, or give another data folder with --data"
+            )
+        runner.up()
+    except (OperationalError, DatabaseError) as error:
+        raise _explained(where, error) from error
+    return database
+
+
+def open_for_reading(where: str) -> Database:
+    """The same database, opened so that nothing can be written. Raises `BadInput` where there is none."""
+    if not _is_url(where) and not Path(where).exists():
+        raise BadInput(f"There is no farm database at {where}: start the server first, or give its data folder with --data")
+    return _open(where, read_only=True)
+
+
+def _open(where: str, read_only: bool) -> Database:
+    if _is_url(where):
+        database = connect(where)
+        if not isinstance(database, PostgresqlDatabase):
+            raise BadInput(f"{_shown(where)} is no database that brender knows: give a file's path or a postgresql:// URL")
+        return database
+    if read_only:
+        # mode=ro cannot create the -shm file that a WAL reader may need, so forbid writing by pragma instead.
+        return SqliteDatabase(where, pragmas={"query_only": 1, "foreign_keys": 1}, timeout=BUSY_SECONDS)
+    try:
+        Path(where).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"Cannot make the folder of the database {where}: {error.strerror}. Give another with --data") from error
+    return SqliteDatabase(where, pragmas=_WRITING, timeout=BUSY_SECONDS)
+
+
+def _check_integrity(database: SqliteDatabase, where: str) -> None:
+    answer = [row[0] for row in database.execute_sql("PRAGMA quick_check(5)").fetchall()]
+    if answer != ["ok"]:
+        raise BrenderError(
+            f"The database {where} is damaged ({'; '.join(map(str, answer))[:300]}). brender does not touch it: "
+            "put a backup in its place, or move it away to start a new one"
+        )
+
+
+def _explained(where: str, error: Exception) -> BrenderError:
+    text = str(error)
+    if "not a database" in text or "malformed" in text:
+        return BrenderError(
+            f"The database {where} is damaged ({text}). brender does not touch it: put a backup in its place, "
+            "or move it away to start a new one"
+        )
+    return BadInput(f"Cannot open the database {_shown(where)}: {text.strip()}")
+
+
+def _is_url(where: str) -> bool:
+    return "://" in where
+
+
+def _shown(where: str) -> str:
+    """*where* without the password that a URL may hold."""
+    if not _is_url(where):
+        return where
+    scheme, _, rest = where.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    return f"{scheme}://{quote(credentials.partition(':')[0]) + at if at else ''}{host}"
+
+
+def wal_bytes(where: str) -> int:
+    """The size of SQLite's write-ahead log beside *where*; 0 where there is none."""
+    wal: Any = Path(f"{where}-wal")
+    return wal.stat().st_size if not _is_url(where) and wal.exists() else 0

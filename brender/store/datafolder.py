@@ -1,0 +1,99 @@
+"""The data folder: where everything of one farm lies on one machine, and how to find it from there.
+
+::
+
+    farm.db                      the server's database
+    logs/<job>/<attempt>.log     what an attempt printed
+    thumbnails/<ab>/<attempt>-<part>.jpg
+    run/<role>.json              the addresses and process of the role that runs now
+    workers/<name>/              each worker's own: its identity, unsent reports, logs, caches
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from brender.model.errors import BadInput, Conflict
+
+
+class DataFolder:
+    """Paths in the data folder *root*. Making the object touches nothing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = root / "farm.db"
+
+    @classmethod
+    def default(cls) -> Path:
+        """The platform's own place for an application's data."""
+        return platformdirs.user_data_path("brender", appauthor=False)
+
+    def make(self) -> "DataFolder":
+        """Create the folder, for its owner alone. Raises `BadInput` where that cannot be."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not os.access(self.root, os.W_OK | os.X_OK):
+                raise PermissionError(13, "it is not writable")
+        except OSError as error:
+            raise BadInput(f"The data folder {self.root} cannot be used: {error.strerror}. Give another with --data") from error
+        return self
+
+    def log(self, job: str, attempt: str) -> Path:
+        return self.root / "logs" / job / f"{attempt}.log"
+
+    def thumbnail(self, attempt: str, part: int) -> Path:
+        return self.root / "thumbnails" / attempt[:2] / f"{attempt}-{part}.jpg"
+
+    def worker(self, name: str) -> Path:
+        return self.root / "workers" / name
+
+    def lock(self, role: str) -> FileLock:
+        """Hold the place of *role* in this folder until the process ends. Raises `Conflict` where another has it."""
+        path = self.root / "run" / f"{role}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            # Not at once: `is_locked` of another process may hold it for a moment.
+            lock.acquire(timeout=1)
+        except Timeout as error:
+            raise Conflict(
+                f"Another brender {role} already uses the data folder {self.root}. Stop it, or give another folder with --data"
+            ) from error
+        return lock
+
+    def is_locked(self, role: str) -> bool:
+        """Whether a *role* runs in this folder now."""
+        lock = FileLock(self.root / "run" / f"{role}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    def announce(self, role: str, **facts: Any) -> None:
+        """Write down that *role* runs in this process, and where it listens, for others on this machine to find."""
+        path = self.root / "run" / f"{role}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps({"pid": os.getpid(), **facts}))
+        temporary.replace(path)
+
+    def announced(self, role: str) -> dict[str, Any] | None:
+        """What the running *role* has announced; ``None`` where none runs."""
+        path = self.root / "run" / f"{role}.json"
+        try:
+            facts = json.loads(path.read_text())
+        except (OSError, ValueError):
+            return None
+        return facts if isinstance(facts, dict) and self.is_locked(role) else None
+
+
+def addresses_as_text(addresses: Any) -> dict[str, str]:
+    """A dataclass of addresses as plain text, for `DataFolder.announce`."""
+    return {name: f"{value['host']}:{value['port']}" for name, value in asdict(addresses).items()}

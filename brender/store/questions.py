@@ -1,0 +1,221 @@
+"""The questions that can be asked of the record, for the command line and the dashboard alike.
+
+Each is a function of the tables, the data folder and plain arguments, and answers with plain data (lists and
+dictionaries). `QUESTIONS` lists them by name.
+"""
+
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import Case, fn
+
+from brender import __version__
+from brender.model.errors import BadInput, NotFound
+from brender.store.database import wal_bytes
+from brender.store.datafolder import DataFolder
+from brender.store.tables import Tables
+
+#: Rows that one answer holds at most.
+PAGE = 10_000
+#: Bytes of a log that one answer holds at most.
+LOG_TAIL = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Record:
+    """What questions are asked of."""
+
+    tables: Tables
+    folder: DataFolder
+
+
+def job_id(record: Record, start: str) -> str:
+    """The id of the one job whose id starts with *start*, or whose name is it. Raises `NotFound` or `BadInput`."""
+    job = record.tables.Job
+    found = [row.id for row in job.select(job.id).where(job.id.startswith(start)).limit(6)] if start else []
+    if not found:
+        found = [row.id for row in job.select(job.id).where(job.name == start).order_by(job.submitted.desc()).limit(6)]
+    if not found:
+        raise NotFound(f"There is no job {start!r}. `brender jobs` lists them")
+    if len(found) > 1 and start not in found:
+        raise BadInput(f"{start!r} means several jobs: {', '.join(found)}. Write more of the id")
+    return start if start in found else str(found[0])
+
+
+def jobs(record: Record, status: str = "", limit: int = 1000) -> list[dict[str, Any]]:
+    """Jobs, newest first, perhaps only those of one status."""
+    job = record.tables.Job
+    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings")]
+    query = job.select(*columns).order_by(job.submitted.desc()).limit(min(limit, PAGE))
+    return [_with_progress(row) for row in (query.where(job.status == status) if status else query).dicts()]
+
+
+def job(record: Record, id: str) -> dict[str, Any]:
+    """One job, whole, with counts of its parts by status and the seconds it probably still takes (``None``: unknown)."""
+    tables = record.tables
+    found = tables.Job.get_by_id(job_id(record, id))
+    answer = _with_progress(_row(found))
+    part = tables.Part
+    counts = part.select(part.status, fn.COUNT(part.id)).where(part.job == found.id).group_by(part.status).tuples()
+    answer["parts"] = dict(counts)
+    answer["parts"]["queued"] = answer["parts"].get("queued", 0) + found.part_count - sum(answer["parts"].values())
+    worker = tables.Worker
+    busy = worker.select().where((worker.job == found.id) & (worker.status != "offline")).count()
+    left = found.part_count - found.completed_parts
+    per_part = found.render_seconds / found.completed_parts if found.completed_parts else None
+    answer["eta_seconds"] = per_part * left / busy if per_part is not None and busy and answer["finished"] is None else None
+    return answer
+
+
+def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
+    """A job's tasks in their order, each with its frames and what its last attempt was."""
+    tables, id = record.tables, job_id(record, job)
+    task = tables.Task
+    rows = list(task.select().where(task.job == id).order_by(task.number).limit(min(limit, PAGE)).offset(offset).dicts())
+    if not rows:
+        return []
+    first, last = rows[0]["id"], rows[-1]["id"]
+    part, attempt, worker = tables.Part, tables.Attempt, tables.Worker
+    frames: dict[int, list[int]] = {}
+    for owner, frame in part.select(part.task, part.frame).where((part.job == id) & part.task.between(first, last)).tuples():
+        frames.setdefault(owner, []).append(frame)
+    attempts: dict[int, dict[str, Any]] = {}
+    query = (
+        attempt.select(attempt, worker.name.alias("worker_name"))
+        .join(worker)
+        .where((attempt.job == id) & attempt.task.between(first, last))
+        .order_by(attempt.granted)
+    )
+    for row in query.dicts():
+        attempts[row["task"]] = row
+    for row in rows:
+        row["frames"] = frames.get(row["id"], [])
+        row["attempt"] = attempts.get(row["id"])
+    return rows
+
+
+def parts(record: Record, job: str, since: int = -1, limit: int = PAGE) -> list[dict[str, Any]]:
+    """A job's parts that changed after the commit *since*, by frame."""
+    part, worker = record.tables.Part, record.tables.Worker
+    query = (
+        part.select(part, fn.COALESCE(worker.name, "").alias("worker_name"))
+        .join(worker, "LEFT JOIN", on=(part.worker == worker.id))
+        .where((part.job == job_id(record, job)) & (part.change > since))
+        .order_by(part.frame, part.id)
+        .limit(min(limit, PAGE))
+    )
+    return list(query.dicts())
+
+
+def attempts(record: Record, job: str, frame: int | None = None) -> list[dict[str, Any]]:
+    """A job's attempts, or those of one frame's task, newest first."""
+    tables, id = record.tables, job_id(record, job)
+    attempt, worker, part = tables.Attempt, tables.Worker, tables.Part
+    query = attempt.select(attempt, worker.name.alias("worker_name")).join(worker).where(attempt.job == id)
+    if frame is not None:
+        query = query.where(attempt.task.in_(part.select(part.task).where((part.job == id) & (part.frame == frame))))
+    return list(query.order_by(attempt.granted.desc()).limit(1000).dicts())
+
+
+def workers(record: Record) -> list[dict[str, Any]]:
+    """Every worker, those that are there first."""
+    worker, manager, job = record.tables.Worker, record.tables.Manager, record.tables.Job
+    away = Case(None, [(worker.status == "offline", 1)], 0)
+    query = (
+        worker.select(worker, manager.name.alias("manager_name"), fn.COALESCE(job.name, "").alias("job_name"))
+        .join(manager)
+        .switch(worker)
+        .join(job, "LEFT JOIN", on=(worker.job == job.id))
+        .order_by(away, worker.name)
+    )
+    return list(query.limit(PAGE).dicts())
+
+
+def managers(record: Record) -> list[dict[str, Any]]:
+    """Every manager, with the number of its workers that are there."""
+    manager, worker = record.tables.Manager, record.tables.Worker
+    there = worker.select(fn.COUNT(worker.id)).where((worker.manager == manager.id) & (worker.status != "offline"))
+    return list(manager.select(manager, there.alias("workers")).order_by(manager.name).limit(PAGE).dicts())
+
+
+def activity(record: Record, job: str = "", limit: int = 200) -> list[dict[str, Any]]:
+    """Who did what, newest first."""
+    row = record.tables.Activity
+    query = row.select().order_by(row.id.desc()).limit(min(limit, PAGE))
+    return list((query.where(row.job == job_id(record, job)) if job else query).dicts())
+
+
+def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -> dict[str, Any]:
+    """The end of a log of *job*: of its newest attempt, the newest of one frame, or the one whose id starts with *attempt*."""
+    id = job_id(record, job)
+    known = [row for row in attempts(record, id, frame) if row["id"].startswith(attempt)]
+    if not known:
+        which = f"attempt {attempt!r}" if attempt else "attempt" if frame is None else f"attempt at frame {frame}"
+        raise NotFound(f"The job {id} has no {which} yet, so there is no log")
+    chosen = known[0]
+    return {"attempt": chosen, "text": log_text(record.folder, id, chosen["id"])}
+
+
+def log_text(folder: DataFolder, job: str, attempt: str) -> str:
+    """The last `LOG_TAIL` bytes of an attempt's log; "" while none has arrived."""
+    path = folder.log(job, attempt)
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_TAIL))
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def change(record: Record) -> int:
+    """The number of the last commit."""
+    counter = record.tables.Counter
+    row = counter.get_or_none(counter.name == "change")
+    return int(row.value) if row else 0
+
+
+def about(record: Record) -> dict[str, Any]:
+    """The server's software and clock, the last commit, and how far SQLite's write-ahead log has grown (bytes)."""
+    return {
+        "software": __version__,
+        "wall": time.time(),
+        "change": change(record),
+        "wal_bytes": wal_bytes(str(record.folder.database)),
+    }
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {
+    question.__name__: question for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about)
+}
+
+
+def answer(record: Record, question: str, arguments: dict[str, Any]) -> Any:
+    """What *question* answers. Raises `BadInput` for an unknown question or argument, `NotFound` for an unknown thing."""
+    if question not in QUESTIONS:
+        raise BadInput(f"There is no question {question!r}; there are: {', '.join(QUESTIONS)}")
+    function = QUESTIONS[question]
+    declared = inspect.signature(function).parameters
+    for name, value in arguments.items():
+        if name not in declared or name == "record" or type(value) not in _kinds(declared[name].annotation):
+            raise BadInput(f"The question {question!r} takes no {name}={value!r}")
+    try:
+        inspect.signature(function).bind(record, **arguments)
+    except TypeError as error:
+        raise BadInput(f"The question {question!r} cannot be asked so: {error}") from error
+    return function(record, **arguments)
+
+
+def _kinds(annotation: Any) -> tuple[type, ...]:
+    return getattr(annotation, "__args__", (annotation,))
+
+
+def _row(model: Any) -> dict[str, Any]:
+    return dict(model.__data__)
+
+
+def _with_progress(row: dict[str, Any]) -> dict[str, Any]:
+    row["progress"] = row["completed_parts"] / row["part_count"] if row["part_count"] else 0.0
+    return row

@@ -1,0 +1,250 @@
+"""The tables. Times are the server's, in seconds since the epoch; durations in seconds; sizes in bytes.
+
+A row's ``change`` is the number of the commit that last touched it: who asks for rows beyond a number misses nothing.
+The schema itself is made by the migrations beside this file; a test holds the two against each other.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CompositeKey,
+    Database,
+    DoubleField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+
+class JSONField(TextField):
+    """A value of plain data, kept as JSON text."""
+
+    def db_value(self, value: Any) -> str:
+        return json.dumps(value, separators=(",", ":"))
+
+    def python_value(self, value: str | None) -> Any:
+        return None if value is None else json.loads(value)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The model classes, bound to one database. ``by_kind`` finds them by the word that `model.changes` uses."""
+
+    Counter: Any
+    Project: Any
+    Job: Any
+    JobRevision: Any
+    OutputOwner: Any
+    Manager: Any
+    Worker: Any
+    Task: Any
+    Part: Any
+    Attempt: Any
+    Stat: Any
+    Activity: Any
+
+    @property
+    def by_kind(self) -> dict[str, Any]:
+        """In an order in which rows may be inserted: what is pointed at comes first."""
+        return {model._meta.table_name: model for model in self.__dict__.values()}
+
+
+def make_tables(database: Database) -> Tables:
+    """Fresh model classes for *database*: two stores in one process share nothing."""
+
+    class Base(Model):
+        class Meta:
+            legacy_table_names = False
+
+    Base._meta.set_database(database)
+
+    class Counter(Base):
+        """One number each: ``change``, and the last ids given."""
+
+        name = TextField(primary_key=True)
+        value = BigIntegerField()
+
+    class Project(Base):
+        """A named group of jobs, with the folder that holds its files on each platform."""
+
+        name = TextField(primary_key=True)
+        root_linux = TextField(default="")
+        root_windows = TextField(default="")
+        root_macos = TextField(default="")
+        change = BigIntegerField(default=0, index=True)
+
+    class Job(Base):
+        id = TextField(primary_key=True)
+        project = ForeignKeyField(Project, column_name="project", backref="jobs")
+        name = TextField()
+        user = TextField(default="")
+        job_type = TextField()
+        status = TextField(index=True)
+        reason = TextField(default="")
+        priority = IntegerField()
+        tags = JSONField(default=list)
+        output = TextField(default="")
+        trusted = BooleanField(default=False)
+        warnings = JSONField(default=list)
+        revision = IntegerField(default=1)
+        settings = JSONField()
+        facts = JSONField(null=True)
+        blender_version = TextField(default="")
+        task_count = IntegerField()
+        planned_tasks = IntegerField(default=0)
+        part_count = IntegerField()
+        completed_parts = IntegerField(default=0)
+        failed_tasks = IntegerField(default=0)
+        failures = IntegerField(default=0)
+        render_seconds = DoubleField(default=0.0)
+        submitted = DoubleField(index=True)
+        started = DoubleField(null=True)
+        finished = DoubleField(null=True)
+        change = BigIntegerField(default=0, index=True)
+
+    class JobRevision(Base):
+        job = ForeignKeyField(Job, column_name="job")
+        revision = IntegerField()
+        settings = JSONField()
+        user = TextField(default="")
+        wall = DoubleField()
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("job", "revision")
+
+    class OutputOwner(Base):
+        """Which job owns the files of one folder and name pattern."""
+
+        folder = TextField()
+        pattern = TextField()
+        job = ForeignKeyField(Job, column_name="job")
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("folder", "pattern")
+
+    class Manager(Base):
+        id = TextField(primary_key=True)
+        incarnation = TextField()
+        name = TextField()
+        host = TextField(default="")
+        address = TextField(default="")
+        software = TextField(default="")
+        pid = IntegerField(default=0)
+        status = TextField()
+        reason = TextField(default="")
+        stats = JSONField(null=True)
+        last_seen = DoubleField()
+        change = BigIntegerField(default=0, index=True)
+
+    class Worker(Base):
+        id = TextField(primary_key=True)
+        incarnation = TextField()
+        name = TextField()
+        host = TextField(default="")
+        manager = ForeignKeyField(Manager, column_name="manager", backref="workers")
+        status = TextField()
+        reason = TextField(default="")
+        platform = TextField(default="")
+        software = TextField(default="")
+        pid = IntegerField(default=0)
+        cores = IntegerField(default=0)
+        memory = BigIntegerField(default=0)
+        blenders = JSONField(default=list)
+        tags = JSONField(default=list)
+        job_types = JSONField(default=list)
+        attempt = TextField(default="")
+        job = TextField(default="")
+        frame = IntegerField(null=True)
+        fraction = DoubleField(default=0.0)
+        line = TextField(default="")
+        stats = JSONField(null=True)
+        last_seen = DoubleField()
+        change = BigIntegerField(default=0, index=True)
+
+    class Task(Base):
+        id = BigIntegerField(primary_key=True)
+        job = ForeignKeyField(Job, column_name="job", backref="tasks", index=False)
+        number = IntegerField()
+        status = TextField()
+        failures = IntegerField(default=0)
+        reason = TextField(default="")
+        change = BigIntegerField(default=0, index=True)
+
+        class Meta:
+            indexes = ((("job", "number"), True), (("job", "status"), False))
+
+    class Part(Base):
+        """The durable unit of work; normally one frame. ``output`` is relative to the job's folder."""
+
+        id = BigIntegerField(primary_key=True)
+        job = ForeignKeyField(Job, column_name="job", backref="parts", index=False)
+        task = ForeignKeyField(Task, column_name="task", backref="parts")
+        frame = IntegerField()
+        scene = TextField(default="")
+        layer = TextField(default="")
+        view = TextField(default="")
+        piece = IntegerField(default=0)
+        status = TextField()
+        output = TextField(default="")
+        attempt = TextField(default="")
+        worker = TextField(default="")
+        size = BigIntegerField(default=0)
+        width = IntegerField(default=0)
+        height = IntegerField(default=0)
+        seconds = DoubleField(default=0.0)
+        warnings = JSONField(default=list)
+        finished = DoubleField(null=True)
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            indexes = ((("job", "frame"), False), (("job", "change"), False))
+
+    class Attempt(Base):
+        id = TextField(primary_key=True)
+        job = ForeignKeyField(Job, column_name="job", backref="attempts")
+        task = ForeignKeyField(Task, column_name="task", backref="attempts")
+        worker = ForeignKeyField(Worker, column_name="worker")
+        manager = ForeignKeyField(Manager, column_name="manager")
+        outcome = TextField(index=True)
+        reason = TextField(default="")
+        last_report = IntegerField(default=0)
+        granted = DoubleField()
+        started = DoubleField(null=True)
+        finished = DoubleField(null=True)
+        seconds = DoubleField(default=0.0)
+        change = BigIntegerField(default=0, index=True)
+
+    class Stat(Base):
+        """What a node used, one row for every ``seconds`` of its time."""
+
+        node = TextField()
+        wall = DoubleField()
+        seconds = DoubleField()
+        stats = JSONField()
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("node", "wall")
+
+    class Activity(Base):
+        """Who did what, when."""
+
+        id = BigIntegerField(primary_key=True)
+        wall = DoubleField()
+        user = TextField(default="")
+        action = TextField()
+        job = TextField(default="", index=True)
+        worker = TextField(default="")
+        text = TextField()
+        change = BigIntegerField(default=0, index=True)
+
+    return Tables(
+        Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, Stat, Activity
+    )  # fmt: skip
