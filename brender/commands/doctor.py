@@ -26,8 +26,8 @@ from brender.store.datafolder import DataFolder
 
 _ENOUGH_DISK = 5_000_000_000
 _NO_BLENDER = (
-    "Install the bpy package into this Python (pip install 'brender[blender]'; CPython 3.11 has bpy 5.0, CPython 3.13 has bpy 5.1 "
-    "and later), or a blender, or name one with --blender"
+    "Install the bpy package into this Python (pip install 'brender[blender]'; CPython 3.11 has bpy 5.0, 3.13 has 5.1 and "
+    "later), or a blender, or name one with --blender"
 )
 
 

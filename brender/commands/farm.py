@@ -167,9 +167,7 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     """The demo's .blend at *path*, made by our script with the first Blender there is. Raises `BrenderError`."""
     blender = choose_blender(find_blenders(named), (0, 0))
     if blender is None:
-        raise BrenderError(
-            "There is no Blender here. Install the bpy package (pip install 'brender[blender]') or a blender; see `brender doctor`"
-        )
+        raise BrenderError("There is no Blender here. Install the bpy package (pip install 'brender[blender]') or a blender")
     script = str(Path(brender.demo.__file__).with_name("scene.py"))
     path.parent.mkdir(parents=True, exist_ok=True)
     start = (

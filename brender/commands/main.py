@@ -22,15 +22,16 @@ def role() -> None:
     """Start one role by hand: the same as brender-server, brender-manager, and so on."""
 
 
-for command in (farm.farm, farm.render, farm.demo):
+_COMMANDS: tuple[click.Command, ...] = (
+    *(farm.farm, farm.render, farm.demo),
+    *(jobs.submit, jobs.jobs, jobs.job, jobs.tasks, jobs.log),
+    *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
+    *(nodes.workers, nodes.managers, doctor),
+)
+for command in _COMMANDS:
     brender.add_command(command)
-for command in (jobs.submit, jobs.jobs, jobs.job, jobs.tasks, jobs.log):
-    brender.add_command(command)
-for command in (jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority):
-    brender.add_command(command)
-for command in (nodes.workers, nodes.managers, doctor):
-    brender.add_command(command)
-for command in (roles.server, roles.manager, roles.worker, roles.dashboard, roles.monitor):
+_ROLES: tuple[click.Command, ...] = (roles.server, roles.manager, roles.worker, roles.dashboard, roles.monitor)
+for command in _ROLES:
     role.add_command(command)
 
 

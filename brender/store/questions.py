@@ -188,7 +188,8 @@ def about(record: Record) -> dict[str, Any]:
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
-    question.__name__: question for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about)
+    question.__name__: question
+    for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about)
 }
 
 

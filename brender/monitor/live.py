@@ -1,0 +1,142 @@
+"""The terminal monitor: what passes on the server's event bus, and every node's statistics, as it happens.
+
+It only listens. What it shows is what it heard since it was started.
+"""
+
+import json
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import msgspec
+import zmq
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from brender.bus.address import Address
+from brender.bus.messages import Event
+from brender.bus.transport import Socket
+
+_QUIET_SECONDS = 10.0
+
+
+@dataclass
+class Seen:
+    """What was heard so far. Pure: `hear` takes events, `screen` draws."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    stats: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
+    status: dict[str, str] = field(default_factory=dict)
+    missed: dict[str, int] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
+    recent: deque[Event] = field(default_factory=lambda: deque(maxlen=200))
+    count: int = 0
+
+    def hear(self, event: Event) -> None:
+        self.count += 1
+        if event.kind == "stats":
+            sequence = int(event.fields.get("sequence", 0))
+            gap = sequence - self.sequences.get(event.key, sequence - 1) - 1
+            self.missed[event.key] = self.missed.get(event.key, 0) + max(0, gap)
+            self.sequences[event.key] = sequence
+            self.stats[event.key] = (event.wall, event.fields.get("stats", {}))
+            return
+        if event.kind in ("worker", "manager"):
+            self.names[event.key] = event.fields.get("name", self.names.get(event.key, ""))
+            self.status[event.key] = event.fields.get("status", self.status.get(event.key, ""))
+        self.recent.append(event)
+
+    def screen(self, height: int) -> Group:
+        nodes = Table(box=None, expand=True, header_style="bold")
+        for column in ("NODE", "STATUS", "CPU", "LOAD", "MEMORY", "RENDER", "DISK R/W", "NET ↓/↑", "MISSED"):
+            nodes.add_column(column, no_wrap=True)
+        for key, (_, stats) in sorted(self.stats.items(), key=lambda item: self.names.get(item[0], item[0])):
+            nodes.add_row(*self._cells(key, stats))
+        room = max(3, height - len(self.stats) - 8)
+        lines = [_line(event, self.names) for event in list(self.recent)[-room:]]
+        events = Text("\n").join(lines) if lines else Text("Nothing has happened yet", style="dim")
+        return Group(Panel(nodes, title=f"{len(self.stats)} nodes"), Panel(events, title=f"events ({self.count} heard)"))
+
+    def _cells(self, key: str, stats: dict[str, Any]) -> list[Text]:
+        known = stats.get("memory_total")
+        texts = [self.names.get(key, key[:8]), self.status.get(key, "")]
+        if known:
+            texts += [
+                f"{stats['cpu_percent']:.0f} %",
+                f"{stats['load']:.1f}",
+                f"{_size(stats['memory_used'])}/{_size(known)}",
+                f"{stats['render_cpu_percent']:.0f} % {_size(stats['render_memory'])}" if stats["render_processes"] else "",
+                f"{_size(stats['disk_read'])}/{_size(stats['disk_written'])}",
+                f"{_size(stats['network_received'])}/{_size(stats['network_sent'])}",
+                str(self.missed.get(key, 0) or ""),
+            ]
+        return [Text(text) for text in texts]
+
+
+def watch(server_events: Address, plain: bool) -> None:
+    """Listen at *server_events* until Ctrl-C; *plain*: print each event as a line of JSON."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = Socket(context, zmq.SUB, "monitor")
+    socket.connect(server_events)
+    socket.subscribe()
+    try:
+        if plain or not sys.stdout.isatty():
+            _print_events(socket, server_events)
+        else:
+            _draw(socket)
+    except (KeyboardInterrupt, BrokenPipeError):
+        return
+    finally:
+        socket.close()
+        context.term()
+
+
+def _print_events(socket: Socket, address: Address) -> None:
+    heard = False
+    while True:
+        if not socket.raw.poll(int(_QUIET_SECONDS * 1000)) and not heard:
+            click.echo(f"Nothing has been heard from {address} yet. Is the server running there?", err=True)
+        for received in socket.drain():
+            heard = True
+            click.echo(json.dumps(msgspec.to_builtins(received.message)))
+            sys.stdout.flush()
+
+
+def _draw(socket: Socket) -> None:
+    seen = Seen()
+    console = Console()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            until = time.monotonic() + 0.5
+            while (left := until - time.monotonic()) > 0 and socket.raw.poll(int(left * 1000)):
+                for received in socket.drain():
+                    if isinstance(received.message, Event):
+                        seen.hear(received.message)
+            live.update(seen.screen(console.height), refresh=True)
+
+
+def _line(event: Event, names: dict[str, str]) -> Text:
+    clock = time.strftime("%H:%M:%S", time.localtime(event.wall))
+    told = ", ".join(f"{name}={value}" for name, value in event.fields.items() if value not in ("", None) and name != "settings")
+    text = Text(f"{clock} ", style="dim", no_wrap=True, overflow="ellipsis")
+    text.append(f"{event.kind} {names.get(event.key) or event.key[:8]} ", style="bold")
+    return text.append(_harmless(told)[:300])
+
+
+def _harmless(text: str) -> str:
+    """*text* without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "·" for character in text)
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "k", "M", "G"):
+        if count < 1000:
+            return f"{count:.0f}{unit}"
+        count /= 1000
+    return f"{count:.1f}T"

@@ -1,0 +1,44 @@
+"""Reading the farm's record from outside the server: the database, opened so that nothing can be written, and the data folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peewee import OperationalError
+
+from brender.model.errors import BadInput, NotFound
+from brender.store.database import open_for_reading
+from brender.store.datafolder import DataFolder
+from brender.store.questions import Record
+from brender.store.tables import make_tables
+
+
+class Reader:
+    """Reads the farm whose files lie in *folder* and whose database is *database* ("": the folder's own)."""
+
+    def __init__(self, folder: DataFolder, database: str = "") -> None:
+        self.folder = folder
+        self._where = database or str(folder.database)
+
+    @contextmanager
+    def record(self) -> Iterator[Record]:
+        """The record, for a few questions: opened, read and closed, since a read that stays open would keep the write-ahead
+        log growing. Raises `BadInput` where there is no database yet."""
+        database = open_for_reading(self._where)
+        try:
+            with database.connection_context():
+                yield Record(make_tables(database), self.folder)
+        except OperationalError as error:
+            raise BadInput(f"The farm's database cannot be read: {error}") from error
+
+    def frame_file(self, record: Record, job: str, part: int) -> Path:
+        """The published file of a part. Raises `NotFound` where there is none (yet, or any more)."""
+        table = record.tables.Part
+        row = table.get_or_none((table.id == part) & (table.job == job) & (table.status == "completed"))
+        if row is None or not row.output:
+            raise NotFound("That frame is not rendered")
+        folder = Path(row.job.output).resolve()
+        path: Path = (folder / row.output).resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise NotFound(f"The file {row.output} is no longer in {row.job.output}")
+        return path

@@ -1,0 +1,15 @@
+// Who did what, when.
+(() => {
+  const job = (row) => {
+    if (!row.job) return "";
+    const made = farm.element("a", "font-monospace text-decoration-none", row.job.slice(0, 8));
+    made.href = `/jobs/${row.job}`;
+    return made;
+  };
+  farm.table("activity", "/api/activity", [
+    { title: "When", field: "id", show: (row) => farm.time(row.wall) },
+    { title: "Who", field: "user" },
+    { title: "What", field: "text" },
+    { title: "Job", field: "job", show: job },
+  ], [[0, "desc"]]);
+})();

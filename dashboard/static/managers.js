@@ -1,0 +1,12 @@
+// The list of managers.
+farm.table("managers", "/api/managers", [
+  { title: "Manager", field: "name", classes: "fw-semibold" },
+  { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
+  { title: "Workers", field: "workers" },
+  { title: "Address", field: "address", classes: "font-monospace" },
+  { title: "Host", field: "host" },
+  { title: "CPU", value: (row) => row.stats?.cpu_percent, show: (row) => (row.stats ? `${row.stats.cpu_percent.toFixed(0)} %` : "") },
+  { title: "brender", field: "software" },
+  { title: "Last seen", field: "last_seen", show: (row) => farm.time(row.last_seen) },
+  { title: "Why", field: "reason", classes: "small text-body-secondary" },
+], [[0, "asc"]]);

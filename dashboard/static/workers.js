@@ -1,0 +1,32 @@
+// The list of workers.
+(() => {
+  const stat = (row, show) => (row.stats && row.status !== "offline" ? show(row.stats) : "");
+  const job = (row) => {
+    if (!row.job) return "";
+    const made = farm.element("a", "text-decoration-none", row.job_name + (row.frame === null ? "" : ` · frame ${row.frame}`));
+    made.href = `/jobs/${row.job}`;
+    return made;
+  };
+  farm.table("workers", "/api/workers", [
+    { title: "Worker", field: "name", classes: "fw-semibold" },
+    { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
+    { title: "Renders", field: "job_name", show: job },
+    { title: "CPU", value: (row) => row.stats?.cpu_percent, show: (row) => stat(row, (s) => `${s.cpu_percent.toFixed(0)} %`) },
+    { title: "Load", value: (row) => row.stats?.load, show: (row) => stat(row, (s) => s.load.toFixed(1)) },
+    {
+      title: "Memory",
+      value: (row) => row.stats?.memory_used,
+      show: (row) => stat(row, (s) => `${farm.size(s.memory_used)} of ${farm.size(s.memory_total)}`),
+    },
+    { title: "Render uses", value: (row) => row.stats?.render_memory, show: (row) => stat(row, (s) => (s.render_processes ? farm.size(s.render_memory) : "")) },
+    { title: "Disk free", value: (row) => row.stats?.disk_free, show: (row) => stat(row, (s) => farm.size(s.disk_free)) },
+    {
+      title: "Network",
+      value: (row) => row.stats?.network_received,
+      show: (row) => stat(row, (s) => `↓ ${farm.size(s.network_received)}/s ↑ ${farm.size(s.network_sent)}/s`),
+    },
+    { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => `${b.kind} ${b.version}`).join(", ") || "none" },
+    { title: "Manager", field: "manager_name" },
+    { title: "Why", field: "reason", classes: "small text-body-secondary" },
+  ], [[0, "asc"]]);
+})();
