@@ -189,6 +189,9 @@ class Warned(Report, frozen=True, kw_only=True):
     subject: Text = ""
 
 
+#: The reports after which an attempt has nothing more to say.
+FINAL = (Completed, Failed, Stopped, Recalled)
+
 AnyReport = Started | PartDone | Completed | Failed | Stopped | Recalled | Warned
 
 

@@ -3,6 +3,7 @@
 Each setting that is not given is what the .blend says. Each part is one frame.
 """
 
+import re
 from functools import lru_cache
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -153,8 +154,8 @@ def engine_word(blender_engine: str) -> str:
 
 def _pattern_of(output: str) -> str | None:
     """The file-name part of a scene's own output path; ``None`` where it only names a folder."""
-    name = PureWindowsPath(output).name if not output.endswith(("/", "\\")) else ""
-    return name or None
+    # Blender's own // for "beside the .blend" is no UNC share, so pathlib is no help here.
+    return re.split(r"[\\/]", output)[-1] or None
 
 
 def _stem(path: str) -> str:

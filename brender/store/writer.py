@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from peewee import Database, fn
+from peewee import Database, __exception_wrapper__, fn
 
 from brender.model.changes import Change, Key, New, Put, Update, UpdateWhere
 from brender.store.tables import JSONField, Tables, make_tables
@@ -86,8 +86,9 @@ class Writer:
         self._execute(f'UPDATE "{change.kind}" SET {assignments} WHERE {" AND ".join(tests)}', [values])
 
     def _execute(self, statement: str, rows: list[list[Any]]) -> None:
-        cursor = self.database.cursor()
-        cursor.executemany(statement.replace("?", self.database.param), rows)
+        # Past the ORM, but with its errors, so that callers know one kind on every database.
+        with __exception_wrapper__:
+            self.database.cursor().executemany(statement.replace("?", self.database.param), rows)
 
     def _counter(self, name: str) -> int:
         counter = self.tables.Counter

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from brender.bus.messages import (
+    FINAL,
     Acks,
     AnyMessage,
     Beat,
@@ -42,6 +43,9 @@ class ManagedWorker:
     heard: float
     beat: float
     held: set[str] = field(default_factory=set)
+    """The attempts that it has something to do or say about, as far as the server has not acknowledged their end."""
+    ends: dict[str, int] = field(default_factory=dict)
+    """The number of an attempt's last report, once it was passed up."""
     asked: float | None = None
 
 
@@ -78,7 +82,7 @@ class ManagerCore:
             Grants: self._grants,
             Recall: self._pass_down,
             Cancel: self._pass_down,
-            Acks: self._pass_down,
+            Acks: self._acks,
         }
 
     def from_below(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
@@ -183,10 +187,10 @@ class ManagerCore:
         self._effects.append(SendUp(message))
 
     def _reports(self, peer: Peer, message: Reports, now: Now) -> None:
-        held = self.workers[peer.node].held
+        worker = self.workers[peer.node]
         for report in message.reports:
-            if type(report).__name__ in ("Completed", "Failed", "Stopped", "Recalled"):
-                held.discard(report.attempt)
+            if isinstance(report, FINAL):
+                worker.ends[report.attempt] = report.number
         self._effects.append(SendUp(message))
 
     # --- from above ---------------------------------------------------------------------------------------------------
@@ -221,7 +225,17 @@ class ManagerCore:
                 worker.held |= {grant.attempt for grant in grants}
                 self._effects.append(Send(worker_id, Grants(grants=tuple(grants))))
 
-    def _pass_down(self, message: Recall | Cancel | Acks, now: Now) -> None:
+    def _acks(self, message: Acks, now: Now) -> None:
+        worker = self.workers.get(message.worker)
+        if worker is None:
+            return
+        for attempt, number in message.acks:
+            if number >= worker.ends.get(attempt, number + 1):
+                worker.held.discard(attempt)
+                del worker.ends[attempt]
+        self._effects.append(Send(message.worker, message))
+
+    def _pass_down(self, message: Recall | Cancel, now: Now) -> None:
         if message.worker in self.workers:
             self._effects.append(Send(message.worker, message))
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from brender.bus.messages import (
+    FINAL,
     Acks,
     AnyMessage,
     AnyReport,
@@ -42,7 +43,6 @@ from brender.roles.policy import Policy
 #: Reports that travel in one message at most.
 _BATCH = 500
 _PROGRESS_SECONDS = 1.0
-_FINAL = (Completed, Failed, Stopped, Recalled)
 
 
 class WorkerCore:
@@ -65,6 +65,7 @@ class WorkerCore:
         self._said_hello = self._renewed = self._beat = self._sent = self._progressed = float("-inf")
         self._stop_by = float("inf")
         self._sequence = 0
+        self._left = False
         self._effects: list[Effect] = []
         self._above: dict[type[Message], Callable[[Any, Now], None]] = {
             Welcome: self._welcome,
@@ -81,7 +82,7 @@ class WorkerCore:
             self._outbox.setdefault(report.attempt, []).append(report)
             self._numbers[report.attempt] = report.number
         for attempt, reports in self._outbox.items():
-            if not isinstance(reports[-1], _FINAL):
+            if not isinstance(reports[-1], FINAL):
                 self._report(Stopped(attempt=attempt, number=0, reason="the worker was started anew"))
 
     @property
@@ -139,6 +140,8 @@ class WorkerCore:
 
     def tick(self, now: Now) -> list[Effect]:
         """What time alone brings: hellos until welcomed, renewals, reports sent again."""
+        if self._left:
+            return []
         if not self.welcomed:
             if now.mono - self._said_hello >= 1.0:
                 self._say_hello(now)
@@ -212,7 +215,7 @@ class WorkerCore:
             if kept is None:
                 continue
             left = [report for report in kept if report.number > number]
-            final_is_acked = isinstance(kept[-1], _FINAL) and not left
+            final_is_acked = isinstance(kept[-1], FINAL) and not left
             if left:
                 self._outbox[attempt] = left
             else:
@@ -233,7 +236,9 @@ class WorkerCore:
             self._send(self._unsent, now)
             self._unsent = []
         if self.stopping and self.running is None and (not self._outbox or now.mono >= self._stop_by):
-            self._effects += [SendUp(Bye(reason=self.stopping)), Exit()]
+            if not self._left:
+                self._effects += [SendUp(Bye(reason=self.stopping)), Exit()]
+            self._left = True
         effects, self._effects[:] = list(self._effects), []
         return effects
 

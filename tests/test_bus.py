@@ -1,0 +1,225 @@
+"""Messages, sockets, files in transit: how roles talk, and what they make of rubbish."""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import msgpack
+import pytest
+import zmq
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brender.bus.address import Address, parse_address, resolve_loopback
+from brender.bus.codec import Malformed, WrongVersion, decode, encode
+from brender.bus.files import FileReceiver, FileRelay, FileSender, append_piece
+from brender.bus.loop import Loop
+from brender.bus.messages import Bye, Event, Hello, PartDone, Ping, Refused, Reports, Started
+from brender.bus.transport import Socket
+from brender.model.errors import BadInput, Conflict
+
+ANY = Address("127.0.0.1", 0)
+HELLO = Hello(node="a" * 16, incarnation="b" * 16, role="worker", name="w", host="h", software="3")
+
+
+def test_a_message_arrives_as_it_was_sent() -> None:
+    message = Reports(
+        worker="a" * 16, reports=(Started(attempt="c" * 16, number=1), PartDone(attempt="c" * 16, number=2, part=3, seconds=0.5))
+    )
+    assert decode(encode(message, [b"bulk"])) == (message, [b"bulk"])
+
+
+def packed(**fields: object) -> list[bytes]:
+    return [msgpack.packb({"v": 1, **fields})]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [b""],
+        [b"\xff\xff"],
+        [msgpack.packb([1, 2])],
+        [msgpack.packb({"v": 1})],
+        packed(type="hello"),
+        packed(type="nonsense"),
+        packed(type="bye", reason=5),
+        packed(type="bye", reason="x" * 30_000),
+        packed(type="received", worker="../../etc", attempts=[]),
+        packed(type="reports", worker="a" * 16, reports=[{"kind": "started", "attempt": "a" * 16, "number": -1}]),
+        [b"\x91" * 5000],
+        [msgpack.packb({"v": 1, "type": "ping"})] * 100,
+    ],
+)
+def test_what_is_no_message_is_refused_with_a_reason(frames: list[bytes]) -> None:
+    with pytest.raises(Malformed, match=r"\w"):
+        decode(frames)
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_whatever_do_more_than_be_refused(raw: bytes) -> None:
+    with suppress(Malformed):
+        decode([raw])
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    ),
+    st.sampled_from(["hello", "grants", "reports", "submit", "act", "ask", "event", "filepiece", "beats"]),
+)
+def test_no_fields_whatever_do_more_than_be_refused(value: object, kind: str) -> None:
+    fields = value if isinstance(value, dict) else {"node": value, "jobs": value, "reports": value, "job": value}
+    with suppress(Malformed):
+        decode([msgpack.packb({**fields, "v": 1, "type": kind})])
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0])
+def test_another_protocol_is_told_from_rubbish(version: object) -> None:
+    with pytest.raises(WrongVersion, match="install the same brender on both machines"):
+        decode([msgpack.packb({"v": version, "type": "ping"})])
+
+
+class Pair:
+    """A ROUTER and a DEALER that know each other."""
+
+    def __init__(self) -> None:
+        self.context: zmq.Context = zmq.Context()
+        self.router = Socket(self.context, zmq.ROUTER, "router")
+        self.address = self.router.bind(ANY, "The test")
+        self.dealer = Socket(self.context, zmq.DEALER, "dealer")
+        self.dealer.connect(self.address)
+
+    def send_raw(self, frames: list[bytes]) -> None:
+        self.dealer.raw.send_multipart(frames)
+
+    def next(self, socket: Socket, seconds: float = 5) -> list:
+        assert socket.raw.poll(int(seconds * 1000)), "nothing arrived"
+        return list(socket.drain())
+
+
+@pytest.fixture
+def pair():  # type: ignore[no-untyped-def]
+    made = Pair()
+    yield made
+    made.context.destroy(linger=0)
+
+
+def test_rubbish_is_counted_and_logged_once_a_sender_and_the_rest_still_arrives(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        pair.send_raw([b"rubbish"])
+    pair.send_raw(encode(HELLO))
+    heard = []
+    while not heard:
+        heard = pair.next(pair.router)
+    assert [received.message for received in heard] == [HELLO]
+    assert list(pair.router.malformed.values()) == [3]
+    assert len([record for record in caplog.records if "dropped" in record.message]) == 1
+
+
+def test_a_peer_of_another_protocol_is_told_so(pair: Pair) -> None:
+    pair.send_raw([msgpack.packb({"v": 99, "type": "hello"})])
+    assert pair.next(pair.router) == []
+    (answer,) = pair.next(pair.dealer)
+    assert isinstance(answer.message, Refused) and "protocol 99" in answer.message.reason
+
+
+def test_sending_to_nobody_is_refused_and_blocks_nothing(pair: Pair) -> None:
+    assert pair.router.send(Ping(), b"nobody") is False
+    lonely = Socket(pair.context, zmq.DEALER, "lonely")
+    lonely.connect(Address("127.0.0.1", 1))
+    assert lonely.send(Ping()) is False
+
+
+def test_a_port_in_use_is_a_clear_conflict(pair: Pair) -> None:
+    with pytest.raises(Conflict, match=f"port {pair.address.port} on 127.0.0.1 is in use"):
+        Socket(pair.context, zmq.ROUTER, "second").bind(pair.address, "The server")
+
+
+def test_events_reach_those_who_asked_for_their_kind() -> None:
+    context: zmq.Context = zmq.Context()
+    publisher = Socket(context, zmq.XPUB, "events")
+    listener = Socket(context, zmq.SUB, "listener")
+    listener.connect(publisher.bind(ANY, "The test"))
+    listener.subscribe("job")
+    assert publisher.raw.poll(5000) and publisher.raw.recv() == b"\x01job"
+    for kind in ("worker", "job"):
+        publisher.send(Event(change=1, wall=1.0, kind=kind, key="x", fields={}), topic=kind)
+    assert listener.raw.poll(5000)
+    assert [received.message.kind for received in listener.drain()] == ["job"]
+    context.destroy(linger=0)
+
+
+def test_what_other_threads_post_runs_in_the_loop() -> None:
+    loop, ran = Loop(), []
+    threading.Thread(target=lambda: (loop.post(lambda: ran.append(threading.current_thread())), loop.stop())).start()
+    loop.run(lambda: None, interval=10)
+    assert ran == [threading.current_thread()]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("here", "here", 9999), ("here:1", "here", 1), ("tcp://here:1", "here", 1), ("[::1]:5", "::1", 5), ("::1", "::1", 9999)],
+)
+def test_addresses_are_read_as_people_write_them(text: str, host: str, port: int) -> None:
+    assert parse_address(text, 9999) == Address(host, port)
+
+
+@pytest.mark.parametrize("text", ["", ":5", "a:b", "a:70000", "a:-1"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="is no address"):
+        parse_address(text, 9999)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.1.1", "localhost", "::1"])
+def test_loopback_is_used(host: str) -> None:
+    resolve_loopback(Address(host, 1), "It")
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("0.0.0.0", "not on this machine"), ("8.8.8.8", "no keys yet"), ("no.such.host.invalid", "cannot be resolved")],
+)
+def test_nothing_beyond_loopback_is_used_before_there_are_keys(host: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        resolve_loopback(Address(host, 1), "The server's address")
+
+
+def test_a_piece_is_written_only_where_the_file_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "log"
+    assert append_piece(path, 0, b"one") == 3
+    assert append_piece(path, 0, b"one") == 3, "the same again changes nothing"
+    assert append_piece(path, 10, b"gap") == 3, "beyond the end changes nothing"
+    assert append_piece(path, 3, b"two") == 6
+    assert path.read_bytes() == b"onetwo"
+
+
+def test_files_arrive_whole_through_a_manager_and_are_then_deleted_at_the_worker(tmp_path: Path) -> None:
+    server = FileReceiver(ANY, lambda piece: tmp_path / "server" / f"{piece.kind}-{piece.attempt}-{piece.part}")
+    manager = FileRelay(ANY, server.address)
+    worker = FileSender(manager.address)
+    ends = (server, manager, worker)
+    for end in ends:
+        end.start()
+    content = bytes(range(256)) * 4000
+    log, picture = tmp_path / "log", tmp_path / "picture"
+    log.write_bytes(content[:300_000])
+    picture.write_bytes(b"jpeg")
+    worker.send_log("a" * 16, "b" * 16, log)
+    worker.send_thumbnail("a" * 16, "b" * 16, 7, picture)
+    with log.open("ab") as file:
+        file.write(content[300_000:])
+    worker.send_log("a" * 16, "b" * 16, log, finished=True)
+    assert worker.wait_idle(20)
+    for end in ends:
+        end.stop()
+    assert (tmp_path / "server" / f"log-{'b' * 16}-0").read_bytes() == content
+    assert (tmp_path / "server" / f"thumbnail-{'b' * 16}-7").read_bytes() == b"jpeg"
+    assert not log.exists() and not picture.exists()
+
+
+def test_a_goodbye_has_its_default_reason() -> None:
+    assert decode(encode(Bye()))[0] == Bye(reason="")

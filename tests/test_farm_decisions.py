@@ -1,0 +1,398 @@
+"""What the farm decides, told with the real cores and the real record, without a socket."""
+
+import pytest
+
+from brender.bus.messages import Sorry
+from brender.model.nodes import Blender
+from brender.roles.policy import Policy
+from tests.world import World, animation, granted
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_job_is_rendered_by_the_workers_and_completed(world: World) -> None:
+    world.add_worker("a")
+    world.add_worker("b")
+    job = world.submit(animation("1-6"))
+    assert sorted(world.finish_everything()) == [1, 2, 3, 4, 5, 6]
+    record = world.ask("job", id=job["id"])
+    assert (record["status"], record["completed_parts"], record["finished"] is not None) == ("completed", 6, True)
+
+
+def test_every_frame_is_recorded_with_its_file_worker_and_attempt(world: World) -> None:
+    worker = world.add_worker("a")
+    job = world.submit(animation("1-2", pattern="x_##"))
+    world.finish_everything()
+    parts = world.ask("parts", job=job["id"])
+    assert [(part["frame"], part["output"], part["status"], part["worker_name"]) for part in parts] == [
+        (1, "x_01.png", "completed", "a"),
+        (2, "x_02.png", "completed", "a"),
+    ]
+    assert all(part["worker"] == worker.core.info.id and part["attempt"] for part in parts)
+
+
+def test_the_next_task_is_at_the_worker_before_the_last_one_ends(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-3"))
+    assert granted(world, "a") == [1, 2]
+
+
+def test_an_idle_worker_is_served_before_a_busy_one_is_sent_more(world: World) -> None:
+    world.add_worker("a")
+    world.add_worker("b")
+    world.submit(animation("1-2"))
+    assert (granted(world, "a"), granted(world, "b")) == ([1], [2])
+
+
+def test_an_idle_worker_asks_back_what_another_has_not_started(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-2"))
+    world.add_worker("b")
+    world.run(0.5)
+    assert (granted(world, "a"), granted(world, "b")) == ([1], [2])
+
+
+def test_the_urgent_job_goes_first_and_takes_back_what_waits(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-5"))
+    world.submit(animation("101-103", priority=90))
+    world.run(0.5)
+    assert granted(world, "a") == [1, 101]
+
+
+def test_jobs_of_equal_priority_share_the_workers(world: World) -> None:
+    for name in "abcd":
+        world.add_worker(name)
+    world.submit(animation("1-20", paused=True, id="aa" * 8))
+    world.submit(animation("101-120", paused=True, id="bb" * 8))
+    world.act("resume", "aa" * 8)
+    world.act("resume", "bb" * 8)
+    done = [frame for _ in range(6) for name in "abcd" for frame in world.finish(name)]
+    # The first eight were given out before the second job was there.
+    assert 8 <= sum(frame > 100 for frame in done) <= 10
+
+
+def test_chunks_keep_their_frames_together(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-10", chunk=4))
+    assert granted(world, "a") == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert world.finish("a") == [1, 2, 3, 4]
+
+
+def test_a_failed_task_is_tried_again_and_only_what_is_missing(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-3", chunk=3))
+    world.finish_part("a")
+    world.end("a", reason="it broke")
+    world.run(3)
+    assert granted(world, "a") == [2, 3]
+    world.finish_everything()
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_task_that_always_fails_fails_its_job_which_says_why(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("7"))
+    for _ in range(3):
+        world.run(10)
+        world.end("a", reason="the light is broken")
+    record = world.ask("job", id=job["id"])
+    assert record["status"] == "failed"
+    assert record["reason"] == "Frame 7 failed 3 times; the last attempt said: the light is broken"
+
+
+def test_other_frames_are_rendered_although_one_fails(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-3"))
+    world.end("a", reason="no")
+    for _ in range(40):
+        world.run(1)
+        running = world.workers["a"].running
+        if running is None:
+            continue
+        if running.parts[0].frame == 1:
+            world.end("a", reason="no")
+        else:
+            world.finish("a")
+    record = world.ask("job", id=job["id"])
+    assert (record["status"], record["completed_parts"], record["failed_tasks"]) == ("failed", 2, 1)
+
+
+def test_what_would_fail_everywhere_stops_the_job_at_once(world: World) -> None:
+    world.add_worker("a")
+    world.add_worker("b")
+    job = world.submit(animation("1-100"))
+    world.end("a", reason="no such scene", permanent=True)
+    world.run(1)
+    for name in "ab":
+        assert world.workers[name].stopped, "what runs of it must be told to stop"
+        world.end(name, stopped=True, reason="stopped")
+    record = world.ask("job", id=job["id"])
+    assert (record["status"], record["reason"]) == ("failed", "no such scene")
+    assert world.workers["a"].running is None
+
+
+def test_a_job_stops_after_too_many_failures() -> None:
+    world = World(Policy(failure_limit=4, tries=100))
+    world.add_worker("a")
+    job = world.submit(animation("1-100"))
+    for _ in range(4):
+        world.run(70)
+        world.end("a", reason="no")
+    record = world.ask("job", id=job["id"])
+    assert record["status"] == "failed" and record["reason"].startswith("Stopped after 4 failed attempts")
+
+
+def test_a_lost_worker_returns_its_frames_to_the_queue(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-2"))
+    world.cut.add("a")
+    world.run(world.policy.lease + 2)
+    world.add_worker("b")
+    assert sorted(world.finish_everything()) == [1, 2]
+    assert world.status(job["id"]) == "completed"
+    lost = [attempt for attempt in world.ask("attempts", job=job["id"]) if attempt["outcome"] == "lost"]
+    assert len(lost) == 2 and "was not heard for a whole lease" in lost[0]["reason"]
+
+
+def test_silence_shorter_than_the_lease_loses_nobody(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1"))
+    world.cut.add("a")
+    world.run(world.policy.lease - 5)
+    world.cut.clear()
+    world.run(10)
+    world.finish("a")
+    assert world.status(job["id"]) == "completed"
+    assert [attempt["outcome"] for attempt in world.ask("attempts", job=job["id"])] == ["completed"]
+
+
+def test_the_late_report_of_a_lost_attempt_changes_nothing(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1"))
+    world.cut.add("a")
+    world.run(world.policy.lease + 2)
+    world.add_worker("b")
+    world.finish("b")
+    world.finish_part("a")
+    world.end("a")
+    world.cut.clear()
+    world.run(30)
+    parts = world.ask("parts", job=job["id"])
+    assert [part["worker_name"] for part in parts] == ["b"]
+    assert world.ask("job", id=job["id"])["completed_parts"] == 1
+    assert world.workers["a"].core.held == (), "the late reports must still be acknowledged"
+
+
+def test_a_worker_does_not_hold_its_lease_while_it_is_cut_off(world: World) -> None:
+    worker = world.add_worker("a")
+    world.run(2)
+    assert worker.lease_until > world.now
+    world.cut.add("a")
+    world.run(world.policy.lease)
+    assert worker.lease_until <= world.now
+
+
+def test_a_worker_loses_its_lease_when_its_manager_loses_the_server(world: World) -> None:
+    worker = world.add_worker("a")
+    world.cut.add("m")
+    world.run(world.policy.lease + 1)
+    assert worker.lease_until <= world.now
+
+
+def test_a_lost_manager_returns_the_frames_of_its_workers(world: World) -> None:
+    world.add_worker("a", manager="m")
+    world.add_worker("b", manager="n")
+    job = world.submit(animation("1-2"))
+    world.cut |= {"m", "a"}
+    world.run(world.policy.lease + 2)
+    assert {row["name"]: row["status"] for row in world.ask("managers")} == {"m": "offline", "n": "online"}
+    assert sorted(world.finish_everything()) == [1, 2]
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_server_started_anew_goes_on_where_it_was(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-5"))
+    world.finish("a")
+    world.start_server()
+    assert sorted(world.finish_everything()) == [2, 3, 4, 5]
+    assert world.status(job["id"]) == "completed"
+    assert all(attempt["outcome"] == "completed" for attempt in world.ask("attempts", job=job["id"]))
+
+
+def test_what_was_finished_while_the_server_was_away_is_not_rendered_again(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1"))
+    world.cut.add("m")
+    world.finish_part("a")
+    world.end("a")
+    world.start_server()
+    world.cut.clear()
+    world.run(30)
+    assert world.status(job["id"]) == "completed"
+    assert len(world.ask("attempts", job=job["id"])) == 1
+
+
+def test_a_paused_job_starts_nothing_more_and_goes_on_when_resumed(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-4"))
+    world.act("pause", job["id"])
+    while world.workers["a"].running:
+        world.finish("a")
+    assert world.ask("job", id=job["id"])["completed_parts"] == 2
+    assert world.status(job["id"]) == "paused"
+    world.act("resume", job["id"])
+    world.finish_everything()
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_canceled_job_stops_what_renders_and_frees_the_worker(world: World) -> None:
+    worker = world.add_worker("a")
+    job = world.submit(animation("1-4"))
+    running = worker.running
+    assert running is not None
+    world.act("cancel", job["id"])
+    assert worker.stopped == [running.attempt]
+    world.end("a", stopped=True, reason="stopped")
+    assert world.status(job["id"]) == "canceled"
+    assert {part["status"] for part in world.ask("parts", job=job["id"])} == {"canceled"}
+    other = world.submit(animation("1"))
+    world.finish_everything()
+    assert world.status(other["id"]) == "completed"
+
+
+def test_a_requeued_job_renders_what_failed_or_was_canceled(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-4"))
+    world.finish("a")
+    world.act("cancel", job["id"])
+    world.end("a", stopped=True, reason="stopped")
+    world.act("requeue", job["id"])
+    assert sorted(world.finish_everything()) == [2, 3, 4]
+    assert world.status(job["id"]) == "completed"
+    assert world.ask("job", id=job["id"])["completed_parts"] == 4
+
+
+def test_named_frames_of_a_completed_job_are_rendered_again(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-6", chunk=3))
+    world.finish_everything()
+    world.act("requeue", job["id"], "2,5")
+    assert world.ask("job", id=job["id"])["completed_parts"] == 4
+    assert sorted(world.finish_everything()) == [2, 5]
+    assert world.status(job["id"]) == "completed"
+    assert world.ask("job", id=job["id"])["completed_parts"] == 6
+
+
+def test_everything_can_be_rendered_again(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-3"))
+    world.finish_everything()
+    world.act("requeue", job["id"], "all")
+    assert sorted(world.finish_everything()) == [1, 2, 3]
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_requeue_with_nothing_to_do_is_refused_with_a_reason(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1"))
+    world.finish_everything()
+    answer = world.act("requeue", job["id"])
+    assert isinstance(answer, Sorry) and "nothing of that kind" in answer.message
+
+
+def test_an_ended_job_cannot_be_paused(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1"))
+    world.finish_everything()
+    answer = world.act("pause", job["id"])
+    assert isinstance(answer, Sorry) and "completed already" in answer.message
+
+
+def test_the_same_submit_twice_is_one_job(world: World) -> None:
+    spec = animation("1-3")
+    assert world.submit(spec) == world.submit(spec)
+    assert len(world.ask("jobs")) == 1
+
+
+def test_two_jobs_that_would_write_the_same_files_are_told_so(world: World) -> None:
+    first = world.submit(animation("1", output="/renders/one"))
+    answer = world.submit(animation("2", output="/renders/one"))
+    assert isinstance(answer, Sorry)
+    assert answer.code == "conflict" and first["id"] in answer.message and "/renders/one" in answer.message
+
+
+def test_a_job_that_has_ended_gives_its_output_free(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1", output="/renders/one"))
+    world.finish_everything()
+    assert not isinstance(world.submit(animation("2", output="/renders/one")), Sorry)
+
+
+def test_a_job_says_that_no_worker_is_there(world: World) -> None:
+    job = world.submit(animation("1"))
+    world.run(2)
+    assert world.ask("job", id=job["id"])["reason"] == "No worker is connected. Start one with brender-worker"
+
+
+def test_a_file_too_new_for_every_worker_waits_and_says_why(world: World) -> None:
+    world.add_worker("old", blenders=(Blender("executable", "/usr/bin/blender", (3, 4, 1)),))
+    job = world.submit(animation("1", version=(5, 0)))
+    world.run(2)
+    reason = world.ask("job", id=job["id"])["reason"]
+    assert reason == "No worker can run it: one has Blender 3.4.1, which cannot read a file saved by Blender 5.0"
+    world.add_worker("new")
+    world.finish_everything()
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_tagged_job_goes_only_to_a_worker_that_has_the_tag(world: World) -> None:
+    world.add_worker("plain")
+    world.add_worker("special", tags=frozenset({"gpu"}))
+    world.submit(animation("1-4", tags=("gpu",)))
+    assert granted(world, "plain") == []
+    assert granted(world, "special")[0] == 1
+
+
+def test_a_long_job_comes_into_being_in_slices_and_starts_with_the_first() -> None:
+    world = World(Policy(plan_slice=10, plan_ahead=20))
+    world.add_worker("a")
+    job = world.submit(animation("1-100"))
+    assert granted(world, "a")[0] == 1
+    assert world.ask("job", id=job["id"])["planned_tasks"] < 50
+    assert len(world.finish_everything()) == 100
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_requeued_long_job_is_read_back_in_slices() -> None:
+    world = World(Policy(plan_slice=10, plan_ahead=20))
+    world.add_worker("a")
+    job = world.submit(animation("1-100"))
+    world.finish_everything()
+    world.act("requeue", job["id"], "all")
+    assert sorted(world.finish_everything()) == list(range(1, 101))
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_worker_that_is_stopped_gives_its_work_back_without_a_failure(world: World) -> None:
+    worker = world.add_worker("a")
+    job = world.submit(animation("1-2"))
+    world._work("a", worker.core.stop("the worker was stopped", world._at()))
+    world.end("a", stopped=True, reason="stopped")
+    world.add_worker("b")
+    world.finish_everything()
+    record = world.ask("job", id=job["id"])
+    assert (record["status"], record["failures"]) == ("completed", 0)
+    assert {row["name"]: row["status"] for row in world.ask("workers")}["a"] == "offline"
+
+
+def test_what_happens_is_written_into_the_activity_log(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1", user="ada"))
+    world.finish_everything()
+    told = [(row["user"], row["action"]) for row in reversed(world.ask("activity", job=job["id"]))]
+    assert told == [("ada", "submit"), ("", "completed")]

@@ -1,0 +1,104 @@
+"""Job types: settings in, tasks out."""
+
+import pytest
+
+from brender.jobs.command import fill
+from brender.jobs.declare import job_type, job_types
+from brender.model.errors import BadInput
+from brender.model.job import FileFacts, JobSpec, MissingFile
+from tests.world import animation, facts
+
+
+def prepared(**more: object) -> JobSpec:
+    """A prepared blender-animation job; ``scene`` facts by ``facts``."""
+    said = more.pop("facts", None)
+    spec = animation(**{"frames": None} | more)  # type: ignore[arg-type]
+    if isinstance(said, FileFacts):
+        spec = JobSpec(**{name: getattr(spec, name) for name in spec.__struct_fields__} | {"facts": said})
+    return job_type("blender-animation").prepare(spec)
+
+
+def test_both_job_types_are_installed() -> None:
+    assert {"blender-animation", "command"} <= set(job_types())
+
+
+def test_an_unknown_job_type_is_refused_with_those_there_are() -> None:
+    with pytest.raises(BadInput, match="no job type 'movie'; installed: blender-animation, command"):
+        job_type("movie")
+
+
+def test_what_is_not_said_is_what_the_blend_says() -> None:
+    spec = prepared(facts=facts(first=10, last=20, step=5, image_format="OPEN_EXR", output="//out/beauty_###"))
+    kind = job_type("blender-animation")
+    assert [kind.task(spec, index).parts[0].output for index in range(kind.task_count(spec))] == [
+        "beauty_010.exr",
+        "beauty_015.exr",
+        "beauty_020.exr",
+    ]
+
+
+def test_without_a_name_of_its_own_the_output_is_named_after_the_file() -> None:
+    assert prepared(facts=facts(output="/tmp\\")).settings["pattern"] == "shot_####"
+
+
+def test_preparing_twice_changes_nothing() -> None:
+    once = prepared(chunk=3)
+    assert job_type("blender-animation").prepare(once) == once
+
+
+def test_a_movie_format_becomes_png_with_a_warning() -> None:
+    spec = prepared(facts=facts(image_format="FFMPEG"))
+    assert spec.settings["format"] == "PNG"
+    assert "FFMPEG" in spec.warnings[0]
+
+
+def test_missing_files_are_named_in_warnings() -> None:
+    said = facts()
+    said = FileFacts(
+        **{name: getattr(said, name) for name in said.__struct_fields__}
+        | {"missing": (MissingFile("/a/wood.png", "image wood"),)}
+    )
+    assert prepared(facts=said).warnings == ("Missing file: /a/wood.png (used by image wood); what needs it renders without it",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"scene": "Nope"}, r"no scene 'Nope'; it has: 'Scene'"),
+        ({"camera": "Nope"}, r"no camera 'Nope'; it has: 'Camera'"),
+        ({"frames": "1-"}, "not a frame set"),
+        ({"chunk": 0}, "'chunk' cannot be 0; it goes from 1 to"),
+        ({"chunk": "4"}, "'chunk' takes a whole number, not '4'"),
+        ({"engine": "luxury"}, "one of: cycles, eevee, workbench"),
+        ({"resolution": 0}, "'resolution' cannot be 0"),
+        ({"format": "GIF"}, "'format' cannot be 'GIF'"),
+        ({"pattern": "../x"}, "climbs out"),
+        ({"sampels": 4}, "no setting 'sampels'; did you mean 'samples'"),
+        ({"facts": facts(camera=None)}, "has no camera, so there is nothing to render it through"),
+        ({"facts": facts(first=5, last=1)}, "goes from frame 5 to 1"),
+        ({"output": ""}, "no output folder"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(settings: dict, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        prepared(**settings)
+
+
+def test_a_camera_that_is_named_makes_up_for_a_scene_without_one() -> None:
+    assert prepared(facts=facts(camera=None), camera="Camera").settings["camera"] == "Camera"
+
+
+def test_a_command_gets_the_frame_number_in_its_arguments() -> None:
+    assert fill(["render", "{frame}", "{frame:04d}", "{output}", "{{x}}"], 7, "/out") == ["render", "7", "0007", "/out", "{x}"]
+
+
+@pytest.mark.parametrize("word", ["{nope}", "{0}", "{frame.__class__}", "{", "{frame:zz}", "{output.x}", "{}"])
+def test_what_is_no_placeholder_is_refused(word: str) -> None:
+    with pytest.raises(BadInput):
+        fill([word], 1, "")
+
+
+def test_a_command_without_frames_runs_once() -> None:
+    kind = job_type("command")
+    spec = kind.prepare(JobSpec(id="a" * 16, name="c", job_type="command", settings={"program": "true"}))
+    assert (kind.task_count(spec), kind.part_count(spec)) == (1, 1)

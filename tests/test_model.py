@@ -1,0 +1,117 @@
+"""Frame sets, names, statuses: the words that everything else is made of."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brender.model.errors import BadInput, IllegalTransition
+from brender.model.frames import chunk, chunk_count, format_frames, parse_frames
+from brender.model.naming import check_pattern, frame_name, temporary_name
+from brender.model.nodes import Blender, choose_blender
+from brender.model.status import (
+    JOB_TRANSITIONS,
+    OUTCOMES,
+    PART_TRANSITIONS,
+    TASK_TRANSITIONS,
+    JobStatus,
+    Outcome,
+    PartStatus,
+    TaskStatus,
+    change,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "frames"),
+    [
+        ("1-4", (1, 2, 3, 4)),
+        ("1-10x3,20", (1, 4, 7, 10, 20)),
+        ("5", (5,)),
+        ("3-1", (3, 2, 1)),
+        ("-2-1", (-2, -1, 0, 1)),
+        ("1, 1-2", (1, 2)),
+    ],
+)
+def test_a_frame_set_means_its_frames_in_order(text: str, frames: tuple[int, ...]) -> None:
+    assert parse_frames(text) == frames
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1-", "1.5", "1-99999999", "2000000", "1-5x0"])
+def test_what_is_no_frame_set_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(BadInput, match=r"1-100|frames, which go from"):
+        parse_frames(text)
+
+
+@given(st.sets(st.integers(-1000, 1000), min_size=1))
+def test_frames_written_down_and_read_again_are_the_same(frames: set[int]) -> None:
+    assert set(parse_frames(format_frames(frames))) == frames
+
+
+@given(st.integers(1, 500), st.integers(1, 60))
+def test_chunks_hold_every_frame_once_and_in_order(count: int, size: int) -> None:
+    frames = tuple(range(count))
+    chunks = [chunk(frames, size, index) for index in range(chunk_count(count, size))]
+    assert [frame for each in chunks for frame in each] == list(frames)
+    assert all(1 <= len(each) <= size for each in chunks)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "frame", "name"),
+    [
+        ("a_####", 7, "a_0007.png"),
+        ("a", 7, "a0007.png"),
+        ("a_##_b", 123, "a_123_b.png"),
+        ("#_##.png", 5, "#_05.png"),
+        ("a_###", -7, "a_-007.png"),
+    ],
+)
+def test_a_frames_name_comes_from_the_pattern(pattern: str, frame: int, name: str) -> None:
+    assert frame_name(pattern, frame, ".png") == name
+
+
+@pytest.mark.parametrize(
+    "pattern", ["../a", "a/../../b", "/etc/a", "C:\\a", "\\\\host\\a", "", " ", "con_/nul", "a\nb", "x" * 300, "a:b", "..\\a"]
+)
+def test_a_pattern_that_leaves_the_folder_or_is_no_file_name_is_refused(pattern: str) -> None:
+    with pytest.raises(BadInput, match="output pattern"):
+        check_pattern(pattern)
+
+
+@given(st.text(min_size=1, max_size=30), st.integers(0, 9999))
+def test_an_accepted_pattern_never_leaves_its_folder(pattern: str, frame: int) -> None:
+    from pathlib import PurePosixPath, PureWindowsPath
+
+    try:
+        name = frame_name(check_pattern(pattern), frame, ".png")
+    except BadInput:
+        return
+    for path in (PurePosixPath(name), PureWindowsPath(name)):
+        assert not path.is_absolute() and ".." not in path.parts
+
+
+def test_two_attempts_never_write_one_temporary_file() -> None:
+    assert temporary_name("a/x_01.png", "f00d") == "a/.x_01.f00d.tmp.png"
+    assert temporary_name("x_01.png", "beef") != temporary_name("x_01.png", "f00d")
+
+
+@pytest.mark.parametrize(
+    ("table", "statuses"),
+    [(JOB_TRANSITIONS, JobStatus), (TASK_TRANSITIONS, TaskStatus), (PART_TRANSITIONS, PartStatus), (OUTCOMES, Outcome)],
+)
+def test_every_status_has_its_row_in_the_table(table: dict, statuses: type) -> None:
+    assert set(table) == set(statuses)
+
+
+def test_a_change_that_is_in_no_table_is_an_error_that_names_it() -> None:
+    with pytest.raises(IllegalTransition, match="task 7 cannot go from completed to active"):
+        change(TASK_TRANSITIONS, "task 7", TaskStatus.COMPLETED, TaskStatus.ACTIVE)
+
+
+OLD, FIVE = Blender("executable", "/b", (3, 4, 1)), Blender("bpy", "/p", (5, 0, 1))
+
+
+@pytest.mark.parametrize(("saved_by", "chosen"), [((2, 59), FIVE), ((3, 4), OLD), ((3, 6), FIVE), ((5, 0), FIVE), ((5, 1), None)])
+def test_the_blender_for_a_file_is_of_its_series_or_the_newest_never_an_older_one(
+    saved_by: tuple[int, int], chosen: Blender | None
+) -> None:
+    assert choose_blender((OLD, FIVE), saved_by) == chosen

@@ -1,0 +1,203 @@
+"""The record: written in one place, read in another, migrated, and never half."""
+
+import sqlite3
+from pathlib import Path
+
+import peewee
+import pytest
+from playhouse.schema_diff import diff_models
+
+from brender.model.changes import New, Put, Update, UpdateWhere
+from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
+from brender.store.database import open_for_reading, open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.questions import Record, answer
+from brender.store.reader import Reader
+from brender.store.tables import make_tables
+from brender.store.writer import Writer
+
+JOB = {
+    "project": "default",
+    "name": "shot",
+    "job_type": "command",
+    "status": "queued",
+    "priority": 50,
+    "settings": {"a": 1},
+    "task_count": 2,
+    "part_count": 2,
+    "submitted": 1.0,
+}
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Writer:
+    made = Writer(open_for_writing(str(tmp_path / "farm.db")))
+    made.commit([Put("project", "default", {}), New("job", "a" * 16, JOB)])
+    return made
+
+
+def test_the_migrations_make_just_the_tables_that_the_code_has(writer: Writer) -> None:
+    assert not diff_models(writer.database, list(writer.tables.by_kind.values()))
+
+
+def test_every_touched_row_carries_the_number_of_its_commit(writer: Writer) -> None:
+    first = writer.change
+    second = writer.commit([Update("job", "a" * 16, {"status": "active"})])
+    assert (second, writer.tables.Job.get().change) == (first + 1, first + 1)
+
+
+def test_changes_to_one_row_in_one_commit_are_merged_in_order(writer: Writer) -> None:
+    writer.commit(
+        [
+            New("task", 1, {"job": "a" * 16, "number": 0, "status": "queued"}),
+            Update("task", 1, {"status": "active"}),
+            Update("task", 1, {"status": "completed", "reason": "done"}),
+        ]
+    )
+    task = writer.tables.Task.get()
+    assert (task.status, task.reason, task.failures) == ("completed", "done", 0)
+
+
+def test_a_change_of_many_rows_stands_in_its_place_among_the_others(writer: Writer) -> None:
+    rows = [New("task", n, {"job": "a" * 16, "number": n, "status": "queued"}) for n in (1, 2, 3)]
+    writer.commit(
+        [
+            *rows,
+            Update("task", 2, {"status": "completed"}),
+            UpdateWhere("task", {"job": "a" * 16, "status": ("queued", "active")}, {"status": "canceled"}),
+            Update("task", 3, {"status": "queued"}),
+        ]
+    )
+    assert [task.status for task in writer.tables.Task.select().order_by(writer.tables.Task.id)] == [
+        "canceled",
+        "completed",
+        "queued",
+    ]
+
+
+def test_a_put_over_a_row_keeps_what_it_does_not_name(writer: Writer) -> None:
+    writer.commit([Update("project", "default", {"root_linux": "/mnt"})])
+    writer.commit([Put("project", "default", {"root_macos": "/Volumes"})])
+    project = writer.tables.Project.get()
+    assert (project.root_linux, project.root_macos) == ("/mnt", "/Volumes")
+
+
+def test_a_commit_that_fails_writes_nothing(writer: Writer) -> None:
+    before = writer.change
+    with pytest.raises(peewee.IntegrityError):
+        writer.commit(
+            [Update("job", "a" * 16, {"status": "active"}), New("task", 1, {"job": "nobody", "number": 0, "status": "x"})]
+        )
+    assert (writer.tables.Job.get().status, writer.change) == ("queued", before)
+
+
+def test_a_column_that_does_not_exist_is_a_loud_error(writer: Writer) -> None:
+    with pytest.raises(ValueError, match="the table job has no column colour"):
+        writer.commit([Update("job", "a" * 16, {"colour": "red"})])
+
+
+def test_a_reader_sees_the_record_and_cannot_write(writer: Writer, tmp_path: Path) -> None:
+    database = open_for_reading(str(tmp_path / "farm.db"))
+    tables = make_tables(database)
+    assert tables.Job.get().settings == {"a": 1}
+    with pytest.raises(peewee.OperationalError, match="readonly"):
+        tables.Job.update(name="other").execute()
+    database.close()
+
+
+def test_reading_never_hinders_writing(writer: Writer, tmp_path: Path) -> None:
+    database = open_for_reading(str(tmp_path / "farm.db"))
+    with database.atomic():
+        assert make_tables(database).Job.get().status == "queued"
+        writer.commit([Update("job", "a" * 16, {"status": "active"})])
+    assert make_tables(database).Job.get().status == "active"
+    database.close()
+
+
+def test_sqlite_is_used_with_wal_full_and_foreign_keys(writer: Writer) -> None:
+    pragma = writer.database.pragma
+    assert (pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys")) == ("wal", 2, 1)
+
+
+def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "farm.db"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(BrenderError, match="is damaged"):
+        open_for_writing(str(path))
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_damaged_database_is_refused(writer: Writer, tmp_path: Path) -> None:
+    writer.commit([New("task", n, {"job": "a" * 16, "number": n, "status": "queued"}) for n in range(2000)])
+    writer.database.close()
+    path = tmp_path / "farm.db"
+    raw = bytearray(path.read_bytes())
+    raw[8192:40960] = b"\x5a" * (40960 - 8192)
+    path.write_bytes(raw)
+    with pytest.raises(BrenderError, match="is damaged"):
+        open_for_writing(str(path))
+
+
+def test_a_database_of_a_newer_brender_is_refused(writer: Writer, tmp_path: Path) -> None:
+    writer.database.close()
+    with sqlite3.connect(tmp_path / "farm.db") as connection:
+        connection.execute("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
+    with pytest.raises(BadInput, match="newer brender"):
+        open_for_writing(str(tmp_path / "farm.db"))
+
+
+def test_there_is_nothing_to_read_before_the_server_was_started(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no farm database"), Reader(DataFolder(tmp_path)).record():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("question", "arguments", "said"),
+    [
+        ("nonsense", {}, "no question 'nonsense'"),
+        ("job", {"id": 5}, "takes no id=5"),
+        ("job", {"record": "x"}, "takes no record"),
+        ("job", {}, "cannot be asked so"),
+        ("jobs", {"limit": True}, "takes no limit=True"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_refused(
+    writer: Writer, tmp_path: Path, question: str, arguments: dict, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        answer(Record(writer.tables, DataFolder(tmp_path)), question, arguments)
+
+
+def test_a_job_is_found_by_the_start_of_its_id_or_by_its_name(writer: Writer, tmp_path: Path) -> None:
+    record = Record(writer.tables, DataFolder(tmp_path))
+    assert answer(record, "job", {"id": "aaa"})["id"] == answer(record, "job", {"id": "shot"})["id"] == "a" * 16
+    writer.commit([New("job", "aaab" + "0" * 12, JOB)])
+    with pytest.raises(BadInput, match="'aaa' means several jobs"):
+        answer(record, "job", {"id": "aaa"})
+    with pytest.raises(NotFound, match="no job 'zzz'"):
+        answer(record, "job", {"id": "zzz"})
+
+
+def test_one_data_folder_has_one_server(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    lock = folder.lock("server")
+    assert folder.is_locked("server")
+    with pytest.raises(Conflict, match="already uses the data folder"):
+        DataFolder(tmp_path).lock("server")
+    lock.release()
+    assert not folder.is_locked("server")
+
+
+def test_what_a_role_announced_counts_only_while_it_runs(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.announce("server", control="127.0.0.1:1")
+    assert folder.announced("server") is None
+    lock = folder.lock("server")
+    assert (folder.announced("server") or {})["control"] == "127.0.0.1:1"
+    lock.release()
+
+
+def test_a_data_folder_that_cannot_be_made_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be used"):
+        DataFolder(tmp_path / "file" / "data").make()

@@ -1,0 +1,243 @@
+"""What a worker is made of: its outbox, its logs, its supervisor, its eyes for pictures."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import OpenImageIO as oiio
+import psutil
+import pytest
+
+from brender.bus.messages import Completed, Started
+from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
+from brender.engines.pictures import BadPicture, verify
+from brender.engines.process import Supervised
+from brender.engines.publish import Lease, rename
+from brender.roles.worker.outbox import Outbox
+
+STARTED = Started(attempt="a" * 16, number=1)
+COMPLETED = Completed(attempt="a" * 16, number=2, seconds=1.0)
+
+
+def test_reports_are_there_again_after_the_process_was_killed(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox")
+    outbox.keep(STARTED)
+    outbox.keep(COMPLETED)
+    outbox.flush()  # and no close: the process is gone
+    assert Outbox(tmp_path / "outbox").kept == [STARTED, COMPLETED]
+
+
+def test_acknowledged_reports_are_gone(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox")
+    outbox.keep(STARTED)
+    outbox.keep(COMPLETED)
+    outbox.forget("a" * 16, 1)
+    outbox.flush()
+    assert Outbox(tmp_path / "outbox").kept == [COMPLETED]
+
+
+def test_an_entry_cut_off_by_a_crash_harms_no_other(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox")
+    outbox.keep(STARTED)
+    outbox.keep(COMPLETED)
+    outbox.close()
+    raw = (tmp_path / "outbox").read_bytes()
+    (tmp_path / "outbox").write_bytes(raw[:-3])
+    assert Outbox(tmp_path / "outbox").kept == [STARTED]
+
+
+def test_of_a_log_that_is_too_long_head_and_tail_are_kept(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log")
+    log.write(b"first line\n")
+    for number in range(400):
+        log.write(b"%d" % number + b"x" * 20_000 + b"\n")
+    log.write(b"last line\n")
+    log.close()
+    content = (tmp_path / "log").read_bytes()
+    assert content.startswith(b"first line\n") and content.endswith(b"last line\n")
+    assert b"bytes are left out here" in content
+    assert len(content) < HEAD_BYTES + 2 * TAIL_BYTES
+    assert log.last_line == "last line"
+
+
+class Collected:
+    def __init__(self) -> None:
+        self.raw = b""
+
+    def write(self, piece: bytes) -> None:
+        self.raw += piece
+
+
+@pytest.fixture
+def collected() -> Collected:
+    return Collected()
+
+
+def start(tmp_path: Path, collected: Collected, code: str) -> Supervised:
+    return Supervised([sys.executable, "-c", code], os.environ, tmp_path, collected.write)
+
+
+def test_output_and_exit_code_of_a_process_come_back(tmp_path: Path, collected: Collected) -> None:
+    process = start(tmp_path, collected, "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
+    assert process.wait(20)
+    assert sorted(collected.raw.split()) == [b"err", b"out"]
+    assert process.ending == "it ended with exit code 3"
+
+
+def test_the_signal_that_ended_a_process_has_its_name(tmp_path: Path, collected: Collected) -> None:
+    process = start(tmp_path, collected, "import os; os.kill(os.getpid(), 11)")
+    assert process.wait(20)
+    assert process.ending == "it was killed by SIGSEGV"
+
+
+def test_a_program_that_does_not_exist_is_said_so(tmp_path: Path, collected: Collected) -> None:
+    process = Supervised(["/no/such/program"], os.environ, tmp_path, collected.write)
+    assert process.wait(20)
+    assert process.ending == "/no/such/program cannot be started: No such file or directory"
+
+
+# A process that ignores SIGTERM, with a child in a session of its own that ignores it too.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+CHILD = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(1000)"
+child = subprocess.Popen([sys.executable, "-c", CHILD], start_new_session=True)
+print(os.getpid(), child.pid, flush=True)
+time.sleep(1000)
+"""
+
+
+def pids(collected: Collected) -> list[int]:
+    deadline = time.monotonic() + 20
+    while collected.raw.count(b"\n") < 1:
+        assert time.monotonic() < deadline, "the process never spoke"
+        time.sleep(0.01)
+    return [int(word) for word in collected.raw.split()]
+
+
+def alive(found: list[int]) -> list[int]:
+    return [pid for pid in found if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until_gone(found: list[int]) -> None:
+    deadline = time.monotonic() + 20
+    while alive(found):
+        assert time.monotonic() < deadline, f"{alive(found)} still live"
+        time.sleep(0.02)
+
+
+def test_stopping_kills_the_whole_tree_even_if_it_does_not_want_to(tmp_path: Path, collected: Collected) -> None:
+    process = start(tmp_path, collected, STUBBORN)
+    found = pids(collected)
+    process.stop()
+    wait_until_gone(found)
+
+
+def test_what_a_process_leaves_behind_is_killed(tmp_path: Path, collected: Collected) -> None:
+    code = (
+        "import subprocess, sys;"
+        "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'],"
+        "start_new_session=True, stdout=subprocess.DEVNULL);"
+        "print(c.pid, flush=True)"
+    )
+    process = start(tmp_path, collected, code)
+    assert process.wait(20)
+    wait_until_gone(pids(collected))
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[psutil.Popen]:
+    """A process of its own that starts a supervised one, as a worker does, and waits."""
+    code = f"""
+import os, sys, time
+from pathlib import Path
+from brender.engines.process import Supervised
+process = Supervised([sys.executable, "-c", {STUBBORN!r}], os.environ, Path({str(tmp_path)!r}), lambda piece: os.write(1, piece))
+time.sleep(1000)
+"""
+    made = psutil.Popen([sys.executable, "-c", code], stdout=-1)
+    yield made
+    if made.is_running():
+        made.kill()
+
+
+def test_a_render_does_not_outlive_a_worker_that_was_killed(parent: psutil.Popen) -> None:
+    found = [int(word) for word in parent.stdout.readline().split()]
+    parent.send_signal(signal.SIGKILL)
+    wait_until_gone(found)
+
+
+def picture(path: Path, width: int = 32, height: int = 16, fill: float = 0.5, channels: int = 3) -> Path:
+    image = oiio.ImageBuf(oiio.ImageSpec(width, height, channels, oiio.FLOAT))
+    oiio.ImageBufAlgo.fill(image, tuple([fill] * channels))
+    assert image.write(str(path)), image.geterror()
+    return path
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "exr", "tif", "bmp", "tga", "hdr", "dpx", "webp", "rgb"])
+def test_a_picture_of_each_format_is_verified_and_made_small(tmp_path: Path, extension: str) -> None:
+    path = picture(tmp_path / f"frame.{extension}", 640, 320)
+    seen = verify(path, (640, 320), tmp_path / "small" / "t.jpg")
+    assert (seen.width, seen.height, seen.warnings) == (640, 320, ())
+    small = oiio.ImageBuf(str(tmp_path / "small" / "t.jpg")).spec()
+    assert (small.width, small.height, small.nchannels) == (256, 128, 3)
+
+
+def test_a_picture_that_ends_too_early_is_bad(tmp_path: Path) -> None:
+    path = tmp_path / "frame.png"
+    noise = oiio.ImageBuf(oiio.ImageSpec(64, 64, 3, oiio.UINT8))
+    oiio.ImageBufAlgo.noise(noise, "uniform", 0.0, 1.0)
+    noise.write(str(path))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(BadPicture, match="does not decode"):
+        verify(path, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "without writing its file"), (b"", "is empty"), (b"hello", "does not decode")]
+)
+def test_what_is_no_picture_is_bad(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "frame.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadPicture, match=said):
+        verify(path, None)
+
+
+def test_a_picture_of_another_size_is_bad(tmp_path: Path) -> None:
+    with pytest.raises(BadPicture, match="32 x 16, where 64 x 32 was asked for"):
+        verify(picture(tmp_path / "frame.png"), (64, 32))
+
+
+@pytest.mark.parametrize(("fill", "said"), [(0.0, "is all black"), (float("nan"), "no numbers")])
+def test_a_strange_picture_gets_a_warning(tmp_path: Path, fill: float, said: str) -> None:
+    assert said in verify(picture(tmp_path / "frame.exr", fill=fill), None).warnings[0]
+
+
+def test_black_with_an_opaque_alpha_is_still_black(tmp_path: Path) -> None:
+    image = oiio.ImageBuf(oiio.ImageSpec(8, 8, 4, oiio.FLOAT))
+    oiio.ImageBufAlgo.fill(image, (0.0, 0.0, 0.0, 1.0))
+    image.write(str(tmp_path / "frame.exr"))
+    assert verify(tmp_path / "frame.exr", None).warnings == ("is all black",)
+
+
+def test_a_lease_is_held_until_its_end_and_no_longer() -> None:
+    clock = [0.0]
+    lease = Lease(lambda: clock[0])
+    assert not lease.wait(0)
+    lease.extend(10.0)
+    lease.extend(5.0)  # an older answer that came late takes nothing away
+    clock[0] = 9.9
+    assert lease.wait(0)
+    clock[0] = 10.0
+    assert not lease.wait(0)
+
+
+def test_publishing_replaces_the_name_in_one_step(tmp_path: Path) -> None:
+    (tmp_path / ".x.tmp").write_text("new")
+    (tmp_path / "x").write_text("old")
+    rename(tmp_path / ".x.tmp", tmp_path / "x")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "new")]

@@ -1,0 +1,315 @@
+"""A farm without sockets or processes: the real cores and the real store, one virtual clock, messages delivered at once.
+
+Attempts do nothing until a test says that they have done a part, failed or finished.
+"""
+
+import itertools
+from typing import Any
+
+from peewee import SqliteDatabase
+from playhouse.migrations import Runner
+
+from brender.bus.messages import Act, Done, Grants, Hello, PartDone, Sorry, Submit
+from brender.bus.routes import Routes
+from brender.model.grant import Grant
+from brender.model.job import FileFacts, JobSpec, SceneFacts
+from brender.model.nodes import Blender, WorkerInfo, tags_of
+from brender.roles.effects import (
+    Bind,
+    Effect,
+    Exit,
+    ExtendLease,
+    Forget,
+    Keep,
+    LoadTasks,
+    Now,
+    Peer,
+    Record,
+    Reply,
+    Send,
+    SendUp,
+    StartAttempt,
+    StopAttempt,
+    Unbind,
+)
+from brender.roles.manager.core import ManagerCore
+from brender.roles.policy import Policy
+from brender.roles.server.core import ServerCore
+from brender.roles.server.restore import adopt, queued_tasks, restore, select_for_requeue
+from brender.roles.worker.core import WorkerCore
+from brender.store.database import MIGRATIONS
+from brender.store.datafolder import DataFolder
+from brender.store.questions import Record as Books
+from brender.store.questions import answer
+from brender.store.writer import Writer
+
+BPY = Blender("bpy", "/usr/bin/python3", (5, 0, 1))
+_ids = itertools.count(1)
+
+
+def new_id() -> str:
+    return f"{next(_ids):016x}"
+
+
+def memory_database() -> SqliteDatabase:
+    database = SqliteDatabase(":memory:", pragmas={"foreign_keys": 1})
+    database.connect()
+    Runner(database, str(MIGRATIONS)).up()
+    return database
+
+
+def facts(version: tuple[int, int] = (5, 0), **scene: Any) -> FileFacts:
+    """What a small .blend says of itself."""
+    plain: dict[str, Any] = {
+        "name": "Scene",
+        "first": 1,
+        "last": 4,
+        "width": 100,
+        "height": 50,
+        "percent": 100,
+        "engine": "CYCLES",
+        "image_format": "PNG",
+        "camera": "Camera",
+    }
+    return FileFacts(
+        path="/projects/shot.blend",
+        version=version,
+        active_scene="Scene",
+        cameras=("Camera",),
+        scenes=(SceneFacts(**plain | scene),),
+    )
+
+
+def animation(frames: str = "1-4", version: tuple[int, int] = (5, 0), **more: Any) -> JobSpec:
+    """A blender-animation job; settings such as ``chunk`` and fields such as ``priority`` by name."""
+    fields = {name: more.pop(name) for name in ("id", "name", "priority", "tags", "output", "paused", "user") if name in more}
+    identity = new_id()
+    base: dict[str, Any] = {"id": identity, "name": "shot", "output": f"/renders/{identity}"}
+    settings = {"file": "/projects/shot.blend", "frames": frames, **more}
+    return JobSpec(job_type="blender-animation", settings=settings, facts=facts(version), **base | fields)
+
+
+class WorkerStub:
+    """A worker's core and what it was told to do."""
+
+    def __init__(self, name: str, manager: str, policy: Policy, blenders: tuple[Blender, ...], tags: frozenset[str]) -> None:
+        info = WorkerInfo(
+            id=new_id(),
+            incarnation=new_id(),
+            name=name,
+            host="host",
+            blenders=blenders,
+            tags=tags | tags_of(blenders),
+            job_types=frozenset({"blender-animation", "command"}),
+        )
+        self.core = WorkerCore(info, policy)
+        self.manager = manager
+        self.kept: list[Any] = []
+        self.stopped: list[str] = []
+        self.lease_until = float("-inf")
+
+    @property
+    def running(self) -> Grant | None:
+        return self.core.running
+
+
+class World:
+    """One server, managers and workers by name. ``now`` is the virtual time in seconds."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.policy = policy or Policy()
+        self.now = 1000.0
+        self.writer = Writer(memory_database())
+        self.books = Books(self.writer.tables, DataFolder.__new__(DataFolder))
+        self.managers: dict[str, ManagerCore] = {}
+        self.workers: dict[str, WorkerStub] = {}
+        self.cut: set[str] = set()
+        self.answers: dict[str, Any] = {}
+        self.routes = Routes()
+        self.start_server()
+
+    # --- building -----------------------------------------------------------------------------------------------------
+
+    def start_server(self) -> None:
+        """Start the server, or start it anew from its record."""
+        self.routes = Routes()
+        farm = restore(self.writer, self.now)
+        self.server = ServerCore("5e" * 8, "server", "3", self.policy, new_id, farm)
+        self._serve(self.server.restored(self._at()))
+
+    def add_manager(self, name: str) -> ManagerCore:
+        hello = Hello(node=new_id(), incarnation=new_id(), role="manager", name=name, host="host", software="3")
+        self.managers[name] = ManagerCore(hello, self.policy)
+        self.run(0.2)
+        return self.managers[name]
+
+    def add_worker(
+        self, name: str, manager: str = "m", blenders: tuple[Blender, ...] = (BPY,), tags: frozenset[str] = frozenset()
+    ) -> WorkerStub:
+        if manager not in self.managers:
+            self.add_manager(manager)
+        self.workers[name] = WorkerStub(name, manager, self.policy, blenders, tags)
+        self.run(0.2)
+        return self.workers[name]
+
+    # --- what clients do ----------------------------------------------------------------------------------------------
+
+    def submit(self, spec: JobSpec) -> Any:
+        """The server's answer: the receipt, or the `Sorry`."""
+        message = Submit(id=new_id(), job=spec)
+        self._serve(self.server.handle(Peer("local", b"client"), message, self._at()))
+        self.run(0.3)
+        return self.answers.pop(message.id)
+
+    def act(self, action: str, job: str, value: Any = None) -> Any:
+        message = Act(id=new_id(), action=action, target=job, value=value)  # type: ignore[arg-type]
+        if job not in self.server.farm.jobs:
+            adopt(self.server.farm, self.writer.tables, self.writer.tables.Job.get_by_id(job))
+        selection = select_for_requeue(self.writer.tables, job, value) if action == "requeue" else None
+        self._serve(self.server.act(Peer("local", b"client"), message, selection, self._at()))
+        self.run(0.3)
+        return self.answers.pop(message.id)
+
+    def ask(self, question: str, **arguments: Any) -> Any:
+        return answer(self.books, question, arguments)
+
+    def status(self, job: str) -> str:
+        return str(self.ask("job", id=job)["status"])
+
+    # --- what attempts do ---------------------------------------------------------------------------------------------
+
+    def finish_part(self, worker: str, seconds: float = 1.0) -> int:
+        """The worker's running attempt finishes its next part; returns the frame."""
+        stub = self.workers[worker]
+        grant = stub.running
+        assert grant is not None, f"{worker} runs nothing"
+        done = {report.part for report in stub.kept if isinstance(report, PartDone) and report.attempt == grant.attempt}
+        part = next(part for part in grant.parts if part.id not in done)
+        report = PartDone(
+            attempt=grant.attempt, number=0, part=part.id, seconds=seconds, output=part.output, size=10, width=100, height=50
+        )
+        self._work(worker, stub.core.part_done(report, self._at()))
+        return part.frame
+
+    def end(self, worker: str, reason: str = "", permanent: bool = False, stopped: bool = False) -> None:
+        """The worker's running attempt ends."""
+        stub = self.workers[worker]
+        assert stub.running is not None, f"{worker} runs nothing"
+        self._work(worker, stub.core.ended(stub.running.attempt, 1.0, reason, permanent, stopped, self._at()))
+        self.run(0.2)
+
+    def finish(self, worker: str) -> list[int]:
+        """The worker's running attempt finishes all its parts and ends well; returns the frames."""
+        running = self.workers[worker].running
+        assert running is not None, f"{worker} runs nothing"
+        frames = [self.finish_part(worker) for _ in running.parts]
+        self.end(worker)
+        return frames
+
+    def finish_everything(self, most: int = 10_000) -> list[int]:
+        """All workers work until nothing is left to do; returns the frames in the order in which they were done."""
+        frames: list[int] = []
+        for _ in range(most):
+            busy = [name for name, stub in self.workers.items() if stub.running is not None and name not in self.cut]
+            if not busy:
+                self.run(self.policy.lease / 2)
+                if all(stub.running is None for name, stub in self.workers.items() if name not in self.cut):
+                    return frames
+            for name in busy:
+                frames += self.finish(name)
+        raise AssertionError("the farm never came to rest")
+
+    # --- time and delivery --------------------------------------------------------------------------------------------
+
+    def run(self, seconds: float, step: float = 0.1) -> None:
+        """Let time pass. Who is in ``cut`` is not heard and hears nothing."""
+        for _ in range(max(1, round(seconds / step))):
+            self.now += step
+            for name, manager in list(self.managers.items()):
+                self._manage(name, manager.tick(self._at()))
+            for name, stub in list(self.workers.items()):
+                self._work(name, stub.core.tick(self._at()))
+            self._serve(self.server.tick(self._at()))
+
+    def _at(self) -> Now:
+        return Now(self.now, 1_700_000_000.0 + self.now)
+
+    def _serve(self, effects: list[Effect]) -> None:
+        """Commit first, then send: as the server's loop does."""
+        self.writer.commit([effect.change for effect in effects if isinstance(effect, Record)])
+        for effect in effects:
+            match effect:
+                case Send(node, message):
+                    self._down(node, message)
+                case Reply(route, message):
+                    if isinstance(message, Done):
+                        self.answers[message.id] = message.data
+                    elif isinstance(message, Sorry):
+                        self.answers[message.id] = message
+                    elif route != b"client":
+                        self._to_manager(route.decode(), message)
+                case Bind(route, node, role):
+                    self.routes.bind(route, node, role)
+                case Unbind(node):
+                    self.routes.unbind(node)
+                case LoadTasks(job, after):
+                    tasks = queued_tasks(self.writer.tables, job, after, self.policy.plan_slice)
+                    self._serve(self.server.feed(job, tasks, after))
+
+    def _down(self, node: str, message: Any) -> None:
+        route = self.routes.to(node)
+        if route is not None:
+            self._to_manager(route.decode(), message)
+
+    def _to_manager(self, name: str, message: Any) -> None:
+        if name in self.managers and name not in self.cut:
+            self._manage(name, self.managers[name].from_above(message, self._at()))
+
+    def _manage(self, name: str, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendUp(message):
+                    if name not in self.cut:
+                        peer = Peer("local", name.encode(), *self.routes.who(name.encode()))
+                        self._serve(self.server.handle(peer, message, self._at()))
+                case Send(node, message):
+                    for worker, stub in self.workers.items():
+                        if stub.core.info.id == node:
+                            self._to_worker(worker, message)
+                case Reply(route, message):
+                    self._to_worker(route.decode(), message)
+
+    def _to_worker(self, name: str, message: Any) -> None:
+        if name in self.workers and name not in self.cut:
+            self._work(name, self.workers[name].core.from_above(message, self._at()))
+
+    def _work(self, name: str, effects: list[Effect]) -> None:
+        stub = self.workers[name]
+        for effect in effects:
+            match effect:
+                case SendUp(message):
+                    if name not in self.cut and stub.manager in self.managers:
+                        manager = self.managers[stub.manager]
+                        known = stub.core.info.id in manager.workers or isinstance(message, Hello)
+                        peer = Peer("local", name.encode(), stub.core.info.id if known else "", "worker" if known else "")
+                        self._manage(stub.manager, manager.from_below(peer, message, self._at()))
+                case Keep(report):
+                    stub.kept.append(report)
+                case StopAttempt(attempt, _):
+                    stub.stopped.append(attempt)
+                case ExtendLease(until):
+                    stub.lease_until = until
+                case Exit():
+                    self.cut.add(name)
+                case StartAttempt() | Forget():
+                    pass
+
+
+def granted(world: World, worker: str) -> list[int]:
+    """The frames that *worker* holds, running first."""
+    core = world.workers[worker].core
+    grants = [grant for grant in (core.running, *core.waiting) if grant is not None]
+    return [part.frame for grant in grants for part in grant.parts]
+
+
+__all__ = ["BPY", "Grants", "World", "animation", "facts", "granted", "memory_database", "new_id"]
