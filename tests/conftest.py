@@ -66,6 +66,5 @@ def folder(tmp_path: Path) -> DataFolder:
 @pytest.fixture
 def farm(folder: DataFolder) -> Iterator[LocalFarm]:
     """A whole farm of real processes on any free ports, with two workers and a dashboard."""
-    plan = FarmPlan(folder=folder, workers=2, server_ports=0, manager_ports=0, dashboard_port=0)
-    with LocalFarm(plan) as running:
+    with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as running:
         yield running

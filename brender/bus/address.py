@@ -1,10 +1,12 @@
 """Where roles listen: default ports, addresses as people write them, and the rule that only loopback is used."""
 
 import ipaddress
+import os
+import random
 import socket
 from dataclasses import dataclass
 
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, Conflict
 
 #: A role's first port; its others lie beside it (`server_ports`, `manager_ports`).
 SERVER_PORT, MANAGER_PORT, DASHBOARD_PORT = 9999, 7777, 8888
@@ -95,3 +97,27 @@ class ManagerAddresses:
     @classmethod
     def of(cls, control: Address) -> "ManagerAddresses":
         return cls(control, control.beside(1), control.beside(-1))
+
+
+def free_ports(count: int) -> int:
+    """The first of *count* neighbouring ports on which nobody listens on loopback now. Raises `Conflict` where none are.
+
+    Below the range from which systems give ports to outgoing connections, so that they are still free a moment later.
+    """
+    for _ in range(200):
+        first = random.randrange(20_000, 32_000 - count)
+        if all(is_free(Address("127.0.0.1", port)) for port in range(first, first + count)):
+            return first
+    raise Conflict(f"No {count} neighbouring ports are free on this machine. Name ports with --port-base")
+
+
+def is_free(address: Address) -> bool:
+    """Whether something could listen on *address* now."""
+    with socket.socket() as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError:
+            return False
+    return True

@@ -2,7 +2,6 @@
 
 import platform
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 import click
 
 from brender import __version__
-from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, resolve_loopback
+from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Address, is_free, resolve_loopback
 from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.options import common, json_option, server_addresses, server_option
@@ -106,13 +105,9 @@ def _disk(data: Path) -> Finding:
 
 
 def _port(what: str, port: int) -> Finding:
-    with socket.socket() as probe_socket:
-        probe_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe_socket.bind(("127.0.0.1", port))
-        except OSError as error:
-            return Finding(f"port {port}", False, f"{error.strerror}", f"Stop what uses it, or start the {what} with --port-base")
-    return Finding(f"port {port}", True, f"free for the {what}")
+    free = is_free(Address("127.0.0.1", port))
+    found = f"free for the {what}" if free else "in use"
+    return Finding(f"port {port}", free, found, f"Stop what uses it, or start the {what} with --port-base")
 
 
 def _server(server: str | None, folder: DataFolder) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """`brender farm`, `brender render`, `brender demo`: whole farms on this machine."""
 
-import socket
+import signal
 import subprocess
 import threading
 import time
@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 import brender.demo
-from brender.bus.address import DASHBOARD_PORT, Address
 from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.jobspec import blender_job, render_options
@@ -48,13 +47,10 @@ def farm(
     data: Path, config: Path | None, verbose: bool, workers: int, blenders: tuple[str, ...], threads: int | None, any_ports: bool
 ) -> None:
     """Run a whole farm here: server, manager, workers and dashboard, until Ctrl-C."""
-    ports = 0 if any_ports else None
     plan = FarmPlan(
         folder=DataFolder(data),
         workers=workers,
-        server_ports=ports,
-        manager_ports=ports,
-        dashboard_port=ports,
+        any_ports=any_ports,
         blenders=blenders,
         threads=threads,
         config=config,
@@ -110,9 +106,7 @@ def render(
     plan = FarmPlan(
         folder=folder,
         workers=max(1, workers),
-        server_ports=0,
-        manager_ports=0,
-        dashboard_port=_free_or_any(DASHBOARD_PORT),
+        any_ports=True,
         with_dashboard=with_dashboard,
         blenders=blenders,
         threads=threads,
@@ -201,20 +195,6 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm) -> None:
     click.echo(f"{record['completed_parts']} frames in {duration(time.monotonic() - began)}: {spec.output}")
 
 
-def _free_or_any(port: int) -> int:
-    """*port*, if nobody listens there; else 0, for any free one."""
-    address = Address("127.0.0.1", port)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError:
-            return 0
-    return port
-
-
 def _on_termination(ended: threading.Event) -> None:
     """SIGTERM ends the farm as Ctrl-C does."""
-    import signal
-
     signal.signal(signal.SIGTERM, lambda number, frame: ended.set())

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from brender.bus.address import free_ports
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 
@@ -39,13 +40,11 @@ class Child:
 
 @dataclass
 class FarmPlan:
-    """What to start. Port bases: 0 stands for any free ports, ``None`` for the role's own default."""
+    """What to start. ``any_ports``: on free ports that are chosen now and kept, instead of the roles' own."""
 
     folder: DataFolder
     workers: int
-    server_ports: int | None = None
-    manager_ports: int | None = None
-    dashboard_port: int | None = None
+    any_ports: bool = False
     with_dashboard: bool = True
     blenders: Sequence[str] = ()
     threads: int | None = None
@@ -105,16 +104,25 @@ class LocalFarm:
 
     def _start_all(self) -> None:
         plan = self.plan
-        self._start("server", ["server", *_ports(plan.server_ports)], announces="server")
-        self._start("manager", ["manager", "--name", "manager", *_ports(plan.manager_ports)], announces="manager-manager")
+        server, manager, dashboard = self._ports()
+        self._start("server", ["server", *server], announces="server")
+        self._start("manager", ["manager", "--name", "manager", *manager], announces="manager-manager")
         cores = psutil.cpu_count() or 1
         threads = plan.threads if plan.threads is not None else max(1, cores // max(1, plan.workers)) if plan.workers > 1 else 0
         for number in range(1, plan.workers + 1):
             named = [word for path in plan.blenders for word in ("--blender", path)]
             self._start(f"worker-{number}", ["worker", "--name", f"worker-{number}", "--threads", str(threads), *named])
         if plan.with_dashboard:
-            self._start("dashboard", ["dashboard", *_ports(plan.dashboard_port)], announces="dashboard")
+            self._start("dashboard", ["dashboard", *dashboard], announces="dashboard")
             self.dashboard_url = str((self.folder.announced("dashboard") or {}).get("url", ""))
+
+    def _ports(self) -> tuple[list[str], list[str], list[str]]:
+        """The options that give server, manager and dashboard their ports."""
+        if not self.plan.any_ports:
+            return [], [], []
+        first = free_ports(8)
+        # The server has its port and the three below it, the manager the ones on both sides of its own.
+        return tuple(["--port-base", str(first + offset)] for offset in (3, 5, 7))  # type: ignore[return-value]
 
     def _start(self, name: str, arguments: list[str], announces: str = "") -> None:
         child = self._spawn(name, arguments)
@@ -157,7 +165,3 @@ class LocalFarm:
     def _last_words(self, name: str) -> str:
         lines = self._log(name).read_text("utf-8", "replace").strip().splitlines()
         return lines[-1].removeprefix("Error: ") if lines else f"it said nothing; see {self._log(name)}"
-
-
-def _ports(base: int | None) -> list[str]:
-    return [] if base is None else ["--port-base", str(base)]

@@ -1,0 +1,169 @@
+"""Whole farms of real processes over real sockets, with command jobs: they work together, die, and are started again."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from brender.bus.address import free_ports
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
+from brender.model.errors import BrenderError
+from brender.store.datafolder import DataFolder
+from tests.tools import ended, line_of, process, submit_command, until
+
+PYTHON = sys.executable
+
+
+def pid_of(farm: LocalFarm, name: str) -> int:
+    return next(child.process.pid for child in farm.children if child.name == name)
+
+
+def test_a_command_runs_once_for_every_frame(farm: LocalFarm, tmp_path: Path) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(
+            connection, PYTHON, "-c", f"open(r'{tmp_path}/{{frame:03d}}', 'x').write('{{frame}}')", frames="1-20", chunk=3
+        )
+        record = ended(connection, job)
+        assert (record["status"], record["completed_parts"]) == ("completed", 20)
+    assert sorted(path.name for path in tmp_path.glob("0*")) == [f"{frame:03d}" for frame in range(1, 21)]
+
+
+def test_both_workers_take_part(farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        until(lambda: sum(worker["status"] == "idle" for worker in connection.ask("workers")) == 2)
+        job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.3)", frames="1-8")
+        ended(connection, job)
+        assert {attempt["worker_name"] for attempt in connection.ask("attempts", job=job)} == {"worker-1", "worker-2"}
+
+
+def test_what_a_program_prints_is_in_its_attempts_log(farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, PYTHON, "-c", "print('hello from', {frame})", frames="1-2")
+        ended(connection, job)
+        assert until(lambda: "hello from 2" in connection.ask("log", job=job, frame=2)["text"])
+        assert "hello from 1" not in connection.ask("log", job=job, frame=2)["text"]
+
+
+def test_a_program_that_fails_is_tried_three_times_and_then_says_why(farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, PYTHON, "-c", "raise SystemExit(7)")
+        record = ended(connection, job)
+        assert record["status"] == "failed"
+        assert record["reason"].endswith(f"{PYTHON} failed at frame 0: it ended with exit code 7")
+        assert [attempt["outcome"] for attempt in connection.ask("attempts", job=job)] == ["failed"] * 3
+
+
+def test_a_program_that_does_not_exist_fails_its_job_at_once(farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        record = ended(connection, submit_command(connection, "/no/such/program", frames="1-50"))
+        assert record["reason"] == "/no/such/program cannot be started: No such file or directory"
+
+
+def test_a_canceled_program_is_killed_with_its_children(farm: LocalFarm, tmp_path: Path) -> None:
+    code = (
+        "import os, subprocess, sys, time;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True);"
+        f"open(r'{tmp_path}/pids.part', 'w').write(f'{{{{os.getpid()}}}} {{{{child.pid}}}}');"
+        f"os.rename(r'{tmp_path}/pids.part', r'{tmp_path}/pids');"
+        "time.sleep(1000)"
+    )
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, PYTHON, "-c", code)
+        until((tmp_path / "pids").exists)
+        pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+        connection.act("cancel", job)
+        until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+        assert ended(connection, job)["status"] == "canceled"
+        until(lambda: all(attempt["outcome"] == "canceled" for attempt in connection.ask("attempts", job=job)))
+
+
+def test_a_killed_worker_is_started_again_and_its_frames_are_done(farm: LocalFarm, tmp_path: Path) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(
+            connection, PYTHON, "-c", f"import time; time.sleep(0.4); open(r'{tmp_path}/{{frame:03d}}', 'w')", frames="1-12"
+        )
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
+        killed = pid_of(farm, "worker-1")
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: farm.check() or pid_of(farm, "worker-1") != killed)
+        record = ended(connection, job)
+        assert (record["status"], record["completed_parts"]) == ("completed", 12)
+    assert len(list(tmp_path.glob("0*"))) == 12
+
+
+def test_a_killed_server_is_started_again_and_the_job_goes_on(farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.3)", frames="1-20")
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
+        killed = pid_of(farm, "server")
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: farm.check() or pid_of(farm, "server") != killed)
+        record = ended(connection, job)
+        assert (record["status"], record["completed_parts"]) == ("completed", 20)
+        assert [attempt["outcome"] for attempt in connection.ask("attempts", job=job)] == ["completed"] * 20
+
+
+def test_a_killed_manager_is_started_again_and_the_job_goes_on(farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.3)", frames="1-20")
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
+        killed = pid_of(farm, "manager")
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: farm.check() or pid_of(farm, "manager") != killed)
+        assert ended(connection, job)["status"] == "completed"
+
+
+def test_ending_the_farm_leaves_no_process_behind(folder: DataFolder) -> None:
+    with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as farm:
+        with client(None, folder.root) as connection:
+            job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(1000)", frames="1-2")
+            until(lambda: connection.ask("job", id=job)["status"] == "active")
+        everything = [each for child in farm.children for each in psutil.Process(child.process.pid).children(recursive=True)]
+        assert everything
+    until(lambda: not any(each.is_running() for each in everything))
+
+
+def test_the_second_server_in_a_data_folder_does_not_start(farm: LocalFarm) -> None:
+    with pytest.raises(BrenderError, match=r"brender-server did not start: Another brender server already uses the data folder"):
+        LocalFarm(FarmPlan(folder=farm.folder, workers=0, any_ports=True)).__enter__()
+
+
+def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> None:
+    """Each role started by hand, as a process of its own with a data folder of its own."""
+    first = free_ports(12)
+    server, north, south, dashboard = (f"127.0.0.1:{first + offset}" for offset in (3, 5, 8, 11))
+    with contextlib.ExitStack() as farm:
+
+        def start(ready: str, *words: object) -> str:
+            data = tmp_path / ("server" if words[0] in ("server", "dashboard") else str(words[2]))
+            return line_of(farm.enter_context(process(*words, data=data)), ready)
+
+        start("listens on", "server", "--listen", server)
+        page = start("is at", "dashboard", "--listen", dashboard, "--server", server).split()[-1]
+        for manager, address in (("north", north), ("south", south)):
+            start("listens on", "manager", "--name", manager, "--listen", address, "--server", server)
+            for number in (1, 2):
+                start("has", "worker", "--name", f"{manager}-{number}", "--manager", address)
+        with client(server, tmp_path) as connection:
+            until(lambda: [worker["status"] for worker in connection.ask("workers")] == ["idle"] * 4)
+            job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.5)", frames="1-16")
+            assert ended(connection, job)["status"] == "completed"
+            shares = Counter(attempt["worker_name"] for attempt in connection.ask("attempts", job=job))
+        assert set(shares) == {"north-1", "north-2", "south-1", "south-2"}
+        shown = {what: json.loads(urlopen(f"{page}api/{what}").read()) for what in ("workers", "managers", "jobs")}
+    assert {row["name"]: row["workers"] for row in shown["managers"]} == {"north": 2, "south": 2}
+    assert {row["name"]: row["manager_name"] for row in shown["workers"]} == {
+        "north-1": "north",
+        "north-2": "north",
+        "south-1": "south",
+        "south-2": "south",
+    }
+    assert [row["id"] for row in shown["jobs"]] == [job]

@@ -1,0 +1,153 @@
+"""Helpers for tests with real processes: running commands, waiting for what must come true, direct renders to compare with."""
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import OpenImageIO as oiio
+import psutil
+import pytest
+
+from brender.bus.client import Client
+from brender.bus.ids import new_id
+from brender.commands.config import run
+from brender.commands.jobspec import command_job
+from brender.commands.main import brender
+from brender.engines.attempt import clean_environment
+from brender.model.nodes import Blender
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended: its exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(capsys: pytest.CaptureFixture[str], *words: object) -> Said:
+    """Run ``brender`` with *words* in this process."""
+    with pytest.raises(SystemExit) as ended:
+        run(brender, [str(word) for word in words])
+    printed = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return Said(ended.value.code, printed.out, printed.err)
+
+
+def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Wait until *what* gives something true; returns that."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "what the test waits for never came true"
+        time.sleep(0.05)
+    return found
+
+
+def ended(client: Client, job: str, seconds: float = 120.0) -> dict[str, Any]:
+    """Wait until *job* has ended; returns its record."""
+
+    def look() -> dict[str, Any] | None:
+        record = dict(client.ask("job", id=job))
+        return record if record["status"] in ("completed", "failed", "canceled") else None
+
+    return dict(until(look, seconds))
+
+
+def submit_command(
+    client: Client, *words: str, frames: str | None = None, chunk: int | None = None, name: str | None = None, **more: Any
+) -> str:
+    """Submit a command job; returns its id."""
+    spec = command_job(words, frames, chunk, name, **more)
+    client.submit(spec)
+    return spec.id
+
+
+@contextlib.contextmanager
+def process(*words: object, data: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """One role's program as a process of its own, ended by SIGTERM."""
+    import sys
+
+    command = [sys.executable, "-m", "brender.commands.main", "role", *map(str, words), "--data", str(data)]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.terminate()
+        try:
+            started.wait(20)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+            raise
+
+
+def line_of(started: subprocess.Popen[bytes], containing: str) -> str:
+    """Wait for a line of a process's output that contains a text."""
+    assert started.stdout is not None
+    for raw in started.stdout:
+        line = raw.decode()
+        if containing in line:
+            return line
+    raise AssertionError(f"the process ended without saying {containing!r}")
+
+
+_DIRECT = """
+import sys, bpy
+file, out, frames, percent, samples = sys.argv[-5:]
+bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=False)
+scene = bpy.context.scene
+scene.render.resolution_percentage = int(percent)
+scene.cycles.samples = int(samples)
+scene.render.image_settings.file_format = "PNG"
+scene.render.filepath = out + "/direct_####"
+scene.frame_start, scene.frame_end = map(int, frames.split("-"))
+bpy.ops.render.render(animation=True)
+"""
+
+
+def render_directly(blender: Blender, file: Path, out: Path, frames: str, percent: int, samples: int) -> None:
+    """Let *blender* itself render *frames* (``1-8``) of *file* in one run, to ``direct_0001.png`` and so on in *out*."""
+    out.mkdir(parents=True, exist_ok=True)
+    script = out / "direct.py"
+    script.write_text(_DIRECT)
+    start = [blender.path, "-I", str(script)] if blender.kind == "bpy" else [blender.path, "-b", "-Y", "-P", str(script)]
+    words = [*start, "--", str(file), str(out), frames, str(percent), str(samples)]
+    subprocess.run(words, env=clean_environment({}), check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def pixels(path: Path) -> numpy.ndarray:
+    image = oiio.ImageBuf(str(path))
+    found = image.get_pixels(oiio.FLOAT)
+    assert found is not None, image.geterror()
+    return numpy.asarray(found)
+
+
+def in_blender(blender: Blender, code: str, folder: Path) -> None:
+    """Run *code* in *blender*."""
+    script = folder / f"{new_id()}.py"
+    script.write_text(code)
+    start = (
+        [blender.path, "-I", str(script)]
+        if blender.kind == "bpy"
+        else [blender.path, "-b", "-Y", "--python-exit-code", "1", "-P", str(script)]
+    )
+    subprocess.run(start, env=clean_environment({}), check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def blender_processes() -> list[psutil.Process]:
+    """The render processes with our driver in them that run now, below this one."""
+    found = []
+    for each in psutil.Process(os.getpid()).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            words = each.cmdline()
+            if any(word.endswith("driver.py") for word in words) and not any(word.endswith("supervisor.py") for word in words):
+                found.append(each)
+    return found
