@@ -40,3 +40,4 @@ class Dashboard:
     def stop(self) -> None:
         """End `run` in the main thread. From any thread."""
         _thread.interrupt_main()
+        self._server.pull_trigger()  # or it would only look after a second

@@ -1,0 +1,226 @@
+"""Whatever is wrong with what the user gives: one clear sentence that says what, where and what to do, and a non-zero exit code."""
+
+import re
+from pathlib import Path
+
+import pytest
+import zmq
+
+from brender.bus.address import Address, free_ports
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from brender.store.datafolder import DataFolder
+from tests.conftest import BLENDS, SCENES
+from tests.tools import Said, command, ended, process, submit_command
+
+CUBE = SCENES / "03_animated_cube.blend"
+BENCHMARK = BLENDS / "brender-1" / "benchmark.blend"
+
+
+def assert_refused(said: Said, *parts: str) -> None:
+    """One sentence, no traceback, and every one of *parts* in it."""
+    assert said.code != 0
+    assert "Traceback" not in said.err
+    message = said.err.strip().splitlines()
+    assert len(message) == 1 and message[0].startswith("Error: "), said.err
+    for part in parts:
+        assert re.search(part, message[0]), f"{part!r} is not in {message[0]!r}"
+
+
+def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert_refused(command(capsys, "render", tmp_path / "nope.blend"), "There is no file .*nope.blend")
+
+
+def test_a_folder_in_place_of_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert_refused(command(capsys, "render", tmp_path), "is not a file but a folder")
+
+
+@pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04 a zip", b"\x89PNG\r\n"])
+def test_a_file_that_is_no_blend(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.blend").write_bytes(content)
+    assert_refused(command(capsys, "render", tmp_path / "x.blend"), r"x\.blend is not a \.blend file")
+
+
+def test_an_empty_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "x.blend").write_bytes(b"")
+    assert_refused(command(capsys, "render", tmp_path / "x.blend"), r"x\.blend is empty")
+
+
+@pytest.mark.parametrize("length", [12, 100, 3000, 300_000, -1000, -12])
+def test_a_blend_that_is_cut_off(capsys: pytest.CaptureFixture[str], tmp_path: Path, length: int) -> None:
+    (tmp_path / "x.blend").write_bytes(BENCHMARK.read_bytes()[:length])
+    assert_refused(command(capsys, "render", tmp_path / "x.blend"), r"x\.blend is (cut off|damaged)")
+
+
+def test_a_blend_without_a_camera(capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "render", SCENES / "01_linked_collection.blend")
+    assert_refused(said, "01_linked_collection.blend", "the scene 'Scene' has no camera", "--camera")
+
+
+def test_a_scene_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "render", CUBE, "--scene", "Nope"), "no scene 'Nope'; it has: 'Scene'")
+
+
+def test_a_camera_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "render", CUBE, "--camera", "Nope"), "no camera 'Nope'; it has: 'Camera'")
+
+
+@pytest.mark.parametrize("frames", ["", "x", "1-", "1.5", "9999999"])
+def test_an_impossible_frame_range(capsys: pytest.CaptureFixture[str], frames: str) -> None:
+    assert_refused(command(capsys, "render", CUBE, "--frames", frames), "frame")
+
+
+def test_an_output_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = command(capsys, "render", CUBE, "--output", tmp_path / "file" / "out")
+    assert_refused(said, "output folder .*out cannot be written: Not a directory", "--output")
+
+
+def test_an_output_pattern_that_climbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "render", CUBE, "--pattern", "../x_##"), r"climbs out of the output folder")
+
+
+def test_a_resolution_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "render", CUBE, "--resolution", "0"), "'resolution' cannot be 0")
+
+
+def test_a_blender_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = command(capsys, "render", CUBE, "--blender", "/bin/ls", "--output", tmp_path / "out")
+    assert_refused(said, "/bin/ls is no Blender")
+
+
+def test_a_blender_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = command(capsys, "render", CUBE, "--blender", "/no/blender", "--output", tmp_path / "out")
+    assert_refused(said, "There is no program '/no/blender'")
+
+
+def test_a_server_that_does_not_answer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.commands.jobs.client", lambda server, data: client(server, data, timeout=0.3))
+    address = f"127.0.0.1:{free_ports(1)}"
+    assert_refused(
+        command(capsys, "jobs", "--server", address), f"server at {address} did not answer", "brender-server", "--server"
+    )
+
+
+def test_a_host_name_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "jobs", "--server", "no-such-host.invalid"), "cannot be resolved", "hosts file")
+
+
+def test_an_address_beyond_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "role", "server", "--listen", "0.0.0.0"), "no keys yet")
+
+
+def test_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "jobs", "--server", "host:port"), "'host:port' is no address", "host:port, such as")
+
+
+@pytest.mark.parametrize(("role", "offset"), [("server", 0), ("server", -2), ("manager", 0), ("manager", 1), ("dashboard", 0)])
+def test_a_port_in_use(capsys: pytest.CaptureFixture[str], role: str, offset: int) -> None:
+    port = free_ports(6) + 3
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as holder:
+        holder.bind(f"tcp://127.0.0.1:{port + offset}")
+        said = command(capsys, "role", role, "--listen", f"127.0.0.1:{port}")
+    assert_refused(said, f"port {port + offset} on 127.0.0.1 is in use", "--port-base")
+
+
+def test_a_data_folder_that_cannot_be_used(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert_refused(
+        command(capsys, "role", "server", "--data", tmp_path / "file" / "x"), "data folder .* cannot be used", "--data"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[server]\nlisen = '127.0.0.1'", r"\[server\] has no setting 'lisen'; did you mean 'listen'"),
+        ("[serve]\nlisten = '127.0.0.1'", r"nobody knows the table \[serve\]; did you mean 'server'"),
+        ("colour = 1", "nobody knows the setting 'colour'"),
+        ("server = 1", r"'server' must be a table, \[server\]"),
+        ("[server\n", "is no TOML"),
+    ],
+)
+def test_a_settings_file_that_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "brender.toml").write_text(content)
+    assert_refused(command(capsys, "jobs", "--config", tmp_path / "brender.toml"), r"brender\.toml", said)
+
+
+def test_a_settings_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "jobs", "--config", "/no/brender.toml"), "no settings file /no/brender.toml")
+
+
+def test_a_value_in_the_settings_file_that_does_not_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "brender.toml").write_text("[farm]\nworkers = 'many'")
+    said = command(capsys, "farm", "--config", tmp_path / "brender.toml")
+    assert said.code == 2 and "'many' is not a valid integer" in said.err
+
+
+def test_an_option_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "render", "--nonsense")
+    assert said.code == 2 and "No such option" in said.err
+
+
+def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "render", "/no/file.blend", "--verbose")
+    assert said.code == 2 and "Traceback" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("job", "zzz"), ["There is no job 'zzz'"]),
+        (("pause", "zzz"), ["There is no job 'zzz'"]),
+        (("log", "JOB", "--frame", "99"), ["no attempt at frame 99"]),
+        (("pause", "JOB"), ["is completed already"]),
+        (("resume", "JOB"), ["is completed, not paused", "requeue"]),
+        (("priority", "JOB", "101"), ["101 is not a whole number from 0 to 100"]),
+        (("requeue", "JOB", "--frames", "x"), ["'x' is not a frame set"]),
+        (("requeue", "JOB", "--frames", "5"), ["nothing of that kind"]),
+        (("requeue", "JOB", "--frames", "5", "--all"), ["--all or --frames, not both"]),
+        (("submit", "--type", "nonsense"), ["no job type 'nonsense'"]),
+        (("submit", "--type", "command"), ["needs a program"]),
+        (("submit", "--type", "command", "--", "echo", "{nope}"), ["no placeholder {nope}"]),
+        (("submit",), ["Name one .blend"]),
+    ],
+)
+def test_what_cannot_be_asked_of_a_farm(
+    shared_farm: tuple[DataFolder, str], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], parts: list[str]
+) -> None:
+    folder, job = shared_farm
+    given = [job if word == "JOB" else word for word in words]
+    at = given.index("--") if "--" in given else len(given)
+    assert_refused(command(capsys, *given[:at], "--data", folder.root, *given[at:]), *map(re.escape, parts))
+
+
+@pytest.fixture(scope="module")
+def shared_farm(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """One farm for all tests of this module that only ask it things, with one completed job."""
+    from brender.commands.localfarm import FarmPlan
+
+    folder = DataFolder(tmp_path_factory.mktemp("shared") / "data")
+    with LocalFarm(FarmPlan(folder=folder, workers=1, any_ports=True, with_dashboard=False)):
+        with client(None, folder.root) as connection:
+            job = submit_command(connection, "true")
+            ended(connection, job)
+        yield folder, job
+
+
+def test_rubbish_on_every_socket_stops_no_role(tmp_path: Path) -> None:
+    first = free_ports(7)
+    server, manager = Address("127.0.0.1", first + 3), Address("127.0.0.1", first + 5)
+    with (
+        process("server", "--listen", server, data=tmp_path / "server"),
+        process("manager", "--listen", manager, "--server", server, data=tmp_path / "manager"),
+        process("worker", "--manager", manager, "--name", "w", data=tmp_path / "worker"),
+        client(str(server), tmp_path) as connection,
+    ):
+        context: zmq.Context = zmq.Context()
+        for port in range(first, first + 7):
+            for kind in (zmq.DEALER, zmq.PUB):
+                socket = context.socket(kind)
+                socket.connect(f"tcp://127.0.0.1:{port}")
+                for rubbish in ([b""], [b"\xff" * 100], [b"a", b"b", b"c"], [b"\x81\xa1v\x01"], [b"x" * 1_000_000]):
+                    socket.send_multipart(rubbish)
+        job = submit_command(connection, "true", frames="1-3")
+        assert ended(connection, job)["status"] == "completed"
+        context.destroy(linger=0)

@@ -1,0 +1,180 @@
+"""The command line as its users know it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from tests.tools import command, ended, submit_command, until
+
+PYTHON = sys.executable
+
+
+def test_a_job_is_submitted_waited_for_and_looked_at(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ("--data", farm.folder.root)
+    said = command(
+        capsys,
+        "submit",
+        *here,
+        "--type",
+        "command",
+        "--frames",
+        "1-3",
+        "--name",
+        "three",
+        "--wait",
+        "--",
+        "echo",
+        "frame {frame}",
+    )
+    assert said.code == 0 and "3 frames in 3 tasks" in said.out
+    (job,) = json.loads(command(capsys, "jobs", *here, "--json").out)
+    assert (job["name"], job["status"], job["completed_parts"]) == ("three", "completed", 3)
+    assert job["id"][:8] in command(capsys, "jobs", *here).out
+    shown = command(capsys, "job", *here, job["id"][:5]).out
+    assert "three" in shown and "3 of 3 done" in shown
+    tasks = json.loads(command(capsys, "tasks", *here, "three", "--json").out)
+    assert [task["frames"] for task in tasks] == [[1], [2], [3]]
+    assert "completed" in command(capsys, "tasks", *here, "three").out
+    until(lambda: "frame 2" in command(capsys, "log", *here, "three", "--frame", "2").out)
+
+
+def test_a_failing_job_makes_the_waiting_command_fail(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "submit", "--data", farm.folder.root, "--type", "command", "--wait", "--", "/no/such/program")
+    assert said.code == 5 and "/no/such/program cannot be started" in said.err
+
+
+def test_a_job_is_paused_resumed_canceled_requeued_and_given_a_priority(
+    farm: LocalFarm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = ("--data", farm.folder.root)
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, PYTHON, "-c", "pass", frames="1-2", name="x", paused=True)
+        assert f"Job {job[:8]} has priority 70" in command(capsys, "priority", *here, job, "70").out
+        assert connection.ask("job", id=job)["priority"] == 70
+        assert "is canceled" in command(capsys, "cancel", *here, job[:6]).out
+        assert "is queued" in command(capsys, "requeue", *here, job).out
+        assert ended(connection, job)["status"] == "completed"
+        assert "is queued" in command(capsys, "requeue", *here, job, "--frames", "2").out
+        assert ended(connection, job)["status"] == "completed"
+        other = submit_command(connection, PYTHON, "-c", "pass", name="y", paused=True)
+        assert "queued" in command(capsys, "resume", *here, other).out
+        assert ended(connection, other)["status"] == "completed"
+        slow = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.5)", frames="1-50", name="z")
+        assert "is paused" in command(capsys, "pause", *here, slow).out
+
+
+def test_workers_and_managers_are_listed(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ("--data", farm.folder.root)
+    until(lambda: len(json.loads(command(capsys, "workers", *here, "--json").out)) == 2)
+    assert "worker-1" in command(capsys, "workers", *here).out
+    (manager,) = json.loads(command(capsys, "managers", *here, "--json").out)
+    assert (manager["name"], manager["status"], manager["workers"]) == ("manager", "online", 2)
+    assert "manager" in command(capsys, "managers", *here).out
+    stats = until(lambda: json.loads(command(capsys, "workers", *here, "--json").out)[0]["stats"])
+    assert stats["memory_total"] > 0 and stats["disk_free"] > 0
+
+
+def test_an_empty_farm_says_what_to_do_first(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "brender submit FILE.blend" in command(capsys, "jobs", "--data", farm.folder.root).out
+
+
+def test_options_go_before_the_environment_and_that_before_the_settings_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "brender.toml").write_text("[jobs]\nserver = 'in-the-file.invalid'\n")
+    config = ("--config", tmp_path / "brender.toml")
+    assert "in-the-file.invalid" in command(capsys, "jobs", *config).err
+    monkeypatch.setenv("BRENDER_SERVER", "in-the-environment.invalid")
+    assert "in-the-environment.invalid" in command(capsys, "jobs", *config).err
+    assert "in-the-option.invalid" in command(capsys, "jobs", *config, "--server", "in-the-option.invalid").err
+
+
+def test_the_settings_file_gives_the_data_folder_to_all_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BRENDER_DATA")
+    (tmp_path / "brender.toml").write_text(f"data = '{tmp_path}/elsewhere'\n")
+    said = command(capsys, "doctor", "--quick", "--config", tmp_path / "brender.toml", "--json")
+    assert f"{tmp_path}/elsewhere" in [finding["found"] for finding in json.loads(said.out)]
+
+
+def test_the_doctor_finds_blender_disk_ports_and_the_running_server(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    findings = json.loads(command(capsys, "doctor", "--quick", "--json", "--data", farm.folder.root).out)
+    seen = {finding["what"]: finding for finding in findings}
+    assert seen["server"]["ok"] and seen["clock"]["ok"] and seen["data folder"]["ok"]
+    assert "port 9999" not in seen, "while a farm runs its ports are rightly in use"
+
+
+@pytest.mark.blender
+def test_the_doctor_renders_with_each_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.conftest import find_blender
+
+    blender = find_blender("executable")
+    said = command(capsys, "doctor", "--json", "--blender", blender.path)
+    engines = {finding["what"]: finding["ok"] for finding in json.loads(said.out) if " in " in finding["what"]}
+    assert engines == {f"{engine} in {blender.label}": True for engine in ("cycles", "eevee", "workbench")}
+
+
+def test_the_doctor_says_what_to_do_where_there_is_no_blender(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brender.commands.doctor.find_blenders", lambda named: ())
+    said = command(capsys, "doctor", "--quick")
+    assert said.code == 1
+    assert "FAIL Blender: none found" in said.out and "pip install 'brender[blender]'" in said.out
+
+
+def test_the_monitor_tells_what_happens(farm: LocalFarm) -> None:
+    import subprocess
+
+    words = [PYTHON, "-m", "brender.commands.main", "role", "monitor", "--plain", "--data", str(farm.folder.root)]
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as monitor,
+        client(None, farm.folder.root) as connection,
+    ):
+        assert monitor.stdout is not None
+        first = json.loads(monitor.stdout.readline())
+        assert first["type"] == "event"
+        job = submit_command(connection, PYTHON, "-c", "pass", name="watched")
+        kinds = set()
+        for line in monitor.stdout:
+            event = json.loads(line)
+            kinds.add(event["kind"])
+            if event["kind"] == "job" and event["key"] == job and event["fields"].get("status") == "completed":
+                break
+        until(lambda: "stats" in kinds or kinds.add(json.loads(monitor.stdout.readline())["kind"]))
+        monitor.terminate()
+    assert {"job", "task", "part", "attempt", "stats"} <= kinds
+
+
+def test_the_monitors_screen_shows_nodes_statistics_and_events() -> None:
+    from rich.console import Console
+
+    from brender.bus.messages import Event
+    from brender.monitor.live import Seen
+
+    seen = Seen()
+    stats = dict.fromkeys(("load", "disk_read", "disk_written", "network_received", "network_sent", "render_processes"), 0.0)
+    stats |= {"cpu_percent": 42.0, "memory_used": 5e9, "memory_total": 8e9}
+    seen.hear(Event(change=1, wall=1.0, kind="worker", key="w" * 16, fields={"name": "render-\x1b[31m01", "status": "busy"}))
+    seen.hear(Event(change=1, wall=1.0, kind="stats", key="w" * 16, fields={"sequence": 1, "stats": stats}))
+    seen.hear(Event(change=1, wall=2.0, kind="stats", key="w" * 16, fields={"sequence": 4, "stats": stats}))
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(seen.screen(40))
+    text = console.export_text()
+    assert "42 %" in text and "5.0G/8.0G" in text and "busy" in text
+    assert seen.missed["w" * 16] == 2
+    assert "\x1b" not in text, "a name must not talk to the terminal"
+
+
+def test_completion_for_the_shell_is_offered() -> None:
+    import os
+    import subprocess
+
+    env = {**os.environ, "_BRENDER_COMPLETE": "bash_source"}
+    program = Path(PYTHON).with_name("brender")
+    assert "_brender_completion" in subprocess.run([program], env=env, capture_output=True, text=True, check=False).stdout

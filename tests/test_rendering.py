@@ -1,0 +1,199 @@
+"""Real Blender renders real .blend files through a whole farm: with the bpy package, and with a ``blender`` executable."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy
+import pytest
+
+from brender.bus.client import Client
+from brender.commands.farm import make_demo
+from brender.commands.jobspec import blender_job
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
+from brender.model.nodes import Blender
+from brender.store.datafolder import DataFolder
+from tests.conftest import BLENDS, SCENES
+from tests.tools import blender_processes, command, ended, in_blender, pixels, render_directly, until
+
+pytestmark = pytest.mark.blender
+
+CUBE = SCENES / "03_animated_cube.blend"
+NOTHING = dict.fromkeys(("frames", "chunk", "scene", "camera", "engine", "resolution", "samples", "format", "pattern", "name"))
+
+
+def submit(connection: Client, file: Path, output: Path, **options: object) -> str:
+    """Submit *file* as the command line does; returns the job's id."""
+    more = {name: options.pop(name) for name in ("paused",) if name in options}
+    spec = blender_job(file, {**NOTHING, "trusted": False, "output": output, **options}, **more)
+    connection.submit(spec)
+    return spec.id
+
+
+def plan(folder: DataFolder, blender: Blender, workers: int = 1) -> FarmPlan:
+    return FarmPlan(folder=folder, workers=workers, any_ports=True, with_dashboard=False, blenders=[blender.path])
+
+
+def test_render_gives_the_frames_that_blender_itself_gives_pixel_for_pixel(
+    blender: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    options = ("--frames", "1-8", "--resolution", "12", "--samples", "3", "--workers", "2", "--blender", blender.path)
+    said = command(capsys, "render", CUBE, *options, "--output", out)
+    assert said.code == 0, said.err
+    assert "8 frames in" in said.out and "8/8 frames" in said.err
+    assert "field.hdr" in said.err, "the missing environment map is named"
+    assert sorted(path.name for path in out.iterdir()) == [f"03_animated_cube_{frame:04d}.png" for frame in range(1, 9)]
+    render_directly(blender, CUBE, tmp_path / "direct", "1-8", 12, 3)
+    for frame in range(1, 9):
+        ours, direct = out / f"03_animated_cube_{frame:04d}.png", tmp_path / "direct" / f"direct_{frame:04d}.png"
+        assert numpy.array_equal(pixels(ours), pixels(direct)), f"frame {frame} differs"
+
+
+def test_the_old_benchmark_scene_renders_in_eevee(blender: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    file = BLENDS / "brender-1" / "benchmark.blend"
+    options = ("--frames", "1-8", "--resolution", "25", "--samples", "1", "--chunk", "8", "--blender", blender.path)
+    said = command(capsys, "render", file, *options, "--output", out, "--no-dashboard")
+    assert said.code == 0, said.err
+    pictures = [pixels(out / f"benchmark_{frame:04d}.png") for frame in range(1, 9)]
+    assert {picture.shape[:2] for picture in pictures} == {(270, 480)}
+    assert all(picture.std() > 0.01 for picture in pictures), "there is something to see on each"
+    assert not numpy.array_equal(pictures[0], pictures[7]), "and it moves"
+
+
+def test_a_scene_with_missing_textures_and_libraries_renders_on_and_names_them(
+    blender: Blender, folder: DataFolder, tmp_path: Path
+) -> None:
+    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
+        for name, missing in (
+            ("01_missing_textures", "MissingTexture.png"),
+            ("05_metallic_sphere_light", "glTF2_PBR_Lights.blend"),
+        ):
+            job = submit(connection, SCENES / f"{name}.blend", tmp_path / name, frames="1", resolution=10, samples=1)
+            record = ended(connection, job)
+            assert record["status"] == "completed", record["reason"]
+            assert len([warning for warning in record["warnings"] if missing in warning]) == 1, record["warnings"]
+
+
+def test_frames_thumbnails_and_logs_are_where_they_should_be(blender: Blender, folder: DataFolder, tmp_path: Path) -> None:
+    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
+        job = submit(
+            connection,
+            CUBE,
+            tmp_path / "out",
+            frames="5-6",
+            chunk=2,
+            resolution=10,
+            samples=1,
+            format="OPEN_EXR",
+            pattern="beauty_##",
+        )
+        record = ended(connection, job)
+        assert record["status"] == "completed", record["reason"]
+        parts = connection.ask("parts", job=job)
+        assert [part["output"] for part in parts] == ["beauty_05.exr", "beauty_06.exr"]
+        assert [(part["width"], part["height"]) for part in parts] == [(192, 108)] * 2
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["beauty_05.exr", "beauty_06.exr"]
+        for part in parts:
+            until(folder.thumbnail(part["attempt"], part["id"]).exists)
+        log = until(lambda: "ended: completed" in (text := connection.ask("log", job=job)["text"]) and text)
+        assert "frame 5 in" in log and "frame 6 in" in log
+
+
+def test_a_killed_blender_is_a_failed_attempt_with_the_signals_name_and_the_frame_is_tried_again(
+    blender: Blender, folder: DataFolder, tmp_path: Path
+) -> None:
+    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
+        job = submit(connection, CUBE, tmp_path / "out", frames="1", resolution=100, samples=200)
+        (render,) = until(blender_processes)
+        os.kill(render.pid, signal.SIGKILL)
+        until(lambda: [attempt for attempt in connection.ask("attempts", job=job) if attempt["outcome"] == "failed"])
+        again = submit(connection, CUBE, tmp_path / "again", frames="1", resolution=10, samples=1)
+        connection.act("priority", again, 90)
+        (failed,) = [attempt for attempt in connection.ask("attempts", job=job) if attempt["outcome"] == "failed"]
+        assert "it was killed by SIGKILL" in failed["reason"]
+        until(lambda: len(connection.ask("attempts", job=job)) > 1)
+        connection.act("cancel", job)
+        assert ended(connection, again)["status"] == "completed"
+    until(lambda: not blender_processes())
+    assert not list((tmp_path / "out").iterdir()), "no half frame is left"
+
+
+def test_a_file_that_is_gone_when_its_turn_comes_fails_the_job_which_says_so(
+    blender: Blender, folder: DataFolder, tmp_path: Path
+) -> None:
+    file = tmp_path / "gone.blend"
+    file.write_bytes((BLENDS / "brender-1" / "benchmark.blend").read_bytes())
+    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
+        job = submit(connection, file, tmp_path / "out", frames="1", paused=True)
+        file.unlink()
+        connection.act("resume", job)
+        record = ended(connection, job)
+        assert record["status"] == "failed"
+        assert "cannot open" in record["reason"] and "gone.blend" in record["reason"]
+
+
+_SCRIPTED = """
+import bpy
+bpy.ops.wm.read_factory_settings()
+text = bpy.data.texts.new("run_me.py")
+text.write("open({marker!r}, 'w').write('ran')")
+text.use_module = True
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.samples = 1
+scene.cycles.use_denoising = False
+scene.render.resolution_x = scene.render.resolution_y = 16
+bpy.ops.wm.save_as_mainfile(filepath={file!r})
+"""
+
+
+def test_scripts_in_a_blend_run_only_where_the_job_is_trusted(blender: Blender, folder: DataFolder, tmp_path: Path) -> None:
+    marker, file = tmp_path / "marker", tmp_path / "scripted.blend"
+    in_blender(blender, _SCRIPTED.format(marker=str(marker), file=str(file)), tmp_path)
+    marker.unlink(missing_ok=True)
+    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
+        job = submit(connection, file, tmp_path / "a", frames="1")
+        record = ended(connection, job)
+        assert record["status"] == "completed", (record["reason"], connection.ask("log", job=job)["text"])
+        assert not marker.exists(), "a script ran that must not"
+        job = submit(connection, file, tmp_path / "b", frames="1", trusted=True)
+        record = ended(connection, job)
+        assert record["status"] == "completed", (record["reason"], connection.ask("log", job=job)["text"])
+        assert marker.exists(), "a trusted script did not run, so the test above proves nothing"
+
+
+def test_the_demo_scene_is_made_by_our_script_and_moves(
+    blender: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = command(capsys, "demo", "--frames", "1,20", "--blender", blender.path, "--output", tmp_path / "out")
+    assert said.code == 0, said.err
+    assert "Watch it at http://127.0.0.1:" in said.out
+    first, last = (pixels(tmp_path / "out" / f"brender-demo_{frame:04d}.png") for frame in (1, 20))
+    assert first.shape[:2] == (270, 480) and not numpy.array_equal(first, last)
+    assert make_demo(tmp_path / "demo.blend", (blender.path,)).exists()
+
+
+def test_render_uses_the_farm_that_runs_already(
+    blender: Blender, folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LocalFarm(plan(folder, blender)):
+        said = command(
+            capsys,
+            "render",
+            CUBE,
+            "--frames",
+            "1",
+            "--resolution",
+            "10",
+            "--samples",
+            "1",
+            "--output",
+            tmp_path / "out",
+            "--data",
+            folder.root,
+        )
+    assert said.code == 0, said.err
+    assert "A farm runs in" in said.out
