@@ -1,4 +1,4 @@
-"""Whatever is wrong with what the user gives: one clear sentence that says what, where and what to do, and a non-zero exit code."""
+"""Whatever is wrong with what the user gives: one clear sentence (what, where, what to do) and a non-zero exit code."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_an_empty_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert_refused(command(capsys, "render", tmp_path / "x.blend"), r"x\.blend is empty")
 
 
-@pytest.mark.parametrize("length", [12, 100, 3000, 300_000, -1000, -12])
+@pytest.mark.parametrize("length", [12, 100, 3000, 300_000, -1000, -24])
 def test_a_blend_that_is_cut_off(capsys: pytest.CaptureFixture[str], tmp_path: Path, length: int) -> None:
     (tmp_path / "x.blend").write_bytes(BENCHMARK.read_bytes()[:length])
     assert_refused(command(capsys, "render", tmp_path / "x.blend"), r"x\.blend is (cut off|damaged)")

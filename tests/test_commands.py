@@ -1,5 +1,6 @@
 """The command line as its users know it."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -163,10 +164,10 @@ def test_the_monitors_screen_shows_nodes_statistics_and_events() -> None:
     seen.hear(Event(change=1, wall=1.0, kind="worker", key="w" * 16, fields={"name": "render-\x1b[31m01", "status": "busy"}))
     seen.hear(Event(change=1, wall=1.0, kind="stats", key="w" * 16, fields={"sequence": 1, "stats": stats}))
     seen.hear(Event(change=1, wall=2.0, kind="stats", key="w" * 16, fields={"sequence": 4, "stats": stats}))
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=140, record=True, file=io.StringIO())
     console.print(seen.screen(40))
     text = console.export_text()
-    assert "42 %" in text and "5.0G/8.0G" in text and "busy" in text
+    assert "42 %" in text and "5G/8G" in text and "busy" in text
     assert seen.missed["w" * 16] == 2
     assert "\x1b" not in text, "a name must not talk to the terminal"
 

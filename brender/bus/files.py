@@ -44,12 +44,21 @@ class FileThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and wait for it."""
-        self.loop.stop()
-        self._thread.join()
+        """End the thread and wait for it; without one, only let go of the sockets."""
+        if self._thread.is_alive():
+            self.loop.stop()
+            self._thread.join()
+        self.context.destroy(linger=0)
 
     def tick(self) -> None:
         """Called at least every quarter second."""
+
+    def _bound(self, socket: Socket, address: Address, what: str) -> Address:
+        try:
+            return socket.bind(address, what)
+        except BaseException:
+            self.stop()
+            raise
 
     def _run(self) -> None:
         try:
@@ -65,7 +74,7 @@ class FileReceiver(FileThread):
         super().__init__("brender-files")
         self._place = place
         self._socket = Socket(self.context, zmq.ROUTER, "server files")
-        self.address = self._socket.bind(address, "The server's files")
+        self.address = self._bound(self._socket, address, "The server's files")
         self.loop.add(self._socket, self._read)
 
     def _read(self) -> None:
@@ -89,7 +98,7 @@ class FileRelay(FileThread):
     def __init__(self, address: Address, server: Address) -> None:
         super().__init__("brender-files")
         self._below = Socket(self.context, zmq.ROUTER, "manager files")
-        self.address = self._below.bind(address, "The manager's files")
+        self.address = self._bound(self._below, address, "The manager's files")
         self._above = Socket(self.context, zmq.DEALER, "manager files, upward")
         self._above.connect(server)
         self._routes: OrderedDict[FileKey, bytes] = OrderedDict()

@@ -61,6 +61,7 @@ def json_option(function: F) -> F:
 
 
 def begin_logging(verbose: bool) -> None:
+    logging.getLogger("peewee").setLevel(logging.WARNING)
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.DEBUG if verbose else logging.INFO, force=True
     )

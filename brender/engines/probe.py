@@ -22,6 +22,7 @@ for name in {"cycles": ["CYCLES"], "eevee": ["BLENDER_EEVEE", "BLENDER_EEVEE_NEX
         continue
 if engine == "cycles":
     scene.cycles.samples = 1
+    scene.cycles.use_denoising = False
 if engine == "eevee":
     scene.eevee.taa_render_samples = 1
 scene.render.resolution_x = scene.render.resolution_y = 16

@@ -76,7 +76,7 @@ class Seen:
                 f"{_size(stats['network_received'])}/{_size(stats['network_sent'])}",
                 str(self.missed.get(key, 0) or ""),
             ]
-        return [Text(text) for text in texts]
+        return [Text(_harmless(text)) for text in texts]
 
 
 def watch(server_events: Address, plain: bool) -> None:
@@ -125,7 +125,7 @@ def _line(event: Event, names: dict[str, str]) -> Text:
     clock = time.strftime("%H:%M:%S", time.localtime(event.wall))
     told = ", ".join(f"{name}={value}" for name, value in event.fields.items() if value not in ("", None) and name != "settings")
     text = Text(f"{clock} ", style="dim", no_wrap=True, overflow="ellipsis")
-    text.append(f"{event.kind} {names.get(event.key) or event.key[:8]} ", style="bold")
+    text.append(_harmless(f"{event.kind} {names.get(event.key) or event.key[:8]} "), style="bold")
     return text.append(_harmless(told)[:300])
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from peewee import Database, __exception_wrapper__, fn
+from peewee import Database, __exception_wrapper__, fn  # type: ignore[attr-defined]
 
 from brender.model.changes import Change, Key, New, Put, Update, UpdateWhere
 from brender.store.tables import JSONField, Tables, make_tables

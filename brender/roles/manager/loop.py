@@ -1,5 +1,6 @@
 """The manager's loop: its sockets and its clock around the core."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -37,58 +38,63 @@ class Manager:
         self, folder: DataFolder, addresses: ManagerAddresses, server: ServerAddresses, policy: Policy, name: str
     ) -> None:
         self.folder = folder.make()
-        self._lock = folder.lock(f"manager-{name}")
-        self._routes = Routes()
         self.error = ""
         self.loop = Loop()
+        self._routes = Routes()
+        with contextlib.ExitStack() as undo:
+            lock = folder.lock(f"manager-{name}")
+            undo.callback(lock.release)
+            self._connect(addresses, server, undo)
+            hello = Hello(
+                node=node_id(folder.root / "managers" / name),
+                incarnation=new_id(),
+                role="manager",
+                name=name,
+                host=socket.gethostname(),
+                software=__version__,
+                pid=os.getpid(),
+                address=str(self.addresses.control),
+            )
+            self.core = ManagerCore(hello, policy)
+            self._stats = StatsReader(folder.root)
+            folder.announce(f"manager-{name}", **addresses_as_text(self.addresses))
+            self._undo = undo.pop_all()
+
+    def _connect(self, wanted: ManagerAddresses, server: ServerAddresses, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        undo.callback(self._context.destroy, linger=0)
         self._below = Socket(self._context, zmq.ROUTER, "manager control")
         self._above = Socket(self._context, zmq.DEALER, "manager, upward")
         self._beats_in = Socket(self._context, zmq.SUB, "manager stats")
         self._beats_out = Socket(self._context, zmq.PUB, "manager stats, upward")
         control, stats, files = (
-            resolve_loopback(address, "The manager's address")
-            for address in (addresses.control, addresses.stats, addresses.files)
+            resolve_loopback(address, "The manager's address") for address in (wanted.control, wanted.stats, wanted.files)
         )
-        up = resolve_loopback(server.control, "The server's address")
-        self._files = FileRelay(files, resolve_loopback(server.files, "The server's address"))
+        above, stats_above, files_above = (
+            resolve_loopback(address, "The server's address") for address in (server.control, server.stats, server.files)
+        )
+        self._files = FileRelay(files, files_above)
+        undo.callback(self._files.stop)
         self.addresses = ManagerAddresses(
             control=self._below.bind(control, "The manager"),
             stats=self._beats_in.bind(stats, "The manager's stats"),
             files=self._files.address,
         )
         self._beats_in.subscribe()
-        self._above.connect(up)
-        self._beats_out.connect(resolve_loopback(server.stats, "The server's address"))
+        self._above.connect(above)
+        self._beats_out.connect(stats_above)
         self.loop.add(self._below, self._read_below)
         self.loop.add(self._above, self._read_above)
         self.loop.add(self._beats_in, self._read_beats)
-        hello = Hello(
-            node=node_id(folder.root / "managers" / name),
-            incarnation=new_id(),
-            role="manager",
-            name=name,
-            host=socket.gethostname(),
-            software=__version__,
-            pid=os.getpid(),
-            address=str(self.addresses.control),
-        )
-        self.core = ManagerCore(hello, policy)
-        self._stats = StatsReader(folder.root)
-        folder.announce(f"manager-{name}", **addresses_as_text(self.addresses))
 
     def run(self) -> None:
         """Manage until `stop`. Raises `BrenderError` where the server refuses this manager."""
         self._files.start()
-        try:
+        with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)
             self._carry_out(self.core.farewell())
             # A farewell is worth a moment: it saves the server from waiting for a lease to end.
             self._context.destroy(linger=500)
-        finally:
-            self._files.stop()
-            self._context.destroy(linger=0)
-            self._lock.release()
         if self.error:
             raise BrenderError(self.error)
 

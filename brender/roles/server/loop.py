@@ -4,6 +4,7 @@ Each round: drain the sockets into the core, commit what the core wants recorded
 send what it wants sent.
 """
 
+import contextlib
 import logging
 import secrets
 import time
@@ -55,41 +56,42 @@ class Server:
     ) -> None:
         self.policy = policy
         self.folder = folder.make()
-        self._lock = folder.lock("server")
-        self._writer = Writer(open_for_writing(database or str(folder.database)))
         self.database = database or str(folder.database)
-        self._books = Books(self._writer.tables, folder)
+        self.loop = Loop()
         self._routes = Routes()
         self._subscribers = 0
         self._pending: list[Change] = []
         self._outgoing: list[tuple[bytes, Message]] = []
         self._published: list[Publish] = []
         self._checkpointed = self._pruned = time.monotonic()
-        self._bind(addresses)
-        now = self._now()
-        self.core = ServerCore(secrets.token_hex(8), name, __version__, policy, new_id, restore(self._writer, now.mono))
-        self._carry_out(self.core.restored(now))
-        folder.announce("server", database=self.database, **addresses_as_text(self.addresses))
+        with contextlib.ExitStack() as undo:
+            lock = folder.lock("server")
+            undo.callback(lock.release)
+            self._bind(addresses, undo)
+            self._writer = Writer(open_for_writing(self.database))
+            undo.callback(self._writer.database.close)
+            self._books = Books(self._writer.tables, folder)
+            now = self._now()
+            farm = restore(self._writer, now.mono)
+            self.core = ServerCore(secrets.token_hex(8), name, __version__, policy, new_id, farm)
+            self._carry_out(self.core.restored(now))
+            folder.announce("server", database=self.database, **addresses_as_text(self.addresses))
+            self._undo = undo.pop_all()
 
     def run(self) -> None:
         """Serve until `stop`."""
         self._files.start()
-        try:
+        with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)
-        finally:
-            self._files.stop()
-            self._context.destroy(linger=0)
-            self._writer.database.close()
-            self._lock.release()
 
     def stop(self) -> None:
         self.loop.stop()
 
     # --- sockets ------------------------------------------------------------------------------------------------------
 
-    def _bind(self, wanted: ServerAddresses) -> None:
-        self.loop = Loop()
+    def _bind(self, wanted: ServerAddresses, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        undo.callback(self._context.destroy, linger=0)
         self._control = Socket(self._context, zmq.ROUTER, "server control")
         self._events = Socket(self._context, zmq.XPUB, "server events")
         self._stats = Socket(self._context, zmq.SUB, "server stats")
@@ -98,6 +100,7 @@ class Server:
             for address in (wanted.control, wanted.events, wanted.stats, wanted.files)
         )
         self._files = FileReceiver(files, self._place)
+        undo.callback(self._files.stop)
         self.addresses = ServerAddresses(
             control=self._control.bind(control, "The server"),
             events=self._events.bind(events, "The server's events"),

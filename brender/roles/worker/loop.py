@@ -1,5 +1,6 @@
 """The worker's loop: its sockets, its clock, its reports on disk and its render process around the core."""
 
+import contextlib
 import logging
 import os
 import platform
@@ -58,39 +59,46 @@ class Worker:
         threads: int = 0,
     ) -> None:
         own = folder.make().worker(name)
-        self._lock = folder.lock(f"worker-{name}")
-        self._outbox = Outbox(own / "outbox.journal")
-        self._place = Place(folder=own, blenders=tuple(blenders), lease=Lease(), threads=threads)
-        self._clear_leftovers(own)
-        self._engines: dict[str, Engine] = {"blender": BlenderEngine(), "command": CommandEngine()}
-        self._attempt: Attempt | None = None
         self.error = ""
         self.loop = Loop()
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._above = Socket(self._context, zmq.DEALER, "worker")
-        self._beats = Socket(self._context, zmq.PUB, "worker stats")
-        self._above.connect(resolve_loopback(manager.control, "The manager's address"))
-        self._beats.connect(resolve_loopback(manager.stats, "The manager's address"))
-        self._files = FileSender(resolve_loopback(manager.files, "The manager's address"))
-        self.loop.add(self._above, self._read_above)
-        self._stats = StatsReader(own)
-        self.core = WorkerCore(self._introduce(name, own, blenders, tags), policy, self._outbox.kept)
+        self._attempt: Attempt | None = None
+        self._engines: dict[str, Engine] = {"blender": BlenderEngine(), "command": CommandEngine()}
+        with contextlib.ExitStack() as undo:
+            lock = folder.lock(f"worker-{name}")
+            undo.callback(lock.release)
+            self._outbox = Outbox(own / "outbox.journal")
+            undo.callback(self._outbox.close)
+            self._place = Place(folder=own, blenders=tuple(blenders), lease=Lease(), threads=threads)
+            self._clear_leftovers(own)
+            self._connect(manager, undo)
+            undo.callback(self._end_attempt)
+            self._stats = StatsReader(own)
+            self.core = WorkerCore(self._introduce(name, own, blenders, tags), policy, self._outbox.kept)
+            self._undo = undo.pop_all()
 
     def run(self) -> None:
         """Work until `stop`. Raises `BrenderError` where the manager refuses this worker."""
         self._files.start()
-        try:
+        with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)
             self._files.wait_idle(_FILES_SECONDS)
             self._context.destroy(linger=500)
-        finally:
-            self._end_attempt()
-            self._files.stop()
-            self._context.destroy(linger=0)
-            self._outbox.close()
-            self._lock.release()
         if self.error:
             raise BrenderError(self.error)
+
+    def _connect(self, manager: ManagerAddresses, undo: contextlib.ExitStack) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        undo.callback(self._context.destroy, linger=0)
+        control, stats, files = (
+            resolve_loopback(address, "The manager's address") for address in (manager.control, manager.stats, manager.files)
+        )
+        self._above = Socket(self._context, zmq.DEALER, "worker")
+        self._beats = Socket(self._context, zmq.PUB, "worker stats")
+        self._above.connect(control)
+        self._beats.connect(stats)
+        self._files = FileSender(files)
+        undo.callback(self._files.stop)
+        self.loop.add(self._above, self._read_above)
 
     def stop(self) -> None:
         """End what runs, report it, and leave. From any thread."""
