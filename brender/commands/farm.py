@@ -18,12 +18,16 @@ from brender.commands.options import client, common
 from brender.commands.output import duration
 from brender.commands.waiting import check_ended_well, wait_for
 from brender.engines.attempt import clean_environment
-from brender.engines.blenders import find_blenders
+from brender.engines.blenders import find_blenders, has_blender
 from brender.model.errors import BrenderError
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
 from brender.store.datafolder import DataFolder
 
+_NO_BLENDER = (
+    "There is no Blender here. Install the bpy package (pip install 'brender[blender]') or a blender, "
+    "or name one with --blender; `brender doctor` says more"
+)
 _workers_option = click.option("--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="How many workers.")
 _blender_option = click.option(
     "--blender",
@@ -102,7 +106,9 @@ def render(
         with client(None, data) as connection:
             _render(spec, connection, LocalFarm(FarmPlan(folder, 0)))
         return
-    find_blenders(blenders)  # a wrong --blender is said before anything starts
+    # A wrong --blender, or no Blender at all, is said before anything starts.
+    if not (find_blenders(blenders) if blenders else has_blender()):
+        raise BrenderError(_NO_BLENDER)
     plan = FarmPlan(
         folder=folder,
         workers=max(1, workers),
@@ -161,7 +167,7 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     """The demo's .blend at *path*, made by our script with the first Blender there is. Raises `BrenderError`."""
     blender = choose_blender(find_blenders(named), (0, 0))
     if blender is None:
-        raise BrenderError("There is no Blender here. Install the bpy package (pip install 'brender[blender]') or a blender")
+        raise BrenderError(_NO_BLENDER)
     script = str(Path(brender.demo.__file__).with_name("scene.py"))
     path.parent.mkdir(parents=True, exist_ok=True)
     start = (

@@ -104,38 +104,55 @@ class LocalFarm:
 
     def _start_all(self) -> None:
         plan = self.plan
-        server, manager, dashboard = self._ports()
-        self._start("server", ["server", *server], announces="server")
-        self._start("manager", ["manager", "--name", "manager", *manager], announces="manager-manager")
-        cores = psutil.cpu_count() or 1
-        threads = plan.threads if plan.threads is not None else max(1, cores // max(1, plan.workers)) if plan.workers > 1 else 0
+        ports = free_ports(8) if plan.any_ports else None
+        # The server has its port and the three below it, the manager the ones on both sides of its own.
+        server, manager, dashboard = (None, None, None) if ports is None else (ports + 3, ports + 5, ports + 7)
+        to_server, to_manager = _address("--server", server), _address("--manager", manager)
+        waits = [
+            self._start("server", ["server", *_port(server)], announces="server"),
+            self._start("manager", ["manager", "--name", "manager", *_port(manager), *to_server], announces="manager-manager"),
+        ]
+        threads = self._threads()
         for number in range(1, plan.workers + 1):
             named = [word for path in plan.blenders for word in ("--blender", path)]
-            self._start(f"worker-{number}", ["worker", "--name", f"worker-{number}", "--threads", str(threads), *named])
+            self._start(
+                f"worker-{number}", ["worker", "--name", f"worker-{number}", "--threads", str(threads), *to_manager, *named]
+            )
         if plan.with_dashboard:
-            self._start("dashboard", ["dashboard", *dashboard], announces="dashboard")
-            self.dashboard_url = str((self.folder.announced("dashboard") or {}).get("url", ""))
+            waits.append(self._start("dashboard", ["dashboard", *_port(dashboard), *to_server], announces="dashboard"))
+        for wait in waits:
+            wait()
+        self.dashboard_url = str((self.folder.announced("dashboard") or {}).get("url", ""))
 
-    def _ports(self) -> tuple[list[str], list[str], list[str]]:
-        """The options that give server, manager and dashboard their ports."""
-        if not self.plan.any_ports:
-            return [], [], []
-        first = free_ports(8)
-        # The server has its port and the three below it, the manager the ones on both sides of its own.
-        return tuple(["--port-base", str(first + offset)] for offset in (3, 5, 7))  # type: ignore[return-value]
+    def _threads(self) -> int:
+        """CPU threads for each render: what was asked for, else the cores, shared among the workers (0: all)."""
+        if self.plan.threads is not None:
+            return self.plan.threads
+        return max(1, (psutil.cpu_count() or 1) // self.plan.workers) if self.plan.workers > 1 else 0
 
-    def _start(self, name: str, arguments: list[str], announces: str = "") -> None:
+    def _start(self, name: str, arguments: list[str], announces: str = "") -> Callable[[], None]:
+        """Start a role; returns what waits until it has announced itself as *announces*.
+
+        Where its ports are its own, others find it by what it announces, so that is waited for at once.
+        """
         child = self._spawn(name, arguments)
         self.children.append(child)
+        if announces and not self.plan.any_ports:
+            self._await(child, announces)
+        return lambda: self._await(child, announces)
+
+    def _await(self, child: Child, announces: str) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while announces:
+        while True:
             facts = self.folder.announced(announces)
             if facts is not None and facts.get("pid") == child.process.pid:
                 return
             if child.process.poll() is not None:
-                raise BrenderError(f"brender-{name} did not start: {self._last_words(name)}")
+                raise BrenderError(f"brender-{child.name} did not start: {self._last_words(child.name)}")
             if time.monotonic() > deadline:
-                raise BrenderError(f"brender-{name} did not start within {_START_SECONDS:.0f} seconds; see {self._log(name)}")
+                raise BrenderError(
+                    f"brender-{child.name} did not start within {_START_SECONDS:.0f} seconds; see {self._log(child.name)}"
+                )
             time.sleep(0.02)
 
     def _spawn(self, name: str, arguments: list[str]) -> Child:
@@ -165,3 +182,11 @@ class LocalFarm:
     def _last_words(self, name: str) -> str:
         lines = self._log(name).read_text("utf-8", "replace").strip().splitlines()
         return lines[-1].removeprefix("Error: ") if lines else f"it said nothing; see {self._log(name)}"
+
+
+def _port(port: int | None) -> list[str]:
+    return [] if port is None else ["--port-base", str(port)]
+
+
+def _address(option: str, port: int | None) -> list[str]:
+    return [] if port is None else [option, f"127.0.0.1:{port}"]

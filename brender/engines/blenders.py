@@ -29,6 +29,11 @@ def find_blenders(named: Sequence[str] = ()) -> tuple[Blender, ...]:
     return tuple(found)
 
 
+def has_blender() -> bool:
+    """Whether there is any, without asking it which."""
+    return own_bpy() is not None or shutil.which("blender") is not None
+
+
 def own_bpy() -> Blender | None:
     """The bpy package of this very Python, ``None`` where it has none. Found without importing it."""
     if importlib.util.find_spec("bpy") is None:

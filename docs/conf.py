@@ -1,0 +1,19 @@
+"""Sphinx's settings. Build with: python -m sphinx docs docs/_build"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from generate import write_all
+
+from brender import __version__
+
+project = "brender"
+copyright = "the brender developers"
+release = __version__
+extensions = ["sphinx_rtd_theme"]
+html_theme = "sphinx_rtd_theme"
+exclude_patterns = ["_build"]
+
+write_all(Path(__file__).parent / "generated")

@@ -1,0 +1,98 @@
+"""Writes the pages that are made from the code's own tables: statuses, messages, job types, commands."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from brender.bus import messages
+from brender.commands.main import brender
+from brender.jobs.declare import job_types
+from brender.model import status
+
+TABLES = (
+    ("Jobs", status.JOB_TRANSITIONS),
+    ("Tasks", status.TASK_TRANSITIONS),
+    ("Parts", status.PART_TRANSITIONS),
+    ("Attempts", status.OUTCOMES),
+)
+
+
+def write_all(folder: Path) -> None:
+    """Write every generated page into *folder*."""
+    folder.mkdir(exist_ok=True)
+    (folder / "statuses.rst").write_text(statuses())
+    (folder / "messages.rst").write_text(message_types())
+    (folder / "job_types.rst").write_text(types_of_job())
+    (folder / "commands.rst").write_text(commands())
+
+
+def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (columns, *rows):
+        lines += [f"   {'*' if place == 0 else ' '} - {' '.join(cell.split())}" for place, cell in enumerate(row)]
+    return "\n".join(lines) + "\n\n"
+
+
+def heading(text: str, mark: str) -> str:
+    return f"{text}\n{mark * len(text)}\n\n"
+
+
+def statuses() -> str:
+    text = heading("Statuses", "=") + "Every change of a status that is allowed. A change that is not here is an error.\n\n"
+    for name, transitions in TABLES:
+        rows: list[tuple[str, ...]] = []
+        for before, afters in transitions.items():
+            assert isinstance(before, StrEnum)
+            rows.append((f"``{before}``", ", ".join(f"``{after}``" for after in sorted(afters)) or "nothing: it has ended"))
+        text += heading(name, "-") + table(("from", "to"), rows)
+    return text
+
+
+def message_types() -> str:
+    text = (
+        heading("Messages", "=")
+        + f"Protocol {messages.PROTOCOL}. Each message is one msgpack map with ``v``, ``type`` and these fields.\n\n"
+    )
+    rows: list[tuple[str, ...]] = []
+    for kind in messages.AnyMessage.__args__:
+        fields = ", ".join(f"``{name}``" for name in kind.__struct_fields__) or "none"
+        rows.append((f"``{kind.__struct_config__.tag}``", first_sentence(kind), fields))
+    reports: list[tuple[str, ...]] = [
+        (f"``{kind.__struct_config__.tag}``", first_sentence(kind), ", ".join(f"``{name}``" for name in kind.__struct_fields__))
+        for kind in messages.AnyReport.__args__
+    ]
+    text += table(("type", "what it says", "fields"), rows)
+    return text + heading("Reports", "-") + table(("kind", "what it says", "fields"), reports)
+
+
+def types_of_job() -> str:
+    text = heading("Job types", "=") + "Others can add theirs through the entry-point group ``brender.job_types``.\n\n"
+    for kind in job_types().values():
+        rows: list[tuple[str, ...]] = [(f"``{each.name}``", each.help, default_of(each)) for each in kind.settings]
+        text += heading(kind.name, "-") + table(("setting", "what it is", "without it"), rows)
+    return text
+
+
+def default_of(setting: Any) -> str:
+    if setting.required:
+        return "refused"
+    return "what the .blend says" if setting.from_file else f"``{setting.default!r}``"
+
+
+def commands() -> str:
+    text = heading("Commands", "=")
+    for name, command in sorted(brender.commands.items()):
+        if isinstance(command, click.Group):
+            continue
+        context = click.Context(command, info_name=f"brender {name}")
+        text += heading(f"brender {name}", "-") + "::\n\n"
+        text += "".join(f"   {line}\n" for line in command.get_help(context).splitlines()) + "\n"
+    return text
+
+
+def first_sentence(kind: type[msgspec.Struct]) -> str:
+    documented = kind.__doc__ if "__doc__" in kind.__dict__ else ""
+    return (documented or "").strip().split("\n\n")[0] or "—"
