@@ -179,6 +179,12 @@ def test_loopback_is_used(host: str) -> None:
     resolve_loopback(Address(host, 1), "It")
 
 
+def test_the_name_that_debian_gives_a_host_leads_to_where_roles_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(None, None, None, "", ("127.0.1.1", 0))])
+    assert resolve_loopback(Address("brender-server", 9999), "It") == Address("127.0.0.1", 9999)
+    assert resolve_loopback(Address("127.0.1.1", 9999), "It") == Address("127.0.1.1", 9999)
+
+
 @pytest.mark.parametrize(
     ("host", "said"),
     [("0.0.0.0", "not on this machine"), ("8.8.8.8", "no keys yet"), ("no.such.host.invalid", "cannot be resolved")],

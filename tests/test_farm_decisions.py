@@ -390,6 +390,16 @@ def test_a_worker_that_is_stopped_gives_its_work_back_without_a_failure(world: W
     assert {row["name"]: row["status"] for row in world.ask("workers")}["a"] == "offline"
 
 
+def test_a_farm_for_one_job_leaves_the_others_alone() -> None:
+    world = World(Policy(only_job="aa" * 8))
+    world.add_worker("a")
+    other = world.submit(animation("1-3"))
+    mine = world.submit(animation("11-12", id="aa" * 8))
+    assert sorted(world.finish_everything()) == [11, 12]
+    assert (world.status(mine["id"]), world.status(other["id"])) == ("completed", "queued")
+    assert "one other job only" in world.ask("job", id=other["id"])["reason"]
+
+
 def test_what_happens_is_written_into_the_activity_log(world: World) -> None:
     world.add_worker("a")
     job = world.submit(animation("1", user="ada"))

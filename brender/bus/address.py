@@ -49,11 +49,11 @@ def parse_address(text: str, default_port: int) -> Address:
     return Address(host, number)
 
 
-def resolve_loopback(address: Address, what: str) -> Address:
+def resolve_loopback(address: Address, what: str, exact: bool = False) -> Address:
     """*address* with its host resolved to a loopback number. Raises `BadInput` where it resolves to none.
 
-    Until the bus has keys nothing leaves this machine. Loopback is 127.0.0.0/8 and ::1 (Debian maps a host's own name to
-    127.0.1.1).
+    Until the bus has keys nothing leaves this machine. Loopback is 127.0.0.0/8 and ::1. *exact*: where browsers resolve the
+    name too, it must be just the number that they find.
     """
     try:
         found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)
@@ -69,7 +69,9 @@ def resolve_loopback(address: Address, what: str) -> Address:
             f"{what}: {address.host!r} is {', '.join(numbers)}, which is not on this machine. The bus has no keys yet, so "
             "brender only uses loopback addresses (127.0.0.1)"
         )
-    return Address(loopback[0], address.port)
+    # Debian maps a host's own name to 127.0.1.1, where nobody listens: a name means this machine, so its usual number.
+    is_name = address.host not in loopback and not exact
+    return Address("127.0.0.1" if is_name and ":" not in loopback[0] else loopback[0], address.port)
 
 
 @dataclass(frozen=True)

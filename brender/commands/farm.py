@@ -113,6 +113,7 @@ def render(
         folder=folder,
         workers=max(1, workers),
         any_ports=True,
+        only_job=spec.id,
         with_dashboard=with_dashboard,
         blenders=blenders,
         threads=threads,

@@ -49,6 +49,8 @@ class FarmPlan:
     blenders: Sequence[str] = ()
     threads: int | None = None
     config: Path | None = None
+    only_job: str = ""
+    """Render this job and no other that the data folder may know of."""
     notify: Callable[[str], None] = field(default=lambda text: None)
 
 
@@ -108,8 +110,9 @@ class LocalFarm:
         # The server has its port and the three below it, the manager the ones on both sides of its own.
         server, manager, dashboard = (None, None, None) if ports is None else (ports + 3, ports + 5, ports + 7)
         to_server, to_manager = _address("--server", server), _address("--manager", manager)
+        only = ["--only-job", plan.only_job] if plan.only_job else []
         waits = [
-            self._start("server", ["server", *_port(server)], announces="server"),
+            self._start("server", ["server", *_port(server), *only], announces="server"),
             self._start("manager", ["manager", "--name", "manager", *_port(manager), *to_server], announces="manager-manager"),
         ]
         threads = self._threads()

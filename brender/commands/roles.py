@@ -5,6 +5,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -39,6 +40,7 @@ def _host_name() -> str:
     show_default=True,
     help="Seconds of silence after which a node is lost.",
 )
+@click.option("--only-job", default="", hidden=True)
 @_lifeline
 def server(
     data: Path,
@@ -48,6 +50,7 @@ def server(
     port_base: int | None,
     database: str | None,
     lease: float,
+    only_job: str,
     lifeline: bool,
 ) -> None:
     """Run a server: it owns the database and decides who renders what."""
@@ -55,7 +58,7 @@ def server(
 
     begin_logging(verbose)
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
-    role = Server(DataFolder(data), addresses, _policy(lease), database or "")
+    role = Server(DataFolder(data), addresses, replace(_policy(lease), only_job=only_job), database or "")
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     _until_told(role.stop, role.loop.on_signals, lifeline)
     role.run()
@@ -173,7 +176,7 @@ def dashboard(
 
     begin_logging(verbose)
     folder = DataFolder(data)
-    address = resolve_loopback(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address")
+    address = resolve_loopback(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address", exact=True)
     ask = resolve_loopback(server_addresses(server, folder).control, "The server's address")
     role = Dashboard(folder, address, ask, database or "")
     click.echo(f"brender-dashboard is at {role.url}")

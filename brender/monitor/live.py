@@ -24,12 +24,27 @@ from brender.bus.messages import Event
 from brender.bus.transport import Socket
 
 _QUIET_SECONDS = 10.0
+#: Fields that the screen shows of an event; `--plain` prints all.
+_WORTH_TELLING = (
+    "name",
+    "status",
+    "outcome",
+    "frame",
+    "fraction",
+    "output",
+    "seconds",
+    "completed_parts",
+    "priority",
+    "reason",
+    "line",
+)
 
 
 @dataclass
 class Seen:
     """What was heard so far. Pure: `hear` takes events, `screen` draws."""
 
+    source: str = "the server"
     names: dict[str, str] = field(default_factory=dict)
     stats: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     status: dict[str, str] = field(default_factory=dict)
@@ -45,12 +60,15 @@ class Seen:
             gap = sequence - self.sequences.get(event.key, sequence - 1) - 1
             self.missed[event.key] = self.missed.get(event.key, 0) + max(0, gap)
             self.sequences[event.key] = sequence
+            self.names[event.key] = event.fields.get("name", "")
+            self.status.setdefault(event.key, event.fields.get("kind", ""))
             self.stats[event.key] = (event.wall, event.fields.get("stats", {}))
             return
         if event.kind in ("worker", "manager"):
             self.names[event.key] = event.fields.get("name", self.names.get(event.key, ""))
             self.status[event.key] = event.fields.get("status", self.status.get(event.key, ""))
-        self.recent.append(event)
+        if _told(event):
+            self.recent.append(event)
 
     def screen(self, height: int) -> Group:
         nodes = Table(box=None, expand=True, header_style="bold")
@@ -59,8 +77,21 @@ class Seen:
         for key, (_, stats) in sorted(self.stats.items(), key=lambda item: self.names.get(item[0], item[0])):
             nodes.add_row(*self._cells(key, stats))
         room = max(3, height - len(self.stats) - 8)
-        lines = [_line(event, self.names) for event in list(self.recent)[-room:]]
-        events = Text("\n").join(lines) if lines else Text("Nothing has happened yet", style="dim")
+        nothing = (
+            "Nothing has happened yet"
+            if self.count
+            else f"Nothing has been heard from {self.source} yet. Is the server running there?"
+        )
+        events = Table.grid(padding=(0, 1), expand=True)
+        for width in (8, 8, 18):
+            events.add_column(width=width, no_wrap=True, overflow="ellipsis")
+        events.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for event in list(self.recent)[-room:]:
+            clock = time.strftime("%H:%M:%S", time.localtime(event.wall))
+            who = self.names.get(event.key) or event.key[:8]
+            events.add_row(*(Text(_harmless(cell)) for cell in (clock, event.kind, who, _told(event))))
+        if not self.recent:
+            events.add_row("", "", "", Text(nothing, style="dim"))
         return Group(Panel(nodes, title=f"{len(self.stats)} nodes"), Panel(events, title=f"events ({self.count} heard)"))
 
     def _cells(self, key: str, stats: dict[str, Any]) -> list[Text]:
@@ -89,7 +120,7 @@ def watch(server_events: Address, plain: bool) -> None:
         if plain or not sys.stdout.isatty():
             _print_events(socket, server_events)
         else:
-            _draw(socket)
+            _draw(socket, server_events)
     except (KeyboardInterrupt, BrokenPipeError):
         return
     finally:
@@ -108,8 +139,8 @@ def _print_events(socket: Socket, address: Address) -> None:
             sys.stdout.flush()
 
 
-def _draw(socket: Socket) -> None:
-    seen = Seen()
+def _draw(socket: Socket, address: Address) -> None:
+    seen = Seen(str(address))
     console = Console()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
@@ -121,12 +152,12 @@ def _draw(socket: Socket) -> None:
             live.update(seen.screen(console.height), refresh=True)
 
 
-def _line(event: Event, names: dict[str, str]) -> Text:
-    clock = time.strftime("%H:%M:%S", time.localtime(event.wall))
-    told = ", ".join(f"{name}={value}" for name, value in event.fields.items() if value not in ("", None) and name != "settings")
-    text = Text(f"{clock} ", style="dim", no_wrap=True, overflow="ellipsis")
-    text.append(_harmless(f"{event.kind} {names.get(event.key) or event.key[:8]} "), style="bold")
-    return text.append(_harmless(told)[:300])
+def _told(event: Event) -> str:
+    """What an event says, for a person: what it is or became, without numbers that only programs need; "" for nothing."""
+    if event.kind == "activity":
+        return str(event.fields.get("text", ""))
+    fields = {name: value for name, value in event.fields.items() if name in _WORTH_TELLING and value not in ("", None, [])}
+    return ", ".join(f"{name} {value}" for name, value in fields.items())
 
 
 def _harmless(text: str) -> str:

@@ -26,6 +26,8 @@ class Policy:
     """Tasks that come into being, or into memory, in one tick."""
     plan_ahead: int = 4000
     """Queued tasks of one job that are kept in memory."""
+    only_job: str = ""
+    """A farm that runs for one job renders that one and leaves others in its record alone; "": it renders all."""
     stats_record: float = 60.0
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0

@@ -116,10 +116,11 @@ class ServerCore:
             return self._taken()
         manager.beat = now.mono
         manager.stats = message.stats or manager.stats
-        self._beat(manager.id, message.sequence, message.stats, now)
+        self._beat("manager", manager.id, manager.name, message.sequence, message.stats, now)
         for beat in message.workers:
             if beat.node in manager.workers:
-                self._beat(beat.node, beat.sequence, beat.stats, now)
+                name = self.farm.workers[beat.node].info.name
+                self._beat("worker", beat.node, name, beat.sequence, beat.stats, now)
         return self._taken()
 
     def tick(self, now: Now) -> list[Effect]:
@@ -261,11 +262,10 @@ class ServerCore:
         manager.heard = now.mono
         manager.asked = None
 
-    def _beat(self, node: str, sequence: int, stats: Stats | None, now: Now) -> None:
-        fields: dict[str, Any] = {"sequence": sequence}
+    def _beat(self, kind: str, node: str, name: str, sequence: int, stats: Stats | None, now: Now) -> None:
+        fields: dict[str, Any] = {"sequence": sequence, "name": name, "kind": kind}
         if stats is not None:
             fields["stats"] = msgspec.structs.asdict(stats)
-            kind = "manager" if node in self.farm.managers else "worker"
             self._effects += [Record(change) for change in self.stats.seen(kind, node, stats, now)]
         self._effects.append(Publish("stats", node, fields))
 

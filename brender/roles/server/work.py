@@ -78,7 +78,9 @@ class Work:
         for job in self.farm.jobs.values():
             if job.status is JobStatus.QUEUED and not job.live:
                 reason = explain(self._demand(job), slots) if job.queued else ""
-                if job.delayed and not job.queued:
+                if self.policy.only_job not in ("", job.id):
+                    reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
+                elif job.delayed and not job.queued:
                     reason = "Its failed tasks are tried again in a moment"
                 self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
 
@@ -128,7 +130,8 @@ class Work:
         return Demand(job.id, job.priority, job.order, len(job.live), job.queued, job.need, job.mean_task_seconds)
 
     def _demands(self) -> list[Demand]:
-        return [self._demand(job) for job in self.farm.jobs.values() if job.status in (JobStatus.QUEUED, JobStatus.ACTIVE)]
+        open_jobs = [job for job in self.farm.jobs.values() if job.status in (JobStatus.QUEUED, JobStatus.ACTIVE)]
+        return [self._demand(job) for job in open_jobs if self.policy.only_job in ("", job.id)]
 
     def _slots(self) -> list[Slot]:
         slots = []
