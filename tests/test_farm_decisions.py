@@ -333,6 +333,18 @@ def test_a_job_that_has_ended_gives_its_output_free(world: World) -> None:
     assert not isinstance(world.submit(animation("2", output="/renders/one")), Sorry)
 
 
+def test_an_old_job_is_not_requeued_over_the_files_of_a_new_one(world: World) -> None:
+    world.add_worker("a")
+    old = world.submit(animation("1", output="/renders/one"))
+    world.finish_everything()
+    new = world.submit(animation("1-9", output="/renders/one"))
+    answer = world.act("requeue", old["id"], "all")
+    assert isinstance(answer, Sorry) and answer.code == "conflict" and new["id"] in answer.message
+    world.finish_everything()
+    assert not isinstance(world.act("requeue", old["id"], "all"), Sorry)
+    assert isinstance(world.submit(animation("1", output="/renders/one")), Sorry), "now the old one owns them again"
+
+
 def test_a_job_says_that_no_worker_is_there(world: World) -> None:
     job = world.submit(animation("1"))
     world.run(2)

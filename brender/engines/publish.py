@@ -31,8 +31,8 @@ class Lease:
 
 
 def flush(path: Path) -> None:
-    """Make the file at *path* survive a power cut."""
-    descriptor = os.open(path, os.O_RDWR)
+    """Make the file or folder at *path* survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -42,13 +42,5 @@ def flush(path: Path) -> None:
 def rename(temporary: Path, final: Path) -> None:
     """Give the file its own name, in one step, and make that survive a power cut."""
     temporary.replace(final)
-    if os.name != "nt":
-        flush_folder(final.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if os.name != "nt":  # which cannot flush folders
+        flush(final.parent)

@@ -61,8 +61,11 @@ class DataFolder:
             # Not at once: `is_locked` of another process may hold it for a moment.
             lock.acquire(timeout=1)
         except Timeout as error:
+            kind, named, name = role.partition("-")
+            other = "another name with --name" if named else "another folder with --data"
+            which = f"{kind} {name}" if named else kind
             raise Conflict(
-                f"Another brender {role} already uses the data folder {self.root}. Stop it, or give another folder with --data"
+                f"Another brender {which} already uses the data folder {self.root}. Stop it, or give {other}"
             ) from error
         return lock
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from brender.bus.messages import Cancel
-from brender.jobs.declare import job_type
+from brender.jobs.declare import JobType, job_type
 from brender.model.changes import New, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import PRIORITY_HIGHEST, PRIORITY_LOWEST, JobSpec
@@ -55,13 +55,7 @@ class Jobs:
         check_priority(spec.priority)
         kind = job_type(spec.job_type)
         spec = kind.prepare(spec)
-        owned = (spec.output, kind.output_key(spec))
-        other = self.farm.owners.get(owned) if owned[1] else None
-        if other is not None:
-            raise Conflict(
-                f"The job {other} ({self.farm.jobs[other].spec.name}) writes the same files, {owned[1]} in {owned[0]}, and has "
-                "not ended. Choose another --output, or cancel that job"
-            )
+        owned = self._may_own(spec, kind)
         job = JobState(
             spec=spec,
             type=kind,
@@ -152,6 +146,7 @@ class Jobs:
         """Queue the *selection* again; returns how many parts that is. Raises `BadInput` where there is nothing to do."""
         if not selection.part_count:
             raise BadInput(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
+        self.adopt(job, self._may_own(job.spec, job.type))
         where: dict[str, Any] = {"job": job.id, "status": selection.statuses}
         if selection.tasks is not None:
             where = {"job": job.id, "id": selection.tasks}
@@ -248,6 +243,17 @@ class Jobs:
         fields = {"wall": now.wall, "user": user, "action": action, "job": job, "worker": worker, "text": text}
         self.emit(Record(New("activity", self.farm.next_activity, fields)))
         self.farm.next_activity += 1
+
+    def _may_own(self, spec: JobSpec, kind: JobType) -> tuple[str, str]:
+        """The output that *spec* would own: folder and name pattern. Raises `Conflict` where another unfinished job does."""
+        owned = (spec.output, kind.output_key(spec))
+        other = self.farm.owners.get(owned, spec.id) if owned[1] else spec.id
+        if other != spec.id:
+            raise Conflict(
+                f"The job {other} ({self.farm.jobs[other].spec.name}) writes the same files, {owned[1]} in {owned[0]}, and has "
+                "not ended. Choose another --output, or cancel that job"
+            )
+        return owned
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
