@@ -1,12 +1,17 @@
 """Fixtures that many tests share, and the rule that on CI nothing that matters may be missing."""
 
+import functools
 import os
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from brender.bus.address import free_ports
+from brender.bus.ids import new_id
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.engines.blenders import ask, own_bpy
 from brender.model.nodes import Blender
@@ -46,6 +51,43 @@ def browser_path() -> str:
         missing("Chromium")
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL, without a database's name, of a real PostgreSQL that runs for these tests alone."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    control = shutil.which("pg_ctl") or (str(programs[-1]) if programs else None)
+    if control is None:
+        missing("PostgreSQL")
+    assert control is not None
+    home = Path(tempfile.mkdtemp(prefix="brender-postgresql-"))
+    # PostgreSQL does not run as root.
+    become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if become:
+        shutil.chown(home, "postgres")
+    port = free_ports(1)
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
+    run = functools.partial(subprocess.run, check=True, capture_output=True, cwd="/")
+    run([*become, control, "initdb", "-D", str(home / "data"), "-o", "-A trust -U postgres -E UTF8"])
+    run([*become, control, "start", "-w", "-D", str(home / "data"), "-o", options, "-l", str(home / "log")])
+    yield f"postgresql://postgres@127.0.0.1:{port}/"
+    run([*become, control, "stop", "-m", "immediate", "-D", str(home / "data")])
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a fresh database is to be, on each of the two kinds in turn: a file, and a real PostgreSQL's URL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "farm.db")
+    import psycopg
+
+    url: str = request.getfixturevalue("postgresql")
+    name = f"brender_{new_id()}"
+    with psycopg.connect(url + "postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return url + name
 
 
 @pytest.fixture(autouse=True)

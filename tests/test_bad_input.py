@@ -1,5 +1,6 @@
 """Whatever is wrong with what the user gives: one clear sentence (what, where, what to do) and a non-zero exit code."""
 
+import os
 import re
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def test_an_empty_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
 def test_a_blend_that_is_cut_off(capsys: pytest.CaptureFixture[str], tmp_path: Path, length: int) -> None:
     (tmp_path / "x.blend").write_bytes(BENCHMARK.read_bytes()[:length])
     assert_refused(command(capsys, "render", tmp_path / "x.blend"), r"x\.blend is (cut off|damaged)")
+
+
+def test_a_file_whose_name_is_not_in_utf8(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.blend"))
+    path.write_bytes(BENCHMARK.read_bytes())
+    assert_refused(command(capsys, "render", path), "is not in UTF-8", "Rename it")
 
 
 def test_a_blend_without_a_camera(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,11 @@ def test_a_message_arrives_as_it_was_sent() -> None:
     assert decode(encode(message, [b"bulk"])) == (message, [b"bulk"])
 
 
+def test_a_file_name_that_no_utf8_can_hold_ends_no_role() -> None:
+    (message, _) = decode(encode(Bye(reason="caf\udce9.blend")))
+    assert message == Bye(reason="caf?.blend")
+
+
 def packed(**fields: object) -> list[bytes]:
     return [msgpack.packb({"v": 1, **fields})]
 
@@ -46,6 +51,10 @@ def packed(**fields: object) -> list[bytes]:
         packed(type="bye", reason=5),
         packed(type="bye", reason="x" * 30_000),
         packed(type="received", worker="../../etc", attempts=[]),
+        packed(type="progress", worker="a" * 16, attempt="a" * 16, frame=2**63),
+        packed(type="progress", worker="a" * 16, attempt="a" * 16, frame=1, fraction=float("nan")),
+        packed(type="beat", node="a" * 16, incarnation="a" * 16, sequence=2**60),
+        packed(type="beat", node="a" * 16, incarnation="a" * 16, sequence=1, stats={"load": float("inf")}),
         packed(type="reports", worker="a" * 16, reports=[{"kind": "started", "attempt": "a" * 16, "number": -1}]),
         [b"\x91" * 5000],
         [msgpack.packb({"v": 1, "type": "ping"})] * 100,

@@ -1,16 +1,22 @@
 """What the farm decides, told with the real cores and the real record, without a socket."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from brender.bus.messages import Sorry
 from brender.model.nodes import Blender
 from brender.roles.policy import Policy
-from tests.world import World, animation, granted
+from brender.store.database import open_for_writing
+from tests.world import World, animation, granted, memory_database
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(database: str) -> Iterator[World]:
+    """A farm with its record in each kind of database; SQLite's in memory, which is quicker."""
+    kept = open_for_writing(database) if "://" in database else memory_database()
+    yield World(database=kept)
+    kept.close()
 
 
 def test_a_job_is_rendered_by_the_workers_and_completed(world: World) -> None:

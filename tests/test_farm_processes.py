@@ -167,3 +167,21 @@ def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> Non
         "south-2": "south",
     }
     assert [row["id"] for row in shown["jobs"]] == [job]
+
+
+def test_a_farm_keeps_its_record_in_each_kind_of_database(database: str, tmp_path: Path) -> None:
+    first = free_ports(8)
+    server, manager, page = (f"127.0.0.1:{first + offset}" for offset in (3, 5, 7))
+    with (
+        process("server", "--listen", server, "--database", database, data=tmp_path / "server"),
+        process("manager", "--listen", manager, "--server", server, data=tmp_path / "manager"),
+        process("worker", "--manager", manager, "--name", "w", data=tmp_path / "worker"),
+        process(
+            "dashboard", "--listen", page, "--server", server, "--database", database, data=tmp_path / "dashboard"
+        ) as dashboard,
+        client(server, tmp_path) as connection,
+    ):
+        job = submit_command(connection, "echo", "{frame}", frames="1-5")
+        assert ended(connection, job)["status"] == "completed"
+        line_of(dashboard, "is at")
+        assert [row["completed_parts"] for row in json.loads(urlopen(f"http://{page}/api/jobs").read())] == [5]

@@ -6,7 +6,7 @@ Attempts do nothing until a test says that they have done a part, failed or fini
 import itertools
 from typing import Any
 
-from peewee import SqliteDatabase
+from peewee import Database, SqliteDatabase
 from playhouse.migrations import Runner
 
 from brender.bus.messages import Act, Done, Grants, Hello, PartDone, Sorry, Submit
@@ -116,10 +116,10 @@ class WorkerStub:
 class World:
     """One server, managers and workers by name. ``now`` is the virtual time in seconds."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, database: Database | None = None) -> None:
         self.policy = policy or Policy()
         self.now = 1000.0
-        self.writer = Writer(memory_database())
+        self.writer = Writer(database or memory_database())
         self.books = Books(self.writer.tables, DataFolder.__new__(DataFolder))
         self.managers: dict[str, ManagerCore] = {}
         self.workers: dict[str, WorkerStub] = {}

@@ -33,7 +33,8 @@ def encode(message: Message, bulk: Sequence[bytes] = ()) -> list[bytes]:
     """The frames of *message*, its bulk after it, uncopied."""
     header = msgspec.to_builtins(message)
     header["v"] = PROTOCOL
-    return [msgpack.packb(header), *bulk]
+    # What no UTF-8 can hold (a file name of another encoding) becomes a question mark, rather than the end of a role.
+    return [msgpack.packb(header, unicode_errors="replace"), *bulk]
 
 
 def decode(frames: Sequence[bytes]) -> tuple[AnyMessage, list[bytes]]:

@@ -12,7 +12,7 @@ import msgspec
 from brender.model.grant import Grant
 from brender.model.job import JobSpec
 from brender.model.nodes import Stats, WorkerInfo
-from brender.model.plain import Count, Id, Name, Seconds, Text
+from brender.model.plain import Count, Id, Name, Number, Seconds, Text, Whole
 
 #: The protocol that this software speaks, and those it understands.
 PROTOCOL = 1
@@ -80,13 +80,13 @@ class Pong(Message, frozen=True, kw_only=True):
 class Renew(Message, frozen=True, kw_only=True):
     """A child asks for its lease to be renewed, counted from when it asked."""
 
-    sent: float
+    sent: Number
 
 
 class Renewed(Message, frozen=True, kw_only=True):
     """The lease lasts ``seconds`` from ``sent``, both as the child itself counts."""
 
-    sent: float
+    sent: Number
     seconds: Seconds
 
 
@@ -212,7 +212,7 @@ class Progress(Message, frozen=True, kw_only=True):
 
     worker: Id
     attempt: Id
-    frame: int
+    frame: Whole
     fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     line: Text = ""
     """The last line of its log."""

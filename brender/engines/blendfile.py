@@ -6,6 +6,7 @@ With blender-asset-tracer, which reads every header there has been (plain, gzip,
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,12 @@ _USES_SEQUENCER = 0x0001
 def inspect(path: Path) -> FileFacts:
     """What the .blend at *path* says of itself. Raises `BadInput` where it is missing, no .blend, or damaged."""
     path = path.absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"The name {os.fsencode(path)!r} is not in UTF-8: other machines could not be told of it. Rename it"
+        ) from error
     if not path.exists():
         raise BadInput(f"There is no file {path}")
     if not path.is_file():

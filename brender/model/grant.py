@@ -4,14 +4,14 @@ from typing import Any
 
 import msgspec
 
-from brender.model.plain import Count, Id, Name, Text
+from brender.model.plain import Count, Id, Name, Text, Whole
 
 
 class PartGrant(msgspec.Struct, frozen=True, kw_only=True):
     """One part to do. ``output`` is relative to the job's output folder."""
 
     id: Count
-    frame: int
+    frame: Whole
     output: Text = ""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from brender.model.plain import Count
+from brender.model.plain import Count, Number
 
 
 class Blender(msgspec.Struct, frozen=True):
@@ -32,9 +32,9 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     platform: str = ""
     software: str = ""
-    pid: int = 0
-    cores: int = 0
-    memory: int = 0
+    pid: Count = 0
+    cores: Count = 0
+    memory: Count = 0
     blenders: tuple[Blender, ...] = ()
     tags: frozenset[str] = frozenset()
     job_types: frozenset[str] = frozenset()
@@ -68,17 +68,17 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What psutil says of a machine and of the render process's tree. Percent of all cores together (0–100), bytes,
     bytes per second."""
 
-    cpu_percent: float = 0.0
-    load: float = 0.0
+    cpu_percent: Number = 0.0
+    load: Number = 0.0
     """The one-minute load average."""
     memory_used: Count = 0
     memory_total: Count = 0
     disk_free: Count = 0
-    disk_read: float = 0.0
-    disk_written: float = 0.0
-    network_received: float = 0.0
-    network_sent: float = 0.0
-    render_cpu_percent: float = 0.0
+    disk_read: Number = 0.0
+    disk_written: Number = 0.0
+    network_received: Number = 0.0
+    network_sent: Number = 0.0
+    render_cpu_percent: Number = 0.0
     """Of one core, so that four busy threads are 400."""
     render_memory: Count = 0
     render_processes: Count = 0

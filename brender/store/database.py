@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from peewee import Database, DatabaseError, OperationalError, PostgresqlDatabase, SqliteDatabase
+from peewee import Database, DatabaseError, ImproperlyConfigured, OperationalError, SqliteDatabase
 from playhouse.db_url import connect
 from playhouse.migrations import Runner
 
@@ -58,10 +58,7 @@ def open_for_reading(where: str) -> Database:
 
 def _open(where: str, read_only: bool) -> Database:
     if _is_url(where):
-        database = connect(where)
-        if not isinstance(database, PostgresqlDatabase):
-            raise BadInput(f"{_shown(where)} is no database that brender knows: give a file's path or a postgresql:// URL")
-        return database
+        return _open_url(where, read_only)
     if read_only:
         # mode=ro cannot create the -shm file that a WAL reader may need, so forbid writing by pragma instead.
         return SqliteDatabase(where, pragmas={"query_only": 1, "foreign_keys": 1}, timeout=BUSY_SECONDS)
@@ -70,6 +67,17 @@ def _open(where: str, read_only: bool) -> Database:
     except OSError as error:
         raise BadInput(f"Cannot make the folder of the database {where}: {error.strerror}. Give another with --data") from error
     return SqliteDatabase(where, pragmas=_WRITING, timeout=BUSY_SECONDS)
+
+
+def _open_url(where: str, read_only: bool) -> Database:
+    if not where.startswith(("postgresql://", "postgres://")):
+        raise BadInput(f"{_shown(where)} is no database that brender knows: give a file's path or a postgresql:// URL")
+    try:
+        # Whoever reads cannot write, by the word of PostgreSQL itself.
+        database: Database = connect(where, **({"options": "-c default_transaction_read_only=on"} if read_only else {}))
+        return database
+    except ImproperlyConfigured as error:
+        raise BadInput(f"PostgreSQL's driver is missing ({error}): pip install 'brender[postgresql]'") from error
 
 
 def _check_integrity(database: SqliteDatabase, where: str) -> None:

@@ -96,6 +96,11 @@ class Writer:
         return int(row.value)
 
 
+def _plain(value: Any) -> Any:
+    """*value* as every database takes it: PostgreSQL knows no text with a NUL in it."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) and "\0" in value else value
+
+
 class _Shape:
     """What the writer knows of one table: its columns, key, defaults and which columns are JSON."""
 
@@ -123,7 +128,7 @@ class _Shape:
         if unknown:
             raise ValueError(f"the table {self.table} has no column {', '.join(sorted(unknown))}")
         return [
-            json.dumps(value, separators=(",", ":")) if name in self.json and value is not None else value
+            _plain(json.dumps(value, separators=(",", ":")) if name in self.json and value is not None else value)
             for name, value in fields.items()
         ]
 
