@@ -273,7 +273,7 @@ class ServerCore:
 
     def _received(self, peer: Peer, received: Received, now: Now) -> None:
         if self._speaks_for(peer, received.worker):
-            self.work.received(received.attempts)
+            self.work.received(peer.node, received.worker, received.attempts)
 
     def _reports(self, peer: Peer, reports: Reports, now: Now) -> None:
         if self._speaks_for(peer, reports.worker):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from brender.bus.messages import (
+    FINAL,
     Acks,
     AnyReport,
     Cancel,
@@ -89,10 +90,13 @@ class Work:
     def reports(self, manager: str, worker_id: str, reports: Iterable[AnyReport], now: Now) -> None:
         """Take *reports* of *worker_id* and acknowledge them, those of attempts that are no longer known too."""
         acks: dict[str, int] = {}
+        unknown: list[str] = []
         for report in reports:
             attempt = self.farm.attempts.get(report.attempt)
             if attempt is None or attempt.worker != worker_id:
                 acks[report.attempt] = max(acks.get(report.attempt, 0), report.number)
+                if not isinstance(report, FINAL):
+                    unknown.append(report.attempt)
                 continue
             if report.number == attempt.last_report + 1:
                 attempt.last_report = report.number
@@ -102,11 +106,18 @@ class Work:
             # A gap means that an earlier report was lost on the way: its worker sends it again, and this one after it.
             acks[report.attempt] = attempt.last_report
         self.emit(Send(manager, Acks(worker=worker_id, acks=tuple(acks.items()))))
+        self._disown(manager, worker_id, list(dict.fromkeys(unknown)))
 
-    def received(self, attempts: Iterable[str]) -> None:
+    def received(self, manager: str, worker_id: str, attempts: Iterable[str]) -> None:
+        """A worker has these grants; those that are over, and came late, it is told to drop."""
+        strange = []
         for attempt_id in attempts:
-            if attempt := self.farm.attempts.get(attempt_id):
+            attempt = self.farm.attempts.get(attempt_id)
+            if attempt is not None and attempt.worker == worker_id:
                 attempt.confirmed = True
+            else:
+                strange.append(attempt_id)
+        self._disown(manager, worker_id, strange)
 
     def reconcile(self, worker: WorkerState, held: Iterable[str], now: Now) -> None:
         """*worker* says what it holds: what it lacks is lost, what it should not have is canceled there."""
@@ -114,15 +125,18 @@ class Work:
         for attempt_id in list(worker.attempts):
             if attempt_id not in held:
                 self.lose(self.farm.attempts[attempt_id], "the worker was started anew and no longer knows of it", now)
-        strange = tuple(sorted(held - set(worker.attempts)))
-        if strange:
-            message = Cancel(worker=worker.info.id, attempts=strange, reason="the server gave its work to another attempt")
-            self.emit(Send(worker.manager, message))
+        self._disown(worker.manager, worker.info.id, sorted(held - set(worker.attempts)))
 
     def lose(self, attempt: AttemptState, reason: str, now: Now) -> None:
         """Give *attempt* up; its task is tried again."""
         self._finish(attempt, Outcome.LOST, reason, now)
         self._retry(attempt, f"attempt lost: {reason}", now)
+
+    def _disown(self, manager: str, worker_id: str, attempts: list[str]) -> None:
+        """Tell a worker to drop attempts that the server does not count as its own."""
+        if attempts:
+            reason = "the server gave its work to another attempt"
+            self.emit(Send(manager, Cancel(worker=worker_id, attempts=tuple(attempts), reason=reason)))
 
     # --- inside: giving -----------------------------------------------------------------------------------------------
 
@@ -330,6 +344,8 @@ class Work:
         if task is None:
             return
         job = self.farm.jobs[attempt.job]
+        if self._complete_if_done(task, job, now):
+            return
         task.failures += 1
         job.failures += 1
         task.attempt = ""
@@ -356,8 +372,19 @@ class Work:
         if task is None:
             return
         job = self.farm.jobs[attempt.job]
+        if self._complete_if_done(task, job, now):
+            return
         self._queue_again(task, job, now)
         job.enqueue(task)
+
+    def _complete_if_done(self, task: TaskState, job: JobState, now: Now) -> bool:
+        """Whether the attempt that ended had done every part, and only never came to say so: then the task is completed."""
+        if not all(part.done for part in task.parts):
+            return False
+        self._task_status(task, TaskStatus.COMPLETED)
+        self._drop(task, job)
+        self.jobs.settle(job, now)
+        return True
 
     def _queue_again(self, task: TaskState, job: JobState, now: Now) -> None:
         task.attempt = ""

@@ -1,5 +1,6 @@
 """The worker's core: holds its grants, runs one at a time, and reports until the server has it. Pure."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -43,6 +44,8 @@ from brender.roles.policy import Policy
 #: Reports that travel in one message at most.
 _BATCH = 500
 _PROGRESS_SECONDS = 1.0
+#: Attempts that are over and still remembered.
+_REMEMBERED = 10_000
 
 
 class WorkerCore:
@@ -62,6 +65,8 @@ class WorkerCore:
         self._unsent: list[AnyReport] = []
         self._outbox: dict[str, list[AnyReport]] = {}
         self._numbers: dict[str, int] = {}
+        self._over: OrderedDict[str, None] = OrderedDict()
+        """Attempts that are over: a grant of one that comes again, late, is not run again."""
         self._said_hello = self._renewed = self._beat = self._sent = self._progressed = float("-inf")
         self._stop_by = float("inf")
         self._sequence = 0
@@ -187,8 +192,8 @@ class WorkerCore:
     def _grants(self, message: Grants, now: Now) -> None:
         mine = [grant for grant in message.grants if grant.worker == self.info.id]
         for grant in mine:
-            if grant.attempt in self._numbers:
-                continue  # sent again: it is here already
+            if grant.attempt in self._numbers or grant.attempt in self._over:
+                continue  # sent again: it is here already, or was
             self._numbers[grant.attempt] = 0
             if self.stopping:
                 self._report(Recalled(attempt=grant.attempt, number=0))
@@ -222,6 +227,9 @@ class WorkerCore:
                 del self._outbox[attempt]
             if final_is_acked:
                 self._numbers.pop(attempt, None)
+                self._over[attempt] = None
+                if len(self._over) > _REMEMBERED:
+                    self._over.popitem(last=False)
             self._effects.append(Forget(attempt, number))
 
     # --- inside -------------------------------------------------------------------------------------------------------

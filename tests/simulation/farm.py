@@ -1,0 +1,254 @@
+"""One simulated history: a farm, its faults, its jobs, all decided by one seed."""
+
+import random
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from peewee import SqliteDatabase
+
+from brender.bus.messages import Act, Message, Submit
+from brender.model.changes import Change
+from brender.roles.effects import Peer
+from brender.roles.policy import Policy
+from brender.store.writer import Writer
+from tests.simulation.clock import Clock
+from tests.simulation.invariants import Violation, check_commit, check_ledger, check_publish, check_rest
+from tests.simulation.network import Network, Weather
+from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
+from tests.world import animation, memory_database
+
+POLICY = Policy(lease=10.0, suspicion=4.0, resend=2.0, heartbeat=1.0, tries=50, failure_limit=1000, plan_slice=5, plan_ahead=10)
+FAULTS_SECONDS = 60.0
+REST_SECONDS = 240.0
+_migrated: bytes | None = None
+
+
+def fresh_writer() -> Writer:
+    """A record of its own: one migrated database, cloned for each history."""
+    global _migrated
+    if _migrated is None:
+        first = memory_database()
+        _migrated = first.connection().serialize()
+        first.close()
+    database = SqliteDatabase(":memory:", pragmas={"foreign_keys": 1})
+    database.connect()
+    connection: sqlite3.Connection = database.connection()
+    connection.deserialize(_migrated)
+    connection.execute("PRAGMA foreign_keys = 1")
+    return Writer(database)
+
+
+@dataclass
+class Bugs:
+    """Bugs that tests plant to see that the simulation finds them."""
+
+    acknowledge_before_commit: bool = False
+    forget_the_outbox: bool = False
+    ignore_the_lease: bool = False
+    accept_superseded_reports: bool = False
+    forget_live_attempts: bool = False
+
+
+@dataclass
+class Simulation:
+    """The history of *seed*. `run` raises `Violation` where something was not as it must be; ``trace`` tells what happened."""
+
+    seed: int
+    bugs: Bugs = field(default_factory=Bugs)
+    TICK = 0.5
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        chance = self.chance
+        self.clock = Clock()
+        self.policy = POLICY
+        self.writer = fresh_writer()
+        self.trace: list[str] = []
+        self.steps = 0
+        self.faults = True
+        self.crashing = chance.choice([0.0, 0.0005, 0.003])
+        self.failing = chance.choice([0.0, 0.0, 0.05])
+        self.part_seconds = chance.choice([0.3, 1.0, 3.0])
+        weather = Weather(
+            loss=chance.choice([0.0, 0.02, 0.15]), doubled=chance.choice([0.0, 0.1]), delay=chance.choice([0.005, 0.05, 0.3])
+        )
+        self.network = Network(self.clock, chance, weather)
+        self.accepted: set[str] = set()
+        self.canceled: set[str] = set()
+        self.completed: dict[int, str] = {}
+        self.published: dict[int, set[str]] = {}
+        self._ids = 0
+        self._since_ledger = 0
+        self.server = ServerNode(self, "server")
+        self.managers = [ManagerNode(self, f"manager-{number}") for number in range(chance.choice([1, 2]))]
+        self.workers = [
+            WorkerNode(self, f"worker-{number}", chance.choice(self.managers)) for number in range(chance.choice([1, 2, 4]))
+        ]
+
+    def run(self) -> None:
+        """Faults for a while, then rest, then the last questions."""
+        for node in (self.server, *self.managers, *self.workers):
+            node.start()
+        for number in range(self.chance.choice([1, 2, 3])):
+            self.clock.at(self.chance.uniform(0, FAULTS_SECONDS / 2), lambda number=number: self._submit(number))  # type: ignore[misc]
+        self._next_fault()
+        while self.clock.now < FAULTS_SECONDS:
+            self._step()
+        self._heal()
+        end = FAULTS_SECONDS + REST_SECONDS
+        while self.clock.now < end and not (self.steps % 50 == 0 and self._at_rest()):
+            self._step()
+        check_ledger(self)
+        check_rest(self)
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"{self._ids:016x}"
+
+    def say(self, text: str) -> None:
+        self.trace.append(f"{self.clock.now:9.3f} {text}")
+
+    # --- what nodes ask of the world ------------------------------------------------------------------------------------
+
+    def commit(self, changes: list[Change]) -> None:
+        if self.bugs.acknowledge_before_commit and self.faults and self.chance.random() < 0.02:
+            return
+        if changes:
+            self.writer.commit(changes)
+            check_commit(self)
+            self._since_ledger += 1
+
+    def to_manager(self, route: bytes, message: Message) -> None:
+        for manager in self.managers:
+            if manager.route == route:
+                self._log("server", manager.name, message)
+                self.network.carry("server", manager.name, message, self._if_same(manager, manager.hear_above))
+
+    def to_server(self, manager: ManagerNode, message: Message) -> None:
+        epoch = manager.epoch
+        self._log(manager.name, "server", message)
+        deliver = self._if_same(self.server, lambda arrived: self.server.hear(manager, epoch, arrived))
+        self.network.carry(manager.name, "server", message, deliver)
+
+    def to_worker(self, manager: ManagerNode, route: bytes, message: Message) -> None:
+        for worker in self.workers:
+            if worker.route == route:
+                self._log(manager.name, worker.name, message)
+                self.network.carry(manager.name, worker.name, message, self._if_same(worker, worker.hear))
+
+    def to_manager_from(self, worker: WorkerNode, message: Message) -> None:
+        manager, epoch = worker.manager, worker.epoch
+        self._log(worker.name, manager.name, message)
+        deliver = self._if_same(manager, lambda arrived: manager.hear_below(worker, epoch, arrived))
+        self.network.carry(worker.name, manager.name, message, deliver)
+
+    def forget(self, worker: WorkerNode, attempt: str, number: int) -> None:
+        for key in [key for key in worker.journal if key[0] == attempt and key[1] <= number]:
+            del worker.journal[key]
+
+    def holds_lease(self, worker: WorkerNode) -> bool:
+        return self.bugs.ignore_the_lease or self.clock.now < worker.lease_until
+
+    def publish(self, attempt: str, part: int) -> None:
+        self.say(f"{attempt} publishes part {part}")
+        check_publish(self, attempt, part)
+        self.published.setdefault(part, set()).add(attempt)
+
+    def may_crash(self, node: Node, where: str) -> None:
+        if self.faults and self.chance.random() < self.crashing:
+            self.say(f"{node.name} dies {where}")
+            raise Crash
+
+    def restart_later(self, node: Node) -> None:
+        if self.bugs.forget_the_outbox and isinstance(node, WorkerNode):
+            node.journal.clear()
+        self.clock.at(self.chance.uniform(0.1, 2.5 * self.policy.lease), node.start)
+
+    # --- inside ---------------------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        self.steps += 1
+        self.clock.step()
+        if self._since_ledger >= 20 and self.server.up:
+            self._since_ledger = 0
+            check_ledger(self)
+
+    def _if_same(self, node: Node, deliver):  # type: ignore[no-untyped-def]
+        """A message reaches only the process that it was sent to, not one that was started since."""
+        epoch = node.epoch
+        return lambda message: deliver(message) if node.up and node.epoch == epoch else None
+
+    def _submit(self, number: int) -> None:
+        """A client submits a job, and asks again until it is answered."""
+        spec = animation(f"1-{self.chance.randint(1, 25)}", chunk=self.chance.choice([1, 1, 4]), id=f"{number + 1:016x}")
+        self._ask(Submit(id=self.new_id(), job=spec))
+        if self.chance.random() < 0.25:
+            self.clock.at(self.chance.uniform(1, 20), lambda: self._cancel(spec.id))
+
+    def _ask(self, message: Submit) -> None:
+        job = message.job.id
+        if job in self.accepted:
+            return
+        if self.server.up and self.writer.tables.Job.get_or_none(id=job) is None:
+            effects: Iterable = self.server.core.handle(Peer("local", b"client"), message, self.server.now())
+            self.server.guarded(
+                lambda: (self.server.carry_out(list(effects)), self.accepted.add(job), self.say(f"job {job} accepted"))
+            )  # type: ignore[func-returns-value]
+        self.clock.at(3.0, lambda: self._ask(message))
+
+    def _cancel(self, job: str) -> None:
+        if not self.server.up or job not in self.server.core.farm.jobs or job not in self.accepted:
+            return
+        self.say(f"job {job} is canceled")
+        self.canceled.add(job)
+        message = Act(id=self.new_id(), action="cancel", target=job)
+        effects = self.server.core.act(Peer("local", b"client"), message, None, self.server.now())
+        self.server.guarded(lambda: self.server.carry_out(effects))
+
+    def _next_fault(self) -> None:
+        """Now and then a link is cut or a machine dies, for a while."""
+        if not self.faults:
+            return
+        if self.crashing or self.network.weather.loss:
+            chance = self.chance
+            if chance.random() < 0.5:
+                worker = chance.choice(self.workers)
+                pair = chance.choice([frozenset((worker.name, worker.manager.name)), frozenset((worker.manager.name, "server"))])
+                self.network.cut.add(pair)
+                self.say(f"cut: {' | '.join(sorted(pair))}")
+                self.clock.at(chance.uniform(0.5, 3 * self.policy.lease), lambda: self.network.cut.discard(pair))
+            else:
+                node = chance.choice([self.server, *self.managers, *self.workers])
+                if node.up:
+                    node.crash()
+                    self.restart_later(node)
+        self.clock.at(self.chance.expovariate(1 / 8.0), self._next_fault)
+
+    def _heal(self) -> None:
+        self.say("all faults end")
+        self.faults = False
+        self.network.cut.clear()
+        self.network.weather = Weather()
+
+    def _at_rest(self) -> bool:
+        jobs = self.writer.tables.Job
+        open_jobs = jobs.select().where(jobs.status.not_in(("completed", "failed", "canceled"))).count()
+        everybody = all(node.up for node in (self.server, *self.managers, *self.workers))
+        return everybody and not open_jobs and not any(worker.journal for worker in self.workers)
+
+    def _log(self, sender: str, receiver: str, message: Message) -> None:
+        self.say(f"{sender} → {receiver}: {message}"[:300])
+
+
+def history(seed: int) -> tuple[int, int, str]:
+    """The seed, its steps, and what was violated ("" for nothing)."""
+    simulation = Simulation(seed)
+    try:
+        simulation.run()
+    except Exception as error:
+        return seed, simulation.steps, f"{type(error).__name__}: {error}"
+    return seed, simulation.steps, ""
+
+
+__all__ = ["Bugs", "Simulation", "Violation", "history"]

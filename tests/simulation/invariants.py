@@ -1,0 +1,75 @@
+"""What must be true of the farm after every step, and once it has come to rest."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from brender.model.status import TaskStatus
+
+if TYPE_CHECKING:
+    from tests.simulation.farm import Simulation
+
+
+class Violation(AssertionError):
+    """Something that must always be true was not."""
+
+
+def check_commit(world: "Simulation") -> None:
+    """After every commit, against what the record said before: nothing accepted is lost, nothing completed is undone."""
+    rows = _rows(world, "SELECT id, attempt FROM part WHERE status = 'completed'")
+    completed = dict(rows)
+    for part, attempt in world.completed.items():
+        if completed.get(part) != attempt:
+            raise Violation(f"part {part} was completed by {attempt}, and now the record says {completed.get(part)}")
+    for part in completed.keys() - world.completed.keys():
+        if completed[part] not in world.published.get(part, ()):
+            raise Violation(f"part {part} is recorded as completed by {completed[part]}, which never published it")
+    world.completed = completed
+    jobs = dict(_rows(world, "SELECT id, completed_parts FROM job"))
+    if lost := world.accepted - jobs.keys():
+        raise Violation(f"the accepted job {sorted(lost)[0]} is gone")
+    counted = Counter(job for (job,) in _rows(world, "SELECT job FROM part WHERE status = 'completed'"))
+    for job, claimed in jobs.items():
+        if claimed != counted[job]:
+            raise Violation(f"the job {job} counts {claimed} completed parts, and has {counted[job]}")
+    twice = _rows(world, "SELECT task, COUNT(*) FROM attempt WHERE outcome = 'live' GROUP BY task HAVING COUNT(*) > 1")
+    if twice and not world.canceled:
+        raise Violation(f"the task {twice[0][0]} has {twice[0][1]} live attempts")
+
+
+def check_publish(world: "Simulation", attempt: str, part: int) -> None:
+    """When *attempt* publishes *part*: nobody replaces a file that the record says another attempt completed."""
+    recorded = world.completed.get(part)
+    if recorded is not None and recorded != attempt:
+        raise Violation(f"{attempt} published part {part}, which {recorded} had completed")
+
+
+def check_ledger(world: "Simulation") -> None:
+    """What the server has in mind is what the record says."""
+    farm = world.server.core.farm
+    recorded = dict(_rows(world, "SELECT id, status FROM task WHERE status IN ('queued', 'active')"))
+    for task in farm.tasks.values():
+        if recorded.get(task.id) != task.status:
+            raise Violation(f"the server thinks that task {task.id} is {task.status}; the record says {recorded.get(task.id)}")
+        if task.status is TaskStatus.ACTIVE and task.attempt not in farm.attempts:
+            raise Violation(f"task {task.id} is active, and nobody has it")
+    live = {attempt for (attempt,) in _rows(world, "SELECT id FROM attempt WHERE outcome = 'live'")}
+    if live != farm.attempts.keys():
+        raise Violation(f"live attempts differ: {sorted(live ^ farm.attempts.keys())}")
+
+
+def check_rest(world: "Simulation") -> None:
+    """Once all faults have ended and there was time: every job has ended, and a completed one has every part."""
+    for job, status, claimed, parts in _rows(world, "SELECT id, status, completed_parts, part_count FROM job"):
+        if status not in ("completed", "failed", "canceled"):
+            raise Violation(f"the job {job} is still {status}, with {claimed} of {parts} parts")
+        if status == "completed" and claimed != parts:
+            raise Violation(f"the job {job} is completed with {claimed} of {parts} parts")
+        if status == "failed" and not world.failing:
+            raise Violation(f"the job {job} has failed, and no attempt ever failed by itself")
+    waiting = [worker.name for worker in world.workers if worker.journal]
+    if waiting:
+        raise Violation(f"{waiting[0]} still holds reports that nobody acknowledged")
+
+
+def _rows(world: "Simulation", statement: str) -> list[Any]:
+    return list(world.writer.database.execute_sql(statement).fetchall())

@@ -1,0 +1,261 @@
+"""The simulated machines: each a real core, with the shell around it that its loop is in the world."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from brender.bus.messages import AnyReport, Hello, PartDone
+from brender.bus.routes import Routes
+from brender.model.grant import Grant
+from brender.model.nodes import WorkerInfo
+from brender.roles.effects import (
+    Bind,
+    Effect,
+    ExtendLease,
+    Forget,
+    Keep,
+    LoadTasks,
+    Now,
+    Peer,
+    Record,
+    Reply,
+    Send,
+    SendUp,
+    StartAttempt,
+    StopAttempt,
+    Unbind,
+)
+from brender.roles.manager.core import ManagerCore
+from brender.roles.server.core import ServerCore
+from brender.roles.server.restore import queued_tasks, restore
+from brender.roles.worker.core import WorkerCore
+from tests.world import BPY
+
+if TYPE_CHECKING:
+    from tests.simulation.farm import Simulation
+
+
+class Crash(Exception):
+    """The machine stops here, in the middle of what it does."""
+
+
+class Node:
+    """A machine that is up or down. ``epoch`` counts its starts: what was sent to an earlier one does not arrive."""
+
+    def __init__(self, world: "Simulation", name: str) -> None:
+        self.world = world
+        self.name = name
+        self.up = False
+        self.epoch = 0
+
+    @property
+    def route(self) -> bytes:
+        return f"{self.name}#{self.epoch}".encode()
+
+    def now(self) -> Now:
+        return Now(self.world.clock.now, 1_700_000_000.0 + self.world.clock.now)
+
+    def crash(self) -> None:
+        self.world.say(f"{self.name} crashes")
+        self.up = False
+
+    def start(self) -> None:
+        self.world.say(f"{self.name} starts")
+        self.up = True
+        self.epoch += 1
+        self._tick_every(self.world.TICK, self.epoch)
+
+    def tick(self) -> None:
+        raise NotImplementedError
+
+    def _tick_every(self, seconds: float, epoch: int) -> None:
+        if self.up and self.epoch == epoch:
+            self.guarded(self.tick)
+            self.world.clock.at(seconds, lambda: self._tick_every(seconds, epoch))
+
+    def guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Crash:
+            self.crash()
+            self.world.restart_later(self)
+
+
+class ServerNode(Node):
+    """The server and its record, which outlives every crash."""
+
+    def start(self) -> None:
+        self.routes = Routes()
+        farm = restore(self.world.writer, self.world.clock.now)
+        self.core = ServerCore("5e" * 8, "server", "3", self.world.policy, self.world.new_id, farm)
+        super().start()
+        self.guarded(lambda: self.carry_out(self.core.restored(self.now())))
+
+    def tick(self) -> None:
+        self.carry_out(self.core.tick(self.now()))
+
+    def hear(self, sender: Node, epoch: int, message: object) -> None:
+        if self.up:
+            route = f"{sender.name}#{epoch}".encode()
+            peer = Peer("local", route, *self.routes.who(route))
+            self.guarded(lambda: self.carry_out(self.core.handle(peer, message, self.now())))  # type: ignore[arg-type]
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Commit, then send; now and then the machine dies before, between or in the middle."""
+        self.world.may_crash(self, "before the commit")
+        self.world.commit([effect.change for effect in effects if isinstance(effect, Record)])
+        self.world.may_crash(self, "between the commit and its acknowledgement")
+        for effect in effects:
+            match effect:
+                case Send(node, message):
+                    if (route := self.routes.to(node)) is not None:
+                        self.world.to_manager(route, message)
+                case Reply(route, message):
+                    self.world.to_manager(route, message)
+                case Bind(route, node, role):
+                    self.routes.bind(route, node, role)
+                case Unbind(node):
+                    self.routes.unbind(node)
+                case LoadTasks(job, after):
+                    tasks = queued_tasks(self.world.writer.tables, job, after, self.world.policy.plan_slice)
+                    self.carry_out(self.core.feed(job, tasks, after))
+
+
+class ManagerNode(Node):
+    def __init__(self, world: "Simulation", name: str) -> None:
+        super().__init__(world, name)
+        self.id = world.new_id()
+
+    def start(self) -> None:
+        hello = Hello(node=self.id, incarnation=self.world.new_id(), role="manager", name=self.name, host="h", software="3")
+        self.core = ManagerCore(hello, self.world.policy)
+        self.routes = Routes()
+        super().start()
+
+    def tick(self) -> None:
+        self.carry_out(self.core.tick(self.now()))
+
+    def hear_above(self, message: object) -> None:
+        if self.up:
+            self.carry_out(self.core.from_above(message, self.now()))  # type: ignore[arg-type]
+
+    def hear_below(self, sender: Node, epoch: int, message: object) -> None:
+        if self.up:
+            route = f"{sender.name}#{epoch}".encode()
+            peer = Peer("local", route, *self.routes.who(route))
+            self.carry_out(self.core.from_below(peer, message, self.now()))  # type: ignore[arg-type]
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendUp(message):
+                    self.world.to_server(self, message)
+                case Send(node, message):
+                    if (route := self.routes.to(node)) is not None:
+                        self.world.to_worker(self, route, message)
+                case Reply(route, message):
+                    self.world.to_worker(self, route, message)
+                case Bind(route, node, role):
+                    self.routes.bind(route, node, role)
+                case Unbind(node):
+                    self.routes.unbind(node)
+
+
+@dataclass
+class Running:
+    """An attempt in the simulated engine."""
+
+    grant: Grant
+    done: int = 0
+    stopped: bool = False
+    published: list[int] = field(default_factory=list)
+
+
+class WorkerNode(Node):
+    """A worker, its journal (which outlives it) and an engine that takes chance's time for each part."""
+
+    def __init__(self, world: "Simulation", name: str, manager: ManagerNode) -> None:
+        super().__init__(world, name)
+        self.manager = manager
+        self.id = world.new_id()
+        self.journal: dict[tuple[str, int], AnyReport] = {}
+        self.lease_until = float("-inf")
+        self.running: Running | None = None
+
+    def start(self) -> None:
+        info = WorkerInfo(
+            id=self.id,
+            incarnation=self.world.new_id(),
+            name=self.name,
+            host="h",
+            blenders=(BPY,),
+            job_types=frozenset({"blender-animation"}),
+        )
+        kept = [self.journal[key] for key in sorted(self.journal)]
+        self.lease_until = float("-inf")
+        self.running = None
+        self.core = WorkerCore(info, self.world.policy, kept)
+        super().start()
+
+    def tick(self) -> None:
+        self.carry_out(self.core.tick(self.now()))
+
+    def hear(self, message: object) -> None:
+        if self.up:
+            self.guarded(lambda: self.carry_out(self.core.from_above(message, self.now())))  # type: ignore[arg-type]
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Keep(report):
+                    self.journal[report.attempt, report.number] = report
+                case Forget(attempt, number):
+                    self.world.forget(self, attempt, number)
+        self.world.may_crash(self, "after its journal was written")
+        for effect in effects:
+            match effect:
+                case SendUp(message):
+                    self.world.to_manager_from(self, message)
+                case StartAttempt(grant):
+                    self.running = Running(grant)
+                    self._work(self.running, self.epoch)
+                case StopAttempt(attempt, _):
+                    if self.running is not None and self.running.grant.attempt == attempt:
+                        self.running.stopped = True
+                case ExtendLease(until):
+                    self.lease_until = max(self.lease_until, until)
+
+    # --- the engine ---------------------------------------------------------------------------------------------------
+
+    def _work(self, running: Running, epoch: int) -> None:
+        chance: random.Random = self.world.chance
+        self.world.clock.at(chance.expovariate(1 / self.world.part_seconds), lambda: self._advance(running, epoch))
+
+    def _advance(self, running: Running, epoch: int) -> None:
+        """A part is rendered: publish it if the lease is held, else look again in a moment."""
+        if not self.up or self.epoch != epoch or self.running is not running:
+            return
+        grant = running.grant
+        if running.stopped:
+            self._end(running, reason="stopped", stopped=True)
+        elif self.world.chance.random() < self.world.failing:
+            self._end(running, reason="chance had it fail")
+        elif not self.world.holds_lease(self):
+            self.world.clock.at(0.5, lambda: self._advance(running, epoch))
+        else:
+            part = grant.parts[running.done]
+            running.done += 1
+            self.world.publish(grant.attempt, part.id)
+            report = PartDone(attempt=grant.attempt, number=0, part=part.id, seconds=1.0, output=part.output, size=1)
+            self.guarded(lambda: self.carry_out(self.core.part_done(report, self.now())))
+            if running.done == len(grant.parts):
+                self._end(running)
+            else:
+                self._work(running, epoch)
+
+    def _end(self, running: Running, reason: str = "", stopped: bool = False) -> None:
+        if self.up and self.running is running:
+            self.running = None
+            attempt = running.grant.attempt
+            self.guarded(lambda: self.carry_out(self.core.ended(attempt, 1.0, reason, False, stopped, self.now())))
