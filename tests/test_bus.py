@@ -19,7 +19,7 @@ from brender.bus.transport import Socket
 from brender.model.errors import BadInput, Conflict
 
 ANY = Address("127.0.0.1", 0)
-HELLO = Hello(node="a" * 16, incarnation="b" * 16, role="worker", name="w", host="h", software="3")
+HELLO = Hello(node="a" * 16, incarnation=1, role="worker", name="w", host="h", software="3")
 
 
 def test_a_message_arrives_as_it_was_sent() -> None:
@@ -53,8 +53,8 @@ def packed(**fields: object) -> list[bytes]:
         packed(type="received", worker="../../etc", attempts=[]),
         packed(type="progress", worker="a" * 16, attempt="a" * 16, frame=2**63),
         packed(type="progress", worker="a" * 16, attempt="a" * 16, frame=1, fraction=float("nan")),
-        packed(type="beat", node="a" * 16, incarnation="a" * 16, sequence=2**60),
-        packed(type="beat", node="a" * 16, incarnation="a" * 16, sequence=1, stats={"load": float("inf")}),
+        packed(type="beat", node="a" * 16, incarnation=1, sequence=2**60),
+        packed(type="beat", node="a" * 16, incarnation=1, sequence=1, stats={"load": float("inf")}),
         packed(type="reports", worker="a" * 16, reports=[{"kind": "started", "attempt": "a" * 16, "number": -1}]),
         [b"\x91" * 5000],
         [msgpack.packb({"v": 1, "type": "ping"})] * 100,

@@ -227,13 +227,24 @@ def test_black_with_an_opaque_alpha_is_still_black(tmp_path: Path) -> None:
 def test_a_lease_is_held_until_its_end_and_no_longer() -> None:
     clock = [0.0]
     lease = Lease(lambda: clock[0])
-    assert not lease.wait(0)
-    lease.extend(10.0)
-    lease.extend(5.0)  # an older answer that came late takes nothing away
+    lease.vouch("a", "first")
+    assert not lease.wait("a", 0)
+    lease.extend(10.0, "first")
+    lease.extend(5.0, "older")  # an answer that came late takes nothing away
     clock[0] = 9.9
-    assert lease.wait(0)
+    assert lease.wait("a", 0)
     clock[0] = 10.0
-    assert not lease.wait(0)
+    assert not lease.wait("a", 0)
+
+
+def test_an_attempt_from_before_the_lease_lapsed_publishes_only_once_the_server_vouches_for_it_again() -> None:
+    lease = Lease(lambda: 0.0)
+    lease.vouch("a", "first")
+    lease.extend(10.0, "first")
+    lease.extend(20.0, "second")
+    assert not lease.wait("a", 0)
+    lease.vouch("a", "second")
+    assert lease.wait("a", 0)
 
 
 def test_publishing_replaces_the_name_in_one_step(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from brender.roles.effects import (
     StartAttempt,
     StopAttempt,
     Unbind,
+    Vouch,
 )
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
@@ -95,7 +96,7 @@ class WorkerStub:
     def __init__(self, name: str, manager: str, policy: Policy, blenders: tuple[Blender, ...], tags: frozenset[str]) -> None:
         info = WorkerInfo(
             id=new_id(),
-            incarnation=new_id(),
+            incarnation=1,
             name=name,
             host="host",
             blenders=blenders,
@@ -138,7 +139,7 @@ class World:
         self._serve(self.server.restored(self._at()))
 
     def add_manager(self, name: str) -> ManagerCore:
-        hello = Hello(node=new_id(), incarnation=new_id(), role="manager", name=name, host="host", software="3")
+        hello = Hello(node=new_id(), incarnation=1, role="manager", name=name, host="host", software="3")
         self.managers[name] = ManagerCore(hello, self.policy)
         self.run(0.2)
         return self.managers[name]
@@ -297,11 +298,11 @@ class World:
                     stub.kept.append(report)
                 case StopAttempt(attempt, _):
                     stub.stopped.append(attempt)
-                case ExtendLease(until):
+                case ExtendLease(until, _):
                     stub.lease_until = until
                 case Exit():
                     self.cut.add(name)
-                case StartAttempt() | Forget():
+                case StartAttempt() | Forget() | Vouch():
                     pass
 
 

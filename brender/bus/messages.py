@@ -27,10 +27,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=s
 
 
 class Hello(Message, frozen=True, kw_only=True):
-    """The first thing a worker says to a manager and a manager to a server; said again whenever asked `WhoAreYou`."""
+    """The first thing a worker says to a manager and a manager to a server; said again whenever asked `WhoAreYou`.
+
+    ``incarnation`` counts the starts of the node, so that what an earlier process said can be told from what this one says.
+    """
 
     node: Id
-    incarnation: Id
+    incarnation: Count
     role: Literal["manager", "worker"]
     name: Name
     host: Name
@@ -78,23 +81,41 @@ class Pong(Message, frozen=True, kw_only=True):
 
 
 class Renew(Message, frozen=True, kw_only=True):
-    """A child asks for its lease to be renewed, counted from when it asked."""
+    """A child asks for its lease to be renewed, counted from when it asked. A manager lists the workers that it believes the
+    server to know."""
 
     sent: Number
+    workers: tuple[Id, ...] = ()
 
 
 class Renewed(Message, frozen=True, kw_only=True):
-    """The lease lasts ``seconds`` from ``sent``, both as the child itself counts."""
+    """The lease lasts ``seconds`` from ``sent``, both as the child itself counts. ``term`` names the registration of a worker
+    that it is for (`Joined`), ``attempts`` those that the server has confirmed for it, ``None`` before it has."""
 
     sent: Number
     seconds: Seconds
+    term: Text = ""
+    attempts: tuple[Id, ...] | None = None
 
 
 class Joined(Message, frozen=True, kw_only=True):
-    """A manager tells the server of a worker that is there, and what it holds."""
+    """A manager tells the server of a worker that is there, and what it holds; said again until it is confirmed.
+
+    ``term`` names this registration of the worker; later ones of one manager sort after earlier ones. A worker that was lost and comes back is registered anew, and what it held
+    before may be published only once the server has confirmed it for the new term: meanwhile it may have gone to another.
+    """
 
     worker: WorkerInfo
+    term: Text
     held: tuple[Id, ...] = ()
+
+
+class Confirm(Message, frozen=True, kw_only=True):
+    """The server knows the worker by this ``term``, and counts these attempts as its own."""
+
+    worker: Id
+    term: Text
+    attempts: tuple[Id, ...]
 
 
 class Left(Message, frozen=True, kw_only=True):
@@ -225,7 +246,7 @@ class Beat(Message, frozen=True, kw_only=True):
     """A node lives. ``sequence`` counts its beats, so that a listener sees how many it missed."""
 
     node: Id
-    incarnation: Id
+    incarnation: Count
     sequence: Count
     stats: Stats | None = None
 
@@ -234,7 +255,7 @@ class Beats(Message, frozen=True, kw_only=True):
     """A manager's own beat and those it heard of its workers since the last one."""
 
     manager: Id
-    incarnation: Id
+    incarnation: Count
     sequence: Count
     stats: Stats | None = None
     workers: tuple[Beat, ...] = ()
@@ -314,7 +335,7 @@ class FileAck(Message, frozen=True, kw_only=True):
 
 
 AnyMessage = (
-    Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Left
+    Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Confirm | Left
     | Grants | Received | Recall | Cancel | Reports | Acks | Progress
     | Beat | Beats | Event
     | Submit | Act | Ask | Done | Sorry

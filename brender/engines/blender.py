@@ -78,7 +78,7 @@ class BlenderEngine:
     def _publish(attempt: Attempt, temporary: Path, final: Path) -> None:
         """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one."""
         waited = time.monotonic()
-        while not attempt.place.lease.wait(_LEASE_LOOK_SECONDS):
+        while not attempt.place.lease.wait(attempt.grant.attempt, _LEASE_LOOK_SECONDS):
             attempt.check()
             if time.monotonic() - waited > 10.0:
                 waited = time.monotonic()

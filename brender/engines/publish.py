@@ -8,26 +8,42 @@ from pathlib import Path
 
 
 class Lease:
-    """Until when the worker may publish, on its own monotonic clock. The loop extends it; attempts' threads wait for it."""
+    """Until when the worker may publish, on its own monotonic clock, and which attempts.
+
+    A lease is one registration's (its term); an attempt may publish under it only if the server counts it as this worker's in that
+    registration. The loop extends and vouches; attempts' threads wait.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._until = float("-inf")
+        self._term = ""
+        self._vouched: dict[str, set[str]] = {}
         self._changed = threading.Condition()
 
-    def extend(self, until: float) -> None:
+    def extend(self, until: float, term: str) -> None:
         with self._changed:
-            self._until = max(self._until, until)
+            if until > self._until:
+                self._until, self._term = until, term
             self._changed.notify_all()
 
-    @property
-    def held(self) -> bool:
-        return self._clock() < self._until
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until the lease is held, at most *seconds*; whether it is."""
+    def vouch(self, attempt: str, term: str) -> None:
         with self._changed:
-            return self._changed.wait_for(lambda: self.held, seconds)
+            self._vouched.setdefault(attempt, set()).add(term)
+            self._changed.notify_all()
+
+    def forget(self, attempt: str) -> None:
+        with self._changed:
+            self._vouched.pop(attempt, None)
+
+    def holds(self, attempt: str) -> bool:
+        """Whether *attempt* may publish now."""
+        return self._clock() < self._until and self._term in self._vouched.get(attempt, ())
+
+    def wait(self, attempt: str, seconds: float) -> bool:
+        """Wait until *attempt* may publish, at most *seconds*; whether it may."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.holds(attempt), seconds)
 
 
 def flush(path: Path) -> None:

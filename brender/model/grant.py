@@ -20,6 +20,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
     attempt: Id
     worker: Id
+    term: Text = ""
+    """The registration of the worker that it was given to."""
     task: Count
     job: Id
     job_name: Text

@@ -27,7 +27,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A worker's slot, as it introduces itself. Memory in bytes."""
 
     id: str
-    incarnation: str
+    incarnation: Count
     name: str
     host: str = ""
     platform: str = ""

@@ -122,9 +122,18 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class ExtendLease:
-    """The worker holds its lease until *until*, on its own monotonic clock."""
+    """The worker holds the lease of the registration *term* until *until*, on its own monotonic clock."""
 
     until: float
+    term: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch:
+    """The server counts *attempt* as this worker's in the registration *term*: with that lease it may publish."""
+
+    attempt: str
+    term: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +145,5 @@ class Exit:
 
 Effect = (
     Send | Reply | SendUp | Bind | Unbind | Record | Publish | LoadTasks
-    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Exit
+    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | Exit
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A node's identity: made at its first start, kept in its folder, the same ever after."""
+"""A node's identity: made at its first start, kept in its folder, the same ever after; and how often it was started."""
 
 from pathlib import Path
 
@@ -18,3 +18,16 @@ def node_id(folder: Path) -> str:
     except OSError as error:
         raise BadInput(f"The folder {folder} cannot be used: {error.strerror}. Give another data folder with --data") from error
     return fresh
+
+
+def next_incarnation(folder: Path) -> int:
+    """The number of this start of the node in *folder*: one more than the last time. Raises `BadInput`."""
+    path = folder / "starts"
+    try:
+        number = int(path.read_text()) + 1 if path.exists() else 1
+        temporary = path.with_suffix(".new")
+        temporary.write_text(str(number))
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The file {path} cannot be used ({error}). Remove it, or give another data folder with --data") from error
+    return number

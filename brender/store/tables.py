@@ -131,7 +131,7 @@ def make_tables(database: Database) -> Tables:
 
     class Manager(Base):
         id = TextField(primary_key=True)
-        incarnation = TextField()
+        incarnation = BigIntegerField()
         name = TextField()
         host = TextField(default="")
         address = TextField(default="")
@@ -145,7 +145,7 @@ def make_tables(database: Database) -> Tables:
 
     class Worker(Base):
         id = TextField(primary_key=True)
-        incarnation = TextField()
+        incarnation = BigIntegerField()
         name = TextField()
         host = TextField(default="")
         manager = ForeignKeyField(Manager, column_name="manager", backref="workers")

@@ -147,8 +147,8 @@ class Simulation:
         for key in [key for key in worker.journal if key[0] == attempt and key[1] <= number]:
             del worker.journal[key]
 
-    def holds_lease(self, worker: WorkerNode) -> bool:
-        return self.bugs.ignore_the_lease or self.clock.now < worker.lease_until
+    def holds_lease(self, worker: WorkerNode, attempt: str) -> bool:
+        return self.bugs.ignore_the_lease or worker.lease.holds(attempt)
 
     def publish(self, attempt: str, part: int) -> None:
         self.say(f"{attempt} publishes part {part}")

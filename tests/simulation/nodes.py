@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from brender.bus.messages import AnyReport, Hello, PartDone
 from brender.bus.routes import Routes
+from brender.engines.publish import Lease
 from brender.model.grant import Grant
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import (
@@ -25,6 +26,7 @@ from brender.roles.effects import (
     StartAttempt,
     StopAttempt,
     Unbind,
+    Vouch,
 )
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.core import ServerCore
@@ -128,7 +130,7 @@ class ManagerNode(Node):
         self.id = world.new_id()
 
     def start(self) -> None:
-        hello = Hello(node=self.id, incarnation=self.world.new_id(), role="manager", name=self.name, host="h", software="3")
+        hello = Hello(node=self.id, incarnation=self.epoch + 1, role="manager", name=self.name, host="h", software="3")
         self.core = ManagerCore(hello, self.world.policy)
         self.routes = Routes()
         super().start()
@@ -180,20 +182,20 @@ class WorkerNode(Node):
         self.manager = manager
         self.id = world.new_id()
         self.journal: dict[tuple[str, int], AnyReport] = {}
-        self.lease_until = float("-inf")
+        self.lease = Lease(lambda: world.clock.now)
         self.running: Running | None = None
 
     def start(self) -> None:
         info = WorkerInfo(
             id=self.id,
-            incarnation=self.world.new_id(),
+            incarnation=self.epoch + 1,
             name=self.name,
             host="h",
             blenders=(BPY,),
             job_types=frozenset({"blender-animation"}),
         )
         kept = [self.journal[key] for key in sorted(self.journal)]
-        self.lease_until = float("-inf")
+        self.lease = Lease(lambda: self.world.clock.now)
         self.running = None
         self.core = WorkerCore(info, self.world.policy, kept)
         super().start()
@@ -223,8 +225,10 @@ class WorkerNode(Node):
                 case StopAttempt(attempt, _):
                     if self.running is not None and self.running.grant.attempt == attempt:
                         self.running.stopped = True
-                case ExtendLease(until):
-                    self.lease_until = max(self.lease_until, until)
+                case ExtendLease(until, term):
+                    self.lease.extend(until, term)
+                case Vouch(attempt, term):
+                    self.lease.vouch(attempt, term)
 
     # --- the engine ---------------------------------------------------------------------------------------------------
 
@@ -241,7 +245,7 @@ class WorkerNode(Node):
             self._end(running, reason="stopped", stopped=True)
         elif self.world.chance.random() < self.world.failing:
             self._end(running, reason="chance had it fail")
-        elif not self.world.holds_lease(self):
+        elif not self.world.holds_lease(self, grant.attempt):
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
         else:
             part = grant.parts[running.done]

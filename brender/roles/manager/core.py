@@ -12,6 +12,7 @@ from brender.bus.messages import (
     Beats,
     Bye,
     Cancel,
+    Confirm,
     Grants,
     Hello,
     Joined,
@@ -44,6 +45,12 @@ class ManagedWorker:
     beat: float
     held: set[str] = field(default_factory=set)
     """The attempts that it has something to do or say about, as far as the server has not acknowledged their end."""
+    term: str = ""
+    """The name of its present registration."""
+    joined: float = float("-inf")
+    """When the server was last told of it."""
+    confirmed: tuple[str, ...] | None = None
+    """The attempts that the server has confirmed for the present registration; ``None`` until it has."""
     ends: dict[str, int] = field(default_factory=dict)
     """The number of an attempt's last report, once it was passed up."""
     asked: float | None = None
@@ -59,7 +66,7 @@ class ManagerCore:
         self.welcomed = False
         self.lease_until = float("-inf")
         self._said_hello = self._renewed = self._beat = float("-inf")
-        self._sequence = 0
+        self._sequence = self._terms = 0
         self._beats: dict[str, Beat] = {}
         self._effects: list[Effect] = []
         anybody, worker = frozenset({"", "worker"}), frozenset({"worker"})
@@ -79,6 +86,7 @@ class ManagerCore:
             WhoAreYou: self._who_are_you,
             Ping: self._ping,
             Renewed: self._lease,
+            Confirm: self._confirm,
             Grants: self._grants,
             Recall: self._pass_down,
             Cancel: self._pass_down,
@@ -119,9 +127,10 @@ class ManagerCore:
                 self._said_hello = now.mono
                 self._effects.append(SendUp(self.hello))
         elif now.mono - self._renewed >= self.policy.lease / 4:
-            self._renewed = now.mono
-            self._effects.append(SendUp(Renew(sent=now.mono)))
+            self._renew_above(now)
         for worker in list(self.workers.values()):
+            if self.welcomed and worker.confirmed is None and now.mono - worker.joined > self.policy.resend:
+                self._join(worker, now)
             silent = now.mono - max(worker.heard, worker.beat)
             if now.mono - worker.heard > self.policy.lease:
                 self._gone(worker, "was not heard for a whole lease", lost=True)
@@ -158,7 +167,14 @@ class ManagerCore:
             reason = "This is a manager; managers connect to a server (default port 9999), see --server"
             self._effects.append(Reply(peer.route, Refused(reason=reason)))
             return
-        self.workers[hello.node] = ManagedWorker(hello.worker, heard=now.mono, beat=now.mono, held=set(hello.held))
+        known = self.workers.get(hello.node)
+        if known is not None and known.info.incarnation > hello.incarnation:
+            return  # a word of an earlier process of that worker, come late
+        worker = ManagedWorker(hello.worker, heard=now.mono, beat=now.mono, held=set(hello.held))
+        if known is not None and known.info.incarnation == hello.incarnation:
+            worker.held |= known.held
+            worker.ends = known.ends
+        self.workers[hello.node] = worker
         welcome = Welcome(
             node=self.hello.node,
             name=self.hello.name,
@@ -169,13 +185,15 @@ class ManagerCore:
         self._effects += [
             Bind(peer.route, hello.node, "worker"),
             Reply(peer.route, welcome),
-            SendUp(Joined(worker=hello.worker, held=hello.held)),
         ]
+        self._register(worker, now)
 
     def _renew(self, peer: Peer, renew: Renew, now: Now) -> None:
         """A worker's lease is never longer than what is left of the manager's own."""
         seconds = max(0.0, min(self.policy.lease, self.lease_until - now.mono))
-        self._effects.append(Reply(peer.route, Renewed(sent=renew.sent, seconds=seconds)))
+        worker = self.workers[peer.node]
+        renewed = Renewed(sent=renew.sent, seconds=seconds, term=worker.term, attempts=worker.confirmed)
+        self._effects.append(Reply(peer.route, renewed))
 
     def _pong(self, peer: Peer, pong: Pong, now: Now) -> None:
         """Being heard is all that it is for."""
@@ -197,10 +215,10 @@ class ManagerCore:
 
     def _welcome(self, welcome: Welcome, now: Now) -> None:
         self.welcomed = True
-        self._renewed = now.mono
-        self._effects.append(SendUp(Renew(sent=now.mono)))
+        # The server may have given up this manager's workers meanwhile: all are registered anew.
         for worker in self.workers.values():
-            self._effects.append(SendUp(Joined(worker=worker.info, held=tuple(sorted(worker.held)))))
+            self._register(worker, now)
+        self._renew_above(now)
 
     def _refused(self, refused: Refused, now: Now) -> None:
         self._effects.append(Exit(error=f"The server refused this manager: {refused.reason}"))
@@ -221,13 +239,18 @@ class ManagerCore:
         for grant in message.grants:
             by_worker.setdefault(grant.worker, []).append(grant)
         for worker_id, grants in by_worker.items():
-            if worker := self.workers.get(worker_id):
+            worker = self.workers.get(worker_id)
+            if worker is None:
+                self._not_here(worker_id)
+            elif grants := [grant for grant in grants if grant.term == worker.term]:
+                # Grants for an earlier registration came late: what the server counts now, it has confirmed or sends again.
                 worker.held |= {grant.attempt for grant in grants}
                 self._effects.append(Send(worker_id, Grants(grants=tuple(grants))))
 
     def _acks(self, message: Acks, now: Now) -> None:
         worker = self.workers.get(message.worker)
         if worker is None:
+            self._not_here(message.worker)
             return
         for attempt, number in message.acks:
             if number >= worker.ends.get(attempt, number + 1):
@@ -235,11 +258,39 @@ class ManagerCore:
                 del worker.ends[attempt]
         self._effects.append(Send(message.worker, message))
 
+    def _confirm(self, message: Confirm, now: Now) -> None:
+        worker = self.workers.get(message.worker)
+        if worker is not None and worker.term == message.term:
+            worker.confirmed = message.attempts
+
     def _pass_down(self, message: Recall | Cancel, now: Now) -> None:
         if message.worker in self.workers:
             self._effects.append(Send(message.worker, message))
+        else:
+            self._not_here(message.worker)
+
+    def _not_here(self, worker: str) -> None:
+        """The server speaks to a worker that is gone: its farewell was lost on the way."""
+        self._effects.append(SendUp(Left(worker=worker, reason="is not with its manager any more", lost=True)))
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _register(self, worker: ManagedWorker, now: Now) -> None:
+        """Give *worker* a new term, and tell the server of it."""
+        self._terms += 1
+        # Later terms of one manager sort after earlier ones.
+        worker.term = f"{self.hello.node}.{self.hello.incarnation:010d}.{self._terms:010d}"
+        worker.confirmed = None
+        self._join(worker, now)
+
+    def _join(self, worker: ManagedWorker, now: Now) -> None:
+        worker.joined = now.mono
+        self._effects.append(SendUp(Joined(worker=worker.info, term=worker.term, held=tuple(sorted(worker.held)))))
+
+    def _renew_above(self, now: Now) -> None:
+        self._renewed = now.mono
+        known = tuple(id for id, worker in self.workers.items() if worker.confirmed is not None)
+        self._effects.append(SendUp(Renew(sent=now.mono, workers=known)))
 
     def _gone(self, worker: ManagedWorker, reason: str, lost: bool) -> None:
         del self.workers[worker.info.id]

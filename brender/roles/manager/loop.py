@@ -13,7 +13,6 @@ import zmq
 from brender import __version__
 from brender.bus.address import ManagerAddresses, ServerAddresses, resolve_loopback
 from brender.bus.files import FileRelay
-from brender.bus.ids import new_id
 from brender.bus.loop import Loop
 from brender.bus.messages import AnyMessage, Beat, Hello
 from brender.bus.routes import Routes
@@ -21,7 +20,7 @@ from brender.bus.transport import Received, Socket
 from brender.engines.stats import StatsReader
 from brender.model.errors import BrenderError
 from brender.roles.effects import Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
-from brender.roles.identity import node_id
+from brender.roles.identity import next_incarnation, node_id
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder, addresses_as_text
@@ -47,7 +46,7 @@ class Manager:
             self._connect(addresses, server, undo)
             hello = Hello(
                 node=node_id(folder.root / "managers" / name),
-                incarnation=new_id(),
+                incarnation=next_incarnation(folder.root / "managers" / name),
                 role="manager",
                 name=name,
                 host=socket.gethostname(),

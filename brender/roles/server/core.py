@@ -156,6 +156,8 @@ class ServerCore:
             self._effects.append(Reply(peer.route, Refused(reason=reason)))
             return
         known = self.farm.managers.get(hello.node)
+        if known is not None and known.incarnation > hello.incarnation:
+            return  # a word of an earlier process of that manager, come late
         manager = ManagerState(hello.node, hello.incarnation, hello.name, heard=now.mono, beat=now.mono)
         if known is not None:
             manager.workers = known.workers
@@ -189,6 +191,9 @@ class ServerCore:
             self.jobs.note(now, "manager-joined", f"the manager {hello.name} joined")
 
     def _renew(self, peer: Peer, renew: Renew, now: Now) -> None:
+        if not set(renew.workers) <= self.farm.managers[peer.node].workers:
+            # It has workers that are not known to be there: ask it to introduce itself, and them, again.
+            self._effects.append(Reply(peer.route, WhoAreYou()))
         self._effects.append(Reply(peer.route, Renewed(sent=renew.sent, seconds=self.policy.lease)))
 
     def _pong(self, peer: Peer, pong: Pong, now: Now) -> None:
@@ -200,9 +205,13 @@ class ServerCore:
     def _joined(self, peer: Peer, joined: Joined, now: Now) -> None:
         info = joined.worker
         known = self.farm.workers.get(info.id)
+        if known is not None and known.info.incarnation > info.incarnation:
+            return  # a word of an earlier process of that worker, come late
+        if known is not None and known.manager == peer.node and known.term > joined.term:
+            return  # an earlier registration, overtaken by a later one
         if known is not None and known.manager != peer.node and known.manager in self.farm.managers:
             self.farm.managers[known.manager].workers.discard(info.id)
-        worker = WorkerState(info, manager=peer.node)
+        worker = WorkerState(info, manager=peer.node, term=joined.term)
         if known is not None:
             worker.attempts = known.attempts
         else:

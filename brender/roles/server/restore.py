@@ -176,7 +176,9 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
     if data["worker"] not in farm.workers:
         worker = tables.Worker.get_by_id(data["worker"])
         farm.workers[worker.id] = WorkerState(_worker_info(worker), manager=worker.__data__["manager"])
-    farm.workers[data["worker"]].attempts.append(row.id)
+    worker_state = farm.workers[data["worker"]]
+    worker_state.attempts.append(row.id)
+    state.incarnation = worker_state.info.incarnation
     if job.status not in ENDED_JOB:
         task = _task_state(task_row)
         task.attempt = row.id

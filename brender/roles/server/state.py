@@ -43,6 +43,8 @@ class AttemptState:
     job: str
     worker: str
     sent: float
+    incarnation: int = 0
+    """Of the worker that it was granted to."""
     confirmed: bool = False
     started: bool = False
     recalling: float | None = None
@@ -110,6 +112,8 @@ class JobState:
 class WorkerState:
     info: WorkerInfo
     manager: str
+    term: str = ""
+    """The name of its present registration; "" until its manager has told of it."""
     status: WorkerStatus = WorkerStatus.IDLE
     attempts: list[str] = field(default_factory=list)
     """Live attempts, in the order of their grants."""
@@ -121,7 +125,7 @@ class WorkerState:
 @dataclass
 class ManagerState:
     id: str
-    incarnation: str
+    incarnation: int
     name: str
     heard: float
     """When it was last heard over ROUTER/DEALER, monotonic."""

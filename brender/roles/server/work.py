@@ -9,6 +9,7 @@ from brender.bus.messages import (
     AnyReport,
     Cancel,
     Completed,
+    Confirm,
     Failed,
     Grants,
     PartDone,
@@ -120,12 +121,21 @@ class Work:
         self._disown(manager, worker_id, strange)
 
     def reconcile(self, worker: WorkerState, held: Iterable[str], now: Now) -> None:
-        """*worker* says what it holds: what it lacks is lost, what it should not have is canceled there."""
+        """*worker* is registered anew and says what it holds: what an earlier process of it had, and this one does not know of, is
+        lost; what it should not have is canceled there; the rest is confirmed.
+
+        What the same process does not name was granted while its word was on its way.
+        """
         held = set(held)
         for attempt_id in list(worker.attempts):
-            if attempt_id not in held:
-                self.lose(self.farm.attempts[attempt_id], "the worker was started anew and no longer knows of it", now)
+            attempt = self.farm.attempts[attempt_id]
+            if attempt_id not in held and attempt.incarnation != worker.info.incarnation:
+                self.lose(attempt, "the worker was started anew and no longer knows of it", now)
+            else:
+                attempt.incarnation = worker.info.incarnation
         self._disown(worker.manager, worker.info.id, sorted(held - set(worker.attempts)))
+        mine = tuple(each for each in worker.attempts if not self.farm.attempts[each].canceling)
+        self.emit(Send(worker.manager, Confirm(worker=worker.info.id, term=worker.term, attempts=mine)))
 
     def lose(self, attempt: AttemptState, reason: str, now: Now) -> None:
         """Give *attempt* up; its task is tried again."""
@@ -162,7 +172,7 @@ class Work:
     def _grant(self, job: JobState, worker: WorkerState, now: Now) -> Grant:
         task = self.farm.tasks[job.next_task()]
         self._task_status(task, TaskStatus.ACTIVE)
-        attempt = AttemptState(id=self.new_id(), task=task.id, job=job.id, worker=worker.info.id, sent=now.mono)
+        attempt = AttemptState(self.new_id(), task.id, job.id, worker.info.id, sent=now.mono, incarnation=worker.info.incarnation)
         self.farm.attempts[attempt.id] = attempt
         task.attempt = attempt.id
         job.live.add(attempt.id)
@@ -178,11 +188,11 @@ class Work:
         self.emit(Record(New("attempt", attempt.id, fields)))
         return self._grant_message(attempt, job, task)
 
-    @staticmethod
-    def _grant_message(attempt: AttemptState, job: JobState, task: TaskState) -> Grant:
+    def _grant_message(self, attempt: AttemptState, job: JobState, task: TaskState) -> Grant:
         return Grant(
             attempt=attempt.id,
             worker=attempt.worker,
+            term=self.farm.workers[attempt.worker].term,
             task=task.id,
             job=job.id,
             job_name=job.spec.name,

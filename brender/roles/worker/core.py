@@ -38,7 +38,7 @@ from brender.bus.messages import (
 )
 from brender.model.grant import Grant
 from brender.model.nodes import Stats, WorkerInfo
-from brender.roles.effects import Effect, Exit, ExtendLease, Forget, Keep, Now, SendUp, StartAttempt, StopAttempt
+from brender.roles.effects import Effect, Exit, ExtendLease, Forget, Keep, Now, SendUp, StartAttempt, StopAttempt, Vouch
 from brender.roles.policy import Policy
 
 #: Reports that travel in one message at most.
@@ -67,7 +67,7 @@ class WorkerCore:
         self._numbers: dict[str, int] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
         """Attempts that are over: a grant of one that comes again, late, is not run again."""
-        self._said_hello = self._renewed = self._beat = self._sent = self._progressed = float("-inf")
+        self._said_hello = self._renewed = self._answered = self._beat = self._sent = self._progressed = float("-inf")
         self._stop_by = float("inf")
         self._sequence = 0
         self._left = False
@@ -187,7 +187,10 @@ class WorkerCore:
         until = renewed.sent + renewed.seconds
         if until > self.lease_until:
             self.lease_until = until
-            self._effects.append(ExtendLease(until))
+            self._effects.append(ExtendLease(until, renewed.term))
+        if renewed.attempts is not None and renewed.sent >= self._answered:
+            self._answered = renewed.sent
+            self._reconcile(renewed.term, renewed.attempts)
 
     def _grants(self, message: Grants, now: Now) -> None:
         mine = [grant for grant in message.grants if grant.worker == self.info.id]
@@ -199,6 +202,7 @@ class WorkerCore:
                 self._report(Recalled(attempt=grant.attempt, number=0))
             else:
                 self.waiting.append(grant)
+                self._effects.append(Vouch(grant.attempt, grant.term))
         if mine:
             self._effects.append(SendUp(Received(worker=self.info.id, attempts=tuple(grant.attempt for grant in mine))))
 
@@ -213,6 +217,19 @@ class WorkerCore:
                 self._report(Stopped(attempt=attempt, number=0, reason=cancel.reason))
             elif self.running is not None and self.running.attempt == attempt:
                 self._effects.append(StopAttempt(attempt, cancel.reason))
+
+    def _reconcile(self, term: str, confirmed: tuple[str, ...]) -> None:
+        """What the server has confirmed for the registration *term* may be published under it; what it neither confirmed nor
+        granted since has gone to another, and is dropped."""
+        for grant in [grant for grant in (self.running, *self.waiting) if grant is not None]:
+            if grant.attempt in confirmed:
+                self._effects.append(Vouch(grant.attempt, term))
+            elif grant.term != term:
+                reason = "the server gave its work to another attempt"
+                if self._drop_waiting(grant.attempt):
+                    self._report(Stopped(attempt=grant.attempt, number=0, reason=reason))
+                else:
+                    self._effects.append(StopAttempt(grant.attempt, reason))
 
     def _acks(self, message: Acks, now: Now) -> None:
         for attempt, number in message.acks:

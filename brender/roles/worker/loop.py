@@ -16,7 +16,6 @@ import zmq
 from brender import __version__
 from brender.bus.address import ManagerAddresses, resolve_loopback
 from brender.bus.files import FileSender
-from brender.bus.ids import new_id
 from brender.bus.loop import Loop
 from brender.bus.messages import PartDone
 from brender.bus.transport import Socket
@@ -30,8 +29,8 @@ from brender.jobs.declare import job_types
 from brender.model.errors import BrenderError
 from brender.model.grant import Grant
 from brender.model.nodes import Blender, WorkerInfo, tags_of
-from brender.roles.effects import Effect, Exit, ExtendLease, Forget, Keep, Now, SendUp, StartAttempt, StopAttempt
-from brender.roles.identity import node_id
+from brender.roles.effects import Effect, Exit, ExtendLease, Forget, Keep, Now, SendUp, StartAttempt, StopAttempt, Vouch
+from brender.roles.identity import next_incarnation, node_id
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.outbox import Outbox
@@ -109,7 +108,7 @@ class Worker:
         able = {kind.name for kind in kinds.values() if kind.engine in self._engines and (kind.engine != "blender" or blenders)}
         return WorkerInfo(
             id=node_id(own),
-            incarnation=new_id(),
+            incarnation=next_incarnation(own),
             name=name,
             host=socket.gethostname(),
             platform=platform.platform(terse=True),
@@ -160,8 +159,10 @@ class Worker:
                     if self._attempt is not None and self._attempt.grant.attempt == attempt:
                         self._attempt.log.say(f"stopping: {reason}")
                         self._attempt.stop()
-                case ExtendLease(until):
-                    self._place.lease.extend(until)
+                case ExtendLease(until, term):
+                    self._place.lease.extend(until, term)
+                case Vouch(attempt, term):
+                    self._place.lease.vouch(attempt, term)
                 case Exit(error):
                     self.error = error
                     self.loop.stop()
@@ -183,6 +184,8 @@ class Worker:
 
     def _hear(self, grant: Grant, event: AttemptEvent) -> None:
         now, attempt = self._now(), grant.attempt
+        if isinstance(event, Ended):
+            self._place.lease.forget(attempt)
         match event:
             case Progressed(frame, fraction, line):
                 self._carry_out(self.core.progressed(attempt, frame, fraction, line, now))

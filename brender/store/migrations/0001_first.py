@@ -80,7 +80,7 @@ def up(migrator, db):
 
     class Manager(Base):
         id = TextField(primary_key=True)
-        incarnation = TextField()
+        incarnation = BigIntegerField()
         name = TextField()
         host = TextField()
         address = TextField()
@@ -94,7 +94,7 @@ def up(migrator, db):
 
     class Worker(Base):
         id = TextField(primary_key=True)
-        incarnation = TextField()
+        incarnation = BigIntegerField()
         name = TextField()
         host = TextField()
         manager = ForeignKeyField(Manager, column_name="manager", backref="workers")
