@@ -101,8 +101,9 @@ class Renewed(Message, frozen=True, kw_only=True):
 class Joined(Message, frozen=True, kw_only=True):
     """A manager tells the server of a worker that is there, and what it holds; said again until it is confirmed.
 
-    ``term`` names this registration of the worker; later ones of one manager sort after earlier ones. A worker that was lost and comes back is registered anew, and what it held
-    before may be published only once the server has confirmed it for the new term: meanwhile it may have gone to another.
+    ``term`` names this registration of the worker; later ones of one manager sort after earlier ones. A worker that was lost
+    and comes back is registered anew, and what it held before may be published only once the server has confirmed it for the
+    new term: meanwhile it may have gone to another.
     """
 
     worker: WorkerInfo
@@ -153,6 +154,13 @@ class Cancel(Message, frozen=True, kw_only=True):
     worker: Id
     attempts: tuple[Id, ...]
     reason: Text
+
+
+class Gone(Message, frozen=True, kw_only=True):
+    """A worker was asked to stop attempts that it does not have, and now never will."""
+
+    worker: Id
+    attempts: tuple[Id, ...]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
@@ -336,7 +344,7 @@ class FileAck(Message, frozen=True, kw_only=True):
 
 AnyMessage = (
     Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Confirm | Left
-    | Grants | Received | Recall | Cancel | Reports | Acks | Progress
+    | Grants | Received | Recall | Cancel | Gone | Reports | Acks | Progress
     | Beat | Beats | Event
     | Submit | Act | Ask | Done | Sorry
     | FilePiece | FileAck

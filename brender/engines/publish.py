@@ -10,8 +10,8 @@ from pathlib import Path
 class Lease:
     """Until when the worker may publish, on its own monotonic clock, and which attempts.
 
-    A lease is one registration's (its term); an attempt may publish under it only if the server counts it as this worker's in that
-    registration. The loop extends and vouches; attempts' threads wait.
+    A lease is one registration's (its term); an attempt may publish under it only if the server counts it as this worker's in
+    that registration. The loop extends and vouches; attempts' threads wait.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -13,6 +13,7 @@ from brender.bus.messages import (
     Bye,
     Cancel,
     Confirm,
+    Gone,
     Grants,
     Hello,
     Joined,
@@ -77,6 +78,7 @@ class ManagerCore:
             Pong: (worker, self._pong),
             Bye: (worker, self._bye),
             Received: (worker, self._pass_up),
+            Gone: (worker, self._pass_up),
             Reports: (worker, self._reports),
             Progress: (worker, self._pass_up),
         }

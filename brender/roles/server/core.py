@@ -15,6 +15,7 @@ from brender.bus.messages import (
     Beats,
     Bye,
     Done,
+    Gone,
     Hello,
     Joined,
     Left,
@@ -38,6 +39,7 @@ from brender.model.nodes import Stats
 from brender.model.status import ENDED_JOB, ManagerStatus, WorkerStatus
 from brender.roles.effects import Bind, Effect, Now, Peer, Publish, Record, Reply, Send, Unbind
 from brender.roles.policy import Policy
+from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection, check_priority
 from brender.roles.server.state import Farm, ManagerState, WorkerState
 from brender.roles.server.stats import StatsRecorder
@@ -59,7 +61,8 @@ class ServerCore:
         self._effects: list[Effect] = []
         self.stats = StatsRecorder(policy)
         self.jobs = Jobs(farm, policy, self._effects.append)
-        self.work = Work(farm, policy, self.jobs, self._effects.append, new_id)
+        self.work = Work(farm, policy, self.jobs, self._effects.append)
+        self.dispatch = Dispatch(farm, policy, self.jobs, self._effects.append, new_id)
         # Who may send what: the one table. "" is a client, or anybody who has not said hello.
         self._table: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
             Hello: (_ANYBODY, self._hello),
@@ -70,6 +73,7 @@ class ServerCore:
             Joined: (_MANAGER, self._joined),
             Left: (_MANAGER, self._left),
             Received: (_MANAGER, self._received),
+            Gone: (_MANAGER, self._gone),
             Reports: (_MANAGER, self._reports),
             Progress: (_MANAGER, self._progress),
         }
@@ -133,8 +137,8 @@ class ServerCore:
                 manager.asked = now.mono
                 self._effects.append(Send(manager.id, Ping()))
         self.jobs.plan()
-        self.work.dispatch(now)
-        self.work.explain_waiting(now)
+        self.dispatch.dispatch(now)
+        self.dispatch.explain_waiting(now)
         return self._taken()
 
     def feed(self, job: str, tasks: list[Any], after: int) -> list[Effect]:
@@ -283,6 +287,10 @@ class ServerCore:
     def _received(self, peer: Peer, received: Received, now: Now) -> None:
         if self._speaks_for(peer, received.worker):
             self.work.received(peer.node, received.worker, received.attempts)
+
+    def _gone(self, peer: Peer, gone: Gone, now: Now) -> None:
+        if self._speaks_for(peer, gone.worker):
+            self.work.gone(gone.worker, gone.attempts, now)
 
     def _reports(self, peer: Peer, reports: Reports, now: Now) -> None:
         if self._speaks_for(peer, reports.worker):

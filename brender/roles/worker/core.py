@@ -16,6 +16,7 @@ from brender.bus.messages import (
     Cancel,
     Completed,
     Failed,
+    Gone,
     Grants,
     Hello,
     Message,
@@ -212,11 +213,17 @@ class WorkerCore:
                 self._report(Recalled(attempt=attempt, number=0))
 
     def _cancel(self, cancel: Cancel, now: Now) -> None:
+        gone = []
         for attempt in cancel.attempts:
             if self._drop_waiting(attempt):
                 self._report(Stopped(attempt=attempt, number=0, reason=cancel.reason))
             elif self.running is not None and self.running.attempt == attempt:
                 self._effects.append(StopAttempt(attempt, cancel.reason))
+            elif attempt not in self._outbox:
+                gone.append(attempt)
+                self._remember(attempt)
+        if gone:
+            self._effects.append(SendUp(Gone(worker=self.info.id, attempts=tuple(gone))))
 
     def _reconcile(self, term: str, confirmed: tuple[str, ...]) -> None:
         """What the server has confirmed for the registration *term* may be published under it; what it neither confirmed nor
@@ -244,9 +251,7 @@ class WorkerCore:
                 del self._outbox[attempt]
             if final_is_acked:
                 self._numbers.pop(attempt, None)
-                self._over[attempt] = None
-                if len(self._over) > _REMEMBERED:
-                    self._over.popitem(last=False)
+                self._remember(attempt)
             self._effects.append(Forget(attempt, number))
 
     # --- inside -------------------------------------------------------------------------------------------------------
@@ -299,6 +304,12 @@ class WorkerCore:
             held=self.held,
         )
         self._effects.append(SendUp(hello))
+
+    def _remember(self, attempt: str) -> None:
+        """That *attempt* is over: a grant of it that comes late is not run."""
+        self._over[attempt] = None
+        if len(self._over) > _REMEMBERED:
+            self._over.popitem(last=False)
 
     def _drop_waiting(self, attempt: str) -> bool:
         before = len(self.waiting)
