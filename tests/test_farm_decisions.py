@@ -283,6 +283,30 @@ def test_a_requeued_job_renders_what_failed_or_was_canceled(world: World) -> Non
     assert world.ask("job", id=job["id"])["completed_parts"] == 4
 
 
+def test_a_job_canceled_before_it_was_all_planned_goes_on_when_requeued() -> None:
+    world = World(Policy(plan_slice=2, plan_ahead=2))
+    job = world.submit(animation("1-9"))
+    world.act("cancel", job["id"])
+    world.act("requeue", job["id"])
+    world.add_worker("a")
+    assert sorted(world.finish_everything()) == list(range(1, 10))
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_requeued_frame_waits_until_its_canceled_attempt_has_ended(world: World) -> None:
+    world.add_worker("a")
+    world.add_worker("b")
+    job = world.submit(animation("1"))
+    assert granted(world, "a") == [1]
+    world.act("cancel", job["id"])
+    world.act("requeue", job["id"])
+    world.run(3)
+    assert granted(world, "b") == [], "two attempts at once would write one file"
+    world.end("a", stopped=True, reason="stopped")
+    assert world.finish_everything() == [1]
+    assert world.status(job["id"]) == "completed"
+
+
 def test_named_frames_of_a_completed_job_are_rendered_again(world: World) -> None:
     world.add_worker("a")
     job = world.submit(animation("1-6", chunk=3))

@@ -255,7 +255,7 @@ class World:
                     self.routes.unbind(node)
                 case LoadTasks(job, after):
                     tasks = queued_tasks(self.writer.tables, job, after, self.policy.plan_slice)
-                    self._serve(self.server.feed(job, tasks, after))
+                    self._serve(self.server.feed(job, tasks, after, self._at()))
 
     def _down(self, node: str, message: Any) -> None:
         route = self.routes.to(node)

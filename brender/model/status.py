@@ -78,7 +78,8 @@ JOB_TRANSITIONS: Table[JobStatus] = {
 
 TASK_TRANSITIONS: Table[TaskStatus] = {
     _T.WAITING: frozenset({_T.QUEUED, _T.CANCELED}),
-    _T.QUEUED: frozenset({_T.ACTIVE, _T.FAILED, _T.CANCELED}),
+    # Queued to completed: requeued after it was canceled, when every part of it had been done already.
+    _T.QUEUED: frozenset({_T.ACTIVE, _T.COMPLETED, _T.FAILED, _T.CANCELED}),
     _T.ACTIVE: frozenset({_T.QUEUED, _T.COMPLETED, _T.FAILED, _T.CANCELED}),
     _T.COMPLETED: frozenset({_T.QUEUED}),
     _T.FAILED: frozenset({_T.QUEUED}),

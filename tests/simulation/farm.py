@@ -11,6 +11,7 @@ from brender.bus.messages import Act, Message, Submit
 from brender.model.changes import Change
 from brender.roles.effects import Peer
 from brender.roles.policy import Policy
+from brender.roles.server.restore import adopt, select_for_requeue
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
 from tests.simulation.invariants import Violation, check_commit, check_ledger, check_publish, check_rest
@@ -199,6 +200,22 @@ class Simulation:
         self.canceled.add(job)
         message = Act(id=self.new_id(), action="cancel", target=job)
         effects = self.server.core.act(Peer("local", b"client"), message, None, self.server.now())
+        self.server.guarded(lambda: self.server.carry_out(effects))
+        if self.chance.random() < 0.5:
+            self.clock.at(self.chance.uniform(0.1, 10), lambda: self._requeue(job))
+
+    def _requeue(self, job: str) -> None:
+        """Somebody thinks better of it, and queues what was canceled again."""
+        row = self.writer.tables.Job.get_by_id(job)
+        if not self.server.up or row.status != "canceled":
+            return
+        self.say(f"job {job} is queued again")
+        farm = self.server.core.farm
+        if job not in farm.jobs:
+            adopt(farm, self.writer.tables, row)
+        message = Act(id=self.new_id(), action="requeue", target=job)
+        selection = select_for_requeue(self.writer.tables, job, None)
+        effects = self.server.core.act(Peer("local", b"client"), message, selection, self.server.now())
         self.server.guarded(lambda: self.server.carry_out(effects))
 
     def _next_fault(self) -> None:

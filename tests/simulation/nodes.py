@@ -121,7 +121,7 @@ class ServerNode(Node):
                     self.routes.unbind(node)
                 case LoadTasks(job, after):
                     tasks = queued_tasks(self.world.writer.tables, job, after, self.world.policy.plan_slice)
-                    self.carry_out(self.core.feed(job, tasks, after))
+                    self.carry_out(self.core.feed(job, tasks, after, self.now()))
 
 
 class ManagerNode(Node):

@@ -41,7 +41,7 @@ from brender.roles.effects import Bind, Effect, Now, Peer, Publish, Record, Repl
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection, check_priority
-from brender.roles.server.state import Farm, ManagerState, WorkerState
+from brender.roles.server.state import Farm, ManagerState, TaskState, WorkerState
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
 
@@ -141,9 +141,9 @@ class ServerCore:
         self.dispatch.explain_waiting(now)
         return self._taken()
 
-    def feed(self, job: str, tasks: list[Any], after: int) -> list[Effect]:
+    def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
         """The record's answer to `LoadTasks`."""
-        self.jobs.feed(job, tasks, after)
+        self.jobs.feed(job, tasks, after, now)
         return self._taken()
 
     def restored(self, now: Now) -> list[Effect]:

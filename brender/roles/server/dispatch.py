@@ -144,9 +144,10 @@ class Dispatch:
             attempt.sent = now.mono
 
     def _wake_delayed(self, job: JobState, now: Now) -> None:
-        due = [entry for entry in job.delayed if entry[0] <= now.mono]
+        running = {self.farm.attempts[attempt].task for attempt in job.live}
+        due = [entry for entry in job.delayed if entry[0] <= now.mono and entry[1] not in running]
         if due:
-            job.delayed = [entry for entry in job.delayed if entry[0] > now.mono]
+            job.delayed = [entry for entry in job.delayed if entry not in due]
             for _, task_id in due:
                 if task_id in self.farm.tasks:
                     job.enqueue(self.farm.tasks[task_id])

@@ -11,7 +11,7 @@ from brender.jobs.declare import JobType, job_type
 from brender.model.changes import New, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import PRIORITY_HIGHEST, PRIORITY_LOWEST, JobSpec
-from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
+from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
 from brender.roles.effects import LoadTasks, Now, Record, Send
 from brender.roles.policy import Policy
 from brender.roles.server.state import Farm, JobState, PartState, TaskState
@@ -104,7 +104,7 @@ class Jobs:
                 job.cursor = upto - 1
                 self.emit(Record(Update("job", job.id, {"planned_tasks": upto})))
 
-    def feed(self, job_id: str, tasks: list[TaskState], after: int) -> None:
+    def feed(self, job_id: str, tasks: list[TaskState], after: int, now: Now) -> None:
         """The record's answer to a `LoadTasks`: queued tasks after number *after*, in order; fewer than a slice means that
         there are no more."""
         job = self.farm.jobs.get(job_id)
@@ -113,10 +113,19 @@ class Jobs:
         job.loading = False
         if job.cursor != after:
             return  # it was requeued meanwhile, and will be read anew
+        running = {attempt.task for attempt in self.farm.attempts.values()}
         for task in tasks:
-            if task.id not in self.farm.tasks:
-                self._enqueue(job, task)
+            if task.id not in self.farm.tasks and not task.parts:
+                self._complete(job, task)
+            elif task.id not in self.farm.tasks:
+                self._keep(job, task)
+                if task.id in running:
+                    # An attempt that was canceled has not ended yet: two at once would write one file.
+                    job.delayed.append((0.0, task.id))
+                else:
+                    job.enqueue(task)
         job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
+        self.settle(job, now)
 
     # --- what people ask for ------------------------------------------------------------------------------------------
 
@@ -144,7 +153,8 @@ class Jobs:
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> int:
         """Queue the *selection* again; returns how many parts that is. Raises `BadInput` where there is nothing to do."""
-        if not selection.part_count:
+        unplanned = selection.tasks is None and job.planned < job.task_count and job.status in ENDED_JOB
+        if not (selection.part_count or selection.ended_tasks or unplanned):
             raise BadInput(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
         self.adopt(job, self._may_own(job.spec, job.type))
         where: dict[str, Any] = {"job": job.id, "status": selection.statuses}
@@ -162,7 +172,9 @@ class Jobs:
         job.failures = 0
         job.cursor = -1
         job.loading = False
-        self.set_status(job, JobStatus.ACTIVE if job.live else JobStatus.QUEUED, "", now)
+        if job.status in ENDED_JOB:
+            # Not active: what may still run of it was canceled, and is none of what is queued now.
+            self.set_status(job, JobStatus.QUEUED, "", now)
         self.emit(
             Record(
                 Update(
@@ -208,6 +220,7 @@ class Jobs:
             where = {"job": job.id, "status": open_statuses}
             self.emit(Record(UpdateWhere("task", where, {"status": TaskStatus.CANCELED})))
             self.emit(Record(UpdateWhere("part", where, {"status": PartStatus.CANCELED})))
+            job.ended_tasks = job.planned
         self.emit(Record(Update("job", job.id, {"finished": now.wall, "failed_tasks": job.failed_tasks})))
         if status is not JobStatus.CANCELED:
             text = f"{job.spec.name} is {status}" + (f": {reason}" if reason else "")
@@ -306,9 +319,18 @@ class Jobs:
         self._enqueue(job, task)
 
     def _enqueue(self, job: JobState, task: TaskState) -> None:
+        self._keep(job, task)
+        job.enqueue(task)
+
+    def _complete(self, job: JobState, task: TaskState) -> None:
+        """Complete *task*, of which every part was done before it was queued again."""
+        task.status = change(TASK_TRANSITIONS, f"task {task.id}", task.status, TaskStatus.COMPLETED)
+        job.ended_tasks += 1
+        self.emit(Record(Update("task", task.id, {"status": task.status})))
+
+    def _keep(self, job: JobState, task: TaskState) -> None:
         self.farm.tasks[task.id] = task
         job.tasks.add(task.id)
-        job.enqueue(task)
 
     @staticmethod
     def _receipt(job: JobState) -> dict[str, Any]:

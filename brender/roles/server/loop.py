@@ -220,7 +220,7 @@ class Server:
                 case LoadTasks(job, after):
                     self._commit()
                     tasks = queued_tasks(self._writer.tables, job, after, self.policy.plan_slice)
-                    self._carry_out(self.core.feed(job, tasks, after))
+                    self._carry_out(self.core.feed(job, tasks, after, self._now()))
 
     def _commit(self) -> None:
         if not self._pending:

@@ -160,6 +160,8 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         # It was being canceled when the server stopped; its job has ended, and the attempt still has to.
         adopt(farm, tables, tables.Job.get_by_id(data["job"]))
     job = farm.jobs[data["job"]]
+    # An attempt that was canceled and has not ended yet is live in the record; its task is canceled, or queued again.
+    speaks = job.status not in ENDED_JOB and task_row.status == TaskStatus.ACTIVE
     state = AttemptState(
         id=row.id,
         task=data["task"],
@@ -169,7 +171,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         confirmed=row.last_report > 0,
         started=row.started is not None,
         last_report=row.last_report,
-        canceling="" if job.status not in ENDED_JOB else "the job has ended",
+        canceling="" if speaks else "it was canceled before the server was started anew",
     )
     farm.attempts[row.id] = state
     job.live.add(row.id)
@@ -179,7 +181,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
     worker_state = farm.workers[data["worker"]]
     worker_state.attempts.append(row.id)
     state.incarnation = worker_state.info.incarnation
-    if job.status not in ENDED_JOB:
+    if speaks:
         task = _task_state(task_row)
         task.attempt = row.id
         _load_parts({task.id: task}, tables.Part, tables.Part.task == task.id)
