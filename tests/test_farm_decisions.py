@@ -442,6 +442,16 @@ def test_a_farm_for_one_job_leaves_the_others_alone() -> None:
     assert "one other job only" in world.ask("job", id=other["id"])["reason"]
 
 
+def test_a_worker_keeps_the_time_of_its_manager() -> None:
+    world = World(Policy(lease=4.0, heartbeat=0.5, suspicion=2.0))
+    world.add_manager("m")
+    world.policy = Policy()  # the worker is started with a lease of half a minute
+    world.add_worker("a")
+    world.run(30)
+    assert [row["status"] for row in world.ask("workers")] == ["idle"]
+    assert not [row for row in world.ask("activity") if row["action"] == "worker-left"]
+
+
 def test_what_happens_is_written_into_the_activity_log(world: World) -> None:
     world.add_worker("a")
     job = world.submit(animation("1", user="ada"))

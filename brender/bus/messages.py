@@ -120,11 +120,10 @@ class Confirm(Message, frozen=True, kw_only=True):
 
 
 class Left(Message, frozen=True, kw_only=True):
-    """A manager tells the server that a worker is gone: ``lost`` tells a lapsed lease from a farewell."""
+    """A manager tells the server that a worker is gone, and how that came."""
 
     worker: Id
     reason: Text
-    lost: bool
 
 
 # --- the work ---------------------------------------------------------------------------------------------------------

@@ -123,7 +123,6 @@ def manager(
 )
 @click.option("--tag", "tags", multiple=True, help="A tag that tasks may ask for.")
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, show_default=True, help="CPU threads for a render; 0: all.")
-@click.option("--lease", type=click.FloatRange(1, 3600), default=30.0, hidden=True)
 @_lifeline
 def worker(
     data: Path,
@@ -134,7 +133,6 @@ def worker(
     blenders: tuple[str, ...],
     tags: tuple[str, ...],
     threads: int,
-    lease: float,
     lifeline: bool,
 ) -> None:
     """Run a worker: it renders, one task at a time."""
@@ -144,7 +142,7 @@ def worker(
     begin_logging(verbose)
     folder = DataFolder(data)
     found = find_blenders(blenders)
-    role = Worker(folder, manager_addresses(manager, folder), _policy(lease), name, found, tags, threads)
+    role = Worker(folder, manager_addresses(manager, folder), Policy(), name, found, tags, threads)
     have = (
         ", ".join(blender.label for blender in found)
         or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"

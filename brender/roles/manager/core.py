@@ -67,6 +67,7 @@ class ManagerCore:
         self.welcomed = False
         self.lease_until = float("-inf")
         self._said_hello = self._renewed = self._beat = float("-inf")
+        self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
         self._beats: dict[str, Beat] = {}
         self._effects: list[Effect] = []
@@ -128,14 +129,14 @@ class ManagerCore:
             if now.mono - self._said_hello >= 1.0:
                 self._said_hello = now.mono
                 self._effects.append(SendUp(self.hello))
-        elif now.mono - self._renewed >= self.policy.lease / 4:
+        elif now.mono - self._renewed >= self._server_lease / 4:
             self._renew_above(now)
         for worker in list(self.workers.values()):
             if self.welcomed and worker.confirmed is None and now.mono - worker.joined > self.policy.resend:
                 self._join(worker, now)
             silent = now.mono - max(worker.heard, worker.beat)
             if now.mono - worker.heard > self.policy.lease:
-                self._gone(worker, "was not heard for a whole lease", lost=True)
+                self._gone(worker, "was not heard for a whole lease")
             elif silent > self.policy.suspicion and (worker.asked is None or now.mono - worker.asked > self.policy.resend):
                 worker.asked = now.mono
                 self._effects.append(Send(worker.info.id, Ping()))
@@ -143,7 +144,7 @@ class ManagerCore:
 
     def beats_due(self, stats: Callable[[], Stats], now: Now) -> Beats | None:
         """The manager's own heartbeat with its workers' since the last one, if it is time for it."""
-        if now.mono - self._beat < self.policy.heartbeat:
+        if now.mono - self._beat < self._server_heartbeat:
             return None
         self._beat = now.mono
         self._sequence += 1
@@ -201,7 +202,7 @@ class ManagerCore:
         """Being heard is all that it is for."""
 
     def _bye(self, peer: Peer, bye: Bye, now: Now) -> None:
-        self._gone(self.workers[peer.node], bye.reason or "was stopped", lost=False)
+        self._gone(self.workers[peer.node], bye.reason or "was stopped")
 
     def _pass_up(self, peer: Peer, message: Message, now: Now) -> None:
         self._effects.append(SendUp(message))
@@ -217,6 +218,7 @@ class ManagerCore:
 
     def _welcome(self, welcome: Welcome, now: Now) -> None:
         self.welcomed = True
+        self._server_lease, self._server_heartbeat = welcome.lease_seconds, welcome.heartbeat_seconds
         # The server may have given up this manager's workers meanwhile: all are registered anew.
         for worker in self.workers.values():
             self._register(worker, now)
@@ -273,7 +275,7 @@ class ManagerCore:
 
     def _not_here(self, worker: str) -> None:
         """The server speaks to a worker that is gone: its farewell was lost on the way."""
-        self._effects.append(SendUp(Left(worker=worker, reason="is not with its manager any more", lost=True)))
+        self._effects.append(SendUp(Left(worker=worker, reason="is not with its manager any more")))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -294,10 +296,10 @@ class ManagerCore:
         known = tuple(id for id, worker in self.workers.items() if worker.confirmed is not None)
         self._effects.append(SendUp(Renew(sent=now.mono, workers=known)))
 
-    def _gone(self, worker: ManagedWorker, reason: str, lost: bool) -> None:
+    def _gone(self, worker: ManagedWorker, reason: str) -> None:
         del self.workers[worker.info.id]
         self._beats.pop(worker.info.id, None)
-        self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, lost=lost))]
+        self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason))]
 
     @staticmethod
     def _heard(worker: ManagedWorker, now: Now) -> None:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -170,6 +171,8 @@ class WorkerCore:
 
     def _welcome(self, welcome: Welcome, now: Now) -> None:
         self.welcomed = True
+        # The parent's beat and lease count, not what this end was started with.
+        self.policy = replace(self.policy, heartbeat=welcome.heartbeat_seconds, lease=welcome.lease_seconds)
         self._renewed = now.mono
         self._effects.append(SendUp(Renew(sent=now.mono)))
         self._send_all_again(now)
