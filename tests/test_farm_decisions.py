@@ -442,6 +442,18 @@ def test_a_farm_for_one_job_leaves_the_others_alone() -> None:
     assert "one other job only" in world.ask("job", id=other["id"])["reason"]
 
 
+def test_a_worker_gets_its_lease_as_soon_as_its_manager_has_one(world: World) -> None:
+    world.add_manager("m")
+    world.cut.add("m")
+    world.run(world.policy.lease + 1)
+    worker = world.add_worker("a")
+    world.run(1)
+    assert worker.lease_until <= world.now
+    world.cut.clear()
+    world.run(3)
+    assert worker.lease_until > world.now
+
+
 def test_a_worker_keeps_the_time_of_its_manager() -> None:
     world = World(Policy(lease=4.0, heartbeat=0.5, suspicion=2.0))
     world.add_manager("m")

@@ -34,7 +34,7 @@ from brender.bus.messages import (
 from brender.model.grant import Grant
 from brender.model.nodes import Stats, WorkerInfo
 from brender.roles.effects import Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
-from brender.roles.policy import Policy
+from brender.roles.policy import Policy, renewal_interval
 
 
 @dataclass
@@ -129,7 +129,7 @@ class ManagerCore:
             if now.mono - self._said_hello >= 1.0:
                 self._said_hello = now.mono
                 self._effects.append(SendUp(self.hello))
-        elif now.mono - self._renewed >= self._server_lease / 4:
+        elif now.mono - self._renewed >= renewal_interval(self.lease_until - now.mono, self._server_lease):
             self._renew_above(now)
         for worker in list(self.workers.values()):
             if self.welcomed and worker.confirmed is None and now.mono - worker.joined > self.policy.resend:

@@ -41,7 +41,7 @@ from brender.bus.messages import (
 from brender.model.grant import Grant
 from brender.model.nodes import Stats, WorkerInfo
 from brender.roles.effects import Effect, Exit, ExtendLease, Forget, Keep, Now, SendUp, StartAttempt, StopAttempt, Vouch
-from brender.roles.policy import Policy
+from brender.roles.policy import Policy, renewal_interval
 
 #: Reports that travel in one message at most.
 _BATCH = 500
@@ -152,7 +152,7 @@ class WorkerCore:
         if not self.welcomed:
             if now.mono - self._said_hello >= 1.0:
                 self._say_hello(now)
-        elif now.mono - self._renewed >= self.policy.lease / 4:
+        elif now.mono - self._renewed >= renewal_interval(self.lease_until - now.mono, self.policy.lease):
             self._renewed = now.mono
             self._effects.append(SendUp(Renew(sent=now.mono)))
         if self._outbox and self.welcomed and now.mono - self._sent >= self.policy.resend:
