@@ -9,7 +9,7 @@ from typing import Any
 from peewee import Database, SqliteDatabase
 from playhouse.migrations import Runner
 
-from brender.bus.messages import Act, Done, Grants, Hello, PartDone, Sorry, Submit
+from brender.bus.messages import Act, Done, Hello, PartDone, Sorry, Submit
 from brender.bus.routes import Routes
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
@@ -311,6 +311,3 @@ def granted(world: World, worker: str) -> list[int]:
     core = world.workers[worker].core
     grants = [grant for grant in (core.running, *core.waiting) if grant is not None]
     return [part.frame for grant in grants for part in grant.parts]
-
-
-__all__ = ["BPY", "Grants", "World", "animation", "facts", "granted", "memory_database", "new_id"]

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from brender.bus.messages import AnyReport, Hello, PartDone
@@ -171,7 +171,6 @@ class Running:
     grant: Grant
     done: int = 0
     stopped: bool = False
-    published: list[int] = field(default_factory=list)
 
 
 class WorkerNode(Node):

@@ -119,7 +119,6 @@ class ServerCore:
         if manager is None or manager.incarnation != message.incarnation:
             return self._taken()
         manager.beat = now.mono
-        manager.stats = message.stats or manager.stats
         self._beat("manager", manager.id, manager.name, message.sequence, message.stats, now)
         for beat in message.workers:
             if beat.node in manager.workers:

@@ -12,11 +12,9 @@ from brender.model.grant import Grant, PartGrant
 from brender.model.status import TASK_TRANSITIONS, JobStatus, Outcome, TaskStatus, WorkerStatus, change
 from brender.roles.effects import Now, Record, Send
 from brender.roles.policy import Policy
-from brender.roles.server.jobs import Jobs
+from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 from brender.scheduling.decide import Demand, Held, Slot, Take, decide, explain
-
-Emit = Callable[[Any], None]
 
 
 class Dispatch:

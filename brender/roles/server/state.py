@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 
 from brender.jobs.declare import JobType
 from brender.model.job import JobSpec, Requirements
-from brender.model.nodes import Stats, WorkerInfo
+from brender.model.nodes import WorkerInfo
 from brender.model.status import JobStatus, TaskStatus, WorkerStatus
 
 
@@ -117,7 +117,6 @@ class WorkerState:
     status: WorkerStatus = WorkerStatus.IDLE
     attempts: list[str] = field(default_factory=list)
     """Live attempts, in the order of their grants."""
-    stats: Stats | None = None
     shown: tuple[str, str, str] = ("", "", "")
     """Status, attempt and job as the record has them."""
 
@@ -132,7 +131,6 @@ class ManagerState:
     beat: float
     """When its last heartbeat came, monotonic."""
     asked: float | None = None
-    stats: Stats | None = None
     workers: set[str] = field(default_factory=set)
 
 

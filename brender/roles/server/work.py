@@ -1,7 +1,6 @@
 """What becomes of attempts, in the server's core: reported on, retried, lost, disowned. Pure."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from brender.bus.messages import (
     FINAL,
@@ -30,10 +29,8 @@ from brender.model.status import (
 )
 from brender.roles.effects import Now, Record, Send
 from brender.roles.policy import Policy
-from brender.roles.server.jobs import Jobs
+from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
-
-Emit = Callable[[Any], None]
 
 
 class Work:
