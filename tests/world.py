@@ -22,6 +22,7 @@ from brender.roles.effects import (
     Forget,
     Keep,
     LoadTasks,
+    NextManager,
     Now,
     Peer,
     Record,
@@ -41,7 +42,7 @@ from brender.roles.worker.core import WorkerCore
 from brender.store.database import MIGRATIONS
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record as Books
-from brender.store.questions import answer
+from brender.store.questions import answer, node_id
 from brender.store.writer import Writer
 
 BPY = Blender("bpy", "/usr/bin/python3", (5, 0, 1))
@@ -83,7 +84,11 @@ def facts(version: tuple[int, int] = (5, 0), **scene: Any) -> FileFacts:
 
 def animation(frames: str = "1-4", version: tuple[int, int] = (5, 0), **more: Any) -> JobSpec:
     """A blender-animation job; settings such as ``chunk`` and fields such as ``priority`` by name."""
-    fields = {name: more.pop(name) for name in ("id", "name", "priority", "tags", "output", "paused", "user") if name in more}
+    fields = {
+        name: more.pop(name)
+        for name in ("id", "name", "priority", "tags", "output", "paused", "user", "stall_minutes", "limit_minutes")
+        if name in more
+    }
     identity = new_id()
     base: dict[str, Any] = {"id": identity, "name": "shot", "output": f"/renders/{identity}"}
     settings = {"file": "/projects/shot.blend", "frames": frames, **more}
@@ -93,7 +98,9 @@ def animation(frames: str = "1-4", version: tuple[int, int] = (5, 0), **more: An
 class WorkerStub:
     """A worker's core and what it was told to do."""
 
-    def __init__(self, name: str, manager: str, policy: Policy, blenders: tuple[Blender, ...], tags: frozenset[str]) -> None:
+    def __init__(
+        self, name: str, managers: tuple[str, ...], policy: Policy, blenders: tuple[Blender, ...], tags: frozenset[str]
+    ) -> None:
         info = WorkerInfo(
             id=new_id(),
             incarnation=1,
@@ -103,8 +110,9 @@ class WorkerStub:
             tags=tags | tags_of(blenders),
             job_types=frozenset({"blender-animation", "command"}),
         )
-        self.core = WorkerCore(info, policy)
-        self.manager = manager
+        self.core = WorkerCore(info, policy, managers=len(managers))
+        self.managers = managers
+        self.manager = managers[0]
         self.kept: list[Any] = []
         self.stopped: list[str] = []
         self.lease_until = float("-inf")
@@ -125,6 +133,9 @@ class World:
         self.managers: dict[str, ManagerCore] = {}
         self.workers: dict[str, WorkerStub] = {}
         self.cut: set[str] = set()
+        """Managers that do not hear the server, nor it them; workers that do not hear their manager, nor it them."""
+        self.dead: set[str] = set()
+        """Managers that do nothing."""
         self.answers: dict[str, Any] = {}
         self.routes = Routes()
         self.start_server()
@@ -147,9 +158,12 @@ class World:
     def add_worker(
         self, name: str, manager: str = "m", blenders: tuple[Blender, ...] = (BPY,), tags: frozenset[str] = frozenset()
     ) -> WorkerStub:
-        if manager not in self.managers:
-            self.add_manager(manager)
-        self.workers[name] = WorkerStub(name, manager, self.policy, blenders, tags)
+        """*manager*: the name of one, or of several with blanks between."""
+        managers = tuple(manager.split())
+        for each in managers:
+            if each not in self.managers:
+                self.add_manager(each)
+        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags)
         self.run(0.2)
         return self.workers[name]
 
@@ -159,6 +173,14 @@ class World:
         """The server's answer: the receipt, or the `Sorry`."""
         message = Submit(id=new_id(), job=spec)
         self._serve(self.server.handle(Peer("local", b"client"), message, self._at()))
+        self.run(0.3)
+        return self.answers.pop(message.id)
+
+    def act_on_node(self, action: str, name: str) -> Any:
+        """What a person asks of the worker or manager called *name*; the server's answer."""
+        kind, id, _ = node_id(self.books, name)
+        message = Act(id=new_id(), action=action, target=id)  # type: ignore[arg-type]
+        self._serve(self.server.act_on_node(Peer("local", b"client"), message, kind, name, self._at()))
         self.run(0.3)
         return self.answers.pop(message.id)
 
@@ -226,7 +248,7 @@ class World:
         """Let time pass. Who is in ``cut`` is not heard and hears nothing."""
         for _ in range(max(1, round(seconds / step))):
             self.now += step
-            for name, manager in list(self.managers.items()):
+            for name, manager in [each for each in self.managers.items() if each[0] not in self.dead]:
                 self._manage(name, manager.tick(self._at()))
             for name, stub in list(self.workers.items()):
                 self._work(name, stub.core.tick(self._at()))
@@ -263,7 +285,7 @@ class World:
             self._to_manager(route.decode(), message)
 
     def _to_manager(self, name: str, message: Any) -> None:
-        if name in self.managers and name not in self.cut:
+        if name in self.managers and name not in self.cut | self.dead:
             self._manage(name, self.managers[name].from_above(message, self._at()))
 
     def _manage(self, name: str, effects: list[Effect]) -> None:
@@ -275,10 +297,13 @@ class World:
                         self._serve(self.server.handle(peer, message, self._at()))
                 case Send(node, message):
                     for worker, stub in self.workers.items():
-                        if stub.core.info.id == node:
+                        if stub.core.info.id == node and stub.manager == name:
                             self._to_worker(worker, message)
                 case Reply(route, message):
                     self._to_worker(route.decode(), message)
+                case Exit():
+                    self._manage(name, self.managers[name].farewell())
+                    self.dead.add(name)
 
     def _to_worker(self, name: str, message: Any) -> None:
         if name in self.workers and name not in self.cut:
@@ -289,7 +314,7 @@ class World:
         for effect in effects:
             match effect:
                 case SendUp(message):
-                    if name not in self.cut and stub.manager in self.managers:
+                    if name not in self.cut and stub.manager in self.managers and stub.manager not in self.dead:
                         manager = self.managers[stub.manager]
                         known = stub.core.info.id in manager.workers or isinstance(message, Hello)
                         peer = Peer("local", name.encode(), stub.core.info.id if known else "", "worker" if known else "")
@@ -302,6 +327,8 @@ class World:
                     stub.lease_until = until
                 case Exit():
                     self.cut.add(name)
+                case NextManager():
+                    stub.manager = stub.managers[(stub.managers.index(stub.manager) + 1) % len(stub.managers)]
                 case StartAttempt() | Forget() | Vouch():
                     pass
 

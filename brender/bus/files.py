@@ -144,9 +144,7 @@ class FileSender(FileThread):
         self._transfers: dict[FileKey, _Transfer] = {}
         self._idle = threading.Event()
         self._idle.set()
-        self._socket = Socket(self.context, zmq.DEALER, "worker files")
-        self._socket.connect(manager)
-        self.loop.add(self._socket, self._read)
+        self._connect(manager)
 
     def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
         """Send the log at *path* as it grows, until a second call says that it is *finished*. From any thread."""
@@ -155,6 +153,18 @@ class FileSender(FileThread):
     def send_thumbnail(self, job: str, attempt: str, part: int, path: Path) -> None:
         """Send the picture at *path*. From any thread."""
         self._add(_Transfer("thumbnail", job, attempt, part, path, True))
+
+    def turn_to(self, manager: Address) -> None:
+        """Send by way of another manager from now on; what was begun goes on where the server has it. From any thread."""
+
+        def turn() -> None:
+            self.loop.remove(self._socket)
+            self._socket.close()
+            self._connect(manager)
+            for transfer in self._transfers.values():
+                transfer.sent_at = None
+
+        self.loop.post(turn)
 
     def wait_idle(self, seconds: float) -> bool:
         """Wait until everything handed over has arrived, at most *seconds*; whether it has."""
@@ -168,6 +178,11 @@ class FileSender(FileThread):
                 self._send(key, transfer, now)
         if not self._transfers:
             self._idle.set()
+
+    def _connect(self, manager: Address) -> None:
+        self._socket = Socket(self.context, zmq.DEALER, "worker files")
+        self._socket.connect(manager)
+        self.loop.add(self._socket, self._read)
 
     def _add(self, transfer: _Transfer) -> None:
         self._idle.clear()

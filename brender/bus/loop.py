@@ -33,6 +33,11 @@ class Loop:
         self._poller.register(source.raw, zmq.POLLIN)
         self._readers[source.raw] = reader
 
+    def remove(self, source: Socket) -> None:
+        """Read *source* no more."""
+        self._poller.unregister(source.raw)
+        del self._readers[source.raw]
+
     def post(self, call: Callable[[], None]) -> None:
         """Run *call* in the loop's thread, soon. May be called from any thread and from a signal handler."""
         self._posted.put(call)

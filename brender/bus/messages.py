@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from brender.model.grant import Grant
+from brender.model import nodes
+from brender.model.grant import Grant, Order
 from brender.model.job import JobSpec
 from brender.model.nodes import Stats, WorkerInfo
-from brender.model.plain import Count, Id, Name, Number, Seconds, Text, Whole
+from brender.model.plain import Count, Id, Key, Name, Number, Seconds, Text, Whole
 
 #: The protocol that this software speaks, and those it understands.
 PROTOCOL = 1
@@ -20,7 +21,9 @@ UNDERSTOOD = frozenset({1})
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
-    """What all messages are."""
+    """What all messages are. ``v`` is the protocol that the sender speaks."""
+
+    v: Count = PROTOCOL
 
 
 # --- who is there -----------------------------------------------------------------------------------------------------
@@ -67,7 +70,7 @@ class WhoAreYou(Message, frozen=True, kw_only=True):
 
 
 class Bye(Message, frozen=True, kw_only=True):
-    """A child leaves on purpose."""
+    """A child, or a worker's manager, leaves on purpose."""
 
     reason: Text = ""
 
@@ -81,11 +84,17 @@ class Pong(Message, frozen=True, kw_only=True):
 
 
 class Renew(Message, frozen=True, kw_only=True):
-    """A child asks for its lease to be renewed, counted from when it asked. A manager lists the workers that it believes the
-    server to know."""
+    """A child asks for its lease to be renewed, counted from when it asked, and says how it stands.
+
+    A manager lists the workers that it believes the server to know, and of all its workers those that begin nothing new: whoever
+    is not among these is open.
+    """
 
     sent: Number
-    workers: tuple[Id, ...] = ()
+    standing: nodes.Standing = nodes.Standing.OPEN
+    reason: Text = ""
+    workers: tuple[Key, ...] = ()
+    closed: tuple[tuple[Key, nodes.Standing, Text], ...] = ()
 
 
 class Renewed(Message, frozen=True, kw_only=True):
@@ -114,9 +123,9 @@ class Joined(Message, frozen=True, kw_only=True):
 class Confirm(Message, frozen=True, kw_only=True):
     """The server knows the worker by this ``term``, and counts these attempts as its own."""
 
-    worker: Id
+    worker: Key
     term: Text
-    attempts: tuple[Id, ...]
+    attempts: tuple[Key, ...]
 
 
 class Left(Message, frozen=True, kw_only=True):
@@ -130,43 +139,69 @@ class Left(Message, frozen=True, kw_only=True):
 
 
 class Grants(Message, frozen=True, kw_only=True):
+    """Grants, with the orders of all the jobs that they are of."""
+
     grants: tuple[Grant, ...]
+    orders: tuple[Order, ...]
 
 
 class Received(Message, frozen=True, kw_only=True):
     """A worker has these grants; until it says so the server sends them again."""
 
-    worker: Id
-    attempts: tuple[Id, ...]
+    worker: Key
+    attempts: tuple[Key, ...]
 
 
 class Recall(Message, frozen=True, kw_only=True):
     """The server asks grants back; answered by a report, `Recalled` or (it was too late) `Started`."""
 
-    worker: Id
-    attempts: tuple[Id, ...]
+    worker: Key
+    attempts: tuple[Key, ...]
 
 
 class Cancel(Message, frozen=True, kw_only=True):
     """The server wants these attempts stopped and forgotten: they were canceled, or another superseded them."""
 
-    worker: Id
-    attempts: tuple[Id, ...]
+    worker: Key
+    attempts: tuple[Key, ...]
     reason: Text
+
+
+class Drain(Message, frozen=True, kw_only=True):
+    """The server asks a worker, or with "" the manager itself, to finish what runs and leave."""
+
+    worker: Key = ""
+    reason: Text = ""
+
+
+class Stands(Message, frozen=True, kw_only=True):
+    """Whether a worker, or with "" the manager itself, begins anything new: said at once on each change. (Each `Renew` says it
+    again.)"""
+
+    worker: Key = ""
+    incarnation: Count
+    standing: nodes.Standing
+    reason: Text = ""
+
+
+class Moved(Message, frozen=True, kw_only=True):
+    """The server tells a manager that a worker is with another manager now."""
+
+    worker: Key
 
 
 class Gone(Message, frozen=True, kw_only=True):
     """A worker was asked to stop attempts that it does not have, and now never will."""
 
-    worker: Id
-    attempts: tuple[Id, ...]
+    worker: Key
+    attempts: tuple[Key, ...]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag=str.lower):
     """What a worker says of an attempt. ``number`` counts from 1 within the attempt; the worker keeps the report until
     the server has acknowledged it."""
 
-    attempt: Id
+    attempt: Key
     number: Count
 
 
@@ -224,22 +259,22 @@ AnyReport = Started | PartDone | Completed | Failed | Stopped | Recalled | Warne
 
 
 class Reports(Message, frozen=True, kw_only=True):
-    worker: Id
+    worker: Key
     reports: tuple[AnyReport, ...]
 
 
 class Acks(Message, frozen=True, kw_only=True):
     """The server has committed these: for each attempt, every report up to that number."""
 
-    worker: Id
-    acks: tuple[tuple[Id, Count], ...]
+    worker: Key
+    acks: tuple[tuple[Key, Count], ...]
 
 
 class Progress(Message, frozen=True, kw_only=True):
     """How far a running attempt is. May be lost: the next one says more."""
 
-    worker: Id
-    attempt: Id
+    worker: Key
+    attempt: Key
     frame: Whole
     fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     line: Text = ""
@@ -287,10 +322,10 @@ class Submit(Message, frozen=True, kw_only=True):
 
 
 class Act(Message, frozen=True, kw_only=True):
-    """A change that a person asks for. ``target`` is a job's or a worker's id."""
+    """A change that a person asks for. ``target`` is a job's, a worker's or a manager's id, or the start of it, or its name."""
 
     id: Id
-    action: Literal["pause", "resume", "cancel", "requeue", "priority"]
+    action: Literal["pause", "resume", "cancel", "requeue", "priority", "readmit", "drain", "disable", "enable"]
     target: Text
     value: int | str | None = None
     user: Text = ""
@@ -343,7 +378,7 @@ class FileAck(Message, frozen=True, kw_only=True):
 
 AnyMessage = (
     Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Confirm | Left
-    | Grants | Received | Recall | Cancel | Gone | Reports | Acks | Progress
+    | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Gone | Reports | Acks | Progress
     | Beat | Beats | Event
     | Submit | Act | Ask | Done | Sorry
     | FilePiece | FileAck

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from brender.commands.config import Configured
-from brender.commands.jobspec import blender_job, command_job, other_job, priority_option, render_options, user
+from brender.commands.jobspec import blender_job, command_job, limit_options, other_job, priority_option, render_options, user
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import duration, print_json, print_table, when
 from brender.commands.waiting import check_ended_well, wait_for
@@ -27,6 +27,7 @@ from brender.model.frames import format_frames
 @click.option("--paused", is_flag=True, help="Submit it paused.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
 @priority_option
+@limit_options
 def submit(
     data: Path,
     config: Path | None,
@@ -41,13 +42,22 @@ def submit(
     paused: bool,
     wait: bool,
     priority: int,
+    stall_minutes: float,
+    limit_minutes: float,
     **options: Any,
 ) -> None:
     """Submit a .blend, or with --type command a program, to the farm.
 
     In a program's arguments {frame} is the frame number: brender submit --type command --frames 1-3 -- echo {frame}
     """
-    more: dict[str, Any] = {"project": project, "tags": tags, "paused": paused, "priority": priority}
+    more: dict[str, Any] = {
+        "project": project,
+        "tags": tags,
+        "paused": paused,
+        "priority": priority,
+        "stall_minutes": stall_minutes,
+        "limit_minutes": limit_minutes,
+    }
     if kind == "blender-animation":
         if len(words) != 1:
             raise BadInput("Name one .blend to submit")
@@ -124,6 +134,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
             "Settings",
             ", ".join(f"{name}={value}" for name, value in record["settings"].items() if value is not None and name != "file"),
         ),
+        ("Time limits", _limits(record)),
         ("Priority", record["priority"]),
         ("Project", record["project"]),
         ("User", record["user"]),
@@ -137,6 +148,16 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
             click.echo(f"{label + ':':<14}{value}")
     for warning in record["warnings"]:
         click.echo(f"{'Warning:':<14}{warning}")
+    for off in record["kept_off"]:
+        click.echo(f"{'Kept off:':<14}{off['worker_name']}, after {off['failures']} failures in a row: {off['reason']}")
+
+
+def _limits(record: dict[str, Any]) -> str:
+    parts = [
+        f"{record['stall_minutes']:g} minutes without progress" if record["stall_minutes"] else "",
+        f"{record['limit_minutes']:g} minutes for a task" if record["limit_minutes"] else "",
+    ]
+    return ", ".join(part for part in parts if part) or "none"
 
 
 @click.command(cls=Configured, section="tasks")
@@ -232,3 +253,15 @@ def priority(data: Path, config: Path | None, verbose: bool, server: str | None,
     with client(server, data) as connection:
         answer = connection.act("priority", id, value=value, user=user())
     click.echo(f"Job {answer['id'][:8]} has priority {value}")
+
+
+@click.command(cls=Configured, section="readmit")
+@common
+@server_option
+@click.argument("id")
+@click.argument("worker", required=False)
+def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, worker: str | None) -> None:
+    """Let WORKER, or all workers, try a job again that they were kept off for failing it."""
+    with client(server, data) as connection:
+        answer = connection.act("readmit", id, value=worker, user=user())
+    click.echo(f"Job {answer['id'][:8]} goes to {worker or 'all workers'} again")

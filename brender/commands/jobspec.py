@@ -15,7 +15,7 @@ from brender.engines.blendfile import inspect
 from brender.jobs.blender_animation import ENGINES
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
-from brender.model.job import PRIORITY_NORMAL, JobSpec
+from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, JobSpec
 from brender.model.naming import EXTENSIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -118,3 +118,22 @@ def priority_option(function: F) -> F:
     return click.option(
         "--priority", type=click.IntRange(0, 100), default=PRIORITY_NORMAL, show_default=True, help="0 to 100; higher goes first."
     )(function)
+
+
+def limit_options(function: F) -> F:
+    """How long an attempt at one of the job's tasks may take."""
+    stall = click.option(
+        "--stall-minutes",
+        type=click.FloatRange(0, 1e6),
+        default=STALL_MINUTES,
+        show_default=True,
+        help="End an attempt that shows no sign of progress for so long; 0: never.",
+    )
+    limit = click.option(
+        "--limit-minutes",
+        type=click.FloatRange(0, 1e6),
+        default=LIMIT_MINUTES,
+        show_default=True,
+        help="End an attempt that runs for so long; 0: never.",
+    )
+    return stall(limit(function))

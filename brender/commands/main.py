@@ -4,6 +4,7 @@ import click
 
 from brender import __version__
 from brender.commands import farm, jobs, nodes, roles
+from brender.commands.backup import backup
 from brender.commands.config import run
 from brender.commands.doctor import doctor
 
@@ -26,7 +27,9 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(farm.farm, farm.render, farm.demo),
     *(jobs.submit, jobs.jobs, jobs.job, jobs.tasks, jobs.log),
     *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
-    *(nodes.workers, nodes.managers, doctor),
+    jobs.readmit,
+    *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable),
+    *(backup, doctor),
 )
 for command in _COMMANDS:
     brender.add_command(command)

@@ -1,10 +1,12 @@
 """Commands about the farm's machines: workers and managers."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from brender.commands.config import Configured
+from brender.commands.jobspec import user
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_json, print_table, size, when
 
@@ -21,7 +23,7 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
         print_json(rows)
         return
     print_table(
-        ("NAME", "STATUS", "JOB", "FRAME", "CPU", "MEMORY", "BLENDER", "MANAGER", "ID"),
+        ("NAME", "STATUS", "JOB", "FRAME", "CPU", "MEMORY", "BLENDER", "MANAGER", "ID", "REASON"),
         [
             (
                 row["name"],
@@ -33,6 +35,7 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
                 ", ".join(f"{blender['kind']} {blender['version']}" for blender in row["blenders"]) or "none",
                 row["manager_name"],
                 row["id"][:8],
+                row["reason"],
             )
             for row in rows
         ],
@@ -52,10 +55,39 @@ def managers(data: Path, config: Path | None, verbose: bool, server: str | None,
         print_json(rows)
         return
     print_table(
-        ("NAME", "STATUS", "WORKERS", "ADDRESS", "HOST", "LAST SEEN", "ID"),
+        ("NAME", "STATUS", "WORKERS", "ADDRESS", "HOST", "LAST SEEN", "ID", "REASON"),
         [
-            (row["name"], row["status"], row["workers"], row["address"], row["host"], when(row["last_seen"]), row["id"][:8])
+            (
+                row["name"],
+                row["status"],
+                row["workers"],
+                row["address"],
+                row["host"],
+                when(row["last_seen"]),
+                row["id"][:8],
+                row["reason"],
+            )
             for row in rows
         ],
         empty="There are no managers. `brender-manager` starts one",
     )
+
+
+def _action(name: str, help: str, said: str) -> click.Command:
+    """A command that says what people want of one worker or manager."""
+
+    @click.command(name, cls=Configured, section=name, help=help)
+    @common
+    @server_option
+    @click.argument("node", metavar="NAME")
+    def act(data: Path, config: Path | None, verbose: bool, server: str | None, node: str) -> None:
+        with client(server, data) as connection:
+            answer: dict[str, Any] = connection.act(name, node, user=user())
+        click.echo(f"The {answer['kind']} {answer['name']} {said}")
+
+    return act
+
+
+drain = _action("drain", "Let a worker or manager finish its tasks and leave.", "finishes what runs and leaves")
+disable = _action("disable", "Give a worker, or a manager's workers, nothing new.", "gets no new tasks")
+enable = _action("enable", "Give a worker or manager tasks again.", "gets tasks again")

@@ -75,14 +75,17 @@ def server_addresses(server: str | None, folder: DataFolder) -> ServerAddresses:
     return ServerAddresses.of(parse_address(server or "127.0.0.1", SERVER_PORT))
 
 
-def manager_addresses(manager: str | None, folder: DataFolder) -> ManagerAddresses:
-    """The manager's sockets: those of *manager*, else of the one manager that runs in *folder*, else the default ports."""
-    if manager is None:
+def manager_addresses(managers: str | None, folder: DataFolder) -> list[ManagerAddresses]:
+    """The sockets of each of *managers* (addresses with commas between), else of those that run in *folder*, else the default
+    ports."""
+    if managers is None:
         names = [path.stem for path in sorted((folder.root / "run").glob("manager-*.json"))]
         found = [facts for name in names if (facts := folder.announced(name)) is not None]
-        if len(found) == 1:
-            return ManagerAddresses(**{name: parse_address(found[0][name], 0) for name in ("control", "stats", "files")})
-    return ManagerAddresses.of(parse_address(manager or "127.0.0.1", MANAGER_PORT))
+        if found:
+            fields = ("control", "stats", "files")
+            return [ManagerAddresses(**{name: parse_address(facts[name], 0) for name in fields}) for facts in found]
+    named = [name.strip() for name in (managers or "127.0.0.1").split(",")]
+    return [ManagerAddresses.of(parse_address(name, MANAGER_PORT)) for name in named]
 
 
 def listen_address(listen: str, port_base: int | None, default: int) -> Address:

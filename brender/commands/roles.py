@@ -13,6 +13,7 @@ import click
 from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, resolve_loopback
 from brender.commands.config import Configured, run
 from brender.commands.options import begin_logging, common, listen_address, manager_addresses, server_addresses, server_option
+from brender.engines.room import LEAST
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 
@@ -60,7 +61,8 @@ def server(
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
     role = Server(DataFolder(data), addresses, replace(_policy(lease), only_job=only_job), database or "")
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
-    _until_told(role.stop, role.loop.on_signals, lifeline)
+    role.loop.on_signals(role.stop)
+    _watch_lifeline(role.stop, lifeline)
     role.run()
 
 
@@ -91,7 +93,8 @@ def manager(
     lease: float,
     lifeline: bool,
 ) -> None:
-    """Run a manager: it stands between the server and the workers of one site."""
+    """Run a manager: it stands between the server and the workers of one site. Ctrl-C or SIGTERM lets its workers finish first;
+    a second one does not."""
     from brender.roles.manager.loop import Manager
 
     begin_logging(verbose)
@@ -99,7 +102,8 @@ def manager(
     addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
     role = Manager(folder, addresses, server_addresses(server, folder), _policy(lease), name)
     click.echo(f"brender-manager {name} listens on {role.addresses.control}")
-    _until_told(role.stop, role.loop.on_signals, lifeline)
+    role.loop.on_signals(role.drain)
+    _watch_lifeline(role.stop, lifeline)
     role.run()
 
 
@@ -109,7 +113,7 @@ def manager(
     "--manager",
     envvar="BRENDER_MANAGER",
     show_default=f"the data folder's, else 127.0.0.1:{MANAGER_PORT}",
-    help="The manager's address.",
+    help="The manager's address; several with commas between: the next is turned to when one is silent.",
 )
 @click.option(
     "--name", envvar="BRENDER_WORKER_NAME", default=_host_name, show_default="this host's name", help="What it is called."
@@ -123,6 +127,14 @@ def manager(
 )
 @click.option("--tag", "tags", multiple=True, help="A tag that tasks may ask for.")
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, show_default=True, help="CPU threads for a render; 0: all.")
+@click.option(
+    "--least-free",
+    type=click.IntRange(0),
+    metavar="MB",
+    default=LEAST // 2**20,
+    show_default=True,
+    help="Take no task while a disk that it writes to has less free than this.",
+)
 @_lifeline
 def worker(
     data: Path,
@@ -133,22 +145,25 @@ def worker(
     blenders: tuple[str, ...],
     tags: tuple[str, ...],
     threads: int,
+    least_free: int,
     lifeline: bool,
 ) -> None:
-    """Run a worker: it renders, one task at a time."""
+    """Run a worker: it renders, one task at a time. Ctrl-C or SIGTERM lets it finish its task first; a second one does not."""
     from brender.engines.blenders import find_blenders
-    from brender.roles.worker.loop import Worker
+    from brender.roles.worker.loop import Setup, Worker
 
     begin_logging(verbose)
     folder = DataFolder(data)
     found = find_blenders(blenders)
-    role = Worker(folder, manager_addresses(manager, folder), Policy(), name, found, tags, threads)
+    setup = Setup(name, found, tags, threads, least_free * 2**20)
+    role = Worker(folder, manager_addresses(manager, folder), Policy(), setup)
     have = (
         ", ".join(blender.label for blender in found)
         or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"
     )
     click.echo(f"brender-worker {name} has {have}")
-    _until_told(role.stop, role.loop.on_signals, lifeline)
+    role.loop.on_signals(role.drain)
+    _watch_lifeline(role.stop, lifeline)
     role.run()
 
 
@@ -203,11 +218,6 @@ def _policy(lease: float) -> Policy:
         suspicion=Policy.suspicion * share,
         resend=max(0.5, Policy.resend * share),
     )
-
-
-def _until_told(stop: Callable[[], None], on_signals: Callable[[Callable[[], None]], None], lifeline: bool) -> None:
-    on_signals(stop)
-    _watch_lifeline(stop, lifeline)
 
 
 def _watch_lifeline(stop: Callable[[], None], lifeline: bool) -> None:

@@ -8,16 +8,17 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.logfile import LogFile
 from brender.engines.process import Supervised
 from brender.engines.publish import Lease
-from brender.model.grant import Grant
+from brender.engines.room import LEAST, NO_ROOM, shortage
+from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
 
 log = logging.getLogger("brender.worker")
@@ -43,14 +44,17 @@ class Place:
     blenders: tuple[Blender, ...]
     lease: Lease
     threads: int = 0
+    least_free: int = LEAST
+    """Bytes that must be free on the disks that it writes to."""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
 class Attempt:
     """A running attempt, as its engine sees it."""
 
-    def __init__(self, grant: Grant, place: Place, emit: Callable[[AttemptEvent], None]) -> None:
+    def __init__(self, grant: Grant, order: Order, place: Place, emit: Callable[[AttemptEvent], None]) -> None:
         self.grant = grant
+        self.order = order
         self.place = place
         self.emit = emit
         self.folder = place.folder / "attempts" / grant.attempt
@@ -73,6 +77,11 @@ class Attempt:
             raise AttemptStopped
 
     @property
+    def folders(self) -> list[Path]:
+        """Where it writes."""
+        return [self.place.folder, *([Path(self.order.output)] if self.order.output else [])]
+
+    @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
@@ -85,11 +94,19 @@ class Attempt:
 
 
 class Engine(Protocol):
-    """Something that can run a grant."""
+    """Something that can run a grant, in a thread that each attempt has of its own."""
 
     def run(self, attempt: Attempt) -> None:
         """Do every part of the attempt's grant, emitting events. Returns when all is done; raises `AttemptFailed` or
         `AttemptStopped`."""
+
+
+@runtime_checkable
+class InstantEngine(Protocol):
+    """Something that is done with a grant at once, without a process or a thread."""
+
+    def events(self, grant: Grant, order: Order) -> Iterable[AttemptEvent]:
+        """All that happens in the attempt, the last of it an `Ended`."""
 
 
 def start(attempt: Attempt, engine: Engine) -> threading.Thread:
@@ -101,7 +118,7 @@ def start(attempt: Attempt, engine: Engine) -> threading.Thread:
 
 def _run(attempt: Attempt, engine: Engine) -> None:
     began = time.monotonic()
-    reason, permanent, stopped = "", False, False
+    reason, permanent, stopped, full = "", False, False, False
     try:
         attempt.folder.mkdir(parents=True, exist_ok=True)
         engine.run(attempt)
@@ -111,6 +128,7 @@ def _run(attempt: Attempt, engine: Engine) -> None:
         reason, permanent = str(error), error.permanent
     except OSError as error:
         reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        full = error.errno in NO_ROOM
     except Exception as error:
         log.exception("the attempt %s failed in brender itself", attempt.grant.attempt)
         reason = f"brender itself failed: {type(error).__name__}: {error}"
@@ -120,9 +138,12 @@ def _run(attempt: Attempt, engine: Engine) -> None:
         shutil.rmtree(attempt.folder, ignore_errors=True)
     if attempt.stopping:
         stopped = bool(reason)
-    attempt.log.say(f"ended: {reason or 'completed'}")
+    missing = ""
+    if reason and not stopped and not permanent:
+        missing = shortage(attempt.folders, attempt.place.least_free) or (reason if full else "")
+    attempt.log.say(f"ended: {missing or reason or 'completed'}")
     attempt.log.close()
-    attempt.emit(Ended(time.monotonic() - began, reason, permanent, stopped))
+    attempt.emit(Ended(time.monotonic() - began, reason, permanent, stopped, missing))
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:

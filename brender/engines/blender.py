@@ -88,7 +88,7 @@ class BlenderEngine:
 
     @staticmethod
     def _blender(attempt: Attempt) -> Blender:
-        saved_by = attempt.grant.blender or (0, 0)
+        saved_by = attempt.order.blender or (0, 0)
         blender = choose_blender(attempt.place.blenders, saved_by)
         if blender is None:
             have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
@@ -97,7 +97,7 @@ class BlenderEngine:
 
     @staticmethod
     def _output_folder(attempt: Attempt) -> Path:
-        folder = Path(attempt.grant.output)
+        folder = Path(attempt.order.output)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -106,10 +106,10 @@ class BlenderEngine:
 
     @staticmethod
     def _setup(attempt: Attempt) -> dict[str, Any]:
-        settings = attempt.grant.settings
+        settings = attempt.order.settings
         return {
             "file": settings["file"],
-            "trusted": attempt.grant.trusted,
+            "trusted": attempt.order.trusted,
             "scene": settings["scene"],
             "camera": settings["camera"],
             "engine": settings["engine"],

@@ -11,17 +11,18 @@ class CommandEngine:
     """Runs the program of a grant for each of its parts."""
 
     def run(self, attempt: Attempt) -> None:
-        grant = attempt.grant
+        grant, order = attempt.grant, attempt.order
+        program, arguments = order.settings["program"], order.settings["arguments"]
         env = clean_environment(attempt.place.env)
         for index, part in enumerate(grant.parts):
             began = time.monotonic()
-            command = fill([grant.settings["program"], *grant.settings["arguments"]], frame=part.frame, output=grant.output)
-            attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line))
+            command = fill([program, *arguments], frame=part.frame, output=order.output)
+            attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line, attempt.log.received))
             process = attempt.start_process(command, env)
             while not process.wait(1.0):
-                attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line))
+                attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line, attempt.log.received))
             attempt.check()
             if process.ending:
-                reason = process.error or f"{grant.settings['program']} failed at frame {part.frame}: {process.ending}"
+                reason = process.error or f"{program} failed at frame {part.frame}: {process.ending}"
                 raise AttemptFailed(reason, permanent=bool(process.error))
             attempt.emit(PartFinished(part.id, time.monotonic() - began))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Progressed:
-    """Where it is: the frame, how much of the whole attempt is done (0 to 1), and the last line of the log."""
+    """Where it is: the frame, how much of the whole attempt is done (0 to 1), the last line of the log, and how many bytes
+    the render process has written to it."""
 
     frame: int
     fraction: float
     line: str
+    output: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class PartFinished:
 
 @dataclass(frozen=True)
 class Ended:
-    """The attempt is over. ``reason`` is "" where it went well; ``stopped`` where it was ended on purpose."""
+    """The attempt is over. ``reason`` is "" where it went well; ``stopped`` where it was ended on purpose. ``shortage``: it
+    failed for want of room on a disk, which is no fault of its own; what is missing, in words."""
 
     seconds: float
     reason: str = ""
     permanent: bool = False
     stopped: bool = False
+    shortage: str = ""
 
 
 AttemptEvent = Progressed | Cautioned | PartFinished | Ended

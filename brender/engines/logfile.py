@@ -10,12 +10,15 @@ TAIL_BYTES = 256 * 1024
 
 
 class LogFile:
-    """Writes to *path*, from any thread. ``last_line`` is the last line that came."""
+    """Writes to *path*, from any thread. ``last_line`` is the last line that came, ``received`` counts all bytes that did.
+
+    A log that cannot be written (a full disk) ends no render: what does not fit is left out."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.last_line = ""
+        self.received = 0
         self._file = path.open("wb", buffering=0)
         self._lock = threading.Lock()
         self._written = 0
@@ -25,13 +28,13 @@ class LogFile:
 
     def write(self, piece: bytes) -> None:
         with self._lock:
+            self.received += len(piece)
             lines = piece.rstrip().rsplit(b"\n", 1)
             if lines[-1]:
                 self.last_line = lines[-1].decode("utf-8", "replace")[:500]
             room = HEAD_BYTES - self._written
             if room > 0:
-                self._file.write(piece[:room])
-                self._written += len(piece[:room])
+                self._append(piece[:room])
                 piece = piece[room:]
             if piece:
                 self._keep_tail(piece)
@@ -43,9 +46,15 @@ class LogFile:
     def close(self) -> None:
         with self._lock:
             if self._left_out:
-                self._file.write(f"\n[brender] {self._left_out} bytes are left out here\n".encode())
-            self._file.write(b"".join(self._tail))
+                self._append(f"\n[brender] {self._left_out} bytes are left out here\n".encode())
+            self._append(b"".join(self._tail))
             self._file.close()
+
+    def _append(self, piece: bytes) -> None:
+        try:
+            self._written += self._file.write(piece) or 0
+        except OSError:
+            self._left_out += len(piece)
 
     def _keep_tail(self, piece: bytes) -> None:
         self._tail.append(piece)

@@ -112,7 +112,7 @@ class Session:
             except TimeoutError:
                 self._check_alive("")
                 if frame is not None:
-                    self._attempt.emit(Progressed(frame, fraction, self._attempt.log.last_line))
+                    self._attempt.emit(Progressed(frame, fraction, self._attempt.log.last_line, self._attempt.log.received))
                 continue
             except OSError as error:
                 raise self._death() from error

@@ -7,6 +7,7 @@ point names an object with the shape of `JobType`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -92,6 +93,7 @@ class JobType(Protocol):
         "" takes nothing."""
 
 
+@cache
 def job_types() -> dict[str, JobType]:
     """Every job type that is installed, by name."""
     return {entry.name: entry.load() for entry in entry_points(group="brender.job_types")}

@@ -5,14 +5,14 @@ transaction, in this order, and gives every row it touches the batch's change nu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 Key = str | int | tuple[str | int | float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(msgspec.Struct, frozen=True):
     """A row that does not exist yet. ``fields`` holds every column that has no default."""
 
     kind: str
@@ -20,8 +20,7 @@ class New:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """New values for some fields of the row *key*."""
 
     kind: str
@@ -29,8 +28,7 @@ class Update:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True):
     """A row with these fields: written anew, or over the one that has the same key."""
 
     kind: str
@@ -38,8 +36,7 @@ class Put:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateWhere:
+class UpdateWhere(msgspec.Struct, frozen=True):
     """New values for every row whose columns have the values in ``where`` (a tuple there means any of them)."""
 
     kind: str
@@ -47,4 +44,20 @@ class UpdateWhere:
     fields: Mapping[str, Any]
 
 
-Change = New | Update | Put | UpdateWhere
+class NewRows(msgspec.Struct, frozen=True):
+    """Many new rows of one shape, as the hot path makes them: each row its key and then the values of ``columns``."""
+
+    kind: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+class UpdateRows(msgspec.Struct, frozen=True):
+    """New values of ``columns`` for many rows: each row the values and then its key."""
+
+    kind: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+Change = New | Update | Put | UpdateWhere | NewRows | UpdateRows

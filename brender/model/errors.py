@@ -40,6 +40,13 @@ class Unreachable(BrenderError):
     exit_code = 4
 
 
+class Paused(BrenderError):
+    """The server cannot record anything for the moment, so it accepts nothing."""
+
+    code = "paused"
+    exit_code = 4
+
+
 class IllegalTransition(BrenderError):
     """A status change that stands in no table: a fault of brender, never of the user."""
 
@@ -54,7 +61,7 @@ class RenderFailed(BrenderError):
 
 
 BY_CODE: dict[str, type[BrenderError]] = {
-    kind.code: kind for kind in (BrenderError, BadInput, NotFound, Conflict, Unreachable, IllegalTransition, RenderFailed)
+    kind.code: kind for kind in (BrenderError, BadInput, NotFound, Conflict, Unreachable, Paused, IllegalTransition, RenderFailed)
 }
 
 

@@ -1,13 +1,13 @@
-"""A grant: one attempt, given to one worker, with all that is needed to run it."""
+"""A grant: one attempt, given to one worker; and the order that says how the tasks of its job are run."""
 
 from typing import Any
 
 import msgspec
 
-from brender.model.plain import Count, Id, Name, Text, Whole
+from brender.model.plain import Count, Id, Key, Name, Seconds, Text, Whole
 
 
-class PartGrant(msgspec.Struct, frozen=True, kw_only=True):
+class PartGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One part to do. ``output`` is relative to the job's output folder."""
 
     id: Count
@@ -15,20 +15,28 @@ class PartGrant(msgspec.Struct, frozen=True, kw_only=True):
     output: Text = ""
 
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt given to one worker's slot, with all that is needed to run it."""
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all grants of one job have in common: how its tasks are run."""
 
-    attempt: Id
-    worker: Id
-    term: Text = ""
-    """The registration of the worker that it was given to."""
-    task: Count
     job: Id
-    job_name: Text
-    job_type: Name
     engine: Name
     settings: dict[str, Any]
-    parts: tuple[PartGrant, ...]
     output: Text = ""
     blender: tuple[int, int] | None = None
     trusted: bool = False
+    stall_seconds: Seconds = 0.0
+    """An attempt that shows no sign of progress for so long is ended; 0: never."""
+    limit_seconds: Seconds = 0.0
+    """An attempt that runs for so long is ended; 0: never."""
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt given to one worker's slot. How it is run stands in its job's `Order`."""
+
+    attempt: Id
+    worker: Key
+    term: Text = ""
+    """The registration of the worker that it was given to."""
+    task: Count
+    job: Key
+    parts: tuple[PartGrant, ...]

@@ -9,6 +9,8 @@ import msgspec
 
 from brender.model.errors import BadInput
 
+#: The limits of an attempt where a job names none: an hour without a sign of progress, a day in all.
+STALL_MINUTES, LIMIT_MINUTES = 60.0, 1440.0
 PRIORITY_LOWEST, PRIORITY_NORMAL, PRIORITY_HIGHEST = 0, 50, 100
 
 
@@ -78,6 +80,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool = False
     """Scripts inside the .blend may run."""
     paused: bool = False
+    stall_minutes: float = STALL_MINUTES
+    """An attempt that shows no sign of progress (no output of its program, no frame) for so long is ended; 0: never."""
+    limit_minutes: float = LIMIT_MINUTES
+    """An attempt that runs for so long is ended; 0: never."""
     facts: FileFacts | None = None
     warnings: tuple[str, ...] = ()
 

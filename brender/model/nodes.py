@@ -1,10 +1,21 @@
 """What a worker says of itself: its machine, its Blenders, its slot."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 import msgspec
 
 from brender.model.plain import Count, Number
+
+
+class Standing(StrEnum):
+    """Whether a node begins anything new, as it says itself."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    """Something is missing, such as room on its disk; it goes on by itself once that is there."""
+    DRAINING = "draining"
+    """It finishes what runs and leaves."""
 
 
 class Blender(msgspec.Struct, frozen=True):
@@ -28,6 +39,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     incarnation: Count
+    connection: Count = 0
+    """Counts its turns to another manager, so that the server knows which one it turned to last."""
     name: str
     host: str = ""
     platform: str = ""
@@ -38,6 +51,11 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     blenders: tuple[Blender, ...] = ()
     tags: frozenset[str] = frozenset()
     job_types: frozenset[str] = frozenset()
+
+    @property
+    def registration(self) -> tuple[int, int]:
+        """Grows with every start of the worker and with every turn to another manager."""
+        return self.incarnation, self.connection
 
 
 def can_read(blender: Blender, saved_by: tuple[int, int]) -> bool:

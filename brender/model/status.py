@@ -58,7 +58,18 @@ class WorkerStatus(StrEnum):
 
 class ManagerStatus(StrEnum):
     ONLINE = "online"
+    DRAINING = "draining"
+    DISABLED = "disabled"
     OFFLINE = "offline"
+
+
+class Wanted(StrEnum):
+    """What people want of a worker or manager, beyond that it works."""
+
+    DISABLED = "disabled"
+    """It takes nothing new, and stays."""
+    DRAINED = "drained"
+    """It finishes what runs, and leaves."""
 
 
 S = TypeVar("S", bound=StrEnum)

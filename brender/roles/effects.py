@@ -1,11 +1,13 @@
 """What a role's core asks its loop to do. A core only ever returns these; it touches nothing itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from brender.bus.messages import AnyReport, Message
 from brender.model.changes import Change
-from brender.model.grant import Grant
+from brender.model.grant import Grant, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +29,27 @@ class Peer:
     role: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send *message* to the child *node*; after the commit, where there is one."""
 
     node: str
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Send *message* back by *route*; after the commit, where there is one."""
 
     route: bytes
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class SendUp:
+class SendUp(msgspec.Struct, frozen=True):
     """Send *message* to the parent."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(msgspec.Struct, frozen=True):
     """From now on *route* is the way to *node*, which is a *role*."""
 
     route: bytes
@@ -59,85 +57,79 @@ class Bind:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unbind:
+class Unbind(msgspec.Struct, frozen=True):
     """There is no way to *node* any more."""
 
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Write *change* into the database, with all others of this round in one commit."""
 
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True):
     """Tell whoever listens something that is not in the database."""
 
     kind: str
     key: str
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class LoadTasks:
+class LoadTasks(msgspec.Struct, frozen=True):
     """Read the next queued tasks of *job*, those after number *after*, and feed them to the core."""
 
     job: str
     after: int
 
 
-@dataclass(frozen=True, slots=True)
-class StartAttempt:
-    """Start the render process of *grant*."""
+class StartAttempt(msgspec.Struct, frozen=True):
+    """Start the render process of *grant*, as its job's *order* says."""
 
     grant: Grant
+    order: Order
 
 
-@dataclass(frozen=True, slots=True)
-class StopAttempt:
+class StopAttempt(msgspec.Struct, frozen=True):
     """Kill the render process of *attempt* and all that it started."""
 
     attempt: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(msgspec.Struct, frozen=True):
     """Keep *report* on disk until the server has it."""
 
     report: AnyReport
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True):
     """The server has every report of *attempt* up to *number*."""
 
     attempt: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendLease:
+class ExtendLease(msgspec.Struct, frozen=True):
     """The worker holds the lease of the registration *term* until *until*, on its own monotonic clock."""
 
     until: float
     term: str
 
 
-@dataclass(frozen=True, slots=True)
-class Vouch:
+class Vouch(msgspec.Struct, frozen=True):
     """The server counts *attempt* as this worker's in the registration *term*: with that lease it may publish."""
 
     attempt: str
     term: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class NextManager(msgspec.Struct, frozen=True):
+    """Connect to the next manager of the worker's list, and to that one only."""
+
+
+class Exit(msgspec.Struct, frozen=True):
     """End the role: its work is done, or it was refused (then *error* says why)."""
 
     error: str = ""
@@ -145,5 +137,5 @@ class Exit:
 
 Effect = (
     Send | Reply | SendUp | Bind | Unbind | Record | Publish | LoadTasks
-    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | Exit
+    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | NextManager | Exit
 )  # fmt: skip

@@ -17,8 +17,12 @@ class Policy:
     """What was not confirmed is sent again after this long."""
     tries: int = 3
     """Attempts of one task that may fail before the task has failed."""
+    losses: int = 10
+    """Workers that may be lost while they run one task before the task has failed: it may be what kills them."""
     failure_limit: int = 30
     """Attempts of one job that may fail before the job is stopped."""
+    strikes: int = 3
+    """Attempts of one job that may fail in a row at one worker before it is kept off that job."""
     retry: float = 1.0
     """The first retry waits this long, each further one twice as long."""
     retry_most: float = 60.0

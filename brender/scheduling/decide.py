@@ -1,11 +1,11 @@
 """Who gets what next, and why not: the one place that decides and the one that explains. Pure.
 
-`decide` looks at what the jobs want and what the slots hold, and says which slots take a task of which job and which
-grants are asked back. `explain` answers "why is this not running?" by the same rules.
+`assign` says which slots take a task of which job; `take_back` which grants, not started yet, are asked back for an idle slot
+or a more urgent job. `explain` answers "why is this not running?" by the same rules.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from brender.model.job import Requirements
@@ -14,13 +14,13 @@ from brender.scheduling.eligibility import obstacle
 
 #: Seconds of work that a slot may hold beyond what it runs, and the most grants that this may be.
 PREFETCH_SECONDS = 2.0
-PREFETCH_MOST = 16
+PREFETCH_MOST = 512
 
 
-@dataclass
+@dataclass(slots=True)
 class Demand:
     """What a job wants: ``queued`` tasks of it wait. ``order`` is its age, ``live`` its attempts now, ``mean_seconds`` what
-    a task of it takes (``None``: not known yet)."""
+    a task of it takes (``None``: not known yet), ``kept_off`` the workers that it does not go to any more."""
 
     job: str
     priority: int
@@ -29,29 +29,37 @@ class Demand:
     queued: int
     need: Requirements
     mean_seconds: float | None = None
+    kept_off: Collection[str] = ()
+
+    def obstacle(self, worker: WorkerInfo) -> str:
+        """Why *worker* cannot run its tasks, in words for a person; "" where it can."""
+        if worker.id in self.kept_off:
+            return "failed it again and again and stays off it (`brender readmit` lets it try again)"
+        return obstacle(self.need, worker)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
-    """A grant that a slot holds."""
+    """A grant that a slot holds and has not begun."""
 
     attempt: str
     job: str
     priority: int
-    started: bool
     recalling: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Slot:
-    """A worker's slot. ``open`` is false where nothing new may be given to it."""
+    """A worker's slot with ``count`` grants: the one that it runs or is about to, and those that wait. ``open`` is false where
+    nothing new may be given to it. ``waiting`` are those that could be asked back, where that is wanted to be known."""
 
     worker: WorkerInfo
     open: bool = True
-    held: list[Held] = field(default_factory=list)
+    count: int = 0
+    waiting: Sequence[Held] = field(default=())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Take:
     """The slot of *worker* takes the next task of *job*."""
 
@@ -59,7 +67,7 @@ class Take:
     job: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TakeBack:
     """The grant *attempt*, not started at *worker*, is asked back."""
 
@@ -67,30 +75,32 @@ class TakeBack:
     attempt: str
 
 
-def decide(demands: Iterable[Demand], slots: Iterable[Slot]) -> list[Take | TakeBack]:
-    """The next moves. Priority first; among equals the job with the fewest live attempts, then the oldest.
+def assign(demands: Iterable[Demand], slots: Iterable[Slot], width: int) -> list[Take]:
+    """Which slots take what. Priority first; among equals the job with the fewest live attempts, then the oldest. An idle slot
+    comes before a prefetch anywhere; *width*, the number of all slots, keeps one from prefetching what others could run.
 
-    An idle slot comes before a prefetch anywhere. Where an idle slot finds nothing queued, it asks back what another
-    has not started; where all are busy, an urgent job asks back less urgent grants that wait.
+    Hot path, watched by benchmarks.dispatch.
     """
-    demands = list(demands)
     wanting = [demand for demand in demands if demand.queued > 0]
+    if not wanting:
+        return []
     available = [slot for slot in slots if slot.open]
-    moves: list[Take | TakeBack] = []
-    unserved = []
+    takes: list[Take] = []
     for slot in available:
-        if not slot.held:
-            best = _best(slot, wanting)
-            if best is None:
-                unserved.append(slot)
-            else:
-                moves.append(_take(slot, best))
+        if not slot.count and (best := _best(slot, wanting)):
+            takes.append(_take(slot, best))
     for slot in available:
-        while slot.held and (best := _best(slot, wanting)) and len(_waiting(slot)) < _prefetch_depth(best):
-            moves.append(_take(slot, best))
-    moves.extend(_relieve(unserved, available, demands))
-    moves.extend(_preempt(wanting, available))
-    return moves
+        while slot.count and (best := _best(slot, wanting)) and slot.count <= _prefetch_depth(best, width):
+            takes.append(_take(slot, best))
+    return takes
+
+
+def take_back(demands: Iterable[Demand], slots: Iterable[Slot]) -> list[TakeBack]:
+    """What idle slots that found nothing ask back from busy ones, and what urgent jobs with queued tasks ask back from less
+    urgent ones. *slots* are all there are."""
+    demands, available = list(demands), [slot for slot in slots if slot.open]
+    idle = [slot for slot in available if not slot.count]
+    return [*_relieve(idle, available, demands), *_preempt([demand for demand in demands if demand.queued > 0], available)]
 
 
 def explain(demand: Demand, slots: Iterable[Slot]) -> str:
@@ -98,80 +108,86 @@ def explain(demand: Demand, slots: Iterable[Slot]) -> str:
     slots = list(slots)
     if not slots:
         return "No worker is connected. Start one with brender-worker"
-    obstacles = Counter(reason for slot in slots if (reason := obstacle(demand.need, slot.worker)))
-    able = [slot for slot in slots if not obstacle(demand.need, slot.worker)]
+    obstacles = {slot.worker.id: demand.obstacle(slot.worker) for slot in slots}
+    able = [slot for slot in slots if not obstacles[slot.worker.id]]
     if not able:
         return "No worker can run it: " + "; ".join(
-            f"{'one' if count == 1 else count} {reason}" for reason, count in obstacles.most_common(3)
+            f"{'one' if count == 1 else count} {reason}" for reason, count in Counter(obstacles.values()).most_common(3)
         )
     open_slots = [slot for slot in able if slot.open]
     if not open_slots:
-        return f"All {len(able)} workers that could run it take no new tasks"
-    if all(slot.held for slot in open_slots):
+        return (
+            "The only worker that could run it takes no new tasks"
+            if len(able) == 1
+            else f"All {len(able)} workers that could run it take no new tasks"
+        )
+    if all(slot.count for slot in open_slots):
         return f"All {len(open_slots)} workers that could run it are busy"
     return ""
 
 
 def _best(slot: Slot, wanting: list[Demand]) -> Demand | None:
     """The job whose task *slot* should take next."""
-    able = [demand for demand in wanting if demand.queued > 0 and not obstacle(demand.need, slot.worker)]
-    return min(able, key=lambda demand: (-demand.priority, demand.live, demand.order), default=None)
+    best, best_key = None, (0, 0, 0)
+    for demand in wanting:
+        key = (-demand.priority, demand.live, demand.order)
+        if demand.queued > 0 and (best is None or key < best_key) and not demand.obstacle(slot.worker):
+            best, best_key = demand, key
+    return best
 
 
 def _take(slot: Slot, demand: Demand) -> Take:
     demand.queued -= 1
     demand.live += 1
-    slot.held.append(Held(attempt="", job=demand.job, priority=demand.priority, started=False))
+    slot.count += 1
     return Take(slot.worker.id, demand.job)
 
 
-def _waiting(slot: Slot) -> list[Held]:
-    """The grants of a slot beyond the one that it runs, or is about to."""
-    started = [held for held in slot.held if held.started]
-    waiting = [held for held in slot.held if not held.started]
-    return waiting if started else waiting[1:]
-
-
-def _prefetch_depth(demand: Demand) -> int:
-    """How many grants may wait at a slot: one, or as many tiny ones as make `PREFETCH_SECONDS` of work."""
+def _prefetch_depth(demand: Demand, width: int) -> int:
+    """How many grants may wait at a slot: one, or as many tiny ones as make `PREFETCH_SECONDS` of work, unless others of the
+    *width* slots could run them."""
     if demand.mean_seconds is None:
         return 1
-    return max(1, min(PREFETCH_MOST, int(PREFETCH_SECONDS / max(demand.mean_seconds, 0.001))))
+    tiny = min(PREFETCH_MOST, int(PREFETCH_SECONDS / max(demand.mean_seconds, 0.001)))
+    return max(1, min(tiny, demand.queued // max(1, width)))
 
 
-def _relieve(unserved: list[Slot], available: list[Slot], demands: Iterable[Demand]) -> list[TakeBack]:
-    """What idle slots ask back from busy ones: at most one grant for each, not counting those already on their way."""
-    needs = {demand.job: demand.need for demand in demands}
-    underway = sum(held.recalling for slot in available for held in slot.held)
+def _relieve(idle: list[Slot], available: list[Slot], demands: Iterable[Demand]) -> list[TakeBack]:
+    """What idle slots ask back from busy ones: up to half of what waits at one, not counting what is on its way already."""
+    known = {demand.job: demand for demand in demands}
+    underway = sum(held.recalling for slot in available for held in slot.waiting)
     taken: list[TakeBack] = []
     asked: set[str] = set()
-    for idle in unserved[underway:]:
-        for slot in available:
+    for slot in idle[underway:]:
+        for busy in available:
             candidates = [
                 held
-                for held in _waiting(slot)
-                if held.attempt and not held.recalling and held.attempt not in asked
-                and held.job in needs and not obstacle(needs[held.job], idle.worker)
+                for held in busy.waiting
+                if not held.recalling and held.attempt not in asked
+                and held.job in known and not known[held.job].obstacle(slot.worker)
             ]  # fmt: skip
             if candidates:
-                asked.add(candidates[-1].attempt)
-                taken.append(TakeBack(slot.worker.id, candidates[-1].attempt))
+                part = candidates[len(candidates) // 2 :]
+                asked |= {held.attempt for held in part}
+                taken += [TakeBack(busy.worker.id, held.attempt) for held in part]
                 break
     return taken
 
 
 def _preempt(wanting: list[Demand], available: list[Slot]) -> list[TakeBack]:
-    """What urgent jobs that still have queued tasks ask back from less urgent ones."""
+    """What urgent jobs that still have queued tasks ask back from less urgent ones: one grant of a slot at a time."""
     taken: list[TakeBack] = []
+    asked: set[str] = set()
     for demand in sorted(wanting, key=lambda demand: (-demand.priority, demand.order)):
         wished = demand.queued
         for slot in available:
             if wished <= 0:
                 break
-            if obstacle(demand.need, slot.worker) or any(held.recalling for held in slot.held):
+            if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or demand.obstacle(slot.worker):
                 continue
-            lesser = [held for held in _waiting(slot) if held.attempt and held.priority < demand.priority]
-            if lesser and all(move.worker != slot.worker.id for move in taken):
+            lesser = [held for held in slot.waiting if held.priority < demand.priority]
+            if lesser:
+                asked.add(slot.worker.id)
                 taken.append(TakeBack(slot.worker.id, lesser[-1].attempt))
                 wished -= 1
     return taken

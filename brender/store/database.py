@@ -15,14 +15,17 @@ from playhouse.migrations import Runner
 from brender.model.errors import BadInput, BrenderError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-#: Seconds that a statement waits for a lock before it gives up.
-BUSY_SECONDS = 10
+#: Seconds that a statement waits for a lock before it gives up: a reader's, and the server's, which meanwhile does nothing else
+#: and tries again anyway.
+BUSY_SECONDS, WRITER_BUSY_SECONDS = 10, 2
 _WRITING = {
     "journal_mode": "wal",
     # FULL: a commit that was acknowledged survives a power cut (SQLite's documentation of PRAGMA synchronous).
     "synchronous": "full",
     "foreign_keys": 1,
     "wal_autocheckpoint": 4000,
+    # Kibibytes (negative): the indexes of a busy farm, which are written at random places.
+    "cache_size": -64 * 1024,
 }
 
 
@@ -66,7 +69,7 @@ def _open(where: str, read_only: bool) -> Database:
         Path(where).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"Cannot make the folder of the database {where}: {error.strerror}. Give another with --data") from error
-    return SqliteDatabase(where, pragmas=_WRITING, timeout=BUSY_SECONDS)
+    return SqliteDatabase(where, pragmas=_WRITING, timeout=WRITER_BUSY_SECONDS)
 
 
 def _open_url(where: str, read_only: bool) -> Database:

@@ -4,8 +4,9 @@
 
     farm.db                      the server's database
     logs/<job>/<attempt>.log     what an attempt printed
-    thumbnails/<ab>/<attempt>-<part>.jpg
+    thumbnails/<last two digits of the attempt>/<attempt>-<part>.jpg
     run/<role>.json              the addresses and process of the role that runs now
+    run/server.trouble           why the server cannot record anything now; blank while it can
     workers/<name>/              each worker's own: its identity, unsent reports, logs, caches
 """
 
@@ -19,6 +20,8 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from brender.model.errors import BadInput, Conflict
+
+_TROUBLE_BYTES = 1024
 
 
 class DataFolder:
@@ -47,7 +50,7 @@ class DataFolder:
         return self.root / "logs" / job / f"{attempt}.log"
 
     def thumbnail(self, attempt: str, part: int) -> Path:
-        return self.root / "thumbnails" / attempt[:2] / f"{attempt}-{part}.jpg"
+        return self.root / "thumbnails" / attempt[-2:] / f"{attempt}-{part}.jpg"
 
     def worker(self, name: str) -> Path:
         return self.root / "workers" / name
@@ -86,6 +89,21 @@ class DataFolder:
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps({"pid": os.getpid(), **facts}))
         temporary.replace(path)
+
+    def tell_trouble(self, text: str) -> None:
+        """Write down why the server cannot record anything; "": it can. Works on a full disk, once it was called with "": the
+        file keeps its length, and is written over."""
+        path = self.root / "run" / "server.trouble"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            file.write(text.encode()[:_TROUBLE_BYTES].ljust(_TROUBLE_BYTES))
+
+    def trouble(self) -> str:
+        """Why the server that runs in this folder cannot record anything now; "" where it can."""
+        try:
+            return (self.root / "run" / "server.trouble").read_bytes().decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
 
     def announced(self, role: str) -> dict[str, Any] | None:
         """What the running *role* has announced; ``None`` where none runs."""

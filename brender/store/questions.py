@@ -45,6 +45,24 @@ def job_id(record: Record, start: str) -> str:
     return start if start in found else str(found[0])
 
 
+def node_id(record: Record, start: str) -> tuple[str, str, str]:
+    """The kind (``worker`` or ``manager``), id and name of the one node whose name is *start*, or whose id starts with it. Raises
+    `NotFound` or `BadInput`."""
+    found: list[tuple[str, str, str, str]] = []
+    for kind, table in (("worker", record.tables.Worker), ("manager", record.tables.Manager)):
+        rows = table.select().where((table.name == start) | table.id.startswith(start)).order_by(table.last_seen.desc())
+        found += [(kind, row.id, row.name, row.status) for row in rows.limit(6)] if start else []
+    named = [node for node in found if start in node[1:3]] or found
+    present = [node for node in named if node[3] != "offline"]
+    chosen = present if len(present) == 1 else named
+    if not chosen:
+        raise NotFound(f"There is no worker or manager {start!r}. `brender workers` and `brender managers` list them")
+    if len(chosen) > 1:
+        several = ", ".join(f"the {kind} {name} ({id})" for kind, id, name, _ in chosen)
+        raise BadInput(f"{start!r} means several: {several}. Write the id")
+    return chosen[0][:3]
+
+
 def jobs(record: Record, status: str = "", limit: int = 1000) -> list[dict[str, Any]]:
     """Jobs, newest first, perhaps only those of one status."""
     job = record.tables.Job
@@ -66,6 +84,9 @@ def job(record: Record, id: str) -> dict[str, Any]:
     busy = worker.select().where((worker.job == found.id) & (worker.status != "offline")).count()
     left = found.part_count - found.completed_parts
     per_part = found.render_seconds / found.completed_parts if found.completed_parts else None
+    off = tables.KeptOff
+    query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
+    answer["kept_off"] = list(query.order_by(off.wall).dicts())
     answer["eta_seconds"] = per_part * left / busy if per_part is not None and busy and answer["finished"] is None else None
     return answer
 
@@ -178,12 +199,14 @@ def change(record: Record) -> int:
 
 
 def about(record: Record) -> dict[str, Any]:
-    """The server's software and clock, the last commit, and how far SQLite's write-ahead log has grown (bytes)."""
+    """The server's software and clock, the last commit, how far SQLite's write-ahead log has grown (bytes), and why the server
+    cannot record anything now (``trouble``; "" where it can)."""
     return {
         "software": __version__,
         "wall": time.time(),
         "change": change(record),
         "wal_bytes": wal_bytes(str(record.folder.database)),
+        "trouble": record.folder.trouble(),
     }
 
 

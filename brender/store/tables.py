@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from peewee import (
+    SQL,
     BigIntegerField,
     BooleanField,
     CompositeKey,
@@ -19,6 +20,11 @@ from peewee import (
     Model,
     TextField,
 )
+
+from brender.model.job import LIMIT_MINUTES, STALL_MINUTES
+
+#: What the index of live attempts holds, as SQL: a query finds them by these very words.
+ATTEMPT_LIVE = "outcome = 'live'"
 
 
 class JSONField(TextField):
@@ -45,6 +51,7 @@ class Tables:
     Task: Any
     Part: Any
     Attempt: Any
+    KeptOff: Any
     Stat: Any
     Activity: Any
 
@@ -90,6 +97,8 @@ def make_tables(database: Database) -> Tables:
         tags = JSONField(default=list)
         output = TextField(default="")
         trusted = BooleanField(default=False)
+        stall_minutes = DoubleField(default=STALL_MINUTES)
+        limit_minutes = DoubleField(default=LIMIT_MINUTES)
         warnings = JSONField(default=list)
         revision = IntegerField(default=1)
         settings = JSONField()
@@ -139,6 +148,7 @@ def make_tables(database: Database) -> Tables:
         pid = IntegerField(default=0)
         status = TextField()
         reason = TextField(default="")
+        wanted = TextField(default="")
         stats = JSONField(null=True)
         last_seen = DoubleField()
         change = BigIntegerField(default=0, index=True)
@@ -151,6 +161,7 @@ def make_tables(database: Database) -> Tables:
         manager = ForeignKeyField(Manager, column_name="manager", backref="workers")
         status = TextField()
         reason = TextField(default="")
+        wanted = TextField(default="")
         platform = TextField(default="")
         software = TextField(default="")
         pid = IntegerField(default=0)
@@ -174,11 +185,12 @@ def make_tables(database: Database) -> Tables:
         number = IntegerField()
         status = TextField()
         failures = IntegerField(default=0)
+        losses = IntegerField(default=0)
         reason = TextField(default="")
-        change = BigIntegerField(default=0, index=True)
+        change = BigIntegerField(default=0)
 
         class Meta:
-            indexes = ((("job", "number"), True), (("job", "status"), False))
+            indexes = ((("job", "number"), True),)
 
     class Part(Base):
         """The durable unit of work; normally one frame. ``output`` is relative to the job's folder."""
@@ -208,18 +220,38 @@ def make_tables(database: Database) -> Tables:
 
     class Attempt(Base):
         id = TextField(primary_key=True)
-        job = ForeignKeyField(Job, column_name="job", backref="attempts")
-        task = ForeignKeyField(Task, column_name="task", backref="attempts")
-        worker = ForeignKeyField(Worker, column_name="worker")
-        manager = ForeignKeyField(Manager, column_name="manager")
-        outcome = TextField(index=True)
+        job = ForeignKeyField(Job, column_name="job", backref="attempts", index=False)
+        task = ForeignKeyField(Task, column_name="task", backref="attempts", index=False)
+        worker = ForeignKeyField(Worker, column_name="worker", index=False)
+        manager = ForeignKeyField(Manager, column_name="manager", index=False)
+        outcome = TextField()
         reason = TextField(default="")
         last_report = IntegerField(default=0)
         granted = DoubleField()
         started = DoubleField(null=True)
         finished = DoubleField(null=True)
         seconds = DoubleField(default=0.0)
-        change = BigIntegerField(default=0, index=True)
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            indexes = ((("job", "task"), False),)
+
+    # The live ones, which a server that starts looks for. Each index costs every attempt; this one only while it lives.
+    Attempt.add_index(Attempt.index(Attempt.granted, where=SQL(ATTEMPT_LIVE), name="attempt_live"))
+
+    class KeptOff(Base):
+        """A worker that a job does not go to any more, since it failed it again and again; until it is ``readmitted``."""
+
+        job = ForeignKeyField(Job, column_name="job")
+        worker = ForeignKeyField(Worker, column_name="worker")
+        failures = IntegerField()
+        reason = TextField(default="")
+        wall = DoubleField()
+        readmitted = DoubleField(null=True)
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("job", "worker")
 
     class Stat(Base):
         """What a node used, one row for every ``seconds`` of its time."""
@@ -246,5 +278,5 @@ def make_tables(database: Database) -> Tables:
         change = BigIntegerField(default=0, index=True)
 
     return Tables(
-        Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, Stat, Activity
+        Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity
     )  # fmt: skip

@@ -1,16 +1,17 @@
 """Writing the record: a batch of changes, one transaction, one change number.
 
 Hot path, watched by benchmarks.dispatch: changes to one row are merged, rows of one shape go in one statement each
-(``executemany``), and the ORM is not asked per row.
+(``executemany``), what is the same for all rows stands in the statement, and the ORM is not asked per row.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from peewee import Database, __exception_wrapper__, fn  # type: ignore[attr-defined]
+import msgspec
+from peewee import Database, TextField, __exception_wrapper__, fn  # type: ignore[attr-defined]
 
-from brender.model.changes import Change, Key, New, Put, Update, UpdateWhere
+from brender.model.changes import Change, Key, New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.store.tables import JSONField, Tables, make_tables
 
 _Row = dict[str, Any]
@@ -23,7 +24,9 @@ class Writer:
         self.database = database
         self.tables: Tables = make_tables(database)
         self._shapes = {kind: _Shape(model) for kind, model in self.tables.by_kind.items()}
+        self._order = {kind: place for place, kind in enumerate(self._shapes)}
         self.change = self._counter("change")
+        self._uncertain = False
 
     def last_id(self, kind: str) -> int:
         """The highest id that rows of *kind* (task, part, activity) have; 0 where there is none."""
@@ -31,20 +34,37 @@ class Writer:
         return int(model.select(fn.MAX(model.id)).scalar() or 0)
 
     def commit(self, changes: Iterable[Change]) -> int:
-        """Write *changes*, all or none; returns the commit's change number. Raises peewee's errors, with nothing written."""
+        """Write *changes*, all or none; returns the commit's change number. Raises peewee's errors, with nothing written as far
+        as is known: call it with the same changes again, and they are written once."""
         number = self.change + 1
+        if self._uncertain and self._was_committed(number):
+            self.change = number
+            return number
+        self._uncertain = True
         with self.database.atomic():
-            batch: dict[tuple[str, Key], tuple[str, _Row]] = {}
+            segment = _Segment()
             for change in changes:
                 if isinstance(change, UpdateWhere):
-                    self._flush(batch, number)
-                    batch = {}
+                    self._write(segment, number)
+                    segment = _Segment()
                     self._update_where(change, number)
+                elif isinstance(change, NewRows | UpdateRows):
+                    segment.many.setdefault((type(change) is UpdateRows, change.kind, change.columns), []).extend(change.rows)
+                    segment.kinds.add(change.kind)
                 else:
-                    self._merge(batch, change)
-            self._flush(batch, number)
+                    if change.kind in segment.kinds:
+                        self._write(segment, number)
+                        segment = _Segment()
+                    place = (change.kind, change.key)
+                    before = segment.batch.get(place)
+                    if before is None:
+                        segment.batch[place] = (_VERBS[type(change)], dict(change.fields))
+                    else:
+                        before[1].update(change.fields)
+            self._write(segment, number)
             self._execute('UPDATE "counter" SET "value" = ? WHERE "name" = ?', [[number, "change"]])
         self.change = number
+        self._uncertain = False
         return number
 
     def checkpoint(self) -> None:
@@ -52,40 +72,48 @@ class Writer:
         if self.database.param == "?":
             self.database.execute_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
-    @staticmethod
-    def _merge(batch: dict[tuple[str, Key], tuple[str, _Row]], change: New | Put | Update) -> None:
-        place = (change.kind, change.key)
-        verb = {New: "insert", Put: "put", Update: "update"}[type(change)]
-        before = batch.get(place)
-        if before is None:
-            batch[place] = (verb, dict(change.fields))
-        else:
-            before[1].update(change.fields)
+    def _was_committed(self, number: int) -> bool:
+        """After a commit that failed: whether it had come through nevertheless (the connection was lost on the way back)."""
+        if self.database.param != "?":
+            self.database.close()
+            self.database.connect()
+        self._uncertain = False
+        return self._counter("change") >= number
 
-    def _flush(self, batch: Mapping[tuple[str, Key], tuple[str, _Row]], number: int) -> None:
-        statements: dict[tuple[int, str, str, tuple[str, ...], tuple[str, ...]], list[list[Any]]] = {}
-        order = {kind: place for place, kind in enumerate(self._shapes)}
-        for (kind, key), (verb, fields) in batch.items():
+    def _write(self, segment: "_Segment", number: int) -> None:
+        """Write a segment: what changes single rows, then what changes many, new rows before all."""
+        self._write_batch(segment.batch, number)
+        for (is_update, kind, columns), rows in sorted(segment.many.items(), key=lambda item: item[0][0]):
             shape = self._shapes[kind]
-            names, values = shape.row(verb, key, fields, number)
-            rank = order[kind] if verb != "update" else len(order)
-            statements.setdefault((rank, kind, verb, names, tuple(fields)), []).append(values)
-        for (_, kind, verb, names, given), rows in sorted(statements.items(), key=lambda item: item[0][:3]):
-            self._execute(self._shapes[kind].statement(verb, names, given), rows)
+            statement = shape.statement("update" if is_update else "insert", columns, number)
+            self._execute(statement, shape.encoded(columns, rows, 0 if is_update else 1))
+
+    def _write_batch(self, batch: Mapping[tuple[str, Key], tuple[str, _Row]], number: int) -> None:
+        statements: dict[tuple[int, str, str, tuple[str, ...]], list[list[Any]]] = {}
+        for (kind, key), (verb, fields) in batch.items():
+            # Rows before what points at them; updates after all new rows.
+            rank = len(self._order) if verb == "update" else self._order[kind]
+            statement = (rank, kind, verb, tuple(fields))
+            values = self._shapes[kind].values(verb, fields, key)
+            if statement in statements:
+                statements[statement].append(values)
+            else:
+                statements[statement] = [values]
+        for (_, kind, verb, names), rows in sorted(statements.items(), key=lambda item: item[0][:3]):
+            self._execute(self._shapes[kind].statement(verb, names, number), rows)
 
     def _update_where(self, change: UpdateWhere, number: int) -> None:
-        shape = self._shapes[change.kind]
-        names = [*change.fields, "change"]
-        values = [*shape.encoded(change.fields), number]
+        values = self._shapes[change.kind].values("update", dict(change.fields), ())
         tests = []
         for column, wanted in change.where.items():
             several = wanted if isinstance(wanted, tuple) else (wanted,)
             tests.append(f'"{column}" IN ({", ".join("?" * len(several))})')
             values.extend(several)
-        assignments = ", ".join(f'"{name}" = ?' for name in names)
-        self._execute(f'UPDATE "{change.kind}" SET {assignments} WHERE {" AND ".join(tests)}', [values])
+        assignments = ", ".join(f'"{name}" = ?' for name in change.fields)
+        statement = f'UPDATE "{change.kind}" SET {assignments}, "change" = {number} WHERE {" AND ".join(tests)}'
+        self._execute(statement, [values])
 
-    def _execute(self, statement: str, rows: list[list[Any]]) -> None:
+    def _execute(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         # Past the ORM, but with its errors, so that callers know one kind on every database.
         with __exception_wrapper__:
             self.database.cursor().executemany(statement.replace("?", self.database.param), rows)
@@ -96,52 +124,109 @@ class Writer:
         return int(row.value)
 
 
-def _plain(value: Any) -> Any:
+@dataclass
+class _Segment:
+    """Changes that may be written in another order than they came in: none touches what an earlier one of another list did."""
+
+    batch: dict[tuple[str, Key], tuple[str, _Row]] = field(default_factory=dict)
+    many: dict[tuple[bool, str, tuple[str, ...]], list[tuple[Any, ...]]] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)
+    """The tables that ``many`` is about."""
+
+
+_VERBS: dict[type, str] = {New: "insert", Put: "put", Update: "update"}
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else "[]" if value == [] else msgspec.json.encode(value).decode()
+
+
+def _without_nul(value: Any) -> Any:
     """*value* as every database takes it: PostgreSQL knows no text with a NUL in it."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) and "\0" in value else value
 
 
 class _Shape:
-    """What the writer knows of one table: its columns, key, defaults and which columns are JSON."""
+    """What the writer knows of one table: its columns, key, defaults, and which values are written otherwise than they are."""
 
     def __init__(self, model: Any) -> None:
         meta = model._meta
-        self.table = meta.table_name
-        self.columns = dict(meta.fields)
+        self._table = meta.table_name
+        self._columns = dict(meta.fields)
         key = meta.primary_key
-        self.key = tuple(key.field_names) if hasattr(key, "field_names") else (key.name,)
-        self.json = {name for name, field in meta.fields.items() if isinstance(field, JSONField)}
-        self.defaults = {name: field.default for name, field in meta.fields.items() if field.default is not None}
+        self._key = tuple(key.field_names) if hasattr(key, "field_names") else (key.name,)
+        self._defaults = {name: column.default for name, column in meta.fields.items() if column.default is not None}
+        self._encoders: dict[str, Callable[[Any], Any]] = {}
+        for name, column in meta.fields.items():
+            if isinstance(column, JSONField):
+                self._encoders[name] = _json
+            elif isinstance(column, TextField):
+                self._encoders[name] = _without_nul
+        self._encoders_of: dict[tuple[str, ...], list[tuple[int, Callable[[Any], Any]]]] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
 
-    def row(self, verb: str, key: Key, fields: _Row, number: int) -> tuple[tuple[str, ...], list[Any]]:
-        """Column names and values for a statement of *verb*; an update has its key last."""
-        keys = dict(zip(self.key, key if isinstance(key, tuple) else (key,), strict=True))
-        if verb == "update":
-            names = (*fields, "change")
-            return names, [*self.encoded(fields), number, *keys.values()]
-        full = {name: default() if callable(default) else default for name, default in self.defaults.items()}
-        full |= keys | fields | {"change": number}
-        return tuple(full), self.encoded(full)
+    def values(self, verb: str, fields: _Row, key: Key) -> list[Any]:
+        """The variables of the statement that `statement` makes for these fields."""
+        values = list(fields.values())
+        for place, encode in self._encoders_for(tuple(fields)):
+            values[place] = encode(values[place])
+        keys = key if type(key) is tuple else (key,)
+        return [*values, *keys] if verb == "update" else [*keys, *values]
 
-    def encoded(self, fields: Mapping[str, Any]) -> list[Any]:
-        unknown = fields.keys() - self.columns.keys()
-        if unknown:
-            raise ValueError(f"the table {self.table} has no column {', '.join(sorted(unknown))}")
-        return [
-            _plain(json.dumps(value, separators=(",", ":")) if name in self.json and value is not None else value)
-            for name, value in fields.items()
-        ]
+    def encoded(self, names: tuple[str, ...], rows: list[tuple[Any, ...]], first: int) -> Iterable[Sequence[Any]]:
+        """*rows* as the database takes them; the values of *names* begin at place *first* of each."""
+        encoders = self._encoders_for(names)
+        if not encoders:
+            return rows
+        lists = [list(row) for row in rows]
+        for place, encode in encoders:
+            for row in lists:
+                row[first + place] = encode(row[first + place])
+        return lists
 
-    def statement(self, verb: str, names: tuple[str, ...], given: tuple[str, ...]) -> str:
-        """SQL for rows of columns *names*; a put over an existing row changes only what was *given*."""
-        if verb == "update":
-            assignments = ", ".join(f'"{name}" = ?' for name in names)
-            keys = " AND ".join(f'"{name}" = ?' for name in self.key)
-            return f'UPDATE "{self.table}" SET {assignments} WHERE {keys}'
-        columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
-        statement = f'INSERT INTO "{self.table}" ({columns}) VALUES ({marks})'
+    def _encoders_for(self, names: tuple[str, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
+        """The places among *names* whose values are written otherwise than they are."""
+        found = self._encoders_of.get(names)
+        if found is None:
+            found = [(place, self._encoders[name]) for place, name in enumerate(names) if name in self._encoders]
+            self._encoders_of[names] = found
+        return found
+
+    def statement(self, verb: str, names: tuple[str, ...], number: int) -> str:
+        """SQL for rows of which the columns *names* are given, in the commit *number*; a put over an existing row changes only
+        what was given. Raises `ValueError` for a column that the table has not."""
+        found = self._known.get((verb, names))
+        if found is None:
+            if unknown := set(names) - self._columns.keys():
+                raise ValueError(f"the table {self._table} has no column {', '.join(sorted(unknown))}")
+            found = self._known[verb, names] = self._update(names) if verb == "update" else self._insert(verb, names)
+        before, after = found
+        return f"{before}{number}{after}"
+
+    def _update(self, names: tuple[str, ...]) -> tuple[str, str]:
+        assignments = ", ".join(f'"{name}" = ?' for name in names)
+        keys = " AND ".join(f'"{name}" = ?' for name in self._key)
+        return f'UPDATE "{self._table}" SET {assignments}, "change" = ', f" WHERE {keys}"
+
+    def _insert(self, verb: str, names: tuple[str, ...]) -> tuple[str, str]:
+        given = [*self._key, *names]
+        rest = {name: default for name, default in self._defaults.items() if name not in given and name != "change"}
+        columns = ", ".join(f'"{name}"' for name in [*given, *rest, "change"])
+        variables = ", ".join(["?"] * len(given) + [_literal(default) for default in rest.values()])
+        after = ")"
         if verb == "put":
-            news = ", ".join(f'"{name}" = excluded."{name}"' for name in (*given, "change"))
-            keys = ", ".join(f'"{name}"' for name in self.key)
-            statement += f" ON CONFLICT ({keys}) DO UPDATE SET {news}"
-        return statement
+            keys = ", ".join(f'"{name}"' for name in self._key)
+            news = ", ".join(f'"{name}" = excluded."{name}"' for name in (*names, "change"))
+            after += f" ON CONFLICT ({keys}) DO UPDATE SET {news}"
+        return f'INSERT INTO "{self._table}" ({columns}) VALUES ({variables}, ', after
+
+
+def _literal(default: Any) -> str:
+    """A column's default as SQL writes it."""
+    value = default() if callable(default) else default
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = value if isinstance(value, str) else str(_json(value))
+    return "'" + text.replace("'", "''") + "'"

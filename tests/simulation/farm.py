@@ -19,7 +19,9 @@ from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
 from tests.world import animation, memory_database
 
-POLICY = Policy(lease=10.0, suspicion=4.0, resend=2.0, heartbeat=1.0, tries=50, failure_limit=1000, plan_slice=5, plan_ahead=10)
+POLICY = Policy(
+    lease=10.0, suspicion=4.0, resend=2.0, heartbeat=1.0, tries=50, losses=1000, failure_limit=1000, plan_slice=5, plan_ahead=10
+)
 FAULTS_SECONDS = 80.0
 REST_SECONDS = 1500.0
 _migrated: bytes | None = None
@@ -67,6 +69,8 @@ class Simulation:
         self.faults = True
         self.crashing = chance.choice([0.0, 0.0005, 0.003])
         self.failing = chance.choice([0.0, 0.0, 0.05])
+        self.sticking = chance.choice([0.0, 0.0, 0.01])
+        self.wall_jump = 0.0
         self.part_seconds = chance.choice([0.3, 1.0, 3.0, 12.0])
         weather = Weather(
             loss=chance.choice([0.0, 0.02, 0.15]), doubled=chance.choice([0.0, 0.1]), delay=chance.choice([0.005, 0.05, 0.3])
@@ -81,7 +85,8 @@ class Simulation:
         self.server = ServerNode(self, "server")
         self.managers = [ManagerNode(self, f"manager-{number}") for number in range(chance.choice([1, 2]))]
         self.workers = [
-            WorkerNode(self, f"worker-{number}", chance.choice(self.managers)) for number in range(chance.choice([1, 2, 4]))
+            WorkerNode(self, f"worker-{number}", chance.sample(self.managers, chance.randint(1, len(self.managers))))
+            for number in range(chance.choice([1, 2, 4]))
         ]
 
     def run(self) -> None:
@@ -124,9 +129,9 @@ class Simulation:
                 self.network.carry("server", manager.name, message, self._if_same(manager, manager.hear_above))
 
     def to_server(self, manager: ManagerNode, message: Message) -> None:
-        epoch = manager.epoch
+        route = manager.route
         self._log(manager.name, "server", message)
-        deliver = self._if_same(self.server, lambda arrived: self.server.hear(manager, epoch, arrived))
+        deliver = self._if_same(self.server, lambda arrived: self.server.hear(manager, route, arrived))
         self.network.carry(manager.name, "server", message, deliver)
 
     def to_worker(self, manager: ManagerNode, route: bytes, message: Message) -> None:
@@ -136,9 +141,9 @@ class Simulation:
                 self.network.carry(manager.name, worker.name, message, self._if_same(worker, worker.hear))
 
     def to_manager_from(self, worker: WorkerNode, message: Message) -> None:
-        manager, epoch = worker.manager, worker.epoch
+        manager, route = worker.manager, worker.route
         self._log(worker.name, manager.name, message)
-        deliver = self._if_same(manager, lambda arrived: manager.hear_below(worker, epoch, arrived))
+        deliver = self._if_same(manager, lambda arrived: manager.hear_below(worker, route, arrived))
         self.network.carry(worker.name, manager.name, message, deliver)
 
     def forget(self, worker: WorkerNode, attempt: str, number: int) -> None:
@@ -166,18 +171,20 @@ class Simulation:
     def _step(self) -> None:
         self.steps += 1
         self.clock.step()
-        if self._since_ledger >= 20 and self.server.up:
+        if self._since_ledger >= 20 and self.server.up and not self.server.paused:
             self._since_ledger = 0
             check_ledger(self)
 
     def _if_same(self, node: Node, deliver):  # type: ignore[no-untyped-def]
         """A message reaches only the process that it was sent to, not one that was started since."""
-        epoch = node.epoch
-        return lambda message: deliver(message) if node.up and node.epoch == epoch else None
+        route = node.route
+        return lambda message: deliver(message) if node.up and node.route == route else None
 
     def _submit(self, number: int) -> None:
         """A client submits a job, and asks again until it is answered."""
-        spec = animation(f"1-{self.chance.randint(1, 25)}", chunk=self.chance.choice([1, 1, 4]), id=f"{number + 1:016x}")
+        spec = animation(
+            f"1-{self.chance.randint(1, 25)}", chunk=self.chance.choice([1, 1, 4]), id=f"{number + 1:016x}", stall_minutes=0.5
+        )
         self._ask(Submit(id=self.new_id(), job=spec))
         if self.chance.random() < 0.25:
             self.clock.at(self.chance.uniform(1, 20), lambda: self._cancel(spec.id))
@@ -186,15 +193,17 @@ class Simulation:
         job = message.job.id
         if job in self.accepted:
             return
-        if self.server.up and self.writer.tables.Job.get_or_none(id=job) is None:
+        if self.server.up and not self.server.paused and self.writer.tables.Job.get_or_none(id=job) is None:
             effects: Iterable = self.server.core.handle(Peer("local", b"client"), message, self.server.now())
-            self.server.guarded(
-                lambda: (self.server.carry_out(list(effects)), self.accepted.add(job), self.say(f"job {job} accepted"))
-            )  # type: ignore[func-returns-value]
+            self.server.guarded(lambda: (self.server.carry_out(list(effects)), self.server.paused or self._accepted(job)))  # type: ignore[func-returns-value]
         self.clock.at(3.0, lambda: self._ask(message))
 
+    def _accepted(self, job: str) -> None:
+        self.accepted.add(job)
+        self.say(f"job {job} accepted")
+
     def _cancel(self, job: str) -> None:
-        if not self.server.up or job not in self.server.core.farm.jobs or job not in self.accepted:
+        if not self.server.up or self.server.paused or job not in self.server.core.farm.jobs or job not in self.accepted:
             return
         self.say(f"job {job} is canceled")
         self.canceled.add(job)
@@ -207,7 +216,7 @@ class Simulation:
     def _requeue(self, job: str) -> None:
         """Somebody thinks better of it, and queues what was canceled again."""
         row = self.writer.tables.Job.get_by_id(job)
-        if not self.server.up or row.status != "canceled":
+        if not self.server.up or self.server.paused or row.status != "canceled":
             return
         self.say(f"job {job} is queued again")
         farm = self.server.core.farm
@@ -219,30 +228,58 @@ class Simulation:
         self.server.guarded(lambda: self.server.carry_out(effects))
 
     def _next_fault(self) -> None:
-        """Now and then a link is cut or a machine dies, for a while."""
+        """Now and then a link is cut, a machine dies, is asked to leave, has a full disk or a clock that jumps; for a while."""
         if not self.faults:
             return
         if self.crashing or self.network.weather.loss:
-            chance = self.chance
-            if chance.random() < 0.5:
-                worker = chance.choice(self.workers)
-                pair = chance.choice([frozenset((worker.name, worker.manager.name)), frozenset((worker.manager.name, "server"))])
-                self.network.cut.add(pair)
-                self.say(f"cut: {' | '.join(sorted(pair))}")
-                self.clock.at(
-                    chance.uniform(0.5, chance.choice([1, 3, 8]) * self.policy.lease), lambda: self.network.cut.discard(pair)
-                )
-            else:
-                node = chance.choice([self.server, *self.managers, *self.workers])
-                if node.up:
-                    node.crash()
-                    self.restart_later(node)
+            fault = self.chance.choice([self._cut, self._cut, self._cut, self._kill, self._kill, self._kill, self._odd])
+            fault()
         self.clock.at(self.chance.expovariate(1 / 8.0), self._next_fault)
+
+    def _cut(self) -> None:
+        worker = self.chance.choice(self.workers)
+        pair = self.chance.choice([frozenset((worker.name, worker.manager.name)), frozenset((worker.manager.name, "server"))])
+        self.network.cut.add(pair)
+        self.say(f"cut: {' | '.join(sorted(pair))}")
+        self.clock.at(self._a_while(), lambda: self.network.cut.discard(pair))
+
+    def _kill(self) -> None:
+        node = self.chance.choice([self.server, *self.managers, *self.workers])
+        if node.up:
+            node.crash()
+            self.restart_later(node)
+
+    def _odd(self) -> None:
+        chance = self.chance
+        self.wall_jump = chance.choice([-1e6, 0.0, 3600.0])
+        node = chance.choice([self.server, *self.managers, *self.workers])
+        if isinstance(node, ServerNode):
+            self.say("the server's disk is full")
+            node.full = True
+            self.clock.at(self._a_while(), lambda: setattr(node, "full", False))
+        elif node.up and (isinstance(node, ManagerNode) or chance.random() < 0.5):
+            self.say(f"{node.name} is asked to finish and leave")
+            node.guarded(lambda: node.carry_out(node.core.drain("asked", node.now())))
+        elif node.up:
+            assert isinstance(node, WorkerNode)
+            self.say(f"the disk of {node.name} is full")
+            node.guarded(lambda: node.carry_out(node.core.room("no room", node.now())))
+            self.clock.at(self._a_while(), lambda: self._room_again(node))
+
+    def _room_again(self, worker: WorkerNode) -> None:
+        if worker.up:
+            worker.guarded(lambda: worker.carry_out(worker.core.room("", worker.now())))
+
+    def _a_while(self) -> float:
+        return self.chance.uniform(0.5, self.chance.choice([1, 3, 8]) * self.policy.lease)
 
     def _heal(self) -> None:
         self.say("all faults end")
         self.faults = False
         self.network.cut.clear()
+        self.server.full = False
+        for worker in self.workers:
+            self._room_again(worker)
         self.network.weather = Weather()
 
     def _at_rest(self) -> bool:

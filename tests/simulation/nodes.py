@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from brender.bus.messages import AnyReport, Hello, PartDone
+from brender.bus.messages import AnyReport, Hello, PartDone, Pong, Renew
 from brender.bus.routes import Routes
 from brender.engines.publish import Lease
 from brender.model.grant import Grant
@@ -13,10 +13,12 @@ from brender.model.nodes import WorkerInfo
 from brender.roles.effects import (
     Bind,
     Effect,
+    Exit,
     ExtendLease,
     Forget,
     Keep,
     LoadTasks,
+    NextManager,
     Now,
     Peer,
     Record,
@@ -56,11 +58,17 @@ class Node:
         return f"{self.name}#{self.epoch}".encode()
 
     def now(self) -> Now:
-        return Now(self.world.clock.now, 1_700_000_000.0 + self.world.clock.now)
+        return Now(self.world.clock.now, 1_700_000_000.0 + self.world.clock.now + self.world.wall_jump)
 
     def crash(self) -> None:
         self.world.say(f"{self.name} crashes")
         self.up = False
+
+    def leave(self) -> None:
+        """End on purpose; somebody starts it again later."""
+        self.world.say(f"{self.name} leaves")
+        self.up = False
+        self.world.restart_later(self)
 
     def start(self) -> None:
         self.world.say(f"{self.name} starts")
@@ -85,29 +93,62 @@ class Node:
 
 
 class ServerNode(Node):
-    """The server and its record, which outlives every crash."""
+    """The server and its record, which outlives every crash. ``full``: nothing can be recorded now; the round is held back as it
+    is, as brender.roles.server.loop does."""
+
+    full = False
 
     def start(self) -> None:
         self.routes = Routes()
+        self.pending: list[Effect] = []
         farm = restore(self.world.writer, self.world.clock.now)
         self.core = ServerCore("5e" * 8, "server", "3", self.world.policy, self.world.new_id, farm)
         super().start()
         self.guarded(lambda: self.carry_out(self.core.restored(self.now())))
 
-    def tick(self) -> None:
-        self.carry_out(self.core.tick(self.now()))
+    @property
+    def paused(self) -> bool:
+        return bool(self.pending)
 
-    def hear(self, sender: Node, epoch: int, message: object) -> None:
-        if self.up:
-            route = f"{sender.name}#{epoch}".encode()
-            peer = Peer("local", route, *self.routes.who(route))
+    def tick(self) -> None:
+        if not self.paused:
+            self.carry_out(self.core.tick(self.now()))
+        elif not self.full:
+            effects, self.pending = self.pending, []
+            self.carry_out(effects)
+            self.carry_out(self.core.restored(self.now()))
+
+    def hear(self, sender: Node, route: bytes, message: object) -> None:
+        if not self.up:
+            return
+        peer = Peer("local", route, *self.routes.who(route))
+        if not self.paused:
             self.guarded(lambda: self.carry_out(self.core.handle(peer, message, self.now())))  # type: ignore[arg-type]
+        elif isinstance(message, Renew | Pong):
+            self._send([effect for effect in self.core.handle(peer, message, self.now()) if isinstance(effect, Reply)])
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Commit, then send; now and then the machine dies before, between or in the middle."""
+        for effect in effects:
+            match effect:
+                case Bind(route, node, role):
+                    self.routes.bind(route, node, role)
+                case Unbind(node):
+                    self.routes.unbind(node)
+        changes = [effect.change for effect in effects if isinstance(effect, Record)]
+        if self.paused or (changes and self.full):
+            self.pending += effects
+            return
         self.world.may_crash(self, "before the commit")
-        self.world.commit([effect.change for effect in effects if isinstance(effect, Record)])
+        self.world.commit(changes)
         self.world.may_crash(self, "between the commit and its acknowledgement")
+        self._send(effects)
+        for effect in effects:
+            if isinstance(effect, LoadTasks):
+                tasks = queued_tasks(self.world.writer.tables, effect.job, effect.after, self.world.policy.plan_slice)
+                self.carry_out(self.core.feed(effect.job, tasks, effect.after, self.now()))
+
+    def _send(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(node, message):
@@ -115,13 +156,6 @@ class ServerNode(Node):
                         self.world.to_manager(route, message)
                 case Reply(route, message):
                     self.world.to_manager(route, message)
-                case Bind(route, node, role):
-                    self.routes.bind(route, node, role)
-                case Unbind(node):
-                    self.routes.unbind(node)
-                case LoadTasks(job, after):
-                    tasks = queued_tasks(self.world.writer.tables, job, after, self.world.policy.plan_slice)
-                    self.carry_out(self.core.feed(job, tasks, after, self.now()))
 
 
 class ManagerNode(Node):
@@ -142,9 +176,8 @@ class ManagerNode(Node):
         if self.up:
             self.carry_out(self.core.from_above(message, self.now()))  # type: ignore[arg-type]
 
-    def hear_below(self, sender: Node, epoch: int, message: object) -> None:
+    def hear_below(self, sender: Node, route: bytes, message: object) -> None:
         if self.up:
-            route = f"{sender.name}#{epoch}".encode()
             peer = Peer("local", route, *self.routes.who(route))
             self.carry_out(self.core.from_below(peer, message, self.now()))  # type: ignore[arg-type]
 
@@ -162,6 +195,9 @@ class ManagerNode(Node):
                     self.routes.bind(route, node, role)
                 case Unbind(node):
                     self.routes.unbind(node)
+                case Exit():
+                    self.carry_out(self.core.farewell())
+                    self.leave()
 
 
 @dataclass
@@ -171,14 +207,16 @@ class Running:
     grant: Grant
     done: int = 0
     stopped: bool = False
+    stuck: bool = False
 
 
 class WorkerNode(Node):
     """A worker, its journal (which outlives it) and an engine that takes chance's time for each part."""
 
-    def __init__(self, world: "Simulation", name: str, manager: ManagerNode) -> None:
+    def __init__(self, world: "Simulation", name: str, managers: list[ManagerNode]) -> None:
         super().__init__(world, name)
-        self.manager = manager
+        self.managers = managers
+        self.turns = 0
         self.id = world.new_id()
         self.journal: dict[tuple[str, int], AnyReport] = {}
         self.lease = Lease(lambda: world.clock.now)
@@ -196,8 +234,17 @@ class WorkerNode(Node):
         kept = [self.journal[key] for key in sorted(self.journal)]
         self.lease = Lease(lambda: self.world.clock.now)
         self.running = None
-        self.core = WorkerCore(info, self.world.policy, kept)
+        self.core = WorkerCore(info, self.world.policy, kept, len(self.managers))
         super().start()
+
+    @property
+    def manager(self) -> ManagerNode:
+        """The one that it is turned to."""
+        return self.managers[self.turns % len(self.managers)]
+
+    @property
+    def route(self) -> bytes:
+        return f"{self.name}#{self.epoch}.{self.turns}".encode()
 
     def tick(self) -> None:
         self.carry_out(self.core.tick(self.now()))
@@ -228,6 +275,11 @@ class WorkerNode(Node):
                     self.lease.extend(until, term)
                 case Vouch(attempt, term):
                     self.lease.vouch(attempt, term)
+                case NextManager():
+                    self.turns += 1
+                    self.world.say(f"{self.name} turns to {self.manager.name}")
+                case Exit():
+                    self.leave()
 
     # --- the engine ---------------------------------------------------------------------------------------------------
 
@@ -242,6 +294,9 @@ class WorkerNode(Node):
         grant = running.grant
         if running.stopped:
             self._end(running, reason="stopped", stopped=True)
+        elif running.stuck or (self.world.faults and self.world.chance.random() < self.world.sticking):
+            running.stuck = True
+            self.world.clock.at(0.5, lambda: self._advance(running, epoch))
         elif self.world.chance.random() < self.world.failing:
             self._end(running, reason="chance had it fail")
         elif not self.world.holds_lease(self, grant.attempt):

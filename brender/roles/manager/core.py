@@ -13,12 +13,14 @@ from brender.bus.messages import (
     Bye,
     Cancel,
     Confirm,
+    Drain,
     Gone,
     Grants,
     Hello,
     Joined,
     Left,
     Message,
+    Moved,
     Ping,
     Pong,
     Progress,
@@ -28,11 +30,12 @@ from brender.bus.messages import (
     Renew,
     Renewed,
     Reports,
+    Stands,
     Welcome,
     WhoAreYou,
 )
 from brender.model.grant import Grant
-from brender.model.nodes import Stats, WorkerInfo
+from brender.model.nodes import Standing, Stats, WorkerInfo
 from brender.roles.effects import Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
 from brender.roles.policy import Policy, renewal_interval
 
@@ -55,6 +58,9 @@ class ManagedWorker:
     ends: dict[str, int] = field(default_factory=dict)
     """The number of an attempt's last report, once it was passed up."""
     asked: float | None = None
+    standing: Standing = Standing.OPEN
+    reason: str = ""
+    """Whether it begins anything new, and why not, as it says itself."""
 
 
 class ManagerCore:
@@ -66,6 +72,9 @@ class ManagerCore:
         self.workers: dict[str, ManagedWorker] = {}
         self.welcomed = False
         self.lease_until = float("-inf")
+        self.draining = ""
+        """Why it finishes what its workers run and then leaves; "" while it does not."""
+        self._left = False
         self._said_hello = self._renewed = self._beat = float("-inf")
         self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
@@ -79,7 +88,8 @@ class ManagerCore:
             Pong: (worker, self._pong),
             Bye: (worker, self._bye),
             Received: (worker, self._pass_up),
-            Gone: (worker, self._pass_up),
+            Gone: (worker, self._gone_below),
+            Stands: (worker, self._stands),
             Reports: (worker, self._reports),
             Progress: (worker, self._pass_up),
         }
@@ -93,6 +103,8 @@ class ManagerCore:
             Grants: self._grants,
             Recall: self._pass_down,
             Cancel: self._pass_down,
+            Drain: self._drain,
+            Moved: self._moved,
             Acks: self._acks,
         }
 
@@ -140,6 +152,13 @@ class ManagerCore:
             elif silent > self.policy.suspicion and (worker.asked is None or now.mono - worker.asked > self.policy.resend):
                 worker.asked = now.mono
                 self._effects.append(Send(worker.info.id, Ping()))
+        if self.draining:
+            self._drain_on()
+        return self._taken()
+
+    def drain(self, reason: str, now: Now) -> list[Effect]:
+        """Take nothing new, and leave once the workers have nothing left to do or say."""
+        self._begin_draining(reason)
         return self._taken()
 
     def beats_due(self, stats: Callable[[], Stats], now: Now) -> Beats | None:
@@ -159,7 +178,8 @@ class ManagerCore:
         )
 
     def farewell(self) -> list[Effect]:
-        """Leave on purpose."""
+        """Leave on purpose. The workers are told, so that those that know another manager turn to it at once."""
+        self._effects += [Send(worker, Bye(reason="was stopped")) for worker in self.workers]
         self._effects.append(SendUp(Bye(reason="was stopped")))
         return self._taken()
 
@@ -171,8 +191,8 @@ class ManagerCore:
             self._effects.append(Reply(peer.route, Refused(reason=reason)))
             return
         known = self.workers.get(hello.node)
-        if known is not None and known.info.incarnation > hello.incarnation:
-            return  # a word of an earlier process of that worker, come late
+        if known is not None and known.info.registration > hello.worker.registration:
+            return  # a word of an earlier process of that worker, or of an earlier turn to this manager, come late
         worker = ManagedWorker(hello.worker, heard=now.mono, beat=now.mono, held=set(hello.held))
         if known is not None and known.info.incarnation == hello.incarnation:
             worker.held |= known.held
@@ -195,6 +215,7 @@ class ManagerCore:
         """A worker's lease is never longer than what is left of the manager's own."""
         seconds = max(0.0, min(self.policy.lease, self.lease_until - now.mono))
         worker = self.workers[peer.node]
+        worker.standing, worker.reason = renew.standing, renew.reason
         renewed = Renewed(sent=renew.sent, seconds=seconds, term=worker.term, attempts=worker.confirmed)
         self._effects.append(Reply(peer.route, renewed))
 
@@ -205,6 +226,15 @@ class ManagerCore:
         self._gone(self.workers[peer.node], bye.reason or "was stopped")
 
     def _pass_up(self, peer: Peer, message: Message, now: Now) -> None:
+        self._effects.append(SendUp(message))
+
+    def _stands(self, peer: Peer, message: Stands, now: Now) -> None:
+        worker = self.workers[peer.node]
+        worker.standing, worker.reason = message.standing, message.reason
+        self._effects.append(SendUp(message))
+
+    def _gone_below(self, peer: Peer, message: Gone, now: Now) -> None:
+        self.workers[peer.node].held.difference_update(message.attempts)
         self._effects.append(SendUp(message))
 
     def _reports(self, peer: Peer, message: Reports, now: Now) -> None:
@@ -239,6 +269,7 @@ class ManagerCore:
         self.lease_until = max(self.lease_until, renewed.sent + renewed.seconds)
 
     def _grants(self, message: Grants, now: Now) -> None:
+        orders = {order.job: order for order in message.orders}
         by_worker: dict[str, list[Grant]] = {}
         for grant in message.grants:
             by_worker.setdefault(grant.worker, []).append(grant)
@@ -249,7 +280,9 @@ class ManagerCore:
             elif grants := [grant for grant in grants if grant.term == worker.term]:
                 # Grants for an earlier registration came late: what the server counts now, it has confirmed or sends again.
                 worker.held |= {grant.attempt for grant in grants}
-                self._effects.append(Send(worker_id, Grants(grants=tuple(grants))))
+                jobs = {grant.job for grant in grants}
+                needed = tuple(order for job, order in orders.items() if job in jobs)
+                self._effects.append(Send(worker_id, Grants(grants=tuple(grants), orders=needed)))
 
     def _acks(self, message: Acks, now: Now) -> None:
         worker = self.workers.get(message.worker)
@@ -273,11 +306,35 @@ class ManagerCore:
         else:
             self._not_here(message.worker)
 
+    def _drain(self, message: Drain, now: Now) -> None:
+        if message.worker:
+            self._effects.append(Send(message.worker, message))
+        else:
+            self._begin_draining(message.reason or "it was asked to")
+
+    def _moved(self, message: Moved, now: Now) -> None:
+        """The worker is with another manager now, and none of this one's concern."""
+        if self.workers.pop(message.worker, None) is not None:
+            self._beats.pop(message.worker, None)
+            self._effects.append(Unbind(message.worker))
+
     def _not_here(self, worker: str) -> None:
         """The server speaks to a worker that is gone: its farewell was lost on the way."""
         self._effects.append(SendUp(Left(worker=worker, reason="is not with its manager any more")))
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _drain_on(self) -> None:
+        """Leave when nothing is held any more."""
+        if not self._left and not any(worker.held for worker in self.workers.values()):
+            self._left = True
+            self._effects.append(Exit())
+
+    def _begin_draining(self, reason: str) -> None:
+        if not self.draining:
+            self.draining = reason
+            stands = Stands(incarnation=self.hello.incarnation, standing=Standing.DRAINING, reason=reason)
+            self._effects.append(SendUp(stands))
 
     def _register(self, worker: ManagedWorker, now: Now) -> None:
         """Give *worker* a new term, and tell the server of it."""
@@ -294,7 +351,11 @@ class ManagerCore:
     def _renew_above(self, now: Now) -> None:
         self._renewed = now.mono
         known = tuple(id for id, worker in self.workers.items() if worker.confirmed is not None)
-        self._effects.append(SendUp(Renew(sent=now.mono, workers=known)))
+        closed = tuple(
+            (id, worker.standing, worker.reason) for id, worker in self.workers.items() if worker.standing is not Standing.OPEN
+        )
+        standing = Standing.DRAINING if self.draining else Standing.OPEN
+        self._effects.append(SendUp(Renew(sent=now.mono, standing=standing, reason=self.draining, workers=known, closed=closed)))
 
     def _gone(self, worker: ManagedWorker, reason: str) -> None:
         del self.workers[worker.info.id]

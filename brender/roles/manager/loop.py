@@ -98,7 +98,20 @@ class Manager:
             raise BrenderError(self.error)
 
     def stop(self) -> None:
+        """Leave at once. From any thread."""
         self.loop.stop()
+
+    def drain(self) -> None:
+        """Take nothing new, and leave when the workers have finished; asked again, leave at once. From any thread."""
+
+        def ask() -> None:
+            if self.core.draining:
+                self.loop.stop()
+            else:
+                log.warning("finishing what the workers run, then leaving; once more leaves at once")
+                self._carry_out(self.core.drain("it was asked to finish and stop", self._now()))
+
+        self.loop.post(ask)
 
     def _read_below(self) -> None:
         for received in self._below.drain():

@@ -1,145 +1,203 @@
 """Who is given what, in the server's core: grants, recalls, and both sent again until they are answered. Pure.
 
-What is decided, and why not, is `brender.scheduling.decide`'s; here it is carried out.
+What is decided, and why not, is `brender.scheduling.decide`'s; here it is carried out. Hot path, watched by
+benchmarks.dispatch: a round looks at the slots that changed since the last one, and at all of them only where something
+changed that may concern any.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from brender.bus.messages import Cancel, Grants, Recall
-from brender.model.changes import New, Update
-from brender.model.grant import Grant, PartGrant
+from brender.model.changes import NewRows, UpdateRows
+from brender.model.grant import Grant, Order, PartGrant
 from brender.model.status import TASK_TRANSITIONS, JobStatus, Outcome, TaskStatus, WorkerStatus, change
 from brender.roles.effects import Now, Record, Send
 from brender.roles.policy import Policy
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
-from brender.scheduling.decide import Demand, Held, Slot, Take, decide, explain
+from brender.scheduling.decide import Demand, Held, Slot, assign, explain, take_back
+
+#: Seconds between two looks at all slots, for each slot there is: a large farm looks at all less often.
+_LOOK_SECONDS_A_SLOT = 50e-6
+#: The same for explanations, for each pair of a waiting job and a slot.
+_EXPLAIN_SECONDS_A_PAIR = 20e-6
+_GRANTS_A_MESSAGE = 500
+_OPEN = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 
 
 class Dispatch:
-    """Works on *farm*; *new_id* makes the ids of attempts; what must happen outside goes to *emit*."""
+    """Works on *farm*; *new_attempt_id* makes the ids of attempts; what must happen outside goes to *emit*."""
 
-    def __init__(self, farm: Farm, policy: Policy, jobs: Jobs, emit: Emit, new_id: Callable[[], str]) -> None:
+    def __init__(self, farm: Farm, policy: Policy, jobs: Jobs, emit: Emit, new_attempt_id: Callable[[], str]) -> None:
         self.farm = farm
         self.policy = policy
         self.jobs = jobs
         self.emit = emit
-        self.new_id = new_id
-        self._explained = 0.0
+        self.new_attempt_id = new_attempt_id
+        self._granted: list[tuple[Any, ...]] = []
+        """Rows of the attempts that were granted in this round."""
+        self._look_at_all = self._explain = self._send_again = 0.0
 
     def dispatch(self, now: Now) -> None:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
-        for job in self.farm.jobs.values():
-            self._wake_delayed(job, now)
-        grants: dict[str, list[Grant]] = {}
-        for move in decide(self._demands(), self._slots()):
-            worker = self.farm.workers[move.worker]
-            if isinstance(move, Take):
-                grants.setdefault(worker.manager, []).append(self._grant(self.farm.jobs[move.job], worker, now))
-            else:
-                self._recall(self.farm.attempts[move.attempt], worker, now)
-        for manager, given in grants.items():
-            self.emit(Send(manager, Grants(grants=tuple(given))))
-        self._resend(now)
-        for worker in self.farm.workers.values():
-            self._show(worker)
+        farm = self.farm
+        for job in farm.jobs.values():
+            if job.delayed:
+                self._wake_delayed(job, now)
+        everything = farm.stirred and now.mono >= self._look_at_all
+        if everything:
+            farm.stirred = False
+            self._look_at_all = now.mono + _LOOK_SECONDS_A_SLOT * len(farm.workers)
+            candidates = list(farm.workers.values())
+        else:
+            candidates = [farm.workers[each] for each in sorted(farm.changed) if each in farm.workers]
+        farm.changed.clear()
+        if candidates:
+            demands = self._demands()
+            self._assign(demands, candidates, now)
+            if everything:
+                self._take_back(demands, now)
+            elif any(not worker.attempts for worker in candidates) and self._anything_waits():
+                farm.stirred = True
+        if now.mono >= self._send_again:
+            self._send_again = now.mono + self.policy.resend / 5
+            self._resend(now)
 
     def explain_waiting(self, now: Now) -> None:
-        """Say on each job that has work and none of it running why that is so. Not more than once a second."""
-        if now.mono - self._explained < 1.0:
+        """Say on each job that has work and none of it running why that is so. Now and then."""
+        if now.mono < self._explain:
             return
-        self._explained = now.mono
-        slots = self._slots()
-        for job in self.farm.jobs.values():
-            if job.status is JobStatus.QUEUED and not job.live:
-                reason = explain(self._demand(job), slots) if job.queued else ""
-                if self.policy.only_job not in ("", job.id):
-                    reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
-                elif job.delayed and not job.queued:
-                    reason = "Its failed tasks are tried again in a moment"
-                self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
+        silent = [job for job in self.farm.jobs.values() if job.status is JobStatus.QUEUED and not job.live]
+        self._explain = now.mono + max(1.0, _EXPLAIN_SECONDS_A_PAIR * len(silent) * len(self.farm.workers))
+        slots = [self._slot(worker, now) for worker in self.farm.workers.values()] if silent else []
+        for job in silent:
+            reason = explain(self._demand(job), slots) if job.queued else ""
+            if self.policy.only_job not in ("", job.id):
+                reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
+            elif job.delayed and not job.queued:
+                reason = "Its failed tasks are tried again in a moment"
+            self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
+
+    def is_able(self, job: JobState, worker: WorkerState) -> bool:
+        """Whether *worker* could run tasks of *job*."""
+        return not self._demand(job).obstacle(worker.info)
+
+    def recall(self, worker: WorkerState, now: Now, job: str = "") -> None:
+        """Ask back what waits at *worker*, or only what is of *job*."""
+        attempts = [self.farm.attempts[each] for each in worker.attempts]
+        self._recall(worker, [a for a in attempts if not a.started and job in ("", a.job)], now)
 
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def _demand(self, job: JobState) -> Demand:
-        return Demand(job.id, job.priority, job.order, len(job.live), job.queued, job.need, job.mean_task_seconds)
+        return Demand(job.id, job.priority, job.order, len(job.live), job.queued, job.need, job.mean_task_seconds, job.kept_off)
 
     def _demands(self) -> list[Demand]:
         open_jobs = [job for job in self.farm.jobs.values() if job.status in (JobStatus.QUEUED, JobStatus.ACTIVE)]
         return [self._demand(job) for job in open_jobs if self.policy.only_job in ("", job.id)]
 
-    def _slots(self) -> list[Slot]:
-        slots = []
-        for worker in self.farm.workers.values():
-            held = []
-            for attempt_id in worker.attempts:
-                attempt = self.farm.attempts[attempt_id]
-                job = self.farm.jobs[attempt.job]
-                held.append(Held(attempt.id, job.id, job.priority, attempt.started, attempt.recalling is not None))
-            is_open = worker.status in (WorkerStatus.IDLE, WorkerStatus.BUSY)
-            slots.append(Slot(worker.info, is_open, held))
-        return slots
+    def _slot(self, worker: WorkerState, now: Now) -> Slot:
+        return Slot(worker.info, worker.status in _OPEN and now.mono >= worker.closed_until, len(worker.attempts))
+
+    def _anything_waits(self) -> bool:
+        return any(len(worker.attempts) > 1 for worker in self.farm.workers.values())
+
+    def _assign(self, demands: list[Demand], candidates: Iterable[WorkerState], now: Now) -> None:
+        grants: dict[str, list[Grant]] = {}
+        orders: dict[str, dict[str, Order]] = {}
+        for take in assign(demands, [self._slot(worker, now) for worker in candidates], len(self.farm.workers)):
+            worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
+            grants.setdefault(worker.manager, []).append(self._grant(job, worker, now))
+            orders.setdefault(worker.manager, {})[job.id] = job.order_for_workers
+        if self._granted:
+            self.emit(Record(UpdateRows("task", ("status",), [(TaskStatus.ACTIVE, row[2]) for row in self._granted])))
+            self.emit(Record(NewRows("attempt", ("job", "task", "worker", "manager", "outcome", "granted"), self._granted)))
+            self._granted = []
+        self._send_grants(grants, orders)
+
+    def _take_back(self, demands: list[Demand], now: Now) -> None:
+        """Recall for idle slots and urgent jobs, where there can be any such."""
+        wanting = [demand.priority for demand in demands if demand.queued > 0]
+        lowest = min((job.priority for job in self.farm.jobs.values() if job.live), default=101)
+        idle = any(not worker.attempts and worker.status in _OPEN for worker in self.farm.workers.values())
+        if not ((idle or max(wanting, default=-1) > lowest) and self._anything_waits()):
+            return
+        slots = [self._slot(worker, now) for worker in self.farm.workers.values()]
+        for slot in slots:
+            slot.waiting = self._waiting(self.farm.workers[slot.worker.id])
+        back: dict[str, list[AttemptState]] = {}
+        for move in take_back(demands, slots):
+            back.setdefault(move.worker, []).append(self.farm.attempts[move.attempt])
+        for worker, attempts in back.items():
+            self._recall(self.farm.workers[worker], attempts, now)
+
+    def _waiting(self, worker: WorkerState) -> list[Held]:
+        """The grants of a worker beyond the one that it runs, or is about to."""
+        waiting = [attempt for each in worker.attempts if not (attempt := self.farm.attempts[each]).started]
+        if not worker.running:
+            del waiting[:1]
+        return [Held(a.id, a.job, self.farm.jobs[a.job].priority, a.recalling is not None) for a in waiting]
 
     def _grant(self, job: JobState, worker: WorkerState, now: Now) -> Grant:
         task = self.farm.tasks[job.next_task()]
-        task.status = change(TASK_TRANSITIONS, f"task {task.id}", task.status, TaskStatus.ACTIVE)
-        self.emit(Record(Update("task", task.id, {"status": task.status})))
-        attempt = AttemptState(self.new_id(), task.id, job.id, worker.info.id, sent=now.mono, incarnation=worker.info.incarnation)
+        task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.ACTIVE)
+        attempt = AttemptState(
+            self.new_attempt_id(), task.id, job.id, worker.info.id, sent=now.mono, incarnation=worker.info.incarnation
+        )
         self.farm.attempts[attempt.id] = attempt
         task.attempt = attempt.id
         job.live.add(attempt.id)
-        worker.attempts.append(attempt.id)
-        fields = {
-            "job": job.id,
-            "task": task.id,
-            "worker": worker.info.id,
-            "manager": worker.manager,
-            "outcome": Outcome.LIVE,
-            "granted": now.wall,
-        }
-        self.emit(Record(New("attempt", attempt.id, fields)))
-        return self._grant_message(attempt, job, task)
+        worker.attempts[attempt.id] = None
+        self.farm.changed.add(worker.info.id)
+        self._granted.append((attempt.id, job.id, task.id, worker.info.id, worker.manager, Outcome.LIVE, now.wall))
+        return self._grant_message(attempt, task)
 
-    def _grant_message(self, attempt: AttemptState, job: JobState, task: TaskState) -> Grant:
+    def _grant_message(self, attempt: AttemptState, task: TaskState) -> Grant:
         return Grant(
             attempt=attempt.id,
             worker=attempt.worker,
             term=self.farm.workers[attempt.worker].term,
             task=task.id,
-            job=job.id,
-            job_name=job.spec.name,
-            job_type=job.spec.job_type,
-            engine=job.type.engine,
-            settings=job.spec.settings,
+            job=task.job,
             parts=tuple(PartGrant(id=p.id, frame=p.frame, output=p.output) for p in task.parts if not p.done),
-            output=job.spec.output,
-            blender=job.need.blender,
-            trusted=job.spec.trusted,
         )
 
-    def _recall(self, attempt: AttemptState, worker: WorkerState, now: Now) -> None:
-        attempt.recalling = now.mono
-        self.emit(Send(worker.manager, Recall(worker=worker.info.id, attempts=(attempt.id,))))
+    def _recall(self, worker: WorkerState, attempts: Iterable[AttemptState], now: Now) -> None:
+        fresh = [attempt for attempt in attempts if attempt.recalling is None]
+        for attempt in fresh:
+            attempt.recalling = attempt.sent = now.mono
+        if fresh:
+            self.emit(Send(worker.manager, Recall(worker=worker.info.id, attempts=tuple(attempt.id for attempt in fresh))))
 
     def _resend(self, now: Now) -> None:
+        grants: dict[str, list[Grant]] = {}
+        orders: dict[str, dict[str, Order]] = {}
         for attempt in self.farm.attempts.values():
-            if now.mono - attempt.sent < self.policy.resend:
-                continue
             worker = self.farm.workers.get(attempt.worker)
-            if worker is None:
+            if worker is None or now.mono - attempt.sent < self.policy.resend:
                 continue
             if attempt.canceling:
                 message = Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)
                 self.emit(Send(worker.manager, message))
             elif not attempt.confirmed and attempt.task in self.farm.tasks:
-                grant = self._grant_message(attempt, self.farm.jobs[attempt.job], self.farm.tasks[attempt.task])
-                self.emit(Send(worker.manager, Grants(grants=(grant,))))
+                grants.setdefault(worker.manager, []).append(self._grant_message(attempt, self.farm.tasks[attempt.task]))
+                orders.setdefault(worker.manager, {})[attempt.job] = self.farm.jobs[attempt.job].order_for_workers
             elif attempt.recalling is not None and not attempt.started:
                 self.emit(Send(worker.manager, Recall(worker=attempt.worker, attempts=(attempt.id,))))
             else:
                 continue
             attempt.sent = now.mono
+        self._send_grants(grants, orders)
+
+    def _send_grants(self, grants: dict[str, list[Grant]], orders: dict[str, dict[str, Order]]) -> None:
+        """Send *grants* and the *orders* that they need, both by manager, in messages of a bounded size."""
+        for manager, given in grants.items():
+            for start in range(0, len(given), _GRANTS_A_MESSAGE):
+                some = tuple(given[start : start + _GRANTS_A_MESSAGE])
+                jobs = {grant.job for grant in some}
+                needed = tuple(order for job, order in orders[manager].items() if job in jobs)
+                self.emit(Send(manager, Grants(grants=some, orders=needed)))
 
     def _wake_delayed(self, job: JobState, now: Now) -> None:
         running = {self.farm.attempts[attempt].task for attempt in job.live}
@@ -148,18 +206,4 @@ class Dispatch:
             job.delayed = [entry for entry in job.delayed if entry not in due]
             for _, task_id in due:
                 if task_id in self.farm.tasks:
-                    job.enqueue(self.farm.tasks[task_id])
-
-    def _show(self, worker: WorkerState) -> None:
-        """Keep the worker's row true: what it is and what it runs."""
-        running = next((a for a in worker.attempts if self.farm.attempts[a].started), "")
-        if worker.status in (WorkerStatus.IDLE, WorkerStatus.BUSY):
-            worker.status = WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE
-        job = self.farm.attempts[running].job if running else ""
-        shown = (str(worker.status), running, job)
-        if shown != worker.shown:
-            fields: dict[str, Any] = {"status": worker.status, "attempt": running, "job": job}
-            if running != worker.shown[1]:
-                fields |= {"fraction": 0.0, "line": "", "frame": None}
-            worker.shown = shown
-            self.emit(Record(Update("worker", worker.info.id, fields)))
+                    self.jobs.enqueue(job, self.farm.tasks[task_id])

@@ -1,6 +1,6 @@
 """The life of jobs in the server's core: accepted, planned in slices, changed by people, ended. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import msgspec
 
 from brender.bus.messages import Cancel
 from brender.jobs.declare import JobType, job_type
-from brender.model.changes import New, Put, Update, UpdateWhere
+from brender.model.changes import New, NewRows, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import PRIORITY_HIGHEST, PRIORITY_LOWEST, JobSpec
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
@@ -53,6 +53,7 @@ class Jobs:
         if not spec.name.strip() or len(spec.name) > 255:
             raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
         check_priority(spec.priority)
+        _check_limits(spec)
         kind = job_type(spec.job_type)
         spec = kind.prepare(spec)
         owned = self._may_own(spec, kind)
@@ -88,21 +89,24 @@ class Jobs:
     def plan(self) -> None:
         """Let tasks of unfinished jobs come into being, or into memory, one slice a call, as they come near their turn."""
         budget = self.policy.plan_slice
-        for job in sorted(self.farm.jobs.values(), key=lambda job: (-job.priority, job.order)):
-            if job.status in ENDED_JOB or job.queued >= self.policy.plan_ahead or job.loading:
-                continue
+        short = [job for job in self.farm.jobs.values() if self._runs_short(job)]
+        for job in sorted(short, key=lambda job: (-job.priority, job.order)):
             if job.cursor < job.planned - 1:
                 job.loading = True
                 self.emit(LoadTasks(job.id, job.cursor))
                 continue
             upto = min(job.task_count, job.planned + budget)
             budget -= upto - job.planned
-            for number in range(job.planned, upto):
-                self._plan_task(job, number)
             if upto != job.planned:
+                self._plan_tasks(job, range(job.planned, upto))
                 job.planned = upto
                 job.cursor = upto - 1
                 self.emit(Record(Update("job", job.id, {"planned_tasks": upto})))
+
+    def _runs_short(self, job: JobState) -> bool:
+        """Whether *job* has tasks that are not in mind, and not enough that are."""
+        elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
+        return elsewhere and job.queued < self.policy.plan_ahead and not job.loading and job.status not in ENDED_JOB
 
     def feed(self, job_id: str, tasks: list[TaskState], after: int, now: Now) -> None:
         """The record's answer to a `LoadTasks`: queued tasks after number *after*, in order; fewer than a slice means that
@@ -123,7 +127,7 @@ class Jobs:
                     # An attempt that was canceled has not ended yet: two at once would write one file.
                     job.delayed.append((0.0, task.id))
                 else:
-                    job.enqueue(task)
+                    self.enqueue(job, task)
         job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
         self.settle(job, now)
 
@@ -148,8 +152,21 @@ class Jobs:
     def priority(self, job: JobState, value: int, now: Now, user: str) -> None:
         check_priority(value)
         job.priority = value
+        self.farm.stirred = True
         self.emit(Record(Update("job", job.id, {"priority": value})))
         self.note(now, "priority", f"priority set to {value}", job.id, user)
+
+    def readmit(self, job: JobState, worker: str | None, now: Now, user: str) -> None:
+        """Let *worker*, or all, try *job* again. Raises `BadInput` where it is not kept off."""
+        chosen = sorted(job.kept_off if worker is None else job.kept_off & {worker})
+        if not chosen:
+            raise BadInput(f"No {'such ' if worker else ''}worker is kept off the job {job.id}")
+        for each in chosen:
+            job.kept_off.discard(each)
+            job.strikes.pop(each, None)
+            self.emit(Record(Update("kept_off", (job.id, each), {"readmitted": now.wall})))
+        self.farm.stirred = True
+        self.note(now, "readmit", f"{len(chosen)} workers may try it again", job.id, user)
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> int:
         """Queue the *selection* again; returns how many parts that is. Raises `BadInput` where there is nothing to do."""
@@ -242,6 +259,7 @@ class Jobs:
             fields["started"] = now.wall
         if status != job.status or reason != job.reason:
             job.status, job.reason = status, reason
+            self.farm.stirred = True
             self.emit(Record(Update("job", job.id, fields)))
 
     def warn(self, job: JobState, warning: str, subject: str = "") -> None:
@@ -289,6 +307,8 @@ class Jobs:
                         "tags": list(spec.tags),
                         "output": spec.output,
                         "trusted": spec.trusted,
+                        "stall_minutes": spec.stall_minutes,
+                        "limit_minutes": spec.limit_minutes,
                         "warnings": list(job.warnings),
                         "settings": spec.settings,
                         "facts": msgspec.to_builtins(facts) if facts else None,
@@ -305,21 +325,30 @@ class Jobs:
         if owned[1]:
             self.emit(Record(Put("output_owner", owned, {"job": job.id})))
 
-    def _plan_task(self, job: JobState, number: int) -> None:
-        plan = job.type.task(job.spec, number)
-        task = TaskState(id=self.farm.next_task, job=job.id, number=number, parts=[])
-        self.farm.next_task += 1
-        self.emit(Record(New("task", task.id, {"job": job.id, "number": number, "status": TaskStatus.QUEUED})))
-        for part in plan.parts:
-            state = PartState(id=self.farm.next_part, frame=part.frame, output=part.output)
-            self.farm.next_part += 1
-            task.parts.append(state)
-            fields = {"job": job.id, "task": task.id, "status": PartStatus.QUEUED}
-            self.emit(Record(New("part", state.id, fields | msgspec.structs.asdict(part))))
-        self._enqueue(job, task)
+    def _plan_tasks(self, job: JobState, numbers: Iterable[int]) -> None:
+        """Hot path, watched by benchmarks.dispatch."""
+        tasks: list[tuple[Any, ...]] = []
+        parts: list[tuple[Any, ...]] = []
+        for number in numbers:
+            task = TaskState(id=self.farm.next_task, job=job.id, number=number, parts=[])
+            self.farm.next_task += 1
+            tasks.append((task.id, job.id, number, TaskStatus.QUEUED))
+            for plan in job.type.task(job.spec, number).parts:
+                part = PartState(id=self.farm.next_part, frame=plan.frame, output=plan.output)
+                self.farm.next_part += 1
+                task.parts.append(part)
+                named = (plan.frame, plan.scene, plan.layer, plan.view, plan.piece, plan.output)
+                parts.append((part.id, job.id, task.id, PartStatus.QUEUED, *named))
+            self._keep(job, task)
+            self.enqueue(job, task)
+        self.emit(Record(NewRows("task", ("job", "number", "status"), tasks)))
+        columns = ("job", "task", "status", "frame", "scene", "layer", "view", "piece", "output")
+        self.emit(Record(NewRows("part", columns, parts)))
 
-    def _enqueue(self, job: JobState, task: TaskState) -> None:
-        self._keep(job, task)
+    def enqueue(self, job: JobState, task: TaskState) -> None:
+        """Let *task*, which is in mind, wait for its turn. A job that had nothing to give may concern any slot."""
+        if not job.queued:
+            self.farm.stirred = True
         job.enqueue(task)
 
     def _complete(self, job: JobState, task: TaskState) -> None:
@@ -348,6 +377,12 @@ class Jobs:
     def _must_be_unfinished(job: JobState, verb: str) -> None:
         if job.status in ENDED_JOB:
             raise BadInput(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
+
+
+def _check_limits(spec: JobSpec) -> None:
+    for name, minutes in (("stall", spec.stall_minutes), ("time", spec.limit_minutes)):
+        if not 0 <= minutes <= 1e6:
+            raise BadInput(f"The {name} limit of {minutes:g} minutes is none: give 0 (no limit) or more")
 
 
 def check_priority(value: object) -> int:

@@ -1,43 +1,42 @@
 """The server's loop: its sockets, its database and its clock around the core.
 
 Each round: drain the sockets into the core, commit what the core wants recorded, all of it in one transaction, and only then
-send what it wants sent.
+send what it wants sent. While nothing can be recorded, the round is held back as it is, and only what needs no record is done.
 """
 
 import contextlib
+import gc
 import logging
 import secrets
 import time
 from typing import Any
 
+import msgspec
 import zmq
-from peewee import PeeweeException
+from peewee import OperationalError
 
 from brender import __version__
 from brender.bus.address import ServerAddresses, resolve_loopback
 from brender.bus.files import FileReceiver
-from brender.bus.ids import new_id
+from brender.bus.ids import new_attempt_id
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Done, Event, FilePiece, Message, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Done, Event, FilePiece, Message, Pong, Renew, Sorry, Submit
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
-from brender.model.changes import Change, New, Put, Update, UpdateWhere
-from brender.model.errors import BrenderError
+from brender.model.changes import Change, New, NewRows, Put, Update, UpdateRows, UpdateWhere
+from brender.model.errors import BrenderError, Paused
 from brender.roles.effects import Bind, Effect, LoadTasks, Now, Peer, Publish, Record, Reply, Send, Unbind
 from brender.roles.policy import Policy
-from brender.roles.server.core import ServerCore
+from brender.roles.server.core import NODE_ACTIONS, ServerCore
+from brender.roles.server.recording import DatabaseLost, Recording
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.questions import Record as Books
-from brender.store.questions import answer, job_id
+from brender.store.questions import answer, job_id, node_id
 from brender.store.writer import Writer
 
 log = logging.getLogger("brender.server")
-
-
-class DatabaseLost(BrenderError):
-    """What was accepted could not be recorded."""
 
 
 _TICK_SECONDS = 0.1
@@ -60,7 +59,7 @@ class Server:
         self.loop = Loop()
         self._routes = Routes()
         self._subscribers = 0
-        self._pending: list[Change] = []
+        self._loads: list[LoadTasks] = []
         self._outgoing: list[tuple[bytes, Message]] = []
         self._published: list[Publish] = []
         self._checkpointed = self._pruned = time.monotonic()
@@ -70,16 +69,20 @@ class Server:
             self._bind(addresses, undo)
             self._writer = Writer(open_for_writing(self.database))
             undo.callback(self._writer.database.close)
+            self._recording = Recording(self._writer, self.database, folder)
             self._books = Books(self._writer.tables, folder)
             now = self._now()
             farm = restore(self._writer, now.mono)
-            self.core = ServerCore(secrets.token_hex(8), name, __version__, policy, new_id, farm)
+            self.core = ServerCore(secrets.token_hex(8), name, __version__, policy, new_attempt_id, farm)
             self._carry_out(self.core.restored(now))
             folder.announce("server", database=self.database, **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
 
     def run(self) -> None:
         """Serve until `stop`."""
+        # The farm in mind is large, lives long and has no cycles worth looking for every few hundred messages.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
         self._files.start()
         with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)
@@ -153,6 +156,8 @@ class Server:
         peer = Peer(received.principal, received.route, *self._routes.who(received.route))
         if isinstance(message, Ask):
             self._ask(peer, message)
+        elif self._recording.trouble:
+            self._while_paused(peer, message, now)
         elif isinstance(message, Act):
             self._act(peer, message, now)
         elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
@@ -160,9 +165,19 @@ class Server:
         else:
             self._carry_out(self.core.handle(peer, message, now))
 
+    def _while_paused(self, peer: Peer, message: Message, now: Now) -> None:
+        """Leases need no record, so that renders go on; clients are told; what else comes will come again."""
+        if isinstance(message, Renew | Pong):
+            for effect in self.core.handle(peer, message, now):
+                if isinstance(effect, Reply):
+                    self._control.send(effect.message, effect.route)
+        elif isinstance(message, Submit | Act):
+            self._control.send(Sorry(id=message.id, code=Paused.code, message=self._recording.trouble), peer.route)
+
     def _one_beat(self, received: Received) -> None:
         assert isinstance(received.message, Beats)
-        self._carry_out(self.core.beats(received.message, self._now()))
+        if not self._recording.trouble:
+            self._carry_out(self.core.beats(received.message, self._now()))
 
     def _ask(self, peer: Peer, message: Ask) -> None:
         self._commit()
@@ -170,7 +185,7 @@ class Server:
             reply: Message = Done(id=message.id, data=answer(self._books, message.question, message.arguments))
         except BrenderError as error:
             reply = Sorry(id=message.id, code=error.code, message=str(error))
-        self._outgoing.append((peer.route, reply))
+        self._control.send(reply, peer.route)
 
     def _submitted(self, job: str) -> dict[str, Any] | None:
         """What the submitter of *job* was told, if it was accepted before and has left the core's mind since."""
@@ -182,30 +197,55 @@ class Server:
 
     def _act(self, peer: Peer, message: Act, now: Now) -> None:
         self._commit()
+        if self._recording.trouble:
+            self._while_paused(peer, message, now)
+            return
         try:
+            if message.action in NODE_ACTIONS:
+                kind, id, name = node_id(self._books, message.target)
+                self._carry_out(self.core.act_on_node(peer, msgspec.structs.replace(message, target=id), kind, name, now))
+                return
             target = job_id(self._books, message.target)
+            value = message.value
             if target not in self.core.farm.jobs:
                 adopt(self.core.farm, self._writer.tables, self._writer.tables.Job.get_by_id(target))
-            tables = self._writer.tables
-            selection = select_for_requeue(tables, target, message.value) if message.action == "requeue" else None
+            if message.action == "readmit" and value is not None:
+                value = node_id(self._books, str(value))[1]
+            selection = select_for_requeue(self._writer.tables, target, value) if message.action == "requeue" else None
         except BrenderError as error:
             self._outgoing.append((peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
             return
-        known = Act(id=message.id, action=message.action, target=target, value=message.value, user=message.user)
+        known = msgspec.structs.replace(message, target=target, value=value)
         self._carry_out(self.core.act(peer, known, selection, now))
 
     def _tick(self) -> None:
         now = self._now()
-        self._carry_out(self.core.tick(now))
+        if not self._recording.trouble:
+            self._carry_out(self.core.tick(now))
+        was_paused = bool(self._recording.trouble)
         self._commit()
+        if self._recording.trouble:
+            return
+        if was_paused:
+            self._carry_out(self.core.restored(now))
+        self._load()
         self._flush()
         self._housekeep(now)
+
+    def _load(self) -> None:
+        """Feed the core the tasks that it asked for, now that all before is recorded."""
+        loads, self._loads = self._loads, []
+        for load in loads:
+            tasks = queued_tasks(self._writer.tables, load.job, load.after, self.policy.plan_slice)
+            self._carry_out(self.core.feed(load.job, tasks, load.after, self._now()))
+        if loads:
+            self._commit()
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Record(change):
-                    self._pending.append(change)
+                    self._recording.pending.append(change)
                 case Send(node, message):
                     if (route := self._routes.to(node)) is not None:
                         self._outgoing.append((route, message))
@@ -217,29 +257,17 @@ class Server:
                     self._routes.unbind(node)
                 case Publish():
                     self._published.append(effect)
-                case LoadTasks(job, after):
-                    self._commit()
-                    tasks = queued_tasks(self._writer.tables, job, after, self.policy.plan_slice)
-                    self._carry_out(self.core.feed(job, tasks, after, self._now()))
+                case LoadTasks():
+                    self._loads.append(effect)
 
     def _commit(self) -> None:
-        if not self._pending:
-            return
-        changes, self._pending = self._pending, []
-        try:
-            number = self._writer.commit(changes)
-        except PeeweeException as error:
-            # What could not be recorded must not be acknowledged. Ending is the honest answer: a restart begins from the
-            # record, and everybody sends again what was not acknowledged.
-            self._outgoing.clear()
-            raise DatabaseLost(
-                f"The database {self.database} could not be written ({error}). The server stops; nothing acknowledged is lost. "
-                "Make room or mend it, and start the server again"
-            ) from error
-        if self._subscribers:
-            self._publish_changes(changes, number)
+        changes = self._recording.commit()
+        if changes and self._subscribers:
+            self._publish_changes(changes, self._writer.change)
 
     def _flush(self) -> None:
+        if self._recording.trouble:
+            return
         outgoing, self._outgoing = self._outgoing, []
         for route, message in outgoing:
             self._control.send(message, route)
@@ -254,6 +282,11 @@ class Server:
             if isinstance(change, UpdateWhere):
                 key = str(change.where.get("job", ""))
                 self._event(f"{change.kind}s", key, dict(change.fields), number)
+            elif isinstance(change, NewRows | UpdateRows):
+                key_at = 0 if isinstance(change, NewRows) else len(change.columns)
+                for row in change.rows:
+                    values = row[1:] if isinstance(change, NewRows) else row[:-1]
+                    merged.setdefault((change.kind, str(row[key_at])), {}).update(zip(change.columns, values, strict=True))
             elif isinstance(change, New | Put | Update):
                 key = change.key if isinstance(change.key, str) else str(change.key)
                 merged.setdefault((change.kind, key), {}).update(change.fields)
@@ -268,11 +301,18 @@ class Server:
     def _housekeep(self, now: Now) -> None:
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono
-            self._writer.checkpoint()
+            with contextlib.suppress(OperationalError):  # no room for it, or busy: there is a next time
+                self._writer.checkpoint()
         if now.mono - self._pruned > _PRUNE_SECONDS:
             self._pruned = now.mono
-            stat = self._writer.tables.Stat
+            self._prune(now)
+
+    def _prune(self, now: Now) -> None:
+        stat = self._writer.tables.Stat
+        try:
             stat.delete().where(stat.wall < now.wall - self.policy.stats_keep).execute()
+        except OperationalError as error:
+            log.warning("old statistics could not be removed, and will be later: %s", error)
 
     @staticmethod
     def _now() -> Now:

@@ -3,16 +3,17 @@
 from typing import Any
 
 import msgspec
+from peewee import SQL
 
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import FileFacts, JobSpec
 from brender.model.nodes import Blender, WorkerInfo
-from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, WorkerStatus
+from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection
 from brender.roles.server.state import AttemptState, Farm, JobState, ManagerState, PartState, TaskState, WorkerState
-from brender.store.tables import Tables
+from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
 
 #: Frames that one requeue may name: each becomes a variable of an SQL statement.
@@ -27,7 +28,9 @@ def restore(writer: Writer, mono: float) -> Farm:
         next_part=writer.last_id("part") + 1,
         next_activity=writer.last_id("activity") + 1,
     )
-    for row in tables.Manager.select().where(tables.Manager.status == ManagerStatus.ONLINE):
+    for table in (tables.Manager, tables.Worker):
+        farm.wanted |= {row.id: Wanted(row.wanted) for row in table.select(table.id, table.wanted).where(table.wanted != "")}
+    for row in tables.Manager.select().where(tables.Manager.status != ManagerStatus.OFFLINE):
         farm.managers[row.id] = ManagerState(row.id, row.incarnation, row.name, heard=mono, beat=mono)
     for row in tables.Worker.select().where(tables.Worker.status != WorkerStatus.OFFLINE):
         manager = row.__data__["manager"]
@@ -43,8 +46,9 @@ def restore(writer: Writer, mono: float) -> Farm:
     for row in job.select().where(job.status.not_in(ENDED_JOB)).order_by(job.submitted):
         adopt(farm, tables, row)
     attempt = tables.Attempt
-    for row in attempt.select().where(attempt.outcome == "live").order_by(attempt.granted):
+    for row in attempt.select().where(SQL(ATTEMPT_LIVE)).order_by(attempt.granted):
         _restore_attempt(farm, tables, row, mono)
+    farm.changed = set(farm.workers)
     return farm
 
 
@@ -63,6 +67,8 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         tags=tuple(row.tags),
         output=row.output,
         trusted=row.trusted,
+        stall_minutes=row.stall_minutes,
+        limit_minutes=row.limit_minutes,
         facts=facts,
         warnings=tuple(row.warnings),
     )
@@ -87,6 +93,9 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         started=row.started,
         warnings=list(row.warnings),
     )
+    kept_off = tables.KeptOff
+    rows = kept_off.select(kept_off.worker).where((kept_off.job == row.id) & kept_off.readmitted.is_null())
+    job.kept_off = {worker for (worker,) in rows.tuples()}
     farm.next_order += 1
     farm.jobs[job.id] = job
     if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
@@ -179,7 +188,9 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         worker = tables.Worker.get_by_id(data["worker"])
         farm.workers[worker.id] = WorkerState(_worker_info(worker), manager=worker.__data__["manager"])
     worker_state = farm.workers[data["worker"]]
-    worker_state.attempts.append(row.id)
+    worker_state.attempts[row.id] = None
+    if state.started:
+        worker_state.running = row.id
     state.incarnation = worker_state.info.incarnation
     if speaks:
         task = _task_state(task_row)
@@ -197,6 +208,7 @@ def _task_state(row: Any) -> TaskState:
         parts=[],
         status=TaskStatus(row.status),
         failures=row.failures,
+        losses=row.losses,
     )
 
 

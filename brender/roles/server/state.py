@@ -4,12 +4,14 @@ Everything here can be read again from the database; nothing here is the record.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import heappop, heappush
 
 from brender.jobs.declare import JobType
+from brender.model.grant import Order
 from brender.model.job import JobSpec, Requirements
-from brender.model.nodes import WorkerInfo
-from brender.model.status import JobStatus, TaskStatus, WorkerStatus
+from brender.model.nodes import Standing, WorkerInfo
+from brender.model.status import JobStatus, TaskStatus, Wanted, WorkerStatus
 
 
 @dataclass
@@ -30,6 +32,7 @@ class TaskState:
     parts: list[PartState]
     status: TaskStatus = TaskStatus.QUEUED
     failures: int = 0
+    losses: int = 0
     attempt: str = ""
     """The live attempt; "" for none."""
 
@@ -77,6 +80,10 @@ class JobState:
     render_seconds: float = 0.0
     started: float | None = None
     warnings: list[str] = field(default_factory=list)
+    strikes: dict[str, int] = field(default_factory=dict)
+    """Attempts that failed in a row, by worker."""
+    kept_off: set[str] = field(default_factory=set)
+    """The workers that it does not go to any more."""
     tasks: set[int] = field(default_factory=set)
     live: set[str] = field(default_factory=set)
     delayed: list[tuple[float, int]] = field(default_factory=list)
@@ -86,6 +93,20 @@ class JobState:
     @property
     def id(self) -> str:
         return self.spec.id
+
+    @cached_property
+    def order_for_workers(self) -> Order:
+        """What all its grants have in common."""
+        return Order(
+            job=self.id,
+            engine=self.type.engine,
+            settings=self.spec.settings,
+            output=self.spec.output,
+            blender=self.need.blender,
+            trusted=self.spec.trusted,
+            stall_seconds=self.spec.stall_minutes * 60,
+            limit_seconds=self.spec.limit_minutes * 60,
+        )
 
     @property
     def queued(self) -> int:
@@ -115,10 +136,20 @@ class WorkerState:
     term: str = ""
     """The name of its present registration; "" until its manager has told of it."""
     status: WorkerStatus = WorkerStatus.IDLE
-    attempts: list[str] = field(default_factory=list)
+    standing: Standing = Standing.OPEN
+    """Whether it begins anything new, as it says itself."""
+    reason: str = ""
+    """Why it does not."""
+    closed_until: float = float("-inf")
+    """It gave work back unasked: until then, monotonic, it is given none."""
+    asked_to_leave: float = float("-inf")
+    """When it was last asked to drain, monotonic."""
+    attempts: dict[str, None] = field(default_factory=dict)
     """Live attempts, in the order of their grants."""
-    shown: tuple[str, str, str] = ("", "", "")
-    """Status, attempt and job as the record has them."""
+    running: str = ""
+    """The attempt that it has started."""
+    shown: tuple[str, str, str, str] = ("", "", "", "")
+    """Status, reason, attempt and job as the record has them."""
 
 
 @dataclass
@@ -132,6 +163,11 @@ class ManagerState:
     """When its last heartbeat came, monotonic."""
     asked: float | None = None
     workers: set[str] = field(default_factory=set)
+    standing: Standing = Standing.OPEN
+    reason: str = ""
+    asked_to_leave: float = float("-inf")
+    shown: tuple[str, str] = ("", "")
+    """Status and reason as the record has them."""
 
 
 @dataclass
@@ -146,6 +182,12 @@ class Farm:
     managers: dict[str, ManagerState] = field(default_factory=dict)
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     """(output folder, name pattern) → the unfinished job that owns it."""
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    """What people want of workers and managers, those that are away too."""
+    changed: set[str] = field(default_factory=set)
+    """Workers whose slot may take something, or looks different, since it was last looked at."""
+    stirred: bool = True
+    """Something changed that may concern any slot."""
     next_task: int = 1
     next_part: int = 1
     next_activity: int = 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from brender.model.changes import Change, New, Update
+from brender.model.changes import Change, Put, Update
 from brender.model.nodes import Stats
 from brender.roles.effects import Now
 from brender.roles.policy import Policy
@@ -43,6 +43,6 @@ class StatsRecorder:
         if now.mono - samples.began >= self.policy.stats_record:
             means = {name: round(total / samples.count, 2) for name, total in samples.sums.items()}
             row = {"seconds": now.mono - samples.began, "stats": means}
-            changes.append(New("stat", (node, samples.began_wall), row))
+            changes.append(Put("stat", (node, samples.began_wall), row))
             self._samples[node] = _Samples(now.mono, now.wall, shown=samples.shown)
         return changes

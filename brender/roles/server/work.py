@@ -1,6 +1,7 @@
 """What becomes of attempts, in the server's core: reported on, retried, lost, disowned. Pure."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from brender.bus.messages import (
     FINAL,
@@ -16,7 +17,7 @@ from brender.bus.messages import (
     Stopped,
     Warned,
 )
-from brender.model.changes import Update
+from brender.model.changes import Put, Update, UpdateRows
 from brender.model.status import (
     ENDED_JOB,
     OUTCOMES,
@@ -29,23 +30,35 @@ from brender.model.status import (
 )
 from brender.roles.effects import Now, Record, Send
 from brender.roles.policy import Policy
+from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
+
+_PART_DONE = ("status", "attempt", "worker", "output", "size", "width", "height", "seconds", "warnings", "finished")
+_ENDED = ("outcome", "reason", "finished", "seconds", "last_report")
 
 
 class Work:
     """Take reports, give up the lost. Works on *farm*; what must happen outside goes to *emit*."""
 
-    def __init__(self, farm: Farm, policy: Policy, jobs: Jobs, emit: Emit) -> None:
+    def __init__(self, farm: Farm, policy: Policy, jobs: Jobs, dispatch: Dispatch, emit: Emit) -> None:
         self.farm = farm
         self.policy = policy
         self.jobs = jobs
+        self.dispatch = dispatch
         self.emit = emit
+        self._counted: dict[str, JobState] = {}
+        """Jobs of which parts were done in the present message."""
+        self._many: dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+        """Rows that the present message changes, by table and columns."""
 
     def reports(self, manager: str, worker_id: str, reports: Iterable[AnyReport], now: Now) -> None:
         """Take *reports* of *worker_id* and acknowledge them, those of attempts that are no longer known too."""
+        reports = tuple(reports)
         acks: dict[str, int] = {}
+        taken: dict[str, int] = {}
         unknown: list[str] = []
+        done_here = {report.part for report in reports if type(report) is PartDone}
         for report in reports:
             attempt = self.farm.attempts.get(report.attempt)
             if attempt is None or attempt.worker != worker_id:
@@ -54,14 +67,16 @@ class Work:
                     unknown.append(report.attempt)
                 continue
             if report.number == attempt.last_report + 1:
-                attempt.last_report = report.number
+                attempt.last_report = taken[attempt.id] = report.number
                 attempt.confirmed = True
-                self.emit(Record(Update("attempt", attempt.id, {"last_report": report.number})))
-                self._apply(report, attempt, now)
+                self._apply(report, attempt, done_here, now)
             # A gap means that an earlier report was lost on the way: its worker sends it again, and this one after it.
             acks[report.attempt] = attempt.last_report
+        still = [(number, each) for each, number in taken.items() if each in self.farm.attempts]
+        self._rows("attempt", ("last_report",)).extend(still)
+        self._emit_rows()
         self.emit(Send(manager, Acks(worker=worker_id, acks=tuple(acks.items()))))
-        self._disown(manager, worker_id, list(dict.fromkeys(unknown)))
+        self._disown(manager, worker_id, [each for each in dict.fromkeys(unknown) if each not in taken])
 
     def received(self, manager: str, worker_id: str, attempts: Iterable[str]) -> None:
         """A worker has these grants; those that are over, and came late, it is told to drop."""
@@ -80,6 +95,7 @@ class Work:
             attempt = self.farm.attempts.get(attempt_id)
             if attempt is not None and attempt.worker == worker_id and attempt.canceling:
                 self._finish(attempt, Outcome.CANCELED, attempt.canceling, now)
+        self._emit_rows()
 
     def reconcile(self, worker: WorkerState, held: Iterable[str], now: Now) -> None:
         """*worker* is registered anew and says what it holds: what an earlier process of it had, and this one does not know
@@ -99,9 +115,24 @@ class Work:
         self.emit(Send(worker.manager, Confirm(worker=worker.info.id, term=worker.term, attempts=mine)))
 
     def lose(self, attempt: AttemptState, reason: str, now: Now) -> None:
-        """Give *attempt* up; its task is tried again."""
+        """Give *attempt* up; its task is tried again. What it had not begun is no fault of the task's; nor is the rest, unless
+        that happens again and again."""
         self._finish(attempt, Outcome.LOST, reason, now)
-        self._retry(attempt, f"attempt lost: {reason}", now)
+        self._emit_rows()
+        task = self._task_of(attempt)
+        if task is None or not attempt.started:
+            self._again(attempt, now)
+            return
+        job = self.farm.jobs[attempt.job]
+        if self._complete_if_done(task, job, now):
+            return
+        task.losses += 1
+        text = f"attempt lost: {reason}"
+        self.emit(Record(Update("task", task.id, {"losses": task.losses, "reason": text})))
+        if task.losses >= self.policy.losses:
+            self._give_up(task, job, f"lost its worker {task.losses} times; the last time, {reason}", now)
+        else:
+            self._try_later(task, job, task.losses, now)
 
     def _disown(self, manager: str, worker_id: str, attempts: list[str]) -> None:
         """Tell a worker to drop attempts that the server does not count as its own."""
@@ -111,11 +142,11 @@ class Work:
 
     # --- inside ---------------------------------------------------------------------------------------------------------
 
-    def _apply(self, report: AnyReport, attempt: AttemptState, now: Now) -> None:
+    def _apply(self, report: AnyReport, attempt: AttemptState, done_here: set[int], now: Now) -> None:
         job = self.farm.jobs[attempt.job]
         match report:
             case Started():
-                self._started(attempt, job, now)
+                self._started(attempt, job, done_here, now)
             case PartDone():
                 self._part_done(report, attempt, job, now)
             case Warned():
@@ -125,23 +156,27 @@ class Work:
             case Failed():
                 self._failed(report, attempt, job, now)
             case Stopped():
+                self._gave_back(attempt, attempt.canceling != "", now)
                 self._finish(attempt, Outcome.CANCELED, report.reason, now)
                 self._again(attempt, now)
             case Recalled():
+                self._gave_back(attempt, attempt.recalling is not None or attempt.canceling != "", now)
                 self._finish(attempt, Outcome.RECALLED, "", now)
                 self._again(attempt, now)
 
-    def _started(self, attempt: AttemptState, job: JobState, now: Now) -> None:
+    def _started(self, attempt: AttemptState, job: JobState, done_here: set[int], now: Now) -> None:
         attempt.started = True
         attempt.recalling = None
-        self.emit(Record(Update("attempt", attempt.id, {"started": now.wall})))
+        if worker := self.farm.workers.get(attempt.worker):
+            worker.running = attempt.id
+            self.farm.changed.add(attempt.worker)
+        self._rows("attempt", ("started",)).append((now.wall, attempt.id))
         task = self._task_of(attempt)
         if task is None:
             return
-        for part in task.parts:
-            if not part.done:
-                fields = {"status": PartStatus.ACTIVE, "attempt": attempt.id, "worker": attempt.worker}
-                self.emit(Record(Update("part", part.id, fields)))
+        begun = [part.id for part in task.parts if not part.done and part.id not in done_here]
+        rows = self._rows("part", ("status", "attempt", "worker"))
+        rows.extend((PartStatus.ACTIVE, attempt.id, attempt.worker, part) for part in begun)
         if job.status is JobStatus.QUEUED:
             self.jobs.set_status(job, JobStatus.ACTIVE, "", now)
 
@@ -151,25 +186,14 @@ class Work:
         if part is None or part.done:
             return
         part.done = True
+        job.strikes.pop(attempt.worker, None)
         job.completed_parts += 1
         job.render_seconds += report.seconds
         for warning in report.warnings:
             self.jobs.warn(job, warning)
-        fields = {
-            "status": PartStatus.COMPLETED,
-            "attempt": attempt.id,
-            "worker": attempt.worker,
-            "output": report.output,
-            "size": report.size,
-            "width": report.width,
-            "height": report.height,
-            "seconds": report.seconds,
-            "warnings": list(report.warnings),
-            "finished": now.wall,
-        }
-        self.emit(Record(Update("part", part.id, fields)))
-        numbers = {"completed_parts": job.completed_parts, "render_seconds": job.render_seconds}
-        self.emit(Record(Update("job", job.id, numbers)))
+        about = (report.output, report.size, report.width, report.height, report.seconds, list(report.warnings), now.wall)
+        self._rows("part", _PART_DONE).append((PartStatus.COMPLETED, attempt.id, attempt.worker, *about, part.id))
+        self._counted[job.id] = job
 
     def _completed(self, report: Completed, attempt: AttemptState, job: JobState, now: Now) -> None:
         task = self._task_of(attempt)
@@ -182,7 +206,8 @@ class Work:
         outcome = Outcome.COMPLETED if task else Outcome.CANCELED
         self._finish(attempt, outcome, "", now, report.seconds)
         if task is not None:
-            self._task_status(task, TaskStatus.COMPLETED)
+            task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.COMPLETED)
+            self._rows("task", ("status",)).append((task.status, task.id))
             self._drop(task, job)
             self.jobs.settle(job, now)
 
@@ -192,16 +217,42 @@ class Work:
             self._task_failed(self.farm.tasks[attempt.task], job, report.reason)
             self.jobs.end(job, JobStatus.FAILED, report.reason, now)
         else:
+            self._strike(attempt, job, report.reason, now)
             self._retry(attempt, report.reason, now)
+
+    def _strike(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
+        """A worker that fails a job again and again, and never renders a frame of it between, is kept off it, where another
+        could run it."""
+        job.strikes[attempt.worker] = strikes = job.strikes.get(attempt.worker, 0) + 1
+        worker = self.farm.workers.get(attempt.worker)
+        if strikes < self.policy.strikes or worker is None or attempt.worker in job.kept_off or job.status in ENDED_JOB:
+            return
+        others = (other for other in self.farm.workers.values() if other is not worker)
+        if not any(self.dispatch.is_able(job, other) for other in others):
+            return
+        job.kept_off.add(attempt.worker)
+        fields = {"failures": strikes, "reason": reason, "wall": now.wall, "readmitted": None}
+        self.emit(Record(Put("kept_off", (job.id, attempt.worker), fields)))
+        text = f"the worker {worker.info.name} is kept off it after {strikes} failures in a row; the last one said: {reason}"
+        self.jobs.note(now, "kept-off", text, job.id, worker=attempt.worker)
+        self.dispatch.recall(worker, now, job.id)
+
+    def _gave_back(self, attempt: AttemptState, was_asked: bool, now: Now) -> None:
+        """A worker that gives work back unasked has its reasons, and will say them: for a moment it gets none."""
+        worker = self.farm.workers.get(attempt.worker)
+        if worker is not None and not was_asked:
+            worker.closed_until = now.mono + self.policy.resend
 
     def _finish(self, attempt: AttemptState, outcome: Outcome, reason: str, now: Now, seconds: float = 0.0) -> None:
         """The attempt has ended: it leaves the server's mind."""
         change(OUTCOMES, f"attempt {attempt.id}", Outcome.LIVE, outcome)
-        fields = {"outcome": outcome, "reason": reason, "finished": now.wall, "seconds": seconds}
-        self.emit(Record(Update("attempt", attempt.id, fields)))
+        self._rows("attempt", _ENDED).append((outcome, reason, now.wall, seconds, attempt.last_report, attempt.id))
         del self.farm.attempts[attempt.id]
         if worker := self.farm.workers.get(attempt.worker):
-            worker.attempts.remove(attempt.id)
+            del worker.attempts[attempt.id]
+            if worker.running == attempt.id:
+                worker.running = ""
+            self.farm.changed.add(attempt.worker)
         job = self.farm.jobs[attempt.job]
         job.live.discard(attempt.id)
         if job.status in ENDED_JOB and not job.live:
@@ -225,15 +276,23 @@ class Work:
             text = f"Stopped after {job.failures} failed attempts; the last one said: {reason}"
             self.jobs.end(job, JobStatus.FAILED, text, now)
         elif task.failures >= self.policy.tries:
-            self._task_failed(task, job, reason)
-            frames = ", ".join(str(part.frame) for part in task.parts[:3])
-            job.reason = f"Frame {frames} failed {task.failures} times; the last attempt said: {reason}"
-            self._drop(task, job)
-            self.jobs.settle(job, now)
+            self._give_up(task, job, f"failed {task.failures} times; the last attempt said: {reason}", now)
         else:
-            delay = min(self.policy.retry_most, self.policy.retry * 2 ** (task.failures - 1))
-            job.delayed.append((now.mono + delay, task.id))
-            self._queue_again(task, job, now)
+            self._try_later(task, job, task.failures, now)
+
+    def _give_up(self, task: TaskState, job: JobState, what: str, now: Now) -> None:
+        """The task has failed for good; the others of its job go on."""
+        self._task_failed(task, job, what)
+        job.reason = f"Frame {', '.join(str(part.frame) for part in task.parts[:3])} {what}"
+        self._drop(task, job)
+        self.jobs.settle(job, now)
+
+    def _try_later(self, task: TaskState, job: JobState, times: int, now: Now) -> None:
+        """The task waits for another attempt, the longer the more often this has happened."""
+        task.attempt = ""
+        delay = min(self.policy.retry_most, self.policy.retry * 2 ** (times - 1))
+        job.delayed.append((now.mono + delay, task.id))
+        self._queue_again(task, job, now)
 
     def _again(self, attempt: AttemptState, now: Now) -> None:
         """The attempt ended through no fault of its own: its task is queued at once."""
@@ -244,7 +303,7 @@ class Work:
         if self._complete_if_done(task, job, now):
             return
         self._queue_again(task, job, now)
-        job.enqueue(task)
+        self.jobs.enqueue(job, task)
 
     def _complete_if_done(self, task: TaskState, job: JobState, now: Now) -> bool:
         """Whether the attempt that ended had done every part, and only never came to say so: then the task is completed."""
@@ -283,6 +342,21 @@ class Work:
         job.ended_tasks += 1
         job.tasks.discard(task.id)
         del self.farm.tasks[task.id]
+
+    def _rows(self, kind: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """Where to put rows of these columns that the present message changes."""
+        return self._many.setdefault((kind, columns), [])
+
+    def _emit_rows(self) -> None:
+        """The end of a message: all rows that it changes, and the counts that follow from them."""
+        for (kind, columns), rows in self._many.items():
+            if rows:
+                self.emit(Record(UpdateRows(kind, columns, rows)))
+        self._many = {}
+        for job in self._counted.values():
+            numbers = {"completed_parts": job.completed_parts, "render_seconds": job.render_seconds}
+            self.emit(Record(Update("job", job.id, numbers)))
+        self._counted.clear()
 
     def _task_of(self, attempt: AttemptState) -> TaskState | None:
         """The task that *attempt* is the live attempt of; ``None`` where it no longer speaks for one."""

@@ -1,6 +1,6 @@
-"""The worker's core: holds its grants, runs one at a time, and reports until the server has it. Pure."""
+"""The worker's core: holds its grants, runs one at a time within its limits, and reports until the server has it. Pure."""
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -16,6 +16,7 @@ from brender.bus.messages import (
     Bye,
     Cancel,
     Completed,
+    Drain,
     Failed,
     Gone,
     Grants,
@@ -31,45 +32,46 @@ from brender.bus.messages import (
     Refused,
     Renew,
     Renewed,
-    Reports,
+    Stands,
     Started,
     Stopped,
     Warned,
     Welcome,
     WhoAreYou,
 )
-from brender.model.grant import Grant
-from brender.model.nodes import Stats, WorkerInfo
-from brender.roles.effects import Effect, Exit, ExtendLease, Forget, Keep, Now, SendUp, StartAttempt, StopAttempt, Vouch
+from brender.model.grant import Grant, Order
+from brender.model.nodes import Standing, Stats, WorkerInfo
+from brender.roles.effects import Effect, Exit, ExtendLease, NextManager, Now, SendUp, StartAttempt, StopAttempt, Vouch
 from brender.roles.policy import Policy, renewal_interval
+from brender.roles.worker.limits import Watch
+from brender.roles.worker.reporting import Reporting
 
-#: Reports that travel in one message at most.
-_BATCH = 500
 _PROGRESS_SECONDS = 1.0
-#: Attempts that are over and still remembered.
-_REMEMBERED = 10_000
+_SUPERSEDED = "the server gave its work to another attempt"
 
 
 class WorkerCore:
     """Give it what arrives from above and what its attempt tells, with the time; do what it says.
 
-    *kept* are the reports that an earlier process of this worker left undelivered.
+    *kept* are the reports that an earlier process of this worker left undelivered. *managers*: how many it may turn to.
     """
 
-    def __init__(self, info: WorkerInfo, policy: Policy, kept: Iterable[AnyReport] = ()) -> None:
+    def __init__(self, info: WorkerInfo, policy: Policy, kept: Iterable[AnyReport] = (), managers: int = 1) -> None:
         self.info = info
         self.policy = policy
-        self.waiting: list[Grant] = []
+        self.managers = managers
+        self.waiting: deque[Grant] = deque()
         self.running: Grant | None = None
         self.welcomed = False
         self.lease_until = float("-inf")
+        self.standing = Standing.OPEN
+        self.standing_reason = ""
         self.stopping = ""
-        self._unsent: list[AnyReport] = []
-        self._outbox: dict[str, list[AnyReport]] = {}
-        self._numbers: dict[str, int] = {}
-        self._over: OrderedDict[str, None] = OrderedDict()
-        """Attempts that are over: a grant of one that comes again, late, is not run again."""
-        self._said_hello = self._renewed = self._answered = self._beat = self._sent = self._progressed = float("-inf")
+        self.reporting = Reporting(info.id, kept)
+        self._orders: dict[str, Order] = {}
+        self._watch: Watch | None = None
+        self._said_hello = self._renewed = self._answered = self._beat = self._progressed = float("-inf")
+        self._heard: float | None = None
         self._stop_by = float("inf")
         self._sequence = 0
         self._left = False
@@ -79,85 +81,120 @@ class WorkerCore:
             Refused: self._refused,
             WhoAreYou: self._who_are_you,
             Ping: self._ping,
+            Bye: self._bye,
             Renewed: self._lease,
             Grants: self._grants,
             Recall: self._recall,
             Cancel: self._cancel,
+            Drain: self._drain,
             Acks: self._acks,
         }
-        for report in kept:
-            self._outbox.setdefault(report.attempt, []).append(report)
-            self._numbers[report.attempt] = report.number
-        for attempt, reports in self._outbox.items():
+        for attempt, reports in list(self.reporting.undelivered.items()):
             if not isinstance(reports[-1], FINAL):
-                self._report(Stopped(attempt=attempt, number=0, reason="the worker was started anew"))
+                self.reporting.add(Stopped(attempt=attempt, number=0, reason="the worker was started anew"))
 
     @property
     def held(self) -> tuple[str, ...]:
         """Every attempt that this worker still has something to do or say about."""
         running = [self.running.attempt] if self.running else []
-        return tuple(dict.fromkeys([*self._outbox, *running, *(grant.attempt for grant in self.waiting)]))
+        return tuple(dict.fromkeys([*self.reporting.undelivered, *running, *(grant.attempt for grant in self.waiting)]))
 
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
         """What follows from the manager's *message*."""
+        self._heard = now.mono
         handler = self._above.get(type(message))
         if handler is not None:
             handler(message, now)
-        return self._round(now)
+        return self._next(now)
 
-    def progressed(self, attempt: str, frame: int, fraction: float, line: str, now: Now) -> list[Effect]:
-        if self.running and self.running.attempt == attempt and now.mono - self._progressed >= _PROGRESS_SECONDS:
+    # --- what the attempt tells ---------------------------------------------------------------------------------------
+
+    def progressed(self, attempt: str, frame: int, fraction: float, line: str, output: int, now: Now) -> list[Effect]:
+        """The running attempt is at *frame*, *fraction* of it done; its log has *output* bytes and ends with *line*."""
+        if self.running is None or self.running.attempt != attempt:
+            return []
+        if self._watch is not None:
+            self._watch.seen((frame, fraction, output), now.mono)
+        if now.mono - self._progressed >= _PROGRESS_SECONDS:
             self._progressed = now.mono
-            self._effects.append(
-                SendUp(Progress(worker=self.info.id, attempt=attempt, frame=frame, fraction=fraction, line=line))
-            )
-        return self._round(now)
+            progress = Progress(worker=self.info.id, attempt=attempt, frame=frame, fraction=fraction, line=line)
+            self._effects.append(SendUp(progress))
+        return self._next(now)
 
     def warned(self, attempt: str, warning: str, subject: str, now: Now) -> list[Effect]:
-        self._report(Warned(attempt=attempt, number=0, warning=warning, subject=subject))
-        return self._round(now)
+        self.reporting.add(Warned(attempt=attempt, number=0, warning=warning, subject=subject))
+        return self._next(now)
 
     def part_done(self, done: PartDone, now: Now) -> list[Effect]:
         """A part is published; *done* without a number yet."""
-        self._report(done)
-        return self._round(now)
+        if self._watch is not None:
+            self._watch.seen(("part", done.part), now.mono)
+        self.reporting.add(done)
+        return self._next(now)
 
     def ended(self, attempt: str, seconds: float, reason: str, permanent: bool, stopped: bool, now: Now) -> list[Effect]:
         """The running attempt is over."""
-        if stopped:
-            self._report(Stopped(attempt=attempt, number=0, reason=self.stopping or reason))
+        overrun = self._watch.overrun if self._watch is not None else ""
+        if stopped and overrun:
+            self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
+        elif stopped:
+            self.reporting.add(Stopped(attempt=attempt, number=0, reason=self.stopping or reason))
         elif reason:
-            self._report(Failed(attempt=attempt, number=0, reason=reason, permanent=permanent, seconds=seconds))
+            self.reporting.add(Failed(attempt=attempt, number=0, reason=reason, permanent=permanent, seconds=seconds))
         else:
-            self._report(Completed(attempt=attempt, number=0, seconds=seconds))
-        self.running = None
-        return self._round(now)
+            self.reporting.add(Completed(attempt=attempt, number=0, seconds=seconds))
+        self.running = self._watch = None
+        return self._next(now)
+
+    # --- how it stands ------------------------------------------------------------------------------------------------
+
+    def room(self, shortage: str, now: Now) -> list[Effect]:
+        """How the disk is: *shortage* says what is missing, "" nothing. Without room nothing new is begun."""
+        if shortage and self.standing is Standing.OPEN:
+            self._stand(Standing.PAUSED, shortage)
+        elif not shortage and self.standing is Standing.PAUSED:
+            self._stand(Standing.OPEN, "")
+        return self._next(now)
+
+    def drain(self, reason: str, now: Now) -> list[Effect]:
+        """Finish what runs, give back what waits, then leave."""
+        if self.standing is not Standing.DRAINING:
+            self._stand(Standing.DRAINING, reason)
+        return self._next(now)
 
     def stop(self, reason: str, now: Now) -> list[Effect]:
         """Leave: give back what waits, end what runs, report it, say goodbye."""
         if not self.stopping:
             self.stopping = reason
             self._stop_by = now.mono + 5.0
-            for grant in self.waiting:
-                self._report(Recalled(attempt=grant.attempt, number=0))
-            self.waiting.clear()
+            self._stand(Standing.DRAINING, reason)
             if self.running is not None:
                 self._effects.append(StopAttempt(self.running.attempt, reason))
-        return self._round(now)
+        return self._next(now)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
 
     def tick(self, now: Now) -> list[Effect]:
-        """What time alone brings: hellos until welcomed, renewals, reports sent again."""
+        """The end of a round: what time brings, and all reports of the round sent together."""
         if self._left:
             return []
         if not self.welcomed:
             if now.mono - self._said_hello >= 1.0:
                 self._say_hello(now)
         elif now.mono - self._renewed >= renewal_interval(self.lease_until - now.mono, self.policy.lease):
-            self._renewed = now.mono
-            self._effects.append(SendUp(Renew(sent=now.mono)))
-        if self._outbox and self.welcomed and now.mono - self._sent >= self.policy.resend:
-            self._send_all_again(now)
-        return self._round(now)
+            self._renew(now)
+        self._look_for_another_manager(now)
+        if self.running is not None and self._watch is not None and (why := self._watch.exceeded(now.mono)):
+            self._effects.append(StopAttempt(self.running.attempt, why))
+        if self.welcomed:
+            if self.reporting.due_again(now.mono, self.policy.resend):
+                self.reporting.say_all_again()
+            self.reporting.send(now.mono)
+        idle = self.running is None and self.standing is Standing.DRAINING
+        if idle and (not self.reporting.undelivered or now.mono >= self._stop_by):
+            self._effects += [SendUp(Bye(reason=self.stopping or self.standing_reason)), Exit()]
+            self._left = True
+        return self._next(now)
 
     def beat_due(self, stats: Callable[[], Stats], now: Now) -> Beat | None:
         """The heartbeat, if it is time for it."""
@@ -165,7 +202,27 @@ class WorkerCore:
             return None
         self._beat = now.mono
         self._sequence += 1
-        return Beat(node=self.info.id, incarnation=self.info.incarnation, sequence=self._sequence, stats=stats())
+        return Beat(
+            node=self.info.id,
+            incarnation=self.info.incarnation,
+            sequence=self._sequence,
+            stats=stats(),
+        )
+
+    def _look_for_another_manager(self, now: Now) -> None:
+        """Silence for a third of a lease: the next manager of the list is tried, with all that is held."""
+        if self._heard is None:
+            self._heard = now.mono
+        if self.managers > 1 and now.mono - self._heard > self.policy.lease / 3:
+            self._turn_away(now)
+
+    def _turn_away(self, now: Now) -> None:
+        # Counted, so that the server can tell which of two managers speaks of the later registration.
+        self.info = msgspec.structs.replace(self.info, connection=self.info.connection + 1)
+        self.welcomed = False
+        self._heard = now.mono
+        self._effects.append(NextManager())
+        self._say_hello(now)
 
     # --- from above ---------------------------------------------------------------------------------------------------
 
@@ -173,9 +230,8 @@ class WorkerCore:
         self.welcomed = True
         # The parent's beat and lease count, not what this end was started with.
         self.policy = replace(self.policy, heartbeat=welcome.heartbeat_seconds, lease=welcome.lease_seconds)
-        self._renewed = now.mono
-        self._effects.append(SendUp(Renew(sent=now.mono)))
-        self._send_all_again(now)
+        self._renew(now)
+        self.reporting.say_all_again()
 
     def _refused(self, refused: Refused, now: Now) -> None:
         self._effects.append(Exit(error=f"The manager refused this worker: {refused.reason}"))
@@ -187,6 +243,12 @@ class WorkerCore:
     def _ping(self, ping: Ping, now: Now) -> None:
         self._effects.append(SendUp(Pong()))
 
+    def _bye(self, bye: Bye, now: Now) -> None:
+        """The manager leaves: the next one is asked at once; where there is none, it may come back."""
+        self.welcomed = False
+        if self.managers > 1:
+            self._turn_away(now)
+
     def _lease(self, renewed: Renewed, now: Now) -> None:
         until = renewed.sent + renewed.seconds
         if until > self.lease_until:
@@ -197,13 +259,14 @@ class WorkerCore:
             self._reconcile(renewed.term, renewed.attempts)
 
     def _grants(self, message: Grants, now: Now) -> None:
-        mine = [grant for grant in message.grants if grant.worker == self.info.id]
+        self._orders |= {order.job: order for order in message.orders}
+        mine = [grant for grant in message.grants if grant.worker == self.info.id and grant.job in self._orders]
         for grant in mine:
-            if grant.attempt in self._numbers or grant.attempt in self._over:
+            if self.reporting.is_known(grant.attempt):
                 continue  # sent again: it is here already, or was
-            self._numbers[grant.attempt] = 0
-            if self.stopping:
-                self._report(Recalled(attempt=grant.attempt, number=0))
+            self.reporting.begin(grant.attempt)
+            if self.standing is not Standing.OPEN:
+                self.reporting.add(Recalled(attempt=grant.attempt, number=0))
             else:
                 self.waiting.append(grant)
                 self._effects.append(Vouch(grant.attempt, grant.term))
@@ -213,20 +276,24 @@ class WorkerCore:
     def _recall(self, recall: Recall, now: Now) -> None:
         for attempt in recall.attempts:
             if self._drop_waiting(attempt):
-                self._report(Recalled(attempt=attempt, number=0))
+                self.reporting.add(Recalled(attempt=attempt, number=0))
 
     def _cancel(self, cancel: Cancel, now: Now) -> None:
         gone = []
         for attempt in cancel.attempts:
             if self._drop_waiting(attempt):
-                self._report(Stopped(attempt=attempt, number=0, reason=cancel.reason))
+                self.reporting.add(Stopped(attempt=attempt, number=0, reason=cancel.reason))
             elif self.running is not None and self.running.attempt == attempt:
                 self._effects.append(StopAttempt(attempt, cancel.reason))
-            elif attempt not in self._outbox:
+            elif attempt not in self.reporting.undelivered:
                 gone.append(attempt)
-                self._remember(attempt)
+                self.reporting.remember(attempt)
         if gone:
             self._effects.append(SendUp(Gone(worker=self.info.id, attempts=tuple(gone))))
+
+    def _drain(self, message: Drain, now: Now) -> None:
+        if message.worker == self.info.id and self.standing is not Standing.DRAINING:
+            self._stand(Standing.DRAINING, message.reason)
 
     def _reconcile(self, term: str, confirmed: tuple[str, ...]) -> None:
         """What the server has confirmed for the registration *term* may be published under it; what it neither confirmed nor
@@ -235,63 +302,44 @@ class WorkerCore:
             if grant.attempt in confirmed:
                 self._effects.append(Vouch(grant.attempt, term))
             elif grant.term != term:
-                reason = "the server gave its work to another attempt"
                 if self._drop_waiting(grant.attempt):
-                    self._report(Stopped(attempt=grant.attempt, number=0, reason=reason))
+                    self.reporting.add(Stopped(attempt=grant.attempt, number=0, reason=_SUPERSEDED))
                 else:
-                    self._effects.append(StopAttempt(grant.attempt, reason))
+                    self._effects.append(StopAttempt(grant.attempt, _SUPERSEDED))
 
     def _acks(self, message: Acks, now: Now) -> None:
         for attempt, number in message.acks:
-            kept = self._outbox.get(attempt)
-            if kept is None:
-                continue
-            left = [report for report in kept if report.number > number]
-            final_is_acked = isinstance(kept[-1], FINAL) and not left
-            if left:
-                self._outbox[attempt] = left
-            else:
-                del self._outbox[attempt]
-            if final_is_acked:
-                self._numbers.pop(attempt, None)
-                self._remember(attempt)
-            self._effects.append(Forget(attempt, number))
+            self.reporting.acknowledged(attempt, number)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _round(self, now: Now) -> list[Effect]:
-        """What is always looked at last: start the next attempt, send what is new, leave if all is said."""
-        if self.running is None and self.waiting and not self.stopping:
-            self.running = self.waiting.pop(0)
-            self._report(Started(attempt=self.running.attempt, number=0))
-            self._effects.append(StartAttempt(self.running))
-        if self._unsent and self.welcomed:
-            self._send(self._unsent, now)
-            self._unsent = []
-        if self.stopping and self.running is None and (not self._outbox or now.mono >= self._stop_by):
-            if not self._left:
-                self._effects += [SendUp(Bye(reason=self.stopping)), Exit()]
-            self._left = True
-        effects, self._effects[:] = list(self._effects), []
+    def _next(self, now: Now) -> list[Effect]:
+        """What is always looked at last: whether the next attempt can start."""
+        if self.running is None and self.waiting and self.standing is Standing.OPEN:
+            self.running = self.waiting.popleft()
+            order = self._orders[self.running.job]
+            self._watch = Watch(order.stall_seconds, order.limit_seconds, now.mono)
+            self.reporting.add(Started(attempt=self.running.attempt, number=0))
+            self._effects.append(StartAttempt(self.running, order))
+            if not self.waiting:
+                self._orders = {order.job: order}
+        effects, self._effects = [*self.reporting.taken(), *self._effects], []
         return effects
 
-    def _report(self, report: AnyReport) -> None:
-        """Number *report*, keep it, and send it at the end of the round."""
-        number = self._numbers.get(report.attempt, 0) + 1
-        self._numbers[report.attempt] = number
-        numbered = msgspec.structs.replace(report, number=number)
-        self._outbox.setdefault(report.attempt, []).append(numbered)
-        self._unsent.append(numbered)
-        self._effects.append(Keep(numbered))
+    def _stand(self, standing: Standing, reason: str) -> None:
+        """Stand so from now on; where nothing new is begun, what waits is given back."""
+        self.standing, self.standing_reason = standing, reason
+        self._effects.append(
+            SendUp(Stands(worker=self.info.id, incarnation=self.info.incarnation, standing=standing, reason=reason))
+        )
+        if standing is not Standing.OPEN:
+            for grant in self.waiting:
+                self.reporting.add(Recalled(attempt=grant.attempt, number=0))
+            self.waiting.clear()
 
-    def _send(self, reports: list[AnyReport], now: Now) -> None:
-        self._sent = now.mono
-        for start in range(0, len(reports), _BATCH):
-            self._effects.append(SendUp(Reports(worker=self.info.id, reports=tuple(reports[start : start + _BATCH]))))
-
-    def _send_all_again(self, now: Now) -> None:
-        self._unsent = []
-        self._send([report for reports in self._outbox.values() for report in reports], now)
+    def _renew(self, now: Now) -> None:
+        self._renewed = now.mono
+        self._effects.append(SendUp(Renew(sent=now.mono, standing=self.standing, reason=self.standing_reason)))
 
     def _say_hello(self, now: Now) -> None:
         self._said_hello = now.mono
@@ -308,13 +356,7 @@ class WorkerCore:
         )
         self._effects.append(SendUp(hello))
 
-    def _remember(self, attempt: str) -> None:
-        """That *attempt* is over: a grant of it that comes late is not run."""
-        self._over[attempt] = None
-        if len(self._over) > _REMEMBERED:
-            self._over.popitem(last=False)
-
     def _drop_waiting(self, attempt: str) -> bool:
         before = len(self.waiting)
-        self.waiting = [grant for grant in self.waiting if grant.attempt != attempt]
+        self.waiting = deque(grant for grant in self.waiting if grant.attempt != attempt)
         return len(self.waiting) < before

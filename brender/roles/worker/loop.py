@@ -7,7 +7,9 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,19 +19,32 @@ from brender import __version__
 from brender.bus.address import ManagerAddresses, resolve_loopback
 from brender.bus.files import FileSender
 from brender.bus.loop import Loop
-from brender.bus.messages import PartDone
+from brender.bus.messages import Message, PartDone, Reports
 from brender.bus.transport import Socket
-from brender.engines.attempt import Attempt, Engine, Place, start
+from brender.engines.attempt import Attempt, Engine, InstantEngine, Place, start
 from brender.engines.blender import BlenderEngine
 from brender.engines.command import CommandEngine
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
 from brender.engines.publish import Lease
+from brender.engines.room import LEAST, shortage
 from brender.engines.stats import StatsReader
 from brender.jobs.declare import job_types
 from brender.model.errors import BrenderError
-from brender.model.grant import Grant
-from brender.model.nodes import Blender, WorkerInfo, tags_of
-from brender.roles.effects import Effect, Exit, ExtendLease, Forget, Keep, Now, SendUp, StartAttempt, StopAttempt, Vouch
+from brender.model.grant import Grant, Order
+from brender.model.nodes import Blender, Standing, WorkerInfo, tags_of
+from brender.roles.effects import (
+    Effect,
+    Exit,
+    ExtendLease,
+    Forget,
+    Keep,
+    NextManager,
+    Now,
+    SendUp,
+    StartAttempt,
+    StopAttempt,
+    Vouch,
+)
 from brender.roles.identity import next_incarnation, node_id
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
@@ -41,38 +56,56 @@ log = logging.getLogger("brender.worker")
 _TICK_SECONDS = 0.1
 #: Seconds that a worker which stops waits for its logs and thumbnails to arrive.
 _FILES_SECONDS = 3.0
+_ROOM_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is started with. ``threads``: CPU threads for a render, 0 for all. ``least_free``: bytes that must be free
+    on its disks. ``engines``: which of its engines runs what, by the word that job types use."""
+
+    name: str
+    blenders: Sequence[Blender] = ()
+    tags: Sequence[str] = ()
+    threads: int = 0
+    least_free: int = LEAST
+    engines: Mapping[str, Engine | InstantEngine] = field(
+        default_factory=lambda: {"blender": BlenderEngine(), "command": CommandEngine()}
+    )
 
 
 class Worker:
-    """A worker called *name* with *blenders*, under the manager at *manager*. ``threads``: CPU threads for a render, 0 for
-    all. Raises `Conflict` where another of that name runs in the same data folder."""
+    """A worker under the first of *managers* that answers. Raises `Conflict` where another of its name runs in the same data
+    folder."""
 
-    def __init__(
-        self,
-        folder: DataFolder,
-        manager: ManagerAddresses,
-        policy: Policy,
-        name: str,
-        blenders: Sequence[Blender] = (),
-        tags: Sequence[str] = (),
-        threads: int = 0,
-    ) -> None:
-        own = folder.make().worker(name)
+    def __init__(self, folder: DataFolder, managers: Sequence[ManagerAddresses], policy: Policy, setup: Setup) -> None:
+        own = folder.make().worker(setup.name)
         self.error = ""
         self.loop = Loop()
+        self._setup = setup
+        self._managers = [_resolved(manager) for manager in managers]
+        self._manager = 0
         self._attempt: Attempt | None = None
-        self._engines: dict[str, Engine] = {"blender": BlenderEngine(), "command": CommandEngine()}
+        self._outgoing: list[Message] = []
+        self._looked_for_room = float("-inf")
+        self._short_of: Sequence[Path] = ()
         with contextlib.ExitStack() as undo:
-            lock = folder.lock(f"worker-{name}")
+            lock = folder.lock(f"worker-{setup.name}")
             undo.callback(lock.release)
             self._outbox = Outbox(own / "outbox.journal")
             undo.callback(self._outbox.close)
-            self._place = Place(folder=own, blenders=tuple(blenders), lease=Lease(), threads=threads)
+            self._place = Place(
+                folder=own,
+                blenders=tuple(setup.blenders),
+                lease=Lease(),
+                threads=setup.threads,
+                least_free=setup.least_free,
+            )
             self._clear_leftovers(own)
-            self._connect(manager, undo)
+            self._open(undo)
             undo.callback(self._end_attempt)
             self._stats = StatsReader(own)
-            self.core = WorkerCore(self._introduce(name, own, blenders, tags), policy, self._outbox.kept)
+            self.core = WorkerCore(self._introduce(own), policy, self._outbox.kept, len(managers))
             self._undo = undo.pop_all()
 
     def run(self) -> None:
@@ -85,39 +118,65 @@ class Worker:
         if self.error:
             raise BrenderError(self.error)
 
-    def _connect(self, manager: ManagerAddresses, undo: contextlib.ExitStack) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        undo.callback(self._context.destroy, linger=0)
-        control, stats, files = (
-            resolve_loopback(address, "The manager's address") for address in (manager.control, manager.stats, manager.files)
-        )
-        self._above = Socket(self._context, zmq.DEALER, "worker")
-        self._beats = Socket(self._context, zmq.PUB, "worker stats")
-        self._above.connect(control)
-        self._beats.connect(stats)
-        self._files = FileSender(files)
-        undo.callback(self._files.stop)
-        self.loop.add(self._above, self._read_above)
+    def drain(self) -> None:
+        """Finish what runs, then leave; asked again, stop at once. From any thread."""
+
+        def ask() -> None:
+            if self.core.standing is Standing.DRAINING:
+                self._carry_out(self.core.stop("the worker was stopped", self._now()))
+            else:
+                log.warning("%s finishes what it runs and then leaves; once more stops it at once", self._setup.name)
+                self._carry_out(self.core.drain("it was asked to finish and stop", self._now()))
+
+        self.loop.post(ask)
 
     def stop(self) -> None:
         """End what runs, report it, and leave. From any thread."""
         self.loop.post(lambda: self._carry_out(self.core.stop("the worker was stopped", self._now())))
 
-    def _introduce(self, name: str, own: Path, blenders: Sequence[Blender], tags: Sequence[str]) -> WorkerInfo:
-        kinds = job_types()
-        able = {kind.name for kind in kinds.values() if kind.engine in self._engines and (kind.engine != "blender" or blenders)}
+    def _open(self, undo: contextlib.ExitStack) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        undo.callback(self._context.destroy, linger=0)
+        self._files = FileSender(self._managers[0].files)
+        undo.callback(self._files.stop)
+        self._connect(self._managers[0])
+
+    def _connect(self, manager: ManagerAddresses) -> None:
+        self._above = Socket(self._context, zmq.DEALER, "worker")
+        self._beats = Socket(self._context, zmq.PUB, "worker stats")
+        self._above.connect(manager.control)
+        self._beats.connect(manager.stats)
+        self.loop.add(self._above, self._read_above)
+
+    def _turn_to_next_manager(self) -> None:
+        self._manager = (self._manager + 1) % len(self._managers)
+        manager = self._managers[self._manager]
+        log.warning("no word from the manager; turning to the one at %s", manager.control)
+        self.loop.remove(self._above)
+        self._above.close()
+        self._beats.close()
+        self._connect(manager)
+        self._files.turn_to(manager.files)
+
+    def _introduce(self, own: Path) -> WorkerInfo:
+        setup = self._setup
+        able = {
+            kind.name
+            for kind in job_types().values()
+            if kind.engine in setup.engines and (kind.engine != "blender" or setup.blenders)
+        }
         return WorkerInfo(
             id=node_id(own),
             incarnation=next_incarnation(own),
-            name=name,
+            name=setup.name,
             host=socket.gethostname(),
             platform=platform.platform(terse=True),
             software=__version__,
             pid=os.getpid(),
             cores=psutil.cpu_count() or 1,
             memory=psutil.virtual_memory().total,
-            blenders=tuple(blenders),
-            tags=frozenset(tags) | tags_of(blenders),
+            blenders=tuple(setup.blenders),
+            tags=frozenset(setup.tags) | tags_of(setup.blenders),
             job_types=frozenset(able),
         )
 
@@ -127,7 +186,10 @@ class Worker:
         shutil.rmtree(own / "attempts", ignore_errors=True)
 
     def _read_above(self) -> None:
-        for received in self._above.drain():
+        above = self._above
+        for received in above.drain():
+            if above is not self._above:
+                return  # a word of the manager before, which it turned away from just now
             try:
                 self._carry_out(self.core.from_above(received.message, self._now()))
             except Exception:
@@ -135,11 +197,38 @@ class Worker:
 
     def _tick(self) -> None:
         now = self._now()
+        self._look_for_room(now)
         self._carry_out(self.core.tick(now))
+        self._send()
         pid = self._attempt.process.pid if self._attempt and self._attempt.process else None
         beat = self.core.beat_due(lambda: self._stats.read(pid), now)
         if beat is not None:
             self._beats.send(beat, topic="")
+
+    def _send(self) -> None:
+        """Bring the reports of this round to disk, all at once, and only then send them."""
+        try:
+            self._outbox.flush()
+        except OSError as error:
+            # The rest goes out: a lease must not end because a disk is full.
+            self._outgoing, held_back = [], self._outgoing
+            for message in held_back:
+                if isinstance(message, Reports):
+                    self._outgoing.append(message)
+                else:
+                    self._above.send(message)
+            self._carry_out(
+                self.core.room(f"The reports cannot be written to {self._place.folder}: {error.strerror}", self._now())
+            )
+            return
+        outgoing, self._outgoing = self._outgoing, []
+        for message in outgoing:
+            self._above.send(message)
+
+    def _look_for_room(self, now: Now) -> None:
+        if now.mono - self._looked_for_room >= _ROOM_SECONDS:
+            self._looked_for_room = now.mono
+            self._carry_out(self.core.room(shortage([self._place.folder, *self._short_of], self._setup.least_free), now))
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -148,13 +237,10 @@ class Worker:
                     self._outbox.keep(report)
                 case Forget(attempt, number):
                     self._outbox.forget(attempt, number)
-        self._outbox.flush()
-        for effect in effects:
-            match effect:
                 case SendUp(message):
-                    self._above.send(message)
-                case StartAttempt(grant):
-                    self._start(grant)
+                    self._outgoing.append(message)
+                case StartAttempt(grant, order):
+                    self._start(grant, order)
                 case StopAttempt(attempt, reason):
                     if self._attempt is not None and self._attempt.grant.attempt == attempt:
                         self._attempt.log.say(f"stopping: {reason}")
@@ -163,43 +249,61 @@ class Worker:
                     self._place.lease.extend(until, term)
                 case Vouch(attempt, term):
                     self._place.lease.vouch(attempt, term)
+                case NextManager():
+                    self._turn_to_next_manager()
                 case Exit(error):
+                    self._send()
                     self.error = error
                     self.loop.stop()
 
-    def _start(self, grant: Grant) -> None:
-        engine = self._engines.get(grant.engine)
+    def _start(self, grant: Grant, order: Order) -> None:
+        engine = self._setup.engines.get(order.engine)
         if engine is None:
-            reason = f"This worker has no engine {grant.engine!r}"
-            self.loop.post(lambda: self._hear(grant, Ended(0.0, reason)))
+            self._hear_soon(grant, Ended(0.0, f"This worker has no engine {order.engine!r}"))
+            return
+        if isinstance(engine, InstantEngine):
+            for event in engine.events(grant, order):
+                self._hear_soon(grant, event)
+            return
+        folders = [self._place.folder, *([Path(order.output)] if order.output else [])]
+        if missing := shortage(folders, self._setup.least_free):
+            self._short_of = folders[1:]
+            self._hear_soon(grant, Ended(0.0, missing, shortage=missing))
             return
         try:
-            self._attempt = Attempt(grant, self._place, lambda event: self.loop.post(lambda: self._hear(grant, event)))
+            self._attempt = Attempt(grant, order, self._place, partial(self._hear_soon, grant))
         except OSError as error:
-            reason = f"The worker's folder cannot be written: {error.strerror}"
-            self.loop.post(lambda: self._hear(grant, Ended(0.0, reason)))
+            self._hear_soon(grant, Ended(0.0, f"The worker's folder cannot be written: {error.strerror}"))
             return
         self._files.send_log(grant.job, grant.attempt, self._attempt.log.path)
         start(self._attempt, engine)
 
+    def _hear_soon(self, grant: Grant, event: AttemptEvent) -> None:
+        """Let the loop hear *event*. From any thread."""
+        self.loop.post(partial(self._hear, grant, event))
+
     def _hear(self, grant: Grant, event: AttemptEvent) -> None:
         now, attempt = self._now(), grant.attempt
-        if isinstance(event, Ended):
-            self._place.lease.forget(attempt)
         match event:
-            case Progressed(frame, fraction, line):
-                self._carry_out(self.core.progressed(attempt, frame, fraction, line, now))
+            case Progressed(frame, fraction, line, output):
+                self._carry_out(self.core.progressed(attempt, frame, fraction, line, output, now))
             case Cautioned(text, subject):
                 self._carry_out(self.core.warned(attempt, text, subject, now))
             case PartFinished():
                 if event.thumbnail is not None:
                     self._files.send_thumbnail(grant.job, attempt, event.part, event.thumbnail)
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
-            case Ended(seconds, reason, permanent, stopped):
+            case Ended(seconds, reason, permanent, stopped, missing):
+                self._place.lease.forget(attempt)
                 if self._attempt is not None:
                     self._files.send_log(grant.job, attempt, self._attempt.log.path, finished=True)
+                    if missing:
+                        self._short_of = self._attempt.folders
                     self._attempt = None
-                self._carry_out(self.core.ended(attempt, seconds, reason, permanent, stopped, now))
+                if missing:
+                    # No fault of the job's: the task goes back, and the worker takes no other until there is room.
+                    self._carry_out(self.core.room(missing, now))
+                self._carry_out(self.core.ended(attempt, seconds, missing or reason, permanent, stopped or bool(missing), now))
 
     def _end_attempt(self) -> None:
         """Leave no render process behind, however the loop ended."""
@@ -211,6 +315,11 @@ class Worker:
     @staticmethod
     def _now() -> Now:
         return Now(time.monotonic(), time.time())
+
+
+def _resolved(manager: ManagerAddresses) -> ManagerAddresses:
+    what = "The manager's address"
+    return ManagerAddresses(*(resolve_loopback(each, what) for each in (manager.control, manager.stats, manager.files)))
 
 
 def _part_done(attempt: str, event: PartFinished) -> PartDone:

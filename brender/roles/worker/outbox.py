@@ -1,5 +1,6 @@
 """A worker's reports on disk, until the server has them: an append-only journal that a killed process loses nothing of."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import msgspec
 from brender.bus.messages import AnyReport
 from brender.model.errors import BadInput
 
-#: The journal is written anew once it is this long and nothing in it is still needed.
+log = logging.getLogger("brender.worker")
+
+#: A journal that is longer than this, and much longer than what in it is still needed, is written anew.
 _COMPACT_BYTES = 1024 * 1024
 
 
@@ -19,8 +22,9 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._entries: dict[tuple[str, int], AnyReport] = {}
-        self._dirty = False
+        self._entries: dict[str, dict[int, AnyReport]] = {}
+        self._pending = bytearray()
+        self._must_sync = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             for entry in _read(path):
@@ -33,45 +37,55 @@ class Outbox:
 
     @property
     def kept(self) -> list[AnyReport]:
-        return sorted(self._entries.values(), key=lambda report: (report.attempt, report.number))
+        return [reports[number] for _, reports in sorted(self._entries.items()) for number in sorted(reports)]
 
     def keep(self, report: AnyReport) -> None:
         """Add *report*. Not on disk before `flush`."""
-        self._entries[report.attempt, report.number] = report
-        self._write(["keep", msgspec.to_builtins(report)])
+        self._entries.setdefault(report.attempt, {})[report.number] = report
+        self._pending += msgpack.packb(["keep", msgspec.to_builtins(report)])
+        self._must_sync = True
 
     def forget(self, attempt: str, number: int) -> None:
         """The reports of *attempt* up to *number* are not needed any more."""
         self._apply(["forget", attempt, number])
-        self._write(["forget", attempt, number])
+        # Need not be on disk at any time: what is forgotten there too late is sent once too often, and changes nothing.
+        self._pending += msgpack.packb(["forget", attempt, number])
 
     def flush(self) -> None:
-        """Bring what was kept to disk; once a round of the loop, before anything is sent."""
-        if not self._dirty:
+        """Bring what was kept to disk; once a round of the loop, before anything is sent. Raises `OSError`, where the disk is
+        full for one; nothing is lost then, and the next call tries again."""
+        if not self._must_sync:
             return
-        self._dirty = False
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        if not self._entries and self._file.tell() > _COMPACT_BYTES:
+        try:
+            if os.write(self._file.fileno(), self._pending) < len(self._pending):
+                raise OSError(28, "No space left on device")
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self._length)
+            raise
+        self._length += len(self._pending)
+        self._pending.clear()
+        self._must_sync = False
+        if self._length > max(_COMPACT_BYTES, 8 * self._needed):
             self._file.close()
             self._rewrite()
 
     def close(self) -> None:
-        self.flush()
-        self._file.close()
-
-    def _write(self, entry: list[object]) -> None:
-        self._file.write(msgpack.packb(entry))
-        self._dirty = True
+        try:
+            self.flush()
+        finally:
+            self._file.close()
 
     def _apply(self, entry: list[object]) -> None:
         if entry[0] == "keep":
             report = msgspec.convert(entry[1], AnyReport)
-            self._entries[report.attempt, report.number] = report
+            self._entries.setdefault(report.attempt, {})[report.number] = report
         else:
             attempt, number = str(entry[1]), entry[2]
             assert isinstance(number, int)
-            self._entries = {key: kept for key, kept in self._entries.items() if key[0] != attempt or key[1] > number}
+            left = {at: report for at, report in self._entries.pop(attempt, {}).items() if at > number}
+            if left:
+                self._entries[attempt] = left
 
     def _rewrite(self) -> None:
         """A fresh journal with what is still needed, put in place of the old one in one step."""
@@ -81,8 +95,9 @@ class Outbox:
                 file.write(msgpack.packb(["keep", msgspec.to_builtins(report)]))
             file.flush()
             os.fsync(file.fileno())
+            self._length = self._needed = file.tell()
         temporary.replace(self._path)
-        self._file = self._path.open("ab")
+        self._file = self._path.open("ab", buffering=0)
 
 
 def _read(path: Path) -> Iterator[list[object]]:
@@ -92,6 +107,11 @@ def _read(path: Path) -> Iterator[list[object]]:
     with path.open("rb") as file:
         unpacker = msgpack.Unpacker(file)
         try:
-            yield from unpacker
-        except (msgpack.exceptions.UnpackException, ValueError):
-            return
+            for entry in unpacker:
+                if not isinstance(entry, list) or len(entry) < 2:
+                    raise ValueError(f"an entry that is none: {str(entry)[:40]}")
+                if entry[0] == "keep":
+                    msgspec.convert(entry[1], AnyReport)
+                yield entry
+        except (msgpack.exceptions.UnpackException, msgspec.ValidationError, ValueError) as error:
+            log.warning("%s: what follows is left out, it is no report of ours (%s); its tasks are done again", path, error)

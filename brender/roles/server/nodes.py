@@ -1,0 +1,303 @@
+"""Managers and workers, in the server's core: who is there, how they stand, what people want of them. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from brender.bus.messages import Beats, Drain, Hello, Joined, Moved, Ping, Refused, Renew, Renewed, Stands, Welcome, WhoAreYou
+from brender.model.changes import Put, Update
+from brender.model.errors import Conflict, NotFound
+from brender.model.nodes import Standing, Stats
+from brender.model.status import ManagerStatus, Wanted, WorkerStatus
+from brender.roles.effects import Bind, Now, Peer, Publish, Record, Reply, Send, Unbind
+from brender.roles.policy import Policy
+from brender.roles.server.dispatch import Dispatch
+from brender.roles.server.jobs import Emit, Jobs
+from brender.roles.server.state import Farm, ManagerState, WorkerState
+from brender.roles.server.stats import StatsRecorder
+from brender.roles.server.work import Work
+
+
+class Nodes:
+    """Works on *farm*; *welcome* is what this server answers to a manager's hello."""
+
+    def __init__(
+        self, farm: Farm, policy: Policy, jobs: Jobs, work: Work, dispatch: Dispatch, emit: Emit, welcome: Welcome
+    ) -> None:
+        self.farm = farm
+        self.policy = policy
+        self.jobs = jobs
+        self.work = work
+        self.dispatch = dispatch
+        self.emit = emit
+        self.welcome = welcome
+        self._stats = StatsRecorder(policy)
+        self._closed: dict[str, float] = {}
+
+    # --- coming and going ---------------------------------------------------------------------------------------------
+
+    def hello(self, peer: Peer, hello: Hello, now: Now) -> None:
+        if hello.role != "manager":
+            reason = "This is a server; workers connect to a manager (default port 7777), see --manager"
+            self.emit(Reply(peer.route, Refused(reason=reason)))
+            return
+        known = self.farm.managers.get(hello.node)
+        if known is not None and known.incarnation > hello.incarnation:
+            return  # a word of an earlier process of that manager, come late
+        manager = ManagerState(hello.node, hello.incarnation, hello.name, heard=now.mono, beat=now.mono)
+        if known is not None:
+            manager.workers = known.workers
+            if known.incarnation == hello.incarnation:
+                manager.standing, manager.reason = known.standing, known.reason
+        self.farm.managers[hello.node] = manager
+        fields = {
+            "incarnation": hello.incarnation,
+            "name": hello.name,
+            "host": hello.host,
+            "address": hello.address,
+            "software": hello.software,
+            "pid": hello.pid,
+            "status": ManagerStatus.ONLINE,
+            "reason": "",
+            "last_seen": now.wall,
+        }
+        manager.shown = (str(ManagerStatus.ONLINE), "")
+        self.emit(Bind(peer.route, hello.node, "manager"))
+        self.emit(Record(Put("manager", hello.node, fields)))
+        self.emit(Reply(peer.route, self.welcome))
+        if known is None:
+            self.jobs.note(now, "manager-joined", f"the manager {hello.name} joined")
+        self._look_at(manager.workers)
+
+    def joined(self, peer: Peer, joined: Joined, now: Now) -> None:
+        info = joined.worker
+        known = self.farm.workers.get(info.id)
+        if known is not None and known.info.registration > info.registration:
+            if known.manager != peer.node:
+                self.emit(Reply(peer.route, Moved(worker=info.id)))
+            return  # a word of an earlier process, or of a manager that it turned away from, come late
+        if known is not None and known.manager == peer.node and known.term > joined.term:
+            return  # an earlier registration, overtaken by a later one
+        if known is not None and known.manager != peer.node and known.manager in self.farm.managers:
+            self.farm.managers[known.manager].workers.discard(info.id)
+            self.emit(Send(known.manager, Moved(worker=info.id)))
+        worker = WorkerState(info, manager=peer.node, term=joined.term)
+        if known is not None:
+            worker.attempts, worker.running, worker.closed_until = known.attempts, known.running, known.closed_until
+            if known.info.incarnation == info.incarnation:
+                worker.standing, worker.reason = known.standing, known.reason
+        else:
+            self.jobs.note(now, "worker-joined", f"the worker {info.name} joined", worker=info.id)
+        self.farm.workers[info.id] = worker
+        self.farm.managers[peer.node].workers.add(info.id)
+        self.emit(Record(Put("worker", info.id, self._row(worker, now))))
+        worker.shown = (str(WorkerStatus.IDLE), "", "", "")
+        self._look_at({info.id})
+        self.work.reconcile(worker, joined.held, now)
+
+    def manager_gone(self, manager: ManagerState, reason: str, now: Now) -> None:
+        for worker_id in sorted(manager.workers):
+            if worker := self.farm.workers.get(worker_id):
+                self.worker_gone(worker, f"its manager {manager.name} {reason}", now)
+        del self.farm.managers[manager.id]
+        self._no_longer_drained("manager", manager.id)
+        fields = {"status": ManagerStatus.OFFLINE, "reason": reason}
+        self.emit(Record(Update("manager", manager.id, fields)))
+        self.emit(Unbind(manager.id))
+        self.jobs.note(now, "manager-left", f"the manager {manager.name} {reason}")
+
+    def worker_gone(self, worker: WorkerState, reason: str, now: Now) -> None:
+        for attempt_id in list(worker.attempts):
+            self.work.lose(self.farm.attempts[attempt_id], f"the worker {worker.info.name} {reason}", now)
+        self.farm.workers.pop(worker.info.id)
+        self.farm.changed.discard(worker.info.id)
+        if worker.manager in self.farm.managers:
+            self.farm.managers[worker.manager].workers.discard(worker.info.id)
+        self._no_longer_drained("worker", worker.info.id)
+        fields = {"status": WorkerStatus.OFFLINE, "reason": reason, "attempt": "", "job": "", "frame": None, "line": ""}
+        self.emit(Record(Update("worker", worker.info.id, fields)))
+        self.jobs.note(now, "worker-left", f"the worker {worker.info.name} {reason}", worker=worker.info.id)
+
+    # --- signs of life, and how they stand ----------------------------------------------------------------------------
+
+    def beats(self, message: Beats, now: Now) -> None:
+        """A manager's heartbeat, with those of its workers."""
+        manager = self.farm.managers.get(message.manager)
+        if manager is None or manager.incarnation != message.incarnation:
+            return
+        manager.beat = now.mono
+        self._seen("manager", manager.id, manager.name, message.sequence, message.stats, now)
+        for beat in message.workers:
+            if beat.node in manager.workers:
+                name = self.farm.workers[beat.node].info.name
+                self._seen("worker", beat.node, name, beat.sequence, beat.stats, now)
+
+    def stands(self, peer: Peer, message: Stands, now: Now) -> None:
+        """A manager or a worker of its says whether it begins anything new."""
+        worker = self.farm.workers.get(message.worker)
+        if not message.worker:
+            self._manager_stands(self.farm.managers[peer.node], message.standing, message.reason, now)
+        elif worker is not None and worker.manager == peer.node and worker.info.incarnation == message.incarnation:
+            self._worker_stands(worker, message.standing, message.reason)
+
+    def renew(self, peer: Peer, renew: Renew, now: Now) -> None:
+        """A manager wants its lease renewed, and says how it and its workers stand."""
+        manager = self.farm.managers[peer.node]
+        self._manager_stands(manager, renew.standing, renew.reason, now)
+        closed = {worker: (standing, reason) for worker, standing, reason in renew.closed}
+        for worker_id in manager.workers:
+            if worker := self.farm.workers.get(worker_id):
+                self._worker_stands(worker, *closed.get(worker_id, (Standing.OPEN, "")))
+        if not set(renew.workers) <= manager.workers:
+            # It has workers that are not known to be there: ask it to introduce itself, and them, again.
+            self.emit(Reply(peer.route, WhoAreYou()))
+        self.emit(Reply(peer.route, Renewed(sent=renew.sent, seconds=self.policy.lease)))
+
+    def tick(self, now: Now) -> None:
+        """Suspicions, losses, requests to leave, and every changed worker's row kept true."""
+        for manager in list(self.farm.managers.values()):
+            silent = now.mono - max(manager.heard, manager.beat)
+            if now.mono - manager.heard > self.policy.lease:
+                self.manager_gone(manager, "was not heard for a whole lease", now)
+            elif silent > self.policy.suspicion and (manager.asked is None or now.mono - manager.asked > self.policy.resend):
+                manager.asked = now.mono
+                self.emit(Send(manager.id, Ping()))
+            self._show_manager(manager)
+        self._ask_to_leave(now)
+        for worker_id in [each for each, until in self._closed.items() if until <= now.mono]:
+            del self._closed[worker_id]
+            self.farm.changed.add(worker_id)
+        for worker_id in self.farm.changed:
+            if worker := self.farm.workers.get(worker_id):
+                self._show(worker, now)
+
+    # --- what people want of them -------------------------------------------------------------------------------------
+
+    def want(self, kind: str, node: str, name: str, wanted: Wanted | None, now: Now, user: str) -> None:
+        """From now on people want *wanted* of *node*, a ``worker`` or ``manager``: ``None``, that it simply works. Raises
+        `Conflict` or `NotFound` where that cannot be."""
+        present = self.farm.workers.get(node) if kind == "worker" else self.farm.managers.get(node)
+        if wanted is Wanted.DRAINED and present is None:
+            raise NotFound(f"The {kind} {name} is not there, so it has nothing to finish")
+        if wanted is None and present is not None and present.standing is Standing.DRAINING:
+            raise Conflict(f"The {kind} {name} is leaving already. Start it again once it has left")
+        if wanted is None:
+            self.farm.wanted.pop(node, None)
+        else:
+            self.farm.wanted[node] = wanted
+        self.emit(Record(Update(kind, node, {"wanted": wanted or ""})))
+        text = {None: "enabled", Wanted.DISABLED: "disabled", Wanted.DRAINED: "asked to finish and leave"}[wanted]
+        self.jobs.note(now, text.split()[0], f"the {kind} {name} is {text}", user=user, worker=node if kind == "worker" else "")
+        workers = {node} if kind == "worker" else self.farm.managers[node].workers if node in self.farm.managers else set()
+        self._look_at(workers)
+        for worker in sorted(workers & self.farm.workers.keys()):
+            if wanted is not None:
+                self.dispatch.recall(self.farm.workers[worker], now)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _seen(self, kind: str, node: str, name: str, sequence: int, stats: Stats | None, now: Now) -> None:
+        fields: dict[str, Any] = {"sequence": sequence, "name": name, "kind": kind}
+        if stats is not None:
+            fields["stats"] = msgspec.structs.asdict(stats)
+            for change in self._stats.seen(kind, node, stats, now):
+                self.emit(Record(change))
+        self.emit(Publish("stats", node, fields))
+
+    def _worker_stands(self, worker: WorkerState, standing: Standing, reason: str) -> None:
+        if (worker.standing, worker.reason) != (standing, reason):
+            worker.standing, worker.reason = standing, reason
+            self._look_at({worker.info.id})
+
+    def _manager_stands(self, manager: ManagerState, standing: Standing, reason: str, now: Now) -> None:
+        if (manager.standing, manager.reason) != (standing, reason):
+            manager.standing, manager.reason = standing, reason
+            self._look_at(manager.workers)
+            if standing is not Standing.OPEN:
+                for worker in sorted(manager.workers & self.farm.workers.keys()):
+                    self.dispatch.recall(self.farm.workers[worker], now)
+
+    def _look_at(self, workers: set[str]) -> None:
+        self.farm.changed |= workers
+        self.farm.stirred = True
+
+    def _ask_to_leave(self, now: Now) -> None:
+        for node, wanted in self.farm.wanted.items():
+            worker, manager = self.farm.workers.get(node), self.farm.managers.get(node)
+            asked = worker or manager
+            if wanted is Wanted.DRAINED and asked is not None and now.mono - asked.asked_to_leave >= self.policy.resend:
+                asked.asked_to_leave = now.mono
+                reason = "it was asked to finish and leave"
+                parent = worker.manager if worker is not None else node
+                self.emit(Send(parent, Drain(worker=node if worker is not None else "", reason=reason)))
+
+    def _no_longer_drained(self, kind: str, node: str) -> None:
+        if self.farm.wanted.get(node) is Wanted.DRAINED:
+            del self.farm.wanted[node]
+            self.emit(Record(Update(kind, node, {"wanted": ""})))
+
+    def _status(self, worker: WorkerState) -> tuple[WorkerStatus, str]:
+        manager = self.farm.managers.get(worker.manager)
+        wanted = self.farm.wanted.get(worker.info.id)
+        if worker.standing is Standing.DRAINING or wanted is Wanted.DRAINED:
+            return WorkerStatus.DRAINING, worker.reason or "it was asked to finish and leave"
+        if manager is not None and (manager.standing is Standing.DRAINING or self.farm.wanted.get(manager.id) is Wanted.DRAINED):
+            return WorkerStatus.DRAINING, f"its manager {manager.name} leaves"
+        if wanted is Wanted.DISABLED:
+            return WorkerStatus.DISABLED, ""
+        if manager is not None and self.farm.wanted.get(manager.id) is Wanted.DISABLED:
+            return WorkerStatus.DISABLED, f"its manager {manager.name} is disabled"
+        if worker.standing is Standing.PAUSED:
+            return WorkerStatus.ERROR, worker.reason
+        return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), ""
+
+    def _show(self, worker: WorkerState, now: Now) -> None:
+        """Keep the worker's status and its row true."""
+        worker.status, reason = self._status(worker)
+        if worker.closed_until > now.mono:
+            self._closed[worker.info.id] = worker.closed_until
+        job = self.farm.attempts[worker.running].job if worker.running else ""
+        shown = (str(worker.status), reason, worker.running, job)
+        if shown != worker.shown:
+            fields: dict[str, Any] = {"status": worker.status, "reason": reason, "attempt": worker.running, "job": job}
+            if worker.running != worker.shown[2]:
+                fields |= {"fraction": 0.0, "line": "", "frame": None}
+            worker.shown = shown
+            self.emit(Record(Update("worker", worker.info.id, fields)))
+
+    def _show_manager(self, manager: ManagerState) -> None:
+        wanted = self.farm.wanted.get(manager.id)
+        status, reason = ManagerStatus.ONLINE, ""
+        if manager.standing is Standing.DRAINING or wanted is Wanted.DRAINED:
+            status, reason = ManagerStatus.DRAINING, manager.reason or "it was asked to finish and leave"
+        elif wanted is Wanted.DISABLED:
+            status = ManagerStatus.DISABLED
+        if (str(status), reason) != manager.shown:
+            manager.shown = (str(status), reason)
+            self.emit(Record(Update("manager", manager.id, {"status": status, "reason": reason})))
+
+    @staticmethod
+    def _row(worker: WorkerState, now: Now) -> dict[str, Any]:
+        info = worker.info
+        return {
+            "incarnation": info.incarnation,
+            "name": info.name,
+            "host": info.host,
+            "manager": worker.manager,
+            "status": WorkerStatus.IDLE,
+            "reason": "",
+            "platform": info.platform,
+            "software": info.software,
+            "pid": info.pid,
+            "cores": info.cores,
+            "memory": info.memory,
+            "blenders": [{"kind": b.kind, "path": b.path, "version": ".".join(map(str, b.version))} for b in info.blenders],
+            "tags": sorted(info.tags),
+            "job_types": sorted(info.job_types),
+            "attempt": "",
+            "job": "",
+            "frame": None,
+            "fraction": 0.0,
+            "line": "",
+            "last_seen": now.wall,
+        }

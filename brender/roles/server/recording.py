@@ -1,0 +1,73 @@
+"""Bringing what the core decided into the record: at once, or, while the database cannot be written, as soon as it can be."""
+
+import logging
+import time
+
+from peewee import InterfaceError, OperationalError, PeeweeException
+
+from brender.model.changes import Change
+from brender.model.errors import BrenderError
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
+
+log = logging.getLogger("brender.server")
+
+_TRY_AGAIN_SECONDS = 1.0
+
+
+class DatabaseLost(BrenderError):
+    """What was accepted can never be recorded."""
+
+
+class Recording:
+    """Changes on their way into the database of *writer*, called *name*.
+
+    ``trouble`` says why they cannot be recorded now, "" where they can. Until then nothing that depends on them may leave the
+    server: whoever was not answered asks again.
+    """
+
+    def __init__(self, writer: Writer, name: str, folder: DataFolder) -> None:
+        self.writer = writer
+        self.pending: list[Change] = []
+        self.trouble = ""
+        self._name = name
+        self._folder = folder
+        self._tried = 0.0
+        folder.tell_trouble("")
+
+    def commit(self) -> list[Change]:
+        """Record what is pending, in one transaction; returns it, or nothing while it cannot be recorded (``trouble`` then says
+        why). Raises `DatabaseLost` where trying again would not help."""
+        if not self.pending or (self.trouble and time.monotonic() - self._tried < _TRY_AGAIN_SECONDS):
+            return []
+        self._tried = time.monotonic()
+        try:
+            self.writer.commit(self.pending)
+        except (OperationalError, InterfaceError) as error:
+            # A full disk, a lock that another program holds, a lost connection: what passes.
+            self._pause(str(error).strip())
+            return []
+        except PeeweeException as error:
+            raise DatabaseLost(
+                f"The database {self._name} cannot be written ({error}). The server stops; nothing that was acknowledged is "
+                "lost. Mend it, or put a backup in its place, and start the server again"
+            ) from error
+        if self.trouble:
+            log.warning("the database can be written again; nothing was lost")
+            self.trouble = ""
+            self._tell()
+        committed, self.pending = self.pending, []
+        return committed
+
+    def _pause(self, why: str) -> None:
+        said = f"The server cannot write its database ({why}). Nothing new is accepted or handed out until it can"
+        if said != self.trouble:
+            log.error("%s: %s. Running renders go on", self._name, said)
+            self.trouble = said
+            self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self._folder.tell_trouble(self.trouble)
+        except OSError as error:
+            log.error("cannot note it in the data folder either: %s", error)

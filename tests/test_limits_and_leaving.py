@@ -1,0 +1,352 @@
+"""Time limits, workers that are kept off a job, and machines that pause, leave, are switched off or lose their manager."""
+
+import pytest
+
+from brender.bus.messages import Sorry
+from brender.roles.policy import Policy
+from brender.roles.worker.limits import Watch
+from tests.world import World, animation, granted
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def worker(world: World, name: str) -> dict:
+    return next(row for row in world.ask("workers") if row["name"] == name)
+
+
+def progress(world: World, name: str, output: int) -> None:
+    """The worker's render process has written so many bytes."""
+    core = world.workers[name].core
+    world._work(name, core.progressed(core.running.attempt, 1, 0.0, "", output, world._at()))
+
+
+# --- kept off a job -----------------------------------------------------------------------------------------------------
+
+
+def fail_often(world: World, name: str, times: int, reason: str = "no such add-on") -> None:
+    for _ in range(times):
+        world.run(5)
+        world.end(name, reason=reason)
+
+
+def keep_off(world: World, name: str) -> None:
+    """The worker fails three times, and once more at what it had begun before it was kept off."""
+    fail_often(world, name, 3)
+    if world.workers[name].running is not None:
+        world.end(name, reason="no such add-on")
+
+
+def test_a_worker_that_fails_a_job_again_and_again_is_kept_off_it() -> None:
+    world = World(Policy(retry=0.1, retry_most=0.1))
+    world.add_worker("bad")
+    world.add_worker("good")
+    job = world.submit(animation("1-20"))["id"]
+    keep_off(world, "bad")
+    world.run(10)
+    assert granted(world, "bad") == []
+    (off,) = world.ask("job", id=job)["kept_off"]
+    assert (off["worker_name"], off["failures"], off["reason"]) == ("bad", 3, "no such add-on")
+    assert "the worker bad is kept off it" in world.ask("activity", job=job)[0]["text"]
+
+
+def test_a_worker_that_is_kept_off_one_job_takes_others() -> None:
+    world = World(Policy(retry=0.1, retry_most=0.1))
+    world.add_worker("bad")
+    world.add_worker("good")
+    world.submit(animation("1-20"))
+    keep_off(world, "bad")
+    other = world.submit(animation("1-20", priority=40))["id"]
+    world.run(10)
+    assert world.workers["bad"].running.job == other
+
+
+def test_a_worker_may_be_readmitted() -> None:
+    world = World(Policy(retry=0.1, retry_most=0.1))
+    bad = world.add_worker("bad")
+    world.add_worker("good")
+    job = world.submit(animation("1-20"))["id"]
+    keep_off(world, "bad")
+    world.act("readmit", job, bad.core.info.id)
+    world.run(1)
+    assert bad.running is not None and world.ask("job", id=job)["kept_off"] == []
+    assert isinstance(world.act("readmit", job), Sorry), "nobody is kept off any more"
+
+
+def test_who_is_kept_off_stays_so_when_the_server_is_started_anew() -> None:
+    world = World(Policy(retry=0.1, retry_most=0.1))
+    world.add_worker("bad")
+    world.add_worker("good")
+    world.submit(animation("1-20"))
+    keep_off(world, "bad")
+    world.start_server()
+    world.run(20)
+    assert granted(world, "bad") == []
+
+
+def test_the_only_worker_that_could_run_a_job_is_not_kept_off_it(world: World) -> None:
+    world.add_worker("only")
+    job = world.submit(animation("1-20"))["id"]
+    fail_often(world, "only", 4)
+    assert world.ask("job", id=job)["kept_off"] == []
+
+
+def test_a_frame_that_is_done_between_failures_clears_a_worker() -> None:
+    world = World(Policy(retry=0.1, retry_most=0.1))
+    world.add_worker("a")
+    world.add_worker("b")
+    job = world.submit(animation("1-20"))["id"]
+    for _ in range(3):
+        fail_often(world, "a", 2)
+        world.finish("a")
+    assert world.ask("job", id=job)["kept_off"] == []
+
+
+def test_a_job_that_only_its_kept_off_workers_could_run_says_so() -> None:
+    world = World(Policy(retry=0.1, retry_most=0.1))
+    world.add_worker("bad")
+    world.add_worker("good")
+    job = world.submit(animation("1-20"))["id"]
+    keep_off(world, "bad")
+    world._work("good", world.workers["good"].core.stop("was stopped", world._at()))
+    world.end("good", reason="stopped", stopped=True)
+    world.run(10)
+    assert world.ask("job", id=job)["reason"].startswith("No worker can run it: one failed it again and again")
+
+
+# --- time limits --------------------------------------------------------------------------------------------------------
+
+
+def test_an_attempt_without_a_sign_of_progress_is_ended_and_counts_as_failed(world: World) -> None:
+    stub = world.add_worker("a")
+    job = world.submit(animation("1-2", stall_minutes=2))["id"]
+    attempt = stub.running.attempt
+    world.run(125)
+    assert stub.stopped == [attempt]
+    world.end("a", reason="stopped", stopped=True)
+    (first, *_) = [row for row in world.ask("attempts", job=job) if row["id"] == attempt]
+    assert (first["outcome"], first["reason"]) == (
+        "failed",
+        "It showed no sign of progress for 2 minutes, the job's limit for that",
+    )
+
+
+def test_output_is_a_sign_of_progress(world: World) -> None:
+    stub = world.add_worker("a")
+    world.submit(animation("1-2", stall_minutes=2))
+    for output in range(5):
+        progress(world, "a", output)
+        world.run(100)
+    assert stub.stopped == []
+
+
+def test_the_same_word_again_is_none(world: World) -> None:
+    stub = world.add_worker("a")
+    world.submit(animation("1-2", stall_minutes=2))
+    for _ in range(5):
+        progress(world, "a", 7)
+        world.run(40)
+    assert len(stub.stopped) == 1
+
+
+def test_an_attempt_that_runs_too_long_is_ended_whatever_it_says(world: World) -> None:
+    stub = world.add_worker("a")
+    job = world.submit(animation("1-2", limit_minutes=5))["id"]
+    for output in range(4):
+        progress(world, "a", output)
+        world.run(80)
+    world.end("a", reason="stopped", stopped=True)
+    assert len(stub.stopped) == 1
+    assert any(
+        row["reason"] == "It ran for longer than 5 minutes, the job's limit for a task" for row in world.ask("attempts", job=job)
+    )
+
+
+def test_a_job_without_limits_may_take_for_ever(world: World) -> None:
+    stub = world.add_worker("a")
+    world.submit(animation("1-2", stall_minutes=0, limit_minutes=0))
+    world.run(9000, step=2.0)
+    assert stub.stopped == []
+
+
+def test_a_job_that_names_no_limits_has_an_hour_without_progress_and_a_day(world: World) -> None:
+    job = world.submit(animation("1-2"))["id"]
+    record = world.ask("job", id=job)
+    assert (record["stall_minutes"], record["limit_minutes"]) == (60, 1440)
+
+
+def test_limits_hold_after_the_server_was_started_anew(world: World) -> None:
+    world.submit(animation("1-2", stall_minutes=2))
+    world.start_server()
+    stub = world.add_worker("a")
+    world.run(125)
+    assert len(stub.stopped) == 1
+
+
+def test_a_negative_limit_is_refused(world: World) -> None:
+    assert isinstance(world.submit(animation("1-2", stall_minutes=-1)), Sorry)
+
+
+def test_time_in_which_the_worker_itself_did_not_run_does_not_count() -> None:
+    watch = Watch(stall=60, limit=600, now=0.0)
+    looks = [1.0, *range(2000, 2060)]
+    assert [why for now in looks if (why := watch.exceeded(now))] == []
+    assert "no sign of progress" in watch.exceeded(2060.0)
+
+
+# --- leaving ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_to_leave_finishes_its_task_and_gives_back_what_waits(world: World) -> None:
+    stub = world.add_worker("a")
+    job = world.submit(animation("1-3"))["id"]
+    assert granted(world, "a") == [1, 2]
+    world._work("a", stub.core.drain("asked", world._at()))
+    world.run(20)
+    assert granted(world, "a") == [1] and stub.stopped == []
+    assert (worker(world, "a")["status"], worker(world, "a")["reason"]) == ("draining", "asked")
+    world.finish("a")
+    world.run(1)
+    assert worker(world, "a")["status"] == "offline"
+    outcomes = {row["outcome"] for row in world.ask("attempts", job=job)}
+    assert outcomes == {"completed", "recalled"}, "nothing was lost, nothing failed"
+
+
+def test_a_worker_that_is_told_again_stops_at_once(world: World) -> None:
+    stub = world.add_worker("a")
+    world.submit(animation("1-3"))
+    world._work("a", stub.core.drain("asked", world._at()))
+    world._work("a", stub.core.stop("told again", world._at()))
+    assert len(stub.stopped) == 1
+
+
+def test_the_server_can_let_a_worker_leave(world: World) -> None:
+    stub = world.add_worker("a")
+    world.submit(animation("1-3"))
+    assert world.act_on_node("drain", "a")["wanted"] == "drained"
+    assert worker(world, "a")["status"] == "draining"
+    world.finish("a")
+    world.run(1)
+    assert worker(world, "a")["status"] == "offline" and "a" in world.cut
+    assert stub.stopped == []
+
+
+def test_a_worker_that_left_as_it_was_asked_to_works_when_it_is_started_again(world: World) -> None:
+    world.add_worker("a")
+    world.act_on_node("drain", "a")
+    world.run(2)
+    assert worker(world, "a")["status"] == "offline" and worker(world, "a")["wanted"] == ""
+
+
+def test_a_manager_that_is_to_leave_lets_its_workers_finish(world: World) -> None:
+    world.add_worker("a", manager="m")
+    world.add_worker("b", manager="n")
+    world.submit(animation("1-6"))
+    world.act_on_node("drain", "m")
+    world.run(2)
+    assert worker(world, "a")["reason"] == "its manager m leaves" and len(granted(world, "a")) == 1
+    world.finish("a")
+    world.run(2)
+    managers = {row["name"]: row["status"] for row in world.ask("managers")}
+    assert managers == {"m": "offline", "n": "online"}
+    assert world.workers["a"].stopped == []
+
+
+def test_a_disabled_worker_finishes_its_task_and_gets_no_other(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-3"))
+    world.act_on_node("disable", "a")
+    world.finish("a")
+    world.run(10)
+    assert granted(world, "a") == [] and worker(world, "a")["status"] == "disabled"
+    world.act_on_node("enable", "a")
+    assert granted(world, "a") == [2, 3] and worker(world, "a")["status"] == "busy"
+
+
+def test_a_disabled_worker_stays_so_when_it_or_the_server_is_started_anew(world: World) -> None:
+    world.add_worker("a")
+    world.act_on_node("disable", "a")
+    world.start_server()
+    world.submit(animation("1-3"))
+    world.run(20)
+    assert granted(world, "a") == [] and worker(world, "a")["status"] == "disabled"
+
+
+def test_the_workers_of_a_disabled_manager_get_nothing(world: World) -> None:
+    world.add_worker("a", manager="m")
+    world.act_on_node("disable", "m")
+    world.submit(animation("1-3"))
+    assert granted(world, "a") == [] and worker(world, "a")["reason"] == "its manager m is disabled"
+
+
+def test_who_is_not_there_cannot_be_asked_to_finish(world: World) -> None:
+    world.add_worker("a")
+    world._work("a", world.workers["a"].core.stop("was stopped", world._at()))
+    world.run(1)
+    answer = world.act_on_node("drain", "a")
+    assert isinstance(answer, Sorry) and "is not there" in answer.message
+
+
+# --- no room ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_without_room_pauses_says_why_and_goes_on_once_there_is(world: World) -> None:
+    stub = world.add_worker("a")
+    job = world.submit(animation("1-3"))["id"]
+    world._work("a", stub.core.room("No room on the disk", world._at()))
+    world.end("a", reason="No room on the disk", stopped=True)
+    world.run(20)
+    assert granted(world, "a") == []
+    assert (worker(world, "a")["status"], worker(world, "a")["reason"]) == ("error", "No room on the disk")
+    assert world.ask("job", id=job)["failures"] == 0, "a full disk is no fault of the job's"
+    assert world.ask("job", id=job)["reason"] == "The only worker that could run it takes no new tasks"
+    world._work("a", stub.core.room("", world._at()))
+    world.run(20)
+    assert granted(world, "a") == [1, 2] and worker(world, "a")["status"] == "busy"
+
+
+# --- another manager ----------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_whose_manager_is_silent_turns_to_the_next_with_all_that_it_has(world: World) -> None:
+    stub = world.add_worker("a", manager="m n")
+    job = world.submit(animation("1-3"))["id"]
+    attempt = stub.running.attempt
+    world.dead.add("m")
+    world.run(world.policy.lease)
+    assert stub.manager == "n" and stub.running.attempt == attempt
+    world.finish("a")
+    world.run(60)
+    assert sorted(world.finish_everything()) == [2, 3]
+    outcomes = [row["outcome"] for row in world.ask("attempts", job=job) if row["id"] == attempt]
+    assert (world.status(job), outcomes) == ("completed", ["completed"])
+
+
+def test_a_worker_whose_manager_leaves_turns_to_the_next_at_once(world: World) -> None:
+    stub = world.add_worker("a", manager="m n")
+    world._manage("m", world.managers["m"].farewell())
+    world.run(1)
+    assert stub.manager == "n" and worker(world, "a")["manager_name"] == "n"
+
+
+def test_the_manager_before_does_not_call_a_worker_lost_that_is_with_another(world: World) -> None:
+    stub = world.add_worker("a", manager="m n")
+    world.submit(animation("1-3"))
+    world.dead.add("m")
+    world.run(world.policy.lease / 2)
+    world.dead.discard("m")
+    world.run(3 * world.policy.lease)
+    assert stub.manager == "n" and worker(world, "a")["status"] == "busy" and not stub.stopped
+
+
+def test_what_an_earlier_manager_still_says_of_a_worker_is_left_alone(world: World) -> None:
+    world.add_worker("a", manager="m n")
+    world._manage("m", world.managers["m"].farewell())
+    world.run(1)
+    late = world.managers["m"]
+    assert worker(world, "a")["manager_name"] == "n"
+    world._manage("m", late.tick(world._at()))
+    world.run(60)
+    assert worker(world, "a")["manager_name"] == "n" and worker(world, "a")["status"] == "idle"
