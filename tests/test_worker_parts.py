@@ -12,10 +12,11 @@ import psutil
 import pytest
 
 from brender.bus.messages import Completed, Started
+from brender.engines.attempt import clear_leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
 from brender.engines.pictures import BadPicture, verify
 from brender.engines.process import Supervised
-from brender.engines.publish import Lease, rename
+from brender.engines.publish import Lease, publish
 from brender.roles.worker.outbox import Outbox
 
 STARTED = Started(attempt="a" * 16, number=1)
@@ -247,8 +248,45 @@ def test_an_attempt_from_before_the_lease_lapsed_publishes_only_once_the_server_
     assert lease.wait("a", 0)
 
 
-def test_publishing_replaces_the_name_in_one_step(tmp_path: Path) -> None:
-    (tmp_path / ".x.tmp").write_text("new")
-    (tmp_path / "x").write_text("old")
-    rename(tmp_path / ".x.tmp", tmp_path / "x")
+def two_files(folder: Path) -> tuple[Path, Path]:
+    (folder / ".x.tmp").write_text("new")
+    (folder / "x").write_text("old")
+    return folder / ".x.tmp", folder / "x"
+
+
+def test_publishing_gives_the_file_its_name_in_one_step(tmp_path: Path) -> None:
+    temporary, final = two_files(tmp_path)
+    final.unlink()
+    assert publish(temporary, final, lambda: False), "a free name needs no second look at the lease"
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "new")]
+
+
+def test_an_old_file_is_replaced_by_who_holds_the_lease(tmp_path: Path) -> None:
+    assert publish(*two_files(tmp_path), lambda: True)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "new")]
+
+
+def test_who_lost_the_lease_while_it_stood_still_replaces_nothing(tmp_path: Path) -> None:
+    temporary, final = two_files(tmp_path)
+    assert not publish(temporary, final, lambda: False)
+    assert final.read_text() == "old"
+
+
+def test_a_file_system_without_links_is_published_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*paths: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    temporary, final = two_files(tmp_path)
+    assert not publish(temporary, final, lambda: False)
+    assert publish(temporary, final, lambda: True) and final.read_text() == "new"
+
+
+def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_again(tmp_path: Path) -> None:
+    left = tmp_path / "frames" / ".x_0001.attempt.tmp.png"
+    left.parent.mkdir()
+    left.write_text("half")
+    (tmp_path / "w" / "attempts" / "a").mkdir(parents=True)
+    (tmp_path / "w" / "attempts" / "a" / "temporaries").write_bytes(bytes(left) + b"\0")
+    clear_leftovers(tmp_path / "w")
+    assert not left.exists() and not (tmp_path / "w" / "attempts").exists()

@@ -11,7 +11,7 @@ from types import FrameType
 
 import zmq
 
-from brender.bus.transport import Socket
+from brender.bus.transport import Connections, Socket
 
 
 class Loop:
@@ -27,13 +27,14 @@ class Loop:
         self._wake_out.setblocking(False)
         self._poller.register(self._wake_out, zmq.POLLIN)
         self._stopping = False
+        self._woken = False
 
-    def add(self, source: Socket, reader: Callable[[], None]) -> None:
+    def add(self, source: Socket | Connections, reader: Callable[[], None]) -> None:
         """Call *reader* whenever *source* has something to drain."""
         self._poller.register(source.raw, zmq.POLLIN)
         self._readers[source.raw] = reader
 
-    def remove(self, source: Socket) -> None:
+    def remove(self, source: Socket | Connections) -> None:
         """Read *source* no more."""
         self._poller.unregister(source.raw)
         del self._readers[source.raw]
@@ -41,6 +42,9 @@ class Loop:
     def post(self, call: Callable[[], None]) -> None:
         """Run *call* in the loop's thread, soon. May be called from any thread and from a signal handler."""
         self._posted.put(call)
+        if self._woken:
+            return  # and it has not looked yet
+        self._woken = True
         try:
             self._wake_in.send(b"\0")
         except OSError:
@@ -74,11 +78,14 @@ class Loop:
         self._wake_out.close()
 
     def _run_posted(self) -> None:
-        try:
-            while self._wake_out.recv(4096):
+        if self._woken:
+            try:
+                while self._wake_out.recv(4096):
+                    pass
+            except BlockingIOError:
                 pass
-        except BlockingIOError:
-            pass
+            # Before it looks at the calls: whoever posts from now on wakes it again.
+            self._woken = False
         while True:
             try:
                 call = self._posted.get_nowait()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from brender.bus.address import Address
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
@@ -61,6 +62,7 @@ class Socket:
             self.raw.setsockopt(zmq.SNDHWM, 10_000)
             self.raw.setsockopt(zmq.RCVHWM, 10_000)
         self._routed = kind == zmq.ROUTER
+        self._watched = False
         self._topics = kind == zmq.SUB
 
     def bind(self, address: Address, what: str) -> Address:
@@ -111,7 +113,14 @@ class Socket:
             if received is not None:
                 yield received
 
+    def connections(self) -> "Connections":
+        """What tells of each connection that this socket makes, the first and every later one."""
+        self._watched = True
+        return Connections(self.raw.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED))
+
     def close(self) -> None:
+        if self._watched:
+            self.raw.disable_monitor()
         self.raw.close(linger=0)
 
     def _read(self, frames: list[bytes]) -> Received | None:
@@ -137,3 +146,20 @@ class Socket:
             )
         if self._routed and isinstance(error, WrongVersion):
             self.send(Refused(reason=str(error)), route)
+
+
+class Connections:
+    """A socket's monitor (zmq_socket_monitor(3)): readable, for the loop, when a connection was made."""
+
+    def __init__(self, raw: zmq.Socket[bytes]) -> None:
+        self.raw = raw
+
+    def happened(self) -> bool:
+        """Whether a connection was made since the last look."""
+        found = False
+        while True:
+            try:
+                event = recv_monitor_message(self.raw, zmq.NOBLOCK)
+            except zmq.Again:
+                return found
+            found = found or event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED

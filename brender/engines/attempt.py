@@ -3,6 +3,7 @@
 The seam between worker and engines: an engine gets an `Attempt` and raises `AttemptFailed`; it never sees the bus.
 """
 
+import contextlib
 import logging
 import os
 import shutil
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.logfile import LogFile
@@ -21,6 +22,8 @@ from brender.engines.room import LEAST, NO_ROOM, shortage
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
 
+#: The file in an attempt's folder that names its temporary files elsewhere, each ended by a NUL.
+_TEMPORARIES = "temporaries"
 log = logging.getLogger("brender.worker")
 
 
@@ -76,6 +79,11 @@ class Attempt:
         if self._stopping.is_set():
             raise AttemptStopped
 
+    def will_leave(self, temporary: Path) -> None:
+        """Note that the file *temporary* may be left behind elsewhere, should this worker be killed (`clear_leftovers`)."""
+        with (self.folder / _TEMPORARIES).open("ab") as file:
+            file.write(os.fsencode(temporary) + b"\0")
+
     @property
     def folders(self) -> list[Path]:
         """Where it writes."""
@@ -101,9 +109,8 @@ class Engine(Protocol):
         `AttemptStopped`."""
 
 
-@runtime_checkable
 class InstantEngine(Protocol):
-    """Something that is done with a grant at once, without a process or a thread."""
+    """Something that is done with a grant at once, without a process or a thread; told by its `events`."""
 
     def events(self, grant: Grant, order: Order) -> Iterable[AttemptEvent]:
         """All that happens in the attempt, the last of it an `Ended`."""
@@ -144,6 +151,15 @@ def _run(attempt: Attempt, engine: Engine) -> None:
     attempt.log.say(f"ended: {missing or reason or 'completed'}")
     attempt.log.close()
     attempt.emit(Ended(time.monotonic() - began, reason, permanent, stopped, missing))
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what attempts of an earlier process of the worker in *folder* left behind when that was killed."""
+    for noted in (folder / "attempts").glob(f"*/{_TEMPORARIES}"):
+        with contextlib.suppress(OSError):
+            for name in filter(None, noted.read_bytes().split(b"\0")):
+                Path(os.fsdecode(name)).unlink(missing_ok=True)
+    shutil.rmtree(folder / "attempts", ignore_errors=True)
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from brender.engines.attempt import Attempt, AttemptFailed, clean_environment
 from brender.engines.events import Cautioned, PartFinished
 from brender.engines.pictures import BadPicture, verify
-from brender.engines.publish import flush, rename
+from brender.engines.publish import flush, publish
 from brender.engines.session import Session, shader_cache
 from brender.model.grant import PartGrant
 from brender.model.naming import temporary_name
@@ -50,6 +50,7 @@ class BlenderEngine:
         thumbnail = attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
+            attempt.will_leave(temporary)
             seconds = session.render(part.frame, temporary, fraction)
             try:
                 picture = verify(temporary, size, thumbnail)
@@ -78,13 +79,15 @@ class BlenderEngine:
     def _publish(attempt: Attempt, temporary: Path, final: Path) -> None:
         """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one."""
         waited = time.monotonic()
-        while not attempt.place.lease.wait(attempt.grant.attempt, _LEASE_LOOK_SECONDS):
+        lease, own = attempt.place.lease, attempt.grant.attempt
+        while True:
+            held = lease.wait(own, _LEASE_LOOK_SECONDS)
             attempt.check()
+            if held and publish(temporary, final, lambda: lease.holds(own)):
+                return
             if time.monotonic() - waited > 10.0:
                 waited = time.monotonic()
                 attempt.log.say(f"waiting for the server before {final.name} is published")
-        attempt.check()
-        rename(temporary, final)
 
     @staticmethod
     def _blender(attempt: Attempt) -> Blender:

@@ -55,8 +55,25 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def rename(temporary: Path, final: Path) -> None:
-    """Give the file its own name, in one step, and make that survive a power cut."""
-    temporary.replace(final)
+def publish(temporary: Path, final: Path, holds: Callable[[], bool]) -> bool:
+    """Give the file *temporary* its own name, in one step, so that it survives a power cut; whether it was done.
+
+    A name that nobody has is taken by a link, which never replaces what another attempt put there meanwhile: this process may
+    have been stopped (SIGSTOP, a suspended machine) since it last looked at its lease. Where a file is there, of an earlier
+    rendering or of an attempt that was given up, it is replaced only if the lease is held (*holds*) now that this is known.
+    """
+    try:
+        os.link(temporary, final)
+        temporary.unlink()
+    except FileExistsError:
+        if not holds():
+            return False
+        temporary.replace(final)
+    except OSError:
+        # A file system without links, as some network shares are.
+        if final.exists() and not holds():
+            return False
+        temporary.replace(final)
     if os.name != "nt":  # which cannot flush folders
         flush(final.parent)
+    return True

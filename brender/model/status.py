@@ -119,6 +119,6 @@ def change(table: Table[S], thing: str, old: S, new: S) -> S:
 
     *thing* names what would change, for the error. Raises `IllegalTransition`.
     """
-    if new != old and new not in table[old]:
+    if new is not old and new not in table[old]:
         raise IllegalTransition(f"{thing} cannot go from {old} to {new}; allowed: {', '.join(sorted(table[old])) or 'nothing'}")
     return new

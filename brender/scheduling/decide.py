@@ -90,7 +90,9 @@ def assign(demands: Iterable[Demand], slots: Iterable[Slot], width: int) -> list
         if not slot.count and (best := _best(slot, wanting)):
             takes.append(_take(slot, best))
     for slot in available:
-        while slot.count and (best := _best(slot, wanting)) and slot.count <= _prefetch_depth(best, width):
+        while slot.count and slot.count <= PREFETCH_MOST and (best := _best(slot, wanting)):
+            if slot.count > _prefetch_depth(best, width):
+                break
             takes.append(_take(slot, best))
     return takes
 

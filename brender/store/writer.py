@@ -15,6 +15,8 @@ from brender.model.changes import Change, Key, New, NewRows, Put, Update, Update
 from brender.store.tables import JSONField, Tables, make_tables
 
 _Row = dict[str, Any]
+#: Rows of one statement up to which it is one that the database has seen before.
+_FEW = 20
 
 
 class Writer:
@@ -67,6 +69,11 @@ class Writer:
         self._uncertain = False
         return number
 
+    def has(self, kind: str, key: str) -> bool:
+        """Whether there is a row of *kind* with that id. Without the ORM: each submit asks."""
+        cursor = self.database.execute_sql(f'SELECT 1 FROM "{kind}" WHERE "id" = {self.database.param}', (key,))
+        return cursor.fetchone() is not None
+
     def checkpoint(self) -> None:
         """Move what it can of SQLite's write-ahead log into the database file, waiting for nobody."""
         if self.database.param == "?":
@@ -84,9 +91,8 @@ class Writer:
         """Write a segment: what changes single rows, then what changes many, new rows before all."""
         self._write_batch(segment.batch, number)
         for (is_update, kind, columns), rows in sorted(segment.many.items(), key=lambda item: item[0][0]):
-            shape = self._shapes[kind]
-            statement = shape.statement("update" if is_update else "insert", columns, number)
-            self._execute(statement, shape.encoded(columns, rows, 0 if is_update else 1))
+            encoded = self._shapes[kind].encoded(columns, rows, 0 if is_update else 1)
+            self._execute_shape(kind, "update" if is_update else "insert", columns, encoded, number)
 
     def _write_batch(self, batch: Mapping[tuple[str, Key], tuple[str, _Row]], number: int) -> None:
         statements: dict[tuple[int, str, str, tuple[str, ...]], list[list[Any]]] = {}
@@ -100,7 +106,7 @@ class Writer:
             else:
                 statements[statement] = [values]
         for (_, kind, verb, names), rows in sorted(statements.items(), key=lambda item: item[0][:3]):
-            self._execute(self._shapes[kind].statement(verb, names, number), rows)
+            self._execute_shape(kind, verb, names, rows, number)
 
     def _update_where(self, change: UpdateWhere, number: int) -> None:
         values = self._shapes[change.kind].values("update", dict(change.fields), ())
@@ -112,6 +118,16 @@ class Writer:
         assignments = ", ".join(f'"{name}" = ?' for name in change.fields)
         statement = f'UPDATE "{change.kind}" SET {assignments}, "change" = {number} WHERE {" AND ".join(tests)}'
         self._execute(statement, [values])
+
+    def _execute_shape(self, kind: str, verb: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]], number: int) -> None:
+        """Execute a statement of `_Shape`. The commit's number is a variable where there are few rows, so that the database knows
+        the statement from the last time; where there are many, it stands in the statement."""
+        before, after = self._shapes[kind].statement(verb, names)
+        if len(rows) > _FEW:
+            self._execute(f"{before}{number}{after}", rows)
+        else:
+            place = len(names) if verb == "update" else len(rows[0])
+            self._execute(f"{before}?{after}", [[*row[:place], number, *row[place:]] for row in rows])
 
     def _execute(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         # Past the ORM, but with its errors, so that callers know one kind on every database.
@@ -173,7 +189,7 @@ class _Shape:
         keys = key if type(key) is tuple else (key,)
         return [*values, *keys] if verb == "update" else [*keys, *values]
 
-    def encoded(self, names: tuple[str, ...], rows: list[tuple[Any, ...]], first: int) -> Iterable[Sequence[Any]]:
+    def encoded(self, names: tuple[str, ...], rows: list[tuple[Any, ...]], first: int) -> Sequence[Sequence[Any]]:
         """*rows* as the database takes them; the values of *names* begin at place *first* of each."""
         encoders = self._encoders_for(names)
         if not encoders:
@@ -192,16 +208,15 @@ class _Shape:
             self._encoders_of[names] = found
         return found
 
-    def statement(self, verb: str, names: tuple[str, ...], number: int) -> str:
-        """SQL for rows of which the columns *names* are given, in the commit *number*; a put over an existing row changes only
-        what was given. Raises `ValueError` for a column that the table has not."""
+    def statement(self, verb: str, names: tuple[str, ...]) -> tuple[str, str]:
+        """SQL for rows of which the columns *names* are given, in two parts: the number of the commit stands between them. A put
+        over an existing row changes only what was given. Raises `ValueError` for a column that the table has not."""
         found = self._known.get((verb, names))
         if found is None:
             if unknown := set(names) - self._columns.keys():
                 raise ValueError(f"the table {self._table} has no column {', '.join(sorted(unknown))}")
             found = self._known[verb, names] = self._update(names) if verb == "update" else self._insert(verb, names)
-        before, after = found
-        return f"{before}{number}{after}"
+        return found
 
     def _update(self, names: tuple[str, ...]) -> tuple[str, str]:
         assignments = ", ".join(f'"{name}" = ?' for name in names)

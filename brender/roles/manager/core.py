@@ -128,6 +128,13 @@ class ManagerCore:
             handler(message, now)
         return self._taken()
 
+    def connected(self, now: Now) -> list[Effect]:
+        """A connection to the server was made: it may be another process than before, which does not know this manager."""
+        self.welcomed = False
+        self._said_hello = now.mono
+        self._effects.append(SendUp(self.hello))
+        return self._taken()
+
     def beat_heard(self, beat: Beat, now: Now) -> None:
         """A worker's heartbeat came."""
         worker = self.workers.get(beat.node)

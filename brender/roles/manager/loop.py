@@ -80,6 +80,8 @@ class Manager:
             files=self._files.address,
         )
         self._beats_in.subscribe()
+        self._connections = self._above.connections()
+        self.loop.add(self._connections, self._greet)
         self._above.connect(above)
         self._beats_out.connect(stats_above)
         self.loop.add(self._below, self._read_below)
@@ -121,6 +123,10 @@ class Manager:
     def _read_above(self) -> None:
         for received in self._above.drain():
             self._guarded(received, self.core.from_above)
+
+    def _greet(self) -> None:
+        if self._connections.happened():
+            self._carry_out(self.core.connected(self._now()))
 
     def _read_beats(self) -> None:
         for received in self._beats_in.drain():

@@ -88,6 +88,11 @@ class Dispatch:
         attempts = [self.farm.attempts[each] for each in worker.attempts]
         self._recall(worker, [a for a in attempts if not a.started and job in ("", a.job)], now)
 
+    def send_again(self, attempt: AttemptState) -> None:
+        """Send what *attempt* waits for again in this round."""
+        attempt.sent = float("-inf")
+        self._send_again = float("-inf")
+
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def _demand(self, job: JobState) -> Demand:

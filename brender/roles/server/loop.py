@@ -192,8 +192,7 @@ class Server:
         if job in self.core.farm.jobs:
             return None
         self._commit()
-        row = self._writer.tables.Job.get_or_none(id=job)
-        return receipt(row) if row is not None else None
+        return receipt(self._writer.tables.Job.get_by_id(job)) if self._writer.has("job", job) else None
 
     def _act(self, peer: Peer, message: Act, now: Now) -> None:
         self._commit()

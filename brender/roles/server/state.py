@@ -90,7 +90,7 @@ class JobState:
     """Retries that wait: (not before, task)."""
     _heap: list[tuple[int, int]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def id(self) -> str:
         return self.spec.id
 

@@ -110,6 +110,9 @@ class Work:
                 self.lose(attempt, "the worker was started anew and no longer knows of it", now)
             else:
                 attempt.incarnation = worker.info.incarnation
+                if attempt_id not in held and not attempt.confirmed:
+                    # Perhaps it was lost with the manager that it was sent to.
+                    self.dispatch.send_again(attempt)
         self._disown(worker.manager, worker.info.id, sorted(held - set(worker.attempts)))
         mine = tuple(each for each in worker.attempts if not self.farm.attempts[each].canceling)
         self.emit(Send(worker.manager, Confirm(worker=worker.info.id, term=worker.term, attempts=mine)))
@@ -345,7 +348,11 @@ class Work:
 
     def _rows(self, kind: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Where to put rows of these columns that the present message changes."""
-        return self._many.setdefault((kind, columns), [])
+        key = (kind, columns)
+        rows = self._many.get(key)
+        if rows is None:
+            rows = self._many[key] = []
+        return rows
 
     def _emit_rows(self) -> None:
         """The end of a message: all rows that it changes, and the counts that follow from them."""

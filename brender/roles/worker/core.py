@@ -107,6 +107,13 @@ class WorkerCore:
             handler(message, now)
         return self._next(now)
 
+    def connected(self, now: Now) -> list[Effect]:
+        """A connection to the manager was made: it may be another process than before, which does not know this worker."""
+        if not self._left:
+            self.welcomed = False
+            self._say_hello(now)
+        return self._next(now)
+
     # --- what the attempt tells ---------------------------------------------------------------------------------------
 
     def progressed(self, attempt: str, frame: int, fraction: float, line: str, output: int, now: Now) -> list[Effect]:

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import platform
-import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from brender.bus.files import FileSender
 from brender.bus.loop import Loop
 from brender.bus.messages import Message, PartDone, Reports
 from brender.bus.transport import Socket
-from brender.engines.attempt import Attempt, Engine, InstantEngine, Place, start
+from brender.engines.attempt import Attempt, Engine, InstantEngine, Place, clear_leftovers, start
 from brender.engines.blender import BlenderEngine
 from brender.engines.command import CommandEngine
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
@@ -101,7 +100,7 @@ class Worker:
                 threads=setup.threads,
                 least_free=setup.least_free,
             )
-            self._clear_leftovers(own)
+            clear_leftovers(own)
             self._open(undo)
             undo.callback(self._end_attempt)
             self._stats = StatsReader(own)
@@ -144,6 +143,8 @@ class Worker:
     def _connect(self, manager: ManagerAddresses) -> None:
         self._above = Socket(self._context, zmq.DEALER, "worker")
         self._beats = Socket(self._context, zmq.PUB, "worker stats")
+        self._connections = self._above.connections()
+        self.loop.add(self._connections, self._greet)
         self._above.connect(manager.control)
         self._beats.connect(manager.stats)
         self.loop.add(self._above, self._read_above)
@@ -152,6 +153,7 @@ class Worker:
         self._manager = (self._manager + 1) % len(self._managers)
         manager = self._managers[self._manager]
         log.warning("no word from the manager; turning to the one at %s", manager.control)
+        self.loop.remove(self._connections)
         self.loop.remove(self._above)
         self._above.close()
         self._beats.close()
@@ -180,11 +182,6 @@ class Worker:
             job_types=frozenset(able),
         )
 
-    @staticmethod
-    def _clear_leftovers(own: Path) -> None:
-        """What an earlier process that was killed left behind; its render process went with it."""
-        shutil.rmtree(own / "attempts", ignore_errors=True)
-
     def _read_above(self) -> None:
         above = self._above
         for received in above.drain():
@@ -194,6 +191,10 @@ class Worker:
                 self._carry_out(self.core.from_above(received.message, self._now()))
             except Exception:
                 log.exception("the worker failed at a %s", type(received.message).__name__)
+
+    def _greet(self) -> None:
+        if self._connections.happened():
+            self._carry_out(self.core.connected(self._now()))
 
     def _tick(self) -> None:
         now = self._now()
@@ -261,7 +262,7 @@ class Worker:
         if engine is None:
             self._hear_soon(grant, Ended(0.0, f"This worker has no engine {order.engine!r}"))
             return
-        if isinstance(engine, InstantEngine):
+        if hasattr(engine, "events"):
             for event in engine.events(grant, order):
                 self._hear_soon(grant, event)
             return

@@ -24,6 +24,7 @@ class Outbox:
         self._path = path
         self._entries: dict[str, dict[int, AnyReport]] = {}
         self._pending = bytearray()
+        self._pack = msgpack.Packer().pack
         self._must_sync = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,14 +43,14 @@ class Outbox:
     def keep(self, report: AnyReport) -> None:
         """Add *report*. Not on disk before `flush`."""
         self._entries.setdefault(report.attempt, {})[report.number] = report
-        self._pending += msgpack.packb(["keep", msgspec.to_builtins(report)])
+        self._pending += self._pack(["keep", msgspec.to_builtins(report)])
         self._must_sync = True
 
     def forget(self, attempt: str, number: int) -> None:
         """The reports of *attempt* up to *number* are not needed any more."""
         self._apply(["forget", attempt, number])
         # Need not be on disk at any time: what is forgotten there too late is sent once too often, and changes nothing.
-        self._pending += msgpack.packb(["forget", attempt, number])
+        self._pending += self._pack(["forget", attempt, number])
 
     def flush(self) -> None:
         """Bring what was kept to disk; once a round of the loop, before anything is sent. Raises `OSError`, where the disk is

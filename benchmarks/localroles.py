@@ -1,0 +1,87 @@
+"""A farm for benchmarks: one server, managers and no-op workers, each a process of its own, on free ports of this machine."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from brender.bus.address import Address, free_ports
+from brender.bus.client import Client
+from brender.commands.jobspec import command_job
+
+_WAIT_SECONDS = 120.0
+
+
+@dataclass
+class Roles:
+    """The processes by name, and how to start each."""
+
+    folder: Path
+    first: int
+    workers: int
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def server(self) -> Address:
+        return Address("127.0.0.1", self.first + 3)
+
+    def command(self, name: str) -> list[str]:
+        server, manager = self.server, f"127.0.0.1:{self.first + 5}"
+        role = ["-m", "brender.commands.main", "role"]
+        if name == "server":
+            return [*role, "server", "--listen", str(server), "--data", str(self.folder / "server")]
+        if name == "manager":
+            data = str(self.folder / "manager")
+            return [*role, "manager", "--name", "m", "--listen", manager, "--server", str(server), "--data", data]
+        return ["-m", "benchmarks.noop", "--data", str(self.folder / "workers"), "--manager", manager, "--name", name]
+
+    def start(self, name: str) -> None:
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.processes[name] = subprocess.Popen([sys.executable, *self.command(name)], **quiet)
+
+    def client(self) -> Client:
+        return Client(self.server, timeout=30)
+
+    def run(self, client: Client, tasks: int) -> float:
+        """Submit *tasks* no-op tasks; returns the seconds from submit to recorded-complete, by the server's record."""
+        spec = command_job(("true",), f"1-{tasks}", None, "no-op")
+        client.submit(spec)
+        record = until(lambda: _ended(client, spec.id), look=0.25)
+        return float(record["finished"] - record["submitted"])
+
+
+def until(what: Callable[[], Any], look: float = 0.02) -> Any:
+    """Wait until *what* gives something true, looking every *look* seconds; returns that."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not (found := what()):
+        if time.monotonic() > deadline:
+            raise SystemExit("what the benchmark waits for never came true")
+        time.sleep(look)
+    return found
+
+
+@contextlib.contextmanager
+def roles(folder: Path, workers: int) -> Iterator[Roles]:
+    """The farm, ready to work; ended when the block is."""
+    farm = Roles(folder, free_ports(8), workers)
+    try:
+        for name in ("server", "manager", *(f"worker-{number}" for number in range(workers))):
+            farm.start(name)
+        with farm.client() as client:
+            until(lambda: sum(row["status"] == "idle" for row in client.ask("workers")) >= workers, look=0.1)
+            farm.run(client, 100)  # what is only slow the first time
+        yield farm
+    finally:
+        for process in farm.processes.values():
+            process.kill()
+        for process in farm.processes.values():
+            process.wait()
+
+
+def _ended(client: Client, job: str) -> dict[str, Any] | None:
+    record: dict[str, Any] = client.ask("job", id=job)
+    return record if record["finished"] else None

@@ -1,0 +1,172 @@
+"""python -m tests.chaos [--kills 200] [--tasks 2000] [--frames 12] [--seed N]
+
+A real farm renders and runs commands while chance kills its roles (SIGKILL), stops them for a while (SIGSTOP), and cuts, silences
+and slows the links between them. At the end the record, the files and the processes are audited against a quiet run. The last
+line is JSON; the exit code is 1 where anything is not as it must be.
+"""
+
+import argparse
+import json
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from brender.bus.client import Client
+from brender.commands.farm import make_demo
+from brender.commands.jobspec import blender_job, command_job
+from tests.chaos.farm import ChaosFarm
+from tests.tools import pixels
+
+_WRITE = (
+    "import sys, pathlib, time; time.sleep(0.05); path = pathlib.Path(sys.argv[1]) / sys.argv[2];"
+    "path.with_suffix('.part').write_text('frame ' + sys.argv[2]); path.with_suffix('.part').replace(path)"
+)
+_DEADLINE_SECONDS = 1500.0
+
+
+def submit(client: Client, folder: Path, blend: Path, tasks: int, frames: int) -> list[str]:
+    """Many short command tasks in three jobs of different priority, and a Blender job; returns their ids."""
+    jobs = []
+    written = folder / "written"
+    written.mkdir()
+    share = tasks // 3 + 1
+    for number, priority in enumerate((40, 50, 60)):
+        words = (sys.executable, "-S", "-c", _WRITE, str(written), f"{number}-{{frame:05d}}")
+        jobs.append(command_job(words, f"1-{share}", None, f"chaos-{number}", priority=priority))
+    options: dict[str, Any] = {"frames": f"1-{frames}", "output": folder / "frames", "name": None, "trusted": False}
+    if frames:
+        jobs.append(blender_job(blend, options | {"samples": 2, "resolution": 25}, priority=70))
+    for job in jobs:
+        client.submit(job)
+    return [job.id for job in jobs]
+
+
+def wait(farm: ChaosFarm, client: Client, jobs: list[str]) -> None:
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while any(client.ask("job", id=job)["finished"] is None for job in jobs):
+        if time.monotonic() > deadline:
+            raise AssertionError("the farm never finished its jobs")
+        farm.mend()
+        time.sleep(0.25)
+
+
+def make_chaos(farm: ChaosFarm, chance: random.Random, kills: int, done: Any) -> dict[str, int]:
+    """Until there were *kills* kills; returns what was done. ``done()``: whether there is nothing left to disturb."""
+    made = {"kills": 0, "stops": 0, "cuts": 0}
+    healing: list[tuple[float, Any]] = []
+    while made["kills"] < kills and not done():
+        farm.mend()
+        now = time.monotonic()
+        for due, link in [entry for entry in healing if entry[0] <= now]:
+            healing.remove((due, link))
+            link.mode = "open"
+        what = chance.random()
+        name = chance.choice(farm.names)
+        if what < 0.6:
+            made["kills"] += farm.kill(name, again_after=chance.uniform(0.0, 1.0))
+        elif what < 0.8:
+            farm.pause(name, chance.choice([0.5, 2.0, 9.0]))
+            made["stops"] += 1
+        else:
+            link = chance.choice(farm.links[chance.choice(list(farm.links))])
+            link.mode = chance.choice(["cut", "half", "slow"])
+            healing.append((now + chance.choice([0.5, 3.0, 9.0]), link))
+            made["cuts"] += 1
+        time.sleep(chance.uniform(0.2, 1.2))
+    for links in farm.links.values():
+        for link in links:
+            link.mode = "open"
+    farm.mend(everything=True)
+    return made
+
+
+def audit(farm: ChaosFarm, folder: Path, quiet: Path, jobs: list[str]) -> tuple[dict[str, int], list[str]]:
+    """What the record and the files say, and what is wrong with it."""
+    wrong: list[str] = []
+    record = sqlite3.connect(farm.folder / "server" / "farm.db")
+    marks = ",".join("?" * len(jobs))
+    for name, status, reason in record.execute(f"SELECT name, status, reason FROM job WHERE id IN ({marks})", jobs):
+        if status != "completed":
+            wrong.append(f"the job {name} is {status}: {reason}")
+    for task, number in record.execute(
+        "SELECT task, COUNT(*) FROM attempt WHERE outcome = 'completed' GROUP BY task HAVING COUNT(*) > 1"
+    ):
+        wrong.append(f"task {task} was completed {number} times")
+    counts = dict(record.execute("SELECT outcome, COUNT(*) FROM attempt GROUP BY outcome").fetchall())
+    tasks = dict(record.execute("SELECT status, COUNT(*) FROM task GROUP BY status").fetchall())
+    if set(tasks) != {"completed"}:
+        wrong.append(f"not every task is completed: {tasks}")
+    parts = dict(record.execute("SELECT status, COUNT(*) FROM part GROUP BY status").fetchall())
+    if set(parts) != {"completed"}:
+        wrong.append(f"not every part is completed: {parts}")
+    if (state := record.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+        wrong.append(f"the database is damaged: {state}")
+    for kind in ("written", "frames"):
+        wrong += compare(quiet / kind, folder / kind)
+    return {f"attempts {outcome}": number for outcome, number in counts.items()} | {"tasks": sum(tasks.values())}, wrong
+
+
+def compare(quiet: Path, disturbed: Path) -> list[str]:
+    """How the files in *disturbed* differ from those of a quiet run."""
+    if not quiet.exists():
+        return []
+    mine, theirs = ({path.name for path in folder.iterdir()} for folder in (disturbed, quiet))
+    wrong = [f"{disturbed.name}: {name} is missing" for name in sorted(theirs - mine)]
+    # A command that is killed leaves its own half-written file; only what brender itself made must be gone.
+    wrong += [f"{disturbed.name}: {name} should not be there" for name in sorted(mine - theirs) if not name.endswith(".part")]
+    for name in sorted(mine & theirs):
+        first, second = quiet / name, disturbed / name
+        same = (pixels(first) == pixels(second)).all() if name.endswith(".png") else first.read_bytes() == second.read_bytes()
+        if not same:
+            wrong.append(f"{disturbed.name}: {name} differs")
+    return wrong
+
+
+def one_run(root: Path, blend: Path, options: argparse.Namespace, chance: random.Random | None) -> tuple[ChaosFarm, Any]:
+    folder = root / ("quiet" if chance is None else "chaos")
+    folder.mkdir()
+    farm = ChaosFarm(folder)
+    made: dict[str, int] = {}
+    for name in farm.names:
+        farm.start(name)
+    with farm.client() as client:
+        jobs = submit(client, folder, blend, options.tasks, options.frames)
+        if chance is not None:
+            made = make_chaos(farm, chance, options.kills, lambda: False)
+        wait(farm, client, jobs)
+    return farm, (jobs, made, farm.end())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--tasks", type=int, default=2000, help="short command tasks")
+    parser.add_argument("--frames", type=int, default=12, help="Blender frames")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="brender-chaos-") as temporary:
+        root = Path(temporary)
+        blend = make_demo(root / "demo.blend", ()) if options.frames else root / "none"
+        one_run(root, blend, options, None)
+        print(f"quiet run: {time.monotonic() - began:.0f} seconds", flush=True)
+        farm, (jobs, made, orphans) = one_run(root, blend, options, random.Random(options.seed))
+        counts, wrong = audit(farm, root / "chaos", root / "quiet", jobs)
+        wrong += [f"left running: {orphan}" for orphan in orphans]
+        if wrong:
+            for name in farm.names:
+                print(f"--- {name}\n{(farm.folder / f'{name}.log').read_text()[-3000:]}")
+    for line in wrong[:50]:
+        print(line)
+    seconds = round(time.monotonic() - began, 1)
+    print(json.dumps({"seed": options.seed, **made, **counts, "wrong": len(wrong), "seconds": seconds}))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The farm that chaos is made in: one server, two managers, six workers, each link between them through a `Link`."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from brender.bus.address import Address, free_ports
+from brender.bus.client import Client
+from tests.chaos.links import Link
+
+MANAGERS, WORKERS = 2, 6
+LEASE_SECONDS = 6
+
+
+class ChaosFarm:
+    """Roles by name, and the links by the names of their lower ends. Each role's output goes to *folder*."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.stopped: dict[str, float] = {}
+        """Roles that a SIGSTOP holds, and until when (monotonic)."""
+        self.down: dict[str, float] = {}
+        """Roles that were killed, and when they are started again."""
+        self.links: dict[str, list[Link]] = {}
+        self.ports: dict[str, int] = {}
+        first = free_ports(4 * (1 + MANAGERS + WORKERS) * 4)
+        taken = iter(range(first, first + 400, 4))
+        # A role's control port lies in the middle of its others: three below (server), one on each side (manager).
+        self.ports["server"] = next(taken) + 3
+        for number in range(MANAGERS):
+            name = f"manager-{number}"
+            self.ports[name] = next(taken) + 1
+            self.ports[f"{name}→server"] = next(taken) + 3
+            self._link(name, self.ports[f"{name}→server"], self.ports["server"], (0, -1, -2, -3))
+        for number in range(WORKERS):
+            for manager in range(MANAGERS):
+                way = f"worker-{number}→manager-{manager}"
+                self.ports[way] = next(taken) + 1
+                self._link(f"worker-{number}", self.ports[way], self.ports[f"manager-{manager}"], (0, 1, -1))
+
+    @property
+    def names(self) -> list[str]:
+        managers = [f"manager-{number}" for number in range(MANAGERS)]
+        return ["server", *managers, *(f"worker-{number}" for number in range(WORKERS))]
+
+    def client(self) -> Client:
+        return Client(Address("127.0.0.1", self.ports["server"]), timeout=60)
+
+    def start(self, name: str) -> None:
+        command = [sys.executable, "-m", "brender.commands.main", "role", *self._arguments(name)]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            # A group of its own: this is no terminal's, and whoever is left in it at the end is an orphan.
+            self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, process_group=0)
+
+    def kill(self, name: str, again_after: float) -> bool:
+        """``kill -9``; whether it ran."""
+        process = self.processes.get(name)
+        if process is None or name in self.down or process.poll() is not None:
+            return False
+        process.kill()
+        process.wait()
+        self.stopped.pop(name, None)
+        self.down[name] = time.monotonic() + again_after
+        return True
+
+    def pause(self, name: str, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after *seconds*."""
+        if name not in self.down and name not in self.stopped:
+            os.kill(self.processes[name].pid, signal.SIGSTOP)
+            self.stopped[name] = time.monotonic() + seconds
+
+    def mend(self, everything: bool = False) -> None:
+        """Start, or let go on, what it is time for."""
+        now = time.monotonic()
+        for name in [name for name, until in self.down.items() if everything or until <= now]:
+            del self.down[name]
+            self.start(name)
+        for name in [name for name, until in self.stopped.items() if everything or until <= now]:
+            del self.stopped[name]
+            os.kill(self.processes[name].pid, signal.SIGCONT)
+        for name, process in self.processes.items():
+            if name not in self.down and process.poll() is not None:
+                raise AssertionError(f"{name} ended by itself: {(self.folder / f'{name}.log').read_text()[-2000:]}")
+
+    def end(self) -> list[str]:
+        """End every role, workers first; returns the command lines of processes that are left although they should not be."""
+        below = [each for process in self.processes.values() for each in _tree(process.pid)]
+        for name in reversed(self.names):
+            process = self.processes[name]
+            for _ in range(2):  # the second one does not wait for tasks
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+                time.sleep(0.2)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                return [f"{name} did not end"]
+        for links in self.links.values():
+            for link in links:
+                link.close()
+        _, left = psutil.wait_procs(below, timeout=10)
+        return [" ".join(each.cmdline()) for each in [*left, *_render_processes(self.folder)] if each.is_running()]
+
+    def _link(self, name: str, port: int, target: int, offsets: tuple[int, ...]) -> None:
+        self.links.setdefault(name, []).extend(Link(port + offset, target + offset) for offset in offsets)
+
+    def _arguments(self, name: str) -> list[str]:
+        kind, _, number = name.partition("-")
+        data = ["--data", str(self.folder / kind)]
+        listen = ["--listen", f"127.0.0.1:{self.ports.get(name, 0)}"]
+        lease = ["--lease", str(LEASE_SECONDS)]
+        if kind == "server":
+            return ["server", *listen, *lease, *data]
+        if kind == "manager":
+            return ["manager", "--name", name, *listen, *lease, "--server", f"127.0.0.1:{self.ports[f'{name}→server']}", *data]
+        # Every other worker turns to the other manager first.
+        order = range(MANAGERS) if int(number) % 2 == 0 else reversed(range(MANAGERS))
+        managers = ",".join(f"127.0.0.1:{self.ports[f'{name}→manager-{manager}']}" for manager in order)
+        return ["worker", "--name", name, "--manager", managers, "--threads", "1", *data]
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _render_processes(folder: Path) -> list[psutil.Process]:
+    """Whatever runs with *folder* in its environment or its command line and is none of the roles."""
+    found = []
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if each.pid != os.getpid() and str(folder) in " ".join([*each.cmdline(), each.cwd()]):
+                found.append(each)
+    return found
