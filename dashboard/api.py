@@ -13,7 +13,8 @@ from brender.store.reader import Reader
 
 blueprint = Blueprint("api", __name__)
 
-_ACTIONS = ("pause", "resume", "cancel", "requeue", "priority")
+_ACTIONS = ("pause", "resume", "cancel", "requeue", "priority", "readmit")
+_NODE_ACTIONS = ("drain", "disable", "enable")
 #: Formats that browsers show; the others are handed over as files.
 _SHOWN = {".png", ".jpg", ".webp", ".bmp"}
 _ACTION_SECONDS = 5.0
@@ -63,10 +64,9 @@ def log(id: str) -> Response:
 
 @blueprint.post("/api/jobs/<id>/<action>")
 def act(id: str, action: str) -> Response:
-    """Ask the server to ``pause``, ``resume``, ``cancel``, ``requeue`` or change the ``priority`` of a job; the body is
-    ``{"value": …}`` where the action takes one."""
-    if action not in _ACTIONS:
-        raise NotFound(f"There is no action {action!r}; there are: {', '.join(_ACTIONS)}")
+    """Ask the server to ``pause``, ``resume``, ``cancel``, ``requeue`` or change the ``priority`` of a job, or to ``readmit``
+    workers to it; the body is ``{"value": …}`` where the action takes one."""
+    _check_action(action, _ACTIONS)
     body: Any = request.get_json(silent=True) if request.data else {}
     if not isinstance(body, dict):
         raise BadInput('The body must be a JSON object, such as {"value": 60}')
@@ -75,6 +75,21 @@ def act(id: str, action: str) -> Response:
         raise BadInput(f"The value {value!r} is neither a number nor a text")
     with Client(farm().server, _ACTION_SECONDS) as client:
         return jsonify(client.act(action, id, value, user="dashboard"))
+
+
+@blueprint.post("/api/nodes/<id>/<action>")
+def act_on_node(id: str, action: str) -> Response:
+    """Ask the server to ``drain``, ``disable`` or ``enable`` a worker or manager."""
+    _check_action(action, _NODE_ACTIONS)
+    with Client(farm().server, _ACTION_SECONDS) as client:
+        return jsonify(client.act(action, id, user="dashboard"))
+
+
+@blueprint.get("/api/about")
+def about() -> Response:
+    """The server's software, its last commit, and its trouble, if it has any."""
+    with farm().reader.record() as record:
+        return jsonify(questions.about(record))
 
 
 @blueprint.get("/api/workers")
@@ -113,3 +128,8 @@ def frame(id: str, part: int) -> Response:
     with reader.record() as record:
         path = reader.frame_file(record, questions.job_id(record, id), part)
     return send_file(path, as_attachment=path.suffix.lower() not in _SHOWN)
+
+
+def _check_action(action: str, known: tuple[str, ...]) -> None:
+    if action not in known:
+        raise NotFound(f"There is no action {action!r}; there are: {', '.join(known)}")

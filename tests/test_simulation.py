@@ -5,10 +5,14 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from brender.bus.messages import PartDone
+from brender.model.changes import Update, UpdateRows
+from brender.roles.effects import Record
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.work import Work
-from brender.roles.worker.core import WorkerCore
+from brender.roles.worker.reporting import Reporting
+from brender.store.writer import _Run, _Segment
 from tests.simulation.farm import Bugs, Simulation, history
 
 SEEDS = 500
@@ -41,9 +45,9 @@ def first_violation(bugs: Bugs, first: int = 0) -> str:
     return ""
 
 
-@pytest.mark.parametrize("bug", ["acknowledge_before_commit", "ignore_the_lease"])
+@pytest.mark.parametrize("bug", ["acknowledge_before_commit", "ignore_the_lease", "forget_the_outbox"])
 def test_a_bug_in_a_machine_is_found(bug: str) -> None:
-    assert first_violation(Bugs(**{bug: True}), first=0 if bug == "acknowledge_before_commit" else 960)
+    assert first_violation(Bugs(**{bug: True}), first=960 if bug == "ignore_the_lease" else 0)
 
 
 def test_a_grant_that_is_never_sent_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,14 +56,49 @@ def test_a_grant_that_is_never_sent_again_is_found(monkeypatch: pytest.MonkeyPat
 
 
 def test_reports_that_are_never_sent_again_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WorkerCore, "_send_all_again", lambda self, now: None)
+    monkeypatch.setattr(Reporting, "due_again", lambda self, now, resend: False)
+    monkeypatch.setattr(Reporting, "say_all_again", lambda self: None)
     assert first_violation(Bugs())
 
 
 def test_a_late_grant_that_is_run_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brender.roles.worker.core._REMEMBERED", -1)
+    monkeypatch.setattr("brender.roles.worker.reporting._REMEMBERED", -1)
     monkeypatch.setattr(Work, "_disown", lambda self, manager, worker, attempts: None)
     assert first_violation(Bugs(), first=850)
+
+
+def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part done by an attempt that was given up passes for done, while another attempt renders it."""
+    reports = Work.reports
+
+    def accepting(self, manager, worker, said, now):  # type: ignore[no-untyped-def]
+        for report in said:
+            if isinstance(report, PartDone) and report.attempt not in self.farm.attempts:
+                for task in list(self.farm.tasks.values()):
+                    for part in [part for part in task.parts if part.id == report.part and not part.done]:
+                        part.done = True
+                        job = self.farm.jobs[task.job]
+                        job.completed_parts += 1
+                        done = {"status": "completed", "attempt": report.attempt}
+                        self.emit(Record(Update("part", part.id, done)))
+                        self.emit(Record(Update("job", job.id, {"completed_parts": job.completed_parts})))
+        reports(self, manager, worker, said, now)
+
+    monkeypatch.setattr(Work, "reports", accepting)
+    assert "publish" in first_violation(Bugs())
+
+
+def test_rows_that_are_written_in_another_order_than_they_changed_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def any_order(self, change):  # type: ignore[no-untyped-def]
+        shape = (isinstance(change, UpdateRows), change.kind, change.columns)
+        same = [run for run in self.runs if (run.is_update, run.kind, run.columns) == shape]
+        if not same:
+            self.runs.append(same_run := _Run(*shape))
+            same = [same_run]
+        same[0].rows.extend(change.rows)
+
+    monkeypatch.setattr(_Segment, "add", any_order)
+    assert first_violation(Bugs())
 
 
 def test_a_worker_that_is_registered_only_once_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import peewee
 import pytest
 from playhouse.schema_diff import diff_models
 
-from brender.model.changes import New, Put, Update, UpdateWhere
+from brender.model.changes import New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.store.database import open_for_reading, open_for_writing
 from brender.store.datafolder import DataFolder
@@ -70,6 +70,28 @@ def test_changes_to_one_row_in_one_commit_are_merged_in_order(writer: Writer) ->
     )
     task = writer.tables.Task.get()
     assert (task.status, task.reason, task.failures) == ("completed", "done", 0)
+
+
+def test_rows_that_are_changed_twice_in_one_commit_end_as_they_were_changed_last(writer: Writer) -> None:
+    """Two messages of one round: the first says that part 2 has begun, the second that it is done."""
+    task = {"job": "a" * 16, "number": 0, "status": "queued"}
+    writer.commit([New("task", 1, task), NewRows("part", ("job", "task", "frame", "status"), [
+        (part, "a" * 16, 1, part, "queued") for part in (1, 2, 3)
+    ])])  # fmt: skip
+    done, begun = ("status", "worker"), ("status", "attempt")
+    writer.commit(
+        [
+            UpdateRows("part", done, [("completed", "w", 1)]),
+            UpdateRows("part", begun, [("active", "x", 2)]),
+            UpdateRows("part", done, [("completed", "w", 2)]),
+            UpdateRows("part", begun, [("active", "x", 3)]),
+            Update("part", 3, {"output": "late"}),
+        ]
+    )
+    rows = writer.tables.Part.select().order_by(writer.tables.Part.id)
+    assert [(row.status, row.attempt, row.output) for row in rows] == [
+        ("completed", "", ""), ("completed", "x", ""), ("active", "x", "late")
+    ]  # fmt: skip
 
 
 def test_a_change_of_many_rows_stands_in_its_place_among_the_others(writer: Writer) -> None:

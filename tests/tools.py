@@ -71,7 +71,7 @@ def submit_command(
 
 @contextlib.contextmanager
 def process(*words: object, data: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One role's program as a process of its own, ended by SIGTERM."""
+    """One role's program as a process of its own, ended by SIGTERM: by a second one where the first lets it finish its work."""
     import sys
 
     command = [sys.executable, "-m", "brender.commands.main", "role", *map(str, words), "--data", str(data)]
@@ -79,8 +79,10 @@ def process(*words: object, data: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield started
     finally:
-        if started.poll() is None:
-            started.terminate()
+        for _ in range(2):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                started.terminate()
+                started.wait(0.5)
         try:
             started.wait(20)
         except subprocess.TimeoutExpired:

@@ -51,10 +51,9 @@ class Writer:
                     segment = _Segment()
                     self._update_where(change, number)
                 elif isinstance(change, NewRows | UpdateRows):
-                    segment.many.setdefault((type(change) is UpdateRows, change.kind, change.columns), []).extend(change.rows)
-                    segment.kinds.add(change.kind)
+                    segment.add(change)
                 else:
-                    if change.kind in segment.kinds:
+                    if any(run.kind == change.kind for run in segment.runs):
                         self._write(segment, number)
                         segment = _Segment()
                     place = (change.kind, change.key)
@@ -90,9 +89,9 @@ class Writer:
     def _write(self, segment: "_Segment", number: int) -> None:
         """Write a segment: what changes single rows, then what changes many, new rows before all."""
         self._write_batch(segment.batch, number)
-        for (is_update, kind, columns), rows in sorted(segment.many.items(), key=lambda item: item[0][0]):
-            encoded = self._shapes[kind].encoded(columns, rows, 0 if is_update else 1)
-            self._execute_shape(kind, "update" if is_update else "insert", columns, encoded, number)
+        for run in sorted(segment.runs, key=lambda run: run.is_update):
+            rows = self._shapes[run.kind].encoded(run.columns, run.rows, 0 if run.is_update else 1)
+            self._execute_shape(run.kind, "update" if run.is_update else "insert", run.columns, rows, number)
 
     def _write_batch(self, batch: Mapping[tuple[str, Key], tuple[str, _Row]], number: int) -> None:
         statements: dict[tuple[int, str, str, tuple[str, ...]], list[list[Any]]] = {}
@@ -141,13 +140,39 @@ class Writer:
 
 
 @dataclass
+class _Run:
+    """Rows that one statement writes."""
+
+    is_update: bool
+    kind: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    keys: set[Any] = field(default_factory=set)
+
+
+@dataclass
 class _Segment:
-    """Changes that may be written in another order than they came in: none touches what an earlier one of another list did."""
+    """Changes that are written together: first those of single rows, then the runs in their order."""
 
     batch: dict[tuple[str, Key], tuple[str, _Row]] = field(default_factory=dict)
-    many: dict[tuple[bool, str, tuple[str, ...]], list[tuple[Any, ...]]] = field(default_factory=dict)
-    kinds: set[str] = field(default_factory=set)
-    """The tables that ``many`` is about."""
+    runs: list[_Run] = field(default_factory=list)
+
+    def add(self, change: NewRows | UpdateRows) -> None:
+        """Put rows to an earlier run of the same shape, unless a later run touches one of them: then that must come before."""
+        is_update = isinstance(change, UpdateRows)
+        keys = {row[-1 if is_update else 0] for row in change.rows}
+        for run in reversed(self.runs):
+            if (run.is_update, run.kind, run.columns) == (is_update, change.kind, change.columns):
+                break
+            if run.kind == change.kind and not run.keys.isdisjoint(keys):
+                run = _Run(is_update, change.kind, change.columns)
+                self.runs.append(run)
+                break
+        else:
+            run = _Run(is_update, change.kind, change.columns)
+            self.runs.append(run)
+        run.rows.extend(change.rows)
+        run.keys |= keys
 
 
 _VERBS: dict[type, str] = {New: "insert", Put: "put", Update: "update"}

@@ -9,11 +9,14 @@ const farm = (() => {
     return answer;
   }
 
-  function act(job, action, value) {
+  function post(path, value) {
     const body = JSON.stringify(value === undefined ? {} : { value });
     const headers = { "Content-Type": "application/json", "X-Brender": "1" };
-    return ask(`/api/jobs/${encodeURIComponent(job)}/${action}`, { method: "POST", headers, body });
+    return ask(path, { method: "POST", headers, body });
   }
+
+  const act = (job, action, value) => post(`/api/jobs/${encodeURIComponent(job)}/${action}`, value);
+  const actOnNode = (node, action) => post(`/api/nodes/${encodeURIComponent(node)}/${action}`);
 
   function complain(error) {
     problem.textContent = error instanceof TypeError ? "The dashboard does not answer. Is it still running?" : error.message;
@@ -103,5 +106,34 @@ const farm = (() => {
     }, 2);
   }
 
-  return { ask, act, complain, keep, element, badge, bar, time, duration, size, table };
+  // A small button that asks for something, and says what went wrong.
+  function button(label, title, ask) {
+    const made = element("button", "btn btn-sm btn-outline-secondary py-0 me-1", label);
+    made.type = "button";
+    made.title = title;
+    made.addEventListener("click", () => {
+      made.disabled = true;
+      ask().catch(complain);
+    });
+    return made;
+  }
+
+  // What may be asked of a worker or manager that stands like this one.
+  function nodeButtons(row) {
+    const made = element("span", "text-nowrap");
+    const on = (label, title, action) => made.append(button(label, title, () => actOnNode(row.id, action)));
+    if (row.wanted) on("Enable", "Give it tasks again", "enable");
+    else on("Disable", "Let it finish its task and give it no other", "disable");
+    if (!["offline", "draining"].includes(row.status)) on("Drain", "Let it finish its task and leave", "drain");
+    return made;
+  }
+
+  const trouble = document.getElementById("trouble");
+  keep(async () => {
+    const about = await ask("/api/about");
+    trouble.textContent = about.trouble;
+    trouble.classList.toggle("d-none", !about.trouble);
+  }, 3);
+
+  return { ask, act, button, nodeButtons, complain, keep, element, badge, bar, time, duration, size, table };
 })();

@@ -18,13 +18,21 @@
     byId("eta").textContent = job.eta_seconds ? `about ${farm.duration(job.eta_seconds)} left` : "";
     byId("times").textContent = job.finished ? `finished ${farm.time(job.finished)}` : `submitted ${farm.time(job.submitted)}`;
     const shown = job.warnings.map((warning) => farm.element("div", "alert alert-warning py-1 px-2 small mb-1", warning));
-    byId("warnings").replaceChildren(...shown);
+    byId("warnings").replaceChildren(...shown, ...job.kept_off.map(keptOff));
     const over = ["completed", "failed", "canceled"].includes(job.status);
     document.querySelector("[data-action=pause]").disabled = over || job.status === "paused";
     document.querySelector("[data-action=resume]").disabled = job.status !== "paused";
     document.querySelector("[data-action=cancel]").disabled = over;
     if (ended !== job.status && chosen) showFrame(chosen).catch(farm.complain);
     ended = job.status;
+  }
+
+  // A worker that the job does not go to any more, and the way to let it try again.
+  function keptOff(off) {
+    const text = `${off.worker_name} is kept off this job after ${off.failures} failures in a row: ${off.reason} `;
+    const line = farm.element("div", "alert alert-warning py-1 px-2 small mb-1", text);
+    line.append(farm.button("Readmit", "Let it try again", () => act("readmit", off.worker)));
+    return line;
   }
 
   function showPart(part) {

@@ -8,5 +8,6 @@ farm.table("managers", "/api/managers", [
   { title: "CPU", value: (row) => row.stats?.cpu_percent, show: (row) => (row.stats ? `${row.stats.cpu_percent.toFixed(0)} %` : "") },
   { title: "brender", field: "software" },
   { title: "Last seen", field: "last_seen", show: (row) => farm.time(row.last_seen) },
+  { title: "", show: farm.nodeButtons, value: () => "" },
   { title: "Why", field: "reason", classes: "small text-body-secondary" },
 ], [[0, "asc"]]);

@@ -27,6 +27,7 @@
     },
     { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => `${b.kind} ${b.version}`).join(", ") || "none" },
     { title: "Manager", field: "manager_name" },
+    { title: "", show: farm.nodeButtons, value: () => "" },
     { title: "Why", field: "reason", classes: "small text-body-secondary" },
   ], [[0, "asc"]]);
 })();

@@ -48,6 +48,7 @@ class Bugs:
 
     acknowledge_before_commit: bool = False
     ignore_the_lease: bool = False
+    forget_the_outbox: bool = False
 
 
 @dataclass
@@ -70,6 +71,8 @@ class Simulation:
         self.crashing = chance.choice([0.0, 0.0005, 0.003])
         self.failing = chance.choice([0.0, 0.0, 0.05])
         self.sticking = chance.choice([0.0, 0.0, 0.01])
+        self.batching = chance.random() < 0.5
+        """Many messages in one commit, as in a busy server; else each in one of its own."""
         self.wall_jump = 0.0
         self.part_seconds = chance.choice([0.3, 1.0, 3.0, 12.0])
         weather = Weather(
@@ -80,6 +83,8 @@ class Simulation:
         self.canceled: set[str] = set()
         self.completed: dict[int, str] = {}
         self.published: dict[int, set[str]] = {}
+        self.kept: set[str] = set()
+        """Attempts of which a worker had reports on disk when it crashed."""
         self._ids = 0
         self._since_ledger = 0
         self.server = ServerNode(self, "server")
@@ -102,6 +107,7 @@ class Simulation:
         end = FAULTS_SECONDS + REST_SECONDS
         while self.clock.now < end and not (self.steps % 50 == 0 and self._at_rest()):
             self._step()
+        self.server.carry_out([])
         check_ledger(self)
         check_rest(self)
 
@@ -171,7 +177,7 @@ class Simulation:
     def _step(self) -> None:
         self.steps += 1
         self.clock.step()
-        if self._since_ledger >= 20 and self.server.up and not self.server.paused:
+        if self._since_ledger >= 20 and self.server.up and not self.server.paused and not self.server.gathered:
             self._since_ledger = 0
             check_ledger(self)
 
@@ -215,6 +221,8 @@ class Simulation:
 
     def _requeue(self, job: str) -> None:
         """Somebody thinks better of it, and queues what was canceled again."""
+        if self.server.up:
+            self.server.guarded(lambda: self.server.carry_out([]))
         row = self.writer.tables.Job.get_by_id(job)
         if not self.server.up or self.server.paused or row.status != "canceled":
             return

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
 
 
+_UNFINISHED_PARTS = (
+    "SELECT part.id, part.status, task.id FROM part JOIN task ON part.task = task.id"
+    " WHERE task.status = 'completed' AND part.status != 'completed'"
+)
+
+
 class Violation(AssertionError):
     """Something that must always be true was not."""
 
@@ -66,6 +72,12 @@ def check_rest(world: "Simulation") -> None:
             raise Violation(f"the job {job} is completed with {claimed} of {parts} parts")
         if status == "failed" and not world.failing and not world.sticking:
             raise Violation(f"the job {job} has failed, and no attempt ever failed by itself")
+    for part, status, task in _rows(world, _UNFINISHED_PARTS):
+        raise Violation(f"part {part} is {status}, and its task {task} is completed")
+    forgotten = "SELECT id FROM attempt WHERE outcome = 'lost' AND reason LIKE '%no longer knows of it'"
+    for (attempt,) in _rows(world, forgotten):
+        if attempt in world.kept:
+            raise Violation(f"the worker of {attempt} had reports of it on disk when it crashed, and then knew nothing of it")
     waiting = [worker.name for worker in world.workers if worker.journal]
     if waiting:
         raise Violation(f"{waiting[0]} still holds reports that nobody acknowledged")

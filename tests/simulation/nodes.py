@@ -101,6 +101,7 @@ class ServerNode(Node):
     def start(self) -> None:
         self.routes = Routes()
         self.pending: list[Effect] = []
+        self.gathered: list[Effect] = []
         farm = restore(self.world.writer, self.world.clock.now)
         self.core = ServerCore("5e" * 8, "server", "3", self.world.policy, self.world.new_id, farm)
         super().start()
@@ -122,19 +123,19 @@ class ServerNode(Node):
         if not self.up:
             return
         peer = Peer("local", route, *self.routes.who(route))
-        if not self.paused:
+        if not self.paused and self.world.batching:
+            effects = self.core.handle(peer, message, self.now())  # type: ignore[arg-type]
+            self._route(effects)
+            self.gathered += effects
+        elif not self.paused:
             self.guarded(lambda: self.carry_out(self.core.handle(peer, message, self.now())))  # type: ignore[arg-type]
         elif isinstance(message, Renew | Pong):
             self._send([effect for effect in self.core.handle(peer, message, self.now()) if isinstance(effect, Reply)])
 
     def carry_out(self, effects: list[Effect]) -> None:
-        """Commit, then send; now and then the machine dies before, between or in the middle."""
-        for effect in effects:
-            match effect:
-                case Bind(route, node, role):
-                    self.routes.bind(route, node, role)
-                case Unbind(node):
-                    self.routes.unbind(node)
+        """Commit, with all that was gathered before, then send; now and then the machine dies before, between or after."""
+        self._route(effects)
+        effects, self.gathered = [*self.gathered, *effects], []
         changes = [effect.change for effect in effects if isinstance(effect, Record)]
         if self.paused or (changes and self.full):
             self.pending += effects
@@ -147,6 +148,14 @@ class ServerNode(Node):
             if isinstance(effect, LoadTasks):
                 tasks = queued_tasks(self.world.writer.tables, effect.job, effect.after, self.world.policy.plan_slice)
                 self.carry_out(self.core.feed(effect.job, tasks, effect.after, self.now()))
+
+    def _route(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Bind(route, node, role):
+                    self.routes.bind(route, node, role)
+                case Unbind(node):
+                    self.routes.unbind(node)
 
     def _send(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -221,6 +230,12 @@ class WorkerNode(Node):
         self.journal: dict[tuple[str, int], AnyReport] = {}
         self.lease = Lease(lambda: world.clock.now)
         self.running: Running | None = None
+
+    def crash(self) -> None:
+        super().crash()
+        self.world.kept |= {attempt for attempt, _ in self.journal}
+        if self.world.bugs.forget_the_outbox:
+            self.journal.clear()
 
     def start(self) -> None:
         info = WorkerInfo(

@@ -45,7 +45,7 @@ class Recording:
             self.writer.commit(self.pending)
         except (OperationalError, InterfaceError) as error:
             # A full disk, a lock that another program holds, a lost connection: what passes.
-            self._pause(str(error).strip())
+            self._pause(_cause(error))
             return []
         except PeeweeException as error:
             raise DatabaseLost(
@@ -71,3 +71,10 @@ class Recording:
             self._folder.tell_trouble(self.trouble)
         except OSError as error:
             log.error("cannot note it in the data folder either: %s", error)
+
+
+def _cause(error: BaseException) -> str:
+    """What was wrong first: undoing a transaction that a full disk has undone already fails too."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error).strip()
