@@ -1,6 +1,7 @@
 """The dashboard: what it shows, what it asks for, and what it refuses. The last part with a real browser."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from dashboard.app import create_app
 from tests.conftest import SCENES, find_blender
 from tests.test_rendering import NOTHING
 from tests.test_store import JOB
-from tests.tools import ended, submit_command
+from tests.tools import ended, submit_command, until
 
 JOB_ID = "a" * 16
 EVIL = "<script>alert(1)</script>"
@@ -139,6 +140,11 @@ def test_an_action_that_makes_no_sense_is_refused(web: FlaskClient, path: str, b
     assert (answer.status_code, set(answer.json)) == (status, {"error", "code"})
 
 
+def test_a_worker_takes_no_unknown_action(web: FlaskClient) -> None:
+    answer = web.post("/api/nodes/w/explode", headers=OURS)
+    assert answer.status_code == 404 and "drain, disable, enable" in answer.json["error"]
+
+
 def test_an_action_while_the_server_is_away_says_so(web: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.api._ACTION_SECONDS", 0.3)
     answer = web.post(f"/api/jobs/{JOB_ID}/pause", headers=OURS)
@@ -220,3 +226,36 @@ def test_a_job_is_paused_and_canceled_from_its_page(page: Page, farm: LocalFarm)
         assert (record["status"], record["priority"], record["reason"]) == ("canceled", 77, "canceled by dashboard")
         page.get_by_role("link", name="Activity").click()
         expect(page.locator("#activity tbody")).to_contain_text("priority set to 77")
+
+
+@pytest.mark.browser
+def test_a_worker_that_is_kept_off_a_job_is_shown_and_readmitted(page: Page, farm: LocalFarm) -> None:
+    # A command runs in a folder of its worker's, so that it can tell where it is.
+    fails_at_one = "import os, sys, time; time.sleep(0.2); sys.exit('worker-1' in os.getcwd())"
+    with client(None, farm.folder.root) as connection:
+        until(lambda: sum(row["status"] == "idle" for row in connection.ask("workers")) == 2)
+        job = submit_command(connection, sys.executable, "-S", "-c", fails_at_one, frames="1-200")
+        page.goto(f"{farm.dashboard_url}jobs/{job}")
+        expect(page.locator("#warnings")).to_contain_text("worker-1 is kept off this job after 3 failures", timeout=30_000)
+        page.get_by_role("button", name="Readmit").click()
+        until(lambda: any(row["action"] == "readmit" for row in connection.ask("activity", job=job)))
+        connection.act("cancel", job)
+
+
+@pytest.mark.browser
+def test_a_worker_is_disabled_and_enabled_from_the_page(page: Page, farm: LocalFarm) -> None:
+    page.goto(f"{farm.dashboard_url}workers/")
+    line = page.locator("#workers tbody tr").filter(has_text="worker-1")
+    line.get_by_role("button", name="Disable").click()
+    expect(line.locator(".badge")).to_have_text("disabled", timeout=20_000)
+    line.get_by_role("button", name="Enable").click()
+    expect(line.locator(".badge")).to_have_text("idle", timeout=20_000)
+
+
+@pytest.mark.browser
+def test_every_page_says_that_the_server_cannot_record_anything(page: Page, farm: LocalFarm) -> None:
+    farm.folder.tell_trouble("The server cannot write its database (database or disk is full)")
+    page.goto(f"{farm.dashboard_url}workers/")
+    expect(page.locator("#trouble")).to_contain_text("disk is full")
+    farm.folder.tell_trouble("")
+    expect(page.locator("#trouble")).to_be_hidden(timeout=20_000)

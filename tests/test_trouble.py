@@ -19,7 +19,6 @@ from brender.commands.options import client
 from brender.engines.room import shortage
 from brender.model.errors import Paused
 from brender.store.datafolder import DataFolder
-from tests.conftest import missing
 from tests.test_farm_processes import PYTHON
 from tests.tools import command, ended, line_of, process, submit_command, until
 
@@ -32,7 +31,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
     ).returncode:
-        missing("the right to mount a small disk (tmpfs)")
+        # Not `missing`: that is for what CI can install. A right of the kernel's it cannot; the simulation tries full disks anyway.
+        pytest.skip("this user may not mount a small disk (tmpfs)")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 

@@ -8,7 +8,7 @@
     return made;
   };
   farm.table("workers", "/api/workers", [
-    { title: "Worker", field: "name", classes: "fw-semibold" },
+    { title: "Worker", field: "name", classes: "fw-semibold text-nowrap" },
     { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
     { title: "Renders", field: "job_name", show: job },
     { title: "CPU", value: (row) => row.stats?.cpu_percent, show: (row) => stat(row, (s) => `${s.cpu_percent.toFixed(0)} %`) },
