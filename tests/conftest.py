@@ -1,6 +1,5 @@
 """Fixtures that many tests share, and the rule that on CI nothing that matters may be missing."""
 
-import functools
 import os
 import shutil
 import subprocess
@@ -53,27 +52,58 @@ def browser_path() -> str:
     return path
 
 
+class PostgreSQL:
+    """A real PostgreSQL of its own, running until `end`. ``url`` is without a database's name."""
+
+    def __init__(self) -> None:
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+        control = shutil.which("pg_ctl") or (str(programs[-1]) if programs else None)
+        if control is None:
+            missing("PostgreSQL")
+        assert control is not None
+        self._home = Path(tempfile.mkdtemp(prefix="brender-postgresql-"))
+        # PostgreSQL does not run as root.
+        become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        if become:
+            shutil.chown(self._home, "postgres")
+        self._port = free_ports(1)
+        self._control = [*become, control]
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/"
+        self._run("initdb", "-o", "-A trust -U postgres -E UTF8")
+        self.start()
+
+    def start(self) -> None:
+        options = f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories= -c fsync=off"
+        self._run("start", "-w", "-o", options, "-l", str(self._home / "log"))
+
+    def stop(self) -> None:
+        """As if its machine had died."""
+        self._run("stop", "-m", "immediate")
+
+    def end(self) -> None:
+        self.stop()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def new_database(self) -> str:
+        """The URL of a fresh database."""
+        import psycopg
+
+        name = f"brender_{new_id()}"
+        with psycopg.connect(self.url + "postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url + name
+
+    def _run(self, verb: str, *words: str) -> None:
+        command = [*self._control, verb, "-D", str(self._home / "data"), *words]
+        subprocess.run(command, check=True, capture_output=True, cwd="/")
+
+
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL, without a database's name, of a real PostgreSQL that runs for these tests alone."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    control = shutil.which("pg_ctl") or (str(programs[-1]) if programs else None)
-    if control is None:
-        missing("PostgreSQL")
-    assert control is not None
-    home = Path(tempfile.mkdtemp(prefix="brender-postgresql-"))
-    # PostgreSQL does not run as root.
-    become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if become:
-        shutil.chown(home, "postgres")
-    port = free_ports(1)
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
-    run = functools.partial(subprocess.run, check=True, capture_output=True, cwd="/")
-    run([*become, control, "initdb", "-D", str(home / "data"), "-o", "-A trust -U postgres -E UTF8"])
-    run([*become, control, "start", "-w", "-D", str(home / "data"), "-o", options, "-l", str(home / "log")])
-    yield f"postgresql://postgres@127.0.0.1:{port}/"
-    run([*become, control, "stop", "-m", "immediate", "-D", str(home / "data")])
-    shutil.rmtree(home, ignore_errors=True)
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """A real PostgreSQL that runs for these tests alone."""
+    made = PostgreSQL()
+    yield made
+    made.end()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -81,13 +111,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a fresh database is to be, on each of the two kinds in turn: a file, and a real PostgreSQL's URL."""
     if request.param == "sqlite":
         return str(tmp_path / "farm.db")
-    import psycopg
-
-    url: str = request.getfixturevalue("postgresql")
-    name = f"brender_{new_id()}"
-    with psycopg.connect(url + "postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return url + name
+    running: PostgreSQL = request.getfixturevalue("postgresql")
+    return running.new_database()
 
 
 @pytest.fixture(autouse=True)

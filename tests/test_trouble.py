@@ -19,6 +19,7 @@ from brender.commands.options import client
 from brender.engines.room import shortage
 from brender.model.errors import Paused
 from brender.store.datafolder import DataFolder
+from tests.conftest import PostgreSQL
 from tests.test_farm_processes import PYTHON
 from tests.tools import command, ended, line_of, process, submit_command, until
 
@@ -31,7 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
     ).returncode:
-        # Not `missing`: that is for what CI can install. A right of the kernel's it cannot; the simulation tries full disks anyway.
+        # Not `missing`, which is for what CI can install: this is a right. The simulation tries full disks anyway.
         pytest.skip("this user may not mount a small disk (tmpfs)")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
@@ -50,12 +51,15 @@ def fill(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def three_roles(server_data: Path, worker_data: Path, *worker_options: object) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def three_roles(
+    server_data: Path, worker_data: Path, *worker_options: object, database: str = ""
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server, a manager and a worker; the server's address and the worker's process."""
+    record = ("--database", database) if database else ()
     first = free_ports(8)
     server, manager = f"127.0.0.1:{first + 3}", f"127.0.0.1:{first + 5}"
     with (
-        process("server", "--listen", server, data=server_data) as serving,
+        process("server", "--listen", server, *record, data=server_data) as serving,
         process("manager", "--listen", manager, "--server", server, "--name", "m", data=worker_data) as managing,
     ):
         line_of(serving, "listens on")
@@ -118,6 +122,23 @@ def test_a_database_that_another_program_locks_only_makes_the_farm_wait(farm: Lo
         record = ended(connection, job)
         assert (record["status"], record["failures"]) == ("completed", 0)
         assert [row["outcome"] for row in connection.ask("attempts", job=job)] == ["completed"] * 10
+
+
+def test_a_postgresql_that_goes_away_only_makes_the_farm_wait(tmp_path: Path) -> None:
+    postgresql = PostgreSQL()
+    try:
+        roles = three_roles(tmp_path / "server", tmp_path / "w", database=postgresql.new_database())
+        with roles as (server, _), client(server, tmp_path) as connection:
+            job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-15")
+            until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
+            postgresql.stop()
+            until(lambda: "connection" in DataFolder(tmp_path / "server").trouble())
+            postgresql.start()
+            record = ended(connection, job)
+            assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 15, 0)
+            assert [row["outcome"] for row in connection.ask("attempts", job=job)] == ["completed"] * 15
+    finally:
+        postgresql.end()
 
 
 def test_a_backup_is_taken_while_the_farm_works_and_can_be_gone_back_to(

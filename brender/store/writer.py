@@ -83,8 +83,9 @@ class Writer:
         if self.database.param != "?":
             self.database.close()
             self.database.connect()
+        found = self._counter("change") >= number
         self._uncertain = False
-        return self._counter("change") >= number
+        return found
 
     def _write(self, segment: "_Segment", number: int) -> None:
         """Write a segment: what changes single rows, then what changes many, new rows before all."""

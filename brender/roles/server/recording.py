@@ -77,4 +77,4 @@ def _cause(error: BaseException) -> str:
     """What was wrong first: undoing a transaction that a full disk has undone already fails too."""
     while error.__context__ is not None:
         error = error.__context__
-    return str(error).strip()
+    return " ".join(str(error).split())
