@@ -54,13 +54,13 @@ def test_render_gives_the_frames_that_blender_itself_gives_pixel_for_pixel(
 def test_the_old_benchmark_scene_renders_in_eevee(blender: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     file = BLENDS / "brender-1" / "benchmark.blend"
-    options = ("--frames", "1-8", "--resolution", "25", "--samples", "1", "--chunk", "8", "--blender", blender.path)
+    options = ("--frames", "1,8", "--resolution", "25", "--samples", "1", "--chunk", "2", "--blender", blender.path)
     said = command(capsys, "render", file, *options, "--output", out, "--no-dashboard")
     assert said.code == 0, said.err
-    pictures = [pixels(out / f"benchmark_{frame:04d}.png") for frame in range(1, 9)]
+    pictures = [pixels(out / f"benchmark_{frame:04d}.png") for frame in (1, 8)]
     assert {picture.shape[:2] for picture in pictures} == {(270, 480)}
     assert all(picture.std() > 0.01 for picture in pictures), "there is something to see on each"
-    assert not numpy.array_equal(pictures[0], pictures[7]), "and it moves"
+    assert not numpy.array_equal(*pictures), "and it moves"
 
 
 def test_a_scene_with_missing_textures_and_libraries_renders_on_and_names_them(

@@ -52,15 +52,16 @@ def fill(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def three_roles(
-    server_data: Path, worker_data: Path, *worker_options: object, database: str = ""
+    server_data: Path, worker_data: Path, *worker_options: object, database: str = "", lease: int = 8
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server, a manager and a worker; the server's address and the worker's process."""
     record = ("--database", database) if database else ()
+    times = ("--lease", lease)
     first = free_ports(8)
     server, manager = f"127.0.0.1:{first + 3}", f"127.0.0.1:{first + 5}"
     with (
-        process("server", "--listen", server, *record, data=server_data) as serving,
-        process("manager", "--listen", manager, "--server", server, "--name", "m", data=worker_data) as managing,
+        process("server", "--listen", server, *times, *record, data=server_data) as serving,
+        process("manager", "--listen", manager, "--server", server, "--name", "m", *times, data=worker_data) as managing,
     ):
         line_of(serving, "listens on")
         line_of(managing, "listens on")
@@ -252,12 +253,13 @@ def test_a_stuck_program_is_killed_with_all_that_it_started(farm: LocalFarm, tmp
 
 def test_a_worker_that_stood_still_ends_nothing_for_that(tmp_path: Path) -> None:
     """SIGSTOP for longer than the job's limit: the time in which the worker itself did not run does not count."""
-    with three_roles(tmp_path / "server", tmp_path / "w") as (server, worker), client(server, tmp_path) as connection:
-        talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(24)]"
-        job = submit_command(connection, PYTHON, "-c", talks, stall_minutes=0.1)
+    roles = three_roles(tmp_path / "server", tmp_path / "w", lease=30)
+    with roles as (server, worker), client(server, tmp_path) as connection:
+        talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(14)]"
+        job = submit_command(connection, PYTHON, "-c", talks, stall_minutes=0.05)
         until(lambda: any(row["started"] for row in connection.ask("attempts", job=job)))
         os.kill(worker.pid, signal.SIGSTOP)
-        time.sleep(8)
+        time.sleep(6)
         os.kill(worker.pid, signal.SIGCONT)
         assert ended(connection, job)["status"] == "completed"
         assert [row["outcome"] for row in connection.ask("attempts", job=job)] == ["completed"]
