@@ -226,7 +226,7 @@ def test_rubbish_on_every_socket_stops_no_role(tmp_path: Path) -> None:
             for kind in (zmq.DEALER, zmq.PUB):
                 socket = context.socket(kind)
                 socket.connect(f"tcp://127.0.0.1:{port}")
-                for rubbish in ([b""], [b"\xff" * 100], [b"a", b"b", b"c"], [b"\x81\xa1v\x01"], [b"x" * 1_000_000]):
+                for rubbish in ([b""], [b"\xff" * 100], [b"a", b"b", b"c"], [b"\x81\xa1v\x02"], [b"x" * 1_000_000]):
                     socket.send_multipart(rubbish)
         job = submit_command(connection, "true", frames="1-3")
         assert ended(connection, job)["status"] == "completed"

@@ -14,7 +14,7 @@ from brender.bus.address import Address, parse_address, resolve_loopback
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.files import FileReceiver, FileRelay, FileSender, append_piece
 from brender.bus.loop import Loop
-from brender.bus.messages import Bye, Event, Hello, PartDone, Ping, Refused, Reports, Started
+from brender.bus.messages import PROTOCOL, Bye, Event, Hello, PartDone, Ping, Refused, Reports, Started
 from brender.bus.transport import Socket
 from brender.model.errors import BadInput, Conflict
 
@@ -35,7 +35,7 @@ def test_a_file_name_that_no_utf8_can_hold_ends_no_role() -> None:
 
 
 def packed(**fields: object) -> list[bytes]:
-    return [msgpack.packb({"v": 1, **fields})]
+    return [msgpack.packb({"v": PROTOCOL, **fields})]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def packed(**fields: object) -> list[bytes]:
         [b""],
         [b"\xff\xff"],
         [msgpack.packb([1, 2])],
-        [msgpack.packb({"v": 1})],
+        [msgpack.packb({"v": PROTOCOL})],
         packed(type="hello"),
         packed(type="nonsense"),
         packed(type="bye", reason=5),
@@ -59,7 +59,7 @@ def packed(**fields: object) -> list[bytes]:
         packed(type="beat", node="a" * 16, incarnation=1, sequence=1, stats={"load": float("inf")}),
         packed(type="reports", worker="a" * 16, reports=[{"kind": "started", "attempt": "a" * 16, "number": -1}]),
         [b"\x91" * 5000],
-        [msgpack.packb({"v": 1, "type": "ping"})] * 100,
+        [msgpack.packb({"v": PROTOCOL, "type": "ping"})] * 100,
     ],
 )
 def test_what_is_no_message_is_refused_with_a_reason(frames: list[bytes]) -> None:
@@ -83,10 +83,10 @@ def test_no_bytes_whatever_do_more_than_be_refused(raw: bytes) -> None:
 def test_no_fields_whatever_do_more_than_be_refused(value: object, kind: str) -> None:
     fields = value if isinstance(value, dict) else {"node": value, "jobs": value, "reports": value, "job": value}
     with suppress(Malformed):
-        decode([msgpack.packb({**fields, "v": 1, "type": kind})])
+        decode([msgpack.packb({**fields, "v": PROTOCOL, "type": kind})])
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0])
+@pytest.mark.parametrize("version", [0, PROTOCOL - 1, PROTOCOL + 1, str(PROTOCOL), None, True, float(PROTOCOL)])
 def test_another_protocol_is_told_from_rubbish(version: object) -> None:
     with pytest.raises(WrongVersion, match="install the same brender on both machines"):
         decode([msgpack.packb({"v": version, "type": "ping"})])

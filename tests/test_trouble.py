@@ -230,6 +230,15 @@ def test_the_command_line_disables_and_enables_a_worker(farm: LocalFarm, capsys:
         assert "There is no worker or manager 'nobody'" in command(capsys, "drain", "nobody", *data).err
 
 
+def test_a_worker_of_a_local_farm_that_was_drained_stays_away(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    with client(None, farm.folder.root) as connection:
+        until(lambda: sum(row["status"] == "idle" for row in connection.ask("workers")) == 2)
+        assert command(capsys, "drain", "worker-1", "--data", farm.folder.root).code == 0
+        until(lambda: farm.check() or "worker-1" not in [child.name for child in farm.children])
+        statuses = {row["name"]: row["status"] for row in connection.ask("workers")}
+        assert statuses == {"worker-1": "offline", "worker-2": "idle"}
+
+
 # --- time limits --------------------------------------------------------------------------------------------------------
 
 

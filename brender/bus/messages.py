@@ -16,8 +16,8 @@ from brender.model.nodes import Stats, WorkerInfo
 from brender.model.plain import Count, Id, Key, Name, Number, Seconds, Text, Whole
 
 #: The protocol that this software speaks, and those it understands.
-PROTOCOL = 1
-UNDERSTOOD = frozenset({1})
+PROTOCOL = 2
+UNDERSTOOD = frozenset({PROTOCOL})
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):

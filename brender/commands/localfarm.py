@@ -77,9 +77,13 @@ class LocalFarm:
         self.stop()
 
     def check(self) -> None:
-        """Start again what has died, later and later if it keeps dying. Call it now and then."""
-        for child in self.children:
+        """Start again what has died, later and later if it keeps dying, but not what left on purpose. Call it now and then."""
+        for child in list(self.children):
             if child.process.poll() is None:
+                continue
+            if child.process.returncode == 0:
+                self.plan.notify(f"{child.name} has left, as it was asked to")
+                self.children.remove(child)
                 continue
             if time.monotonic() - child.started > 60:
                 child.restarts = 0
