@@ -294,7 +294,8 @@ class Simulation:
         jobs = self.writer.tables.Job
         open_jobs = jobs.select().where(jobs.status.not_in(("completed", "failed", "canceled"))).count()
         everybody = all(node.up for node in (self.server, *self.managers, *self.workers))
-        return everybody and not open_jobs and not any(worker.journal for worker in self.workers)
+        recorded = not self.server.paused  # else what it has in mind is not in the record yet
+        return everybody and recorded and not open_jobs and not any(worker.journal for worker in self.workers)
 
     def _log(self, sender: str, receiver: str, message: Message) -> None:
         self.say(f"{sender} → {receiver}: {message}"[:300])
