@@ -92,6 +92,11 @@ def test_another_protocol_is_told_from_rubbish(version: object) -> None:
         decode([msgpack.packb({"v": version, "type": "ping"})])
 
 
+def test_a_message_that_names_no_protocol_is_of_none_of_ours() -> None:
+    with pytest.raises(WrongVersion, match="the other end speaks protocol 'none'"):
+        decode([msgpack.packb({"type": "ping"})])
+
+
 class Pair:
     """A ROUTER and a DEALER that know each other."""
 

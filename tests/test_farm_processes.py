@@ -17,7 +17,7 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
-from tests.tools import ended, line_of, process, submit_command, until
+from tests.tools import ended, line_of, pids_of_program, process, program_with_a_child, submit_command, until
 
 PYTHON = sys.executable
 
@@ -68,17 +68,9 @@ def test_a_program_that_does_not_exist_fails_its_job_at_once(farm: LocalFarm) ->
 
 
 def test_a_canceled_program_is_killed_with_its_children(farm: LocalFarm, tmp_path: Path) -> None:
-    code = (
-        "import os, subprocess, sys, time;"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True);"
-        f"open(r'{tmp_path}/pids.part', 'w').write(f'{{{{os.getpid()}}}} {{{{child.pid}}}}');"
-        f"os.rename(r'{tmp_path}/pids.part', r'{tmp_path}/pids');"
-        "time.sleep(1000)"
-    )
     with client(None, farm.folder.root) as connection:
-        job = submit_command(connection, PYTHON, "-c", code)
-        until((tmp_path / "pids").exists)
-        pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+        job = submit_command(connection, PYTHON, "-c", program_with_a_child(tmp_path))
+        pids = pids_of_program(tmp_path)
         connection.act("cancel", job)
         until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
         assert ended(connection, job)["status"] == "canceled"

@@ -26,6 +26,14 @@ def progress(world: World, name: str, output: int) -> None:
 # --- kept off a job -----------------------------------------------------------------------------------------------------
 
 
+def with_a_bad_worker() -> tuple[World, str]:
+    """A farm with a worker that is going to be bad and one that is good, and the id of its job of 20 frames."""
+    world = World(Policy(retry=0.1, retry_most=0.1))
+    world.add_worker("bad")
+    world.add_worker("good")
+    return world, world.submit(animation("1-20"))["id"]
+
+
 def fail_often(world: World, name: str, times: int, reason: str = "no such add-on") -> None:
     for _ in range(times):
         world.run(5)
@@ -40,10 +48,7 @@ def keep_off(world: World, name: str) -> None:
 
 
 def test_a_worker_that_fails_a_job_again_and_again_is_kept_off_it() -> None:
-    world = World(Policy(retry=0.1, retry_most=0.1))
-    world.add_worker("bad")
-    world.add_worker("good")
-    job = world.submit(animation("1-20"))["id"]
+    world, job = with_a_bad_worker()
     keep_off(world, "bad")
     world.run(10)
     assert granted(world, "bad") == []
@@ -53,10 +58,7 @@ def test_a_worker_that_fails_a_job_again_and_again_is_kept_off_it() -> None:
 
 
 def test_a_worker_that_is_kept_off_one_job_takes_others() -> None:
-    world = World(Policy(retry=0.1, retry_most=0.1))
-    world.add_worker("bad")
-    world.add_worker("good")
-    world.submit(animation("1-20"))
+    world, _ = with_a_bad_worker()
     keep_off(world, "bad")
     other = world.submit(animation("1-20", priority=40))["id"]
     world.run(10)
@@ -64,10 +66,8 @@ def test_a_worker_that_is_kept_off_one_job_takes_others() -> None:
 
 
 def test_a_worker_may_be_readmitted() -> None:
-    world = World(Policy(retry=0.1, retry_most=0.1))
-    bad = world.add_worker("bad")
-    world.add_worker("good")
-    job = world.submit(animation("1-20"))["id"]
+    world, job = with_a_bad_worker()
+    bad = world.workers["bad"]
     keep_off(world, "bad")
     world.act("readmit", job, bad.core.info.id)
     world.run(1)
@@ -76,10 +76,7 @@ def test_a_worker_may_be_readmitted() -> None:
 
 
 def test_who_is_kept_off_stays_so_when_the_server_is_started_anew() -> None:
-    world = World(Policy(retry=0.1, retry_most=0.1))
-    world.add_worker("bad")
-    world.add_worker("good")
-    world.submit(animation("1-20"))
+    world, _ = with_a_bad_worker()
     keep_off(world, "bad")
     world.start_server()
     world.run(20)
@@ -105,10 +102,7 @@ def test_a_frame_that_is_done_between_failures_clears_a_worker() -> None:
 
 
 def test_a_job_that_only_its_kept_off_workers_could_run_says_so() -> None:
-    world = World(Policy(retry=0.1, retry_most=0.1))
-    world.add_worker("bad")
-    world.add_worker("good")
-    job = world.submit(animation("1-20"))["id"]
+    world, job = with_a_bad_worker()
     keep_off(world, "bad")
     world._work("good", world.workers["good"].core.stop("was stopped", world._at()))
     world.end("good", reason="stopped", stopped=True)

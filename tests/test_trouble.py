@@ -21,7 +21,7 @@ from brender.model.errors import Paused
 from brender.store.datafolder import DataFolder
 from tests.conftest import PostgreSQL
 from tests.test_farm_processes import PYTHON
-from tests.tools import command, ended, line_of, process, submit_command, until
+from tests.tools import command, ended, line_of, pids_of_program, process, program_with_a_child, submit_command, until
 
 
 @pytest.fixture
@@ -243,17 +243,16 @@ def test_a_worker_of_a_local_farm_that_was_drained_stays_away(farm: LocalFarm, c
 
 
 def test_a_stuck_program_is_killed_with_all_that_it_started(farm: LocalFarm, tmp_path: Path) -> None:
-    code = (
-        "import os, signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True);"
-        f"open(r'{tmp_path}/pids.part', 'w').write(f'{{{{os.getpid()}}}} {{{{child.pid}}}}');"
-        f"os.rename(r'{tmp_path}/pids.part', r'{tmp_path}/pids');"
-        "time.sleep(1000)"
-    )
+    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     with client(None, farm.folder.root) as connection:
-        job = submit_command(connection, PYTHON, "-c", code, stall_minutes=0.05)
-        until((tmp_path / "pids").exists)
-        pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+        job = submit_command(
+            connection,
+            PYTHON,
+            "-c",
+            program_with_a_child(tmp_path, deaf),
+            stall_minutes=0.05,
+        )
+        pids = pids_of_program(tmp_path)
         until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
         first = until(lambda: next((row for row in connection.ask("attempts", job=job) if row["outcome"] == "failed"), None))
         assert first["reason"] == "It showed no sign of progress for 3 seconds, the job's limit for that"

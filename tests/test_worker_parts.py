@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgpack
 import OpenImageIO as oiio
 import psutil
 import pytest
 
-from brender.bus.messages import Completed, Started
+from brender.bus.messages import Completed, Failed, Started
 from brender.engines.attempt import clear_leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
 from brender.engines.pictures import BadPicture, verify
@@ -38,6 +39,33 @@ def test_acknowledged_reports_are_gone(tmp_path: Path) -> None:
     outbox.forget("a" * 16, 1)
     outbox.flush()
     assert Outbox(tmp_path / "outbox").kept == [COMPLETED]
+
+
+def test_a_journal_that_cannot_be_written_anew_goes_on_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a full disk: what is in the long journal is safe, and so is what comes after."""
+
+    def no_room(*paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    outbox = Outbox(tmp_path / "outbox")
+    monkeypatch.setattr(Path, "replace", no_room)
+    for number in range(2, 120):
+        outbox.keep(Failed(attempt="a" * 16, number=number, reason="x" * 15_000))
+    outbox.forget("a" * 16, 118)
+    outbox.flush()
+    outbox.keep(STARTED)
+    outbox.flush()
+    monkeypatch.undo()
+    assert [report.number for report in Outbox(tmp_path / "outbox").kept] == [1, 119]
+
+
+def test_an_entry_that_is_no_report_of_ours_harms_none_before_it(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox")
+    outbox.keep(STARTED)
+    outbox.close()
+    with (tmp_path / "outbox").open("ab") as file:
+        file.write(msgpack.packb(["forget", "a" * 16]))
+    assert Outbox(tmp_path / "outbox").kept == [STARTED]
 
 
 def test_an_entry_cut_off_by_a_crash_harms_no_other(tmp_path: Path) -> None:

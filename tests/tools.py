@@ -79,16 +79,40 @@ def process(*words: object, data: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield started
     finally:
-        for _ in range(2):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                started.terminate()
-                started.wait(0.5)
-        try:
-            started.wait(20)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait()
-            raise
+        terminate(started)
+
+
+def terminate(started: subprocess.Popen[bytes]) -> None:
+    """End a role by SIGTERM, and a second one where the first lets it finish its work. Raises `subprocess.TimeoutExpired`, with
+    the process killed, where neither ends it."""
+    for _ in range(2):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            started.terminate()
+            started.wait(0.5)
+    try:
+        started.wait(20)
+    except subprocess.TimeoutExpired:
+        started.kill()
+        started.wait()
+        raise
+
+
+def program_with_a_child(folder: Path, first: str = "pass") -> str:
+    """A Python program, for a command job, that starts a child in a session of its own, writes both pids to *folder*, and never
+    ends. *first*: statements before all."""
+    return (
+        f"import os, signal, subprocess, sys, time; {first or 'pass'};"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True);"
+        f"open(r'{folder}/pids.part', 'w').write(f'{{{{os.getpid()}}}} {{{{child.pid}}}}');"
+        f"os.rename(r'{folder}/pids.part', r'{folder}/pids');"
+        "time.sleep(1000)"
+    )
+
+
+def pids_of_program(folder: Path) -> list[int]:
+    """The pids that `program_with_a_child` wrote, once it has."""
+    until((folder / "pids").exists)
+    return [int(word) for word in (folder / "pids").read_text().split()]
 
 
 def line_of(started: subprocess.Popen[bytes], containing: str) -> str:

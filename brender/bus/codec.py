@@ -12,6 +12,8 @@ from brender.bus.messages import PROTOCOL, UNDERSTOOD, AnyMessage, Message
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyMessage)
+#: The key ``v`` as msgpack writes it.
+_VERSION_KEY = b"\xa1v"
 
 #: Limits of what is read at all: bytes of a header, frames of a message.
 HEADER_LIMIT = 16 * 1024 * 1024
@@ -51,8 +53,9 @@ def decode(frames: Sequence[bytes]) -> tuple[AnyMessage, list[bytes]]:
         message = _decoder.decode(frames[0])
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
         raise _why(frames[0], error) from error
-    if message.v not in UNDERSTOOD:
-        raise WrongVersion(message.v)
+    # A header without a version would pass for one of ours by the declaration's default.
+    if message.v not in UNDERSTOOD or _VERSION_KEY not in frames[0]:
+        raise WrongVersion(message.v if _VERSION_KEY in frames[0] else "none")
     return message, list(frames[1:])
 
 

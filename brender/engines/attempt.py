@@ -51,6 +51,10 @@ class Place:
     """Bytes that must be free on the disks that it writes to."""
     env: Mapping[str, str] = field(default_factory=dict)
 
+    def written(self, order: Order) -> list[Path]:
+        """The folders that an attempt by *order* writes to."""
+        return [self.folder, *([Path(order.output)] if order.output else [])]
+
 
 class Attempt:
     """A running attempt, as its engine sees it."""
@@ -83,11 +87,6 @@ class Attempt:
         """Note that the file *temporary* may be left behind elsewhere, should this worker be killed (`clear_leftovers`)."""
         with (self.folder / _TEMPORARIES).open("ab") as file:
             file.write(os.fsencode(temporary) + b"\0")
-
-    @property
-    def folders(self) -> list[Path]:
-        """Where it writes."""
-        return [self.place.folder, *([Path(self.order.output)] if self.order.output else [])]
 
     @property
     def stopping(self) -> bool:
@@ -147,7 +146,7 @@ def _run(attempt: Attempt, engine: Engine) -> None:
         stopped = bool(reason)
     missing = ""
     if reason and not stopped and not permanent:
-        missing = shortage(attempt.folders, attempt.place.least_free) or (reason if full else "")
+        missing = shortage(attempt.place.written(attempt.order), attempt.place.least_free) or (reason if full else "")
     attempt.log.say(f"ended: {missing or reason or 'completed'}")
     attempt.log.close()
     attempt.emit(Ended(time.monotonic() - began, reason, permanent, stopped, missing))

@@ -17,18 +17,21 @@ def back_up(where: str, target: Path) -> int:
         raise BadInput("The farm's database is PostgreSQL: pg_dump takes its backups, while the farm works too")
     if not Path(where).is_file():
         raise BadInput(f"There is no farm database at {where}. Give the server's data folder with --data")
-    if target.exists():
-        raise Conflict(f"{target} exists already. Give another name; a backup never replaces a file")
     partial = target.with_name(target.name + ".part")
     try:
-        _copy(where, partial)
-        os.link(partial, target) if hasattr(os, "link") else partial.rename(target)
+        target.touch(mode=0o600, exist_ok=False)  # the name is taken first, empty, so that no other file is ever replaced
+        try:
+            _copy(where, partial)
+            partial.replace(target)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        finally:
+            partial.unlink(missing_ok=True)
     except FileExistsError as error:
         raise Conflict(f"{target} exists already. Give another name; a backup never replaces a file") from error
     except (sqlite3.Error, OSError) as error:
         raise BrenderError(f"The backup to {target} failed: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target.stat().st_size
 
 

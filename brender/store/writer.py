@@ -101,10 +101,7 @@ class Writer:
             rank = len(self._order) if verb == "update" else self._order[kind]
             statement = (rank, kind, verb, tuple(fields))
             values = self._shapes[kind].values(verb, fields, key)
-            if statement in statements:
-                statements[statement].append(values)
-            else:
-                statements[statement] = [values]
+            statements.setdefault(statement, []).append(values)
         for (_, kind, verb, names), rows in sorted(statements.items(), key=lambda item: item[0][:3]):
             self._execute_shape(kind, verb, names, rows, number)
 

@@ -13,6 +13,7 @@ import psutil
 from brender.bus.address import Address, free_ports
 from brender.bus.client import Client
 from tests.chaos.links import Link
+from tests.tools import terminate
 
 MANAGERS, WORKERS = 2, 6
 LEASE_SECONDS = 6
@@ -93,16 +94,9 @@ class ChaosFarm:
         """End every role, workers first; returns the command lines of processes that are left although they should not be."""
         below = [each for process in self.processes.values() for each in _tree(process.pid)]
         for name in reversed(self.names):
-            process = self.processes[name]
-            for _ in range(2):  # the second one does not wait for tasks
-                with contextlib.suppress(ProcessLookupError):
-                    process.terminate()
-                time.sleep(0.2)
             try:
-                process.wait(20)
+                terminate(self.processes[name])
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
                 return [f"{name} did not end"]
         for links in self.links.values():
             for link in links:

@@ -17,6 +17,8 @@ from brender.roles.server.state import Farm, ManagerState, WorkerState
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
 
+_ASKED = "it was asked to finish and leave"
+
 
 class Nodes:
     """Works on *farm*; *welcome* is what this server answers to a manager's hello."""
@@ -190,9 +192,8 @@ class Nodes:
         self.jobs.note(now, text.split()[0], f"the {kind} {name} is {text}", user=user, worker=node if kind == "worker" else "")
         workers = {node} if kind == "worker" else self.farm.managers[node].workers if node in self.farm.managers else set()
         self._look_at(workers)
-        for worker in sorted(workers & self.farm.workers.keys()):
-            if wanted is not None:
-                self.dispatch.recall(self.farm.workers[worker], now)
+        if wanted is not None:
+            self._recall_all(workers, now)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -214,8 +215,12 @@ class Nodes:
             manager.standing, manager.reason = standing, reason
             self._look_at(manager.workers)
             if standing is not Standing.OPEN:
-                for worker in sorted(manager.workers & self.farm.workers.keys()):
-                    self.dispatch.recall(self.farm.workers[worker], now)
+                self._recall_all(manager.workers, now)
+
+    def _recall_all(self, workers: set[str], now: Now) -> None:
+        """Ask back what waits at those of *workers* that are there."""
+        for worker in sorted(workers & self.farm.workers.keys()):
+            self.dispatch.recall(self.farm.workers[worker], now)
 
     def _look_at(self, workers: set[str]) -> None:
         self.farm.changed |= workers
@@ -227,9 +232,8 @@ class Nodes:
             asked = worker or manager
             if wanted is Wanted.DRAINED and asked is not None and now.mono - asked.asked_to_leave >= self.policy.resend:
                 asked.asked_to_leave = now.mono
-                reason = "it was asked to finish and leave"
                 parent = worker.manager if worker is not None else node
-                self.emit(Send(parent, Drain(worker=node if worker is not None else "", reason=reason)))
+                self.emit(Send(parent, Drain(worker=node if worker is not None else "", reason=_ASKED)))
 
     def _no_longer_drained(self, kind: str, node: str) -> None:
         if self.farm.wanted.get(node) is Wanted.DRAINED:
@@ -240,7 +244,7 @@ class Nodes:
         manager = self.farm.managers.get(worker.manager)
         wanted = self.farm.wanted.get(worker.info.id)
         if worker.standing is Standing.DRAINING or wanted is Wanted.DRAINED:
-            return WorkerStatus.DRAINING, worker.reason or "it was asked to finish and leave"
+            return WorkerStatus.DRAINING, worker.reason or _ASKED
         if manager is not None and (manager.standing is Standing.DRAINING or self.farm.wanted.get(manager.id) is Wanted.DRAINED):
             return WorkerStatus.DRAINING, f"its manager {manager.name} leaves"
         if wanted is Wanted.DISABLED:
@@ -269,7 +273,7 @@ class Nodes:
         wanted = self.farm.wanted.get(manager.id)
         status, reason = ManagerStatus.ONLINE, ""
         if manager.standing is Standing.DRAINING or wanted is Wanted.DRAINED:
-            status, reason = ManagerStatus.DRAINING, manager.reason or "it was asked to finish and leave"
+            status, reason = ManagerStatus.DRAINING, manager.reason or _ASKED
         elif wanted is Wanted.DISABLED:
             status = ManagerStatus.DISABLED
         if (str(status), reason) != manager.shown:

@@ -1,6 +1,6 @@
 """What becomes of attempts, in the server's core: reported on, retried, lost, disowned. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from brender.bus.messages import (
@@ -52,9 +52,8 @@ class Work:
         self._many: dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = {}
         """Rows that the present message changes, by table and columns."""
 
-    def reports(self, manager: str, worker_id: str, reports: Iterable[AnyReport], now: Now) -> None:
+    def reports(self, manager: str, worker_id: str, reports: Sequence[AnyReport], now: Now) -> None:
         """Take *reports* of *worker_id* and acknowledge them, those of attempts that are no longer known too."""
-        reports = tuple(reports)
         acks: dict[str, int] = {}
         taken: dict[str, int] = {}
         unknown: list[str] = []
@@ -76,7 +75,7 @@ class Work:
         self._rows("attempt", ("last_report",)).extend(still)
         self._emit_rows()
         self.emit(Send(manager, Acks(worker=worker_id, acks=tuple(acks.items()))))
-        self._disown(manager, worker_id, [each for each in dict.fromkeys(unknown) if each not in taken])
+        self._disown(manager, worker_id, list(dict.fromkeys(unknown)))
 
     def received(self, manager: str, worker_id: str, attempts: Iterable[str]) -> None:
         """A worker has these grants; those that are over, and came late, it is told to drop."""
@@ -121,7 +120,10 @@ class Work:
         """Give *attempt* up; its task is tried again. What it had not begun is no fault of the task's; nor is the rest, unless
         that happens again and again."""
         self._finish(attempt, Outcome.LOST, reason, now)
+        self._try_after_loss(attempt, reason, now)
         self._emit_rows()
+
+    def _try_after_loss(self, attempt: AttemptState, reason: str, now: Now) -> None:
         task = self._task_of(attempt)
         if task is None or not attempt.started:
             self._again(attempt, now)
@@ -209,10 +211,13 @@ class Work:
         outcome = Outcome.COMPLETED if task else Outcome.CANCELED
         self._finish(attempt, outcome, "", now, report.seconds)
         if task is not None:
-            task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.COMPLETED)
-            self._rows("task", ("status",)).append((task.status, task.id))
-            self._drop(task, job)
-            self.jobs.settle(job, now)
+            self._complete(task, job, now)
+
+    def _complete(self, task: TaskState, job: JobState, now: Now) -> None:
+        task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.COMPLETED)
+        self._rows("task", ("status",)).append((task.status, task.id))
+        self._drop(task, job)
+        self.jobs.settle(job, now)
 
     def _failed(self, report: Failed, attempt: AttemptState, job: JobState, now: Now) -> None:
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds)
@@ -292,7 +297,6 @@ class Work:
 
     def _try_later(self, task: TaskState, job: JobState, times: int, now: Now) -> None:
         """The task waits for another attempt, the longer the more often this has happened."""
-        task.attempt = ""
         delay = min(self.policy.retry_most, self.policy.retry * 2 ** (times - 1))
         job.delayed.append((now.mono + delay, task.id))
         self._queue_again(task, job, now)
@@ -312,9 +316,7 @@ class Work:
         """Whether the attempt that ended had done every part, and only never came to say so: then the task is completed."""
         if not all(part.done for part in task.parts):
             return False
-        self._task_status(task, TaskStatus.COMPLETED)
-        self._drop(task, job)
-        self.jobs.settle(job, now)
+        self._complete(task, job, now)
         return True
 
     def _queue_again(self, task: TaskState, job: JobState, now: Now) -> None:

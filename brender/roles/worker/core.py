@@ -165,8 +165,7 @@ class WorkerCore:
 
     def drain(self, reason: str, now: Now) -> list[Effect]:
         """Finish what runs, give back what waits, then leave."""
-        if self.standing is not Standing.DRAINING:
-            self._stand(Standing.DRAINING, reason)
+        self._begin_draining(reason)
         return self._next(now)
 
     def stop(self, reason: str, now: Now) -> list[Effect]:
@@ -209,12 +208,7 @@ class WorkerCore:
             return None
         self._beat = now.mono
         self._sequence += 1
-        return Beat(
-            node=self.info.id,
-            incarnation=self.info.incarnation,
-            sequence=self._sequence,
-            stats=stats(),
-        )
+        return Beat(node=self.info.id, incarnation=self.info.incarnation, sequence=self._sequence, stats=stats())
 
     def _look_for_another_manager(self, now: Now) -> None:
         """Silence for a third of a lease: the next manager of the list is tried, with all that is held."""
@@ -299,8 +293,8 @@ class WorkerCore:
             self._effects.append(SendUp(Gone(worker=self.info.id, attempts=tuple(gone))))
 
     def _drain(self, message: Drain, now: Now) -> None:
-        if message.worker == self.info.id and self.standing is not Standing.DRAINING:
-            self._stand(Standing.DRAINING, message.reason)
+        if message.worker == self.info.id:
+            self._begin_draining(message.reason)
 
     def _reconcile(self, term: str, confirmed: tuple[str, ...]) -> None:
         """What the server has confirmed for the registration *term* may be published under it; what it neither confirmed nor
@@ -332,6 +326,10 @@ class WorkerCore:
                 self._orders = {order.job: order}
         effects, self._effects = [*self.reporting.taken(), *self._effects], []
         return effects
+
+    def _begin_draining(self, reason: str) -> None:
+        if self.standing is not Standing.DRAINING:
+            self._stand(Standing.DRAINING, reason)
 
     def _stand(self, standing: Standing, reason: str) -> None:
         """Stand so from now on; where nothing new is begun, what waits is given back."""

@@ -87,7 +87,7 @@ class Worker:
         self._attempt: Attempt | None = None
         self._outgoing: list[Message] = []
         self._looked_for_room = float("-inf")
-        self._short_of: Sequence[Path] = ()
+        self._watched_disks: Sequence[Path] = (own,)
         with contextlib.ExitStack() as undo:
             lock = folder.lock(f"worker-{setup.name}")
             undo.callback(lock.release)
@@ -229,7 +229,7 @@ class Worker:
     def _look_for_room(self, now: Now) -> None:
         if now.mono - self._looked_for_room >= _ROOM_SECONDS:
             self._looked_for_room = now.mono
-            self._carry_out(self.core.room(shortage([self._place.folder, *self._short_of], self._setup.least_free), now))
+            self._carry_out(self.core.room(shortage(self._watched_disks, self._setup.least_free), now))
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -266,9 +266,9 @@ class Worker:
             for event in engine.events(grant, order):
                 self._hear_soon(grant, event)
             return
-        folders = [self._place.folder, *([Path(order.output)] if order.output else [])]
+        folders = self._place.written(order)
         if missing := shortage(folders, self._setup.least_free):
-            self._short_of = folders[1:]
+            self._watched_disks = folders
             self._hear_soon(grant, Ended(0.0, missing, shortage=missing))
             return
         try:
@@ -299,7 +299,7 @@ class Worker:
                 if self._attempt is not None:
                     self._files.send_log(grant.job, attempt, self._attempt.log.path, finished=True)
                     if missing:
-                        self._short_of = self._attempt.folders
+                        self._watched_disks = self._place.written(self._attempt.order)
                     self._attempt = None
                 if missing:
                     # No fault of the job's: the task goes back, and the worker takes no other until there is room.

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import msgpack
@@ -25,11 +26,16 @@ class Outbox:
         self._entries: dict[str, dict[int, AnyReport]] = {}
         self._pending = bytearray()
         self._pack = msgpack.Packer().pack
+        self._file: FileIO
+        self._length = self._needed = 0
         self._must_sync = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             for entry in _read(path):
-                self._apply(entry)
+                if isinstance(entry, tuple):
+                    self._drop(*entry)
+                else:
+                    self._add(entry)
             self._rewrite()
         except OSError as error:
             raise BadInput(
@@ -42,13 +48,13 @@ class Outbox:
 
     def keep(self, report: AnyReport) -> None:
         """Add *report*. Not on disk before `flush`."""
-        self._entries.setdefault(report.attempt, {})[report.number] = report
+        self._add(report)
         self._pending += self._pack(["keep", msgspec.to_builtins(report)])
         self._must_sync = True
 
     def forget(self, attempt: str, number: int) -> None:
         """The reports of *attempt* up to *number* are not needed any more."""
-        self._apply(["forget", attempt, number])
+        self._drop(attempt, number)
         # Need not be on disk at any time: what is forgotten there too late is sent once too often, and changes nothing.
         self._pending += self._pack(["forget", attempt, number])
 
@@ -68,8 +74,7 @@ class Outbox:
         self._pending.clear()
         self._must_sync = False
         if self._length > max(_COMPACT_BYTES, 8 * self._needed):
-            self._file.close()
-            self._rewrite()
+            self._compact()
 
     def close(self) -> None:
         try:
@@ -77,16 +82,23 @@ class Outbox:
         finally:
             self._file.close()
 
-    def _apply(self, entry: list[object]) -> None:
-        if entry[0] == "keep":
-            report = msgspec.convert(entry[1], AnyReport)
-            self._entries.setdefault(report.attempt, {})[report.number] = report
-        else:
-            attempt, number = str(entry[1]), entry[2]
-            assert isinstance(number, int)
-            left = {at: report for at, report in self._entries.pop(attempt, {}).items() if at > number}
-            if left:
-                self._entries[attempt] = left
+    def _add(self, report: AnyReport) -> None:
+        self._entries.setdefault(report.attempt, {})[report.number] = report
+
+    def _drop(self, attempt: str, number: int) -> None:
+        left = {at: report for at, report in self._entries.pop(attempt, {}).items() if at > number}
+        if left:
+            self._entries[attempt] = left
+
+    def _compact(self) -> None:
+        self._file.close()
+        try:
+            self._rewrite()
+        except OSError as error:
+            # All is on disk, in the longer journal: that goes on, and is tried again once it has grown as much again.
+            log.warning("%s could not be written anew, and goes on as it is: %s", self._path, error)
+            self._needed = self._length
+            self._file = self._path.open("ab", buffering=0)
 
     def _rewrite(self) -> None:
         """A fresh journal with what is still needed, put in place of the old one in one step."""
@@ -101,18 +113,21 @@ class Outbox:
         self._file = self._path.open("ab", buffering=0)
 
 
-def _read(path: Path) -> Iterator[list[object]]:
-    """The entries of a journal; a last one that was cut off by a crash was never sent, and is left out."""
+def _read(path: Path) -> Iterator[AnyReport | tuple[str, int]]:
+    """The entries of a journal: a report that was kept, or an attempt and the number up to which its reports were forgotten. A
+    last one that was cut off by a crash was never sent, and is left out."""
     if not path.exists():
         return
     with path.open("rb") as file:
         unpacker = msgpack.Unpacker(file)
         try:
             for entry in unpacker:
-                if not isinstance(entry, list) or len(entry) < 2:
-                    raise ValueError(f"an entry that is none: {str(entry)[:40]}")
-                if entry[0] == "keep":
-                    msgspec.convert(entry[1], AnyReport)
-                yield entry
+                match entry:
+                    case ["keep", report]:
+                        yield msgspec.convert(report, AnyReport)
+                    case ["forget", str(attempt), int(number)]:
+                        yield attempt, number
+                    case _:
+                        raise ValueError(f"an entry that is none: {str(entry)[:40]}")
         except (msgpack.exceptions.UnpackException, msgspec.ValidationError, ValueError) as error:
             log.warning("%s: what follows is left out, it is no report of ours (%s); its tasks are done again", path, error)
