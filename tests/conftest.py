@@ -42,6 +42,12 @@ def blender(request: pytest.FixtureRequest) -> Blender:
     return find_blender(request.param)
 
 
+@pytest.fixture
+def bpy() -> Blender:
+    """The bpy package, where one kind of Blender is enough."""
+    return find_blender("bpy")
+
+
 @pytest.fixture(scope="session")
 def browser_path() -> str:
     """A Chromium of the system's own."""

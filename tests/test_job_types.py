@@ -67,7 +67,7 @@ def test_missing_files_are_named_in_warnings() -> None:
         ({"scene": "Nope"}, r"no scene 'Nope'; it has: 'Scene'"),
         ({"camera": "Nope"}, r"no camera 'Nope'; it has: 'Camera'"),
         ({"frames": "1-"}, "not a frame set"),
-        ({"chunk": 0}, "'chunk' cannot be 0; it goes from 1 to"),
+        ({"chunk": -1}, "'chunk' cannot be -1; it goes from 0 to"),
         ({"chunk": "4"}, "'chunk' takes a whole number, not '4'"),
         ({"engine": "luxury"}, "one of: cycles, eevee, workbench"),
         ({"resolution": 0}, "'resolution' cannot be 0"),

@@ -211,7 +211,7 @@ class Started(Report, frozen=True, kw_only=True):
 
 class PartDone(Report, frozen=True, kw_only=True):
     """A part is finished and its file, if it has one, is published and verified. ``seconds`` is what it took, ``size``
-    bytes."""
+    bytes, ``memory`` the bytes that its render process has held at most. ``kept``: the file was there already."""
 
     part: Count
     seconds: Seconds
@@ -220,6 +220,8 @@ class PartDone(Report, frozen=True, kw_only=True):
     width: Count = 0
     height: Count = 0
     warnings: tuple[Text, ...] = ()
+    memory: Count = 0
+    kept: bool = False
 
 
 class Completed(Report, frozen=True, kw_only=True):

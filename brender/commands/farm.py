@@ -160,7 +160,6 @@ def demo(
         threads=None,
         with_dashboard=True,
         trusted=False,
-        **dict.fromkeys(("chunk", "scene", "camera", "engine", "resolution", "samples", "format", "pattern", "name")),
     )
 
 

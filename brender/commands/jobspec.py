@@ -12,7 +12,7 @@ import click
 
 from brender.bus.ids import new_id
 from brender.engines.blendfile import inspect
-from brender.jobs.blender_animation import ENGINES
+from brender.jobs.blender_animation import ENGINES, ORDERS, PROCESSES
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, JobSpec
@@ -21,12 +21,27 @@ from brender.model.naming import EXTENSIONS
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
+    """A number of frames, or ``auto``, which is 0."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
+        if value == "auto" or value == 0:
+            return 0
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of frames nor auto", param, context)
+
+
 def render_options(function: F) -> F:
     """What may be said of a Blender render; what is not said is what the .blend says."""
     said = "[default: what the .blend says]"
     decorators = (
         click.option("--frames", help=f"Frames, such as 1-100x2,150. {said}"),
-        click.option("--chunk", type=int, help="Frames in one task. [default: 1]"),
+        click.option("--chunk", type=ChunkSize(), help="Frames in one task. [default: auto, about a minute of work]"),
+        click.option("--order", type=click.Choice(ORDERS), help="Which frames come first. [default: forward]"),
         click.option("--scene", help=f"The scene. {said}"),
         click.option("--camera", help=f"The camera. {said}"),
         click.option("--engine", type=click.Choice(ENGINES, case_sensitive=False), help=f"The render engine. {said}"),
@@ -38,6 +53,11 @@ def render_options(function: F) -> F:
             "--output",
             type=click.Path(path_type=Path),
             help="The folder for the frames. [default: NAME_frames, here]",
+        ),
+        click.option("--overwrite", is_flag=True, help="Render frames that are there already anew."),
+        click.option("--process", type=click.Choice(PROCESSES), help="How Blender is used for it. [default: warm]"),
+        click.option(
+            "--persistent/--no-persistent", default=None, help="Cycles keeps what does not change. [default: --persistent]"
         ),
         click.option("--trusted", is_flag=True, help="Let scripts inside the .blend run."),
         click.option("--name", help="The job's name. [default: the file's]"),
@@ -52,7 +72,7 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
     facts = inspect(file)
     output = Path(options.pop("output") or f"{file.stem}_frames").absolute()
     name = options.pop("name") or file.stem
-    trusted = options.pop("trusted")
+    trusted, overwrite = options.pop("trusted"), options.pop("overwrite", False)
     settings = {key: value for key, value in options.items() if value is not None}
     spec = JobSpec(
         id=new_id(),
@@ -62,6 +82,7 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
         user=user(),
         output=str(output),
         trusted=trusted,
+        overwrite=overwrite,
         facts=facts,
         **more,
     )

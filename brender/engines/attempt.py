@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.logfile import LogFile
@@ -78,6 +78,19 @@ class Attempt:
             self.process = Supervised(command, env, self.folder, self.log.write)
             return self.process
 
+    def use(self, process: Supervised) -> None:
+        """Work with *process*, which is not the attempt's own: it ends only where the attempt is stopped meanwhile, or where
+        it is not given back. Raises `AttemptStopped`."""
+        with self._lock:
+            self.check()
+            self.process = process
+
+    def give_back(self) -> None:
+        """Let the process that it uses live on. Raises `AttemptStopped` where that is being ended."""
+        with self._lock:
+            self.check()
+            self.process = None
+
     def check(self) -> None:
         """Raises `AttemptStopped` where the attempt was asked to stop."""
         if self._stopping.is_set():
@@ -106,6 +119,17 @@ class Engine(Protocol):
     def run(self, attempt: Attempt) -> None:
         """Do every part of the attempt's grant, emitting events. Returns when all is done; raises `AttemptFailed` or
         `AttemptStopped`."""
+
+
+@runtime_checkable
+class KeepsProcesses(Protocol):
+    """An engine that keeps processes beyond the attempts that they were started for."""
+
+    def look(self) -> None:
+        """Close what was kept long enough, or what the machine has no memory for. Called now and then, from any thread."""
+
+    def close(self) -> None:
+        """Close everything. No attempt runs."""
 
 
 class InstantEngine(Protocol):

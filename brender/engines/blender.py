@@ -1,123 +1,214 @@
 """The engine for Blender tasks: renders each part, verifies its file, publishes it.
 
-Cold: one Blender process for the length of one task. (Keeping it is the session's keeper's matter: see `Session`.)
+Warm, unless the job asks for another way: its Blender keeps the scene open from one attempt to the next (`Keeper`).
 """
 
+import contextlib
 import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from brender.engines.attempt import Attempt, AttemptFailed, clean_environment
 from brender.engines.events import Cautioned, PartFinished
-from brender.engines.pictures import BadPicture, verify
+from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import flush, publish
-from brender.engines.session import Session, shader_cache
+from brender.engines.resume import Origin, note_for, origin_of, verified
+from brender.engines.session import shader_cache
+from brender.engines.warm import Keeper, WarmScene, Warmth
 from brender.model.grant import PartGrant
 from brender.model.naming import temporary_name
 from brender.model.nodes import Blender, choose_blender
 
 _LEASE_LOOK_SECONDS = 0.5
+_KEPT = "Frames that were there already, of this file with these settings, are kept (--overwrite renders them anew)"
 
 
 class BlenderEngine:
-    """Renders the frames of a grant with one of the worker's Blenders."""
+    """Renders the frames of a grant with one of the worker's Blenders, and keeps that as *warmth* says."""
+
+    def __init__(self, warmth: Warmth | None = None) -> None:
+        self._keeper = Keeper(warmth or Warmth())
 
     def run(self, attempt: Attempt) -> None:
-        blender = self._blender(attempt)
-        folder = self._output_folder(attempt)
-        env = clean_environment({**shader_cache(attempt.place.folder / "cache" / "shaders"), **attempt.place.env})
-        with Session(attempt, blender, env) as session:
-            opened = session.open(**self._setup(attempt))
-            for path, use in opened["missing"]:
+        folder = _output_folder(attempt)
+        with _Rendering(attempt, self._keeper, _blender(attempt)) as rendering:
+            for index, part in enumerate(attempt.grant.parts):
+                attempt.check()
+                final = folder / part.output
+                if not _keep_standing(rendering, part, final):
+                    _render(rendering, part, final, index)
+
+    def look(self) -> None:
+        self._keeper.look()
+
+    def close(self) -> None:
+        self._keeper.close()
+
+
+@dataclass
+class _Rendering:
+    """An attempt and its Blender, which starts when it is first needed. A context: what fails in it ends that Blender."""
+
+    attempt: Attempt
+    keeper: Keeper
+    blender: Blender
+    note: str = ""
+    _open: WarmScene | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        with contextlib.suppress(OSError):
+            # Where the file is not there, opening it says so better.
+            self.note = note_for(self.settings, self.file)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.attempt.order.settings
+
+    @property
+    def file(self) -> Path:
+        return Path(self.settings["file"])
+
+    def __enter__(self) -> "_Rendering":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        scene, self._open = self._open, None
+        if scene is None:
+            return
+        if kind is None and self.settings["process"] == "warm":
+            try:
+                self.keeper.give_back(scene)
+            except BaseException:
+                scene.session.close(wait=True)
+                raise
+        else:
+            scene.session.close(wait=True)
+
+    def scene(self) -> WarmScene:
+        """The session with the scene open."""
+        if self._open is None:
+            attempt = self.attempt
+            env = clean_environment({**shader_cache(attempt.place.folder / "cache" / "shaders"), **attempt.place.env})
+            self._open = self.keeper.take(attempt, self.blender, env, self._request(), fresh=self.settings["process"] != "warm")
+            for path, use in self._open.opened["missing"]:
                 text = f"Missing file: {path} ({use}) is not there for the worker; what needs it renders without it"
                 attempt.emit(Cautioned(text, subject=path))
-            size = (opened["size"][0], opened["size"][1]) if opened["size"] else None
-            for index, part in enumerate(attempt.grant.parts):
-                self._part(attempt, session, part, folder, size, index / len(attempt.grant.parts))
+        return self._open
 
-    def _part(
-        self,
-        attempt: Attempt,
-        session: Session,
-        part: PartGrant,
-        folder: Path,
-        size: tuple[int, int] | None,
-        fraction: float,
-    ) -> None:
-        attempt.check()
-        final = folder / part.output
-        temporary = folder / temporary_name(part.output, attempt.grant.attempt)
-        thumbnail = attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            attempt.will_leave(temporary)
-            seconds = session.render(part.frame, temporary, fraction)
-            try:
-                picture = verify(temporary, size, thumbnail)
-            except BadPicture as error:
-                raise AttemptFailed(f"Frame {part.frame}: {error}") from error
-            flush(temporary)
-            length = temporary.stat().st_size
-            self._publish(attempt, temporary, final)
-        finally:
-            temporary.unlink(missing_ok=True)
-        attempt.log.say(f"frame {part.frame} in {seconds:.2f} seconds: {final}")
-        attempt.emit(
-            PartFinished(
-                part=part.id,
-                seconds=seconds,
-                output=part.output,
-                size=length,
-                width=picture.width,
-                height=picture.height,
-                warnings=tuple(f"Frame {part.frame} {text}" for text in picture.warnings),
-                thumbnail=thumbnail if thumbnail.exists() else None,
-            )
-        )
+    def size(self) -> tuple[int, int] | None:
+        """Width and height that frames have; ``None`` where that is not known before."""
+        size = self.scene().opened["size"]
+        return (size[0], size[1]) if size else None
 
-    @staticmethod
-    def _publish(attempt: Attempt, temporary: Path, final: Path) -> None:
-        """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one."""
-        waited = time.monotonic()
-        lease, own = attempt.place.lease, attempt.grant.attempt
-        while True:
-            held = lease.wait(own, _LEASE_LOOK_SECONDS)
-            attempt.check()
-            if held and publish(temporary, final, lambda: lease.holds(own)):
-                return
-            if time.monotonic() - waited > 10.0:
-                waited = time.monotonic()
-                attempt.log.say(f"waiting for the server before {final.name} is published")
+    def frame_done(self) -> None:
+        """A job that wants each frame cold gets a new Blender for the next one."""
+        if self.settings["process"] == "cold" and self._open is not None:
+            self._open.session.rest()
+            self._open.session.close(wait=True)
+            self._open = None
 
-    @staticmethod
-    def _blender(attempt: Attempt) -> Blender:
-        saved_by = attempt.order.blender or (0, 0)
-        blender = choose_blender(attempt.place.blenders, saved_by)
-        if blender is None:
-            have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
-            raise AttemptFailed(f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}; this worker has {have}")
-        return blender
-
-    @staticmethod
-    def _output_folder(attempt: Attempt) -> Path:
-        folder = Path(attempt.order.output)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AttemptFailed(f"The output folder {folder} cannot be made: {error.strerror}", permanent=True) from error
-        return folder
-
-    @staticmethod
-    def _setup(attempt: Attempt) -> dict[str, Any]:
-        settings = attempt.order.settings
+    def _request(self) -> dict[str, Any]:
+        settings, order = self.settings, self.attempt.order
+        same = ("file", "scene", "camera", "engine", "resolution", "samples", "format", "persistent")
         return {
-            "file": settings["file"],
-            "trusted": attempt.order.trusted,
-            "scene": settings["scene"],
-            "camera": settings["camera"],
-            "engine": settings["engine"],
-            "resolution": settings["resolution"],
-            "samples": settings["samples"],
-            "format": settings["format"],
-            "threads": settings["threads"] or attempt.place.threads,
+            **{name: settings[name] for name in same},
+            "trusted": order.trusted,
+            "wanted_engine": order.scene_engine,
+            "threads": settings["threads"] or self.attempt.place.threads,
+            "in_order": settings["process"] == "in-order",
+            "note": self.note,
         }
+
+
+def _keep_standing(rendering: _Rendering, part: PartGrant, final: Path) -> bool:
+    """Whether the frame is there already, and good: then it is done."""
+    attempt = rendering.attempt
+    if attempt.order.overwrite or not rendering.note or not final.exists():
+        return False
+    origin = origin_of(final, rendering.note, rendering.file)
+    if origin is None or (origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]):
+        return False  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
+    thumbnail = _thumbnail(attempt, part)
+    picture = verified(final, rendering.size() if origin is Origin.ELSEWHERE else None, thumbnail)
+    if picture is None:
+        return False
+    attempt.log.say(f"frame {part.frame} is there already: {final}")
+    attempt.emit(Cautioned(_KEPT, subject=_KEPT))
+    attempt.emit(replace(_finished(part, 0.0, final.stat().st_size, picture, thumbnail, 0), kept=True))
+    return True
+
+
+def _render(rendering: _Rendering, part: PartGrant, final: Path, index: int) -> None:
+    """Render the frame, verify it, publish it as *final*."""
+    attempt = rendering.attempt
+    temporary = final.parent / temporary_name(final.name, attempt.grant.attempt)
+    thumbnail = _thumbnail(attempt, part)
+    share = 1 / len(attempt.grant.parts)
+    try:
+        size = rendering.size()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        attempt.will_leave(temporary)
+        rendered = rendering.scene().session.render(part.frame, temporary, index * share, share)
+        try:
+            picture = verify(temporary, size, thumbnail)
+        except BadPicture as error:
+            raise AttemptFailed(f"Frame {part.frame}: {error}") from error
+        flush(temporary)
+        length = temporary.stat().st_size
+        _publish(attempt, temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    rendering.frame_done()
+    attempt.log.say(f"frame {part.frame} in {rendered.seconds:.2f} seconds: {final}")
+    attempt.emit(_finished(part, rendered.seconds, length, picture, thumbnail, rendered.memory))
+
+
+def _finished(part: PartGrant, seconds: float, length: int, picture: Picture, thumbnail: Path, memory: int) -> PartFinished:
+    return PartFinished(
+        part=part.id,
+        seconds=seconds,
+        output=part.output,
+        size=length,
+        width=picture.width,
+        height=picture.height,
+        warnings=tuple(f"Frame {part.frame} {text}" for text in picture.warnings),
+        thumbnail=thumbnail if thumbnail.exists() else None,
+        memory=memory,
+    )
+
+
+def _thumbnail(attempt: Attempt, part: PartGrant) -> Path:
+    return attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
+
+
+def _publish(attempt: Attempt, temporary: Path, final: Path) -> None:
+    """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one."""
+    waited = time.monotonic()
+    lease, own = attempt.place.lease, attempt.grant.attempt
+    while True:
+        held = lease.wait(own, _LEASE_LOOK_SECONDS)
+        attempt.check()
+        if held and publish(temporary, final, lambda: lease.holds(own)):
+            return
+        if time.monotonic() - waited > 10.0:
+            waited = time.monotonic()
+            attempt.log.say(f"waiting for the server before {final.name} is published")
+
+
+def _blender(attempt: Attempt) -> Blender:
+    saved_by = attempt.order.blender or (0, 0)
+    blender = choose_blender(attempt.place.blenders, saved_by)
+    if blender is None:
+        have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
+        raise AttemptFailed(f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}; this worker has {have}")
+    return blender
+
+
+def _output_folder(attempt: Attempt) -> Path:
+    folder = Path(attempt.order.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AttemptFailed(f"The output folder {folder} cannot be made: {error.strerror}", permanent=True) from error
+    return folder

@@ -5,10 +5,13 @@ driver.py``), with the standard library and Blender's own Python only. It speaks
 connection that the worker opened, in lines of JSON; standard output is Blender's and goes to the log. It ends when the
 channel does.
 
-The worker asks ``{"do": "open", …}``, ``{"do": "render", "frame", "path"}`` and ``{"do": "quit"}``; the driver says ``{"is":
-"hello" | "opened" | "rendered" | "error", …}``.
+The worker asks ``{"do": "open", …}``, ``{"do": "render", "frame", "path"}``, ``{"do": "ping"}``, ``{"do": "mark", "text"}`` and
+``{"do": "quit"}``; the driver answers ``{"is": "hello" | "opened" | "rendered" | "awake" | "marked" | "error", …}``, and says now
+and then, while it renders, ``{"is": "status", "text"}`` in Blender's own words.
 """
 
+import contextlib
+import ctypes
 import json
 import os
 import socket
@@ -23,6 +26,7 @@ ENGINES = {
     "eevee": ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"),
     "workbench": ("BLENDER_WORKBENCH",),
 }
+STATUS_SECONDS = 0.2
 WORKBENCH_SAMPLES = ((32, "32"), (16, "16"), (11, "11"), (8, "8"), (5, "5"), (2, "FXAA"), (0, "OFF"))
 
 
@@ -34,6 +38,9 @@ class Driver:
     def __init__(self, channel):
         self.channel = channel
         self.scene = None
+        self.in_order = False
+        self.at = None  # the frame that the scene was last evaluated at
+        self.told = 0.0
 
     def say(self, kind, **fields):
         self.channel.write(json.dumps(dict(fields, **{"is": kind})).encode() + b"\n")
@@ -46,15 +53,33 @@ class Driver:
             if verb == "quit":
                 return
             try:
-                {"open": self.open, "render": self.render}[verb](**request)
+                {"open": self.open, "render": self.render, "mark": self.mark, "ping": self.ping}[verb](**request)
             except Refused as error:
                 self.say("error", message=str(error), permanent=True)
             except RuntimeError as error:
                 # Operators raise it, with Blender's own words for the user.
                 message = str(error).strip()
                 self.say("error", message=message.replace("Error: ", ""), permanent="no camera" in message.lower())
+            except Exception as error:
+                self.say("error", message="%s: %s" % (type(error).__name__, error), permanent=False)
 
-    def open(self, file, trusted, scene, camera, engine, resolution, samples, format, threads):
+    def ping(self):
+        self.say("awake")
+
+    def mark(self, text):
+        """Write *text* to standard output after all that was written there before, so that the reader knows where it is."""
+        flush_output()
+        os.write(1, text.encode() + b"\n")
+        self.say("marked")
+
+    def status(self, text, *_):
+        """Blender's word on the render in progress. Blender before 5.0 gives none here, and prints it itself."""
+        now = time.monotonic()
+        if isinstance(text, str) and now - self.told >= STATUS_SECONDS:
+            self.told = now
+            self.say("status", text=text)
+
+    def open(self, file, trusted, scene, engine, wanted_engine, note, in_order, persistent, **rest):
         try:
             bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
         except RuntimeError as error:
@@ -63,17 +88,27 @@ class Driver:
         if self.scene is None:
             there = ", ".join(repr(s.name) for s in bpy.data.scenes)
             raise Refused("%s has no scene %r; it has: %s" % (file, scene, there))
-        self.set_camera(camera, file)
-        self.set_engine(engine, samples)
-        self.set_format(format)
+        self.set_camera(rest["camera"], file)
+        if not engine and not same_engine(wanted_engine, self.scene.render.engine):
+            raise Refused(
+                "The scene %r wants the engine %s, an add-on that Blender %s does not have here: enable it for every user of the "
+                "worker's machine, or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
+            )
+        self.set_engine(engine, rest["samples"])
+        self.set_format(rest["format"])
         render = self.scene.render
-        if resolution:
-            render.resolution_percentage = resolution
-        if threads:
+        if rest["resolution"]:
+            render.resolution_percentage = rest["resolution"]
+        if rest["threads"]:
             render.threads_mode = "FIXED"
-            render.threads = threads
+            render.threads = rest["threads"]
         render.use_file_extension = False
-        self.say("opened", size=self.size(), missing=missing_files(), engine=render.engine)
+        render.use_persistent_data = persistent and render.engine == "CYCLES"
+        self.in_order, self.at = in_order, None
+        # Opening a file has cleared the handlers.
+        bpy.app.handlers.render_stats.append(self.status)
+        noted = self.set_note(note)
+        self.say("opened", size=self.size(), missing=missing_files(), files=used_files(), vague=uses_folders(), noted=noted)
 
     def set_camera(self, camera, file):
         if camera is None:
@@ -115,6 +150,16 @@ class Driver:
         except TypeError as error:
             raise Refused("Blender %s cannot write %s" % (bpy.app.version_string, format)) from error
 
+    def set_note(self, note):
+        """Let *note* stand in the metadata of every picture, beside the scene's own; whether it can."""
+        render = self.scene.render
+        if render.use_stamp:
+            return False  # it would be painted onto the picture
+        own = render.stamp_note_text if render.use_stamp_note else ""
+        render.use_stamp_note = True
+        render.stamp_note_text = own + " " + note if own else note
+        return True
+
     def size(self):
         """Width and height that frames will have, in pixels; None where a border makes them other."""
         render = self.scene.render
@@ -125,10 +170,30 @@ class Driver:
 
     def render(self, frame, path):
         began = time.monotonic()
+        if self.in_order:
+            self.step_to(frame)
         self.scene.frame_set(frame)
+        self.at = frame
         self.scene.render.filepath = path
         bpy.ops.render.render(write_still=True, scene=self.scene.name)
-        self.say("rendered", frame=frame, seconds=time.monotonic() - began)
+        flush_output()
+        self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory())
+
+    def step_to(self, frame):
+        """Let every frame before *frame* happen, from the scene's first or the last one that did: what a simulation, or a
+        script that counts frames, needs to be where it would be in Blender."""
+        if self.at is None or self.at >= frame:
+            self.at = self.scene.frame_start - 1
+        for earlier in range(self.at + 1, frame):
+            self.scene.frame_set(earlier)
+            self.status("Stepping to frame %d, at %d" % (frame, earlier))
+
+
+def same_engine(wanted, there):
+    """Whether *there*, the engine of the scene as Blender opened it, is the *wanted* one that it was saved with: Blender puts
+    its own default where it does not know one."""
+    known = {name: word for word, names in ENGINES.items() for name in names}
+    return wanted in {"", there, "BLENDER_RENDER", "BLENDER_GAME"} or (wanted in known and known[wanted] == known.get(there))
 
 
 def missing_files():
@@ -146,6 +211,39 @@ def missing_files():
     for cache in bpy.data.cache_files:
         found[bpy.path.abspath(cache.filepath, library=cache.library)] = "cache " + cache.name
     return [[os.path.normpath(path.replace("\\", os.sep)), use] for path, use in found.items() if not os.path.exists(path)]
+
+
+def used_files():
+    """Every file that the open .blend uses: its own and others'. A sequence or a set of tiles appears as one name."""
+    return sorted({os.path.normpath(path.replace("\\", os.sep)) for path in bpy.utils.blend_paths(absolute=True)})
+
+
+def uses_folders():
+    """Whether the scene uses files that `used_files` cannot all name: sequences, tiles, caches of simulations."""
+    if any(image.source in {"SEQUENCE", "TILED"} for image in bpy.data.images):
+        return True
+    if any(cache.is_sequence for cache in bpy.data.cache_files):
+        return True
+    modifiers = [modifier for thing in bpy.data.objects for modifier in thing.modifiers]
+    caches = [modifier.point_cache for modifier in modifiers if hasattr(modifier, "point_cache")]
+    caches += [system.point_cache for thing in bpy.data.objects for system in thing.particle_systems]
+    return any(m.type in {"FLUID", "OCEAN"} for m in modifiers) or any(c.use_disk_cache or c.use_external for c in caches)
+
+
+def flush_output():
+    """Bring out what Python and Blender have printed: into a pipe they write in blocks."""
+    sys.stdout.flush()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
+
+
+def peak_memory():
+    """Bytes that this process has held at most; 0 where the platform does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def main():

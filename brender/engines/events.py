@@ -25,7 +25,8 @@ class Cautioned:
 
 @dataclass(frozen=True)
 class PartFinished:
-    """A part is done, its file verified and published."""
+    """A part is done, its file verified and published. ``memory``: bytes that the render process has held at most; ``kept``:
+    the file was there already."""
 
     part: int
     seconds: float
@@ -35,6 +36,8 @@ class PartFinished:
     height: int = 0
     warnings: tuple[str, ...] = ()
     thumbnail: Path | None = None
+    memory: int = 0
+    kept: bool = False
 
 
 @dataclass(frozen=True)

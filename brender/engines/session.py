@@ -1,69 +1,140 @@
 """A Blender process with our driver in it: started, asked, listened to, closed.
 
-The seam for warm rendering: a session opens a file once and renders any number of frames of it. Whoever keeps it decides
-for how long.
+A session opens a file once and renders any number of frames of it, for one attempt after another. Who keeps it, and for how
+long, is `brender.engines.warm`'s matter.
 """
 
-import contextlib
 import json
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
+from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.events import Progressed
+from brender.engines.process import Supervised
+from brender.engines.progress import FrameProgress, read_progress
 from brender.model.nodes import Blender
 
 _DRIVER = Path(__file__).with_name("driver.py")
 #: Seconds between two looks at whether the process still lives and the attempt still should.
 _LOOK_SECONDS = 0.5
 _START_SECONDS = 300.0
+#: Seconds that output which is on its way may take to arrive.
+_OUTPUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A frame, as Blender tells of it: the seconds it took, and the bytes that the process has held at most until then (0: not
+    known)."""
+
+    seconds: float
+    memory: int
 
 
 class Session:
-    """A *blender* running for *attempt*. Use it in a ``with`` statement. Every method raises `AttemptFailed` or
-    `AttemptStopped`."""
+    """A *blender* running in *folder*, started for *attempt*, which it serves until it is given to another (`serve`).
 
-    def __init__(self, attempt: Attempt, blender: Blender, env: Mapping[str, str]) -> None:
-        self._attempt = attempt
+    Every method but `close` raises `AttemptFailed` or `AttemptStopped`; after either the session is of no more use.
+    """
+
+    def __init__(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], folder: Path) -> None:
+        self.frames = 0
+        """How many it has rendered."""
+        self._attempt: Attempt | None = attempt
         self._blender = blender
         self._buffer = b""
+        self._statuses = 0
+        self._mark = b""
+        self._output = b""
+        self._output_is_here = threading.Event()
         token = secrets.token_hex(16)
+        command = command_of(blender)
+        folder.mkdir(parents=True, exist_ok=True)
+        attempt.check()
+        attempt.log.say("starting " + " ".join(command))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
             channel = {"BRENDER_CHANNEL": f"127.0.0.1:{port}", "BRENDER_CHANNEL_TOKEN": token}
-            self._process = attempt.start_process(command_of(blender), {**env, **channel})
-            self._connection = self._accept(listener, token)
+            self.process = Supervised(command, {**env, **channel}, folder, self._write)
+            try:
+                attempt.use(self.process)
+                self._connection = self._accept(listener, token)
+            except BaseException:
+                self.process.stop()
+                raise
         self.version = tuple(self._answer("hello")["version"])
 
-    def __enter__(self) -> "Session":
-        return self
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, as far as is known."""
+        return self.process.returncode is None and not self.process.error
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def serve(self, attempt: Attempt) -> None:
+        """Work for *attempt* from now on: its log, its events, its end."""
+        attempt.use(self.process)
+        self._attempt = attempt
+        self._say({"do": "ping"})
+        self._answer("awake")
+
+    def rest(self) -> None:
+        """The attempt is over, and all that Blender has printed for it is in its log; the process stays."""
+        self._mark = f"brender-{secrets.token_hex(8)}".encode()
+        self._output_is_here.clear()
+        self._say({"do": "mark", "text": self._mark.decode()})
+        self._answer("marked")
+        self._output_is_here.wait(_OUTPUT_SECONDS)
+        self._working_for.give_back()
+        self._attempt = None
 
     def open(self, **request: Any) -> dict[str, Any]:
         """Open a .blend and set it up; returns what the driver found (driver.py says what it takes and gives)."""
         self._say({"do": "open", **request})
         return self._answer("opened")
 
-    def render(self, frame: int, path: Path, fraction: float) -> float:
-        """Render *frame* to *path*; returns the seconds it took Blender. *fraction* of the attempt is done before it."""
+    def render(self, frame: int, path: Path, done: float, share: float) -> Rendered:
+        """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1)."""
         self._say({"do": "render", "frame": frame, "path": str(path)})
-        return float(self._answer("rendered", frame, fraction)["seconds"])
+        answer = self._answer("rendered", frame, done, share)
+        self.frames += 1
+        return Rendered(float(answer["seconds"]), int(answer["memory"]))
 
-    def close(self) -> None:
-        """End the process, by asking first."""
-        # It may be gone already.
-        with contextlib.suppress(AttemptFailed, AttemptStopped):
-            self._say({"do": "quit"})
+    def close(self, wait: bool = False) -> None:
+        """End the process and all that it started. Nothing of value is in it."""
         self._connection.close()
-        if not self._process.wait(10.0):
-            self._process.stop()
+        if wait:
+            self.process.stop()
+        else:
+            self.process.let_go()
+
+    @property
+    def _working_for(self) -> Attempt:
+        assert self._attempt is not None, "the session serves an attempt"
+        return self._attempt
+
+    def _write(self, piece: bytes) -> None:
+        """Output of the process: into the log of the attempt that it serves, up to the mark that `rest` waits for."""
+        attempt, mark = self._attempt, self._mark
+        if not mark:
+            if attempt is not None:
+                attempt.log.write(piece)
+            return
+        before, found, _ = (self._output + piece).partition(mark + b"\n")
+        if not found:
+            # The mark may come in two pieces: what could be its beginning waits.
+            keep = min(len(before), len(mark))
+            before, self._output = before[: len(before) - keep], before[len(before) - keep :]
+        if attempt is not None and before:
+            attempt.log.write(before)
+        if found:
+            self._mark, self._output = b"", b""
+            self._output_is_here.set()
 
     def _accept(self, listener: socket.socket, token: str) -> socket.socket:
         """The driver's connection: the one that knows the token. Others are shown the door."""
@@ -90,12 +161,17 @@ class Session:
         try:
             self._connection.sendall(json.dumps(request).encode() + b"\n")
         except OSError as error:
-            self._attempt.check()
+            self._working_for.check()
             raise self._death() from error
 
-    def _answer(self, kind: str, frame: int | None = None, fraction: float = 0.0) -> dict[str, Any]:
+    def _answer(self, kind: str, frame: int | None = None, done: float = 0.0, share: float = 0.0) -> dict[str, Any]:
+        """The driver's answer of this *kind*; while it is awaited, progress is told of *frame*."""
+        status = None
         while True:
-            line = self._line(frame, fraction)
+            line = self._line()
+            if line is None:
+                self._tell(frame, done, share, status)
+                continue
             try:
                 said: dict[str, Any] = json.loads(line)
             except ValueError as error:
@@ -104,16 +180,29 @@ class Session:
                 raise AttemptFailed(said["message"], permanent=said["permanent"])
             if said.get("is") == kind:
                 return said
+            if said.get("is") == "status":
+                self._statuses += 1
+                status = read_progress(said["text"]) or FrameProgress(phase=said["text"][:200])
+                self._tell(frame, done, share, status)
 
-    def _line(self, frame: int | None, fraction: float) -> bytes:
+    def _tell(self, frame: int | None, done: float, share: float, status: FrameProgress | None) -> None:
+        """Tell the attempt where its *frame* is: by Blender's *status*, or by the last line that it printed."""
+        if frame is None:
+            return
+        log = self._working_for.log
+        status = status or read_progress(log.last_line)
+        within = status.share if status else 0.0
+        text = status.text if status else log.last_line
+        self._working_for.emit(Progressed(frame, done + within * share, text, log.received + self._statuses))
+
+    def _line(self) -> bytes | None:
+        """The driver's next line; ``None`` where none came for a moment, in which all is well."""
         while b"\n" not in self._buffer:
             try:
                 piece = self._connection.recv(65536)
             except TimeoutError:
                 self._check_alive("")
-                if frame is not None:
-                    self._attempt.emit(Progressed(frame, fraction, self._attempt.log.last_line, self._attempt.log.received))
-                continue
+                return None
             except OSError as error:
                 raise self._death() from error
             if not piece:
@@ -123,15 +212,15 @@ class Session:
         return line
 
     def _check_alive(self, when: str) -> None:
-        self._attempt.check()
-        if self._process.returncode is not None or self._process.error:
+        self._working_for.check()
+        if not self.alive:
             raise self._death(when)
 
     def _death(self, when: str = "") -> AttemptFailed:
         """Why the process is no more."""
-        self._process.wait(10.0)
-        self._attempt.check()
-        ending = self._process.ending or "it ended of its own accord, with exit code 0"
+        self.process.wait(10.0)
+        self._working_for.check()
+        ending = self.process.ending or "it ended of its own accord, with exit code 0"
         hint = f" {when}" if when else ""
         return AttemptFailed(
             f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more"

@@ -12,7 +12,7 @@ import msgspec
 
 from brender.jobs.declare import Setting, check_settings
 from brender.model.errors import BadInput
-from brender.model.frames import chunk, chunk_count, format_frames, parse_frames
+from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
 from brender.model.naming import EXTENSIONS, check_pattern, frame_name
 
@@ -29,7 +29,13 @@ _ENGINE_WORDS = {
     "BLENDER_GAME": "eevee",
 }
 
-_parse = lru_cache(maxsize=256)(parse_frames)
+ORDERS = ("forward", "preview", "backward", "random")
+PROCESSES = ("warm", "cold", "in-order")
+
+
+@lru_cache(maxsize=256)
+def _arranged(frames: str, order: str) -> tuple[int, ...]:
+    return arrange(parse_frames(frames), order)
 
 
 class BlenderAnimation:
@@ -39,7 +45,14 @@ class BlenderAnimation:
     settings = (
         Setting("file", str, "the .blend, as an absolute path", required=True),
         Setting("frames", str, "the frames to render, such as 1-100x2,150", from_file=True),
-        Setting("chunk", int, "frames in one task", default=1, lowest=1, highest=1_000_000),
+        Setting("chunk", int, "frames in one task; 0: as many as make about a minute", default=0, lowest=0, highest=1_000_000),
+        Setting(
+            "order",
+            str,
+            "which frames come first: preview is every eighth, then the gaps",
+            default="forward",
+            choices=ORDERS,
+        ),
         Setting("scene", str, "the scene to render", from_file=True),
         Setting("camera", str, "the camera to render through", from_file=True),
         Setting("engine", str, "the render engine", from_file=True, choices=ENGINES),
@@ -62,6 +75,15 @@ class BlenderAnimation:
             lowest=0,
             highest=1024,
         ),
+        Setting(
+            "process",
+            str,
+            "how Blender is used: warm keeps it from frame to frame, cold starts a new one for each, in-order lets all earlier "
+            "frames happen before a frame is rendered",
+            default="warm",
+            choices=PROCESSES,
+        ),
+        Setting("persistent", bool, "Cycles keeps what does not change from frame to frame", default=True),
     )
 
     def prepare(self, spec: JobSpec) -> JobSpec:
@@ -85,14 +107,14 @@ class BlenderAnimation:
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
 
     def task_count(self, spec: JobSpec) -> int:
-        return chunk_count(self.part_count(spec), spec.settings["chunk"])
+        return chunk_count(self.part_count(spec), spec.settings["chunk"] or 1)
 
     def part_count(self, spec: JobSpec) -> int:
-        return len(_parse(spec.settings["frames"]))
+        return len(_arranged(spec.settings["frames"], spec.settings["order"]))
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings = spec.settings
-        frames = chunk(_parse(settings["frames"]), settings["chunk"], index)
+        frames = chunk(_arranged(settings["frames"], settings["order"]), settings["chunk"] or 1, index)
         return TaskPlan(
             index=index,
             parts=tuple(PartPlan(frame=f, output=self._name(settings, f), scene=settings["scene"]) for f in frames),

@@ -24,6 +24,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output: Text = ""
     blender: tuple[int, int] | None = None
     trusted: bool = False
+    scene_engine: Text = ""
+    """The engine that the scene was saved with, in Blender's own word; "": any will do."""
+    overwrite: bool = False
+    """Frames that are there already are rendered anew."""
     stall_seconds: Seconds = 0.0
     """An attempt that shows no sign of progress for so long is ended; 0: never."""
     limit_seconds: Seconds = 0.0

@@ -79,6 +79,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The folder, absolute, that the job's files go to. It belongs to the job."""
     trusted: bool = False
     """Scripts inside the .blend may run."""
+    overwrite: bool = False
+    """Frames that are there already are rendered anew."""
     paused: bool = False
     stall_minutes: float = STALL_MINUTES
     """An attempt that shows no sign of progress (no output of its program, no frame) for so long is ended; 0: never."""

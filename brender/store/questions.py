@@ -83,7 +83,8 @@ def job(record: Record, id: str) -> dict[str, Any]:
     worker = tables.Worker
     busy = worker.select().where((worker.job == found.id) & (worker.status != "offline")).count()
     left = found.part_count - found.completed_parts
-    per_part = found.render_seconds / found.completed_parts if found.completed_parts else None
+    rendered = found.completed_parts - found.kept_parts
+    per_part = found.render_seconds / rendered if rendered > 0 else None
     off = tables.KeptOff
     query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
     answer["kept_off"] = list(query.order_by(off.wall).dicts())

@@ -183,7 +183,12 @@ class Jobs:
         else:
             where = {"job": job.id, "status": selection.statuses}
         self.emit(Record(UpdateWhere("part", where, {"status": PartStatus.QUEUED, "attempt": "", "finished": None})))
+        if selection.completed_parts and not job.spec.overwrite:
+            # Who queues a finished frame again wants it rendered, and not found.
+            job.overwrite()
+            self.emit(Record(Update("job", job.id, {"overwrite": True})))
         job.completed_parts -= selection.completed_parts
+        job.kept_parts = min(job.kept_parts, job.completed_parts)
         job.ended_tasks -= selection.ended_tasks
         job.failed_tasks -= selection.failed_tasks
         job.failures = 0
@@ -199,6 +204,7 @@ class Jobs:
                     job.id,
                     {
                         "completed_parts": job.completed_parts,
+                        "kept_parts": job.kept_parts,
                         "failed_tasks": job.failed_tasks,
                         "failures": 0,
                         "finished": None,
@@ -307,6 +313,7 @@ class Jobs:
                         "tags": list(spec.tags),
                         "output": spec.output,
                         "trusted": spec.trusted,
+                        "overwrite": spec.overwrite,
                         "stall_minutes": spec.stall_minutes,
                         "limit_minutes": spec.limit_minutes,
                         "warnings": list(job.warnings),

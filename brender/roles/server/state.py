@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
 
+import msgspec
+
 from brender.jobs.declare import JobType
 from brender.model.grant import Order
 from brender.model.job import JobSpec, Requirements
@@ -74,6 +76,10 @@ class JobState:
     cursor: int = -1
     loading: bool = False
     completed_parts: int = 0
+    kept_parts: int = 0
+    """Those of them that were there already."""
+    memory: int = 0
+    """Bytes that a frame of it was seen to need at most."""
     ended_tasks: int = 0
     failed_tasks: int = 0
     failures: int = 0
@@ -104,9 +110,21 @@ class JobState:
             output=self.spec.output,
             blender=self.need.blender,
             trusted=self.spec.trusted,
+            scene_engine=self._scene_engine,
+            overwrite=self.spec.overwrite,
             stall_seconds=self.spec.stall_minutes * 60,
             limit_seconds=self.spec.limit_minutes * 60,
         )
+
+    def overwrite(self) -> None:
+        """Frames that are there already are rendered anew from now on."""
+        self.spec = msgspec.structs.replace(self.spec, overwrite=True)
+        self.__dict__.pop("order_for_workers", None)
+
+    @property
+    def _scene_engine(self) -> str:
+        facts = self.spec.facts
+        return facts.scene(self.spec.settings.get("scene")).engine if facts else ""
 
     @property
     def queued(self) -> int:
@@ -114,9 +132,10 @@ class JobState:
 
     @property
     def mean_task_seconds(self) -> float | None:
-        if not self.completed_parts or not self.task_count:
+        rendered = self.completed_parts - self.kept_parts
+        if rendered <= 0 or not self.task_count:
             return None
-        return self.render_seconds / self.completed_parts * self.part_count / self.task_count
+        return self.render_seconds / rendered * self.part_count / self.task_count
 
     def enqueue(self, task: TaskState) -> None:
         heappush(self._heap, (task.number, task.id))

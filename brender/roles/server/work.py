@@ -34,7 +34,7 @@ from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 
-_PART_DONE = ("status", "attempt", "worker", "output", "size", "width", "height", "seconds", "warnings", "finished")
+_PART_DONE = ("status", "attempt", "worker", "output", "size", "width", "height", "seconds", "memory", "warnings", "finished")
 _ENDED = ("outcome", "reason", "finished", "seconds", "last_report")
 
 
@@ -194,9 +194,12 @@ class Work:
         job.strikes.pop(attempt.worker, None)
         job.completed_parts += 1
         job.render_seconds += report.seconds
+        job.kept_parts += report.kept
+        job.memory = max(job.memory, report.memory)
         for warning in report.warnings:
             self.jobs.warn(job, warning)
-        about = (report.output, report.size, report.width, report.height, report.seconds, list(report.warnings), now.wall)
+        picture = (report.output, report.size, report.width, report.height)
+        about = (*picture, report.seconds, report.memory, list(report.warnings), now.wall)
         self._rows("part", _PART_DONE).append((PartStatus.COMPLETED, attempt.id, attempt.worker, *about, part.id))
         self._counted[job.id] = job
 
@@ -363,7 +366,12 @@ class Work:
                 self.emit(Record(UpdateRows(kind, columns, rows)))
         self._many = {}
         for job in self._counted.values():
-            numbers = {"completed_parts": job.completed_parts, "render_seconds": job.render_seconds}
+            numbers = {
+                "completed_parts": job.completed_parts,
+                "kept_parts": job.kept_parts,
+                "memory": job.memory,
+                "render_seconds": job.render_seconds,
+            }
             self.emit(Record(Update("job", job.id, numbers)))
         self._counted.clear()
 

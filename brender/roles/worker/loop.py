@@ -20,7 +20,7 @@ from brender.bus.files import FileSender
 from brender.bus.loop import Loop
 from brender.bus.messages import Message, PartDone, Reports
 from brender.bus.transport import Socket
-from brender.engines.attempt import Attempt, Engine, InstantEngine, Place, clear_leftovers, start
+from brender.engines.attempt import Attempt, Engine, InstantEngine, KeepsProcesses, Place, clear_leftovers, start
 from brender.engines.blender import BlenderEngine
 from brender.engines.command import CommandEngine
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
@@ -55,7 +55,7 @@ log = logging.getLogger("brender.worker")
 _TICK_SECONDS = 0.1
 #: Seconds that a worker which stops waits for its logs and thumbnails to arrive.
 _FILES_SECONDS = 3.0
-_ROOM_SECONDS = 2.0
+_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Worker:
         self._manager = 0
         self._attempt: Attempt | None = None
         self._outgoing: list[Message] = []
-        self._looked_for_room = float("-inf")
+        self._looked_around = float("-inf")
         self._watched_disks: Sequence[Path] = (own,)
         with contextlib.ExitStack() as undo:
             lock = folder.lock(f"worker-{setup.name}")
@@ -198,7 +198,7 @@ class Worker:
 
     def _tick(self) -> None:
         now = self._now()
-        self._look_for_room(now)
+        self._look_around(now)
         self._carry_out(self.core.tick(now))
         self._send()
         pid = self._attempt.process.pid if self._attempt and self._attempt.process else None
@@ -226,10 +226,16 @@ class Worker:
         for message in outgoing:
             self._above.send(message)
 
-    def _look_for_room(self, now: Now) -> None:
-        if now.mono - self._looked_for_room >= _ROOM_SECONDS:
-            self._looked_for_room = now.mono
+    def _look_around(self, now: Now) -> None:
+        """Now and then: whether there is room on the disks, and what engines need not keep any longer."""
+        if now.mono - self._looked_around >= _LOOK_SECONDS:
+            self._looked_around = now.mono
             self._carry_out(self.core.room(shortage(self._watched_disks, self._setup.least_free), now))
+            for engine in self._keeping():
+                engine.look()
+
+    def _keeping(self) -> list[KeepsProcesses]:
+        return [engine for engine in self._setup.engines.values() if isinstance(engine, KeepsProcesses)]
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -312,6 +318,8 @@ class Worker:
             self._attempt.stop()
             if self._attempt.process is not None:
                 self._attempt.process.stop()
+        for engine in self._keeping():
+            engine.close()
 
     @staticmethod
     def _now() -> Now:
@@ -334,4 +342,6 @@ def _part_done(attempt: str, event: PartFinished) -> PartDone:
         width=event.width,
         height=event.height,
         warnings=event.warnings,
+        memory=event.memory,
+        kept=event.kept,
     )

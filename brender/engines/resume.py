@@ -1,0 +1,78 @@
+"""Frames that are there already: which are as good as rendered anew.
+
+Every picture carries a note in its metadata, where its format has such: the word brender and a fingerprint of the .blend and
+the settings that it was rendered from. PNG, JPEG and OpenEXR keep it (seen with Blender 3.4 and 5.0); a frame in another
+format says nothing of itself and is rendered anew.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import OpenImageIO as oiio
+
+from brender.engines.pictures import BadPicture, Picture, verify
+
+_NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
+_NOTED = {".png", ".jpg", ".exr"}
+#: What changes where frames go or who renders them when, and not what is on them.
+_NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "threads", "process", "persistent", "device"}
+
+
+def note_for(settings: Mapping[str, Any], file: Path) -> str:
+    """The note for pictures that are rendered from the .blend *file*, as it is now, with these *settings*."""
+    stat = file.stat()
+    told = {name: value for name, value in settings.items() if name not in _NOT_IN_THE_PICTURE and name != "file"}
+    text = json.dumps([int(stat.st_mtime), stat.st_size, told], sort_keys=True)
+    return "brender " + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def note_of(path: Path) -> str | None:
+    """The note that the picture *path* carries: "" where it has none, ``None`` where it cannot tell."""
+    if path.suffix not in _NOTED:
+        return None
+    opened = oiio.ImageInput.open(str(path))
+    if opened is None:
+        oiio.geterror()
+        return None
+    try:
+        texts = [str(each.value) for each in opened.spec().extra_attribs if isinstance(each.value, str)]
+    finally:
+        opened.close()
+    found = [match[0] for text in texts if (match := _NOTE.search(text))]
+    return found[0] if found else ""
+
+
+class Origin(Enum):
+    """Where a frame that may be kept comes from."""
+
+    HERE = "here"
+    """Rendered by brender, from the .blend as it is now, with the same settings."""
+    ELSEWHERE = "elsewhere"
+    """Rendered by somebody else, since the .blend was last changed."""
+
+
+def origin_of(path: Path, note: str, file: Path) -> Origin | None:
+    """Where the picture *path* comes from, for a job that renders the .blend *file* with the settings that *note* stands for;
+    ``None`` where it is not such that it may be kept."""
+    try:
+        found = note_of(path)
+        if found == note:
+            return Origin.HERE
+        if found == "" and path.stat().st_mtime >= file.stat().st_mtime:
+            return Origin.ELSEWHERE
+    except OSError:
+        pass
+    return None
+
+
+def verified(path: Path, size: tuple[int, int] | None, thumbnail: Path) -> Picture | None:
+    """What the picture *path* holds, if it is a good one of that *size*."""
+    try:
+        return verify(path, size, thumbnail)
+    except BadPicture:
+        return None

@@ -1,0 +1,141 @@
+"""Keeping Blender warm: one session that lives on after its attempt, for the next one that wants the same scene."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
+from brender.engines.session import Session
+from brender.model.nodes import Blender
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """How long a Blender is kept that renders nothing: ``seconds`` (0: not at all), or until the machine has less than
+    ``least_free`` of its memory available (0 to 1). After ``frames`` frames (0: never) it is started anew."""
+
+    seconds: float = 300.0
+    frames: int = 0
+    least_free: float = 0.1
+
+
+@dataclass
+class WarmScene:
+    """A session with its scene open. ``request`` is what it was asked to open, ``opened`` what the driver found."""
+
+    session: Session
+    blender: Blender
+    request: dict[str, Any]
+    opened: dict[str, Any]
+    job: str
+    files: dict[str, tuple[int, int] | None]
+    """The files that it uses, as they were."""
+
+    def serves(self, blender: Blender, request: Mapping[str, Any], job: str) -> bool:
+        """Whether it is what *request* would open, to the last texture."""
+        same = self.blender == blender and self.request == request and (self.job == job or not self.opened["vague"])
+        return same and self.session.alive and self.files == signatures(self.files)
+
+
+class Keeper:
+    """Lends the session that an attempt needs: the one that it keeps, or a new one. Keeps one at most."""
+
+    def __init__(self, warmth: Warmth, available: Callable[[], float] | None = None) -> None:
+        self.warmth = warmth
+        self._available = available or memory_available
+        self._lock = threading.Lock()
+        self._kept: WarmScene | None = None
+        self._since = 0.0
+
+    def take(
+        self, attempt: Attempt, blender: Blender, env: Mapping[str, str], request: dict[str, Any], fresh: bool = False
+    ) -> WarmScene:
+        """A session of *blender* that has opened what *request* names; a new one where it must be *fresh*. Raises
+        `AttemptFailed` or `AttemptStopped`."""
+        kept = self._taken()
+        if kept is not None:
+            if not fresh and kept.serves(blender, request, attempt.grant.job) and self._is_awake(kept, attempt):
+                attempt.log.say(f"{blender.label} is warm: it has the scene open, after {kept.session.frames} frames")
+                kept.job = attempt.grant.job
+                return kept
+            kept.session.close(wait=True)
+        before = signatures([request["file"]])
+        session = Session(attempt, blender, env, attempt.place.folder / "blender")
+        try:
+            opened = session.open(**request)
+        except BaseException:
+            session.close(wait=True)
+            raise
+        return WarmScene(session, blender, request, opened, attempt.grant.job, signatures(opened["files"]) | before)
+
+    def give_back(self, scene: WarmScene) -> None:
+        """The attempt is done with *scene*: it is kept, or closed. Raises `AttemptFailed` or `AttemptStopped`."""
+        scene.session.rest()
+        worn = self.warmth.frames and scene.session.frames >= self.warmth.frames
+        if worn or self.warmth.seconds <= 0 or self._available() < self.warmth.least_free:
+            scene.session.close()
+        else:
+            self._keep(scene)
+
+    def look(self) -> None:
+        """Close what has been kept for long enough, what died, and what the machine needs the memory of."""
+        with self._lock:
+            kept = self._kept
+            if kept is None:
+                return
+            rested = time.monotonic() - self._since
+            if kept.session.alive and rested < self.warmth.seconds and self._available() >= self.warmth.least_free:
+                return
+            self._kept = None
+        kept.session.close()
+
+    def close(self) -> None:
+        """Close it, and wait until that is done."""
+        kept = self._taken()
+        if kept is not None:
+            kept.session.close(wait=True)
+
+    @staticmethod
+    def _is_awake(kept: WarmScene, attempt: Attempt) -> bool:
+        """Whether the kept process still answers: what died at rest is no failure of the attempt's."""
+        try:
+            kept.session.serve(attempt)
+        except AttemptFailed:
+            return False
+        except AttemptStopped:
+            kept.session.close()
+            raise
+        return True
+
+    def _keep(self, scene: WarmScene) -> None:
+        with self._lock:
+            self._kept, self._since = scene, time.monotonic()
+
+    def _taken(self) -> WarmScene | None:
+        with self._lock:
+            kept, self._kept = self._kept, None
+            return kept
+
+
+def signatures(paths: Iterable[str]) -> dict[str, tuple[int, int] | None]:
+    """What tells whether the files *paths* have changed: time of change and size of each, ``None`` where there is none."""
+    found: dict[str, tuple[int, int] | None] = {}
+    for path in paths:
+        try:
+            stat = Path(path).stat()
+        except OSError:
+            found[path] = None
+        else:
+            found[path] = (stat.st_mtime_ns, stat.st_size)
+    return found
+
+
+def memory_available() -> float:
+    """How much of the machine's memory is free for use, 0 to 1."""
+    memory = psutil.virtual_memory()
+    return memory.available / memory.total

@@ -1,0 +1,124 @@
+"""Tools for tests that let the worker's own engine render, without a farm around it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from brender.bus.ids import new_id
+from brender.engines.attempt import Attempt, Place, start
+from brender.engines.blender import BlenderEngine
+from brender.engines.blendfile import inspect
+from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
+from brender.engines.publish import Lease
+from brender.engines.warm import Warmth
+from brender.jobs.declare import job_type
+from brender.model.grant import Grant, Order, PartGrant
+from brender.model.job import JobSpec
+from brender.model.nodes import Blender
+
+
+@dataclass
+class Outcome:
+    """What came of one attempt."""
+
+    events: list[AttemptEvent]
+    log: str
+
+    @property
+    def ended(self) -> Ended:
+        (ended,) = (event for event in self.events if isinstance(event, Ended))
+        return ended
+
+    @property
+    def parts(self) -> list[PartFinished]:
+        return [event for event in self.events if isinstance(event, PartFinished)]
+
+    @property
+    def progress(self) -> list[Progressed]:
+        return [event for event in self.events if isinstance(event, Progressed)]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, Cautioned)]
+
+    @property
+    def was_warm(self) -> bool:
+        return "is warm: it has the scene open" in self.log
+
+
+class _AlwaysHeld(Lease):
+    def holds(self, attempt: str) -> bool:
+        return True
+
+    def wait(self, attempt: str, seconds: float) -> bool:
+        return True
+
+
+@dataclass
+class Studio:
+    """A worker's engine with one *blender* that works in *folder*."""
+
+    folder: Path
+    blender: Blender
+    engine: BlenderEngine
+    jobs: dict[str, JobSpec] = field(default_factory=dict)
+
+    def job(self, file: Path, output: Path, **settings: Any) -> JobSpec:
+        """A job of *file* to *output*, as the server would keep it."""
+        facts = inspect(file)
+        overwrite, trusted = settings.pop("overwrite", False), settings.pop("trusted", False)
+        kind = settings.pop("job_type", "blender-animation")
+        spec = JobSpec(
+            id=new_id(),
+            name=file.stem,
+            job_type=kind,
+            settings={"file": str(file), **settings},
+            output=str(output),
+            facts=facts,
+            overwrite=overwrite,
+            trusted=trusted,
+        )
+        return job_type(kind).prepare(spec)
+
+    def begin(self, spec: JobSpec, *tasks: int) -> tuple[Attempt, list[AttemptEvent]]:
+        """Start an attempt at *tasks* of the job, all of them as one; its events are heard as they come."""
+        kind = job_type(spec.job_type)
+        assert spec.facts is not None
+        plans = [part for task in tasks for part in kind.task(spec, task).parts]
+        parts = tuple(PartGrant(id=number + 1, frame=p.frame, output=p.output) for number, p in enumerate(plans))
+        order = Order(
+            job=spec.id,
+            engine=kind.engine,
+            settings=spec.settings,
+            output=spec.output,
+            blender=spec.facts.version,
+            trusted=spec.trusted,
+            scene_engine=spec.facts.scene(spec.settings["scene"]).engine,
+            overwrite=spec.overwrite,
+        )
+        grant = Grant(attempt=new_id(), worker="worker", task=1, job=spec.id, parts=parts)
+        events: list[AttemptEvent] = []
+        attempt = Attempt(grant, order, Place(self.folder, (self.blender,), _AlwaysHeld()), events.append)
+        self._thread = start(attempt, self.engine)
+        return attempt, events
+
+    def finish(self, attempt: Attempt, events: list[AttemptEvent]) -> Outcome:
+        self._thread.join(120)
+        assert not self._thread.is_alive(), "the attempt has ended"
+        return Outcome(events, attempt.log.path.read_text("utf-8", "replace"))
+
+    def run(self, spec: JobSpec, *tasks: int) -> Outcome:
+        """One attempt at *tasks* of the job, to its end."""
+        return self.finish(*self.begin(spec, *(tasks or range(job_type(spec.job_type).task_count(spec)))))
+
+
+@contextmanager
+def studio(folder: Path, blender: Blender, warmth: Warmth | None = None) -> Iterator[Studio]:
+    """A `Studio` that is cleaned up in the end."""
+    engine = BlenderEngine(warmth)
+    try:
+        yield Studio(folder, blender, engine)
+    finally:
+        engine.close()
