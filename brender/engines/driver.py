@@ -75,7 +75,8 @@ class Driver:
     def status(self, text, *_):
         """Blender's word on the render in progress. Blender before 5.0 gives none here, and prints it itself."""
         now = time.monotonic()
-        if isinstance(text, str) and now - self.told >= STATUS_SECONDS:
+        # What names the time left comes rarely: Cycles says it once a batch of samples, and a batch may take minutes.
+        if isinstance(text, str) and (now - self.told >= STATUS_SECONDS or "Remaining" in text):
             self.told = now
             self.say("status", text=text)
 

@@ -23,11 +23,23 @@ class FrameProgress:
     phase: str = ""
     remaining: float | None = None
     memory: int | None = None
+    spent: float = 0.0
+    """Seconds that the frame had rendered when this was said."""
+    since: float = 0.0
+    """Seconds that have passed since."""
 
     @property
     def share(self) -> float:
-        """How much of the frame is done, 0 to 1, by its samples."""
-        return min(1.0, self.sample / self.samples) if self.samples else 0.0
+        """How much of the frame is done, 0 to 1: by its samples, or by the clock, since Blender may be silent for minutes."""
+        by_samples = min(1.0, self.sample / self.samples) if self.samples else 0.0
+        if not self.remaining:
+            return by_samples
+        return max(by_samples, min(0.99, (self.spent + self.since) / (self.spent + self.remaining)))
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the frame still takes, as far as is known."""
+        return None if self.remaining is None else max(0.0, self.remaining - self.since)
 
     @property
     def text(self) -> str:
@@ -37,8 +49,8 @@ class FrameProgress:
         'Sample 12/64 · 1:23 left · 36 MB'
         """
         words = [self.phase] if self.phase else []
-        if self.remaining is not None:
-            minutes, seconds = divmod(round(self.remaining), 60)
+        if self.left is not None:
+            minutes, seconds = divmod(round(self.left), 60)
             clock = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
             words.append(f"{clock}:{seconds:02} left")
         if self.memory:

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +166,11 @@ class Session:
 
     def _answer(self, kind: str, frame: int | None = None, done: float = 0.0, share: float = 0.0) -> dict[str, Any]:
         """The driver's answer of this *kind*; while it is awaited, progress is told of *frame*."""
-        status = None
+        status, began, told = None, time.monotonic(), time.monotonic()
         while True:
             line = self._line()
             if line is None:
-                self._tell(frame, done, share, status)
+                self._tell(frame, done, share, status and replace(status, since=time.monotonic() - told))
                 continue
             try:
                 said: dict[str, Any] = json.loads(line)
@@ -182,7 +182,8 @@ class Session:
                 return said
             if said.get("is") == "status":
                 self._statuses += 1
-                status = read_progress(said["text"]) or FrameProgress(phase=said["text"][:200])
+                status, told = read_progress(said["text"]) or FrameProgress(phase=said["text"][:200]), time.monotonic()
+                status = replace(status, spent=told - began)
                 self._tell(frame, done, share, status)
 
     def _tell(self, frame: int | None, done: float, share: float, status: FrameProgress | None) -> None:
