@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished,
 from brender.engines.publish import Lease
 from brender.engines.warm import Warmth
 from brender.jobs.declare import job_type
+from brender.model.devices import Device
 from brender.model.grant import Grant, Order, PartGrant
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
@@ -63,7 +64,7 @@ class Studio:
     folder: Path
     blender: Blender
     engine: BlenderEngine
-    jobs: dict[str, JobSpec] = field(default_factory=dict)
+    devices: tuple[Device, ...] = ()
 
     def job(self, file: Path, output: Path, **settings: Any) -> JobSpec:
         """A job of *file* to *output*, as the server would keep it."""
@@ -100,7 +101,8 @@ class Studio:
         )
         grant = Grant(attempt=new_id(), worker="worker", task=1, job=spec.id, parts=parts)
         events: list[AttemptEvent] = []
-        attempt = Attempt(grant, order, Place(self.folder, (self.blender,), _AlwaysHeld()), events.append)
+        place = Place(self.folder, (self.blender,), _AlwaysHeld(), devices=self.devices)
+        attempt = Attempt(grant, order, place, events.append)
         self._thread = start(attempt, self.engine)
         return attempt, events
 
@@ -115,10 +117,10 @@ class Studio:
 
 
 @contextmanager
-def studio(folder: Path, blender: Blender, warmth: Warmth | None = None) -> Iterator[Studio]:
+def studio(folder: Path, blender: Blender, warmth: Warmth | None = None, devices: tuple[Device, ...] = ()) -> Iterator[Studio]:
     """A `Studio` that is cleaned up in the end."""
     engine = BlenderEngine(warmth)
     try:
-        yield Studio(folder, blender, engine)
+        yield Studio(folder, blender, engine, devices)
     finally:
         engine.close()

@@ -20,6 +20,7 @@ from brender.commands.config import run
 from brender.commands.jobspec import command_job
 from brender.commands.main import brender
 from brender.engines.attempt import clean_environment
+from brender.engines.command_line import script_in
 from brender.model.nodes import Blender
 
 
@@ -144,8 +145,7 @@ def render_directly(blender: Blender, file: Path, out: Path, frames: str, percen
     out.mkdir(parents=True, exist_ok=True)
     script = out / "direct.py"
     script.write_text(_DIRECT)
-    start = [blender.path, "-I", str(script)] if blender.kind == "bpy" else [blender.path, "-b", "-Y", "-P", str(script)]
-    words = [*start, "--", str(file), str(out), frames, str(percent), str(samples)]
+    words = [*script_in(blender, script), "--", str(file), str(out), frames, str(percent), str(samples)]
     subprocess.run(words, env=clean_environment({}), check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
@@ -160,12 +160,9 @@ def in_blender(blender: Blender, code: str, folder: Path) -> None:
     """Run *code* in *blender*."""
     script = folder / f"{new_id()}.py"
     script.write_text(code)
-    start = (
-        [blender.path, "-I", str(script)]
-        if blender.kind == "bpy"
-        else [blender.path, "-b", "-Y", "--python-exit-code", "1", "-P", str(script)]
+    subprocess.run(
+        script_in(blender, script), env=clean_environment({}), check=True, capture_output=True, stdin=subprocess.DEVNULL
     )
-    subprocess.run(start, env=clean_environment({}), check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def blender_processes() -> list[psutil.Process]:

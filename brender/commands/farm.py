@@ -19,6 +19,7 @@ from brender.commands.output import duration
 from brender.commands.waiting import check_ended_well, wait_for
 from brender.engines.attempt import clean_environment
 from brender.engines.blenders import find_blenders, has_blender
+from brender.engines.command_line import script_in
 from brender.model.errors import BrenderError
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
@@ -168,15 +169,10 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     blender = choose_blender(find_blenders(named), (0, 0))
     if blender is None:
         raise BrenderError(_NO_BLENDER)
-    script = str(Path(brender.demo.__file__).with_name("scene.py"))
+    script = Path(brender.demo.__file__).with_name("scene.py")
     path.parent.mkdir(parents=True, exist_ok=True)
-    start = (
-        [blender.path, "-I", script]
-        if blender.kind == "bpy"
-        else [blender.path, "-b", "-Y", "--python-exit-code", "1", "-P", script]
-    )
     made = subprocess.run(
-        [*start, "--", str(path)],
+        [*script_in(blender, script), "--", str(path)],
         capture_output=True,
         text=True,
         env=clean_environment({}),

@@ -12,7 +12,7 @@ import click
 
 from brender.bus.ids import new_id
 from brender.engines.blendfile import inspect
-from brender.jobs.blender_animation import ENGINES, ORDERS, PROCESSES
+from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, JobSpec
@@ -56,6 +56,7 @@ def render_options(function: F) -> F:
         ),
         click.option("--overwrite", is_flag=True, help="Render frames that are there already anew."),
         click.option("--process", type=click.Choice(PROCESSES), help="How Blender is used for it. [default: warm]"),
+        click.option("--device", type=click.Choice(DEVICES), help="What Cycles renders on. [default: what the .blend says]"),
         click.option(
             "--persistent/--no-persistent", default=None, help="Cycles keeps what does not change. [default: --persistent]"
         ),

@@ -1,41 +1,18 @@
 """A whole farm on this machine: server, manager, workers and dashboard as child processes, started, watched, ended."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from brender.bus.address import free_ports
+from brender.commands.children import Child, Children
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
-_NOT_FOR_CHILDREN = {
-    "BRENDER_SERVER",
-    "BRENDER_MANAGER",
-    "BRENDER_MANAGER_NAME",
-    "BRENDER_WORKER_NAME",
-    "BRENDER_DATA",
-    "BRENDER_CONFIG",
-}
-
-
-@dataclass
-class Child:
-    """One role's process, and how to start it again."""
-
-    name: str
-    arguments: list[str]
-    process: subprocess.Popen[bytes]
-    started: float
-    restarts: int = 0
 
 
 @dataclass
@@ -60,12 +37,15 @@ class LocalFarm:
     def __init__(self, plan: FarmPlan) -> None:
         self.plan = plan
         self.folder = plan.folder
-        self.children: list[Child] = []
+        self._children = Children(plan.folder, plan.config, plan.notify)
         self.dashboard_url = ""
+
+    @property
+    def children(self) -> list[Child]:
+        return self._children.all
 
     def __enter__(self) -> "LocalFarm":
         self.folder.make()
-        (self.folder.root / "run").mkdir(exist_ok=True)
         try:
             self._start_all()
         except BaseException:
@@ -77,36 +57,13 @@ class LocalFarm:
         self.stop()
 
     def check(self) -> None:
-        """Start again what has died, later and later if it keeps dying, but not what left on purpose. Call it now and then."""
-        for child in list(self.children):
-            if child.process.poll() is None:
-                continue
-            if child.process.returncode == 0:
-                self.plan.notify(f"{child.name} has left, as it was asked to")
-                self.children.remove(child)
-                continue
-            if time.monotonic() - child.started > 60:
-                child.restarts = 0
-            if time.monotonic() - child.started < min(30.0, 0.5 * 2**child.restarts):
-                continue
-            self.plan.notify(f"{child.name} ended ({self._last_words(child.name)}) and is started again")
-            fresh = self._spawn(child.name, child.arguments)
-            child.process, child.started, child.restarts = fresh.process, fresh.started, child.restarts + 1
+        """Start again what has died. Call it now and then."""
+        self._children.check()
 
     def stop(self) -> None:
         """End all roles, workers first, so that each can still say goodbye to the next."""
         for group in ("worker", "manager", "dashboard", "server"):
-            ending = [child for child in self.children if child.name.startswith(group)]
-            for child in ending:
-                if child.process.stdin is not None and not child.process.stdin.closed:
-                    child.process.stdin.close()
-            for child in ending:
-                try:
-                    child.process.wait(_STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    child.process.kill()
-                    child.process.wait()
-        self.children.clear()
+            self._children.end([child for child in self.children if child.name.startswith(group)])
 
     def _start_all(self) -> None:
         plan = self.plan
@@ -142,8 +99,7 @@ class LocalFarm:
 
         Where its ports are its own, others find it by what it announces, so that is waited for at once.
         """
-        child = self._spawn(name, arguments)
-        self.children.append(child)
+        child = self._children.start(name, arguments)
         if announces and not self.plan.any_ports:
             self._await(child, announces)
         return lambda: self._await(child, announces)
@@ -155,40 +111,11 @@ class LocalFarm:
             if facts is not None and facts.get("pid") == child.process.pid:
                 return
             if child.process.poll() is not None:
-                raise BrenderError(f"brender-{child.name} did not start: {self._last_words(child.name)}")
+                raise BrenderError(f"brender-{child.name} did not start: {self._children.last_words(child.name)}")
             if time.monotonic() > deadline:
-                raise BrenderError(
-                    f"brender-{child.name} did not start within {_START_SECONDS:.0f} seconds; see {self._log(child.name)}"
-                )
+                log = self._children.log(child.name)
+                raise BrenderError(f"brender-{child.name} did not start within {_START_SECONDS:.0f} seconds; see {log}")
             time.sleep(0.02)
-
-    def _spawn(self, name: str, arguments: list[str]) -> Child:
-        command = [
-            sys.executable,
-            "-m",
-            "brender.commands.main",
-            "role",
-            *arguments,
-            "--data",
-            str(self.folder.root),
-            "--lifeline",
-        ]
-        if self.plan.config is not None:
-            command += ["--config", str(self.plan.config)]
-        # Ctrl-C at the terminal is for this program, which ends the others in order.
-        apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"process_group": 0}
-        # Names and addresses that the environment gives to roles started by hand are not for these.
-        env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
-        with self._log(name).open("wb") as log:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, **apart)
-        return Child(name, arguments, process, time.monotonic())
-
-    def _log(self, name: str) -> Path:
-        return self.folder.root / "run" / f"{name}.log"
-
-    def _last_words(self, name: str) -> str:
-        lines = self._log(name).read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1].removeprefix("Error: ") if lines else f"it said nothing; see {self._log(name)}"
 
 
 def _port(port: int | None) -> list[str]:

@@ -7,6 +7,7 @@ from brender.commands import farm, jobs, nodes, roles
 from brender.commands.backup import backup
 from brender.commands.config import run
 from brender.commands.doctor import doctor
+from brender.commands.worker import worker
 
 
 @click.group()
@@ -33,7 +34,7 @@ _COMMANDS: tuple[click.Command, ...] = (
 )
 for command in _COMMANDS:
     brender.add_command(command)
-_ROLES: tuple[click.Command, ...] = (roles.server, roles.manager, roles.worker, roles.dashboard, roles.monitor)
+_ROLES: tuple[click.Command, ...] = (roles.server, roles.manager, worker, roles.dashboard, roles.monitor)
 for command in _ROLES:
     role.add_command(command)
 

@@ -1,6 +1,7 @@
 """Options that several commands share, and what they mean."""
 
 import logging
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,3 +98,8 @@ def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
     """A connection to the server that the options name."""
     control = server_addresses(server, DataFolder(data)).control
     return Client(resolve_loopback(control, "The server's address"), timeout)
+
+
+def host_name() -> str:
+    """What a node is called where nobody names it."""
+    return platform.node() or "brender"

@@ -1,10 +1,5 @@
 """The programs of the roles: brender-server, brender-manager, brender-worker, brender-dashboard, brender-monitor."""
 
-import os
-import platform
-import sys
-import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,19 +7,15 @@ import click
 
 from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, resolve_loopback
 from brender.commands.config import Configured, run
-from brender.commands.options import begin_logging, common, listen_address, manager_addresses, server_addresses, server_option
-from brender.engines.room import LEAST
+from brender.commands.lifeline import lifeline_option, watch_lifeline
+from brender.commands.options import begin_logging, common, host_name, listen_address, server_addresses, server_option
+from brender.commands.worker import worker
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 
-_lifeline = click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input does.")
 _port_base = click.option(
     "--port-base", type=click.IntRange(0, 65535), help="The first port; the others lie beside it. 0: any free ports."
 )
-
-
-def _host_name() -> str:
-    return platform.node() or "brender"
 
 
 @click.command("server", cls=Configured, section="server")
@@ -42,7 +33,7 @@ def _host_name() -> str:
     help="Seconds of silence after which a node is lost.",
 )
 @click.option("--only-job", default="", hidden=True)
-@_lifeline
+@lifeline_option
 def server(
     data: Path,
     config: Path | None,
@@ -62,7 +53,7 @@ def server(
     role = Server(DataFolder(data), addresses, replace(_policy(lease), only_job=only_job), database or "")
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     role.loop.on_signals(role.stop)
-    _watch_lifeline(role.stop, lifeline)
+    watch_lifeline(role.stop, lifeline)
     role.run()
 
 
@@ -72,7 +63,7 @@ def server(
 @_port_base
 @server_option
 @click.option(
-    "--name", envvar="BRENDER_MANAGER_NAME", default=_host_name, show_default="this host's name", help="What it is called."
+    "--name", envvar="BRENDER_MANAGER_NAME", default=host_name, show_default="this host's name", help="What it is called."
 )
 @click.option(
     "--lease",
@@ -81,7 +72,7 @@ def server(
     show_default=True,
     help="Seconds of silence after which a worker is lost.",
 )
-@_lifeline
+@lifeline_option
 def manager(
     data: Path,
     config: Path | None,
@@ -103,67 +94,7 @@ def manager(
     role = Manager(folder, addresses, server_addresses(server, folder), _policy(lease), name)
     click.echo(f"brender-manager {name} listens on {role.addresses.control}")
     role.loop.on_signals(role.drain)
-    _watch_lifeline(role.stop, lifeline)
-    role.run()
-
-
-@click.command("worker", cls=Configured, section="worker")
-@common
-@click.option(
-    "--manager",
-    envvar="BRENDER_MANAGER",
-    show_default=f"the data folder's, else 127.0.0.1:{MANAGER_PORT}",
-    help="The manager's address; several with commas between: the next is turned to when one is silent.",
-)
-@click.option(
-    "--name", envvar="BRENDER_WORKER_NAME", default=_host_name, show_default="this host's name", help="What it is called."
-)
-@click.option(
-    "--blender",
-    "blenders",
-    multiple=True,
-    envvar="BRENDER_BLENDER",
-    help="A blender executable, or a Python with bpy. [default: what is found]",
-)
-@click.option("--tag", "tags", multiple=True, help="A tag that tasks may ask for.")
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, show_default=True, help="CPU threads for a render; 0: all.")
-@click.option(
-    "--least-free",
-    type=click.IntRange(0),
-    metavar="MB",
-    default=LEAST // 2**20,
-    show_default=True,
-    help="Take no task while a disk that it writes to has less free than this.",
-)
-@_lifeline
-def worker(
-    data: Path,
-    config: Path | None,
-    verbose: bool,
-    manager: str | None,
-    name: str,
-    blenders: tuple[str, ...],
-    tags: tuple[str, ...],
-    threads: int,
-    least_free: int,
-    lifeline: bool,
-) -> None:
-    """Run a worker: it renders, one task at a time. Ctrl-C or SIGTERM lets it finish its task first; a second one does not."""
-    from brender.engines.blenders import find_blenders
-    from brender.roles.worker.loop import Setup, Worker
-
-    begin_logging(verbose)
-    folder = DataFolder(data)
-    found = find_blenders(blenders)
-    setup = Setup(name, found, tags, threads, least_free * 2**20)
-    role = Worker(folder, manager_addresses(manager, folder), Policy(), setup)
-    have = (
-        ", ".join(blender.label for blender in found)
-        or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"
-    )
-    click.echo(f"brender-worker {name} has {have}")
-    role.loop.on_signals(role.drain)
-    _watch_lifeline(role.stop, lifeline)
+    watch_lifeline(role.stop, lifeline)
     role.run()
 
 
@@ -173,7 +104,7 @@ def worker(
 @_port_base
 @server_option
 @click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
-@_lifeline
+@lifeline_option
 def dashboard(
     data: Path,
     config: Path | None,
@@ -193,7 +124,7 @@ def dashboard(
     ask = resolve_loopback(server_addresses(server, folder).control, "The server's address")
     role = Dashboard(folder, address, ask, database or "")
     click.echo(f"brender-dashboard is at {role.url}")
-    _watch_lifeline(role.stop, lifeline)
+    watch_lifeline(role.stop, lifeline)
     role.run()
 
 
@@ -218,19 +149,6 @@ def _policy(lease: float) -> Policy:
         suspicion=Policy.suspicion * share,
         resend=max(0.5, Policy.resend * share),
     )
-
-
-def _watch_lifeline(stop: Callable[[], None], lifeline: bool) -> None:
-    """End with the program that started this one, however that ends: its end of the pipe closes."""
-    if not lifeline:
-        return
-
-    def watch() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
-        stop()
-
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
 def server_main() -> None:

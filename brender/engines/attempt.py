@@ -19,6 +19,7 @@ from brender.engines.logfile import LogFile
 from brender.engines.process import Supervised
 from brender.engines.publish import Lease
 from brender.engines.room import LEAST, NO_ROOM, shortage
+from brender.model.devices import Device
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
 
@@ -41,12 +42,13 @@ class AttemptStopped(Exception):
 
 @dataclass
 class Place:
-    """What the worker gives every attempt: folders, Blenders, threads, its lease."""
+    """What the worker gives every attempt: folders, Blenders, devices, threads, its lease."""
 
     folder: Path
     blenders: tuple[Blender, ...]
     lease: Lease
     threads: int = 0
+    devices: tuple[Device, ...] = ()
     least_free: int = LEAST
     """Bytes that must be free on the disks that it writes to."""
     env: Mapping[str, str] = field(default_factory=dict)

@@ -91,6 +91,8 @@ class _Rendering:
             attempt = self.attempt
             env = clean_environment({**shader_cache(attempt.place.folder / "cache" / "shaders"), **attempt.place.env})
             self._open = self.keeper.take(attempt, self.blender, env, self._request(), fresh=self.settings["process"] != "warm")
+            for warning in self._open.opened["warnings"]:
+                attempt.emit(Cautioned(warning, subject=warning))
             for path, use in self._open.opened["missing"]:
                 text = f"Missing file: {path} ({use}) is not there for the worker; what needs it renders without it"
                 attempt.emit(Cautioned(text, subject=path))
@@ -118,6 +120,8 @@ class _Rendering:
             "threads": settings["threads"] or self.attempt.place.threads,
             "in_order": settings["process"] == "in-order",
             "note": self.note,
+            "device": settings["device"],
+            "gpus": [[device.kind, device.id] for device in self.attempt.place.devices],
         }
 
 

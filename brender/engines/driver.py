@@ -108,8 +108,16 @@ class Driver:
         self.in_order, self.at = in_order, None
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
-        noted = self.set_note(note)
-        self.say("opened", size=self.size(), missing=missing_files(), files=used_files(), vague=uses_folders(), noted=noted)
+        warnings = self.set_device(rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
+        self.say(
+            "opened",
+            size=self.size(),
+            missing=missing_files(),
+            warnings=warnings,
+            files=used_files(),
+            vague=uses_folders(),
+            noted=self.set_note(note),
+        )
 
     def set_camera(self, camera, file):
         if camera is None:
@@ -151,6 +159,28 @@ class Driver:
         except TypeError as error:
             raise Refused("Blender %s cannot write %s" % (bpy.app.version_string, format)) from error
 
+    def set_device(self, wanted, gpus):
+        """Render on *gpus* (kind and id of each), or on the CPU where there are none or it is *wanted*; returns what the job's
+        owner should know of that."""
+        cycles = self.scene.cycles
+        asks_gpu = wanted == "gpu" or (wanted == "scene" and cycles.device == "GPU")
+        warnings = []
+        if asks_gpu and gpus:
+            use_gpus(gpus)
+            cycles.device = "GPU"
+        else:
+            if asks_gpu:
+                warnings.append("The scene %r asks for a GPU; workers without one render it on the CPU" % self.scene.name)
+            cycles.device = "CPU"
+        on_optix = cycles.device == "GPU" and gpus[0][0] == "optix"
+        if getattr(cycles, "denoiser", None) in {"OPTIX", ""} and not on_optix:
+            # OptiX denoises on its own devices only; Open Image Denoise does so on any.
+            with contextlib.suppress(TypeError):
+                cycles.denoiser = "OPENIMAGEDENOISE"
+        if hasattr(cycles, "denoising_use_gpu"):
+            cycles.denoising_use_gpu = cycles.device == "GPU"
+        return warnings
+
     def set_note(self, note):
         """Let *note* stand in the metadata of every picture, beside the scene's own; whether it can."""
         render = self.scene.render
@@ -188,6 +218,21 @@ class Driver:
         for earlier in range(self.at + 1, frame):
             self.scene.frame_set(earlier)
             self.status("Stepping to frame %d, at %d" % (frame, earlier))
+
+
+def use_gpus(gpus):
+    """Let Cycles use the devices *gpus*, all of one kind, and no other."""
+    preferences = bpy.context.preferences.addons["cycles"].preferences
+    kind, ids = gpus[0][0].upper(), {id for _, id in gpus}
+    try:
+        preferences.compute_device_type = kind
+    except TypeError as error:
+        raise Refused("Blender %s cannot use %s devices here: %s" % (bpy.app.version_string, kind, error)) from error
+    preferences.get_devices_for_type(kind)
+    for device in preferences.devices:
+        device.use = device.type == kind and device.id in ids
+    if ids - {device.id for device in preferences.devices if device.use}:
+        raise Refused("Blender %s no longer finds all of the worker's devices: restart the worker" % bpy.app.version_string)
 
 
 def same_engine(wanted, there):

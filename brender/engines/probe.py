@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from brender.engines.attempt import clean_environment
+from brender.engines.command_line import script_in
 from brender.engines.pictures import BadPicture, verify
 from brender.engines.process import describe_exit
 from brender.engines.session import shader_cache
@@ -38,11 +39,10 @@ def probe(blender: Blender, engine: str, folder: Path) -> str:
     """Why *blender* cannot render with *engine* here; "" where it can. Works in *folder*."""
     script, picture = folder / "probe.py", folder / f"{engine}.png"
     script.write_text(_SCRIPT)
-    command = [blender.path, "-I", str(script)] if blender.kind == "bpy" else [blender.path, "-b", "-Y", "-P", str(script)]
     env = clean_environment(shader_cache(folder / "shaders"))
     try:
         done = subprocess.run(
-            [*command, "--", engine, str(picture)],
+            [*script_in(blender, script), "--", engine, str(picture)],
             capture_output=True,
             text=True,
             timeout=_SECONDS,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.command_line import script_in
 from brender.engines.events import Progressed
 from brender.engines.process import Supervised
 from brender.engines.progress import FrameProgress, read_progress
@@ -55,7 +56,7 @@ class Session:
         self._output = b""
         self._output_is_here = threading.Event()
         token = secrets.token_hex(16)
-        command = command_of(blender)
+        command = script_in(blender, _DRIVER)
         folder.mkdir(parents=True, exist_ok=True)
         attempt.check()
         attempt.log.say("starting " + " ".join(command))
@@ -226,14 +227,6 @@ class Session:
         return AttemptFailed(
             f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more"
         )
-
-
-def command_of(blender: Blender) -> list[str]:
-    """The command that starts *blender* with our driver in it."""
-    if blender.kind == "bpy":
-        return [blender.path, "-I", str(_DRIVER)]
-    # -Y: scripts in the .blend that Blender opens first, its start-up file, do not run either.
-    return [blender.path, "--background", "-Y", "--python-exit-code", "1", "--python", str(_DRIVER)]
 
 
 def shader_cache(folder: Path) -> dict[str, str]:

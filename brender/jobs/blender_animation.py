@@ -30,6 +30,7 @@ _ENGINE_WORDS = {
 }
 
 ORDERS = ("forward", "preview", "backward", "random")
+DEVICES = ("scene", "gpu", "cpu")
 PROCESSES = ("warm", "cold", "in-order")
 
 
@@ -83,6 +84,13 @@ class BlenderAnimation:
             default="warm",
             choices=PROCESSES,
         ),
+        Setting(
+            "device",
+            str,
+            "what Cycles renders on: scene is what the .blend asks for, where the worker has it",
+            default="scene",
+            choices=DEVICES,
+        ),
         Setting("persistent", bool, "Cycles keeps what does not change from frame to frame", default=True),
     )
 
@@ -122,7 +130,8 @@ class BlenderAnimation:
 
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"
-        return Requirements(job_type=self.name, tags=frozenset(spec.tags), blender=spec.facts.version)
+        tags = frozenset(spec.tags) | ({"gpu"} if spec.settings["device"] == "gpu" else set())
+        return Requirements(job_type=self.name, tags=tags, blender=spec.facts.version)
 
     def output_key(self, spec: JobSpec) -> str:
         return f"{spec.settings['pattern']}{EXTENSIONS[spec.settings['format']]}"

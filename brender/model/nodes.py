@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from brender.model.devices import Device
 from brender.model.plain import Count, Number
 
 
@@ -49,6 +50,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     cores: Count = 0
     memory: Count = 0
     blenders: tuple[Blender, ...] = ()
+    devices: tuple[Device, ...] = ()
+    """The GPUs that Cycles renders on; none: the CPU."""
     tags: frozenset[str] = frozenset()
     job_types: frozenset[str] = frozenset()
 

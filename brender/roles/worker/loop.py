@@ -28,6 +28,7 @@ from brender.engines.publish import Lease
 from brender.engines.room import LEAST, shortage
 from brender.engines.stats import StatsReader
 from brender.jobs.declare import job_types
+from brender.model.devices import Device, device_tags
 from brender.model.errors import BrenderError
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender, Standing, WorkerInfo, tags_of
@@ -60,13 +61,15 @@ _LOOK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker is started with. ``threads``: CPU threads for a render, 0 for all. ``least_free``: bytes that must be free
-    on its disks. ``engines``: which of its engines runs what, by the word that job types use."""
+    """What a worker is started with. ``threads``: CPU threads for a render, 0 for all. ``devices``: GPUs that Cycles renders on,
+    none for the CPU. ``least_free``: bytes that must be free on its disks. ``engines``: which of its engines runs what, by the
+    word that job types use."""
 
     name: str
     blenders: Sequence[Blender] = ()
     tags: Sequence[str] = ()
     threads: int = 0
+    devices: Sequence[Device] = ()
     least_free: int = LEAST
     engines: Mapping[str, Engine | InstantEngine] = field(
         default_factory=lambda: {"blender": BlenderEngine(), "command": CommandEngine()}
@@ -98,6 +101,7 @@ class Worker:
                 blenders=tuple(setup.blenders),
                 lease=Lease(),
                 threads=setup.threads,
+                devices=tuple(setup.devices),
                 least_free=setup.least_free,
             )
             clear_leftovers(own)
@@ -178,7 +182,8 @@ class Worker:
             cores=psutil.cpu_count() or 1,
             memory=psutil.virtual_memory().total,
             blenders=tuple(setup.blenders),
-            tags=frozenset(setup.tags) | tags_of(setup.blenders),
+            devices=tuple(setup.devices),
+            tags=frozenset(setup.tags) | tags_of(setup.blenders) | device_tags(setup.devices),
             job_types=frozenset(able),
         )
 

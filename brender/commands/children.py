@@ -1,0 +1,110 @@
+"""Roles as child processes of one command: started, watched, started again, ended with it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from brender.store.datafolder import DataFolder
+
+_STOP_SECONDS = 10.0
+_NOT_FOR_CHILDREN = {
+    "BRENDER_SERVER",
+    "BRENDER_MANAGER",
+    "BRENDER_MANAGER_NAME",
+    "BRENDER_WORKER_NAME",
+    "BRENDER_DATA",
+    "BRENDER_CONFIG",
+}
+
+
+@dataclass
+class Child:
+    """One role's process, and how to start it again."""
+
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes]
+    started: float
+    restarts: int = 0
+
+
+@dataclass
+class Children:
+    """The children of this process, which work in *folder*. Each role's own output goes to ``run/<role>.log`` in it."""
+
+    folder: DataFolder
+    config: Path | None = None
+    notify: Callable[[str], None] = field(default=lambda text: None)
+    all: list[Child] = field(default_factory=list, init=False)
+
+    def start(self, name: str, arguments: list[str]) -> Child:
+        """Start the role that *arguments* say."""
+        child = self._spawn(name, arguments)
+        self.all.append(child)
+        return child
+
+    def check(self) -> None:
+        """Start again what has died, later and later if it keeps dying, but not what left on purpose. Call it now and then."""
+        for child in list(self.all):
+            if child.process.poll() is None:
+                continue
+            if child.process.returncode == 0:
+                self.notify(f"{child.name} has left, as it was asked to")
+                self.all.remove(child)
+                continue
+            if time.monotonic() - child.started > 60:
+                child.restarts = 0
+            if time.monotonic() - child.started < min(30.0, 0.5 * 2**child.restarts):
+                continue
+            self.notify(f"{child.name} ended ({self.last_words(child.name)}) and is started again")
+            fresh = self._spawn(child.name, child.arguments)
+            child.process, child.started, child.restarts = fresh.process, fresh.started, child.restarts + 1
+
+    def end(self, ending: Sequence[Child]) -> None:
+        """End these, all at once, and wait for them."""
+        for child in ending:
+            if child.process.stdin is not None and not child.process.stdin.closed:
+                child.process.stdin.close()
+        for child in ending:
+            try:
+                child.process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+        self.all = [child for child in self.all if child not in ending]
+
+    def log(self, name: str) -> Path:
+        """The file with the own output of the role called *name*."""
+        return self.folder.root / "run" / f"{name}.log"
+
+    def last_words(self, name: str) -> str:
+        """The last line of it: mostly why it ended."""
+        lines = self.log(name).read_text("utf-8", "replace").strip().splitlines()
+        return lines[-1].removeprefix("Error: ") if lines else f"it said nothing; see {self.log(name)}"
+
+    def _spawn(self, name: str, arguments: list[str]) -> Child:
+        (self.folder.root / "run").mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable,
+            "-m",
+            "brender.commands.main",
+            "role",
+            *arguments,
+            "--data",
+            str(self.folder.root),
+            "--lifeline",
+        ]
+        if self.config is not None:
+            command += ["--config", str(self.config)]
+        # Ctrl-C at the terminal is for this program, which ends the others in order.
+        apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"process_group": 0}
+        # Names and addresses that the environment gives to roles started by hand are not for these.
+        env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
+        with self.log(name).open("wb") as log:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, **apart)
+        return Child(name, arguments, process, time.monotonic())

@@ -1,0 +1,42 @@
+"""Several slots of one machine from one command: a worker process for each."""
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from brender.commands.children import Children
+from brender.store.datafolder import DataFolder
+
+_LOOK_SECONDS = 0.5
+
+
+def run_slots(
+    name: str, slots: list[tuple[str, int]], options: list[str], folder: DataFolder, config: Path | None, ended: threading.Event
+) -> None:
+    """Run a worker for each of *slots* (device and CPU threads), called *name*-1 and so on, until all have left or *ended* is
+    set. *options* are those that all have in common."""
+    children = Children(folder, config, lambda text: click.echo(text, err=True))
+    for number, (device, threads) in enumerate(slots, start=1):
+        own = ["--name", f"{name}-{number}", "--device", device, "--threads", str(threads)]
+        children.start(f"worker-{name}-{number}", ["worker", *own, *options])
+        click.echo(f"{name}-{number}: {device}, {threads} threads; its output is in {children.log(f'worker-{name}-{number}')}")
+    leaving = threading.Event()
+
+    def ask_to_leave(number: int, frame: object) -> None:
+        # The first asks each to finish its task, the second to stop: as for a worker by itself.
+        leaving.set()
+        for child in children.all:
+            child.process.terminate()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask_to_leave)
+    try:
+        while children.all and not ended.wait(_LOOK_SECONDS):
+            if leaving.is_set():
+                children.all = [child for child in children.all if child.process.poll() is None]
+            else:
+                children.check()
+    finally:
+        children.end(list(children.all))

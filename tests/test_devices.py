@@ -1,0 +1,106 @@
+"""Devices: what Blender says there is, what a worker is bound to, and how a machine is shared out. The lists of GPUs are made
+up: no GPU has confirmed them."""
+
+from pathlib import Path
+
+import pytest
+
+from brender.engines.devices import find_devices, read_devices
+from brender.model.devices import Device, choose_devices, device_tags, share_out
+from brender.model.errors import BadInput
+from brender.model.nodes import Blender
+from tests.conftest import SCENES
+from tests.rendering import studio
+from tests.tools import command
+
+TWO_CARDS = (
+    Device(kind="optix", index=0, name="RTX A", id="CUDA_RTX A_0000:01:00_OptiX"),
+    Device(kind="optix", index=1, name="RTX B", id="CUDA_RTX B_0000:02:00_OptiX"),
+    Device(kind="cuda", index=0, name="RTX A", id="CUDA_RTX A_0000:01:00"),
+    Device(kind="cuda", index=1, name="RTX B", id="CUDA_RTX B_0000:02:00"),
+)
+RADEON = (Device(kind="hip", name="Radeon", id="HIP_Radeon_0000:03:00"),)
+CUBE = SCENES / "03_animated_cube.blend"
+
+
+def test_a_worker_takes_every_card_once_and_as_what_is_faster() -> None:
+    assert [device.label for device in choose_devices([], TWO_CARDS)] == ["optix:0", "optix:1"]
+
+
+def test_a_worker_without_a_card_renders_on_the_cpu() -> None:
+    assert choose_devices([], ()) == () == choose_devices(["cpu"], TWO_CARDS)
+
+
+@pytest.mark.parametrize(
+    ("named", "chosen"),
+    [(["optix:1"], ["optix:1"]), (["cuda"], ["cuda:0", "cuda:1"]), (["CUDA:0", "cuda:1"], ["cuda:0", "cuda:1"])],
+)
+def test_named_devices_are_the_ones_that_are_taken(named: list[str], chosen: list[str]) -> None:
+    assert [device.label for device in choose_devices(named, TWO_CARDS)] == chosen
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        (["optix:2"], "no device 'optix:2' here. Blender finds: optix:0 \\(RTX A\\)"),
+        (["gpu0"], "write auto, cpu, or one of optix"),
+        (["optix:x"], "is no device"),
+        (["optix:0", "cuda:1"], "one kind of device at a time"),
+        (["cpu", "cuda:1"], "one kind of device at a time"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_with_what_is(named: list[str], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        choose_devices(named, TWO_CARDS)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "slots"),
+    [
+        ("auto", TWO_CARDS, [("optix:0", 8), ("optix:1", 8)]),
+        ("auto", TWO_CARDS + RADEON, [("optix:0", 5), ("optix:1", 5), ("hip:0", 5)]),
+        ("auto", (), [("cpu", 16)]),
+        ("3", (), [("cpu", 5)] * 3),
+        ("32", (), [("cpu", 1)] * 32),
+    ],
+)
+def test_a_machine_is_shared_out_among_slots(wanted: str, found: tuple[Device, ...], slots: list[tuple[str, int]]) -> None:
+    assert share_out(wanted, found, 16) == slots
+
+
+def test_tags_tell_what_a_worker_renders_on() -> None:
+    assert device_tags(TWO_CARDS[:1]) == {"gpu", "optix"}
+    assert device_tags(()) == {"cpu"}
+
+
+def test_an_answer_is_found_among_what_blender_prints() -> None:
+    said = 'Blender 4.2\nbrender-devices [{"kind": "cuda", "index": 0, "name": "A", "id": "CUDA_A"}]\nBlender quit\n'
+    assert read_devices(said) == (Device(kind="cuda", name="A", id="CUDA_A"),)
+    assert read_devices("Segmentation fault") == ()
+
+
+@pytest.mark.blender
+def test_each_kind_of_blender_can_be_asked(blender: Blender) -> None:
+    assert all(device.kind in {"optix", "cuda", "hip", "oneapi", "metal"} for device in find_devices([blender]))
+
+
+@pytest.mark.blender
+def test_a_gpu_that_is_gone_when_a_task_comes_fails_it_with_a_clear_sentence(blender: Blender, tmp_path: Path) -> None:
+    with studio(tmp_path / "worker", blender, devices=TWO_CARDS[2:3]) as farm:
+        outcome = farm.run(farm.job(CUBE, tmp_path / "out", frames="1", resolution=5, samples=1, device="gpu"))
+    assert "CUDA devices here" in outcome.ended.reason or "restart the worker" in outcome.ended.reason
+
+
+@pytest.mark.blender
+def test_a_job_that_wants_a_gpu_is_rendered_on_the_cpu_where_there_is_none_with_a_warning(
+    blender: Blender, tmp_path: Path
+) -> None:
+    with studio(tmp_path / "worker", blender) as farm:
+        outcome = farm.run(farm.job(CUBE, tmp_path / "out", frames="1", resolution=5, samples=1, device="gpu"))
+    assert outcome.ended.reason == ""
+    assert any("asks for a GPU" in warning for warning in outcome.warnings)
+
+
+def test_the_worker_program_refuses_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "role", "worker", "--device", "hip:7")
+    assert said.code != 0 and "no device 'hip:7' here" in said.err
