@@ -1,29 +1,44 @@
-"""Wall time of an 8-frame `brender render` with one worker, against Blender's own command line on the same scene.
+"""Renders on a farm of one worker against Blender's own command line, the same Blender on both sides, paired in one run.
 
-    python -m benchmarks.render [--quick]
+    python -m benchmarks.render [--quick] [--scene sync-heavy|sample-heavy|tiny]
 
-The scene is the demo's. For each Blender of this machine (the bpy package, a ``blender`` executable), paired in one run:
+For each Blender of this machine (the bpy package, a ``blender`` executable) and each scene (`benchmarks.make_scene`), 24 frames:
 
-- ``brender render --workers 1``, the whole farm's start and end included, with chunks of one frame and with one chunk of eight;
-- all frames in one process: ``blender -b FILE -s 1 -e 8 -a``;
-- one process a frame: eight times ``blender -b FILE -f N``.
+- by brender, on a farm that runs already and whose worker has no Blender open yet, from submit to the end of the job, with
+  chunks of one frame, of 24, and as brender chooses;
+- by one process: ``blender -b FILE -a``;
+- by one process a frame: ``blender -b FILE -f N``.
+
+Then, of a job of the tiny scene: how long the farm holds a frame beyond what Blender itself took, and how long from submit to
+the first frame's start, with the scene open in a warm Blender and without.
 
 The bpy package has no command line; a script that opens the file and renders the same frames stands for it.
 """
 
+import argparse
+import itertools
+import statistics
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from benchmarks.report import arguments, paired, report
-from brender.commands.farm import make_demo
+from benchmarks.localroles import until
+from benchmarks.report import paired, report
+from benchmarks.scenes import FRAMES, make_scene
+from brender.bus.client import Client
+from brender.commands.jobspec import blender_job
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
 from brender.engines.attempt import clean_environment
 from brender.engines.blenders import find_blenders
 from brender.model.nodes import Blender
+from brender.store.datafolder import DataFolder
 
-FRAMES = 8
+SCENES = ("sync-heavy", "sample-heavy", "tiny")
 _DIRECT = """
 import sys, bpy
 file, out, first, last = sys.argv[-4:]
@@ -43,22 +58,6 @@ def run(*words: object) -> None:
         raise SystemExit(f"{' '.join(map(str, words))} failed:\n{(done.stdout + done.stderr).decode()[-2000:]}")
 
 
-def with_brender(blender: Blender, file: Path, folder: Path, chunk: int) -> None:
-    options = ("--frames", f"1-{FRAMES}", "--chunk", chunk, "--workers", 1, "--blender", blender.path, "--no-dashboard")
-    run(
-        sys.executable,
-        "-m",
-        "brender.commands.main",
-        "render",
-        file,
-        *options,
-        "--output",
-        folder / "out",
-        "--data",
-        folder / "data",
-    )
-
-
 def with_blender(blender: Blender, file: Path, folder: Path, first: int, last: int) -> None:
     out = folder / "direct" / "####"
     if blender.kind == "bpy":
@@ -71,30 +70,92 @@ def with_blender(blender: Blender, file: Path, folder: Path, first: int, last: i
         run(blender.path, "-b", file, "-o", out, "-s", first, "-e", last, "-a")
 
 
-def sides(blender: Blender, file: Path, folder: Path) -> dict[str, Callable[[], None]]:
-    def one_process_a_frame() -> None:
-        for frame in range(1, FRAMES + 1):
-            with_blender(blender, file, folder, frame, frame)
+@contextmanager
+def one_worker(blender: Blender, folder: Path) -> Iterator[Client]:
+    data = DataFolder(folder / "data")
+    plan = FarmPlan(folder=data, workers=1, any_ports=True, with_dashboard=False, blenders=[blender.path])
+    with LocalFarm(plan), client(None, data.root) as connection:
+        until(lambda: any(row["status"] == "idle" for row in connection.ask("workers")))
+        yield connection
 
-    return {
-        "brender, chunks of 1": lambda: with_brender(blender, file, folder, 1),
-        "brender, one chunk": lambda: with_brender(blender, file, folder, FRAMES),
-        "one process": lambda: with_blender(blender, file, folder, 1, FRAMES),
-        "one process a frame": one_process_a_frame,
-    }
+
+def on_the_farm(connection: Client, file: Path, folder: Path, cold: bool = True, **settings: Any) -> str:
+    """Render *file*; returns the job's id. *cold*: with a Blender that is not open yet, as far as this can be had."""
+    if cold:
+        file.touch()  # a changed file is opened anew, in a new process
+    options = {"trusted": False, "overwrite": True, "name": None, "output": folder / "out", **settings}
+    spec = blender_job(file, options)
+    connection.submit(spec)
+    record = until(lambda: (found := connection.ask("job", id=spec.id))["finished"] and found)
+    if record["status"] != "completed":
+        raise SystemExit(f"the job {record['status']}: {record['reason']}")
+    return spec.id
+
+
+def compare(blender: Blender, scene: str, rounds: int, frames: int) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        file = make_scene(blender, scene, folder / f"{scene}.blend")
+        wanted = f"1-{frames}"
+
+        def one_process_a_frame() -> None:
+            for frame in range(1, frames + 1):
+                with_blender(blender, file, folder, frame, frame)
+
+        with one_worker(blender, folder) as connection:
+            sides: dict[str, Callable[[], object]] = {
+                "brender": lambda: on_the_farm(connection, file, folder, frames=wanted),
+                "chunks of 1": lambda: on_the_farm(connection, file, folder, frames=wanted, chunk=1),
+                "one chunk": lambda: on_the_farm(connection, file, folder, frames=wanted, chunk=frames),
+                "one process": lambda: with_blender(blender, file, folder, 1, frames),
+                "one process a frame": one_process_a_frame,
+            }
+            seconds = paired(sides, rounds)
+    for ours, theirs in (
+        ("brender", "one process"),
+        ("brender", "one process a frame"),
+        ("chunks of 1", "one process"),
+        ("chunks of 1", "one chunk"),
+    ):
+        figure = f"{frames} frames of the {scene} scene, {blender.label}: {ours}"
+        report(figure, seconds[ours], "s", f"{theirs}: {seconds[theirs]:.2f} s", seconds[ours] / seconds[theirs])
+
+
+def small_times(blender: Blender) -> None:
+    """What the farm adds to a frame, and how soon a job starts."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        file = make_scene(blender, "tiny", folder / "tiny.blend")
+        with one_worker(blender, folder) as connection:
+            job = on_the_farm(connection, file, folder, frames=f"1-{FRAMES}", chunk=1)
+            parts = sorted(connection.ask("parts", job=job), key=lambda part: part["finished"])
+            held = [later["finished"] - earlier["finished"] - later["seconds"] for earlier, later in itertools.pairwise(parts)]
+            report(f"farm's own time a frame, {blender.label}, median", statistics.median(held) * 1000, "ms", "aim: 20 ms")
+            began = time.perf_counter()
+            with_blender(blender, file, folder, 1, 1)
+            alone = time.perf_counter() - began
+            for cold in (True, False):
+                spent = []
+                for _ in range(3):
+                    job = on_the_farm(connection, file, folder, cold=cold, frames="1")
+                    (part,) = connection.ask("parts", job=job)
+                    record = connection.ask("job", id=job)
+                    spent.append(part["finished"] - record["submitted"] - part["seconds"])
+                name = "cold" if cold else "warm"
+                figure = f"submit to the first frame's start and its end's record, {name}, {blender.label}"
+                report(figure, statistics.median(spent), "s", f"one frame by Blender alone: {alone:.2f} s")
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one round instead of three")
+    parser.add_argument("--scene", choices=SCENES, help="only this one")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="how many frames")
+    options = parser.parse_args()
     for blender in find_blenders():
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            file = make_demo(folder / "demo.blend", (blender.path,))
-            seconds = paired(sides(blender, file, folder), rounds=1 if options.quick else 3)
-        for ours in ("brender, chunks of 1", "brender, one chunk"):
-            for theirs in ("one process", "one process a frame"):
-                figure = f"{FRAMES} frames of the demo, {blender.label}: {ours}"
-                report(figure, seconds[ours], "s", f"{theirs}: {seconds[theirs]:.2f} s", seconds[ours] / seconds[theirs])
+        small_times(blender)
+        for scene in [options.scene] if options.scene else SCENES:
+            compare(blender, scene, 1 if options.quick else 3, options.frames)
 
 
 if __name__ == "__main__":

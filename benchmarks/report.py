@@ -26,7 +26,7 @@ def report(figure: str, value: float, unit: str, against: str = "", ratio: float
     print(json.dumps(line), flush=True)
 
 
-def paired(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+def paired(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The median seconds of each of *sides*, run in turn *rounds* times, so that a busy machine is busy for all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):

@@ -15,7 +15,7 @@ import pytest
 from brender.bus.messages import Completed, Failed, Started
 from brender.engines.attempt import clear_leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
-from brender.engines.pictures import BadPicture, verify
+from brender.engines.pictures import BadPicture, verify, write_thumbnail
 from brender.engines.process import Supervised
 from brender.engines.publish import Lease, publish
 from brender.roles.worker.outbox import Outbox
@@ -209,7 +209,8 @@ def picture(path: Path, width: int = 32, height: int = 16, fill: float = 0.5, ch
 @pytest.mark.parametrize("extension", ["png", "jpg", "exr", "tif", "bmp", "tga", "hdr", "dpx", "webp", "rgb"])
 def test_a_picture_of_each_format_is_verified_and_made_small(tmp_path: Path, extension: str) -> None:
     path = picture(tmp_path / f"frame.{extension}", 640, 320)
-    seen = verify(path, (640, 320), tmp_path / "small" / "t.jpg")
+    seen = verify(path, (640, 320))
+    write_thumbnail(seen.image, tmp_path / "small" / "t.jpg")
     assert (seen.width, seen.height, seen.warnings) == (640, 320, ())
     small = oiio.ImageBuf(str(tmp_path / "small" / "t.jpg")).spec()
     assert (small.width, small.height, small.nchannels) == (256, 128, 3)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from brender.engines.attempt import Attempt, AttemptFailed, clean_environment
-from brender.engines.events import Cautioned, PartFinished
+from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import flush, publish
 from brender.engines.resume import Origin, note_for, origin_of, verified
 from brender.engines.session import shader_cache
+from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, WarmScene, Warmth
 from brender.model.grant import PartGrant
 from brender.model.naming import temporary_name
@@ -29,10 +30,11 @@ class BlenderEngine:
 
     def __init__(self, warmth: Warmth | None = None) -> None:
         self._keeper = Keeper(warmth or Warmth())
+        self._thumbnails = Thumbnails()
 
     def run(self, attempt: Attempt) -> None:
         folder = _output_folder(attempt)
-        with _Rendering(attempt, self._keeper, _blender(attempt)) as rendering:
+        with _Rendering(attempt, self._keeper, self._thumbnails, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):
                 attempt.check()
                 final = folder / part.output
@@ -44,6 +46,7 @@ class BlenderEngine:
 
     def close(self) -> None:
         self._keeper.close()
+        self._thumbnails.close()
 
 
 @dataclass
@@ -52,6 +55,7 @@ class _Rendering:
 
     attempt: Attempt
     keeper: Keeper
+    thumbnails: Thumbnails
     blender: Blender
     note: str = ""
     _open: WarmScene | None = field(default=None, init=False)
@@ -133,13 +137,13 @@ def _keep_standing(rendering: _Rendering, part: PartGrant, final: Path) -> bool:
     origin = origin_of(final, rendering.note, rendering.file)
     if origin is None or (origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]):
         return False  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
-    thumbnail = _thumbnail(attempt, part)
-    picture = verified(final, rendering.size() if origin is Origin.ELSEWHERE else None, thumbnail)
+    picture = verified(final, rendering.size() if origin is Origin.ELSEWHERE else None)
     if picture is None:
         return False
     attempt.log.say(f"frame {part.frame} is there already: {final}")
     attempt.emit(Cautioned(_KEPT, subject=_KEPT))
-    attempt.emit(replace(_finished(part, 0.0, final.stat().st_size, picture, thumbnail, 0), kept=True))
+    attempt.emit(replace(_finished(part, 0.0, final.stat().st_size, picture, 0), kept=True))
+    _make_thumbnail(rendering, part, picture)
     return True
 
 
@@ -147,7 +151,6 @@ def _render(rendering: _Rendering, part: PartGrant, final: Path, index: int) -> 
     """Render the frame, verify it, publish it as *final*."""
     attempt = rendering.attempt
     temporary = final.parent / temporary_name(final.name, attempt.grant.attempt)
-    thumbnail = _thumbnail(attempt, part)
     share = 1 / len(attempt.grant.parts)
     try:
         size = rendering.size()
@@ -155,7 +158,7 @@ def _render(rendering: _Rendering, part: PartGrant, final: Path, index: int) -> 
         attempt.will_leave(temporary)
         rendered = rendering.scene().session.render(part.frame, temporary, index * share, share)
         try:
-            picture = verify(temporary, size, thumbnail)
+            picture = verify(temporary, size)
         except BadPicture as error:
             raise AttemptFailed(f"Frame {part.frame}: {error}") from error
         flush(temporary)
@@ -165,10 +168,11 @@ def _render(rendering: _Rendering, part: PartGrant, final: Path, index: int) -> 
         temporary.unlink(missing_ok=True)
     rendering.frame_done()
     attempt.log.say(f"frame {part.frame} in {rendered.seconds:.2f} seconds: {final}")
-    attempt.emit(_finished(part, rendered.seconds, length, picture, thumbnail, rendered.memory))
+    attempt.emit(_finished(part, rendered.seconds, length, picture, rendered.memory))
+    _make_thumbnail(rendering, part, picture)
 
 
-def _finished(part: PartGrant, seconds: float, length: int, picture: Picture, thumbnail: Path, memory: int) -> PartFinished:
+def _finished(part: PartGrant, seconds: float, length: int, picture: Picture, memory: int) -> PartFinished:
     return PartFinished(
         part=part.id,
         seconds=seconds,
@@ -177,13 +181,15 @@ def _finished(part: PartGrant, seconds: float, length: int, picture: Picture, th
         width=picture.width,
         height=picture.height,
         warnings=tuple(f"Frame {part.frame} {text}" for text in picture.warnings),
-        thumbnail=thumbnail if thumbnail.exists() else None,
         memory=memory,
     )
 
 
-def _thumbnail(attempt: Attempt, part: PartGrant) -> Path:
-    return attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
+def _make_thumbnail(rendering: _Rendering, part: PartGrant, picture: Picture) -> None:
+    if picture.image is not None:
+        attempt = rendering.attempt
+        path = attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
+        rendering.thumbnails.make(picture.image, path, lambda made: attempt.emit(Pictured(part.id, made)))
 
 
 def _publish(attempt: Attempt, temporary: Path, final: Path) -> None:

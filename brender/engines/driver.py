@@ -296,6 +296,8 @@ def main():
     host, _, port = os.environ.pop("BRENDER_CHANNEL").rpartition(":")
     token = os.environ.pop("BRENDER_CHANNEL_TOKEN")
     with socket.create_connection((host, int(port))) as connection:
+        # Without this a frame's end is told up to 40 ms late (Nagle's algorithm and delayed acknowledgements).
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(token.encode() + b"\n")
         channel = connection.makefile("rwb")
         driver = Driver(channel)

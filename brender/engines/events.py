@@ -35,9 +35,16 @@ class PartFinished:
     width: int = 0
     height: int = 0
     warnings: tuple[str, ...] = ()
-    thumbnail: Path | None = None
     memory: int = 0
     kept: bool = False
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """There is a small picture of a finished part. May come after the attempt's end, or never."""
+
+    part: int
+    thumbnail: Path
 
 
 @dataclass(frozen=True)
@@ -52,4 +59,4 @@ class Ended:
     shortage: str = ""
 
 
-AttemptEvent = Progressed | Cautioned | PartFinished | Ended
+AttemptEvent = Progressed | Cautioned | PartFinished | Pictured | Ended

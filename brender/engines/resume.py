@@ -70,9 +70,9 @@ def origin_of(path: Path, note: str, file: Path) -> Origin | None:
     return None
 
 
-def verified(path: Path, size: tuple[int, int] | None, thumbnail: Path) -> Picture | None:
+def verified(path: Path, size: tuple[int, int] | None) -> Picture | None:
     """What the picture *path* holds, if it is a good one of that *size*."""
     try:
-        return verify(path, size, thumbnail)
+        return verify(path, size)
     except BadPicture:
         return None

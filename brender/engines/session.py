@@ -154,6 +154,7 @@ class Session:
                 said = b""
             if secrets.compare_digest(said, token.encode() + b"\n"):
                 connection.settimeout(_LOOK_SECONDS)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return connection
             connection.close()
         raise AttemptFailed(f"{self._blender.label} did not start within {_START_SECONDS:.0f} seconds")

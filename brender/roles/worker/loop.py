@@ -23,7 +23,7 @@ from brender.bus.transport import Socket
 from brender.engines.attempt import Attempt, Engine, InstantEngine, KeepsProcesses, Place, clear_leftovers, start
 from brender.engines.blender import BlenderEngine
 from brender.engines.command import CommandEngine
-from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
+from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.publish import Lease
 from brender.engines.room import LEAST, shortage
 from brender.engines.stats import StatsReader
@@ -302,9 +302,9 @@ class Worker:
             case Cautioned(text, subject):
                 self._carry_out(self.core.warned(attempt, text, subject, now))
             case PartFinished():
-                if event.thumbnail is not None:
-                    self._files.send_thumbnail(grant.job, attempt, event.part, event.thumbnail)
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
+            case Pictured(part, thumbnail):
+                self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
             case Ended(seconds, reason, permanent, stopped, missing):
                 self._place.lease.forget(attempt)
                 if self._attempt is not None:
