@@ -54,9 +54,9 @@ class Roles:
         return float(record["finished"] - record["submitted"])
 
 
-def until(what: Callable[[], Any], look: float = 0.02) -> Any:
-    """Wait until *what* gives something true, looking every *look* seconds; returns that."""
-    deadline = time.monotonic() + _WAIT_SECONDS
+def until(what: Callable[[], Any], look: float = 0.02, seconds: float = _WAIT_SECONDS) -> Any:
+    """Wait until *what* gives something true, looking every *look* seconds, at most *seconds*; returns that."""
+    deadline = time.monotonic() + seconds
     while not (found := what()):
         if time.monotonic() > deadline:
             raise SystemExit("what the benchmark waits for never came true")

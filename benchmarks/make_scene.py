@@ -13,7 +13,7 @@ import bpy
 
 FRAMES = 24
 SETTINGS = {
-    "sync-heavy": {"objects": 60, "levels": 4, "samples": 4, "size": (320, 180)},
+    "sync-heavy": {"objects": 60, "levels": 3, "samples": 4, "size": (320, 180)},
     "sample-heavy": {"objects": 6, "levels": 2, "samples": 128, "size": (320, 180)},
     "tiny": {"objects": 1, "levels": 1, "samples": 4, "size": (160, 90)},
     "still": {"objects": 6, "levels": 2, "samples": 1024, "size": (320, 180)},

@@ -86,7 +86,7 @@ def on_the_farm(connection: Client, file: Path, folder: Path, cold: bool = True,
     options = {"trusted": False, "overwrite": True, "name": None, "output": folder / "out", **settings}
     spec = blender_job(file, options)
     connection.submit(spec)
-    record = until(lambda: (found := connection.ask("job", id=spec.id))["finished"] and found)
+    record = until(lambda: (found := connection.ask("job", id=spec.id))["finished"] and found, seconds=3600.0)
     if record["status"] != "completed":
         raise SystemExit(f"the job {record['status']}: {record['reason']}")
     return spec.id
