@@ -88,7 +88,7 @@ class Studio:
         kind = job_type(spec.job_type)
         assert spec.facts is not None
         plans = [part for task in tasks for part in kind.task(spec, task).parts]
-        parts = tuple(PartGrant(id=number + 1, frame=p.frame, output=p.output) for number, p in enumerate(plans))
+        parts = tuple(PartGrant(id=number + 1, frame=p.frame, output=p.output, piece=p.piece) for number, p in enumerate(plans))
         order = Order(
             job=spec.id,
             engine=kind.engine,

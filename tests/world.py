@@ -108,7 +108,7 @@ class WorkerStub:
             host="host",
             blenders=blenders,
             tags=tags | tags_of(blenders),
-            job_types=frozenset({"blender-animation", "command"}),
+            job_types=frozenset({"blender-animation", "blender-still", "command"}),
         )
         self.core = WorkerCore(info, policy, managers=len(managers))
         self.managers = managers

@@ -10,6 +10,7 @@ from brender.commands.jobspec import blender_job, command_job, limit_options, ot
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import duration, print_json, print_table, when
 from brender.commands.waiting import check_ended_well, wait_for
+from brender.jobs.blender_still import PIECES
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames
 
@@ -58,7 +59,9 @@ def submit(
         "stall_minutes": stall_minutes,
         "limit_minutes": limit_minutes,
     }
-    if kind == "blender-animation":
+    if kind in ("blender-animation", "blender-still"):
+        if kind == "blender-still" and options["pieces"] is None:
+            options["pieces"] = PIECES
         if len(words) != 1:
             raise BadInput("Name one .blend to submit")
         spec = blender_job(Path(words[0]), options, **more)

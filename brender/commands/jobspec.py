@@ -13,8 +13,10 @@ import click
 from brender.bus.ids import new_id
 from brender.engines.blendfile import inspect
 from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES
+from brender.jobs.blender_still import SPLITS
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
+from brender.model.frames import parse_frames
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, JobSpec
 from brender.model.naming import EXTENSIONS
 
@@ -41,6 +43,8 @@ def render_options(function: F) -> F:
     decorators = (
         click.option("--frames", help=f"Frames, such as 1-100x2,150. {said}"),
         click.option("--chunk", type=ChunkSize(), help="Frames in one task. [default: auto, about a minute of work]"),
+        click.option("--pieces", type=int, help="Split one frame, a still, into so many pieces for many workers."),
+        click.option("--split", type=click.Choice(SPLITS), help="How a still is split. [default: auto]"),
         click.option("--order", type=click.Choice(ORDERS), help="Which frames come first. [default: forward]"),
         click.option("--scene", help=f"The scene. {said}"),
         click.option("--camera", help=f"The camera. {said}"),
@@ -75,10 +79,14 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
     name = options.pop("name") or file.stem
     trusted, overwrite = options.pop("trusted"), options.pop("overwrite", False)
     settings = {key: value for key, value in options.items() if value is not None}
+    kind = "blender-animation"
+    if "pieces" in settings or "split" in settings:
+        kind = "blender-still"
+        settings = _settings_of_a_still(settings)
     spec = JobSpec(
         id=new_id(),
         name=name,
-        job_type="blender-animation",
+        job_type=kind,
         settings={"file": facts.path, **settings},
         user=user(),
         output=str(output),
@@ -90,6 +98,18 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
     spec = job_type(spec.job_type).prepare(spec)
     make_output(output)
     return spec
+
+
+def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
+    """*settings*, with the one frame that ``--frames`` names. Raises `BadInput`."""
+    for name in ("chunk", "order"):
+        if name in settings:
+            raise BadInput(f"--{name} is for animations: a still, which --pieces makes of this, has one frame")
+    frames = parse_frames(settings["frames"]) if "frames" in settings else ()
+    if len(frames) > 1:
+        raise BadInput(f"--pieces splits one frame, and --frames {settings['frames']} names {len(frames)}: name one")
+    rest = {name: value for name, value in settings.items() if name != "frames"}
+    return rest | ({"frame": frames[0]} if frames else {})
 
 
 def command_job(words: tuple[str, ...], frames: str | None, chunk: int | None, name: str | None, **more: Any) -> JobSpec:

@@ -1,28 +1,16 @@
-"""The engine for Blender tasks: renders each part, verifies its file, publishes it.
+"""The engine for Blender tasks.
 
 Warm, unless the job asks for another way: its Blender keeps the scene open from one attempt to the next (`Keeper`).
 """
 
-import contextlib
-import time
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from brender.engines.attempt import Attempt, AttemptFailed, clean_environment
-from brender.engines.events import Cautioned, PartFinished, Pictured
-from brender.engines.pictures import BadPicture, Picture, verify
-from brender.engines.publish import flush, publish
-from brender.engines.resume import Origin, note_for, origin_of, verified
-from brender.engines.session import shader_cache
+from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.rendering import Rendering, keep_standing, render_part
+from brender.engines.still import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
-from brender.engines.warm import Keeper, WarmScene, Warmth
-from brender.model.grant import PartGrant
-from brender.model.naming import temporary_name
+from brender.engines.warm import Keeper, Warmth
 from brender.model.nodes import Blender, choose_blender
-
-_LEASE_LOOK_SECONDS = 0.5
-_KEPT = "Frames that were there already, of this file with these settings, are kept (--overwrite renders them anew)"
 
 
 class BlenderEngine:
@@ -34,12 +22,14 @@ class BlenderEngine:
 
     def run(self, attempt: Attempt) -> None:
         folder = _output_folder(attempt)
-        with _Rendering(attempt, self._keeper, self._thumbnails, _blender(attempt)) as rendering:
+        with Rendering(attempt, self._keeper, self._thumbnails, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):
                 attempt.check()
                 final = folder / part.output
-                if not _keep_standing(rendering, part, final):
-                    _render(rendering, part, final, index)
+                if "pieces" in rendering.settings:
+                    do_part_of_still(rendering, part, folder)
+                elif not keep_standing(rendering, part, final):
+                    render_part(rendering, part, final, index)
 
     def look(self) -> None:
         self._keeper.look()
@@ -47,163 +37,6 @@ class BlenderEngine:
     def close(self) -> None:
         self._keeper.close()
         self._thumbnails.close()
-
-
-@dataclass
-class _Rendering:
-    """An attempt and its Blender, which starts when it is first needed. A context: what fails in it ends that Blender."""
-
-    attempt: Attempt
-    keeper: Keeper
-    thumbnails: Thumbnails
-    blender: Blender
-    note: str = ""
-    _open: WarmScene | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        with contextlib.suppress(OSError):
-            # Where the file is not there, opening it says so better.
-            self.note = note_for(self.settings, self.file)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return self.attempt.order.settings
-
-    @property
-    def file(self) -> Path:
-        return Path(self.settings["file"])
-
-    def __enter__(self) -> "_Rendering":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        scene, self._open = self._open, None
-        if scene is None:
-            return
-        if kind is None and self.settings["process"] == "warm":
-            try:
-                self.keeper.give_back(scene)
-            except BaseException:
-                scene.session.close(wait=True)
-                raise
-        else:
-            scene.session.close(wait=True)
-
-    def scene(self) -> WarmScene:
-        """The session with the scene open."""
-        if self._open is None:
-            attempt = self.attempt
-            env = clean_environment({**shader_cache(attempt.place.folder / "cache" / "shaders"), **attempt.place.env})
-            self._open = self.keeper.take(attempt, self.blender, env, self._request(), fresh=self.settings["process"] != "warm")
-            for warning in self._open.opened["warnings"]:
-                attempt.emit(Cautioned(warning, subject=warning))
-            for path, use in self._open.opened["missing"]:
-                text = f"Missing file: {path} ({use}) is not there for the worker; what needs it renders without it"
-                attempt.emit(Cautioned(text, subject=path))
-        return self._open
-
-    def size(self) -> tuple[int, int] | None:
-        """Width and height that frames have; ``None`` where that is not known before."""
-        size = self.scene().opened["size"]
-        return (size[0], size[1]) if size else None
-
-    def frame_done(self) -> None:
-        """A job that wants each frame cold gets a new Blender for the next one."""
-        if self.settings["process"] == "cold" and self._open is not None:
-            self._open.session.rest()
-            self._open.session.close(wait=True)
-            self._open = None
-
-    def _request(self) -> dict[str, Any]:
-        settings, order = self.settings, self.attempt.order
-        same = ("file", "scene", "camera", "engine", "resolution", "samples", "format", "persistent")
-        return {
-            **{name: settings[name] for name in same},
-            "trusted": order.trusted,
-            "wanted_engine": order.scene_engine,
-            "threads": settings["threads"] or self.attempt.place.threads,
-            "in_order": settings["process"] == "in-order",
-            "note": self.note,
-            "device": settings["device"],
-            "gpus": [[device.kind, device.id] for device in self.attempt.place.devices],
-        }
-
-
-def _keep_standing(rendering: _Rendering, part: PartGrant, final: Path) -> bool:
-    """Whether the frame is there already, and good: then it is done."""
-    attempt = rendering.attempt
-    if attempt.order.overwrite or not rendering.note or not final.exists():
-        return False
-    origin = origin_of(final, rendering.note, rendering.file)
-    if origin is None or (origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]):
-        return False  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
-    picture = verified(final, rendering.size() if origin is Origin.ELSEWHERE else None)
-    if picture is None:
-        return False
-    attempt.log.say(f"frame {part.frame} is there already: {final}")
-    attempt.emit(Cautioned(_KEPT, subject=_KEPT))
-    attempt.emit(replace(_finished(part, 0.0, final.stat().st_size, picture, 0), kept=True))
-    _make_thumbnail(rendering, part, picture)
-    return True
-
-
-def _render(rendering: _Rendering, part: PartGrant, final: Path, index: int) -> None:
-    """Render the frame, verify it, publish it as *final*."""
-    attempt = rendering.attempt
-    temporary = final.parent / temporary_name(final.name, attempt.grant.attempt)
-    share = 1 / len(attempt.grant.parts)
-    try:
-        size = rendering.size()
-        final.parent.mkdir(parents=True, exist_ok=True)
-        attempt.will_leave(temporary)
-        rendered = rendering.scene().session.render(part.frame, temporary, index * share, share)
-        try:
-            picture = verify(temporary, size)
-        except BadPicture as error:
-            raise AttemptFailed(f"Frame {part.frame}: {error}") from error
-        flush(temporary)
-        length = temporary.stat().st_size
-        _publish(attempt, temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
-    rendering.frame_done()
-    attempt.log.say(f"frame {part.frame} in {rendered.seconds:.2f} seconds: {final}")
-    attempt.emit(_finished(part, rendered.seconds, length, picture, rendered.memory))
-    _make_thumbnail(rendering, part, picture)
-
-
-def _finished(part: PartGrant, seconds: float, length: int, picture: Picture, memory: int) -> PartFinished:
-    return PartFinished(
-        part=part.id,
-        seconds=seconds,
-        output=part.output,
-        size=length,
-        width=picture.width,
-        height=picture.height,
-        warnings=tuple(f"Frame {part.frame} {text}" for text in picture.warnings),
-        memory=memory,
-    )
-
-
-def _make_thumbnail(rendering: _Rendering, part: PartGrant, picture: Picture) -> None:
-    if picture.image is not None:
-        attempt = rendering.attempt
-        path = attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
-        rendering.thumbnails.make(picture.image, path, lambda made: attempt.emit(Pictured(part.id, made)))
-
-
-def _publish(attempt: Attempt, temporary: Path, final: Path) -> None:
-    """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one."""
-    waited = time.monotonic()
-    lease, own = attempt.place.lease, attempt.grant.attempt
-    while True:
-        held = lease.wait(own, _LEASE_LOOK_SECONDS)
-        attempt.check()
-        if held and publish(temporary, final, lambda: lease.holds(own)):
-            return
-        if time.monotonic() - waited > 10.0:
-            waited = time.monotonic()
-            attempt.log.say(f"waiting for the server before {final.name} is published")
 
 
 def _blender(attempt: Attempt) -> Blender:

@@ -87,7 +87,7 @@ def write_thumbnail(picture: Any, path: Path) -> None:
         filtername="box",
         roi=oiio.ROI(0, max(1, round(spec.width * scale)), 0, max(1, round(spec.height * scale)), 0, 1, 0, 3),
     )
-    if picture.file_format_name in _LINEAR:
+    if picture.file_format_name in _LINEAR or not picture.file_format_name:
         small = oiio.ImageBufAlgo.colorconvert(small, "lin_rec709", "sRGB")
     small = oiio.ImageBufAlgo.clamp(small, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     small.specmod().attribute("compression", f"jpeg:{_THUMBNAIL_QUALITY}")

@@ -22,7 +22,7 @@ from brender.engines.process import Supervised
 from brender.engines.progress import FrameProgress, read_progress
 from brender.model.nodes import Blender
 
-_DRIVER = Path(__file__).with_name("driver.py")
+_DRIVER = Path(__file__).parent / "inside" / "driver.py"
 #: Seconds between two looks at whether the process still lives and the attempt still should.
 _LOOK_SECONDS = 0.5
 _START_SECONDS = 300.0
@@ -99,9 +99,15 @@ class Session:
         self._say({"do": "open", **request})
         return self._answer("opened")
 
-    def render(self, frame: int, path: Path, done: float, share: float) -> Rendered:
-        """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1)."""
-        self._say({"do": "render", "frame": frame, "path": str(path)})
+    def ask(self, answer: str, **request: Any) -> dict[str, Any]:
+        """Ask the driver for something else, and return its answer of that kind."""
+        self._say(request)
+        return self._answer(answer)
+
+    def render(self, frame: int, path: Path, done: float, share: float, asked: Mapping[str, Any] | None = None) -> Rendered:
+        """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1);
+        *asked*, what the driver is asked for, where that is not the frame as it is."""
+        self._say({"do": "render", "frame": frame, "path": str(path)} | dict(asked or {}))
         answer = self._answer("rendered", frame, done, share)
         self.frames += 1
         return Rendered(float(answer["seconds"]), int(answer["memory"]))

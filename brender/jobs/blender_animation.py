@@ -13,7 +13,7 @@ import msgspec
 from brender.jobs.declare import Setting, check_settings
 from brender.model.errors import BadInput
 from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
-from brender.model.job import JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
+from brender.model.job import FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
 from brender.model.naming import EXTENSIONS, check_pattern, frame_name
 
 ENGINES = ("cycles", "eevee", "workbench")
@@ -43,7 +43,7 @@ class BlenderAnimation:
     name = "blender-animation"
     label = "Blender animation"
     engine = "blender"
-    settings = (
+    settings: tuple[Setting, ...] = (
         Setting("file", str, "the .blend, as an absolute path", required=True),
         Setting("frames", str, "the frames to render, such as 1-100x2,150", from_file=True),
         Setting("chunk", int, "frames in one task; 0: as many as make about a minute", default=0, lowest=0, highest=1_000_000),
@@ -96,6 +96,13 @@ class BlenderAnimation:
 
     def prepare(self, spec: JobSpec) -> JobSpec:
         settings = check_settings(self.name, self.settings, spec.settings)
+        warnings = list(spec.warnings)
+        scene, facts = self._fill_in(spec, settings, warnings)
+        settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+
+    def _fill_in(self, spec: JobSpec, settings: dict[str, Any], warnings: list[str]) -> tuple[SceneFacts, FileFacts]:
+        """Fill in what any render of a .blend needs to know, from its file. Raises `BadInput`."""
         facts = spec.facts
         if facts is None:
             raise BadInput(
@@ -105,14 +112,12 @@ class BlenderAnimation:
             raise BadInput("The job has no output folder: give one with --output")
         scene = facts.scene(settings["scene"])
         settings["scene"] = scene.name
-        warnings = list(spec.warnings)
         self._check_camera(settings, scene, facts.cameras, facts.path)
-        settings["frames"] = self._frames(settings["frames"], scene, facts.path)
         settings["format"] = self._format(settings["format"], scene, warnings)
         settings["pattern"] = check_pattern(settings["pattern"] or _pattern_of(scene.output) or f"{_stem(facts.path)}_####")
         for missing in facts.missing:
             _warn(warnings, f"Missing file: {missing.path} (used by {missing.used_by}); what needs it renders without it")
-        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+        return scene, facts
 
     def task_count(self, spec: JobSpec) -> int:
         return chunk_count(self.part_count(spec), spec.settings["chunk"] or 1)
@@ -127,6 +132,9 @@ class BlenderAnimation:
             index=index,
             parts=tuple(PartPlan(frame=f, output=self._name(settings, f), scene=settings["scene"]) for f in frames),
         )
+
+    def waits_for(self, spec: JobSpec, index: int) -> int:
+        return 0
 
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"

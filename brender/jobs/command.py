@@ -49,6 +49,9 @@ class Command:
         frames = chunk(self._frames(spec.settings), spec.settings["chunk"], index)
         return TaskPlan(index=index, parts=tuple(PartPlan(frame=frame) for frame in frames))
 
+    def waits_for(self, spec: JobSpec, index: int) -> int:
+        return 0
+
     def requirements(self, spec: JobSpec) -> Requirements:
         return Requirements(job_type=self.name, tags=frozenset(spec.tags))
 

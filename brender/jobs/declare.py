@@ -85,6 +85,9 @@ class JobType(Protocol):
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         """Task *index*, from 0, of a prepared job."""
 
+    def waits_for(self, spec: JobSpec, index: int) -> int:
+        """Task *index* waits until the first so many tasks are completed; 0: for none."""
+
     def requirements(self, spec: JobSpec) -> Requirements:
         """What a worker must have for any of its tasks."""
 

@@ -8,11 +8,13 @@ from brender.model.plain import Count, Id, Key, Name, Seconds, Text, Whole
 
 
 class PartGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One part to do. ``output`` is relative to the job's output folder."""
+    """One part to do. ``output`` is relative to the job's output folder; ``piece`` counts the pieces of a frame from 1, 0 is all
+    of it."""
 
     id: Count
     frame: Whole
     output: Text = ""
+    piece: Count = 0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

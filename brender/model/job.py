@@ -115,3 +115,17 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     tags: frozenset[str] = frozenset()
     blender: tuple[int, int] | None = None
     """Needs a Blender that can read a file saved by this version; ``None``: needs none."""
+
+
+def check_limits(spec: JobSpec) -> None:
+    """Raises `BadInput` where the time limits of *spec* are none."""
+    for name, minutes in (("stall", spec.stall_minutes), ("time", spec.limit_minutes)):
+        if not 0 <= minutes <= 1e6:
+            raise BadInput(f"The {name} limit of {minutes:g} minutes is none: give 0 (no limit) or more")
+
+
+def check_priority(value: object) -> int:
+    """*value*, if it is a priority. Raises `BadInput`."""
+    if type(value) is not int or not PRIORITY_LOWEST <= value <= PRIORITY_HIGHEST:
+        raise BadInput(f"The priority {value!r} is not a whole number from {PRIORITY_LOWEST} to {PRIORITY_HIGHEST}")
+    return value

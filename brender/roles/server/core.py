@@ -31,11 +31,12 @@ from brender.bus.messages import (
 )
 from brender.model.changes import Update
 from brender.model.errors import BadInput, BrenderError
+from brender.model.job import check_priority
 from brender.model.status import ENDED_JOB, Wanted
 from brender.roles.effects import Effect, Now, Peer, Record, Reply
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
-from brender.roles.server.jobs import Jobs, Selection, check_priority
+from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.state import Farm, ManagerState, TaskState
 from brender.roles.server.work import Work

@@ -165,7 +165,7 @@ class Dispatch:
             term=self.farm.workers[attempt.worker].term,
             task=task.id,
             job=task.job,
-            parts=tuple(PartGrant(id=p.id, frame=p.frame, output=p.output) for p in task.parts if not p.done),
+            parts=tuple(PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece) for p in task.parts if not p.done),
         )
 
     def _recall(self, worker: WorkerState, attempts: Iterable[AttemptState], now: Now) -> None:

@@ -10,10 +10,11 @@ from brender.bus.messages import Cancel
 from brender.jobs.declare import JobType, job_type
 from brender.model.changes import New, NewRows, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
-from brender.model.job import PRIORITY_HIGHEST, PRIORITY_LOWEST, JobSpec
+from brender.model.job import JobSpec, check_limits, check_priority
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
 from brender.roles.effects import LoadTasks, Now, Record, Send
 from brender.roles.policy import Policy
+from brender.roles.server.stages import release
 from brender.roles.server.state import Farm, JobState, PartState, TaskState
 
 Emit = Callable[[Any], None]
@@ -53,7 +54,7 @@ class Jobs:
         if not spec.name.strip() or len(spec.name) > 255:
             raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
         check_priority(spec.priority)
-        _check_limits(spec)
+        check_limits(spec)
         kind = job_type(spec.job_type)
         spec = kind.prepare(spec)
         owned = self._may_own(spec, kind)
@@ -126,9 +127,12 @@ class Jobs:
                 if task.id in running:
                     # An attempt that was canceled has not ended yet: two at once would write one file.
                     job.delayed.append((0.0, task.id))
+                elif job.type.waits_for(job.spec, task.number):
+                    job.held.add(task.id)
                 else:
                     self.enqueue(job, task)
         job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
+        release(self.farm, job, self)
         self.settle(job, now)
 
     # --- what people ask for ------------------------------------------------------------------------------------------
@@ -338,16 +342,21 @@ class Jobs:
         parts: list[tuple[Any, ...]] = []
         for number in numbers:
             task = TaskState(id=self.farm.next_task, job=job.id, number=number, parts=[])
+            if job.type.waits_for(job.spec, number):
+                task.status = TaskStatus.WAITING
             self.farm.next_task += 1
-            tasks.append((task.id, job.id, number, TaskStatus.QUEUED))
+            tasks.append((task.id, job.id, number, task.status))
             for plan in job.type.task(job.spec, number).parts:
-                part = PartState(id=self.farm.next_part, frame=plan.frame, output=plan.output)
+                part = PartState(self.farm.next_part, plan.frame, plan.output, plan.piece)
                 self.farm.next_part += 1
                 task.parts.append(part)
                 named = (plan.frame, plan.scene, plan.layer, plan.view, plan.piece, plan.output)
                 parts.append((part.id, job.id, task.id, PartStatus.QUEUED, *named))
             self._keep(job, task)
-            self.enqueue(job, task)
+            if task.status is TaskStatus.WAITING:
+                job.held.add(task.id)
+            else:
+                self.enqueue(job, task)
         self.emit(Record(NewRows("task", ("job", "number", "status"), tasks)))
         columns = ("job", "task", "status", "frame", "scene", "layer", "view", "piece", "output")
         self.emit(Record(NewRows("part", columns, parts)))
@@ -384,16 +393,3 @@ class Jobs:
     def _must_be_unfinished(job: JobState, verb: str) -> None:
         if job.status in ENDED_JOB:
             raise BadInput(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
-
-
-def _check_limits(spec: JobSpec) -> None:
-    for name, minutes in (("stall", spec.stall_minutes), ("time", spec.limit_minutes)):
-        if not 0 <= minutes <= 1e6:
-            raise BadInput(f"The {name} limit of {minutes:g} minutes is none: give 0 (no limit) or more")
-
-
-def check_priority(value: object) -> int:
-    """*value*, if it is a priority. Raises `BadInput`."""
-    if type(value) is not int or not PRIORITY_LOWEST <= value <= PRIORITY_HIGHEST:
-        raise BadInput(f"The priority {value!r} is not a whole number from {PRIORITY_LOWEST} to {PRIORITY_HIGHEST}")
-    return value

@@ -108,9 +108,10 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
 
 
 def queued_tasks(tables: Tables, job: str, after: int, limit: int) -> list[TaskState]:
-    """The next *limit* queued tasks of *job* after number *after*, with the parts that they still have to do."""
+    """The next *limit* tasks of *job* after number *after* that are queued or wait for others, with the parts that they still
+    have to do."""
     task, part = tables.Task, tables.Part
-    wanted = (task.job == job) & (task.number > after) & (task.status == TaskStatus.QUEUED)
+    wanted = (task.job == job) & (task.number > after) & task.status.in_((TaskStatus.QUEUED, TaskStatus.WAITING))
     rows = {row.id: _task_state(row) for row in task.select().where(wanted).order_by(task.number).limit(limit)}
     if rows:
         _load_parts(rows, part, (part.job == job) & part.task.between(min(rows), max(rows)))
@@ -220,7 +221,7 @@ def _load_parts(tasks: dict[int, TaskState], part: Any, where: Any) -> None:
     for row in part.select().where(where & (part.status != PartStatus.COMPLETED)).order_by(part.id):
         owner = row.__data__["task"]
         if owner in tasks:
-            tasks[owner].parts.append(PartState(id=row.id, frame=row.frame, output=row.output))
+            tasks[owner].parts.append(PartState(row.id, row.frame, row.output, row.piece))
 
 
 def _worker_info(row: Any) -> WorkerInfo:

@@ -23,6 +23,7 @@ class PartState:
     id: int
     frame: int
     output: str
+    piece: int = 0
     done: bool = False
 
 
@@ -91,6 +92,8 @@ class JobState:
     kept_off: set[str] = field(default_factory=set)
     """The workers that it does not go to any more."""
     tasks: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
+    """Tasks that wait for others of the job."""
     live: set[str] = field(default_factory=set)
     delayed: list[tuple[float, int]] = field(default_factory=list)
     """Retries that wait: (not before, task)."""
@@ -146,6 +149,7 @@ class JobState:
     def forget_queue(self) -> None:
         self._heap.clear()
         self.delayed.clear()
+        self.held.clear()
 
 
 @dataclass

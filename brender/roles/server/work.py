@@ -32,6 +32,7 @@ from brender.roles.effects import Now, Record, Send
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
+from brender.roles.server.stages import release
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 
 _PART_DONE = ("status", "attempt", "worker", "output", "size", "width", "height", "seconds", "memory", "warnings", "finished")
@@ -220,6 +221,7 @@ class Work:
         task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.COMPLETED)
         self._rows("task", ("status",)).append((task.status, task.id))
         self._drop(task, job)
+        release(self.farm, job, self.jobs)
         self.jobs.settle(job, now)
 
     def _failed(self, report: Failed, attempt: AttemptState, job: JobState, now: Now) -> None:
@@ -296,6 +298,7 @@ class Work:
         self._task_failed(task, job, what)
         job.reason = f"Frame {', '.join(str(part.frame) for part in task.parts[:3])} {what}"
         self._drop(task, job)
+        release(self.farm, job, self.jobs)
         self.jobs.settle(job, now)
 
     def _try_later(self, task: TaskState, job: JobState, times: int, now: Now) -> None:

@@ -20,6 +20,9 @@ import time
 
 import bpy
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import split
+
 #: brender's word for each engine, and what Blender calls it: the first that this Blender knows.
 ENGINES = {
     "cycles": ("CYCLES",),
@@ -53,7 +56,7 @@ class Driver:
             if verb == "quit":
                 return
             try:
-                {"open": self.open, "render": self.render, "mark": self.mark, "ping": self.ping}[verb](**request)
+                getattr(self, "do_" + verb)(**request)
             except Refused as error:
                 self.say("error", message=str(error), permanent=True)
             except RuntimeError as error:
@@ -63,10 +66,10 @@ class Driver:
             except Exception as error:
                 self.say("error", message="%s: %s" % (type(error).__name__, error), permanent=False)
 
-    def ping(self):
+    def do_ping(self):
         self.say("awake")
 
-    def mark(self, text):
+    def do_mark(self, text):
         """Write *text* to standard output after all that was written there before, so that the reader knows where it is."""
         flush_output()
         os.write(1, text.encode() + b"\n")
@@ -80,7 +83,7 @@ class Driver:
             self.told = now
             self.say("status", text=text)
 
-    def open(self, file, trusted, scene, engine, wanted_engine, note, in_order, persistent, **rest):
+    def do_open(self, file, trusted, scene, engine, wanted_engine, note, in_order, persistent, **rest):
         try:
             bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
         except RuntimeError as error:
@@ -199,7 +202,7 @@ class Driver:
         share = render.resolution_percentage / 100
         return [int(render.resolution_x * share), int(render.resolution_y * share)]
 
-    def render(self, frame, path):
+    def do_render(self, frame, path):
         began = time.monotonic()
         if self.in_order:
             self.step_to(frame)
@@ -209,6 +212,29 @@ class Driver:
         bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory())
+
+    def do_split(self, wanted, pieces):
+        how, why = split.way(self.scene, wanted, pieces)
+        denoises = how != "whole" and any(split.cycles_denoises(self.scene, layer) for layer in self.scene.view_layers)
+        samples = self.scene.cycles.samples if how != "whole" else 0
+        image = self.scene.render.image_settings
+        self.say(
+            "way", how=how, why=why, samples=samples, denoises=denoises, color=image.color_mode, half=image.color_depth == "16"
+        )
+
+    def do_piece(self, frame, path, samples, rows):
+        with split.piece_settings(self.scene, samples, rows):
+            self.do_render(frame, path)
+
+    def do_denoise(self, merged, path):
+        if not self.scene.cycles.denoiser:
+            raise Refused("Blender %s was built without Open Image Denoise, which this still asks for" % bpy.app.version_string)
+        split.denoise(self.scene, merged, path)
+        self.say("denoised")
+
+    def do_develop(self, linear, path):
+        split.develop(self.scene, linear, path)
+        self.say("developed")
 
     def step_to(self, frame):
         """Let every frame before *frame* happen, from the scene's first or the last one that did: what a simulation, or a

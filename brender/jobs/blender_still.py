@@ -1,0 +1,96 @@
+"""The job type ``blender-still``: one frame of one scene of a .blend, split over many workers and put together again.
+
+Each task but the last renders one piece: a share of the samples, or a band of the picture. The last waits for them, and makes
+the picture of them. How the scene can be split is seen when it is open in Blender, alike on every worker
+(brender/engines/inside/split.py); where it cannot be, the last task renders the whole frame.
+"""
+
+from typing import Any
+
+import msgspec
+
+from brender.jobs.blender_animation import BlenderAnimation
+from brender.jobs.declare import Setting, check_settings
+from brender.model.job import JobSpec, PartPlan, TaskPlan
+from brender.model.naming import EXTENSIONS, frame_name
+
+_NOT_OF_A_STILL = {"frames", "chunk", "order"}
+_PIECES_MOST = 1024
+PIECES = 8
+SPLITS = ("auto", "samples", "tiles")
+
+
+class BlenderStill(BlenderAnimation):
+    name = "blender-still"
+    label = "Blender still, split"
+    settings = (
+        *(setting for setting in BlenderAnimation.settings if setting.name not in _NOT_OF_A_STILL),
+        Setting("frame", int, "the frame to render", from_file=True, lowest=-1_048_574, highest=1_048_574),
+        Setting("pieces", int, "how many pieces to split it into", default=PIECES, lowest=1, highest=_PIECES_MOST),
+        Setting(
+            "split",
+            str,
+            "by what: samples, or tiles (bands of the picture); auto is samples where that is exact",
+            default="auto",
+            choices=SPLITS,
+        ),
+    )
+
+    def prepare(self, spec: JobSpec) -> JobSpec:
+        settings = check_settings(self.name, self.settings, spec.settings)
+        warnings = list(spec.warnings)
+        scene, _ = self._fill_in(spec, settings, warnings)
+        if settings["frame"] is None:
+            settings["frame"] = scene.first
+        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+
+    def task_count(self, spec: JobSpec) -> int:
+        return int(spec.settings["pieces"]) + 1
+
+    def part_count(self, spec: JobSpec) -> int:
+        return self.task_count(spec)
+
+    def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        settings = spec.settings
+        final = frame_name(settings["pattern"], settings["frame"], EXTENSIONS[settings["format"]])
+        is_piece = index < settings["pieces"]
+        part = PartPlan(
+            frame=settings["frame"],
+            output=piece_name(final, index + 1) if is_piece else final,
+            scene=settings["scene"],
+            piece=index + 1 if is_piece else 0,
+        )
+        return TaskPlan(index=index, parts=(part,))
+
+    def waits_for(self, spec: JobSpec, index: int) -> int:
+        pieces = int(spec.settings["pieces"])
+        return pieces if index == pieces else 0
+
+
+def piece_name(final: str, piece: int) -> str:
+    """The file of *piece* (from 1) of the picture *final*, in a hidden folder beside it.
+
+    >>> piece_name("a/shot_0001.png", 3)
+    'a/.shot_0001.pieces/3.exr'
+    """
+    folder, slash, name = final.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{folder}{slash}.{stem}.pieces/{piece}.exr"
+
+
+def samples_of(piece: int, pieces: int, samples: int) -> tuple[int, int]:
+    """The first sample and the number of samples of *piece* (from 1) of a picture with so many *samples*.
+
+    >>> [samples_of(piece, 3, 100) for piece in (1, 2, 3)]
+    [(0, 33), (33, 33), (66, 34)]
+    """
+    first = samples * (piece - 1) // pieces
+    return first, samples * piece // pieces - first
+
+
+def rows_of(piece: int, pieces: int, height: int) -> tuple[int, int]:
+    """The rows, from the bottom, of *piece* (from 1) of a picture so many pixels high: the first, and the first beyond."""
+    return height * (piece - 1) // pieces, height * piece // pieces
+
+
+JOB_TYPE: Any = BlenderStill()

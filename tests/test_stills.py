@@ -1,0 +1,169 @@
+"""One still over many workers: the pieces make the picture that one render would have made."""
+
+from pathlib import Path
+
+import numpy
+import OpenImageIO as oiio
+import pytest
+
+from brender.engines.events import Pictured
+from brender.engines.merging import CannotMerge, Cut, merge
+from brender.jobs.blender_still import rows_of, samples_of
+from brender.jobs.declare import job_type
+from brender.model.nodes import Blender
+from tests.conftest import SCENES
+from tests.rendering import Outcome, Studio, studio
+from tests.tools import in_blender, pixels
+
+CUBE = SCENES / "03_animated_cube.blend"
+
+_SCENE = """
+import bpy
+bpy.ops.wm.read_factory_settings()
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 24, False, False
+scene.render.resolution_x, scene.render.resolution_y = 96, 54
+layer = scene.view_layers[0]
+layer.use_pass_z = layer.use_pass_normal = layer.use_pass_object_index = layer.use_pass_cryptomatte_object = True
+{more}
+bpy.ops.wm.save_as_mainfile(filepath={file!r})
+"""
+
+
+def scene(blender: Blender, folder: Path, more: str = "") -> Path:
+    file = folder / "still.blend"
+    in_blender(blender, _SCENE.format(file=str(file), more=more), folder)
+    return file
+
+
+def render_still(farm: Studio, file: Path, out: Path, **settings: object) -> list[Outcome]:
+    """Every task of a still, as workers would do them."""
+    spec = farm.job(file, out, job_type="blender-still", frame=1, **settings)
+    outcomes = [farm.run(spec, task) for task in range(job_type("blender-still").task_count(spec))]
+    assert [outcome.ended.reason for outcome in outcomes] == [""] * len(outcomes)
+    return outcomes
+
+
+def planes(path: Path) -> dict[str, numpy.ndarray]:
+    """Every channel of an OpenEXR, by its name."""
+    found, number = {}, 0
+    opened = oiio.ImageInput.open(str(path))
+    while opened.seek_subimage(number, 0):
+        spec = opened.spec()
+        values = opened.read_image(number, 0, 0, spec.nchannels, oiio.FLOAT)
+        found |= {name: values[..., place] for place, name in enumerate(spec.channelnames)}
+        number += 1
+    return found
+
+
+@pytest.mark.blender
+@pytest.mark.parametrize("split", ["samples", "tiles"])
+def test_the_pieces_of_a_still_make_the_unsplit_render_in_every_pass(blender: Blender, tmp_path: Path, split: str) -> None:
+    file = scene(blender, tmp_path)
+    with studio(tmp_path / "worker", blender) as farm:
+        spec = farm.job(file, tmp_path / "whole", frames="1", format="OPEN_EXR_MULTILAYER")
+        assert farm.run(spec).ended.reason == ""
+        render_still(farm, file, tmp_path / "split", pieces=3, split=split, format="OPEN_EXR_MULTILAYER")
+    whole, merged = (planes(tmp_path / name / "still_0001.exr") for name in ("whole", "split"))
+    assert whole.keys() == merged.keys() and len(whole) > 10
+    for name, channel in whole.items():
+        if not name.rpartition(".")[0].startswith(("ViewLayer.Crypto", "View Layer.Crypto")):
+            assert numpy.abs(channel - merged[name]).max() <= 1e-5 * max(1.0, numpy.abs(channel).max()), name
+    assert [path.name for path in (tmp_path / "split").iterdir()] == ["still_0001.exr"], "no pieces are left"
+
+
+@pytest.mark.blender
+def test_a_split_png_is_the_unsplit_one(blender: Blender, tmp_path: Path) -> None:
+    with studio(tmp_path / "worker", blender) as farm:
+        farm.run(farm.job(CUBE, tmp_path / "whole", frames="1", resolution=8, samples=8))
+        render_still(farm, CUBE, tmp_path / "split", pieces=2, resolution=8, samples=8)
+    whole, merged = (pixels(tmp_path / name / "03_animated_cube_0001.png") for name in ("whole", "split"))
+    assert numpy.abs(whole - merged).max() <= 1 / 255 + 1e-6
+
+
+@pytest.mark.blender
+def test_adaptive_sampling_is_split_by_tiles_without_a_seam_and_says_so(blender: Blender, tmp_path: Path) -> None:
+    more = "scene.cycles.use_adaptive_sampling, scene.cycles.adaptive_threshold, scene.cycles.samples = True, 0.1, 128"
+    file = scene(blender, tmp_path, more)
+    with studio(tmp_path / "worker", blender) as farm:
+        farm.run(farm.job(file, tmp_path / "whole", frames="1", format="OPEN_EXR"))
+        outcomes = render_still(farm, file, tmp_path / "split", pieces=4, format="OPEN_EXR")
+    assert any("split by tiles: with adaptive sampling" in warning for warning in outcomes[0].warnings)
+    whole, merged = (pixels(tmp_path / name / "still_0001.exr") for name in ("whole", "split"))
+    assert numpy.abs(whole - merged).max() <= 2e-3  # (half floats)
+
+
+@pytest.mark.blender
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("scene.render.engine = 'BLENDER_WORKBENCH'", "BLENDER_WORKBENCH computes effects over the whole picture"),
+        ("scene.view_layers.new('second')", "it has several view layers"),
+        ("scene.render.use_border = True; scene.render.border_max_x = 0.5", "it has a render region of its own"),
+    ],
+)
+def test_a_still_that_cannot_be_split_exactly_is_rendered_whole_and_says_why(
+    tmp_path: Path, bpy: Blender, more: str, why: str
+) -> None:
+    file = scene(bpy, tmp_path, more)
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcomes = render_still(farm, file, tmp_path / "out", pieces=3)
+    assert [part.output for outcome in outcomes for part in outcome.parts] == ["", "", "", "still_0001.png"]
+    assert any(why in warning for warning in outcomes[0].warnings), outcomes[0].warnings
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["still_0001.png"]
+
+
+@pytest.mark.blender
+def test_the_merged_still_is_denoised_once(tmp_path: Path, bpy: Blender) -> None:
+    file = scene(bpy, tmp_path, "scene.cycles.use_denoising = True; scene.cycles.samples = 4")
+    with studio(tmp_path / "worker", bpy) as farm:
+        farm.run(farm.job(file, tmp_path / "whole", frames="1", format="OPEN_EXR"))
+        outcomes = render_still(farm, file, tmp_path / "split", pieces=2, format="OPEN_EXR")
+    assert "denoising the merged picture" in outcomes[-1].log
+    whole, merged = (pixels(tmp_path / name / "still_0001.exr")[..., :3] for name in ("whole", "split"))
+    assert numpy.abs(whole - merged).mean() <= 2e-3
+    assert not any("denoising" in outcome.log for outcome in outcomes[:-1])
+
+
+@pytest.mark.blender
+def test_each_piece_brings_a_preview_of_all_that_is_there(tmp_path: Path, bpy: Blender) -> None:
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcomes = render_still(farm, CUBE, tmp_path / "out", pieces=3, split="tiles", resolution=8, samples=2)
+        farm.engine.close()
+    small = [event.thumbnail for outcome in outcomes for event in outcome.events if isinstance(event, Pictured)]
+    assert len(small) == 4
+    black = [float((pixels(path).sum(axis=2) < 0.02).mean()) for path in small]
+    assert black[0] > black[1] > black[2]
+
+
+@pytest.mark.blender
+def test_a_piece_that_is_gone_is_named_and_how_to_get_it_back(tmp_path: Path, bpy: Blender) -> None:
+    with studio(tmp_path / "worker", bpy) as farm:
+        spec = farm.job(CUBE, tmp_path / "out", job_type="blender-still", frame=1, pieces=2, resolution=5, samples=2)
+        farm.run(spec, 0)
+        farm.run(spec, 1)
+        (tmp_path / "out" / ".03_animated_cube_0001.pieces" / "2.exr").unlink()
+        outcome = farm.run(spec, 2)
+    assert "Piece 2 of the still is gone" in outcome.ended.reason and "requeue" in outcome.ended.reason
+
+
+@pytest.mark.parametrize(("total", "pieces"), [(100, 3), (8, 8), (1024, 7)])
+def test_pieces_cover_all_samples_and_rows_once(total: int, pieces: int) -> None:
+    samples = [sample for k in range(1, pieces + 1) for sample in range(*_range(*samples_of(k, pieces, total)))]
+    rows = [row for k in range(1, pieces + 1) for row in range(*rows_of(k, pieces, total))]
+    assert samples == rows == list(range(total))
+
+
+def _range(first: int, count: int) -> tuple[int, int]:
+    return first, first + count
+
+
+def test_pieces_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / "1.exr", tmp_path / "2.exr"]
+    for number, file in enumerate(files, start=1):
+        spec = oiio.ImageSpec(8 * number, 8, 4, oiio.FLOAT)
+        spec.channelnames = tuple(f"Layer.Combined.{channel}" for channel in "RGBA")
+        oiio.ImageBuf(spec).write(str(file))
+    with pytest.raises(CannotMerge, match="another size than the first piece"):
+        merge(files, Cut("samples", 2, 2), tmp_path / "merged.exr")
