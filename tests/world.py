@@ -9,11 +9,11 @@ from typing import Any
 from peewee import Database, SqliteDatabase
 from playhouse.migrations import Runner
 
-from brender.bus.messages import Act, Done, Hello, PartDone, Sorry, Submit
+from brender.bus.messages import Act, Beat, Beats, Done, Hello, PartDone, Sorry, Submit
 from brender.bus.routes import Routes
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
-from brender.model.nodes import Blender, WorkerInfo, tags_of
+from brender.model.nodes import Blender, Stats, WorkerInfo, tags_of
 from brender.roles.effects import (
     Bind,
     Effect,
@@ -241,6 +241,14 @@ class World:
             for name in busy:
                 frames += self.finish(name)
         raise AssertionError("the farm never came to rest")
+
+    def beat(self, worker: str, stats: Stats) -> None:
+        """The worker's heartbeat with these statistics reaches the server."""
+        info = self.workers[worker].core.info
+        manager = self.managers[self.workers[worker].manager].hello
+        beat = Beat(node=info.id, incarnation=info.incarnation, sequence=1, stats=stats)
+        beats = Beats(manager=manager.node, incarnation=manager.incarnation, sequence=1, workers=(beat,))
+        self._serve(self.server.beats(beats, self._at()))
 
     # --- time and delivery --------------------------------------------------------------------------------------------
 

@@ -127,6 +127,10 @@ class Engine(Protocol):
 class KeepsProcesses(Protocol):
     """An engine that keeps processes beyond the attempts that they were started for."""
 
+    @property
+    def pid(self) -> int | None:
+        """The process that is kept now."""
+
     def look(self) -> None:
         """Close what was kept long enough, or what the machine has no memory for. Called now and then, from any thread."""
 

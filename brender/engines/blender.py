@@ -31,6 +31,10 @@ class BlenderEngine:
                 elif not keep_standing(rendering, part, final):
                     render_part(rendering, part, final, index)
 
+    @property
+    def pid(self) -> int | None:
+        return self._keeper.pid
+
     def look(self) -> None:
         self._keeper.look()
 

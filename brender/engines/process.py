@@ -22,6 +22,7 @@ class Supervised:
     """
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], folder: Path, write: Callable[[bytes], None]) -> None:
+        self._killed_before = memory_kills()
         self.pid: int | None = None
         self.returncode: int | None = None
         self.error = ""
@@ -75,6 +76,8 @@ class Supervised:
             return self.error
         if self.returncode is None:
             return "its supervisor was killed"
+        if self.returncode == -9 and memory_kills() > self._killed_before:
+            return "the machine ran out of memory, and its system killed it"
         return describe_exit(self.returncode)
 
     def _kill_group(self) -> None:
@@ -103,6 +106,15 @@ class Supervised:
                 self.pid = said.get("pid", self.pid)
                 self.returncode = said.get("returncode", self.returncode)
                 self.error = said.get("error", self.error)
+
+
+def memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
+    """How many processes this machine's kernel has killed for want of memory; 0 where it does not say (proc(5), vmstat)."""
+    try:
+        lines = counters.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def describe_exit(returncode: int) -> str:

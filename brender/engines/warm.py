@@ -82,6 +82,12 @@ class Keeper:
         else:
             self._keep(scene)
 
+    @property
+    def pid(self) -> int | None:
+        """The process that is kept, ``None`` for none."""
+        kept = self._kept
+        return kept.session.process.pid if kept is not None else None
+
     def look(self) -> None:
         """Close what has been kept for long enough, what died, and what the machine needs the memory of."""
         with self._lock:

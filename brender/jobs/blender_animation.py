@@ -133,6 +133,9 @@ class BlenderAnimation:
             parts=tuple(PartPlan(frame=f, output=self._name(settings, f), scene=settings["scene"]) for f in frames),
         )
 
+    def is_elastic(self, spec: JobSpec) -> bool:
+        return bool(spec.settings["chunk"] == 0)
+
     def waits_for(self, spec: JobSpec, index: int) -> int:
         return 0
 

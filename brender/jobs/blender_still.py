@@ -62,6 +62,9 @@ class BlenderStill(BlenderAnimation):
         )
         return TaskPlan(index=index, parts=(part,))
 
+    def is_elastic(self, spec: JobSpec) -> bool:
+        return False
+
     def waits_for(self, spec: JobSpec, index: int) -> int:
         pieces = int(spec.settings["pieces"])
         return pieces if index == pieces else 0

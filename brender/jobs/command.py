@@ -49,6 +49,9 @@ class Command:
         frames = chunk(self._frames(spec.settings), spec.settings["chunk"], index)
         return TaskPlan(index=index, parts=tuple(PartPlan(frame=frame) for frame in frames))
 
+    def is_elastic(self, spec: JobSpec) -> bool:
+        return False
+
     def waits_for(self, spec: JobSpec, index: int) -> int:
         return 0
 

@@ -85,6 +85,9 @@ class JobType(Protocol):
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         """Task *index*, from 0, of a prepared job."""
 
+    def is_elastic(self, spec: JobSpec) -> bool:
+        """Whether the farm may make several of its tasks one, before they are first given out."""
+
     def waits_for(self, spec: JobSpec, index: int) -> int:
         """Task *index* waits until the first so many tasks are completed; 0: for none."""
 

@@ -20,7 +20,8 @@ PREFETCH_MOST = 512
 @dataclass(slots=True)
 class Demand:
     """What a job wants: ``queued`` tasks of it wait. ``order`` is its age, ``live`` its attempts now, ``mean_seconds`` what
-    a task of it takes (``None``: not known yet), ``kept_off`` the workers that it does not go to any more."""
+    a task of it takes (``None``: not known yet), ``kept_off`` the workers that it does not go to any more, ``memory`` the bytes
+    that a frame of it was seen to need."""
 
     job: str
     priority: int
@@ -30,11 +31,15 @@ class Demand:
     need: Requirements
     mean_seconds: float | None = None
     kept_off: Collection[str] = ()
+    memory: int = 0
 
-    def obstacle(self, worker: WorkerInfo) -> str:
-        """Why *worker* cannot run its tasks, in words for a person; "" where it can."""
+    def obstacle(self, worker: WorkerInfo, free: int | None = None) -> str:
+        """Why *worker* cannot run its tasks, in words for a person; "" where it can. *free*: the bytes of memory that a render
+        could have there, ``None`` where that is not known."""
         if worker.id in self.kept_off:
             return "failed it again and again and stays off it (`brender readmit` lets it try again)"
+        if free is not None and free < self.memory:
+            return f"has {free / 1e9:.1f} GB of memory free, and a frame of it needed {self.memory / 1e9:.1f} GB"
         return obstacle(self.need, worker)
 
 
@@ -51,11 +56,13 @@ class Held:
 @dataclass(slots=True)
 class Slot:
     """A worker's slot with ``count`` grants: the one that it runs or is about to, and those that wait. ``open`` is false where
-    nothing new may be given to it. ``waiting`` are those that could be asked back, where that is wanted to be known."""
+    nothing new may be given to it; ``free``, the bytes of memory that a render could have (``None``: not known). ``waiting`` are
+    those that could be asked back, where that is wanted to be known."""
 
     worker: WorkerInfo
     open: bool = True
     count: int = 0
+    free: int | None = None
     waiting: Sequence[Held] = field(default=())
 
 
@@ -110,7 +117,7 @@ def explain(demand: Demand, slots: Iterable[Slot]) -> str:
     slots = list(slots)
     if not slots:
         return "No worker is connected. Start one with brender-worker"
-    obstacles = {slot.worker.id: demand.obstacle(slot.worker) for slot in slots}
+    obstacles = {slot.worker.id: demand.obstacle(slot.worker, slot.free) for slot in slots}
     able = [slot for slot in slots if not obstacles[slot.worker.id]]
     if not able:
         return "No worker can run it: " + "; ".join(
@@ -133,7 +140,7 @@ def _best(slot: Slot, wanting: list[Demand]) -> Demand | None:
     best, best_key = None, (0, 0, 0)
     for demand in wanting:
         key = (-demand.priority, demand.live, demand.order)
-        if demand.queued > 0 and (best is None or key < best_key) and not demand.obstacle(slot.worker):
+        if demand.queued > 0 and (best is None or key < best_key) and not demand.obstacle(slot.worker, slot.free):
             best, best_key = demand, key
     return best
 
@@ -166,7 +173,7 @@ def _relieve(idle: list[Slot], available: list[Slot], demands: Iterable[Demand])
                 held
                 for held in busy.waiting
                 if not held.recalling and held.attempt not in asked
-                and held.job in known and not known[held.job].obstacle(slot.worker)
+                and held.job in known and not known[held.job].obstacle(slot.worker, slot.free)
             ]  # fmt: skip
             if candidates:
                 part = candidates[len(candidates) // 2 :]
@@ -185,7 +192,7 @@ def _preempt(wanting: list[Demand], available: list[Slot]) -> list[TakeBack]:
         for slot in available:
             if wished <= 0:
                 break
-            if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or demand.obstacle(slot.worker):
+            if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or demand.obstacle(slot.worker, slot.free):
                 continue
             lesser = [held for held in slot.waiting if held.priority < demand.priority]
             if lesser:

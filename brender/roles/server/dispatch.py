@@ -15,6 +15,7 @@ from brender.model.status import TASK_TRANSITIONS, JobStatus, Outcome, TaskStatu
 from brender.roles.effects import Now, Record, Send
 from brender.roles.policy import Policy
 from brender.roles.server.jobs import Emit, Jobs
+from brender.roles.server.stages import grow
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 from brender.scheduling.decide import Demand, Held, Slot, assign, explain, take_back
 
@@ -37,6 +38,8 @@ class Dispatch:
         self.new_attempt_id = new_attempt_id
         self._granted: list[tuple[Any, ...]] = []
         """Rows of the attempts that were granted in this round."""
+        self._absorbed: list[tuple[TaskState, TaskState]] = []
+        """Tasks whose parts went into others in this round, with those others."""
         self._look_at_all = self._explain = self._send_again = 0.0
 
     def dispatch(self, now: Now) -> None:
@@ -68,7 +71,8 @@ class Dispatch:
         """Say on each job that has work and none of it running why that is so. Now and then."""
         if now.mono < self._explain:
             return
-        silent = [job for job in self.farm.jobs.values() if job.status is JobStatus.QUEUED and not job.live]
+        open_statuses = (JobStatus.QUEUED, JobStatus.ACTIVE)
+        silent = [job for job in self.farm.jobs.values() if job.status in open_statuses and not job.live]
         self._explain = now.mono + max(1.0, _EXPLAIN_SECONDS_A_PAIR * len(silent) * len(self.farm.workers))
         slots = [self._slot(worker, now) for worker in self.farm.workers.values()] if silent else []
         for job in silent:
@@ -77,7 +81,8 @@ class Dispatch:
                 reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
             elif job.delayed and not job.queued:
                 reason = "Its failed tasks are tried again in a moment"
-            self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
+            if reason or job.status is JobStatus.QUEUED:
+                self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
 
     def is_able(self, job: JobState, worker: WorkerState) -> bool:
         """Whether *worker* could run tasks of *job*."""
@@ -96,14 +101,24 @@ class Dispatch:
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def _demand(self, job: JobState) -> Demand:
-        return Demand(job.id, job.priority, job.order, len(job.live), job.queued, job.need, job.mean_task_seconds, job.kept_off)
+        return Demand(
+            job.id,
+            job.priority,
+            job.order,
+            len(job.live),
+            job.queued,
+            job.need,
+            job.mean_task_seconds(len(self.farm.workers)),
+            job.kept_off,
+            job.memory,
+        )
 
     def _demands(self) -> list[Demand]:
         open_jobs = [job for job in self.farm.jobs.values() if job.status in (JobStatus.QUEUED, JobStatus.ACTIVE)]
         return [self._demand(job) for job in open_jobs if self.policy.only_job in ("", job.id)]
 
     def _slot(self, worker: WorkerState, now: Now) -> Slot:
-        return Slot(worker.info, worker.status in _OPEN and now.mono >= worker.closed_until, len(worker.attempts))
+        return Slot(worker.info, worker.status in _OPEN and now.mono >= worker.closed_until, len(worker.attempts), worker.free)
 
     def _anything_waits(self) -> bool:
         return any(len(worker.attempts) > 1 for worker in self.farm.workers.values())
@@ -113,8 +128,18 @@ class Dispatch:
         orders: dict[str, dict[str, Order]] = {}
         for take in assign(demands, [self._slot(worker, now) for worker in candidates], len(self.farm.workers)):
             worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
+            if not job.queued:
+                # Tasks that were given out before it in this round had grown, and took the last ones.
+                self.farm.changed.add(take.worker)
+                continue
             grants.setdefault(worker.manager, []).append(self._grant(job, worker, now))
             orders.setdefault(worker.manager, {})[job.id] = job.order_for_workers
+        if self._absorbed:
+            parts = [(into.id, part.id) for other, into in self._absorbed for part in other.parts]
+            gone = [(other.status, f"its frames went into task {into.number}", other.id) for other, into in self._absorbed]
+            self.emit(Record(UpdateRows("part", ("task",), parts)))
+            self.emit(Record(UpdateRows("task", ("status", "reason"), gone)))
+            self._absorbed = []
         if self._granted:
             self.emit(Record(UpdateRows("task", ("status",), [(TaskStatus.ACTIVE, row[2]) for row in self._granted])))
             self.emit(Record(NewRows("attempt", ("job", "task", "worker", "manager", "outcome", "granted"), self._granted)))
@@ -146,6 +171,10 @@ class Dispatch:
 
     def _grant(self, job: JobState, worker: WorkerState, now: Now) -> Grant:
         task = self.farm.tasks[job.next_task()]
+        wanted = job.chunk(len(self.farm.workers))
+        if wanted > 1:
+            self._absorbed += grow(self.farm, job, task, wanted)
+        task.granted = True
         task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.ACTIVE)
         attempt = AttemptState(
             self.new_attempt_id(), task.id, job.id, worker.info.id, sent=now.mono, incarnation=worker.info.incarnation

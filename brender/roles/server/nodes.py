@@ -17,6 +17,7 @@ from brender.roles.server.state import Farm, ManagerState, WorkerState
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
 
+_MEMORY_NOISE = 256 * 2**20
 _ASKED = "it was asked to finish and leave"
 
 
@@ -131,8 +132,13 @@ class Nodes:
         self._seen("manager", manager.id, manager.name, message.sequence, message.stats, now)
         for beat in message.workers:
             if beat.node in manager.workers:
-                name = self.farm.workers[beat.node].info.name
-                self._seen("worker", beat.node, name, beat.sequence, beat.stats, now)
+                worker = self.farm.workers[beat.node]
+                if beat.stats is not None:
+                    held = beat.stats.memory_total - beat.stats.memory_used + beat.stats.render_memory
+                    # Looked at again only for what is more than the noise of a machine at work.
+                    self.farm.stirred |= worker.free is None or held > worker.free + _MEMORY_NOISE
+                    worker.free = held
+                self._seen("worker", beat.node, worker.info.name, beat.sequence, beat.stats, now)
 
     def stands(self, peer: Peer, message: Stands, now: Now) -> None:
         """A manager or a worker of its says whether it begins anything new."""

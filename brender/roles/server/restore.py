@@ -214,6 +214,7 @@ def _task_state(row: Any) -> TaskState:
         status=TaskStatus(row.status),
         failures=row.failures,
         losses=row.losses,
+        granted=bool(row.failures or row.losses),
     )
 
 

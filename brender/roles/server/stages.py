@@ -1,4 +1,8 @@
-"""Tasks of a job that wait for others of it: let go when those are completed, canceled when one of them has failed. Pure."""
+"""What tasks of one job have to do with each other. Pure.
+
+Some wait for others: they are let go when those are completed, canceled when one of them has failed. Others may be made one,
+where their job leaves the size of its tasks to the farm.
+"""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -30,6 +34,26 @@ def release(farm: Farm, job: JobState, queue: Queue) -> None:
             task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.QUEUED)
             queue.emit(Record(Update("task", task.id, {"status": task.status})))
             queue.enqueue(job, task)
+
+
+def grow(farm: Farm, job: JobState, task: TaskState, wanted: int) -> list[tuple[TaskState, TaskState]]:
+    """Let *task*, about to be given out for the first time, have *wanted* parts, with those of the queued tasks after it; returns
+    each task that is no more, with the one that its parts are in now."""
+    absorbed: list[tuple[TaskState, TaskState]] = []
+    if task.granted:
+        return absorbed
+    while len(task.parts) < wanted and job.queued:
+        other = farm.tasks[job.first_queued()]
+        if other.granted or len(task.parts) + len(other.parts) > wanted:
+            break
+        job.next_task()
+        other.status = change(TASK_TRANSITIONS, "task", other.status, TaskStatus.COMPLETED)
+        task.parts += other.parts
+        absorbed.append((other, task))
+        job.ended_tasks += 1
+        job.tasks.discard(other.id)
+        del farm.tasks[other.id]
+    return absorbed
 
 
 def _cancel(farm: Farm, job: JobState, task: TaskState, queue: Queue) -> None:

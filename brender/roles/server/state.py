@@ -14,6 +14,7 @@ from brender.model.grant import Order
 from brender.model.job import JobSpec, Requirements
 from brender.model.nodes import Standing, WorkerInfo
 from brender.model.status import JobStatus, TaskStatus, Wanted, WorkerStatus
+from brender.scheduling.chunks import chunk_size
 
 
 @dataclass
@@ -38,6 +39,8 @@ class TaskState:
     losses: int = 0
     attempt: str = ""
     """The live attempt; "" for none."""
+    granted: bool = False
+    """It was given out before, so that its parts are fixed."""
 
 
 @dataclass
@@ -134,14 +137,32 @@ class JobState:
         return len(self._heap)
 
     @property
-    def mean_task_seconds(self) -> float | None:
+    def mean_part_seconds(self) -> float | None:
         rendered = self.completed_parts - self.kept_parts
-        if rendered <= 0 or not self.task_count:
+        return self.render_seconds / rendered if rendered > 0 else None
+
+    @cached_property
+    def is_elastic(self) -> bool:
+        return self.type.is_elastic(self.spec)
+
+    def chunk(self, width: int) -> int:
+        """How many parts its next task should have, on a farm of *width* slots."""
+        if not self.is_elastic:
+            return 1
+        return chunk_size(self.mean_part_seconds, self.queued, width)
+
+    def mean_task_seconds(self, width: int) -> float | None:
+        mean = self.mean_part_seconds
+        if mean is None or not self.task_count:
             return None
-        return self.render_seconds / rendered * self.part_count / self.task_count
+        return mean * self.chunk(width) * self.part_count / self.task_count
 
     def enqueue(self, task: TaskState) -> None:
         heappush(self._heap, (task.number, task.id))
+
+    def first_queued(self) -> int:
+        """The task that is next."""
+        return self._heap[0][1]
 
     def next_task(self) -> int:
         return heappop(self._heap)[1]
@@ -167,6 +188,8 @@ class WorkerState:
     """It gave work back unasked: until then, monotonic, it is given none."""
     asked_to_leave: float = float("-inf")
     """When it was last asked to drain, monotonic."""
+    free: int | None = None
+    """Bytes of its machine's memory that a render could have: what is free, and what its own render holds now."""
     attempts: dict[str, None] = field(default_factory=dict)
     """Live attempts, in the order of their grants."""
     running: str = ""

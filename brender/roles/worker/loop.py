@@ -206,10 +206,15 @@ class Worker:
         self._look_around(now)
         self._carry_out(self.core.tick(now))
         self._send()
-        pid = self._attempt.process.pid if self._attempt and self._attempt.process else None
-        beat = self.core.beat_due(lambda: self._stats.read(pid), now)
+        beat = self.core.beat_due(lambda: self._stats.read(self._render_pid()), now)
         if beat is not None:
             self._beats.send(beat, topic="")
+
+    def _render_pid(self) -> int | None:
+        """The process that renders, or that is kept warm."""
+        if self._attempt and self._attempt.process:
+            return self._attempt.process.pid
+        return next((engine.pid for engine in self._keeping() if engine.pid is not None), None)
 
     def _send(self) -> None:
         """Bring the reports of this round to disk, all at once, and only then send them."""
