@@ -189,7 +189,7 @@ class Simulation:
     def _submit(self, number: int) -> None:
         """A client submits a job, and asks again until it is answered."""
         spec = animation(
-            f"1-{self.chance.randint(1, 25)}", chunk=self.chance.choice([1, 1, 4]), id=f"{number + 1:016x}", stall_minutes=0.5
+            f"1-{self.chance.randint(1, 25)}", chunk=self.chance.choice([1, 0, 4]), id=f"{number + 1:016x}", stall_minutes=0.5
         )
         self._ask(Submit(id=self.new_id(), job=spec))
         if self.chance.random() < 0.25:
