@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from brender.bus.ids import new_id
 from brender.engines.attempt import Attempt, Place, start
 from brender.engines.blender import BlenderEngine
@@ -82,6 +84,12 @@ class Studio:
             trusted=trusted,
         )
         return job_type(kind).prepare(spec)
+
+    @staticmethod
+    def saved_by(spec: JobSpec, version: tuple[int, int]) -> JobSpec:
+        """*spec*, as if its file had been saved by that version of Blender."""
+        assert spec.facts is not None
+        return msgspec.structs.replace(spec, facts=msgspec.structs.replace(spec.facts, version=version))
 
     def begin(self, spec: JobSpec, *tasks: int) -> tuple[Attempt, list[AttemptEvent]]:
         """Start an attempt at *tasks* of the job, all of them as one; its events are heard as they come."""
