@@ -101,6 +101,11 @@ def test_no_file_outside_the_output_folder_is_shown(web: FlaskClient) -> None:
     assert web.get(f"/jobs/{JOB_ID}/frames/3").status_code == 404
 
 
+def test_a_data_folder_named_from_here_is_found_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert DataFolder(Path("farm")).thumbnail("b" * 16, 1).is_relative_to(tmp_path)
+
+
 def test_a_thumbnail_is_shown(web: FlaskClient, folder: DataFolder) -> None:
     path = folder.thumbnail("b" * 16, 1)
     path.parent.mkdir(parents=True)

@@ -149,6 +149,9 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     for label, value in lines:
         if value != "":
             click.echo(f"{label + ':':<14}{value}")
+    for at in record["rendering"]:
+        where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"
+        click.echo(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")
     for warning in record["warnings"]:
         click.echo(f"{'Warning:':<14}{warning}")
     for off in record["kept_off"]:

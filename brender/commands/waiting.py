@@ -45,12 +45,13 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
                 if record["status"] in ("queued", "paused")
                 else ""
             )
+            at = record["rendering"][:1]
             progress.update(
                 bar,
                 total=record["part_count"],
                 completed=record["completed_parts"],
                 description=record["status"],
-                eta=_plain(left),
+                eta=_plain(" · ".join(text for text in (left, at[0]["line"][:60] if at else "") if text)),
             )
             if not console.is_terminal and record["completed_parts"] != shown:
                 shown = record["completed_parts"]

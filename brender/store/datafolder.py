@@ -28,8 +28,9 @@ class DataFolder:
     """Paths in the data folder *root*. Making the object touches nothing."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.database = root / "farm.db"
+        # Flask takes a relative path for one beside its application.
+        self.root = root.absolute()
+        self.database = self.root / "farm.db"
 
     @classmethod
     def default(cls) -> Path:

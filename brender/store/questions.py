@@ -71,6 +71,10 @@ def jobs(record: Record, status: str = "", limit: int = 1000) -> list[dict[str, 
     return [_with_progress(row) for row in (query.where(job.status == status) if status else query).dicts()]
 
 
+#: Workers whose progress is shown with a job.
+_RENDERING_SHOWN = 50
+
+
 def job(record: Record, id: str) -> dict[str, Any]:
     """One job, whole, with counts of its parts by status and the seconds it probably still takes (``None``: unknown)."""
     tables = record.tables
@@ -81,7 +85,10 @@ def job(record: Record, id: str) -> dict[str, Any]:
     answer["parts"] = dict(counts)
     answer["parts"]["queued"] = answer["parts"].get("queued", 0) + found.part_count - sum(answer["parts"].values())
     worker = tables.Worker
-    busy = worker.select().where((worker.job == found.id) & (worker.status != "offline")).count()
+    at_work = (worker.job == found.id) & (worker.status != "offline")
+    busy = worker.select().where(at_work).count()
+    now = worker.select(worker.id, worker.name, worker.frame, worker.fraction, worker.line).where(at_work)
+    answer["rendering"] = list(now.order_by(worker.name).limit(_RENDERING_SHOWN).dicts())
     left = found.part_count - found.completed_parts
     rendered = found.completed_parts - found.kept_parts
     per_part = found.render_seconds / rendered if rendered > 0 else None

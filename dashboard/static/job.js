@@ -6,6 +6,7 @@
   let change = -1;
   let chosen = null;
   let ended = "";
+  const split = byId("job").dataset.type === "blender-still";
 
   function showJob(job) {
     byId("status").className = `badge ${job.status}`;
@@ -19,12 +20,32 @@
     byId("times").textContent = job.finished ? `finished ${farm.time(job.finished)}` : `submitted ${farm.time(job.submitted)}`;
     const shown = job.warnings.map((warning) => farm.element("div", "alert alert-warning py-1 px-2 small mb-1", warning));
     byId("warnings").replaceChildren(...shown, ...job.kept_off.map(keptOff));
+    byId("rendering").replaceChildren(...job.rendering.map(atWork));
     const over = ["completed", "failed", "canceled"].includes(job.status);
     document.querySelector("[data-action=pause]").disabled = over || job.status === "paused";
     document.querySelector("[data-action=resume]").disabled = job.status !== "paused";
     document.querySelector("[data-action=cancel]").disabled = over;
     if (ended !== job.status && chosen) showFrame(chosen).catch(farm.complain);
     ended = job.status;
+  }
+
+  // What a worker does for the job just now.
+  function atWork(worker) {
+    const line = farm.element("div", "d-flex gap-2 align-items-center");
+    const where = worker.frame === null ? "starting" : `frame ${worker.frame}, ${Math.round(worker.fraction * 100)} %`;
+    line.append(farm.bar(worker.fraction), farm.element("span", "", `${worker.name}: ${where}`));
+    if (worker.line) line.append(farm.element("span", "text-body-secondary text-truncate", worker.line));
+    return line;
+  }
+
+  // A still that is split gets cleaner with each piece: the newest small picture shows all that is there.
+  function preview(part) {
+    const image = byId("preview");
+    const after = Number(image.dataset.finished || 0);
+    if (part.status !== "completed" || !part.output || part.finished < after) return;
+    image.dataset.finished = part.finished;
+    image.classList.remove("d-none");
+    picture(image, part);
   }
 
   // A worker that the job does not go to any more, and the way to let it try again.
@@ -40,7 +61,7 @@
     if (!cell) {
       cell = farm.element("button", "cell");
       cell.type = "button";
-      cell.append(farm.element("img"), farm.element("span", "", part.frame));
+      cell.append(farm.element("img"), farm.element("span", "", part.piece ? `${part.frame} · ${part.piece}` : part.frame));
       cell.firstChild.alt = "";
       cell.firstChild.loading = "lazy";
       cell.addEventListener("click", () => choose(part.id).catch(farm.complain));
@@ -52,7 +73,8 @@
     }
     cell.shown = part;
     cell.className = `cell ${part.status}${chosen === part.id ? " chosen" : ""}`;
-    cell.title = `Frame ${part.frame}: ${part.status}${part.worker_name ? ` on ${part.worker_name}` : ""}` +
+    if (split) preview(part);
+    cell.title = `Frame ${part.frame}${part.piece ? `, piece ${part.piece}` : ""}: ${part.status}${part.worker_name ? ` on ${part.worker_name}` : ""}` +
       (part.status === "completed" ? ` in ${farm.duration(part.seconds)}` : "");
     if (part.status === "completed" && part.output) picture(cell.firstChild, part);
     else cell.firstChild.removeAttribute("src");
@@ -80,7 +102,7 @@
     byId("frame").classList.remove("d-none");
     byId("frame-title").textContent = `Frame ${part.frame}`;
     const done = part.status === "completed" && part.output;
-    byId("frame-link").classList.toggle("d-none", !done);
+    byId("frame-link").classList.toggle("d-none", !done || Boolean(part.piece));
     if (done) {
       byId("frame-link").href = `/jobs/${id}/frames/${part.id}`;
       picture(byId("frame-picture"), part);
