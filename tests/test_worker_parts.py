@@ -17,7 +17,7 @@ from brender.engines.attempt import clear_leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
 from brender.engines.pictures import BadPicture, verify, write_thumbnail
 from brender.engines.process import Supervised
-from brender.engines.publish import Lease, publish
+from brender.engines.publish import Lease, Published, publish, signature
 from brender.roles.worker.outbox import Outbox
 
 STARTED = Started(attempt="a" * 16, number=1)
@@ -286,18 +286,32 @@ def two_files(folder: Path) -> tuple[Path, Path]:
 def test_publishing_gives_the_file_its_name_in_one_step(tmp_path: Path) -> None:
     temporary, final = two_files(tmp_path)
     final.unlink()
-    assert publish(temporary, final, lambda: False), "a free name needs no second look at the lease"
+    done = publish(temporary, final, lambda: False)
+    assert done is Published.DONE, "a free name needs no second look at the lease"
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "new")]
 
 
 def test_an_old_file_is_replaced_by_who_holds_the_lease(tmp_path: Path) -> None:
-    assert publish(*two_files(tmp_path), lambda: True)
+    temporary, final = two_files(tmp_path)
+    assert publish(temporary, final, lambda: True, signature(final)) is Published.DONE
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "new")]
 
 
 def test_who_lost_the_lease_while_it_stood_still_replaces_nothing(tmp_path: Path) -> None:
     temporary, final = two_files(tmp_path)
-    assert not publish(temporary, final, lambda: False)
+    assert publish(temporary, final, lambda: False, signature(final)) is Published.NOT_HELD
+    assert final.read_text() == "old"
+
+
+def test_a_file_that_another_attempt_put_there_meanwhile_stays(tmp_path: Path) -> None:
+    temporary, final = two_files(tmp_path)
+    assert publish(temporary, final, lambda: True, None) is Published.THERE
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "old")]
+
+
+def test_an_attempt_that_repeats_another_replaces_nothing(tmp_path: Path) -> None:
+    temporary, final = two_files(tmp_path)
+    assert publish(temporary, final, lambda: True, signature(final), repeats=True) is Published.NOT_OURS
     assert final.read_text() == "old"
 
 
@@ -307,8 +321,9 @@ def test_a_file_system_without_links_is_published_on_too(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(os, "link", no_links)
     temporary, final = two_files(tmp_path)
-    assert not publish(temporary, final, lambda: False)
-    assert publish(temporary, final, lambda: True) and final.read_text() == "new"
+    assert publish(temporary, final, lambda: False, signature(final)) is Published.NOT_HELD
+    assert publish(temporary, final, lambda: True, signature(final)) is Published.DONE
+    assert final.read_text() == "new"
 
 
 def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_again(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 
 
@@ -55,25 +56,56 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def publish(temporary: Path, final: Path, holds: Callable[[], bool]) -> bool:
-    """Give the file *temporary* its own name, in one step, so that it survives a power cut; whether it was done.
+class Published(Enum):
+    """What came of publishing a file."""
+
+    DONE = "done"
+    THERE = "there"
+    """Another attempt's file has come there meanwhile, and stays."""
+    NOT_HELD = "not held"
+    """A file is there, and the lease is not held, so that it must not be replaced."""
+    NOT_OURS = "not ours"
+    """A file is there that this attempt must not replace."""
+
+
+def signature(path: Path) -> tuple[int, int, int] | None:
+    """What tells one file called *path* from another that takes its place; ``None`` where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def publish(
+    temporary: Path,
+    final: Path,
+    holds: Callable[[], bool],
+    before: tuple[int, int, int] | None = None,
+    repeats: bool = False,
+) -> Published:
+    """Give the file *temporary* its own name, in one step, so that it survives a power cut.
 
     A name that nobody has is taken by a link, which never replaces what another attempt put there meanwhile: this process may
     have been stopped (SIGSTOP, a suspended machine) since it last looked at its lease. Where a file is there, of an earlier
-    rendering or of an attempt that was given up, it is replaced only if the lease is held (*holds*) now that this is known.
+    rendering or of an attempt that was given up, it is replaced only if it is the one that was there *before* this attempt
+    rendered its own (`signature`), and if the lease is held (*holds*) now that this is known. An attempt that *repeats* one
+    that runs replaces nothing: what is there may be the other's, finished and not told of yet.
     """
     try:
         os.link(temporary, final)
         temporary.unlink()
-    except FileExistsError:
-        if not holds():
-            return False
-        temporary.replace(final)
-    except OSError:
-        # A file system without links, as some network shares are.
-        if final.exists() and not holds():
-            return False
+    except OSError as error:
+        # (Other errors: a file system without links, as some network shares are.)
+        if isinstance(error, FileExistsError) or final.exists():
+            if signature(final) != before:
+                temporary.unlink()
+                return Published.THERE
+            if repeats:
+                return Published.NOT_OURS
+            if not holds():
+                return Published.NOT_HELD
         temporary.replace(final)
     if os.name != "nt":  # which cannot flush folders
         flush(final.parent)
-    return True
+    return Published.DONE

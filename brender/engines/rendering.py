@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from brender.engines.attempt import Attempt, AttemptFailed, clean_environment
+from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped, clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.pictures import BadPicture, Picture, verify
-from brender.engines.publish import flush, publish
+from brender.engines.publish import Published, flush, publish, signature
 from brender.engines.resume import Origin, note_for, origin_of, verified
 from brender.engines.session import shader_cache
 from brender.engines.thumbnails import Thumbnails
@@ -32,9 +32,13 @@ class Rendering:
     thumbnails: Thumbnails
     blender: Blender
     note: str = ""
+    found: dict[int, tuple[int, int, int] | None] = field(default_factory=dict, init=False)
+    """What was there for each part when the attempt began (`signature`)."""
     _open: WarmScene | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        folder = Path(self.attempt.order.output)
+        self.found = {part.id: signature(folder / part.output) for part in self.attempt.grant.parts}
         with contextlib.suppress(OSError):
             # Where the file is not there, opening it says so better.
             self.note = note_for(self.settings, self.file)
@@ -106,16 +110,22 @@ class Rendering:
 def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     """Whether the frame is there already, and good: then it is done."""
     attempt = rendering.attempt
-    if attempt.order.overwrite or not rendering.note or not final.exists():
+    if not final.exists():
         return False
-    origin = origin_of(final, rendering.note, rendering.file)
-    if origin is None or (origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]):
-        return False  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
-    picture = verified(final, rendering.size() if origin is Origin.ELSEWHERE else None)
+    came_meanwhile = signature(final) != rendering.found[part.id]  # by another attempt at the same task
+    if not came_meanwhile:
+        if attempt.order.overwrite or not rendering.note:
+            return False
+        origin = origin_of(final, rendering.note, rendering.file)
+        if origin is None or (origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]):
+            return False  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
+    picture = verified(final, None if not came_meanwhile and origin is Origin.HERE else rendering.size())
     if picture is None:
+        rendering.found[part.id] = signature(final)  # it is to be replaced, whoever put it there
         return False
     attempt.log.say(f"frame {part.frame} is there already: {final}")
-    attempt.emit(Cautioned(_KEPT, subject=_KEPT))
+    if not came_meanwhile:
+        attempt.emit(Cautioned(_KEPT, subject=_KEPT))
     attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True))
     make_thumbnail(rendering, part, picture.image)
     return True
@@ -142,7 +152,7 @@ def render_part(
             raise AttemptFailed(f"Frame {part.frame}: {error}") from error
         flush(temporary)
         length = temporary.stat().st_size
-        publish_when_leased(attempt, temporary, final)
+        publish_when_leased(attempt, temporary, final, rendering.found[part.id])
     finally:
         temporary.unlink(missing_ok=True)
     rendering.frame_done()
@@ -180,15 +190,22 @@ def make_thumbnail(rendering: Rendering, part: PartGrant, image: Any) -> None:
         rendering.thumbnails.make(image, path, lambda made: attempt.emit(Pictured(part.id, made)))
 
 
-def publish_when_leased(attempt: Attempt, temporary: Path, final: Path) -> None:
-    """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one."""
+def publish_when_leased(attempt: Attempt, temporary: Path, final: Path, before: tuple[int, int, int] | None) -> None:
+    """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one. *before*:
+    what was there when its rendering began (`signature`)."""
     waited = time.monotonic()
     lease, own = attempt.place.lease, attempt.grant.attempt
     while True:
         held = lease.wait(own, _LEASE_LOOK_SECONDS)
         attempt.check()
-        if held and publish(temporary, final, lambda: lease.holds(own)):
-            return
+        if held:
+            published = publish(temporary, final, lambda: lease.holds(own), before, attempt.grant.repeats)
+            if published is Published.THERE:
+                attempt.log.say(f"{final.name} has come there meanwhile, by another attempt, and stays")
+            if published is Published.NOT_OURS:
+                raise AttemptStopped
+            if published is not Published.NOT_HELD:
+                return
         if time.monotonic() - waited > 10.0:
             waited = time.monotonic()
             attempt.log.say(f"waiting for the server before {final.name} is published")

@@ -94,7 +94,7 @@ def _merge(rendering: Rendering, part: PartGrant, folder: Path, cut: Cut, way: d
             session.ask("developed", do="develop", linear=str(linear), path=str(temporary))
         picture = verify(temporary, rendering.size())
         length = temporary.stat().st_size
-        publish_when_leased(attempt, temporary, final)
+        publish_when_leased(attempt, temporary, final, rendering.found[part.id])
     except (BadPicture, CannotMerge) as error:
         raise AttemptFailed(f"Frame {part.frame}: {error}") from error
     finally:

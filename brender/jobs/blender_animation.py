@@ -133,6 +133,9 @@ class BlenderAnimation:
             parts=tuple(PartPlan(frame=f, output=self._name(settings, f), scene=settings["scene"]) for f in frames),
         )
 
+    def may_repeat(self, spec: JobSpec) -> bool:
+        return True
+
     def is_elastic(self, spec: JobSpec) -> bool:
         return bool(spec.settings["chunk"] == 0)
 

@@ -49,6 +49,9 @@ class Command:
         frames = chunk(self._frames(spec.settings), spec.settings["chunk"], index)
         return TaskPlan(index=index, parts=tuple(PartPlan(frame=frame) for frame in frames))
 
+    def may_repeat(self, spec: JobSpec) -> bool:
+        return False  # nobody knows what it does to the world
+
     def is_elastic(self, spec: JobSpec) -> bool:
         return False
 

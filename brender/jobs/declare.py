@@ -85,6 +85,9 @@ class JobType(Protocol):
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         """Task *index*, from 0, of a prepared job."""
 
+    def may_repeat(self, spec: JobSpec) -> bool:
+        """Whether a task of it may run twice at once, at two workers, without harm."""
+
     def is_elastic(self, spec: JobSpec) -> bool:
         """Whether the farm may make several of its tasks one, before they are first given out."""
 

@@ -46,3 +46,5 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task: Count
     job: Key
     parts: tuple[PartGrant, ...]
+    repeats: bool = False
+    """Another attempt at the same task runs already, and is slow: whichever finishes a frame first has finished it."""

@@ -83,6 +83,8 @@ class Simulation:
         self.canceled: set[str] = set()
         self.completed: dict[int, str] = {}
         self.published: dict[int, set[str]] = {}
+        self.files: dict[int, tuple[str, float]] = {}
+        """By part, the attempt whose file is there, and since when."""
         self.kept: set[str] = set()
         """Attempts of which a worker had reports on disk when it crashed."""
         self._ids = 0
@@ -159,9 +161,15 @@ class Simulation:
     def holds_lease(self, worker: WorkerNode, attempt: str) -> bool:
         return self.bugs.ignore_the_lease or worker.lease.holds(attempt)
 
-    def publish(self, attempt: str, part: int) -> None:
-        self.say(f"{attempt} publishes part {part}")
-        check_publish(self, attempt, part)
+    def publish(self, attempt: str, part: int, begun: float) -> None:
+        """What `brender.engines.publish.publish` does for an attempt that began at *begun*: what came there since stays."""
+        there = self.files.get(part)
+        if there is not None and there[0] != attempt and there[1] > begun:
+            self.say(f"{attempt} finds part {part}, which has come there meanwhile")
+        else:
+            self.say(f"{attempt} publishes part {part}")
+            check_publish(self, attempt, part)
+            self.files[part] = (attempt, self.clock.now)
         self.published.setdefault(part, set()).add(attempt)
 
     def may_crash(self, node: Node, where: str) -> None:

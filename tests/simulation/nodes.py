@@ -217,6 +217,8 @@ class Running:
     done: int = 0
     stopped: bool = False
     stuck: bool = False
+    begun: float = 0.0
+    """When it was."""
 
 
 class WorkerNode(Node):
@@ -281,7 +283,7 @@ class WorkerNode(Node):
                 case SendUp(message):
                     self.world.to_manager_from(self, message)
                 case StartAttempt(grant):
-                    self.running = Running(grant)
+                    self.running = Running(grant, begun=self.world.clock.now)
                     self._work(self.running, self.epoch)
                 case StopAttempt(attempt, _):
                     if self.running is not None and self.running.grant.attempt == attempt:
@@ -318,8 +320,11 @@ class WorkerNode(Node):
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
         else:
             part = grant.parts[running.done]
+            if grant.repeats and part.id in self.world.files and self.world.files[part.id][1] <= running.begun:
+                self._end(running, reason="stopped", stopped=True)
+                return
             running.done += 1
-            self.world.publish(grant.attempt, part.id)
+            self.world.publish(grant.attempt, part.id, running.begun)
             report = PartDone(attempt=grant.attempt, number=0, part=part.id, seconds=1.0, output=part.output, size=1)
             self.guarded(lambda: self.carry_out(self.core.part_done(report, self.now())))
             if running.done == len(grant.parts):

@@ -18,6 +18,7 @@ from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.stages import grow
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 from brender.scheduling.decide import Demand, Held, Slot, assign, explain, take_back
+from brender.scheduling.stragglers import Running, repeats
 
 #: Seconds between two looks at all slots, for each slot there is: a large farm looks at all less often.
 _LOOK_SECONDS_A_SLOT = 50e-6
@@ -40,7 +41,7 @@ class Dispatch:
         """Rows of the attempts that were granted in this round."""
         self._absorbed: list[tuple[TaskState, TaskState]] = []
         """Tasks whose parts went into others in this round, with those others."""
-        self._look_at_all = self._explain = self._send_again = 0.0
+        self._look_at_all = self._explain = self._send_again = self._look_for_stragglers = 0.0
 
     def dispatch(self, now: Now) -> None:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
@@ -63,6 +64,7 @@ class Dispatch:
                 self._take_back(demands, now)
             elif any(not worker.attempts for worker in candidates) and self._anything_waits():
                 farm.stirred = True
+        self._repeat_stragglers(now)
         if now.mono >= self._send_again:
             self._send_again = now.mono + self.policy.resend / 5
             self._resend(now)
@@ -140,11 +142,55 @@ class Dispatch:
             self.emit(Record(UpdateRows("part", ("task",), parts)))
             self.emit(Record(UpdateRows("task", ("status", "reason"), gone)))
             self._absorbed = []
+        self._record_grants()
+        self._send_grants(grants, orders)
+
+    def _record_grants(self) -> None:
         if self._granted:
             self.emit(Record(UpdateRows("task", ("status",), [(TaskStatus.ACTIVE, row[2]) for row in self._granted])))
             self.emit(Record(NewRows("attempt", ("job", "task", "worker", "manager", "outcome", "granted"), self._granted)))
             self._granted = []
+
+    def _repeat_stragglers(self, now: Now) -> None:
+        """Let idle workers repeat what holds up a job that has nothing else left to give. Now and then."""
+        idle = [w for w in self.farm.workers.values() if not w.attempts and self._slot(w, now).open]
+        if now.mono < self._look_for_stragglers or not idle:
+            return
+        self._look_for_stragglers = now.mono + 1.0
+        running = [each for job in self.farm.jobs.values() for each in self._only_attempts(job, now)]
+        grants: dict[str, list[Grant]] = {}
+        orders: dict[str, dict[str, Order]] = {}
+        for attempt_id, worker_id in repeats(running, [worker.info.id for worker in idle], self._is_able_now):
+            task, worker = self.farm.tasks[self.farm.attempts[attempt_id].task], self.farm.workers[worker_id]
+            task.repeated = True
+            job = self.farm.jobs[task.job]
+            grants.setdefault(worker.manager, []).append(self._give(task, job, worker, now))
+            orders.setdefault(worker.manager, {})[job.id] = job.order_for_workers
+        self._record_grants()
         self._send_grants(grants, orders)
+
+    def _only_attempts(self, job: JobState, now: Now) -> list[Running]:
+        """The running attempts of *job* that could be repeated: where it has given out all its tasks."""
+        mean = job.mean_part_seconds
+        elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
+        if mean is None or job.queued or job.delayed or elsewhere or not job.type.may_repeat(job.spec):
+            return []
+        if job.status is not JobStatus.ACTIVE or self.policy.only_job not in ("", job.id):
+            return []
+        found = []
+        for task_id in sorted(job.tasks):
+            task = self.farm.tasks[task_id]
+            attempts = [self.farm.attempts[each] for each in task.attempts]
+            if task.repeated or len(attempts) != 1 or attempts[0].canceling:
+                continue
+            if (began := attempts[0].began) is not None:
+                expected = mean * len(task.parts)
+                found.append(Running(attempts[0].id, job.id, attempts[0].worker, now.mono - began, expected))
+        return found
+
+    def _is_able_now(self, job: str, worker: str) -> bool:
+        state = self.farm.workers[worker]
+        return not self._demand(self.farm.jobs[job]).obstacle(state.info, state.free)
 
     def _take_back(self, demands: list[Demand], now: Now) -> None:
         """Recall for idle slots and urgent jobs, where there can be any such."""
@@ -175,12 +221,16 @@ class Dispatch:
         if wanted > 1:
             self._absorbed += grow(self.farm, job, task, wanted)
         task.granted = True
+        return self._give(task, job, worker, now)
+
+    def _give(self, task: TaskState, job: JobState, worker: WorkerState, now: Now) -> Grant:
         task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.ACTIVE)
         attempt = AttemptState(
             self.new_attempt_id(), task.id, job.id, worker.info.id, sent=now.mono, incarnation=worker.info.incarnation
         )
+        attempt.repeats = bool(task.attempts)
         self.farm.attempts[attempt.id] = attempt
-        task.attempt = attempt.id
+        task.attempts.append(attempt.id)
         job.live.add(attempt.id)
         worker.attempts[attempt.id] = None
         self.farm.changed.add(worker.info.id)
@@ -194,6 +244,7 @@ class Dispatch:
             term=self.farm.workers[attempt.worker].term,
             task=task.id,
             job=task.job,
+            repeats=attempt.repeats,
             parts=tuple(PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece) for p in task.parts if not p.done),
         )
 

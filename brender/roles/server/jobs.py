@@ -235,6 +235,8 @@ class Jobs:
         self.set_status(job, status, reason, now)
         for attempt_id in sorted(job.live):
             attempt = self.farm.attempts[attempt_id]
+            if attempt.superseded:
+                continue
             attempt.canceling = reason or str(status)
             self.emit(
                 Send(

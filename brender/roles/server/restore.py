@@ -184,6 +184,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         sent=mono,
         confirmed=row.last_report > 0,
         started=row.started is not None,
+        began=mono if row.started is not None else None,
         last_report=row.last_report,
         canceling="" if speaks else "it was canceled before the server was started anew",
     )
@@ -197,9 +198,13 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
     if state.started:
         worker_state.running = row.id
     state.incarnation = worker_state.info.incarnation
-    if speaks:
+    if speaks and data["task"] in farm.tasks:
+        farm.tasks[data["task"]].attempts.append(row.id)
+        state.repeats = True
+    elif speaks:
         task = _task_state(task_row)
-        task.attempt = row.id
+        task.attempts.append(row.id)
+        task.granted = True
         _load_parts({task.id: task}, tables.Part, tables.Part.task == task.id)
         farm.tasks[task.id] = task
         job.tasks.add(task.id)

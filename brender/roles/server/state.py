@@ -37,10 +37,12 @@ class TaskState:
     status: TaskStatus = TaskStatus.QUEUED
     failures: int = 0
     losses: int = 0
-    attempt: str = ""
-    """The live attempt; "" for none."""
+    attempts: list[str] = field(default_factory=list)
+    """The live attempts that speak for it: none, one, or two where an idle worker repeats a straggler."""
     granted: bool = False
     """It was given out before, so that its parts are fixed."""
+    repeated: bool = False
+    """An idle worker has repeated it, or does; once is enough."""
 
 
 @dataclass
@@ -56,6 +58,11 @@ class AttemptState:
     """Of the worker that it was granted to."""
     confirmed: bool = False
     started: bool = False
+    began: float | None = None
+    """When the server heard of its start; ``None`` before, and where a server that was started anew does not know."""
+    repeats: bool = False
+    superseded: bool = False
+    """Another attempt has finished its task."""
     recalling: float | None = None
     last_report: int = 0
     canceling: str = ""

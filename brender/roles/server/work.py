@@ -132,6 +132,8 @@ class Work:
         job = self.farm.jobs[attempt.job]
         if self._complete_if_done(task, job, now):
             return
+        if self._another_goes_on(attempt, task):
+            return
         task.losses += 1
         text = f"attempt lost: {reason}"
         self.emit(Record(Update("task", task.id, {"losses": task.losses, "reason": text})))
@@ -172,6 +174,7 @@ class Work:
 
     def _started(self, attempt: AttemptState, job: JobState, done_here: set[int], now: Now) -> None:
         attempt.started = True
+        attempt.began = now.mono
         attempt.recalling = None
         if worker := self.farm.workers.get(attempt.worker):
             worker.running = attempt.id
@@ -220,9 +223,17 @@ class Work:
     def _complete(self, task: TaskState, job: JobState, now: Now) -> None:
         task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.COMPLETED)
         self._rows("task", ("status",)).append((task.status, task.id))
+        for other in [self.farm.attempts[each] for each in task.attempts if each in self.farm.attempts]:
+            self._supersede(other)
         self._drop(task, job)
         release(self.farm, job, self.jobs)
         self.jobs.settle(job, now)
+
+    def _supersede(self, attempt: AttemptState) -> None:
+        """Another attempt has finished the task of *attempt*, which stops."""
+        attempt.superseded, attempt.canceling = True, "another attempt finished it first"
+        worker = self.farm.workers[attempt.worker]
+        self.emit(Send(worker.manager, Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)))
 
     def _failed(self, report: Failed, attempt: AttemptState, job: JobState, now: Now) -> None:
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds)
@@ -258,6 +269,8 @@ class Work:
 
     def _finish(self, attempt: AttemptState, outcome: Outcome, reason: str, now: Now, seconds: float = 0.0) -> None:
         """The attempt has ended: it leaves the server's mind."""
+        if attempt.superseded:
+            outcome, reason = Outcome.SUPERSEDED, attempt.canceling
         change(OUTCOMES, f"attempt {attempt.id}", Outcome.LIVE, outcome)
         self._rows("attempt", _ENDED).append((outcome, reason, now.wall, seconds, attempt.last_report, attempt.id))
         del self.farm.attempts[attempt.id]
@@ -281,9 +294,10 @@ class Work:
             return
         task.failures += 1
         job.failures += 1
-        task.attempt = ""
         self.emit(Record(Update("job", job.id, {"failures": job.failures})))
         self.emit(Record(Update("task", task.id, {"failures": task.failures, "reason": reason})))
+        if self._another_goes_on(attempt, task) and job.failures < self.policy.failure_limit:
+            return
         if job.failures >= self.policy.failure_limit:
             self._task_failed(task, job, reason)
             text = f"Stopped after {job.failures} failed attempts; the last one said: {reason}"
@@ -313,7 +327,7 @@ class Work:
         if task is None:
             return
         job = self.farm.jobs[attempt.job]
-        if self._complete_if_done(task, job, now):
+        if self._complete_if_done(task, job, now) or self._another_goes_on(attempt, task):
             return
         self._queue_again(task, job, now)
         self.jobs.enqueue(job, task)
@@ -325,8 +339,13 @@ class Work:
         self._complete(task, job, now)
         return True
 
+    def _another_goes_on(self, attempt: AttemptState, task: TaskState) -> bool:
+        """Whether another attempt at *task* is live, now that *attempt* is not."""
+        task.attempts = [each for each in task.attempts if each != attempt.id]
+        return bool(task.attempts)
+
     def _queue_again(self, task: TaskState, job: JobState, now: Now) -> None:
-        task.attempt = ""
+        task.attempts = []
         self._task_status(task, TaskStatus.QUEUED)
         for part in task.parts:
             if not part.done:
@@ -379,6 +398,6 @@ class Work:
         self._counted.clear()
 
     def _task_of(self, attempt: AttemptState) -> TaskState | None:
-        """The task that *attempt* is the live attempt of; ``None`` where it no longer speaks for one."""
+        """The task that *attempt* is a live attempt of; ``None`` where it no longer speaks for one."""
         task = self.farm.tasks.get(attempt.task)
-        return task if task is not None and task.attempt == attempt.id and not attempt.canceling else None
+        return task if task is not None and attempt.id in task.attempts and not attempt.canceling else None

@@ -1,0 +1,117 @@
+"""An idle worker repeats what holds up a job that has nothing else left to give; whoever finishes first has finished it."""
+
+import pytest
+
+from brender.scheduling.stragglers import Running, repeats
+from tests.world import World, animation, granted
+
+
+def running(attempt: str, seconds: float, expected: float = 10.0, worker: str = "slow") -> Running:
+    return Running(attempt, "job", worker, seconds, expected)
+
+
+def test_the_most_overdue_is_repeated_first_and_never_by_its_own_worker() -> None:
+    slow = [running("a", 30), running("b", 60), running("c", 90, worker="idle")]
+    assert repeats(slow, ["idle", "other"], lambda job, worker: True) == [("c", "other"), ("b", "idle")]
+
+
+def test_what_is_on_time_or_could_not_run_there_is_not_repeated() -> None:
+    assert repeats([running("a", 19)], ["idle"], lambda job, worker: True) == []
+    assert repeats([running("a", 90)], ["idle"], lambda job, worker: False) == []
+
+
+def test_a_short_task_is_given_some_seconds_more() -> None:
+    assert repeats([running("a", 4.0, expected=0.5)], ["idle"], lambda job, worker: True) == []
+
+
+@pytest.fixture
+def world() -> World:
+    """Two workers; of the job's four frames three are done, and one is slow, at worker "one"."""
+    farm = World()
+    farm.add_worker("one")
+    farm.add_worker("two")
+    spec = animation("1-4", chunk=1, id="0" * 15 + "1")
+    farm.submit(spec)
+    for _ in range(3):
+        farm.finish("two")
+        farm.run(0.5)
+    return farm
+
+
+JOB = "0" * 15 + "1"
+
+
+def outcomes(world: World) -> list[str]:
+    """How its attempts ended, but for grants that were asked back before they began."""
+    found = sorted(attempt["outcome"] for attempt in world.ask("attempts", job=JOB))
+    return [outcome for outcome in found if outcome != "recalled"]
+
+
+def test_an_idle_worker_repeats_the_slow_frame(world: World) -> None:
+    assert granted(world, "one") == [1] and granted(world, "two") == []
+    world.run(10)
+    assert granted(world, "two") == [1]
+    helper = world.workers["two"].running
+    assert helper is not None and helper.repeats
+
+
+def test_the_first_to_finish_wins_and_the_other_is_superseded(world: World) -> None:
+    world.run(10)
+    world.finish("two")
+    assert world.status(JOB) == "completed"
+    assert world.ask("job", id=JOB)["completed_parts"] == 4
+    world.end("one", "stopped", stopped=True)
+    assert outcomes(world) == ["completed"] * 4 + ["superseded"]
+
+
+def test_the_slow_one_may_still_be_first(world: World) -> None:
+    world.run(10)
+    world.finish("one")
+    assert world.status(JOB) == "completed"
+    world.end("two", "stopped", stopped=True)
+    assert outcomes(world) == ["completed"] * 4 + ["superseded"]
+
+
+@pytest.mark.parametrize("fails", ["one", "two"])
+def test_one_that_fails_leaves_the_other_at_work(world: World, fails: str) -> None:
+    world.run(10)
+    world.end(fails, "chance")
+    world.run(5)
+    other = {"one": "two", "two": "one"}[fails]
+    assert granted(world, other) == [1] and granted(world, fails) == []
+    world.finish(other)
+    assert world.status(JOB) == "completed"
+
+
+def test_a_frame_is_repeated_once_at_most(world: World) -> None:
+    world.run(10)
+    world.end("two", "chance")
+    world.run(60)
+    assert granted(world, "two") == []
+
+
+def test_a_worker_that_is_lost_leaves_the_other_at_work(world: World) -> None:
+    world.run(10)
+    world.cut.add("one")
+    world.run(world.policy.lease * 2)
+    assert granted(world, "two") == [1]
+    world.finish("two")
+    assert world.status(JOB) == "completed"
+
+
+def test_a_server_that_starts_anew_knows_both(world: World) -> None:
+    world.run(10)
+    world.start_server()
+    world.run(2)
+    assert len(next(iter(world.server.farm.tasks.values())).attempts) == 2
+    world.finish("two")
+    assert world.status(JOB) == "completed"
+
+
+def test_a_job_that_is_canceled_stops_both(world: World) -> None:
+    world.run(10)
+    world.act("cancel", JOB)
+    world.end("one", "stopped", stopped=True)
+    world.end("two", "stopped", stopped=True)
+    assert outcomes(world) == ["canceled", "canceled", "completed", "completed", "completed"]
+    assert world.server.farm.attempts == {} and JOB not in world.server.farm.jobs
