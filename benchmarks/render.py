@@ -1,6 +1,6 @@
 """Renders on a farm of one worker against Blender's own command line, the same Blender on both sides, paired in one run.
 
-    python -m benchmarks.render [--quick] [--scene sync-heavy|sample-heavy|tiny]
+    python -m benchmarks.render [--quick] [--scene sync-heavy|sample-heavy|tiny|still]
 
 For each Blender of this machine (the bpy package, a ``blender`` executable) and each scene (`benchmarks.make_scene`), 24 frames:
 
@@ -8,6 +8,9 @@ For each Blender of this machine (the bpy package, a ``blender`` executable) and
   chunks of one frame, of 24, and as brender chooses;
 - by one process: ``blender -b FILE -a``;
 - by one process a frame: ``blender -b FILE -f N``.
+
+A still of many samples, split into 8 pieces on 2 workers that share the CPU's threads, against the same still on one worker with all
+threads, and how far the two pictures are apart.
 
 Then, of a job of the tiny scene: how long the farm holds a frame beyond what Blender itself took, and how long from submit to
 the first frame's start, with the scene open in a warm Blender and without.
@@ -25,6 +28,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy
+import OpenImageIO as oiio
 
 from benchmarks.localroles import until
 from benchmarks.report import paired, report
@@ -71,11 +77,11 @@ def with_blender(blender: Blender, file: Path, folder: Path, first: int, last: i
 
 
 @contextmanager
-def one_worker(blender: Blender, folder: Path) -> Iterator[Client]:
+def farm_of(blender: Blender, folder: Path, workers: int = 1) -> Iterator[Client]:
     data = DataFolder(folder / "data")
-    plan = FarmPlan(folder=data, workers=1, any_ports=True, with_dashboard=False, blenders=[blender.path])
+    plan = FarmPlan(folder=data, workers=workers, any_ports=True, with_dashboard=False, blenders=[blender.path])
     with LocalFarm(plan), client(None, data.root) as connection:
-        until(lambda: any(row["status"] == "idle" for row in connection.ask("workers")))
+        until(lambda: sum(row["status"] == "idle" for row in connection.ask("workers")) == workers)
         yield connection
 
 
@@ -102,7 +108,7 @@ def compare(blender: Blender, scene: str, rounds: int, frames: int) -> None:
             for frame in range(1, frames + 1):
                 with_blender(blender, file, folder, frame, frame)
 
-        with one_worker(blender, folder) as connection:
+        with farm_of(blender, folder) as connection:
             sides: dict[str, Callable[[], object]] = {
                 "brender": lambda: on_the_farm(connection, file, folder, frames=wanted),
                 "chunks of 1": lambda: on_the_farm(connection, file, folder, frames=wanted, chunk=1),
@@ -126,7 +132,7 @@ def small_times(blender: Blender) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         file = make_scene(blender, "tiny", folder / "tiny.blend")
-        with one_worker(blender, folder) as connection:
+        with farm_of(blender, folder) as connection:
             job = on_the_farm(connection, file, folder, frames=f"1-{FRAMES}", chunk=1)
             parts = sorted(connection.ask("parts", job=job), key=lambda part: part["finished"])
             held = [later["finished"] - earlier["finished"] - later["seconds"] for earlier, later in itertools.pairwise(parts)]
@@ -146,16 +152,42 @@ def small_times(blender: Blender) -> None:
                 report(figure, statistics.median(spent), "s", f"one frame by Blender alone: {alone:.2f} s")
 
 
+def still(blender: Blender, rounds: int) -> None:
+    """A split still against a whole one: time, and the largest difference in linear light."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        file = make_scene(blender, "still", folder / "still.blend")
+        seconds: dict[str, float] = {}
+        for name, workers, settings in (("whole", 1, {}), ("split", 2, {"pieces": 8})):
+            with farm_of(blender, folder / name, workers) as connection:
+                more = {"frames": "1", "format": "OPEN_EXR_MULTILAYER", "output": folder / name / "out", **settings}
+                seconds |= paired({name: lambda c=connection, m=more: on_the_farm(c, file, folder, **m)}, rounds)  # type: ignore[misc]
+        pictures = [oiio.ImageBuf(str(folder / name / "out" / "still_0001.exr")).get_pixels(oiio.FLOAT) for name in seconds]
+        report(
+            f"a still in 8 pieces on 2 workers that share the CPU, {blender.label}",
+            seconds["split"],
+            "s",
+            f"one worker, unsplit: {seconds['whole']:.2f} s",
+            seconds["split"] / seconds["whole"],
+        )
+        apart = float(numpy.abs(pictures[0] - pictures[1]).max())
+        report(f"largest difference between the two, {blender.label}", apart, "linear light", "aim: 1e-5")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round instead of three")
-    parser.add_argument("--scene", choices=SCENES, help="only this one")
+    parser.add_argument("--scene", choices=(*SCENES, "still"), help="only this one")
     parser.add_argument("--frames", type=int, default=FRAMES, help="how many frames")
     options = parser.parse_args()
+    rounds = 1 if options.quick else 3
     for blender in find_blenders():
-        small_times(blender)
-        for scene in [options.scene] if options.scene else SCENES:
-            compare(blender, scene, 1 if options.quick else 3, options.frames)
+        if options.scene in (None, "tiny"):
+            small_times(blender)
+        if options.scene in (None, "still"):
+            still(blender, rounds)
+        for scene in [each for each in SCENES if options.scene in (None, each)]:
+            compare(blender, scene, rounds, options.frames)
 
 
 if __name__ == "__main__":
