@@ -9,8 +9,8 @@ For each Blender of this machine (the bpy package, a ``blender`` executable) and
 - by one process: ``blender -b FILE -a``;
 - by one process a frame: ``blender -b FILE -f N``.
 
-A still of many samples, split into 8 pieces on 2 workers that share the CPU's threads, against the same still on one worker with all
-threads, and how far the two pictures are apart.
+A still of many samples, split into 8 pieces on 2 workers that share the CPU's threads, against the same still on one worker with
+all threads, and how far the two pictures are apart.
 
 Then, of a job of the tiny scene: how long the farm holds a frame beyond what Blender itself took, and how long from submit to
 the first frame's start, with the scene open in a warm Blender and without.
