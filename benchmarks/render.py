@@ -179,9 +179,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round instead of three")
     parser.add_argument("--scene", choices=(*SCENES, "still"), help="only this one")
     parser.add_argument("--frames", type=int, default=FRAMES, help="how many frames")
+    parser.add_argument("--kind", choices=("bpy", "executable"), help="only Blenders of this kind")
     options = parser.parse_args()
     rounds = 1 if options.quick else 3
-    for blender in find_blenders():
+    for blender in [each for each in find_blenders() if options.kind in (None, each.kind)]:
         if options.scene in (None, "tiny"):
             small_times(blender)
         if options.scene in (None, "still"):

@@ -121,6 +121,20 @@ def test_a_killed_blender_is_a_failed_attempt_with_the_signals_name_and_the_fram
     assert not list((tmp_path / "out").iterdir()), "no half frame is left"
 
 
+def test_a_frame_whose_blender_stands_still_is_finished_by_an_idle_worker(
+    bpy: Blender, folder: DataFolder, tmp_path: Path
+) -> None:
+    with LocalFarm(plan(folder, bpy, workers=2)), client(None, folder.root) as connection:
+        job = submit(connection, CUBE, tmp_path / "out", frames="1-6", chunk=1, resolution=20, samples=20)
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2 and len(blender_processes()) == 2)
+        os.kill(blender_processes()[0].pid, signal.SIGSTOP)
+        record = ended(connection, job)
+        assert record["status"] == "completed" and record["completed_parts"] == 6
+        until(lambda: [each for each in connection.ask("attempts", job=job) if each["outcome"] == "superseded"])
+        again = submit(connection, CUBE, tmp_path / "again", frames="1-4", chunk=1, resolution=20, samples=20)
+        assert ended(connection, again)["status"] == "completed", "both workers are ready for more"
+
+
 def test_a_file_that_is_gone_when_its_turn_comes_fails_the_job_which_says_so(
     blender: Blender, folder: DataFolder, tmp_path: Path
 ) -> None:
