@@ -15,7 +15,7 @@ from brender.roles.worker.reporting import Reporting
 from brender.store.writer import _Run, _Segment
 from tests.simulation.farm import Bugs, Simulation, history
 
-SEEDS = 500
+SEEDS = 300
 
 
 @pytest.mark.timeout(200)
