@@ -41,6 +41,8 @@ class Driver:
     def __init__(self, channel):
         self.channel = channel
         self.scene = None
+        self.piece = None  # the settings for pieces of a still, while they are in force
+        self.ways = {}
         self.in_order = False
         self.at = None  # the frame that the scene was last evaluated at
         self.told = 0.0
@@ -56,6 +58,8 @@ class Driver:
             if verb == "quit":
                 return
             try:
+                if verb in {"render", "denoise", "develop"}:
+                    self.set_back()
                 getattr(self, "do_" + verb)(**request)
             except Refused as error:
                 self.say("error", message=str(error), permanent=True)
@@ -109,6 +113,7 @@ class Driver:
         render.use_file_extension = False
         render.use_persistent_data = persistent and render.engine == "CYCLES"
         self.in_order, self.at = in_order, None
+        self.piece, self.ways = None, {}
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
         warnings = self.set_device(rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
@@ -214,17 +219,33 @@ class Driver:
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory())
 
     def do_split(self, wanted, pieces):
-        how, why = split.way(self.scene, wanted, pieces)
-        denoises = how != "whole" and any(split.cycles_denoises(self.scene, layer) for layer in self.scene.view_layers)
-        samples = self.scene.cycles.samples if how != "whole" else 0
-        image = self.scene.render.image_settings
-        self.say(
-            "way", how=how, why=why, samples=samples, denoises=denoises, color=image.color_mode, half=image.color_depth == "16"
-        )
+        # Once for all pieces: it is a question about the scene as it is without any of their settings.
+        if (wanted, pieces) not in self.ways:
+            self.set_back()
+            how, why = split.way(self.scene, wanted, pieces)
+            image = self.scene.render.image_settings
+            whole = how == "whole"
+            self.ways[wanted, pieces] = {
+                "how": how,
+                "why": why,
+                "samples": 0 if whole else self.scene.cycles.samples,
+                "denoises": not whole and any(split.cycles_denoises(self.scene, layer) for layer in self.scene.view_layers),
+                "color": image.color_mode,
+                "half": image.color_depth == "16",
+            }
+        self.say("way", **self.ways[wanted, pieces])
+
+    def set_back(self):
+        """Have the scene as its file and job have it, and not set up for pieces."""
+        if self.piece is not None:
+            self.piece.kept.restore()
+            self.piece = None
 
     def do_piece(self, frame, path, samples, rows):
-        with split.piece_settings(self.scene, samples, rows):
-            self.do_render(frame, path)
+        if self.piece is None:
+            self.piece = split.PieceSettings(self.scene)
+        self.piece.choose(samples, rows)
+        self.do_render(frame, path)
 
     def do_denoise(self, merged, path):
         if not self.scene.cycles.denoiser:
