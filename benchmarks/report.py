@@ -18,7 +18,7 @@ def report(figure: str, value: float, unit: str, against: str = "", ratio: float
     """Print one figure. *ratio* is ours over *against*."""
     line = {
         "figure": figure,
-        "value": round(value, 4),
+        "value": float(f"{value:.6g}"),
         "unit": unit,
         "against": against,
         "ratio": None if ratio is None else round(ratio, 4),
