@@ -35,6 +35,10 @@ class Cut:
         return samples_of(piece, self.pieces, self.samples)[1] / self.samples
 
 
+#: Not cut at all.
+WHOLE = Cut("tiles", 1, 1)
+
+
 def merge(files: Sequence[Path], cut: Cut, path: Path, replaced: Path | None = None) -> None:
     """Write the picture that the pieces *files*, in their order, make to *path*; with the RGBA of the file *replaced* as its
     combined pass, where that is given. Raises `CannotMerge`."""
@@ -75,7 +79,7 @@ def combined(files: dict[int, Path], cut: Cut) -> Any:
 def write_combined(merged: Path, path: Path, color: str = "RGBA", half: bool = False) -> None:
     """Write the combined pass of the OpenEXR *merged* to *path*, an OpenEXR or Radiance file: linear light, as it is. *color* is
     ``BW``, ``RGB`` or ``RGBA``; *half* for 16 bits a channel. Raises `CannotMerge`."""
-    image = combined({1: merged}, Cut("tiles", 1, 1))
+    image = combined({1: merged}, WHOLE)
     if color == "BW":
         image = oiio.ImageBufAlgo.channel_sum(image, (0.2126, 0.7152, 0.0722))
     channels = {"BW": ("Y",), "RGB": ("R", "G", "B")}.get(color, ("R", "G", "B", "A"))[: image.nchannels]

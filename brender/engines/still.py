@@ -7,7 +7,7 @@ from typing import Any
 
 from brender.engines.attempt import AttemptFailed
 from brender.engines.events import Cautioned
-from brender.engines.merging import CannotMerge, Cut, combined, merge, write_combined
+from brender.engines.merging import WHOLE, CannotMerge, Cut, combined, merge, write_combined
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.rendering import Rendering, finished, make_thumbnail, publish_when_leased, render_part, temporary_for
 from brender.jobs.blender_still import piece_name, rows_of, samples_of
@@ -85,7 +85,7 @@ def _merge(rendering: Rendering, part: PartGrant, folder: Path, cut: Cut, way: d
             attempt.log.say("denoising the merged picture")
             session.ask("denoised", do="denoise", merged=str(merged), path=str(linear))
         if rendering.settings["format"] == "OPEN_EXR_MULTILAYER":
-            merge(files, cut, temporary, linear if way["denoises"] else None)
+            merge([merged], WHOLE, temporary, linear if way["denoises"] else None)
         elif rendering.settings["format"] in _LINEAR:
             write_combined(linear if way["denoises"] else merged, temporary, way["color"], way["half"])
         else:

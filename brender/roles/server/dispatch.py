@@ -153,8 +153,10 @@ class Dispatch:
 
     def _repeat_stragglers(self, now: Now) -> None:
         """Let idle workers repeat what holds up a job that has nothing else left to give. Now and then."""
+        if now.mono < self._look_for_stragglers:
+            return
         idle = [w for w in self.farm.workers.values() if not w.attempts and self._slot(w, now).open]
-        if now.mono < self._look_for_stragglers or not idle:
+        if not idle:
             return
         self._look_for_stragglers = now.mono + 1.0
         running = [each for job in self.farm.jobs.values() for each in self._only_attempts(job, now)]
