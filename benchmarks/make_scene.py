@@ -3,7 +3,7 @@
 - ``sync-heavy``: sixty subdivided meshes that turn, few samples: what is costly is to hand the scene to Cycles.
 - ``sample-heavy``: a few objects, many samples: what is costly is to render.
 - ``tiny``: next to nothing in either.
-- ``still``: one frame at 256 samples, without adaptive sampling and denoising.
+- ``still``: one frame at 4096 samples, without adaptive sampling and denoising.
 """
 
 import math
@@ -16,7 +16,7 @@ SETTINGS = {
     "sync-heavy": {"objects": 60, "levels": 3, "samples": 4, "size": (320, 180)},
     "sample-heavy": {"objects": 6, "levels": 2, "samples": 128, "size": (320, 180)},
     "tiny": {"objects": 1, "levels": 1, "samples": 4, "size": (160, 90)},
-    "still": {"objects": 6, "levels": 2, "samples": 1024, "size": (320, 180)},
+    "still": {"objects": 6, "levels": 2, "samples": 4096, "size": (320, 180)},
 }
 
 

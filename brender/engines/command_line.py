@@ -5,12 +5,14 @@ from pathlib import Path
 from brender.model.nodes import Blender
 
 
-def script_in(blender: Blender, script: Path) -> list[str]:
-    """The command that runs the file *script* in *blender*; its own arguments come after a ``--``."""
+def script_in(blender: Blender, script: Path, threads: int = 0) -> list[str]:
+    """The command that runs the file *script* in *blender*; its own arguments come after a ``--``. *threads*: as many as Blender
+    may use, 0 for all (the bpy package takes no such word: driver.py sees to it)."""
     if blender.kind == "bpy":
         return [blender.path, "-I", str(script)]
     # -Y: scripts in the .blend that Blender opens first, its start-up file, do not run either.
-    return [blender.path, "--background", "-Y", "--python-exit-code", "1", "--python", str(script)]
+    words = [blender.path, "--background", "-Y", "--python-exit-code", "1"]
+    return [*words, *(["--threads", str(threads)] if threads else []), "--python", str(script)]
 
 
 def python_in(blender: Blender, code: str) -> list[str]:

@@ -40,12 +40,13 @@ class Rendered:
 
 
 class Session:
-    """A *blender* running in *folder*, started for *attempt*, which it serves until it is given to another (`serve`).
+    """A *blender* running in *folder*, started for *attempt*, which it serves until it is given to another (`serve`). *threads*:
+    as many as it may use, 0 for all.
 
     Every method but `close` raises `AttemptFailed` or `AttemptStopped`; after either the session is of no more use.
     """
 
-    def __init__(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], folder: Path, threads: int = 0) -> None:
         self.frames = 0
         """How many it has rendered."""
         self._attempt: Attempt | None = attempt
@@ -56,14 +57,14 @@ class Session:
         self._output = b""
         self._output_is_here = threading.Event()
         token = secrets.token_hex(16)
-        command = script_in(blender, _DRIVER)
+        command = script_in(blender, _DRIVER, threads)
         folder.mkdir(parents=True, exist_ok=True)
         attempt.check()
         attempt.log.say("starting " + " ".join(command))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-            channel = {"BRENDER_CHANNEL": f"127.0.0.1:{port}", "BRENDER_CHANNEL_TOKEN": token}
-            self.process = Supervised(command, {**env, **channel}, folder, self._write)
+            ours = {"BRENDER_CHANNEL": f"127.0.0.1:{port}", "BRENDER_CHANNEL_TOKEN": token, "BRENDER_THREADS": str(threads)}
+            self.process = Supervised(command, {**env, **ours}, folder, self._write)
             try:
                 attempt.use(self.process)
                 self._connection = self._accept(listener, token)

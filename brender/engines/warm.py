@@ -65,7 +65,7 @@ class Keeper:
                 return kept
             kept.session.close(wait=True)
         before = signatures([request["file"]])
-        session = Session(attempt, blender, env, attempt.place.folder / "blender")
+        session = Session(attempt, blender, env, attempt.place.folder / "blender", request["threads"])
         try:
             opened = session.open(**request)
         except BaseException:

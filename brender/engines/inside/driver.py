@@ -18,10 +18,33 @@ import socket
 import sys
 import time
 
-import bpy
+
+@contextlib.contextmanager
+def on_few_cores(threads):
+    """Have what is started in here (the bpy package, with the thread pool of TBB) find so few cores; 0: as many as there are.
+
+    TBB counts them once, and a pool of more than Blender is to use keeps a thread that waits by spinning: two such Blenders on
+    two cores take twice their time (measured with bpy 5.0.1; a blender executable is told by --threads).
+    """
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if not 0 < threads < len(cores):
+        yield
+        return
+    os.sched_setaffinity(0, sorted(cores)[:threads])
+    try:
+        yield
+    finally:
+        # Threads that were started meanwhile have taken it over.
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(int(thread), cores)
+
+
+with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
+    import bpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import split
+import split  # noqa: E402
 
 #: brender's word for each engine, and what Blender calls it: the first that this Blender knows.
 ENGINES = {
