@@ -2,7 +2,8 @@
 
 import bpy
 
-#: Pixels that a band reaches beyond itself, so that what Cycles decides by looking at neighbors is decided alike.
+#: Pixels that a band reaches beyond itself where Cycles decides by looking at neighbors (adaptive sampling does), so that it
+#: decides alike. Elsewhere each pixel stands by itself.
 MARGIN = 8
 #: Blender without subsets of samples (3.x) makes its table of sample positions for at least so many; for more, the table depends
 #: on how many a render takes, so that shares do not add up to the same (measured with 3.4.1: equal up to 256, 8e-3 at 1024).
@@ -106,8 +107,9 @@ class PieceSettings:
             self.kept.set(render, "use_crop_to_border", False)
             self.kept.set(render, "border_min_x", 0.0)
             self.kept.set(render, "border_max_x", 1.0)
-            self.kept.set(render, "border_min_y", max(0, rows[0] - MARGIN) / height)
-            self.kept.set(render, "border_max_y", min(height, rows[1] + MARGIN) / height)
+            margin = MARGIN if cycles.use_adaptive_sampling else 0
+            self.kept.set(render, "border_min_y", max(0, rows[0] - margin) / height)
+            self.kept.set(render, "border_max_y", min(height, rows[1] + margin) / height)
 
 
 class Kept:
