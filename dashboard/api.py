@@ -5,8 +5,9 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
 
-from brender.bus.address import Address
+from brender.bus.address import ServerAddresses
 from brender.bus.client import Client
+from brender.bus.keys import KeyPair
 from brender.model.errors import BadInput, NotFound
 from brender.store import questions
 from brender.store.reader import Reader
@@ -25,7 +26,8 @@ class Farm:
     """What the application knows of the farm: how to read it, and where to send actions."""
 
     reader: Reader
-    server: Address
+    server: ServerAddresses
+    pair: KeyPair
 
 
 def farm() -> Farm:
@@ -73,7 +75,7 @@ def act(id: str, action: str) -> Response:
     value = body.get("value")
     if value is not None and type(value) not in (int, str):
         raise BadInput(f"The value {value!r} is neither a number nor a text")
-    with Client(farm().server, _ACTION_SECONDS) as client:
+    with Client(farm().server, farm().pair, _ACTION_SECONDS) as client:
         return jsonify(client.act(action, id, value, user="dashboard"))
 
 
@@ -81,7 +83,7 @@ def act(id: str, action: str) -> Response:
 def act_on_node(id: str, action: str) -> Response:
     """Ask the server to ``drain``, ``disable`` or ``enable`` a worker or manager."""
     _check_action(action, _NODE_ACTIONS)
-    with Client(farm().server, _ACTION_SECONDS) as client:
+    with Client(farm().server, farm().pair, _ACTION_SECONDS) as client:
         return jsonify(client.act(action, id, user="dashboard"))
 
 

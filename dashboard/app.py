@@ -9,7 +9,8 @@ from flask import Flask, Response, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from brender import __version__
-from brender.bus.address import Address
+from brender.bus.address import ServerAddresses
+from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
@@ -22,13 +23,13 @@ _POLICY = (
 _LOOPBACK_NAMES = {"localhost", "brender-dashboard", "::1"}
 
 
-def create_app(folder: DataFolder, server: Address, database: str = "") -> Flask:
-    """The application for the farm whose data is in *folder* and whose server listens at *server*."""
+def create_app(folder: DataFolder, server: ServerAddresses, pair: KeyPair, database: str = "") -> Flask:
+    """The application for the farm whose data is in *folder* and whose *server* is asked with the key *pair*."""
     here = str(files("dashboard"))
     app = Flask("dashboard", root_path=here)
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["brender"] = api.Farm(Reader(folder, database), server)
+    app.extensions["brender"] = api.Farm(Reader(folder, database), server, pair)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(api.blueprint)
     app.jinja_env.globals["version"] = __version__

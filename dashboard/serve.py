@@ -4,18 +4,19 @@ import _thread
 
 from waitress.server import create_server
 
-from brender.bus.address import Address
+from brender.bus.address import Address, ServerAddresses
+from brender.bus.keys import KeyPair
 from brender.model.errors import BadInput, Conflict
 from brender.store.datafolder import DataFolder
 from dashboard.app import create_app
 
 
 class Dashboard:
-    """The dashboard on *address*, for the farm in *folder* whose server is at *server*. Raises `Conflict` where the port is in
-    use."""
+    """The dashboard on *address*, for the farm in *folder* whose server is *server*, which it asks with the key *pair*. Raises
+    `Conflict` where the port is in use."""
 
-    def __init__(self, folder: DataFolder, address: Address, server: Address, database: str = "") -> None:
-        app = create_app(folder, server, database)
+    def __init__(self, folder: DataFolder, address: Address, server: ServerAddresses, pair: KeyPair, database: str = "") -> None:
+        app = create_app(folder, server, pair, database)
         try:
             self._server = create_server(app, host=address.host, port=address.port, threads=8, ident="brender")
         except OSError as error:

@@ -1,13 +1,18 @@
-"""Where roles listen: default ports, addresses as people write them, and the rule that only loopback is used."""
+"""Where roles listen: default ports, and addresses as people write them."""
 
 import ipaddress
 import os
 import random
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import psutil
 
 from brender.model.errors import BadInput, Conflict
 
+#: The server's sockets, by the names that they have in addresses and answers.
+DOORS = ("control", "events", "stats", "files", "enrolment")
 #: A role's first port; its others lie beside it (`server_ports`, `manager_ports`).
 SERVER_PORT, MANAGER_PORT, DASHBOARD_PORT = 9999, 7777, 8888
 
@@ -49,12 +54,11 @@ def parse_address(text: str, default_port: int) -> Address:
     return Address(host, number)
 
 
-def resolve_loopback(address: Address, what: str, exact: bool = False) -> Address:
-    """*address* with its host resolved to a loopback number. Raises `BadInput` where it resolves to none.
-
-    Until the bus has keys nothing leaves this machine. Loopback is 127.0.0.0/8 and ::1. *exact*: where browsers resolve the
-    name too, it must be just the number that they find.
-    """
+def resolve(address: Address, what: str, local_only: bool = False) -> Address:
+    """*address* with its host resolved to a number; ``*`` stands for all of this machine's. Raises `BadInput` where it resolves
+    to none, or, for what is *local_only*, to one that is not this machine's alone (127.0.0.0/8 or ::1)."""
+    if address.host in ("*", "0.0.0.0", "::") and not local_only:
+        return Address("0.0.0.0" if address.host == "*" else address.host, address.port)
     try:
         found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -63,42 +67,96 @@ def resolve_loopback(address: Address, what: str, exact: bool = False) -> Addres
             "Give an address such as 127.0.0.1, or put the name into the hosts file"
         ) from error
     numbers = sorted({str(info[4][0]) for info in found}, key=lambda number: (":" in number, number))
-    loopback = [number for number in numbers if ipaddress.ip_address(number.partition("%")[0]).is_loopback]
-    if not loopback or len(loopback) != len(numbers):
-        raise BadInput(
-            f"{what}: {address.host!r} is {', '.join(numbers)}, which is not on this machine. The bus has no keys yet, so "
-            "brender only uses loopback addresses (127.0.0.1)"
-        )
+    loopback = [number for number in numbers if is_loopback(number)]
+    if local_only:
+        if not loopback or len(loopback) != len(numbers):
+            raise BadInput(
+                f"{what}: {address.host!r} is {', '.join(numbers)}, which others could reach too, and it has no users yet that "
+                "could keep them out: only loopback addresses (127.0.0.1) will do"
+            )
+        return Address(loopback[0], address.port)
+    if not loopback:
+        return Address(numbers[0], address.port)
     # Debian maps a host's own name to 127.0.1.1, where nobody listens: a name means this machine, so its usual number.
-    is_name = address.host not in loopback and not exact
+    is_name = address.host not in loopback
     return Address("127.0.0.1" if is_name and ":" not in loopback[0] else loopback[0], address.port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the number *host* is in 127.0.0.0/8 or ::1; a name is not."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def own_hosts() -> list[str]:
+    """The addresses of this machine that others may reach it by, IPv4 first; 127.0.0.1 where it has no other."""
+    found = {
+        address.address.partition("%")[0]
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family in (socket.AF_INET, socket.AF_INET6)
+    }
+    usable = [host for host in found if not is_loopback(host) and not ipaddress.ip_address(host).is_link_local]
+    return sorted(usable, key=lambda host: (":" in host, host)) or ["127.0.0.1"]
 
 
 @dataclass(frozen=True)
 class ServerAddresses:
-    """The server's sockets: control, and beside it events (-1), stats (-2) and files (-3)."""
+    """The server's sockets: control, and beside it events (-1), stats (-2), files (-3) and enrolment (-4); and the public
+    ``key`` by which it is known."""
 
     control: Address
     events: Address
     stats: Address
     files: Address
+    enrolment: Address
+    key: str = ""
 
     @classmethod
-    def of(cls, control: Address) -> "ServerAddresses":
-        return cls(control, control.beside(-1), control.beside(-2), control.beside(-3))
+    def of(cls, control: Address, key: str = "") -> "ServerAddresses":
+        return cls(control, control.beside(-1), control.beside(-2), control.beside(-3), control.beside(-4), key)
+
+    @classmethod
+    def at(cls, host: str, ports: Mapping[str, int], key: str) -> "ServerAddresses":
+        """Each door on *host*, at the port that *ports* has under its name."""
+        return cls(**{door: Address(host, ports[door]) for door in DOORS}, key=key)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return {door: getattr(self, door).port for door in DOORS}
+
+    def resolved(self) -> "ServerAddresses":
+        """The same, as numbers. Raises `BadInput`."""
+        what = "The server's address"
+        return ServerAddresses(
+            control=resolve(self.control, what),
+            events=resolve(self.events, what),
+            stats=resolve(self.stats, what),
+            files=resolve(self.files, what),
+            enrolment=resolve(self.enrolment, what),
+            key=self.key,
+        )
 
 
 @dataclass(frozen=True)
 class ManagerAddresses:
-    """The manager's sockets: control, and beside it stats (+1) and files (-1)."""
+    """The manager's sockets: control, and beside it stats (+1) and files (-1); and the public ``key`` by which it is known."""
 
     control: Address
     stats: Address
     files: Address
+    key: str = ""
 
     @classmethod
-    def of(cls, control: Address) -> "ManagerAddresses":
-        return cls(control, control.beside(1), control.beside(-1))
+    def of(cls, control: Address, key: str = "") -> "ManagerAddresses":
+        return cls(control, control.beside(1), control.beside(-1), key)
+
+    def resolved(self) -> "ManagerAddresses":
+        """The same, as numbers. Raises `BadInput`."""
+        what = "The manager's address"
+        return ManagerAddresses(resolve(self.control, what), resolve(self.stats, what), resolve(self.files, what), self.key)
 
 
 def free_ports(count: int) -> int:

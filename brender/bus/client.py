@@ -6,27 +6,31 @@ from typing import Any
 import msgspec
 import zmq
 
-from brender.bus.address import Address
+from brender.bus.address import ServerAddresses
 from brender.bus.ids import new_id
-from brender.bus.messages import Act, Ask, Done, Message, Refused, Sorry, Submit
+from brender.bus.keys import Credentials, KeyPair
+from brender.bus.messages import Act, Ask, Done, Manage, Message, Refused, Sorry, Submit
 from brender.bus.transport import Socket
 from brender.model.errors import BrenderError, Unreachable, from_code
 from brender.model.job import JobSpec
 
 
 class Client:
-    """A connection to a server's control socket. Not for more than one thread. Use it in a ``with`` statement.
+    """A connection to a *server*'s control socket, with the key *pair*. Not for more than one thread. Use it in a ``with``
+    statement.
 
     ``timeout`` is how many seconds one request waits for its answer; meanwhile it is sent again, which is safe because
     each request carries an id and each is idempotent.
     """
 
-    def __init__(self, server: Address, timeout: float = 10.0) -> None:
-        self.server = server
+    def __init__(self, server: ServerAddresses, pair: KeyPair, timeout: float = 10.0) -> None:
+        self.addresses = server
+        self.server = server.control
         self.timeout = timeout
         self._context = zmq.Context()
-        self._socket = Socket(self._context, zmq.DEALER, "client")
-        self._socket.connect(server)
+        self._socket = Socket(self._context, zmq.DEALER, "client", Credentials(pair, server.key))
+        self._connections = self._socket.connections()
+        self._socket.connect(server.control)
 
     def __enter__(self) -> "Client":
         return self
@@ -53,7 +57,11 @@ class Client:
         """The answer to *question* (brender.store.questions lists them)."""
         return self._request(Ask(id=new_id(), question=question, arguments=arguments))
 
-    def _request(self, message: Submit | Act | Ask) -> Any:
+    def manage(self, what: str, **arguments: Any) -> Any:
+        """Ask something about keys and tokens, which only an admin's key may (`Manage` lists what)."""
+        return self._request(msgspec.convert({"type": "manage", "id": new_id(), "what": what, "arguments": arguments}, Manage))
+
+    def _request(self, message: Submit | Act | Ask | Manage) -> Any:
         deadline = time.monotonic() + self.timeout
         resend = 0.0
         while (now := time.monotonic()) < deadline:
@@ -61,6 +69,13 @@ class Client:
                 # Refused means not connected yet: try again at once-ish. Sent: give the server time to answer.
                 resend = now + (3.0 if self._socket.send(message) else 0.02)
             self._socket.raw.poll(int(max(1.0, min(resend, deadline) * 1000 - now * 1000)))
+            self._connections.happened()
+            if self._connections.refused:
+                raise Unreachable(
+                    f"The server at {self.server} does not admit this machine's key. If it was revoked or has expired, ask "
+                    f"whoever "
+                    "runs the farm for a new token (`brender token create`), and use it with `brender join TOKEN`"
+                )
             for received in self._socket.drain():
                 answer: Message = received.message
                 if isinstance(answer, Done) and answer.id == message.id:
@@ -69,6 +84,12 @@ class Client:
                     raise from_code(answer.code, answer.message)
                 if isinstance(answer, Refused):
                     raise BrenderError(f"The server at {self.server} refused: {answer.reason}")
+        if self._connections.strange:
+            raise Unreachable(
+                f"What listens at {self.server} does not have the key that this machine knows the farm's server by, or is no "
+                f"brender. "
+                "Was the server installed anew? Then join it again with a new token: `brender join TOKEN`"
+            )
         raise Unreachable(
             f"The server at {self.server} did not answer within {self.timeout:g} seconds. Is it running? "
             "Start it with brender-server (or brender farm), or name another with --server"

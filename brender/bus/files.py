@@ -13,11 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import zmq
 
 from brender.bus.address import Address
+from brender.bus.keys import Credentials, Guard, KeyPair, Keyring, Zap
 from brender.bus.loop import Loop
 from brender.bus.messages import FileAck, FilePiece
+from brender.bus.rights import Door
 from brender.bus.transport import Socket
 
 log = logging.getLogger("brender.files")
@@ -53,6 +56,12 @@ class FileThread:
     def tick(self) -> None:
         """Called at least every quarter second."""
 
+    def _door(self, door: Door, pair: KeyPair, keyring: Keyring, name: str) -> Socket:
+        """A ROUTER that lets in whom *keyring* admits at *door*."""
+        zap = Zap(self.context, keyring)
+        self.loop.add(zap, zap.answer)
+        return Socket(self.context, zmq.ROUTER, name, Guard(pair, keyring, door))
+
     def _bound(self, socket: Socket, address: Address, what: str) -> Address:
         try:
             return socket.bind(address, what)
@@ -68,12 +77,14 @@ class FileThread:
 
 
 class FileReceiver(FileThread):
-    """The server's end: writes what arrives to the path that *place* gives for it."""
+    """The server's end: writes what arrives to the path that *place* gives for it; where it gives none, the file is no business
+    of the worker that sends it."""
 
-    def __init__(self, address: Address, place: Callable[[FilePiece], Path]) -> None:
+    def __init__(self, address: Address, place: Callable[[FilePiece], Path | None], pair: KeyPair, keyring: Keyring) -> None:
         super().__init__("brender-files")
         self._place = place
-        self._socket = Socket(self.context, zmq.ROUTER, "server files")
+        self._keyring = keyring
+        self._socket = self._door(Door.SERVER_FILES, pair, keyring, "server files")
         self.address = self._bound(self._socket, address, "The server's files")
         self.loop.add(self._socket, self._read)
 
@@ -81,8 +92,13 @@ class FileReceiver(FileThread):
         for received in self._socket.drain():
             piece = received.message
             if isinstance(piece, FilePiece) and len(received.bulk) == 1:
+                path = self._place(piece)
+                if path is None:
+                    sender = f"the worker {piece.worker} by the manager {received.principal.name}"
+                    self._keyring.refusals.count(Door.SERVER_FILES, "a file of an attempt that is not the worker's", sender)
+                    continue
                 try:
-                    have = append_piece(self._place(piece), piece.offset, received.bulk[0])
+                    have = append_piece(path, piece.offset, received.bulk[0])
                 except OSError as error:
                     # Not acknowledged, so it is sent again: when there is room, it arrives.
                     log.error("cannot write the %s of attempt %s: %s", piece.kind, piece.attempt, error)
@@ -93,29 +109,42 @@ class FileReceiver(FileThread):
 
 
 class FileRelay(FileThread):
-    """A manager's end: passes pieces up and acknowledgements down."""
+    """A manager's end: passes pieces up, with whose they are, and acknowledgements down."""
 
-    def __init__(self, address: Address, server: Address) -> None:
+    def __init__(self, address: Address, pair: KeyPair, keyring: Keyring) -> None:
         super().__init__("brender-files")
-        self._below = Socket(self.context, zmq.ROUTER, "manager files")
+        self._below = self._door(Door.MANAGER_FILES, pair, keyring, "manager files")
         self.address = self._bound(self._below, address, "The manager's files")
-        self._above = Socket(self.context, zmq.DEALER, "manager files, upward")
-        self._above.connect(server)
+        self._above: Socket | None = None
         self._routes: OrderedDict[FileKey, bytes] = OrderedDict()
         self.loop.add(self._below, self._up)
-        self.loop.add(self._above, self._down)
+
+    def connect(self, server: Address, credentials: Credentials) -> None:
+        """Pass pieces up to *server* from now on; in place of the connection before, if there was one. From any thread."""
+
+        def connect() -> None:
+            if self._above is not None:
+                self.loop.remove(self._above)
+                self._above.close()
+            self._above = Socket(self.context, zmq.DEALER, "manager files, upward", credentials)
+            self._above.connect(server)
+            self.loop.add(self._above, self._down)
+
+        self.loop.post(connect)
 
     def _up(self) -> None:
         for received in self._below.drain():
             piece = received.message
-            if isinstance(piece, FilePiece):
+            if isinstance(piece, FilePiece) and self._above is not None:
+                piece = msgspec.structs.replace(piece, worker=received.principal.node)
                 self._routes[piece.kind, piece.attempt, piece.part] = received.route
                 if len(self._routes) > _ROUTES_REMEMBERED:
                     self._routes.popitem(last=False)
                 self._above.send(piece, bulk=received.bulk)
 
     def _down(self) -> None:
-        for received in self._above.drain():
+        above = self._above
+        for received in above.drain() if above is not None else ():
             ack = received.message
             if isinstance(ack, FileAck):
                 key = (ack.kind, ack.attempt, ack.part)
@@ -139,12 +168,12 @@ class _Transfer:
 class FileSender(FileThread):
     """A worker's end. Files handed to it are deleted once the server has them whole."""
 
-    def __init__(self, manager: Address) -> None:
+    def __init__(self) -> None:
         super().__init__("brender-files")
         self._transfers: dict[FileKey, _Transfer] = {}
         self._idle = threading.Event()
         self._idle.set()
-        self._connect(manager)
+        self._socket: Socket | None = None
 
     def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
         """Send the log at *path* as it grows, until a second call says that it is *finished*. From any thread."""
@@ -154,13 +183,16 @@ class FileSender(FileThread):
         """Send the picture at *path*. From any thread."""
         self._add(_Transfer("thumbnail", job, attempt, part, path, True))
 
-    def turn_to(self, manager: Address) -> None:
-        """Send by way of another manager from now on; what was begun goes on where the server has it. From any thread."""
+    def turn_to(self, manager: Address, credentials: Credentials) -> None:
+        """Send by way of this manager from now on; what was begun goes on where the server has it. From any thread."""
 
         def turn() -> None:
-            self.loop.remove(self._socket)
-            self._socket.close()
-            self._connect(manager)
+            if self._socket is not None:
+                self.loop.remove(self._socket)
+                self._socket.close()
+            self._socket = Socket(self.context, zmq.DEALER, "worker files", credentials)
+            self._socket.connect(manager)
+            self.loop.add(self._socket, self._read)
             for transfer in self._transfers.values():
                 transfer.sent_at = None
 
@@ -178,11 +210,6 @@ class FileSender(FileThread):
                 self._send(key, transfer, now)
         if not self._transfers:
             self._idle.set()
-
-    def _connect(self, manager: Address) -> None:
-        self._socket = Socket(self.context, zmq.DEALER, "worker files")
-        self._socket.connect(manager)
-        self.loop.add(self._socket, self._read)
 
     def _add(self, transfer: _Transfer) -> None:
         self._idle.clear()
@@ -218,11 +245,11 @@ class FileSender(FileThread):
             offset=transfer.offset,
             last=last,
         )
-        if self._socket.send(message, bulk=[piece]):
+        if self._socket is not None and self._socket.send(message, bulk=[piece]):
             transfer.sent_at = now
 
     def _read(self) -> None:
-        for received in self._socket.drain():
+        for received in self._socket.drain() if self._socket is not None else ():
             ack = received.message
             if not isinstance(ack, FileAck):
                 continue

@@ -8,10 +8,15 @@ import socket
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from types import FrameType
+from typing import Any, Protocol
 
 import zmq
 
-from brender.bus.transport import Connections, Socket
+
+class Readable(Protocol):
+    """A socket of ours, of whatever kind: ``raw`` is ZeroMQ's."""
+
+    raw: Any
 
 
 class Loop:
@@ -29,12 +34,12 @@ class Loop:
         self._stopping = False
         self._woken = False
 
-    def add(self, source: Socket | Connections, reader: Callable[[], None]) -> None:
+    def add(self, source: Readable, reader: Callable[[], None]) -> None:
         """Call *reader* whenever *source* has something to drain."""
         self._poller.register(source.raw, zmq.POLLIN)
         self._readers[source.raw] = reader
 
-    def remove(self, source: Socket | Connections) -> None:
+    def remove(self, source: Readable) -> None:
         """Read *source* no more."""
         self._poller.unregister(source.raw)
         del self._readers[source.raw]

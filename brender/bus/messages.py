@@ -12,11 +12,12 @@ import msgspec
 from brender.model import nodes
 from brender.model.grant import Grant, Order
 from brender.model.job import JobSpec
+from brender.model.keys import KeyRole, Principal
 from brender.model.nodes import Stats, WorkerInfo
 from brender.model.plain import Count, Id, Key, Name, Number, Seconds, Text, Whole
 
 #: The protocol that this software speaks, and those it understands.
-PROTOCOL = 3
+PROTOCOL = 4
 UNDERSTOOD = frozenset({PROTOCOL})
 
 
@@ -47,6 +48,8 @@ class Hello(Message, frozen=True, kw_only=True):
     worker: WorkerInfo | None = None
     held: tuple[Id, ...] = ()
     """The attempts that a worker holds, started or not."""
+    proof: Text = ""
+    """A worker's word, which only the server can check, that it turned to this manager (brender.model.keys)."""
 
 
 class Welcome(Message, frozen=True, kw_only=True):
@@ -118,6 +121,8 @@ class Joined(Message, frozen=True, kw_only=True):
     worker: WorkerInfo
     term: Text
     held: tuple[Id, ...] = ()
+    proof: Text = ""
+    """Of the worker's `Hello`."""
 
 
 class Confirm(Message, frozen=True, kw_only=True):
@@ -296,13 +301,15 @@ class Beat(Message, frozen=True, kw_only=True):
 
 
 class Beats(Message, frozen=True, kw_only=True):
-    """A manager's own beat and those it heard of its workers since the last one."""
+    """A manager's own beat and those it heard of its workers since the last one. ``refused``: how often it has refused anything
+    since its start."""
 
     manager: Id
     incarnation: Count
     sequence: Count
     stats: Stats | None = None
     workers: tuple[Beat, ...] = ()
+    refused: Count = 0
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -354,13 +361,72 @@ class Sorry(Message, frozen=True, kw_only=True):
     message: Text
 
 
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+class Manage(Message, frozen=True, kw_only=True):
+    """What an admin asks about keys and tokens; `brender.roles.server.keys` says which ``arguments`` each takes."""
+
+    id: Id
+    what: Literal["admit", "create-token", "revoke-token", "revoke-key", "rename-key", "keys", "refusals"]
+    arguments: dict[str, Any] = {}
+
+
+class Enrol(Message, frozen=True, kw_only=True):
+    """Whoever connects to the enrolment door asks to be admitted with the key that it connects with. It shows a token's
+    ``secret``; or that it is admitted already (``token`` is ""), and then may have a new key, ``instead``, admitted in its
+    place."""
+
+    id: Id
+    role: KeyRole
+    name: Name
+    token: Text = ""
+    secret: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    node: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,64}$")] = ""
+    instead: Annotated[str, msgspec.Meta(max_length=40)] = ""
+
+
+class ManagerPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A manager that workers may turn to: its control socket's address as it tells it itself, and its public key."""
+
+    name: Name
+    address: Text
+    public: Text
+
+
+class Enrolled(Message, frozen=True, kw_only=True):
+    """It is admitted, as this key. ``ports`` are those of the server's other doors, ``proof`` a worker's secret
+    (brender.model.keys)."""
+
+    id: Id
+    key: Id
+    role: KeyRole
+    name: Name
+    expires: Seconds | None = None
+    ports: dict[str, Count]
+    managers: tuple[ManagerPlace, ...] = ()
+    proof: Text = ""
+
+
+class Admitted(Message, frozen=True, kw_only=True):
+    """The server tells a manager which worker keys are admitted: all of them, where ``since`` is ``None``; else those that came
+    (``keys``) and went (``gone``, by id) after the list of that number. ``number`` is that of the list as it is now."""
+
+    number: Count
+    since: Count | None = None
+    keys: tuple[Principal, ...] = ()
+    gone: tuple[Key, ...] = ()
+
+
 # --- files in transit ---------------------------------------------------------------------------------------------------
 
 
 class FilePiece(Message, frozen=True, kw_only=True):
-    """A piece of a log or a thumbnail, its bytes in the raw frame that follows. ``offset`` counts bytes."""
+    """A piece of a log or a thumbnail, its bytes in the raw frame that follows. ``offset`` counts bytes. ``worker``: whose it
+    is, by the key that it came with; the manager puts it there."""
 
     kind: Literal["log", "thumbnail"]
+    worker: Key = ""
     job: Id
     attempt: Id
     part: Count = 0
@@ -383,5 +449,6 @@ AnyMessage = (
     | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Gone | Reports | Acks | Progress
     | Beat | Beats | Event
     | Submit | Act | Ask | Done | Sorry
+    | Manage | Enrol | Enrolled | Admitted
     | FilePiece | FileAck
 )  # fmt: skip

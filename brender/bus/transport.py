@@ -1,11 +1,13 @@
 """Sockets that carry messages: ROUTER and DEALER for what must arrive, PUB and SUB for what may be lost.
 
-Whatever arrives is decoded and checked here; what does not fit is counted, logged once a sender, and dropped. Sending
+Whatever arrives is decoded and checked here, its sender's key and rights first; what does not fit is counted, logged once a
+sender, and dropped. Sending
 never blocks: a refusal (no such route, queue full, not connected) is ``False``, and what must arrive is the caller's to
 send again. ZeroMQ's own queues are never relied on.
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,40 +17,53 @@ from zmq.utils.monitor import recv_monitor_message
 
 from brender.bus.address import Address
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
+from brender.bus.keys import Credentials, Guard
 from brender.bus.messages import AnyMessage, Message, Refused
+from brender.bus.rights import LARGEST, Door, may_send
 from brender.model.errors import BadInput, Conflict
+from brender.model.keys import KeyRole, Principal
 
 log = logging.getLogger("brender.bus")
 
-#: The principal of every sender until the bus has keys.
-LOCAL = "local"
+#: Who is at the other end of a socket that connects: the one that its key vouches for.
+PARENT = Principal(id="00000000", public="", role=KeyRole.ADMIN, name="parent")
 #: The largest frame that is taken off the wire, in bytes.
 MAX_FRAME = 64 * 1024 * 1024
 #: Messages that one drain takes at most before the loop looks at its other sockets.
 DRAIN = 1000
 _SENDERS_REMEMBERED = 10_000
+_MADE, _REFUSED, _STRANGE = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED,
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """One message that arrived: from whom (``principal``), by which way back (``route``; b"" on other sockets than a
-    ROUTER), and its raw frames (``bulk``)."""
+    ROUTER), and its raw frames (``bulk``). ``origin``: the network address that it came from, where that is known."""
 
-    principal: str
+    principal: Principal
     route: bytes
     message: AnyMessage
     bulk: list[bytes]
+    origin: str = ""
 
 
 class Socket:
-    """A socket with brender's settings. ``malformed`` counts what was dropped, by sender's route."""
+    """A socket with brender's settings. ``malformed`` counts what was dropped, by sender's route. *keys*: a `Guard` where it
+    binds, `Credentials` where it connects; without them it is plain, and everybody who reaches it is believed."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int, name: str) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int, name: str, keys: Guard | Credentials | None) -> None:
         self.name = name
         self.raw = context.socket(kind)
+        self._guard = keys if isinstance(keys, Guard) else None
+        if keys is not None:
+            keys.apply(self.raw)
         self.malformed: Counter[bytes] = Counter()
         self.raw.setsockopt(zmq.LINGER, 0)
-        self.raw.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        self.raw.setsockopt(zmq.MAXMSGSIZE, LARGEST[self._guard.door] if self._guard is not None else MAX_FRAME)
         self.raw.setsockopt(zmq.HEARTBEAT_IVL, 2_000)
         self.raw.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10_000)
         self.raw.setsockopt(zmq.RECONNECT_IVL, 100)
@@ -62,11 +77,12 @@ class Socket:
             self.raw.setsockopt(zmq.SNDHWM, 10_000)
             self.raw.setsockopt(zmq.RCVHWM, 10_000)
         self._routed = kind == zmq.ROUTER
-        self._watched = False
+        self._connections: Connections | None = None
         self._topics = kind == zmq.SUB
 
     def bind(self, address: Address, what: str) -> Address:
         """Listen on *address*; returns it with the port that it became. Raises `Conflict` where the port is in use."""
+        self._speak_ipv6(address)
         try:
             self.raw.bind(address.endpoint)
         except zmq.ZMQError as error:
@@ -80,6 +96,7 @@ class Socket:
         return Address(address.host, int(endpoint.rpartition(":")[2].rstrip("\0")))
 
     def connect(self, address: Address) -> None:
+        self._speak_ipv6(address)
         self.raw.connect(address.endpoint)
 
     def subscribe(self, topic: str = "") -> None:
@@ -109,34 +126,67 @@ class Socket:
                 frames = self.raw.recv_multipart(flags=zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            received = self._read([frame.bytes for frame in frames])
+            principal, origin = PARENT, ""
+            if self._guard is not None:
+                found = self._sender(self._guard, frames[-1])
+                if found is None:
+                    continue
+                principal, origin = found
+            received = self._read([frame.bytes for frame in frames], principal, origin)
             if received is not None:
                 yield received
 
     def connections(self) -> "Connections":
-        """What tells of each connection that this socket makes, the first and every later one."""
-        self._watched = True
-        return Connections(self.raw.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED))
+        """What tells of each connection that this socket makes, the first and every later one, and of those that fail."""
+        self._connections = Connections(self.raw.get_monitor_socket(_MADE | _REFUSED | _STRANGE))
+        return self._connections
 
     def close(self) -> None:
-        if self._watched:
+        if self._connections is not None:
             self.raw.disable_monitor()
+            self._connections.raw.close(linger=0)
         self.raw.close(linger=0)
 
-    def _read(self, frames: list[bytes]) -> Received | None:
+    def _speak_ipv6(self, address: Address) -> None:
+        if ":" in address.host:
+            self.raw.setsockopt(zmq.IPV6, 1)
+
+    @staticmethod
+    def _sender(guard: Guard, frame: zmq.Frame) -> tuple[Principal, str] | None:
+        """Whose key the message of *frame* came with, and from where; ``None`` where it is not to be heard."""
+        user, origin = str(frame.get("User-Id")), str(frame.get("Peer-Address"))
+        if guard.door is Door.ENROLMENT:
+            return Principal(id="00000000", public=user, role=KeyRole.WORKER, name="a stranger"), origin
+        principal = guard.keyring.who(user)
+        if principal is None:
+            guard.refuse("a key that was revoked or has expired", f"{user} at {origin}")
+            return None
+        if not guard.keeps_pace(principal, time.monotonic()):
+            guard.refuse("more messages than its key may send", f"{principal.name} ({user}) at {origin}")
+            return None
+        return principal, origin
+
+    def _read(self, frames: list[bytes], principal: Principal, origin: str) -> Received | None:
         route = frames.pop(0) if (self._routed or self._topics) and frames else b""
         try:
             message, bulk = decode(frames)
         except Malformed as error:
             self._drop(route, error)
             return None
-        return Received(LOCAL, route if self._routed else b"", message, bulk)
+        guard = self._guard
+        if guard is not None and not may_send(guard.door, principal.role, type(message)):
+            sender = f"{principal.name} ({principal.id}) at {origin}"
+            guard.refuse(f"{type(message).__name__} from a {principal.role}", sender)
+            return None
+        return Received(principal, route if self._routed else b"", message, bulk, origin)
 
     def _drop(self, route: bytes, error: Malformed) -> None:
         sender = route if self._routed else b""
         if len(self.malformed) > _SENDERS_REMEMBERED:
             self.malformed.clear()
         self.malformed[sender] += 1
+        if self._guard is not None:
+            self._guard.refuse("what is no message", sender.hex())
         if self.malformed[sender] == 1:
             log.warning(
                 "%s: dropped what %s sent: %s (further ones are only counted)",
@@ -149,17 +199,24 @@ class Socket:
 
 
 class Connections:
-    """A socket's monitor (zmq_socket_monitor(3)): readable, for the loop, when a connection was made."""
+    """A socket's monitor (zmq_socket_monitor(3)): readable, for the loop, when a connection was made or failed.
+
+    ``refused``: the other end knows this one's key and does not admit it; libzmq then tries no more, so that whoever wants to
+    try again makes a new socket. ``strange``: the other end is not who it was taken for, by its key, or speaks something else.
+    """
 
     def __init__(self, raw: zmq.Socket[bytes]) -> None:
         self.raw = raw
+        self.refused = self.strange = False
 
     def happened(self) -> bool:
         """Whether a connection was made since the last look."""
         found = False
         while True:
             try:
-                event = recv_monitor_message(self.raw, zmq.NOBLOCK)
+                event = recv_monitor_message(self.raw, zmq.NOBLOCK)["event"]
             except zmq.Again:
                 return found
-            found = found or event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            found = found or event == _MADE
+            self.refused = event == _REFUSED
+            self.strange = event == _STRANGE

@@ -12,10 +12,11 @@ from pathlib import Path
 import click
 
 from brender import __version__
-from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Address, is_free, resolve_loopback
+from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Address, is_free
 from brender.bus.client import Client
 from brender.commands.config import Configured
-from brender.commands.options import common, json_option, server_addresses, server_option
+from brender.commands.joining import as_client
+from brender.commands.options import common, json_option, server_option
 from brender.commands.output import print_json, size
 from brender.engines.blenders import find_blenders
 from brender.engines.probe import probe
@@ -112,15 +113,17 @@ def _port(what: str, port: int) -> Finding:
 
 def _server(server: str | None, folder: DataFolder) -> Iterator[Finding]:
     try:
-        address = resolve_loopback(server_addresses(server, folder).control, "The server's address")
+        addresses, pair = as_client(server, folder)
         began = time.time()
-        with Client(address, 5.0) as client:
+        with Client(addresses, pair, 5.0) as client:
             info = client.ask("about")
     except BrenderError as error:
         yield Finding("server", False, str(error), "Start it with brender-server, or name the right one with --server")
         return
     same = info["software"] == __version__
-    yield Finding("server", same, f"{address} runs brender {info['software']}", f"Install brender {__version__} on both machines")
+    yield Finding(
+        "server", same, f"{addresses.control} runs brender {info['software']}", f"Install brender {__version__} on both machines"
+    )
     off = abs(info["wall"] - (began + time.time()) / 2)
     yield Finding("clock", off < 2.0, f"{off:.1f} s from the server's", "Set this machine's clock (NTP)")
 

@@ -13,6 +13,7 @@ from brender.commands.waiting import check_ended_well, wait_for
 from brender.jobs.blender_still import PIECES
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames
+from brender.model.text import harmless
 
 
 @click.command(cls=Configured, section="submit")
@@ -209,7 +210,7 @@ def log(data: Path, config: Path | None, verbose: bool, server: str | None, id: 
     chosen = answer["attempt"]
     ending = f": {chosen['reason']}" if chosen["reason"] else ""
     click.echo(f"Attempt {chosen['id']} on {chosen['worker_name']}, {chosen['outcome']}{ending}", err=True)
-    click.echo(answer["text"] or "(nothing has arrived yet)")
+    click.echo(harmless(answer["text"], kept="\n\t") or "(nothing has arrived yet)")
 
 
 def _action(name: str, help: str) -> click.Command:

@@ -10,14 +10,19 @@ import click
 lifeline_option = click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input does.")
 
 
-def watch_lifeline(stop: Callable[[], None], lifeline: bool) -> None:
-    """Call *stop* when standard input ends, where it is a *lifeline*."""
-    if not lifeline:
-        return
+class Lifeline:
+    """Watches standard input from now on, where it is one (*held*). Until the role stands, its end ends this process as it is."""
 
-    def watch() -> None:
+    def __init__(self, held: bool) -> None:
+        self._stop: Callable[[], None] = lambda: os._exit(1)
+        if held:
+            threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
+
+    def ends(self, stop: Callable[[], None]) -> None:
+        """From now on its end calls *stop*."""
+        self._stop = stop
+
+    def _watch(self) -> None:
         while os.read(sys.stdin.fileno(), 4096):
             pass
-        stop()
-
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+        self._stop()

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from brender.bus.address import free_ports
+from brender.bus.keys import kept_pair
 from brender.commands.children import Child, Children
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
@@ -67,9 +68,11 @@ class LocalFarm:
 
     def _start_all(self) -> None:
         plan = self.plan
-        ports = free_ports(8) if plan.any_ports else None
-        # The server has its port and the three below it, the manager the ones on both sides of its own.
-        server, manager, dashboard = (None, None, None) if ports is None else (ports + 3, ports + 5, ports + 7)
+        ports = free_ports(9) if plan.any_ports else None
+        # The server has its port and the four below it, the manager the ones on both sides of its own.
+        server, manager, dashboard = (None, None, None) if ports is None else (ports + 4, ports + 6, ports + 8)
+        for key in (self.folder.server_key, self.folder.local_key):
+            kept_pair(key)  # the others look for them, perhaps before the server does
         to_server, to_manager = _address("--server", server), _address("--manager", manager)
         only = ["--only-job", plan.only_job] if plan.only_job else []
         waits = [
@@ -79,6 +82,8 @@ class LocalFarm:
         threads = self._threads()
         for number in range(1, plan.workers + 1):
             named = [word for path in plan.blenders for word in ("--blender", path)]
+            # Its workers are whoever's who started the farm, and gives out its tokens.
+            named += ["--allow-program", "*", "--accept-trusted"]
             self._start(
                 f"worker-{number}", ["worker", "--name", f"worker-{number}", "--threads", str(threads), *to_manager, *named]
             )

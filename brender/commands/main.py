@@ -3,10 +3,11 @@
 import click
 
 from brender import __version__
-from brender.commands import farm, jobs, nodes, roles
+from brender.commands import farm, jobs, keys, nodes, roles
 from brender.commands.backup import backup
 from brender.commands.config import run
 from brender.commands.doctor import doctor
+from brender.commands.joining import hide_token
 from brender.commands.worker import worker
 
 
@@ -30,6 +31,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
     jobs.readmit,
     *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable),
+    *(keys.join, keys.token, keys.key, keys.discover),
     *(backup, doctor),
 )
 for command in _COMMANDS:
@@ -40,6 +42,7 @@ for command in _ROLES:
 
 
 def main() -> None:
+    hide_token()
     run(brender)
 
 

@@ -8,16 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from brender.bus.address import (
-    MANAGER_PORT,
-    SERVER_PORT,
-    Address,
-    ManagerAddresses,
-    ServerAddresses,
-    parse_address,
-    resolve_loopback,
-)
+from brender.bus.address import SERVER_PORT, Address, parse_address
 from brender.bus.client import Client
+from brender.commands.joining import as_client
 from brender.store.datafolder import DataFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,36 +61,15 @@ def begin_logging(verbose: bool) -> None:
     )
 
 
-def server_addresses(server: str | None, folder: DataFolder) -> ServerAddresses:
-    """The server's sockets: those of *server*, else of the server that runs in *folder*, else the default ports."""
-    announced = None if server else folder.announced("server")
-    if announced is not None:
-        return ServerAddresses(**{name: parse_address(announced[name], 0) for name in ("control", "events", "stats", "files")})
-    return ServerAddresses.of(parse_address(server or "127.0.0.1", SERVER_PORT))
-
-
-def manager_addresses(managers: str | None, folder: DataFolder) -> list[ManagerAddresses]:
-    """The sockets of each of *managers* (addresses with commas between), else of those that run in *folder*, else the default
-    ports."""
-    if managers is None:
-        names = [path.stem for path in sorted((folder.root / "run").glob("manager-*.json"))]
-        found = [facts for name in names if (facts := folder.announced(name)) is not None]
-        if found:
-            fields = ("control", "stats", "files")
-            return [ManagerAddresses(**{name: parse_address(facts[name], 0) for name in fields}) for facts in found]
-    named = [name.strip() for name in (managers or "127.0.0.1").split(",")]
-    return [ManagerAddresses.of(parse_address(name, MANAGER_PORT)) for name in named]
-
-
 def listen_address(listen: str, port_base: int | None, default: int) -> Address:
     address = parse_address(listen, default)
     return address if port_base is None else Address(address.host, port_base)
 
 
 def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
-    """A connection to the server that the options name."""
-    control = server_addresses(server, DataFolder(data)).control
-    return Client(resolve_loopback(control, "The server's address"), timeout)
+    """A connection to the server that the options name, with the key that this machine's commands have."""
+    addresses, pair = as_client(server, DataFolder(data))
+    return Client(addresses, pair, timeout)
 
 
 def host_name() -> str:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from brender.model.text import harmless
+
 STYLES = {
     "queued": "cyan",
     "active": "bold blue",
@@ -32,7 +34,7 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
     """A table; *empty* in its place where there are no rows. Cells are text, never markup; a status gets its colour."""
-    cells = [[Text(str(cell), style=STYLES.get(str(cell), "")) for cell in row] for row in rows]
+    cells = [[Text(harmless(str(cell)), style=STYLES.get(str(cell), "")) for cell in row] for row in rows]
     if not cells:
         click.echo(empty)
         return

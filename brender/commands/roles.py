@@ -5,11 +5,15 @@ from pathlib import Path
 
 import click
 
-from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, resolve_loopback
+from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, resolve
+from brender.bus.keys import Credentials
 from brender.commands.config import Configured, run
-from brender.commands.lifeline import lifeline_option, watch_lifeline
-from brender.commands.options import begin_logging, common, host_name, listen_address, server_addresses, server_option
+from brender.commands.discovery import announced
+from brender.commands.joining import as_client, hide_token, join_as_node, join_option, new_key_option
+from brender.commands.lifeline import Lifeline, lifeline_option
+from brender.commands.options import begin_logging, common, host_name, listen_address, server_option
 from brender.commands.worker import worker
+from brender.model.keys import KeyRole
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 
@@ -49,12 +53,14 @@ def server(
     from brender.roles.server.loop import Server
 
     begin_logging(verbose)
+    lifeline_end = Lifeline(lifeline)
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
     role = Server(DataFolder(data), addresses, replace(_policy(lease), only_job=only_job), database or "")
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     role.loop.on_signals(role.stop)
-    watch_lifeline(role.stop, lifeline)
-    role.run()
+    lifeline_end.ends(role.stop)
+    with announced("server", host_name(), role.addresses.enrolment, role.addresses.key):
+        role.run()
 
 
 @click.command("manager", cls=Configured, section="manager")
@@ -72,6 +78,8 @@ def server(
     show_default=True,
     help="Seconds of silence after which a worker is lost.",
 )
+@join_option
+@new_key_option
 @lifeline_option
 def manager(
     data: Path,
@@ -82,6 +90,8 @@ def manager(
     server: str | None,
     name: str,
     lease: float,
+    join: str | None,
+    new_key: bool,
     lifeline: bool,
 ) -> None:
     """Run a manager: it stands between the server and the workers of one site. Ctrl-C or SIGTERM lets its workers finish first;
@@ -89,13 +99,16 @@ def manager(
     from brender.roles.manager.loop import Manager
 
     begin_logging(verbose)
+    lifeline_end = Lifeline(lifeline)
     folder = DataFolder(data)
+    membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
     addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
-    role = Manager(folder, addresses, server_addresses(server, folder), _policy(lease), name)
+    role = Manager(folder, addresses, membership.server, _policy(lease), name)
     click.echo(f"brender-manager {name} listens on {role.addresses.control}")
     role.loop.on_signals(role.drain)
-    watch_lifeline(role.stop, lifeline)
-    role.run()
+    lifeline_end.ends(role.stop)
+    with announced("manager", name, role.addresses.control, role.addresses.key):
+        role.run()
 
 
 @click.command("dashboard", cls=Configured, section="dashboard")
@@ -120,11 +133,11 @@ def dashboard(
 
     begin_logging(verbose)
     folder = DataFolder(data)
-    address = resolve_loopback(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address", exact=True)
-    ask = resolve_loopback(server_addresses(server, folder).control, "The server's address")
-    role = Dashboard(folder, address, ask, database or "")
+    lifeline_end = Lifeline(lifeline)
+    address = resolve(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address", local_only=True)
+    role = Dashboard(folder, address, *as_client(server, folder), database or "")
     click.echo(f"brender-dashboard is at {role.url}")
-    watch_lifeline(role.stop, lifeline)
+    lifeline_end.ends(role.stop)
     role.run()
 
 
@@ -136,8 +149,8 @@ def monitor(data: Path, config: Path | None, verbose: bool, server: str | None, 
     """Watch what passes on the event bus, and every node's statistics."""
     from brender.monitor.live import watch
 
-    addresses = server_addresses(server, DataFolder(data))
-    watch(resolve_loopback(addresses.events, "The server's address"), plain)
+    addresses, pair = as_client(server, DataFolder(data))
+    watch(addresses.events, Credentials(pair, addresses.key), plain)
 
 
 def _policy(lease: float) -> Policy:
@@ -156,10 +169,12 @@ def server_main() -> None:
 
 
 def manager_main() -> None:
+    hide_token()
     run(manager)
 
 
 def worker_main() -> None:
+    hide_token()
     run(worker)
 
 

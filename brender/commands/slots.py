@@ -1,5 +1,6 @@
 """Several slots of one machine from one command: a worker process for each."""
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -13,10 +14,18 @@ _LOOK_SECONDS = 0.5
 
 
 def run_slots(
-    name: str, slots: list[tuple[str, int]], options: list[str], folder: DataFolder, config: Path | None, ended: threading.Event
+    name: str,
+    slots: list[tuple[str, int]],
+    options: list[str],
+    folder: DataFolder,
+    config: Path | None,
+    ended: threading.Event,
+    join: str | None,
 ) -> None:
     """Run a worker for each of *slots* (device and CPU threads), called *name*-1 and so on, until all have left or *ended* is
-    set. *options* are those that all have in common."""
+    set. *options* are those that all have in common, *join* the token that each joins with."""
+    if join is not None:
+        os.environ["BRENDER_JOIN"] = join  # the children's words may be read by others, their environment may not
     children = Children(folder, config, lambda text: click.echo(text, err=True))
     for number, (device, threads) in enumerate(slots, start=1):
         own = ["--name", f"{name}-{number}", "--device", device, "--threads", str(threads)]

@@ -6,17 +6,20 @@ from pathlib import Path
 import click
 import psutil
 
-from brender.bus.address import MANAGER_PORT
 from brender.commands.config import Configured
-from brender.commands.lifeline import lifeline_option, watch_lifeline
-from brender.commands.options import begin_logging, common, host_name, manager_addresses
+from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
+from brender.commands.lifeline import Lifeline, lifeline_option
+from brender.commands.options import begin_logging, common, host_name
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
+from brender.engines.confine import Sandbox, confinement
 from brender.engines.devices import find_devices, gpu_is_likely
 from brender.engines.room import LEAST
 from brender.engines.warm import Warmth
+from brender.jobs.declare import job_types
 from brender.model.devices import choose_devices, share_out
 from brender.model.errors import BadInput
+from brender.model.keys import KeyRole
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 
@@ -26,8 +29,9 @@ from brender.store.datafolder import DataFolder
 @click.option(
     "--manager",
     envvar="BRENDER_MANAGER",
-    show_default=f"the data folder's, else 127.0.0.1:{MANAGER_PORT}",
-    help="The manager's address; several with commas between: the next is turned to when one is silent.",
+    show_default="those that the server knows",
+    help="The manager's address; several with commas between: the next is turned to when one is silent. NAME@ before one says "
+    "which manager is meant, where it is not the manager's own address.",
 )
 @click.option(
     "--name", envvar="BRENDER_WORKER_NAME", default=host_name, show_default="this host's name", help="What it is called."
@@ -76,6 +80,40 @@ from brender.store.datafolder import DataFolder
     show_default=True,
     help="Take no task while a disk that it writes to has less free than this.",
 )
+@click.option("--job-type", "types", multiple=True, help="Take jobs of this type only; several may be named. [default: all]")
+@click.option(
+    "--allow-program",
+    "programs",
+    multiple=True,
+    metavar="PATTERN",
+    help="Let command jobs run this program: a name on this machine's PATH, or a whole path; * for any. [default: none]",
+)
+@click.option(
+    "--accept-trusted", is_flag=True, help="Run the scripts in the .blend files of jobs that were submitted as trusted."
+)
+@click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "bubblewrap", "none"]),
+    default="none",
+    show_default=True,
+    help="Keep renders in bubblewrap's sandbox, without network and with the job's folders only; auto: where there is one.",
+)
+@click.option(
+    "--sandbox-read",
+    "readable",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder that renders may read in the sandbox, beside that of their .blend, such as a project's.",
+)
+@click.option(
+    "--limit-memory",
+    type=click.IntRange(0),
+    default=0,
+    metavar="MB",
+    help="End an attempt that holds more memory. [default: any]",
+)
+@join_option
+@new_key_option
 @lifeline_option
 def worker(
     data: Path,
@@ -91,6 +129,14 @@ def worker(
     keep_warm: float,
     warm_frames: int,
     least_free: int,
+    types: tuple[str, ...],
+    programs: tuple[str, ...],
+    accept_trusted: bool,
+    sandbox: Sandbox,
+    readable: tuple[Path, ...],
+    limit_memory: int,
+    join: str | None,
+    new_key: bool,
     lifeline: bool,
 ) -> None:
     """Run a worker: it renders, one task at a time. Ctrl-C or SIGTERM lets it finish its task first; a second one does not."""
@@ -100,7 +146,10 @@ def worker(
     from brender.roles.worker.loop import Setup, Worker
 
     begin_logging(verbose)
+    lifeline_end = Lifeline(lifeline)
     folder = DataFolder(data)
+    if unknown := set(types) - job_types().keys():
+        raise BadInput(f"--job-type: there is no job type {', '.join(sorted(unknown))}; there are: {', '.join(job_types())}")
     found = find_blenders(blenders)
     gpus = find_devices(found) if gpu_is_likely() or set(devices) - {"auto", "cpu"} else ()
     if slots is not None:
@@ -111,19 +160,40 @@ def worker(
             *(word for path in blenders for word in ("--blender", path)),
             *(word for tag in tags for word in ("--tag", tag)),
             *(("--manager", manager) if manager else ()),
+            *(("--new-key",) if new_key else ()),
+            *(word for kind in types for word in ("--job-type", kind)),
+            *(word for program in programs for word in ("--allow-program", program)),
+            *(("--accept-trusted",) if accept_trusted else ()),
+            *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
+            *(word for path in readable for word in ("--sandbox-read", str(path))),
             *("--keep-warm", str(keep_warm), "--warm-frames", str(warm_frames), "--least-free", str(least_free)),
         ]
         ended = threading.Event()
-        watch_lifeline(ended.set, lifeline)
-        run_slots(name, shares, common_options, folder, config, ended)
+        lifeline_end.ends(ended.set)
+        run_slots(name, shares, common_options, folder, config, ended, join)
         return
     chosen = choose_devices(devices, gpus)
     engines: dict[str, Engine | InstantEngine] = {
         "blender": BlenderEngine(Warmth(keep_warm, warm_frames)),
         "command": CommandEngine(),
     }
-    setup = Setup(name, found, tags, threads, chosen, least_free * 2**20, engines)
-    role = Worker(folder, manager_addresses(manager, folder), Policy(), setup)
+    membership = join_as_node(folder, KeyRole.WORKER, name, join, None, new_key)
+    membership, managers = managers_for(membership, name, manager, lambda: join_as_node(folder, KeyRole.WORKER, name, join, None))
+    setup = Setup(
+        name,
+        found,
+        tags,
+        threads,
+        chosen,
+        least_free * 2**20,
+        membership.proof,
+        types,
+        programs,
+        accept_trusted,
+        confinement(sandbox, limit_memory * 2**20, readable, folder.root),
+        engines,
+    )
+    role = Worker(folder, managers, Policy(), setup)
     have = (
         ", ".join(blender.label for blender in found)
         or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"
@@ -131,5 +201,5 @@ def worker(
     on = ", ".join(f"{device.label} ({device.name})" for device in chosen) or "the CPU"
     click.echo(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
     role.loop.on_signals(role.drain)
-    watch_lifeline(role.stop, lifeline)
+    lifeline_end.ends(role.stop)
     role.run()

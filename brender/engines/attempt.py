@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.logfile import LogFile
 from brender.engines.process import Supervised
@@ -52,6 +53,7 @@ class Place:
     least_free: int = LEAST
     """Bytes that must be free on the disks that it writes to."""
     env: Mapping[str, str] = field(default_factory=dict)
+    confinement: Confinement = field(default_factory=Confinement)
 
     def written(self, order: Order) -> list[Path]:
         """The folders that an attempt by *order* writes to."""
@@ -77,8 +79,21 @@ class Attempt:
         with self._lock:
             self.check()
             self.log.say("starting " + " ".join(command))
-            self.process = Supervised(command, env, self.folder, self.log.write)
+            confinement = self.place.confinement
+            wrapped = confinement.wrap(command, *self.reach(), self.folder)
+            self.process = Supervised(wrapped, env, self.folder, self.log.write, confinement.memory)
             return self.process
+
+    def reach(self) -> tuple[list[Path], list[Path]]:
+        """The folders that its processes write to, and those of which they read, where they are kept in a sandbox."""
+        place, settings = self.place, self.order.settings
+        output = [Path(self.order.output)] if self.order.output else []
+        for folder in output:
+            folder.mkdir(parents=True, exist_ok=True)  # what is not there cannot be let in
+        writable = [self.folder, place.folder / "blender", place.folder / "cache", *output]
+        blenders = [Path(blender.path).resolve().parent for blender in place.blenders if blender.kind != "bpy"]
+        file = settings.get("file")
+        return [each for each in writable if each.exists()], [*blenders, *([Path(file).parent] if file else [])]
 
     def use(self, process: Supervised) -> None:
         """Work with *process*, which is not the attempt's own: it ends only where the attempt is stopped meanwhile, or where
@@ -191,8 +206,45 @@ def clear_leftovers(folder: Path) -> None:
     shutil.rmtree(folder / "attempts", ignore_errors=True)
 
 
+#: What of the worker's environment its renders see, by beginnings of names: what programs, drivers and color management need.
+#: Everything else stays with the worker: it may hold secrets.
+_PASSED = (
+    *(
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LC_",
+        "TZ",
+        "TMP",
+        "TEMP",
+        "DISPLAY",
+        "WAYLAND_",
+        "XDG_",
+        "XAUTHORITY",
+        "LD_",
+        "DYLD_",
+    ),
+    *(
+        "SYSTEMROOT",
+        "SYSTEMDRIVE",
+        "WINDIR",
+        "COMSPEC",
+        "PATHEXT",
+        "APPDATA",
+        "LOCALAPPDATA",
+        "PROGRAM",
+        "USERPROFILE",
+        "NUMBER_OF_",
+    ),
+    *("CUDA_", "NVIDIA_", "OPTIX", "HIP_", "ROCR_", "HSA_", "ONEAPI_", "SYCL_", "ZE_", "OCIO", "BLENDER_", "OMP_", "CYCLES_"),
+    *("MESA_", "LIBGL_", "EGL_", "GALLIUM_", "__GL", "__EGL", "VK_", "FONTCONFIG_"),
+)
+
+
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a render process: this one's, without what would lead its Python astray, and *extra*."""
-    dropped = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
-    kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith("BRENDER_")}
+    """The environment for a render process: of this one's what it needs, without secrets or what would lead its Python astray,
+    and *extra*."""
+    kept = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED)}
     return kept | dict(extra)

@@ -16,12 +16,15 @@ _STOP_SECONDS = 15.0
 
 
 class Supervised:
-    """The process *command*, running. Each piece of its output goes to *write*, from a thread of its own.
+    """The process *command*, running. Each piece of its output goes to *write*, from a thread of its own. *memory*: bytes that it
+    may hold, with all that it starts; 0 for any.
 
     ``pid`` is the child's, ``None`` before it runs. ``error`` says why it could not be started, "" where it could.
     """
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], folder: Path, write: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], folder: Path, write: Callable[[bytes], None], memory: int = 0
+    ) -> None:
         self._killed_before = memory_kills()
         self.pid: int | None = None
         self.returncode: int | None = None
@@ -29,7 +32,7 @@ class Supervised:
         # A session of its own: Ctrl-C at the terminal is for the worker, which decides what becomes of the render.
         apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", str(_SUPERVISOR), *command],
+            [sys.executable, "-I", str(_SUPERVISOR), str(memory), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

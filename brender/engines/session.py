@@ -30,6 +30,10 @@ _START_SECONDS = 300.0
 _OUTPUT_SECONDS = 5.0
 
 
+_UNIX_NAME_BYTES = 107
+_UNIX = getattr(socket, "AF_UNIX", None)
+
+
 @dataclass(frozen=True)
 class Rendered:
     """A frame, as Blender tells of it: the seconds it took, and the bytes that the process has held at most until then (0: not
@@ -61,10 +65,11 @@ class Session:
         folder.mkdir(parents=True, exist_ok=True)
         attempt.check()
         attempt.log.say("starting " + " ".join(command))
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-            ours = {"BRENDER_CHANNEL": f"127.0.0.1:{port}", "BRENDER_CHANNEL_TOKEN": token, "BRENDER_THREADS": str(threads)}
-            self.process = Supervised(command, {**env, **ours}, folder, self._write)
+        confinement = attempt.place.confinement
+        with _listener(folder, confinement.sandbox) as listener:
+            ours = {"BRENDER_CHANNEL": _name_of(listener), "BRENDER_CHANNEL_TOKEN": token, "BRENDER_THREADS": str(threads)}
+            wrapped = confinement.wrap(command, *attempt.reach(), folder)
+            self.process = Supervised(wrapped, {**env, **ours}, folder, self._write, confinement.memory)
             try:
                 attempt.use(self.process)
                 self._connection = self._accept(listener, token)
@@ -161,7 +166,8 @@ class Session:
                 said = b""
             if secrets.compare_digest(said, token.encode() + b"\n"):
                 connection.settimeout(_LOOK_SECONDS)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if connection.family != _UNIX:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return connection
             connection.close()
         raise AttemptFailed(f"{self._blender.label} did not start within {_START_SECONDS:.0f} seconds")
@@ -240,3 +246,21 @@ class Session:
 def shader_cache(folder: Path) -> dict[str, str]:
     """The environment that keeps Mesa's compiled shaders in *folder*: without it every process compiles them anew."""
     return {"MESA_SHADER_CACHE_DIR": os.fspath(folder)}
+
+
+def _listener(folder: Path, no_network: bool) -> socket.socket:
+    """What the driver connects to: a loopback port, or, where it has *no_network*, a socket in its *folder*."""
+    if not no_network:
+        return socket.create_server(("127.0.0.1", 0))
+    assert _UNIX is not None, "there is no sandbox where there are no such sockets"
+    path = folder / "channel"
+    path.unlink(missing_ok=True)
+    listener = socket.socket(_UNIX)
+    # Its name may have 107 bytes (unix(7)); the folder's may be longer, so it is named from within.
+    listener.bind(os.path.relpath(path) if len(os.fsencode(path)) > _UNIX_NAME_BYTES else str(path))
+    listener.listen(1)
+    return listener
+
+
+def _name_of(listener: socket.socket) -> str:
+    return "channel" if listener.family == _UNIX else f"127.0.0.1:{listener.getsockname()[1]}"

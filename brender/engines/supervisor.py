@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 GRACE_SECONDS = 2.0
+LOOK_SECONDS = 0.5
 
 
 def say(**fields: object) -> None:
@@ -31,6 +32,14 @@ def become_subreaper() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+
+
+def forbid_core_dumps() -> None:
+    """What a crash would write is the memory of the scene, and large."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def kill_tree(pid: int) -> None:
@@ -85,8 +94,28 @@ def signal_all(pid: int, number: int) -> None:
             os.kill(other, number)
 
 
-def main(command: list[str]) -> None:
+def held_below() -> int:
+    """Bytes of memory that the processes below this one hold together."""
+    import psutil
+
+    held = 0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            held += process.memory_info().rss
+    return held
+
+
+def watch_memory(pid: int, most: int) -> None:
+    """End the process *pid*, and all below it, once they hold more than *most* bytes."""
+    while held_below() <= most:
+        time.sleep(LOOK_SECONDS)
+    say(error=f"it took more than the {most // 2**20} MB of memory that this worker lets an attempt have (--limit-memory)")
+    kill_tree(pid)
+
+
+def main(memory: int, command: list[str]) -> None:
     become_subreaper()
+    forbid_core_dumps()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Not SIG_IGN, which the child would inherit: the lifeline alone decides when this process ends.
         signal.signal(number, lambda *_: None)
@@ -105,6 +134,8 @@ def main(command: list[str]) -> None:
         kill_tree(child.pid)
 
     threading.Thread(target=watch, daemon=True).start()
+    if memory:
+        threading.Thread(target=watch_memory, args=(child.pid, memory), daemon=True).start()
     returncode = child.wait()
     if anything_left(child.pid):
         kill_tree(child.pid)
@@ -113,4 +144,4 @@ def main(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(int(sys.argv[1]), sys.argv[2:])

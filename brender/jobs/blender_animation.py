@@ -145,7 +145,7 @@ class BlenderAnimation:
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"
         tags = frozenset(spec.tags) | ({"gpu"} if spec.settings["device"] == "gpu" else set())
-        return Requirements(job_type=self.name, tags=tags, blender=spec.facts.version)
+        return Requirements(job_type=self.name, tags=tags, blender=spec.facts.version, trusted=spec.trusted)
 
     def output_key(self, spec: JobSpec) -> str:
         return f"{spec.settings['pattern']}{EXTENSIONS[spec.settings['format']]}"

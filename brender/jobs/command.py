@@ -59,7 +59,7 @@ class Command:
         return 0
 
     def requirements(self, spec: JobSpec) -> Requirements:
-        return Requirements(job_type=self.name, tags=frozenset(spec.tags))
+        return Requirements(job_type=self.name, tags=frozenset(spec.tags), program=spec.settings["program"])
 
     def output_key(self, spec: JobSpec) -> str:
         return ""

@@ -115,6 +115,10 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     tags: frozenset[str] = frozenset()
     blender: tuple[int, int] | None = None
     """Needs a Blender that can read a file saved by this version; ``None``: needs none."""
+    program: str = ""
+    """Needs to be let run this program; "": Blender alone."""
+    trusted: bool = False
+    """Needs to be let run the scripts in its .blend."""
 
 
 def check_limits(spec: JobSpec) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -54,11 +55,34 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The GPUs that Cycles renders on; none: the CPU."""
     tags: frozenset[str] = frozenset()
     job_types: frozenset[str] = frozenset()
+    programs: frozenset[str] = frozenset()
+    """The programs that its owner lets command jobs run (`allows_program`)."""
+    takes_trusted: bool = False
+    """Its owner lets trusted jobs run the scripts in their .blend."""
 
     @property
     def registration(self) -> tuple[int, int]:
         """Grows with every start of the worker and with every turn to another manager."""
         return self.incarnation, self.connection
+
+
+def allows_program(worker: WorkerInfo, program: str) -> bool:
+    """Whether *worker* may run *program*. What its owner allows are patterns (as of a shell, ``*`` for any); one without a slash
+    is the name of a program on the worker's own PATH, and no path's ending."""
+    return any(
+        pattern == "*" or (".." not in program and fnmatchcase(program, pattern) and ("/" in program) == ("/" in pattern))
+        for pattern in worker.programs
+    )
+
+
+def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> str:
+    """Why the owner of *worker* does not let it run a task that starts *program* ("": Blender) or is *trusted*; "" where it
+    may."""
+    if program and not allows_program(worker, program):
+        return f"does not run the program {program!r}: its owner has not allowed it (brender-worker --allow-program)"
+    if trusted and not worker.takes_trusted:
+        return "does not run the scripts of trusted jobs: its owner has not allowed it (brender-worker --accept-trusted)"
+    return ""
 
 
 def can_read(blender: Blender, saved_by: tuple[int, int]) -> bool:

@@ -20,8 +20,11 @@ from rich.table import Table
 from rich.text import Text
 
 from brender.bus.address import Address
+from brender.bus.keys import Credentials
 from brender.bus.messages import Event
-from brender.bus.transport import Socket
+from brender.bus.transport import Connections, Socket
+from brender.model.errors import Unreachable
+from brender.model.text import harmless
 
 _QUIET_SECONDS = 10.0
 #: Fields that the screen shows of an event; `--plain` prints all.
@@ -89,7 +92,7 @@ class Seen:
         for event in list(self.recent)[-room:]:
             clock = time.strftime("%H:%M:%S", time.localtime(event.wall))
             who = self.names.get(event.key) or event.key[:8]
-            events.add_row(*(Text(_harmless(cell)) for cell in (clock, event.kind, who, _told(event))))
+            events.add_row(*(Text(harmless(cell)) for cell in (clock, event.kind, who, _told(event))))
         if not self.recent:
             events.add_row("", "", "", Text(nothing, style="dim"))
         return Group(Panel(nodes, title=f"{len(self.stats)} nodes"), Panel(events, title=f"events ({self.count} heard)"))
@@ -107,20 +110,21 @@ class Seen:
                 f"{_size(stats['network_received'])}/{_size(stats['network_sent'])}",
                 str(self.missed.get(key, 0) or ""),
             ]
-        return [Text(_harmless(text)) for text in texts]
+        return [Text(harmless(text)) for text in texts]
 
 
-def watch(server_events: Address, plain: bool) -> None:
-    """Listen at *server_events* until Ctrl-C; *plain*: print each event as a line of JSON."""
+def watch(server_events: Address, credentials: Credentials, plain: bool) -> None:
+    """Listen at *server_events*, with those *credentials*, until Ctrl-C; *plain*: print each event as a line of JSON."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = Socket(context, zmq.SUB, "monitor")
+    socket = Socket(context, zmq.SUB, "monitor", credentials)
+    connections = socket.connections()
     socket.connect(server_events)
     socket.subscribe()
     try:
         if plain or not sys.stdout.isatty():
-            _print_events(socket, server_events)
+            _print_events(socket, connections, server_events)
         else:
-            _draw(socket, server_events)
+            _draw(socket, connections, server_events)
     except (KeyboardInterrupt, BrokenPipeError):
         return
     finally:
@@ -128,18 +132,19 @@ def watch(server_events: Address, plain: bool) -> None:
         context.term()
 
 
-def _print_events(socket: Socket, address: Address) -> None:
+def _print_events(socket: Socket, connections: Connections, address: Address) -> None:
     heard = False
     while True:
         if not socket.raw.poll(int(_QUIET_SECONDS * 1000)) and not heard:
             click.echo(f"Nothing has been heard from {address} yet. Is the server running there?", err=True)
+        _check_admitted(connections, address)
         for received in socket.drain():
             heard = True
             click.echo(json.dumps(msgspec.to_builtins(received.message)))
             sys.stdout.flush()
 
 
-def _draw(socket: Socket, address: Address) -> None:
+def _draw(socket: Socket, connections: Connections, address: Address) -> None:
     seen = Seen(str(address))
     console = Console()
     with Live(console=console, screen=True, auto_refresh=False) as live:
@@ -149,7 +154,18 @@ def _draw(socket: Socket, address: Address) -> None:
                 for received in socket.drain():
                     if isinstance(received.message, Event):
                         seen.hear(received.message)
+            _check_admitted(connections, address)
             live.update(seen.screen(console.height), refresh=True)
+
+
+def _check_admitted(connections: Connections, address: Address) -> None:
+    connections.happened()
+    if connections.refused:
+        raise Unreachable(
+            f"The server does not admit this machine's key at {address}. Ask whoever runs the farm for a new token (`brender "
+            f"token "
+            "create --role monitor`), and use it with `brender join TOKEN`"
+        )
 
 
 def _told(event: Event) -> str:
@@ -158,11 +174,6 @@ def _told(event: Event) -> str:
         return str(event.fields.get("text", ""))
     fields = {name: value for name, value in event.fields.items() if name in _WORTH_TELLING and value not in ("", None, [])}
     return ", ".join(f"{name} {value}" for name, value in fields.items())
-
-
-def _harmless(text: str) -> str:
-    """*text* without what a terminal would obey."""
-    return "".join(character if character.isprintable() else "·" for character in text)
 
 
 def _size(count: float) -> str:

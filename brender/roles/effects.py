@@ -8,6 +8,13 @@ import msgspec
 from brender.bus.messages import AnyReport, Message
 from brender.model.changes import Change
 from brender.model.grant import Grant, Order
+from brender.model.keys import Principal
+
+#: What a node is told whose key is another's.
+FOREIGN_KEY = (
+    "This key belongs to another node. Was a data folder copied to a second machine? Remove its folder in the copy, and join the "
+    "farm again with a new token"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +28,20 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who sent a message: the route back, and the node and role that its `Hello` gave ("" before one)."""
+    """Who sent a message: the id of its key (``principal``), the route back, and the node and role that its `Hello` gave (""
+    before one).
+
+    ``bound`` is the node that the key belongs to, ``user`` who its holder is whatever the message says ("": the message says it),
+    ``origin`` the network address that it came from.
+    """
 
     principal: str
     route: bytes
     node: str = ""
     role: str = ""
+    bound: str = ""
+    user: str = ""
+    origin: str = ""
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -75,6 +90,25 @@ class Publish(msgspec.Struct, frozen=True):
     kind: str
     key: str
     fields: dict[str, Any] = {}
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """The keys that are admitted have changed: serve by the present ones. *revoked*: some are not admitted any more, so that
+    whoever listens by them is to be cut off."""
+
+    revoked: bool
+
+
+class AdmitKeys(msgspec.Struct, frozen=True):
+    """The worker keys that the server admits now: let in these, and no others, and keep them for when the server is away."""
+
+    keys: tuple[Principal, ...]
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """The present message is refused, since it is about *what*: log and count that."""
+
+    what: str
 
 
 class LoadTasks(msgspec.Struct, frozen=True):
@@ -136,6 +170,6 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Send | Reply | SendUp | Bind | Unbind | Record | Publish | LoadTasks
+    Send | Reply | SendUp | Bind | Unbind | Record | Publish | Admit | AdmitKeys | Refuse | LoadTasks
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | NextManager | Exit
 )  # fmt: skip

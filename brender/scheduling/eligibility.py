@@ -1,13 +1,15 @@
 """Whether a worker can run a task, and if not, why not, in words for a person. Pure."""
 
 from brender.model.job import Requirements
-from brender.model.nodes import WorkerInfo, choose_blender
+from brender.model.nodes import WorkerInfo, choose_blender, forbidden
 
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> str:
     """Why *worker* cannot run what has these requirements; "" where it can."""
     if need.job_type not in worker.job_types:
         return f"does not take {need.job_type} jobs"
+    if not_allowed := forbidden(worker, need.program, need.trusted):
+        return not_allowed
     missing = need.tags - worker.tags
     if missing:
         return f"lacks the tag {', '.join(sorted(missing))}"

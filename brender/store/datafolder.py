@@ -7,12 +7,14 @@
     thumbnails/<last two digits of the attempt>/<attempt>-<part>.jpg
     run/<role>.json              the addresses and process of the role that runs now
     run/server.trouble           why the server cannot record anything now; blank while it can
-    workers/<name>/              each worker's own: its identity, unsent reports, logs, caches
+    keys/server, keys/local      the server's key, and an admin's key for whoever may read this folder: secrets both
+    membership.json, keys/client the farm that this machine's commands have joined, where its server is elsewhere, and their key
+    managers/<name>/             each manager's own: its identity, its key, the workers' keys that it knows
+    workers/<name>/              each worker's own: its identity, its key, unsent reports, logs, caches
 """
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,10 @@ class DataFolder:
         # Flask takes a relative path for one beside its application.
         self.root = root.absolute()
         self.database = self.root / "farm.db"
+        self.server_key = self.root / "keys" / "server"
+        self.local_key = self.root / "keys" / "local"
+        self.client_key = self.root / "keys" / "client"
+        self.membership = self.root / "membership.json"
 
     @classmethod
     def default(cls) -> Path:
@@ -52,6 +58,9 @@ class DataFolder:
 
     def thumbnail(self, attempt: str, part: int) -> Path:
         return self.root / "thumbnails" / attempt[-2:] / f"{attempt}-{part}.jpg"
+
+    def manager(self, name: str) -> Path:
+        return self.root / "managers" / name
 
     def worker(self, name: str) -> Path:
         return self.root / "workers" / name
@@ -117,5 +126,5 @@ class DataFolder:
 
 
 def addresses_as_text(addresses: Any) -> dict[str, str]:
-    """A dataclass of addresses as plain text, for `DataFolder.announce`."""
-    return {name: f"{value['host']}:{value['port']}" for name, value in asdict(addresses).items()}
+    """A dataclass of addresses and a key as plain text, for `DataFolder.announce`."""
+    return {name: value if isinstance(value, str) else str(value) for name, value in vars(addresses).items()}

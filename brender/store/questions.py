@@ -218,6 +218,19 @@ def about(record: Record) -> dict[str, Any]:
     }
 
 
+def keys(record: Record) -> list[dict[str, Any]]:
+    """Every key that was ever admitted, newest last. For admins, who ask with `Manage`."""
+    key = record.tables.Key
+    return list(key.select().order_by(key.created).limit(PAGE).dicts())
+
+
+def tokens(record: Record) -> list[dict[str, Any]]:
+    """Every token that there ever was, newest last; of what their secrets are nothing."""
+    token = record.tables.Token
+    columns = [field for name, field in token._meta.fields.items() if name != "digest"]
+    return list(token.select(*columns).order_by(token.created).limit(PAGE).dicts())
+
+
 QUESTIONS: dict[str, Callable[..., Any]] = {
     question.__name__: question
     for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about)

@@ -54,6 +54,8 @@ class Tables:
     KeptOff: Any
     Stat: Any
     Activity: Any
+    Key: Any
+    Token: Any
 
     @property
     def by_kind(self) -> dict[str, Any]:
@@ -173,6 +175,8 @@ def make_tables(database: Database) -> Tables:
         blenders = JSONField(default=list)
         tags = JSONField(default=list)
         job_types = JSONField(default=list)
+        programs = JSONField(default=list)
+        takes_trusted = BooleanField(default=False)
         attempt = TextField(default="")
         job = TextField(default="")
         frame = IntegerField(null=True)
@@ -275,12 +279,43 @@ def make_tables(database: Database) -> Tables:
         id = BigIntegerField(primary_key=True)
         wall = DoubleField()
         user = TextField(default="")
+        principal = TextField(default="")
+        origin = TextField(default="")
         action = TextField()
         job = TextField(default="", index=True)
         worker = TextField(default="")
         text = TextField()
         change = BigIntegerField(default=0, index=True)
 
+    class Key(Base):
+        """A key that was admitted to the bus; ``revoked`` says when it ceased to be, ``reason`` why."""
+
+        id = TextField(primary_key=True)
+        public = TextField(index=True)
+        role = TextField()
+        name = TextField()
+        node = TextField(default="")
+        token = TextField(default="")
+        created = DoubleField()
+        expires = DoubleField(null=True)
+        revoked = DoubleField(null=True)
+        reason = TextField(default="")
+        change = BigIntegerField(default=0)
+
+    class Token(Base):
+        """What lets keys in; of its secret there is only the ``digest`` (brender.model.keys)."""
+
+        id = TextField(primary_key=True)
+        role = TextField()
+        digest = TextField()
+        uses = IntegerField()
+        expires = DoubleField()
+        name = TextField(default="")
+        key_seconds = DoubleField(null=True)
+        created = DoubleField()
+        revoked = DoubleField(null=True)
+        change = BigIntegerField(default=0)
+
     return Tables(
-        Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity
+        Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key, Token
     )  # fmt: skip

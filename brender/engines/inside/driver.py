@@ -362,12 +362,23 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def connected(name):
+    """The channel called *name*: a host and port, or, in a sandbox without network, a socket in the working folder."""
+    host, colon, port = name.rpartition(":")
+    if not colon:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(name)
+        return connection
+    connection = socket.create_connection((host, int(port)))
+    # Without this a frame's end is told up to 40 ms late (Nagle's algorithm and delayed acknowledgements).
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
 def main():
-    host, _, port = os.environ.pop("BRENDER_CHANNEL").rpartition(":")
+    name = os.environ.pop("BRENDER_CHANNEL")
     token = os.environ.pop("BRENDER_CHANNEL_TOKEN")
-    with socket.create_connection((host, int(port))) as connection:
-        # Without this a frame's end is told up to 40 ms late (Nagle's algorithm and delayed acknowledgements).
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connected(name) as connection:
         connection.sendall(token.encode() + b"\n")
         channel = connection.makefile("rwb")
         driver = Driver(channel)

@@ -7,6 +7,7 @@ from typing import Any
 from brender.bus.messages import (
     FINAL,
     Acks,
+    Admitted,
     AnyMessage,
     Beat,
     Beats,
@@ -35,8 +36,9 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.grant import Grant
+from brender.model.keys import Principal
 from brender.model.nodes import Standing, Stats, WorkerInfo
-from brender.roles.effects import Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.roles.effects import FOREIGN_KEY, AdmitKeys, Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
 from brender.roles.policy import Policy, renewal_interval
 
 
@@ -49,6 +51,8 @@ class ManagedWorker:
     beat: float
     held: set[str] = field(default_factory=set)
     """The attempts that it has something to do or say about, as far as the server has not acknowledged their end."""
+    proof: str = ""
+    """Its word to the server that it is here."""
     term: str = ""
     """The name of its present registration."""
     joined: float = float("-inf")
@@ -79,9 +83,11 @@ class ManagerCore:
         self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
         self._beats: dict[str, Beat] = {}
+        self._keys: dict[str, Principal] = {}
+        self._keys_number = -1
         self._effects: list[Effect] = []
         anybody, worker = frozenset({"", "worker"}), frozenset({"worker"})
-        # Who below may send what: the one table.
+        # Who below is to have said hello for what. (brender.bus.rights has which keys may say it.)
         self._below: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
             Hello: (anybody, self._hello),
             Renew: (worker, self._renew),
@@ -106,6 +112,7 @@ class ManagerCore:
             Drain: self._drain,
             Moved: self._moved,
             Acks: self._acks,
+            Admitted: self._admitted,
         }
 
     def from_below(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
@@ -130,9 +137,7 @@ class ManagerCore:
 
     def connected(self, now: Now) -> list[Effect]:
         """A connection to the server was made: it may be another process than before, which does not know this manager."""
-        self.welcomed = False
-        self._said_hello = now.mono
-        self._effects.append(SendUp(self.hello))
+        self._say_hello(now)
         return self._taken()
 
     def beat_heard(self, beat: Beat, now: Now) -> None:
@@ -168,8 +173,9 @@ class ManagerCore:
         self._begin_draining(reason)
         return self._taken()
 
-    def beats_due(self, stats: Callable[[], Stats], now: Now) -> Beats | None:
-        """The manager's own heartbeat with its workers' since the last one, if it is time for it."""
+    def beats_due(self, stats: Callable[[], Stats], refused: int, now: Now) -> Beats | None:
+        """The manager's own heartbeat with its workers' since the last one, if it is time for it. *refused*: how often it has
+        refused anything."""
         if now.mono - self._beat < self._server_heartbeat:
             return None
         self._beat = now.mono
@@ -182,6 +188,7 @@ class ManagerCore:
             sequence=self._sequence,
             stats=stats(),
             workers=beats,
+            refused=refused,
         )
 
     def farewell(self) -> list[Effect]:
@@ -197,10 +204,13 @@ class ManagerCore:
             reason = "This is a manager; managers connect to a server (default port 9999), see --server"
             self._effects.append(Reply(peer.route, Refused(reason=reason)))
             return
+        if peer.bound and peer.bound != hello.node:
+            self._effects.append(Reply(peer.route, Refused(reason=FOREIGN_KEY)))
+            return
         known = self.workers.get(hello.node)
         if known is not None and known.info.registration > hello.worker.registration:
             return  # a word of an earlier process of that worker, or of an earlier turn to this manager, come late
-        worker = ManagedWorker(hello.worker, heard=now.mono, beat=now.mono, held=set(hello.held))
+        worker = ManagedWorker(hello.worker, heard=now.mono, beat=now.mono, held=set(hello.held), proof=hello.proof)
         if known is not None and known.info.incarnation == hello.incarnation:
             worker.held |= known.held
             worker.ends = known.ends
@@ -265,6 +275,9 @@ class ManagerCore:
         self._effects.append(Exit(error=f"The server refused this manager: {refused.reason}"))
 
     def _who_are_you(self, message: WhoAreYou, now: Now) -> None:
+        self._say_hello(now)
+
+    def _say_hello(self, now: Now) -> None:
         self.welcomed = False
         self._said_hello = now.mono
         self._effects.append(SendUp(self.hello))
@@ -319,6 +332,22 @@ class ManagerCore:
         else:
             self._begin_draining(message.reason or "it was asked to")
 
+    def _admitted(self, message: Admitted, now: Now) -> None:
+        """Workers whose keys are not admitted any more are gone, whatever they say."""
+        if message.since is not None and message.since != self._keys_number:
+            self._say_hello(now)  # something was lost on the way: the answer brings the whole list
+            return
+        before = {principal.node for principal in self._keys.values()}
+        known = self._keys if message.since is not None else {}
+        self._keys = {id: key for id, key in known.items() if id not in message.gone} | {key.id: key for key in message.keys}
+        self._keys_number = message.number
+        self._effects.append(AdmitKeys(tuple(self._keys.values())))
+        for node in before - {principal.node for principal in self._keys.values()}:
+            if (worker := self.workers.get(node)) is not None:
+                reason = "its key is not admitted any more. Join again with a new token"
+                self._effects.append(Send(node, Refused(reason=reason)))
+                self._gone(worker, "is not admitted any more")
+
     def _moved(self, message: Moved, now: Now) -> None:
         """The worker is with another manager now, and none of this one's concern."""
         if self.workers.pop(message.worker, None) is not None:
@@ -353,7 +382,9 @@ class ManagerCore:
 
     def _join(self, worker: ManagedWorker, now: Now) -> None:
         worker.joined = now.mono
-        self._effects.append(SendUp(Joined(worker=worker.info, term=worker.term, held=tuple(sorted(worker.held)))))
+        self._effects.append(
+            SendUp(Joined(worker=worker.info, term=worker.term, held=tuple(sorted(worker.held)), proof=worker.proof))
+        )
 
     def _renew_above(self, now: Now) -> None:
         self._renewed = now.mono

@@ -1,6 +1,7 @@
 """The manager's loop: its sockets and its clock around the core."""
 
 import contextlib
+import json
 import logging
 import os
 import socket
@@ -8,18 +9,23 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import zmq
 
 from brender import __version__
-from brender.bus.address import ManagerAddresses, ServerAddresses, resolve_loopback
+from brender.bus.address import ManagerAddresses, ServerAddresses
 from brender.bus.files import FileRelay
+from brender.bus.keys import Credentials, Guard, Keyring, Zap, kept_pair, read_private, write_private
 from brender.bus.loop import Loop
 from brender.bus.messages import AnyMessage, Beat, Hello
+from brender.bus.rights import Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
+from brender.bus.uplink import Uplink
 from brender.engines.stats import StatsReader
 from brender.model.errors import BrenderError
-from brender.roles.effects import Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.model.keys import Principal
+from brender.roles.effects import AdmitKeys, Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
 from brender.roles.identity import next_incarnation, node_id
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
@@ -28,10 +34,12 @@ from brender.store.datafolder import DataFolder, addresses_as_text
 log = logging.getLogger("brender.manager")
 
 _TICK_SECONDS = 0.1
+_KEEP_SECONDS = 1.0
 
 
 class Manager:
-    """A manager called *name* on *addresses*, under the server at *server*. Raises `Conflict` where a port is taken."""
+    """A manager called *name* on *addresses*, under the server at *server*, which is to have admitted the manager's key. Raises
+    `Conflict` where a port is taken."""
 
     def __init__(
         self, folder: DataFolder, addresses: ManagerAddresses, server: ServerAddresses, policy: Policy, name: str
@@ -40,13 +48,23 @@ class Manager:
         self.error = ""
         self.loop = Loop()
         self._routes = Routes()
+        own = folder.manager(name)
+        self._admitted = own / "admitted"
+        self._server = server.resolved()
+        self._beats_out: Socket | None = None
+        self._link = Uplink()
+        self._unkept, self._kept = False, float("-inf")
         with contextlib.ExitStack() as undo:
             lock = folder.lock(f"manager-{name}")
             undo.callback(lock.release)
-            self._connect(addresses, server, undo)
+            self._pair = kept_pair(own / "key")
+            self._credentials = Credentials(self._pair, self._server.key)
+            self._keyring = Keyring(self._kept_keys())
+            self._bind(addresses.resolved(), undo)
+            self._connect()
             hello = Hello(
-                node=node_id(folder.root / "managers" / name),
-                incarnation=next_incarnation(folder.root / "managers" / name),
+                node=node_id(own),
+                incarnation=next_incarnation(own),
                 role="manager",
                 name=name,
                 host=socket.gethostname(),
@@ -59,34 +77,46 @@ class Manager:
             folder.announce(f"manager-{name}", **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
 
-    def _connect(self, wanted: ManagerAddresses, server: ServerAddresses, undo: contextlib.ExitStack) -> None:
+    def _bind(self, wanted: ManagerAddresses, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
-        self._below = Socket(self._context, zmq.ROUTER, "manager control")
-        self._above = Socket(self._context, zmq.DEALER, "manager, upward")
-        self._beats_in = Socket(self._context, zmq.SUB, "manager stats")
-        self._beats_out = Socket(self._context, zmq.PUB, "manager stats, upward")
-        control, stats, files = (
-            resolve_loopback(address, "The manager's address") for address in (wanted.control, wanted.stats, wanted.files)
-        )
-        above, stats_above, files_above = (
-            resolve_loopback(address, "The server's address") for address in (server.control, server.stats, server.files)
-        )
-        self._files = FileRelay(files, files_above)
+        zap = Zap(self._context, self._keyring)
+        self.loop.add(zap, zap.answer)
+        self._below = Socket(self._context, zmq.ROUTER, "manager control", Guard(self._pair, self._keyring, Door.MANAGER))
+        self._beats_in = Socket(self._context, zmq.SUB, "manager stats", Guard(self._pair, self._keyring, Door.MANAGER_STATS))
+        self._files = FileRelay(wanted.files, self._pair, self._keyring)
         undo.callback(self._files.stop)
         self.addresses = ManagerAddresses(
-            control=self._below.bind(control, "The manager"),
-            stats=self._beats_in.bind(stats, "The manager's stats"),
+            control=self._below.bind(wanted.control, "The manager"),
+            stats=self._beats_in.bind(wanted.stats, "The manager's stats"),
             files=self._files.address,
+            key=self._pair.public,
         )
         self._beats_in.subscribe()
-        self._connections = self._above.connections()
-        self.loop.add(self._connections, self._greet)
-        self._above.connect(above)
-        self._beats_out.connect(stats_above)
         self.loop.add(self._below, self._read_below)
-        self.loop.add(self._above, self._read_above)
         self.loop.add(self._beats_in, self._read_beats)
+
+    def _connect(self) -> None:
+        self._above = Socket(self._context, zmq.DEALER, "manager, upward", self._credentials)
+        self._link.watch(self._above)
+        self.loop.add(self._link.connections, self._greet)
+        self._above.connect(self._server.control)
+        self.loop.add(self._above, self._read_above)
+
+    def _open_the_rest(self) -> None:
+        """Connect what goes beside the control socket, now that the server lets this manager in: a connection that is refused is
+        not tried again."""
+        if self._beats_out is not None:
+            self._beats_out.close()
+        self._beats_out = Socket(self._context, zmq.PUB, "manager stats, upward", self._credentials)
+        self._beats_out.connect(self._server.stats)
+        self._files.connect(self._server.files, self._credentials)
+
+    def _connect_again(self) -> None:
+        self.loop.remove(self._link.connections)
+        self.loop.remove(self._above)
+        self._above.close()
+        self._connect()
 
     def run(self) -> None:
         """Manage until `stop`. Raises `BrenderError` where the server refuses this manager."""
@@ -117,7 +147,10 @@ class Manager:
 
     def _read_below(self) -> None:
         for received in self._below.drain():
-            peer = Peer(received.principal, received.route, *self._routes.who(received.route))
+            principal = received.principal
+            peer = Peer(
+                principal.id, received.route, *self._routes.who(received.route), bound=principal.node, origin=received.origin
+            )
             self._guarded(received, partial(self.core.from_below, peer))
 
     def _read_above(self) -> None:
@@ -125,8 +158,12 @@ class Manager:
             self._guarded(received, self.core.from_above)
 
     def _greet(self) -> None:
-        if self._connections.happened():
-            self._carry_out(self.core.connected(self._now()))
+        now = self._now()
+        if self._link.made(now.mono):
+            self._open_the_rest()
+            self._carry_out(self.core.connected(now))
+        if trouble := self._link.new_trouble():
+            log.error("the server at %s: %s", self._server.control, trouble)
 
     def _read_beats(self) -> None:
         for received in self._beats_in.drain():
@@ -142,9 +179,12 @@ class Manager:
 
     def _tick(self) -> None:
         now = self._now()
+        if self._link.is_to_be_made_anew(now.mono):
+            self._connect_again()
         self._carry_out(self.core.tick(now))
-        beats = self.core.beats_due(self._stats.read, now)
-        if beats is not None:
+        self._keep_keys(now)
+        beats = self.core.beats_due(self._stats.read, self._keyring.refusals.total, now)
+        if beats is not None and self._beats_out is not None:
             self._beats_out.send(beats, topic="")
 
     def _carry_out(self, effects: list[Effect]) -> None:
@@ -161,9 +201,31 @@ class Manager:
                     self._routes.bind(route, node, role)
                 case Unbind(node):
                     self._routes.unbind(node)
+                case AdmitKeys(keys):
+                    self._keyring.replace(keys)
+                    self._unkept = True
                 case Exit(error):
                     self.error = error
                     self.loop.stop()
+
+    def _keep_keys(self, now: Now) -> None:
+        """Write down which keys are admitted, for when the server is away: not for each of many that come one after another."""
+        if self._unkept and now.mono - self._kept > _KEEP_SECONDS:
+            self._unkept, self._kept = False, now.mono
+            try:
+                write_private(self._admitted, json.dumps({"keys": msgspec.to_builtins(self._keyring.principals())}))
+            except BrenderError as error:
+                log.warning("which workers are admitted is not kept: %s", error)
+
+    def _kept_keys(self) -> tuple[Principal, ...]:
+        """The workers' keys as the server told of them last."""
+        if not self._admitted.exists():
+            return ()
+        try:
+            return msgspec.convert(read_private(self._admitted, "list of keys")["keys"], tuple[Principal, ...])
+        except (BrenderError, KeyError, msgspec.ValidationError) as error:
+            log.warning("no worker is let in before the server tells of their keys: %s", error)
+            return ()
 
     @staticmethod
     def _now() -> Now:

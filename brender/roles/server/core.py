@@ -7,20 +7,25 @@ clock and no chance in here: time comes in with each call, ids from the function
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from brender.bus.messages import (
     Act,
     AnyMessage,
     Beats,
     Bye,
     Done,
+    Enrol,
     Gone,
     Hello,
     Joined,
     Left,
+    Manage,
     Message,
     Pong,
     Progress,
     Received,
+    Refused,
     Renew,
     Reports,
     Sorry,
@@ -32,11 +37,13 @@ from brender.bus.messages import (
 from brender.model.changes import Update
 from brender.model.errors import BadInput, BrenderError
 from brender.model.job import check_priority
+from brender.model.keys import Principal
 from brender.model.status import ENDED_JOB, Wanted
-from brender.roles.effects import Effect, Now, Peer, Record, Reply
+from brender.roles.effects import FOREIGN_KEY, Effect, Now, Peer, Record, Refuse, Reply
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
+from brender.roles.server.keys import Keys
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.state import Farm, ManagerState, TaskState
 from brender.roles.server.work import Work
@@ -51,8 +58,16 @@ class ServerCore:
     """Give it what arrives, with the time; do what it says."""
 
     def __init__(
-        self, node: str, name: str, software: str, policy: Policy, new_attempt_id: Callable[[], str], farm: Farm
+        self,
+        node: str,
+        name: str,
+        software: str,
+        policy: Policy,
+        new_attempt_id: Callable[[], str],
+        farm: Farm,
+        master: str = "",
     ) -> None:
+        """*master*: the secret that workers' proofs are made of (`Keys`)."""
         self.policy = policy
         self.farm = farm
         self._effects: list[Effect] = []
@@ -62,15 +77,16 @@ class ServerCore:
         self.dispatch = Dispatch(farm, policy, self.jobs, emit, new_attempt_id)
         self.work = Work(farm, policy, self.jobs, self.dispatch, emit)
         self.nodes = Nodes(farm, policy, self.jobs, self.work, self.dispatch, emit, welcome)
-        # Who may send what: the one table. "" is a client, or anybody who has not said hello.
+        self.keys = Keys(farm, self.jobs, self.nodes, emit, master)
+        # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
         self._table: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
-            Hello: (_ANYBODY, self.nodes.hello),
+            Hello: (_ANYBODY, self._hello),
             Submit: (_ANYBODY, self._submit),
             Renew: (_MANAGER, self.nodes.renew),
             Pong: (_MANAGER, self._pong),
             Bye: (_MANAGER, self._bye),
             Stands: (_MANAGER, self.nodes.stands),
-            Joined: (_MANAGER, self.nodes.joined),
+            Joined: (_MANAGER, self._joined),
             Left: (_MANAGER, self._left),
             Received: (_MANAGER, self._received),
             Gone: (_MANAGER, self._gone),
@@ -80,6 +96,7 @@ class ServerCore:
 
     def handle(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
         """What follows from *message*. A message that its sender may not send is answered, never obeyed."""
+        self.jobs.by = peer
         allowed, handler = self._table.get(type(message), (frozenset(), None))
         if handler is None or peer.role not in allowed:
             self._effects.append(Reply(peer.route, WhoAreYou()))
@@ -91,22 +108,24 @@ class ServerCore:
 
     def act(self, peer: Peer, message: Act, selection: Selection | None, now: Now) -> list[Effect]:
         """Carry out what a person asks of a job that is in mind. *selection*: what the record says a requeue means."""
+        self.jobs.by = peer
         job = self.farm.jobs[message.target]
+        user = self._user(peer, message)
         try:
             match message.action:
                 case "pause":
-                    self.jobs.pause(job, now, message.user)
+                    self.jobs.pause(job, now, user)
                 case "resume":
-                    self.jobs.resume(job, now, message.user)
+                    self.jobs.resume(job, now, user)
                 case "cancel":
-                    self.jobs.cancel(job, now, message.user)
+                    self.jobs.cancel(job, now, user)
                 case "priority":
-                    self.jobs.priority(job, check_priority(message.value), now, message.user)
+                    self.jobs.priority(job, check_priority(message.value), now, user)
                 case "readmit":
-                    self.jobs.readmit(job, None if message.value is None else str(message.value), now, message.user)
+                    self.jobs.readmit(job, None if message.value is None else str(message.value), now, user)
                 case "requeue":
                     assert selection is not None, "the loop looks up what a requeue selects"
-                    self.jobs.requeue(job, selection, now, message.user)
+                    self.jobs.requeue(job, selection, now, user)
             answer: Message = Done(id=message.id, data={"id": job.id, "status": str(job.status)})
         except BrenderError as error:
             answer = Sorry(id=message.id, code=error.code, message=str(error))
@@ -117,14 +136,45 @@ class ServerCore:
 
     def act_on_node(self, peer: Peer, message: Act, kind: str, name: str, now: Now) -> list[Effect]:
         """Carry out what a person asks of the worker or manager (*kind*) whose id is the message's target."""
+        self.jobs.by = peer
+        user = self._user(peer, message)
         try:
-            self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, message.user)
+            self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
             data = {"id": message.target, "kind": kind, "name": name, "wanted": self.farm.wanted.get(message.target, "")}
             answer: Message = Done(id=message.id, data=data)
         except BrenderError as error:
             answer = Sorry(id=message.id, code=error.code, message=str(error))
         self._effects.append(Reply(peer.route, answer))
         return self._taken()
+
+    def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
+        """Carry out what an admin asks of keys and tokens; *fresh*: new randomness (`Keys.manage`)."""
+        self.jobs.by = peer
+        try:
+            answer: Message = Done(id=message.id, data=self.keys.manage(message, fresh, now))
+        except BrenderError as error:
+            answer = Sorry(id=message.id, code=error.code, message=str(error))
+        self._effects.append(Reply(peer.route, answer))
+        return self._taken()
+
+    def admit_local(self, peer: Peer, message: Manage, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
+        """Admit a node of the server's own machine, as an admin asks. Raises `BrenderError`."""
+        self.jobs.by = peer
+        return self.keys.admit_local(message.arguments, fresh, now), self._taken()
+
+    def admit_own(self, public: str, fresh: str, now: Now) -> list[Effect]:
+        """Have the key *public* of the server's own data folder admitted."""
+        self.keys.admit_own(public, fresh, now)
+        return self._taken()
+
+    def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal | None, list[Effect]]:
+        """Admit the key *public*, where what it shows is good: then it is returned. Else the answer says why not."""
+        self.jobs.by = peer
+        try:
+            return self.keys.enrol(public, message, fresh, now), self._taken()
+        except BrenderError as error:
+            self._effects.append(Reply(peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
+            return None, self._taken()
 
     def beats(self, message: Beats, now: Now) -> list[Effect]:
         """A manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""
@@ -133,10 +183,12 @@ class ServerCore:
 
     def tick(self, now: Now) -> list[Effect]:
         """The end of a round: what time brings, and plans and grants after all that arrived in it."""
+        self.jobs.by = None
         self.nodes.tick(now)
         self.jobs.plan()
         self.dispatch.dispatch(now)
         self.dispatch.explain_waiting(now)
+        self.keys.tick()
         return self._taken()
 
     def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
@@ -152,6 +204,20 @@ class ServerCore:
         return self._taken()
 
     # --- managers -----------------------------------------------------------------------------------------------------
+
+    def _hello(self, peer: Peer, hello: Hello, now: Now) -> None:
+        if peer.bound and peer.bound != hello.node:
+            self._effects.append(Reply(peer.route, Refused(reason=FOREIGN_KEY)))
+            return
+        self.nodes.hello(peer, hello, now)
+        if hello.node in self.farm.managers:
+            self.keys.tell(hello.node)
+
+    def _joined(self, peer: Peer, joined: Joined, now: Now) -> None:
+        if self.keys.proves(joined.worker.id, joined.worker.registration, peer.principal, joined.proof):
+            self.nodes.joined(peer, joined, now)
+        else:
+            self._effects.append(Refuse(f"a worker ({joined.worker.id}) that has not said that it turned to this manager"))
 
     def _pong(self, peer: Peer, pong: Pong, now: Now) -> None:
         """Being heard is all that it is for."""
@@ -200,13 +266,19 @@ class ServerCore:
     # --- clients ------------------------------------------------------------------------------------------------------
 
     def _submit(self, peer: Peer, submit: Submit, now: Now) -> None:
+        job = msgspec.structs.replace(submit.job, user=peer.user) if peer.user else submit.job
         try:
-            answer: Message = Done(id=submit.id, data=self.jobs.submit(submit.job, now))
+            answer: Message = Done(id=submit.id, data=self.jobs.submit(job, now))
         except BrenderError as error:
             answer = Sorry(id=submit.id, code=error.code, message=str(error))
         except AssertionError as error:
             answer = Sorry(id=submit.id, code=BadInput.code, message=f"The job does not fit together: {error}")
         self._effects.append(Reply(peer.route, answer))
+
+    @staticmethod
+    def _user(peer: Peer, message: Act) -> str:
+        """Who asks: who the key says it is, where it is one person's."""
+        return peer.user or message.user
 
     def _taken(self) -> list[Effect]:
         effects, self._effects[:] = list(self._effects), []

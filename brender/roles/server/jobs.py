@@ -12,7 +12,7 @@ from brender.model.changes import New, NewRows, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import JobSpec, check_limits, check_priority
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
-from brender.roles.effects import LoadTasks, Now, Record, Send
+from brender.roles.effects import LoadTasks, Now, Peer, Record, Send
 from brender.roles.policy import Policy
 from brender.roles.server.stages import release
 from brender.roles.server.state import Farm, JobState, PartState, TaskState
@@ -41,6 +41,8 @@ class Jobs:
         self.farm = farm
         self.policy = policy
         self.emit = emit
+        self.by: Peer | None = None
+        """Whose message is handled now, for the activity log."""
 
     # --- coming and going ---------------------------------------------------------------------------------------------
 
@@ -282,8 +284,17 @@ class Jobs:
             self.emit(Record(Update("job", job.id, {"warnings": list(job.warnings)})))
 
     def note(self, now: Now, action: str, text: str, job: str = "", user: str = "", worker: str = "") -> None:
-        """Write into the activity log."""
-        fields = {"wall": now.wall, "user": user, "action": action, "job": job, "worker": worker, "text": text}
+        """Write into the activity log: as the doing of whoever's message is handled now, where there is one."""
+        fields = {
+            "wall": now.wall,
+            "user": user,
+            "principal": self.by.principal if self.by is not None else "",
+            "origin": self.by.origin if self.by is not None else "",
+            "action": action,
+            "job": job,
+            "worker": worker,
+            "text": text,
+        }
         self.emit(Record(New("activity", self.farm.next_activity, fields)))
         self.farm.next_activity += 1
 

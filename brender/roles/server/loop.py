@@ -16,24 +16,28 @@ import zmq
 from peewee import OperationalError
 
 from brender import __version__
-from brender.bus.address import ServerAddresses, resolve_loopback
+from brender.bus.address import ServerAddresses
 from brender.bus.files import FileReceiver
 from brender.bus.ids import new_attempt_id
+from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Done, Event, FilePiece, Message, Pong, Renew, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Done, Enrol, Event, FilePiece, Manage, Message, Pong, Renew, Sorry, Submit
+from brender.bus.rights import Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
 from brender.model.changes import Change, New, NewRows, Put, Update, UpdateRows, UpdateWhere
-from brender.model.errors import BrenderError, Paused
-from brender.roles.effects import Bind, Effect, LoadTasks, Now, Peer, Publish, Record, Reply, Send, Unbind
+from brender.model.errors import BrenderError, Conflict, Paused
+from brender.model.keys import KeyRole
+from brender.roles.effects import Admit, Bind, Effect, LoadTasks, Now, Peer, Publish, Record, Refuse, Reply, Send, Unbind
 from brender.roles.policy import Policy
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
+from brender.roles.server.enrolment import Enrolment, FileOwners
 from brender.roles.server.recording import DatabaseLost, Recording
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.questions import Record as Books
-from brender.store.questions import answer, job_id, node_id
+from brender.store.questions import answer, job_id, keys, node_id, tokens
 from brender.store.writer import Writer
 
 log = logging.getLogger("brender.server")
@@ -42,6 +46,9 @@ log = logging.getLogger("brender.server")
 _TICK_SECONDS = 0.1
 _CHECKPOINT_SECONDS = 30.0
 _PRUNE_SECONDS = 3600.0
+_REBIND_SECONDS = 2.0
+#: What nobody is told of who listens to events.
+_UNTOLD = frozenset({"key", "token"})
 
 
 class Server:
@@ -59,6 +66,7 @@ class Server:
         self.loop = Loop()
         self._routes = Routes()
         self._subscribers = 0
+        self._at_hand = ""
         self._loads: list[LoadTasks] = []
         self._outgoing: list[tuple[bytes, Message]] = []
         self._published: list[Publish] = []
@@ -66,6 +74,8 @@ class Server:
         with contextlib.ExitStack() as undo:
             lock = folder.lock("server")
             undo.callback(lock.release)
+            self._pair, local = kept_pair(folder.server_key), kept_pair(folder.local_key)
+            self._keyring = Keyring()
             self._bind(addresses, undo)
             self._writer = Writer(open_for_writing(self.database))
             undo.callback(self._writer.database.close)
@@ -73,8 +83,12 @@ class Server:
             self._books = Books(self._writer.tables, folder)
             now = self._now()
             farm = restore(self._writer, now.mono)
-            self.core = ServerCore(secrets.token_hex(8), name, __version__, policy, new_attempt_id, farm)
+            id = secrets.token_hex(8)
+            self.core = ServerCore(id, name, __version__, policy, new_attempt_id, farm, master=self._pair.secret)
             self._carry_out(self.core.restored(now))
+            self._carry_out(self.core.admit_own(local.public, _fresh(), now))
+            self._keyring.replace(farm.keys.values())
+            self._file_owners.turn_to(self.database)
             folder.announce("server", database=self.database, **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
 
@@ -95,27 +109,56 @@ class Server:
     def _bind(self, wanted: ServerAddresses, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
-        self._control = Socket(self._context, zmq.ROUTER, "server control")
-        self._events = Socket(self._context, zmq.XPUB, "server events")
-        self._stats = Socket(self._context, zmq.SUB, "server stats")
-        control, events, stats, files = (
-            resolve_loopback(address, "The server's address")
-            for address in (wanted.control, wanted.events, wanted.stats, wanted.files)
-        )
-        self._files = FileReceiver(files, self._place)
+        zap = Zap(self._context, self._keyring)
+        self.loop.add(zap, zap.answer)
+        self._control = self._door(zmq.ROUTER, "server control", Door.SERVER)
+        self._events = self._door(zmq.XPUB, "server events", Door.SERVER_EVENTS)
+        self._stats = self._door(zmq.SUB, "server stats", Door.SERVER_STATS)
+        self._enrolment = self._door(zmq.ROUTER, "server enrolment", Door.ENROLMENT)
+        wanted = wanted.resolved()
+        self._file_owners = FileOwners(self.folder)
+        self._files = FileReceiver(wanted.files, self._place, self._pair, self._keyring)
         undo.callback(self._files.stop)
         self.addresses = ServerAddresses(
-            control=self._control.bind(control, "The server"),
-            events=self._events.bind(events, "The server's events"),
-            stats=self._stats.bind(stats, "The server's stats"),
+            control=self._control.bind(wanted.control, "The server"),
+            events=self._events.bind(wanted.events, "The server's events"),
+            stats=self._stats.bind(wanted.stats, "The server's stats"),
             files=self._files.address,
+            enrolment=self._enrolment.bind(wanted.enrolment, "The server's enrolment"),
+            key=self._pair.public,
         )
+        self._desk = Enrolment(self.addresses, self._keyring.refusals)
         self._stats.subscribe()
         self.loop.add(self._control, self._read_control)
         self.loop.add(self._stats, self._read_stats)
         self.loop.add(self._events, self._read_subscriptions)
+        self.loop.add(self._enrolment, self._read_enrolment)
+
+    def _door(self, kind: int, name: str, door: Door) -> Socket:
+        return Socket(self._context, kind, name, Guard(self._pair, self._keyring, door))
+
+    def _cut_listeners(self) -> None:
+        """Close the door of events and open it again: one listener alone cannot be sent away, and the others come back by
+        themselves."""
+        self.loop.remove(self._events)
+        self._events.close()
+        self._events = self._door(zmq.XPUB, "server events", Door.SERVER_EVENTS)
+        self._subscribers = 0
+        deadline = time.monotonic() + _REBIND_SECONDS
+        while True:
+            try:
+                self._events.bind(self.addresses.events, "The server's events")
+                break
+            except Conflict:
+                # ZeroMQ closes in a thread of its own.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        self.loop.add(self._events, self._read_subscriptions)
 
     def _place(self, piece: FilePiece) -> Any:
+        if not self._file_owners.owns(piece.worker, piece.attempt, piece.job):
+            return None
         if piece.kind == "log":
             return self.folder.log(piece.job, piece.attempt)
         return self.folder.thumbnail(piece.attempt, piece.part)
@@ -128,6 +171,10 @@ class Server:
         for received in self._stats.drain():
             if isinstance(received.message, Beats):
                 self._guarded(self._one_beat, received)
+
+    def _read_enrolment(self) -> None:
+        for received in self._enrolment.drain():
+            self._guarded(self._one_enrolment, received)
 
     def _read_subscriptions(self) -> None:
         """Events are only made while somebody listens."""
@@ -153,13 +200,24 @@ class Server:
 
     def _one_message(self, received: Received) -> None:
         message, now = received.message, self._now()
-        peer = Peer(received.principal, received.route, *self._routes.who(received.route))
+        principal = received.principal
+        peer = Peer(
+            principal.id,
+            received.route,
+            *self._routes.who(received.route),
+            bound=principal.node,
+            user=principal.name if principal.role is KeyRole.CLIENT else "",
+            origin=received.origin,
+        )
+        self._at_hand = f"{principal.name} ({principal.id}) at {received.origin}"
         if isinstance(message, Ask):
             self._ask(peer, message)
         elif self._recording.trouble:
             self._while_paused(peer, message, now)
         elif isinstance(message, Act):
             self._act(peer, message, now)
+        elif isinstance(message, Manage):
+            self._manage(peer, message, now)
         elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
             self._outgoing.append((peer.route, Done(id=message.id, data=known)))
         else:
@@ -171,8 +229,51 @@ class Server:
             for effect in self.core.handle(peer, message, now):
                 if isinstance(effect, Reply):
                     self._control.send(effect.message, effect.route)
-        elif isinstance(message, Submit | Act):
+        elif isinstance(message, Submit | Act | Manage):
             self._control.send(Sorry(id=message.id, code=Paused.code, message=self._recording.trouble), peer.route)
+
+    def _manage(self, peer: Peer, message: Manage, now: Now) -> None:
+        if message.what == "keys":
+            self._commit()
+            data: Any = {"keys": keys(self._books), "tokens": tokens(self._books)}
+            self._control.send(Done(id=message.id, data=data), peer.route)
+        elif message.what == "refusals":
+            data = dict(self._keyring.refusals.counts)
+            data |= {f"manager {each.name}, in all": each.refused for each in self.core.farm.managers.values() if each.refused}
+            self._control.send(Done(id=message.id, data=data), peer.route)
+        elif message.what == "admit":
+            self._admit_local(peer, message, now)
+        else:
+            self._carry_out(self.core.manage(peer, message, _fresh(), now))
+
+    def _admit_local(self, peer: Peer, message: Manage, now: Now) -> None:
+        """Admit a node of this machine, and tell it what whoever enrols is told."""
+        try:
+            principal, effects = self.core.admit_local(peer, message, _fresh(), now)
+        except BrenderError as error:
+            self._outgoing.append((peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
+            return
+        self._carry_out(effects)
+        enrolled = self._desk.answer(message.id, principal, self.core)
+        self._outgoing.append((peer.route, Done(id=message.id, data=msgspec.to_builtins(enrolled))))
+
+    def _one_enrolment(self, received: Received) -> None:
+        message, now, public = received.message, self._now(), received.principal.public
+        assert isinstance(message, Enrol)
+        if self._recording.trouble or not self._desk.has_time_for(received.origin, now.mono):
+            return  # it will ask again
+        peer = Peer("", received.route, origin=received.origin)
+        principal, effects = self.core.enrol(peer, public, message, _fresh(), now)
+        self._carry_out([effect for effect in effects if not isinstance(effect, Reply)])
+        if principal is None:
+            self._desk.refused(public, received.origin)
+            answers: list[Message] = [effect.message for effect in effects if isinstance(effect, Reply)]
+        else:
+            answers = [self._desk.answer(message.id, principal, self.core)]
+        self._commit()
+        if not self._recording.trouble:
+            for answer in answers:
+                self._enrolment.send(answer, received.route)
 
     def _one_beat(self, received: Received) -> None:
         assert isinstance(received.message, Beats)
@@ -258,6 +359,12 @@ class Server:
                     self._published.append(effect)
                 case LoadTasks():
                     self._loads.append(effect)
+                case Admit(revoked):
+                    self._keyring.replace(self.core.farm.keys.values())
+                    if revoked:
+                        self._cut_listeners()
+                case Refuse(what):
+                    self._keyring.refusals.count(Door.SERVER, what, self._at_hand)
 
     def _commit(self) -> None:
         changes = self._recording.commit()
@@ -290,6 +397,8 @@ class Server:
                 key = change.key if isinstance(change.key, str) else str(change.key)
                 merged.setdefault((change.kind, key), {}).update(change.fields)
         for (kind, key), fields in merged.items():
+            if kind in _UNTOLD:
+                continue
             fields.pop("facts", None)
             self._event(kind, key, fields, number)
 
@@ -316,3 +425,8 @@ class Server:
     @staticmethod
     def _now() -> Now:
         return Now(time.monotonic(), time.time())
+
+
+def _fresh() -> str:
+    """New randomness, enough for an id and a secret."""
+    return secrets.token_hex(40)

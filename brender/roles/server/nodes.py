@@ -47,7 +47,8 @@ class Nodes:
         known = self.farm.managers.get(hello.node)
         if known is not None and known.incarnation > hello.incarnation:
             return  # a word of an earlier process of that manager, come late
-        manager = ManagerState(hello.node, hello.incarnation, hello.name, heard=now.mono, beat=now.mono)
+        address = _reachable(hello.address, peer.origin)
+        manager = ManagerState(hello.node, hello.incarnation, hello.name, heard=now.mono, beat=now.mono, address=address)
         if known is not None:
             manager.workers = known.workers
             if known.incarnation == hello.incarnation:
@@ -57,7 +58,7 @@ class Nodes:
             "incarnation": hello.incarnation,
             "name": hello.name,
             "host": hello.host,
-            "address": hello.address,
+            "address": address,
             "software": hello.software,
             "pid": hello.pid,
             "status": ManagerStatus.ONLINE,
@@ -129,6 +130,7 @@ class Nodes:
         if manager is None or manager.incarnation != message.incarnation:
             return
         manager.beat = now.mono
+        manager.refused = message.refused
         self._seen("manager", manager.id, manager.name, message.sequence, message.stats, now)
         for beat in message.workers:
             if beat.node in manager.workers:
@@ -304,6 +306,8 @@ class Nodes:
             "blenders": [{"kind": b.kind, "path": b.path, "version": ".".join(map(str, b.version))} for b in info.blenders],
             "tags": sorted(info.tags),
             "job_types": sorted(info.job_types),
+            "programs": sorted(info.programs),
+            "takes_trusted": info.takes_trusted,
             "attempt": "",
             "job": "",
             "frame": None,
@@ -311,3 +315,13 @@ class Nodes:
             "line": "",
             "last_seen": now.wall,
         }
+
+
+def _reachable(address: str, origin: str) -> str:
+    """A manager's *address* as others may use it: where it listens on all of its machine's addresses, that by which it came here.
+
+    >>> _reachable("0.0.0.0:7777", "10.0.0.7")
+    '10.0.0.7:7777'
+    """
+    host, _, port = address.rpartition(":")
+    return f"{origin}:{port}" if host in ("0.0.0.0", "[::]") and origin else address

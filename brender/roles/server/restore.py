@@ -9,6 +9,7 @@ from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import FileFacts, JobSpec
+from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection
@@ -48,6 +49,20 @@ def restore(writer: Writer, mono: float) -> Farm:
     attempt = tables.Attempt
     for row in attempt.select().where(SQL(ATTEMPT_LIVE)).order_by(attempt.granted):
         _restore_attempt(farm, tables, row, mono)
+    for row in tables.Key.select().where(tables.Key.revoked.is_null()):
+        farm.keys[row.id] = Principal(
+            id=row.id, public=row.public, role=KeyRole(row.role), name=row.name, node=row.node, expires=row.expires
+        )
+    for row in tables.Token.select().where(tables.Token.revoked.is_null()):
+        farm.tokens[row.id] = Token(
+            id=row.id,
+            role=KeyRole(row.role),
+            digest=row.digest,
+            uses=row.uses,
+            expires=row.expires,
+            name=row.name,
+            key_seconds=row.key_seconds,
+        )
     farm.changed = set(farm.workers)
     return farm
 
@@ -248,4 +263,6 @@ def _worker_info(row: Any) -> WorkerInfo:
         blenders=tuple(blenders),
         tags=frozenset(row.tags),
         job_types=frozenset(row.job_types),
+        programs=frozenset(row.programs),
+        takes_trusted=row.takes_trusted,
     )

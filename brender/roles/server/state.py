@@ -12,6 +12,7 @@ import msgspec
 from brender.jobs.declare import JobType
 from brender.model.grant import Order
 from brender.model.job import JobSpec, Requirements
+from brender.model.keys import Principal, Token
 from brender.model.nodes import Standing, WorkerInfo
 from brender.model.status import JobStatus, TaskStatus, Wanted, WorkerStatus
 from brender.scheduling.chunks import chunk_size
@@ -215,6 +216,10 @@ class ManagerState:
     beat: float
     """When its last heartbeat came, monotonic."""
     asked: float | None = None
+    address: str = ""
+    """Where workers reach it."""
+    refused: int = 0
+    """How often it has refused anything."""
     workers: set[str] = field(default_factory=set)
     standing: Standing = Standing.OPEN
     reason: str = ""
@@ -237,6 +242,9 @@ class Farm:
     """(output folder, name pattern) → the unfinished job that owns it."""
     wanted: dict[str, Wanted] = field(default_factory=dict)
     """What people want of workers and managers, those that are away too."""
+    keys: dict[str, Principal] = field(default_factory=dict)
+    """Those that are admitted."""
+    tokens: dict[str, Token] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     """Workers whose slot may take something, or looks different, since it was last looked at."""
     stirred: bool = True

@@ -53,10 +53,19 @@ _SUPERSEDED = "the server gave its work to another attempt"
 class WorkerCore:
     """Give it what arrives from above and what its attempt tells, with the time; do what it says.
 
-    *kept* are the reports that an earlier process of this worker left undelivered. *managers*: how many it may turn to.
+    *kept* are the reports that an earlier process of this worker left undelivered. *managers*: how many it may turn to. *vouch*
+    makes its word to the server that it turned to the manager of now (brender.model.keys).
     """
 
-    def __init__(self, info: WorkerInfo, policy: Policy, kept: Iterable[AnyReport] = (), managers: int = 1) -> None:
+    def __init__(
+        self,
+        info: WorkerInfo,
+        policy: Policy,
+        kept: Iterable[AnyReport] = (),
+        managers: int = 1,
+        vouch: Callable[[WorkerInfo], str] = lambda info: "",
+    ) -> None:
+        self._vouch = vouch
         self.info = info
         self.policy = policy
         self.managers = managers
@@ -358,6 +367,7 @@ class WorkerCore:
             pid=self.info.pid,
             worker=self.info,
             held=self.held,
+            proof=self._vouch(self.info),
         )
         self._effects.append(SendUp(hello))
 

@@ -15,14 +15,17 @@ import psutil
 import zmq
 
 from brender import __version__
-from brender.bus.address import ManagerAddresses, resolve_loopback
+from brender.bus.address import ManagerAddresses
 from brender.bus.files import FileSender
+from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import Message, PartDone, Reports
 from brender.bus.transport import Socket
+from brender.bus.uplink import Uplink
 from brender.engines.attempt import Attempt, Engine, InstantEngine, KeepsProcesses, Place, clear_leftovers, start
 from brender.engines.blender import BlenderEngine
 from brender.engines.command import CommandEngine
+from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.publish import Lease
 from brender.engines.room import LEAST, shortage
@@ -31,7 +34,8 @@ from brender.jobs.declare import job_types
 from brender.model.devices import Device, device_tags
 from brender.model.errors import BrenderError
 from brender.model.grant import Grant, Order
-from brender.model.nodes import Blender, Standing, WorkerInfo, tags_of
+from brender.model.keys import proof_of
+from brender.model.nodes import Blender, Standing, WorkerInfo, forbidden, tags_of
 from brender.roles.effects import (
     Effect,
     Exit,
@@ -62,8 +66,10 @@ _LOOK_SECONDS = 2.0
 @dataclass(frozen=True)
 class Setup:
     """What a worker is started with. ``threads``: CPU threads for a render, 0 for all. ``devices``: GPUs that Cycles renders on,
-    none for the CPU. ``least_free``: bytes that must be free on its disks. ``engines``: which of its engines runs what, by the
-    word that job types use."""
+    none for the CPU. ``proof``: the secret that it shares with the server (brender.model.keys). ``least_free``: bytes that must
+    be free on its disks. ``job_types``, ``programs`` and
+    ``takes_trusted``: what its owner allows, all job types where none is named; ``confinement``: how renders are kept.
+    ``engines``: which of its engines runs what, by the word that job types use."""
 
     name: str
     blenders: Sequence[Blender] = ()
@@ -71,6 +77,11 @@ class Setup:
     threads: int = 0
     devices: Sequence[Device] = ()
     least_free: int = LEAST
+    proof: str = ""
+    job_types: Sequence[str] = ()
+    programs: Sequence[str] = ()
+    takes_trusted: bool = False
+    confinement: Confinement = field(default_factory=Confinement)
     engines: Mapping[str, Engine | InstantEngine] = field(
         default_factory=lambda: {"blender": BlenderEngine(), "command": CommandEngine()}
     )
@@ -85,15 +96,18 @@ class Worker:
         self.error = ""
         self.loop = Loop()
         self._setup = setup
-        self._managers = [_resolved(manager) for manager in managers]
+        self._managers = [manager.resolved() for manager in managers]
         self._manager = 0
         self._attempt: Attempt | None = None
         self._outgoing: list[Message] = []
         self._looked_around = float("-inf")
         self._watched_disks: Sequence[Path] = (own,)
+        self._beats: Socket | None = None
+        self._link = Uplink()
         with contextlib.ExitStack() as undo:
             lock = folder.lock(f"worker-{setup.name}")
             undo.callback(lock.release)
+            self._pair = kept_pair(own / "key")
             self._outbox = Outbox(own / "outbox.journal")
             undo.callback(self._outbox.close)
             self._place = Place(
@@ -103,12 +117,13 @@ class Worker:
                 threads=setup.threads,
                 devices=tuple(setup.devices),
                 least_free=setup.least_free,
+                confinement=setup.confinement,
             )
             clear_leftovers(own)
             self._open(undo)
             undo.callback(self._end_attempt)
             self._stats = StatsReader(own)
-            self.core = WorkerCore(self._introduce(own), policy, self._outbox.kept, len(managers))
+            self.core = WorkerCore(self._introduce(own), policy, self._outbox.kept, len(managers), self._vouch)
             self._undo = undo.pop_all()
 
     def run(self) -> None:
@@ -140,36 +155,55 @@ class Worker:
     def _open(self, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
-        self._files = FileSender(self._managers[0].files)
+        self._files = FileSender()
         undo.callback(self._files.stop)
-        self._connect(self._managers[0])
+        self._connect()
 
-    def _connect(self, manager: ManagerAddresses) -> None:
-        self._above = Socket(self._context, zmq.DEALER, "worker")
-        self._beats = Socket(self._context, zmq.PUB, "worker stats")
-        self._connections = self._above.connections()
-        self.loop.add(self._connections, self._greet)
+    def _connect(self) -> None:
+        manager = self._managers[self._manager]
+        self._above = Socket(self._context, zmq.DEALER, "worker", self._credentials(manager))
+        self._link.watch(self._above)
+        self.loop.add(self._link.connections, self._greet)
         self._above.connect(manager.control)
-        self._beats.connect(manager.stats)
         self.loop.add(self._above, self._read_above)
+
+    def _open_the_rest(self) -> None:
+        """Connect what goes beside the control socket, now that the manager lets this worker in: a connection that is refused is
+        not tried again."""
+        manager = self._managers[self._manager]
+        if self._beats is not None:
+            self._beats.close()
+        self._beats = Socket(self._context, zmq.PUB, "worker stats", self._credentials(manager))
+        self._beats.connect(manager.stats)
+        self._files.turn_to(manager.files, self._credentials(manager))
+
+    def _connect_again(self) -> None:
+        self.loop.remove(self._link.connections)
+        self.loop.remove(self._above)
+        self._above.close()
+        self._connect()
 
     def _turn_to_next_manager(self) -> None:
         self._manager = (self._manager + 1) % len(self._managers)
-        manager = self._managers[self._manager]
-        log.warning("no word from the manager; turning to the one at %s", manager.control)
-        self.loop.remove(self._connections)
-        self.loop.remove(self._above)
-        self._above.close()
-        self._beats.close()
-        self._connect(manager)
-        self._files.turn_to(manager.files)
+        log.warning("no word from the manager; turning to the one at %s", self._managers[self._manager].control)
+        self._connect_again()
+
+    def _credentials(self, manager: ManagerAddresses) -> Credentials:
+        return Credentials(self._pair, manager.key)
+
+    def _vouch(self, info: WorkerInfo) -> str:
+        """The word to the server that this worker turned to the manager of now."""
+        return proof_of(self._setup.proof, info.id, info.registration, self._managers[self._manager].key)
 
     def _introduce(self, own: Path) -> WorkerInfo:
         setup = self._setup
         able = {
             kind.name
             for kind in job_types().values()
-            if kind.engine in setup.engines and (kind.engine != "blender" or setup.blenders)
+            if kind.engine in setup.engines
+            and (kind.engine != "blender" or setup.blenders)
+            and (kind.engine != "command" or setup.programs)
+            and (kind.name in setup.job_types or not setup.job_types)
         }
         return WorkerInfo(
             id=node_id(own),
@@ -185,6 +219,8 @@ class Worker:
             devices=tuple(setup.devices),
             tags=frozenset(setup.tags) | tags_of(setup.blenders) | device_tags(setup.devices),
             job_types=frozenset(able),
+            programs=frozenset(setup.programs),
+            takes_trusted=setup.takes_trusted,
         )
 
     def _read_above(self) -> None:
@@ -198,16 +234,22 @@ class Worker:
                 log.exception("the worker failed at a %s", type(received.message).__name__)
 
     def _greet(self) -> None:
-        if self._connections.happened():
-            self._carry_out(self.core.connected(self._now()))
+        now = self._now()
+        if self._link.made(now.mono):
+            self._open_the_rest()
+            self._carry_out(self.core.connected(now))
+        if trouble := self._link.new_trouble():
+            log.error("the manager at %s: %s", self._managers[self._manager].control, trouble)
 
     def _tick(self) -> None:
         now = self._now()
+        if self._link.is_to_be_made_anew(now.mono):
+            self._connect_again()
         self._look_around(now)
         self._carry_out(self.core.tick(now))
         self._send()
         beat = self.core.beat_due(lambda: self._stats.read(self._render_pid()), now)
-        if beat is not None:
+        if beat is not None and self._beats is not None:
             self._beats.send(beat, topic="")
 
     def _render_pid(self) -> int | None:
@@ -278,6 +320,11 @@ class Worker:
         if engine is None:
             self._hear_soon(grant, Ended(0.0, f"This worker has no engine {order.engine!r}"))
             return
+        program = str(order.settings.get("program", "")) if order.engine == "command" else ""
+        if why := forbidden(self.core.info, program, order.trusted):
+            # The server knows and would not ask; whoever does is not obeyed.
+            self._hear_soon(grant, Ended(0.0, f"The worker {self._setup.name} {why}", permanent=True))
+            return
         if hasattr(engine, "events"):
             for event in engine.events(grant, order):
                 self._hear_soon(grant, event)
@@ -334,11 +381,6 @@ class Worker:
     @staticmethod
     def _now() -> Now:
         return Now(time.monotonic(), time.time())
-
-
-def _resolved(manager: ManagerAddresses) -> ManagerAddresses:
-    what = "The manager's address"
-    return ManagerAddresses(*(resolve_loopback(each, what) for each in (manager.control, manager.stats, manager.files)))
 
 
 def _part_done(attempt: str, event: PartFinished) -> PartDone:

@@ -1,0 +1,215 @@
+"""Belonging to a farm: the token that one joins with, the asking to be admitted, and what is kept of the answer."""
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+
+from brender.bus.address import SERVER_PORT, Address, ManagerAddresses, ServerAddresses, is_loopback, parse_address, resolve
+from brender.bus.ids import new_id
+from brender.bus.keys import Credentials, KeyPair, read_private, write_private
+from brender.bus.messages import Enrol, Enrolled, ManagerPlace, Sorry
+from brender.bus.transport import Socket
+from brender.model.errors import BadInput, BrenderError, Unreachable, from_code
+from brender.model.keys import KeyRole
+
+_PREFIX = "brender-"
+_SECONDS_EACH = 5.0
+_RESEND_SECONDS = 1.0
+_REFUSED_TEXT = "refused"
+
+
+class JoinToken(msgspec.Struct, frozen=True, array_like=True):
+    """What the one string that one joins with holds: the server's public ``key`` and the addresses of its enrolment door, and the
+    token's id and ``secret``."""
+
+    role: KeyRole
+    key: str
+    addresses: tuple[str, ...]
+    id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"JoinToken({self.role}, {self.id})"
+
+    def as_text(self) -> str:
+        """The one string."""
+        return _PREFIX + base64.urlsafe_b64encode(msgspec.msgpack.encode(self)).decode().rstrip("=")
+
+
+def parse_token(text: str) -> JoinToken:
+    """The token of which *text* is the string. Raises `BadInput`, which never repeats it."""
+    bare = "".join(text.split())
+    try:
+        if not bare.startswith(_PREFIX):
+            raise ValueError
+        packed = base64.b64decode(bare.removeprefix(_PREFIX) + "===", altchars=b"-_", validate=False)
+        token = msgspec.msgpack.decode(packed, type=JoinToken)
+        if len(token.key) != 40 or not all(parse_address(each, 0).port for each in token.addresses):
+            raise ValueError
+    except (ValueError, binascii.Error, msgspec.MsgspecError, BrenderError) as error:
+        raise BadInput(
+            "This is no join token, or not all of it: it begins with brender- and is one long word. `brender token create` on "
+            "the "
+            "server's machine prints one"
+        ) from error
+    return token
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """That a key of this machine is admitted to a farm, as the server told: where the server is and by which key it is known
+    (``server_key``), and for workers the managers that they may turn to and the secret that their proofs are made with."""
+
+    key: str
+    role: KeyRole
+    name: str
+    server_key: str
+    host: str
+    ports: dict[str, int]
+    managers: tuple[ManagerPlace, ...] = ()
+    proof: str = ""
+
+    @classmethod
+    def of(cls, enrolled: Enrolled, server_key: str, host: str) -> "Membership":
+        """What *enrolled* says, which a server known by *server_key* and reached at *host* has answered."""
+        places = tuple(msgspec.structs.replace(place, address=_seen_from(place.address, host)) for place in enrolled.managers)
+        return cls(
+            key=enrolled.key,
+            role=enrolled.role,
+            name=enrolled.name,
+            server_key=server_key,
+            host=host,
+            ports=enrolled.ports,
+            managers=places,
+            proof=enrolled.proof,
+        )
+
+    def __repr__(self) -> str:
+        return f"Membership({self.role} {self.name}, {self.key})"
+
+    @property
+    def server(self) -> ServerAddresses:
+        return ServerAddresses.at(self.host, self.ports, self.server_key)
+
+    def manager_addresses(self) -> list[ManagerAddresses]:
+        return [ManagerAddresses.of(parse_address(place.address, 0), place.public) for place in self.managers]
+
+    def keep(self, path: Path) -> None:
+        """Write it to the file *path*, for its owner alone. Raises `BadInput`."""
+        write_private(path, json.dumps(msgspec.to_builtins(self)))
+
+
+def read_membership(path: Path) -> Membership | None:
+    """What `Membership.keep` has written to *path*, ``None`` where there is none. Raises `BadInput`."""
+    if not path.exists():
+        return None
+    try:
+        return msgspec.convert(read_private(path, "membership"), Membership)
+    except msgspec.ValidationError as error:
+        raise BadInput(
+            f"The file {path} holds no membership ({error}). Remove it, and join the farm again with a new token"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Joining:
+    """Who asks to be admitted: the key *pair*, its *role* and *name*, for a node the id."""
+
+    pair: KeyPair
+    role: KeyRole
+    name: str
+    node: str = ""
+
+    def with_token(self, token: JoinToken) -> Membership:
+        """Join by *token*. Raises `BadInput`, `BrenderError` or `Unreachable`, in words that say what to do."""
+        if token.role is not self.role:
+            raise BadInput(
+                f"This token lets a {token.role} in, not a {self.role}: ask for one from `brender token create --role "
+                f"{self.role}`"
+            )
+        shown: dict[str, Any] = {"token": token.id, "secret": token.secret}
+        return self._ask([parse_address(each, SERVER_PORT - 4) for each in token.addresses], token.key, shown)
+
+    def again(self, server: ServerAddresses, instead: str = "") -> Membership:
+        """Ask anew, by the key that is admitted; *instead*: the public key that from now on is to be admitted in its place."""
+        return self._ask([server.enrolment], server.key, {"instead": instead})
+
+    def _ask(self, addresses: Sequence[Address], key: str, shown: dict[str, Any]) -> Membership:
+        message = Enrol(id=new_id(), role=self.role, name=self.name, node=self.node, **shown)
+        troubles = []
+        for address in addresses:
+            try:
+                enrolled = _exchange(resolve(address, "The server's address"), key, self.pair, message)
+            except Unreachable as error:
+                troubles.append(str(error))
+            else:
+                return Membership.of(enrolled, key, address.host)
+        raise Unreachable("; ".join(troubles))
+
+
+def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enrolled:
+    """Send *message* to the enrolment door at *address*, and return what the server answers. Raises what it says of it."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = Socket(context, zmq.DEALER, "enrolment", Credentials(pair, key))
+    connections = socket.connections()
+    try:
+        socket.connect(address)
+        deadline, resend = time.monotonic() + _SECONDS_EACH, 0.0
+        while (now := time.monotonic()) < deadline:
+            if now >= resend:
+                resend = now + (_RESEND_SECONDS if socket.send(message) else 0.02)
+            socket.raw.poll(int(max(1.0, min(resend, deadline) * 1000 - now * 1000)))
+            connections.happened()
+            for received in socket.drain():
+                answer = received.message
+                if isinstance(answer, Enrolled) and answer.id == message.id:
+                    return answer
+                if isinstance(answer, Sorry) and answer.id == message.id:
+                    raise _told(answer, message)
+    finally:
+        socket.close()
+        context.term()
+    if connections.strange:
+        raise Unreachable(
+            f"what listens at {address} does not have the key of the farm's server, or is no brender. Was the server installed "
+            f"anew? "
+            "Then ask for a new token: `brender token create`"
+        )
+    raise Unreachable(
+        f"the server did not answer at {address} within {_SECONDS_EACH:.0f} seconds. Is it running, and does it listen on that "
+        f"address "
+        "(brender-server --listen)? Does a firewall let its ports through?"
+    )
+
+
+def _told(sorry: Sorry, message: Enrol) -> BrenderError:
+    if sorry.message != _REFUSED_TEXT:
+        return from_code(sorry.code, sorry.message)
+    if message.token:
+        return BrenderError(
+            "The server refused: it does not know this token (any more), or this machine's key was another's. Ask whoever runs "
+            "the "
+            f"farm for a new one: `brender token create --role {message.role}`"
+        )
+    return BrenderError(
+        f"The server refused: this key is not admitted any more. Join again with a new token: `brender token create --role "
+        f"{message.role}`"
+    )
+
+
+def _seen_from(address: str, server: str) -> str:
+    """A manager's *address* as a machine uses it that reaches the server at the host *server*: a manager on the server's own
+    machine tells only of loopback.
+
+    >>> _seen_from("127.0.0.1:7777", "10.0.0.1")
+    '10.0.0.1:7777'
+    """
+    told = parse_address(address, 0)
+    return str(Address(server, told.port)) if is_loopback(told.host) and not is_loopback(server) else address

@@ -1,0 +1,51 @@
+"""A node's connection to its parent, as its loop watches it: made, refused, or made with the wrong one."""
+
+from brender.bus.transport import Connections, Socket
+
+#: Seconds until a refused connection is tried again: at first, and at most.
+_FIRST, _MOST = 0.25, 5.0
+_REFUSED = (
+    "it does not admit this machine's key. If that was revoked or has expired, join again with a new token (--join); if it was "
+    "made "
+    "just now, it is admitted in a moment"
+)
+_STRANGE = (
+    "what listens there does not have the key that this machine knows it by, or is no brender. Was the server installed anew, "
+    "or is "
+    "another farm's there? If so, join it with a new token (--join)"
+)
+
+
+class Uplink:
+    """Watches a node's connecting socket, and the next one when that is made anew. ``connections`` is for the loop to poll."""
+
+    def __init__(self) -> None:
+        self.connections: Connections
+        self._pause = _FIRST
+        self._again: float | None = None
+        self._trouble = ""
+
+    def watch(self, socket: Socket) -> None:
+        """Before *socket* connects."""
+        self.connections = socket.connections()
+        self._again = None
+
+    def made(self, now: float) -> bool:
+        """Whether a connection was made since the last look; if so there is no trouble any more. *now*: monotonic."""
+        made = self.connections.happened()
+        if made:
+            self._pause, self._trouble = _FIRST, ""
+        if self.connections.refused and self._again is None:
+            self._again = now + self._pause
+            self._pause = min(_MOST, self._pause * 2)
+        return made
+
+    def new_trouble(self) -> str:
+        """Why there is no connection, in words for a person, where that is not what was said before; else ""."""
+        trouble = _REFUSED if self.connections.refused else _STRANGE if self.connections.strange else self._trouble
+        said, self._trouble = self._trouble, trouble
+        return trouble if trouble != said else ""
+
+    def is_to_be_made_anew(self, now: float) -> bool:
+        """Whether it was refused, and it is time to try again, with a new socket."""
+        return self._again is not None and now >= self._again

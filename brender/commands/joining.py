@@ -1,0 +1,215 @@
+"""How commands and roles come to their keys: the server's own folder has them, a token brings them, or they are kept from
+before."""
+
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from brender.bus.address import DOORS, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, parse_address, resolve
+from brender.bus.client import Client
+from brender.bus.keys import KeyPair, kept_pair, new_pair, read_pair, write_pair
+from brender.bus.membership import Joining, Membership, parse_token, read_membership
+from brender.bus.messages import Enrolled
+from brender.commands.discovery import find_server
+from brender.model.errors import BadInput, Unreachable
+from brender.model.keys import KeyRole
+from brender.roles.identity import node_id
+from brender.store.datafolder import DataFolder
+
+log = logging.getLogger("brender.keys")
+
+_TOKEN = re.compile(r"(--join=)?brender-[A-Za-z0-9_-]{80,}")
+_WAIT_SECONDS, _TRY_SECONDS, _LOOK_SECONDS = 60.0, 1.0, 0.25
+_SAY_SECONDS = 10.0
+
+join_option = click.option(
+    "--join",
+    envvar="BRENDER_JOIN",
+    metavar="TOKEN",
+    help="The token to join a farm with, or @FILE that holds it; needed once. `brender token create` prints one.",
+)
+new_key_option = click.option("--new-key", is_flag=True, help="Rotate: join with a new key in place of the one of before.")
+
+
+def hide_token() -> None:
+    """A token among the words of this command would stand in the machine's list of processes: start over with it in the
+    environment, where only its owner sees it."""
+    words = [word for word in sys.orig_argv if not _TOKEN.fullmatch(word)]
+    if os.name != "posix" or len(words) == len(sys.orig_argv):
+        return
+    token = next(word for word in sys.orig_argv if _TOKEN.fullmatch(word)).removeprefix("--join=")
+    words = [word for word in words if word != "--join"]
+    os.execve(sys.executable, words, {**os.environ, "BRENDER_JOIN": token})
+
+
+def given_token(join: str) -> str:
+    """The token's string that *join* is, or that the file holds which it names with an @. Raises `BadInput`."""
+    if not join.startswith("@"):
+        return join
+    try:
+        return Path(join[1:]).read_text().strip()
+    except OSError as error:
+        raise BadInput(f"The file {join[1:]} with the join token cannot be read: {error.strerror}") from error
+
+
+def own_server(server: str | None, folder: DataFolder) -> ServerAddresses | None:
+    """The server whose own data folder *folder* is, at the address *server* where that is given; ``None`` where it is none's."""
+    if not folder.local_key.exists():
+        return None
+    key = read_pair(folder.server_key).public
+    announced = None if server else folder.announced("server")
+    if announced is not None:
+        return ServerAddresses(**{door: parse_address(announced[door], 0) for door in DOORS}, key=key)
+    return ServerAddresses.of(parse_address(server or "127.0.0.1", SERVER_PORT), key)
+
+
+def as_client(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, KeyPair]:
+    """Where the farm's server is, and the key that this machine's commands have there. Raises `Unreachable`."""
+    if server is not None:  # what is no address is said before what is missing
+        resolve(parse_address(server, SERVER_PORT), "The server's address")
+    own = own_server(server, folder)
+    if own is not None:
+        return own.resolved(), read_pair(folder.local_key)
+    membership = read_membership(folder.membership)
+    if membership is None:
+        raise Unreachable(
+            f"There is no farm in {folder.root}, and this machine has not joined one. Start one with `brender farm` (or "
+            "brender-server), or join one: `brender token create --role client` on its server prints a token for `brender join`"
+        )
+    return _at(membership.server, server).resolved(), read_pair(folder.client_key)
+
+
+def join_as_client(folder: DataFolder, join: str, name: str) -> Membership:
+    """Have this machine's commands join a farm, as what the token says. Raises `BrenderError`."""
+    if folder.local_key.exists():
+        raise BadInput(f"{folder.root} is the data folder of a server of its own. Give another with --data")
+    token = parse_token(given_token(join))
+    if token.role in (KeyRole.WORKER, KeyRole.MANAGER):
+        raise BadInput(f"This token lets a {token.role} in: use it with `brender-{token.role} --join`")
+    pair = kept_pair(folder.make().client_key)
+    membership = Joining(pair, token.role, name).with_token(token)
+    membership.keep(folder.membership)
+    return membership
+
+
+def join_as_node(
+    folder: DataFolder, role: KeyRole, name: str, join: str | None, server: str | None, new_key: bool = False
+) -> Membership:
+    """Have the *role* called *name* in *folder* belong to a farm: by the token *join*, as the server's own folder, or as before.
+    Raises `BrenderError`."""
+    own = folder.make().manager(name) if role is KeyRole.MANAGER else folder.make().worker(name)
+    node, kept = node_id(own), own / "membership.json"
+    joining = Joining(kept_pair(own / "key"), role, name, node)
+    is_own = own_server(server, folder) is not None
+    before = read_membership(kept)
+    try:
+        if join is not None:
+            membership = _with_token(joining, given_token(join))
+        elif is_own:
+            membership = _as_own(joining, folder, server)
+        elif before is not None:
+            membership = joining.again(_at(before.server, server))
+        else:
+            raise BadInput(
+                f"The {role} {name} has not joined a farm yet. On the server's machine, `brender token create --role {role}` "
+                f"prints a "
+                f"token; start it with `brender-{role} --join TOKEN`, or with BRENDER_JOIN=TOKEN in its environment"
+            )
+    except Unreachable as error:
+        if before is None:
+            raise
+        log.warning("%s; going on with what was known before", error)
+        return before
+    if new_key:
+        fresh = new_pair()
+        membership = joining.again(membership.server, instead=fresh.public)
+        write_pair(own / "key", fresh)
+    membership.keep(kept)
+    return membership
+
+
+def managers_for(
+    membership: Membership, name: str, managers: str | None, ask_again: Callable[[], Membership]
+) -> tuple[Membership, list[ManagerAddresses]]:
+    """The managers that a worker turns to: those that *managers* names (addresses with commas between, ``NAME@`` before one
+    where it is not the manager's own), else all that the server knows. Waits until there are such. Raises `BadInput`."""
+    said = float("-inf")
+    while True:
+        if managers is None:
+            found = membership.manager_addresses()
+            missing = "" if found else "there is no manager yet"
+        else:
+            found, missing = _named(managers, membership)
+        if not missing:
+            return membership, found
+        if time.monotonic() - said > _SAY_SECONDS:
+            said = time.monotonic()
+            log.warning("%s waits: %s", name, missing)
+        time.sleep(_LOOK_SECONDS)
+        membership = ask_again()
+
+
+def _named(managers: str, membership: Membership) -> tuple[list[ManagerAddresses], str]:
+    """The addresses that *managers* names, with the keys of those managers; and which of them is not known yet."""
+    found = []
+    for text in managers.split(","):
+        name, at, address_text = text.strip().rpartition("@")
+        address = parse_address(address_text, MANAGER_PORT)
+        numbered = resolve(address, "The manager's address")
+        if at:
+            keys = {place.public for place in membership.managers if place.name == name}
+        else:
+            keys = {
+                place.public
+                for place in membership.managers
+                if resolve(parse_address(place.address, 0), "The manager's address") == numbered
+            }
+        if len(keys) != 1:
+            known = ", ".join(f"{place.name}@{place.address}" for place in membership.managers) or "none"
+            return [], f"the server knows no manager {text.strip()} (it knows {known}); NAME@HOST:PORT says which one is meant"
+        found.append(ManagerAddresses.of(address, keys.pop()))
+    return found, ""
+
+
+def _with_token(joining: Joining, text: str) -> Membership:
+    token = parse_token(text)
+    try:
+        return joining.with_token(token)
+    except Unreachable as error:
+        found = find_server(token.key)
+        if found is None:
+            raise
+        log.warning("%s; but a server with its key answers on the network at %s", error, found)
+        return joining.with_token(msgspec.structs.replace(token, addresses=(str(found),)))
+
+
+def _as_own(joining: Joining, folder: DataFolder, server: str | None) -> Membership:
+    """Admitted by the key that lies in the server's own data folder, once that server runs: it may be starting as well."""
+    local, deadline = read_pair(folder.local_key), time.monotonic() + _WAIT_SECONDS
+    while True:
+        found = own_server(server, folder)
+        assert found is not None, "the folder is a server's own"
+        addresses = found.resolved()
+        try:
+            with Client(addresses, local, _TRY_SECONDS) as client:
+                who = {"role": joining.role, "name": joining.name, "node": joining.node}
+                facts = client.manage("admit", public=joining.pair.public, **who)
+            break
+        except Unreachable:
+            if time.monotonic() > deadline:
+                raise
+    membership = Membership.of(msgspec.convert(facts, Enrolled), addresses.key, addresses.control.host)
+    # By the address that was asked for: there may be something between, such as a forwarded port.
+    return msgspec.structs.replace(membership, ports=addresses.ports)
+
+
+def _at(server: ServerAddresses, text: str | None) -> ServerAddresses:
+    """*server*, at the address *text* where one is given."""
+    return server if text is None else ServerAddresses.of(parse_address(text, server.control.port), server.key)
