@@ -33,8 +33,9 @@ def latencies(farm: Roles, client: Client, count: int) -> list[float]:
     return sorted(taken)
 
 
-def rate(workers: int, tasks: int) -> float:
-    with tempfile.TemporaryDirectory() as folder, roles(Path(folder), workers) as farm, farm.client() as client:
+def rate(workers: int, tasks: int, armed: bool = True) -> float:
+    """Tasks a second; *armed*: with keys, as always."""
+    with tempfile.TemporaryDirectory() as folder, roles(Path(folder), workers, armed) as farm, farm.client() as client:
         return tasks / farm.run(client, tasks)
 
 

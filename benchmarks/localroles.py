@@ -11,7 +11,10 @@ from typing import Any
 
 from brender.bus.address import Address, free_ports
 from brender.bus.client import Client
+from brender.bus.keys import kept_pair
 from brender.commands.jobspec import command_job
+from brender.commands.options import client
+from brender.store.datafolder import DataFolder
 
 _WAIT_SECONDS = 120.0
 
@@ -23,28 +26,39 @@ class Roles:
     folder: Path
     first: int
     workers: int
+    armed: bool = True
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def server(self) -> Address:
-        return Address("127.0.0.1", self.first + 3)
+        return Address("127.0.0.1", self.first + 4)
 
     def command(self, name: str) -> list[str]:
-        server, manager = self.server, f"127.0.0.1:{self.first + 5}"
-        role = ["-m", "brender.commands.main", "role"]
+        server, manager = self.server, f"127.0.0.1:{self.first + 6}"
+        data = str(self.folder)
+        role = ["-m", "brender.commands.main" if self.armed else "benchmarks.plain", "role"]
         if name == "server":
-            return [*role, "server", "--listen", str(server), "--data", str(self.folder / "server")]
+            return [*role, "server", "--listen", str(server), "--data", data]
         if name == "manager":
-            data = str(self.folder / "manager")
             return [*role, "manager", "--name", "m", "--listen", manager, "--server", str(server), "--data", data]
-        return ["-m", "benchmarks.noop", "--data", str(self.folder / "workers"), "--manager", manager, "--name", name]
+        return [
+            "-m",
+            "benchmarks.noop",
+            *([] if self.armed else ["--plain"]),
+            "--data",
+            data,
+            "--manager",
+            manager,
+            "--name",
+            name,
+        ]
 
     def start(self, name: str) -> None:
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.processes[name] = subprocess.Popen([sys.executable, *self.command(name)], **quiet)
 
     def client(self) -> Client:
-        return Client(self.server, timeout=30)
+        return client(str(self.server), self.folder, timeout=30)
 
     def run(self, client: Client, tasks: int) -> float:
         """Submit *tasks* no-op tasks; returns the seconds from submit to recorded-complete, by the server's record."""
@@ -65,15 +79,17 @@ def until(what: Callable[[], Any], look: float = 0.02, seconds: float = _WAIT_SE
 
 
 @contextlib.contextmanager
-def roles(folder: Path, workers: int) -> Iterator[Roles]:
-    """The farm, ready to work; ended when the block is."""
-    farm = Roles(folder, free_ports(8), workers)
+def roles(folder: Path, workers: int, armed: bool = True) -> Iterator[Roles]:
+    """The farm, ready to work; ended when the block is. *armed*: with keys, as always; else this process has none either."""
+    farm = Roles(folder, free_ports(9), workers, armed)
+    for key in (DataFolder(folder).server_key, DataFolder(folder).local_key):
+        kept_pair(key)  # the others look for them, perhaps before the server does
     try:
         for name in ("server", "manager", *(f"worker-{number}" for number in range(workers))):
             farm.start(name)
-        with farm.client() as client:
-            until(lambda: sum(row["status"] == "idle" for row in client.ask("workers")) >= workers, look=0.1)
-            farm.run(client, 100)  # what is only slow the first time
+        with farm.client() as connection:
+            until(lambda: sum(row["status"] == "idle" for row in connection.ask("workers")) >= workers, look=0.1)
+            farm.run(connection, 100)  # what is only slow the first time
         yield farm
     finally:
         for process in farm.processes.values():

@@ -4,9 +4,12 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from brender.bus.address import ManagerAddresses, parse_address
+from benchmarks import plain
+from brender.bus.membership import Membership
+from brender.commands.joining import join_as_node, managers_for
 from brender.engines.events import AttemptEvent, Ended, PartFinished
 from brender.model.grant import Grant, Order
+from brender.model.keys import KeyRole
 from brender.roles.policy import Policy
 from brender.roles.worker.loop import Setup, Worker
 from brender.store.datafolder import DataFolder
@@ -24,9 +27,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--manager", required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--plain", action="store_true", help="without keys")
     options = parser.parse_args()
-    manager = ManagerAddresses.of(parse_address(options.manager, 0))
-    worker = Worker(DataFolder(options.data), [manager], Policy(), Setup(options.name, engines={"command": NoOp()}))
+    if options.plain:
+        plain.disarm()
+    folder = DataFolder(options.data)
+
+    def join() -> Membership:
+        return join_as_node(folder, KeyRole.WORKER, options.name, None, None)
+
+    membership, managers = managers_for(join(), options.name, options.manager, join)
+    setup = Setup(options.name, proof=membership.proof, programs=["*"], engines={"command": NoOp()})
+    worker = Worker(folder, managers, Policy(), setup)
     worker.loop.on_signals(worker.stop)
     worker.run()
 

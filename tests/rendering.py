@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from brender.bus.ids import new_id
 from brender.engines.attempt import Attempt, Place, start
 from brender.engines.blender import BlenderEngine
 from brender.engines.blendfile import inspect
+from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
 from brender.engines.publish import Lease
 from brender.engines.warm import Warmth
@@ -67,6 +68,7 @@ class Studio:
     blender: Blender
     engine: BlenderEngine
     devices: tuple[Device, ...] = ()
+    confinement: Confinement = field(default_factory=Confinement)
 
     def job(self, file: Path, output: Path, **settings: Any) -> JobSpec:
         """A job of *file* to *output*, as the server would keep it."""
@@ -109,7 +111,7 @@ class Studio:
         )
         grant = Grant(attempt=new_id(), worker="worker", task=1, job=spec.id, parts=parts)
         events: list[AttemptEvent] = []
-        place = Place(self.folder, (self.blender,), _AlwaysHeld(), devices=self.devices)
+        place = Place(self.folder, (self.blender,), _AlwaysHeld(), devices=self.devices, confinement=self.confinement)
         attempt = Attempt(grant, order, place, events.append)
         self._thread = start(attempt, self.engine)
         return attempt, events
@@ -125,10 +127,16 @@ class Studio:
 
 
 @contextmanager
-def studio(folder: Path, blender: Blender, warmth: Warmth | None = None, devices: tuple[Device, ...] = ()) -> Iterator[Studio]:
+def studio(
+    folder: Path,
+    blender: Blender,
+    warmth: Warmth | None = None,
+    devices: tuple[Device, ...] = (),
+    confinement: Confinement | None = None,
+) -> Iterator[Studio]:
     """A `Studio` that is cleaned up in the end."""
     engine = BlenderEngine(warmth)
     try:
-        yield Studio(folder, blender, engine, devices)
+        yield Studio(folder, blender, engine, devices, confinement or Confinement())
     finally:
         engine.close()

@@ -12,7 +12,7 @@ from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.store.datafolder import DataFolder
 from tests.conftest import BLENDS, SCENES
-from tests.tools import Said, command, ended, process, submit_command
+from tests.tools import Said, command, ended, one_farm, process, submit_command
 
 CUBE = SCENES / "03_animated_cube.blend"
 BENCHMARK = BLENDS / "brender-1" / "benchmark.blend"
@@ -101,8 +101,11 @@ def test_a_blender_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_pat
     assert_refused(said, "There is no program '/no/blender'")
 
 
-def test_a_server_that_does_not_answer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("brender.commands.jobs.client", lambda server, data: client(server, data, timeout=0.3))
+    one_farm(tmp_path / "data")
     address = f"127.0.0.1:{free_ports(1)}"
     assert_refused(
         command(capsys, "jobs", "--server", address), f"server at {address} did not answer", "brender-server", "--server"
@@ -113,21 +116,46 @@ def test_a_host_name_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> No
     assert_refused(command(capsys, "jobs", "--server", "no-such-host.invalid"), "cannot be resolved", "hosts file")
 
 
-def test_an_address_beyond_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(capsys, "role", "server", "--listen", "0.0.0.0"), "no keys yet")
+def test_a_page_without_users_for_others_to_see(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "role", "dashboard", "--listen", "0.0.0.0"), "others could reach", "127.0.0.1")
+
+
+def test_a_machine_that_has_not_joined_a_farm(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "jobs"), "has not joined one", "brender farm", "brender join")
+
+
+@pytest.mark.parametrize("role", ["worker", "manager"])
+def test_a_node_that_has_not_joined_a_farm(capsys: pytest.CaptureFixture[str], role: str) -> None:
+    said = command(capsys, "role", role, "--name", "new")
+    assert_refused(said, f"{role} new has not joined", f"token create --role {role}", "--join TOKEN")
+
+
+@pytest.mark.parametrize("words", [("join", "brender-xyz"), ("role", "worker", "--join", "hello")])
+def test_what_is_no_join_token(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    assert_refused(command(capsys, *words), "no join token", "brender token create")
 
 
 def test_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
     assert_refused(command(capsys, "jobs", "--server", "host:port"), "'host:port' is no address", "host:port, such as")
 
 
-@pytest.mark.parametrize(("role", "offset"), [("server", 0), ("server", -2), ("manager", 0), ("manager", 1), ("dashboard", 0)])
-def test_a_port_in_use(capsys: pytest.CaptureFixture[str], role: str, offset: int) -> None:
-    port = free_ports(6) + 3
+def said_of_a_port_in_use(capsys: pytest.CaptureFixture[str], role: str, offset: int, *more: object) -> None:
+    """Start a *role* while the port so far from its own is taken, and look at what it says."""
+    port = free_ports(7) + 4
     with zmq.Context() as context, context.socket(zmq.ROUTER) as holder:
         holder.bind(f"tcp://127.0.0.1:{port + offset}")
-        said = command(capsys, "role", role, "--listen", f"127.0.0.1:{port}")
+        said = command(capsys, "role", role, "--listen", f"127.0.0.1:{port}", *more)
     assert_refused(said, f"port {port + offset} on 127.0.0.1 is in use", "--port-base")
+
+
+@pytest.mark.parametrize("offset", [0, -2, -4])
+def test_a_port_of_the_server_in_use(capsys: pytest.CaptureFixture[str], offset: int) -> None:
+    said_of_a_port_in_use(capsys, "server", offset)
+
+
+@pytest.mark.parametrize(("role", "offset"), [("manager", 0), ("manager", 1), ("dashboard", 0)])
+def test_a_port_in_use(shared_farm: tuple[DataFolder, str], capsys: pytest.CaptureFixture[str], role: str, offset: int) -> None:
+    said_of_a_port_in_use(capsys, role, offset, "--data", shared_farm[0].root)
 
 
 def test_a_data_folder_that_cannot_be_used(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -213,16 +241,17 @@ def shared_farm(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-un
 
 
 def test_rubbish_on_every_socket_stops_no_role(tmp_path: Path) -> None:
-    first = free_ports(7)
-    server, manager = Address("127.0.0.1", first + 3), Address("127.0.0.1", first + 5)
+    first = free_ports(8)
+    server, manager = Address("127.0.0.1", first + 4), Address("127.0.0.1", first + 6)
+    one_farm(tmp_path / "server", tmp_path)
     with (
         process("server", "--listen", server, data=tmp_path / "server"),
-        process("manager", "--listen", manager, "--server", server, data=tmp_path / "manager"),
-        process("worker", "--manager", manager, "--name", "w", data=tmp_path / "worker"),
+        process("manager", "--listen", manager, data=tmp_path / "manager", farm=tmp_path / "server"),
+        process("worker", "--manager", manager, "--name", "w", data=tmp_path / "worker", farm=tmp_path / "server"),
         client(str(server), tmp_path) as connection,
     ):
         context: zmq.Context = zmq.Context()
-        for port in range(first, first + 7):
+        for port in range(first, first + 8):
             for kind in (zmq.DEALER, zmq.PUB):
                 socket = context.socket(kind)
                 socket.connect(f"tcp://127.0.0.1:{port}")

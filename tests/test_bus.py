@@ -10,13 +10,15 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brender.bus.address import Address, parse_address, resolve_loopback
+from brender.bus.address import Address, parse_address, resolve
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.files import FileReceiver, FileRelay, FileSender, append_piece
+from brender.bus.keys import Credentials, KeyPair, Keyring, new_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import PROTOCOL, Bye, Event, Hello, PartDone, Ping, Refused, Reports, Started
+from brender.bus.messages import PROTOCOL, Bye, Event, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
 from brender.bus.transport import Socket
 from brender.model.errors import BadInput, Conflict
+from brender.model.keys import KeyRole, Principal
 
 ANY = Address("127.0.0.1", 0)
 HELLO = Hello(node="a" * 16, incarnation=1, role="worker", name="w", host="h", software="3")
@@ -102,9 +104,9 @@ class Pair:
 
     def __init__(self) -> None:
         self.context: zmq.Context = zmq.Context()
-        self.router = Socket(self.context, zmq.ROUTER, "router")
+        self.router = Socket(self.context, zmq.ROUTER, "router", None)
         self.address = self.router.bind(ANY, "The test")
-        self.dealer = Socket(self.context, zmq.DEALER, "dealer")
+        self.dealer = Socket(self.context, zmq.DEALER, "dealer", None)
         self.dealer.connect(self.address)
 
     def send_raw(self, frames: list[bytes]) -> None:
@@ -145,20 +147,20 @@ def test_a_peer_of_another_protocol_is_told_so(pair: Pair) -> None:
 
 def test_sending_to_nobody_is_refused_and_blocks_nothing(pair: Pair) -> None:
     assert pair.router.send(Ping(), b"nobody") is False
-    lonely = Socket(pair.context, zmq.DEALER, "lonely")
+    lonely = Socket(pair.context, zmq.DEALER, "lonely", None)
     lonely.connect(Address("127.0.0.1", 1))
     assert lonely.send(Ping()) is False
 
 
 def test_a_port_in_use_is_a_clear_conflict(pair: Pair) -> None:
     with pytest.raises(Conflict, match=f"port {pair.address.port} on 127.0.0.1 is in use"):
-        Socket(pair.context, zmq.ROUTER, "second").bind(pair.address, "The server")
+        Socket(pair.context, zmq.ROUTER, "second", None).bind(pair.address, "The server")
 
 
 def test_events_reach_those_who_asked_for_their_kind() -> None:
     context: zmq.Context = zmq.Context()
-    publisher = Socket(context, zmq.XPUB, "events")
-    listener = Socket(context, zmq.SUB, "listener")
+    publisher = Socket(context, zmq.XPUB, "events", None)
+    listener = Socket(context, zmq.SUB, "listener", None)
     listener.connect(publisher.bind(ANY, "The test"))
     listener.subscribe("job")
     assert publisher.raw.poll(5000) and publisher.raw.recv() == b"\x01job"
@@ -191,23 +193,30 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.1.1", "localhost", "::1"])
-def test_loopback_is_used(host: str) -> None:
-    resolve_loopback(Address(host, 1), "It")
+def test_what_is_for_this_machine_only_takes_loopback(host: str) -> None:
+    resolve(Address(host, 1), "It", local_only=True)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "8.8.8.8"])
+def test_what_is_for_this_machine_only_takes_nothing_else(host: str) -> None:
+    with pytest.raises(BadInput, match="others could reach"):
+        resolve(Address(host, 1), "The dashboard's address", local_only=True)
+
+
+@pytest.mark.parametrize(("host", "number"), [("*", "0.0.0.0"), ("0.0.0.0", "0.0.0.0"), ("8.8.8.8", "8.8.8.8")])
+def test_roles_listen_and_connect_beyond_this_machine(host: str, number: str) -> None:
+    assert resolve(Address(host, 1), "It") == Address(number, 1)
+
+
+def test_a_name_that_nobody_has_is_said_so() -> None:
+    with pytest.raises(BadInput, match="cannot be resolved"):
+        resolve(Address("no.such.host.invalid", 1), "The server's address")
 
 
 def test_the_name_that_debian_gives_a_host_leads_to_where_roles_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(None, None, None, "", ("127.0.1.1", 0))])
-    assert resolve_loopback(Address("brender-server", 9999), "It") == Address("127.0.0.1", 9999)
-    assert resolve_loopback(Address("127.0.1.1", 9999), "It") == Address("127.0.1.1", 9999)
-
-
-@pytest.mark.parametrize(
-    ("host", "said"),
-    [("0.0.0.0", "not on this machine"), ("8.8.8.8", "no keys yet"), ("no.such.host.invalid", "cannot be resolved")],
-)
-def test_nothing_beyond_loopback_is_used_before_there_are_keys(host: str, said: str) -> None:
-    with pytest.raises(BadInput, match=said):
-        resolve_loopback(Address(host, 1), "The server's address")
+    assert resolve(Address("brender-server", 9999), "It") == Address("127.0.0.1", 9999)
+    assert resolve(Address("127.0.1.1", 9999), "It") == Address("127.0.1.1", 9999)
 
 
 def test_a_piece_is_written_only_where_the_file_ends(tmp_path: Path) -> None:
@@ -219,11 +228,23 @@ def test_a_piece_is_written_only_where_the_file_ends(tmp_path: Path) -> None:
     assert path.read_bytes() == b"onetwo"
 
 
+def principal(role: KeyRole, pair: KeyPair, letter: str) -> Principal:
+    return Principal(id=letter * 16, public=pair.public, role=role, name=letter, node=letter * 16)
+
+
 def test_files_arrive_whole_through_a_manager_and_are_then_deleted_at_the_worker(tmp_path: Path) -> None:
-    server = FileReceiver(ANY, lambda piece: tmp_path / "server" / f"{piece.kind}-{piece.attempt}-{piece.part}")
-    manager = FileRelay(ANY, server.address)
-    worker = FileSender(manager.address)
+    above, between, below = new_pair(), new_pair(), new_pair()
+    ring = Keyring([principal(KeyRole.MANAGER, between, "a"), principal(KeyRole.WORKER, below, "b")])
+
+    def place(piece: FilePiece) -> Path | None:
+        return tmp_path / "server" / f"{piece.kind}-{piece.attempt}-{piece.part}" if piece.worker == "b" * 16 else None
+
+    server = FileReceiver(ANY, place, above, ring)
+    manager = FileRelay(ANY, between, ring)
+    worker = FileSender()
     ends = (server, manager, worker)
+    manager.connect(server.address, Credentials(between, above.public))
+    worker.turn_to(manager.address, Credentials(below, between.public))
     for end in ends:
         end.start()
     content = bytes(range(256)) * 4000

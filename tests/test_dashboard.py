@@ -9,7 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect, sync_playwright
 
-from brender.bus.address import Address, free_ports
+from brender.bus.address import Address, ServerAddresses, free_ports
+from brender.bus.keys import new_pair
 from brender.commands.jobspec import blender_job
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
@@ -49,7 +50,7 @@ def web(folder: DataFolder, output: Path) -> FlaskClient:
         ]
     )
     writer.database.close()
-    app = create_app(folder, Address("127.0.0.1", free_ports(1)))
+    app = create_app(folder, ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public), new_pair())
     return app.test_client()
 
 
@@ -157,7 +158,9 @@ def test_an_action_while_the_server_is_away_says_so(web: FlaskClient, monkeypatc
 
 
 def test_before_there_is_a_farm_the_page_says_how_to_start_one(tmp_path: Path) -> None:
-    web = create_app(DataFolder(tmp_path), Address("127.0.0.1", 1)).test_client()
+    web = create_app(
+        DataFolder(tmp_path), ServerAddresses.of(Address("127.0.0.1", 9), new_pair().public), new_pair()
+    ).test_client()
     assert "start the server first" in web.get("/api/jobs").json["error"]
 
 

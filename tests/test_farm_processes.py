@@ -17,7 +17,7 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
-from tests.tools import ended, line_of, pids_of_program, process, program_with_a_child, submit_command, until
+from tests.tools import ended, line_of, one_farm, pids_of_program, process, program_with_a_child, submit_command, until
 
 PYTHON = sys.executable
 
@@ -130,13 +130,15 @@ def test_the_second_server_in_a_data_folder_does_not_start(farm: LocalFarm) -> N
 
 def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> None:
     """Each role started by hand, as a process of its own with a data folder of its own."""
-    first = free_ports(12)
-    server, north, south, dashboard = (f"127.0.0.1:{first + offset}" for offset in (3, 5, 8, 11))
+    first = free_ports(13)
+    server, north, south, dashboard = (f"127.0.0.1:{first + offset}" for offset in (4, 6, 9, 12))
+    one_farm(tmp_path / "server", tmp_path)
     with contextlib.ExitStack() as farm:
 
         def start(ready: str, *words: object) -> str:
-            data = tmp_path / ("server" if words[0] in ("server", "dashboard") else str(words[2]))
-            return line_of(farm.enter_context(process(*words, data=data)), ready)
+            alone = words[0] in ("manager", "worker")
+            data, joined = tmp_path / (str(words[2]) if alone else "server"), tmp_path / "server" if alone else None
+            return line_of(farm.enter_context(process(*words, data=data, farm=joined)), ready)
 
         start("listens on", "server", "--listen", server)
         page = start("is at", "dashboard", "--listen", dashboard, "--server", server).split()[-1]
@@ -162,12 +164,13 @@ def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> Non
 
 
 def test_a_farm_keeps_its_record_in_each_kind_of_database(database: str, tmp_path: Path) -> None:
-    first = free_ports(8)
-    server, manager, page = (f"127.0.0.1:{first + offset}" for offset in (3, 5, 7))
+    first = free_ports(9)
+    server, manager, page = (f"127.0.0.1:{first + offset}" for offset in (4, 6, 8))
+    one_farm(tmp_path / "server", tmp_path / "dashboard", tmp_path)
     with (
         process("server", "--listen", server, "--database", database, data=tmp_path / "server"),
-        process("manager", "--listen", manager, "--server", server, data=tmp_path / "manager"),
-        process("worker", "--manager", manager, "--name", "w", data=tmp_path / "worker"),
+        process("manager", "--listen", manager, data=tmp_path / "manager", farm=tmp_path / "server"),
+        process("worker", "--manager", manager, "--name", "w", data=tmp_path / "worker", farm=tmp_path / "server"),
         process(
             "dashboard", "--listen", page, "--server", server, "--database", database, data=tmp_path / "dashboard"
         ) as dashboard,

@@ -21,7 +21,7 @@ from brender.model.errors import Paused
 from brender.store.datafolder import DataFolder
 from tests.conftest import PostgreSQL
 from tests.test_farm_processes import PYTHON
-from tests.tools import command, ended, line_of, pids_of_program, process, program_with_a_child, submit_command, until
+from tests.tools import command, ended, line_of, one_farm, pids_of_program, process, program_with_a_child, submit_command, until
 
 
 @pytest.fixture
@@ -52,20 +52,22 @@ def fill(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def three_roles(
-    server_data: Path, worker_data: Path, *worker_options: object, database: str = "", lease: int = 8
+    server_data: Path, worker_data: Path, clients_data: Path, *worker_options: object, database: str = "", lease: int = 8
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server, a manager and a worker; the server's address and the worker's process."""
+    """A server, a manager and a worker; the server's address and the worker's process. *clients_data*: the test's own folder."""
     record = ("--database", database) if database else ()
     times = ("--lease", lease)
-    first = free_ports(8)
-    server, manager = f"127.0.0.1:{first + 3}", f"127.0.0.1:{first + 5}"
+    first = free_ports(9)
+    server, manager = f"127.0.0.1:{first + 4}", f"127.0.0.1:{first + 6}"
+    one_farm(server_data, clients_data)
+    joining = {"data": worker_data, "farm": server_data}
     with (
         process("server", "--listen", server, *times, *record, data=server_data) as serving,
-        process("manager", "--listen", manager, "--server", server, "--name", "m", *times, data=worker_data) as managing,
+        process("manager", "--listen", manager, "--server", server, "--name", "m", *times, **joining) as managing,
     ):
         line_of(serving, "listens on")
         line_of(managing, "listens on")
-        with process("worker", "--manager", manager, "--name", "w", *worker_options, data=worker_data) as working:
+        with process("worker", "--manager", manager, "--name", "w", *worker_options, **joining) as working:
             line_of(working, "has")
             yield server, working
 
@@ -74,7 +76,7 @@ def three_roles(
 
 
 def test_a_server_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
-    with three_roles(small_disk / "server", tmp_path / "w") as (server, _), client(server, tmp_path) as connection:
+    with three_roles(small_disk / "server", tmp_path / "w", tmp_path) as (server, _), client(server, tmp_path) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-20")
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
         ballast = fill(small_disk)
@@ -92,7 +94,10 @@ def test_a_server_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(
 
 def test_a_worker_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
     options = ("--least-free", "8")
-    with three_roles(tmp_path / "server", small_disk / "w", *options) as (server, _), client(server, tmp_path) as connection:
+    with (
+        three_roles(tmp_path / "server", small_disk / "w", tmp_path, *options) as (server, _),
+        client(server, tmp_path) as connection,
+    ):
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-20")
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
         ballast = fill(small_disk)
@@ -128,7 +133,7 @@ def test_a_database_that_another_program_locks_only_makes_the_farm_wait(farm: Lo
 def test_a_postgresql_that_goes_away_only_makes_the_farm_wait(tmp_path: Path) -> None:
     postgresql = PostgreSQL()
     try:
-        roles = three_roles(tmp_path / "server", tmp_path / "w", database=postgresql.new_database())
+        roles = three_roles(tmp_path / "server", tmp_path / "w", tmp_path, database=postgresql.new_database())
         with roles as (server, _), client(server, tmp_path) as connection:
             job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-15")
             until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
@@ -157,7 +162,7 @@ def test_a_backup_is_taken_while_the_farm_works_and_can_be_gone_back_to(
     saved.close()
     (tmp_path / "again").mkdir()
     copy.rename(tmp_path / "again" / "farm.db")
-    with three_roles(tmp_path / "again", tmp_path / "w") as (server, _), client(server, tmp_path) as connection:
+    with three_roles(tmp_path / "again", tmp_path / "w", tmp_path) as (server, _), client(server, tmp_path) as connection:
         assert ended(connection, job)["completed_parts"] == 60
 
 
@@ -186,7 +191,7 @@ def test_a_backup_that_cannot_be_says_why(
 
 
 def test_a_worker_that_gets_sigterm_finishes_its_task_and_leaves(tmp_path: Path) -> None:
-    with three_roles(tmp_path / "server", tmp_path / "w") as (server, worker), client(server, tmp_path) as connection:
+    with three_roles(tmp_path / "server", tmp_path / "w", tmp_path) as (server, worker), client(server, tmp_path) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(2)", frames="1-3")
         until(lambda: any(row["started"] for row in connection.ask("attempts", job=job)))
         worker.send_signal(signal.SIGTERM)
@@ -197,7 +202,7 @@ def test_a_worker_that_gets_sigterm_finishes_its_task_and_leaves(tmp_path: Path)
 
 
 def test_a_second_sigterm_stops_it_at_once_and_its_task_is_queued_again(tmp_path: Path) -> None:
-    with three_roles(tmp_path / "server", tmp_path / "w") as (server, worker), client(server, tmp_path) as connection:
+    with three_roles(tmp_path / "server", tmp_path / "w", tmp_path) as (server, worker), client(server, tmp_path) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(1000)", frames="1-3")
         until(lambda: any(row["started"] for row in connection.ask("attempts", job=job)))
         below = psutil.Process(worker.pid).children(recursive=True)
@@ -261,7 +266,7 @@ def test_a_stuck_program_is_killed_with_all_that_it_started(farm: LocalFarm, tmp
 
 def test_a_worker_that_stood_still_ends_nothing_for_that(tmp_path: Path) -> None:
     """SIGSTOP for longer than the job's limit: the time in which the worker itself did not run does not count."""
-    roles = three_roles(tmp_path / "server", tmp_path / "w", lease=30)
+    roles = three_roles(tmp_path / "server", tmp_path / "w", tmp_path, lease=30)
     with roles as (server, worker), client(server, tmp_path) as connection:
         talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(14)]"
         job = submit_command(connection, PYTHON, "-c", talks, stall_minutes=0.05)
@@ -277,13 +282,15 @@ def test_a_worker_that_stood_still_ends_nothing_for_that(tmp_path: Path) -> None
 
 
 def test_a_worker_whose_manager_is_killed_turns_to_the_other(tmp_path: Path) -> None:
-    first = free_ports(12)
-    server, north, south = (f"127.0.0.1:{first + offset}" for offset in (3, 5, 8))
+    first = free_ports(13)
+    server, north, south = (f"127.0.0.1:{first + offset}" for offset in (4, 6, 9))
+    folder = tmp_path / "server"
+    one_farm(folder, tmp_path)
     with (
-        process("server", "--listen", server, "--lease", "3", data=tmp_path / "server"),
-        process("manager", "--name", "north", "--listen", north, "--server", server, "--lease", "3", data=tmp_path) as one,
-        process("manager", "--name", "south", "--listen", south, "--server", server, "--lease", "3", data=tmp_path),
-        process("worker", "--name", "w", "--manager", f"{north},{south}", data=tmp_path),
+        process("server", "--listen", server, "--lease", "3", data=folder),
+        process("manager", "--name", "north", "--listen", north, "--lease", "3", data=tmp_path / "n", farm=folder) as one,
+        process("manager", "--name", "south", "--listen", south, "--lease", "3", data=tmp_path / "s", farm=folder),
+        process("worker", "--name", "w", "--manager", f"{north},{south}", data=tmp_path / "w", farm=folder),
         client(server, tmp_path) as connection,
     ):
         job = submit_command(connection, sys.executable, "-c", "import time; time.sleep(3)", frames="1-2")

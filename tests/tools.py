@@ -16,12 +16,17 @@ import pytest
 
 from brender.bus.client import Client
 from brender.bus.ids import new_id
+from brender.bus.keys import kept_pair, write_pair
+from brender.bus.membership import JoinToken
 from brender.commands.config import run
 from brender.commands.jobspec import command_job
 from brender.commands.main import brender
+from brender.commands.options import client
 from brender.engines.attempt import clean_environment
 from brender.engines.command_line import script_in
+from brender.model.keys import KeyRole
 from brender.model.nodes import Blender
+from brender.store.datafolder import DataFolder
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,34 @@ def submit_command(
     return spec.id
 
 
+def one_farm(*folders: Path) -> None:
+    """Let what runs in *folders* belong to one farm: each has its keys, as the data folder of a server has."""
+    first = DataFolder(folders[0])
+    for key in (first.server_key, first.local_key):
+        pair = kept_pair(key)
+        for other in folders[1:]:
+            write_pair(other / key.relative_to(first.root), pair)
+
+
+def invite(role: str, server: Path) -> str:
+    """A token for one *role*, of the server whose data folder is *server*, once it runs."""
+    until(lambda: DataFolder(server).announced("server"))
+    with client(None, server) as admin:
+        made = admin.manage("create-token", role=role, uses=1, expires="1h")
+        addresses = (str(admin.addresses.enrolment),)
+        return JoinToken(KeyRole(role), admin.addresses.key, addresses, made["id"], made["secret"]).as_text()
+
+
 @contextlib.contextmanager
-def process(*words: object, data: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One role's program as a process of its own, ended by SIGTERM: by a second one where the first lets it finish its work."""
+def process(*words: object, data: Path, farm: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """One role's program as a process of its own, ended by SIGTERM: by a second one where the first lets it finish its work. A
+    worker may run any program. *farm*: the data folder of the server that it joins by a token; its own folder is then another."""
     import sys
 
-    command = [sys.executable, "-m", "brender.commands.main", "role", *map(str, words), "--data", str(data)]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    allowed = ["--allow-program", "*"] if words[0] == "worker" else []
+    command = [sys.executable, "-m", "brender.commands.main", "role", *map(str, words), *allowed, "--data", str(data)]
+    environment = os.environ | ({"BRENDER_JOIN": invite(str(words[0]), farm)} if farm is not None else {})
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
     try:
         yield started
     finally:

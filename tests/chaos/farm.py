@@ -10,10 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from brender.bus.address import Address, free_ports
+from brender.bus.address import free_ports
 from brender.bus.client import Client
+from brender.commands.options import client
 from tests.chaos.links import Link
-from tests.tools import terminate
+from tests.tools import one_farm, terminate
 
 MANAGERS, WORKERS = 2, 6
 LEASE_SECONDS = 6
@@ -31,15 +32,16 @@ class ChaosFarm:
         """Roles that were killed, and when they are started again."""
         self.links: dict[str, list[Link]] = {}
         self.ports: dict[str, int] = {}
-        first = free_ports(4 * (1 + MANAGERS + WORKERS) * 4)
-        taken = iter(range(first, first + 400, 4))
-        # A role's control port lies in the middle of its others: three below (server), one on each side (manager).
-        self.ports["server"] = next(taken) + 3
+        one_farm(*(folder / kind for kind in ("server", "manager", "worker")))
+        first = free_ports(5 * (1 + MANAGERS + WORKERS) * 4)
+        taken = iter(range(first, first + 500, 5))
+        # A role's control port lies in the middle of its others: four below (server), one on each side (manager).
+        self.ports["server"] = next(taken) + 4
         for number in range(MANAGERS):
             name = f"manager-{number}"
             self.ports[name] = next(taken) + 1
-            self.ports[f"{name}→server"] = next(taken) + 3
-            self._link(name, self.ports[f"{name}→server"], self.ports["server"], (0, -1, -2, -3))
+            self.ports[f"{name}→server"] = next(taken) + 4
+            self._link(name, self.ports[f"{name}→server"], self.ports["server"], (0, -1, -2, -3, -4))
         for number in range(WORKERS):
             for manager in range(MANAGERS):
                 way = f"worker-{number}→manager-{manager}"
@@ -52,7 +54,7 @@ class ChaosFarm:
         return ["server", *managers, *(f"worker-{number}" for number in range(WORKERS))]
 
     def client(self) -> Client:
-        return Client(Address("127.0.0.1", self.ports["server"]), timeout=60)
+        return client(f"127.0.0.1:{self.ports['server']}", self.folder / "server", timeout=60)
 
     def start(self, name: str) -> None:
         command = [sys.executable, "-m", "brender.commands.main", "role", *self._arguments(name)]
@@ -118,8 +120,8 @@ class ChaosFarm:
             return ["manager", "--name", name, *listen, *lease, "--server", f"127.0.0.1:{self.ports[f'{name}→server']}", *data]
         # Every other worker turns to the other manager first.
         order = range(MANAGERS) if int(number) % 2 == 0 else reversed(range(MANAGERS))
-        managers = ",".join(f"127.0.0.1:{self.ports[f'{name}→manager-{manager}']}" for manager in order)
-        return ["worker", "--name", name, "--manager", managers, "--threads", "1", *data]
+        managers = ",".join(f"manager-{manager}@127.0.0.1:{self.ports[f'{name}→manager-{manager}']}" for manager in order)
+        return ["worker", "--name", name, "--manager", managers, "--threads", "1", "--allow-program", "*", *data]
 
 
 def _tree(pid: int) -> list[psutil.Process]:

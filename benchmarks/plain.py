@@ -1,0 +1,27 @@
+"""A brender without keys, to measure what they cost: run as a program, the command line of one role.
+
+There is no such thing in brender itself, which has keys always.
+"""
+
+from typing import Any
+
+from brender.bus import transport
+from brender.roles.server.keys import Keys
+
+
+def disarm() -> None:
+    """From now on every socket of this process is plain, and every worker is believed."""
+    armed = transport.Socket.__init__
+
+    def plain(self: transport.Socket, context: Any, kind: int, name: str, keys: Any) -> None:
+        armed(self, context, kind, name, None)
+
+    transport.Socket.__init__ = plain  # type: ignore[method-assign]
+    Keys.proves = lambda *_: True  # type: ignore[method-assign,assignment]
+
+
+if __name__ == "__main__":
+    disarm()
+    from brender.commands.main import main
+
+    main()

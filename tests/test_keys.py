@@ -1,0 +1,275 @@
+"""Keys as the users of a farm meet them: joining by a token, coming back, being sent away, finding each other."""
+
+import contextlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from brender.bus.address import free_ports
+from brender.bus.keys import kept_pair, new_pair
+from brender.bus.membership import JoinToken, parse_token
+from brender.bus.messages import Admitted, Hello, Joined
+from brender.commands import discovery
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from brender.model.errors import BadInput
+from brender.model.keys import KeyRole, Principal, parse_lifetime
+from brender.model.nodes import WorkerInfo
+from brender.model.pace import Pace
+from brender.roles.effects import Now, Peer, Send
+from brender.roles.manager.core import ManagerCore
+from brender.roles.policy import Policy
+from brender.store.datafolder import DataFolder
+from tests.tools import command, ended, invite, line_of, one_farm, process, submit_command, until
+
+PYTHON = sys.executable
+
+
+# --- the commands -------------------------------------------------------------------------------------------------------
+
+
+def test_a_machine_joins_by_the_one_string_that_the_server_prints(
+    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = command(capsys, "token", "create", "--role", "client", "--name", "anna", "--data", farm.folder.root)
+    assert made.code == 0 and "Lets 1 in as client" in made.err and "on this machine alone" in made.err
+    joined = command(capsys, "join", made.out.strip(), "--data", tmp_path)
+    assert joined.code == 0 and "as the client anna" in joined.out
+    assert command(capsys, "jobs", "--json", "--data", tmp_path).code == 0
+    refused = command(capsys, "key", "list", "--data", tmp_path)
+    assert refused.code != 0, "a client manages no keys"
+
+
+def test_keys_and_tokens_are_listed_named_and_revoked(
+    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--data", farm.folder.root)
+    made = json.loads(command(capsys, "token", "create", "--role", "client", "--uses", "2", "--json", *data).out)
+    command(capsys, "join", made["token"], "--name", "brief", "--data", tmp_path)
+    assert command(capsys, "key", "rename", "brief", "bert", *data).code == 0
+    (row,) = [row for row in json.loads(command(capsys, "key", "list", "--json", *data).out) if row["name"] == "bert"]
+    assert (row["role"], row["token"], row["revoked"]) == ("client", made["id"], None)
+    assert "is revoked" in command(capsys, "key", "revoke", "bert", *data).out
+    assert "bert" not in command(capsys, "key", "list", *data).out
+    assert "its key was revoked" in command(capsys, "key", "list", "--all", *data).out
+    said = command(capsys, "jobs", "--data", tmp_path)
+    assert said.code == 4 and "does not admit this machine's key" in said.err and "brender join TOKEN" in said.err
+    assert command(capsys, "token", "revoke", made["id"], *data).code == 0
+    said = command(capsys, "join", made["token"], "--data", tmp_path / "late")
+    assert said.code != 0 and "does not know this token" in said.err
+    assert "what was shown lets nobody in" in command(capsys, "key", "refusals", *data).out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("token", "create", "--role", "worker", "--expires", "soon"), "no length of time"),
+        (("token", "create", "--role", "king"), "'king' is not one of"),
+        (("token", "revoke", "nothing"), "There is no token 'nothing'"),
+        (("key", "revoke", "nobody"), "There is no admitted key 'nobody'"),
+        (("key", "revoke", "local"), "of the server's own machine"),
+        (("key", "rename", "local", " "), "not empty"),
+    ],
+)
+def test_what_cannot_be_done_with_keys_is_said_in_a_sentence(
+    farm: LocalFarm, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    said = command(capsys, *words, "--data", farm.folder.root)
+    assert said.code != 0 and says in said.err and "Traceback" not in said.err
+
+
+def test_a_token_holds_the_addresses_that_were_named(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    named = ("--address", "farm.example", "--address", "10.0.0.1:5000")
+    made = command(capsys, "token", "create", "--role", "worker", *named, "--data", farm.folder.root)
+    port = (farm.folder.announced("server") or {})["enrolment"].rpartition(":")[2]
+    assert parse_token(made.out.strip()).addresses == (f"farm.example:{port}", "10.0.0.1:5000")
+
+
+# --- coming and going ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _server(folder: Path, port: int):  # type: ignore[no-untyped-def]
+    with process("server", "--listen", f"127.0.0.1:{port}", "--lease", "3", data=folder) as serving:
+        line_of(serving, "listens on")
+        yield serving
+
+
+def test_a_worker_whose_key_is_revoked_is_sent_away_and_its_task_goes_to_another(tmp_path: Path) -> None:
+    first, server = free_ports(9), tmp_path / "server"
+    with (
+        _server(server, first + 4),
+        process("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", "--lease", "3", data=server) as managing,
+        process("worker", "--name", "bad", data=tmp_path / "bad", farm=server) as bad,
+        client(None, server) as admin,
+    ):
+        line_of(managing, "listens on")
+        until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+        job = submit_command(
+            admin, PYTHON, "-c", f"import os, time\nwhile not os.path.exists(r'{tmp_path}/go'): time.sleep(0.05)"
+        )
+        until(lambda: any(row["started"] for row in admin.ask("attempts", job=job)))
+        admin.manage("revoke-key", key="bad")
+        assert bad.wait(20) != 0
+        assert b"not admitted any more" in bad.stdout.read()
+        (tmp_path / "go").touch()
+        with process("worker", "--name", "good", data=tmp_path / "good", farm=server):
+            assert ended(admin, job)["status"] == "completed"
+        assert sorted(row["outcome"] for row in admin.ask("attempts", job=job)) == ["completed", "lost"]
+
+
+def test_whoever_joined_once_comes_back_without_a_token_also_while_the_server_is_away(tmp_path: Path) -> None:
+    first, server, worker = free_ports(9), tmp_path / "server", tmp_path / "worker"
+    manager = ("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", "--lease", "60")
+    with (
+        _server(server, first + 4),
+        process(*manager, data=tmp_path / "m", farm=server) as managing,
+        client(None, server) as admin,
+    ):
+        line_of(managing, "listens on")
+        with process("worker", "--name", "w", data=worker, farm=server):
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+        until(lambda: (tmp_path / "m" / "managers" / "m" / "admitted").exists())
+    with process(*manager, data=tmp_path / "m") as managing, process("worker", "--name", "w", data=worker) as working:
+        assert "going on with what was known before" in line_of(managing, "going on")
+        line_of(managing, "listens on")
+        line_of(working, "has")
+        with _server(server, first + 4), client(None, server) as admin:
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+            assert ended(admin, submit_command(admin, "true"))["status"] == "completed"
+
+
+def test_a_node_that_asks_for_a_new_key_has_it_and_works_on(tmp_path: Path) -> None:
+    first, server = free_ports(9), tmp_path / "server"
+    with (
+        _server(server, first + 4),
+        process("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", data=server) as managing,
+        client(None, server) as admin,
+    ):
+        line_of(managing, "listens on")
+        with process("worker", "--name", "w", data=tmp_path, farm=server):
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+        before = kept_pair(tmp_path / "workers" / "w" / "key")
+        with process("worker", "--name", "w", "--new-key", data=tmp_path):
+            until(lambda: kept_pair(tmp_path / "workers" / "w" / "key") != before)
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+            assert ended(admin, submit_command(admin, "true"))["status"] == "completed"
+        (old,) = [row for row in admin.manage("keys")["keys"] if row["public"] == before.public]
+        assert old["reason"] == "its node has a new key"
+
+
+def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port, server = free_ports(5) + 4, tmp_path / "server"
+    with _server(server, port):
+        assert command(capsys, "join", invite("client", server), "--data", tmp_path / "mine").code == 0
+    with _server(tmp_path / "anew", port):
+        said = command(capsys, "jobs", "--data", tmp_path / "mine")
+    assert said.code == 4 and "does not have the key" in said.err and "installed anew" in said.err
+
+
+# --- decisions ----------------------------------------------------------------------------------------------------------
+
+
+def _key(letter: str) -> Principal:
+    return Principal(id=letter * 16, public=letter * 40, role=KeyRole.WORKER, name=letter, node=letter * 16)
+
+
+def _manager() -> ManagerCore:
+    hello = Hello(node="a" * 16, incarnation=1, role="manager", name="m", host="h", software="x")
+    core = ManagerCore(hello, Policy())
+    info = WorkerInfo(id="b" * 16, incarnation=1, name="w")
+    said = Hello(node=info.id, incarnation=1, role="worker", name="w", host="h", software="x", worker=info)
+    core.from_below(Peer("", b"r", bound=info.id), said, Now(0.0, 0.0))
+    return core
+
+
+def test_a_manager_keeps_the_list_of_keys_by_what_comes_and_goes() -> None:
+    core, now = _manager(), Now(1.0, 1.0)
+    core.from_above(Admitted(number=4, keys=(_key("b"),)), now)
+    core.from_above(Admitted(number=5, since=4, keys=(_key("c"),)), now)
+    assert set(core.workers) == {"b" * 16}
+    core.from_above(Admitted(number=6, since=5, gone=("b" * 16,)), now)
+    assert not core.workers, "whose key went is gone"
+
+
+def test_a_manager_that_missed_a_change_asks_for_the_whole_list() -> None:
+    core, now = _manager(), Now(1.0, 1.0)
+    core.from_above(Admitted(number=4, keys=(_key("b"),)), now)
+    effects = core.from_above(Admitted(number=9, since=8, gone=("b" * 16,)), now)
+    assert [type(getattr(effect, "message", None)) for effect in effects] == [Hello]
+    assert set(core.workers) == {"b" * 16}, "and changes nothing before it has it"
+
+
+def test_a_worker_s_word_travels_with_its_registration() -> None:
+    core = _manager()
+    info = WorkerInfo(id="c" * 16, incarnation=1, name="w")
+    said = Hello(node=info.id, incarnation=1, role="worker", name="w", host="h", software="x", worker=info, proof="word")
+    effects = core.from_below(Peer("", b"q", bound=info.id), said, Now(0.0, 0.0))
+    (joined,) = [effect.message for effect in effects if isinstance(getattr(effect, "message", None), Joined)]
+    assert joined.proof == "word" and not [effect for effect in effects if isinstance(effect, Send)]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("24h", 86400), ("7D", 604800), (" 2w ", 1209600)])
+def test_lengths_of_time_are_read(text: str, seconds: float) -> None:
+    assert parse_lifetime(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "h", "0h", "-1h", "1.5h", "1y", "99999999h"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="no length of time"):
+        parse_lifetime(text)
+
+
+def test_a_pace_allows_a_burst_and_then_so_many_a_second() -> None:
+    pace = Pace(2.0, 3.0, 0.0)
+    assert [pace.take(0.0) for _ in range(4)] == [True, True, True, False]
+    assert [pace.take(0.5), pace.take(0.5)] == [True, False]
+    assert [pace.take(100.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_token_s_string_can_be_read_back_and_its_secret_is_not_shown_by_chance() -> None:
+    token = JoinToken(KeyRole.WORKER, new_pair().public, ("10.0.0.1:9995",), "a" * 16, "secret" * 10)
+    assert parse_token(f"  {token.as_text()[:50]}\n{token.as_text()[50:]} ") == token
+    assert "secret" not in repr(token) and "secret" not in f"{new_pair()!r}"
+
+
+# --- finding each other -------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_finds_the_server_on_the_network_by_the_key_that_its_token_vouches_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token's address leads nowhere; of two servers that say that they are there, it joins the one it knows."""
+    first, server = free_ports(9), tmp_path / "server"
+    own = discovery.own_hosts()[0]
+    if own.startswith("127."):
+        pytest.skip("this machine has no address on any network")
+    listen = ("--listen", f"{own}:{first + 4}")
+    stranger = discovery.Address(own, free_ports(1))
+    with contextlib.ExitStack() as farm:
+        line_of(farm.enter_context(process("server", *listen, data=server)), "listens on")
+        manager = process("manager", "--name", "m", "--listen", f"{own}:{first + 6}", data=server)
+        line_of(farm.enter_context(manager), "listens on")
+        farm.enter_context(discovery.announced("server", "a stranger", stranger, new_pair().public))
+        good = parse_token(invite("worker", server))
+        lost = JoinToken(good.role, good.key, (f"127.0.0.1:{free_ports(1)}",), good.id, good.secret)
+        monkeypatch.setenv("BRENDER_JOIN", lost.as_text())
+        with process("worker", "--name", "w", data=tmp_path / "w"), client(None, server) as admin:
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"], 90)
+
+
+def test_whoever_listens_on_loopback_only_does_not_say_so_on_the_network() -> None:
+    with discovery.announced("server", "quiet", discovery.Address("127.0.0.1", 1), new_pair().public):
+        began = time.monotonic()
+        assert "quiet" not in [each.name for each in discovery.find(0.5)]
+        assert time.monotonic() - began < 30
+
+
+def test_a_folder_of_a_server_of_its_own_does_not_join_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one_farm(tmp_path)
+    said = command(capsys, "join", "brender-" + "x" * 100, "--data", tmp_path)
+    assert said.code == 2 and "a server of its own" in said.err
+    assert DataFolder(tmp_path).local_key.exists()

@@ -1,0 +1,247 @@
+"""What a worker lets jobs do on its machine: a hostile .blend, the sandbox, what its owner allows; and what the wire shows."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zmq
+
+from brender.bus.ids import new_id
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from brender.engines.attempt import Attempt, Place, start
+from brender.engines.command import CommandEngine
+from brender.engines.command_line import script_in
+from brender.engines.confine import Confinement, confinement
+from brender.engines.events import AttemptEvent, Ended
+from brender.engines.publish import Lease
+from brender.model.errors import BadInput
+from brender.model.grant import Grant, Order, PartGrant
+from brender.model.job import Requirements
+from brender.model.nodes import Blender, WorkerInfo
+from brender.scheduling.eligibility import obstacle
+from tests.conftest import SCENES, missing
+from tests.rendering import studio
+from tests.tools import ended, submit_command
+
+_HOSTILE = """
+import sys, bpy
+bpy.ops.wm.read_factory_settings(use_empty=True)
+mark, file = sys.argv[-2:]
+text = bpy.data.texts.new("startup.py")
+text.write(f"open({mark!r}, 'a').write('text ')")
+text.use_module = True
+scene = bpy.context.scene
+scene.render.engine = "BLENDER_WORKBENCH"
+scene.render.resolution_x = scene.render.resolution_y = 16
+bpy.ops.object.camera_add(location=(0, 0, 5))
+scene.camera = bpy.context.object
+driver = scene.camera.driver_add("location", 0).driver
+driver.expression = f"(open({mark!r}, 'a').write('driver '), 0.0)[1]"
+bpy.ops.wm.save_as_mainfile(filepath=file)
+"""
+
+
+@pytest.fixture
+def hostile(blender: Blender, tmp_path: Path) -> tuple[Path, Path]:
+    """A .blend whose scripts leave a mark when they run: a registered text, a driver's expression; and the mark."""
+    script, mark, file = tmp_path / "make.py", tmp_path / "mark", tmp_path / "hostile.blend"
+    script.write_text(_HOSTILE)
+    subprocess.run([*script_in(blender, script), "--", str(mark), str(file)], check=True, capture_output=True)
+    mark.unlink(missing_ok=True)
+    return file, mark
+
+
+@pytest.mark.blender
+def test_scripts_in_a_hostile_blend_do_not_run(blender: Blender, hostile: tuple[Path, Path], tmp_path: Path) -> None:
+    file, mark = hostile
+    with studio(tmp_path / "w", blender) as worker:
+        outcome = worker.run(worker.job(file, tmp_path / "out", frames="1-2"))
+    assert outcome.ended.reason == "" and not mark.exists()
+
+
+@pytest.mark.blender
+def test_scripts_of_a_trusted_job_do_run(blender: Blender, hostile: tuple[Path, Path], tmp_path: Path) -> None:
+    """Without this, the test before could not fail."""
+    file, mark = hostile
+    with studio(tmp_path / "w", blender) as worker:
+        assert worker.run(worker.job(file, tmp_path / "out", frames="1", trusted=True)).ended.reason == ""
+    assert "text" in mark.read_text()
+
+
+# --- what a worker's owner allows ---------------------------------------------------------------------------------------
+
+
+def _worker(**more: object) -> WorkerInfo:
+    types = frozenset({"command", "blender-animation"})
+    return WorkerInfo(id="a" * 8, incarnation=1, name="w", job_types=types, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "program", "allowed"),
+    [
+        ((), "ffmpeg", False),
+        (("ffmpeg",), "ffmpeg", True),
+        (("ffmpeg",), "/tmp/ffmpeg", False),
+        (("ffmpeg",), "./ffmpeg", False),
+        (("/usr/bin/*",), "/usr/bin/ffmpeg", True),
+        (("/usr/bin/*",), "/usr/bin/../../tmp/x", False),
+        (("/usr/bin/*",), "ffmpeg", False),
+        (("ff*",), "ffprobe", True),
+        (("*",), "/anything/at/all", True),
+    ],
+)
+def test_programs_are_those_that_the_owner_named(patterns: tuple[str, ...], program: str, allowed: bool) -> None:
+    why = obstacle(Requirements(job_type="command", program=program), _worker(programs=frozenset(patterns)))
+    assert (why == "") is allowed
+    assert allowed or "--allow-program" in why
+
+
+def test_trusted_jobs_go_only_to_workers_that_accept_them() -> None:
+    need = Requirements(job_type="blender-animation", trusted=True)
+    assert "--accept-trusted" in obstacle(need, _worker())
+    assert obstacle(need, _worker(takes_trusted=True)) == ""
+
+
+# --- the sandbox --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Confinement:
+    if shutil.which("bwrap") is None:
+        missing("bubblewrap (apt-get install bubblewrap)")
+    return confinement("bubblewrap", 0, (), tmp_path / "data")
+
+
+def run_program(tmp_path: Path, kept: Confinement, code: str) -> tuple[Ended, str]:
+    """Run the Python *code*, which finds the job's output folder in its arguments, as a command task."""
+    output = tmp_path / "out"
+    settings = {"program": sys.executable, "arguments": ["-c", code, "{output}"]}
+    order = Order(job=new_id(), engine="command", settings=settings, output=str(output))
+    grant = Grant(attempt=new_id(), worker="w", task=1, job=order.job, parts=(PartGrant(id=1, frame=1),))
+    events: list[AttemptEvent] = []
+    attempt = Attempt(grant, order, Place(tmp_path / "data" / "w", (), Lease(), confinement=kept), events.append)
+    start(attempt, CommandEngine()).join(60)
+    (end,) = (event for event in events if isinstance(event, Ended))
+    return end, attempt.log.path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("reads the farm's keys", "open(r'{data}/keys/server').read()"),
+        ("reads a home", "open(r'{home}/secret').read()"),
+        ("reads another's temporary file", "open(r'{temporary}').read()"),
+        ("writes into the system", "open('/usr/owned', 'w')"),
+        ("writes beside its folder", "open(r'{data}/owned', 'w').write('x'); import os; os.stat(r'{outside}/x')"),
+        ("reaches the network", "import socket; socket.create_connection(('127.0.0.1', {port}), 3)"),
+        ("sees other processes", "import os; os.kill({pid}, 0)"),
+    ],
+)
+def test_in_the_sandbox_a_program_does_not_reach(
+    sandbox: Confinement, tmp_path: Path, what: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    home = tmp_path / "home"
+    for secret in (tmp_path / "data" / "keys" / "server", home / "secret"):
+        secret.parent.mkdir(parents=True)
+        secret.write_text("x")
+    monkeypatch.setenv("HOME", str(home))
+    kept = replace(sandbox, hidden=(tmp_path / "data", home))
+    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as temporary:
+        own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        try:
+            filled = code.format(
+                data=tmp_path / "data",
+                home=home,
+                outside=tmp_path,
+                temporary=temporary.name,
+                port=listener.getsockname()[1],
+                pid=own.pid,
+            ).replace("{", "{{")
+            free, _ = run_program(tmp_path, Confinement(), filled) if "owned" not in code else (None, "")
+            assert free is None or free.reason == "", "outside the sandbox it does, so that this can fail"
+            assert run_program(tmp_path, kept, filled)[0].reason, f"it {what}"
+        finally:
+            own.kill()
+            own.wait()
+    assert not (tmp_path / "data" / "owned").exists()
+
+
+def test_in_the_sandbox_a_program_writes_to_the_job_s_output(sandbox: Confinement, tmp_path: Path) -> None:
+    end, log = run_program(tmp_path, sandbox, "import sys; open(sys.argv[1] + '/made', 'w').write('it')")
+    assert end.reason == "", log
+    assert (tmp_path / "out" / "made").read_text() == "it"
+
+
+@pytest.mark.blender
+def test_a_render_in_the_sandbox_is_the_same(blender: Blender, sandbox: Confinement, tmp_path: Path) -> None:
+    files = {}
+    for name, kept in (("free", Confinement()), ("kept", sandbox)):
+        with studio(tmp_path / "data" / name, blender, confinement=kept) as worker:
+            spec = worker.job(SCENES / "03_animated_cube.blend", tmp_path / name, frames="1", samples=1, resolution=5)
+            outcome = worker.run(spec)
+        assert outcome.ended.reason == "", outcome.log
+        files[name] = (tmp_path / name / outcome.parts[0].output).read_bytes()
+    assert len(files["free"]) == len(files["kept"]) > 0
+
+
+def test_a_sandbox_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(BadInput, match="apt-get install bubblewrap"):
+        confinement("bubblewrap", 0, (), tmp_path)
+    assert not confinement("auto", 0, (), tmp_path).sandbox
+
+
+def test_a_program_that_takes_more_memory_than_it_may_is_ended_and_says_so(tmp_path: Path) -> None:
+    end, _ = run_program(tmp_path, Confinement(memory=150 * 2**20), "import time; x = bytearray(300 * 2**20); time.sleep(60)")
+    assert "more than the 150 MB of memory" in end.reason
+
+
+# --- what the wire shows ------------------------------------------------------------------------------------------------
+
+
+def captured(folder: Path, seconds: float, meanwhile: object) -> bytes:
+    """Everything that passes on loopback while *meanwhile* is called."""
+    if shutil.which("tshark") is None:
+        missing("tshark (apt-get install tshark)")
+    file = folder / "wire.pcapng"
+    words = ["tshark", "-q", "-i", "lo", "-w", str(file), "-a", f"duration:{seconds + 60:.0f}"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as capture:
+        assert capture.stderr is not None
+        for line in capture.stderr:
+            if "Capture started" in line or "Capturing on" in line:
+                break
+        time.sleep(1)  # it says so a moment before it does
+        meanwhile()  # type: ignore[operator]
+        time.sleep(1)
+        capture.terminate()
+        capture.wait(20)
+    return file.read_bytes()
+
+
+def test_the_packets_of_a_farm_show_nothing_of_what_is_said(farm: LocalFarm, tmp_path: Path) -> None:
+    """And the same words on a plain socket are seen, so that this can fail."""
+    job, secret, plain = "name-of-a-job-4711", "word-in-a-log-0815", "word-on-a-plain-socket-1234"
+
+    def talk() -> None:
+        with client(None, farm.folder.root) as connection:
+            ended(connection, submit_command(connection, sys.executable, "-c", f"print('{secret}' * 3)", name=job))
+            assert connection.ask("jobs")[0]["name"] == job
+        with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
+            push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
+            push.send(plain.encode())
+            assert pull.recv() == plain.encode()
+
+    wire = captured(tmp_path, 10, talk)
+    assert plain.encode() in wire
+    for said in (job, secret, "worker-1", sys.executable):
+        assert said.encode() not in wire, said
+    assert json.dumps(job).encode() not in wire
