@@ -12,7 +12,7 @@ from brender import __version__
 project = "brender"
 copyright = "the brender developers"
 release = __version__
-extensions = ["sphinx_rtd_theme"]
+extensions = ["sphinx_rtd_theme", "myst_parser"]
 html_theme = "sphinx_rtd_theme"
 exclude_patterns = ["_build"]
 
