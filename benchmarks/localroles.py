@@ -29,6 +29,10 @@ class Roles:
     armed: bool = True
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for key in (DataFolder(self.folder).server_key, DataFolder(self.folder).local_key):
+            kept_pair(key)  # the others look for them, perhaps before the server does
+
     @property
     def server(self) -> Address:
         return Address("127.0.0.1", self.first + 4)
@@ -82,8 +86,6 @@ def until(what: Callable[[], Any], look: float = 0.02, seconds: float = _WAIT_SE
 def roles(folder: Path, workers: int, armed: bool = True) -> Iterator[Roles]:
     """The farm, ready to work; ended when the block is. *armed*: with keys, as always; else this process has none either."""
     farm = Roles(folder, free_ports(9), workers, armed)
-    for key in (DataFolder(folder).server_key, DataFolder(folder).local_key):
-        kept_pair(key)  # the others look for them, perhaps before the server does
     try:
         for name in ("server", "manager", *(f"worker-{number}" for number in range(workers))):
             farm.start(name)

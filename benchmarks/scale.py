@@ -19,8 +19,10 @@ import zmq
 
 from benchmarks.localroles import Roles, until
 from benchmarks.report import arguments, report
-from brender.bus.address import Address, ServerAddresses, free_ports
+from brender.bus.address import free_ports
+from brender.bus.client import Client
 from brender.bus.ids import new_id
+from brender.bus.keys import Credentials, new_pair, read_pair
 from brender.bus.messages import (
     AnyReport,
     Beat,
@@ -44,7 +46,9 @@ from brender.bus.messages import (
 from brender.bus.transport import Socket
 from brender.commands.jobspec import command_job
 from brender.model.grant import Grant
+from brender.model.keys import proof_key, proof_of
 from brender.model.nodes import Stats, WorkerInfo
+from brender.store.datafolder import DataFolder
 
 TASK_SECONDS, BEAT_SECONDS, RENEW_SECONDS = 30.0, 5.0, 7.5
 
@@ -54,7 +58,13 @@ class SimulatedWorker:
 
     def __init__(self, number: int) -> None:
         self.info = WorkerInfo(
-            id=new_id(), incarnation=1, name=f"w{number}", host="simulated", cores=8, job_types=frozenset({"command"})
+            id=new_id(),
+            incarnation=1,
+            name=f"w{number}",
+            host="simulated",
+            cores=8,
+            job_types=frozenset({"command"}),
+            programs=frozenset({"*"}),
         )
         self.waiting: deque[Grant] = deque()
         self.running: Grant | None = None
@@ -64,12 +74,21 @@ class SimulatedWorker:
 class SimulatedManager:
     """A manager and its workers: just enough of both for the server not to tell the difference."""
 
-    def __init__(self, context: Any, server: ServerAddresses, number: int, workers: int) -> None:
+    def __init__(self, context: Any, admin: Client, master: str, number: int, workers: int) -> None:
+        """*admin* admits its key and its workers'; *master* is the server's secret, by which their proofs are made here."""
         self.id = new_id()
         self.name = f"m{number}"
+        server, own = admin.addresses, new_pair()
+        admin.manage("admit", role="manager", name=self.name, node=self.id, public=own.public)
+        keys = Credentials(own, server.key)
         self.workers = {worker.info.id: worker for worker in (SimulatedWorker(number * workers + n) for n in range(workers))}
-        self.socket = Socket(context, zmq.DEALER, self.name)
-        self.beats = Socket(context, zmq.PUB, self.name)
+        self.proofs: dict[str, str] = {}
+        for worker in self.workers.values():
+            public, info = new_pair().public, worker.info
+            admin.manage("admit", role="worker", name=info.name, node=info.id, public=public)
+            self.proofs[info.id] = proof_of(proof_key(master, public), info.id, info.registration, own.public)
+        self.socket = Socket(context, zmq.DEALER, self.name, keys)
+        self.beats = Socket(context, zmq.PUB, self.name, keys)
         self.socket.connect(server.control)
         self.beats.connect(server.stats)
         self._due: list[tuple[float, str]] = []
@@ -85,7 +104,7 @@ class SimulatedManager:
             match received.message:
                 case Welcome():
                     for worker in self.workers.values():
-                        self.socket.send(Joined(worker=worker.info, term=f"{self.id}.1"))
+                        self.socket.send(Joined(worker=worker.info, term=f"{self.id}.1", proof=self.proofs[worker.info.id]))
                 case WhoAreYou():
                     self.hello()
                 case Ping():
@@ -140,14 +159,14 @@ class SimulatedManager:
 
 def many_workers(managers: int, workers: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        farm = Roles(Path(folder), free_ports(8), 0)
+        farm = Roles(Path(folder), free_ports(9), 0)
         farm.start("server")
         context: Any = zmq.Context()
-        addresses = ServerAddresses.of(Address("127.0.0.1", farm.server.port))
-        simulated = [SimulatedManager(context, addresses, number, workers // managers) for number in range(managers)]
+        master = read_pair(DataFolder(Path(folder)).server_key).secret
         try:
             with farm.client() as client:
                 until(lambda: client.ask("change") is not None)
+                simulated = [SimulatedManager(context, client, master, number, workers // managers) for number in range(managers)]
                 client.submit(command_job(("true",), f"1-{workers * 8}", None, "many"))
                 for manager in simulated:
                     manager.hello()
@@ -182,7 +201,7 @@ def _simulate(managers: list[SimulatedManager], seconds: float) -> None:
 
 def long_job(frames: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        farm = Roles(Path(folder), free_ports(8), 0)
+        farm = Roles(Path(folder), free_ports(9), 0)
         farm.start("server")
         try:
             with farm.client() as client:

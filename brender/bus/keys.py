@@ -130,7 +130,7 @@ class Refusals:
 
 
 class Keyring:
-    """The keys that are admitted now, for every thread that serves a door. ``replace`` is its owner's alone."""
+    """The keys that are admitted now, for every thread that serves a door. To change it is its owner's alone."""
 
     def __init__(self, principals: Iterable[Principal] = (), refusals: Refusals | None = None) -> None:
         self.refusals = refusals or Refusals()
@@ -143,6 +143,16 @@ class Keyring:
         by_id = {principal.id: principal for principal in principals}
         self._by_public = {principal.public: principal for principal in by_id.values()}
         self._by_id = by_id
+
+    def admit(self, principal: Principal) -> None:
+        """From now on *principal* is admitted too, in place of what was by the same id."""
+        self._by_id[principal.id] = principal
+        self._by_public[principal.public] = principal
+
+    def dismiss(self, principal: Principal) -> None:
+        """From now on *principal* is not."""
+        self._by_id.pop(principal.id, None)
+        self._by_public.pop(principal.public, None)
 
     def principals(self) -> tuple[Principal, ...]:
         return tuple(self._by_id.values())

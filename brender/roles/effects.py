@@ -93,10 +93,15 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Admit(msgspec.Struct, frozen=True):
-    """The keys that are admitted have changed: serve by the present ones. *revoked*: some are not admitted any more, so that
-    whoever listens by them is to be cut off."""
+    """From now on *key* is admitted, by this name and for this role."""
 
-    revoked: bool
+    key: Principal
+
+
+class Dismiss(msgspec.Struct, frozen=True):
+    """*key* is not admitted any more: it is not heard, and is cut off from what it listens to."""
+
+    key: Principal
 
 
 class AdmitKeys(msgspec.Struct, frozen=True):
@@ -170,6 +175,6 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Send | Reply | SendUp | Bind | Unbind | Record | Publish | Admit | AdmitKeys | Refuse | LoadTasks
+    Send | Reply | SendUp | Bind | Unbind | Record | Publish | Admit | Dismiss | AdmitKeys | Refuse | LoadTasks
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | NextManager | Exit
 )  # fmt: skip

@@ -9,7 +9,7 @@ from brender.bus.messages import Admitted, Enrol, Manage
 from brender.model.changes import New, Update
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.keys import NODE_ROLES, KeyRole, Principal, Token, digest_of, is_secret_of, parse_lifetime, proof_key, proof_of
-from brender.roles.effects import Admit, Effect, Now, Record, Send, Unbind
+from brender.roles.effects import Admit, Dismiss, Effect, Now, Record, Send, Unbind
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.state import Farm
@@ -163,7 +163,7 @@ class Keys:
             "key-admitted",
             f"the key {principal.id} of the {role} {name} is admitted" + (f" by the token {token}" if token else ""),
         )
-        self.emit(Admit(revoked=False))
+        self.emit(Admit(principal))
         return principal
 
     def _replace(self, known: Principal, public: str, fresh: str, now: Now) -> Principal:
@@ -224,10 +224,10 @@ class Keys:
         principal = self._find(start)
         if not 1 <= len(name) <= 255:
             raise BadInput("A key's name has 1 to 255 characters")
-        self.farm.keys[principal.id] = msgspec.structs.replace(principal, name=name)
+        self.farm.keys[principal.id] = renamed = msgspec.structs.replace(principal, name=name)
         self.emit(Record(Update("key", principal.id, {"name": name})))
         self.jobs.note(now, "key-renamed", f"the key {principal.id} is now called {name}")
-        self.emit(Admit(revoked=False))
+        self.emit(Admit(renamed))
         return {"id": principal.id, "name": name}
 
     def _find(self, start: str) -> Principal:
@@ -261,7 +261,7 @@ class Keys:
             self.emit(Unbind(principal.node))
         if principal.role is KeyRole.WORKER and (worker := self.farm.workers.get(principal.node)) is not None:
             self.nodes.worker_gone(worker, f"is not admitted any more: {reason}", now)
-        self.emit(Admit(revoked=True))
+        self.emit(Dismiss(principal))
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

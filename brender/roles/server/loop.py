@@ -22,13 +22,13 @@ from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import Act, Ask, Beats, Done, Enrol, Event, FilePiece, Manage, Message, Pong, Renew, Sorry, Submit
-from brender.bus.rights import Door
+from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
 from brender.model.changes import Change, New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.model.errors import BrenderError, Conflict, Paused
 from brender.model.keys import KeyRole
-from brender.roles.effects import Admit, Bind, Effect, LoadTasks, Now, Peer, Publish, Record, Refuse, Reply, Send, Unbind
+from brender.roles.effects import Admit, Bind, Dismiss, Effect, LoadTasks, Now, Peer, Publish, Record, Refuse, Reply, Send, Unbind
 from brender.roles.policy import Policy
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.enrolment import Enrolment, FileOwners
@@ -359,9 +359,11 @@ class Server:
                     self._published.append(effect)
                 case LoadTasks():
                     self._loads.append(effect)
-                case Admit(revoked):
-                    self._keyring.replace(self.core.farm.keys.values())
-                    if revoked:
+                case Admit(key):
+                    self._keyring.admit(key)
+                case Dismiss(key):
+                    self._keyring.dismiss(key)
+                    if key.role in LET_IN[Door.SERVER_EVENTS]:
                         self._cut_listeners()
                 case Refuse(what):
                     self._keyring.refusals.count(Door.SERVER, what, self._at_hand)
