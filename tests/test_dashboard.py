@@ -234,6 +234,7 @@ def test_a_job_is_paused_and_canceled_from_its_page(page: Page, farm: LocalFarm)
         assert (record["status"], record["priority"], record["reason"]) == ("canceled", 77, "canceled by dashboard")
         page.get_by_role("link", name="Activity").click()
         expect(page.locator("#activity tbody")).to_contain_text("priority set to 77")
+        expect(page.locator("#activity tbody tr", has_text="priority set to 77")).to_contain_text("127.0.0.1")
 
 
 @pytest.mark.browser

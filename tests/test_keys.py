@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from brender.bus.address import free_ports
+from brender.bus.address import ManagerAddresses, free_ports
 from brender.bus.keys import kept_pair, new_pair
 from brender.bus.membership import JoinToken, parse_token
 from brender.bus.messages import Admitted, Hello, Joined
 from brender.commands import discovery
+from brender.commands.joining import where_they_answer
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BadInput
@@ -259,6 +260,21 @@ def test_a_worker_finds_the_server_on_the_network_by_the_key_that_its_token_vouc
         monkeypatch.setenv("BRENDER_JOIN", lost.as_text())
         with process("worker", "--name", "w", data=tmp_path / "w"), client(None, server) as admin:
             until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"], 90)
+
+
+def test_a_manager_that_is_not_where_it_was_is_found_on_the_network_by_its_key(caplog: pytest.LogCaptureFixture) -> None:
+    own = discovery.own_hosts()[0]
+    if own.startswith("127."):
+        pytest.skip("this machine has no address on any network")
+    mine, other = new_pair().public, new_pair().public
+    places = {key: discovery.Address(own, free_ports(1)) for key in (mine, other)}
+    before = ManagerAddresses.of(discovery.Address("127.0.0.1", free_ports(1)), mine)
+    with contextlib.ExitStack() as network:
+        for key, address in places.items():
+            network.enter_context(discovery.announced("manager", key[:4], address, key))
+        (found,) = where_they_answer([before])
+    assert (found.control, found.key) == (places[mine], mine)
+    assert "nothing vouches for: not joined" in caplog.text
 
 
 def test_whoever_listens_on_loopback_only_does_not_say_so_on_the_network() -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from zeroconf import IPVersion, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
 
 from brender import __version__
-from brender.bus.address import Address, is_loopback, own_hosts
+from brender.bus.address import Address, ManagerAddresses, is_loopback, own_hosts
+from brender.model.text import harmless
 
 log = logging.getLogger("brender.discovery")
 
@@ -88,15 +89,25 @@ def find(seconds: float = _LOOK_SECONDS) -> list[Found]:
 
 
 def find_server(key: str) -> Address | None:
-    """Where the server with that public *key* says that its enrolment door is; what else is found is named in the log."""
-    everything = find()
-    for each in everything:
-        vouched = each.role == "server" and each.key == key
-        log.info(
-            "found the %s %s at %s%s",
-            each.role,
-            each.name,
-            each.address,
-            "" if vouched else ", for which the token does not vouch",
+    """Where the server with that public *key* says that its enrolment door is."""
+    found = _vouched_for("server", {key})
+    return found[0].address if found else None
+
+
+def find_managers(keys: set[str]) -> list[ManagerAddresses]:
+    """Where the managers with those public *keys* say that they are."""
+    return [ManagerAddresses.of(each.address, each.key) for each in _vouched_for("manager", keys)]
+
+
+def _vouched_for(role: str, keys: set[str]) -> list[Found]:
+    """Those of a *role* whose key is one of *keys*; all else that is found is named in the log, and not joined."""
+    good = []
+    for each in find():
+        vouched = each.role == role and each.key in keys
+        log.warning(
+            "found the %s %s at %s on the network%s",
+            *(harmless(each.role), harmless(each.name), each.address),
+            "" if vouched else ", which nothing vouches for: not joined",
         )
-    return next((each.address for each in everything if each.role == "server" and each.key == key), None)
+        good += [each] if vouched else []
+    return good

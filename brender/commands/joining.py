@@ -4,6 +4,7 @@ before."""
 import logging
 import os
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -12,12 +13,21 @@ from pathlib import Path
 import click
 import msgspec
 
-from brender.bus.address import DOORS, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, parse_address, resolve
+from brender.bus.address import (
+    DOORS,
+    MANAGER_PORT,
+    SERVER_PORT,
+    Address,
+    ManagerAddresses,
+    ServerAddresses,
+    parse_address,
+    resolve,
+)
 from brender.bus.client import Client
 from brender.bus.keys import KeyPair, kept_pair, new_pair, read_pair, write_pair
 from brender.bus.membership import Joining, Membership, parse_token, read_membership
 from brender.bus.messages import Enrolled
-from brender.commands.discovery import find_server
+from brender.commands.discovery import find_managers, find_server
 from brender.model.errors import BadInput, Unreachable
 from brender.model.keys import KeyRole
 from brender.roles.identity import node_id
@@ -28,6 +38,7 @@ log = logging.getLogger("brender.keys")
 _TOKEN = re.compile(r"(--join=)?brender-[A-Za-z0-9_-]{80,}")
 _WAIT_SECONDS, _TRY_SECONDS, _LOOK_SECONDS = 60.0, 1.0, 0.25
 _SAY_SECONDS = 10.0
+_ANSWER_SECONDS = 2.0
 
 join_option = click.option(
     "--join",
@@ -143,7 +154,7 @@ def managers_for(
     said = float("-inf")
     while True:
         if managers is None:
-            found = membership.manager_addresses()
+            found = where_they_answer(membership.manager_addresses())
             missing = "" if found else "there is no manager yet"
         else:
             found, missing = _named(managers, membership)
@@ -154,6 +165,21 @@ def managers_for(
             log.warning("%s waits: %s", name, missing)
         time.sleep(_LOOK_SECONDS)
         membership = ask_again()
+
+
+def where_they_answer(known: list[ManagerAddresses]) -> list[ManagerAddresses]:
+    """The *known* managers; where none of them answers, those of them that say on the local network that they are elsewhere."""
+    if not known or any(_answers(each.control) for each in known):
+        return known
+    return find_managers({each.key for each in known}) or known
+
+
+def _answers(address: Address) -> bool:
+    try:
+        with socket.create_connection((address.host, address.port), _ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _named(managers: str, membership: Membership) -> tuple[list[ManagerAddresses], str]:
