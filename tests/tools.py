@@ -84,11 +84,11 @@ def one_farm(*folders: Path) -> None:
             write_pair(other / key.relative_to(first.root), pair)
 
 
-def invite(role: str, server: Path) -> str:
-    """A token for one *role*, of the server whose data folder is *server*, once it runs."""
+def invite(role: str, server: Path, uses: int = 1) -> str:
+    """A token for a *role*, of the server whose data folder is *server*, once it runs."""
     until(lambda: DataFolder(server).announced("server"))
     with client(None, server) as admin:
-        made = admin.manage("create-token", role=role, uses=1, expires="1h")
+        made = admin.manage("create-token", role=role, uses=uses, expires="1h")
         addresses = (str(admin.addresses.enrolment),)
         return JoinToken(KeyRole(role), admin.addresses.key, addresses, made["id"], made["secret"]).as_text()
 

@@ -123,6 +123,8 @@ def join_as_node(
     try:
         if join is not None:
             membership = _with_token(joining, given_token(join))
+            reached = _at(membership.server, server)
+            membership = msgspec.structs.replace(membership, host=reached.control.host, ports=reached.ports)
         elif is_own:
             membership = _as_own(joining, folder, server)
         elif before is not None:

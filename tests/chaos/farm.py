@@ -14,7 +14,7 @@ from brender.bus.address import free_ports
 from brender.bus.client import Client
 from brender.commands.options import client
 from tests.chaos.links import Link
-from tests.tools import one_farm, terminate
+from tests.tools import invite, terminate
 
 MANAGERS, WORKERS = 2, 6
 LEASE_SECONDS = 6
@@ -32,7 +32,7 @@ class ChaosFarm:
         """Roles that were killed, and when they are started again."""
         self.links: dict[str, list[Link]] = {}
         self.ports: dict[str, int] = {}
-        one_farm(*(folder / kind for kind in ("server", "manager", "worker")))
+        self.tokens: dict[str, str] = {}
         first = free_ports(5 * (1 + MANAGERS + WORKERS) * 4)
         taken = iter(range(first, first + 500, 5))
         # A role's control port lies in the middle of its others: four below (server), one on each side (manager).
@@ -58,9 +58,15 @@ class ChaosFarm:
 
     def start(self, name: str) -> None:
         command = [sys.executable, "-m", "brender.commands.main", "role", *self._arguments(name)]
+        kind = name.partition("-")[0]
+        if kind != "server" and kind not in self.tokens:
+            self.tokens[kind] = invite(kind, self.folder / "server", uses=100)
+        joining = {"BRENDER_JOIN": self.tokens[kind]} if kind != "server" else {}
         with (self.folder / f"{name}.log").open("ab") as log:
             # A group of its own: this is no terminal's, and whoever is left in it at the end is an orphan.
-            self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, process_group=0)
+            self.processes[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, process_group=0, env=os.environ | joining
+            )
 
     def kill(self, name: str, again_after: float) -> bool:
         """``kill -9``; whether it ran."""
