@@ -23,8 +23,8 @@ import zmq
 from benchmarks import plain
 from benchmarks.dispatch import rate
 from benchmarks.report import report
-from brender.bus.files import PIECE
 from brender.bus.keys import Credentials, Guard, KeyPair, Keyring, Zap, new_pair
+from brender.bus.pieces import PIECE
 from brender.bus.rights import Door
 from brender.model.keys import KeyRole, Principal
 

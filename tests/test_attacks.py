@@ -162,6 +162,10 @@ def _example(kind: type[m.Message]) -> m.Message:
         m.Beat: {"node": A, "incarnation": 1, "sequence": 1},
         m.FilePiece: {"kind": "log", "job": A, "attempt": B, "offset": 0, "last": True},
         m.Enrol: {"id": A, "role": KeyRole.WORKER, "name": "x"},
+        m.Offer: {"id": A, "blobs": ("a" * 64,)},
+        m.BlobPiece: {"blob": "a" * 64, "size": 1, "offset": 0},
+        m.BlobWanted: {"blob": "a" * 64, "offset": 0},
+        m.FrameWanted: {"job": A, "part": 1, "offset": 0},
     }
     return kind(**made.get(kind, {}))
 
@@ -169,7 +173,7 @@ def _example(kind: type[m.Message]) -> m.Message:
 _SPOKEN = (
     *(m.Hello, m.Renew, m.Pong, m.Bye, m.Stands, m.Joined, m.Left, m.Received, m.Gone, m.Reports, m.Progress, m.Submit, m.Act),
     *(m.Ask, m.Manage, m.Grants, m.Welcome, m.Refused, m.Recall, m.Cancel, m.Drain, m.Acks, m.Admitted, m.Beats, m.Beat),
-    *(m.FilePiece, m.Enrol),
+    *(m.FilePiece, m.Enrol, m.Offer, m.BlobPiece, m.BlobWanted, m.FrameWanted),
 )
 
 

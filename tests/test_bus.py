@@ -11,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brender.bus.address import Address, parse_address, resolve
+from brender.bus.blobstore import BlobStore
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
-from brender.bus.files import FileReceiver, FileRelay, FileSender, append_piece
 from brender.bus.keys import Credentials, KeyPair, Keyring, new_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import PROTOCOL, Bye, Event, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
+from brender.bus.pieces import append_piece
+from brender.bus.receiving import FileReceiver, ServerPlaces
+from brender.bus.relaying import FileRelay
+from brender.bus.sending import FileSender
 from brender.bus.transport import Socket
 from brender.model.errors import BadInput, Conflict
 from brender.model.keys import KeyRole, Principal
@@ -239,8 +243,9 @@ def test_files_arrive_whole_through_a_manager_and_are_then_deleted_at_the_worker
     def place(piece: FilePiece) -> Path | None:
         return tmp_path / "server" / f"{piece.kind}-{piece.attempt}-{piece.part}" if piece.worker == "b" * 16 else None
 
-    server = FileReceiver(ANY, place, above, ring)
-    manager = FileRelay(ANY, between, ring)
+    places = ServerPlaces(place, lambda job, part: None, BlobStore(tmp_path / "blobs"))
+    server = FileReceiver(ANY, places, above, ring)
+    manager = FileRelay(ANY, between, ring, BlobStore(tmp_path / "cache", 10**9))
     worker = FileSender()
     ends = (server, manager, worker)
     manager.connect(server.address, Credentials(between, above.public))

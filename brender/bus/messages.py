@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from brender.model import nodes
+from brender.model.bundle import Digest
 from brender.model.grant import Grant, Order
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole, Principal
@@ -227,6 +228,8 @@ class PartDone(Report, frozen=True, kw_only=True):
     warnings: tuple[Text, ...] = ()
     memory: Count = 0
     kept: bool = False
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """The SHA-256 of its file, where that has been sent to the server."""
 
 
 class Completed(Report, frozen=True, kw_only=True):
@@ -425,23 +428,82 @@ class FilePiece(Message, frozen=True, kw_only=True):
     """A piece of a log or a thumbnail, its bytes in the raw frame that follows. ``offset`` counts bytes. ``worker``: whose it
     is, by the key that it came with; the manager puts it there."""
 
-    kind: Literal["log", "thumbnail"]
+    kind: Literal["log", "thumbnail", "frame"]
     worker: Key = ""
     job: Id
     attempt: Id
     part: Count = 0
     offset: Count
     last: bool
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """Of a frame: the SHA-256 of the whole."""
 
 
 class FileAck(Message, frozen=True, kw_only=True):
     """The receiver has ``offset`` bytes of it; ``complete`` once it has all."""
 
-    kind: Literal["log", "thumbnail"]
+    kind: Literal["log", "thumbnail", "frame"]
     attempt: Id
     part: Count = 0
     offset: Count
     complete: bool
+
+
+class Offer(Message, frozen=True, kw_only=True):
+    """A client has these blobs; the server answers with those that it `Lacks`."""
+
+    id: Id
+    blobs: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=1000)]
+
+
+class Lacks(Message, frozen=True, kw_only=True):
+    id: Id
+    blobs: tuple[Digest, ...]
+
+
+class BlobPiece(Message, frozen=True, kw_only=True):
+    """A piece of a blob of ``size`` bytes, from ``offset`` on, in the raw frame that follows."""
+
+    blob: Digest
+    size: Count
+    offset: Count
+
+
+class BlobHave(Message, frozen=True, kw_only=True):
+    """The receiver has the first ``offset`` bytes of it; ``complete`` once it has all, and they are what the name says."""
+
+    blob: Digest
+    offset: Count
+    complete: bool
+
+
+class BlobWanted(Message, frozen=True, kw_only=True):
+    """Whoever is below asks for the piece from ``offset`` on; answered by a `BlobPiece`, or a `NoFile`."""
+
+    blob: Digest
+    offset: Count
+
+
+class FrameWanted(Message, frozen=True, kw_only=True):
+    """A client asks for the piece of a finished part's file from ``offset`` on; answered by a `FramePiece`, or a `NoFile`."""
+
+    job: Id
+    part: Count
+    offset: Count
+
+
+class FramePiece(Message, frozen=True, kw_only=True):
+    job: Id
+    part: Count
+    size: Count
+    offset: Count
+
+
+class NoFile(Message, frozen=True, kw_only=True):
+    """What was asked for or sent (a blob by its digest, a frame as job/part) is not to be had or taken, and why."""
+
+    what: Text
+    reason: Text
 
 
 AnyMessage = (
@@ -451,4 +513,5 @@ AnyMessage = (
     | Submit | Act | Ask | Done | Sorry
     | Manage | Enrol | Enrolled | Admitted
     | FilePiece | FileAck
+    | Offer | Lacks | BlobPiece | BlobHave | BlobWanted | FrameWanted | FramePiece | NoFile
 )  # fmt: skip

@@ -11,15 +11,19 @@ from brender.bus.messages import (
     Ask,
     Beat,
     Beats,
+    BlobPiece,
+    BlobWanted,
     Bye,
     Enrol,
     FilePiece,
+    FrameWanted,
     Gone,
     Hello,
     Joined,
     Left,
     Manage,
     Message,
+    Offer,
     Pong,
     Progress,
     Received,
@@ -57,11 +61,14 @@ MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
         Manage: _ADMIN,
     },
     Door.SERVER_STATS: {Beats: _MANAGER},
-    Door.SERVER_FILES: {FilePiece: _MANAGER},
+    Door.SERVER_FILES: {
+        **dict.fromkeys((FilePiece, BlobWanted), _MANAGER),
+        **dict.fromkeys((Offer, BlobPiece, FrameWanted), _CLIENTS),
+    },
     Door.SERVER_EVENTS: {},
     Door.MANAGER: dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Received, Gone, Reports, Progress), _WORKER),
     Door.MANAGER_STATS: {Beat: _WORKER},
-    Door.MANAGER_FILES: {FilePiece: _WORKER},
+    Door.MANAGER_FILES: dict.fromkeys((FilePiece, BlobWanted), _WORKER),
     # Any key at all, and this one message: who may join is told by what it says.
     Door.ENROLMENT: {Enrol: frozenset(KeyRole)},
 }
@@ -83,11 +90,13 @@ LARGEST: dict[Door, int] = {
     Door.MANAGER_FILES: 2 * 2**20,
 }
 
-#: Messages a second that one key may send, and how many at once. Managers speak for many and are not counted.
+#: Messages a second that one key may send at a door, and how many at once. Managers speak for many and are not counted; nor are
+#: pieces of files, each of which waits for the answer to an earlier one.
 PACE: dict[KeyRole, tuple[float, float]] = {
     KeyRole.WORKER: (5_000.0, 50_000.0),
     KeyRole.CLIENT: (500.0, 2_000.0),
 }
+UNPACED = frozenset({Door.SERVER_FILES, Door.MANAGER_FILES})
 
 
 def may_send(door: Door, role: KeyRole, message: type[Message]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from brender.commands.config import Configured
+from brender.commands.files import send_files
 from brender.commands.jobspec import blender_job, command_job, limit_options, other_job, priority_option, render_options, user
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import duration, print_json, print_table, when
@@ -28,6 +29,12 @@ from brender.model.text import harmless
 @click.option("--tag", "tags", multiple=True, help="A tag that a worker must have.")
 @click.option("--paused", is_flag=True, help="Submit it paused.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@click.option(
+    "--send",
+    is_flag=True,
+    help="Send the .blend and all that it needs to the farm, whose workers need not see this machine's files; "
+    "the frames come to the server, and from there by `brender fetch`.",
+)
 @priority_option
 @limit_options
 def submit(
@@ -43,6 +50,7 @@ def submit(
     tags: tuple[str, ...],
     paused: bool,
     wait: bool,
+    send: bool,
     priority: int,
     stall_minutes: float,
     limit_minutes: float,
@@ -65,6 +73,8 @@ def submit(
             options["pieces"] = PIECES
         if len(words) != 1:
             raise BadInput("Name one .blend to submit")
+        if send:
+            more |= send_files(Path(words[0]), server, data)
         spec = blender_job(Path(words[0]), options, **more)
     elif kind == "command":
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)

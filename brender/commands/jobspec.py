@@ -73,9 +73,15 @@ def render_options(function: F) -> F:
 
 
 def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
-    """The job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done."""
+    """The job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done.
+
+    *more* is what else the job has; with a ``bundle``, ``main`` is the file's path in it.
+    """
     facts = inspect(file)
-    output = Path(options.pop("output") or f"{file.stem}_frames").absolute()
+    wanted, travels = options.pop("output"), bool(more.get("bundle"))
+    # Where files travel the folder is the server's, and not this machine's.
+    output = "" if travels and not wanted else str(wanted if travels else Path(wanted or f"{file.stem}_frames").absolute())
+    main = more.pop("main", facts.path)
     name = options.pop("name") or file.stem
     trusted, overwrite = options.pop("trusted"), options.pop("overwrite", False)
     settings = {key: value for key, value in options.items() if value is not None}
@@ -87,16 +93,17 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
         id=new_id(),
         name=name,
         job_type=kind,
-        settings={"file": facts.path, **settings},
+        settings={"file": main, **settings},
         user=user(),
-        output=str(output),
+        output=output,
         trusted=trusted,
         overwrite=overwrite,
         facts=facts,
         **more,
     )
     spec = job_type(spec.job_type).prepare(spec)
-    make_output(output)
+    if not travels:
+        make_output(Path(output))
     return spec
 
 

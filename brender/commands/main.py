@@ -3,7 +3,7 @@
 import click
 
 from brender import __version__
-from brender.commands import farm, jobs, keys, nodes, roles
+from brender.commands import farm, files, jobs, keys, nodes, roles
 from brender.commands.backup import backup
 from brender.commands.config import run
 from brender.commands.doctor import doctor
@@ -29,7 +29,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(farm.farm, farm.render, farm.demo),
     *(jobs.submit, jobs.jobs, jobs.job, jobs.tasks, jobs.log),
     *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
-    jobs.readmit,
+    *(jobs.readmit, files.pack, files.fetch),
     *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable),
     *(keys.join, keys.token, keys.key, keys.discover),
     *(backup, doctor),

@@ -41,6 +41,25 @@ class AttemptStopped(Exception):
     """It was asked to stop."""
 
 
+class Courier(Protocol):
+    """Brings a job's files to the worker, and its frames to the server. Every method may be called from any thread."""
+
+    def has(self, blob: str) -> bool:
+        """Whether the content *blob* is here."""
+
+    def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
+        """Bring it; *ended* is called with "" once it is here, or with why it cannot be had."""
+
+    def read(self, blob: str) -> bytes:
+        """All of it. Raises `OSError`."""
+
+    def lay_out(self, blob: str, target: Path) -> None:
+        """Have the file *target* with this content. Raises `OSError`."""
+
+    def deliver(self, job: str, attempt: str, part: int, path: Path, digest: str, arrived: Callable[[], None]) -> None:
+        """Bring the frame at *path*, which has this *digest*, to the server; *arrived* is called once it is there."""
+
+
 @dataclass
 class Place:
     """What the worker gives every attempt: folders, Blenders, devices, threads, its lease."""
@@ -54,10 +73,15 @@ class Place:
     """Bytes that must be free on the disks that it writes to."""
     env: Mapping[str, str] = field(default_factory=dict)
     confinement: Confinement = field(default_factory=Confinement)
+    courier: Courier | None = None
+
+    def job_folder(self, job: str) -> Path:
+        """Where the files and frames of *job* are, where they travel."""
+        return self.folder / "jobs" / job
 
     def written(self, order: Order) -> list[Path]:
         """The folders that an attempt by *order* writes to."""
-        return [self.folder, *([Path(order.output)] if order.output else [])]
+        return [self.folder, *([Path(order.output)] if order.output and not order.bundle else [])]
 
 
 class Attempt:
@@ -93,6 +117,8 @@ class Attempt:
         writable = [self.folder, place.folder / "blender", place.folder / "cache", *output]
         blenders = [Path(blender.path).resolve().parent for blender in place.blenders if blender.kind != "bpy"]
         file = settings.get("file")
+        if self.order.bundle:
+            return [each for each in writable if each.exists()], [*blenders, place.job_folder(self.order.job) / "files"]
         return [each for each in writable if each.exists()], [*blenders, *([Path(file).parent] if file else [])]
 
     def use(self, process: Supervised) -> None:

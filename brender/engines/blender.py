@@ -9,6 +9,7 @@ from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.rendering import Rendering, keep_standing, render_part
 from brender.engines.still import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
+from brender.engines.travel import travel
 from brender.engines.warm import Keeper, Warmth
 from brender.model.nodes import Blender, choose_blender
 
@@ -21,6 +22,8 @@ class BlenderEngine:
         self._thumbnails = Thumbnails()
 
     def run(self, attempt: Attempt) -> None:
+        if attempt.order.bundle:
+            travel(attempt)
         folder = _output_folder(attempt)
         with Rendering(attempt, self._keeper, self._thumbnails, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):

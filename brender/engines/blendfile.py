@@ -57,7 +57,7 @@ def inspect(path: Path) -> FileFacts:
     if not path.is_file():
         raise BadInput(f"{path} is not a file but a folder, or something else: name a .blend")
     try:
-        with _quiet(), blendfile.BlendFile(path) as file:
+        with quiet(), blendfile.BlendFile(path) as file:
             facts = _read(file, path)
     except BadInput:
         raise
@@ -184,7 +184,7 @@ def _explain(path: Path, error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The tracer prints and logs what we say ourselves, better."""
     tracer = logging.getLogger("blender_asset_tracer")
     before = tracer.level

@@ -108,7 +108,7 @@ class BlenderAnimation:
             raise BadInput(
                 f"The job {spec.name!r} says nothing of its .blend: submit it with brender, which reads the file first"
             )
-        if not spec.output:
+        if not spec.output and not spec.bundle:
             raise BadInput("The job has no output folder: give one with --output")
         scene = facts.scene(settings["scene"])
         settings["scene"] = scene.name

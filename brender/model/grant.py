@@ -30,6 +30,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The engine that the scene was saved with, in Blender's own word; "": any will do."""
     overwrite: bool = False
     """Frames that are there already are rendered anew."""
+    bundle: str = ""
+    """The job's files, which the worker has to have first, and whose frames go to the server (brender.model.bundle)."""
     stall_seconds: Seconds = 0.0
     """An attempt that shows no sign of progress for so long is ended; 0: never."""
     limit_seconds: Seconds = 0.0

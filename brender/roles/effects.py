@@ -92,6 +92,16 @@ class Publish(msgspec.Struct, frozen=True):
     fields: dict[str, Any] = {}
 
 
+class PublishFrame(msgspec.Struct, frozen=True):
+    """Once all of this round is recorded: give the frame of *attempt*'s *part*, which has arrived, the name *output* in the
+    folder *into*."""
+
+    attempt: str
+    part: int
+    into: str
+    output: str
+
+
 class Admit(msgspec.Struct, frozen=True):
     """From now on *key* is admitted, by this name and for this role."""
 
@@ -175,6 +185,6 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Send | Reply | SendUp | Bind | Unbind | Record | Publish | Admit | Dismiss | AdmitKeys | Refuse | LoadTasks
+    Send | Reply | SendUp | Bind | Unbind | Record | Publish | PublishFrame | Admit | Dismiss | AdmitKeys | Refuse | LoadTasks
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | NextManager | Exit
 )  # fmt: skip

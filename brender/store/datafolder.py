@@ -7,6 +7,9 @@
     thumbnails/<last two digits of the attempt>/<attempt>-<part>.jpg
     run/<role>.json              the addresses and process of the role that runs now
     run/server.trouble           why the server cannot record anything now; blank while it can
+    blobs/                       contents of jobs' files, by their SHA-256
+    incoming/<attempt>-<part>    frames on their way, before the server has accepted their report
+    frames/<job>/                frames of jobs whose files travel and that name no other folder
     keys/server, keys/local      the server's key, and an admin's key for whoever may read this folder: secrets both
     membership.json, keys/client the farm that this machine's commands have joined, where its server is elsewhere, and their key
     managers/<name>/             each manager's own: its identity, its key, the workers' keys that it knows
@@ -58,6 +61,17 @@ class DataFolder:
 
     def thumbnail(self, attempt: str, part: int) -> Path:
         return self.root / "thumbnails" / attempt[-2:] / f"{attempt}-{part}.jpg"
+
+    @property
+    def blobs(self) -> Path:
+        return self.root / "blobs"
+
+    @property
+    def incoming(self) -> Path:
+        return self.root / "incoming"
+
+    def frames(self, job: str) -> Path:
+        return self.root / "frames" / job
 
     def manager(self, name: str) -> Path:
         return self.root / "managers" / name

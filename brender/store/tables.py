@@ -100,6 +100,7 @@ def make_tables(database: Database) -> Tables:
         output = TextField(default="")
         trusted = BooleanField(default=False)
         overwrite = BooleanField(default=False)
+        bundle = TextField(default="")
         stall_minutes = DoubleField(default=STALL_MINUTES)
         limit_minutes = DoubleField(default=LIMIT_MINUTES)
         warnings = JSONField(default=list)

@@ -14,10 +14,11 @@ import zmq
 
 from brender import __version__
 from brender.bus.address import ManagerAddresses, ServerAddresses
-from brender.bus.files import FileRelay
+from brender.bus.blobstore import CACHE_BYTES, BlobStore
 from brender.bus.keys import Credentials, Guard, Keyring, Zap, kept_pair, read_private, write_private
 from brender.bus.loop import Loop
 from brender.bus.messages import AnyMessage, Beat, Hello
+from brender.bus.relaying import FileRelay
 from brender.bus.rights import Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
@@ -84,7 +85,8 @@ class Manager:
         self.loop.add(zap, zap.answer)
         self._below = Socket(self._context, zmq.ROUTER, "manager control", Guard(self._pair, self._keyring, Door.MANAGER))
         self._beats_in = Socket(self._context, zmq.SUB, "manager stats", Guard(self._pair, self._keyring, Door.MANAGER_STATS))
-        self._files = FileRelay(wanted.files, self._pair, self._keyring)
+        store = BlobStore(self._admitted.with_name("blobs"), CACHE_BYTES)
+        self._files = FileRelay(wanted.files, self._pair, self._keyring, store)
         undo.callback(self._files.stop)
         self.addresses = ManagerAddresses(
             control=self._below.bind(wanted.control, "The manager"),

@@ -1,9 +1,6 @@
-"""The server's enrolment desk: how often it listens to whom, and what it tells whoever is admitted; and who may send which
-file."""
+"""The server's enrolment desk: how often it listens to whom, and what it tells whoever is admitted."""
 
 from collections import OrderedDict
-
-from peewee import PeeweeException
 
 from brender.bus.address import ServerAddresses
 from brender.bus.keys import Refusals
@@ -12,8 +9,6 @@ from brender.bus.rights import Door
 from brender.model.keys import KeyRole, Principal
 from brender.model.pace import Pace
 from brender.roles.server.core import ServerCore
-from brender.store.database import open_for_reading
-from brender.store.datafolder import DataFolder
 
 #: Attempts to join that are listened to: a second, and at once; from one address, and from all together.
 _PACE_OF_ONE, _PACE_OF_ALL = (2.0, 60.0), (50.0, 500.0)
@@ -67,35 +62,3 @@ def _places(core: ServerCore) -> list[ManagerPlace]:
         if key is not None and manager.address:
             found.append(ManagerPlace(name=manager.name, address=manager.address, public=key.public))
     return found
-
-
-class FileOwners:
-    """Which worker's an attempt is, as the record has it. For the thread that takes files in."""
-
-    def __init__(self, folder: DataFolder) -> None:
-        self._where = str(folder.database)
-        self._known: OrderedDict[str, tuple[str, str]] = OrderedDict()
-
-    def turn_to(self, database: str) -> None:
-        """Look it up in *database*."""
-        self._where = database
-
-    def owns(self, worker: str, attempt: str, job: str) -> bool:
-        """Whether *attempt*, of that *job*, is *worker*'s."""
-        found = self._known.get(attempt) or self._look_up(attempt)
-        return found == (worker, job)
-
-    def _look_up(self, attempt: str) -> tuple[str, str] | None:
-        try:
-            database = open_for_reading(self._where)
-            with database.connection_context():
-                sql = f"SELECT worker, job FROM attempt WHERE id = {database.param}"
-                row = database.execute_sql(sql, (attempt,)).fetchone()  # type: ignore[no-untyped-call]
-        except PeeweeException:
-            return None  # the piece is sent again
-        if row is None:
-            return None
-        self._known[attempt] = found = (row[0], row[1])
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return found

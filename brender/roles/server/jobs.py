@@ -41,6 +41,8 @@ class Jobs:
         self.farm = farm
         self.policy = policy
         self.emit = emit
+        self.frames_folder = "frames"
+        """Where the frames of a job go whose files travel, and that names no folder."""
         self.by: Peer | None = None
         """Whose message is handled now, for the activity log."""
 
@@ -58,6 +60,8 @@ class Jobs:
         check_priority(spec.priority)
         check_limits(spec)
         kind = job_type(spec.job_type)
+        if spec.bundle and not spec.output:
+            spec = msgspec.structs.replace(spec, output=f"{self.frames_folder}/{spec.id}")
         spec = kind.prepare(spec)
         owned = self._may_own(spec, kind)
         job = JobState(
@@ -331,6 +335,7 @@ class Jobs:
                         "output": spec.output,
                         "trusted": spec.trusted,
                         "overwrite": spec.overwrite,
+                        "bundle": spec.bundle,
                         "stall_minutes": spec.stall_minutes,
                         "limit_minutes": spec.limit_minutes,
                         "warnings": list(job.warnings),

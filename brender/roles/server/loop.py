@@ -17,21 +17,37 @@ from peewee import OperationalError
 
 from brender import __version__
 from brender.bus.address import ServerAddresses
-from brender.bus.files import FileReceiver
 from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Done, Enrol, Event, FilePiece, Manage, Message, Pong, Renew, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Done, Enrol, Event, Manage, Message, Pong, Renew, Sorry, Submit
+from brender.bus.receiving import FileReceiver
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
 from brender.model.changes import Change, New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.model.errors import BrenderError, Conflict, Paused
 from brender.model.keys import KeyRole
-from brender.roles.effects import Admit, Bind, Dismiss, Effect, LoadTasks, Now, Peer, Publish, Record, Refuse, Reply, Send, Unbind
+from brender.roles.effects import (
+    Admit,
+    Bind,
+    Dismiss,
+    Effect,
+    LoadTasks,
+    Now,
+    Peer,
+    Publish,
+    PublishFrame,
+    Record,
+    Refuse,
+    Reply,
+    Send,
+    Unbind,
+)
 from brender.roles.policy import Policy
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
-from brender.roles.server.enrolment import Enrolment, FileOwners
+from brender.roles.server.enrolment import Enrolment
+from brender.roles.server.filekeeping import FileKeeper
 from brender.roles.server.recording import DatabaseLost, Recording
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
 from brender.store.database import open_for_writing
@@ -68,6 +84,7 @@ class Server:
         self._subscribers = 0
         self._at_hand = ""
         self._loads: list[LoadTasks] = []
+        self._arrived: list[PublishFrame] = []
         self._outgoing: list[tuple[bytes, Message]] = []
         self._published: list[Publish] = []
         self._checkpointed = self._pruned = time.monotonic()
@@ -76,6 +93,7 @@ class Server:
             undo.callback(lock.release)
             self._pair, local = kept_pair(folder.server_key), kept_pair(folder.local_key)
             self._keyring = Keyring()
+            self._keeper = FileKeeper(folder, self.database)
             self._bind(addresses, undo)
             self._writer = Writer(open_for_writing(self.database))
             undo.callback(self._writer.database.close)
@@ -88,7 +106,8 @@ class Server:
             self._carry_out(self.core.restored(now))
             self._carry_out(self.core.admit_own(local.public, _fresh(), now))
             self._keyring.replace(farm.keys.values())
-            self._file_owners.turn_to(self.database)
+            self.core.jobs.frames_folder = str(folder.root / "frames")
+            self._keeper.sweep(self._writer.tables)
             folder.announce("server", database=self.database, **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
 
@@ -116,8 +135,7 @@ class Server:
         self._stats = self._door(zmq.SUB, "server stats", Door.SERVER_STATS)
         self._enrolment = self._door(zmq.ROUTER, "server enrolment", Door.ENROLMENT)
         wanted = wanted.resolved()
-        self._file_owners = FileOwners(self.folder)
-        self._files = FileReceiver(wanted.files, self._place, self._pair, self._keyring)
+        self._files = FileReceiver(wanted.files, self._keeper.places(), self._pair, self._keyring)
         undo.callback(self._files.stop)
         self.addresses = ServerAddresses(
             control=self._control.bind(wanted.control, "The server"),
@@ -155,13 +173,6 @@ class Server:
                     raise
                 time.sleep(0.01)
         self.loop.add(self._events, self._read_subscriptions)
-
-    def _place(self, piece: FilePiece) -> Any:
-        if not self._file_owners.owns(piece.worker, piece.attempt, piece.job):
-            return None
-        if piece.kind == "log":
-            return self.folder.log(piece.job, piece.attempt)
-        return self.folder.thumbnail(piece.attempt, piece.part)
 
     def _read_control(self) -> None:
         for received in self._control.drain():
@@ -220,8 +231,18 @@ class Server:
             self._manage(peer, message, now)
         elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
             self._outgoing.append((peer.route, Done(id=message.id, data=known)))
+        elif isinstance(message, Submit) and (why := self._files_missing(message)) is not None:
+            self._outgoing.append((peer.route, why))
         else:
             self._carry_out(self.core.handle(peer, message, now))
+
+    def _files_missing(self, message: Submit) -> Sorry | None:
+        """What to answer where the job's files should have travelled and have not."""
+        try:
+            self._keeper.check(message.job)
+        except (BrenderError, OSError) as error:
+            return Sorry(id=message.id, code=getattr(error, "code", "error"), message=str(error))
+        return None
 
     def _while_paused(self, peer: Peer, message: Message, now: Now) -> None:
         """Leases need no record, so that renders go on; clients are told; what else comes will come again."""
@@ -357,6 +378,8 @@ class Server:
                     self._routes.unbind(node)
                 case Publish():
                     self._published.append(effect)
+                case PublishFrame():
+                    self._arrived.append(effect)
                 case LoadTasks():
                     self._loads.append(effect)
                 case Admit(key):
@@ -376,6 +399,9 @@ class Server:
     def _flush(self) -> None:
         if self._recording.trouble:
             return
+        arrived, self._arrived = self._arrived, []
+        for frame in arrived:
+            self._keeper.publish(frame.attempt, frame.part, frame.into, frame.output)
         outgoing, self._outgoing = self._outgoing, []
         for route, message in outgoing:
             self._control.send(message, route)
@@ -411,6 +437,7 @@ class Server:
     def _housekeep(self, now: Now) -> None:
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono
+            self._keeper.settle()
             with contextlib.suppress(OperationalError):  # no room for it, or busy: there is a next time
                 self._writer.checkpoint()
         if now.mono - self._pruned > _PRUNE_SECONDS:

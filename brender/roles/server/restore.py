@@ -84,6 +84,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         output=row.output,
         trusted=row.trusted,
         overwrite=row.overwrite,
+        bundle=row.bundle,
         stall_minutes=row.stall_minutes,
         limit_minutes=row.limit_minutes,
         facts=facts,

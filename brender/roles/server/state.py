@@ -126,6 +126,7 @@ class JobState:
             trusted=self.spec.trusted,
             scene_engine=self._scene_engine,
             overwrite=self.spec.overwrite,
+            bundle=self.spec.bundle,
             stall_seconds=self.spec.stall_minutes * 60,
             limit_seconds=self.spec.limit_minutes * 60,
         )

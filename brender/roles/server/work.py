@@ -28,7 +28,7 @@ from brender.model.status import (
     TaskStatus,
     change,
 )
-from brender.roles.effects import Now, Record, Send
+from brender.roles.effects import Now, PublishFrame, Record, Send
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
@@ -206,6 +206,8 @@ class Work:
         about = (*picture, report.seconds, report.memory, list(report.warnings), now.wall)
         self._rows("part", _PART_DONE).append((PartStatus.COMPLETED, attempt.id, attempt.worker, *about, part.id))
         self._counted[job.id] = job
+        if job.spec.bundle and report.output:
+            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, part.output))
 
     def _completed(self, report: Completed, attempt: AttemptState, job: JobState, now: Now) -> None:
         task = self._task_of(attempt)

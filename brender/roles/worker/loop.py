@@ -16,10 +16,11 @@ import zmq
 
 from brender import __version__
 from brender.bus.address import ManagerAddresses
-from brender.bus.files import FileSender
+from brender.bus.blobstore import CACHE_BYTES, BlobStore
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import Message, PartDone, Reports
+from brender.bus.sending import FileSender
 from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
 from brender.engines.attempt import Attempt, Engine, InstantEngine, KeepsProcesses, Place, clear_leftovers, start
@@ -52,6 +53,7 @@ from brender.roles.effects import (
 from brender.roles.identity import next_incarnation, node_id
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
+from brender.roles.worker.courier import FileCourier
 from brender.roles.worker.outbox import Outbox
 from brender.store.datafolder import DataFolder
 
@@ -93,6 +95,7 @@ class Worker:
 
     def __init__(self, folder: DataFolder, managers: Sequence[ManagerAddresses], policy: Policy, setup: Setup) -> None:
         own = folder.make().worker(setup.name)
+        self._cache = folder.root / "cache" / "blobs"
         self.error = ""
         self.loop = Loop()
         self._setup = setup
@@ -156,6 +159,7 @@ class Worker:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
         self._files = FileSender()
+        self._place.courier = FileCourier(self._files, BlobStore(self._cache, CACHE_BYTES))
         undo.callback(self._files.stop)
         self._connect()
 
@@ -396,4 +400,5 @@ def _part_done(attempt: str, event: PartFinished) -> PartDone:
         warnings=event.warnings,
         memory=event.memory,
         kept=event.kept,
+        digest=event.digest,
     )

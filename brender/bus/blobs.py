@@ -1,0 +1,205 @@
+"""Blobs in transit: pulled from above, piece by piece, so many on their way at once; pushed by a client, likewise.
+
+Whoever asks holds the state: how much it has lies on its disk, and after whatever cut it goes on there. Who answers keeps none.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import zmq
+
+from brender.bus.address import Address
+from brender.bus.blobstore import BlobStore
+from brender.bus.ids import new_id
+from brender.bus.keys import Credentials
+from brender.bus.messages import BlobHave, BlobPiece, BlobWanted, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
+from brender.bus.pieces import PIECE, append_piece
+from brender.bus.transport import Socket
+from brender.model.errors import BrenderError, NotFound, Unreachable
+
+log = logging.getLogger("brender.files")
+
+ON_THEIR_WAY = 16
+_RESEND_SECONDS = 3.0
+_OFFERED_AT_ONCE = 500
+#: Times that a blob is fetched anew which did not arrive as what its name says.
+_TRIES = 3
+
+
+class Pull:
+    """One *blob* on its way into *store*. *ask* sends for a piece; whether it could."""
+
+    def __init__(self, blob: str, store: BlobStore, ask: Callable[[BlobWanted], bool]) -> None:
+        self.blob = blob
+        self.error = ""
+        self.done = False
+        self._store = store
+        self._ask = ask
+        self._have = self._asked = store.have(blob)
+        self._size: int | None = None
+        self._moved = float("-inf")
+        self._bad = 0
+
+    def tick(self, now: float) -> None:
+        """Ask for what is missing: as much as may be on its way; all of it again, where nothing has come for a while."""
+        if self.done:
+            return
+        if now - self._moved > _RESEND_SECONDS:
+            self._asked, self._moved = self._have, now
+        end = self._have + 1 if self._size is None else min(self._size, self._have + ON_THEIR_WAY * PIECE)
+        while self._asked < end or (self._size == 0 and self._asked == 0):
+            if not self._ask(BlobWanted(blob=self.blob, offset=self._asked)):
+                return
+            self._asked += PIECE
+
+    def take(self, piece: BlobPiece, content: bytes, now: float) -> None:
+        """A piece has come. Raises `OSError` where it cannot be written."""
+        if self.done or piece.offset != self._have or (not content and piece.size != self._have):
+            return
+        self._size, self._moved = piece.size, now
+        self._have = self._store.append(self.blob, piece.offset, content)
+        self._asked = max(self._asked, self._have)
+        if self._have < piece.size:
+            self.tick(now)
+        elif self._store.finish(self.blob):
+            self.done = True
+        else:
+            self._bad += 1
+            self._have = self._asked = 0
+            log.error("the blob %s arrived as something else, %d times now", self.blob[:12], self._bad)
+            if self._bad >= _TRIES:
+                self.fail(f"it arrived {_TRIES} times as something else than its name says")
+
+    def fail(self, reason: str) -> None:
+        self.error, self.done = reason, True
+
+
+def served(store: BlobStore, wanted: BlobWanted) -> tuple[Message, list[bytes]]:
+    """The answer to *wanted*, from *store*."""
+    try:
+        content, size = store.read(wanted.blob, wanted.offset, PIECE)
+    except OSError:
+        return NoFile(what=wanted.blob, reason="this file of the job is not here (any more): submit the job again"), []
+    return BlobPiece(blob=wanted.blob, size=size, offset=wanted.offset), [content]
+
+
+def taken(store: BlobStore, piece: BlobPiece, content: bytes) -> Message:
+    """The answer to *piece*, which is pushed into *store*."""
+    if store.has(piece.blob):
+        return BlobHave(blob=piece.blob, offset=piece.size, complete=True)
+    try:
+        have = store.append(piece.blob, piece.offset, content)
+        if have < piece.size:
+            return BlobHave(blob=piece.blob, offset=have, complete=False)
+        good = store.finish(piece.blob)
+    except OSError as error:
+        return NoFile(what=piece.blob, reason=f"its disk cannot take it ({error.strerror}): make room there, and submit again")
+    return BlobHave(blob=piece.blob, offset=piece.size if good else 0, complete=good)
+
+
+class Exchange:
+    """A client's connection to the server's *files* door, for blobs to it and frames from it. Use it in a ``with`` statement."""
+
+    def __init__(self, files: Address, credentials: Credentials, patience: float = 60.0) -> None:
+        self._files = files
+        self._patience = patience
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = Socket(self._context, zmq.DEALER, "client files", credentials)
+        self._socket.connect(files)
+
+    def __enter__(self) -> "Exchange":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._socket.close()
+        self._context.term()
+
+    def send(self, blobs: Mapping[str, Path], progress: Callable[[int, int], None] = lambda sent, size: None) -> list[str]:
+        """Let the server have *blobs*, each by its digest a file that has it; returns those that it did not have. *progress*
+        hears of the bytes sent and to be sent. Raises `Unreachable`, or `BrenderError` where the server does not take one."""
+        names, lacking = list(blobs), list[str]()
+        for start in range(0, len(names), _OFFERED_AT_ONCE):
+            offer = Offer(id=new_id(), blobs=tuple(names[start : start + _OFFERED_AT_ONCE]))
+            answer, _ = self._ask(offer, partial(_answers_offer, offer.id))
+            assert isinstance(answer, Lacks)
+            lacking += answer.blobs
+        total, sent = sum(blobs[blob].stat().st_size for blob in lacking), 0
+        for blob in lacking:
+            for have in self._push(blob, blobs[blob]):
+                progress(sent + have, total)
+            sent += blobs[blob].stat().st_size
+        return lacking
+
+    def fetch(self, job: str, part: int, target: Path, progress: Callable[[int, int], None] = lambda have, size: None) -> None:
+        """Have the file of *job*'s finished *part* as *target*; what is there of it from before is gone on from. Raises
+        `NotFound`, `Unreachable`, or `OSError`."""
+        beginning = target.with_name(f".{target.name}.part")
+        have, size = beginning.stat().st_size if beginning.exists() else 0, -1
+        while have != size:
+            answer, content = self._ask(FrameWanted(job=job, part=part, offset=have), partial(_answers_wanted, part, have))
+            assert isinstance(answer, FramePiece)
+            size = answer.size
+            have = append_piece(beginning, have, content)
+            if have > size:
+                beginning.unlink()
+                have = 0
+            progress(have, size)
+        beginning.replace(target)
+
+    def _push(self, blob: str, path: Path) -> Iterator[int]:
+        """Send the file *path*; tells, again and again, how many of its bytes have arrived."""
+        size, acknowledged, sent = path.stat().st_size, 0, 0
+        moved = asked = time.monotonic()
+        with path.open("rb") as file:
+            while True:
+                now = time.monotonic()
+                if now - moved > self._patience:
+                    raise Unreachable(
+                        f"The server took nothing of {path} for {self._patience:.0f} seconds; submit it again, and it goes on"
+                    )
+                if now - asked > _RESEND_SECONDS:
+                    sent, asked = acknowledged, now
+                while sent < size + (size == 0) and sent - acknowledged < ON_THEIR_WAY * PIECE:
+                    file.seek(sent)
+                    content = file.read(PIECE)
+                    if not self._socket.send(BlobPiece(blob=blob, size=size, offset=sent), bulk=[content]):
+                        break
+                    sent += max(1, len(content))
+                self._socket.raw.poll(100)
+                for received in self._socket.drain():
+                    message = received.message
+                    if isinstance(message, NoFile) and message.what == blob:
+                        raise BrenderError(f"The server did not take {path}: {message.reason}")
+                    if isinstance(message, BlobHave) and message.blob == blob:
+                        if message.complete:
+                            yield size
+                            return
+                        if message.offset != acknowledged:
+                            moved = asked = time.monotonic()
+                        acknowledged = message.offset
+                        sent = max(sent, acknowledged) if message.offset else sent
+                        yield acknowledged
+
+    def _ask(self, question: Message, is_answer: Callable[[Message], bool]) -> tuple[Message, bytes]:
+        deadline, resend = time.monotonic() + self._patience, 0.0
+        while (now := time.monotonic()) < deadline:
+            if now >= resend:
+                resend = now + (_RESEND_SECONDS if self._socket.send(question) else 0.02)
+            self._socket.raw.poll(int(max(1.0, min(resend, deadline) * 1000 - now * 1000)))
+            for received in self._socket.drain():
+                if isinstance(received.message, NoFile) and isinstance(question, FrameWanted):
+                    raise NotFound(received.message.reason)
+                if is_answer(received.message):
+                    return received.message, received.bulk[0] if received.bulk else b""
+        raise Unreachable(f"The server's files at {self._files} did not answer within {self._patience:.0f} seconds")
+
+
+def _answers_offer(id: str, message: Message) -> bool:
+    return isinstance(message, Lacks) and message.id == id
+
+
+def _answers_wanted(part: int, offset: int, message: Message) -> bool:
+    return isinstance(message, FramePiece) and (message.part, message.offset) == (part, offset)

@@ -1,0 +1,65 @@
+"""Files in transit: logs, thumbnails and frames from workers through managers to the server, blobs the other way, on sockets of
+their own.
+
+Each end (`receiving`, `relaying`, `sending`) runs in its own thread with its own Context, so that no file ever delays a grant. A
+file travels in pieces; the receiver says how many bytes it has, and that is where the sender goes on, after whatever cut. What
+the sender has not seen acknowledged it keeps.
+"""
+
+import logging
+import threading
+
+import zmq
+
+from brender.bus.address import Address
+from brender.bus.keys import Guard, KeyPair, Keyring, Zap
+from brender.bus.loop import Loop
+from brender.bus.rights import Door
+from brender.bus.transport import Socket
+
+log = logging.getLogger("brender.files")
+
+_LOOK_SECONDS = 0.25
+
+FileKey = tuple[str, str, int]
+
+
+class FileThread:
+    """What the three ends have in common: a thread, a Context, a `Loop`."""
+
+    def __init__(self, name: str) -> None:
+        self.loop = Loop()
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it; without one, only let go of the sockets."""
+        if self._thread.is_alive():
+            self.loop.stop()
+            self._thread.join()
+        self.context.destroy(linger=0)
+
+    def tick(self) -> None:
+        """Called at least every quarter second."""
+
+    def _door(self, door: Door, pair: KeyPair, keyring: Keyring, name: str) -> Socket:
+        """A ROUTER that lets in whom *keyring* admits at *door*."""
+        zap = Zap(self.context, keyring)
+        self.loop.add(zap, zap.answer)
+        return Socket(self.context, zmq.ROUTER, name, Guard(pair, keyring, door))
+
+    def _bound(self, socket: Socket, address: Address, what: str) -> Address:
+        try:
+            return socket.bind(address, what)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _run(self) -> None:
+        try:
+            self.loop.run(self.tick, _LOOK_SECONDS)
+        finally:
+            self.context.destroy(linger=0)

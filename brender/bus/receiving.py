@@ -1,0 +1,110 @@
+"""The server's end of files in transit: takes them in, and gives out blobs and frames."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from brender.bus.address import Address
+from brender.bus.blobs import served, taken
+from brender.bus.blobstore import BlobStore
+from brender.bus.filethread import FileThread
+from brender.bus.keys import KeyPair, Keyring
+from brender.bus.messages import (
+    BlobPiece,
+    BlobWanted,
+    FileAck,
+    FilePiece,
+    FramePiece,
+    FrameWanted,
+    Lacks,
+    NoFile,
+    Offer,
+)
+from brender.bus.pieces import PIECE, append_piece
+from brender.bus.rights import Door
+from brender.bus.transport import Received
+
+log = logging.getLogger("brender.files")
+
+
+@dataclass(frozen=True)
+class ServerPlaces:
+    """Where the server's files are. ``of`` gives the path that a piece is written to; where it gives none, the file is no
+    business of the worker that sends it. ``frame`` gives the file of a job's finished part, where there is one."""
+
+    of: Callable[[FilePiece], Path | None]
+    frame: Callable[[str, int], Path | None]
+    blobs: BlobStore
+
+
+class FileReceiver(FileThread):
+    """The server's end: takes files in, and gives out blobs and frames."""
+
+    def __init__(self, address: Address, places: ServerPlaces, pair: KeyPair, keyring: Keyring) -> None:
+        super().__init__("brender-files")
+        self._places = places
+        self._keyring = keyring
+        self._socket = self._door(Door.SERVER_FILES, pair, keyring, "server files")
+        self.address = self._bound(self._socket, address, "The server's files")
+        self.loop.add(self._socket, self._read)
+
+    def _read(self) -> None:
+        for received in self._socket.drain():
+            message, bulk = received.message, received.bulk
+            match message:
+                case FilePiece() if len(bulk) == 1:
+                    self._take_file(received, message, bulk[0])
+                case Offer(id=id, blobs=blobs):
+                    lacking = tuple(blob for blob in blobs if not self._places.blobs.has(blob))
+                    self._socket.send(Lacks(id=id, blobs=lacking), received.route)
+                case BlobPiece() if len(bulk) == 1:
+                    self._socket.send(taken(self._places.blobs, message, bulk[0]), received.route)
+                case BlobWanted():
+                    answer, content = served(self._places.blobs, message)
+                    self._socket.send(answer, received.route, content)
+                case FrameWanted():
+                    self._give_frame(received, message)
+
+    def _take_file(self, received: Received, piece: FilePiece, content: bytes) -> None:
+        path = self._places.of(piece)
+        if path is None:
+            sender = f"the worker {piece.worker} by the manager {received.principal.name}"
+            self._keyring.refusals.count(Door.SERVER_FILES, "a file of an attempt that is not the worker's", sender)
+            return
+        try:
+            have = append_piece(path, piece.offset, content)
+            complete = piece.last and have == piece.offset + len(content)
+            if complete and piece.digest and digest_of(path) != piece.digest:
+                log.error("the %s of attempt %s arrived as something else, and is sent again", piece.kind, piece.attempt)
+                path.unlink()
+                have, complete = 0, False
+        except OSError as error:
+            # Not acknowledged, so it is sent again: when there is room, it arrives.
+            log.error("cannot write the %s of attempt %s: %s", piece.kind, piece.attempt, error)
+            return
+        answer = FileAck(kind=piece.kind, attempt=piece.attempt, part=piece.part, offset=have, complete=complete)
+        self._socket.send(answer, received.route)
+
+    def _give_frame(self, received: Received, wanted: FrameWanted) -> None:
+        path = self._places.frame(wanted.job, wanted.part)
+        try:
+            if path is None:
+                raise FileNotFoundError
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(wanted.offset)
+                content = file.read(PIECE)
+        except OSError:
+            reason = "That frame is not rendered, or its file is not where the server put it any more"
+            self._socket.send(NoFile(what=f"{wanted.job}/{wanted.part}", reason=reason), received.route)
+            return
+        answer = FramePiece(job=wanted.job, part=wanted.part, size=size, offset=wanted.offset)
+        self._socket.send(answer, received.route, [content])
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of the file *path*."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,123 @@
+"""A manager's end of files in transit."""
+
+import logging
+import time
+from collections import OrderedDict
+
+import msgspec
+import zmq
+
+from brender.bus.address import Address
+from brender.bus.blobs import Pull, served
+from brender.bus.blobstore import BlobStore
+from brender.bus.filethread import FileKey, FileThread
+from brender.bus.keys import Credentials, KeyPair, Keyring
+from brender.bus.messages import (
+    BlobPiece,
+    BlobWanted,
+    FileAck,
+    FilePiece,
+    NoFile,
+)
+from brender.bus.rights import Door
+from brender.bus.transport import Socket
+
+log = logging.getLogger("brender.files")
+
+_ROUTES_REMEMBERED = 10_000
+
+
+class FileRelay(FileThread):
+    """A manager's end: passes files up, with whose they are, and acknowledgements down; gives out blobs from *store*, into which
+    it pulls what it does not have yet, once for all its workers."""
+
+    def __init__(self, address: Address, pair: KeyPair, keyring: Keyring, store: BlobStore) -> None:
+        super().__init__("brender-files")
+        self._below = self._door(Door.MANAGER_FILES, pair, keyring, "manager files")
+        self.address = self._bound(self._below, address, "The manager's files")
+        self._above: Socket | None = None
+        self._routes: OrderedDict[FileKey, bytes] = OrderedDict()
+        self._store = store
+        self._pulls: dict[str, Pull] = {}
+        self._waiting: dict[str, list[tuple[bytes, BlobWanted]]] = {}
+        self.loop.add(self._below, self._up)
+
+    def connect(self, server: Address, credentials: Credentials) -> None:
+        """Pass pieces up to *server* from now on; in place of the connection before, if there was one. From any thread."""
+
+        def connect() -> None:
+            if self._above is not None:
+                self.loop.remove(self._above)
+                self._above.close()
+            self._above = Socket(self.context, zmq.DEALER, "manager files, upward", credentials)
+            self._above.connect(server)
+            self.loop.add(self._above, self._down)
+
+        self.loop.post(connect)
+
+    def tick(self) -> None:
+        for pull in self._pulls.values():
+            pull.tick(time.monotonic())
+
+    def _up(self) -> None:
+        for received in self._below.drain():
+            piece = received.message
+            if isinstance(piece, BlobWanted):
+                self._give(received.route, piece)
+            elif isinstance(piece, FilePiece) and self._above is not None:
+                piece = msgspec.structs.replace(piece, worker=received.principal.node)
+                self._routes[piece.kind, piece.attempt, piece.part] = received.route
+                if len(self._routes) > _ROUTES_REMEMBERED:
+                    self._routes.popitem(last=False)
+                self._above.send(piece, bulk=received.bulk)
+
+    def _give(self, route: bytes, wanted: BlobWanted) -> None:
+        """Answer, or pull the blob first: what it gives out it has verified."""
+        if self._store.has(wanted.blob):
+            answer, content = served(self._store, wanted)
+            self._below.send(answer, route, content)
+            return
+        waiting = self._waiting.setdefault(wanted.blob, [])
+        if (route, wanted) not in waiting:
+            waiting.append((route, wanted))
+        if wanted.blob not in self._pulls:
+            self._pulls[wanted.blob] = Pull(wanted.blob, self._store, self._ask_above)
+            self._pulls[wanted.blob].tick(time.monotonic())
+
+    def _ask_above(self, wanted: BlobWanted) -> bool:
+        return self._above is not None and self._above.send(wanted)
+
+    def _down(self) -> None:
+        above = self._above
+        for received in above.drain() if above is not None else ():
+            match received.message:
+                case FileAck() as ack:
+                    key = (ack.kind, ack.attempt, ack.part)
+                    route = self._routes.pop(key, None) if ack.complete else self._routes.get(key)
+                    if route is not None:
+                        self._below.send(ack, route)
+                case BlobPiece() as piece if len(received.bulk) == 1:
+                    self._pulled(piece, received.bulk[0])
+                case NoFile(what=blob, reason=reason) if blob in self._pulls:
+                    self._pulls[blob].fail(reason)
+                    self._settle(blob)
+
+    def _pulled(self, piece: BlobPiece, content: bytes) -> None:
+        pull = self._pulls.get(piece.blob)
+        if pull is None:
+            return
+        try:
+            pull.take(piece, content, time.monotonic())
+        except OSError as error:
+            pull.fail(f"the manager's disk cannot take it ({error.strerror})")
+        if pull.done:
+            self._settle(piece.blob)
+
+    def _settle(self, blob: str) -> None:
+        """A pull is over: tell those who wait for it."""
+        pull = self._pulls.pop(blob)
+        for route, wanted in self._waiting.pop(blob, []):
+            if pull.error:
+                self._below.send(NoFile(what=blob, reason=pull.error), route)
+            else:
+                self._give(route, wanted)

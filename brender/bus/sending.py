@@ -1,0 +1,191 @@
+"""A worker's end of files in transit."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import zmq
+
+from brender.bus.address import Address
+from brender.bus.blobs import Pull
+from brender.bus.blobstore import BlobStore
+from brender.bus.filethread import FileKey, FileThread
+from brender.bus.keys import Credentials
+from brender.bus.messages import (
+    BlobPiece,
+    BlobWanted,
+    FileAck,
+    FilePiece,
+    NoFile,
+)
+from brender.bus.pieces import PIECE
+from brender.bus.transport import Socket
+
+log = logging.getLogger("brender.files")
+
+_RESEND_SECONDS = 5.0
+#: Thumbnails that may wait before further ones are dropped.
+_THUMBNAILS_WAITING = 500
+
+
+@dataclass
+class _Transfer:
+    kind: Literal["log", "thumbnail", "frame"]
+    job: str
+    attempt: str
+    part: int
+    path: Path
+    finished: bool
+    offset: int = 0
+    sent_at: float | None = None
+    digest: str = ""
+    arrived: Callable[[], None] = lambda: None
+
+
+class FileSender(FileThread):
+    """A worker's end. Files handed to it are deleted once the server has them whole."""
+
+    def __init__(self) -> None:
+        super().__init__("brender-files")
+        self._transfers: dict[FileKey, _Transfer] = {}
+        self._idle = threading.Event()
+        self._idle.set()
+        self._socket: Socket | None = None
+        self._pulls: dict[str, tuple[Pull, Callable[[str], None]]] = {}
+
+    def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
+        """Send the log at *path* as it grows, until a second call says that it is *finished*. From any thread."""
+        self._add(_Transfer("log", job, attempt, 0, path, finished))
+
+    def send_thumbnail(self, job: str, attempt: str, part: int, path: Path) -> None:
+        """Send the picture at *path*. From any thread."""
+        self._add(_Transfer("thumbnail", job, attempt, part, path, True))
+
+    def send_frame(self, job: str, attempt: str, part: int, path: Path, digest: str, arrived: Callable[[], None]) -> None:
+        """Send the frame at *path*, whose SHA-256 is *digest*; *arrived* is called, in a thread of this sender's, once the
+        server has it. From any thread."""
+        self._add(_Transfer("frame", job, attempt, part, path, True, digest=digest, arrived=arrived))
+
+    def fetch(self, blob: str, store: BlobStore, ended: Callable[[str], None]) -> None:
+        """Pull *blob* into *store*; *ended* is called, in a thread of this sender's, with "" once it is there, or with why it
+        cannot be had. From any thread."""
+
+        def begin() -> None:
+            if store.has(blob):
+                ended("")
+            else:
+                self._pulls[blob] = (Pull(blob, store, self._ask), ended)
+                self._pulls[blob][0].tick(time.monotonic())
+
+        self.loop.post(begin)
+
+    def turn_to(self, manager: Address, credentials: Credentials) -> None:
+        """Send by way of this manager from now on; what was begun goes on where the server has it. From any thread."""
+
+        def turn() -> None:
+            if self._socket is not None:
+                self.loop.remove(self._socket)
+                self._socket.close()
+            self._socket = Socket(self.context, zmq.DEALER, "worker files", credentials)
+            self._socket.connect(manager)
+            self.loop.add(self._socket, self._read)
+            for transfer in self._transfers.values():
+                transfer.sent_at = None
+
+        self.loop.post(turn)
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until everything handed over has arrived, at most *seconds*; whether it has."""
+        return self._idle.wait(seconds)
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        for key, transfer in list(self._transfers.items()):
+            waiting = transfer.sent_at is not None and now - transfer.sent_at < _RESEND_SECONDS
+            if not waiting:
+                self._send(key, transfer, now)
+        for pull, _ in self._pulls.values():
+            pull.tick(now)
+        if not self._transfers:
+            self._idle.set()
+
+    def _add(self, transfer: _Transfer) -> None:
+        self._idle.clear()
+        self.loop.post(lambda: self._take(transfer))
+
+    def _take(self, transfer: _Transfer) -> None:
+        key = (transfer.kind, transfer.attempt, transfer.part)
+        known = self._transfers.get(key)
+        if known is not None:
+            known.finished = transfer.finished
+        elif transfer.kind == "thumbnail" and len(self._transfers) >= _THUMBNAILS_WAITING:
+            transfer.path.unlink(missing_ok=True)
+        else:
+            self._transfers[key] = transfer
+
+    def _send(self, key: FileKey, transfer: _Transfer, now: float) -> None:
+        try:
+            with transfer.path.open("rb") as file:
+                file.seek(transfer.offset)
+                piece = file.read(PIECE)
+                last = transfer.finished and not file.read(1)
+        except OSError as error:
+            log.error("the %s of attempt %s cannot be read and is not sent: %s", transfer.kind, transfer.attempt, error)
+            del self._transfers[key]
+            return
+        if not piece and not last:
+            return
+        message = FilePiece(
+            kind=transfer.kind,
+            job=transfer.job,
+            attempt=transfer.attempt,
+            part=transfer.part,
+            offset=transfer.offset,
+            last=last,
+            digest=transfer.digest if last else "",
+        )
+        if self._socket is not None and self._socket.send(message, bulk=[piece]):
+            transfer.sent_at = now
+
+    def _ask(self, wanted: BlobWanted) -> bool:
+        return self._socket is not None and self._socket.send(wanted)
+
+    def _read(self) -> None:
+        for received in self._socket.drain() if self._socket is not None else ():
+            match received.message:
+                case FileAck() as ack:
+                    self._acknowledged(ack)
+                case BlobPiece() as piece if len(received.bulk) == 1 and piece.blob in self._pulls:
+                    pull = self._pulls[piece.blob][0]
+                    try:
+                        pull.take(piece, received.bulk[0], time.monotonic())
+                    except OSError as error:
+                        pull.fail(f"the worker's disk cannot take it ({error.strerror})")
+                    self._end_pull(piece.blob)
+                case NoFile(what=blob, reason=reason) if blob in self._pulls:
+                    self._pulls[blob][0].fail(reason)
+                    self._end_pull(blob)
+
+    def _acknowledged(self, ack: FileAck) -> None:
+        key = (ack.kind, ack.attempt, ack.part)
+        transfer = self._transfers.get(key)
+        if transfer is None:
+            return
+        transfer.offset = ack.offset
+        transfer.sent_at = None
+        if ack.complete:
+            transfer.path.unlink(missing_ok=True)
+            del self._transfers[key]
+            transfer.arrived()
+        else:
+            self._send(key, transfer, time.monotonic())
+
+    def _end_pull(self, blob: str) -> None:
+        pull, ended = self._pulls[blob]
+        if pull.done:
+            del self._pulls[blob]
+            ended(pull.error)

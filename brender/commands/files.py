@@ -1,0 +1,106 @@
+"""Commands about files: packing a .blend, sending what a job needs, fetching frames."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from brender.bus.blobs import Exchange
+from brender.bus.keys import Credentials
+from brender.commands.config import Configured
+from brender.commands.joining import as_client
+from brender.commands.options import client, common, server_option
+from brender.commands.output import size as in_words
+from brender.engines.blendfile import inspect
+from brender.engines.packing import digest_of_file, packed, write_folder, write_zip
+from brender.model.bundle import as_bytes
+from brender.model.errors import BadInput
+from brender.model.status import ENDED_JOB
+from brender.model.text import harmless
+from brender.store.datafolder import DataFolder
+
+_LOOK_SECONDS = 1.0
+
+
+def send_files(file: Path, server: str | None, data: Path) -> dict[str, Any]:
+    """Send *file* and all that it needs to the farm; returns what its job has of that (``bundle`` and ``main``). Only what the
+    farm does not have yet is sent. Raises `BadInput` or `Unreachable`."""
+    inspect(file)  # what is no .blend is said so first
+    with packed(file) as pack, exchange(server, data) as connection, tempfile.TemporaryDirectory() as folder:
+        bundle, blobs = pack.bundle()
+        listed = Path(folder) / "bundle"
+        listed.write_bytes(as_bytes(bundle))
+        digest, _ = digest_of_file(listed)
+        with _bar() as bar:
+            task = bar.add_task("sending", total=None)
+            sent = connection.send(blobs | {digest: listed}, lambda done, total: bar.update(task, completed=done, total=total))
+        total = in_words(sum(each.size for each in bundle.files))
+        new = len(set(sent) - {digest})
+        click.echo(f"{len(bundle.files)} files, {total}; {new} of them were new to the farm", err=True)
+        return {"bundle": digest, "main": bundle.main}
+
+
+def exchange(server: str | None, data: Path) -> Exchange:
+    """A connection for files to the server that the options name."""
+    addresses, pair = as_client(server, DataFolder(data))
+    return Exchange(addresses.files, Credentials(pair, addresses.key))
+
+
+@click.command(cls=Configured, section="pack")
+@common
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Path) -> None:
+    """Pack FILE, a .blend, with all that it needs into TARGET: a zip where that is its name's end, else a folder. It is what
+    `brender submit --send` sends."""
+    facts = inspect(file)
+    for missing in facts.missing:
+        click.echo(f"Warning: Missing file: {missing.path} (used by {missing.used_by})", err=True)
+    with packed(file) as found:
+        if target.suffix.lower() == ".zip":
+            write_zip(found, target)
+        else:
+            write_folder(found, target)
+        click.echo(f"{len(found.files)} files in {target}; open {found.main}")
+
+
+@click.command(cls=Configured, section="fetch")
+@common
+@server_option
+@click.argument("id")
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="The folder for the frames. [default: NAME_frames, here]")
+@click.option("--watch", is_flag=True, help="Go on until the job has ended, as frames are finished.")
+def fetch(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, folder: Path | None, watch: bool) -> None:
+    """Fetch the finished frames of the job ID to this machine. What is here already, whole, is not fetched again; what was begun
+    goes on."""
+    fetched = 0
+    with client(server, data) as connection, exchange(server, data) as files, _bar() as bar:
+        job = connection.ask("job", id=id)
+        target = (folder or Path(f"{job['name']}_frames")).absolute()
+        task, seen = bar.add_task("fetching", total=None), set[int]()
+        while True:
+            ended = connection.ask("job", id=job["id"])["status"] in ENDED_JOB
+            for part in connection.ask("parts", job=job["id"]):
+                if part["status"] != "completed" or not part["output"] or part["id"] in seen:
+                    continue
+                seen.add(part["id"])
+                path = (target / part["output"]).resolve()
+                if not path.is_relative_to(target.resolve()):
+                    raise BadInput(f"The frame {harmless(part['output'])} would lie outside of {target}, and is not fetched")
+                if path.exists() and path.stat().st_size == part["size"]:
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                bar.update(task, description=harmless(part["output"]))
+                files.fetch(job["id"], part["id"], path, lambda have, total: bar.update(task, completed=have, total=total))
+                fetched += 1
+            if ended or not watch:
+                break
+            time.sleep(_LOOK_SECONDS)
+    click.echo(f"{fetched} frames fetched to {target}")
+
+
+def _bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), transient=True)

@@ -1,0 +1,138 @@
+"""What a .blend needs to be rendered elsewhere: its textures, libraries, caches, fonts, as a bundle, with paths that lead to
+each other.
+
+Traced with blender-asset-tracer. What lies outside of the folder that the scene's relative paths share, or is named by an
+absolute path, gets a place of its own, and the .blend files that name it are rewritten, as copies.
+"""
+
+import hashlib
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blender_asset_tracer import trace
+from blender_asset_tracer.pack import Packer
+
+from brender.engines.blendfile import quiet
+from brender.model.bundle import Bundle, BundleFile, check_paths
+from brender.model.errors import BadInput, Conflict
+
+#: Where Packer thinks that it packs to; nothing is written there.
+_NOWHERE = Path(os.sep) / "brender-bundle"
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A .blend and what it needs: for each path in the bundle the file that is to lie there."""
+
+    main: str
+    files: dict[str, Path]
+
+    def bundle(self, progress: Callable[[Path], None] = lambda path: None) -> tuple[Bundle, dict[str, Path]]:
+        """The files by their content: the bundle, and for each blob in it a file that has it. *progress* hears of each file
+        before it is read. Raises `BadInput` where one cannot be read."""
+        found, blobs = [], {}
+        for path, source in sorted(self.files.items()):
+            progress(source)
+            try:
+                digest, size = digest_of_file(source)
+            except OSError as error:
+                raise BadInput(f"{source} cannot be read: {error.strerror}") from error
+            found.append(BundleFile(path, digest, size))
+            blobs[digest] = source
+        return Bundle(main=self.main, files=tuple(found)), blobs
+
+
+class _Collector(Packer):  # type: ignore[misc]
+    """Packs nothing: notes what is to go where."""
+
+    def __init__(self, file: Path, project: Path) -> None:
+        super().__init__(file, project, str(_NOWHERE))
+        self.found: dict[str, Path] = {}
+
+    def _start_file_transferrer(self) -> None:
+        """There is nothing to transfer."""
+
+    def _perform_file_transfer(self) -> None:
+        for asset, action in self._actions.items():
+            self._copy_asset_and_deps(asset, action)
+
+    def _send_to_target(self, asset_path: Path, target: Any, may_move: bool = False) -> None:
+        self.found[Path(target).relative_to(_NOWHERE).as_posix()] = Path(asset_path)
+
+
+@contextmanager
+def packed(file: Path) -> Iterator[Packed]:
+    """*file* and all that it needs; copies that had to be rewritten are there for as long as the block runs. Raises
+    `BadInput`."""
+    file = file.absolute()
+    with quiet():
+        collector = _Collector(file, _shared_folder(file))
+        try:
+            collector.strategise()
+            collector.execute()
+            main = Path(collector.output_path).relative_to(_NOWHERE).as_posix()
+            check_paths(collector.found)
+        except BadInput:
+            collector.close()
+            raise
+        except Exception as error:  # a file that it cannot follow makes the tracer stumble in ways of its own
+            collector.close()
+            raise BadInput(f"What {file} needs cannot be traced ({type(error).__name__}: {error})") from error
+    try:
+        yield Packed(main, collector.found)
+    finally:
+        with quiet():
+            collector.close()
+
+
+def write_folder(pack: Packed, folder: Path) -> None:
+    """Copy *pack* into the new *folder*. Raises `Conflict` where there is something already."""
+    if folder.exists() and any(folder.iterdir()):
+        raise Conflict(f"{folder} is there already, and not empty. Name another")
+    for path, source in pack.files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def write_zip(pack: Packed, file: Path) -> None:
+    """Write *pack* as the new zip *file*. Raises `Conflict` where there is one already."""
+    temporary = file.with_name(f".{file.name}.part")
+    try:
+        with file.open("xb"), zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, source in sorted(pack.files.items()):
+                archive.write(source, path)
+        temporary.replace(file)
+    except FileExistsError as error:
+        raise Conflict(f"{file} is there already. Name another") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def digest_of_file(path: Path) -> tuple[str, int]:
+    """The SHA-256 of the file *path*, and its bytes."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return digest.hexdigest(), size
+
+
+def _shared_folder(file: Path) -> Path:
+    """The folder that *file* and all that it names by relative paths lie in."""
+    folders = [str(file.parent)]
+    for usage in trace.deps(file):
+        if usage.asset_path.is_blendfile_relative():
+            folders.append(str(Path(os.path.normpath(usage.abspath)).parent))
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # on different drives
+        return file.parent

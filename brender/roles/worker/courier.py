@@ -1,0 +1,30 @@
+"""The worker's courier: its connection for files and its cache of blobs, as engines need them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from brender.bus.blobstore import BlobStore
+from brender.bus.sending import FileSender
+
+
+class FileCourier:
+    """Brings blobs into *store*, and frames to the server, by *sender*."""
+
+    def __init__(self, sender: FileSender, store: BlobStore) -> None:
+        self._sender = sender
+        self._store = store
+
+    def has(self, blob: str) -> bool:
+        return self._store.has(blob)
+
+    def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
+        self._sender.fetch(blob, self._store, ended)
+
+    def read(self, blob: str) -> bytes:
+        return self._store.path(blob).read_bytes()
+
+    def lay_out(self, blob: str, target: Path) -> None:
+        self._store.lay_out(blob, target)
+
+    def deliver(self, job: str, attempt: str, part: int, path: Path, digest: str, arrived: Callable[[], None]) -> None:
+        self._sender.send_frame(job, attempt, part, path, digest, arrived)
