@@ -60,44 +60,44 @@ def test_a_file_whose_name_is_not_in_utf8(capsys: pytest.CaptureFixture[str], tm
 
 
 def test_a_blend_without_a_camera(capsys: pytest.CaptureFixture[str]) -> None:
-    said = command(capsys, "render", SCENES / "01_linked_collection.blend")
+    said = command(capsys, "render", SCENES / "01_linked_collection.blend", "--allow-missing")
     assert_refused(said, "01_linked_collection.blend", "the scene 'Scene' has no camera", "--camera")
 
 
 def test_a_scene_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(capsys, "render", CUBE, "--scene", "Nope"), "no scene 'Nope'; it has: 'Scene'")
+    assert_refused(command(capsys, "render", CUBE, "--allow-missing", "--scene", "Nope"), "no scene 'Nope'; it has: 'Scene'")
 
 
 def test_a_camera_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(capsys, "render", CUBE, "--camera", "Nope"), "no camera 'Nope'; it has: 'Camera'")
+    assert_refused(command(capsys, "render", CUBE, "--allow-missing", "--camera", "Nope"), "no camera 'Nope'; it has: 'Camera'")
 
 
 @pytest.mark.parametrize("frames", ["", "x", "1-", "1.5", "9999999"])
 def test_an_impossible_frame_range(capsys: pytest.CaptureFixture[str], frames: str) -> None:
-    assert_refused(command(capsys, "render", CUBE, "--frames", frames), "frame")
+    assert_refused(command(capsys, "render", CUBE, "--allow-missing", "--frames", frames), "frame")
 
 
 def test_an_output_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    said = command(capsys, "render", CUBE, "--output", tmp_path / "file" / "out")
+    said = command(capsys, "render", CUBE, "--allow-missing", "--output", tmp_path / "file" / "out")
     assert_refused(said, "output folder .*out cannot be written: Not a directory", "--output")
 
 
 def test_an_output_pattern_that_climbs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(capsys, "render", CUBE, "--pattern", "../x_##"), r"climbs out of the output folder")
+    assert_refused(command(capsys, "render", CUBE, "--allow-missing", "--pattern", "../x_##"), r"climbs out of the output folder")
 
 
 def test_a_resolution_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(capsys, "render", CUBE, "--resolution", "0"), "'resolution' cannot be 0")
+    assert_refused(command(capsys, "render", CUBE, "--allow-missing", "--resolution", "0"), "'resolution' cannot be 0")
 
 
 def test_a_blender_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    said = command(capsys, "render", CUBE, "--blender", "/bin/ls", "--output", tmp_path / "out")
+    said = command(capsys, "render", CUBE, "--allow-missing", "--blender", "/bin/ls", "--output", tmp_path / "out")
     assert_refused(said, "/bin/ls is no Blender")
 
 
 def test_a_blender_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    said = command(capsys, "render", CUBE, "--blender", "/no/blender", "--output", tmp_path / "out")
+    said = command(capsys, "render", CUBE, "--allow-missing", "--blender", "/no/blender", "--output", tmp_path / "out")
     assert_refused(said, "There is no program '/no/blender'")
 
 

@@ -16,8 +16,8 @@ import OpenImageIO as oiio
 import pytest
 
 from brender.bus.address import free_ports
-from brender.bus.blobs import Exchange, Pull, served, taken
-from brender.bus.blobstore import BlobStore
+from brender.bus.blobs import Exchange, Intake, Pull, served
+from brender.bus.blobstore import BlobStore, BlobWriter
 from brender.bus.client import Client
 from brender.bus.keys import Credentials
 from brender.bus.messages import BlobHave, BlobPiece, BlobWanted, NoFile
@@ -100,10 +100,13 @@ def test_a_list_of_files_that_is_none_is_refused(content: bytes) -> None:
 def test_a_blob_has_its_name_only_once_it_is_what_that_says(tmp_path: Path) -> None:
     store, content = BlobStore(tmp_path), b"content"
     name = digest(content)
-    store.append(name, 0, b"CONTENT")
-    assert not store.finish(name) and not store.has(name) and store.have(name) == 0
-    store.append(name, 0, content)
-    assert store.finish(name) and store.path(name).read_bytes() == content
+    wrong = store.writing(name)
+    wrong.add(0, b"CONTENT")
+    assert not wrong.finish() and not store.has(name)
+    writer = store.writing(name)
+    assert writer.have == 0 and writer.add(3, content) == 0, "what is not the next piece changes nothing"
+    writer.add(0, content)
+    assert writer.finish() and store.path(name).read_bytes() == content
     assert store.path(name).stat().st_mode & 0o222 == 0, "nobody writes to what is linked into many places"
 
 
@@ -140,7 +143,9 @@ def test_a_pull_brings_a_blob_whole_whatever_is_lost_on_the_way(tmp_path: Path, 
 
 def test_a_pull_goes_on_where_an_earlier_one_was_cut(tmp_path: Path) -> None:
     store, content = BlobStore(tmp_path), b"x" * (3 * PIECE)
-    store.append(digest(content), 0, content[: 2 * PIECE])
+    before = store.writing(digest(content))
+    before.add(0, content[: 2 * PIECE])
+    before.close()
     asked: list[int] = []
     pull = Pull(digest(content), store, lambda wanted: not asked.append(wanted.offset))
     pull.tick(0.0)
@@ -151,21 +156,27 @@ def test_a_blob_that_keeps_arriving_as_something_else_is_given_up(tmp_path: Path
     pull = Pull("a" * 64, BlobStore(tmp_path), lambda wanted: True)
     for turn in range(3):
         pull.take(BlobPiece(blob="a" * 64, size=3, offset=0), b"bad", float(turn))
-    assert pull.done and "something else than its name says" in pull.error and not list(tmp_path.rglob("*.*"))
+    assert pull.done and "something else than its name says" in pull.error and not BlobStore(tmp_path).has("a" * 64)
 
 
 def test_an_upload_whose_bytes_do_not_match_its_name_begins_anew(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
-    answer = taken(store, BlobPiece(blob="b" * 64, size=3, offset=0), b"bad")
-    assert answer == BlobHave(blob="b" * 64, offset=0, complete=False)
+    intake = Intake(store)
+    answer = intake.take(BlobPiece(blob="b" * 64, size=3, offset=0), b"bad")
+    assert answer == BlobHave(blob="b" * 64, offset=0, complete=False) and not store.has("b" * 64)
+
+
+def test_an_upload_that_is_larger_than_the_farm_takes_is_refused_at_its_first_piece(tmp_path: Path) -> None:
+    answer = Intake(BlobStore(tmp_path), largest=10**9).take(BlobPiece(blob="b" * 64, size=2 * 10**9, offset=0), b"x")
+    assert isinstance(answer, NoFile) and "2.0 GB" in answer.reason and "--largest-file" in answer.reason
 
 
 def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(BlobStore, "append", full)
-    answer = taken(BlobStore(tmp_path), BlobPiece(blob="b" * 64, size=3, offset=0), b"abc")
+    monkeypatch.setattr(BlobWriter, "add", full)
+    answer = Intake(BlobStore(tmp_path)).take(BlobPiece(blob="b" * 64, size=3, offset=0), b"abc")
     assert isinstance(answer, NoFile) and "No space left on device" in answer.reason and "make room" in answer.reason
 
 
@@ -244,7 +255,20 @@ def test_a_scene_that_was_sent_renders_as_it_does_here(
     scene = tmp_path / "elsewhere" / "scenes" / f"{name}.blend"
     shutil.copytree(SCENES.parent, scene.parents[1])
     said = command(
-        capsys, "submit", scene, "--send", "--frames", "1", "--samples", "2", "--resolution", "15", "--wait", "--data", mine
+        capsys,
+        "submit",
+        scene,
+        "--send",
+        "--frames",
+        "1",
+        "--samples",
+        "2",
+        "--resolution",
+        "15",
+        "--wait",
+        "--data",
+        mine,
+        "--allow-missing",
     )
     assert said.code == 0, said.err
     assert command(capsys, "fetch", name, "--to", tmp_path / "got", "--data", mine).code == 0
@@ -267,7 +291,21 @@ def test_a_second_submit_sends_only_what_has_changed(
     # A pixel of its own, so that no other test has sent it.
     picture = oiio.ImageBuf(oiio.ImageSpec(4, 4, 3, oiio.UINT8))
     picture.write(str(scene.with_suffix(".png")))
-    words = ("submit", scene, "--send", "--frames", "1", "--samples", "1", "--resolution", "5", "--paused", "--data", mine)
+    words = (
+        "submit",
+        scene,
+        "--send",
+        "--frames",
+        "1",
+        "--samples",
+        "1",
+        "--resolution",
+        "5",
+        "--paused",
+        "--data",
+        mine,
+        "--allow-missing",
+    )
     command(capsys, *words)
     oiio.ImageBufAlgo.fill(picture, (1, 0, 0))
     picture.write(str(scene.with_suffix(".png")))
@@ -280,7 +318,7 @@ def test_frames_are_fetched_as_they_come_and_only_once(
     apart: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server, mine = apart
-    words = ("--frames", "1-3", "--samples", "1", "--resolution", "5", "--name", "watched", "--data", mine)
+    words = ("--frames", "1-3", "--samples", "1", "--resolution", "5", "--name", "watched", "--data", mine, "--allow-missing")
     command(capsys, "submit", SCENES / "03_animated_cube.blend", "--send", *words)
     said = command(capsys, "fetch", "watched", "--watch", "--to", tmp_path / "got", "--data", mine)
     assert "3 frames fetched" in said.out and len(list((tmp_path / "got").iterdir())) == 3
@@ -301,6 +339,14 @@ def test_a_job_whose_files_never_came_is_refused(apart: tuple[Path, Path]) -> No
         connection.submit(spec)
 
 
+@pytest.mark.parametrize("words", [("submit", "--send"), ("submit",), ("render",)])
+def test_missing_files_are_named_with_who_uses_them_before_anything_is_done(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = command(capsys, words[0], SCENES / "01_missing_textures.blend", *words[1:])
+    assert said.code == 2 and "missing: " in said.err and "used by image" in said.err and "--allow-missing" in said.err
+
+
 def test_a_frame_that_is_not_there_is_said_so(apart: tuple[Path, Path]) -> None:
     _, mine = apart
     with exchange(None, mine) as files, pytest.raises(NotFound, match="not rendered"):
@@ -308,7 +354,9 @@ def test_a_frame_that_is_not_there_is_said_so(apart: tuple[Path, Path]) -> None:
 
 
 def test_a_split_still_cannot_be_sent_yet(apart: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    said = command(capsys, "submit", SCENES / "03_animated_cube.blend", "--send", "--pieces", "4", "--data", apart[1])
+    said = command(
+        capsys, "submit", SCENES / "03_animated_cube.blend", "--send", "--pieces", "4", "--data", apart[1], "--allow-missing"
+    )
     assert said.code == 2 and "leave out --send, or --pieces" in said.err
 
 

@@ -40,7 +40,7 @@ def test_render_gives_the_frames_that_blender_itself_gives_pixel_for_pixel(
 ) -> None:
     out = tmp_path / "out"
     options = ("--frames", "1-8", "--resolution", "12", "--samples", "3", "--workers", "2", "--blender", blender.path)
-    said = command(capsys, "render", CUBE, *options, "--output", out)
+    said = command(capsys, "render", CUBE, "--allow-missing", *options, "--output", out)
     assert said.code == 0, said.err
     assert "8 frames in" in said.out and "8/8 frames" in said.err
     assert "field.hdr" in said.err, "the missing environment map is named"
@@ -55,7 +55,7 @@ def test_the_old_benchmark_scene_renders_in_eevee(bpy: Blender, tmp_path: Path, 
     out = tmp_path / "out"
     file = BLENDS / "brender-1" / "benchmark.blend"
     options = ("--frames", "1,8", "--resolution", "10", "--samples", "1", "--chunk", "2", "--blender", bpy.path)
-    said = command(capsys, "render", file, *options, "--output", out, "--no-dashboard")
+    said = command(capsys, "render", file, "--allow-missing", *options, "--output", out, "--no-dashboard")
     assert said.code == 0, said.err
     pictures = [pixels(out / f"benchmark_{frame:04d}.png") for frame in (1, 8)]
     assert {picture.shape[:2] for picture in pictures} == {(108, 192)}

@@ -5,6 +5,7 @@ Whoever asks holds the state: how much it has lies on its disk, and after whatev
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import zmq
 
 from brender.bus.address import Address
-from brender.bus.blobstore import BlobStore
+from brender.bus.blobstore import BlobStore, BlobWriter
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.bus.messages import BlobHave, BlobPiece, BlobWanted, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
@@ -27,6 +28,8 @@ _RESEND_SECONDS = 3.0
 _OFFERED_AT_ONCE = 500
 #: Times that a blob is fetched anew which did not arrive as what its name says.
 _TRIES = 3
+#: Files that are kept open while they are pushed.
+_WRITERS = 64
 
 
 class Pull:
@@ -36,45 +39,59 @@ class Pull:
         self.blob = blob
         self.error = ""
         self.done = False
+        self.size: int | None = None
         self._store = store
         self._ask = ask
-        self._have = self._asked = store.have(blob)
-        self._size: int | None = None
+        self._writer = store.writing(blob)
+        self._asked = self.have
         self._moved = float("-inf")
         self._bad = 0
+
+    @property
+    def have(self) -> int:
+        """How many of its bytes are here."""
+        return self._writer.have
 
     def tick(self, now: float) -> None:
         """Ask for what is missing: as much as may be on its way; all of it again, where nothing has come for a while."""
         if self.done:
             return
         if now - self._moved > _RESEND_SECONDS:
-            self._asked, self._moved = self._have, now
-        end = self._have + 1 if self._size is None else min(self._size, self._have + ON_THEIR_WAY * PIECE)
-        while self._asked < end or (self._size == 0 and self._asked == 0):
+            self._asked, self._moved = self.have, now
+        end = self.have + 1 if self.size is None else min(self.size, self.have + ON_THEIR_WAY * PIECE)
+        while self._asked < end:
             if not self._ask(BlobWanted(blob=self.blob, offset=self._asked)):
                 return
             self._asked += PIECE
 
     def take(self, piece: BlobPiece, content: bytes, now: float) -> None:
         """A piece has come. Raises `OSError` where it cannot be written."""
-        if self.done or piece.offset != self._have or (not content and piece.size != self._have):
+        if self.done or piece.offset != self.have or (not content and piece.size != self.have):
             return
-        self._size, self._moved = piece.size, now
-        self._have = self._store.append(self.blob, piece.offset, content)
-        self._asked = max(self._asked, self._have)
-        if self._have < piece.size:
+        self.size, self._moved = piece.size, now
+        self._asked = max(self._asked, self._writer.add(piece.offset, content))
+        if self.have < piece.size:
             self.tick(now)
-        elif self._store.finish(self.blob):
+        elif self._writer.finish():
             self.done = True
         else:
             self._bad += 1
-            self._have = self._asked = 0
+            self._writer, self._asked = self._store.writing(self.blob), 0
             log.error("the blob %s arrived as something else, %d times now", self.blob[:12], self._bad)
             if self._bad >= _TRIES:
                 self.fail(f"it arrived {_TRIES} times as something else than its name says")
 
+    def passed_on(self, wanted: BlobWanted) -> tuple[Message, list[bytes]] | None:
+        """The answer to *wanted* from what is here already, though not all is: whoever gets it verifies it too. ``None`` where
+        the piece is not here."""
+        if self.size is None or self.have < min(wanted.offset + PIECE, self.size):
+            return None
+        content = self._writer.read(wanted.offset, min(PIECE, self.size - wanted.offset))
+        return BlobPiece(blob=self.blob, size=self.size, offset=wanted.offset), [content]
+
     def fail(self, reason: str) -> None:
         self.error, self.done = reason, True
+        self._writer.close()
 
 
 def served(store: BlobStore, wanted: BlobWanted) -> tuple[Message, list[bytes]]:
@@ -86,18 +103,40 @@ def served(store: BlobStore, wanted: BlobWanted) -> tuple[Message, list[bytes]]:
     return BlobPiece(blob=wanted.blob, size=size, offset=wanted.offset), [content]
 
 
-def taken(store: BlobStore, piece: BlobPiece, content: bytes) -> Message:
-    """The answer to *piece*, which is pushed into *store*."""
-    if store.has(piece.blob):
-        return BlobHave(blob=piece.blob, offset=piece.size, complete=True)
-    try:
-        have = store.append(piece.blob, piece.offset, content)
-        if have < piece.size:
-            return BlobHave(blob=piece.blob, offset=have, complete=False)
-        good = store.finish(piece.blob)
-    except OSError as error:
-        return NoFile(what=piece.blob, reason=f"its disk cannot take it ({error.strerror}): make room there, and submit again")
-    return BlobHave(blob=piece.blob, offset=piece.size if good else 0, complete=good)
+class Intake:
+    """Takes into *store* what clients push, files of *largest* bytes at most (0: of any size)."""
+
+    def __init__(self, store: BlobStore, largest: int = 0) -> None:
+        self._store = store
+        self._largest = largest
+        self._writers: OrderedDict[str, BlobWriter] = OrderedDict()
+
+    def take(self, piece: BlobPiece, content: bytes) -> Message:
+        """The answer to *piece*."""
+        if self._store.has(piece.blob):
+            return BlobHave(blob=piece.blob, offset=piece.size, complete=True)
+        if self._largest and piece.size > self._largest:
+            sizes = f"{piece.size / 1e9:.1f} GB, and this farm takes files of up to {self._largest / 1e9:.1f} GB"
+            reason = f"it has {sizes} (brender-server --largest-file)"
+            return NoFile(what=piece.blob, reason=reason)
+        try:
+            writer = self._writers.get(piece.blob) or self._begin(piece.blob)
+            have = writer.add(piece.offset, content)
+            if have < piece.size:
+                return BlobHave(blob=piece.blob, offset=have, complete=False)
+            del self._writers[piece.blob]
+            good = writer.finish()
+        except OSError as error:
+            reason = f"its disk cannot take it ({error.strerror}): make room there, and submit again"
+            return NoFile(what=piece.blob, reason=reason)
+        return BlobHave(blob=piece.blob, offset=piece.size if good else 0, complete=good)
+
+    def _begin(self, blob: str) -> BlobWriter:
+        self._writers[blob] = writer = self._store.writing(blob)
+        if len(self._writers) > _WRITERS:
+            _, oldest = self._writers.popitem(last=False)
+            oldest.close()
+        return writer
 
 
 class Exchange:

@@ -6,8 +6,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
-
-from brender.bus.pieces import append_piece
+from typing import BinaryIO
 
 _BLOCK = 2**20
 #: What a manager or a worker keeps of blobs.
@@ -21,6 +20,7 @@ class BlobStore:
     def __init__(self, root: Path, limit: int = 0) -> None:
         self.root = root
         self.limit = limit
+        self._open: tuple[str, BinaryIO] | None = None
 
     def path(self, blob: str) -> Path:
         return self.root / blob[:2] / blob
@@ -35,49 +35,38 @@ class BlobStore:
         except OSError:
             return 0
 
-    def append(self, blob: str, offset: int, piece: bytes) -> int:
-        """Add *piece*, if it is the next one; returns how many bytes there are now. Raises `OSError`, as where the disk is
-        full."""
-        return append_piece(self._partial(blob), offset, piece)
-
-    def finish(self, blob: str) -> bool:
-        """All has been added: whether it is what its name says. If so it has that name now, else it is thrown away."""
-        partial, digest = self._partial(blob), hashlib.sha256()
-        if not partial.exists():
-            self.append(blob, 0, b"")
-        with partial.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-            os.fsync(file.fileno())
-        if digest.hexdigest() != blob:
-            partial.unlink()
-            return False
-        partial.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
-        self.path(blob).parent.mkdir(parents=True, exist_ok=True)
-        partial.replace(self.path(blob))
-        self._give_up_the_oldest(blob)
-        return True
+    def writing(self, blob: str) -> "BlobWriter":
+        """What adds to *blob*, from where it was left. Raises `OSError`."""
+        return BlobWriter(self, blob, self._partial(blob))
 
     def add(self, content: bytes) -> str:
         """Keep *content*; returns its name."""
         blob = hashlib.sha256(content).hexdigest()
         if not self.has(blob):
             self._partial(blob).unlink(missing_ok=True)
-            self.append(blob, 0, content)
-            self.finish(blob)
+            writer = self.writing(blob)
+            writer.add(0, content)
+            writer.finish()
         return blob
 
     def read(self, blob: str, offset: int, length: int) -> tuple[bytes, int]:
-        """The piece of *blob* from *offset* on, and the bytes of all of it. Raises `OSError` where it is not there."""
-        path = self.path(blob)
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(offset)
-            piece = file.read(length)
-        if offset == 0:
+        """The piece of *blob* from *offset* on, and the bytes of all of it. Raises `OSError` where it is not there. For one
+        thread alone, which keeps the file open for the pieces that follow."""
+        if self._open is None or self._open[0] != blob:
+            self.close()
+            file: BinaryIO = self.path(blob).open("rb")
             with contextlib.suppress(OSError):
-                os.utime(path)
-        return piece, size
+                os.utime(self.path(blob))
+            self._open = (blob, file)
+        file = self._open[1]
+        file.seek(offset)
+        return file.read(length), os.fstat(file.fileno()).st_size
+
+    def close(self) -> None:
+        """Let go of the file that `read` keeps open."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
 
     def lay_out(self, blob: str, target: Path) -> None:
         """Have the file *target* with the content of *blob*: a link where the disk can do that, a copy elsewhere. Raises
@@ -96,7 +85,8 @@ class BlobStore:
         # Another process of this machine may fetch the same one.
         return self.root / "partial" / f"{blob}.{os.getpid() if self.limit else 'server'}"
 
-    def _give_up_the_oldest(self, but: str) -> None:
+    def give_up_the_oldest(self, but: str) -> None:
+        """Keep within the limit, with all but *but* at its disposal."""
         if not self.limit:
             return
         found = []
@@ -111,3 +101,61 @@ class BlobStore:
             if path.name != but:
                 path.unlink(missing_ok=True)
                 total -= size
+
+
+class BlobWriter:
+    """Adds to the blob *blob* of *store*, whose beginning may lie in the file *partial*. ``have``: how many of its bytes are
+    there."""
+
+    def __init__(self, store: BlobStore, blob: str, partial: Path) -> None:
+        self._store = store
+        self._blob = blob
+        self._partial = partial
+        self._digest = hashlib.sha256()
+        self.have = 0
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        self._file = partial.open("a+b", buffering=0)
+        self._file.seek(0)
+        while block := self._file.read(_BLOCK):
+            self._digest.update(block)
+            self.have += len(block)
+
+    def add(self, offset: int, piece: bytes) -> int:
+        """Add *piece*, if it is the next one; returns how many bytes there are now. Raises `OSError`, as where the disk is full:
+        then what is there is as it was."""
+        if offset == self.have and piece:
+            try:
+                written = 0
+                while written < len(piece):
+                    written += self._file.write(memoryview(piece)[written:])
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(self.have)
+                raise
+            self._digest.update(piece)
+            self.have += len(piece)
+        return self.have
+
+    def read(self, offset: int, length: int) -> bytes:
+        """A piece of what is there already."""
+        self._file.seek(offset)
+        return self._file.read(length) or b""
+
+    def finish(self) -> bool:
+        """All has been added: whether it is what its name says. If so it has that name now, else it is thrown away. Raises
+        `OSError`."""
+        good = self._digest.hexdigest() == self._blob
+        if good and not self._store.limit:
+            os.fsync(self._file.fileno())  # what is only a cache may be lost with the power
+        self.close()
+        if not good:
+            self._partial.unlink()
+            return False
+        self._partial.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
+        self._store.path(self._blob).parent.mkdir(parents=True, exist_ok=True)
+        self._partial.replace(self._store.path(self._blob))
+        self._store.give_up_the_oldest(self._blob)
+        return True
+
+    def close(self) -> None:
+        self._file.close()

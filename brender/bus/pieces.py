@@ -3,7 +3,7 @@
 from pathlib import Path
 
 #: Bytes of one piece.
-PIECE = 256 * 1024
+PIECE = 2**20
 
 
 def append_piece(path: Path, offset: int, piece: bytes) -> int:

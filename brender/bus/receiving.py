@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brender.bus.address import Address
-from brender.bus.blobs import served, taken
+from brender.bus.blobs import Intake, served
 from brender.bus.blobstore import BlobStore
 from brender.bus.filethread import FileThread
 from brender.bus.keys import KeyPair, Keyring
@@ -37,6 +37,8 @@ class ServerPlaces:
     of: Callable[[FilePiece], Path | None]
     frame: Callable[[str, int], Path | None]
     blobs: BlobStore
+    largest: int = 0
+    """Bytes of a file that a client may send at most; 0: any."""
 
 
 class FileReceiver(FileThread):
@@ -46,6 +48,7 @@ class FileReceiver(FileThread):
         super().__init__("brender-files")
         self._places = places
         self._keyring = keyring
+        self._intake = Intake(places.blobs, places.largest)
         self._socket = self._door(Door.SERVER_FILES, pair, keyring, "server files")
         self.address = self._bound(self._socket, address, "The server's files")
         self.loop.add(self._socket, self._read)
@@ -60,7 +63,7 @@ class FileReceiver(FileThread):
                     lacking = tuple(blob for blob in blobs if not self._places.blobs.has(blob))
                     self._socket.send(Lacks(id=id, blobs=lacking), received.route)
                 case BlobPiece() if len(bulk) == 1:
-                    self._socket.send(taken(self._places.blobs, message, bulk[0]), received.route)
+                    self._socket.send(self._intake.take(message, bulk[0]), received.route)
                 case BlobWanted():
                     answer, content = served(self._places.blobs, message)
                     self._socket.send(answer, received.route, content)

@@ -72,17 +72,29 @@ class FileRelay(FileThread):
                 self._above.send(piece, bulk=received.bulk)
 
     def _give(self, route: bytes, wanted: BlobWanted) -> None:
-        """Answer, or pull the blob first: what it gives out it has verified."""
-        if self._store.has(wanted.blob):
+        """Answer from what is here, or once it is: a blob that comes is passed on while it does."""
+        pull = self._pulls.get(wanted.blob)
+        if pull is None and self._store.has(wanted.blob):
             answer, content = served(self._store, wanted)
             self._below.send(answer, route, content)
+            return
+        if pull is not None and (ready := pull.passed_on(wanted)) is not None:
+            self._below.send(ready[0], route, ready[1])
             return
         waiting = self._waiting.setdefault(wanted.blob, [])
         if (route, wanted) not in waiting:
             waiting.append((route, wanted))
-        if wanted.blob not in self._pulls:
-            self._pulls[wanted.blob] = Pull(wanted.blob, self._store, self._ask_above)
-            self._pulls[wanted.blob].tick(time.monotonic())
+        if pull is None:
+            self._begin(wanted.blob)
+
+    def _begin(self, blob: str) -> None:
+        try:
+            self._pulls[blob] = Pull(blob, self._store, self._ask_above)
+        except OSError as error:
+            for route, _ in self._waiting.pop(blob):
+                self._below.send(NoFile(what=blob, reason=f"the manager's disk cannot take it ({error.strerror})"), route)
+            return
+        self._pulls[blob].tick(time.monotonic())
 
     def _ask_above(self, wanted: BlobWanted) -> bool:
         return self._above is not None and self._above.send(wanted)
@@ -112,6 +124,10 @@ class FileRelay(FileThread):
             pull.fail(f"the manager's disk cannot take it ({error.strerror})")
         if pull.done:
             self._settle(piece.blob)
+            return
+        waiting, self._waiting[piece.blob] = self._waiting.get(piece.blob, []), []
+        for route, wanted in waiting:
+            self._give(route, wanted)
 
     def _settle(self, blob: str) -> None:
         """A pull is over: tell those who wait for it."""

@@ -78,8 +78,12 @@ class FileSender(FileThread):
             if store.has(blob):
                 ended("")
             else:
-                self._pulls[blob] = (Pull(blob, store, self._ask), ended)
-                self._pulls[blob][0].tick(time.monotonic())
+                try:
+                    self._pulls[blob] = (Pull(blob, store, self._ask), ended)
+                except OSError as error:
+                    ended(f"the worker's disk cannot take it ({error.strerror})")
+                else:
+                    self._pulls[blob][0].tick(time.monotonic())
 
         self.loop.post(begin)
 

@@ -161,6 +161,7 @@ def demo(
         threads=None,
         with_dashboard=True,
         trusted=False,
+        allow_missing=True,
     )
 
 

@@ -7,7 +7,16 @@ import click
 
 from brender.commands.config import Configured
 from brender.commands.files import send_files
-from brender.commands.jobspec import blender_job, command_job, limit_options, other_job, priority_option, render_options, user
+from brender.commands.jobspec import (
+    blender_job,
+    check_missing,
+    command_job,
+    limit_options,
+    other_job,
+    priority_option,
+    render_options,
+    user,
+)
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import duration, print_json, print_table, when
 from brender.commands.waiting import check_ended_well, wait_for
@@ -74,6 +83,7 @@ def submit(
         if len(words) != 1:
             raise BadInput("Name one .blend to submit")
         if send:
+            check_missing(Path(words[0]), options["allow_missing"])
             more |= send_files(Path(words[0]), server, data)
         spec = blender_job(Path(words[0]), options, **more)
     elif kind == "command":

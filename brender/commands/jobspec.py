@@ -17,10 +17,11 @@ from brender.jobs.blender_still import SPLITS
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
-from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, JobSpec
+from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
+_MISSING_SHOWN = 10
 
 
 class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
@@ -65,6 +66,7 @@ def render_options(function: F) -> F:
             "--persistent/--no-persistent", default=None, help="Cycles keeps what does not change. [default: --persistent]"
         ),
         click.option("--trusted", is_flag=True, help="Let scripts inside the .blend run."),
+        click.option("--allow-missing", is_flag=True, help="Render although files that the .blend names are not there."),
         click.option("--name", help="The job's name. [default: the file's]"),
     )
     for decorator in reversed(decorators):
@@ -78,6 +80,7 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
     *more* is what else the job has; with a ``bundle``, ``main`` is the file's path in it.
     """
     facts = inspect(file)
+    _check_missing(facts, options.pop("allow_missing", True))
     wanted, travels = options.pop("output"), bool(more.get("bundle"))
     # Where files travel the folder is the server's, and not this machine's.
     output = "" if travels and not wanted else str(wanted if travels else Path(wanted or f"{file.stem}_frames").absolute())
@@ -105,6 +108,23 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
     if not travels:
         make_output(Path(output))
     return spec
+
+
+def check_missing(file: Path, allowed: bool) -> None:
+    """Raises `BadInput`, with their names and users, where files that *file* needs are missing and that is not *allowed*."""
+    _check_missing(inspect(file), allowed)
+
+
+def _check_missing(facts: FileFacts, allowed: bool) -> None:
+    if allowed or not facts.missing:
+        return
+    shown = "; ".join(f"{missing.path}, used by {missing.used_by}" for missing in facts.missing[:_MISSING_SHOWN])
+    more = len(facts.missing) - _MISSING_SHOWN
+    count = "1 file is" if len(facts.missing) == 1 else f"{len(facts.missing)} files are"
+    raise BadInput(
+        f"{count} missing: {shown}{f'; and {more} more' if more > 0 else ''}. Put them there (in Blender: File, External Data, Find "
+        "Missing Files), or render without them with --allow-missing"
+    )
 
 
 def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,14 @@ _port_base = click.option(
     show_default=True,
     help="Seconds of silence after which a node is lost.",
 )
+@click.option(
+    "--largest-file",
+    type=click.FloatRange(0, 1e6),
+    default=100.0,
+    show_default=True,
+    metavar="GB",
+    help="The largest file that a client may send; 0: any.",
+)
 @click.option("--only-job", default="", hidden=True)
 @lifeline_option
 def server(
@@ -46,6 +54,7 @@ def server(
     port_base: int | None,
     database: str | None,
     lease: float,
+    largest_file: float,
     only_job: str,
     lifeline: bool,
 ) -> None:
@@ -55,7 +64,8 @@ def server(
     begin_logging(verbose)
     lifeline_end = Lifeline(lifeline)
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
-    role = Server(DataFolder(data), addresses, replace(_policy(lease), only_job=only_job), database or "")
+    policy = replace(_policy(lease), only_job=only_job, largest_file=int(largest_file * 1e9))
+    role = Server(DataFolder(data), addresses, policy, database or "")
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     role.loop.on_signals(role.stop)
     lifeline_end.ends(role.stop)

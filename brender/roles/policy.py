@@ -30,6 +30,8 @@ class Policy:
     """Tasks that come into being, or into memory, in one tick."""
     plan_ahead: int = 4000
     """Queued tasks of one job that are kept in memory."""
+    largest_file: int = 0
+    """Bytes of a file that a client may send at most; 0: any."""
     only_job: str = ""
     """A farm that runs for one job renders that one and leaves others in its record alone; "": it renders all."""
     stats_record: float = 60.0

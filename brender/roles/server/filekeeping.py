@@ -36,8 +36,9 @@ class FileKeeper:
         self._late: dict[tuple[str, int], tuple[str, str]] = {}
         self.blobs = BlobStore(folder.blobs)
 
-    def places(self) -> ServerPlaces:
-        return ServerPlaces(self._place, self._frame, self.blobs)
+    def places(self, largest: int) -> ServerPlaces:
+        """*largest*: bytes of a file that a client may send at most; 0: any."""
+        return ServerPlaces(self._place, self._frame, self.blobs, largest)
 
     def check(self, spec: JobSpec) -> None:
         """Raises `BadInput` where *spec* is a job whose files travel and have not all arrived."""
