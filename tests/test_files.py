@@ -27,11 +27,16 @@ from brender.commands.joining import as_client
 from brender.commands.options import client
 from brender.engines.packing import packed
 from brender.model.bundle import Bundle, BundleFile, as_bytes, check_path, check_paths, read_bundle
+from brender.model.changes import New, Put
 from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.nodes import Blender
+from brender.roles.server.filekeeping import FileKeeper
+from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
 from tests.conftest import SCENES
 from tests.rendering import studio
+from tests.test_store import JOB
 from tests.tools import command, invite, line_of, process, until
 
 RENDERABLE = ("01_alpha_blend", "03_animated_cube", "05_metallic_sphere_light", "01_missing_textures")
@@ -481,3 +486,58 @@ def test_requests_of_a_client_are_answered_by_its_own_client(apart: tuple[Path, 
         assert connection.ask("about")["trouble"] == ""
     sending.join(60)
     assert BlobStore(DataFolder(server).blobs).has(digest(content))
+
+
+# --- what becomes of frames that have arrived ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def accepted(tmp_path: Path) -> Iterator[tuple[FileKeeper, Writer, Path]]:
+    """A record in which part 1 was completed by the attempt b…, and part 2 would lie elsewhere; the folder of frames."""
+    folder, out = DataFolder(tmp_path / "data").make(), tmp_path / "out"
+    writer = Writer(open_for_writing(str(folder.database)))
+    part = {"job": "a" * 16, "task": 1, "status": "completed", "attempt": "b" * 16}
+    writer.commit(
+        [
+            Put("project", "default", {}),
+            New("job", "a" * 16, {**JOB, "output": str(out)}),
+            New("task", 1, {"job": "a" * 16, "number": 0, "status": "completed"}),
+            New("part", 1, {**part, "frame": 1, "output": "x_0001.png"}),
+            New("part", 2, {**part, "frame": 2, "output": "../../climbed.png"}),
+        ]
+    )
+    folder.incoming.mkdir()
+    yield FileKeeper(folder, str(folder.database)), writer, out
+    writer.database.close()
+
+
+def test_a_server_that_was_killed_before_it_named_a_frame_names_it_when_it_starts(
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path
+) -> None:
+    keeper, writer, out = accepted
+    incoming = tmp_path / "data" / "incoming"
+    (incoming / f"{'b' * 16}-1").write_bytes(b"frame")
+    (incoming / f"{'c' * 16}-1").write_bytes(b"of an attempt that nobody waits for")
+    keeper.sweep(writer.tables)
+    assert (out / "x_0001.png").read_bytes() == b"frame" and not list(incoming.iterdir())
+
+
+def test_a_frame_is_never_put_outside_of_the_job_s_folder(
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, writer, _ = accepted
+    (tmp_path / "data" / "incoming" / f"{'b' * 16}-2").write_bytes(b"frame")
+    keeper.sweep(writer.tables)
+    assert not list(tmp_path.rglob("climbed.png")) and "outside of the job's folder" in caplog.text
+
+
+def test_a_frame_that_cannot_be_put_in_its_place_is_put_there_later(
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path
+) -> None:
+    keeper, writer, out = accepted
+    out.write_text("a file where the folder is to be")
+    (tmp_path / "data" / "incoming" / f"{'b' * 16}-1").write_bytes(b"frame")
+    keeper.sweep(writer.tables)
+    out.unlink()
+    keeper.settle()
+    assert (out / "x_0001.png").read_bytes() == b"frame"

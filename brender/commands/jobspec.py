@@ -122,8 +122,8 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
     more = len(facts.missing) - _MISSING_SHOWN
     count = "1 file is" if len(facts.missing) == 1 else f"{len(facts.missing)} files are"
     raise BadInput(
-        f"{count} missing: {shown}{f'; and {more} more' if more > 0 else ''}. Put them there (in Blender: File, External Data, Find "
-        "Missing Files), or render without them with --allow-missing"
+        f"{count} missing: {shown}{f'; and {more} more' if more > 0 else ''}. Put them there (in Blender: File, External Data, "
+        "Find Missing Files), or render without them with --allow-missing"
     )
 
 
