@@ -541,3 +541,34 @@ def test_a_frame_that_cannot_be_put_in_its_place_is_put_there_later(
     out.unlink()
     keeper.settle()
     assert (out / "x_0001.png").read_bytes() == b"frame"
+
+
+def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[FileKeeper, Writer, Path]) -> None:
+    keeper, _, _ = accepted
+    store = keeper.blobs
+    texture, old, young = (store.add(content) for content in (b"texture", b"old", b"young"))
+    bundle = store.add(as_bytes(Bundle(main="x", files=(BundleFile("x", texture, 7),))))
+    for blob in (texture, old, bundle):
+        os.utime(store.path(blob), (1000, 1000))
+    assert keeper._collect({bundle}, before=2000.0) == 1
+    assert [store.has(blob) for blob in (texture, bundle, old, young)] == [True, True, False, True]
+
+
+def test_where_a_job_s_list_of_files_is_damaged_nothing_is_thrown_away(accepted: tuple[FileKeeper, Writer, Path]) -> None:
+    keeper, _, _ = accepted
+    damaged, old = keeper.blobs.add(b"no list"), keeper.blobs.add(b"old")
+    os.utime(keeper.blobs.path(old), (1000, 1000))
+    assert keeper._collect({damaged}, before=2000.0) == 0 and keeper.blobs.has(old)
+
+
+def test_the_files_of_a_job_are_needed_until_long_after_its_end(
+    accepted: tuple[FileKeeper, Writer, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, writer, _ = accepted
+    asked: list[set[str]] = []
+    monkeypatch.setattr(keeper, "_collect", lambda bundles, before: asked.append(bundles))
+    jobs = {"d" * 16: None, "e" * 16: 900.0, "f" * 16: 100.0}
+    writer.commit([New("job", id, {**JOB, "bundle": id[0] * 64, "finished": ended}) for id, ended in jobs.items()])
+    keeper.collect(writer.tables, wall=1000.0, keep=500.0)
+    until(lambda: asked)
+    assert asked == [{"d" * 64, "e" * 64}]

@@ -28,12 +28,13 @@ class BlobStore:
     def has(self, blob: str) -> bool:
         return self.path(blob).exists()
 
-    def have(self, blob: str) -> int:
-        """How many of its bytes, from the first on, are there."""
+    def is_wanted(self, blob: str) -> bool:
+        """Whether it is there; if so it counts as used now."""
         try:
-            return (self.path(blob) if self.has(blob) else self._partial(blob)).stat().st_size
+            os.utime(self.path(blob))
         except OSError:
-            return 0
+            return False
+        return True
 
     def writing(self, blob: str) -> "BlobWriter":
         """What adds to *blob*, from where it was left. Raises `OSError`."""
@@ -55,8 +56,7 @@ class BlobStore:
         if self._open is None or self._open[0] != blob:
             self.close()
             file: BinaryIO = self.path(blob).open("rb")
-            with contextlib.suppress(OSError):
-                os.utime(self.path(blob))
+            self.is_wanted(blob)
             self._open = (blob, file)
         file = self._open[1]
         file.seek(offset)
@@ -72,8 +72,7 @@ class BlobStore:
         """Have the file *target* with the content of *blob*: a link where the disk can do that, a copy elsewhere. Raises
         `OSError`."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):
-            os.utime(self.path(blob))
+        self.is_wanted(blob)
         try:
             os.link(self.path(blob), target)
         except FileExistsError:

@@ -60,7 +60,7 @@ class FileReceiver(FileThread):
                 case FilePiece() if len(bulk) == 1:
                     self._take_file(received, message, bulk[0])
                 case Offer(id=id, blobs=blobs):
-                    lacking = tuple(blob for blob in blobs if not self._places.blobs.has(blob))
+                    lacking = tuple(blob for blob in blobs if not self._places.blobs.is_wanted(blob))
                     self._socket.send(Lacks(id=id, blobs=lacking), received.route)
                 case BlobPiece() if len(bulk) == 1:
                     self._socket.send(self._intake.take(message, bulk[0]), received.route)

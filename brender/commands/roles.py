@@ -44,6 +44,14 @@ _port_base = click.option(
     metavar="GB",
     help="The largest file that a client may send; 0: any.",
 )
+@click.option(
+    "--keep-blobs",
+    type=click.FloatRange(0, 1e5),
+    default=30.0,
+    show_default=True,
+    metavar="DAYS",
+    help="How long after a job's end the files that were sent for it are kept.",
+)
 @click.option("--only-job", default="", hidden=True)
 @lifeline_option
 def server(
@@ -55,6 +63,7 @@ def server(
     database: str | None,
     lease: float,
     largest_file: float,
+    keep_blobs: float,
     only_job: str,
     lifeline: bool,
 ) -> None:
@@ -64,7 +73,7 @@ def server(
     begin_logging(verbose)
     lifeline_end = Lifeline(lifeline)
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
-    policy = replace(_policy(lease), only_job=only_job, largest_file=int(largest_file * 1e9))
+    policy = replace(_policy(lease), only_job=only_job, largest_file=int(largest_file * 1e9), blobs_keep=keep_blobs * 86400)
     role = Server(DataFolder(data), addresses, policy, database or "")
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     role.loop.on_signals(role.stop)

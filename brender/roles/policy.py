@@ -32,6 +32,8 @@ class Policy:
     """Queued tasks of one job that are kept in memory."""
     largest_file: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
+    blobs_keep: float = 30 * 86400.0
+    """Files that were sent for a job are kept for so long after its end."""
     only_job: str = ""
     """A farm that runs for one job renders that one and leaves others in its record alone; "": it renders all."""
     stats_record: float = 60.0

@@ -4,6 +4,7 @@ accepted."""
 import logging
 import os
 import shutil
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from brender.store.tables import Tables
 
 log = logging.getLogger("brender.files")
 _REMEMBERED = 10_000
+_DAY = 86_400.0
 
 
 class FileKeeper:
@@ -86,6 +88,34 @@ class FileKeeper:
                 == 0
             ):
                 path.unlink(missing_ok=True)
+
+    def collect(self, tables: Tables, wall: float, keep: float) -> None:
+        """Throw away the blobs that no job needs: none that has not ended, or ended less than *keep* seconds before *wall*. In a
+        thread of its own; what came or was offered less than a day ago stays, its job may be on its way."""
+        job = tables.Job
+        wanted = (job.bundle != "") & (job.finished.is_null() | (job.finished > wall - keep))
+        bundles = {row.bundle for row in job.select(job.bundle).where(wanted)}
+        threading.Thread(target=self._collect, args=(bundles, wall - _DAY), name="brender-blobs", daemon=True).start()
+
+    def _collect(self, bundles: set[str], before: float) -> int:
+        """Keep *bundles* and what is in them, and what was used after *before*; returns how many others there were."""
+        needed, count = set(bundles), 0
+        for bundle in bundles:
+            try:
+                needed |= {file.blob for file in read_bundle(self.blobs.path(bundle).read_bytes()).files}
+            except (OSError, BadInput) as error:
+                log.error("the files of a job are not known (%s), so that none is thrown away: %s", bundle[:12], error)
+                return 0
+        for path in self.blobs.root.glob("[0-9a-f][0-9a-f]/*"):
+            try:
+                if path.name not in needed and path.stat().st_mtime < before:
+                    path.unlink()
+                    count += 1
+            except OSError as error:
+                log.error("the blob %s cannot be thrown away: %s", path, error)
+        if count:
+            log.info("%d blobs that no job needs were thrown away", count)
+        return count
 
     # --- in the thread of files ---------------------------------------------------------------------------------------
 

@@ -443,6 +443,7 @@ class Server:
         if now.mono - self._pruned > _PRUNE_SECONDS:
             self._pruned = now.mono
             self._prune(now)
+            self._keeper.collect(self._writer.tables, now.wall, self.policy.blobs_keep)
 
     def _prune(self, now: Now) -> None:
         stat = self._writer.tables.Stat
