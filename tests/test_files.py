@@ -1,6 +1,7 @@
 """Files that travel: traced, sent once, laid out where the scene expects them, and frames that come back."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -331,6 +332,28 @@ def test_frames_are_fetched_as_they_come_and_only_once(
     with client(None, mine) as connection:
         job = connection.ask("job", id="watched")
     assert job["output"] == str(server / "frames" / job["id"]) and not list((server / "incoming").iterdir())
+
+
+@pytest.mark.blender
+def test_a_job_is_archived_to_one_zip_with_its_log_and_frames(
+    apart: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, mine = apart
+    words = ("--frames", "1-2", "--samples", "1", "--resolution", "5", "--name", "kept", "--allow-missing", "--wait")
+    command(capsys, "submit", SCENES / "03_animated_cube.blend", "--send", *words, "--data", mine)
+    with client(None, mine) as connection:
+        attempts = [attempt["id"] for attempt in connection.ask("attempts", job="kept")]
+        until(lambda: all("frame" in connection.ask("log", job="kept", attempt=each)["text"] for each in attempts))
+    said = command(capsys, "archive", "kept", tmp_path / "kept.zip", "--data", mine)
+    assert said.code == 0 and "2 frames" in said.out
+    with zipfile.ZipFile(tmp_path / "kept.zip") as zipped:
+        record = json.loads(zipped.read("job.json"))
+        assert record["job"]["name"] == "kept" and record["job"]["settings"]["frames"] == "1-2"
+        frames = [name for name in zipped.namelist() if name.startswith("frames/")]
+        assert len(frames) == 2 and zipped.read(frames[0]).startswith(b"\x89PNG")
+        assert any(b"frame 2" in zipped.read(name) for name in zipped.namelist() if name.startswith("logs/"))
+    again = command(capsys, "archive", "kept", tmp_path / "kept.zip", "--data", mine)
+    assert again.code == 3 and "there already" in again.err
 
 
 def test_a_job_whose_files_never_came_is_refused(apart: tuple[Path, Path]) -> None:

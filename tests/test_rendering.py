@@ -196,6 +196,7 @@ def test_render_uses_the_farm_that_runs_already(
             capsys,
             "render",
             CUBE,
+            "--allow-missing",
             "--frames",
             "1",
             "--resolution",

@@ -1,7 +1,9 @@
 """Commands about files: packing a .blend, sending what a job needs, fetching frames."""
 
+import json
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ from brender.commands.options import client, common, server_option
 from brender.commands.output import size as in_words
 from brender.engines.blendfile import inspect
 from brender.engines.packing import digest_of_file, packed, write_folder, write_zip
-from brender.model.bundle import as_bytes
-from brender.model.errors import BadInput
+from brender.model.bundle import as_bytes, check_path
+from brender.model.errors import BadInput, Conflict
 from brender.model.status import ENDED_JOB
 from brender.model.text import harmless
 from brender.store.datafolder import DataFolder
@@ -100,6 +102,43 @@ def fetch(data: Path, config: Path | None, verbose: bool, server: str | None, id
                 break
             time.sleep(_LOOK_SECONDS)
     click.echo(f"{fetched} frames fetched to {target}")
+
+
+@click.command(cls=Configured, section="archive")
+@common
+@server_option
+@click.argument("id")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--frames/--no-frames", "with_frames", default=True, show_default=True, help="With its frames.")
+def archive(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, target: Path, with_frames: bool) -> None:
+    """Write the job ID into TARGET, one zip: job.json has what it was and what became of it, logs/ the end of each attempt's log,
+    frames/ its finished frames."""
+    if target.exists():
+        raise Conflict(f"{target} is there already. Name another")
+    beginning = target.with_name(f".{target.name}.part")
+    count = 0
+    try:
+        with client(server, data) as connection, exchange(server, data) as files, tempfile.TemporaryDirectory() as folder:
+            job = connection.ask("job", id=id)
+            parts, attempts = (connection.ask(question, job=job["id"]) for question in ("parts", "attempts"))
+            activity = connection.ask("activity", job=job["id"], limit=10_000)
+            with zipfile.ZipFile(beginning, "w", zipfile.ZIP_DEFLATED) as zipped:
+                record = {"job": job, "parts": parts, "attempts": attempts, "activity": activity}
+                zipped.writestr("job.json", json.dumps(record, indent=1))
+                for attempt in attempts:
+                    text = connection.ask("log", job=job["id"], attempt=attempt["id"])["text"]
+                    zipped.writestr(f"logs/{attempt['id']}.log", text)
+                for part in parts if with_frames else ():
+                    if part["status"] == "completed" and part["output"]:
+                        check_path(part["output"])
+                        frame = Path(folder) / "frame"
+                        files.fetch(job["id"], part["id"], frame)
+                        zipped.write(frame, f"frames/{part['output']}", zipfile.ZIP_STORED)
+                        count += 1
+        beginning.replace(target)
+    finally:
+        beginning.unlink(missing_ok=True)
+    click.echo(f"{harmless(job['name'])}: {count} frames and {len(attempts)} logs in {target}")
 
 
 def _bar() -> Progress:

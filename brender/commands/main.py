@@ -29,7 +29,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(farm.farm, farm.render, farm.demo),
     *(jobs.submit, jobs.jobs, jobs.job, jobs.tasks, jobs.log),
     *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
-    *(jobs.readmit, files.pack, files.fetch),
+    *(jobs.readmit, files.pack, files.fetch, files.archive),
     *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable),
     *(keys.join, keys.token, keys.key, keys.discover),
     *(backup, doctor),
