@@ -128,6 +128,8 @@ def test_a_key_whose_time_is_over_is_not_heard_any_more(farm: Target) -> None:
     pair = new_pair()
     Joining(pair, KeyRole.CLIENT, "brief").with_token(farm.token(KeyRole.CLIENT, key_expires="1s"))
     assert until(lambda: farm.enter(Door.SERVER, pair) == "refused", 10)
+    Joining(pair, KeyRole.CLIENT, "brief").with_token(farm.token(KeyRole.CLIENT))
+    assert farm.enter(Door.SERVER, pair) == "in", "a new token lets the same key in again"
 
 
 # --- saying what another may say ----------------------------------------------------------------------------------------

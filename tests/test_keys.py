@@ -122,6 +122,17 @@ def test_a_worker_whose_key_is_revoked_is_sent_away_and_its_task_goes_to_another
         assert sorted(row["outcome"] for row in admin.ask("attempts", job=job)) == ["completed", "lost"]
 
 
+def test_a_manager_whose_key_is_revoked_is_sent_away(tmp_path: Path) -> None:
+    first, server = free_ports(9), tmp_path / "server"
+    manager = process("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", data=tmp_path / "m", farm=server)
+    with _server(server, first + 4), manager as managing, client(None, server) as admin:
+        until(lambda: [row["status"] for row in admin.ask("managers")] == ["online"])
+        admin.manage("revoke-key", key="m")
+        assert managing.wait(20) != 0
+        assert b"not admitted any more" in managing.stdout.read()
+        assert [row["status"] for row in admin.ask("managers")] == ["offline"]
+
+
 def test_whoever_joined_once_comes_back_without_a_token_also_while_the_server_is_away(tmp_path: Path) -> None:
     first, server, worker = free_ports(9), tmp_path / "server", tmp_path / "worker"
     manager = ("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", "--lease", "60")

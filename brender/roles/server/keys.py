@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from brender.bus.messages import Admitted, Enrol, Manage
+from brender.bus.messages import Admitted, Enrol, Manage, Refused
 from brender.model.changes import New, Update
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.keys import NODE_ROLES, KeyRole, Principal, Token, digest_of, is_secret_of, parse_lifetime, proof_key, proof_of
@@ -19,6 +19,7 @@ REFUSED = "refused"
 _USES_MOST = 100_000
 _HOW_TO_GET_ONE = "Ask whoever runs the farm for a new one: `brender token create --role {role}`"
 LOCAL_NAME = "local"
+_JOIN_AGAIN = "its key is not admitted any more. Join again with a new token"
 
 
 class Keys:
@@ -72,7 +73,9 @@ class Keys:
             )
         if token.role is not enrol.role:
             raise BadInput(f"This token lets a {token.role} in, not a {enrol.role}. {_HOW_TO_GET_ONE.format(role=enrol.role)}")
-        if known is not None and known.role is token.role and known.node == enrol.node:
+        if known is not None and not known.is_current(now.wall):
+            self._drop(known, "its time was over", now)
+        elif known is not None and known.role is token.role and known.node == enrol.node:
             return known  # it asked before, and the answer was lost
         if token.uses <= 0:
             raise BadInput(f"This token has been used as often as it may be. {how}")
@@ -256,6 +259,8 @@ class Keys:
         self.jobs.note(
             now, "key-revoked", f"the key {principal.id} of the {principal.role} {principal.name} is revoked: {reason}"
         )
+        if principal.role is KeyRole.MANAGER:
+            self.emit(Send(principal.node, Refused(reason=_JOIN_AGAIN)))
         if principal.role is KeyRole.MANAGER and (manager := self.farm.managers.get(principal.node)) is not None:
             self.nodes.manager_gone(manager, f"is not admitted any more: {reason}", now)
             self.emit(Unbind(principal.node))
