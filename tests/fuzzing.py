@@ -10,7 +10,7 @@ from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Keyring, Zap
 from brender.bus.membership import parse_token
 from brender.bus.messages import Enrol, Manage
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, BrenderError
 from brender.model.keys import KeyRole, Principal, Token, digest_of
 from brender.roles.effects import Now, Peer
 from brender.roles.policy import Policy
@@ -44,8 +44,9 @@ def handshake(data: bytes) -> None:
     farm = Farm(tokens={TOKEN.id: TOKEN})
     core = ServerCore("0" * 16, "server", "fuzzed", Policy(), new_attempt_id, farm, master="master")
     if isinstance(message, Enrol):
-        admitted, _ = core.enrol(Peer("", b"route"), PUBLIC, message, "c" * 80, NOW)
-        assert admitted is None or (message.token == TOKEN.id and message.secret == "secret"), "somebody came in without a token"
+        with contextlib.suppress(BrenderError):
+            core.enrol(Peer("", b"route"), PUBLIC, message, "c" * 80, NOW)
+            assert message.token == TOKEN.id and message.secret == "secret", "somebody came in without a token"
     elif isinstance(message, Manage):
         core.manage(Peer("", b"route"), message, "c" * 80, NOW)
 

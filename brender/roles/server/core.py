@@ -167,14 +167,10 @@ class ServerCore:
         self.keys.admit_own(public, fresh, now)
         return self._taken()
 
-    def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal | None, list[Effect]]:
-        """Admit the key *public*, where what it shows is good: then it is returned. Else the answer says why not."""
+    def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
+        """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for whoever asks."""
         self.jobs.by = peer
-        try:
-            return self.keys.enrol(public, message, fresh, now), self._taken()
-        except BrenderError as error:
-            self._effects.append(Reply(peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
-            return None, self._taken()
+        return self.keys.enrol(public, message, fresh, now), self._taken()
 
     def beats(self, message: Beats, now: Now) -> list[Effect]:
         """A manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""

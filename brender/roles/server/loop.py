@@ -20,7 +20,7 @@ from brender.bus.address import ServerAddresses
 from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Done, Enrol, Event, Manage, Message, Pong, Renew, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Done, Event, Manage, Message, Pong, Renew, Sorry, Submit
 from brender.bus.receiving import FileReceiver
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
@@ -53,7 +53,7 @@ from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, 
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.questions import Record as Books
-from brender.store.questions import answer, job_id, keys, node_id, tokens
+from brender.store.questions import answer, job_id, node_id
 from brender.store.writer import Writer
 
 log = logging.getLogger("brender.server")
@@ -104,7 +104,8 @@ class Server:
             id = secrets.token_hex(8)
             self.core = ServerCore(id, name, __version__, policy, new_attempt_id, farm, master=self._pair.secret)
             self._carry_out(self.core.restored(now))
-            self._carry_out(self.core.admit_own(local.public, _fresh(), now))
+            self._desk = Enrolment(self.core, self._books, self.addresses, self._keyring.refusals)
+            self._carry_out(self._desk.admit_own(local.public, now))
             self._keyring.replace(farm.keys.values())
             self.core.jobs.frames_folder = str(folder.root / "frames")
             self._keeper.sweep(self._writer.tables)
@@ -145,7 +146,6 @@ class Server:
             enrolment=self._enrolment.bind(wanted.enrolment, "The server's enrolment"),
             key=self._pair.public,
         )
-        self._desk = Enrolment(self.addresses, self._keyring.refusals)
         self._stats.subscribe()
         self.loop.add(self._control, self._read_control)
         self.loop.add(self._stats, self._read_stats)
@@ -254,47 +254,21 @@ class Server:
             self._control.send(Sorry(id=message.id, code=Paused.code, message=self._recording.trouble), peer.route)
 
     def _manage(self, peer: Peer, message: Manage, now: Now) -> None:
-        if message.what == "keys":
-            self._commit()
-            data: Any = {"keys": keys(self._books), "tokens": tokens(self._books)}
-            self._control.send(Done(id=message.id, data=data), peer.route)
-        elif message.what == "refusals":
-            data = dict(self._keyring.refusals.counts)
-            data |= {f"manager {each.name}, in all": each.refused for each in self.core.farm.managers.values() if each.refused}
-            self._control.send(Done(id=message.id, data=data), peer.route)
-        elif message.what == "admit":
-            self._admit_local(peer, message, now)
-        else:
-            self._carry_out(self.core.manage(peer, message, _fresh(), now))
-
-    def _admit_local(self, peer: Peer, message: Manage, now: Now) -> None:
-        """Admit a node of this machine, and tell it what whoever enrols is told."""
-        try:
-            principal, effects = self.core.admit_local(peer, message, _fresh(), now)
-        except BrenderError as error:
-            self._outgoing.append((peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
-            return
+        self._commit()
+        effects, answer = self._desk.manage(peer, message, now)
         self._carry_out(effects)
-        enrolled = self._desk.answer(message.id, principal, self.core)
-        self._outgoing.append((peer.route, Done(id=message.id, data=msgspec.to_builtins(enrolled))))
+        if answer is not None:
+            self._outgoing.append((peer.route, answer))
 
     def _one_enrolment(self, received: Received) -> None:
-        message, now, public = received.message, self._now(), received.principal.public
-        assert isinstance(message, Enrol)
+        now = self._now()
         if self._recording.trouble or not self._desk.has_time_for(received.origin, now.mono):
             return  # it will ask again
-        peer = Peer("", received.route, origin=received.origin)
-        principal, effects = self.core.enrol(peer, public, message, _fresh(), now)
-        self._carry_out([effect for effect in effects if not isinstance(effect, Reply)])
-        if principal is None:
-            self._desk.refused(public, received.origin)
-            answers: list[Message] = [effect.message for effect in effects if isinstance(effect, Reply)]
-        else:
-            answers = [self._desk.answer(message.id, principal, self.core)]
+        effects, answer = self._desk.enrol(received, now)
+        self._carry_out(effects)
         self._commit()
         if not self._recording.trouble:
-            for answer in answers:
-                self._enrolment.send(answer, received.route)
+            self._enrolment.send(answer, received.route)
 
     def _one_beat(self, received: Received) -> None:
         assert isinstance(received.message, Beats)
@@ -455,8 +429,3 @@ class Server:
     @staticmethod
     def _now() -> Now:
         return Now(time.monotonic(), time.time())
-
-
-def _fresh() -> str:
-    """New randomness, enough for an id and a secret."""
-    return secrets.token_hex(40)
