@@ -38,7 +38,7 @@ from brender.store.writer import Writer
 from tests.conftest import SCENES
 from tests.rendering import studio
 from tests.test_store import JOB
-from tests.tools import command, invite, line_of, process, until
+from tests.tools import can_hide, command, invite, line_of, process, until
 
 RENDERABLE = ("01_alpha_blend", "03_animated_cube", "05_metallic_sphere_light", "01_missing_textures")
 
@@ -236,13 +236,14 @@ def test_a_texture_named_by_an_absolute_path_comes_along(blender: Blender, tmp_p
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """A farm whose roles share nothing, each with a data folder of its own: the server's folder, and that of a client who
-    joined."""
+    joined. Beside these is the folder "private", which the worker does not see."""
     root, first = tmp_path_factory.mktemp("apart"), free_ports(9)
     server, mine = root / "server", root / "client"
+    (root / "private").mkdir()
     with process("server", "--listen", f"127.0.0.1:{first + 4}", data=server) as serving:
         line_of(serving, "listens on")
         manager = process("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", data=root / "manager", farm=server)
-        with manager as managing, process("worker", "--name", "w", data=root / "worker", farm=server):
+        with manager as managing, process("worker", "--name", "w", data=root / "worker", farm=server, hidden=root / "private"):
             line_of(managing, "listens on")
             from brender.commands.joining import join_as_client
 
@@ -258,7 +259,7 @@ def test_a_scene_that_was_sent_renders_as_it_does_here(
     apart: tuple[Path, Path], bpy: Blender, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, mine = apart
-    scene = tmp_path / "elsewhere" / "scenes" / f"{name}.blend"
+    scene = mine.parent / "private" / name / "scenes" / f"{name}.blend"
     shutil.copytree(SCENES.parent, scene.parents[1])
     said = command(
         capsys,
@@ -284,7 +285,22 @@ def test_a_scene_that_was_sent_renders_as_it_does_here(
     here = tmp_path / "here" / outcome.parts[0].output
     pictures = [oiio.ImageBuf(str(each)).get_pixels(oiio.FLOAT) for each in (got, here)]
     assert numpy.array_equal(*pictures)
-    shutil.rmtree(scene.parents[1])
+
+
+@pytest.mark.blender
+def test_without_being_sent_a_scene_that_the_worker_does_not_see_cannot_be_rendered(
+    apart: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that the test before can fail."""
+    if not can_hide():
+        pytest.skip("no process here may have mounts of its own")
+    _, mine = apart
+    scene = mine.parent / "private" / "unsent" / "scenes" / "03_animated_cube.blend"
+    shutil.copytree(SCENES.parent, scene.parents[1])
+    output = mine.parent / "unsent"
+    words = ("--frames", "1", "--samples", "1", "--resolution", "5", "--output", output, "--allow-missing", "--wait")
+    said = command(capsys, "submit", scene, *words, "--data", mine)
+    assert said.code == 5 and "cannot open" in said.err
 
 
 @pytest.mark.blender
