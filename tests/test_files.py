@@ -301,6 +301,7 @@ def test_without_being_sent_a_scene_that_the_worker_does_not_see_cannot_be_rende
     words = ("--frames", "1", "--samples", "1", "--resolution", "5", "--output", output, "--allow-missing", "--wait")
     said = command(capsys, "submit", scene, *words, "--data", mine)
     assert said.code == 5 and "cannot open" in said.err
+    assert "--send sends them" in said.err, "which is said before"
 
 
 @pytest.mark.blender

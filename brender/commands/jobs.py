@@ -24,6 +24,7 @@ from brender.jobs.blender_still import PIECES
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames
 from brender.model.text import harmless
+from brender.store.datafolder import DataFolder
 
 
 @click.command(cls=Configured, section="submit")
@@ -85,6 +86,8 @@ def submit(
         if send:
             check_missing(Path(words[0]), options["allow_missing"])
             more |= send_files(Path(words[0]), server, data)
+        elif not DataFolder(data).local_key.exists():
+            click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
         spec = blender_job(Path(words[0]), options, **more)
     elif kind == "command":
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
