@@ -36,8 +36,7 @@ def pull(folder: Path, blob: str) -> None:
     """What the worker's process does: have *blob*, and nothing of it before."""
     membership = join_as_node(DataFolder(folder), KeyRole.WORKER, "puller", None, None)
     (place,) = membership.manager_addresses()
-    sender, over, reasons = FileSender(), threading.Event(), list[str]()
-    store = BlobStore(folder / "pulled", 10**11)
+    sender, over, reasons = FileSender(BlobStore(folder / "pulled", 10**11)), threading.Event(), list[str]()
     sender.start()
     sender.turn_to(place.files, Credentials(kept_pair(folder / "workers" / "puller" / "key"), place.key))
     before, began = psutil.Process().memory_info().rss, time.perf_counter()
@@ -46,7 +45,7 @@ def pull(folder: Path, blob: str) -> None:
         reasons.append(reason)
         over.set()
 
-    sender.fetch(blob, store, ended)
+    sender.fetch(blob, ended)
     over.wait()
     assert reasons == [""], reasons
     print(time.perf_counter() - began, psutil.Process().memory_info().rss - before)

@@ -246,7 +246,7 @@ def test_files_arrive_whole_through_a_manager_and_are_then_deleted_at_the_worker
     places = ServerPlaces(place, lambda job, part: None, BlobStore(tmp_path / "blobs"))
     server = FileReceiver(ANY, places, above, ring)
     manager = FileRelay(ANY, between, ring, BlobStore(tmp_path / "cache", 10**9))
-    worker = FileSender()
+    worker = FileSender(BlobStore(tmp_path / "own", 10**9))
     ends = (server, manager, worker)
     manager.connect(server.address, Credentials(between, above.public))
     worker.turn_to(manager.address, Credentials(below, between.public))

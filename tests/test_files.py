@@ -43,6 +43,14 @@ from tests.tools import can_hide, command, invite, line_of, process, until
 RENDERABLE = ("01_alpha_blend", "03_animated_cube", "05_metallic_sphere_light", "01_missing_textures")
 
 
+def kept(store: BlobStore, content: bytes) -> str:
+    """Have *content* in *store*; its name."""
+    writer = store.writing(digest(content))
+    writer.add(0, content)
+    assert writer.finish()
+    return digest(content)
+
+
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -118,18 +126,18 @@ def test_a_blob_has_its_name_only_once_it_is_what_that_says(tmp_path: Path) -> N
 
 def test_what_was_used_least_lately_is_given_up_first(tmp_path: Path) -> None:
     store = BlobStore(tmp_path, limit=250)
-    names = [store.add(bytes([number]) * 100) for number in range(2)]
+    names = [kept(store, bytes([number]) * 100) for number in range(2)]
     for age, name in enumerate(reversed(names)):
         os.utime(store.path(name), (1000 - age, 1000 - age))
     store.read(names[0], 0, 10)
-    newest = store.add(b"z" * 100)
+    newest = kept(store, b"z" * 100)
     assert [store.has(name) for name in (*names, newest)] == [True, False, True]
 
 
 @pytest.mark.parametrize("length", [0, 1, PIECE, PIECE + 1, 40 * PIECE + 7])
 def test_a_pull_brings_a_blob_whole_whatever_is_lost_on_the_way(tmp_path: Path, length: int) -> None:
     above, below, chance = BlobStore(tmp_path / "a"), BlobStore(tmp_path / "b"), random.Random(length)
-    name = above.add(random.Random(1).randbytes(length))
+    name = kept(above, random.Random(1).randbytes(length))
     asked: list[BlobWanted] = []
     pull, now = Pull(name, below, lambda wanted: not asked.append(wanted)), 0.0
     for _ in range(3000):
@@ -492,7 +500,7 @@ class _Worker:
         from brender.bus.keys import kept_pair
 
         self.store = BlobStore(folder / "blobs", 10**10)
-        self._sender = FileSender()
+        self._sender = FileSender(self.store)
         self._sender.start()
         self._sender.turn_to(place.files, Credentials(kept_pair(folder / "workers" / "w" / "key"), place.key))
 
@@ -505,7 +513,7 @@ class _Worker:
         import threading
 
         over, reasons = threading.Event(), []
-        self._sender.fetch(blob, self.store, lambda reason: (reasons.append(reason), over.set())[1])
+        self._sender.fetch(blob, lambda reason: (reasons.append(reason), over.set())[1])
         assert over.wait(100), "the blob came in time"
         if reasons != [""]:
             raise BrenderError(reasons[0])
@@ -586,8 +594,8 @@ def test_a_frame_that_cannot_be_put_in_its_place_is_put_there_later(
 def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[FileKeeper, Writer, Path]) -> None:
     keeper, _, _ = accepted
     store = keeper.blobs
-    texture, old, young = (store.add(content) for content in (b"texture", b"old", b"young"))
-    bundle = store.add(as_bytes(Bundle(main="x", files=(BundleFile("x", texture, 7),))))
+    texture, old, young = (kept(store, content) for content in (b"texture", b"old", b"young"))
+    bundle = kept(store, as_bytes(Bundle(main="x", files=(BundleFile("x", texture, 7),))))
     for blob in (texture, old, bundle):
         os.utime(store.path(blob), (1000, 1000))
     assert keeper._collect({bundle}, before=2000.0) == 1
@@ -596,7 +604,7 @@ def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[F
 
 def test_where_a_job_s_list_of_files_is_damaged_nothing_is_thrown_away(accepted: tuple[FileKeeper, Writer, Path]) -> None:
     keeper, _, _ = accepted
-    damaged, old = keeper.blobs.add(b"no list"), keeper.blobs.add(b"old")
+    damaged, old = kept(keeper.blobs, b"no list"), kept(keeper.blobs, b"old")
     os.utime(keeper.blobs.path(old), (1000, 1000))
     assert keeper._collect({damaged}, before=2000.0) == 0 and keeper.blobs.has(old)
 

@@ -9,19 +9,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import zmq
 
 from brender.bus.address import Address
+from brender.bus.asking import ask
 from brender.bus.blobstore import BlobStore, BlobWriter
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.bus.messages import BlobHave, BlobPiece, BlobWanted, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
 from brender.bus.pieces import PIECE, append_piece
-from brender.bus.transport import Socket
+from brender.bus.transport import Received, Socket
 from brender.model.errors import BrenderError, NotFound, Unreachable
 
 log = logging.getLogger("brender.files")
+T = TypeVar("T")
 
 ON_THEIR_WAY = 16
 _RESEND_SECONDS = 3.0
@@ -33,7 +36,8 @@ _WRITERS = 64
 
 
 class Pull:
-    """One *blob* on its way into *store*. *ask* sends for a piece; whether it could."""
+    """One *blob* on its way into *store*. *ask* sends for a piece; whether it could. Raises `OSError` where the store's disk
+    cannot take it."""
 
     def __init__(self, blob: str, store: BlobStore, ask: Callable[[BlobWanted], bool]) -> None:
         self.blob = blob
@@ -92,6 +96,59 @@ class Pull:
     def fail(self, reason: str) -> None:
         self.error, self.done = reason, True
         self._writer.close()
+
+
+class Pulls:
+    """What comes into *store*, which is *whose* (for a person: "the manager's"). *ask* sends for a piece; whether it could."""
+
+    def __init__(self, store: BlobStore, ask: Callable[[BlobWanted], bool], whose: str) -> None:
+        self._store = store
+        self._ask = ask
+        self._whose = whose
+        self._going: dict[str, tuple[Pull, list[Callable[[str], None]]]] = {}
+
+    def get(self, blob: str) -> Pull | None:
+        going = self._going.get(blob)
+        return going[0] if going is not None else None
+
+    def begin(self, blob: str, ended: Callable[[str], None]) -> None:
+        """Bring *blob*; *ended* is called with "" once it is there, or with why it cannot be had."""
+        if blob in self._going:
+            self._going[blob][1].append(ended)
+            return
+        try:
+            pull = Pull(blob, self._store, self._ask)
+        except OSError as error:
+            ended(self._full(error))
+            return
+        self._going[blob] = (pull, [ended])
+        pull.tick(time.monotonic())
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        for pull, _ in self._going.values():
+            pull.tick(now)
+
+    def hear(self, message: Message, bulk: list[bytes]) -> str:
+        """A message has come; the blob that it is about, where that is one of these; "" for any other."""
+        blob = message.blob if isinstance(message, BlobPiece) else message.what if isinstance(message, NoFile) else ""
+        pull = self.get(blob)
+        if pull is None:
+            return ""
+        if isinstance(message, NoFile):
+            pull.fail(message.reason)
+        elif isinstance(message, BlobPiece) and len(bulk) == 1:
+            try:
+                pull.take(message, bulk[0], time.monotonic())
+            except OSError as error:
+                pull.fail(self._full(error))
+        if pull.done:
+            for ended in self._going.pop(blob)[1]:
+                ended(pull.error)
+        return blob
+
+    def _full(self, error: OSError) -> str:
+        return f"{self._whose} disk cannot take it ({error.strerror})"
 
 
 def served(store: BlobStore, wanted: BlobWanted) -> tuple[Message, list[bytes]]:
@@ -162,9 +219,7 @@ class Exchange:
         names, lacking = list(blobs), list[str]()
         for start in range(0, len(names), _OFFERED_AT_ONCE):
             offer = Offer(id=new_id(), blobs=tuple(names[start : start + _OFFERED_AT_ONCE]))
-            answer, _ = self._ask(offer, partial(_answers_offer, offer.id))
-            assert isinstance(answer, Lacks)
-            lacking += answer.blobs
+            lacking += self._ask(offer, partial(_lacking, offer.id))
         total, sent = sum(blobs[blob].stat().st_size for blob in lacking), 0
         for blob in lacking:
             for have in self._push(blob, blobs[blob]):
@@ -178,9 +233,7 @@ class Exchange:
         beginning = target.with_name(f".{target.name}.part")
         have, size = beginning.stat().st_size if beginning.exists() else 0, -1
         while have != size:
-            answer, content = self._ask(FrameWanted(job=job, part=part, offset=have), partial(_answers_wanted, part, have))
-            assert isinstance(answer, FramePiece)
-            size = answer.size
+            size, content = self._ask(FrameWanted(job=job, part=part, offset=have), partial(_piece, part, have))
             have = append_piece(beginning, have, content)
             if have > size:
                 beginning.unlink()
@@ -222,23 +275,23 @@ class Exchange:
                         sent = max(sent, acknowledged) if message.offset else sent
                         yield acknowledged
 
-    def _ask(self, question: Message, is_answer: Callable[[Message], bool]) -> tuple[Message, bytes]:
-        deadline, resend = time.monotonic() + self._patience, 0.0
-        while (now := time.monotonic()) < deadline:
-            if now >= resend:
-                resend = now + (_RESEND_SECONDS if self._socket.send(question) else 0.02)
-            self._socket.raw.poll(int(max(1.0, min(resend, deadline) * 1000 - now * 1000)))
-            for received in self._socket.drain():
-                if isinstance(received.message, NoFile) and isinstance(question, FrameWanted):
-                    raise NotFound(received.message.reason)
-                if is_answer(received.message):
-                    return received.message, received.bulk[0] if received.bulk else b""
-        raise Unreachable(f"The server's files at {self._files} did not answer within {self._patience:.0f} seconds")
+    def _ask(self, question: Message, answer: Callable[[Received], T | None]) -> T:
+        found = ask(self._socket, question, self._patience, _RESEND_SECONDS, answer)
+        if found is None:
+            raise Unreachable(f"The server's files at {self._files} did not answer within {self._patience:.0f} seconds")
+        return found
 
 
-def _answers_offer(id: str, message: Message) -> bool:
-    return isinstance(message, Lacks) and message.id == id
+def _lacking(offer: str, received: Received) -> tuple[str, ...] | None:
+    """What the server lacks, where *received* is its answer to that *offer*."""
+    told = received.message
+    return told.blobs if isinstance(told, Lacks) and told.id == offer else None
 
 
-def _answers_wanted(part: int, offset: int, message: Message) -> bool:
-    return isinstance(message, FramePiece) and (message.part, message.offset) == (part, offset)
+def _piece(part: int, offset: int, received: Received) -> tuple[int, bytes] | None:
+    """The size of the part's file, and its piece from *offset* on, where *received* is that. Raises `NotFound`."""
+    told = received.message
+    if isinstance(told, NoFile):
+        raise NotFound(told.reason)
+    wanted = isinstance(told, FramePiece) and (told.part, told.offset) == (part, offset) and len(received.bulk) == 1
+    return (told.size, received.bulk[0]) if isinstance(told, FramePiece) and wanted else None

@@ -40,16 +40,6 @@ class BlobStore:
         """What adds to *blob*, from where it was left. Raises `OSError`."""
         return BlobWriter(self, blob, self._partial(blob))
 
-    def add(self, content: bytes) -> str:
-        """Keep *content*; returns its name."""
-        blob = hashlib.sha256(content).hexdigest()
-        if not self.has(blob):
-            self._partial(blob).unlink(missing_ok=True)
-            writer = self.writing(blob)
-            writer.add(0, content)
-            writer.finish()
-        return blob
-
     def read(self, blob: str, offset: int, length: int) -> tuple[bytes, int]:
         """The piece of *blob* from *offset* on, and the bytes of all of it. Raises `OSError` where it is not there. For one
         thread alone, which keeps the file open for the pieces that follow."""

@@ -1,18 +1,20 @@
 """Asking the server: what the command line and the dashboard use. One question, one answer, a clear error in between."""
 
-import time
 from typing import Any
 
 import msgspec
 import zmq
 
 from brender.bus.address import ServerAddresses
+from brender.bus.asking import ask
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials, KeyPair
 from brender.bus.messages import Act, Ask, Done, Manage, Message, Refused, Sorry, Submit
-from brender.bus.transport import Socket
+from brender.bus.transport import Received, Socket
 from brender.model.errors import BrenderError, Unreachable, from_code
 from brender.model.job import JobSpec
+
+_RESEND_SECONDS = 3.0
 
 
 class Client:
@@ -62,35 +64,31 @@ class Client:
         return self._request(msgspec.convert({"type": "manage", "id": new_id(), "what": what, "arguments": arguments}, Manage))
 
     def _request(self, message: Submit | Act | Ask | Manage) -> Any:
-        deadline = time.monotonic() + self.timeout
-        resend = 0.0
-        while (now := time.monotonic()) < deadline:
-            if now >= resend:
-                # Refused means not connected yet: try again at once-ish. Sent: give the server time to answer.
-                resend = now + (3.0 if self._socket.send(message) else 0.02)
-            self._socket.raw.poll(int(max(1.0, min(resend, deadline) * 1000 - now * 1000)))
-            self._connections.happened()
-            if self._connections.refused:
-                raise Unreachable(
-                    f"The server at {self.server} does not admit this machine's key. If it was revoked or has expired, ask "
-                    f"whoever "
-                    "runs the farm for a new token (`brender token create`), and use it with `brender join TOKEN`"
-                )
-            for received in self._socket.drain():
-                answer: Message = received.message
-                if isinstance(answer, Done) and answer.id == message.id:
-                    return answer.data
-                if isinstance(answer, Sorry) and answer.id == message.id:
-                    raise from_code(answer.code, answer.message)
-                if isinstance(answer, Refused):
-                    raise BrenderError(f"The server at {self.server} refused: {answer.reason}")
+        def answer(received: Received) -> Done | None:
+            told: Message = received.message
+            if isinstance(told, Sorry) and told.id == message.id:
+                raise from_code(told.code, told.message)
+            if isinstance(told, Refused):
+                raise BrenderError(f"The server at {self.server} refused: {told.reason}")
+            return told if isinstance(told, Done) and told.id == message.id else None
+
+        done = ask(self._socket, message, self.timeout, _RESEND_SECONDS, answer, self._check_admitted)
+        if done is not None:
+            return done.data
         if self._connections.strange:
             raise Unreachable(
                 f"What listens at {self.server} does not have the key that this machine knows the farm's server by, or is no "
-                f"brender. "
-                "Was the server installed anew? Then join it again with a new token: `brender join TOKEN`"
+                "brender. Was the server installed anew? Then join it again with a new token: `brender join TOKEN`"
             )
         raise Unreachable(
             f"The server at {self.server} did not answer within {self.timeout:g} seconds. Is it running? "
             "Start it with brender-server (or brender farm), or name another with --server"
         )
+
+    def _check_admitted(self) -> None:
+        self._connections.happened()
+        if self._connections.refused:
+            raise Unreachable(
+                f"The server at {self.server} does not admit this machine's key. If it was revoked or has expired, ask whoever "
+                "runs the farm for a new token (`brender token create`), and use it with `brender join TOKEN`"
+            )

@@ -8,11 +8,12 @@ the sender has not seen acknowledged it keeps.
 
 import logging
 import threading
+from collections.abc import Callable
 
 import zmq
 
 from brender.bus.address import Address
-from brender.bus.keys import Guard, KeyPair, Keyring, Zap
+from brender.bus.keys import Credentials, Guard, KeyPair, Keyring, Zap
 from brender.bus.loop import Loop
 from brender.bus.rights import Door
 from brender.bus.transport import Socket
@@ -50,6 +51,18 @@ class FileThread:
         zap = Zap(self.context, keyring)
         self.loop.add(zap, zap.answer)
         return Socket(self.context, zmq.ROUTER, name, Guard(pair, keyring, door))
+
+    def _connected(
+        self, before: Socket | None, address: Address, credentials: Credentials, name: str, read: Callable[[], None]
+    ) -> Socket:
+        """A DEALER to *address*, read from now on in place of the one *before*."""
+        if before is not None:
+            self.loop.remove(before)
+            before.close()
+        made = Socket(self.context, zmq.DEALER, name, credentials)
+        made.connect(address)
+        self.loop.add(made, read)
+        return made
 
     def _bound(self, socket: Socket, address: Address, what: str) -> Address:
         try:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 import msgspec
 import zmq
 
-from brender.bus.address import SERVER_PORT, Address, ManagerAddresses, ServerAddresses, is_loopback, parse_address, resolve
+from brender.bus.address import Address, ManagerAddresses, ServerAddresses, is_loopback, parse_address, resolve
+from brender.bus.asking import ask
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials, KeyPair, read_private, write_private
 from brender.bus.messages import Enrol, Enrolled, ManagerPlace, Sorry
-from brender.bus.transport import Socket
+from brender.bus.transport import Received, Socket
 from brender.model.errors import BadInput, BrenderError, Unreachable, from_code
 from brender.model.keys import KeyRole
 
@@ -57,8 +57,7 @@ def parse_token(text: str) -> JoinToken:
     except (ValueError, binascii.Error, msgspec.MsgspecError, BrenderError) as error:
         raise BadInput(
             "This is no join token, or not all of it: it begins with brender- and is one long word. `brender token create` on "
-            "the "
-            "server's machine prints one"
+            "the server's machine prints one"
         ) from error
     return token
 
@@ -135,7 +134,7 @@ class Joining:
                 f"{self.role}`"
             )
         shown: dict[str, Any] = {"token": token.id, "secret": token.secret}
-        return self._ask([parse_address(each, SERVER_PORT - 4) for each in token.addresses], token.key, shown)
+        return self._ask([parse_address(each, 0) for each in token.addresses], token.key, shown)
 
     def again(self, server: ServerAddresses, instead: str = "") -> Membership:
         """Ask anew, by the key that is admitted; *instead*: the public key that from now on is to be admitted in its place."""
@@ -159,33 +158,30 @@ def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enro
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = Socket(context, zmq.DEALER, "enrolment", Credentials(pair, key))
     connections = socket.connections()
+
+    def answer(received: Received) -> Enrolled | None:
+        told = received.message
+        if isinstance(told, Sorry) and told.id == message.id:
+            raise _told(told, message)
+        return told if isinstance(told, Enrolled) and told.id == message.id else None
+
     try:
         socket.connect(address)
-        deadline, resend = time.monotonic() + _SECONDS_EACH, 0.0
-        while (now := time.monotonic()) < deadline:
-            if now >= resend:
-                resend = now + (_RESEND_SECONDS if socket.send(message) else 0.02)
-            socket.raw.poll(int(max(1.0, min(resend, deadline) * 1000 - now * 1000)))
-            connections.happened()
-            for received in socket.drain():
-                answer = received.message
-                if isinstance(answer, Enrolled) and answer.id == message.id:
-                    return answer
-                if isinstance(answer, Sorry) and answer.id == message.id:
-                    raise _told(answer, message)
+        enrolled = ask(socket, message, _SECONDS_EACH, _RESEND_SECONDS, answer)
+        connections.happened()
     finally:
         socket.close()
         context.term()
+    if enrolled is not None:
+        return enrolled
     if connections.strange:
         raise Unreachable(
             f"what listens at {address} does not have the key of the farm's server, or is no brender. Was the server installed "
-            f"anew? "
-            "Then ask for a new token: `brender token create`"
+            "anew? Then ask for a new token: `brender token create`"
         )
     raise Unreachable(
         f"the server did not answer at {address} within {_SECONDS_EACH:.0f} seconds. Is it running, and does it listen on that "
-        f"address "
-        "(brender-server --listen)? Does a firewall let its ports through?"
+        "address (brender-server --listen)? Does a firewall let its ports through?"
     )
 
 
@@ -195,8 +191,7 @@ def _told(sorry: Sorry, message: Enrol) -> BrenderError:
     if message.token:
         return BrenderError(
             "The server refused: it does not know this token (any more), or this machine's key was another's. Ask whoever runs "
-            "the "
-            f"farm for a new one: `brender token create --role {message.role}`"
+            f"the farm for a new one: `brender token create --role {message.role}`"
         )
     return BrenderError(
         f"The server refused: this key is not admitted any more. Join again with a new token: `brender token create --role "

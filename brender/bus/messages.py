@@ -228,8 +228,6 @@ class PartDone(Report, frozen=True, kw_only=True):
     warnings: tuple[Text, ...] = ()
     memory: Count = 0
     kept: bool = False
-    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    """The SHA-256 of its file, where that has been sent to the server."""
 
 
 class Completed(Report, frozen=True, kw_only=True):

@@ -1,14 +1,13 @@
 """A manager's end of files in transit."""
 
 import logging
-import time
 from collections import OrderedDict
+from functools import partial
 
 import msgspec
-import zmq
 
 from brender.bus.address import Address
-from brender.bus.blobs import Pull, served
+from brender.bus.blobs import Pulls, served
 from brender.bus.blobstore import BlobStore
 from brender.bus.filethread import FileKey, FileThread
 from brender.bus.keys import Credentials, KeyPair, Keyring
@@ -38,7 +37,7 @@ class FileRelay(FileThread):
         self._above: Socket | None = None
         self._routes: OrderedDict[FileKey, bytes] = OrderedDict()
         self._store = store
-        self._pulls: dict[str, Pull] = {}
+        self._pulls = Pulls(store, self._ask_above, "the manager's")
         self._waiting: dict[str, list[tuple[bytes, BlobWanted]]] = {}
         self.loop.add(self._below, self._up)
 
@@ -46,18 +45,12 @@ class FileRelay(FileThread):
         """Pass pieces up to *server* from now on; in place of the connection before, if there was one. From any thread."""
 
         def connect() -> None:
-            if self._above is not None:
-                self.loop.remove(self._above)
-                self._above.close()
-            self._above = Socket(self.context, zmq.DEALER, "manager files, upward", credentials)
-            self._above.connect(server)
-            self.loop.add(self._above, self._down)
+            self._above = self._connected(self._above, server, credentials, "manager files, upward", self._down)
 
         self.loop.post(connect)
 
     def tick(self) -> None:
-        for pull in self._pulls.values():
-            pull.tick(time.monotonic())
+        self._pulls.tick()
 
     def _up(self) -> None:
         for received in self._below.drain():
@@ -85,16 +78,7 @@ class FileRelay(FileThread):
         if (route, wanted) not in waiting:
             waiting.append((route, wanted))
         if pull is None:
-            self._begin(wanted.blob)
-
-    def _begin(self, blob: str) -> None:
-        try:
-            self._pulls[blob] = Pull(blob, self._store, self._ask_above)
-        except OSError as error:
-            for route, _ in self._waiting.pop(blob):
-                self._below.send(NoFile(what=blob, reason=f"the manager's disk cannot take it ({error.strerror})"), route)
-            return
-        self._pulls[blob].tick(time.monotonic())
+            self._pulls.begin(wanted.blob, partial(self._settle, wanted.blob))
 
     def _ask_above(self, wanted: BlobWanted) -> bool:
         return self._above is not None and self._above.send(wanted)
@@ -108,32 +92,16 @@ class FileRelay(FileThread):
                     route = self._routes.pop(key, None) if ack.complete else self._routes.get(key)
                     if route is not None:
                         self._below.send(ack, route)
-                case BlobPiece() as piece if len(received.bulk) == 1:
-                    self._pulled(piece, received.bulk[0])
-                case NoFile(what=blob, reason=reason) if blob in self._pulls:
-                    self._pulls[blob].fail(reason)
-                    self._settle(blob)
+                case BlobPiece() | NoFile() as told:
+                    blob = self._pulls.hear(told, received.bulk)
+                    waiting = self._waiting.pop(blob, [])
+                    for route, wanted in waiting:
+                        self._give(route, wanted)
 
-    def _pulled(self, piece: BlobPiece, content: bytes) -> None:
-        pull = self._pulls.get(piece.blob)
-        if pull is None:
-            return
-        try:
-            pull.take(piece, content, time.monotonic())
-        except OSError as error:
-            pull.fail(f"the manager's disk cannot take it ({error.strerror})")
-        if pull.done:
-            self._settle(piece.blob)
-            return
-        waiting, self._waiting[piece.blob] = self._waiting.get(piece.blob, []), []
-        for route, wanted in waiting:
-            self._give(route, wanted)
-
-    def _settle(self, blob: str) -> None:
+    def _settle(self, blob: str, error: str) -> None:
         """A pull is over: tell those who wait for it."""
-        pull = self._pulls.pop(blob)
         for route, wanted in self._waiting.pop(blob, []):
-            if pull.error:
-                self._below.send(NoFile(what=blob, reason=pull.error), route)
+            if error:
+                self._below.send(NoFile(what=blob, reason=error), route)
             else:
                 self._give(route, wanted)

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import zmq
-
 from brender.bus.address import Address
-from brender.bus.blobs import Pull
+from brender.bus.blobs import Pulls
 from brender.bus.blobstore import BlobStore
 from brender.bus.filethread import FileKey, FileThread
 from brender.bus.keys import Credentials
 from brender.bus.messages import (
-    BlobPiece,
     BlobWanted,
     FileAck,
     FilePiece,
-    NoFile,
 )
 from brender.bus.pieces import PIECE
 from brender.bus.transport import Socket
@@ -47,15 +43,16 @@ class _Transfer:
 
 
 class FileSender(FileThread):
-    """A worker's end. Files handed to it are deleted once the server has them whole."""
+    """A worker's end. Files handed to it are deleted once the server has them whole; blobs come into *store*."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: BlobStore) -> None:
         super().__init__("brender-files")
         self._transfers: dict[FileKey, _Transfer] = {}
         self._idle = threading.Event()
         self._idle.set()
         self._socket: Socket | None = None
-        self._pulls: dict[str, tuple[Pull, Callable[[str], None]]] = {}
+        self._store = store
+        self._pulls = Pulls(store, self._ask, "the worker's")
 
     def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
         """Send the log at *path* as it grows, until a second call says that it is *finished*. From any thread."""
@@ -70,20 +67,15 @@ class FileSender(FileThread):
         server has it. From any thread."""
         self._add(_Transfer("frame", job, attempt, part, path, True, digest=digest, arrived=arrived))
 
-    def fetch(self, blob: str, store: BlobStore, ended: Callable[[str], None]) -> None:
-        """Pull *blob* into *store*; *ended* is called, in a thread of this sender's, with "" once it is there, or with why it
+    def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
+        """Pull *blob* into the store; *ended* is called, in a thread of this sender's, with "" once it is there, or with why it
         cannot be had. From any thread."""
 
         def begin() -> None:
-            if store.has(blob):
+            if self._store.has(blob):
                 ended("")
             else:
-                try:
-                    self._pulls[blob] = (Pull(blob, store, self._ask), ended)
-                except OSError as error:
-                    ended(f"the worker's disk cannot take it ({error.strerror})")
-                else:
-                    self._pulls[blob][0].tick(time.monotonic())
+                self._pulls.begin(blob, ended)
 
         self.loop.post(begin)
 
@@ -91,12 +83,7 @@ class FileSender(FileThread):
         """Send by way of this manager from now on; what was begun goes on where the server has it. From any thread."""
 
         def turn() -> None:
-            if self._socket is not None:
-                self.loop.remove(self._socket)
-                self._socket.close()
-            self._socket = Socket(self.context, zmq.DEALER, "worker files", credentials)
-            self._socket.connect(manager)
-            self.loop.add(self._socket, self._read)
+            self._socket = self._connected(self._socket, manager, credentials, "worker files", self._read)
             for transfer in self._transfers.values():
                 transfer.sent_at = None
 
@@ -112,8 +99,7 @@ class FileSender(FileThread):
             waiting = transfer.sent_at is not None and now - transfer.sent_at < _RESEND_SECONDS
             if not waiting:
                 self._send(key, transfer, now)
-        for pull, _ in self._pulls.values():
-            pull.tick(now)
+        self._pulls.tick()
         if not self._transfers:
             self._idle.set()
 
@@ -160,19 +146,10 @@ class FileSender(FileThread):
 
     def _read(self) -> None:
         for received in self._socket.drain() if self._socket is not None else ():
-            match received.message:
-                case FileAck() as ack:
-                    self._acknowledged(ack)
-                case BlobPiece() as piece if len(received.bulk) == 1 and piece.blob in self._pulls:
-                    pull = self._pulls[piece.blob][0]
-                    try:
-                        pull.take(piece, received.bulk[0], time.monotonic())
-                    except OSError as error:
-                        pull.fail(f"the worker's disk cannot take it ({error.strerror})")
-                    self._end_pull(piece.blob)
-                case NoFile(what=blob, reason=reason) if blob in self._pulls:
-                    self._pulls[blob][0].fail(reason)
-                    self._end_pull(blob)
+            if isinstance(received.message, FileAck):
+                self._acknowledged(received.message)
+            else:
+                self._pulls.hear(received.message, received.bulk)
 
     def _acknowledged(self, ack: FileAck) -> None:
         key = (ack.kind, ack.attempt, ack.part)
@@ -187,9 +164,3 @@ class FileSender(FileThread):
             transfer.arrived()
         else:
             self._send(key, transfer, time.monotonic())
-
-    def _end_pull(self, blob: str) -> None:
-        pull, ended = self._pulls[blob]
-        if pull.done:
-            del self._pulls[blob]
-            ended(pull.error)

@@ -50,6 +50,16 @@ class Received:
     bulk: list[bytes]
     origin: str = ""
 
+    @property
+    def sender(self) -> str:
+        """From whom, in words for a person."""
+        return described(self.principal, self.origin)
+
+
+def described(principal: Principal, origin: str) -> str:
+    """*principal* at *origin*, in words for a person."""
+    return f"{principal.name} ({principal.id}) at {origin}"
+
 
 class Socket:
     """A socket with brender's settings. ``malformed`` counts what was dropped, by sender's route. *keys*: a `Guard` where it
@@ -162,7 +172,7 @@ class Socket:
             guard.refuse("a key that was revoked or has expired", f"{user} at {origin}")
             return None
         if not guard.keeps_pace(principal, time.monotonic()):
-            guard.refuse("more messages than its key may send", f"{principal.name} ({user}) at {origin}")
+            guard.refuse("more messages than its key may send", described(principal, origin))
             return None
         return principal, origin
 
@@ -175,8 +185,7 @@ class Socket:
             return None
         guard = self._guard
         if guard is not None and not may_send(guard.door, principal.role, type(message)):
-            sender = f"{principal.name} ({principal.id}) at {origin}"
-            guard.refuse(f"{type(message).__name__} from a {principal.role}", sender)
+            guard.refuse(f"{type(message).__name__} from a {principal.role}", described(principal, origin))
             return None
         return Received(principal, route if self._routed else b"", message, bulk, origin)
 

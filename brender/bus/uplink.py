@@ -6,13 +6,11 @@ from brender.bus.transport import Connections, Socket
 _FIRST, _MOST = 0.25, 5.0
 _REFUSED = (
     "it does not admit this machine's key. If that was revoked or has expired, join again with a new token (--join); if it was "
-    "made "
-    "just now, it is admitted in a moment"
+    "made just now, it is admitted in a moment"
 )
 _STRANGE = (
     "what listens there does not have the key that this machine knows it by, or is no brender. Was the server installed anew, "
-    "or is "
-    "another farm's there? If so, join it with a new token (--join)"
+    "or is another farm's there? If so, join it with a new token (--join)"
 )
 
 

@@ -132,8 +132,7 @@ def join_as_node(
         else:
             raise BadInput(
                 f"The {role} {name} has not joined a farm yet. On the server's machine, `brender token create --role {role}` "
-                f"prints a "
-                f"token; start it with `brender-{role} --join TOKEN`, or with BRENDER_JOIN=TOKEN in its environment"
+                f"prints a token; start it with `brender-{role} --join TOKEN`, or with BRENDER_JOIN=TOKEN in its environment"
             )
     except Unreachable as error:
         if before is None:

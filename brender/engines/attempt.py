@@ -103,23 +103,25 @@ class Attempt:
         with self._lock:
             self.check()
             self.log.say("starting " + " ".join(command))
-            confinement = self.place.confinement
-            wrapped = confinement.wrap(command, *self.reach(), self.folder)
-            self.process = Supervised(wrapped, env, self.folder, self.log.write, confinement.memory)
+            kept = self.confined(command, self.folder)
+            self.process = Supervised(kept, env, self.folder, self.log.write, self.place.confinement.memory)
             return self.process
 
-    def reach(self) -> tuple[list[Path], list[Path]]:
-        """The folders that its processes write to, and those of which they read, where they are kept in a sandbox."""
-        place, settings = self.place, self.order.settings
-        output = [Path(self.order.output)] if self.order.output else []
-        for folder in output:
-            folder.mkdir(parents=True, exist_ok=True)  # what is not there cannot be let in
+    def confined(self, command: list[str], folder: Path) -> list[str]:
+        """*command* as it is started in *folder*: in the sandbox, where this worker keeps its renders in one."""
+        place, order = self.place, self.order
+        if not place.confinement.sandbox:
+            return command
+        output = [Path(order.output)] if order.output else []
+        for each in output:
+            each.mkdir(parents=True, exist_ok=True)  # what is not there cannot be let in
         writable = [self.folder, place.folder / "blender", place.folder / "cache", *output]
-        blenders = [Path(blender.path).resolve().parent for blender in place.blenders if blender.kind != "bpy"]
-        file = settings.get("file")
-        if self.order.bundle:
-            return [each for each in writable if each.exists()], [*blenders, place.job_folder(self.order.job) / "files"]
-        return [each for each in writable if each.exists()], [*blenders, *([Path(file).parent] if file else [])]
+        readable = [Path(blender.path).resolve().parent for blender in place.blenders if blender.kind != "bpy"]
+        if order.bundle:
+            readable.append(place.job_folder(order.job) / "files")
+        elif file := order.settings.get("file"):
+            readable.append(Path(file).parent)
+        return place.confinement.wrap(command, [each for each in writable if each.exists()], readable, folder)
 
     def use(self, process: Supervised) -> None:
         """Work with *process*, which is not the attempt's own: it ends only where the attempt is stopped meanwhile, or where

@@ -31,9 +31,7 @@ class Confinement:
     hidden: tuple[Path, ...] = ()
 
     def wrap(self, command: Sequence[str], writable: Iterable[Path], readable: Iterable[Path], folder: Path) -> list[str]:
-        """*command*, as it is started: in the sandbox, where *folder* is its working folder."""
-        if not self.sandbox:
-            return list(command)
+        """*command*, as it is started in the sandbox, where *folder* is its working folder."""
         words = ["bwrap", "--die-with-parent", "--new-session", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev"]
         words += ["--proc", "/proc"]
         for device in _GPU_DEVICES:

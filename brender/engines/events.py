@@ -37,7 +37,6 @@ class PartFinished:
     warnings: tuple[str, ...] = ()
     memory: int = 0
     kept: bool = False
-    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,6 @@ from brender.model.errors import BadInput, Conflict
 
 #: Where Packer thinks that it packs to; nothing is written there.
 _NOWHERE = Path(os.sep) / "brender-bundle"
-_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,11 @@ class Packed:
     main: str
     files: dict[str, Path]
 
-    def bundle(self, progress: Callable[[Path], None] = lambda path: None) -> tuple[Bundle, dict[str, Path]]:
-        """The files by their content: the bundle, and for each blob in it a file that has it. *progress* hears of each file
-        before it is read. Raises `BadInput` where one cannot be read."""
+    def bundle(self) -> tuple[Bundle, dict[str, Path]]:
+        """The files by their content: the bundle, and for each blob in it a file that has it. Raises `BadInput` where one cannot
+        be read."""
         found, blobs = [], {}
         for path, source in sorted(self.files.items()):
-            progress(source)
             try:
                 digest, size = digest_of_file(source)
             except OSError as error:
@@ -118,12 +116,8 @@ def write_zip(pack: Packed, file: Path) -> None:
 
 def digest_of_file(path: Path) -> tuple[str, int]:
     """The SHA-256 of the file *path*, and its bytes."""
-    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
 def _shared_folder(file: Path) -> Path:

@@ -68,8 +68,8 @@ class Session:
         confinement = attempt.place.confinement
         with _listener(folder, confinement.sandbox) as listener:
             ours = {"BRENDER_CHANNEL": _name_of(listener), "BRENDER_CHANNEL_TOKEN": token, "BRENDER_THREADS": str(threads)}
-            wrapped = confinement.wrap(command, *attempt.reach(), folder)
-            self.process = Supervised(wrapped, {**env, **ours}, folder, self._write, confinement.memory)
+            kept = attempt.confined(command, folder)
+            self.process = Supervised(kept, {**env, **ours}, folder, self._write, confinement.memory)
             try:
                 attempt.use(self.process)
                 self._connection = self._accept(listener, token)

@@ -5,8 +5,7 @@ import contextlib
 import hashlib
 import shutil
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -44,7 +43,7 @@ def travel(attempt: Attempt) -> None:
 
     def emit(event: AttemptEvent) -> None:
         if isinstance(event, PartFinished) and event.output:
-            event = replace(event, digest=_deliver(attempt, courier, event))
+            _deliver(attempt, courier, event)
         told(event)
 
     attempt.emit = emit
@@ -65,7 +64,7 @@ def _bring(attempt: Attempt, courier: Courier, blobs: list[str]) -> None:
         while queue and len(waiting) < _AT_ONCE:
             blob = queue.pop(0)
             waiting[blob] = threading.Event()
-            courier.fetch(blob, _with(ended, blob))
+            courier.fetch(blob, partial(ended, blob))
         next(iter(waiting.values())).wait(_LOOK_SECONDS)
         attempt.check()
         for blob in [blob for blob, event in waiting.items() if event.is_set()]:
@@ -76,10 +75,6 @@ def _bring(attempt: Attempt, courier: Courier, blobs: list[str]) -> None:
         attempt.emit(Progressed(attempt.grant.parts[0].frame, 0.0, text, attempt.log.received + len(reasons)))
     if missing:
         attempt.log.say(f"{len(missing)} files were brought here")
-
-
-def _with(ended: Callable[[str, str], None], blob: str) -> Callable[[str], None]:
-    return lambda reason: ended(blob, reason)
 
 
 def _lay_out(courier: Courier, bundle: Bundle, files: Path) -> None:
@@ -105,8 +100,8 @@ def _clear(newest: Path) -> None:
         shutil.rmtree(each, ignore_errors=True)
 
 
-def _deliver(attempt: Attempt, courier: Courier, part: PartFinished) -> str:
-    """Bring the file of *part* to the server, and wait until it is there; returns its digest."""
+def _deliver(attempt: Attempt, courier: Courier, part: PartFinished) -> None:
+    """Bring the file of *part* to the server, and wait until it is there."""
     path = Path(attempt.order.output) / part.output
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -114,4 +109,3 @@ def _deliver(attempt: Attempt, courier: Courier, part: PartFinished) -> str:
     courier.deliver(attempt.order.job, attempt.grant.attempt, part.part, path, digest, arrived.set)
     while not arrived.wait(_LOOK_SECONDS):
         attempt.check()
-    return digest

@@ -94,10 +94,9 @@ class Enrolment:
 
 def _places(core: ServerCore) -> list[ManagerPlace]:
     """The managers that are there and say where they listen."""
-    keys = {key.node: key for key in core.farm.keys.values() if key.role is KeyRole.MANAGER}
     found = []
     for manager in core.farm.managers.values():
-        key = keys.get(manager.id)
+        key = core.keys.of_node(manager.id)
         if key is not None and manager.address:
             found.append(ManagerPlace(name=manager.name, address=manager.address, public=key.public))
     return found

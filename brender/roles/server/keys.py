@@ -9,7 +9,7 @@ from brender.bus.messages import Admitted, Enrol, Manage, Refused
 from brender.model.changes import New, Update
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.keys import NODE_ROLES, KeyRole, Principal, Token, digest_of, is_secret_of, parse_lifetime, proof_key, proof_of
-from brender.roles.effects import Admit, Dismiss, Effect, Now, Record, Send, Unbind
+from brender.roles.effects import Admit, Dismiss, Effect, Now, Record, Send
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.state import Farm
@@ -105,11 +105,15 @@ class Keys:
         """Whether *proof* is the word of the worker *node* that it turned to the manager whose key has the id *manager*."""
         if not self._master:
             return True
-        key = self.farm.keys.get(self._by_node.get(node, ""))
+        key = self.of_node(node)
         boss = self.farm.keys.get(manager)
         if key is None or key.role is not KeyRole.WORKER or boss is None:
             return False
         return proof == proof_of(proof_key(self._master, key.public), node, registration, boss.public)
+
+    def of_node(self, node: str) -> Principal | None:
+        """The admitted key of the worker or manager *node*."""
+        return self.farm.keys.get(self._by_node.get(node, ""))
 
     def proof_key(self, principal: Principal) -> str:
         return proof_key(self._master, principal.public) if principal.role is KeyRole.WORKER else ""
@@ -139,7 +143,7 @@ class Keys:
         if role in NODE_ROLES and not node:
             raise BadInput(f"A {role} joins with the id of its node")
         # A node that joins anew, after it lost its key perhaps, is still that node: its earlier keys are of no more use.
-        earlier = self.farm.keys.get(self._by_node.get(node, "")) if node else None
+        earlier = self.of_node(node)
         if earlier is not None:
             if earlier.role is not role:
                 raise BrenderError(REFUSED)
@@ -217,8 +221,7 @@ class Keys:
         if principal.role is KeyRole.ADMIN and principal.name == LOCAL_NAME:
             raise Conflict(
                 "This key is that of the server's own machine. To change it, stop the server, remove keys/local in its data "
-                "folder, "
-                "and start it again"
+                "folder, and start it again"
             )
         self._drop(principal, "its key was revoked", now)
         return {"id": principal.id, "name": principal.name, "role": principal.role}
@@ -261,9 +264,8 @@ class Keys:
         )
         if principal.role is KeyRole.MANAGER:
             self.emit(Send(principal.node, Refused(reason=_JOIN_AGAIN)))
-        if principal.role is KeyRole.MANAGER and (manager := self.farm.managers.get(principal.node)) is not None:
-            self.nodes.manager_gone(manager, f"is not admitted any more: {reason}", now)
-            self.emit(Unbind(principal.node))
+            if (manager := self.farm.managers.get(principal.node)) is not None:
+                self.nodes.manager_gone(manager, f"is not admitted any more: {reason}", now)
         if principal.role is KeyRole.WORKER and (worker := self.farm.workers.get(principal.node)) is not None:
             self.nodes.worker_gone(worker, f"is not admitted any more: {reason}", now)
         self.emit(Dismiss(principal))

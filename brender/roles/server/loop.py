@@ -82,7 +82,7 @@ class Server:
         self.loop = Loop()
         self._routes = Routes()
         self._subscribers = 0
-        self._at_hand = ""
+        self._at_hand: Received | None = None
         self._loads: list[LoadTasks] = []
         self._arrived: list[PublishFrame] = []
         self._outgoing: list[tuple[bytes, Message]] = []
@@ -220,7 +220,7 @@ class Server:
             user=principal.name if principal.role is KeyRole.CLIENT else "",
             origin=received.origin,
         )
-        self._at_hand = f"{principal.name} ({principal.id}) at {received.origin}"
+        self._at_hand = received
         if isinstance(message, Ask):
             self._ask(peer, message)
         elif self._recording.trouble:
@@ -363,7 +363,8 @@ class Server:
                     if key.role in LET_IN[Door.SERVER_EVENTS]:
                         self._cut_listeners()
                 case Refuse(what):
-                    self._keyring.refusals.count(Door.SERVER, what, self._at_hand)
+                    sender = self._at_hand.sender if self._at_hand is not None else ""
+                    self._keyring.refusals.count(Door.SERVER, what, sender)
 
     def _commit(self) -> None:
         changes = self._recording.commit()

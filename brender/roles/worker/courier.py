@@ -8,7 +8,7 @@ from brender.bus.sending import FileSender
 
 
 class FileCourier:
-    """Brings blobs into *store*, and frames to the server, by *sender*."""
+    """Brings blobs into *store*, which is *sender*'s, and frames to the server."""
 
     def __init__(self, sender: FileSender, store: BlobStore) -> None:
         self._sender = sender
@@ -18,7 +18,7 @@ class FileCourier:
         return self._store.has(blob)
 
     def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
-        self._sender.fetch(blob, self._store, ended)
+        self._sender.fetch(blob, ended)
 
     def read(self, blob: str) -> bytes:
         return self._store.path(blob).read_bytes()

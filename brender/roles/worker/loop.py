@@ -158,8 +158,9 @@ class Worker:
     def _open(self, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
-        self._files = FileSender()
-        self._place.courier = FileCourier(self._files, BlobStore(self._cache, CACHE_BYTES))
+        store = BlobStore(self._cache, CACHE_BYTES)
+        self._files = FileSender(store)
+        self._place.courier = FileCourier(self._files, store)
         undo.callback(self._files.stop)
         self._connect()
 
@@ -400,5 +401,4 @@ def _part_done(attempt: str, event: PartFinished) -> PartDone:
         warnings=event.warnings,
         memory=event.memory,
         kept=event.kept,
-        digest=event.digest,
     )
