@@ -17,7 +17,7 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
-from tests.tools import ended, line_of, one_farm, pids_of_program, process, program_with_a_child, submit_command, until
+from tests.tools import ended, line_of, one_farm, pids_of_program, process, program_with_a_child, submit_command, tries, until
 
 PYTHON = sys.executable
 
@@ -58,7 +58,7 @@ def test_a_program_that_fails_is_tried_three_times_and_then_says_why(farm: Local
         record = ended(connection, job)
         assert record["status"] == "failed"
         assert record["reason"].endswith(f"{PYTHON} failed at frame 0: it ended with exit code 7")
-        assert [attempt["outcome"] for attempt in connection.ask("attempts", job=job)] == ["failed"] * 3
+        assert tries(connection, job) == ["failed"] * 3
 
 
 def test_a_program_that_does_not_exist_fails_its_job_at_once(farm: LocalFarm) -> None:
@@ -100,7 +100,7 @@ def test_a_killed_server_is_started_again_and_the_job_goes_on(farm: LocalFarm) -
         until(lambda: farm.check() or pid_of(farm, "server") != killed)
         record = ended(connection, job)
         assert (record["status"], record["completed_parts"]) == ("completed", 20)
-        assert [attempt["outcome"] for attempt in connection.ask("attempts", job=job)] == ["completed"] * 20
+        assert tries(connection, job) == ["completed"] * 20
 
 
 def test_a_killed_manager_is_started_again_and_the_job_goes_on(farm: LocalFarm) -> None:

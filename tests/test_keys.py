@@ -24,7 +24,7 @@ from brender.roles.effects import Now, Peer, Send
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
-from tests.tools import command, ended, invite, line_of, one_farm, process, submit_command, until
+from tests.tools import command, ended, invite, line_of, one_farm, process, submit_command, tries, until
 
 PYTHON = sys.executable
 
@@ -119,7 +119,7 @@ def test_a_worker_whose_key_is_revoked_is_sent_away_and_its_task_goes_to_another
         (tmp_path / "go").touch()
         with process("worker", "--name", "good", data=tmp_path / "good", farm=server):
             assert ended(admin, job)["status"] == "completed"
-        assert sorted(row["outcome"] for row in admin.ask("attempts", job=job)) == ["completed", "lost"]
+        assert sorted(tries(admin, job)) == ["completed", "lost"]
 
 
 def test_a_manager_whose_key_is_revoked_is_sent_away(tmp_path: Path) -> None:

@@ -21,7 +21,18 @@ from brender.model.errors import Paused
 from brender.store.datafolder import DataFolder
 from tests.conftest import PostgreSQL
 from tests.test_farm_processes import PYTHON
-from tests.tools import command, ended, line_of, one_farm, pids_of_program, process, program_with_a_child, submit_command, until
+from tests.tools import (
+    command,
+    ended,
+    line_of,
+    one_farm,
+    pids_of_program,
+    process,
+    program_with_a_child,
+    submit_command,
+    tries,
+    until,
+)
 
 
 @pytest.fixture
@@ -88,7 +99,7 @@ def test_a_server_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(
         ballast.unlink()
         record = ended(connection, job)
         assert before < 20 and (record["status"], record["completed_parts"], record["failures"]) == ("completed", 20, 0)
-        assert [row["outcome"] for row in connection.ask("attempts", job=job)] == ["completed"] * 20
+        assert tries(connection, job) == ["completed"] * 20
         assert connection.ask("about")["trouble"] == ""
 
 
@@ -127,7 +138,7 @@ def test_a_database_that_another_program_locks_only_makes_the_farm_wait(farm: Lo
         lock.close()
         record = ended(connection, job)
         assert (record["status"], record["failures"]) == ("completed", 0)
-        assert [row["outcome"] for row in connection.ask("attempts", job=job)] == ["completed"] * 10
+        assert tries(connection, job) == ["completed"] * 10
 
 
 def test_a_postgresql_that_goes_away_only_makes_the_farm_wait(tmp_path: Path) -> None:
@@ -142,7 +153,7 @@ def test_a_postgresql_that_goes_away_only_makes_the_farm_wait(tmp_path: Path) ->
             postgresql.start()
             record = ended(connection, job)
             assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 15, 0)
-            assert [row["outcome"] for row in connection.ask("attempts", job=job)] == ["completed"] * 15
+            assert tries(connection, job) == ["completed"] * 15
     finally:
         postgresql.end()
 
@@ -275,7 +286,7 @@ def test_a_worker_that_stood_still_ends_nothing_for_that(tmp_path: Path) -> None
         time.sleep(6)
         os.kill(worker.pid, signal.SIGCONT)
         assert ended(connection, job)["status"] == "completed"
-        assert [row["outcome"] for row in connection.ask("attempts", job=job)] == ["completed"]
+        assert tries(connection, job) == ["completed"]
 
 
 # --- another manager ----------------------------------------------------------------------------------------------------
@@ -299,6 +310,4 @@ def test_a_worker_whose_manager_is_killed_turns_to_the_other(tmp_path: Path) -> 
         assert ended(connection, job)["status"] == "completed"
         (row,) = connection.ask("workers")
         assert row["manager_name"] == "south"
-        assert [each["outcome"] for each in connection.ask("attempts", job=job) if each["outcome"] != "recalled"] == [
-            "completed"
-        ] * 2
+        assert tries(connection, job) == ["completed"] * 2

@@ -67,6 +67,12 @@ def ended(client: Client, job: str, seconds: float = 120.0) -> dict[str, Any]:
     return dict(until(look, seconds))
 
 
+def tries(connection: Client, job: str) -> list[str]:
+    """The outcomes of a job's attempts, without those that the server asked back before they began: whether it balances
+    the workers' queues like that depends on how quick each of them is."""
+    return [row["outcome"] for row in connection.ask("attempts", job=job) if row["outcome"] != "recalled"]
+
+
 def submit_command(
     client: Client, *words: str, frames: str | None = None, chunk: int | None = None, name: str | None = None, **more: Any
 ) -> str:
