@@ -11,10 +11,13 @@ import pytest
 
 from brender.bus.address import free_ports
 from brender.bus.ids import new_id
+from brender.commands.joining import join_as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
 from brender.engines.blenders import ask, own_bpy
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
+from tests.tools import invite, line_of, process, until
 
 BLENDS = Path(__file__).parent / "blends"
 SCENES = BLENDS / "gltf-blender-io" / "scenes"
@@ -141,3 +144,22 @@ def farm(folder: DataFolder) -> Iterator[LocalFarm]:
     """A whole farm of real processes on any free ports, with two workers and a dashboard."""
     with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A farm whose roles share nothing, each with a data folder of its own: the server's folder, and that of a client who
+    joined. Beside these is the folder "private", which the worker does not see. Many tests use it: what one submits is called as
+    nothing that another does."""
+    root, first = tmp_path_factory.mktemp("apart"), free_ports(9)
+    server, mine = root / "server", root / "client"
+    (root / "private").mkdir()
+    with process("server", "--listen", f"127.0.0.1:{first + 4}", data=server) as serving:
+        line_of(serving, "listens on")
+        manager = process("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", data=root / "manager", farm=server)
+        with manager as managing, process("worker", "--name", "w", data=root / "worker", farm=server, hidden=root / "private"):
+            line_of(managing, "listens on")
+            join_as_client(DataFolder(mine), invite("client", server), "anna")
+            with client(None, mine) as connection:
+                until(lambda: [row["status"] for row in connection.ask("workers")] == ["idle"])
+            yield server, mine

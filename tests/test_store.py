@@ -112,10 +112,10 @@ def test_a_change_of_many_rows_stands_in_its_place_among_the_others(writer: Writ
 
 
 def test_a_put_over_a_row_keeps_what_it_does_not_name(writer: Writer) -> None:
-    writer.commit([Update("project", "default", {"root_linux": "/mnt"})])
-    writer.commit([Put("project", "default", {"root_macos": "/Volumes"})])
+    writer.commit([Update("project", "default", {"root": "/mnt"})])
+    writer.commit([Put("project", "default", {"keep_days": 7.0})])
     project = writer.tables.Project.get()
-    assert (project.root_linux, project.root_macos) == ("/mnt", "/Volumes")
+    assert (project.root, project.keep_days) == ("/mnt", 7.0)
 
 
 def test_a_commit_that_fails_writes_nothing(writer: Writer) -> None:

@@ -227,13 +227,17 @@ class Exchange:
             sent += blobs[blob].stat().st_size
         return lacking
 
-    def fetch(self, job: str, part: int, target: Path, progress: Callable[[int, int], None] = lambda have, size: None) -> None:
-        """Have the file of *job*'s finished *part* as *target*; what is there of it from before is gone on from. Raises
-        `NotFound`, `Unreachable`, or `OSError`."""
+    def fetch(
+        self, job: str, part: int, target: Path, progress: Callable[[int, int], None] = lambda have, size: None, file: int = 0
+    ) -> None:
+        """Have the file of *job*'s finished *part*, or with *file* which of its further ones, as *target*; what is there of it
+        from before is gone on from. Raises `NotFound`, `Unreachable`, or `OSError`."""
         beginning = target.with_name(f".{target.name}.part")
         have, size = beginning.stat().st_size if beginning.exists() else 0, -1
         while have != size:
-            size, content = self._ask(FrameWanted(job=job, part=part, offset=have), partial(_piece, part, have))
+            size, content = self._ask(
+                FrameWanted(job=job, part=part, file=file, offset=have), partial(_piece, (part, file, have))
+            )
             have = append_piece(beginning, have, content)
             if have > size:
                 beginning.unlink()
@@ -288,10 +292,11 @@ def _lacking(offer: str, received: Received) -> tuple[str, ...] | None:
     return told.blobs if isinstance(told, Lacks) and told.id == offer else None
 
 
-def _piece(part: int, offset: int, received: Received) -> tuple[int, bytes] | None:
-    """The size of the part's file, and its piece from *offset* on, where *received* is that. Raises `NotFound`."""
+def _piece(which: tuple[int, int, int], received: Received) -> tuple[int, bytes] | None:
+    """The size of a part's file, and its piece from an offset on, where *received* is that: *which* part, file and offset. Raises
+    `NotFound`."""
     told = received.message
     if isinstance(told, NoFile):
         raise NotFound(told.reason)
-    wanted = isinstance(told, FramePiece) and (told.part, told.offset) == (part, offset) and len(received.bulk) == 1
+    wanted = isinstance(told, FramePiece) and (told.part, told.file, told.offset) == which and len(received.bulk) == 1
     return (told.size, received.bulk[0]) if isinstance(told, FramePiece) and wanted else None

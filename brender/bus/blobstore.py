@@ -5,10 +5,14 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 _BLOCK = 2**20
+_GIVEN_UP_SECONDS = 7 * 86400.0
 #: What a manager or a worker keeps of blobs.
 CACHE_BYTES = 20 * 2**30
 
@@ -37,8 +41,16 @@ class BlobStore:
         return True
 
     def writing(self, blob: str) -> "BlobWriter":
-        """What adds to *blob*, from where it was left. Raises `OSError`."""
-        return BlobWriter(self, blob, self._partial(blob))
+        """What adds to *blob*, from where it was left, by a process that was killed perhaps. Raises `OSError`."""
+        folder = self.root / "partial"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{blob}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            # Another process of this machine brings the same one.
+            return BlobWriter(self, blob, folder / f"{blob}.{os.getpid()}")
+        return BlobWriter(self, blob, folder / blob, lock)
 
     def read(self, blob: str, offset: int, length: int) -> tuple[bytes, int]:
         """The piece of *blob* from *offset* on, and the bytes of all of it. Raises `OSError` where it is not there. For one
@@ -70,9 +82,19 @@ class BlobStore:
         except OSError:
             shutil.copyfile(self.path(blob), target)
 
-    def _partial(self, blob: str) -> Path:
-        # Another process of this machine may fetch the same one.
-        return self.root / "partial" / f"{blob}.{os.getpid() if self.limit else 'server'}"
+    def adopt(self, file: Path, blob: str) -> None:
+        """Have *file*, whose content has been seen to be *blob*, as that. Raises `OSError`."""
+        target = self.path(blob)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.chmod(0o444)
+        file.replace(target)
+
+    def forget_what_was_given_up(self) -> None:
+        """Remove the beginnings of blobs that nobody has added to for a week."""
+        for path in (self.root / "partial").glob("*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < time.time() - _GIVEN_UP_SECONDS:
+                    path.unlink()
 
     def give_up_the_oldest(self, but: str) -> None:
         """Keep within the limit, with all but *but* at its disposal."""
@@ -96,14 +118,19 @@ class BlobWriter:
     """Adds to the blob *blob* of *store*, whose beginning may lie in the file *partial*. ``have``: how many of its bytes are
     there."""
 
-    def __init__(self, store: BlobStore, blob: str, partial: Path) -> None:
+    def __init__(self, store: BlobStore, blob: str, partial: Path, lock: BaseFileLock | None = None) -> None:
         self._store = store
         self._blob = blob
         self._partial = partial
+        self._lock = lock
         self._digest = hashlib.sha256()
         self.have = 0
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        self._file = partial.open("a+b", buffering=0)
+        try:
+            self._file = partial.open("a+b", buffering=0)
+        except OSError:
+            if lock is not None:
+                lock.release()
+            raise
         self._file.seek(0)
         while block := self._file.read(_BLOCK):
             self._digest.update(block)
@@ -134,17 +161,22 @@ class BlobWriter:
         """All has been added: whether it is what its name says. If so it has that name now, else it is thrown away. Raises
         `OSError`."""
         good = self._digest.hexdigest() == self._blob
-        if good and not self._store.limit:
-            os.fsync(self._file.fileno())  # what is only a cache may be lost with the power
-        self.close()
-        if not good:
-            self._partial.unlink()
-            return False
-        self._partial.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
-        self._store.path(self._blob).parent.mkdir(parents=True, exist_ok=True)
-        self._partial.replace(self._store.path(self._blob))
+        try:
+            if good and not self._store.limit:
+                os.fsync(self._file.fileno())  # what is only a cache may be lost with the power
+            self._file.close()
+            if not good:
+                self._partial.unlink()
+                return False
+            self._partial.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
+            self._store.path(self._blob).parent.mkdir(parents=True, exist_ok=True)
+            self._partial.replace(self._store.path(self._blob))
+        finally:
+            self.close()
         self._store.give_up_the_oldest(self._blob)
         return True
 
     def close(self) -> None:
         self._file.close()
+        if self._lock is not None:
+            self._lock.release()

@@ -9,7 +9,7 @@ from brender.bus.address import ServerAddresses
 from brender.bus.asking import ask
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials, KeyPair
-from brender.bus.messages import Act, Ask, Done, Manage, Message, Refused, Sorry, Submit
+from brender.bus.messages import Act, Ask, Done, Look, Manage, Message, Refused, Sorry, Submit
 from brender.bus.transport import Received, Socket
 from brender.model.errors import BrenderError, Unreachable, from_code
 from brender.model.job import JobSpec
@@ -63,7 +63,12 @@ class Client:
         """Ask something about keys and tokens, which only an admin's key may (`Manage` lists what)."""
         return self._request(msgspec.convert({"type": "manage", "id": new_id(), "what": what, "arguments": arguments}, Manage))
 
-    def _request(self, message: Submit | Act | Ask | Manage) -> Any:
+    def look(self, variable: str, proof: str) -> dict[str, Any]:
+        """Have every worker look for the file for *proof* in the folder of the path *variable*; returns the ``workers`` there
+        are. What they see, the question ``sights`` tells."""
+        return dict(self._request(Look(id=new_id(), variable=variable, proof=proof)))
+
+    def _request(self, message: Submit | Act | Ask | Manage | Look) -> Any:
         def answer(received: Received) -> Done | None:
             told: Message = received.message
             if isinstance(told, Sorry) and told.id == message.id:

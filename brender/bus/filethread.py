@@ -22,7 +22,7 @@ log = logging.getLogger("brender.files")
 
 _LOOK_SECONDS = 0.25
 
-FileKey = tuple[str, str, int]
+FileKey = tuple[str, str, int, int]
 
 
 class FileThread:

@@ -11,14 +11,14 @@ import msgspec
 
 from brender.model import nodes
 from brender.model.bundle import Digest
-from brender.model.grant import Grant, Order
+from brender.model.grant import Extra, Grant, Order
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole, Principal
 from brender.model.nodes import Stats, WorkerInfo
 from brender.model.plain import Count, Id, Key, Name, Number, Seconds, Text, Whole
 
 #: The protocol that this software speaks, and those it understands.
-PROTOCOL = 4
+PROTOCOL = 5
 UNDERSTOOD = frozenset({PROTOCOL})
 
 
@@ -196,6 +196,29 @@ class Moved(Message, frozen=True, kw_only=True):
     worker: Key
 
 
+class Look(Message, frozen=True, kw_only=True):
+    """Whether every worker sees the same bytes: a client asks it of the folder of a path ``variable``, in which it has laid a
+    file of the name that `brender.engines.sight` makes of ``proof``; the server asks each ``worker``, whose ``folder`` it
+    names."""
+
+    id: Id
+    worker: Key = ""
+    variable: Name
+    folder: Text = ""
+    proof: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Seen(Message, frozen=True, kw_only=True):
+    """What ``worker`` sees there: the file's SHA-256, or what the problem is; and whether it may write there."""
+
+    worker: Key
+    variable: Name
+    proof: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    writable: bool = False
+    problem: Text = ""
+
+
 class Gone(Message, frozen=True, kw_only=True):
     """A worker was asked to stop attempts that it does not have, and now never will."""
 
@@ -217,7 +240,8 @@ class Started(Report, frozen=True, kw_only=True):
 
 class PartDone(Report, frozen=True, kw_only=True):
     """A part is finished and its file, if it has one, is published and verified. ``seconds`` is what it took, ``size``
-    bytes, ``memory`` the bytes that its render process has held at most. ``kept``: the file was there already."""
+    bytes, ``memory`` the bytes that its render process has held at most. ``kept``: the file was there already. ``digest``: the
+    file's SHA-256, where it travels; ``extras``: the frame's further files."""
 
     part: Count
     seconds: Seconds
@@ -228,6 +252,8 @@ class PartDone(Report, frozen=True, kw_only=True):
     warnings: tuple[Text, ...] = ()
     memory: Count = 0
     kept: bool = False
+    digest: Text = ""
+    extras: tuple[Extra, ...] = ()
 
 
 class Completed(Report, frozen=True, kw_only=True):
@@ -335,7 +361,7 @@ class Act(Message, frozen=True, kw_only=True):
     """A change that a person asks for. ``target`` is a job's, a worker's or a manager's id, or the start of it, or its name."""
 
     id: Id
-    action: Literal["pause", "resume", "cancel", "requeue", "priority", "readmit", "drain", "disable", "enable"]
+    action: Literal["pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "drain", "disable", "enable"]
     target: Text
     value: int | str | None = None
     user: Text = ""
@@ -366,10 +392,22 @@ class Sorry(Message, frozen=True, kw_only=True):
 
 
 class Manage(Message, frozen=True, kw_only=True):
-    """What an admin asks about keys and tokens; `brender.roles.server.keys` says which ``arguments`` each takes."""
+    """What an admin asks about keys and tokens, projects and path variables; `brender.roles.server.keys` and
+    `brender.roles.server.projects` say which ``arguments`` each takes."""
 
     id: Id
-    what: Literal["admit", "create-token", "revoke-token", "revoke-key", "rename-key", "keys", "refusals"]
+    what: Literal[
+        "admit",
+        "create-token",
+        "revoke-token",
+        "revoke-key",
+        "rename-key",
+        "keys",
+        "refusals",
+        "set-project",
+        "set-path",
+        "unset-path",
+    ]
     arguments: dict[str, Any] = {}
 
 
@@ -423,26 +461,29 @@ class Admitted(Message, frozen=True, kw_only=True):
 
 
 class FilePiece(Message, frozen=True, kw_only=True):
-    """A piece of a log or a thumbnail, its bytes in the raw frame that follows. ``offset`` counts bytes. ``worker``: whose it
-    is, by the key that it came with; the manager puts it there."""
+    """A piece of a log, a thumbnail, a frame or a piece of a still, its bytes in the raw frame that follows. ``offset`` counts
+    bytes. ``worker``: whose it is, by the key that it came with; the manager puts it there. ``file``: 0, or which of a frame's
+    further files it is, counted from 1."""
 
-    kind: Literal["log", "thumbnail", "frame"]
+    kind: Literal["log", "thumbnail", "frame", "piece"]
     worker: Key = ""
     job: Id
     attempt: Id
     part: Count = 0
+    file: Count = 0
     offset: Count
     last: bool
     digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    """Of a frame: the SHA-256 of the whole."""
+    """Of a frame or a piece of a still: the SHA-256 of the whole."""
 
 
 class FileAck(Message, frozen=True, kw_only=True):
     """The receiver has ``offset`` bytes of it; ``complete`` once it has all."""
 
-    kind: Literal["log", "thumbnail", "frame"]
+    kind: Literal["log", "thumbnail", "frame", "piece"]
     attempt: Id
     part: Count = 0
+    file: Count = 0
     offset: Count
     complete: bool
 
@@ -483,16 +524,19 @@ class BlobWanted(Message, frozen=True, kw_only=True):
 
 
 class FrameWanted(Message, frozen=True, kw_only=True):
-    """A client asks for the piece of a finished part's file from ``offset`` on; answered by a `FramePiece`, or a `NoFile`."""
+    """A client asks for the piece of a finished part's file from ``offset`` on; answered by a `FramePiece`, or a `NoFile`.
+    ``file``: 0, or which of the frame's further files, counted from 1."""
 
     job: Id
     part: Count
+    file: Count = 0
     offset: Count
 
 
 class FramePiece(Message, frozen=True, kw_only=True):
     job: Id
     part: Count
+    file: Count = 0
     size: Count
     offset: Count
 
@@ -506,7 +550,7 @@ class NoFile(Message, frozen=True, kw_only=True):
 
 AnyMessage = (
     Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Confirm | Left
-    | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Gone | Reports | Acks | Progress
+    | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Look | Seen | Gone | Reports | Acks | Progress
     | Beat | Beats | Event
     | Submit | Act | Ask | Done | Sorry
     | Manage | Enrol | Enrolled | Admitted

@@ -32,10 +32,11 @@ log = logging.getLogger("brender.files")
 @dataclass(frozen=True)
 class ServerPlaces:
     """Where the server's files are. ``of`` gives the path that a piece is written to; where it gives none, the file is no
-    business of the worker that sends it. ``frame`` gives the file of a job's finished part, where there is one."""
+    business of the worker that sends it. ``frame`` gives the file of a job's finished part, or which of its further ones, where
+    there is one."""
 
     of: Callable[[FilePiece], Path | None]
-    frame: Callable[[str, int], Path | None]
+    frame: Callable[[str, int, int], Path | None]
     blobs: BlobStore
     largest: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
@@ -48,6 +49,7 @@ class FileReceiver(FileThread):
         super().__init__("brender-files")
         self._places = places
         self._keyring = keyring
+        places.blobs.forget_what_was_given_up()
         self._intake = Intake(places.blobs, places.largest)
         self._socket = self._door(Door.SERVER_FILES, pair, keyring, "server files")
         self.address = self._bound(self._socket, address, "The server's files")
@@ -83,15 +85,17 @@ class FileReceiver(FileThread):
                 log.error("the %s of attempt %s arrived as something else, and is sent again", piece.kind, piece.attempt)
                 path.unlink()
                 have, complete = 0, False
+            elif complete and piece.kind == "piece" and piece.digest:
+                self._places.blobs.adopt(path, piece.digest)
         except OSError as error:
             # Not acknowledged, so it is sent again: when there is room, it arrives.
             log.error("cannot write the %s of attempt %s: %s", piece.kind, piece.attempt, error)
             return
-        answer = FileAck(kind=piece.kind, attempt=piece.attempt, part=piece.part, offset=have, complete=complete)
+        answer = FileAck(kind=piece.kind, attempt=piece.attempt, part=piece.part, file=piece.file, offset=have, complete=complete)
         self._socket.send(answer, received.route)
 
     def _give_frame(self, received: Received, wanted: FrameWanted) -> None:
-        path = self._places.frame(wanted.job, wanted.part)
+        path = self._places.frame(wanted.job, wanted.part, wanted.file)
         try:
             if path is None:
                 raise FileNotFoundError
@@ -103,7 +107,7 @@ class FileReceiver(FileThread):
             reason = "That frame is not rendered, or its file is not where the server put it any more"
             self._socket.send(NoFile(what=f"{wanted.job}/{wanted.part}", reason=reason), received.route)
             return
-        answer = FramePiece(job=wanted.job, part=wanted.part, size=size, offset=wanted.offset)
+        answer = FramePiece(job=wanted.job, part=wanted.part, file=wanted.file, size=size, offset=wanted.offset)
         self._socket.send(answer, received.route, [content])
 
 

@@ -37,6 +37,7 @@ class FileRelay(FileThread):
         self._above: Socket | None = None
         self._routes: OrderedDict[FileKey, bytes] = OrderedDict()
         self._store = store
+        store.forget_what_was_given_up()
         self._pulls = Pulls(store, self._ask_above, "the manager's")
         self._waiting: dict[str, list[tuple[bytes, BlobWanted]]] = {}
         self.loop.add(self._below, self._up)
@@ -59,7 +60,7 @@ class FileRelay(FileThread):
                 self._give(received.route, piece)
             elif isinstance(piece, FilePiece) and self._above is not None:
                 piece = msgspec.structs.replace(piece, worker=received.principal.node)
-                self._routes[piece.kind, piece.attempt, piece.part] = received.route
+                self._routes[piece.kind, piece.attempt, piece.part, piece.file] = received.route
                 if len(self._routes) > _ROUTES_REMEMBERED:
                     self._routes.popitem(last=False)
                 self._above.send(piece, bulk=received.bulk)
@@ -88,7 +89,7 @@ class FileRelay(FileThread):
         for received in above.drain() if above is not None else ():
             match received.message:
                 case FileAck() as ack:
-                    key = (ack.kind, ack.attempt, ack.part)
+                    key = (ack.kind, ack.attempt, ack.part, ack.file)
                     route = self._routes.pop(key, None) if ack.complete else self._routes.get(key)
                     if route is not None:
                         self._below.send(ack, route)

@@ -21,6 +21,7 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    Look,
     Manage,
     Message,
     Offer,
@@ -29,6 +30,7 @@ from brender.bus.messages import (
     Received,
     Renew,
     Reports,
+    Seen,
     Stands,
     Submit,
 )
@@ -56,8 +58,8 @@ _ADMIN = frozenset({KeyRole.ADMIN})
 #: What may be sent through each door, and with which keys.
 MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
     Door.SERVER: {
-        **dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Joined, Left, Received, Gone, Reports, Progress), _MANAGER),
-        **dict.fromkeys((Submit, Act, Ask), _CLIENTS),
+        **dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Joined, Left, Received, Gone, Seen, Reports, Progress), _MANAGER),
+        **dict.fromkeys((Submit, Act, Ask, Look), _CLIENTS),
         Manage: _ADMIN,
     },
     Door.SERVER_STATS: {Beats: _MANAGER},
@@ -66,7 +68,7 @@ MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
         **dict.fromkeys((Offer, BlobPiece, FrameWanted), _CLIENTS),
     },
     Door.SERVER_EVENTS: {},
-    Door.MANAGER: dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Received, Gone, Reports, Progress), _WORKER),
+    Door.MANAGER: dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Received, Gone, Seen, Reports, Progress), _WORKER),
     Door.MANAGER_STATS: {Beat: _WORKER},
     Door.MANAGER_FILES: dict.fromkeys((FilePiece, BlobWanted), _WORKER),
     # Any key at all, and this one message: who may join is told by what it says.

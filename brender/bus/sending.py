@@ -20,6 +20,7 @@ from brender.bus.messages import (
 )
 from brender.bus.pieces import PIECE
 from brender.bus.transport import Socket
+from brender.model.parcel import Parcel
 
 log = logging.getLogger("brender.files")
 
@@ -30,7 +31,7 @@ _THUMBNAILS_WAITING = 500
 
 @dataclass
 class _Transfer:
-    kind: Literal["log", "thumbnail", "frame"]
+    kind: Literal["log", "thumbnail", "frame", "piece"]
     job: str
     attempt: str
     part: int
@@ -39,6 +40,7 @@ class _Transfer:
     offset: int = 0
     sent_at: float | None = None
     digest: str = ""
+    file: int = 0
     arrived: Callable[[], None] = lambda: None
 
 
@@ -52,6 +54,7 @@ class FileSender(FileThread):
         self._idle.set()
         self._socket: Socket | None = None
         self._store = store
+        store.forget_what_was_given_up()
         self._pulls = Pulls(store, self._ask, "the worker's")
 
     def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
@@ -62,10 +65,22 @@ class FileSender(FileThread):
         """Send the picture at *path*. From any thread."""
         self._add(_Transfer("thumbnail", job, attempt, part, path, True))
 
-    def send_frame(self, job: str, attempt: str, part: int, path: Path, digest: str, arrived: Callable[[], None]) -> None:
-        """Send the frame at *path*, whose SHA-256 is *digest*; *arrived* is called, in a thread of this sender's, once the
-        server has it. From any thread."""
-        self._add(_Transfer("frame", job, attempt, part, path, True, digest=digest, arrived=arrived))
+    def send_frame(self, parcel: Parcel, arrived: Callable[[], None]) -> None:
+        """Send the file of a frame; *arrived* is called, in a thread of this sender's, once the server has it. From any
+        thread."""
+        self._add(
+            _Transfer(
+                parcel.kind,
+                parcel.job,
+                parcel.attempt,
+                parcel.part,
+                parcel.path,
+                True,
+                digest=parcel.digest,
+                file=parcel.file,
+                arrived=arrived,
+            )
+        )
 
     def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
         """Pull *blob* into the store; *ended* is called, in a thread of this sender's, with "" once it is there, or with why it
@@ -108,7 +123,7 @@ class FileSender(FileThread):
         self.loop.post(lambda: self._take(transfer))
 
     def _take(self, transfer: _Transfer) -> None:
-        key = (transfer.kind, transfer.attempt, transfer.part)
+        key = (transfer.kind, transfer.attempt, transfer.part, transfer.file)
         known = self._transfers.get(key)
         if known is not None:
             known.finished = transfer.finished
@@ -134,6 +149,7 @@ class FileSender(FileThread):
             job=transfer.job,
             attempt=transfer.attempt,
             part=transfer.part,
+            file=transfer.file,
             offset=transfer.offset,
             last=last,
             digest=transfer.digest if last else "",
@@ -152,7 +168,7 @@ class FileSender(FileThread):
                 self._pulls.hear(received.message, received.bulk)
 
     def _acknowledged(self, ack: FileAck) -> None:
-        key = (ack.kind, ack.attempt, ack.part)
+        key = (ack.kind, ack.attempt, ack.part, ack.file)
         transfer = self._transfers.get(key)
         if transfer is None:
             return

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -15,9 +15,11 @@ from brender import __version__
 from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Address, is_free
 from brender.bus.client import Client
 from brender.commands.config import Configured
+from brender.commands.finding import Finding
 from brender.commands.joining import as_client
-from brender.commands.options import common, json_option, server_option
+from brender.commands.options import common, json_option, server_option, site_option
 from brender.commands.output import print_json, size
+from brender.commands.sharing import shared_folders
 from brender.engines.blenders import find_blenders
 from brender.engines.probe import probe
 from brender.model.errors import BrenderError
@@ -31,19 +33,10 @@ _NO_BLENDER = (
 )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at. ``advice`` says what to do where it is not ``ok``."""
-
-    what: str
-    ok: bool
-    found: str
-    advice: str = ""
-
-
 @click.command(cls=Configured, section="doctor")
 @common
 @server_option
+@site_option
 @json_option
 @click.option(
     "--blender", "blenders", multiple=True, envvar="BRENDER_BLENDER", help="A blender executable, or a Python with bpy."
@@ -56,13 +49,15 @@ def doctor(
     config: Path | None,
     verbose: bool,
     server: str | None,
+    site: str,
     as_json: bool,
     blenders: tuple[str, ...],
     quick: bool,
 ) -> None:
-    """Check this machine: Blender and its engines, ports, disk, clock, versions."""
+    """Check this machine: Blender and its engines, ports, disk, clock, versions; and whether the workers of the running farm
+    see the same files as this machine where they share folders."""
     findings = []
-    for finding in _look(data, server, blenders, quick):
+    for finding in _look(data, server, site, blenders, quick):
         findings.append(finding)
         if not as_json:
             mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
@@ -75,14 +70,14 @@ def doctor(
         context.exit(1)
 
 
-def _look(data: Path, server: str | None, named: tuple[str, ...], quick: bool) -> Iterator[Finding]:
+def _look(data: Path, server: str | None, site: str, named: tuple[str, ...], quick: bool) -> Iterator[Finding]:
     yield _python()
     yield _folder(data)
     yield _disk(data)
     folder = DataFolder(data)
     farm_runs = folder.root.exists() and folder.is_locked("server")
     if farm_runs or server:
-        yield from _server(server, folder)
+        yield from _server(server, folder, site)
     else:
         for what, port in (("server", SERVER_PORT), ("manager", MANAGER_PORT), ("dashboard", DASHBOARD_PORT)):
             yield _port(what, port)
@@ -111,7 +106,7 @@ def _port(what: str, port: int) -> Finding:
     return Finding(f"port {port}", free, found, f"Stop what uses it, or start the {what} with --port-base")
 
 
-def _server(server: str | None, folder: DataFolder) -> Iterator[Finding]:
+def _server(server: str | None, folder: DataFolder, site: str) -> Iterator[Finding]:
     try:
         addresses, pair = as_client(server, folder)
         began = time.time()
@@ -126,6 +121,8 @@ def _server(server: str | None, folder: DataFolder) -> Iterator[Finding]:
     )
     off = abs(info["wall"] - (began + time.time()) / 2)
     yield Finding("clock", off < 2.0, f"{off:.1f} s from the server's", "Set this machine's clock (NTP)")
+    with Client(addresses, pair) as client:
+        yield from shared_folders(client, site)
 
 
 def _blenders(named: tuple[str, ...], quick: bool) -> Iterator[Finding]:

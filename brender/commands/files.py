@@ -4,6 +4,8 @@ import json
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,21 @@ import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from brender.bus.blobs import Exchange
+from brender.bus.client import Client
 from brender.bus.keys import Credentials
 from brender.commands.config import Configured
 from brender.commands.joining import as_client
 from brender.commands.options import client, common, server_option
 from brender.commands.output import size as in_words
+from brender.commands.output import when
 from brender.engines.blendfile import inspect
 from brender.engines.packing import digest_of_file, packed, write_folder, write_zip
 from brender.model.bundle import as_bytes, check_path
-from brender.model.errors import BadInput, Conflict
+from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.status import ENDED_JOB
 from brender.model.text import harmless
 from brender.store.datafolder import DataFolder
+from brender.store.questions import PAGE
 
 _LOOK_SECONDS = 1.0
 
@@ -81,27 +86,33 @@ def fetch(data: Path, config: Path | None, verbose: bool, server: str | None, id
     fetched = 0
     with client(server, data) as connection, exchange(server, data) as files, _bar() as bar:
         job = connection.ask("job", id=id)
+        if job["frames_deleted"] is not None:
+            raise NotFound(f"The frames of {job['name']} were deleted on {when(job['frames_deleted'])}")
         target = (folder or Path(f"{job['name']}_frames")).absolute()
-        task, seen = bar.add_task("fetching", total=None), set[int]()
+        task, changed = bar.add_task("fetching", total=None), -1
         while True:
             ended = connection.ask("job", id=job["id"])["status"] in ENDED_JOB
-            for part in connection.ask("parts", job=job["id"]):
-                if part["status"] != "completed" or not part["output"] or part["id"] in seen:
-                    continue
-                seen.add(part["id"])
-                path = (target / part["output"]).resolve()
+            for each in _finished(connection, job["id"], changed):
+                changed = max(changed, each.change)
+                path = (target / each.output).resolve()
                 if not path.is_relative_to(target.resolve()):
-                    raise BadInput(f"The frame {harmless(part['output'])} would lie outside of {target}, and is not fetched")
-                if path.exists() and path.stat().st_size == part["size"]:
+                    raise BadInput(f"The file {harmless(each.output)} would lie outside of {target}, and is not fetched")
+                if _is_here(path, each):
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                bar.update(task, description=harmless(part["output"]))
-                files.fetch(job["id"], part["id"], path, lambda have, total: bar.update(task, completed=have, total=total))
+                bar.update(task, description=harmless(each.output))
+                files.fetch(
+                    job["id"],
+                    each.part,
+                    path,
+                    lambda have, total: bar.update(task, completed=have, total=total),
+                    each.file,
+                )
                 fetched += 1
             if ended or not watch:
                 break
             time.sleep(_LOOK_SECONDS)
-    click.echo(f"{fetched} frames fetched to {target}")
+    click.echo(f"{fetched} files fetched to {target}")
 
 
 @click.command(cls=Configured, section="archive")
@@ -128,17 +139,53 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
                 for attempt in attempts:
                     text = connection.ask("log", job=job["id"], attempt=attempt["id"])["text"]
                     zipped.writestr(f"logs/{attempt['id']}.log", text)
-                for part in parts if with_frames else ():
-                    if part["status"] == "completed" and part["output"]:
-                        check_path(part["output"])
-                        frame = Path(folder) / "frame"
-                        files.fetch(job["id"], part["id"], frame)
-                        zipped.write(frame, f"frames/{part['output']}", zipfile.ZIP_STORED)
-                        count += 1
+                there = with_frames and job["frames_deleted"] is None
+                for each in _finished(connection, job["id"]) if there else ():
+                    check_path(each.output)
+                    frame = Path(folder) / "frame"
+                    files.fetch(job["id"], each.part, frame, file=each.file)
+                    zipped.write(frame, f"frames/{each.output}", zipfile.ZIP_STORED)
+                    count += 1
         beginning.replace(target)
     finally:
         beginning.unlink(missing_ok=True)
-    click.echo(f"{harmless(job['name'])}: {count} frames and {len(attempts)} logs in {target}")
+    click.echo(f"{harmless(job['name'])}: {count} files and {len(attempts)} logs in {target}")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of a finished frame: which part's, which of its files, its name in the job's folder, its size, SHA-256 ("": not
+    known), and the commit that told of it."""
+
+    part: int
+    file: int
+    output: str
+    size: int
+    digest: str
+    change: int
+
+
+def _finished(connection: Client, job: str, since: int = -1) -> Iterator[_File]:
+    """The files of frames of *job* that were finished after the commit *since*; not those that lie elsewhere than in its folder,
+    and no pieces of stills."""
+    while True:
+        parts = connection.ask("parts", job=job, since=since, by="change")
+        for part in parts:
+            since = part["change"]
+            if part["status"] == "completed" and part["output"] and not part["piece"]:
+                yield _File(part["id"], 0, part["output"], part["size"], part["digest"], since)
+                for number, extra in enumerate(part["extras"], start=1):
+                    if not Path(extra["output"]).is_absolute():
+                        yield _File(part["id"], number, extra["output"], extra.get("size", 0), extra.get("digest", ""), since)
+        if len(parts) < PAGE:
+            return
+
+
+def _is_here(path: Path, file: _File) -> bool:
+    """Whether *path* is that file already, whole."""
+    if not path.exists() or path.stat().st_size != file.size:
+        return False
+    return not file.digest or digest_of_file(path)[0] == file.digest
 
 
 def _bar() -> Progress:

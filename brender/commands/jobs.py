@@ -1,5 +1,6 @@
 """Commands about jobs: submit, look, and act on them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from brender.commands.jobspec import (
     other_job,
     priority_option,
     render_options,
+    shared_path,
     user,
 )
-from brender.commands.options import client, common, json_option, server_option
+from brender.commands.options import client, common, json_option, server_option, site_option
 from brender.commands.output import duration, print_json, print_table, when
 from brender.commands.waiting import check_ended_well, wait_for
 from brender.jobs.blender_still import PIECES
@@ -45,6 +47,7 @@ from brender.store.datafolder import DataFolder
     help="Send the .blend and all that it needs to the farm, whose workers need not see this machine's files; "
     "the frames come to the server, and from there by `brender fetch`.",
 )
+@site_option
 @priority_option
 @limit_options
 def submit(
@@ -61,6 +64,7 @@ def submit(
     paused: bool,
     wait: bool,
     send: bool,
+    site: str,
     priority: int,
     stall_minutes: float,
     limit_minutes: float,
@@ -88,7 +92,7 @@ def submit(
             more |= send_files(Path(words[0]), server, data)
         elif not DataFolder(data).local_key.exists():
             click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
-        spec = blender_job(Path(words[0]), options, **more)
+        spec = blender_job(Path(words[0]), options, partial(_shared, server, data, site), **more)
     elif kind == "command":
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
     else:
@@ -103,6 +107,12 @@ def submit(
             click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {accepted['frames']} frames in {accepted['tasks']} tasks")
         if wait:
             check_ended_well(wait_for(connection, spec.id))
+
+
+def _shared(server: str | None, data: Path, site: str, path: str) -> str:
+    """*path* with the path variable that the farm has for its beginning, where there is one."""
+    with client(server, data) as connection:
+        return shared_path(path, connection.ask("paths"), site)
 
 
 @click.command(cls=Configured, section="jobs")

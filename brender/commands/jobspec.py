@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
+from brender.model.paths import PathVariable, check_site, collapse, platform_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MISSING_SHOWN = 10
@@ -74,7 +76,11 @@ def render_options(function: F) -> F:
     return function
 
 
-def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
+Shared = Callable[[str], str]
+"""Reads a path of this machine as one that begins with a path variable, where one fits."""
+
+
+def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **more: Any) -> JobSpec:
     """The job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done.
 
     *more* is what else the job has; with a ``bundle``, ``main`` is the file's path in it.
@@ -83,8 +89,9 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
     _check_missing(facts, options.pop("allow_missing", True))
     wanted, travels = options.pop("output"), bool(more.get("bundle"))
     # Where files travel the folder is the server's, and not this machine's.
-    output = "" if travels and not wanted else str(wanted if travels else Path(wanted or f"{file.stem}_frames").absolute())
-    main = more.pop("main", facts.path)
+    here = None if travels else _output_here(wanted or Path(f"{file.stem}_frames"))
+    output = str(wanted or "") if here is None else shared(str(here))
+    main = more.pop("main", shared(facts.path))
     name = options.pop("name") or file.stem
     trusted, overwrite = options.pop("trusted"), options.pop("overwrite", False)
     settings = {key: value for key, value in options.items() if value is not None}
@@ -105,9 +112,20 @@ def blender_job(file: Path, options: dict[str, Any], **more: Any) -> JobSpec:
         **more,
     )
     spec = job_type(spec.job_type).prepare(spec)
-    if not travels:
-        make_output(Path(output))
+    if here is not None:
+        make_output(here)
     return spec
+
+
+def _output_here(wanted: Path) -> Path | None:
+    """The folder of this machine for the frames; ``None`` where a path variable says which it is on each."""
+    return None if str(wanted).startswith("{") else wanted.absolute()
+
+
+def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
+    """*path*, of this machine at *site*, with one of the *variables* that the server knows for its beginning, where one fits."""
+    known = [PathVariable(row["name"], row["platform"], row["path"], row["site"]) for row in variables]
+    return collapse(path, known, platform_of(platform.system()), check_site(site))
 
 
 def check_missing(file: Path, allowed: bool) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from brender import __version__
-from brender.commands import farm, files, jobs, keys, nodes, roles
+from brender.commands import farm, files, jobs, keys, nodes, projects, roles
 from brender.commands.backup import backup
 from brender.commands.config import run
 from brender.commands.doctor import doctor
@@ -31,6 +31,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
     *(jobs.readmit, files.pack, files.fetch, files.archive),
     *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable),
+    *(projects.project, projects.path, projects.delete),
     *(keys.join, keys.token, keys.key, keys.discover),
     *(backup, doctor),
 )

@@ -50,6 +50,13 @@ def server_option(function: F) -> F:
     )(function)
 
 
+def site_option(function: F) -> F:
+    """``--site``: where this machine stands, for paths that differ from site to site (brender.model.paths)."""
+    return click.option(
+        "--site", envvar="BRENDER_SITE", default="", help="Where this machine stands, if paths differ from site to site."
+    )(function)
+
+
 def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
 

@@ -11,9 +11,10 @@ from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
 from brender.commands.joining import as_client, hide_token, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import begin_logging, common, host_name, listen_address, server_option
+from brender.commands.options import begin_logging, common, host_name, listen_address, server_option, site_option
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
+from brender.model.paths import check_site
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 
@@ -52,6 +53,7 @@ _port_base = click.option(
     metavar="DAYS",
     help="How long after a job's end the files that were sent for it are kept.",
 )
+@site_option
 @click.option("--only-job", default="", hidden=True)
 @lifeline_option
 def server(
@@ -64,6 +66,7 @@ def server(
     lease: float,
     largest_file: float,
     keep_blobs: float,
+    site: str,
     only_job: str,
     lifeline: bool,
 ) -> None:
@@ -74,7 +77,7 @@ def server(
     lifeline_end = Lifeline(lifeline)
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
     policy = replace(_policy(lease), only_job=only_job, largest_file=int(largest_file * 1e9), blobs_keep=keep_blobs * 86400)
-    role = Server(DataFolder(data), addresses, policy, database or "")
+    role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site))
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     role.loop.on_signals(role.stop)
     lifeline_end.ends(role.stop)

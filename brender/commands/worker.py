@@ -9,7 +9,7 @@ import psutil
 from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import begin_logging, common, host_name
+from brender.commands.options import begin_logging, common, host_name, site_option
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
@@ -20,6 +20,7 @@ from brender.jobs.declare import job_types
 from brender.model.devices import choose_devices, share_out
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole
+from brender.model.paths import check_site
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 
@@ -91,6 +92,7 @@ from brender.store.datafolder import DataFolder
 @click.option(
     "--accept-trusted", is_flag=True, help="Run the scripts in the .blend files of jobs that were submitted as trusted."
 )
+@site_option
 @click.option(
     "--sandbox",
     type=click.Choice(["auto", "bubblewrap", "none"]),
@@ -132,6 +134,7 @@ def worker(
     types: tuple[str, ...],
     programs: tuple[str, ...],
     accept_trusted: bool,
+    site: str,
     sandbox: Sandbox,
     readable: tuple[Path, ...],
     limit_memory: int,
@@ -164,6 +167,7 @@ def worker(
             *(word for kind in types for word in ("--job-type", kind)),
             *(word for program in programs for word in ("--allow-program", program)),
             *(("--accept-trusted",) if accept_trusted else ()),
+            *(("--site", site) if site else ()),
             *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
             *(word for path in readable for word in ("--sandbox-read", str(path))),
             *("--keep-warm", str(keep_warm), "--warm-frames", str(warm_frames), "--least-free", str(least_free)),
@@ -190,6 +194,7 @@ def worker(
         types,
         programs,
         accept_trusted,
+        check_site(site),
         confinement(sandbox, limit_memory * 2**20, readable, folder.root),
         engines,
     )

@@ -23,6 +23,7 @@ from brender.engines.room import LEAST, NO_ROOM, shortage
 from brender.model.devices import Device
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
+from brender.model.parcel import Parcel
 
 #: The file in an attempt's folder that names its temporary files elsewhere, each ended by a NUL.
 _TEMPORARIES = "temporaries"
@@ -56,8 +57,8 @@ class Courier(Protocol):
     def lay_out(self, blob: str, target: Path) -> None:
         """Have the file *target* with this content. Raises `OSError`."""
 
-    def deliver(self, job: str, attempt: str, part: int, path: Path, digest: str, arrived: Callable[[], None]) -> None:
-        """Bring the frame at *path*, which has this *digest*, to the server; *arrived* is called once it is there."""
+    def deliver(self, parcel: Parcel, arrived: Callable[[], None]) -> None:
+        """Bring the file of a frame to the server; *arrived* is called once it is there."""
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Place:
     env: Mapping[str, str] = field(default_factory=dict)
     confinement: Confinement = field(default_factory=Confinement)
     courier: Courier | None = None
+    site: str = ""
 
     def job_folder(self, job: str) -> Path:
         """Where the files and frames of *job* are, where they travel."""
@@ -142,7 +144,8 @@ class Attempt:
             raise AttemptStopped
 
     def will_leave(self, temporary: Path) -> None:
-        """Note that the file *temporary* may be left behind elsewhere, should this worker be killed (`clear_leftovers`)."""
+        """Note that the file or folder *temporary* may be left behind elsewhere, should this worker be killed
+        (`clear_leftovers`)."""
         with (self.folder / _TEMPORARIES).open("ab") as file:
             file.write(os.fsencode(temporary) + b"\0")
 
@@ -230,7 +233,11 @@ def clear_leftovers(folder: Path) -> None:
     for noted in (folder / "attempts").glob(f"*/{_TEMPORARIES}"):
         with contextlib.suppress(OSError):
             for name in filter(None, noted.read_bytes().split(b"\0")):
-                Path(os.fsdecode(name)).unlink(missing_ok=True)
+                left = Path(os.fsdecode(name))
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
     shutil.rmtree(folder / "attempts", ignore_errors=True)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from brender.model.grant import Extra
+
 
 @dataclass(frozen=True)
 class Progressed:
@@ -26,7 +28,7 @@ class Cautioned:
 @dataclass(frozen=True)
 class PartFinished:
     """A part is done, its file verified and published. ``memory``: bytes that the render process has held at most; ``kept``:
-    the file was there already."""
+    the file was there already; ``digest``: its SHA-256, where it travelled; ``extras``: the frame's further files."""
 
     part: int
     seconds: float
@@ -37,6 +39,8 @@ class PartFinished:
     warnings: tuple[str, ...] = ()
     memory: int = 0
     kept: bool = False
+    digest: str = ""
+    extras: tuple[Extra, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """How a frame becomes a file: rendered under a temporary name, verified, flushed, published under its own."""
 
 import contextlib
+import platform
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,15 +11,17 @@ from typing import Any
 
 from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped, clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
+from brender.engines.extras import extras, gathering_folder
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import Published, flush, publish, signature
 from brender.engines.resume import Origin, note_for, origin_of, verified
 from brender.engines.session import shader_cache
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, WarmScene
-from brender.model.grant import PartGrant
+from brender.model.grant import Extra, PartGrant
 from brender.model.naming import temporary_name
 from brender.model.nodes import Blender
+from brender.model.paths import foreign, places, platform_of
 
 _LEASE_LOOK_SECONDS = 0.5
 _KEPT = "Frames that were there already, of this file with these settings, are kept (--overwrite renders them anew)"
@@ -103,6 +107,7 @@ class Rendering:
             "in_order": settings["process"] == "in-order",
             "note": self.note,
             "device": settings["device"],
+            "roots": foreign(order.paths, places(order.paths, platform_of(platform.system()), self.attempt.place.site)),
             "gpus": [[device.kind, device.id] for device in self.attempt.place.devices],
         }
 
@@ -140,24 +145,37 @@ def render_part(
     """
     attempt = rendering.attempt
     temporary = temporary_for(rendering, final)
+    gathering = gathering_folder(attempt)
+    further: list[tuple[Path, Path, Extra]] = []
     share = 1 / len(attempt.grant.parts)
     try:
         size = rendering.size()
         final.parent.mkdir(parents=True, exist_ok=True)
         attempt.will_leave(temporary)
-        rendered = rendering.scene().session.render(part.frame, temporary, index * share, share, asked)
+        attempt.will_leave(gathering)
+        wanted = {"gather": str(gathering)} if asked is None else asked
+        rendered = rendering.scene().session.render(part.frame, temporary, index * share, share, wanted)
         try:
             picture = verify(temporary, size)
         except BadPicture as error:
             raise AttemptFailed(f"Frame {part.frame}: {error}") from error
         flush(temporary)
         length = temporary.stat().st_size
+        for each in extras(attempt, part.frame, rendered.written):
+            further.append(each)
+        for waiting, place, _ in further:
+            publish_when_leased(attempt, waiting, place, signature(place))
         publish_when_leased(attempt, temporary, final, rendering.found[part.id])
     finally:
-        temporary.unlink(missing_ok=True)
+        for each_temporary in (temporary, *(waiting for waiting, _, _ in further)):
+            each_temporary.unlink(missing_ok=True)
+        shutil.rmtree(gathering, ignore_errors=True)
     rendering.frame_done()
     attempt.log.say(f"frame {part.frame} in {rendered.seconds:.2f} seconds: {final}")
-    attempt.emit(finished(part, rendered.seconds, length, picture, rendered.memory))
+    for _, place, _ in further:
+        attempt.log.say(f"with it: {place}")
+    done = finished(part, rendered.seconds, length, picture, rendered.memory)
+    attempt.emit(replace(done, extras=tuple(extra for _, _, extra in further)))
     if asked is None:
         make_thumbnail(rendering, part, picture.image)
     return picture

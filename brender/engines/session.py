@@ -41,6 +41,8 @@ class Rendered:
 
     seconds: float
     memory: int
+    written: tuple[Any, ...] = ()
+    """What file-output nodes wrote beside it (inside/nodes.py)."""
 
 
 class Session:
@@ -116,7 +118,7 @@ class Session:
         self._say({"do": "render", "frame": frame, "path": str(path)} | dict(asked or {}))
         answer = self._answer("rendered", frame, done, share)
         self.frames += 1
-        return Rendered(float(answer["seconds"]), int(answer["memory"]))
+        return Rendered(float(answer["seconds"]), int(answer["memory"]), tuple(answer["written"]))
 
     def close(self, wait: bool = False) -> None:
         """End the process and all that it started. Nothing of value is in it."""

@@ -5,15 +5,19 @@ import contextlib
 import hashlib
 import shutil
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
+from brender.jobs.blender_still import piece_name
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput
+from brender.model.parcel import Parcel
 
 #: Blobs that are brought at once, and jobs whose files stay laid out.
 _AT_ONCE, _JOBS_KEPT = 4, 3
@@ -37,14 +41,14 @@ def travel(attempt: Attempt) -> None:
         _bring(attempt, courier, [file.blob for file in bundle.files])
         _lay_out(courier, bundle, files)
         _clear(folder)
+    if attempt.grant.pieces:
+        _bring_pieces(attempt, courier, folder / "out")
     settings = attempt.order.settings | {"file": str(files / bundle.main)}
     attempt.order = msgspec.structs.replace(attempt.order, settings=settings, output=str(folder / "out"))
     told = attempt.emit
 
     def emit(event: AttemptEvent) -> None:
-        if isinstance(event, PartFinished) and event.output:
-            _deliver(attempt, courier, event)
-        told(event)
+        told(_delivered(attempt, courier, event) if isinstance(event, PartFinished) and event.output else event)
 
     attempt.emit = emit
 
@@ -100,12 +104,31 @@ def _clear(newest: Path) -> None:
         shutil.rmtree(each, ignore_errors=True)
 
 
-def _deliver(attempt: Attempt, courier: Courier, part: PartFinished) -> None:
-    """Bring the file of *part* to the server, and wait until it is there."""
-    path = Path(attempt.order.output) / part.output
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    arrived = threading.Event()
-    courier.deliver(attempt.order.job, attempt.grant.attempt, part.part, path, digest, arrived.set)
-    while not arrived.wait(_LOOK_SECONDS):
-        attempt.check()
+def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
+    """Have the pieces that the attempt merges where it looks for them."""
+    _bring(attempt, courier, [blob for blob in attempt.grant.pieces if blob])
+    for number, blob in enumerate(attempt.grant.pieces, start=1):
+        place = out / piece_name(attempt.grant.parts[0].output, number)
+        place.unlink(missing_ok=True)
+        if blob:
+            courier.lay_out(blob, place)
+
+
+def _delivered(attempt: Attempt, courier: Courier, part: PartFinished) -> PartFinished:
+    """*part*, once the server has all its files: with the digest of each."""
+    numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
+    kind: Literal["frame", "piece"] = "piece" if numbers[part.part] else "frame"
+    names = [part.output, *(extra.output for extra in part.extras)]
+    digests, waiting = [], []
+    for number, name in enumerate(names):
+        path = Path(attempt.order.output) / name
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        waiting.append(arrived := threading.Event())
+        parcel = Parcel(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digests[-1])
+        courier.deliver(parcel, arrived.set)
+    for arrived in waiting:
+        while not arrived.wait(_LOOK_SECONDS):
+            attempt.check()
+    extras = [msgspec.structs.replace(extra, digest=digest) for extra, digest in zip(part.extras, digests[1:], strict=True)]
+    return replace(part, digest=digests[0], extras=tuple(extras))

@@ -11,7 +11,6 @@ import msgspec
 
 from brender.jobs.blender_animation import BlenderAnimation
 from brender.jobs.declare import Setting, check_settings
-from brender.model.errors import BadInput
 from brender.model.job import JobSpec, PartPlan, TaskPlan
 from brender.model.naming import EXTENSIONS, frame_name
 
@@ -38,8 +37,6 @@ class BlenderStill(BlenderAnimation):
     )
 
     def prepare(self, spec: JobSpec) -> JobSpec:
-        if spec.bundle:
-            raise BadInput("A split still needs files that all workers see: leave out --send, or --pieces")
         settings = check_settings(self.name, self.settings, spec.settings)
         warnings = list(spec.warnings)
         scene, _ = self._fill_in(spec, settings, warnings)

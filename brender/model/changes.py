@@ -60,4 +60,11 @@ class UpdateRows(msgspec.Struct, frozen=True):
     rows: list[tuple[Any, ...]]
 
 
-Change = New | Update | Put | UpdateWhere | NewRows | UpdateRows
+class Delete(msgspec.Struct, frozen=True):
+    """No more row whose columns have the values in ``where``."""
+
+    kind: str
+    where: Mapping[str, Any]
+
+
+Change = New | Update | Put | UpdateWhere | NewRows | UpdateRows | Delete

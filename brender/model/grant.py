@@ -4,7 +4,17 @@ from typing import Any
 
 import msgspec
 
+from brender.model.paths import PathVariable, expand, places, platform_of
 from brender.model.plain import Count, Id, Key, Name, Seconds, Text, Whole
+
+
+class Extra(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A further file of a frame, such as a file-output node of the compositor writes. ``output`` is relative to the job's output
+    folder, or absolute where the .blend names another; ``digest`` its SHA-256, where it travels."""
+
+    output: Text
+    size: Count = 0
+    digest: Text = ""
 
 
 class PartGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,6 +46,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An attempt that shows no sign of progress for so long is ended; 0: never."""
     limit_seconds: Seconds = 0.0
     """An attempt that runs for so long is ended; 0: never."""
+    paths: tuple[PathVariable, ...] = ()
+    """What path variables mean, on every platform and site."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,5 +60,20 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task: Count
     job: Key
     parts: tuple[PartGrant, ...]
+    pieces: tuple[Text, ...] = ()
+    """Of the task that merges a still whose files travel: the digest of each piece, "" where one has no file."""
     repeats: bool = False
     """Another attempt at the same task runs already, and is slow: whichever finishes a frame first has finished it."""
+
+
+def localized(order: Order, system: str, site: str) -> Order:
+    """*order* with the path variables of its settings and its output read as a machine has them that runs *system* and stands at
+    *site*. Raises `BadInput` where one has no place there."""
+    here_platform = platform_of(system)
+    here = places(order.paths, here_platform, site)
+
+    def read(value: Any) -> Any:
+        return expand(value, here, here_platform) if isinstance(value, str) else value
+
+    settings = {name: read(value) for name, value in order.settings.items()}
+    return msgspec.structs.replace(order, settings=settings, output=read(order.output))

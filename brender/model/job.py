@@ -122,6 +122,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Needs to be let run this program; "": Blender alone."""
     trusted: bool = False
     """Needs to be let run the scripts in its .blend."""
+    variables: frozenset[str] = frozenset()
+    """The path variables whose folders it must have."""
 
 
 def check_limits(spec: JobSpec) -> None:

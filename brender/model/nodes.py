@@ -59,6 +59,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The programs that its owner lets command jobs run (`allows_program`)."""
     takes_trusted: bool = False
     """Its owner lets trusted jobs run the scripts in their .blend."""
+    site: str = ""
+    """Where it stands, for the paths that differ from site to site (brender.model.paths)."""
 
     @property
     def registration(self) -> tuple[int, int]:

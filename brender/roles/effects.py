@@ -94,12 +94,20 @@ class Publish(msgspec.Struct, frozen=True):
 
 class PublishFrame(msgspec.Struct, frozen=True):
     """Once all of this round is recorded: give the frame of *attempt*'s *part*, which has arrived, the name *output* in the
-    folder *into*."""
+    folder *into*; and its further files those of *extras*."""
 
     attempt: str
     part: int
     into: str
     output: str
+    extras: tuple[str, ...] = ()
+
+
+class DeleteJob(msgspec.Struct, frozen=True):
+    """Once all of this round is recorded: begin to delete *what* of *job*: its ``frames``, its ``record``, or ``both``."""
+
+    job: str
+    what: str
 
 
 class Admit(msgspec.Struct, frozen=True):
@@ -174,6 +182,14 @@ class Vouch(msgspec.Struct, frozen=True):
     term: str
 
 
+class LookAt(msgspec.Struct, frozen=True):
+    """See what is in *folder*, where the path *variable* leads, of the file for *proof*, and tell the server."""
+
+    variable: str
+    folder: str
+    proof: str
+
+
 class NextManager(msgspec.Struct, frozen=True):
     """Connect to the next manager of the worker's list, and to that one only."""
 
@@ -185,6 +201,7 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Send | Reply | SendUp | Bind | Unbind | Record | Publish | PublishFrame | Admit | Dismiss | AdmitKeys | Refuse | LoadTasks
-    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | NextManager | Exit
+    Send | Reply | SendUp | Bind | Unbind | Record | Publish | PublishFrame | DeleteJob | Admit | Dismiss | AdmitKeys
+    | Refuse | LoadTasks
+    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | NextManager | Exit
 )  # fmt: skip

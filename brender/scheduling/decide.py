@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
+from brender.model.paths import PathVariable, places, platform_of
 from brender.scheduling.eligibility import obstacle
 
 #: Seconds of work that a slot may hold beyond what it runs, and the most grants that this may be.
@@ -21,7 +22,7 @@ PREFETCH_MOST = 512
 class Demand:
     """What a job wants: ``queued`` tasks of it wait. ``order`` is its age, ``live`` its attempts now, ``mean_seconds`` what
     a task of it takes (``None``: not known yet), ``kept_off`` the workers that it does not go to any more, ``memory`` the bytes
-    that a frame of it was seen to need."""
+    that a frame of it was seen to need, ``paths`` what path variables mean, where it needs any."""
 
     job: str
     priority: int
@@ -32,6 +33,7 @@ class Demand:
     mean_seconds: float | None = None
     kept_off: Collection[str] = ()
     memory: int = 0
+    paths: tuple[PathVariable, ...] = ()
 
     def obstacle(self, worker: WorkerInfo, free: int | None = None) -> str:
         """Why *worker* cannot run its tasks, in words for a person; "" where it can. *free*: the bytes of memory that a render
@@ -40,6 +42,10 @@ class Demand:
             return "failed it again and again and stays off it (`brender readmit` lets it try again)"
         if free is not None and free < self.memory:
             return f"has {free / 1e9:.1f} GB of memory free, and a frame of it needed {self.memory / 1e9:.1f} GB"
+        if self.need.variables:
+            lost = self.need.variables - places(self.paths, platform_of(worker.platform), worker.site).keys()
+            if lost:
+                return f"has no place for {', '.join(f'{{{name}}}' for name in sorted(lost))} (`brender path set` gives it one)"
         return obstacle(self.need, worker)
 
 

@@ -8,7 +8,7 @@
     run/<role>.json              the addresses and process of the role that runs now
     run/server.trouble           why the server cannot record anything now; blank while it can
     blobs/                       contents of jobs' files, by their SHA-256
-    incoming/<attempt>-<part>    frames on their way, before the server has accepted their report
+    incoming/<attempt>-<part>    frames on their way, before the server has accepted their report; -<n> further files of one
     frames/<job>/                frames of jobs whose files travel and that name no other folder
     keys/server, keys/local      the server's key, and an admin's key for whoever may read this folder: secrets both
     membership.json, keys/client the farm that this machine's commands have joined, where its server is elsewhere, and their key
@@ -60,7 +60,11 @@ class DataFolder:
         return self.root / "logs" / job / f"{attempt}.log"
 
     def thumbnail(self, attempt: str, part: int) -> Path:
-        return self.root / "thumbnails" / attempt[-2:] / f"{attempt}-{part}.jpg"
+        return self.thumbnails / attempt[-2:] / f"{attempt}-{part}.jpg"
+
+    @property
+    def thumbnails(self) -> Path:
+        return self.root / "thumbnails"
 
     @property
     def blobs(self) -> Path:
@@ -70,8 +74,12 @@ class DataFolder:
     def incoming(self) -> Path:
         return self.root / "incoming"
 
+    @property
+    def frames_folder(self) -> Path:
+        return self.root / "frames"
+
     def frames(self, job: str) -> Path:
-        return self.root / "frames" / job
+        return self.frames_folder / job
 
     def manager(self, name: str) -> Path:
         return self.root / "managers" / name

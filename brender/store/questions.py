@@ -20,6 +20,8 @@ from brender.store.tables import Tables
 
 #: Rows that one answer holds at most.
 PAGE = 10_000
+#: Of a job whose record is about to go nobody is told any more.
+GOING = ("record", "both")
 #: Bytes of a log that one answer holds at most.
 LOG_TAIL = 256 * 1024
 
@@ -35,9 +37,11 @@ class Record:
 def job_id(record: Record, start: str) -> str:
     """The id of the one job whose id starts with *start*, or whose name is it. Raises `NotFound` or `BadInput`."""
     job = record.tables.Job
-    found = [row.id for row in job.select(job.id).where(job.id.startswith(start)).limit(6)] if start else []
+    there = job.deleting.not_in(GOING)
+    found = [row.id for row in job.select(job.id).where(job.id.startswith(start) & there).limit(6)] if start else []
     if not found:
-        found = [row.id for row in job.select(job.id).where(job.name == start).order_by(job.submitted.desc()).limit(6)]
+        named = job.select(job.id).where((job.name == start) & there)
+        found = [row.id for row in named.order_by(job.submitted.desc()).limit(6)]
     if not found:
         raise NotFound(f"There is no job {start!r}. `brender jobs` lists them")
     if len(found) > 1 and start not in found:
@@ -67,7 +71,7 @@ def jobs(record: Record, status: str = "", limit: int = 1000) -> list[dict[str, 
     """Jobs, newest first, perhaps only those of one status."""
     job = record.tables.Job
     columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings")]
-    query = job.select(*columns).order_by(job.submitted.desc()).limit(min(limit, PAGE))
+    query = job.select(*columns).where(job.deleting.not_in(GOING)).order_by(job.submitted.desc()).limit(min(limit, PAGE))
     return [_with_progress(row) for row in (query.where(job.status == status) if status else query).dicts()]
 
 
@@ -126,14 +130,15 @@ def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[
     return rows
 
 
-def parts(record: Record, job: str, since: int = -1, limit: int = PAGE) -> list[dict[str, Any]]:
-    """A job's parts that changed after the commit *since*, by frame."""
+def parts(record: Record, job: str, since: int = -1, limit: int = PAGE, by: str = "frame") -> list[dict[str, Any]]:
+    """A job's parts that changed after the commit *since*, by frame, or *by* the ``change`` that they had last: whoever asks for
+    more of these asks beyond the last one."""
     part, worker = record.tables.Part, record.tables.Worker
     query = (
         part.select(part, fn.COALESCE(worker.name, "").alias("worker_name"))
         .join(worker, "LEFT JOIN", on=(part.worker == worker.id))
         .where((part.job == job_id(record, job)) & (part.change > since))
-        .order_by(part.frame, part.id)
+        .order_by(*((part.change, part.id) if by == "change" else (part.frame, part.id)))
         .limit(min(limit, PAGE))
     )
     return list(query.dicts())
@@ -218,6 +223,29 @@ def about(record: Record) -> dict[str, Any]:
     }
 
 
+def projects(record: Record) -> list[dict[str, Any]]:
+    """Every project: its folder, what it keeps, its jobs, and how many of them have not ended."""
+    project, job = record.tables.Project, record.tables.Job
+    there = job.deleting.not_in(GOING)
+    count = job.select(fn.COUNT(job.id)).where((job.project == project.name) & there)
+    unfinished = job.select(fn.COUNT(job.id)).where((job.project == project.name) & job.finished.is_null())
+    query = project.select(project, count.alias("jobs"), unfinished.alias("unfinished")).order_by(project.name)
+    return list(query.limit(PAGE).dicts())
+
+
+def paths(record: Record) -> list[dict[str, Any]]:
+    """What path variables mean, on each platform and site."""
+    variable = record.tables.PathVariable
+    return list(variable.select().order_by(variable.name, variable.site, variable.platform).dicts())
+
+
+def sights(record: Record, proof: str) -> list[dict[str, Any]]:
+    """What the workers have seen of the file for *proof* (brender.bus.messages.Look)."""
+    sight, worker = record.tables.Sight, record.tables.Worker
+    query = sight.select(sight, worker.name.alias("worker_name")).join(worker, on=(sight.worker == worker.id))
+    return list(query.where(sight.proof == proof).order_by(worker.name).limit(PAGE).dicts())
+
+
 def keys(record: Record) -> list[dict[str, Any]]:
     """Every key that was ever admitted, newest last. For admins, who ask with `Manage`."""
     key = record.tables.Key
@@ -233,7 +261,7 @@ def tokens(record: Record) -> list[dict[str, Any]]:
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
     question.__name__: question
-    for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about)
+    for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about, projects, paths, sights)
 }
 
 

@@ -1,5 +1,6 @@
 """Reading the farm's record from outside the server: the database, opened so that nothing can be written, and the data folder."""
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 from peewee import OperationalError
 
 from brender.model.errors import BadInput, NotFound
+from brender.model.paths import expand, places, platform_of
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
+from brender.store.places import path_variables
 from brender.store.questions import Record
 from brender.store.tables import make_tables
 
@@ -37,8 +40,19 @@ class Reader:
         row = table.get_or_none((table.id == part) & (table.job == job) & (table.status == "completed"))
         if row is None or not row.output:
             raise NotFound("That frame is not rendered")
-        folder = Path(row.job.output).resolve()
+        folder = Path(self._folder_of(record, row.job.output)).resolve()
         path: Path = (folder / row.output).resolve()
         if not path.is_relative_to(folder) or not path.is_file():
             raise NotFound(f"The file {row.output} is no longer in {row.job.output}")
         return path
+
+    def _folder_of(self, record: Record, output: str) -> str:
+        """The folder that a job's *output* means on the server's machine. Raises `NotFound` where it has no place there."""
+        if not output.startswith("{"):
+            return output
+        here = platform_of(platform.system())
+        site = str((self.folder.announced("server") or {}).get("site", ""))
+        try:
+            return expand(output, places(path_variables(record.tables), here, site), here)
+        except BadInput as error:
+            raise NotFound(str(error)) from error

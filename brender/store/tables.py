@@ -56,6 +56,8 @@ class Tables:
     Activity: Any
     Key: Any
     Token: Any
+    PathVariable: Any
+    Sight: Any
 
     @property
     def by_kind(self) -> dict[str, Any]:
@@ -79,12 +81,13 @@ def make_tables(database: Database) -> Tables:
         value = BigIntegerField()
 
     class Project(Base):
-        """A named group of jobs, with the folder that holds its files on each platform."""
+        """A named group of jobs. ``root`` is the folder that holds its files, perhaps with a path variable. Of jobs that have
+        ended it keeps those of the last ``keep_days``, and frames of ``keep_bytes`` in all (0: any)."""
 
         name = TextField(primary_key=True)
-        root_linux = TextField(default="")
-        root_windows = TextField(default="")
-        root_macos = TextField(default="")
+        root = TextField(default="")
+        keep_days = DoubleField(default=0.0)
+        keep_bytes = BigIntegerField(default=0)
         change = BigIntegerField(default=0, index=True)
 
     class Job(Base):
@@ -120,6 +123,8 @@ def make_tables(database: Database) -> Tables:
         submitted = DoubleField(index=True)
         started = DoubleField(null=True)
         finished = DoubleField(null=True)
+        deleting = TextField(default="")
+        frames_deleted = DoubleField(null=True)
         change = BigIntegerField(default=0, index=True)
 
     class JobRevision(Base):
@@ -178,6 +183,7 @@ def make_tables(database: Database) -> Tables:
         job_types = JSONField(default=list)
         programs = JSONField(default=list)
         takes_trusted = BooleanField(default=False)
+        site = TextField(default="")
         attempt = TextField(default="")
         job = TextField(default="")
         frame = IntegerField(null=True)
@@ -201,7 +207,8 @@ def make_tables(database: Database) -> Tables:
             indexes = ((("job", "number"), True),)
 
     class Part(Base):
-        """The durable unit of work; normally one frame. ``output`` is relative to the job's folder."""
+        """The durable unit of work; normally one frame. ``output`` is relative to the job's folder, ``digest`` its SHA-256 where
+        it travelled; ``extras`` are the further files of the frame (brender.model.grant.Extra)."""
 
         id = BigIntegerField(primary_key=True)
         job = ForeignKeyField(Job, column_name="job", backref="parts", index=False)
@@ -218,6 +225,8 @@ def make_tables(database: Database) -> Tables:
         size = BigIntegerField(default=0)
         width = IntegerField(default=0)
         height = IntegerField(default=0)
+        digest = TextField(default="")
+        extras = JSONField(default=list)
         seconds = DoubleField(default=0.0)
         memory = BigIntegerField(default=0)
         warnings = JSONField(default=list)
@@ -317,6 +326,34 @@ def make_tables(database: Database) -> Tables:
         revoked = DoubleField(null=True)
         change = BigIntegerField(default=0)
 
+    class PathVariable(Base):
+        """Where a platform, at a site or everywhere, has the folder that the variable ``name`` stands for."""
+
+        name = TextField()
+        platform = TextField()
+        site = TextField(default="")
+        path = TextField()
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("name", "platform", "site")
+
+    class Sight(Base):
+        """What a worker last saw of the file ``proof`` in a variable's folder: its ``digest``, or what the ``problem`` is."""
+
+        worker = TextField()
+        variable = TextField()
+        proof = TextField()
+        digest = TextField(default="")
+        writable = BooleanField(default=False)
+        problem = TextField(default="")
+        wall = DoubleField()
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("worker", "variable")
+
     return Tables(
-        Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key, Token
+        Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
+        Token, PathVariable, Sight,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from peewee import Database, TextField, __exception_wrapper__, fn  # type: ignore[attr-defined]
 
-from brender.model.changes import Change, Key, New, NewRows, Put, Update, UpdateRows, UpdateWhere
+from brender.model.changes import Change, Delete, Key, New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.store.tables import JSONField, Tables, make_tables
 
 _Row = dict[str, Any]
@@ -46,10 +46,13 @@ class Writer:
         with self.database.atomic():
             segment = _Segment()
             for change in changes:
-                if isinstance(change, UpdateWhere):
+                if isinstance(change, UpdateWhere | Delete):
                     self._write(segment, number)
                     segment = _Segment()
-                    self._update_where(change, number)
+                    if isinstance(change, UpdateWhere):
+                        self._update_where(change, number)
+                    else:
+                        self._delete_where(change)
                 elif isinstance(change, NewRows | UpdateRows):
                     segment.add(change)
                 else:
@@ -67,6 +70,15 @@ class Writer:
         self.change = number
         self._uncertain = False
         return number
+
+    def delete(self, kind: str, column: str, value: Key, limit: int) -> int:
+        """Delete up to *limit* rows of *kind* whose *column* is *value*, in a commit of its own that no number is counted for;
+        returns how many there were. For what is too much for one commit."""
+        key = self._shapes[kind].first_key
+        chosen = f'SELECT "{key}" FROM "{kind}" WHERE "{column}" = {self.database.param} LIMIT {limit}'
+        with self.database.atomic():
+            cursor = self.database.execute_sql(f'DELETE FROM "{kind}" WHERE "{key}" IN ({chosen})', (value,))
+        return int(cursor.rowcount)
 
     def has(self, kind: str, key: str) -> bool:
         """Whether there is a row of *kind* with that id. Without the ORM: each submit asks."""
@@ -115,6 +127,10 @@ class Writer:
         assignments = ", ".join(f'"{name}" = ?' for name in change.fields)
         statement = f'UPDATE "{change.kind}" SET {assignments}, "change" = {number} WHERE {" AND ".join(tests)}'
         self._execute(statement, [values])
+
+    def _delete_where(self, change: Delete) -> None:
+        tests = " AND ".join(f'"{column}" = ?' for column in change.where)
+        self._execute(f'DELETE FROM "{change.kind}" WHERE {tests}', [list(change.where.values())])
 
     def _execute_shape(self, kind: str, verb: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]], number: int) -> None:
         """Execute a statement of `_Shape`. The commit's number is a variable where there are few rows, so that the database knows
@@ -192,6 +208,7 @@ class _Shape:
         meta = model._meta
         self._table = meta.table_name
         self._columns = dict(meta.fields)
+        self.first_key: str = next(iter(meta.primary_key.field_names)) if meta.composite_key else meta.primary_key.name
         key = meta.primary_key
         self._key = tuple(key.field_names) if hasattr(key, "field_names") else (key.name,)
         self._defaults = {name: column.default for name, column in meta.fields.items() if column.default is not None}

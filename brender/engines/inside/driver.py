@@ -44,6 +44,8 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
     import bpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nodes  # noqa: E402
+import remap  # noqa: E402
 import split  # noqa: E402
 
 #: brender's word for each engine, and what Blender calls it: the first that this Blender knows.
@@ -119,6 +121,7 @@ class Driver:
         if self.scene is None:
             there = ", ".join(repr(s.name) for s in bpy.data.scenes)
             raise Refused("%s has no scene %r; it has: %s" % (file, scene, there))
+        remap.remap(rest["roots"])
         self.set_camera(rest["camera"], file)
         if not engine and not same_engine(wanted_engine, self.scene.render.engine):
             raise Refused(
@@ -230,16 +233,17 @@ class Driver:
         share = render.resolution_percentage / 100
         return [int(render.resolution_x * share), int(render.resolution_y * share)]
 
-    def do_render(self, frame, path):
+    def do_render(self, frame, path, gather=""):
         began = time.monotonic()
         if self.in_order:
             self.step_to(frame)
         self.scene.frame_set(frame)
         self.at = frame
         self.scene.render.filepath = path
-        bpy.ops.render.render(write_still=True, scene=self.scene.name)
+        with nodes.gathered(self.scene, gather) as written:
+            bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
-        self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory())
+        self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)
 
     def do_split(self, wanted, pieces):
         # Once for all pieces: it is a question about the scene as it is without any of their settings.

@@ -20,6 +20,7 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    Look,
     Message,
     Moved,
     Ping,
@@ -31,6 +32,7 @@ from brender.bus.messages import (
     Renew,
     Renewed,
     Reports,
+    Seen,
     Stands,
     Welcome,
     WhoAreYou,
@@ -94,6 +96,7 @@ class ManagerCore:
             Pong: (worker, self._pong),
             Bye: (worker, self._bye),
             Received: (worker, self._pass_up),
+            Seen: (worker, self._pass_up),
             Gone: (worker, self._gone_below),
             Stands: (worker, self._stands),
             Reports: (worker, self._reports),
@@ -109,6 +112,7 @@ class ManagerCore:
             Grants: self._grants,
             Recall: self._pass_down,
             Cancel: self._pass_down,
+            Look: self._pass_down,
             Drain: self._drain,
             Moved: self._moved,
             Acks: self._acks,
@@ -320,7 +324,7 @@ class ManagerCore:
         if worker is not None and worker.term == message.term:
             worker.confirmed = message.attempts
 
-    def _pass_down(self, message: Recall | Cancel, now: Now) -> None:
+    def _pass_down(self, message: Recall | Cancel | Look, now: Now) -> None:
         if message.worker in self.workers:
             self._effects.append(Send(message.worker, message))
         else:

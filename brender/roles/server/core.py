@@ -20,6 +20,7 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    Look,
     Manage,
     Message,
     Pong,
@@ -28,6 +29,7 @@ from brender.bus.messages import (
     Refused,
     Renew,
     Reports,
+    Seen,
     Sorry,
     Stands,
     Submit,
@@ -45,11 +47,13 @@ from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
 from brender.roles.server.nodes import Nodes
+from brender.roles.server.projects import Projects
 from brender.roles.server.state import Farm, ManagerState, TaskState
 from brender.roles.server.work import Work
 
 _ANYBODY = frozenset({"", "manager"})
 _MANAGER = frozenset({"manager"})
+_OF_PROJECTS = frozenset({"set-project", "set-path", "unset-path"})
 #: The actions that are about a worker or a manager, and what they mean.
 NODE_ACTIONS: dict[str, Wanted | None] = {"drain": Wanted.DRAINED, "disable": Wanted.DISABLED, "enable": None}
 
@@ -77,11 +81,14 @@ class ServerCore:
         self.dispatch = Dispatch(farm, policy, self.jobs, emit, new_attempt_id)
         self.work = Work(farm, policy, self.jobs, self.dispatch, emit)
         self.nodes = Nodes(farm, policy, self.jobs, self.work, self.dispatch, emit, welcome)
+        self.projects = Projects(farm, self.jobs, emit)
         self.keys = Keys(farm, self.jobs, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
         self._table: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
             Hello: (_ANYBODY, self._hello),
             Submit: (_ANYBODY, self._submit),
+            Look: (_ANYBODY, self.projects.look),
+            Seen: (_MANAGER, self._seen),
             Renew: (_MANAGER, self.nodes.renew),
             Pong: (_MANAGER, self._pong),
             Bye: (_MANAGER, self._bye),
@@ -126,6 +133,8 @@ class ServerCore:
                 case "requeue":
                     assert selection is not None, "the loop looks up what a requeue selects"
                     self.jobs.requeue(job, selection, now, user)
+                case "delete":
+                    self.jobs.delete(job, str(message.value), now, user)
             answer: Message = Done(id=message.id, data={"id": job.id, "status": str(job.status)})
         except BrenderError as error:
             answer = Sorry(id=message.id, code=error.code, message=str(error))
@@ -148,10 +157,11 @@ class ServerCore:
         return self._taken()
 
     def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
-        """Carry out what an admin asks of keys and tokens; *fresh*: new randomness (`Keys.manage`)."""
+        """Carry out what an admin asks of keys, tokens, projects and paths; *fresh*: new randomness (`Keys.manage`)."""
         self.jobs.by = peer
         try:
-            answer: Message = Done(id=message.id, data=self.keys.manage(message, fresh, now))
+            manage = self.projects.manage(message, now) if message.what in _OF_PROJECTS else self.keys.manage(message, fresh, now)
+            answer: Message = Done(id=message.id, data=manage)
         except BrenderError as error:
             answer = Sorry(id=message.id, code=error.code, message=str(error))
         self._effects.append(Reply(peer.route, answer))
@@ -171,6 +181,13 @@ class ServerCore:
         """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for whoever asks."""
         self.jobs.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
+
+    def retire(self, jobs: dict[str, str], now: Now) -> list[Effect]:
+        """Delete of these ended jobs, by their ids, what is named with each (`Jobs.delete`): nobody keeps it any longer."""
+        self.jobs.by = None
+        for job, what in jobs.items():
+            self.jobs.retire(job, what, now)
+        return self._taken()
 
     def beats(self, message: Beats, now: Now) -> list[Effect]:
         """A manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""
@@ -250,6 +267,10 @@ class ServerCore:
             return
         fields = {"frame": progress.frame, "fraction": progress.fraction, "line": progress.line[:500]}
         self._effects.append(Record(Update("worker", progress.worker, fields)))
+
+    def _seen(self, peer: Peer, seen: Seen, now: Now) -> None:
+        if self._speaks_for(peer, seen.worker):
+            self.projects.seen(peer, seen, now)
 
     def _speaks_for(self, peer: Peer, worker: str) -> bool:
         """Whether the manager *peer* may speak for *worker*; where it may not it is asked to introduce it."""

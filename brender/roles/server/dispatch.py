@@ -8,6 +8,8 @@ changed that may concern any.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from brender.bus.messages import Cancel, Grants, Recall
 from brender.model.changes import NewRows, UpdateRows
 from brender.model.grant import Grant, Order, PartGrant
@@ -113,6 +115,7 @@ class Dispatch:
             job.mean_task_seconds(len(self.farm.workers)),
             job.kept_off,
             job.memory,
+            self.farm.paths if job.need.variables else (),
         )
 
     def _demands(self) -> list[Demand]:
@@ -135,7 +138,7 @@ class Dispatch:
                 self.farm.changed.add(take.worker)
                 continue
             grants.setdefault(worker.manager, []).append(self._grant(job, worker, now))
-            orders.setdefault(worker.manager, {})[job.id] = job.order_for_workers
+            self._add_order(orders, worker.manager, job)
         if self._absorbed:
             parts = [(into.id, part.id) for other, into in self._absorbed for part in other.parts]
             gone = [(other.status, f"its frames went into task {into.number}", other.id) for other, into in self._absorbed]
@@ -167,7 +170,7 @@ class Dispatch:
             task.repeated = True
             job = self.farm.jobs[task.job]
             grants.setdefault(worker.manager, []).append(self._give(task, job, worker, now))
-            orders.setdefault(worker.manager, {})[job.id] = job.order_for_workers
+            self._add_order(orders, worker.manager, job)
         self._record_grants()
         self._send_grants(grants, orders)
 
@@ -239,6 +242,13 @@ class Dispatch:
         self._granted.append((attempt.id, job.id, task.id, worker.info.id, worker.manager, Outcome.LIVE, now.wall))
         return self._grant_message(attempt, task)
 
+    def _add_order(self, orders: dict[str, dict[str, Order]], manager: str, job: JobState) -> None:
+        """Have the order of *job* among those for *manager*."""
+        known = orders.setdefault(manager, {})
+        if job.id not in known:
+            order = job.order_for_workers
+            known[job.id] = msgspec.structs.replace(order, paths=self.farm.paths) if self.farm.paths else order
+
     def _grant_message(self, attempt: AttemptState, task: TaskState) -> Grant:
         return Grant(
             attempt=attempt.id,
@@ -247,6 +257,7 @@ class Dispatch:
             task=task.id,
             job=task.job,
             repeats=attempt.repeats,
+            pieces=self.farm.jobs[task.job].merges(task.number) if self.farm.jobs[task.job].pieces else (),
             parts=tuple(PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece) for p in task.parts if not p.done),
         )
 
@@ -269,7 +280,7 @@ class Dispatch:
                 self.emit(Send(worker.manager, message))
             elif not attempt.confirmed and attempt.task in self.farm.tasks:
                 grants.setdefault(worker.manager, []).append(self._grant_message(attempt, self.farm.tasks[attempt.task]))
-                orders.setdefault(worker.manager, {})[attempt.job] = self.farm.jobs[attempt.job].order_for_workers
+                self._add_order(orders, worker.manager, self.farm.jobs[attempt.job])
             elif attempt.recalling is not None and not attempt.started:
                 self.emit(Send(worker.manager, Recall(worker=attempt.worker, attempts=(attempt.id,))))
             else:

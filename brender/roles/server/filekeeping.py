@@ -1,11 +1,14 @@
 """The server's files: who may send which, blobs of jobs, frames that arrive and are given their names once their report is
 accepted."""
 
+import json
 import logging
 import os
+import platform
 import shutil
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from brender.bus.receiving import ServerPlaces
 from brender.model.bundle import read_bundle
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec
+from brender.model.paths import expand, platform_of
 from brender.model.status import Outcome, PartStatus
+from brender.roles.effects import PublishFrame
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables
@@ -25,6 +30,7 @@ from brender.store.tables import Tables
 log = logging.getLogger("brender.files")
 _REMEMBERED = 10_000
 _DAY = 86_400.0
+_PLATFORM = platform_of(platform.system())
 
 
 class FileKeeper:
@@ -35,7 +41,9 @@ class FileKeeper:
         self._folder = folder
         self._database = database
         self._owners: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._late: dict[tuple[str, int], tuple[str, str]] = {}
+        self._late: dict[PublishFrame, None] = {}
+        self.here: Mapping[str, str] = {}
+        """Where this machine has the folders that path variables stand for."""
         self.blobs = BlobStore(folder.blobs)
 
     def places(self, largest: int) -> ServerPlaces:
@@ -55,34 +63,44 @@ class FileKeeper:
         if not all(self.blobs.has(file.blob) for file in bundle.files):
             raise BadInput(lost)
 
-    def publish(self, attempt: str, part: int, into: str, output: str) -> None:
-        """Give the frame that has arrived its name. What cannot be done now is done later (`settle`)."""
-        arrived, folder = self._incoming(attempt, part), Path(into)
-        target = folder / output
+    def folder_of(self, output: str) -> Path:
+        """The folder of this machine that a job's *output* means. Raises `BadInput` where it has no place here."""
+        return Path(expand(output, self.here, _PLATFORM))
+
+    def publish(self, frame: PublishFrame) -> None:
+        """Give the files of the frame, which have arrived, their names. What cannot be done now is done later (`settle`)."""
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.resolve().is_relative_to(folder.resolve()):
-                raise PermissionError(1, "it would lie outside of the job's folder")
-            _move(arrived, target)
-        except OSError as error:
-            self._late[attempt, part] = into, output
-            log.error("the frame %s cannot be put into %s, and will be tried again: %s", output, into, error)
+            folder = self.folder_of(frame.into)
+            for number, output in enumerate((frame.output, *frame.extras)):
+                arrived, target = self._incoming(frame.attempt, frame.part, number), folder / output
+                if number and not arrived.exists():
+                    continue  # named already, when an earlier try went wrong at a later one
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.resolve().is_relative_to(folder.resolve()):
+                    raise PermissionError(1, "it would lie outside of the job's folder")
+                _move(arrived, target)
+        except (OSError, BadInput) as error:
+            self._late[frame] = None
+            log.error("the frame %s cannot be put into %s, and will be tried again: %s", frame.output, frame.into, error)
 
     def settle(self) -> None:
         """Try again to publish what could not be."""
         late, self._late = self._late, {}
-        for (attempt, part), (into, output) in late.items():
-            self.publish(attempt, part, into, output)
+        for frame in late:
+            self.publish(frame)
 
     def sweep(self, tables: Tables) -> None:
         """At the server's start: publish what was accepted and not yet published, throw away what nobody waits for."""
         for path in self._folder.incoming.glob("*-*"):
-            attempt, _, number = path.name.partition("-")
+            attempt, _, rest = path.name.partition("-")
+            number, _, further = rest.partition("-")
             if not number.isdigit():
                 continue
             part = tables.Part.get_or_none(tables.Part.id == int(number))
             if part is not None and part.status == PartStatus.COMPLETED and part.attempt == attempt:
-                self.publish(attempt, part.id, part.job.output, part.output)
+                if not further:
+                    extras = tuple(extra["output"] for extra in part.extras)
+                    self.publish(PublishFrame(attempt, part.id, part.job.output, part.output, extras))
             elif (
                 tables.Attempt.select().where((tables.Attempt.id == attempt) & (tables.Attempt.outcome == Outcome.LIVE)).count()
                 == 0
@@ -95,11 +113,15 @@ class FileKeeper:
         job = tables.Job
         wanted = (job.bundle != "") & (job.finished.is_null() | (job.finished > wall - keep))
         bundles = {row.bundle for row in job.select(job.bundle).where(wanted)}
-        threading.Thread(target=self._collect, args=(bundles, wall - _DAY), name="brender-blobs", daemon=True).start()
+        part = tables.Part
+        unfinished = (job.bundle != "") & job.finished.is_null() & (part.piece > 0) & (part.digest != "")
+        pieces = {digest for (digest,) in part.select(part.digest).join(job).where(unfinished).tuples()}
+        threading.Thread(target=self._collect, args=(bundles, pieces, wall - _DAY), name="brender-blobs", daemon=True).start()
 
-    def _collect(self, bundles: set[str], before: float) -> int:
-        """Keep *bundles* and what is in them, and what was used after *before*; returns how many others there were."""
-        needed, count = set(bundles), 0
+    def _collect(self, bundles: set[str], pieces: set[str], before: float) -> int:
+        """Keep *bundles* and what is in them, the *pieces* of stills, and what was used after *before*; returns how many others
+        there were."""
+        needed, count = bundles | pieces, 0
         for bundle in bundles:
             try:
                 needed |= {file.blob for file in read_bundle(self.blobs.path(bundle).read_bytes()).files}
@@ -124,8 +146,8 @@ class FileKeeper:
             return None
         if piece.kind == "log":
             return self._folder.log(piece.job, piece.attempt)
-        if piece.kind == "frame":
-            return self._incoming(piece.attempt, piece.part)
+        if piece.kind in ("frame", "piece"):
+            return self._incoming(piece.attempt, piece.part, piece.file)
         return self._folder.thumbnail(piece.attempt, piece.part)
 
     def _owner(self, attempt: str) -> tuple[str, str] | None:
@@ -138,17 +160,21 @@ class FileKeeper:
             self._owners.popitem(last=False)
         return found
 
-    def _frame(self, job: str, part: int) -> Path | None:
+    def _frame(self, job: str, part: int, file: int) -> Path | None:
         words = (
-            "SELECT j.output, p.output FROM part p JOIN job j ON j.id = p.job "
+            "SELECT j.output, p.output, p.extras FROM part p JOIN job j ON j.id = p.job "
             "WHERE p.id = {} AND p.status = 'completed' AND j.id = {}"
         )
         row = self._look_up(words, part, job)
         if row is None or not row[1]:
             return None
-        folder = Path(row[0]).resolve()
-        path = (folder / row[1]).resolve()
-        return path if path.is_relative_to(folder) else None
+        names = [row[1], *(extra["output"] for extra in json.loads(row[2]))]
+        try:
+            folder = self.folder_of(row[0]).resolve()
+        except BadInput:
+            return None
+        path = (folder / names[file]).resolve() if file < len(names) else None
+        return path if path is not None and path.is_relative_to(folder) else None
 
     def _look_up(self, words: str, *values: Any) -> Any:
         try:
@@ -159,8 +185,8 @@ class FileKeeper:
         except PeeweeException:
             return None  # whoever asks will ask again
 
-    def _incoming(self, attempt: str, part: int) -> Path:
-        return self._folder.incoming / f"{attempt}-{part}"
+    def _incoming(self, attempt: str, part: int, file: int) -> Path:
+        return self._folder.incoming / (f"{attempt}-{part}-{file}" if file else f"{attempt}-{part}")
 
 
 def _move(source: Path, target: Path) -> None:

@@ -10,14 +10,20 @@ from brender.bus.messages import Cancel
 from brender.jobs.declare import JobType, job_type
 from brender.model.changes import New, NewRows, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
-from brender.model.job import JobSpec, check_limits, check_priority
+from brender.model.job import JobSpec, Requirements, check_limits, check_priority
+from brender.model.paths import variables_in
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
-from brender.roles.effects import LoadTasks, Now, Peer, Record, Send
+from brender.roles.effects import DeleteJob, LoadTasks, Now, Peer, Record, Send
 from brender.roles.policy import Policy
 from brender.roles.server.stages import release
 from brender.roles.server.state import Farm, JobState, PartState, TaskState
 
 Emit = Callable[[Any], None]
+
+
+#: What can be deleted of a job that has ended.
+DELETABLE = ("frames", "record", "both")
+_DELETED = {"frames": "its frames", "record": "its record and logs", "both": "its frames, record and logs"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Jobs:
         job = JobState(
             spec=spec,
             type=kind,
-            need=kind.requirements(spec),
+            need=requirements_of(kind, spec),
             order=self.farm.next_order,
             task_count=kind.task_count(spec),
             part_count=kind.part_count(spec),
@@ -218,12 +224,29 @@ class Jobs:
                         "failed_tasks": job.failed_tasks,
                         "failures": 0,
                         "finished": None,
+                        "frames_deleted": None,
                     },
                 )
             )
         )
         self.note(now, "requeue", f"queued {selection.part_count} frames again", job.id, user)
         return selection.part_count
+
+    def delete(self, job: JobState, what: str, now: Now, user: str) -> None:
+        """Delete *what* of *job*: its ``frames``, its ``record`` or ``both``. Raises `BadInput` or `Conflict`."""
+        if what not in DELETABLE:
+            raise BadInput(f"{what!r} of a job cannot be deleted; what can: {', '.join(DELETABLE)}")
+        if job.status not in ENDED_JOB:
+            raise Conflict(f"The job {job.id} is {job.status}: cancel it first, then delete it")
+        if job.live:
+            raise Conflict(f"The job {job.id} is still being stopped: delete it in a moment")
+        self._begin_deleting(job.id, what, now)
+        self.note(now, "delete", f"{job.spec.name}: deleted {_DELETED[what]}", job.id, user)
+
+    def retire(self, job: str, what: str, now: Now) -> None:
+        """Delete *what* of the ended *job*, since its project does not keep it any longer."""
+        self._begin_deleting(job, what, now)
+        self.note(now, "delete", f"deleted {_DELETED[what]}: its project keeps no more", job)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -314,6 +337,10 @@ class Jobs:
         return owned
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _begin_deleting(self, job: str, what: str, now: Now) -> None:
+        self.emit(Record(Update("job", job, {"deleting": what})))
+        self.emit(DeleteJob(job, what))
 
     def _record_new(self, job: JobState, owned: tuple[str, str], now: Now) -> None:
         spec = job.spec
@@ -411,3 +438,9 @@ class Jobs:
     def _must_be_unfinished(job: JobState, verb: str) -> None:
         if job.status in ENDED_JOB:
             raise BadInput(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
+
+
+def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
+    """What a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead to."""
+    texts = [spec.output, *(value for value in spec.settings.values() if isinstance(value, str))]
+    return msgspec.structs.replace(kind.requirements(spec), variables=variables_in(*texts))

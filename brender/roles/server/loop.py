@@ -7,7 +7,9 @@ send what it wants sent. While nothing can be recorded, the round is held back a
 import contextlib
 import gc
 import logging
+import platform
 import secrets
+import threading
 import time
 from typing import Any
 
@@ -28,9 +30,11 @@ from brender.bus.transport import Received, Socket
 from brender.model.changes import Change, New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.model.errors import BrenderError, Conflict, Paused
 from brender.model.keys import KeyRole
+from brender.model.paths import places, platform_of
 from brender.roles.effects import (
     Admit,
     Bind,
+    DeleteJob,
     Dismiss,
     Effect,
     LoadTasks,
@@ -49,6 +53,7 @@ from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.enrolment import Enrolment
 from brender.roles.server.filekeeping import FileKeeper
 from brender.roles.server.recording import DatabaseLost, Recording
+from brender.roles.server.removal import Remover, other_with_its_files, retired
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
@@ -74,11 +79,18 @@ class Server:
     """
 
     def __init__(
-        self, folder: DataFolder, addresses: ServerAddresses, policy: Policy, database: str = "", name: str = "server"
+        self,
+        folder: DataFolder,
+        addresses: ServerAddresses,
+        policy: Policy,
+        database: str = "",
+        name: str = "server",
+        site: str = "",
     ) -> None:
         self.policy = policy
         self.folder = folder.make()
         self.database = database or str(folder.database)
+        self.site = site
         self.loop = Loop()
         self._routes = Routes()
         self._subscribers = 0
@@ -94,6 +106,7 @@ class Server:
             self._pair, local = kept_pair(folder.server_key), kept_pair(folder.local_key)
             self._keyring = Keyring()
             self._keeper = FileKeeper(folder, self.database)
+            self._remover = Remover(folder, self.database, self._keeper.folder_of)
             self._bind(addresses, undo)
             self._writer = Writer(open_for_writing(self.database))
             undo.callback(self._writer.database.close)
@@ -107,9 +120,11 @@ class Server:
             self._desk = Enrolment(self.core, self._books, self.addresses, self._keyring.refusals)
             self._carry_out(self._desk.admit_own(local.public, now))
             self._keyring.replace(farm.keys.values())
-            self.core.jobs.frames_folder = str(folder.root / "frames")
+            self.core.jobs.frames_folder = str(folder.frames_folder)
+            self._learn_paths()
             self._keeper.sweep(self._writer.tables)
-            folder.announce("server", database=self.database, **addresses_as_text(self.addresses))
+            self._remover.resume(self._writer.tables)
+            folder.announce("server", database=self.database, site=site, **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
 
     def run(self) -> None:
@@ -259,6 +274,11 @@ class Server:
         self._carry_out(effects)
         if answer is not None:
             self._outgoing.append((peer.route, answer))
+        self._learn_paths()
+
+    def _learn_paths(self) -> None:
+        """Where this machine has the folders of path variables, which may have changed."""
+        self._keeper.here = places(self.core.farm.paths, platform_of(platform.system()), self.site)
 
     def _one_enrolment(self, received: Received) -> None:
         now = self._now()
@@ -302,8 +322,15 @@ class Server:
                 return
             target = job_id(self._books, message.target)
             value = message.value
+            row = self._writer.tables.Job.get_by_id(target)
+            if row.deleting:
+                raise Conflict(f"The job {target} is being deleted")
+            if message.action == "delete" and value != "record" and (other := other_with_its_files(self._writer.tables, row)):
+                raise Conflict(
+                    f"The frames of {row.name} in {row.output} are those of the job {other} too: delete its record only"
+                )
             if target not in self.core.farm.jobs:
-                adopt(self.core.farm, self._writer.tables, self._writer.tables.Job.get_by_id(target))
+                adopt(self.core.farm, self._writer.tables, row)
             if message.action == "readmit" and value is not None:
                 value = node_id(self._books, str(value))[1]
             selection = select_for_requeue(self._writer.tables, target, value) if message.action == "requeue" else None
@@ -354,6 +381,8 @@ class Server:
                     self._published.append(effect)
                 case PublishFrame():
                     self._arrived.append(effect)
+                case DeleteJob(job, what):
+                    self._remover.begin(job, what)
                 case LoadTasks():
                     self._loads.append(effect)
                 case Admit(key):
@@ -376,7 +405,7 @@ class Server:
             return
         arrived, self._arrived = self._arrived, []
         for frame in arrived:
-            self._keeper.publish(frame.attempt, frame.part, frame.into, frame.output)
+            self._keeper.publish(frame)
         outgoing, self._outgoing = self._outgoing, []
         for route, message in outgoing:
             self._control.send(message, route)
@@ -410,6 +439,8 @@ class Server:
         self._events.send(event, topic=kind)
 
     def _housekeep(self, now: Now) -> None:
+        with contextlib.suppress(OperationalError):  # it goes on when something can be written again
+            self._recording.pending += self._remover.step(self._writer, now.wall)
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono
             self._keeper.settle()
@@ -419,6 +450,13 @@ class Server:
             self._pruned = now.mono
             self._prune(now)
             self._keeper.collect(self._writer.tables, now.wall, self.policy.blobs_keep)
+            threading.Thread(target=self._retire, args=(now,), name="brender-retention", daemon=True).start()
+
+    def _retire(self, now: Now) -> None:
+        """Look for jobs that are kept too long; in a thread of its own."""
+        gone = retired(self.database, self.folder.frames_folder, now.wall)
+        if gone:
+            self.loop.post(lambda: self._carry_out(self.core.retire(gone, self._now())))
 
     def _prune(self, now: Now) -> None:
         stat = self._writer.tables.Stat

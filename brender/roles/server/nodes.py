@@ -307,6 +307,7 @@ class Nodes:
             "tags": sorted(info.tags),
             "job_types": sorted(info.job_types),
             "programs": sorted(info.programs),
+            "site": info.site,
             "takes_trusted": info.takes_trusted,
             "attempt": "",
             "job": "",

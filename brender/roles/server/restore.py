@@ -12,8 +12,9 @@ from brender.model.job import FileFacts, JobSpec
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
-from brender.roles.server.jobs import Selection
+from brender.roles.server.jobs import Selection, requirements_of
 from brender.roles.server.state import AttemptState, Farm, JobState, ManagerState, PartState, TaskState, WorkerState
+from brender.store.places import path_variables
 from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
 
@@ -63,6 +64,7 @@ def restore(writer: Writer, mono: float) -> Farm:
             name=row.name,
             key_seconds=row.key_seconds,
         )
+    farm.paths = path_variables(tables)
     farm.changed = set(farm.workers)
     return farm
 
@@ -95,7 +97,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     job = JobState(
         spec=spec,
         type=kind,
-        need=kind.requirements(spec),
+        need=requirements_of(kind, spec),
         order=farm.next_order,
         task_count=row.task_count,
         part_count=row.part_count,
@@ -116,6 +118,10 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     kept_off = tables.KeptOff
     rows = kept_off.select(kept_off.worker).where((kept_off.job == row.id) & kept_off.readmitted.is_null())
     job.kept_off = {worker for (worker,) in rows.tuples()}
+    part = tables.Part
+    if row.bundle and kind.waits_for(spec, row.task_count - 1):
+        done = (part.job == row.id) & (part.piece > 0) & (part.status == PartStatus.COMPLETED)
+        job.pieces = dict(part.select(part.piece, part.digest).where(done).tuples())
     farm.next_order += 1
     farm.jobs[job.id] = job
     if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
@@ -266,4 +272,5 @@ def _worker_info(row: Any) -> WorkerInfo:
         job_types=frozenset(row.job_types),
         programs=frozenset(row.programs),
         takes_trusted=row.takes_trusted,
+        site=row.site,
     )

@@ -14,6 +14,7 @@ from brender.model.grant import Order
 from brender.model.job import JobSpec, Requirements
 from brender.model.keys import Principal, Token
 from brender.model.nodes import Standing, WorkerInfo
+from brender.model.paths import PathVariable
 from brender.model.status import JobStatus, TaskStatus, Wanted, WorkerStatus
 from brender.scheduling.chunks import chunk_size
 
@@ -108,6 +109,8 @@ class JobState:
     live: set[str] = field(default_factory=set)
     delayed: list[tuple[float, int]] = field(default_factory=list)
     """Retries that wait: (not before, task)."""
+    pieces: dict[int, str] = field(default_factory=dict)
+    """Of a still whose files travel: the digest of each piece that is done, by its number."""
     _heap: list[tuple[int, int]] = field(default_factory=list)
 
     @cached_property
@@ -116,7 +119,7 @@ class JobState:
 
     @cached_property
     def order_for_workers(self) -> Order:
-        """What all its grants have in common."""
+        """What all its grants have in common, but for what path variables mean."""
         return Order(
             job=self.id,
             engine=self.type.engine,
@@ -130,6 +133,12 @@ class JobState:
             stall_seconds=self.spec.stall_minutes * 60,
             limit_seconds=self.spec.limit_minutes * 60,
         )
+
+    def merges(self, number: int) -> tuple[str, ...]:
+        """The digests of the pieces that its task *number* merges, where their files travel."""
+        if not self.pieces or not self.type.waits_for(self.spec, number):
+            return ()
+        return tuple(self.pieces.get(piece, "") for piece in range(1, self.type.waits_for(self.spec, number) + 1))
 
     def overwrite(self) -> None:
         """Frames that are there already are rendered anew from now on."""
@@ -246,6 +255,8 @@ class Farm:
     keys: dict[str, Principal] = field(default_factory=dict)
     """Those that are admitted."""
     tokens: dict[str, Token] = field(default_factory=dict)
+    paths: tuple[PathVariable, ...] = ()
+    """What path variables mean."""
     changed: set[str] = field(default_factory=set)
     """Workers whose slot may take something, or looks different, since it was last looked at."""
     stirred: bool = True

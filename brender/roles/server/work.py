@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from brender.bus.messages import (
     FINAL,
     Acks,
@@ -35,7 +37,10 @@ from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.stages import release
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 
-_PART_DONE = ("status", "attempt", "worker", "output", "size", "width", "height", "seconds", "memory", "warnings", "finished")
+_PART_DONE = (
+    *("status", "attempt", "worker", "output", "size", "width", "height", "digest", "extras"),
+    *("seconds", "memory", "warnings", "finished"),
+)
 _ENDED = ("outcome", "reason", "finished", "seconds", "last_report")
 
 
@@ -202,12 +207,16 @@ class Work:
         job.memory = max(job.memory, report.memory)
         for warning in report.warnings:
             self.jobs.warn(job, warning)
-        picture = (report.output, report.size, report.width, report.height)
+        extras = [msgspec.to_builtins(extra) for extra in report.extras]
+        picture = (report.output, report.size, report.width, report.height, report.digest, extras)
         about = (*picture, report.seconds, report.memory, list(report.warnings), now.wall)
         self._rows("part", _PART_DONE).append((PartStatus.COMPLETED, attempt.id, attempt.worker, *about, part.id))
         self._counted[job.id] = job
-        if job.spec.bundle and report.output:
-            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, part.output))
+        if job.spec.bundle and part.piece:
+            job.pieces[part.piece] = report.digest
+        elif job.spec.bundle and report.output:
+            further = tuple(extra.output for extra in report.extras)
+            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, part.output, further))
 
     def _completed(self, report: Completed, attempt: AttemptState, job: JobState, now: Now) -> None:
         task = self._task_of(attempt)

@@ -21,6 +21,7 @@ from brender.bus.messages import (
     Gone,
     Grants,
     Hello,
+    Look,
     Message,
     PartDone,
     Ping,
@@ -41,7 +42,7 @@ from brender.bus.messages import (
 )
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Standing, Stats, WorkerInfo
-from brender.roles.effects import Effect, Exit, ExtendLease, NextManager, Now, SendUp, StartAttempt, StopAttempt, Vouch
+from brender.roles.effects import Effect, Exit, ExtendLease, LookAt, NextManager, Now, SendUp, StartAttempt, StopAttempt, Vouch
 from brender.roles.policy import Policy, renewal_interval
 from brender.roles.worker.limits import Watch
 from brender.roles.worker.reporting import Reporting
@@ -97,6 +98,7 @@ class WorkerCore:
             Cancel: self._cancel,
             Drain: self._drain,
             Acks: self._acks,
+            Look: self._look,
         }
         for attempt, reports in list(self.reporting.undelivered.items()):
             if not isinstance(reports[-1], FINAL):
@@ -304,6 +306,10 @@ class WorkerCore:
     def _drain(self, message: Drain, now: Now) -> None:
         if message.worker == self.info.id:
             self._begin_draining(message.reason)
+
+    def _look(self, look: Look, now: Now) -> None:
+        if look.worker == self.info.id:
+            self._effects.append(LookAt(look.variable, look.folder, look.proof))
 
     def _reconcile(self, term: str, confirmed: tuple[str, ...]) -> None:
         """What the server has confirmed for the registration *term* may be published under it; what it neither confirmed nor

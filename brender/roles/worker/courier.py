@@ -5,6 +5,7 @@ from pathlib import Path
 
 from brender.bus.blobstore import BlobStore
 from brender.bus.sending import FileSender
+from brender.model.parcel import Parcel
 
 
 class FileCourier:
@@ -26,5 +27,5 @@ class FileCourier:
     def lay_out(self, blob: str, target: Path) -> None:
         self._store.lay_out(blob, target)
 
-    def deliver(self, job: str, attempt: str, part: int, path: Path, digest: str, arrived: Callable[[], None]) -> None:
-        self._sender.send_frame(job, attempt, part, path, digest, arrived)
+    def deliver(self, parcel: Parcel, arrived: Callable[[], None]) -> None:
+        self._sender.send_frame(parcel, arrived)

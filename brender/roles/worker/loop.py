@@ -5,6 +5,7 @@ import logging
 import os
 import platform
 import socket
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from brender.bus.address import ManagerAddresses
 from brender.bus.blobstore import CACHE_BYTES, BlobStore
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Message, PartDone, Reports
+from brender.bus.messages import Message, PartDone, Reports, Seen
 from brender.bus.sending import FileSender
 from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
@@ -30,11 +31,12 @@ from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.publish import Lease
 from brender.engines.room import LEAST, shortage
+from brender.engines.sight import look
 from brender.engines.stats import StatsReader
 from brender.jobs.declare import job_types
 from brender.model.devices import Device, device_tags
-from brender.model.errors import BrenderError
-from brender.model.grant import Grant, Order
+from brender.model.errors import BadInput, BrenderError
+from brender.model.grant import Grant, Order, localized
 from brender.model.keys import proof_of
 from brender.model.nodes import Blender, Standing, WorkerInfo, forbidden, tags_of
 from brender.roles.effects import (
@@ -43,6 +45,7 @@ from brender.roles.effects import (
     ExtendLease,
     Forget,
     Keep,
+    LookAt,
     NextManager,
     Now,
     SendUp,
@@ -67,11 +70,11 @@ _LOOK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker is started with. ``threads``: CPU threads for a render, 0 for all. ``devices``: GPUs that Cycles renders on,
-    none for the CPU. ``proof``: the secret that it shares with the server (brender.model.keys). ``least_free``: bytes that must
-    be free on its disks. ``job_types``, ``programs`` and
-    ``takes_trusted``: what its owner allows, all job types where none is named; ``confinement``: how renders are kept.
-    ``engines``: which of its engines runs what, by the word that job types use."""
+    """What a worker is started with. ``threads``: CPU threads for a render, 0 for all. ``devices``: GPUs that Cycles renders
+    on, none for the CPU. ``proof``: the secret that it shares with the server (brender.model.keys). ``least_free``: bytes that
+    must be free on its disks. ``job_types``, ``programs`` and ``takes_trusted``: what its owner allows, all job types where
+    none is named; ``site``: where it stands; ``confinement``: how renders are kept. ``engines``: which of its engines runs
+    what, by the word that job types use."""
 
     name: str
     blenders: Sequence[Blender] = ()
@@ -83,6 +86,7 @@ class Setup:
     job_types: Sequence[str] = ()
     programs: Sequence[str] = ()
     takes_trusted: bool = False
+    site: str = ""
     confinement: Confinement = field(default_factory=Confinement)
     engines: Mapping[str, Engine | InstantEngine] = field(
         default_factory=lambda: {"blender": BlenderEngine(), "command": CommandEngine()}
@@ -121,6 +125,7 @@ class Worker:
                 devices=tuple(setup.devices),
                 least_free=setup.least_free,
                 confinement=setup.confinement,
+                site=setup.site,
             )
             clear_leftovers(own)
             self._open(undo)
@@ -226,6 +231,7 @@ class Worker:
             job_types=frozenset(able),
             programs=frozenset(setup.programs),
             takes_trusted=setup.takes_trusted,
+            site=setup.site,
         )
 
     def _read_above(self) -> None:
@@ -313,6 +319,10 @@ class Worker:
                     self._place.lease.extend(until, term)
                 case Vouch(attempt, term):
                     self._place.lease.vouch(attempt, term)
+                case LookAt(variable, folder, proof):
+                    threading.Thread(
+                        target=self._look_at, args=(variable, folder, proof), name="brender-look", daemon=True
+                    ).start()
                 case NextManager():
                     self._turn_to_next_manager()
                 case Exit(error):
@@ -324,6 +334,11 @@ class Worker:
         engine = self._setup.engines.get(order.engine)
         if engine is None:
             self._hear_soon(grant, Ended(0.0, f"This worker has no engine {order.engine!r}"))
+            return
+        try:
+            order = localized(order, platform.system(), self._setup.site)
+        except BadInput as error:
+            self._hear_soon(grant, Ended(0.0, str(error)))
             return
         program = str(order.settings.get("program", "")) if order.engine == "command" else ""
         if why := forbidden(self.core.info, program, order.trusted):
@@ -346,6 +361,19 @@ class Worker:
             return
         self._files.send_log(grant.job, grant.attempt, self._attempt.log.path)
         start(self._attempt, engine)
+
+    def _look_at(self, variable: str, folder: str, proof: str) -> None:
+        """Look, and tell the server. In a thread of its own: a folder of the network may take long to answer."""
+        seen = look(Path(folder), proof)
+        told = Seen(
+            worker=self.core.info.id,
+            variable=variable,
+            proof=proof,
+            digest=seen.digest,
+            writable=seen.writable,
+            problem=seen.problem,
+        )
+        self.loop.post(lambda: self._carry_out([SendUp(told)]))
 
     def _hear_soon(self, grant: Grant, event: AttemptEvent) -> None:
         """Let the loop hear *event*. From any thread."""
@@ -401,4 +429,6 @@ def _part_done(attempt: str, event: PartFinished) -> PartDone:
         warnings=event.warnings,
         memory=event.memory,
         kept=event.kept,
+        digest=event.digest,
+        extras=event.extras,
     )

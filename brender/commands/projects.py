@@ -1,0 +1,166 @@
+"""Commands about projects, path variables, and deleting jobs."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brender.commands.config import Configured
+from brender.commands.jobspec import user
+from brender.commands.options import client, common, json_option, server_option
+from brender.commands.output import print_json, print_table
+from brender.commands.output import size as in_words
+from brender.model.errors import BadInput
+from brender.model.paths import PLATFORMS
+
+_GB = 1e9
+
+
+@click.group()
+def project() -> None:
+    """List projects, and say what they keep."""
+
+
+@project.command("list", cls=Configured, section="project")
+@common
+@server_option
+@json_option
+def list_projects(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
+    """List the projects."""
+    with client(server, data) as connection:
+        rows = connection.ask("projects")
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("NAME", "JOBS", "UNFINISHED", "FOLDER", "KEEPS"),
+        [(row["name"], row["jobs"], row["unfinished"], row["root"], _kept(row)) for row in rows],
+        empty="There are no projects. `brender submit --project NAME FILE.blend` makes one",
+    )
+
+
+@project.command("set", cls=Configured, section="project")
+@common
+@server_option
+@click.argument("name")
+@click.option("--root", help="The folder of its files, as the server has it; it may begin with a path variable.")
+@click.option(
+    "--keep-days", type=click.FloatRange(0, 1e5), help="Delete a job so long after its end, with the frames that the farm keeps."
+)
+@click.option("--keep-gb", type=click.FloatRange(0, 1e7), help="Delete the oldest jobs when the farm keeps more of their frames.")
+def set_project(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    name: str,
+    root: str | None,
+    keep_days: float | None,
+    keep_gb: float | None,
+) -> None:
+    """Make the project NAME, or change it. 0 days or GB: any. Frames in a folder that --output named are never deleted by age."""
+    given: dict[str, Any] = {"root": root, "keep_days": keep_days}
+    given["keep_bytes"] = None if keep_gb is None else int(keep_gb * _GB)
+    with client(server, data) as connection:
+        connection.manage("set-project", name=name, **{key: value for key, value in given.items() if value is not None})
+        row = next(row for row in connection.ask("projects") if row["name"] == name)
+    click.echo(f"The project {name} keeps {_kept(row)}")
+
+
+@click.group()
+def path() -> None:
+    """Path variables: where each platform, and each site, has a folder that machines share."""
+
+
+@path.command("list", cls=Configured, section="path")
+@common
+@server_option
+@json_option
+def list_paths(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
+    """List the path variables."""
+    with client(server, data) as connection:
+        rows = connection.ask("paths")
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("VARIABLE", "SITE", "PLATFORM", "FOLDER"),
+        [(f"{{{row['name']}}}", row["site"], row["platform"], row["path"]) for row in rows],
+        empty="There are none. `brender path set projects --linux /mnt/projects --windows P:\\` makes one",
+    )
+
+
+@path.command("set", cls=Configured, section="path")
+@common
+@server_option
+@click.argument("name")
+@click.option("--linux", metavar="FOLDER", help="Where Linux machines have it.")
+@click.option("--windows", metavar="FOLDER", help="Where Windows machines have it.")
+@click.option("--macos", metavar="FOLDER", help="Where macOS machines have it.")
+@click.option("--site", default="", help="For machines of this site only; what others have stays.")
+def set_path(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    name: str,
+    linux: str | None,
+    windows: str | None,
+    macos: str | None,
+    site: str,
+) -> None:
+    """Say where the folder is that {NAME} stands for. Jobs whose files lie there keep it with the variable, and every machine
+    reads its own place."""
+    given = dict(zip(PLATFORMS, (linux, windows, macos), strict=True))
+    if not any(given.values()):
+        raise BadInput("Name the folder for at least one platform: --linux, --windows, --macos")
+    with client(server, data) as connection:
+        for platform, folder in given.items():
+            if folder:
+                told = connection.manage("set-path", name=name, platform=platform, path=folder, site=site)
+                click.echo(f"{{{name}}} on {platform}{f' at {site}' if site else ''} is {told['path']}")
+
+
+@path.command("unset", cls=Configured, section="path")
+@common
+@server_option
+@click.argument("name")
+@click.option("--platform", type=click.Choice(PLATFORMS), help="Of this platform only.")
+@click.option("--site", help="Of this site only.")
+def unset_path(
+    data: Path, config: Path | None, verbose: bool, server: str | None, name: str, platform: str | None, site: str | None
+) -> None:
+    """Forget what {NAME} stands for."""
+    with client(server, data) as connection:
+        told = connection.manage("unset-path", name=name, platform=platform, site=site)
+    click.echo(f"{told['removed']} places of {{{name}}} are forgotten")
+
+
+@click.command(cls=Configured, section="delete")
+@common
+@server_option
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--frames", "what", flag_value="frames", help="Only its frames; its record stays.")
+@click.option("--record", "what", flag_value="record", help="Only its record and logs; its frames stay.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(
+    data: Path, config: Path | None, verbose: bool, server: str | None, ids: tuple[str, ...], what: str | None, yes: bool
+) -> None:
+    """Delete jobs that have ended, whole: their frames, logs and records. What others have put into their output folders
+    stays."""
+    chosen = what or "both"
+    words = {"frames": "the frames", "record": "the record and logs", "both": "the frames, logs and record"}[chosen]
+    with client(server, data) as connection:
+        for id in ids:
+            job = connection.ask("job", id=id)
+            if not yes:
+                where = f" in {job['output']}" if chosen != "record" and job["output"] else ""
+                click.confirm(f"Delete {words} of {job['name']} ({job['id'][:8]}){where}?", abort=True)
+            connection.act("delete", job["id"], value=chosen, user=user())
+            click.echo(f"Job {job['id'][:8]}: {words} are being deleted")
+
+
+def _kept(row: dict[str, Any]) -> str:
+    kept = [f"jobs for {row['keep_days']:g} days"] if row["keep_days"] else []
+    kept += [f"{in_words(row['keep_bytes'])} of frames"] if row["keep_bytes"] else []
+    return ", ".join(kept) or "everything"

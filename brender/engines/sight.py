@@ -1,0 +1,44 @@
+"""Whether machines see the same bytes in a folder that they share: one lays a file there, the others say what they see."""
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+#: A file that another machine made may take so long to show (NFS keeps what it knows of a folder for some seconds).
+_PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.2
+_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The file's SHA-256, or what the problem is; and whether the folder may be written to."""
+
+    digest: str = ""
+    writable: bool = False
+    problem: str = ""
+
+
+def proof_file(folder: Path, proof: str) -> Path:
+    """The file in *folder* for *proof*, 32 hexadecimal digits."""
+    return folder / f".brender-check-{proof}"
+
+
+def look(folder: Path, proof: str, patience: float = _PATIENCE_SECONDS) -> Sight:
+    """What there is in *folder* of the file for *proof*; waits for it for up to *patience* seconds."""
+    deadline = time.monotonic() + patience
+    writable = os.access(folder, os.W_OK | os.X_OK)
+    while True:
+        try:
+            with proof_file(folder, proof).open("rb") as file:
+                return Sight(hashlib.sha256(file.read(_BYTES)).hexdigest(), writable)
+        except FileNotFoundError:
+            if not folder.is_dir():
+                return Sight(problem=f"there is no folder {folder}")
+            if time.monotonic() > deadline:
+                return Sight(writable=writable, problem=f"the file is not in {folder}: it is another folder there")
+        except OSError as error:
+            return Sight(writable=writable, problem=f"{folder}: {error.strerror}")
+        time.sleep(_LOOK_SECONDS)

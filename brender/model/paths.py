@@ -1,0 +1,121 @@
+"""Path variables: one folder that machines share, and where each platform and site has it. Pure.
+
+``{projects}`` may be ``/mnt/projects`` on Linux, ``P:\\`` on Windows and ``/Volumes/projects`` on macOS, and elsewhere again at
+another site. A path is kept with the variable at its beginning, and each machine reads its own place there.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Literal
+
+import msgspec
+
+from brender.model.errors import BadInput
+
+Platform = Literal["linux", "windows", "macos"]
+PLATFORMS: tuple[Platform, ...] = ("linux", "windows", "macos")
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_VARIABLE = re.compile(r"\{([a-z][a-z0-9_-]{0,31})\}(?=[/\\]|$)")
+_SITE = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+
+
+class PathVariable(msgspec.Struct, frozen=True):
+    """Where one platform has the folder that the variable ``name`` stands for. ``site`` "": at every site that has no own."""
+
+    name: str
+    platform: Platform
+    path: str
+    site: str = ""
+
+
+def platform_of(system: str) -> Platform:
+    """The platform of a machine that says of itself what ``platform.platform`` or ``platform.system`` do.
+
+    >>> platform_of("Linux-6.1-x86_64"), platform_of("Windows-11"), platform_of("macOS-14.5-arm64")
+    ('linux', 'windows', 'macos')
+    """
+    word = system.lower()
+    return "windows" if word.startswith("win") else "macos" if word.startswith(("mac", "darwin")) else "linux"
+
+
+def check_variable(variable: PathVariable) -> PathVariable:
+    """*variable*, its path without an end that means nothing. Raises `BadInput` where it is none."""
+    if not _NAME.fullmatch(variable.name):
+        raise BadInput(
+            f"{variable.name!r} cannot be a path variable's name: it begins with a letter, and has up to 32 small letters, "
+            "digits, - and _"
+        )
+    if variable.platform not in PLATFORMS:
+        raise BadInput(f"{variable.platform!r} is no platform; there are: {', '.join(PLATFORMS)}")
+    check_site(variable.site)
+    pure = _pure(variable.platform, variable.path)
+    if not pure.is_absolute() or ".." in pure.parts:
+        example = "P:\\projects" if variable.platform == "windows" else "/mnt/projects"
+        raise BadInput(f"{variable.path!r} is no absolute path on {variable.platform}: give one such as {example}")
+    return msgspec.structs.replace(variable, path=str(pure))
+
+
+def check_site(site: str) -> str:
+    """*site*, if it can be a site's name. Raises `BadInput`."""
+    if site and not _SITE.fullmatch(site):
+        raise BadInput(f"{site!r} cannot be a site's name: it has up to 32 small letters, digits, '.', - and _")
+    return site
+
+
+def places(variables: Iterable[PathVariable], platform: Platform, site: str = "") -> dict[str, str]:
+    """For a machine of *platform* at *site*: where it has each variable's folder."""
+    mine = [each for each in variables if each.platform == platform and each.site in ("", site)]
+    return {each.name: each.path for each in sorted(mine, key=lambda each: each.site != "")}
+
+
+def variables_in(*texts: str) -> frozenset[str]:
+    """The names of the variables that begin any of *texts*."""
+    return frozenset(found.group(1) for text in texts if (found := _VARIABLE.match(text)))
+
+
+def expand(text: str, here: Mapping[str, str], platform: Platform) -> str:
+    """*text* with the variable at its beginning read from *here* (`places`). Raises `BadInput` where that has no such variable.
+
+    >>> expand("{projects}/shot/a.blend", {"projects": "P:\\\\"}, "windows")
+    'P:\\\\shot\\\\a.blend'
+    """
+    found = _VARIABLE.match(text)
+    if found is None:
+        return text
+    name = found.group(1)
+    if name not in here:
+        raise BadInput(
+            f"{{{name}}} has no place on this machine ({platform}): `brender path set {name} --{platform} FOLDER` gives it one"
+        )
+    rest = [part for part in re.split(r"[/\\]+", text[found.end() :]) if part]
+    return str(_pure(platform, here[name]).joinpath(*rest))
+
+
+def collapse(path: str, variables: Iterable[PathVariable], platform: Platform, site: str = "") -> str:
+    """*path*, of a machine of *platform* at *site*, with a variable for its beginning where one fits; the longest, where several
+    do. The other way round of `expand`.
+
+    >>> collapse("P:\\\\shot\\\\a.blend", [PathVariable("projects", "windows", "P:\\\\")], "windows")
+    '{projects}/shot/a.blend'
+    """
+    pure = _pure(platform, path)
+    best: tuple[int, str] | None = None
+    for name, root in places(variables, platform, site).items():
+        base = _pure(platform, root)
+        if pure.is_relative_to(base) and ".." not in pure.parts and (best is None or len(base.parts) > best[0]):
+            rest = pure.relative_to(base).as_posix()
+            best = len(base.parts), f"{{{name}}}" if rest == "." else f"{{{name}}}/{rest}"
+    return path if best is None else best[1]
+
+
+def foreign(variables: Iterable[PathVariable], here: Mapping[str, str]) -> list[tuple[str, str]]:
+    """For a machine with its places *here*: the folders that others have for the same variables, each with its own; the longest
+    first, as the beginnings of paths are to be looked for."""
+    pairs = {(each.path, here[each.name]) for each in variables if each.name in here and each.path != here[each.name]}
+    return sorted(pairs, key=lambda pair: (-len(pair[0]), pair))
+
+
+def _pure(platform: Platform, path: str) -> PurePosixPath | PureWindowsPath:
+    return PureWindowsPath(path) if platform == "windows" else PurePosixPath(path)

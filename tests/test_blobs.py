@@ -1,0 +1,261 @@
+"""Names of files and their contents as blobs: what is refused, kept, thrown away, and what becomes of frames that have
+arrived."""
+
+import hashlib
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brender.bus.blobs import Intake, Pull, served
+from brender.bus.blobstore import BlobStore, BlobWriter
+from brender.bus.messages import BlobHave, BlobPiece, BlobWanted, NoFile
+from brender.bus.pieces import PIECE
+from brender.model.bundle import Bundle, BundleFile, as_bytes, check_path, check_paths, read_bundle
+from brender.model.changes import New, Put
+from brender.model.errors import BadInput
+from brender.roles.server.filekeeping import FileKeeper
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
+from tests.test_store import JOB
+from tests.tools import until
+
+
+def kept(store: BlobStore, content: bytes) -> str:
+    """Have *content* in *store*; its name."""
+    writer = store.writing(digest(content))
+    writer.add(0, content)
+    assert writer.finish()
+    return digest(content)
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# --- names --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a/..",
+            "a//b",
+            "./a",
+            "a/",
+            "C:/x",
+            "a\\b",
+            "a\0b",
+            "a\nb",
+            "con",
+            "a/NUL.txt",
+        ),
+        *("lpt1.blend", "a.", "a ", "x" * 256, "é" * 128, "a:b", 'a"b', "a|b", "a?", "a*", "\udcff.png"),
+    ],
+)
+def test_a_path_that_leads_out_or_is_no_name_everywhere_is_refused(path: str) -> None:
+    with pytest.raises(BadInput):
+        check_path(path)
+
+
+@pytest.mark.parametrize("path", ["a", "a/b.blend", "tex/größe.png", "x" * 255, ".hidden", "a b/c d.png", "console.png"])
+def test_usual_paths_are_taken(path: str) -> None:
+    check_path(path)
+
+
+def test_names_that_differ_in_case_only_are_refused() -> None:
+    with pytest.raises(BadInput, match=r"tex/A\.png and tex/a\.png differ in upper and lower case only"):
+        check_paths(["tex/A.png", "tex/a.png"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"rubbish",
+        as_bytes(Bundle(main="x", files=())),
+        as_bytes(Bundle(main="../x", files=(BundleFile("../x", "a" * 64, 1),))),
+    ],
+)
+def test_a_list_of_files_that_is_none_is_refused(content: bytes) -> None:
+    with pytest.raises(BadInput):
+        read_bundle(content)
+
+
+# --- blobs --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_blob_has_its_name_only_once_it_is_what_that_says(tmp_path: Path) -> None:
+    store, content = BlobStore(tmp_path), b"content"
+    name = digest(content)
+    wrong = store.writing(name)
+    wrong.add(0, b"CONTENT")
+    assert not wrong.finish() and not store.has(name)
+    writer = store.writing(name)
+    assert writer.have == 0 and writer.add(3, content) == 0, "what is not the next piece changes nothing"
+    writer.add(0, content)
+    assert writer.finish() and store.path(name).read_bytes() == content
+    assert store.path(name).stat().st_mode & 0o222 == 0, "nobody writes to what is linked into many places"
+
+
+def test_what_was_used_least_lately_is_given_up_first(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, limit=250)
+    names = [kept(store, bytes([number]) * 100) for number in range(2)]
+    for age, name in enumerate(reversed(names)):
+        os.utime(store.path(name), (1000 - age, 1000 - age))
+    store.read(names[0], 0, 10)
+    newest = kept(store, b"z" * 100)
+    assert [store.has(name) for name in (*names, newest)] == [True, False, True]
+
+
+@pytest.mark.parametrize("length", [0, 1, PIECE, PIECE + 1, 40 * PIECE + 7])
+def test_a_pull_brings_a_blob_whole_whatever_is_lost_on_the_way(tmp_path: Path, length: int) -> None:
+    above, below, chance = BlobStore(tmp_path / "a"), BlobStore(tmp_path / "b"), random.Random(length)
+    name = kept(above, random.Random(1).randbytes(length))
+    asked: list[BlobWanted] = []
+    pull, now = Pull(name, below, lambda wanted: not asked.append(wanted)), 0.0
+    for _ in range(3000):
+        if pull.done:
+            break
+        now += 0.5
+        pull.tick(now)
+        sent, asked[:] = list(asked), []
+        for wanted in sent:
+            if chance.random() < 0.7:
+                answer, bulk = served(above, wanted)
+                assert isinstance(answer, BlobPiece)
+                for _ in range(chance.choice((1, 1, 2))):
+                    pull.take(answer, bulk[0], now)
+    assert pull.done and not pull.error and below.path(name).read_bytes() == above.path(name).read_bytes()
+
+
+def test_a_pull_goes_on_where_an_earlier_one_was_cut(tmp_path: Path) -> None:
+    store, content = BlobStore(tmp_path), b"x" * (3 * PIECE)
+    before = store.writing(digest(content))
+    before.add(0, content[: 2 * PIECE])
+    before.close()
+    asked: list[int] = []
+    pull = Pull(digest(content), store, lambda wanted: not asked.append(wanted.offset))
+    pull.tick(0.0)
+    assert asked == [2 * PIECE]
+
+
+def test_a_blob_that_keeps_arriving_as_something_else_is_given_up(tmp_path: Path) -> None:
+    pull = Pull("a" * 64, BlobStore(tmp_path), lambda wanted: True)
+    for turn in range(3):
+        pull.take(BlobPiece(blob="a" * 64, size=3, offset=0), b"bad", float(turn))
+    assert pull.done and "something else than its name says" in pull.error and not BlobStore(tmp_path).has("a" * 64)
+
+
+def test_an_upload_whose_bytes_do_not_match_its_name_begins_anew(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    intake = Intake(store)
+    answer = intake.take(BlobPiece(blob="b" * 64, size=3, offset=0), b"bad")
+    assert answer == BlobHave(blob="b" * 64, offset=0, complete=False) and not store.has("b" * 64)
+
+
+def test_an_upload_that_is_larger_than_the_farm_takes_is_refused_at_its_first_piece(tmp_path: Path) -> None:
+    answer = Intake(BlobStore(tmp_path), largest=10**9).take(BlobPiece(blob="b" * 64, size=2 * 10**9, offset=0), b"x")
+    assert isinstance(answer, NoFile) and "2.0 GB" in answer.reason and "--largest-file" in answer.reason
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(BlobWriter, "add", full)
+    answer = Intake(BlobStore(tmp_path)).take(BlobPiece(blob="b" * 64, size=3, offset=0), b"abc")
+    assert isinstance(answer, NoFile) and "No space left on device" in answer.reason and "make room" in answer.reason
+
+
+# --- what becomes of frames that have arrived ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def accepted(tmp_path: Path) -> Iterator[tuple[FileKeeper, Writer, Path]]:
+    """A record in which part 1 was completed by the attempt b…, and part 2 would lie elsewhere; the folder of frames."""
+    folder, out = DataFolder(tmp_path / "data").make(), tmp_path / "out"
+    writer = Writer(open_for_writing(str(folder.database)))
+    part = {"job": "a" * 16, "task": 1, "status": "completed", "attempt": "b" * 16}
+    writer.commit(
+        [
+            Put("project", "default", {}),
+            New("job", "a" * 16, {**JOB, "output": str(out)}),
+            New("task", 1, {"job": "a" * 16, "number": 0, "status": "completed"}),
+            New("part", 1, {**part, "frame": 1, "output": "x_0001.png"}),
+            New("part", 2, {**part, "frame": 2, "output": "../../climbed.png"}),
+        ]
+    )
+    folder.incoming.mkdir()
+    yield FileKeeper(folder, str(folder.database)), writer, out
+    writer.database.close()
+
+
+def test_a_server_that_was_killed_before_it_named_a_frame_names_it_when_it_starts(
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path
+) -> None:
+    keeper, writer, out = accepted
+    incoming = tmp_path / "data" / "incoming"
+    (incoming / f"{'b' * 16}-1").write_bytes(b"frame")
+    (incoming / f"{'c' * 16}-1").write_bytes(b"of an attempt that nobody waits for")
+    keeper.sweep(writer.tables)
+    assert (out / "x_0001.png").read_bytes() == b"frame" and not list(incoming.iterdir())
+
+
+def test_a_frame_is_never_put_outside_of_the_job_s_folder(
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, writer, _ = accepted
+    (tmp_path / "data" / "incoming" / f"{'b' * 16}-2").write_bytes(b"frame")
+    keeper.sweep(writer.tables)
+    assert not list(tmp_path.rglob("climbed.png")) and "outside of the job's folder" in caplog.text
+
+
+def test_a_frame_that_cannot_be_put_in_its_place_is_put_there_later(
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path
+) -> None:
+    keeper, writer, out = accepted
+    out.write_text("a file where the folder is to be")
+    (tmp_path / "data" / "incoming" / f"{'b' * 16}-1").write_bytes(b"frame")
+    keeper.sweep(writer.tables)
+    out.unlink()
+    keeper.settle()
+    assert (out / "x_0001.png").read_bytes() == b"frame"
+
+
+def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[FileKeeper, Writer, Path]) -> None:
+    keeper, _, _ = accepted
+    store = keeper.blobs
+    texture, old, young = (kept(store, content) for content in (b"texture", b"old", b"young"))
+    bundle = kept(store, as_bytes(Bundle(main="x", files=(BundleFile("x", texture, 7),))))
+    for blob in (texture, old, bundle):
+        os.utime(store.path(blob), (1000, 1000))
+    assert keeper._collect({bundle}, set(), before=2000.0) == 1
+    assert [store.has(blob) for blob in (texture, bundle, old, young)] == [True, True, False, True]
+
+
+def test_where_a_job_s_list_of_files_is_damaged_nothing_is_thrown_away(accepted: tuple[FileKeeper, Writer, Path]) -> None:
+    keeper, _, _ = accepted
+    damaged, old = kept(keeper.blobs, b"no list"), kept(keeper.blobs, b"old")
+    os.utime(keeper.blobs.path(old), (1000, 1000))
+    assert keeper._collect({damaged}, set(), before=2000.0) == 0 and keeper.blobs.has(old)
+
+
+def test_the_files_of_a_job_are_needed_until_long_after_its_end(
+    accepted: tuple[FileKeeper, Writer, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, writer, _ = accepted
+    asked: list[set[str]] = []
+    monkeypatch.setattr(keeper, "_collect", lambda bundles, pieces, before: asked.append(bundles))
+    jobs = {"d" * 16: None, "e" * 16: 900.0, "f" * 16: 100.0}
+    writer.commit([New("job", id, {**JOB, "bundle": id[0] * 64, "finished": ended}) for id, ended in jobs.items()])
+    keeper.collect(writer.tables, wall=1000.0, keep=500.0)
+    until(lambda: asked)
+    assert asked == [{"d" * 64, "e" * 64}]
