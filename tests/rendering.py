@@ -21,6 +21,7 @@ from brender.model.devices import Device
 from brender.model.grant import Grant, Order, PartGrant
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
+from brender.model.paths import PathVariable
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Studio:
     engine: BlenderEngine
     devices: tuple[Device, ...] = ()
     confinement: Confinement = field(default_factory=Confinement)
+    paths: tuple[PathVariable, ...] = ()
 
     def job(self, file: Path, output: Path, **settings: Any) -> JobSpec:
         """A job of *file* to *output*, as the server would keep it."""
@@ -108,6 +110,7 @@ class Studio:
             trusted=spec.trusted,
             scene_engine=spec.facts.scene(spec.settings["scene"]).engine,
             overwrite=spec.overwrite,
+            paths=self.paths,
         )
         grant = Grant(attempt=new_id(), worker="worker", task=1, job=spec.id, parts=parts)
         events: list[AttemptEvent] = []

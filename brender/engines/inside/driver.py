@@ -240,7 +240,7 @@ class Driver:
         self.scene.frame_set(frame)
         self.at = frame
         self.scene.render.filepath = path
-        with nodes.gathered(self.scene, gather) as written:
+        with nodes.gathered(self.scene, frame, gather) as written:
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)

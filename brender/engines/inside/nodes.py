@@ -31,11 +31,16 @@ def output_nodes(scene):
 
 
 @contextlib.contextmanager
-def gathered(scene, folder):
-    """Have the file-output nodes of *scene* write below *folder* for as long as the block runs; gives a list, which then has for
-    each node that wrote: its name, the folder that it names itself, the folder where its files are, and their names there."""
+def gathered(scene, frame, folder):
+    """Have the file-output nodes of *scene* write below *folder* for as long as the block runs, in which *frame* is rendered;
+    gives a list, which then has for each node that wrote: its name, the folder that it names itself, the folder where its files
+    are, and their names there, which are those that an animation's would have."""
     written, kept = [], []
     nodes = output_nodes(scene) if folder else []
+    extension = scene.render.use_file_extension
+    if nodes:
+        # Without it their files would have none. (The frame's own name has the one that Blender would give it.)
+        scene.render.use_file_extension = True
     for number, node in enumerate(nodes):
         place = os.path.join(folder, str(number))
         os.makedirs(place, exist_ok=True)
@@ -47,16 +52,31 @@ def gathered(scene, folder):
             # Before Blender 5 this path of a multi-layer node is the beginning of a file's name.
             directory, name = os.path.split(directory) if not own.endswith(("/", "\\")) else (directory, "")
         kept.append((node, attribute, own))
-        setattr(node, attribute, os.path.join(place, name))
+        setattr(node, attribute, os.path.join(place, name))  # with "": the folder, and a slash
         written.append({"node": node.name, "directory": directory, "folder": place, "files": []})
     try:
         yield written
     finally:
-        for node, attribute, own in kept:
+        scene.render.use_file_extension = extension
+        for number, each in enumerate(written):
+            node, attribute, own = kept[number]
             setattr(node, attribute, own)
-        for each in written:
+            if attribute == "directory" and not has_frame_number(node):
+                number_files(each["folder"], frame)
             each["files"] = files_below(each["folder"])
         written[:] = [each for each in written if each["files"]]
+
+
+def has_frame_number(node):
+    """Whether the names of its files say where the frame's number goes."""
+    return "#" in node.file_name or any("#" in item.name for item in node.file_output_items)
+
+
+def number_files(folder, frame):
+    """Blender 5 leaves the number away where one frame is rendered by itself."""
+    for name in files_below(folder):
+        stem, extension = os.path.splitext(os.path.join(folder, name))
+        os.rename(stem + extension, "%s%s%04d%s" % (stem, "-" if frame < 0 else "", abs(frame), extension))
 
 
 def files_below(folder):

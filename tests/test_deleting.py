@@ -1,0 +1,231 @@
+"""Jobs are deleted, by people and by what their projects keep: their own files and rows, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brender.bus.client import Client
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from brender.model.changes import Delete, New, Put, Update
+from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
+from brender.roles.server.projects import Kept, outlived
+from brender.roles.server.removal import Remover, other_with_its_files, retired
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.questions import Record, jobs, projects
+from brender.store.writer import Writer
+from tests.test_store import JOB
+from tests.tools import command, ended, submit_command, until
+from tests.world import World, animation
+
+A, B = "a" * 16, "b" * 16
+DAY = 86_400.0
+
+
+# --- what is kept -------------------------------------------------------------------------------------------------------
+
+
+def test_a_project_without_limits_keeps_everything() -> None:
+    assert outlived([Kept(A, 0.0, 10**15)], 0, 0, wall=1e9) == []
+
+
+def test_jobs_go_when_their_days_are_over() -> None:
+    ended = [Kept(A, 0.0, 0), Kept(B, 6 * DAY, 0)]
+    assert outlived(ended, keep_days=3, keep_bytes=0, wall=7 * DAY) == [A]
+
+
+def test_of_too_many_bytes_the_oldest_go_and_jobs_without_any_stay() -> None:
+    ended = [Kept("old", 1.0, 60), Kept("none", 0.0, 0), Kept("new", 3.0, 50), Kept("mid", 2.0, 40)]
+    assert outlived(ended, 0, keep_bytes=100, wall=9.0) == ["old"]
+
+
+# --- in the record and on the disk ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def farm_of_two(tmp_path: Path) -> Iterator[tuple[Writer, DataFolder, Path]]:
+    """A record of two jobs that have ended, with a frame each, its log and its thumbnail; the first one's frame lies in the
+    folder that is given too, the second one's in the farm's own."""
+    folder, out = DataFolder(tmp_path / "data").make(), tmp_path / "out"
+    writer = Writer(open_for_writing(str(folder.database)))
+    for number, (id, output) in enumerate(((A, out), (B, folder.frames(B))), start=1):
+        part = {"job": id, "task": number, "status": "completed", "frame": 1, "output": "x/f_0001.png", "size": 5}
+        node = {"incarnation": 1, "name": "n", "status": "online", "last_seen": 1.0}
+        changes: list[Any] = [
+            Put("project", "default", {}),
+            Put("manager", "m", node),
+            Put("worker", "w", {**node, "manager": "m"}),
+            New("job", id, {**JOB, "status": "completed", "output": str(output), "finished": 1000.0}),
+            New("task", number, {"job": id, "number": 0, "status": "completed"}),
+            New("part", number, {**part, "attempt": id, "extras": [{"output": "deep/f_0001.exr"}]}),
+            New(
+                "attempt", id, {"job": id, "task": number, "worker": "w", "manager": "m", "outcome": "completed", "granted": 1.0}
+            ),
+            New("job_revision", (id, 1), {"settings": {}, "wall": 1.0}),
+        ]
+        writer.commit(changes)
+        for file in (
+            output / "x/f_0001.png",
+            output / "deep/f_0001.exr",
+            folder.log(id, id),
+            folder.thumbnail(id, number),
+        ):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"12345")
+    yield writer, folder, out
+    writer.database.close()
+
+
+def _work_off(remover: Remover, writer: Writer, wall: float = 5000.0) -> None:
+    def over() -> bool:
+        changes = remover.step(writer, wall)
+        if changes:
+            writer.commit(changes)
+        return remover._now is None and not remover._waiting
+
+    until(over)
+
+
+def _remover(folder: DataFolder) -> Remover:
+    return Remover(folder, str(folder.database), Path)
+
+
+def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untouched(
+    farm_of_two: tuple[Writer, DataFolder, Path],
+) -> None:
+    writer, folder, out = farm_of_two
+    remover = _remover(folder)
+    writer.commit([Update("job", A, {"deleting": "both"})])
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    tables = writer.tables
+    assert [row.id for row in tables.Job.select()] == [B] and not out.exists()
+    assert not folder.log(A, A).exists() and not folder.thumbnail(A, 1).exists()
+    assert [table.select().count() for table in (tables.Task, tables.Part, tables.Attempt, tables.JobRevision)] == [1] * 4
+    assert (folder.frames(B) / "x/f_0001.png").exists() and folder.log(B, B).exists() and folder.thumbnail(B, 2).exists()
+
+
+def test_only_the_frames_or_only_the_record_may_go(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, out = farm_of_two
+    remover = _remover(folder)
+    remover.begin(A, "frames")
+    remover.begin(B, "record")
+    _work_off(remover, writer)
+    row = writer.tables.Job.get_by_id(A)
+    assert not out.exists() and (row.deleting, row.frames_deleted) == ("", 5000.0) and folder.log(A, A).exists()
+    assert not writer.has("job", B) and (folder.frames(B) / "x/f_0001.png").exists()
+
+
+def test_what_others_put_into_the_folder_stays(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, out = farm_of_two
+    (out / "x" / "mine.txt").write_text("mine")
+    remover = _remover(folder)
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    assert [path for path in out.rglob("*") if path.is_file()] == [out / "x" / "mine.txt"]
+
+
+def test_a_name_that_climbs_out_of_the_folder_is_not_deleted(
+    farm_of_two: tuple[Writer, DataFolder, Path], tmp_path: Path
+) -> None:
+    writer, folder, _ = farm_of_two
+    (tmp_path / "precious").write_text("x")
+    writer.commit([Update("part", 1, {"output": "../precious"})])
+    remover = _remover(folder)
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    assert (tmp_path / "precious").exists() and not writer.has("job", A)
+
+
+def test_where_the_server_does_not_see_the_folder_nothing_is_deleted_and_the_job_says_so(
+    farm_of_two: tuple[Writer, DataFolder, Path],
+) -> None:
+    writer, folder, out = farm_of_two
+    out.rename(out.with_name("away"))
+    remover = _remover(folder)
+    writer.commit([Update("job", A, {"deleting": "both"})])
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    row = writer.tables.Job.get_by_id(A)
+    assert row.deleting == "" and "does not see its output folder" in row.reason
+
+
+def test_a_server_that_was_killed_while_it_deleted_goes_on_when_it_starts(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, out = farm_of_two
+    writer.commit([Update("job", A, {"deleting": "both"}), Delete("part", {"job": B})])
+    remover = _remover(folder)
+    remover.resume(writer.tables)
+    _work_off(remover, writer)
+    assert not writer.has("job", A) and not out.exists() and writer.has("job", B)
+
+
+def test_a_job_that_is_going_is_not_listed(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, _ = farm_of_two
+    writer.commit([Update("job", A, {"deleting": "both"}), Update("job", B, {"deleting": "frames"})])
+    record = Record(writer.tables, folder)
+    assert [row["id"] for row in jobs(record)] == [B] and projects(record)[0]["jobs"] == 1
+
+
+def test_frames_that_are_another_job_s_too_are_found(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, _, out = farm_of_two
+    job = writer.tables.Job.get_by_id(A)
+    assert other_with_its_files(writer.tables, job) == ""
+    writer.commit([Update("job", B, {"output": str(out), "name": "later"})])
+    assert other_with_its_files(writer.tables, job) == "later"
+
+
+def test_a_project_s_own_frames_go_by_age_and_those_elsewhere_stay(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, _ = farm_of_two
+    writer.commit([Update("project", "default", {"keep_days": 1.0})])
+    where = str(folder.database)
+    assert retired(where, folder.frames_folder, wall=1000.0 + DAY / 2) == {}
+    assert retired(where, folder.frames_folder, wall=1000.0 + 2 * DAY) == {A: "record", B: "both"}
+
+
+def test_a_project_keeps_as_many_bytes_as_it_says(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, _ = farm_of_two
+    writer.commit([Update("project", "default", {"keep_bytes": 4})])
+    assert retired(str(folder.database), folder.frames_folder, wall=2000.0) == {B: "both"}, "the frames elsewhere do not count"
+
+
+# --- on a farm ------------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_has_ended_can_be_deleted() -> None:
+    world = World()
+    job = world.submit(animation("1-3"))["id"]
+    with pytest.raises(Conflict, match="cancel it first"):
+        world.act("delete", job, "both")
+    world.act("cancel", job)
+    with pytest.raises(BadInput, match="cannot be deleted"):
+        world.act("delete", job, "everything")
+    world.act("delete", job, "both")
+
+
+def test_a_deleted_job_is_gone_from_the_farm(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    data = farm.folder.root
+    with client(None, data) as connection:
+        job = submit_command(connection, "true", frames="1-3", name="gone")
+        ended(connection, job)
+        assert command(capsys, "delete", "gone", "--yes", "--data", data).code == 0
+        until(lambda: _is_gone(connection, job))
+        assert "deleted" in connection.ask("activity")[0]["text"]
+        again = command(capsys, "delete", "gone", "--yes", "--data", data)
+        assert again.code == 2 and "There is no job 'gone'" in again.err
+    assert command(capsys, "project", "set", "film", "--keep-days", "30", "--keep-gb", "2", "--data", data).code == 0
+    listed = command(capsys, "project", "list", "--data", data).out
+    assert "jobs for 30 days, 2.0 GB of frames" in listed
+    assert command(capsys, "project", "set", " ", "--data", data).code == 2
+
+
+def _is_gone(connection: Client, job: str) -> bool:
+    try:
+        connection.ask("job", id=job)
+    except NotFound:
+        return True
+    except BrenderError:
+        return False
+    return False

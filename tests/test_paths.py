@@ -1,0 +1,218 @@
+"""Path variables: one folder that machines share, and where each platform and site has it."""
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from brender.engines.sight import look, proof_file
+from brender.model.errors import BadInput
+from brender.model.grant import Order, localized
+from brender.model.job import Requirements
+from brender.model.nodes import Blender, WorkerInfo
+from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, places, variables_in
+from brender.scheduling.decide import Demand
+from tests.conftest import SCENES
+from tests.rendering import studio
+from tests.tools import command, in_blender, pixels, until
+
+LINUX = PathVariable("projects", "linux", "/mnt/projects")
+WINDOWS = PathVariable("projects", "windows", "P:\\")
+MACOS = PathVariable("projects", "macos", "/Volumes/projects")
+SOUTH = PathVariable("projects", "linux", "/srv/p", "south")
+ALL = (LINUX, WINDOWS, MACOS, SOUTH)
+
+
+@pytest.mark.parametrize(
+    ("platform", "site", "path"),
+    [
+        ("linux", "", "/mnt/projects/shot/a.blend"),
+        ("linux", "south", "/srv/p/shot/a.blend"),
+        ("windows", "south", "P:\\shot\\a.blend"),
+        ("macos", "", "/Volumes/projects/shot/a.blend"),
+    ],
+)
+def test_a_path_is_kept_with_its_variable_and_read_everywhere(platform: str, site: str, path: str) -> None:
+    assert collapse(path, ALL, platform, site) == "{projects}/shot/a.blend"  # type: ignore[arg-type]
+    assert expand("{projects}/shot/a.blend", places(ALL, platform, site), platform) == path  # type: ignore[arg-type]
+
+
+def test_windows_paths_are_one_whatever_their_case_and_slashes() -> None:
+    assert collapse("p:/Shot/A.blend", ALL, "windows") == "{projects}/Shot/A.blend"
+
+
+def test_the_longest_folder_that_fits_is_the_variable() -> None:
+    inner = PathVariable("assets", "linux", "/mnt/projects/assets")
+    assert collapse("/mnt/projects/assets/a.png", (LINUX, inner), "linux") == "{assets}/a.png"
+    assert collapse("/mnt/projects", (LINUX, inner), "linux") == "{projects}"
+
+
+@pytest.mark.parametrize("path", ["/mnt/projectsx/a", "/mnt", "/home/a.blend", "/mnt/projects/../secret", "relative"])
+def test_a_path_beside_the_folder_stays_as_it_is(path: str) -> None:
+    assert collapse(path, ALL, "linux") == path
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="/\\\0{}", exclude_categories=["Cs"]), min_size=1), max_size=4))
+def test_what_is_collapsed_expands_to_what_it_was(parts: list[str]) -> None:
+    path = "/".join(["/mnt/projects", *(part for part in parts if part not in (".", ".."))])
+    assert expand(collapse(path, ALL, "linux"), places(ALL, "linux"), "linux") == path
+
+
+def test_a_variable_without_a_place_here_is_said_with_what_to_do() -> None:
+    with pytest.raises(
+        BadInput, match=r"\{projects\} has no place on this machine \(linux\): `brender path set projects --linux"
+    ):
+        expand("{projects}/a", places((WINDOWS,), "linux"), "linux")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        PathVariable("Projects", "linux", "/mnt"),
+        PathVariable("", "linux", "/mnt"),
+        PathVariable("a b", "linux", "/mnt"),
+        PathVariable("a", "amiga", "/mnt"),  # type: ignore[arg-type]
+        PathVariable("a", "linux", "mnt"),
+        PathVariable("a", "linux", "/mnt/../etc"),
+        PathVariable("a", "windows", "/mnt"),
+        PathVariable("a", "windows", "P:x"),
+        PathVariable("a", "linux", "/mnt", "so uth"),
+    ],
+)
+def test_a_variable_that_is_none_is_refused(variable: PathVariable) -> None:
+    with pytest.raises(BadInput):
+        check_variable(variable)
+
+
+def test_only_a_beginning_is_a_variable() -> None:
+    assert variables_in("{projects}/a", "/x/{other}", "{frame:04d}", "{b}x", "{c}") == {"projects", "c"}
+
+
+def test_an_order_is_read_as_the_worker_s_machine_has_it() -> None:
+    order = Order(job="a" * 16, engine="x", settings={"file": "{projects}/a.blend", "n": 3}, output="{projects}/out", paths=ALL)
+    here = localized(order, "Windows-11", "")
+    assert (here.settings, here.output) == ({"file": "P:\\a.blend", "n": 3}, "P:\\out")
+
+
+def test_a_worker_without_the_folder_is_passed_over_and_the_job_says_so() -> None:
+    need = Requirements(job_type="t", variables=frozenset({"projects"}))
+    demand = Demand("job", 50, 1, 0, 1, need, paths=(WINDOWS, SOUTH))
+    worker = WorkerInfo(id="w", incarnation=1, name="w", platform="Linux-6.1", job_types=frozenset({"t"}))
+    assert "has no place for {projects}" in demand.obstacle(worker)
+    south = WorkerInfo(id="w", incarnation=1, name="w", platform="Linux-6.1", site="south", job_types=frozenset({"t"}))
+    assert demand.obstacle(south) == ""
+
+
+def test_folders_elsewhere_are_listed_with_the_one_here_and_the_longest_first() -> None:
+    assert foreign(ALL, places(ALL, "linux")) == [
+        ("/Volumes/projects", "/mnt/projects"),
+        ("/srv/p", "/mnt/projects"),
+        ("P:\\", "/mnt/projects"),
+    ]
+
+
+# --- in Blender -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.blender
+def test_a_texture_that_another_platform_named_is_found_here(blender: Blender, tmp_path: Path) -> None:
+    """A scene saved on Windows names P:\\\\tex\\\\a.png; the folder is here, elsewhere."""
+    here = tmp_path / "projects"
+    (here / "tex").mkdir(parents=True)
+    shutil.copy(SCENES / "01_alpha_blend.png", here / "tex" / "a.png")
+    in_blender(
+        blender,
+        f"import bpy\nbpy.ops.wm.open_mainfile(filepath={str(SCENES / '01_alpha_blend.blend')!r})\n"
+        "image = next(i for i in bpy.data.images if i.source == 'FILE' and i.users)\nimage.filepath = r'P:\\tex\\a.png'\n"
+        f"bpy.ops.wm.save_as_mainfile(filepath={str(here / 's.blend')!r}, relative_remap=False)\n",
+        tmp_path,
+    )
+    with studio(tmp_path / "w", blender) as worker:
+        plain = worker.job(here / "s.blend", tmp_path / "out", frames="1", samples=1, resolution=5)
+        lost = worker.run(plain)
+        worker.paths = (WINDOWS, PathVariable("projects", "linux", str(here)))
+        found = worker.run(msgspec.structs.replace(plain, overwrite=True))
+    assert any("a.png" in warning for warning in lost.warnings)
+    assert not found.ended.reason and not any("a.png" in warning for warning in found.warnings)
+
+
+# --- on a farm ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.blender
+def test_a_job_in_a_shared_folder_keeps_its_paths_with_the_variable(
+    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "projects"
+    shutil.copytree(SCENES.parent, root / "shot")
+    data = farm.folder.root
+    assert command(capsys, "path", "set", "projects", "--linux", root, "--windows", "P:\\", "--data", data).code == 0
+    assert "P:\\" in command(capsys, "path", "list", "--data", data).out
+    words = ("--frames", "1", "--samples", "1", "--resolution", "5", "--output", root / "out", "--allow-missing")
+    said = command(capsys, "submit", root / "shot" / "scenes" / "03_animated_cube.blend", *words, "--wait", "--data", data)
+    assert said.code == 0, said.err
+    with client(None, data) as connection:
+        job = connection.ask("job", id="03_animated_cube")
+    assert job["output"] == "{projects}/out" and job["settings"]["file"] == "{projects}/shot/scenes/03_animated_cube.blend"
+    (frame,) = (root / "out").iterdir()
+    assert pixels(frame).shape[0] > 0
+    assert command(capsys, "fetch", job["id"], "--to", tmp_path / "got", "--data", data).out.strip().startswith("1 files fetched")
+    command(capsys, "path", "unset", "projects", "--data", data)
+    said = command(capsys, "requeue", job["id"], "--all", "--data", data)
+    with client(None, data) as connection:
+        reason = until(lambda: connection.ask("job", id=job["id"])["reason"])
+    assert "has no place for {projects}" in reason
+
+
+def test_doctor_says_whether_all_workers_see_the_same_folder(
+    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = farm.folder.root
+    root = tmp_path / "projects"
+    root.mkdir()
+    with client(None, data) as connection:
+        until(lambda: len(connection.ask("workers")) == 2)
+    command(capsys, "path", "set", "projects", "--linux", root, "--data", data)
+    said = command(capsys, "doctor", "--quick", "--data", data)
+    assert f"{root}: 2 workers see the same files there" in said.out
+    assert not list(root.iterdir()), "nothing is left there"
+    other = tmp_path / "other"
+    other.mkdir()
+    command(capsys, "path", "set", "projects", "--linux", other, "--site", "north", "--data", data)
+    said = command(capsys, "doctor", "--quick", "--site", "north", "--data", data)
+    assert said.code == 1 and f"the file is not in {root}: it is another folder there" in said.out
+    command(capsys, "path", "set", "projects", "--linux", tmp_path / "gone", "--data", data)
+    said = command(capsys, "doctor", "--quick", "--data", data)
+    assert said.code == 1 and "No such file or directory" in said.out
+
+
+def test_a_file_that_comes_late_is_waited_for(tmp_path: Path) -> None:
+    def come() -> None:
+        time.sleep(0.3)
+        proof_file(tmp_path, "a" * 32).write_bytes(b"here")
+
+    threading.Thread(target=come).start()
+    assert look(tmp_path, "a" * 32).digest
+    assert "there is no folder" in look(tmp_path / "x", "a" * 32).problem
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("set", "Bad Name", "--linux", "/mnt"),
+        ("set", "x"),
+        ("set", "x", "--linux", "relative"),
+        ("set", "x", "--linux", "/mnt", "--site", "a b"),
+        ("unset", "never-set"),
+    ],
+)
+def test_rubbish_is_refused_in_a_sentence(farm: LocalFarm, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "path", *words, "--data", farm.folder.root)
+    assert said.code in (2, 4) and said.err.startswith("Error:") and "Traceback" not in said.err
