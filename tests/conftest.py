@@ -146,6 +146,20 @@ def farm(folder: DataFolder) -> Iterator[LocalFarm]:
         yield running
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is a disk of its own, of 24 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
+    ).returncode:
+        # Not `missing`, which is for what CI can install: this is a right. The simulation tries full disks anyway.
+        pytest.skip("this user may not mount a small disk (tmpfs)")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 @pytest.fixture(scope="session")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """A farm whose roles share nothing, each with a data folder of its own: the server's folder, and that of a client who

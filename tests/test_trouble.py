@@ -24,6 +24,7 @@ from tests.test_farm_processes import PYTHON
 from tests.tools import (
     command,
     ended,
+    fill,
     line_of,
     one_farm,
     pids_of_program,
@@ -33,32 +34,6 @@ from tests.tools import (
     tries,
     until,
 )
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder that is a disk of its own, of 24 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
-    ).returncode:
-        # Not `missing`, which is for what CI can install: this is a right. The simulation tries full disks anyway.
-        pytest.skip("this user may not mount a small disk (tmpfs)")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Fill the disk of *folder*; returns the file that does."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 65536)
-    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x")
-    return ballast
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,18 @@ def invite(role: str, server: Path, uses: int = 1) -> str:
         return JoinToken(KeyRole(role), admin.addresses.key, addresses, made["id"], made["secret"]).as_text()
 
 
+def fill(folder: Path) -> Path:
+    """Fill the disk of *folder*; returns the file that does."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 65536)
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x")
+    return ballast
+
+
 def can_hide() -> bool:
     """Whether a process here may have mounts of its own."""
     words = ["unshare", "--mount", "true"]
@@ -108,17 +120,19 @@ def can_hide() -> bool:
 
 @contextlib.contextmanager
 def process(
-    *words: object, data: Path, farm: Path | None = None, hidden: Path | None = None
+    *words: object, data: Path, farm: Path | None = None, hidden: Path | None = None, inside: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
     """One role's program as a process of its own, ended by SIGTERM: by a second one where the first lets it finish its work. A
     worker may run any program. *farm*: the data folder of the server that it joins by a token; its own folder is then another.
-    *hidden*: a folder that is empty to it, where this machine lets that be (a mount namespace of its own)."""
+    *hidden*: a folder that is empty to it, where this machine lets that be (a mount namespace of its own). *inside*: words that
+    start it elsewhere, as in a network of its own."""
     import sys
 
     allowed = ["--allow-program", "*"] if words[0] == "worker" else []
     command = [sys.executable, "-m", "brender.commands.main", "role", *map(str, words), *allowed, "--data", str(data)]
     if hidden is not None and can_hide():
         command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *command]
+    command = [*inside, *command]
     environment = os.environ | ({"BRENDER_JOIN": invite(str(words[0]), farm)} if farm is not None else {})
     started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
     try:

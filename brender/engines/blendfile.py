@@ -1,19 +1,24 @@
 """Reading a .blend without Blender: who saved it, its scenes and cameras, and which of its files are missing.
 
-With blender-asset-tracer, which reads every header there has been (plain, gzip, zstandard; Blender 5's too).
+With blender-asset-tracer, which reads every header there has been (plain, gzip, zstandard; Blender 5's too); what comes after
+that, through Blender itself.
 """
 
 import contextlib
+import gzip
 import io
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from blender_asset_tracer import blendfile, trace
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
+from brender.engines.tracing import facts_through_blender
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, MissingFile, SceneFacts
 
@@ -39,6 +44,10 @@ _FORMATS = {
     35: "WEBP",
 }
 _CAMERA_OBJECT = 11
+#: The header before and since Blender 5.0 (source/blender/blenloader, BLO_core_blend_header.hh).
+_HEADER = re.compile(rb"BLENDER(?:[-_][vV](?P<old>\d{3})|(?P<size>\d\d)-(?P<format>\d\d)v(?P<new>\d{4}))")
+_HEADER_BYTES = 32
+_KNOWN_FORMAT = (b"17", b"01")
 #: RenderData.scemode bit for "the sequencer takes part" (R_DOSEQ).
 _USES_SEQUENCER = 0x0001
 
@@ -64,6 +73,11 @@ def inspect(path: Path) -> FileFacts:
     except PermissionError as error:
         raise BadInput(f"{path} may not be read: {error.strerror}") from error
     except BlendFileError as error:
+        if (version := _of_a_later_format(path)) is not None:
+            try:
+                return facts_through_blender(path, version)
+            except BadInput as other:
+                raise BadInput(f"{path} was saved by Blender {version[0]}.{version[1]}: {other}") from error
         raise BadInput(_explain(path, error)) from error
     except Exception as error:
         # A damaged file makes the reader stumble in ways of its own: struct errors, missing keys, wrong offsets.
@@ -71,6 +85,39 @@ def inspect(path: Path) -> FileFacts:
             f"{path} is damaged: it begins like a .blend, but cannot be read ({type(error).__name__}: {error})"
         ) from error
     return facts
+
+
+def saved_by(path: Path) -> tuple[int, int]:
+    """The version of Blender that saved the .blend at *path*, by its header, old or new. Raises `BadInput` where it has none."""
+    found = _HEADER.match(_beginning(path))
+    if found is None:
+        raise BadInput(f"{path} is not a .blend file")
+    digits = int(found.group("old") or found.group("new"))
+    return digits // 100, digits % 100
+
+
+def _of_a_later_format(path: Path) -> tuple[int, int] | None:
+    """The version that saved *path*, where its format is later than any that the tracer reads."""
+    found = _HEADER.match(_beginning(path))
+    later = found is not None and found.group("new") is not None and (found.group("size"), found.group("format")) != _KNOWN_FORMAT
+    return saved_by(path) if later else None
+
+
+def _beginning(path: Path) -> bytes:
+    """The first bytes of what is in the .blend at *path*, compressed or not."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(0)
+        try:
+            if head[:2] == b"\x1f\x8b":
+                with gzip.open(file) as inside:
+                    return inside.read(_HEADER_BYTES)
+            if head == b"\x28\xb5\x2f\xfd":
+                with zstandard.ZstdDecompressor().stream_reader(file) as stream:
+                    return bytes(stream.read(_HEADER_BYTES))
+        except (OSError, EOFError, zstandard.ZstdError):
+            return b""
+        return file.read(_HEADER_BYTES)
 
 
 def _read(file: Any, path: Path) -> FileFacts:

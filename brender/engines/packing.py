@@ -1,16 +1,16 @@
 """What a .blend needs to be rendered elsewhere: its textures, libraries, caches, fonts, as a bundle, with paths that lead to
 each other.
 
-Traced with blender-asset-tracer. What lies outside of the folder that the scene's relative paths share, or is named by an
-absolute path, gets a place of its own, and the .blend files that name it are rewritten, as copies.
-"""
+Traced with blender-asset-tracer, or through Blender itself where that cannot. What lies outside of the folder that the scene's
+relative paths share, or is named by an absolute path, gets a place of its own, and the .blend files that name it are rewritten,
+as copies."""
 
 import hashlib
 import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 from blender_asset_tracer import trace
 from blender_asset_tracer.pack import Packer
 
-from brender.engines.blendfile import quiet
+from brender.engines.blendfile import quiet, saved_by
+from brender.engines.tracing import collected_through_blender
 from brender.model.bundle import Bundle, BundleFile, check_paths
 from brender.model.errors import BadInput, Conflict
 
@@ -70,24 +71,34 @@ def packed(file: Path) -> Iterator[Packed]:
     """*file* and all that it needs; copies that had to be rewritten are there for as long as the block runs. Raises
     `BadInput`."""
     file = file.absolute()
-    with quiet():
-        collector = _Collector(file, _shared_folder(file))
+    with ExitStack() as undo:
         try:
-            collector.strategise()
-            collector.execute()
-            main = Path(collector.output_path).relative_to(_NOWHERE).as_posix()
-            check_paths(collector.found)
+            main, found = _collected(file, undo)
         except BadInput:
-            collector.close()
             raise
         except Exception as error:  # a file that it cannot follow makes the tracer stumble in ways of its own
-            collector.close()
-            raise BadInput(f"What {file} needs cannot be traced ({type(error).__name__}: {error})") from error
-    try:
-        yield Packed(main, collector.found)
-    finally:
-        with quiet():
-            collector.close()
+            try:
+                main, found = undo.enter_context(collected_through_blender(file, saved_by(file)))
+            except BadInput as other:
+                raise BadInput(f"What {file} needs cannot be traced ({type(error).__name__}: {error}); {other}") from error
+        yield Packed(main, found)
+
+
+def _collected(file: Path, undo: ExitStack) -> tuple[str, dict[str, Path]]:
+    """The path of *file* in the bundle, and the bundle's files; rewritten copies go with *undo*. Raises whatever the tracer
+    does."""
+    with quiet():
+        collector = _Collector(file, _shared_folder(file))
+        undo.callback(_close, collector)
+        collector.strategise()
+        collector.execute()
+        check_paths(collector.found)
+        return Path(collector.output_path).relative_to(_NOWHERE).as_posix(), collector.found
+
+
+def _close(collector: _Collector) -> None:
+    with quiet():
+        collector.close()
 
 
 def write_folder(pack: Packed, folder: Path) -> None:
