@@ -27,6 +27,8 @@ class Roles:
     first: int
     workers: int
     armed: bool = True
+    links: bool = True
+    """Files go to roles on this machine by links."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,10 +43,11 @@ class Roles:
         server, manager = self.server, f"127.0.0.1:{self.first + 6}"
         data = str(self.folder)
         role = ["-m", "brender.commands.main" if self.armed else "benchmarks.plain", "role"]
+        links = [] if self.links else ["--no-link-files"]
         if name == "server":
-            return [*role, "server", "--listen", str(server), "--data", data]
+            return [*role, "server", *links, "--listen", str(server), "--data", data]
         if name == "manager":
-            return [*role, "manager", "--name", "m", "--listen", manager, "--server", str(server), "--data", data]
+            return [*role, "manager", *links, "--name", "m", "--listen", manager, "--server", str(server), "--data", data]
         return [
             "-m",
             "benchmarks.noop",

@@ -2,7 +2,8 @@
 
     python -m benchmarks.transfer [--quick]
 
-The manager has not seen the file before; it verifies it, and the worker does again. Each way in turn, so many rounds. Besides:
+Over the wire, as between machines, and by links, as on one machine. The manager has not seen the file before; it verifies it, and
+the worker does again. Each way in turn, so many rounds. Besides:
 how much more memory each role holds meanwhile than before, and how long questions at the server take (p99).
 """
 
@@ -16,7 +17,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -95,7 +95,6 @@ def main() -> None:
     size, rounds = (2**27, 1) if options.quick else (2**30, 3)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        farm = Roles(folder / "farm", free_ports(9), 0)
         port = free_ports(1)
         (folder / "rsyncd.conf").write_text(
             f"use chroot = no\nuid = {os.getuid()}\ngid = {os.getgid()}\n[files]\npath = {folder}\n"
@@ -110,28 +109,36 @@ def main() -> None:
         ]
         rsync = subprocess.Popen(daemon, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            for name in ("server", "manager"):
-                farm.start(name)
-            with farm.client() as client:
-                until(lambda: len(client.ask("managers")) == 1)
-                source = folder / "source"
-                with source.open("wb") as file:
-                    for _ in range(size // 2**22):
-                        file.write(os.urandom(2**22))
-                blob, _ = digest_of_file(source)
-                store = BlobStore(DataFolder(farm.folder).blobs)
-                store.path(blob).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, store.path(blob))
-                measure(farm, client, blob, source, folder / "target", port, rounds, size)
+            source = folder / "source"
+            with source.open("wb") as file:
+                for _ in range(size // 2**22):
+                    file.write(os.urandom(2**22))
+            for links in (False, True):
+                with_farm(Roles(folder / f"farm-{links}", free_ports(9), 0, links=links), source, port, rounds)
         finally:
             rsync.kill()
             rsync.wait()
-            for process in farm.processes.values():
-                process.kill()
-                process.wait()
 
 
-def measure(farm: Roles, client: Any, blob: str, source: Path, target: Path, port: int, rounds: int, size: int) -> None:
+def with_farm(farm: Roles, source: Path, port: int, rounds: int) -> None:
+    """Let *farm*'s server have the file *source*, and measure."""
+    try:
+        for name in ("server", "manager"):
+            farm.start(name)
+        with farm.client() as client:
+            until(lambda: len(client.ask("managers")) == 1)
+        blob, size = digest_of_file(source)
+        store = BlobStore(DataFolder(farm.folder).blobs)
+        store.path(blob).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, store.path(blob))
+        measure(farm, blob, source, source.with_name("target"), port, rounds, size)
+    finally:
+        for process in farm.processes.values():
+            process.kill()
+            process.wait()
+
+
+def measure(farm: Roles, blob: str, source: Path, target: Path, port: int, rounds: int, size: int) -> None:
     roles = {name: psutil.Process(process.pid) for name, process in farm.processes.items()}
     idle = {name: role.memory_info().rss for name, role in roles.items()}
     most, waits, ending = dict(idle), list[float](), threading.Event()
@@ -165,14 +172,15 @@ def measure(farm: Roles, client: Any, blob: str, source: Path, target: Path, por
         for watcher in watchers:
             watcher.join()
     rate = {name: size / statistics.median(values) / 1e6 for name, values in seconds.items()}
-    what = f"one file of {size // 2**20} MiB, server to manager to worker"
+    how = "by links, on one machine" if farm.links else "over the wire"
+    what = f"one file of {size // 2**20} MiB, server to manager to worker, {how}"
     for other in ("rsync", "cp"):
         report(what, rate["brender"], "MB/s", f"{other}: {rate[other]:.0f} MB/s", rate["brender"] / rate[other])
     for name in roles:
-        report(f"memory of the {name} meanwhile, beyond idle", (most[name] - idle[name]) / 1e6, "MB", "aim: 100 MB")
-    report("memory of the worker's process meanwhile, beyond idle", grown / 1e6, "MB", "aim: 100 MB")
+        report(f"memory of the {name} meanwhile, beyond idle, {how}", (most[name] - idle[name]) / 1e6, "MB", "aim: 100 MB")
+    report(f"memory of the worker's process meanwhile, beyond idle, {how}", grown / 1e6, "MB", "aim: 100 MB")
     waits.sort()
-    report("a question at the server meanwhile, p99", waits[int(0.99 * len(waits))] * 1e3, "ms", "aim: 50 ms")
+    report(f"a question at the server meanwhile, p99, {how}", waits[int(0.99 * len(waits))] * 1e3, "ms", "aim: 50 ms")
 
 
 if __name__ == "__main__":

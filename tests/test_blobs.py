@@ -7,15 +7,18 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from brender.bus.blobs import Intake, Pull, served
+from brender.bus.blobs import Intake, Pull, from_here, served
 from brender.bus.blobstore import BlobStore, BlobWriter
-from brender.bus.messages import BlobHave, BlobPiece, BlobWanted, NoFile
+from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, NoFile
 from brender.bus.pieces import PIECE
+from brender.bus.transport import Received
 from brender.model.bundle import Bundle, BundleFile, as_bytes, check_path, check_paths, read_bundle
 from brender.model.changes import New, Put
 from brender.model.errors import BadInput
+from brender.model.keys import KeyRole, Principal
 from brender.roles.server.filekeeping import FileKeeper
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -129,7 +132,7 @@ def test_a_pull_brings_a_blob_whole_whatever_is_lost_on_the_way(tmp_path: Path, 
         sent, asked[:] = list(asked), []
         for wanted in sent:
             if chance.random() < 0.7:
-                answer, bulk = served(above, wanted)
+                answer, bulk = served(above, msgspec.structs.replace(wanted, linkable=False))
                 assert isinstance(answer, BlobPiece)
                 for _ in range(chance.choice((1, 1, 2))):
                     pull.take(answer, bulk[0], now)
@@ -145,6 +148,45 @@ def test_a_pull_goes_on_where_an_earlier_one_was_cut(tmp_path: Path) -> None:
     pull = Pull(digest(content), store, lambda wanted: not asked.append(wanted.offset))
     pull.tick(0.0)
     assert asked == [2 * PIECE]
+
+
+@pytest.mark.parametrize("wrong", ["", "content", "path"])
+def test_a_blob_on_the_same_machine_is_linked_and_where_that_goes_wrong_it_comes_in_pieces(tmp_path: Path, wrong: str) -> None:
+    above, below = BlobStore(tmp_path / "a"), BlobStore(tmp_path / "b")
+    content = random.Random(1).randbytes(8 * PIECE)
+    name = kept(above, content)
+    asked: list[BlobWanted] = []
+    pull = Pull(name, below, lambda wanted: not asked.append(wanted))
+    pull.tick(0.0)
+    there, bulk = served(above, asked.pop())
+    assert isinstance(there, BlobAt) and not bulk
+    if wrong == "content":
+        other = tmp_path / "other"
+        other.write_bytes(b"something else")
+        there = msgspec.structs.replace(there, path=str(other))
+    elif wrong:
+        there = msgspec.structs.replace(there, path=str(tmp_path / "nowhere"))
+    pull.link(there)
+    until(lambda: pull.tick(10.0) or pull.done or asked)
+    if wrong:
+        assert not pull.done and not any(wanted.linkable for wanted in asked)
+        for now in range(20):
+            sent, asked[:] = list(asked), []
+            for wanted in sent:
+                answer, bulk = served(above, wanted)
+                assert isinstance(answer, BlobPiece)
+                pull.take(answer, bulk[0], 10.0 + now)
+    assert pull.done and below.path(name).read_bytes() == content
+    assert (below.path(name).stat().st_ino == above.path(name).stat().st_ino) is not bool(wrong)
+    assert [path.name for path in (tmp_path / "b" / "partial").iterdir()] == [f"{name}.lock"]
+
+
+def test_only_who_is_on_this_machine_may_link() -> None:
+    wanted = BlobWanted(blob="a" * 64, offset=0, linkable=True)
+    principal = Principal(id="a" * 16, public="k" * 40, role=KeyRole.WORKER, name="w")
+    asked = {origin: Received(principal, b"route", wanted, [], origin=origin) for origin in ("127.0.0.1", "10.0.0.7", "")}
+    assert [from_here(each, True).linkable for each in asked.values()] == [True, False, False]
+    assert not from_here(asked["127.0.0.1"], False).linkable
 
 
 def test_a_blob_that_keeps_arriving_as_something_else_is_given_up(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ class _Farm:
         self.server = folder / "server"
         self._folder = folder
         self._words = {
-            "server": ("server", "--listen", f"127.0.0.1:{first + 4}", "--lease", "5"),
-            "manager": ("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", "--lease", "5"),
+            "server": ("server", "--listen", f"127.0.0.1:{first + 4}", "--lease", "5", "--no-link-files"),
+            "manager": ("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", "--lease", "5", "--no-link-files"),
         }
         self._blob = ""
         self._entered: list[AbstractContextManager[subprocess.Popen[bytes]]] = []

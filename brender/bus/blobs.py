@@ -4,6 +4,7 @@ Whoever asks holds the state: how much it has lies on its disk, and after whatev
 """
 
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -11,14 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import zmq
 
-from brender.bus.address import Address
+from brender.bus.address import Address, is_loopback
 from brender.bus.asking import ask
 from brender.bus.blobstore import BlobStore, BlobWriter
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
-from brender.bus.messages import BlobHave, BlobPiece, BlobWanted, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
+from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
 from brender.bus.pieces import PIECE, append_piece
 from brender.bus.transport import Received, Socket
 from brender.model.errors import BrenderError, NotFound, Unreachable
@@ -31,15 +33,19 @@ _RESEND_SECONDS = 3.0
 _OFFERED_AT_ONCE = 500
 #: Times that a blob is fetched anew which did not arrive as what its name says.
 _TRIES = 3
+#: Bytes from which on a blob is linked where it can be: less is sent sooner.
+_LINKED_FROM = 8 * PIECE
 #: Files that are kept open while they are pushed.
 _WRITERS = 64
 
 
 class Pull:
-    """One *blob* on its way into *store*. *ask* sends for a piece; whether it could. Raises `OSError` where the store's disk
-    cannot take it."""
+    """One *blob* on its way into *store*. *ask* sends for a piece; whether it could. *wake* is called, from a thread of its own,
+    when it is time for a `tick`. Raises `OSError` where the store's disk cannot take it."""
 
-    def __init__(self, blob: str, store: BlobStore, ask: Callable[[BlobWanted], bool]) -> None:
+    def __init__(
+        self, blob: str, store: BlobStore, ask: Callable[[BlobWanted], bool], wake: Callable[[], None] = lambda: None
+    ) -> None:
         self.blob = blob
         self.error = ""
         self.done = False
@@ -50,6 +56,11 @@ class Pull:
         self._asked = self.have
         self._moved = float("-inf")
         self._bad = 0
+        self._may_link = not self.have
+        self._there: BlobAt | None = None
+        self._linking: threading.Event | None = None
+        """Set once it is known whether a link has brought it."""
+        self._wake = wake
 
     @property
     def have(self) -> int:
@@ -58,13 +69,13 @@ class Pull:
 
     def tick(self, now: float) -> None:
         """Ask for what is missing: as much as may be on its way; all of it again, where nothing has come for a while."""
-        if self.done:
+        if self.done or not self._is_linked(now):
             return
         if now - self._moved > _RESEND_SECONDS:
             self._asked, self._moved = self.have, now
         end = self.have + 1 if self.size is None else min(self.size, self.have + ON_THEIR_WAY * PIECE)
         while self._asked < end:
-            if not self._ask(BlobWanted(blob=self.blob, offset=self._asked)):
+            if not self._ask(BlobWanted(blob=self.blob, offset=self._asked, linkable=self._may_link)):
                 return
             self._asked += PIECE
 
@@ -85,9 +96,36 @@ class Pull:
             if self._bad >= _TRIES:
                 self.fail(f"it arrived {_TRIES} times as something else than its name says")
 
+    def link(self, there: BlobAt) -> None:
+        """It lies on this machine: take it by a link, and see in a thread of its own whether it is what its name says."""
+        if not self.done and self._may_link and self._linking is None and not self.have:
+            self._there = there
+            self._linking = threading.Event()
+            what = (Path(there.path), self._linking)
+            threading.Thread(target=self._link, args=what, name="brender-link", daemon=True).start()
+
+    def _link(self, path: Path, tried: threading.Event) -> None:
+        self._store.link(self.blob, path)
+        tried.set()
+        self._wake()
+
+    def _is_linked(self, now: float) -> bool:
+        """Whether pieces are to be asked for: a link is not being tried, or has not brought it. Else it is done, or soon is."""
+        if self._linking is None:
+            return True
+        if not self._linking.is_set():
+            return False
+        self._linking, self._may_link, self._moved = None, False, float("-inf")
+        self.done = self._store.has(self.blob)
+        if self.done:
+            self._writer.give_up()
+        return not self.done
+
     def passed_on(self, wanted: BlobWanted) -> tuple[Message, list[bytes]] | None:
         """The answer to *wanted* from what is here already, though not all is: whoever gets it verifies it too. ``None`` where
         the piece is not here."""
+        if wanted.linkable and self._there is not None:
+            return self._there, []
         if self.size is None or self.have < min(wanted.offset + PIECE, self.size):
             return None
         content = self._writer.read(wanted.offset, min(PIECE, self.size - wanted.offset))
@@ -99,12 +137,20 @@ class Pull:
 
 
 class Pulls:
-    """What comes into *store*, which is *whose* (for a person: "the manager's"). *ask* sends for a piece; whether it could."""
+    """What comes into *store*, which is *whose* (for a person: "the manager's"). *ask* sends for a piece; whether it could.
+    *post* has something done soon in the thread that these are used in."""
 
-    def __init__(self, store: BlobStore, ask: Callable[[BlobWanted], bool], whose: str) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        ask: Callable[[BlobWanted], bool],
+        whose: str,
+        post: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._store = store
         self._ask = ask
         self._whose = whose
+        self._post = post
         self._going: dict[str, tuple[Pull, list[Callable[[str], None]]]] = {}
 
     def get(self, blob: str) -> Pull | None:
@@ -117,7 +163,7 @@ class Pulls:
             self._going[blob][1].append(ended)
             return
         try:
-            pull = Pull(blob, self._store, self._ask)
+            pull = Pull(blob, self._store, self._ask, lambda: self._post(self.tick))
         except OSError as error:
             ended(self._full(error))
             return
@@ -126,26 +172,32 @@ class Pulls:
 
     def tick(self) -> None:
         now = time.monotonic()
-        for pull, _ in self._going.values():
+        for blob, (pull, _) in list(self._going.items()):
             pull.tick(now)
+            self._look_whether_done(blob, pull)
 
     def hear(self, message: Message, bulk: list[bytes]) -> str:
         """A message has come; the blob that it is about, where that is one of these; "" for any other."""
-        blob = message.blob if isinstance(message, BlobPiece) else message.what if isinstance(message, NoFile) else ""
-        pull = self.get(blob)
+        about = message.blob if isinstance(message, BlobPiece | BlobAt) else message.what if isinstance(message, NoFile) else ""
+        pull = self.get(about)
         if pull is None:
             return ""
         if isinstance(message, NoFile):
             pull.fail(message.reason)
+        elif isinstance(message, BlobAt):
+            pull.link(message)
         elif isinstance(message, BlobPiece) and len(bulk) == 1:
             try:
                 pull.take(message, bulk[0], time.monotonic())
             except OSError as error:
                 pull.fail(self._full(error))
+        self._look_whether_done(about, pull)
+        return about
+
+    def _look_whether_done(self, blob: str, pull: Pull) -> None:
         if pull.done:
             for ended in self._going.pop(blob)[1]:
                 ended(pull.error)
-        return blob
 
     def _full(self, error: OSError) -> str:
         return f"{self._whose} disk cannot take it ({error.strerror})"
@@ -154,10 +206,22 @@ class Pulls:
 def served(store: BlobStore, wanted: BlobWanted) -> tuple[Message, list[bytes]]:
     """The answer to *wanted*, from *store*."""
     try:
+        if wanted.linkable and (size := store.path(wanted.blob).stat().st_size) >= _LINKED_FROM:
+            store.is_wanted(wanted.blob)
+            return BlobAt(blob=wanted.blob, size=size, path=str(store.path(wanted.blob))), []
         content, size = store.read(wanted.blob, wanted.offset, PIECE)
     except OSError:
         return NoFile(what=wanted.blob, reason="this file of the job is not here (any more): submit the job again"), []
     return BlobPiece(blob=wanted.blob, size=size, offset=wanted.offset), [content]
+
+
+def from_here(received: Received, links: bool) -> BlobWanted:
+    """The `BlobWanted` that was *received*: linkable where it says so, it came from this machine, and *links* are wanted."""
+    wanted = received.message
+    assert isinstance(wanted, BlobWanted)
+    if wanted.linkable and not (links and is_loopback(received.origin)):
+        return msgspec.structs.replace(wanted, linkable=False)
+    return wanted
 
 
 class Intake:

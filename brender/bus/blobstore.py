@@ -82,6 +82,26 @@ class BlobStore:
         except OSError:
             shutil.copyfile(self.path(blob), target)
 
+    def link(self, blob: str, path: Path) -> bool:
+        """Have *blob* as a link to the file *path* of another store on this machine, if it can be linked and has that content;
+        whether it could. Reads all of it."""
+        beside = self.root / "partial" / f"{blob}.{os.getpid()}.link"
+        try:
+            os.link(path, beside, follow_symlinks=False)
+            try:
+                with beside.open("rb") as file:
+                    good = beside.is_file() and hashlib.file_digest(file, "sha256").hexdigest() == blob
+                if good:
+                    self.path(blob).parent.mkdir(parents=True, exist_ok=True)
+                    beside.replace(self.path(blob))
+            finally:
+                beside.unlink(missing_ok=True)
+        except (OSError, NotImplementedError):
+            return False
+        if good:
+            self.give_up_the_oldest(blob)
+        return good
+
     def adopt(self, file: Path, blob: str) -> None:
         """Have *file*, whose content has been seen to be *blob*, as that. Raises `OSError`."""
         target = self.path(blob)
@@ -175,6 +195,11 @@ class BlobWriter:
             self.close()
         self._store.give_up_the_oldest(self._blob)
         return True
+
+    def give_up(self) -> None:
+        """Throw away what is here."""
+        self._partial.unlink(missing_ok=True)
+        self.close()
 
     def close(self) -> None:
         self._file.close()

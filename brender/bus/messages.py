@@ -517,10 +517,20 @@ class BlobHave(Message, frozen=True, kw_only=True):
 
 
 class BlobWanted(Message, frozen=True, kw_only=True):
-    """Whoever is below asks for the piece from ``offset`` on; answered by a `BlobPiece`, or a `NoFile`."""
+    """Whoever is below asks for the piece from ``offset`` on; answered by a `BlobPiece`, or a `NoFile`. ``linkable``: it would
+    take the whole by a link, were it on the same machine; then the answer may be a `BlobAt`."""
 
     blob: Digest
     offset: Count
+    linkable: bool = False
+
+
+class BlobAt(Message, frozen=True, kw_only=True):
+    """The blob, of ``size`` bytes, lies at ``path`` on the asker's own machine. Where it cannot link that, it asks for pieces."""
+
+    blob: Digest
+    size: Count
+    path: Text
 
 
 class FrameWanted(Message, frozen=True, kw_only=True):
@@ -555,5 +565,5 @@ AnyMessage = (
     | Submit | Act | Ask | Done | Sorry
     | Manage | Enrol | Enrolled | Admitted
     | FilePiece | FileAck
-    | Offer | Lacks | BlobPiece | BlobHave | BlobWanted | FrameWanted | FramePiece | NoFile
+    | Offer | Lacks | BlobPiece | BlobHave | BlobWanted | BlobAt | FrameWanted | FramePiece | NoFile
 )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brender.bus.address import Address
-from brender.bus.blobs import Intake, served
+from brender.bus.blobs import Intake, from_here, served
 from brender.bus.blobstore import BlobStore
 from brender.bus.filethread import FileThread
 from brender.bus.keys import KeyPair, Keyring
@@ -40,6 +40,8 @@ class ServerPlaces:
     blobs: BlobStore
     largest: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
+    links: bool = True
+    """Whoever is on this machine may take blobs by links."""
 
 
 class FileReceiver(FileThread):
@@ -67,7 +69,7 @@ class FileReceiver(FileThread):
                 case BlobPiece() if len(bulk) == 1:
                     self._socket.send(self._intake.take(message, bulk[0]), received.route)
                 case BlobWanted():
-                    answer, content = served(self._places.blobs, message)
+                    answer, content = served(self._places.blobs, from_here(received, self._places.links))
                     self._socket.send(answer, received.route, content)
                 case FrameWanted():
                     self._give_frame(received, message)

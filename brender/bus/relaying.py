@@ -7,11 +7,12 @@ from functools import partial
 import msgspec
 
 from brender.bus.address import Address
-from brender.bus.blobs import Pulls, served
+from brender.bus.blobs import Pulls, from_here, served
 from brender.bus.blobstore import BlobStore
 from brender.bus.filethread import FileKey, FileThread
 from brender.bus.keys import Credentials, KeyPair, Keyring
 from brender.bus.messages import (
+    BlobAt,
     BlobPiece,
     BlobWanted,
     FileAck,
@@ -28,17 +29,18 @@ _ROUTES_REMEMBERED = 10_000
 
 class FileRelay(FileThread):
     """A manager's end: passes files up, with whose they are, and acknowledgements down; gives out blobs from *store*, into which
-    it pulls what it does not have yet, once for all its workers."""
+    it pulls what it does not have yet, once for all its workers. *links*: workers on this machine may take blobs by links."""
 
-    def __init__(self, address: Address, pair: KeyPair, keyring: Keyring, store: BlobStore) -> None:
+    def __init__(self, address: Address, pair: KeyPair, keyring: Keyring, store: BlobStore, links: bool = True) -> None:
         super().__init__("brender-files")
         self._below = self._door(Door.MANAGER_FILES, pair, keyring, "manager files")
         self.address = self._bound(self._below, address, "The manager's files")
         self._above: Socket | None = None
         self._routes: OrderedDict[FileKey, bytes] = OrderedDict()
         self._store = store
+        self._links = links
         store.forget_what_was_given_up()
-        self._pulls = Pulls(store, self._ask_above, "the manager's")
+        self._pulls = Pulls(store, self._ask_above, "the manager's", self.loop.post)
         self._waiting: dict[str, list[tuple[bytes, BlobWanted]]] = {}
         self.loop.add(self._below, self._up)
 
@@ -57,7 +59,7 @@ class FileRelay(FileThread):
         for received in self._below.drain():
             piece = received.message
             if isinstance(piece, BlobWanted):
-                self._give(received.route, piece)
+                self._give(received.route, from_here(received, self._links))
             elif isinstance(piece, FilePiece) and self._above is not None:
                 piece = msgspec.structs.replace(piece, worker=received.principal.node)
                 self._routes[piece.kind, piece.attempt, piece.part, piece.file] = received.route
@@ -93,7 +95,7 @@ class FileRelay(FileThread):
                     route = self._routes.pop(key, None) if ack.complete else self._routes.get(key)
                     if route is not None:
                         self._below.send(ack, route)
-                case BlobPiece() | NoFile() as told:
+                case BlobPiece() | BlobAt() | NoFile() as told:
                     blob = self._pulls.hear(told, received.bulk)
                     waiting = self._waiting.pop(blob, [])
                     for route, wanted in waiting:

@@ -55,7 +55,7 @@ class FileSender(FileThread):
         self._socket: Socket | None = None
         self._store = store
         store.forget_what_was_given_up()
-        self._pulls = Pulls(store, self._ask, "the worker's")
+        self._pulls = Pulls(store, self._ask, "the worker's", self.loop.post)
 
     def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
         """Send the log at *path* as it grows, until a second call says that it is *finished*. From any thread."""

@@ -23,6 +23,14 @@ _port_base = click.option(
 )
 
 
+_link_files = click.option(
+    "--link-files/--no-link-files",
+    default=True,
+    show_default=True,
+    help="Let roles on this machine take files by links, instead of copies.",
+)
+
+
 @click.command("server", cls=Configured, section="server")
 @common
 @click.option("--listen", envvar="BRENDER_SERVER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
@@ -53,6 +61,7 @@ _port_base = click.option(
     metavar="DAYS",
     help="How long after a job's end the files that were sent for it are kept.",
 )
+@_link_files
 @site_option
 @click.option("--only-job", default="", hidden=True)
 @lifeline_option
@@ -66,6 +75,7 @@ def server(
     lease: float,
     largest_file: float,
     keep_blobs: float,
+    link_files: bool,
     site: str,
     only_job: str,
     lifeline: bool,
@@ -76,7 +86,13 @@ def server(
     begin_logging(verbose)
     lifeline_end = Lifeline(lifeline)
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
-    policy = replace(_policy(lease), only_job=only_job, largest_file=int(largest_file * 1e9), blobs_keep=keep_blobs * 86400)
+    policy = replace(
+        _policy(lease),
+        only_job=only_job,
+        largest_file=int(largest_file * 1e9),
+        blobs_keep=keep_blobs * 86400,
+        link_files=link_files,
+    )
     role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site))
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     role.loop.on_signals(role.stop)
@@ -100,6 +116,7 @@ def server(
     show_default=True,
     help="Seconds of silence after which a worker is lost.",
 )
+@_link_files
 @join_option
 @new_key_option
 @lifeline_option
@@ -112,6 +129,7 @@ def manager(
     server: str | None,
     name: str,
     lease: float,
+    link_files: bool,
     join: str | None,
     new_key: bool,
     lifeline: bool,
@@ -125,7 +143,7 @@ def manager(
     folder = DataFolder(data)
     membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
     addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
-    role = Manager(folder, addresses, membership.server, _policy(lease), name)
+    role = Manager(folder, addresses, membership.server, replace(_policy(lease), link_files=link_files), name)
     click.echo(f"brender-manager {name} listens on {role.addresses.control}")
     role.loop.on_signals(role.drain)
     lifeline_end.ends(role.stop)

@@ -32,6 +32,8 @@ class Policy:
     """Queued tasks of one job that are kept in memory."""
     largest_file: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
+    link_files: bool = True
+    """Whoever is on the same machine may take files by links."""
     blobs_keep: float = 30 * 86400.0
     """Files that were sent for a job are kept for so long after its end."""
     only_job: str = ""

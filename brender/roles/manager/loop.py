@@ -61,7 +61,7 @@ class Manager:
             self._pair = kept_pair(own / "key")
             self._credentials = Credentials(self._pair, self._server.key)
             self._keyring = Keyring(self._kept_keys())
-            self._bind(addresses.resolved(), undo)
+            self._bind(addresses.resolved(), policy, undo)
             self._connect()
             hello = Hello(
                 node=node_id(own),
@@ -78,7 +78,7 @@ class Manager:
             folder.announce(f"manager-{name}", **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
 
-    def _bind(self, wanted: ManagerAddresses, undo: contextlib.ExitStack) -> None:
+    def _bind(self, wanted: ManagerAddresses, policy: Policy, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
         zap = Zap(self._context, self._keyring)
@@ -86,7 +86,7 @@ class Manager:
         self._below = Socket(self._context, zmq.ROUTER, "manager control", Guard(self._pair, self._keyring, Door.MANAGER))
         self._beats_in = Socket(self._context, zmq.SUB, "manager stats", Guard(self._pair, self._keyring, Door.MANAGER_STATS))
         store = BlobStore(self._admitted.with_name("blobs"), CACHE_BYTES)
-        self._files = FileRelay(wanted.files, self._pair, self._keyring, store)
+        self._files = FileRelay(wanted.files, self._pair, self._keyring, store, policy.link_files)
         undo.callback(self._files.stop)
         self.addresses = ManagerAddresses(
             control=self._below.bind(wanted.control, "The manager"),

@@ -46,9 +46,10 @@ class FileKeeper:
         """Where this machine has the folders that path variables stand for."""
         self.blobs = BlobStore(folder.blobs)
 
-    def places(self, largest: int) -> ServerPlaces:
-        """*largest*: bytes of a file that a client may send at most; 0: any."""
-        return ServerPlaces(self._place, self._frame, self.blobs, largest)
+    def places(self, largest: int, links: bool) -> ServerPlaces:
+        """*largest*: bytes of a file that a client may send at most; 0: any. *links*: whoever is on this machine may link
+        blobs."""
+        return ServerPlaces(self._place, self._frame, self.blobs, largest, links)
 
     def check(self, spec: JobSpec) -> None:
         """Raises `BadInput` where *spec* is a job whose files travel and have not all arrived."""

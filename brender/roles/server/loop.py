@@ -151,7 +151,8 @@ class Server:
         self._stats = self._door(zmq.SUB, "server stats", Door.SERVER_STATS)
         self._enrolment = self._door(zmq.ROUTER, "server enrolment", Door.ENROLMENT)
         wanted = wanted.resolved()
-        self._files = FileReceiver(wanted.files, self._keeper.places(self.policy.largest_file), self._pair, self._keyring)
+        files = self._keeper.places(self.policy.largest_file, self.policy.link_files)
+        self._files = FileReceiver(wanted.files, files, self._pair, self._keyring)
         undo.callback(self._files.stop)
         self.addresses = ServerAddresses(
             control=self._control.bind(wanted.control, "The server"),
