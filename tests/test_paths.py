@@ -18,10 +18,12 @@ from brender.model.grant import Order, localized
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, places, variables_in
+from brender.roles.effects import Now
 from brender.scheduling.decide import Demand
 from tests.conftest import SCENES
 from tests.rendering import studio
 from tests.tools import command, in_blender, pixels, until
+from tests.world import World, animation
 
 LINUX = PathVariable("projects", "linux", "/mnt/projects")
 WINDOWS = PathVariable("projects", "windows", "P:\\")
@@ -201,6 +203,12 @@ def test_a_file_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     threading.Thread(target=come).start()
     assert look(tmp_path, "a" * 32).digest
     assert "there is no folder" in look(tmp_path / "x", "a" * 32).problem
+
+
+def test_a_job_with_a_variable_that_nobody_knows_is_refused() -> None:
+    world = World()
+    with pytest.raises(BadInput, match=r"There is no path variable \{nope\}"):
+        world.server.jobs.submit(animation("1", output="{nope}/a"), Now(0.0, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,6 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 _BLOCK = 2**20
 _GIVEN_UP_SECONDS = 7 * 86400.0
-#: What a manager or a worker keeps of blobs.
-CACHE_BYTES = 20 * 2**30
 
 
 class BlobStore:

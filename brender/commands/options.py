@@ -57,6 +57,18 @@ def site_option(function: F) -> F:
     )(function)
 
 
+def cache_option(function: F) -> F:
+    """``--cache``: how much of files is kept."""
+    return click.option(
+        "--cache",
+        type=click.FloatRange(0.1, 1e6),
+        default=20.0,
+        show_default=True,
+        metavar="GB",
+        help="How much of jobs' files is kept here; those that were used least lately go first.",
+    )(function)
+
+
 def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
 

@@ -11,7 +11,7 @@ from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
 from brender.commands.joining import as_client, hide_token, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import begin_logging, common, host_name, listen_address, server_option, site_option
+from brender.commands.options import begin_logging, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
@@ -117,6 +117,7 @@ def server(
     help="Seconds of silence after which a worker is lost.",
 )
 @_link_files
+@cache_option
 @join_option
 @new_key_option
 @lifeline_option
@@ -130,6 +131,7 @@ def manager(
     name: str,
     lease: float,
     link_files: bool,
+    cache: float,
     join: str | None,
     new_key: bool,
     lifeline: bool,
@@ -143,7 +145,8 @@ def manager(
     folder = DataFolder(data)
     membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
     addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
-    role = Manager(folder, addresses, membership.server, replace(_policy(lease), link_files=link_files), name)
+    policy = replace(_policy(lease), link_files=link_files, cache_bytes=int(cache * 1e9))
+    role = Manager(folder, addresses, membership.server, policy, name)
     click.echo(f"brender-manager {name} listens on {role.addresses.control}")
     role.loop.on_signals(role.drain)
     lifeline_end.ends(role.stop)

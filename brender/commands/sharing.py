@@ -59,7 +59,8 @@ def _compared(client: Client, name: str, folder: Path, proof: str, digest: str) 
             wrong += 1
             yield Finding(f"{shown} on the worker {names.get(worker, worker)}", False, problem, advice)
     if not wrong:
-        several = "no worker is there to compare" if not workers else f"{len(workers)} workers see the same files there"
+        same = "1 worker sees the same files there" if len(workers) == 1 else f"{len(workers)} workers see the same files there"
+        several = same if workers else "no worker is there to compare"
         yield Finding(shown, True, f"{folder}: {several}")
 
 

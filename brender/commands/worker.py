@@ -9,7 +9,7 @@ import psutil
 from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import begin_logging, common, host_name, site_option
+from brender.commands.options import begin_logging, cache_option, common, host_name, site_option
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
@@ -114,6 +114,7 @@ from brender.store.datafolder import DataFolder
     metavar="MB",
     help="End an attempt that holds more memory. [default: any]",
 )
+@cache_option
 @join_option
 @new_key_option
 @lifeline_option
@@ -138,6 +139,7 @@ def worker(
     sandbox: Sandbox,
     readable: tuple[Path, ...],
     limit_memory: int,
+    cache: float,
     join: str | None,
     new_key: bool,
     lifeline: bool,
@@ -170,7 +172,16 @@ def worker(
             *(("--site", site) if site else ()),
             *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
             *(word for path in readable for word in ("--sandbox-read", str(path))),
-            *("--keep-warm", str(keep_warm), "--warm-frames", str(warm_frames), "--least-free", str(least_free)),
+            *(
+                "--cache",
+                str(cache),
+                "--keep-warm",
+                str(keep_warm),
+                "--warm-frames",
+                str(warm_frames),
+                "--least-free",
+                str(least_free),
+            ),
         ]
         ended = threading.Event()
         lifeline_end.ends(ended.set)
@@ -198,7 +209,7 @@ def worker(
         confinement(sandbox, limit_memory * 2**20, readable, folder.root),
         engines,
     )
-    role = Worker(folder, managers, Policy(), setup)
+    role = Worker(folder, managers, Policy(cache_bytes=int(cache * 1e9)), setup)
     have = (
         ", ".join(blender.label for blender in found)
         or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"

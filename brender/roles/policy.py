@@ -32,6 +32,8 @@ class Policy:
     """Queued tasks of one job that are kept in memory."""
     largest_file: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
+    cache_bytes: int = 20 * 2**30
+    """What a manager, and the workers of one data folder, keep of files; those that were used least lately go first."""
     link_files: bool = True
     """Whoever is on the same machine may take files by links."""
     blobs_keep: float = 30 * 86400.0

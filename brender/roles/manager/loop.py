@@ -14,7 +14,7 @@ import zmq
 
 from brender import __version__
 from brender.bus.address import ManagerAddresses, ServerAddresses
-from brender.bus.blobstore import CACHE_BYTES, BlobStore
+from brender.bus.blobstore import BlobStore
 from brender.bus.keys import Credentials, Guard, Keyring, Zap, kept_pair, read_private, write_private
 from brender.bus.loop import Loop
 from brender.bus.messages import AnyMessage, Beat, Hello
@@ -85,7 +85,7 @@ class Manager:
         self.loop.add(zap, zap.answer)
         self._below = Socket(self._context, zmq.ROUTER, "manager control", Guard(self._pair, self._keyring, Door.MANAGER))
         self._beats_in = Socket(self._context, zmq.SUB, "manager stats", Guard(self._pair, self._keyring, Door.MANAGER_STATS))
-        store = BlobStore(self._admitted.with_name("blobs"), CACHE_BYTES)
+        store = BlobStore(self._admitted.with_name("blobs"), policy.cache_bytes)
         self._files = FileRelay(wanted.files, self._pair, self._keyring, store, policy.link_files)
         undo.callback(self._files.stop)
         self.addresses = ManagerAddresses(

@@ -69,11 +69,17 @@ class Jobs:
         if spec.bundle and not spec.output:
             spec = msgspec.structs.replace(spec, output=f"{self.frames_folder}/{spec.id}")
         spec = kind.prepare(spec)
+        need = requirements_of(kind, spec)
+        if unknown := need.variables - {variable.name for variable in self.farm.paths}:
+            raise BadInput(
+                f"There is no path variable {{{sorted(unknown)[0]}}}: `brender path list` shows those that there are, and "
+                "`brender path set` makes one"
+            )
         owned = self._may_own(spec, kind)
         job = JobState(
             spec=spec,
             type=kind,
-            need=requirements_of(kind, spec),
+            need=need,
             order=self.farm.next_order,
             task_count=kind.task_count(spec),
             part_count=kind.part_count(spec),

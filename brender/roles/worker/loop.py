@@ -17,7 +17,7 @@ import zmq
 
 from brender import __version__
 from brender.bus.address import ManagerAddresses
-from brender.bus.blobstore import CACHE_BYTES, BlobStore
+from brender.bus.blobstore import BlobStore
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import Message, PartDone, Reports, Seen
@@ -99,6 +99,7 @@ class Worker:
 
     def __init__(self, folder: DataFolder, managers: Sequence[ManagerAddresses], policy: Policy, setup: Setup) -> None:
         own = folder.make().worker(setup.name)
+        self._cache_bytes = policy.cache_bytes
         self._cache = folder.root / "cache" / "blobs"
         self.error = ""
         self.loop = Loop()
@@ -163,7 +164,7 @@ class Worker:
     def _open(self, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
-        store = BlobStore(self._cache, CACHE_BYTES)
+        store = BlobStore(self._cache, self._cache_bytes)
         self._files = FileSender(store)
         self._place.courier = FileCourier(self._files, store)
         undo.callback(self._files.stop)
