@@ -392,8 +392,8 @@ class Sorry(Message, frozen=True, kw_only=True):
 
 
 class Manage(Message, frozen=True, kw_only=True):
-    """What an admin asks about keys and tokens, projects and path variables; `brender.roles.server.keys` and
-    `brender.roles.server.projects` say which ``arguments`` each takes."""
+    """What an admin asks about keys and tokens, projects and paths, users; `brender.roles.server.keys`, `projects` and `people`
+    say which ``arguments`` each takes."""
 
     id: Id
     what: Literal[
@@ -407,6 +407,14 @@ class Manage(Message, frozen=True, kw_only=True):
         "set-project",
         "set-path",
         "unset-path",
+        "set-user",
+        "remove-user",
+        "create-api-token",
+        "revoke-api-token",
+        "set-preset",
+        "remove-preset",
+        "subscribe",
+        "unsubscribe",
     ]
     arguments: dict[str, Any] = {}
 

@@ -58,6 +58,10 @@ class Tables:
     Token: Any
     PathVariable: Any
     Sight: Any
+    User: Any
+    ApiToken: Any
+    Preset: Any
+    Subscription: Any
 
     @property
     def by_kind(self) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def make_tables(database: Database) -> Tables:
         id = TextField(primary_key=True)
         project = ForeignKeyField(Project, column_name="project", backref="jobs")
         name = TextField()
-        user = TextField(default="")
+        user = TextField(default="", index=True)
         job_type = TextField()
         status = TextField(index=True)
         reason = TextField(default="")
@@ -353,7 +357,52 @@ def make_tables(database: Database) -> Tables:
         class Meta:
             primary_key = CompositeKey("worker", "variable")
 
+    class User(Base):
+        """Somebody who may come in at the web page. ``password`` is its hash (Werkzeug's)."""
+
+        name = TextField(primary_key=True)
+        role = TextField()
+        password = TextField()
+        email = TextField(default="")
+        created = DoubleField()
+        disabled = DoubleField(null=True)
+        change = BigIntegerField(default=0)
+
+    class ApiToken(Base):
+        """What lets a user's programs in; of its secret there is only the ``digest`` (SHA-256)."""
+
+        id = TextField(primary_key=True)
+        user = TextField(index=True)
+        name = TextField()
+        digest = TextField(index=True)
+        created = DoubleField()
+        expires = DoubleField(null=True)
+        revoked = DoubleField(null=True)
+        change = BigIntegerField(default=0)
+
+    class Preset(Base):
+        """Settings of a job type, under a name."""
+
+        name = TextField(primary_key=True)
+        job_type = TextField()
+        settings = JSONField()
+        user = TextField(default="")
+        change = BigIntegerField(default=0)
+
+    class Subscription(Base):
+        """Who is told of what: by a ``webhook`` or an ``email`` to ``target``, when a job of ``project`` ("": any) is
+        completed, has failed, or needs attention."""
+
+        id = TextField(primary_key=True)
+        user = TextField()
+        kind = TextField()
+        target = TextField()
+        events = JSONField()
+        project = TextField(default="")
+        created = DoubleField()
+        change = BigIntegerField(default=0)
+
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
-        Token, PathVariable, Sight,
+        Token, PathVariable, Sight, User, ApiToken, Preset, Subscription,
     )  # fmt: skip

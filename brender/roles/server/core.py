@@ -47,6 +47,7 @@ from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
 from brender.roles.server.nodes import Nodes
+from brender.roles.server.people import People
 from brender.roles.server.projects import Projects
 from brender.roles.server.state import Farm, ManagerState, TaskState
 from brender.roles.server.work import Work
@@ -82,6 +83,7 @@ class ServerCore:
         self.work = Work(farm, policy, self.jobs, self.dispatch, emit)
         self.nodes = Nodes(farm, policy, self.jobs, self.work, self.dispatch, emit, welcome)
         self.projects = Projects(farm, self.jobs, emit)
+        self.people = People(farm, self.jobs, emit)
         self.keys = Keys(farm, self.jobs, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
         self._table: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
@@ -157,11 +159,16 @@ class ServerCore:
         return self._taken()
 
     def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
-        """Carry out what an admin asks of keys, tokens, projects and paths; *fresh*: new randomness (`Keys.manage`)."""
+        """Carry out what an admin asks of keys, tokens, projects, paths and users; *fresh*: new randomness (`Keys.manage`)."""
         self.jobs.by = peer
         try:
-            manage = self.projects.manage(message, now) if message.what in _OF_PROJECTS else self.keys.manage(message, fresh, now)
-            answer: Message = Done(id=message.id, data=manage)
+            if message.what in _OF_PROJECTS:
+                told: Any = self.projects.manage(message, now)
+            elif self.people.does(message.what):
+                told = self.people.manage(message, fresh, now)
+            else:
+                told = self.keys.manage(message, fresh, now)
+            answer: Message = Done(id=message.id, data=told)
         except BrenderError as error:
             answer = Sorry(id=message.id, code=error.code, message=str(error))
         self._effects.append(Reply(peer.route, answer))

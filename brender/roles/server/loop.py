@@ -69,7 +69,7 @@ _CHECKPOINT_SECONDS = 30.0
 _PRUNE_SECONDS = 3600.0
 _REBIND_SECONDS = 2.0
 #: What nobody is told of who listens to events.
-_UNTOLD = frozenset({"key", "token"})
+_UNTOLD = frozenset({"key", "token", "user", "api_token", "subscription"})
 
 
 class Server:

@@ -11,6 +11,7 @@ from brender.model.frames import parse_frames
 from brender.model.job import FileFacts, JobSpec
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import Blender, WorkerInfo
+from brender.model.people import Role
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection, requirements_of
 from brender.roles.server.state import AttemptState, Farm, JobState, ManagerState, PartState, TaskState, WorkerState
@@ -65,6 +66,10 @@ def restore(writer: Writer, mono: float) -> Farm:
             key_seconds=row.key_seconds,
         )
     farm.paths = path_variables(tables)
+    for row in tables.User.select():
+        farm.users[row.name] = Role(row.role)
+        if row.disabled is not None:
+            farm.disabled_users.add(row.name)
     farm.changed = set(farm.workers)
     return farm
 

@@ -15,6 +15,7 @@ from brender.model.job import JobSpec, Requirements
 from brender.model.keys import Principal, Token
 from brender.model.nodes import Standing, WorkerInfo
 from brender.model.paths import PathVariable
+from brender.model.people import Role
 from brender.model.status import JobStatus, TaskStatus, Wanted, WorkerStatus
 from brender.scheduling.chunks import chunk_size
 
@@ -255,6 +256,8 @@ class Farm:
     keys: dict[str, Principal] = field(default_factory=dict)
     """Those that are admitted."""
     tokens: dict[str, Token] = field(default_factory=dict)
+    users: dict[str, Role] = field(default_factory=dict)
+    disabled_users: set[str] = field(default_factory=set)
     paths: tuple[PathVariable, ...] = ()
     """What path variables mean."""
     changed: set[str] = field(default_factory=set)

@@ -1,0 +1,172 @@
+"""Users, their tokens, presets and subscriptions, in the server's core. Passwords come as hashes, tokens as digests. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from brender.bus.messages import Manage
+from brender.jobs.declare import job_type
+from brender.model.changes import Delete, Put, Update
+from brender.model.errors import BadInput, Conflict, NotFound
+from brender.model.people import Role, check_role, check_user_name
+from brender.roles.effects import Effect, Now, Record
+from brender.roles.server.jobs import Jobs
+from brender.roles.server.state import Farm
+
+_TEXT = 255
+_KINDS = ("webhook", "email")
+#: What somebody can be told of.
+EVENTS = ("completed", "failed", "attention")
+
+
+class People:
+    """Works on *farm*; what must happen outside goes to *emit*."""
+
+    def __init__(self, farm: Farm, jobs: Jobs, emit: Callable[[Effect], None]) -> None:
+        self.farm = farm
+        self.jobs = jobs
+        self.emit = emit
+        self._doings: dict[str, Callable[[Mapping[str, Any], str, Now], dict[str, Any]]] = {
+            "set-user": self._set_user,
+            "remove-user": self._remove_user,
+            "create-api-token": self._create_token,
+            "revoke-api-token": self._revoke_token,
+            "set-preset": self._set_preset,
+            "remove-preset": self._remove_preset,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+        }
+
+    def does(self, what: str) -> bool:
+        return what in self._doings
+
+    def manage(self, message: Manage, fresh: str, now: Now) -> dict[str, Any]:
+        """Carry out what is asked; returns the answer. ``by`` among the arguments is who asks it. *fresh*: new randomness, in
+        hexadecimal digits. Raises `BrenderError`."""
+        return self._doings[message.what](message.arguments, fresh, now)
+
+    def _set_user(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        """Make the user ``name``, or change what is given: ``role``, ``password`` (its hash), ``email``, ``disabled``."""
+        name = check_user_name(_text(arguments, "name"))
+        known = self.farm.users.get(name)
+        if arguments.get("new") and known is not None:
+            raise Conflict(f"There is a user {name} already")
+        fields: dict[str, Any] = {}
+        if (role := arguments.get("role")) is not None:
+            fields["role"] = check_role(role)
+        if (password := arguments.get("password")) is not None:
+            fields["password"] = _text({"password": password}, "password")
+        if (email := arguments.get("email")) is not None:
+            fields["email"] = str(email)[:_TEXT]
+        if (disabled := arguments.get("disabled")) is not None:
+            fields["disabled"] = now.wall if disabled else None
+        if known is None:
+            if "role" not in fields or "password" not in fields:
+                raise BadInput("A new user needs a role and a password")
+            fields["created"] = now.wall
+        role = fields.get("role", known)
+        off = fields.get("disabled") is not None or (name in self.farm.disabled_users and "disabled" not in fields)
+        self._keep_an_admin(name, None if off else role)
+        self.farm.users[name] = check_role(role)
+        (self.farm.disabled_users.add if off else self.farm.disabled_users.discard)(name)
+        self.emit(Record(Put("user", name, fields)))
+        told = ", ".join(_TOLD[field](value) for field, value in fields.items() if field in _TOLD)
+        self._note(now, f"the user {name}: {told or 'changed'}", arguments)
+        return {"name": name, "role": role}
+
+    def _remove_user(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        name = _text(arguments, "name")
+        if name not in self.farm.users:
+            raise NotFound(f"There is no user {name!r}")
+        self._keep_an_admin(name, None)
+        del self.farm.users[name]
+        self.farm.disabled_users.discard(name)
+        for kind, column in (("user", "name"), ("api_token", "user"), ("subscription", "user")):
+            self.emit(Record(Delete(kind, {column: name})))
+        self._note(now, f"the user {name} is removed", arguments)
+        return {"name": name}
+
+    def _create_token(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        user, name, digest = (_text(arguments, each) for each in ("user", "name", "digest"))
+        if user not in self.farm.users:
+            raise NotFound(f"There is no user {user!r}")
+        id = fresh[:16]
+        days = arguments.get("days")
+        if days is not None and not (isinstance(days, int | float) and 0 < days <= 36_500):
+            raise BadInput(f"A token is good for up to 36500 days, not {days!r}")
+        fields = {"user": user, "name": name, "digest": digest, "created": now.wall}
+        self.emit(Record(Put("api_token", id, fields | {"expires": now.wall + days * 86_400 if days else None})))
+        self._note(now, f"the token {name} ({id}) of {user} is made", arguments)
+        return {"id": id, "name": name}
+
+    def _revoke_token(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        id = _text(arguments, "id")
+        self.emit(Record(Update("api_token", id, {"revoked": now.wall})))
+        self._note(now, f"the token {id} is revoked", arguments)
+        return {"id": id}
+
+    def _set_preset(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        name, kind = _text(arguments, "name"), job_type(_text(arguments, "job_type"))
+        settings = arguments.get("settings")
+        known = {setting.name: setting for setting in kind.settings}
+        if not isinstance(settings, dict) or not settings.keys() <= known.keys():
+            raise BadInput(f"A preset has settings of {kind.name}: {', '.join(known)}")
+        checked = {key: known[key].check(value) for key, value in settings.items() if value is not None}
+        fields = {"job_type": kind.name, "settings": checked, "user": str(arguments.get("by") or "")}
+        self.emit(Record(Put("preset", name, fields)))
+        return {"name": name, **fields}
+
+    def _remove_preset(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        name = _text(arguments, "name")
+        self.emit(Record(Delete("preset", {"name": name})))
+        return {"name": name}
+
+    def _subscribe(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        kind, target = _text(arguments, "kind"), _text(arguments, "target")
+        events = arguments.get("events")
+        if kind not in _KINDS:
+            raise BadInput(f"{kind!r} is no way to be told; there are: {', '.join(_KINDS)}")
+        if kind == "webhook" and not target.startswith(("https://", "http://")):
+            raise BadInput(f"{target!r} is no web address: it begins with https:// or http://")
+        if kind == "email" and (target.count("@") != 1 or any(character.isspace() for character in target)):
+            raise BadInput(f"{target!r} is no e-mail address")
+        if not isinstance(events, list) or not events or not set(events) <= set(EVENTS):
+            raise BadInput(f"What is told of is one or more of: {', '.join(EVENTS)}")
+        fields = {
+            "user": str(arguments.get("by") or ""),
+            "kind": kind,
+            "target": target,
+            "events": sorted(set(events)),
+            "project": str(arguments.get("project") or "")[:_TEXT],
+            "created": now.wall,
+        }
+        self.emit(Record(Put("subscription", fresh[:16], fields)))
+        return {"id": fresh[:16], **fields}
+
+    def _unsubscribe(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        id = _text(arguments, "id")
+        self.emit(Record(Delete("subscription", {"id": id})))
+        return {"id": id}
+
+    def _keep_an_admin(self, name: str, role: object) -> None:
+        """Raises `Conflict` where *name*, as *role* (``None``: not any more), would leave the farm without an admin."""
+        others = {n for n, r in self.farm.users.items() if r is Role.ADMIN and n != name} - self.farm.disabled_users
+        if self.farm.users.get(name) is Role.ADMIN and role != Role.ADMIN and not others:
+            raise Conflict(f"{name} is the only admin: make another one first")
+
+    def _note(self, now: Now, text: str, arguments: Mapping[str, Any]) -> None:
+        self.jobs.note(now, "user", text, user=str(arguments.get("by") or ""))
+
+
+_TOLD: dict[str, Callable[[Any], str]] = {
+    "role": lambda role: f"is a {role}",
+    "password": lambda _: "has a new password",
+    "email": lambda email: f"has the e-mail address {email}" if email else "has no e-mail address",
+    "disabled": lambda wall: "may come in" if wall is None else "may not come in any more",
+}
+
+
+def _text(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > 1000:
+        raise BadInput(f"{name} is missing, or no text")
+    return value.strip()
