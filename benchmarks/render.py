@@ -39,8 +39,8 @@ from brender.bus.client import Client
 from brender.commands.jobspec import blender_job
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
-from brender.engines.attempt import clean_environment
 from brender.engines.blenders import find_blenders
+from brender.engines.environment import clean_environment
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
 

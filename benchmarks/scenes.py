@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from brender.engines.attempt import clean_environment
 from brender.engines.command_line import script_in
+from brender.engines.environment import clean_environment
 from brender.model.nodes import Blender
 
 FRAMES = 24

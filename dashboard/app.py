@@ -1,12 +1,18 @@
-"""The dashboard's Flask application: pages that show, a JSON API that the pages' scripts read, actions that go over the bus.
+"""The dashboard's Flask application: pages that show, a JSON API that the pages' scripts and others use, actions that go over
+the bus.
 
 It owns nothing: everything shown comes from the server's database and data folder, through one reader.
 """
 
+from datetime import timedelta
 from importlib.resources import files
+from typing import Any
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
+from flask_login import current_user
+from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
 
 from brender import __version__
 from brender.bus.address import ServerAddresses
@@ -14,63 +20,123 @@ from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
-from dashboard import api, pages
+from dashboard import pages, people, pictures
+from dashboard.endpoint import PREFIX
+from dashboard.farm import Farm, Settings
+from dashboard.stream import Stream
+from dashboard.v1 import jobs, nodes, submitting, whole
+from dashboard.v1 import people as people_api
 
-_STATUS = {"bad-input": 400, "not-found": 404, "conflict": 409, "unreachable": 503}
+_STATUS = {"bad-input": 400, "not-found": 404, "conflict": 409, "unreachable": 503, "paused": 503}
 _POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 _LOOPBACK_NAMES = {"localhost", "brender-dashboard", "::1"}
+_CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+#: What may be seen before signing in.
+_OPEN = frozenset({"static", "people.login", "people.setup", "people.look_around"})
+_BODY_BYTES, _UPLOAD_BYTES = 2**20, 2**40
+_STAY_DAYS = 30
 
 
-def create_app(folder: DataFolder, server: ServerAddresses, pair: KeyPair, database: str = "") -> Flask:
-    """The application for the farm whose data is in *folder* and whose *server* is asked with the key *pair*."""
-    here = str(files("dashboard"))
-    app = Flask("dashboard", root_path=here)
-    app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
+def create_app(
+    folder: DataFolder,
+    server: ServerAddresses,
+    pair: KeyPair,
+    database: str = "",
+    settings: Settings | None = None,
+    secret: bytes = b"",
+) -> Flask:
+    """The application for the farm whose data is in *folder* and whose *server* is asked with the key *pair*. *secret* signs
+    sessions."""
+    chosen = settings or Settings()
+    app = Flask("dashboard", root_path=str(files("dashboard")))
+    app.config.update(
+        SECRET_KEY=secret,
+        MAX_CONTENT_LENGTH=_BODY_BYTES,
+        UPLOAD_LENGTH=_UPLOAD_BYTES,
+        SESSION_COOKIE_NAME="brender",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=chosen.secure,
+        REMEMBER_COOKIE_NAME="brender-stay",
+        REMEMBER_COOKIE_HTTPONLY=True,
+        REMEMBER_COOKIE_SAMESITE="Lax",
+        REMEMBER_COOKIE_SECURE=chosen.secure,
+        REMEMBER_COOKIE_DURATION=timedelta(days=_STAY_DAYS),
+        WTF_CSRF_CHECK_DEFAULT=False,
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,
+    )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["brender"] = api.Farm(Reader(folder, database), server, pair)
+    app.extensions["brender"] = Farm(Reader(folder, database), server, pair, folder, Stream(server, pair), chosen)
+    csrf = CSRFProtect(app)
+    people.install(app)
     app.register_blueprint(pages.blueprint)
-    app.register_blueprint(api.blueprint)
-    app.jinja_env.globals["version"] = __version__
-
-    @app.before_request
-    def only_from_here() -> Response | None:
-        """Refuse what another site's page sends through the reader's browser: foreign host names (DNS rebinding), and changes
-        without the header that only our own scripts can set."""
-        host = request.host.rpartition(":")[0].strip("[]") if ":" in request.host else request.host
-        if not (host.startswith("127.") or host in _LOOPBACK_NAMES):
-            return _problem(f"This dashboard is not called {host!r}; use its address, such as 127.0.0.1", 421)
-        if request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("X-Brender") != "1":
-            return _problem("A change needs the header X-Brender: 1", 403)
-        return None
-
-    @app.after_request
-    def guard(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = _POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "same-origin"
-        return response
-
-    @app.errorhandler(BrenderError)
-    def explain(error: BrenderError) -> tuple[Response | str, int]:
-        status = _STATUS.get(error.code, 500)
-        if request.path.startswith("/api/"):
-            return jsonify(error=str(error), code=error.code), status
-        return render_template("problem.html", message=str(error)), status
-
-    @app.errorhandler(HTTPException)
-    def explain_http(error: HTTPException) -> tuple[Response | str, int]:
-        status = error.code or 500
-        message = {404: "There is no such page", 405: "That cannot be done here"}.get(status, error.description or error.name)
-        if request.path.startswith("/api/"):
-            return jsonify(error=message, code=str(status)), status
-        return render_template("problem.html", message=message), status
-
+    app.register_blueprint(pictures.blueprint)
+    for each in (jobs, nodes, people_api, submitting, whole):
+        app.register_blueprint(each.blueprint, url_prefix=PREFIX)
+    app.jinja_env.globals.update(version=__version__)
+    _guard(app, csrf, chosen)
+    _explain(app)
     return app
 
 
-def _problem(message: str, status: int) -> Response:
-    response = jsonify(error=message, code=str(status))
+def _guard(app: Flask, csrf: CSRFProtect, settings: Settings) -> None:
+    @app.before_request
+    def only_who_may() -> AnyResponse | None:
+        """Refuse foreign host names (DNS rebinding), whoever has not signed in, and changes that another site's page sends
+        through a signed-in browser. Programs with a token have no browser to be led astray."""
+        if settings.loopback_only and not _is_own_name(request.host):
+            return _problem(f"This dashboard is not called {request.host!r}; use its address, such as 127.0.0.1", 421)
+        by_token = request.headers.get("Authorization", "").lower().startswith("bearer ")
+        if request.endpoint not in _OPEN and not current_user.is_authenticated:
+            if request.path.startswith(PREFIX) or by_token:
+                return _problem("Sign in first, or show a token (Authorization: Bearer …)", 401)
+            wanted = request.full_path if request.query_string else request.path
+            return redirect(url_for("people.login", next=wanted))
+        if request.method in _CHANGES and not by_token:
+            csrf.protect()
+        return None
+
+    @app.after_request
+    def keep_safe(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response
+
+
+def _explain(app: Flask) -> None:
+    @app.errorhandler(BrenderError)
+    def explain(error: BrenderError) -> Any:
+        return _told(str(error), error.code, _STATUS.get(error.code, 500))
+
+    @app.errorhandler(HTTPException)
+    def explain_http(error: HTTPException) -> Any:
+        status = error.code or 500
+        messages = {404: "There is no such page", 405: "That cannot be done here", 413: "That is too much at once"}
+        told = _told(messages.get(status, error.description or error.name), str(status), status)
+        if status == 405 and error.get_headers():
+            told.headers.update({name: value for name, value in error.get_headers() if name == "Allow"})
+        return told
+
+    def _told(message: str, code: str, status: int) -> Response:
+        if request.path.startswith("/api/"):
+            return _problem(message, status, code)
+        return Response(render_template("problem.html", message=message), status=status)
+
+
+def _is_own_name(host: str) -> bool:
+    name = host.rpartition(":")[0].strip("[]") if ":" in host else host
+    return name.startswith("127.") or name in _LOOPBACK_NAMES
+
+
+def _problem(message: str, status: int, code: str = "") -> Response:
+    response = jsonify(error=message, code=code or str(status))
     response.status_code = status
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -1,17 +1,20 @@
 """The pages. Each is a frame that its script fills from the API, so that a page once opened stays true."""
 
-from flask import Blueprint, redirect, render_template, url_for
-from werkzeug.wrappers import Response
+from flask import Blueprint, render_template, url_for
+from flask_login import current_user
 
-from brender.store import questions
-from dashboard.api import farm
+from brender.jobs.declare import job_types
+from brender.model.people import Right, Role
+from brender.store import browsing, questions
+from dashboard.farm import farm
+from dashboard.people import need
 
 blueprint = Blueprint("pages", __name__)
 
 
 @blueprint.get("/")
-def index() -> Response:
-    return redirect(url_for("pages.jobs"))
+def overview() -> str:
+    return render_template("overview.html")
 
 
 @blueprint.get("/jobs/")
@@ -23,7 +26,15 @@ def jobs() -> str:
 def job(id: str) -> str:
     with farm().reader.record() as record:
         found = questions.job(record, id)
-    return render_template("job.html", job=found)
+    return render_template("job.html", job=found, may_act=current_user.may_act_on(found))
+
+
+@blueprint.get("/submit")
+def submit() -> str:
+    need(Right.SUBMIT)
+    with farm().reader.record() as record:
+        projects = questions.projects(record)
+    return render_template("submit.html", projects=projects, kinds=job_types().values())
 
 
 @blueprint.get("/workers/")
@@ -31,11 +42,42 @@ def workers() -> str:
     return render_template("workers.html")
 
 
+@blueprint.get("/workers/<id>")
+def worker(id: str) -> str:
+    with farm().reader.record() as record:
+        found = browsing.worker(record, id)
+    return render_template("worker.html", worker=found)
+
+
 @blueprint.get("/managers/")
 def managers() -> str:
     return render_template("managers.html")
 
 
+@blueprint.get("/projects/")
+def projects() -> str:
+    return render_template("projects.html")
+
+
 @blueprint.get("/activity/")
 def activity() -> str:
     return render_template("activity.html")
+
+
+@blueprint.get("/users/")
+def users() -> str:
+    need(Right.ADMIN)
+    return render_template("users.html", roles=list(Role))
+
+
+@blueprint.app_context_processor
+def _links() -> dict[str, object]:
+    """The pages that the user of now may open."""
+    if not current_user.is_authenticated:
+        return {"menu": []}
+    shown = [("overview", "Overview"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
+    shown += [("projects", "Projects"), ("activity", "Activity")]
+    if current_user.may(Right.ADMIN):
+        shown.append(("users", "Users"))
+    rights = {right.value for right in Right if current_user.may(right)}
+    return {"menu": [(url_for(f"pages.{page}"), f"pages.{page}", label) for page, label in shown], "rights": rights}

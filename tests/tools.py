@@ -23,8 +23,8 @@ from brender.commands.config import run
 from brender.commands.jobspec import command_job
 from brender.commands.main import brender
 from brender.commands.options import client
-from brender.engines.attempt import clean_environment
 from brender.engines.command_line import script_in
+from brender.engines.environment import clean_environment
 from brender.model.keys import KeyRole
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder

@@ -17,9 +17,9 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client, common
 from brender.commands.output import duration
 from brender.commands.waiting import check_ended_well, wait_for
-from brender.engines.attempt import clean_environment
 from brender.engines.blenders import find_blenders, has_blender
 from brender.engines.command_line import script_in
+from brender.engines.environment import clean_environment
 from brender.model.errors import BrenderError
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
@@ -64,7 +64,7 @@ def farm(
     ended = threading.Event()
     _on_termination(ended)
     with LocalFarm(plan) as running:
-        click.echo(f"The farm runs, with {workers} workers. Its page: {running.dashboard_url}")
+        click.echo(f"The farm runs, with {workers} workers. Its page: {running.link()}")
         click.echo(f"Its data folder: {data}")
         click.echo("Submit with: brender submit FILE.blend      End it with Ctrl-C")
         try:
@@ -123,7 +123,7 @@ def render(
     )
     with LocalFarm(plan) as running:
         if running.dashboard_url:
-            click.echo(f"Watch it at {running.dashboard_url}jobs/{spec.id}")
+            click.echo(f"Watch it at {running.link(f'jobs/{spec.id}')}")
         with client(None, data) as connection:
             _render(spec, connection, running)
 

@@ -10,6 +10,7 @@ import psutil
 from brender.bus.address import free_ports
 from brender.bus.keys import kept_pair
 from brender.commands.children import Child, Children
+from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 
@@ -39,7 +40,7 @@ class LocalFarm:
         self.plan = plan
         self.folder = plan.folder
         self._children = Children(plan.folder, plan.config, plan.notify)
-        self.dashboard_url = ""
+        self.dashboard_url = self._setup_url = ""
 
     @property
     def children(self) -> list[Child]:
@@ -56,6 +57,13 @@ class LocalFarm:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+    def link(self, path: str = "") -> str:
+        """The address of the dashboard's page at *path*; as long as there are no users, the link that makes the first one and
+        then leads there."""
+        with client(None, self.folder.root) as connection:
+            users = connection.ask("about")["users"]
+        return self.dashboard_url + path if users else f"{self._setup_url}&next=/{path}"
 
     def check(self) -> None:
         """Start again what has died. Call it now and then."""
@@ -91,7 +99,8 @@ class LocalFarm:
             waits.append(self._start("dashboard", ["dashboard", *_port(dashboard), *to_server], announces="dashboard"))
         for wait in waits:
             wait()
-        self.dashboard_url = str((self.folder.announced("dashboard") or {}).get("url", ""))
+        facts = self.folder.announced("dashboard") or {}
+        self.dashboard_url, self._setup_url = str(facts.get("url", "")), str(facts.get("setup", ""))
 
     def _threads(self) -> int:
         """CPU threads for each render: what was asked for, else the cores, shared among the workers (0: all)."""

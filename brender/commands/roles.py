@@ -160,6 +160,17 @@ def manager(
 @_port_base
 @server_option
 @click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
+@click.option(
+    "--login-header",
+    default="",
+    metavar="HEADER",
+    help="Believe a reverse proxy that says by this header who somebody is, such as X-Remote-User.",
+)
+@click.option("--proxy", default="127.0.0.1", show_default=True, help="The address of that proxy.")
+@click.option("--https", is_flag=True, help="It is reached by HTTPS, through a proxy: cookies go no other way.")
+@click.option("--public-url", default="", metavar="URL", help="What others reach it by, for links in notifications.")
+@click.option("--smtp", default="", metavar="HOST:PORT", help="The mail server that notifications go through.")
+@click.option("--mail-from", default="", metavar="ADDRESS", help="Who they come from.")
 @lifeline_option
 def dashboard(
     data: Path,
@@ -169,17 +180,29 @@ def dashboard(
     port_base: int | None,
     server: str | None,
     database: str | None,
+    login_header: str,
+    proxy: str,
+    https: bool,
+    public_url: str,
+    smtp: str,
+    mail_from: str,
     lifeline: bool,
 ) -> None:
-    """Serve the dashboard, the farm's web page."""
+    """Serve the dashboard, the farm's web page. Where there are no users yet, it prints a link that makes the first admin."""
+    from dashboard.farm import Settings
     from dashboard.serve import Dashboard
 
     begin_logging(verbose)
     folder = DataFolder(data)
     lifeline_end = Lifeline(lifeline)
-    address = resolve(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address", local_only=True)
-    role = Dashboard(folder, address, *as_client(server, folder), database or "")
+    address = resolve(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address")
+    settings = Settings(
+        login_header=login_header, proxy=proxy, secure=https, smtp=smtp, mail_from=mail_from, public_url=public_url
+    )
+    role = Dashboard(folder, address, *as_client(server, folder), database or "", settings)
     click.echo(f"brender-dashboard is at {role.url}")
+    if not role.has_users():
+        click.echo(f"Nobody may come in yet. This link makes the first admin, once: {role.setup_url}")
     lifeline_end.ends(role.stop)
     role.run()
 

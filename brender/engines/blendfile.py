@@ -52,8 +52,9 @@ _KNOWN_FORMAT = (b"17", b"01")
 _USES_SEQUENCER = 0x0001
 
 
-def inspect(path: Path) -> FileFacts:
-    """What the .blend at *path* says of itself. Raises `BadInput` where it is missing, no .blend, or damaged."""
+def inspect(path: Path, within: Path | None = None) -> FileFacts:
+    """What the .blend at *path* says of itself; files that do not lie *within* that folder count as missing. Raises `BadInput`
+    where it is missing, no .blend, or damaged."""
     path = path.absolute()
     try:
         str(path).encode()
@@ -67,7 +68,7 @@ def inspect(path: Path) -> FileFacts:
         raise BadInput(f"{path} is not a file but a folder, or something else: name a .blend")
     try:
         with quiet(), blendfile.BlendFile(path) as file:
-            facts = _read(file, path)
+            facts = _read(file, path, within)
     except BadInput:
         raise
     except PermissionError as error:
@@ -75,7 +76,7 @@ def inspect(path: Path) -> FileFacts:
     except BlendFileError as error:
         if (version := _of_a_later_format(path)) is not None:
             try:
-                return facts_through_blender(path, version)
+                return facts_through_blender(path, version, within)
             except BadInput as other:
                 raise BadInput(f"{path} was saved by Blender {version[0]}.{version[1]}: {other}") from error
         raise BadInput(_explain(path, error)) from error
@@ -120,7 +121,7 @@ def _beginning(path: Path) -> bytes:
         return file.read(_HEADER_BYTES)
 
 
-def _read(file: Any, path: Path) -> FileFacts:
+def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
     version = int(file.header.version)
     if file.blocks[-1].code != b"ENDB" and not _ends_well(file):
         raise BadInput(f"{path} is cut off: its end is missing. Save or copy it again")
@@ -134,7 +135,7 @@ def _read(file: Any, path: Path) -> FileFacts:
         active_scene=_name(active or scenes[0]),
         scenes=tuple(_scene(block) for block in scenes),
         cameras=tuple(sorted(_cameras(file))),
-        missing=tuple(_missing(path)),
+        missing=tuple(_missing(path, within)),
         size=path.stat().st_size,
     )
 
@@ -178,10 +179,12 @@ def _cameras(file: Any) -> Iterator[str]:
             yield name[2:]
 
 
-def _missing(path: Path) -> Iterator[MissingFile]:
+def _missing(path: Path, within: Path | None) -> Iterator[MissingFile]:
     seen = set()
+    root = within.resolve() if within is not None else None
     for usage in trace.deps(path):
-        if any(usage.files()):
+        files = list(usage.files())
+        if files and (root is None or all(Path(file).resolve().is_relative_to(root) for file in files)):
             continue
         where = str(usage.abspath)
         if where not in seen:

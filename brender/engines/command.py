@@ -2,7 +2,8 @@
 
 import time
 
-from brender.engines.attempt import Attempt, AttemptFailed, clean_environment
+from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.environment import clean_environment
 from brender.engines.events import PartFinished, Progressed
 from brender.jobs.command import fill
 

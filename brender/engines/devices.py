@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from brender.engines.attempt import clean_environment
 from brender.engines.command_line import python_in
+from brender.engines.environment import clean_environment
 from brender.model.devices import Device
 from brender.model.nodes import Blender
 

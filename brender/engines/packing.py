@@ -51,8 +51,9 @@ class Packed:
 class _Collector(Packer):  # type: ignore[misc]
     """Packs nothing: notes what is to go where."""
 
-    def __init__(self, file: Path, project: Path) -> None:
+    def __init__(self, file: Path, project: Path, within: Path | None) -> None:
         super().__init__(file, project, str(_NOWHERE))
+        self._within = within
         self.found: dict[str, Path] = {}
 
     def _start_file_transferrer(self) -> None:
@@ -63,32 +64,40 @@ class _Collector(Packer):  # type: ignore[misc]
             self._copy_asset_and_deps(asset, action)
 
     def _send_to_target(self, asset_path: Path, target: Any, may_move: bool = False) -> None:
+        if not self._may_go(Path(asset_path)):
+            return
         self.found[Path(target).relative_to(_NOWHERE).as_posix()] = Path(asset_path)
+
+    def _may_go(self, path: Path) -> bool:
+        """Whether it lies where it may be taken from, or is a copy that was rewritten."""
+        return self._within is None or any(
+            path.resolve().is_relative_to(folder) for folder in (self._within, Path(self._tmpdir.name).resolve())
+        )
 
 
 @contextmanager
-def packed(file: Path) -> Iterator[Packed]:
-    """*file* and all that it needs; copies that had to be rewritten are there for as long as the block runs. Raises
-    `BadInput`."""
+def packed(file: Path, within: Path | None = None) -> Iterator[Packed]:
+    """*file* and all that it needs, or all of that which lies *within* a folder; copies that had to be rewritten are there for as
+    long as the block runs. Raises `BadInput`."""
     file = file.absolute()
     with ExitStack() as undo:
         try:
-            main, found = _collected(file, undo)
+            main, found = _collected(file, undo, within)
         except BadInput:
             raise
         except Exception as error:  # a file that it cannot follow makes the tracer stumble in ways of its own
             try:
-                main, found = undo.enter_context(collected_through_blender(file, saved_by(file)))
+                main, found = undo.enter_context(collected_through_blender(file, saved_by(file), within))
             except BadInput as other:
                 raise BadInput(f"What {file} needs cannot be traced ({type(error).__name__}: {error}); {other}") from error
         yield Packed(main, found)
 
 
-def _collected(file: Path, undo: ExitStack) -> tuple[str, dict[str, Path]]:
+def _collected(file: Path, undo: ExitStack, within: Path | None) -> tuple[str, dict[str, Path]]:
     """The path of *file* in the bundle, and the bundle's files; rewritten copies go with *undo*. Raises whatever the tracer
     does."""
     with quiet():
-        collector = _Collector(file, _shared_folder(file))
+        collector = _Collector(file, _shared_folder(file), within.resolve() if within else None)
         undo.callback(_close, collector)
         collector.strategise()
         collector.execute()

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped, clean_environment
+from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
+from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.extras import extras, gathering_folder
 from brender.engines.pictures import BadPicture, Picture, verify

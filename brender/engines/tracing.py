@@ -10,15 +10,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from brender.engines.attempt import clean_environment
 from brender.engines.blenders import find_blenders
 from brender.engines.command_line import script_in
+from brender.engines.environment import clean_environment
 from brender.model.bundle import check_paths
 from brender.model.errors import BadInput, BrenderError
 from brender.model.job import FileFacts, MissingFile, SceneFacts
@@ -102,10 +102,10 @@ class Reader:
         return dict(told)
 
 
-def facts_through_blender(path: Path, version: tuple[int, int]) -> FileFacts:
+def facts_through_blender(path: Path, version: tuple[int, int], within: Path | None = None) -> FileFacts:
     """What the .blend at *path*, saved by *version*, says of itself. Raises `BadInput`."""
     with tempfile.TemporaryDirectory() as folder:
-        read = Reader(Path(folder), version).read(path)
+        read = _only_within(Reader(Path(folder), version).read(path), within)
     told = read.told
     missing = [MissingFile(str(each.absolute), each.user) for each in read.named if not each.files]
     return FileFacts(
@@ -120,12 +120,14 @@ def facts_through_blender(path: Path, version: tuple[int, int]) -> FileFacts:
 
 
 @contextmanager
-def collected_through_blender(file: Path, version: tuple[int, int]) -> Iterator[tuple[str, dict[str, Path]]]:
+def collected_through_blender(
+    file: Path, version: tuple[int, int], within: Path | None = None
+) -> Iterator[tuple[str, dict[str, Path]]]:
     """*file* and all that it needs, as `brender.engines.packing.Packed` has it: the path of *file* in the bundle, and for each
     path there a file, for as long as the block runs. Raises `BadInput`."""
     with tempfile.TemporaryDirectory() as folder:
         reader = Reader(Path(folder), version)
-        reads = _all_reads(reader, file)
+        reads = _all_reads(reader, file, within)
         shared = _shared_folder(file, reads)
         places = {blend: _place(blend, shared) for blend in reads}
         files: dict[str, Path] = {}
@@ -143,17 +145,29 @@ def collected_through_blender(file: Path, version: tuple[int, int]) -> Iterator[
         yield places[file], files
 
 
-def _all_reads(reader: Reader, file: Path) -> dict[Path, Read]:
-    """*file*, and every .blend that it or another of them links."""
+def _all_reads(reader: Reader, file: Path, within: Path | None) -> dict[Path, Read]:
+    """*file*, and every .blend that it or another of them links, *within* that folder."""
     reads: dict[Path, Read] = {}
     waiting = [file]
     while waiting:
         blend = waiting.pop()
         if blend in reads:
             continue
-        reads[blend] = reader.read(blend)
+        reads[blend] = _only_within(reader.read(blend), within)
         waiting += [each for named in reads[blend].named for each in named.files if each.suffix == ".blend"]
     return reads
+
+
+def _only_within(read: Read, within: Path | None) -> Read:
+    """*read*, as if files that do not lie *within* that folder were not there."""
+    if within is None:
+        return read
+    root = within.resolve()
+
+    def kept(named: Named) -> Named:
+        return replace(named, files=tuple(file for file in named.files if file.resolve().is_relative_to(root)))
+
+    return Read(read.told, tuple(kept(named) for named in read.named))
 
 
 def _shared_folder(file: Path, reads: dict[Path, Read]) -> Path:

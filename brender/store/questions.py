@@ -72,7 +72,7 @@ def jobs(record: Record, status: str = "", limit: int = 1000) -> list[dict[str, 
     job = record.tables.Job
     columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings")]
     query = job.select(*columns).where(job.deleting.not_in(GOING)).order_by(job.submitted.desc()).limit(min(limit, PAGE))
-    return [_with_progress(row) for row in (query.where(job.status == status) if status else query).dicts()]
+    return [with_progress(row) for row in (query.where(job.status == status) if status else query).dicts()]
 
 
 #: Workers whose progress is shown with a job.
@@ -83,7 +83,7 @@ def job(record: Record, id: str) -> dict[str, Any]:
     """One job, whole, with counts of its parts by status and the seconds it probably still takes (``None``: unknown)."""
     tables = record.tables
     found = tables.Job.get_by_id(job_id(record, id))
-    answer = _with_progress(_row(found))
+    answer = with_progress(_row(found))
     part = tables.Part
     counts = part.select(part.status, fn.COUNT(part.id)).where(part.job == found.id).group_by(part.status).tuples()
     answer["parts"] = dict(counts)
@@ -212,14 +212,15 @@ def change(record: Record) -> int:
 
 
 def about(record: Record) -> dict[str, Any]:
-    """The server's software and clock, the last commit, how far SQLite's write-ahead log has grown (bytes), and why the server
-    cannot record anything now (``trouble``; "" where it can)."""
+    """The server's software and clock, the last commit, how far SQLite's write-ahead log has grown (bytes), why the server cannot
+    record anything now (``trouble``; "" where it can), and how many ``users`` the web page has."""
     return {
         "software": __version__,
         "wall": time.time(),
         "change": change(record),
         "wal_bytes": wal_bytes(str(record.folder.database)),
         "trouble": record.folder.trouble(),
+        "users": record.tables.User.select().count(),
     }
 
 
@@ -289,6 +290,6 @@ def _row(model: Any) -> dict[str, Any]:
     return dict(model.__data__)
 
 
-def _with_progress(row: dict[str, Any]) -> dict[str, Any]:
+def with_progress(row: dict[str, Any]) -> dict[str, Any]:
     row["progress"] = row["completed_parts"] / row["part_count"] if row["part_count"] else 0.0
     return row

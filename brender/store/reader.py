@@ -40,13 +40,13 @@ class Reader:
         row = table.get_or_none((table.id == part) & (table.job == job) & (table.status == "completed"))
         if row is None or not row.output:
             raise NotFound("That frame is not rendered")
-        folder = Path(self._folder_of(record, row.job.output)).resolve()
+        folder = Path(self.folder_of(record, row.job.output)).resolve()
         path: Path = (folder / row.output).resolve()
         if not path.is_relative_to(folder) or not path.is_file():
             raise NotFound(f"The file {row.output} is no longer in {row.job.output}")
         return path
 
-    def _folder_of(self, record: Record, output: str) -> str:
+    def folder_of(self, record: Record, output: str) -> str:
         """The folder that a job's *output* means on the server's machine. Raises `NotFound` where it has no place there."""
         if not output.startswith("{"):
             return output

@@ -1,66 +1,104 @@
-// What every page needs: asking the API, saying what went wrong, writing times and sizes, tables that stay true.
+// What every page needs: asking the API, hearing what happens, saying what went wrong, times and sizes, keys.
 const farm = (() => {
+  const base = "/api/v1";
   const problem = document.getElementById("problem");
+  const token = document.querySelector("meta[name=csrf-token]").content;
+  const rights = new Set((document.body.dataset.rights || "").split(" "));
+  const user = document.body.dataset.user;
 
   async function ask(path, options) {
-    const response = await fetch(path, options);
+    const response = await fetch(base + path, options);
+    if (response.status === 401) { window.location.reload(); throw new Error("Sign in again"); }
     const answer = await response.json().catch(() => ({ error: `The dashboard answered ${response.status}` }));
     if (!response.ok) throw new Error(answer.error);
     return answer;
   }
 
-  function post(path, value) {
-    const body = JSON.stringify(value === undefined ? {} : { value });
-    const headers = { "Content-Type": "application/json", "X-Brender": "1" };
-    return ask(path, { method: "POST", headers, body });
+  function send(method, path, body) {
+    const headers = { "X-CSRFToken": token };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    return ask(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   }
-
-  const act = (job, action, value) => post(`/api/jobs/${encodeURIComponent(job)}/${action}`, value);
-  const actOnNode = (node, action) => post(`/api/nodes/${encodeURIComponent(node)}/${action}`);
+  const post = (path, body) => send("POST", path, body);
+  const remove = (path) => send("DELETE", path);
+  const act = (job, action, value) => post(`/jobs/${encodeURIComponent(job)}/actions/${action}`, value === undefined ? {} : { value });
+  const actOnNode = (node, action) => post(`/nodes/${encodeURIComponent(node)}/actions/${action}`);
 
   function complain(error) {
     problem.textContent = error instanceof TypeError ? "The dashboard does not answer. Is it still running?" : error.message;
     problem.classList.remove("d-none");
   }
+  const content = () => problem.classList.add("d-none");
 
-  // Run `look` now and every so often; what goes wrong is shown, and gone once it goes well again.
-  function keep(look, seconds) {
-    let shown = false;
-    const round = async () => {
+  // --- what happens: one stream for the page ---
+  const watchers = [];
+  let source = null;
+  function listen() {
+    source = new EventSource(`${base}/events`);
+    source.addEventListener("open", () => watchers.forEach((each) => each.soon()));
+    source.addEventListener("changed", (event) => {
+      const changed = JSON.parse(event.data);
+      watchers.forEach((each) => { if (each.concerns(changed)) each.soon(); });
+    });
+    window.addEventListener("pagehide", () => source.close());
+  }
+
+  // Run `look` now, whenever something of `kinds` happens (and, with a `key`, to that thing), and now and then in any case. What
+  // goes wrong is shown, and gone once it goes well again.
+  function watch(kinds, look, key) {
+    let running = false, again = false, shown = false, timer = 0;
+    async function round() {
+      if (running) { again = true; return; }
+      running = true;
       try {
         if (!document.hidden) {
           await look();
-          if (shown) problem.classList.add("d-none");
+          if (shown) content();
           shown = false;
         }
       } catch (error) {
         shown = true;
         complain(error);
       }
-      window.setTimeout(round, seconds * 1000);
-    };
+      running = false;
+      if (again) { again = false; soon(); }
+    }
+    function soon() {
+      if (!timer) timer = window.setTimeout(() => { timer = 0; round(); }, 250);
+    }
+    const concerns = (changed) => kinds.some((kind) => kind in changed && (!key || changed[kind].includes(key) || changed[kind].includes("*")));
+    watchers.push({ soon, concerns });
+    if (!source) listen();
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
+    window.setInterval(soon, 15000);
     round();
+    return soon;
   }
 
+  // --- making things ---
   function element(name, classes, text) {
     const made = document.createElement(name);
     if (classes) made.className = classes;
     if (text !== undefined && text !== null) made.textContent = text;
     return made;
   }
-
+  function link(href, text, classes = "text-decoration-none") {
+    const made = element("a", classes, text);
+    made.href = href;
+    return made;
+  }
   const badge = (status) => element("span", `badge ${status}`, status);
-
-  function bar(share) {
+  function bar(share, label = "Progress") {
     const outer = element("div", "progress mini");
+    outer.setAttribute("role", "progressbar");
+    outer.setAttribute("aria-label", label);
+    outer.setAttribute("aria-valuenow", Math.round(share * 100));
     const inner = element("div", "progress-bar");
     inner.style.width = `${Math.round(share * 100)}%`;
     outer.append(inner);
     return outer;
   }
-
   const time = (wall) => (wall ? new Date(wall * 1000).toLocaleString() : "");
-
   function duration(seconds) {
     if (seconds === null || seconds === undefined) return "";
     if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -68,59 +106,29 @@ const farm = (() => {
     const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
     return parts.map((part, place) => (place ? String(part).padStart(2, "0") : part)).join(":");
   }
-
   function size(bytes) {
     const units = ["B", "kB", "MB", "GB", "TB"];
     let unit = 0;
     while (bytes >= 1000 && unit < units.length - 1) { bytes /= 1000; unit += 1; }
     return `${bytes.toFixed(unit ? 1 : 0)} ${units[unit]}`;
   }
-
-  // A DataTable in #name that shows what the API says at `path`, again every two seconds. A column's `show` makes a text or
-  // an element from a row; its `value` (what is sorted and searched) is the row's own field unless given.
-  function table(name, path, columns, order, link) {
-    const made = $(`#${name}`).DataTable({
-      pageLength: 50,
-      order,
-      autoWidth: false,
-      language: { emptyTable: " ", search: "", searchPlaceholder: "Search" },
-      columns: columns.map((column) => ({
-        title: column.title,
-        data: null,
-        render: (row, type) => {
-          if (type !== "display") return (column.value || ((r) => r[column.field]))(row) ?? "";
-          const shown = column.show ? column.show(row) : row[column.field] ?? "";
-          return shown instanceof Node ? shown : element("span", column.classes || "", String(shown));
-        },
-      })),
-      createdRow: (line, row) => {
-        if (!link) return;
-        line.classList.add("link");
-        line.addEventListener("click", () => { window.location.href = link(row); });
-      },
-    });
-    keep(async () => {
-      const rows = await ask(path);
-      document.getElementById("empty").classList.toggle("d-none", rows.length > 0);
-      made.clear().rows.add(rows).draw(false);
-    }, 2);
-  }
-
   // A small button that asks for something, and says what went wrong.
-  function button(label, title, ask) {
-    const made = element("button", "btn btn-sm btn-outline-secondary py-0 me-1", label);
+  function button(label, title, doing, classes = "btn-outline-secondary") {
+    const made = element("button", `btn btn-sm ${classes} py-0 me-1`, label);
     made.type = "button";
     made.title = title;
-    made.addEventListener("click", () => {
+    made.addEventListener("click", (event) => {
+      event.stopPropagation();
       made.disabled = true;
-      ask().catch(complain);
+      content();
+      doing().catch(complain).finally(() => { made.disabled = false; });
     });
     return made;
   }
-
   // What may be asked of a worker or manager that stands like this one.
   function nodeButtons(row) {
     const made = element("span", "text-nowrap");
+    if (!rights.has("nodes")) return made;
     const on = (label, title, action) => made.append(button(label, title, () => actOnNode(row.id, action)));
     if (row.wanted) on("Enable", "Give it tasks again", "enable");
     else on("Disable", "Let it finish its task and give it no other", "disable");
@@ -128,12 +136,103 @@ const farm = (() => {
     return made;
   }
 
-  const trouble = document.getElementById("trouble");
-  keep(async () => {
-    const about = await ask("/api/about");
-    trouble.textContent = about.trouble;
-    trouble.classList.toggle("d-none", !about.trouble);
-  }, 3);
+  function columnsOf(columns) {
+    return columns.map((column) => ({
+      title: column.title,
+      data: null,
+      orderable: column.orderable !== false,
+      name: column.field,
+      className: column.cell || "",
+      render: (row, type) => {
+        if (type !== "display") return (column.value || ((r) => r[column.field]))(row) ?? "";
+        const shown = column.show ? column.show(row) : row[column.field] ?? "";
+        return shown instanceof Node ? shown : element("span", column.classes || "", String(shown));
+      },
+    }));
+  }
+  const language = { emptyTable: " ", zeroRecords: "Nothing fits", search: "", searchPlaceholder: "Search" };
 
-  return { ask, act, button, nodeButtons, complain, keep, element, badge, bar, time, duration, size, table };
+  // A DataTable in #name that shows the rows that the API has at `path`, and shows them again when something of `kinds` happens.
+  function table(name, path, columns, order, kinds) {
+    const made = $(`#${name}`).DataTable({ pageLength: 50, order, autoWidth: false, language, columns: columnsOf(columns) });
+    return watch(kinds, async () => {
+      const rows = await ask(path);
+      document.getElementById("empty").classList.toggle("d-none", rows.length > 0);
+      made.clear().rows.add(rows).draw(false);
+    });
+  }
+
+  function toast(text, href) {
+    const made = element("div", "toast show");
+    made.setAttribute("role", "status");
+    const body = element("div", "toast-body d-flex gap-2");
+    body.append(href ? link(href, text) : element("span", "", text));
+    const close = element("button", "btn-close ms-auto");
+    close.type = "button";
+    close.setAttribute("aria-label", "Close");
+    close.addEventListener("click", () => made.remove());
+    body.append(close);
+    made.append(body);
+    document.getElementById("toasts").append(made);
+    window.setTimeout(() => made.remove(), 12000);
+  }
+
+  // --- keys: / and ? everywhere, j k x Enter on lists ---
+  const typing = (event) => event.target.closest("input, textarea, select, [contenteditable]") || event.ctrlKey || event.metaKey || event.altKey;
+  document.addEventListener("keydown", (event) => {
+    if (typing(event)) return;
+    if (event.key === "/") { event.preventDefault(); (document.getElementById("q") || document.getElementById("find"))?.focus(); }
+    if (event.key === "?") document.getElementById("help").showModal();
+    if (event.key === "j" || event.key === "k") {
+      const lines = [...document.querySelectorAll("[data-line]")];
+      const at = lines.indexOf(document.activeElement.closest("[data-line]"));
+      lines[Math.max(0, Math.min(lines.length - 1, event.key === "j" ? at + 1 : at - 1))]?.focus();
+    }
+    if (event.key === "x") document.activeElement.closest("[data-line]")?.querySelector("input[type=checkbox]")?.click();
+    if (event.key === "Enter" && document.activeElement.matches("tr[data-line]")) document.activeElement.querySelector("a")?.click();
+  });
+  document.addEventListener("click", (event) => {
+    const copied = event.target.closest(".copy");
+    if (copied && navigator.clipboard) navigator.clipboard.writeText(copied.textContent).then(() => toast("Copied"));
+  });
+
+  // --- what somebody signed in sees on every page ---
+  if (user) {
+    const trouble = document.getElementById("trouble");
+    window.setInterval(() => checkTrouble().catch(() => {}), 5000);
+    async function checkTrouble() {
+      const about = await ask("/about");
+      trouble.textContent = about.trouble;
+      trouble.classList.toggle("d-none", !about.trouble);
+    }
+    checkTrouble().catch(() => {});
+    tellOfJobs();
+  }
+
+  // Jobs that end while a page is open, in the page, and with the bell on also by the system.
+  function tellOfJobs() {
+    const bell = document.getElementById("bell");
+    const wanted = () => { try { return window.localStorage.getItem("brender-bell") === "1"; } catch { return false; } };
+    const show = () => { bell.setAttribute("aria-pressed", wanted()); bell.classList.toggle("active", wanted()); };
+    bell.addEventListener("click", async () => {
+      const on = !wanted();
+      if (on && window.Notification && Notification.permission === "default") await Notification.requestPermission();
+      try { window.localStorage.setItem("brender-bell", on ? "1" : "0"); } catch { /* not for long, then */ }
+      show();
+    });
+    show();
+    let since = Date.now() / 1000;
+    watch(["job"], async () => {
+      if (!wanted()) { since = Date.now() / 1000; return; }
+      const page = await ask("/jobs?sort=finished&status=completed,failed&length=10");
+      page.rows.filter((row) => row.finished > since).forEach((row) => {
+        const text = `${row.name} is ${row.status}`;
+        toast(text, `/jobs/${row.id}`);
+        if (window.Notification && Notification.permission === "granted") new Notification(text, { body: row.reason });
+      });
+      since = Math.max(since, ...page.rows.map((row) => row.finished || 0));
+    });
+  }
+
+  return { ask, post, remove, act, button, nodeButtons, complain, content, watch, element, link, badge, bar, time, duration, size, table, columnsOf, language, toast, rights, user, token };
 })();

@@ -1,5 +1,5 @@
 // The list of managers.
-farm.table("managers", "/api/managers", [
+farm.table("managers", "/managers", [
   { title: "Manager", field: "name", classes: "fw-semibold" },
   { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
   { title: "Workers", field: "workers" },
@@ -8,6 +8,6 @@ farm.table("managers", "/api/managers", [
   { title: "CPU", value: (row) => row.stats?.cpu_percent, show: (row) => (row.stats ? `${row.stats.cpu_percent.toFixed(0)} %` : "") },
   { title: "brender", field: "software" },
   { title: "Last seen", field: "last_seen", show: (row) => farm.time(row.last_seen) },
-  { title: "", show: farm.nodeButtons, value: () => "" },
+  { title: "", show: farm.nodeButtons, value: () => "", orderable: false },
   { title: "Why", field: "reason", classes: "small text-body-secondary" },
-], [[0, "asc"]]);
+], [[0, "asc"]], ["manager"]);

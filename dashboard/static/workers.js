@@ -1,18 +1,12 @@
 // The list of workers.
 (() => {
   const stat = (row, show) => (row.stats && row.status !== "offline" ? show(row.stats) : "");
-  const job = (row) => {
-    if (!row.job) return "";
-    const made = farm.element("a", "text-decoration-none", row.job_name + (row.frame === null ? "" : ` · frame ${row.frame}`));
-    made.href = `/jobs/${row.job}`;
-    return made;
-  };
-  farm.table("workers", "/api/workers", [
-    { title: "Worker", field: "name", classes: "fw-semibold text-nowrap" },
+  const job = (row) => (row.job ? farm.link(`/jobs/${row.job}`, row.job_name + (row.frame === null ? "" : ` · frame ${row.frame}`)) : "");
+  farm.table("workers", "/workers", [
+    { title: "Worker", field: "name", show: (row) => farm.link(`/workers/${row.id}`, row.name, "fw-semibold text-nowrap text-decoration-none") },
     { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
     { title: "Renders", field: "job_name", show: job },
     { title: "CPU", value: (row) => row.stats?.cpu_percent, show: (row) => stat(row, (s) => `${s.cpu_percent.toFixed(0)} %`) },
-    { title: "Load", value: (row) => row.stats?.load, show: (row) => stat(row, (s) => s.load.toFixed(1)) },
     {
       title: "Memory",
       value: (row) => row.stats?.memory_used,
@@ -26,8 +20,9 @@
       show: (row) => stat(row, (s) => `↓ ${farm.size(s.network_received)}/s ↑ ${farm.size(s.network_sent)}/s`),
     },
     { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => `${b.kind} ${b.version}`).join(", ") || "none" },
+    { title: "Tags", value: (row) => row.tags.join(), show: (row) => row.tags.join(", "), classes: "small" },
     { title: "Manager", field: "manager_name" },
-    { title: "", show: farm.nodeButtons, value: () => "" },
+    { title: "", show: farm.nodeButtons, value: () => "", orderable: false },
     { title: "Why", field: "reason", classes: "small text-body-secondary" },
-  ], [[0, "asc"]]);
+  ], [[0, "asc"]], ["worker"]);
 })();

@@ -68,7 +68,7 @@ class People:
         self._keep_an_admin(name, None if off else role)
         self.farm.users[name] = check_role(role)
         (self.farm.disabled_users.add if off else self.farm.disabled_users.discard)(name)
-        self.emit(Record(Put("user", name, fields)))
+        self.emit(Record(Put("user", name, fields) if known is None else Update("user", name, fields)))
         told = ", ".join(_TOLD[field](value) for field, value in fields.items() if field in _TOLD)
         self._note(now, f"the user {name}: {told or 'changed'}", arguments)
         return {"name": name, "role": role}

@@ -1,0 +1,227 @@
+"""Questions that pages ask of the record: lists that are filtered and sorted in the database, summaries, history.
+
+Each is a function of the record and plain arguments, and answers with plain data.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from peewee import fn
+
+from brender.model.errors import BadInput, NotFound
+from brender.model.status import ENDED_JOB
+from brender.store.questions import GOING, PAGE, Record, job_id, with_progress
+
+#: Columns that a list of jobs can be sorted by.
+SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds")
+_LATEST_SHOWN = 12
+_ATTENTION_SHOWN = 20
+_DAY = 86_400.0
+#: What of a part a page needs to show its cell, in this order.
+PART_COLUMNS = (
+    "id", "frame", "piece", "status", "seconds", "memory", "worker", "finished", "change", "output", "size", "warnings",
+)  # fmt: skip
+
+
+def find_jobs(
+    record: Record,
+    q: str = "",
+    status: str = "",
+    project: str = "",
+    user: str = "",
+    tag: str = "",
+    sort: str = "submitted",
+    descending: bool = True,
+    start: int = 0,
+    length: int = 50,
+) -> dict[str, Any]:
+    """Jobs that fit all that is given: ``rows`` from number *start* on, and how many there are, ``total`` and ``filtered``. *q*
+    is looked for in names and users, and at the start of ids."""
+    job = record.tables.Job
+    if sort not in SORTS:
+        raise BadInput(f"Jobs cannot be sorted by {sort!r}; they can by: {', '.join(SORTS)}")
+    there = job.deleting.not_in(GOING)
+    fits = there
+    if q:
+        fits &= job.name.contains(q) | job.user.contains(q) | job.id.startswith(q)
+    if status:
+        fits &= job.status.in_(status.split(","))
+    if project:
+        fits &= job.project == project
+    if user:
+        fits &= job.user == user
+    if tag:
+        fits &= job.tags.cast("text").contains(f'"{tag}"')
+    column = (
+        job.completed_parts * 1.0 / fn.COALESCE(fn.NULLIF(job.part_count, 0), 1) if sort == "progress" else getattr(job, sort)
+    )
+    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings", "warnings")]
+    ordered = job.select(*columns).where(fits).order_by(column.desc() if descending else column.asc(), job.id)
+    rows = ordered.limit(max(1, min(length, PAGE))).offset(max(0, start)).dicts()
+    total = job.select(fn.COUNT(job.id)).where(there).scalar()
+    filtered = total if fits is there else job.select(fn.COUNT(job.id)).where(fits).scalar()
+    return {"rows": [with_progress(row) for row in rows], "total": total, "filtered": filtered}
+
+
+def choices(record: Record) -> dict[str, list[str]]:
+    """What a list of jobs can be filtered by: the projects and users that there are."""
+    job, project = record.tables.Job, record.tables.Project
+    users = [user for (user,) in job.select(job.user).distinct().order_by(job.user).limit(1000).tuples() if user]
+    return {"projects": [name for (name,) in project.select(project.name).order_by(project.name).tuples()], "users": users}
+
+
+def cells(record: Record, job: str, since: int = -1) -> dict[str, Any]:
+    """What a page shows of a job's parts that changed after the commit *since*: ``rows`` of the values of ``columns``, by
+    frame, and the names of the ``workers`` in them by their ids."""
+    part = record.tables.Part
+    columns = [getattr(part, name) for name in PART_COLUMNS]
+    query = part.select(*columns).where((part.job == job_id(record, job)) & (part.change > since))
+    rows = [
+        [*row[:9], bool(row[9]), row[10], len(row[11])] for row in query.order_by(part.frame, part.id).limit(PAGE * 2).tuples()
+    ]
+    worker = record.tables.Worker
+    ids = {row[6] for row in rows if row[6]}
+    names = dict(worker.select(worker.id, worker.name).where(worker.id.in_(list(ids)[:1000])).tuples()) if ids else {}
+    return {"columns": list(PART_COLUMNS), "rows": rows, "workers": names}
+
+
+def worker(record: Record, id: str) -> dict[str, Any]:
+    """One worker, whole, with what it did last."""
+    tables = record.tables
+    row = tables.Worker.get_or_none(tables.Worker.id == id)
+    if row is None:
+        raise NotFound(f"There is no worker {id!r}")
+    attempt, job = tables.Attempt, tables.Job
+    query = attempt.select(attempt, job.name.alias("job_name")).join(job).where(attempt.worker == id)
+    last = list(query.order_by(attempt.granted.desc()).limit(_LATEST_SHOWN).dicts())
+    manager = tables.Manager.get_or_none(tables.Manager.id == row.__data__["manager"])
+    return dict(row.__data__) | {"manager_name": manager.name if manager else "", "attempts": last}
+
+
+def history(record: Record, node: str, seconds: float = _DAY, wall: float = 0.0) -> list[dict[str, Any]]:
+    """What a worker or manager used in the last *seconds* before *wall*, oldest first."""
+    stat = record.tables.Stat
+    query = stat.select(stat.wall, stat.seconds, stat.stats).where((stat.node == node) & (stat.wall > wall - seconds))
+    return list(query.order_by(stat.wall).limit(PAGE).dicts())
+
+
+def overview(record: Record, wall: float) -> dict[str, Any]:
+    """The farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the frames that were done
+    last, and the jobs, workers and managers that need somebody."""
+    tables = record.tables
+    worker, job, part = tables.Worker, tables.Job, tables.Part
+    there = job.deleting.not_in(GOING)
+    counted = dict(job.select(job.status, fn.COUNT(job.id)).where(there).group_by(job.status).tuples())
+    active = (
+        job.select(job.id).where(job.status.in_(("active", "queued", "paused")) & there).order_by(job.priority.desc()).limit(50)
+    )
+    done = (
+        part.select(part.id, part.frame, part.finished, part.job, job.name.alias("job_name"))
+        .join(job)
+        .where(
+            part.job.in_(_worked_on_lately(record, wall))
+            & (part.status == "completed")
+            & (part.attempt != "")
+            & (part.output != "")
+        )
+        .order_by(part.finished.desc())
+        .limit(_LATEST_SHOWN)
+    )
+    lately = part.job.in_(_worked_on_lately(record, wall))
+    frames = {
+        name: part.select(fn.COUNT(part.id)).where(lately & (part.finished > wall - seconds)).scalar()
+        for name, seconds in (("hour", 3600.0), ("day", _DAY))
+    }
+    return {
+        "workers": dict(worker.select(worker.status, fn.COUNT(worker.id)).group_by(worker.status).tuples()),
+        "jobs": counted,
+        "frames": frames,
+        "active": [with_progress(row) for row in _rows_of(job, [row.id for row in active])],
+        "latest": list(done.dicts()),
+        "attention": _attention(record, wall),
+    }
+
+
+def _worked_on_lately(record: Record, wall: float) -> list[str]:
+    """The jobs that frames may have come of in the last day: those that are open, or ended since."""
+    job = record.tables.Job
+    open_or_new = job.finished.is_null() | (job.finished > wall - _DAY)
+    query = job.select(job.id).where(open_or_new & job.started.is_null(False) & job.deleting.not_in(GOING))
+    return [id for (id,) in query.order_by(job.submitted.desc()).limit(200).tuples()]
+
+
+def _rows_of(job: Any, ids: Sequence[str]) -> list[dict[str, Any]]:
+    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings", "warnings")]
+    return list(job.select(*columns).where(job.id.in_(list(ids))).order_by(job.priority.desc(), job.submitted).dicts())
+
+
+def _attention(record: Record, wall: float) -> list[dict[str, Any]]:
+    """What somebody should look at: each with what it is about, why, and what can be done."""
+    tables = record.tables
+    job, worker, manager = tables.Job, tables.Worker, tables.Manager
+    found: list[dict[str, Any]] = []
+    there = job.deleting.not_in(GOING)
+    failed = job.select().where((job.status == "failed") & (job.finished > wall - 7 * _DAY) & there).order_by(job.finished.desc())
+    for row in failed.limit(_ATTENTION_SHOWN):
+        found.append({"kind": "job", "id": row.id, "name": row.name, "why": row.reason or "it has failed", "action": "requeue"})
+    stuck = (job.status == "queued") & (job.reason != "") & there
+    for row in job.select().where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
+        found.append({"kind": "job", "id": row.id, "name": row.name, "why": row.reason, "action": ""})
+    off = tables.KeptOff
+    query = off.select(off, job.name.alias("job_name"), worker.name.alias("worker_name")).join(worker).switch(off).join(job)
+    for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB)).limit(_ATTENTION_SHOWN).dicts():
+        why = f"{each['worker_name']} is kept off it after {each['failures']} failures: {each['reason']}"
+        found.append({"kind": "job", "id": each["job"], "name": each["job_name"], "why": why, "action": "readmit"})
+    missing = job.select().where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
+    for row in missing.limit(_ATTENTION_SHOWN):
+        (first, *more) = [text for text in row.warnings if text.startswith("Missing file")] or [""]
+        why = first + (f", and {len(more)} more" if more else "")
+        found.append({"kind": "job", "id": row.id, "name": row.name, "why": why, "action": ""})
+    for kind, table in (("worker", worker), ("manager", manager)):
+        ill = table.select().where((table.status != "offline") & (table.reason != "") & (table.wanted == ""))
+        for row in ill.limit(_ATTENTION_SHOWN):
+            found.append({"kind": kind, "id": row.id, "name": row.name, "why": row.reason, "action": ""})
+    return found
+
+
+def people(record: Record) -> list[dict[str, Any]]:
+    """The users, without their passwords."""
+    user = record.tables.User
+    columns = [field for name, field in user._meta.fields.items() if name != "password"]
+    return list(user.select(*columns).order_by(user.name).limit(PAGE).dicts())
+
+
+def api_tokens(record: Record, user: str) -> list[dict[str, Any]]:
+    """The tokens of *user* that were not revoked; of what their secrets are nothing."""
+    token = record.tables.ApiToken
+    columns = [field for name, field in token._meta.fields.items() if name != "digest"]
+    return list(token.select(*columns).where((token.user == user) & token.revoked.is_null()).order_by(token.created).dicts())
+
+
+def presets(record: Record) -> list[dict[str, Any]]:
+    preset = record.tables.Preset
+    return list(preset.select().order_by(preset.name).limit(PAGE).dicts())
+
+
+def subscriptions(record: Record, user: str = "") -> list[dict[str, Any]]:
+    """Who is told of what; only those of *user*, where that is given."""
+    table = record.tables.Subscription
+    query = table.select().order_by(table.created)
+    return list((query.where(table.user == user) if user else query).limit(PAGE).dicts())
+
+
+def task_graph(record: Record, job: str) -> dict[str, Any]:
+    """A job's tasks as a graph: what waits for what. ``stages`` that are worked on one after the other, each with its counts of
+    tasks by status; and for a small one its ``tasks``."""
+    tables, id = record.tables, job_id(record, job)
+    task = tables.Task
+    row = tables.Job.get_by_id(id)
+    waits = row.job_type == "blender-still"
+    last = row.task_count - 1
+    stages = []
+    for name, fits in (
+        (("pieces", task.number < last), ("merge", task.number == last)) if waits else (("frames", task.number >= 0),)
+    ):
+        counts = task.select(task.status, fn.COUNT(task.id)).where((task.job == id) & fits).group_by(task.status)
+        stages.append({"name": name, "counts": dict(counts.tuples())})
+    return {"stages": stages, "planned": row.planned_tasks, "tasks": row.task_count}

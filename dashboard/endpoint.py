@@ -1,0 +1,186 @@
+"""What an endpoint of the JSON API is: declared once, with what it takes and gives; checked and described by that declaration."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from brender import __version__
+from brender.model.errors import BadInput
+from brender.model.people import Right
+from brender.store import questions
+from dashboard.farm import farm
+from dashboard.people import need
+
+PREFIX = "/api/v1"
+_ERROR = {"$ref": "#/components/schemas/Error"}
+_MEANINGS = {
+    400: "What was sent makes no sense; `error` says why",
+    401: "Nobody has signed in, and no good token was shown",
+    403: "The user may not do that",
+    404: "There is no such thing",
+    405: "There is no such method here",
+    409: "It cannot be done as things are",
+    413: "That is too much at once",
+    415: "The body is no JSON",
+    429: "Too many requests",
+    503: "The server does not answer",
+}
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """``query`` and ``body``: what it takes, as structs; ``right``: what the user must be allowed; ``cached``: the answer is
+    the same as long as nothing was recorded."""
+
+    method: str
+    path: str
+    call: Callable[..., Any]
+    summary: str
+    query: type[msgspec.Struct]
+    body: Any
+    right: Right | None
+    cached: bool
+    content: str
+
+
+_DECLARED: list[Endpoint] = []
+
+
+def endpoint(
+    blueprint: Blueprint,
+    method: str,
+    path: str,
+    *,
+    query: type[msgspec.Struct] = Nothing,
+    body: Any = None,
+    right: Right | None = None,
+    cached: bool = False,
+    content: str = "application/json",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare the decorated function as the answer to *method* at *path*, with ``{names}`` in it as its arguments; it gets
+    ``query`` and ``body`` as declared. Its docstring's first sentence is the summary."""
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        summary = (function.__doc__ or function.__name__).strip().split("\n\n")[0]
+        made = Endpoint(method, path, function, " ".join(summary.split()), query, body, right, cached, content)
+        _DECLARED.append(made)
+        rule = path.replace("{", "<").replace("}", ">")
+
+        def answer(**where: str) -> Response:
+            return _answer(made, where)
+
+        blueprint.add_url_rule(rule, f"{method.lower()}-{path}".replace(".", "-"), answer, methods=[method])
+        return function
+
+    return declare
+
+
+def _answer(made: Endpoint, where: dict[str, str]) -> Response:
+    if made.right is not None:
+        need(made.right)
+    arguments: dict[str, Any] = dict(where)
+    if made.query is not Nothing or request.args:
+        arguments["query"] = _query(made.query)
+    if made.query is Nothing:
+        arguments.pop("query", None)
+    if made.body is not None:
+        arguments["body"] = _body(made.body)
+    tag = _tag() if made.cached else ""
+    if tag and tag in request.if_none_match.as_set(include_weak=True):
+        return _tagged(Response(status=304), tag)
+    told = made.call(**arguments)
+    if isinstance(told, Response):
+        return told
+    response = Response(msgspec.json.encode(told), mimetype="application/json")
+    return _tagged(response, tag) if tag else response
+
+
+def _query(kind: type[msgspec.Struct]) -> msgspec.Struct:
+    given = {name: values[-1] for name, values in request.args.lists()}
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"The parameters after the ? make no sense: {error}") from error
+
+
+def _body(kind: Any) -> Any:
+    if request.mimetype != "application/json":
+        raise BadInput("The body must be JSON (Content-Type: application/json)")
+    try:
+        return msgspec.json.decode(request.get_data(), type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"The body makes no sense: {error}") from error
+
+
+def _tag() -> str:
+    with farm().reader.record() as record:
+        return str(questions.change(record))
+
+
+def _tagged(response: Response, tag: str) -> Response:
+    response.set_etag(tag, weak=True)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document (3.1) of all that was declared."""
+    structs = [kind for each in _DECLARED for kind in (each.query, each.body) if kind is not None and kind is not Nothing]
+    schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    described = dict(zip([id(kind) for kind in structs], schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for each in _DECLARED:
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, described, components)
+    components["Error"] = {
+        "type": "object",
+        "properties": {"error": {"type": "string"}, "code": {"type": "string"}},
+        "required": ["error", "code"],
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "brender",
+            "version": __version__,
+            "description": "What the pages of a brender farm do, for programs. Show a token as `Authorization: Bearer TOKEN`.",
+        },
+        "servers": [{"url": PREFIX}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _operation(each: Endpoint, described: dict[int, Any], components: dict[str, Any]) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in _names_in(each.path)
+    ]
+    if each.query is not Nothing:
+        schema = components[each.query.__name__]
+        for name, field in schema["properties"].items():
+            required = name in schema.get("required", [])
+            parameters.append({"name": name, "in": "query", "required": required, "schema": field})
+    good: dict[str, Any] = {"description": "Done"}
+    if each.content:
+        good["content"] = {each.content: {"schema": {} if each.content == "application/json" else {"type": "string"}}}
+    codes = [400, 401, 403, 404, 409, 413, 429, 503]
+    answers: dict[str, Any] = {"200": good}
+    if each.cached:
+        answers["304"] = {"description": "The same as the answer with that ETag"}
+    for code in codes:
+        answers[str(code)] = {"description": _MEANINGS[code], "content": {"application/json": {"schema": _ERROR}}}
+    operation: dict[str, Any] = {"summary": each.summary, "parameters": parameters, "responses": answers}
+    if each.body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": described[id(each.body)]}}}
+    return operation
+
+
+def _names_in(path: str) -> list[str]:
+    return [piece[1:-1] for piece in path.split("/") if piece.startswith("{")]

@@ -1,0 +1,62 @@
+"""What the application knows of the farm: how to read it, where to send what people ask for, and what it does itself."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import current_app
+from flask_login import current_user
+
+from brender.bus.address import ServerAddresses
+from brender.bus.client import Client
+from brender.bus.keys import KeyPair
+from brender.store.datafolder import DataFolder
+from brender.store.reader import Reader
+from dashboard.stream import Stream
+
+ACTION_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the dashboard is served. ``smtp`` and ``mail_from``: the mail server (HOST:PORT) that notifications go through, and
+    who they come from; ``public_url``: what others reach the dashboard by. ``setup``: the secret of the link that makes the
+    first admin. ``login_header``: the header by which a reverse proxy at the address ``proxy`` says who somebody is; "": none
+    does. ``secure``: it is reached by HTTPS."""
+
+    setup: str = ""
+    login_header: str = ""
+    proxy: str = "127.0.0.1"
+    secure: bool = False
+    loopback_only: bool = True
+    smtp: str = ""
+    mail_from: str = ""
+    public_url: str = ""
+
+
+@dataclass(frozen=True)
+class Farm:
+    reader: Reader
+    server: ServerAddresses
+    pair: KeyPair
+    folder: DataFolder
+    stream: Stream
+    settings: Settings = field(default_factory=Settings)
+
+    def client(self) -> Client:
+        """A connection to the server, for one request."""
+        return Client(self.server, self.pair, ACTION_SECONDS)
+
+    def manage(self, what: str, **arguments: Any) -> Any:
+        """Ask the server for a change of what admins change, as the user of now."""
+        with self.client() as client:
+            return client.manage(what, **arguments, by=user_name())
+
+
+def farm() -> Farm:
+    found: Farm = current_app.extensions["brender"]
+    return found
+
+
+def user_name() -> str:
+    """Who asks."""
+    return str(getattr(current_user, "name", ""))

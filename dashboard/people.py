@@ -1,0 +1,254 @@
+"""Who is there: signing in and out, the first admin, programs with tokens, what each may do."""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from typing import Any
+
+from flask import Blueprint, Flask, Request, redirect, render_template, request, session, url_for
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from flask_wtf import FlaskForm
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.security import check_password_hash, generate_password_hash
+from werkzeug.wrappers import Response
+from wtforms import BooleanField, PasswordField, StringField
+from wtforms.validators import DataRequired, EqualTo, Length
+
+from brender.model.errors import BrenderError
+from brender.model.pace import Pace
+from brender.model.people import RIGHTS, Right, Role
+from dashboard.farm import farm
+
+blueprint = Blueprint("people", __name__)
+manager = LoginManager()
+manager.login_view = "people.login"
+manager.login_message = ""
+
+PASSWORD_LEAST = 8
+#: Attempts to sign in: a second, and at once, from one address and for one name.
+_PACE = (0.1, 8.0)
+_REMEMBERED = 10_000
+_GUEST = "guest"
+#: Compared with where there is no such user, so that nobody learns by the clock who there is.
+_NOBODY = generate_password_hash(secrets.token_hex(8))
+
+
+class User(UserMixin):  # type: ignore[misc]
+    """Somebody who has signed in, or whose program shows a token."""
+
+    def __init__(self, name: str, role: Role, stamp: str = "") -> None:
+        self.name = name
+        self.role = role
+        self._stamp = stamp
+
+    def get_id(self) -> str:
+        # With a mark of the password, so that a new one ends every other session.
+        return f"{self.name}\n{self._stamp}"
+
+    def may(self, right: Right) -> bool:
+        return right in RIGHTS[self.role]
+
+    def may_act_on(self, job: dict[str, Any]) -> bool:
+        """Whether they may change that *job*."""
+        return self.may(Right.ALL_JOBS) or (self.may(Right.OWN_JOBS) and job.get("user") == self.name)
+
+
+class Paces:
+    """How often each address and each name may try."""
+
+    def __init__(self) -> None:
+        self._paces: OrderedDict[str, Pace] = OrderedDict()
+
+    def take(self, *whose: str) -> bool:
+        """Whether one more attempt of all of these is listened to."""
+        now = time.monotonic()
+        for each in whose:
+            pace = self._paces.setdefault(each, Pace(*_PACE, now))
+            self._paces.move_to_end(each)
+            if len(self._paces) > _REMEMBERED:
+                self._paces.popitem(last=False)
+            if not pace.take(now):
+                return False
+        return True
+
+
+class SignIn(FlaskForm):  # type: ignore[misc]
+    name = StringField("Name", validators=[DataRequired("Who are you?"), Length(max=64)])
+    password = PasswordField("Password", validators=[DataRequired("The password is missing"), Length(max=1000)])
+    stay = BooleanField("Stay signed in on this machine")
+
+
+class NewPassword(FlaskForm):  # type: ignore[misc]
+    password = PasswordField(
+        "Password", validators=[Length(PASSWORD_LEAST, 1000, f"A password has at least {PASSWORD_LEAST} characters")]
+    )
+    again = PasswordField("The same again", validators=[EqualTo("password", "The two are not the same")])
+
+
+class FirstAdmin(NewPassword):
+    name = StringField("Name", validators=[DataRequired("Choose a name"), Length(max=64)])
+
+
+def install(app: Flask) -> None:
+    """Let *app* know people."""
+    manager.init_app(app)
+    app.extensions["brender-paces"] = Paces()
+    app.register_blueprint(blueprint)
+
+
+@manager.user_loader  # type: ignore[untyped-decorator]
+def _load(id: str) -> User | None:
+    name, _, stamp = id.partition("\n")
+    if name == _GUEST and stamp == "guest":
+        return User(_GUEST, Role.VIEWER, stamp)
+    found = _user(name)
+    return found if found is not None and hmac.compare_digest(found._stamp, stamp) else None
+
+
+@manager.request_loader  # type: ignore[untyped-decorator]
+def _from_request(request: Request) -> User | None:
+    """Who a program is that shows a token, or whom the reverse proxy says that somebody is."""
+    settings = farm().settings
+    if settings.login_header and request.remote_addr == settings.proxy and (name := request.headers.get(settings.login_header)):
+        found = _user(name)
+        if found is None:
+            raise Forbidden(f"There is no user {name!r} here: an admin has to make one first")
+        return found
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not secret:
+        return None
+    digest = hashlib.sha256(secret.strip().encode()).hexdigest()
+    with farm().reader.record() as record:
+        token = record.tables.ApiToken.get_or_none(digest=digest)
+    if token is None or token.revoked is not None or (token.expires is not None and token.expires < time.time()):
+        raise Unauthorized("This token is not good (any more): make a new one on the page of your account")
+    return _user(token.user)
+
+
+@manager.unauthorized_handler  # type: ignore[untyped-decorator]
+def _sign_in_first() -> Response:
+    return redirect(url_for("people.login", next=request.full_path if request.query_string else request.path))
+
+
+def _user(name: str) -> User | None:
+    """The user *name*, where there is one who may come in."""
+    try:
+        with farm().reader.record() as record:
+            row = record.tables.User.get_or_none(name=name)
+    except BrenderError:
+        return None
+    if row is None or row.disabled is not None:
+        return None
+    return User(row.name, Role(row.role), hashlib.sha256(row.password.encode()).hexdigest()[:16])
+
+
+def there_are_users() -> bool:
+    try:
+        with farm().reader.record() as record:
+            return bool(record.tables.User.select().exists())
+    except BrenderError:
+        return False
+
+
+def need(right: Right) -> None:
+    """Raises `Forbidden` where the user of now has not that *right*."""
+    if not current_user.may(right):
+        raise Forbidden(f"A {current_user.role} may not do that: ask whoever runs the farm")
+
+
+@blueprint.route("/login", methods=["GET", "POST"])
+def login() -> Response | str | tuple[str, int]:
+    if current_user.is_authenticated:
+        return redirect(_next())
+    if not there_are_users():
+        return render_template("login.html", form=None)
+    form = SignIn()
+    if not form.validate_on_submit():
+        return render_template("login.html", form=form), 200 if request.method == "GET" else 400
+    name = form.name.data.strip()
+    if not _may_try(name):
+        raise TooManyRequests("Too many attempts: wait half a minute, then try again")
+    with farm().reader.record() as record:
+        row = record.tables.User.get_or_none(name=name)
+    good = check_password_hash(row.password if row is not None else _NOBODY, form.password.data)
+    found = _user(name) if good and row is not None else None
+    if found is None:
+        form.password.errors = [*form.password.errors, "Name and password do not fit together"]
+        return render_template("login.html", form=form), 403
+    session.clear()
+    login_user(found, remember=form.stay.data)
+    return redirect(_next())
+
+
+@blueprint.route("/setup", methods=["GET", "POST"])
+def setup() -> Response | str | tuple[str, int]:
+    """The one-time link: whoever has it makes the first admin."""
+    wanted, shown = farm().settings.setup, request.args.get("token", "")
+    if there_are_users() or not wanted or not _may_try("setup") or not hmac.compare_digest(wanted, shown):
+        raise Forbidden(
+            "This link is not good (any more). Sign in, or start the dashboard again for a new one while there are no users"
+        )
+    form = FirstAdmin()
+    if not form.validate_on_submit():
+        return render_template("setup.html", form=form, token=shown), 200 if request.method == "GET" else 400
+    try:
+        with farm().client() as client:
+            password = generate_password_hash(form.password.data)
+            client.manage("set-user", name=form.name.data.strip(), role=Role.ADMIN.value, password=password, new=True)
+    except BrenderError as error:
+        form.name.errors = [*form.name.errors, str(error)]
+        return render_template("setup.html", form=form, token=shown), 400
+    found = _user(form.name.data.strip())
+    assert found is not None, "the server has just made it"
+    session.clear()
+    login_user(found)
+    return redirect(_next())
+
+
+@blueprint.post("/look")
+def look_around() -> Response:
+    """Whoever has the one-time link may also only look around, without any account."""
+    wanted = farm().settings.setup
+    if there_are_users() or not wanted or not hmac.compare_digest(wanted, request.form.get("token", "")):
+        raise Forbidden("This link is not good (any more)")
+    session.clear()
+    login_user(User(_GUEST, Role.VIEWER, "guest"))
+    return redirect(_next())
+
+
+@blueprint.post("/logout")
+def logout() -> Response:
+    logout_user()
+    session.clear()
+    return redirect(url_for("people.login"))
+
+
+@blueprint.route("/account", methods=["GET", "POST"])
+def account() -> Response | str | tuple[str, int]:
+    """One's own password and tokens."""
+    form = NewPassword()
+    if request.method == "POST" and current_user.name == _GUEST:
+        raise Forbidden("Whoever only looks around has no account")
+    if not form.validate_on_submit():
+        return render_template("account.html", form=form), 200 if request.method == "GET" else 400
+    farm().manage("set-user", name=current_user.name, password=generate_password_hash(form.password.data))
+    found = _user(current_user.name)
+    if found is not None:
+        login_user(found)
+    return redirect(url_for("people.account"))
+
+
+def _may_try(name: str) -> bool:
+    from flask import current_app
+
+    paces: Paces = current_app.extensions["brender-paces"]
+    return paces.take(f"from {request.remote_addr}", f"as {name}")
+
+
+def _next() -> str:
+    """Where somebody wanted to go: a path of this site, and nothing else."""
+    wanted = request.args.get("next", "")
+    safe = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and "\n" not in wanted
+    return wanted if safe else url_for("pages.overview")

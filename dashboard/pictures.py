@@ -1,0 +1,211 @@
+"""Pictures and files of frames: small ones, whole ones, EXR with an exposure; zips, films, contact sheets."""
+
+import io
+import json
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import OpenImageIO as oiio
+from flask import Blueprint, Response, request, send_file
+
+from brender.model.errors import BadInput, NotFound
+from brender.store import questions
+from dashboard.farm import farm
+
+blueprint = Blueprint("pictures", __name__)
+
+#: Formats that browsers show; the others are handed over as files.
+_SHOWN = {".png", ".jpg", ".webp", ".bmp"}
+_WIDTHS = (256, 640, 1280, 1920, 3840)
+_LINEAR = {"openexr", "hdr"}
+_STOPS = 20.0
+_SHEET_MOST = 400
+_ZIP_BLOCK = 2**20
+_FILM_SECONDS = 1800.0
+
+
+@blueprint.get("/jobs/<id>/thumbnails/<int:part>")
+def thumbnail(id: str, part: int) -> Response:
+    reader = farm().reader
+    with reader.record() as record:
+        row = record.tables.Part.get_or_none(id=part, job=questions.job_id(record, id))
+        path = reader.folder.thumbnail(row.attempt, part) if row is not None and row.attempt else None
+    if path is None or not path.is_file():
+        raise NotFound("There is no small picture of that frame")
+    return send_file(path, mimetype="image/jpeg", max_age=86400)
+
+
+@blueprint.get("/jobs/<id>/frames/<int:part>")
+def frame(id: str, part: int) -> Response:
+    """The frame's own file, as it was rendered."""
+    path = _frame(id, part)
+    return send_file(path, as_attachment=path.suffix.lower() not in _SHOWN)
+
+
+@blueprint.get("/jobs/<id>/pictures/<int:part>")
+def picture(id: str, part: int) -> Response:
+    """The frame as a JPEG that any browser shows, ``width`` pixels wide at most; linear light with ``exposure`` stops more."""
+    width = request.args.get("width", 1280, type=int)
+    exposure = request.args.get("exposure", 0.0, type=float)
+    if width not in _WIDTHS:
+        raise BadInput(f"The width is one of: {', '.join(map(str, _WIDTHS))}")
+    if not abs(exposure) <= _STOPS:
+        raise BadInput(f"The exposure is a number of stops, up to {_STOPS:g}")
+    return Response(
+        _as_jpeg(_frame(id, part), width, exposure), mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
+    )
+
+
+@blueprint.get("/jobs/<id>/frames.zip")
+def frames_zip(id: str) -> Response:
+    """All finished frames in one zip, as it is made."""
+    files, name = _all(id)
+    headers = {"Content-Disposition": f"attachment; filename={json.dumps(_safe(name))}.zip".replace('".zip', '.zip"')}
+    return Response(_zipped(files), mimetype="application/zip", headers=headers)
+
+
+@blueprint.get("/jobs/<id>/movie.mp4")
+def movie(id: str) -> Response:
+    """The finished frames as an H.264 film, where the dashboard's machine has ffmpeg."""
+    fps = request.args.get("fps", 24, type=int)
+    if not 1 <= fps <= 120:
+        raise BadInput("A film has 1 to 120 frames a second")
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise NotFound("There is no ffmpeg on the dashboard's machine, which films are made with")
+    files, name = _all(id)
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (path, _) in enumerate(files):
+            (Path(folder) / f"{number:06d}.jpg").write_bytes(_as_jpeg(path, 1920, 0.0))
+        made = Path(folder) / "film.mp4"
+        words = [ffmpeg, "-loglevel", "error", "-framerate", str(fps), "-i", f"{folder}/%06d.jpg", "-c:v", "libx264"]
+        words += ["-pix_fmt", "yuv420p", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", str(made)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_FILM_SECONDS, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode or not made.exists():
+            raise BadInput(f"ffmpeg could not make the film: {done.stderr.strip()[-300:]}")
+        content = io.BytesIO(made.read_bytes())
+    return send_file(content, mimetype="video/mp4", download_name=f"{_safe(name)}.mp4", as_attachment=True)
+
+
+@blueprint.get("/jobs/<id>/contact-sheet.jpg")
+def contact_sheet(id: str) -> Response:
+    """Small pictures of all finished frames beside each other, at most 400 of them."""
+    reader = farm().reader
+    with reader.record() as record:
+        job, part = questions.job_id(record, id), record.tables.Part
+        rows = part.select(part.id, part.attempt).where((part.job == job) & (part.status == "completed") & (part.piece == 0))
+        found = [reader.folder.thumbnail(row.attempt, row.id) for row in rows.order_by(part.frame).limit(100_000)]
+    there = [path for path in found if path.is_file()]
+    step = max(1, -(-len(there) // _SHEET_MOST))
+    chosen = [oiio.ImageBuf(str(path)) for path in there[::step]]
+    if not chosen:
+        raise NotFound("There are no small pictures of its frames yet")
+    columns = max(1, round(len(chosen) ** 0.5 * 1.2))
+    wide, high = max(each.spec().width for each in chosen), max(each.spec().height for each in chosen)
+    rows_needed = -(-len(chosen) // columns)
+    sheet = oiio.ImageBuf(oiio.ImageSpec(columns * (wide + 8) + 8, rows_needed * (high + 8) + 8, 3, oiio.UINT8))
+    for number, each in enumerate(chosen):
+        left, top = 8 + number % columns * (wide + 8), 8 + number // columns * (high + 8)
+        oiio.ImageBufAlgo.paste(sheet, left, top, 0, 0, oiio.ImageBufAlgo.channels(each, (0, 1, 2)))
+    return Response(_written(sheet), mimetype="image/jpeg")
+
+
+def _frame(id: str, part: int) -> Path:
+    with farm().reader.record() as record:
+        return farm().reader.frame_file(record, questions.job_id(record, id), part)
+
+
+def _all(id: str) -> tuple[list[tuple[Path, str]], str]:
+    """The files of the job's finished frames, each with its name, and the job's name. Raises `NotFound` where there are none."""
+    reader = farm().reader
+    with reader.record() as record:
+        job, part = record.tables.Job.get_by_id(questions.job_id(record, id)), record.tables.Part
+        folder = Path(reader.folder_of(record, job.output)).resolve()
+        rows = part.select(part.output).where(
+            (part.job == job.id) & (part.status == "completed") & (part.piece == 0) & (part.output != "")
+        )
+        names = [name for (name,) in rows.order_by(part.frame, part.id).tuples()]
+    files = [((folder / name).resolve(), name) for name in names]
+    there = [(path, name) for path, name in files if path.is_relative_to(folder) and path.is_file()]
+    if not there:
+        raise NotFound("There are no finished frames of it (any more)")
+    return there, job.name
+
+
+def _zipped(files: list[tuple[Path, str]]) -> Iterator[bytes]:
+    """A zip of *files*, not compressed, piece by piece."""
+    out = _Outlet()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for path, name in files:
+            with path.open("rb") as source, archive.open(zipfile.ZipInfo.from_file(path, name), "w", force_zip64=True) as target:
+                while block := source.read(_ZIP_BLOCK):
+                    target.write(block)
+                    yield out.taken()
+            yield out.taken()
+    yield out.taken()
+
+
+class _Outlet(io.RawIOBase):
+    """What is written to it, to be taken away; it cannot go back."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        self._held += content
+        return len(content)
+
+    def taken(self) -> bytes:
+        held, self._held = bytes(self._held), bytearray()
+        return held
+
+
+def _as_jpeg(path: Path, width: int, exposure: float) -> bytes:
+    """The picture at *path* as a JPEG, *width* pixels wide at most; linear light with *exposure* stops more, and as screens
+    show it."""
+    image = oiio.ImageBuf(str(path))
+    spec = image.spec()
+    if not image.read(0, 0, True, oiio.FLOAT):
+        raise NotFound(f"{path.name} cannot be shown: {image.geterror()}")
+    names = list(spec.channelnames)
+    color = [names.index(name) for name in names if name.rpartition(".")[0].endswith("Combined") and name[-1] in "RGB"]
+    color = (
+        sorted(color, key=lambda place: "RGB".index(names[place][-1]))[:3]
+        if len(color) >= 3
+        else list(range(min(3, spec.nchannels)))
+    )
+    image = oiio.ImageBufAlgo.channels(image, tuple(color if len(color) == 3 else color[:1] * 3))
+    if spec.full_width > width:
+        scaled = oiio.ROI(0, width, 0, max(1, round(spec.full_height * width / spec.full_width)), 0, 1, 0, 3)
+        image = oiio.ImageBufAlgo.resize(image, "box", 0.0, scaled)
+    if exposure:
+        image = oiio.ImageBufAlgo.mul(image, 2.0**exposure)
+    if (
+        image.file_format_name in _LINEAR
+        or str(spec.getattribute("oiio:ColorSpace") or "").lower() in ("linear", "scene_linear")
+        or path.suffix.lower() in (".exr", ".hdr")
+    ):
+        image = oiio.ImageBufAlgo.colorconvert(image, "linear", "sRGB")
+    return _written(oiio.ImageBufAlgo.clamp(image, 0.0, 1.0))
+
+
+def _written(image: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "picture.jpg"
+        image.set_write_format(oiio.UINT8)
+        if not image.write(str(target)):
+            raise NotFound(f"The picture cannot be made: {image.geterror()}")
+        return target.read_bytes()
+
+
+def _safe(name: str) -> str:
+    """*name* as a file may be called everywhere."""
+    return "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in name).strip() or "frames"

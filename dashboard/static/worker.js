@@ -1,0 +1,31 @@
+// One worker: what it does now, what it used lately, what it did last.
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const id = byId("worker").dataset.id;
+  farm.watch(["worker"], async () => {
+    const worker = await farm.ask(`/workers/${id}`);
+    byId("status").className = `badge ${worker.status}`;
+    byId("status").textContent = worker.status;
+    byId("reason").textContent = worker.reason;
+    byId("buttons").replaceChildren(farm.nodeButtons(worker));
+    const now = byId("now");
+    now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${worker.line}` : "";
+    if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
+    byId("attempts").replaceChildren(...worker.attempts.map((attempt) => {
+      const line = farm.link(`/jobs/${attempt.job}`, "", "list-group-item list-group-item-action");
+      line.append(farm.badge(attempt.outcome), ` ${attempt.job_name} · ${farm.time(attempt.granted)} · ${farm.duration(attempt.seconds)} ${attempt.reason}`);
+      return line;
+    }));
+    if (!worker.attempts.length) byId("attempts").replaceChildren(farm.element("p", "text-body-secondary", "Nothing yet"));
+  }, id);
+  farm.watch([], async () => {
+    const rows = await farm.ask(`/nodes/${id}/history`);
+    const points = (value, group) => rows.filter((row) => value(row.stats) !== undefined).map((row) => ({ x: row.wall, y: value(row.stats), group }));
+    const clock = (wall) => new Date(wall * 1000).toLocaleTimeString();
+    byId("plots").replaceChildren(
+      plot.draw("CPU", points((s) => s.cpu_percent), (y) => `${y.toFixed(0)} %`, { line: true, most: 100, showX: clock }),
+      plot.draw("Memory", [...points((s) => s.memory_used, "machine"), ...points((s) => s.render_memory, "render")], farm.size, { line: true, showX: clock }),
+      plot.draw("Network", [...points((s) => s.network_received, "received"), ...points((s) => s.network_sent, "sent")], (y) => `${farm.size(y)}/s`, { line: true, showX: clock }),
+    );
+  });
+})();

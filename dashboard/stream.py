@@ -1,0 +1,103 @@
+"""The farm's events on their way to browsers: heard once from the server, told to every page that listens.
+
+A page is told which things changed, and asks for what it shows of them. What it missed while it was away it is not told of: it
+asks for all that changed since the commit that it knows, which no lost message can spoil."""
+
+import contextlib
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import zmq
+
+from brender.bus.address import ServerAddresses
+from brender.bus.keys import Credentials, KeyPair
+from brender.bus.messages import Event
+from brender.bus.transport import Socket
+
+log = logging.getLogger("brender.dashboard")
+
+#: What happens within so many seconds is told at once.
+_TOGETHER_SECONDS = 0.25
+_BEAT_SECONDS = 15.0
+_WAITING_MOST = 64
+#: Things of one kind that are named in one telling; of more it is only said that there are many.
+_NAMED_MOST = 200
+
+
+class Stream:
+    """Listens to the events of *server* with the key *pair*, once somebody wants to know; for up to *most* listeners."""
+
+    def __init__(self, server: ServerAddresses, pair: KeyPair, most: int = 240) -> None:
+        self._server = server
+        self._pair = pair
+        self._most = most
+        self._listeners: set[queue.Queue[str]] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    def listen(self, gone: Any = None) -> Iterator[str] | None:
+        """What happens from now on, as server-sent events; ``None`` where there are too many listeners already. *gone* tells
+        whether the reader is."""
+        mine: queue.Queue[str] = queue.Queue(_WAITING_MOST)
+        with self._lock:
+            if len(self._listeners) >= self._most:
+                return None
+            self._listeners.add(mine)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._hear, name="brender-events", daemon=True)
+                self._thread.start()
+        return self._told(mine, gone)
+
+    def _told(self, mine: "queue.Queue[str]", gone: Any) -> Iterator[str]:
+        try:
+            yield "retry: 2000\n: welcome\n\n"
+            quiet = time.monotonic()
+            while not (gone is not None and gone()):
+                try:
+                    yield mine.get(timeout=1.0)
+                    quiet = time.monotonic()
+                except queue.Empty:
+                    if time.monotonic() - quiet > _BEAT_SECONDS:
+                        quiet = time.monotonic()
+                        yield ": still here\n\n"
+        finally:
+            with self._lock:
+                self._listeners.discard(mine)
+
+    def _hear(self) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        socket = Socket(context, zmq.SUB, "dashboard events", Credentials(self._pair, self._server.key))
+        socket.connect(self._server.events)
+        socket.subscribe()
+        together: dict[str, set[str]] = {}
+        change, tell = 0, 0.0
+        while True:
+            if socket.raw.poll(int(_TOGETHER_SECONDS * 1000)):
+                for received in socket.drain():
+                    event = received.message
+                    if isinstance(event, Event):
+                        change = max(change, event.change)
+                        together.setdefault(event.kind, set()).add(str(event.fields.get("job") or event.key))
+            if together and time.monotonic() >= tell:
+                tell = time.monotonic() + _TOGETHER_SECONDS
+                self._tell(change, together)
+                together = {}
+
+    def _tell(self, change: int, together: dict[str, set[str]]) -> None:
+        named = {kind: sorted(keys) if len(keys) <= _NAMED_MOST else ["*"] for kind, keys in together.items()}
+        text = f"id: {change}\nevent: changed\ndata: {json.dumps(named)}\n\n"
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            # Whoever reads too slowly misses this one, and sees what it was with the next: pages ask for all since they last did.
+            with contextlib.suppress(queue.Full):
+                listener.put_nowait(text)

@@ -1,0 +1,175 @@
+"""The JSON API: jobs, their frames, attempts and logs, and what can be done with them."""
+
+import time
+from typing import Annotated, Any, Literal
+
+import msgspec
+from flask import Blueprint
+from flask_login import current_user
+from werkzeug.exceptions import Forbidden
+
+from brender.model.errors import BrenderError
+from brender.model.people import Right
+from brender.store import browsing, questions
+from dashboard.endpoint import endpoint
+from dashboard.farm import farm, user_name
+
+blueprint = Blueprint("v1-jobs", __name__)
+
+Action = Literal["pause", "resume", "cancel", "requeue", "priority", "readmit", "delete"]
+Short = Annotated[str, msgspec.Meta(max_length=200)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+_MANY = 1000
+
+
+class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    q: Short = ""
+    status: Short = ""
+    project: Short = ""
+    user: Short = ""
+    tag: Short = ""
+    sort: Literal["name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds"] = (
+        "submitted"
+    )
+    descending: bool = True
+    start: Count = 0
+    length: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class SinceQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    since: Annotated[int, msgspec.Meta(ge=-1, le=2**53)] = -1
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    start: Count = 0
+    length: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
+
+
+class AttemptsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    frame: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None = None
+
+
+class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    frame: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None = None
+    attempt: Short = ""
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``value``: the priority, the frames to requeue (or "all"), the worker to readmit, what to delete; or nothing."""
+
+    value: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] | Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
+
+
+class Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ids: Annotated[list[Short], msgspec.Meta(min_length=1, max_length=_MANY)]
+    action: Action
+    value: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] | Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
+
+
+@endpoint(blueprint, "GET", "/jobs", query=JobsQuery, cached=True)
+def jobs(query: JobsQuery) -> Any:
+    """Jobs that fit: a page of them, and how many there are."""
+    with farm().reader.record() as record:
+        return browsing.find_jobs(record, **msgspec.structs.asdict(query))
+
+
+@endpoint(blueprint, "GET", "/jobs/choices", cached=True)
+def choices() -> Any:
+    """The projects and users that jobs can be filtered by."""
+    with farm().reader.record() as record:
+        return browsing.choices(record)
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}", cached=True)
+def job(id: str) -> Any:
+    """One job, whole."""
+    with farm().reader.record() as record:
+        found = questions.job(record, id)
+    return found | {"may_act": current_user.may_act_on(found)}
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/cells", query=SinceQuery, cached=True)
+def cells(id: str, query: SinceQuery) -> Any:
+    """The job, and what a page shows of those of its frames that changed after the commit `since`."""
+    with farm().reader.record() as record:
+        # Read first: what is committed meanwhile comes again with the next question, and nothing is missed.
+        change = questions.change(record)
+        found = questions.job(record, id)
+        shown = browsing.cells(record, id, query.since)
+    return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/parts", query=SinceQuery, cached=True)
+def parts(id: str, query: SinceQuery) -> Any:
+    """The job's frames, whole, that changed after the commit `since`, by the commit that changed each last."""
+    with farm().reader.record() as record:
+        return questions.parts(record, id, query.since, by="change")
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/tasks", query=PageQuery, cached=True)
+def tasks(id: str, query: PageQuery) -> Any:
+    """The job's tasks, each with its frames and its last attempt."""
+    with farm().reader.record() as record:
+        return questions.tasks(record, id, query.length, query.start)
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/graph", cached=True)
+def graph(id: str) -> Any:
+    """The stages of the job that follow each other, with their tasks by status."""
+    with farm().reader.record() as record:
+        return browsing.task_graph(record, id)
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/attempts", query=AttemptsQuery, cached=True)
+def attempts(id: str, query: AttemptsQuery) -> Any:
+    """The job's attempts, or those at one frame, newest first."""
+    with farm().reader.record() as record:
+        return questions.attempts(record, id, query.frame)
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/log", query=LogQuery)
+def log(id: str, query: LogQuery) -> Any:
+    """The end of the log of one attempt, of the newest at one frame, or of the job's newest."""
+    with farm().reader.record() as record:
+        return questions.log(record, id, query.frame, query.attempt)
+
+
+@endpoint(blueprint, "POST", "/jobs/{id}/actions/{action}", body=Value)
+def act(id: str, action: str, body: Value) -> Any:
+    """Pause, resume, cancel, requeue, readmit or delete a job, or set its priority."""
+    known = msgspec.convert(action, Action) if action in Action.__args__ else None  # type: ignore[attr-defined]
+    if known is None:
+        from brender.model.errors import NotFound
+
+        raise NotFound(f"There is no action {action!r}; there are: {', '.join(Action.__args__)}")  # type: ignore[attr-defined]
+    return _act(id, action, body.value)
+
+
+@endpoint(blueprint, "POST", "/jobs/actions", body=Many, right=Right.OWN_JOBS)
+def act_on_many(body: Many) -> Any:
+    """The same for many jobs at once; tells for each that could not be changed why."""
+    refused, done = {}, []
+    for id in body.ids:
+        try:
+            _act(id, body.action, body.value)
+            done.append(id)
+        except (BrenderError, Forbidden) as error:
+            refused[id] = str(getattr(error, "description", "") or error)
+    return {"done": done, "refused": refused}
+
+
+def _act(id: str, action: str, value: int | str | None) -> Any:
+    with farm().reader.record() as record:
+        row = record.tables.Job.get_by_id(questions.job_id(record, id))
+        found = {"id": row.id, "user": row.user}
+    if not current_user.may_act_on(found):
+        raise Forbidden(f"The job is of {row.user or 'somebody else'}: a {current_user.role} changes only their own jobs")
+    with farm().client() as client:
+        return client.act(action, found["id"], value, user=user_name())
+
+
+@endpoint(blueprint, "GET", "/overview", cached=True)
+def overview() -> Any:
+    """The farm at a glance: workers, jobs, throughput, the latest frames, what needs somebody."""
+    with farm().reader.record() as record:
+        return browsing.overview(record, time.time())

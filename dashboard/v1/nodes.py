@@ -1,0 +1,59 @@
+"""The JSON API: workers and managers."""
+
+import time
+from typing import Annotated, Any, Literal
+
+import msgspec
+from flask import Blueprint
+
+from brender.model.errors import NotFound
+from brender.model.people import Right
+from brender.store import browsing, questions
+from dashboard.endpoint import endpoint
+from dashboard.farm import farm, user_name
+
+blueprint = Blueprint("v1-nodes", __name__)
+
+Action = Literal["drain", "disable", "enable"]
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    seconds: Annotated[float, msgspec.Meta(ge=1, le=60 * 86_400)] = 86_400.0
+
+
+@endpoint(blueprint, "GET", "/workers", cached=True)
+def workers() -> Any:
+    """Every worker, those that are there first."""
+    with farm().reader.record() as record:
+        return questions.workers(record)
+
+
+@endpoint(blueprint, "GET", "/workers/{id}", cached=True)
+def worker(id: str) -> Any:
+    """One worker, with the attempts that it made last."""
+    with farm().reader.record() as record:
+        return browsing.worker(record, id)
+
+
+@endpoint(blueprint, "GET", "/managers", cached=True)
+def managers() -> Any:
+    """Every manager, with the number of its workers."""
+    with farm().reader.record() as record:
+        return questions.managers(record)
+
+
+@endpoint(blueprint, "GET", "/nodes/{id}/history", query=HistoryQuery, cached=True)
+def history(id: str, query: HistoryQuery) -> Any:
+    """What a worker or manager used lately: CPU, memory, disk, network, a row a minute."""
+    with farm().reader.record() as record:
+        return browsing.history(record, id, query.seconds, time.time())
+
+
+@endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", right=Right.NODES)
+def act_on_node(id: str, action: str) -> Any:
+    """Drain, disable or enable a worker or manager."""
+    known = Action.__args__  # type: ignore[attr-defined]
+    if action not in known:
+        raise NotFound(f"There is no action {action!r}; there are: {', '.join(known)}")
+    with farm().client() as client:
+        return client.act(action, id, user=user_name())

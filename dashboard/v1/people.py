@@ -1,0 +1,181 @@
+"""The JSON API: users, one's own tokens, presets, and who is told of what."""
+
+import hashlib
+import secrets
+from typing import Annotated, Any, Literal
+
+import msgspec
+from flask import Blueprint
+from flask_login import current_user
+from werkzeug.exceptions import Forbidden
+from werkzeug.security import generate_password_hash
+
+from brender.model.errors import NotFound
+from brender.model.people import Right, Role
+from brender.store import browsing
+from dashboard.endpoint import endpoint
+from dashboard.farm import farm, user_name
+from dashboard.people import PASSWORD_LEAST
+
+blueprint = Blueprint("v1-people", __name__)
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Password = Annotated[str, msgspec.Meta(min_length=PASSWORD_LEAST, max_length=1000)]
+
+
+class NewUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    role: Role
+    password: Password
+    email: Annotated[str, msgspec.Meta(max_length=255)] = ""
+
+
+class UserChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    role: Role | None = None
+    password: Password | None = None
+    email: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    disabled: bool | None = None
+
+
+class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] | None = None
+
+
+class NewPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    job_type: Name
+    settings: dict[str, Any]
+
+
+class NewSubscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Literal["webhook", "email"]
+    target: Annotated[str, msgspec.Meta(min_length=3, max_length=1000)]
+    events: Annotated[list[Literal["completed", "failed", "attention"]], msgspec.Meta(min_length=1, max_length=3)]
+    project: Annotated[str, msgspec.Meta(max_length=255)] = ""
+
+
+@endpoint(blueprint, "GET", "/users", right=Right.ADMIN, cached=True)
+def users() -> Any:
+    """The users."""
+    with farm().reader.record() as record:
+        return browsing.people(record)
+
+
+@endpoint(blueprint, "POST", "/users", body=NewUser, right=Right.ADMIN)
+def make_user(body: NewUser) -> Any:
+    """Make a user."""
+    hashed = generate_password_hash(body.password)
+    return farm().manage("set-user", name=body.name, role=body.role.value, email=body.email, password=hashed, new=True)
+
+
+@endpoint(blueprint, "POST", "/users/{name}", body=UserChange, right=Right.ADMIN)
+def change_user(name: str, body: UserChange) -> Any:
+    """Change a user's role, password or e-mail address, or whether they may come in."""
+    with farm().reader.record() as record:
+        if record.tables.User.get_or_none(name=name) is None:
+            raise NotFound(f"There is no user {name!r}")
+    given = {key: value for key, value in msgspec.to_builtins(body).items() if value is not None}
+    if "password" in given:
+        given["password"] = generate_password_hash(given["password"])
+    return farm().manage("set-user", name=name, **given)
+
+
+@endpoint(blueprint, "DELETE", "/users/{name}", right=Right.ADMIN)
+def remove_user(name: str) -> Any:
+    """Remove a user, with all that lets their programs in."""
+    return farm().manage("remove-user", name=name)
+
+
+@endpoint(blueprint, "GET", "/me")
+def me() -> Any:
+    """Who asks, and what they may do."""
+    rights = sorted(right.value for right in Right if current_user.may(right))
+    return {"name": current_user.name, "role": current_user.role.value, "rights": rights}
+
+
+@endpoint(blueprint, "GET", "/tokens")
+def tokens() -> Any:
+    """One's own tokens; not their secrets, which nobody has."""
+    with farm().reader.record() as record:
+        return browsing.api_tokens(record, user_name())
+
+
+@endpoint(blueprint, "POST", "/tokens", body=NewToken)
+def make_token(body: NewToken) -> Any:
+    """Make a token for one's programs: its secret is told once, and never again."""
+    secret = f"brender_{secrets.token_urlsafe(32)}"
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    made = farm().manage("create-api-token", user=user_name(), name=body.name, days=body.days, digest=digest)
+    return made | {"token": secret}
+
+
+@endpoint(blueprint, "DELETE", "/tokens/{id}")
+def revoke_token(id: str) -> Any:
+    """Revoke a token: one's own, or as an admin anybody's."""
+    with farm().reader.record() as record:
+        row = record.tables.ApiToken.get_or_none(id=id)
+    if row is None:
+        raise NotFound(f"There is no token {id!r}")
+    if row.user != user_name() and not current_user.may(Right.ADMIN):
+        raise Forbidden("This token is somebody else's")
+    return farm().manage("revoke-api-token", id=id)
+
+
+@endpoint(blueprint, "GET", "/presets", cached=True)
+def presets() -> Any:
+    """Settings under a name, for the submit page."""
+    with farm().reader.record() as record:
+        return browsing.presets(record)
+
+
+@endpoint(blueprint, "POST", "/presets", body=NewPreset, right=Right.SUBMIT)
+def set_preset(body: NewPreset) -> Any:
+    """Keep settings under a name, in place of those that it had."""
+    with farm().reader.record() as record:
+        known = record.tables.Preset.get_or_none(name=body.name)
+    _check_owner(known.user if known is not None else user_name())
+    return farm().manage("set-preset", **msgspec.to_builtins(body))
+
+
+@endpoint(blueprint, "DELETE", "/presets/{name}", right=Right.SUBMIT)
+def remove_preset(name: str) -> Any:
+    """Forget a preset."""
+    with farm().reader.record() as record:
+        known = record.tables.Preset.get_or_none(name=name)
+    if known is None:
+        raise NotFound(f"There is no preset {name!r}")
+    _check_owner(known.user)
+    return farm().manage("remove-preset", name=name)
+
+
+@endpoint(blueprint, "GET", "/subscriptions")
+def subscriptions() -> Any:
+    """What one is told of, and how; for an admin, all of them."""
+    with farm().reader.record() as record:
+        return browsing.subscriptions(record, "" if current_user.may(Right.ADMIN) else user_name())
+
+
+@endpoint(blueprint, "POST", "/subscriptions", body=NewSubscription, right=Right.SUBMIT)
+def subscribe(body: NewSubscription) -> Any:
+    """Be told by a web address or an e-mail when jobs are completed, have failed, or need somebody."""
+    if body.kind == "webhook" and not current_user.may(Right.ADMIN):
+        # The dashboard itself asks that address, and so could be made to ask others inside its network.
+        raise Forbidden("Web addresses to be told are for admins to set")
+    return farm().manage("subscribe", **msgspec.to_builtins(body))
+
+
+@endpoint(blueprint, "DELETE", "/subscriptions/{id}", right=Right.SUBMIT)
+def unsubscribe(id: str) -> Any:
+    """Not be told any more."""
+    with farm().reader.record() as record:
+        known = record.tables.Subscription.get_or_none(id=id)
+    if known is None:
+        raise NotFound(f"There is no subscription {id!r}")
+    _check_owner(known.user)
+    return farm().manage("unsubscribe", id=id)
+
+
+def _check_owner(user: str) -> None:
+    if user != user_name() and not current_user.may(Right.ADMIN):
+        raise Forbidden("That is somebody else's")

@@ -1,0 +1,263 @@
+"""The JSON API: submitting. A .blend comes as an upload, with what lies beside it, or is picked from a project's folder on the
+server's machine; what it says of itself fills in the rest.
+
+Uploads are sent to the farm by their content, as `brender submit --send` does; files of a project's folder are used where they
+are."""
+
+import platform
+import secrets
+import shutil
+import tempfile
+import time
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import msgspec
+from flask import Blueprint, current_app, request
+
+from brender.bus.blobs import Exchange
+from brender.bus.ids import new_id
+from brender.bus.keys import Credentials
+from brender.engines.blendfile import inspect
+from brender.engines.packing import digest_of_file, packed
+from brender.jobs.declare import job_type
+from brender.model.bundle import as_bytes, check_path
+from brender.model.errors import BadInput, NotFound
+from brender.model.job import PRIORITY_NORMAL, FileFacts, JobSpec
+from brender.model.naming import EXTENSIONS
+from brender.model.paths import collapse, expand, places, platform_of
+from brender.model.people import Right
+from brender.store.places import path_variables
+from dashboard.endpoint import endpoint
+from dashboard.farm import farm, user_name
+
+blueprint = Blueprint("v1-submitting", __name__)
+
+Name = Annotated[str, msgspec.Meta(max_length=255)]
+_MISSING_SHOWN = 10
+_UPLOADS_KEPT_SECONDS = 86_400.0
+_LISTED_MOST = 2000
+
+
+class FilesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    project: Name
+    folder: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A .blend: of an ``upload``, or of a ``project``'s folder; ``file`` is its path there."""
+
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    upload: Name = ""
+    project: Name = ""
+
+
+class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``settings`` are those of the job type; what is left out is what the .blend says. ``output`` is a folder on the server's
+    machine; without it the farm keeps the frames."""
+
+    job_type: Name = "blender-animation"
+    settings: dict[str, Any] = {}
+    source: Where | None = None
+    name: Name = ""
+    project: Name = "default"
+    priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = PRIORITY_NORMAL
+    tags: Annotated[list[Name], msgspec.Meta(max_length=50)] = []
+    output: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    paused: bool = False
+    overwrite: bool = False
+    allow_missing: bool = False
+
+
+@endpoint(blueprint, "GET", "/files", query=FilesQuery, right=Right.SUBMIT)
+def files(query: FilesQuery) -> Any:
+    """What is in a folder of a project: its folders and .blend files. It never leads out of the project's own folder."""
+    root = _root(query.project)
+    folder = _inside(root, query.folder)
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {query.folder!r} in the project {query.project}")
+    found = []
+    for path in sorted(folder.iterdir(), key=lambda path: (not path.is_dir(), path.name.lower()))[:_LISTED_MOST]:
+        is_folder = path.is_dir()
+        if path.name.startswith(".") or not (is_folder or path.suffix == ".blend") or not _is_inside(root, path):
+            continue
+        size = 0 if is_folder else path.stat().st_size
+        found.append({"name": path.name, "path": path.relative_to(root).as_posix(), "is_folder": is_folder, "size": size})
+    return {"folder": folder.relative_to(root).as_posix().removeprefix("."), "files": found}
+
+
+@endpoint(blueprint, "POST", "/inspect", body=Where, right=Right.SUBMIT)
+def look_into(body: Where) -> Any:
+    """What a .blend says of itself: its scenes and cameras, and which of its files are missing."""
+    return _told(inspect(_source(body), _bounds(body)))
+
+
+@blueprint.post("/uploads")
+def upload() -> Any:
+    """Take in files: .blend files and what they need, each under its path beside the others. (A form with files, and so not in
+    the description.)"""
+    from dashboard.people import need
+
+    need(Right.SUBMIT)
+    request.max_content_length = current_app.config["UPLOAD_LENGTH"]
+    _forget_old_uploads()
+    id = secrets.token_hex(8)
+    folder = _uploads() / id
+    blends = []
+    try:
+        for file in request.files.getlist("files"):
+            name = (file.filename or "").replace("\\", "/")
+            check_path(name)
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.save(target)
+            if target.suffix == ".blend":
+                blends.append(name)
+        if not blends:
+            raise BadInput("There is no .blend among these files")
+    except (BadInput, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise BadInput(f"The files cannot be kept on the dashboard's machine: {error.strerror}") from error
+        raise
+    (folder / ".user").write_text(user_name())
+    return {"upload": id, "blends": blends}
+
+
+@endpoint(blueprint, "POST", "/jobs", body=Submission, right=Right.SUBMIT)
+def submit(body: Submission) -> Any:
+    """Submit a job."""
+    more: dict[str, Any] = {}
+    settings = dict(body.settings)
+    facts: FileFacts | None = None
+    if body.source is not None:
+        path = _source(body.source)
+        facts = inspect(path, _bounds(body.source))
+        _check_missing(facts, body.allow_missing)
+        if body.source.upload:
+            more["bundle"], settings["file"] = _send(path, _upload(body.source.upload))
+        else:
+            settings["file"] = _shared(path)
+            facts = msgspec.structs.replace(facts, path=settings["file"])
+            if not body.output:
+                raise BadInput("Files of a project are used where they are: name a folder for the frames too")
+    elif job_type(body.job_type).engine == "blender":
+        raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
+    spec = JobSpec(
+        id=new_id(),
+        name=body.name or (PurePosixPath(str(settings.get("file", ""))).stem if facts else body.job_type),
+        job_type=body.job_type,
+        settings={name: value for name, value in settings.items() if value is not None and value != ""},
+        project=body.project or "default",
+        user=user_name(),
+        priority=body.priority,
+        tags=tuple(body.tags),
+        output=_shared(Path(body.output)) if body.output else "",
+        overwrite=body.overwrite,
+        paused=body.paused,
+        facts=facts,
+        **more,
+    )
+    spec = job_type(spec.job_type).prepare(spec)
+    with farm().client() as client:
+        return client.submit(spec)
+
+
+def _told(facts: FileFacts) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(facts)
+    return told | {"formats": list(EXTENSIONS)}
+
+
+def _check_missing(facts: FileFacts, allowed: bool) -> None:
+    if facts.missing and not allowed:
+        shown = "; ".join(f"{each.path}, used by {each.used_by}" for each in facts.missing[:_MISSING_SHOWN])
+        more = len(facts.missing) - _MISSING_SHOWN
+        raise BadInput(
+            f"{len(facts.missing)} files are missing: {shown}{f'; and {more} more' if more > 0 else ''}. Upload them too, or "
+            "allow that it renders without them"
+        )
+
+
+def _send(path: Path, upload: Path) -> tuple[str, str]:
+    """Let the farm have *path* and what it needs of the same *upload* (a .blend may name any file of this machine); returns the
+    digest of the list of its files, and its path there."""
+    here = farm()
+    with packed(path, upload) as pack, tempfile.TemporaryDirectory() as folder:
+        bundle, blobs = pack.bundle()
+        listed = Path(folder) / "bundle"
+        listed.write_bytes(as_bytes(bundle))
+        digest, _ = digest_of_file(listed)
+        with Exchange(here.server.files, Credentials(here.pair, here.server.key)) as exchange:
+            exchange.send(blobs | {digest: listed})
+    return digest, bundle.main
+
+
+def _bounds(where: Where) -> Path | None:
+    """The folder beyond which a .blend learns nothing of this machine's files; ``None`` for those of projects, which share
+    them."""
+    return _upload(where.upload) if where.upload else None
+
+
+def _source(where: Where) -> Path:
+    """The file that *where* means. Raises `NotFound` or `BadInput`."""
+    if bool(where.upload) == bool(where.project):
+        raise BadInput("A .blend is of an upload, or of a project: name one of these")
+    root = _root(where.project) if where.project else _upload(where.upload)
+    path = _inside(root, where.file)
+    if not path.is_file():
+        raise NotFound(f"There is no file {where.file!r} there")
+    return path
+
+
+def _upload(id: str) -> Path:
+    folder = _uploads() / id
+    if not id.isalnum() or not folder.is_dir() or (folder / ".user").read_text() != user_name():
+        raise NotFound(f"There is no upload {id!r} of yours (any more): upload the files again")
+    return folder
+
+
+def _uploads() -> Path:
+    return farm().folder.root / "uploads"
+
+
+def _forget_old_uploads() -> None:
+    """Throw away what was uploaded more than a day ago: what was submitted of it, the farm has."""
+    for folder in _uploads().glob("*"):
+        if folder.stat().st_mtime < time.time() - _UPLOADS_KEPT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _root(project: str) -> Path:
+    """The folder of *project* on this machine. Raises `NotFound`."""
+    with farm().reader.record() as record:
+        row = record.tables.Project.get_or_none(name=project)
+        variables = path_variables(record.tables)
+    if row is None or not row.root:
+        raise NotFound(f"The project {project!r} has no folder on the server's machine: an admin or wrangler can name one")
+    here = platform_of(platform.system())
+    return Path(expand(row.root, places(variables, here), here)).resolve()
+
+
+def _inside(root: Path, path: str) -> Path:
+    """*path* below *root*, wherever links lead. Raises `BadInput`."""
+    found = root / path
+    if "\0" in path or PurePosixPath(path).is_absolute() or not _is_inside(root, found):
+        raise BadInput(f"{path!r} leads out of the folder")
+    return found
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def _shared(path: Path) -> str:
+    """*path* with a path variable for its beginning, where one fits."""
+    if str(path).startswith("{"):
+        return str(path)
+    if not path.is_absolute():
+        raise BadInput(f"{str(path)!r} is no absolute path")
+    with farm().reader.record() as record:
+        return collapse(str(path), path_variables(record.tables), platform_of(platform.system()))

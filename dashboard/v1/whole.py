@@ -1,0 +1,125 @@
+"""The JSON API: what concerns the whole farm: what happens, projects and paths, activity, the API's own description."""
+
+from typing import Annotated, Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from brender.jobs.declare import job_types
+from brender.model.paths import Platform
+from brender.model.people import Right
+from brender.store import questions
+from dashboard.endpoint import endpoint, openapi
+from dashboard.farm import farm
+
+blueprint = Blueprint("v1-whole", __name__)
+
+Text = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class ActivityQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    job: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    length: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+
+
+class ProjectChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    root: Text | None = None
+    keep_days: Annotated[float, msgspec.Meta(ge=0, le=1e5)] | None = None
+    keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=10**18)] | None = None
+
+
+class PathChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    platform: Platform
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    site: Annotated[str, msgspec.Meta(max_length=32)] = ""
+
+
+@endpoint(blueprint, "GET", "/about")
+def about() -> Any:
+    """The server's software and clock, the last commit, and its trouble, if it has any."""
+    with farm().reader.record() as record:
+        return questions.about(record)
+
+
+@endpoint(blueprint, "GET", "/activity", query=ActivityQuery, cached=True)
+def activity(query: ActivityQuery) -> Any:
+    """Who did what, newest first."""
+    with farm().reader.record() as record:
+        return questions.activity(record, query.job, query.length)
+
+
+@endpoint(blueprint, "GET", "/projects", cached=True)
+def projects() -> Any:
+    """The projects, and what each keeps."""
+    with farm().reader.record() as record:
+        return questions.projects(record)
+
+
+@endpoint(blueprint, "POST", "/projects", body=ProjectChange, right=Right.PROJECTS)
+def set_project(body: ProjectChange) -> Any:
+    """Make a project, or change what it keeps."""
+    return farm().manage("set-project", **{key: value for key, value in msgspec.to_builtins(body).items() if value is not None})
+
+
+@endpoint(blueprint, "GET", "/paths", cached=True)
+def paths() -> Any:
+    """What path variables mean, on each platform and site."""
+    with farm().reader.record() as record:
+        return questions.paths(record)
+
+
+@endpoint(blueprint, "POST", "/paths", body=PathChange, right=Right.ADMIN)
+def set_path(body: PathChange) -> Any:
+    """Say where a path variable leads to."""
+    return farm().manage("set-path", **msgspec.to_builtins(body))
+
+
+@endpoint(blueprint, "DELETE", "/paths/{name}", right=Right.ADMIN)
+def unset_path(name: str) -> Any:
+    """Forget a path variable."""
+    return farm().manage("unset-path", name=name)
+
+
+@endpoint(blueprint, "GET", "/job-types", cached=True)
+def kinds() -> Any:
+    """The job types and their settings, as they declare them."""
+    return [
+        {
+            "name": kind.name,
+            "label": kind.label,
+            "engine": kind.engine,
+            "settings": [
+                {
+                    "name": setting.name,
+                    "kind": setting.kind.__name__,
+                    "help": setting.help,
+                    "default": setting.default,
+                    "required": setting.required,
+                    "from_file": setting.from_file,
+                    "choices": list(setting.choices),
+                    "lowest": setting.lowest,
+                    "highest": setting.highest,
+                }
+                for setting in kind.settings
+            ],
+        }
+        for kind in job_types().values()
+    ]
+
+
+@endpoint(blueprint, "GET", "/openapi.json")
+def description() -> Any:
+    """This description."""
+    return openapi()
+
+
+@blueprint.get("/events")
+def events() -> Response:
+    """What happens, as server-sent events: of each kind the ids of what changed. (Endless, and so not in the description.)"""
+    told = farm().stream.listen(request.environ.get("waitress.client_disconnected"))
+    if told is None:
+        return Response("Too many pages listen: try again soon", status=503, headers={"Retry-After": "10"})
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return Response(told, mimetype="text/event-stream", headers=headers)

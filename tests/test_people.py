@@ -1,0 +1,297 @@
+"""Who may come in at the dashboard, and what they may do there: signing in, the first admin, roles, tokens, other sites'
+pages."""
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from brender.bus.client import Client
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
+from brender.model.changes import New, Put, Update
+from brender.model.errors import BadInput, Conflict, NotFound
+from brender.model.people import check_user_name
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
+from tests.test_store import JOB
+from tests.web import HASH, PASSWORD, Browser, application, make_users, token_of
+
+API = "/api/v1"
+MINE, FOREIGN = "a" * 16, "b" * 16
+
+
+@pytest.fixture
+def app(folder: DataFolder) -> Flask:
+    """The application, with a user of each role, a job of anna's and one of somebody else's."""
+    make_users(folder)
+    writer = Writer(open_for_writing(str(folder.database)))
+    digest = hashlib.sha256(b"secret").hexdigest()
+    writer.commit(
+        [
+            Put("project", "default", {}),
+            New("job", MINE, {**JOB, "user": "anna"}),
+            New("job", FOREIGN, {**JOB, "user": "somebody"}),
+            Put("api_token", "t1", {"user": "anna", "name": "mine", "digest": digest, "created": 1.0}),
+            Put("api_token", "t2", {"user": "anna", "name": "old", "digest": "x", "created": 1.0, "expires": 2.0}),
+        ]
+    )
+    writer.database.close()
+    return application(folder, setup="the-setup-secret")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server runs here: what gets as far as asking it has been let through, and is answered 503."""
+    monkeypatch.setattr("dashboard.farm.ACTION_SECONDS", 0.05)
+
+
+# --- coming in ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["/", "/jobs/", "/submit", f"/jobs/{MINE}", "/users/", f"/jobs/{MINE}/frames/1", "/account"])
+def test_whoever_has_not_signed_in_is_led_to_where_they_can(app: Flask, page: str) -> None:
+    answer = app.test_client().get(page)
+    assert answer.status_code == 302 and answer.location.startswith("/login?next=")
+
+
+@pytest.mark.parametrize("path", ["jobs", "overview", "events", "openapi.json", "users", "about"])
+def test_a_program_that_has_not_signed_in_is_told_so(app: Flask, path: str) -> None:
+    answer = app.test_client().get(f"{API}/{path}")
+    assert answer.status_code == 401 and "Sign in" in answer.json["error"] and answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_wrong_password_and_a_name_that_nobody_has_are_answered_alike(app: Flask) -> None:
+    answers = [Browser(app, "").sign_in(name, "wrong password") for name in ("boss", "nobody")]
+    assert {answer.status_code for answer in answers} == {403}
+    assert all("Name and password do not fit together" in answer.text for answer in answers)
+
+
+def test_after_signing_in_one_is_where_one_wanted_to_go_and_nowhere_else(app: Flask) -> None:
+    places = {"/jobs/": "/jobs/", "//evil.example/": "/", "https://evil.example/": "/", "/\\evil.example": "/", "": "/"}
+    for wanted, comes in places.items():
+        browser = Browser(app, "")
+        token = token_of(browser.get("/login"))
+        answer = browser.app.post(
+            "/login", query_string={"next": wanted}, data={"name": "boss", "password": PASSWORD, "csrf_token": token}
+        )
+        assert answer.location == comes
+
+
+def test_guessing_is_slowed_down_and_others_are_not(app: Flask) -> None:
+    codes = [Browser(app, "").sign_in("boss", f"guess {number}").status_code for number in range(12)]
+    assert codes[0] == 403 and codes[-1] == 429
+
+
+def test_signing_out_ends_the_session(app: Flask) -> None:
+    browser = Browser(app)
+    assert browser.app.post("/logout", headers={"X-CSRFToken": browser._token}).status_code == 302
+    assert browser.get("/jobs/").status_code == 302
+
+
+def test_a_new_password_ends_other_sessions(app: Flask, folder: DataFolder) -> None:
+    browser = Browser(app)
+    writer = Writer(open_for_writing(str(folder.database)))
+    writer.commit([Update("user", "boss", {"password": HASH + "x"})])
+    writer.database.close()
+    assert browser.get("/jobs/").status_code == 302
+
+
+def test_a_user_who_was_kept_out_is_out_at_once(app: Flask, folder: DataFolder) -> None:
+    browser = Browser(app)
+    writer = Writer(open_for_writing(str(folder.database)))
+    writer.commit([Update("user", "boss", {"disabled": 5.0})])
+    writer.database.close()
+    assert browser.get("/jobs/").status_code == 302 and Browser(app, "").sign_in("boss").status_code == 403
+
+
+def test_cookies_are_not_for_scripts_or_other_sites(app: Flask) -> None:
+    cookies = Browser(app, "").sign_in("boss", stay="y").headers.getlist("Set-Cookie")
+    assert len(cookies) == 2 and all("HttpOnly" in cookie and "SameSite=Lax" in cookie for cookie in cookies)
+
+
+def test_with_https_cookies_go_no_other_way(folder: DataFolder) -> None:
+    make_users(folder)
+    web = application(folder, secure=True).test_client()
+    token = token_of(web.get("/login", base_url="https://localhost"))
+    data = {"name": "boss", "password": PASSWORD, "csrf_token": token}
+    answer = web.post("/login", data=data, base_url="https://localhost")
+    assert answer.status_code == 302 and all("Secure" in cookie for cookie in answer.headers.getlist("Set-Cookie"))
+
+
+# --- other sites' pages -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["", "stolen", "IjAwMCI.aaaa.bbbb"])
+def test_a_change_without_the_page_s_own_token_is_refused(app: Flask, token: str) -> None:
+    browser = Browser(app)
+    headers = {"X-CSRFToken": token} if token else {}
+    for path in (f"{API}/jobs/{MINE}/actions/cancel", f"{API}/users", "/logout"):
+        assert browser.app.post(path, json={}, headers=headers).status_code == 400
+    assert browser.app.delete(f"{API}/users/anna", headers=headers).status_code == 400
+
+
+def test_another_browser_s_token_is_no_better(app: Flask) -> None:
+    mine, other = Browser(app), Browser(app, "anna")
+    answer = mine.app.post(f"{API}/jobs/{MINE}/actions/cancel", json={}, headers={"X-CSRFToken": other._token})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8888", "192.0.2.1"])
+def test_another_host_name_is_refused(app: Flask, host: str) -> None:
+    assert app.test_client().get("/login", headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost:8888", "127.0.0.1", "brender-dashboard:8888", "[::1]:8888"])
+def test_the_dashboards_own_names_are_not(app: Flask, host: str) -> None:
+    assert app.test_client().get("/login", headers={"Host": host}).status_code == 200
+
+
+# --- what each may do -------------------------------------------------------------------------------------------------------
+
+_ASKED = {
+    "see a job": ("get", f"/jobs/{FOREIGN}", None),
+    "cancel one's own job": ("post", f"/jobs/{MINE}/actions/cancel", {}),
+    "cancel another's job": ("post", f"/jobs/{FOREIGN}/actions/cancel", {}),
+    "submit": ("post", "/jobs", {"job_type": "command", "settings": {"program": "true"}}),
+    "disable a worker": ("post", "/nodes/w/actions/disable", None),
+    "set a project": ("post", "/projects", {"name": "film"}),
+    "set a path": ("post", "/paths", {"name": "x", "platform": "linux", "path": "/x"}),
+    "see users": ("get", "/users", None),
+    "make a user": ("post", "/users", {"name": "x", "role": "admin", "password": "long enough"}),
+    "make a token of one's own": ("post", "/tokens", {"name": "x"}),
+    "keep a preset": ("post", "/presets", {"name": "x", "job_type": "command", "settings": {}}),
+    "have a web address told": ("post", "/subscriptions", {"kind": "webhook", "target": "http://x", "events": ["failed"]}),
+}
+_MAY = {
+    "vera": {"see a job", "make a token of one's own"},
+    "anna": {"see a job", "cancel one's own job", "submit", "make a token of one's own", "keep a preset"},
+    "walt": {
+        *("see a job", "cancel one's own job", "cancel another's job", "submit", "disable a worker", "set a project"),
+        *("make a token of one's own", "keep a preset"),
+    },
+    "boss": set(_ASKED),
+}
+
+
+@pytest.mark.parametrize("what", _ASKED)
+@pytest.mark.parametrize("name", _MAY)
+def test_each_role_may_do_what_is_its_own(app: Flask, name: str, what: str) -> None:
+    method, path, body = _ASKED[what]
+    browser = Browser(app, name)
+    answer = browser.get(API + path) if method == "get" else browser.post(API + path, body)
+    assert (answer.status_code in (200, 503)) is (what in _MAY[name]), (answer.status_code, answer.text)
+    assert answer.status_code in (200, 403, 503)
+
+
+def test_a_viewer_sees_no_buttons_and_no_pages_that_are_not_for_them(app: Flask) -> None:
+    browser = Browser(app, "vera")
+    page = browser.get(f"/jobs/{MINE}").text
+    assert "data-action" not in page and "Users" not in page and 'href="/submit"' not in page
+    assert browser.get("/users/").status_code == 403 and browser.get("/submit").status_code == 403
+
+
+def test_of_many_jobs_only_one_s_own_are_changed_and_the_others_named(app: Flask) -> None:
+    answer = Browser(app, "anna").post(f"{API}/jobs/actions", {"ids": [FOREIGN, "nonsense"], "action": "cancel"}).json
+    assert (
+        answer["done"] == [] and "only their own jobs" in answer["refused"][FOREIGN] and "no job" in answer["refused"]["nonsense"]
+    )
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_lets_a_program_in_as_its_user_without_cookies(app: Flask) -> None:
+    headers = {"Authorization": "Bearer secret"}
+    assert app.test_client().get(f"{API}/me", headers=headers).json["name"] == "anna"
+    answer = app.test_client().post(f"{API}/jobs/{FOREIGN}/actions/cancel", json={}, headers=headers)
+    assert answer.status_code == 403, "it may do what its user may"
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", "Bearer", "secret2", "x" * 10_000])
+def test_a_token_that_is_not_good_lets_nobody_in(app: Flask, secret: str) -> None:
+    answer = app.test_client().get(f"{API}/me", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 401
+
+
+def test_a_proxy_s_word_counts_only_where_it_was_asked_for_and_comes_from_the_proxy(folder: DataFolder) -> None:
+    make_users(folder)
+    header = {"X-Remote-User": "walt"}
+    assert application(folder).test_client().get(f"{API}/me", headers=header).status_code == 401
+    app = application(folder, login_header="X-Remote-User")
+    assert app.test_client().get(f"{API}/me", headers=header).json["name"] == "walt"
+    foreign = {"REMOTE_ADDR": "192.0.2.9"}
+    assert app.test_client().get(f"{API}/me", headers=header, environ_overrides=foreign).status_code == 401
+    assert app.test_client().get(f"{API}/me", headers={"X-Remote-User": "nobody"}).status_code == 403
+
+
+# --- the first admin, on a farm -----------------------------------------------------------------------------------------------
+
+
+def test_the_setup_link_is_not_good_once_there_are_users(app: Flask) -> None:
+    assert app.test_client().get("/setup?token=the-setup-secret").status_code == 403
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "the-setup-secret2"])
+def test_a_wrong_setup_link_is_refused(folder: DataFolder, token: str) -> None:
+    folder.make()
+    app = application(folder, setup="the-setup-secret")
+    assert app.test_client().get(f"/setup?token={token}").status_code == 403
+    assert app.test_client().get("/setup?token=the-setup-secret").status_code == 200
+
+
+@pytest.fixture
+def admin(folder: DataFolder) -> Iterator[Client]:
+    with (
+        LocalFarm(FarmPlan(folder=folder, workers=0, any_ports=True, with_dashboard=False)),
+        client(None, folder.root) as connection,
+    ):
+        yield connection
+
+
+def test_users_are_made_changed_and_removed_and_an_admin_always_stays(admin: Client) -> None:
+    admin.manage("set-user", name="boss", role="admin", password="hash", new=True)
+    with pytest.raises(Conflict, match="a user boss already"):
+        admin.manage("set-user", name="boss", role="viewer", password="hash", new=True)
+    for change in ({"role": "viewer"}, {"disabled": True}):
+        with pytest.raises(Conflict, match="the only admin"):
+            admin.manage("set-user", name="boss", **change)
+    with pytest.raises(Conflict, match="the only admin"):
+        admin.manage("remove-user", name="boss")
+    admin.manage("set-user", name="other", role="admin", password="hash")
+    admin.manage("set-user", name="boss", role="viewer")
+    with pytest.raises(Conflict, match="the only admin"):
+        admin.manage("set-user", name="other", disabled=True)
+    admin.manage("remove-user", name="boss")
+    with pytest.raises(NotFound):
+        admin.manage("remove-user", name="boss")
+    texts = [row["text"] for row in admin.ask("activity")]
+    assert any("boss: is a viewer" in text for text in texts) and not any("hash" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("what", "arguments"),
+    [
+        ("set-user", {"name": "x", "role": "king", "password": "h"}),
+        ("set-user", {"name": "x"}),
+        ("set-user", {"name": "<b>", "role": "viewer", "password": "h"}),
+        ("create-api-token", {"user": "nobody", "name": "x", "digest": "d"}),
+        ("set-preset", {"name": "x", "job_type": "command", "settings": {"nonsense": 1}}),
+        ("set-preset", {"name": "x", "job_type": "nonsense", "settings": {}}),
+        ("subscribe", {"kind": "webhook", "target": "ftp://x", "events": ["failed"]}),
+        ("subscribe", {"kind": "email", "target": "no address", "events": ["failed"]}),
+        ("subscribe", {"kind": "email", "target": "a@b", "events": ["everything"]}),
+        ("subscribe", {"kind": "pigeon", "target": "a@b", "events": ["failed"]}),
+    ],
+)
+def test_rubbish_about_people_is_refused(admin: Client, what: str, arguments: dict[str, object]) -> None:
+    with pytest.raises((BadInput, NotFound)):
+        admin.manage(what, **arguments)
+
+
+@pytest.mark.parametrize("name", ["", " x", "x ", "a/b", "a\nb", "x" * 65, "-x", "<x>"])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(BadInput):
+        check_user_name(name)

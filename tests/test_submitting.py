@@ -1,0 +1,146 @@
+"""Submitting at the dashboard: uploads, files of a project's folder, what the file says, and what is refused."""
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from brender.model.changes import Put
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
+from tests.conftest import SCENES
+from tests.web import Browser, application, make_users
+
+API = "/api/v1"
+CUBE = SCENES / "03_animated_cube.blend"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of the project film; beside it lies what nobody is to see."""
+    folder = tmp_path / "film"
+    shutil.copytree(SCENES.parent, folder / "shots")
+    (tmp_path / "secret.blend").write_bytes(CUBE.read_bytes())
+    (folder / "notes.txt").write_text("not a .blend")
+    (folder / "out").symlink_to(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def app(folder: DataFolder, root: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    monkeypatch.setattr("dashboard.farm.ACTION_SECONDS", 0.05)
+    make_users(folder)
+    writer = Writer(open_for_writing(str(folder.database)))
+    writer.commit([Put("project", "film", {"root": str(root)}), Put("project", "bare", {})])
+    writer.database.close()
+    return application(folder)
+
+
+def _upload(browser: Browser, *files: tuple[str, bytes]) -> dict[str, object]:
+    answer = browser.upload(**{f"f{number}": (name, io.BytesIO(content)) for number, (name, content) in enumerate(files)})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json)
+
+
+def test_a_folder_of_a_project_is_listed_without_what_is_no_blend_or_leads_out(app: Flask) -> None:
+    told = Browser(app, "anna").get(f"{API}/files?project=film").json
+    assert [each["name"] for each in told["files"]] == ["shots"]
+    told = Browser(app, "walt").get(f"{API}/files?project=film&folder=shots/scenes").json
+    assert "03_animated_cube.blend" in [each["name"] for each in told["files"]]
+
+
+@pytest.mark.parametrize("path", ["..", "../..", "/etc", "shots/../..", "out", "shots/\0"])
+def test_no_path_climbs_out_of_the_project_s_folder(app: Flask, path: str) -> None:
+    answer = Browser(app, "anna").get(f"{API}/files", query_string={"project": "film", "folder": path})
+    assert answer.status_code == 400 and "leads out" in answer.json["error"]
+
+
+@pytest.mark.parametrize("file", ["../secret.blend", "out/secret.blend", "/etc/passwd"])
+def test_no_file_outside_is_looked_into(app: Flask, file: str) -> None:
+    answer = Browser(app, "anna").post(f"{API}/inspect", {"project": "film", "file": file})
+    assert answer.status_code == 400 and "leads out" in answer.json["error"]
+
+
+@pytest.mark.parametrize("project", ["bare", "nowhere"])
+def test_a_project_without_a_folder_has_none_to_pick_from(app: Flask, project: str) -> None:
+    assert Browser(app, "anna").get(f"{API}/files?project={project}").status_code == 404
+
+
+def test_what_a_file_says_is_told(app: Flask) -> None:
+    told = Browser(app, "anna").post(f"{API}/inspect", {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}).json
+    assert told["scenes"][0]["name"] == "Scene" and told["cameras"] == ["Camera"] and "PNG" in told["formats"]
+    assert any("field.hdr" in each["path"] for each in told["missing"])
+
+
+def test_an_upload_keeps_its_files_beside_each_other(app: Flask, folder: DataFolder) -> None:
+    browser = Browser(app, "anna")
+    made = _upload(browser, ("scenes/a.blend", CUBE.read_bytes()), ("pbr_node/glTF2.blend", b"x"), ("scenes/t.png", b"y"))
+    assert made["blends"] == ["scenes/a.blend", "pbr_node/glTF2.blend"]
+    assert (folder.root / "uploads" / str(made["upload"]) / "scenes" / "t.png").read_bytes() == b"y"
+
+
+@pytest.mark.parametrize("name", ["../a.blend", "/a.blend", "a/../../b.blend", "con/a.blend", "x" * 300 + ".blend"])
+def test_a_name_that_leads_out_is_not_taken_and_nothing_is_kept(app: Flask, folder: DataFolder, name: str) -> None:
+    answer = Browser(app, "anna").upload(f=(name, io.BytesIO(b"x")))
+    assert answer.status_code == 400 and not list((folder.root / "uploads").glob("*/*"))
+
+
+def test_an_upload_without_a_blend_is_refused(app: Flask) -> None:
+    answer = Browser(app, "anna").upload(f=("a.png", io.BytesIO(b"x")))
+    assert answer.status_code == 400 and "no .blend" in answer.json["error"]
+
+
+def test_an_upload_is_its_user_s_own(app: Flask) -> None:
+    made = _upload(Browser(app, "anna"), ("a.blend", CUBE.read_bytes()))
+    where = {"upload": made["upload"], "file": "a.blend"}
+    assert Browser(app, "anna").post(f"{API}/inspect", where).status_code == 200
+    assert Browser(app, "walt").post(f"{API}/inspect", where).status_code == 404
+
+
+def test_a_blend_that_was_uploaded_learns_nothing_of_this_machine_s_files(app: Flask, folder: DataFolder) -> None:
+    """It names ../pbr_node/glTF2.blend and its textures: what lies there, outside of the upload, counts as missing."""
+    there = folder.root / "uploads" / "pbr_node" / "glTF2.blend"
+    there.parent.mkdir(parents=True)
+    shutil.copy(SCENES.parent / "pbr_node" / "glTF2.blend", there)
+    browser = Browser(app, "anna")
+    made = _upload(browser, ("a.blend", CUBE.read_bytes()))
+    told = browser.post(f"{API}/inspect", {"upload": made["upload"], "file": "a.blend"}).json
+    assert any(each["path"].endswith("pbr_node/glTF2.blend") for each in told["missing"])
+
+
+def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allowed(app: Flask) -> None:
+    browser = Browser(app, "anna")
+    source = {"project": "film", "file": "shots/scenes/01_missing_textures.blend"}
+    job = {"source": source, "output": "/tmp/nowhere", "settings": {"frames": "1"}}
+    answer = browser.post(f"{API}/jobs", job)
+    assert answer.status_code == 400 and "MissingTexture.png" in answer.json["error"] and "allow" in answer.json["error"]
+    assert browser.post(f"{API}/jobs", job | {"allow_missing": True}).status_code == 503, "no server runs here"
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        ({"settings": {}}, "needs its .blend"),
+        ({"job_type": "nonsense"}, "nonsense"),
+        ({"job_type": "command", "settings": {"nonsense": 1}}, "has no setting 'nonsense'"),
+        ({"job_type": "command", "settings": {"program": 3}}, "takes text"),
+        ({"priority": 1000}, "make"),
+        ({"source": {"file": "a.blend"}}, "of an upload, or of a project"),
+        ({"source": {"file": "shots/scenes/03_animated_cube.blend", "project": "film"}, "allow_missing": True}, "name a folder"),
+        (
+            {
+                "source": {"file": "shots/scenes/03_animated_cube.blend", "project": "film"},
+                "allow_missing": True,
+                "output": "relative",
+            },
+            "no absolute path",
+        ),
+        ({"unknown": 1}, "make"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused_in_a_sentence(app: Flask, job: dict[str, object], says: str) -> None:
+    answer = Browser(app, "anna").post(f"{API}/jobs", job)
+    assert answer.status_code in (400, 404) and says in answer.json["error"] and "Traceback" not in answer.text

@@ -1,0 +1,103 @@
+"""A dashboard for tests: its application without a server around it, with users who have signed in."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from playwright.sync_api import Page
+from werkzeug.security import generate_password_hash
+from werkzeug.test import TestResponse
+
+from brender.bus.address import Address, ServerAddresses, free_ports
+from brender.bus.keys import new_pair
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from brender.model.changes import Put
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
+from dashboard.app import create_app
+from dashboard.farm import Settings
+
+PASSWORD = "correct horse"
+#: Made once, since that takes long; with few rounds, since it is only for tests.
+HASH = generate_password_hash(PASSWORD, "pbkdf2:sha256:1000")
+ROLES = {"vera": "viewer", "anna": "artist", "walt": "wrangler", "boss": "admin"}
+
+
+def application(folder: DataFolder, **settings: Any) -> Flask:
+    """The application over *folder*; no server runs."""
+    nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
+    return create_app(folder, nowhere, new_pair(), "", Settings(**settings), b"s" * 32)
+
+
+def make_users(folder: DataFolder, **roles: str) -> None:
+    """Have users in the record, with the password `PASSWORD`: one of each role, unless others are named."""
+    writer = Writer(open_for_writing(str(folder.make().database)))
+    chosen = roles or ROLES
+    writer.commit([Put("user", name, {"role": role, "password": HASH, "created": 1.0}) for name, role in chosen.items()])
+    writer.database.close()
+
+
+class Browser:
+    """A signed-in user's browser, as far as the application sees it: cookies, and the token of its pages."""
+
+    def __init__(self, app: Flask, name: str = "boss") -> None:
+        self.app = app.test_client()
+        self._token = ""
+        if name:
+            assert self.sign_in(name).status_code == 302
+
+    def sign_in(self, name: str, password: str = PASSWORD, **more: Any) -> TestResponse:
+        self._token = token_of(self.app.get("/login"))
+        answer = self.app.post("/login", data={"name": name, "password": password, "csrf_token": self._token, **more})
+        self._token = token_of(self.app.get("/account")) if answer.status_code == 302 else ""
+        return answer
+
+    def get(self, path: str, **more: Any) -> TestResponse:
+        return self.app.get(path, **more)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> TestResponse:
+        return self.app.post(path, json={} if body is None else body, headers={"X-CSRFToken": self._token}, **more)
+
+    def delete(self, path: str) -> TestResponse:
+        return self.app.delete(path, headers={"X-CSRFToken": self._token})
+
+    def upload(self, **files: Any) -> TestResponse:
+        """Upload files, each a name in the form ``a__b`` for a/b, and what it opens."""
+        given = [(stream, name) for name, stream in files.values()]
+        return self.app.post("/api/v1/uploads", data={"files": given}, headers={"X-CSRFToken": self._token})
+
+
+def token_of(answer: TestResponse) -> str:
+    found = re.search(r'<meta name="csrf-token" content="([^"]+)"', answer.text)
+    assert found is not None, answer.text[:300]
+    return found.group(1)
+
+
+def add_user(farm: LocalFarm, name: str, role: str) -> None:
+    """Have the running *farm* know a user with the password `PASSWORD`."""
+    with client(None, farm.folder.root) as connection:
+        connection.manage("set-user", name=name, role=role, password=HASH)
+
+
+def sign_in(page: Page, farm: LocalFarm, name: str = "boss", role: str = "admin") -> None:
+    """Let *page* belong to a user of the running *farm*."""
+    add_user(farm, name, role)
+    page.goto(f"{farm.dashboard_url}login")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(farm.dashboard_url)
+
+
+def picture(path: Path, color: tuple[float, ...] = (1.0, 0.5, 0.25), size: tuple[int, int] = (8, 4)) -> Path:
+    """A picture of one color at *path*."""
+    import OpenImageIO as oiio
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = oiio.ImageBuf(oiio.ImageSpec(*size, 3, oiio.FLOAT if path.suffix == ".exr" else oiio.UINT8))
+    oiio.ImageBufAlgo.fill(image, color)
+    assert image.write(str(path)), image.geterror()
+    return path
