@@ -12,6 +12,7 @@ from brender.model.errors import BadInput, Conflict
 from brender.store.datafolder import DataFolder
 from dashboard.app import create_app
 from dashboard.farm import Settings
+from dashboard.notify import Notifier
 from dashboard.people import there_are_users
 
 #: Each page that listens to what happens holds a thread; the others share the rest.
@@ -60,6 +61,8 @@ class Dashboard:
         shown = Address("127.0.0.1", self.address.port) if address.host in ("0.0.0.0", "::") else self.address
         self.url = f"http://{shown}/"
         self.setup_url = f"{self.url}setup?token={chosen.setup}"
+        farm = app.extensions["brender"]
+        farm.stream.tell_of_jobs(Notifier(farm.reader, chosen, self.url).hear)
         folder.announce("dashboard", url=self.url, setup=self.setup_url)
         self._lock = folder.lock("dashboard")
 

@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import zmq
@@ -37,6 +37,7 @@ class Stream:
         self._pair = pair
         self._most = most
         self._listeners: set[queue.Queue[str]] = set()
+        self._heard: Callable[[str, dict[str, Any]], None] | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -52,10 +53,19 @@ class Stream:
             if len(self._listeners) >= self._most:
                 return None
             self._listeners.add(mine)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._hear, name="brender-events", daemon=True)
-                self._thread.start()
+            self._begin()
         return self._told(mine, gone)
+
+    def tell_of_jobs(self, heard: Callable[[str, dict[str, Any]], None]) -> None:
+        """Let *heard* know what changes of each job: its id, and the new values."""
+        with self._lock:
+            self._heard = heard
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._hear, name="brender-events", daemon=True)
+            self._thread.start()
 
     def _told(self, mine: "queue.Queue[str]", gone: Any) -> Iterator[str]:
         try:
@@ -86,6 +96,8 @@ class Stream:
                     event = received.message
                     if isinstance(event, Event):
                         change = max(change, event.change)
+                        if event.kind == "job" and self._heard is not None:
+                            self._heard(event.key, event.fields)
                         together.setdefault(event.kind, set()).add(str(event.fields.get("job") or event.key))
             if together and time.monotonic() >= tell:
                 tell = time.monotonic() + _TOGETHER_SECONDS

@@ -116,10 +116,6 @@ def test_a_host_name_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> No
     assert_refused(command(capsys, "jobs", "--server", "no-such-host.invalid"), "cannot be resolved", "hosts file")
 
 
-def test_a_page_without_users_for_others_to_see(capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(capsys, "role", "dashboard", "--listen", "0.0.0.0"), "others could reach", "127.0.0.1")
-
-
 def test_a_machine_that_has_not_joined_a_farm(capsys: pytest.CaptureFixture[str]) -> None:
     assert_refused(command(capsys, "jobs"), "has not joined one", "brender farm", "brender join")
 

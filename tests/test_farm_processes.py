@@ -1,13 +1,11 @@
 """Whole farms of real processes over real sockets, with command jobs: they work together, die, and are started again."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
-from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -18,6 +16,7 @@ from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 from tests.tools import ended, line_of, one_farm, pids_of_program, process, program_with_a_child, submit_command, tries, until
+from tests.web import asked
 
 PYTHON = sys.executable
 
@@ -151,8 +150,8 @@ def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> Non
             job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.5)", frames="1-16")
             assert ended(connection, job)["status"] == "completed"
             shares = Counter(attempt["worker_name"] for attempt in connection.ask("attempts", job=job))
-        assert set(shares) == {"north-1", "north-2", "south-1", "south-2"}
-        shown = {what: json.loads(urlopen(f"{page}api/{what}").read()) for what in ("workers", "managers", "jobs")}
+            assert set(shares) == {"north-1", "north-2", "south-1", "south-2"}
+            shown = {what: asked(f"{page}api/v1/{what}", connection) for what in ("workers", "managers", "jobs")}
     assert {row["name"]: row["workers"] for row in shown["managers"]} == {"north": 2, "south": 2}
     assert {row["name"]: row["manager_name"] for row in shown["workers"]} == {
         "north-1": "north",
@@ -160,7 +159,7 @@ def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> Non
         "south-1": "south",
         "south-2": "south",
     }
-    assert [row["id"] for row in shown["jobs"]] == [job]
+    assert [row["id"] for row in shown["jobs"]["rows"]] == [job]
 
 
 def test_a_farm_keeps_its_record_in_each_kind_of_database(database: str, tmp_path: Path) -> None:
@@ -179,4 +178,5 @@ def test_a_farm_keeps_its_record_in_each_kind_of_database(database: str, tmp_pat
         job = submit_command(connection, "echo", "{frame}", frames="1-5")
         assert ended(connection, job)["status"] == "completed"
         line_of(dashboard, "is at")
-        assert [row["completed_parts"] for row in json.loads(urlopen(f"http://{page}/api/jobs").read())] == [5]
+        shown = asked(f"http://{page}/api/v1/jobs", connection)["rows"]
+        assert [row["completed_parts"] for row in shown] == [5]

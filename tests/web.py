@@ -1,8 +1,11 @@
 """A dashboard for tests: its application without a server around it, with users who have signed in."""
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from flask import Flask
 from playwright.sync_api import Page
@@ -10,6 +13,8 @@ from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from brender.bus.address import Address, ServerAddresses, free_ports
+from brender.bus.client import Client
+from brender.bus.ids import new_id
 from brender.bus.keys import new_pair
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
@@ -80,6 +85,21 @@ def add_user(farm: LocalFarm, name: str, role: str) -> None:
     """Have the running *farm* know a user with the password `PASSWORD`."""
     with client(None, farm.folder.root) as connection:
         connection.manage("set-user", name=name, role=role, password=HASH)
+
+
+def with_token(connection: Client) -> dict[str, str]:
+    """The header by which a program of an admin's comes in at the dashboard of the farm of *connection*."""
+    secret = f"brender_{new_id()}"
+    connection.manage("set-user", name="program", role="admin", password=HASH)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    connection.manage("create-api-token", user="program", name="tests", digest=digest)
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def asked(url: str, connection: Client) -> Any:
+    """What the JSON API at *url* answers."""
+    with urlopen(Request(url, headers=with_token(connection))) as answer:
+        return json.loads(answer.read())
 
 
 def sign_in(page: Page, farm: LocalFarm, name: str = "boss", role: str = "admin") -> None:

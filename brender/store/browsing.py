@@ -74,11 +74,11 @@ def cells(record: Record, job: str, since: int = -1) -> dict[str, Any]:
     """What a page shows of a job's parts that changed after the commit *since*: ``rows`` of the values of ``columns``, by
     frame, and the names of the ``workers`` in them by their ids."""
     part = record.tables.Part
-    columns = [getattr(part, name) for name in PART_COLUMNS]
+    # As the database has them: of tens of thousands of rows, making values of their JSON takes longer than all else.
+    plain = {"output": part.output != "", "warnings": part.warnings.cast("text") != "[]"}
+    columns = [plain.get(name, getattr(part, name)) for name in PART_COLUMNS]
     query = part.select(*columns).where((part.job == job_id(record, job)) & (part.change > since))
-    rows = [
-        [*row[:9], bool(row[9]), row[10], len(row[11])] for row in query.order_by(part.frame, part.id).limit(PAGE * 2).tuples()
-    ]
+    rows = part._meta.database.execute(query.order_by(part.frame, part.id).limit(PAGE * 2)).fetchall()
     worker = record.tables.Worker
     ids = {row[6] for row in rows if row[6]}
     names = dict(worker.select(worker.id, worker.name).where(worker.id.in_(list(ids)[:1000])).tuples()) if ids else {}
@@ -112,26 +112,16 @@ def overview(record: Record, wall: float) -> dict[str, Any]:
     worker, job, part = tables.Worker, tables.Job, tables.Part
     there = job.deleting.not_in(GOING)
     counted = dict(job.select(job.status, fn.COUNT(job.id)).where(there).group_by(job.status).tuples())
-    active = (
-        job.select(job.id).where(job.status.in_(("active", "queued", "paused")) & there).order_by(job.priority.desc()).limit(50)
-    )
+    unfinished = job.select(job.id).where(job.status.in_(("active", "queued", "paused")) & there)
+    active = unfinished.order_by(job.priority.desc()).limit(50)
     done = (
         part.select(part.id, part.frame, part.finished, part.job, job.name.alias("job_name"))
         .join(job)
-        .where(
-            part.job.in_(_worked_on_lately(record, wall))
-            & (part.status == "completed")
-            & (part.attempt != "")
-            & (part.output != "")
-        )
+        .where(part.job.in_(_worked_on_last(record)) & (part.status == "completed") & (part.output != ""))
         .order_by(part.finished.desc())
         .limit(_LATEST_SHOWN)
     )
-    lately = part.job.in_(_worked_on_lately(record, wall))
-    frames = {
-        name: part.select(fn.COUNT(part.id)).where(lately & (part.finished > wall - seconds)).scalar()
-        for name, seconds in (("hour", 3600.0), ("day", _DAY))
-    }
+    frames = {name: _frames_since(record, wall - seconds) for name, seconds in (("hour", 3600.0), ("day", _DAY))}
     return {
         "workers": dict(worker.select(worker.status, fn.COUNT(worker.id)).group_by(worker.status).tuples()),
         "jobs": counted,
@@ -142,12 +132,23 @@ def overview(record: Record, wall: float) -> dict[str, Any]:
     }
 
 
-def _worked_on_lately(record: Record, wall: float) -> list[str]:
-    """The jobs that frames may have come of in the last day: those that are open, or ended since."""
+def _worked_on_last(record: Record) -> list[str]:
+    """The jobs that the latest frames come of: those that are worked on, and those that ended last."""
     job = record.tables.Job
-    open_or_new = job.finished.is_null() | (job.finished > wall - _DAY)
-    query = job.select(job.id).where(open_or_new & job.started.is_null(False) & job.deleting.not_in(GOING))
-    return [id for (id,) in query.order_by(job.submitted.desc()).limit(200).tuples()]
+    there = job.started.is_null(False) & job.deleting.not_in(GOING)
+    active = job.select(job.id).where((job.status == "active") & there).order_by(job.started.desc()).limit(20)
+    ended = job.select(job.id).where(job.finished.is_null(False) & there).order_by(job.finished.desc()).limit(3)
+    return [*(id for (id,) in active.tuples()), *(id for (id,) in ended.tuples())]
+
+
+def _frames_since(record: Record, edge: float) -> int:
+    """How many frames were finished after *edge*: of jobs that began after it all, of others those that are looked for."""
+    job, part = record.tables.Job, record.tables.Part
+    whole = job.select(fn.COALESCE(fn.SUM(job.completed_parts - job.kept_parts), 0)).where(job.started >= edge).scalar()
+    across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
+    ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(200).tuples()]
+    looked = part.select(fn.COUNT(part.id)).where(part.job.in_(ids) & (part.finished > edge)).scalar() if ids else 0
+    return int(whole) + int(looked)
 
 
 def _rows_of(job: Any, ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,202 @@
+"""How long the dashboard takes for its pages and their questions, over a record of 1,000 jobs, 1,000,000 frames and 1,000
+workers.
+
+    python -m benchmarks.pages [--quick]
+
+The record is filled by this script. Each page, and each question that a page asks, many times in turn: the time that the
+application takes itself (p95). Then a real Chromium opens the page of a job of 10,000 frames: the time until it can be used.
+Meanwhile a writer commits to the same file, and counts how often it had to wait for a reader."""
+
+import argparse
+import random
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+from werkzeug.security import generate_password_hash
+
+from benchmarks.report import report
+from brender.bus.address import Address, ServerAddresses, free_ports
+from brender.bus.keys import new_pair
+from brender.model.changes import New, NewRows, Put, Update
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
+from dashboard.serve import Dashboard
+
+PASSWORD = "measured"
+AIM_MS = 100.0
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+_PART = ("job", "task", "status", "frame", "output", "attempt", "worker", "size", "seconds", "memory", "finished")
+
+
+def fill(folder: DataFolder, jobs: int, frames: int, workers: int) -> str:
+    """Fill the record in *folder*: one job has 10,000 frames, the others share the rest. Returns the id of that one."""
+    writer, chance, now = Writer(open_for_writing(str(folder.make().database))), random.Random(1), time.time()
+    node = {"incarnation": 1, "status": "online", "last_seen": now}
+    hashed = generate_password_hash(PASSWORD, "pbkdf2:sha256:1000")
+    stats = {"cpu_percent": 50.0, "memory_used": 8 * 10**9, "memory_total": 32 * 10**9, "disk_free": 10**12, "load": 4.0}
+    writer.commit(
+        [
+            *(Put("project", f"project-{number}", {}) for number in range(10)),
+            *(Put("manager", f"m{number}", {**node, "name": f"manager-{number}", "address": "x"}) for number in range(10)),
+            Put("user", "boss", {"role": "admin", "password": hashed, "created": 1.0}),
+        ]
+    )
+    blenders = [{"kind": "bpy", "path": "/x", "version": "5.0.1"}]
+    writer.commit(
+        [
+            Put(
+                "worker",
+                f"w{number:04d}",
+                {
+                    **node,
+                    "name": f"render-{number:04d}",
+                    "manager": f"m{number % 10}",
+                    "status": "busy" if number % 2 else "idle",
+                    "blenders": blenders,
+                    "tags": ["gpu"],
+                    "stats": stats,
+                },
+            )
+            for number in range(workers)
+        ]
+    )
+    part, big = 0, f"{0:016x}"
+    for number in range(jobs):
+        count = min(10_000, frames) if number == 0 else max(1, (frames - 10_000) // max(1, jobs - 1))
+        id, open_now = f"{number:016x}", number % 20 == 0
+        done = count // 2 if open_now else count
+        fields = {
+            "project": f"project-{number % 10}",
+            "name": f"shot {number:04d}",
+            "user": f"user-{number % 50}",
+            "job_type": "blender-animation",
+            "status": "active" if open_now else ("failed" if number % 7 == 0 else "completed"),
+            "priority": 50,
+            "settings": {"file": "/x.blend"},
+            "task_count": 1,
+            "part_count": count,
+            "completed_parts": done,
+            "render_seconds": done * 10.0,
+            "output": "/nowhere",
+            "submitted": now - number * 600,
+            "started": now - number * 600 + 10,
+            "finished": None if open_now else now - number * 500,
+        }
+        rows = []
+        for frame in range(count):
+            part += 1
+            status = "completed" if frame < done else "queued"
+            worker = f"w{chance.randrange(workers):04d}" if frame < done else ""
+            finished = now - number * 600 + frame if frame < done else None
+            rows.append(
+                (part, id, number + 1, status, frame, f"x_{frame:05d}.png", f"{frame:016x}", worker, 10**6, 10.0, 10**9, finished)
+            )
+        writer.commit(
+            [
+                New("job", id, fields),
+                New("task", number + 1, {"job": id, "number": 0, "status": "active"}),
+                NewRows("part", _PART, rows),
+            ]
+        )
+    writer.database.close()
+    return big
+
+
+def timed(web: Any, path: str, times: int) -> list[float]:
+    """Seconds of each of *times* answers to *path*."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        answer = web.get(path)
+        taken.append(time.perf_counter() - began)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text[:200])
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    jobs, frames, workers = (100, 20_000, 100) if quick else (1000, 1_000_000, 1000)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = DataFolder(Path(temporary))
+        big = fill(folder, jobs, frames, workers)
+        nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
+        dashboard = Dashboard(folder, Address("127.0.0.1", free_ports(1)), nowhere, new_pair())
+        threading.Thread(target=dashboard._server.run, daemon=True).start()
+        measure(folder, dashboard, big, 5 if quick else 40)
+
+
+def measure(folder: DataFolder, dashboard: Dashboard, big: str, times: int) -> None:
+    writer, waits, ending = Writer(open_for_writing(str(folder.database))), list[float](), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not ending.wait(0.05):
+            number += 1
+            began = time.perf_counter()
+            writer.commit([Update("worker", "w0001", {"line": f"at {number}"})])
+            waits.append(time.perf_counter() - began)
+
+    web = dashboard._app.test_client()
+    token = web.get("/login").text.split('name="csrf-token" content="')[1].split('"')[0]
+    assert web.post("/login", data={"name": "boss", "password": PASSWORD, "csrf_token": token}).status_code == 302
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        asked = [
+            "/",
+            "/jobs/",
+            f"/jobs/{big}",
+            "/submit",
+            "/workers/",
+            "/workers/w0001",
+            "/managers/",
+            "/projects/",
+            "/activity/",
+        ]
+        asked += [f"/api/v1/{each}" for each in ("overview", "jobs?length=50", "jobs?q=shot&sort=progress", "jobs/choices")]
+        asked += [f"/api/v1/jobs/{big}/{each}" for each in ("cells", "cells?since=999999", "attempts?frame=5", "graph")]
+        asked += [f"/api/v1/{each}" for each in ("workers/w0001", "managers", "projects", "activity")]
+        for path in [*asked, "/api/v1/workers"]:
+            taken = sorted(timed(web, path, times))
+            p95 = taken[int(0.95 * (len(taken) - 1))] * 1e3
+            report(f"server time of {path.replace(big, 'JOB')}, p95", p95, "ms", f"aim: {AIM_MS:.0f} ms", p95 / AIM_MS)
+        seconds = in_chromium(dashboard, f"jobs/{big}")
+        report("page of a job of 10,000 frames in Chromium, until it can be used", statistics.median(seconds), "s", "aim: 1 s")
+    finally:
+        ending.set()
+        writing.join()
+    report("commits beside the readers, longest wait", max(waits) * 1e3, "ms", "none was refused")
+    writer.database.close()
+
+
+def in_chromium(dashboard: Dashboard, path: str) -> list[float]:
+    """Seconds from asking for the page to its first cells standing there, clickable; five times."""
+    found = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_page()
+        page.goto(f"{dashboard.url}login")
+        page.get_by_label("Name").fill("boss")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(dashboard.url)
+        for _ in range(5):
+            began = time.perf_counter()
+            page.goto(dashboard.url + path, wait_until="commit")
+            page.locator(".cell").first.click()
+            found.append(time.perf_counter() - began)
+        browser.close()
+    return found
+
+
+if __name__ == "__main__":
+    main()

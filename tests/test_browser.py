@@ -1,0 +1,262 @@
+"""The dashboard in a real Chromium, on a real farm: the whole way of an admin, what a viewer may not, and what everybody can
+read."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect, sync_playwright
+
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
+from brender.store.datafolder import DataFolder
+from tests.conftest import SCENES, find_blender
+from tests.tools import ended, submit_command, until
+from tests.web import PASSWORD, add_user, sign_in
+
+pytestmark = pytest.mark.browser
+EVIL = "<script>alert(1)</script>"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def page(browser_path: str) -> Iterator[Page]:
+    """A page in a real Chromium; whatever goes wrong in it fails the test."""
+    problems: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        made = browser.new_page()
+        made.on("pageerror", lambda error: problems.append(str(error)))
+        made.on("console", lambda message: problems.append(message.text) if "Security" in message.text else None)
+        yield made
+        browser.close()
+    assert not problems
+
+
+@pytest.mark.blender
+def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, folder: DataFolder) -> None:
+    blender = find_blender("bpy")
+    with LocalFarm(FarmPlan(folder=folder, workers=1, any_ports=True, blenders=[blender.path])) as farm:
+        page.goto(farm.link())
+        page.get_by_label("Name").fill("boss")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("The same again").fill(PASSWORD)
+        page.get_by_role("button", name="Make the admin").click()
+        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        assert farm.link() == farm.dashboard_url, "the link was good once"
+
+        # Submit by upload: with what the scene needs it renders as it should.
+        page.get_by_role("link", name="Submit", exact=True).click()
+        scenes = SCENES / "03_animated_cube.blend"
+        page.locator("#files").set_input_files([scenes])
+        expect(page.locator("#missing")).to_contain_text("field.hdr")
+        expect(page.locator("#field-frames")).to_have_attribute("placeholder", "0-120")
+        page.locator("#field-frames").fill("1-6")
+        page.locator("#field-resolution").fill("10")
+        page.locator("#field-samples").fill("1")
+        page.get_by_role("button", name="Submit", exact=True).click()
+        expect(page.locator("#problem")).to_contain_text("are missing")
+        page.get_by_label("Render although files are missing").check()
+        page.get_by_role("button", name="Submit", exact=True).click()
+        page.locator("#done").get_by_role("link", name="03_animated_cube").click()
+
+        # Its frames appear without a reload.
+        expect(page.locator(".cell.completed")).to_have_count(6, timeout=60_000)
+        expect(page.locator("#status")).to_have_text("completed")
+        expect(page.locator("#count")).to_have_text("6 of 6 frames")
+        expect(page.locator(".cell").nth(2).locator("img")).to_have_js_property("naturalWidth", 192, timeout=20_000)
+        page.locator(".cell").nth(2).click()
+        expect(page.locator("#frame-title")).to_have_text("Frame 3")
+        expect(page.locator("#log")).to_contain_text("frame 3 in", timeout=20_000)
+        page.locator("#frame-link").click()
+        expect(page.locator("#large-picture")).to_have_js_property("naturalWidth", 192)
+        page.locator("#large").get_by_role("button", name="Close").click()
+
+        # The flipbook plays what is there.
+        page.get_by_role("tab", name="Flipbook").click()
+        expect(page.locator("#at")).to_have_text("frame 1, 1 of 6")
+        page.locator("#play").click()
+        expect(page.locator("#at")).not_to_have_text("frame 1, 1 of 6")
+        page.locator("#play").click()
+        page.get_by_role("tab", name="Times and memory").click()
+        expect(page.locator("#plots circle")).to_have_count(12)
+
+        page.get_by_role("tab", name="Frames").click()
+        page.locator("#frame-requeue").click()
+        expect(page.locator("#count")).to_have_text("5 of 6 frames")
+        expect(page.locator("#count")).to_have_text("6 of 6 frames", timeout=30_000)
+        with page.expect_download() as downloaded:
+            page.get_by_role("button", name="Download").click()
+            page.get_by_role("link", name="All frames (zip)").click()
+        assert downloaded.value.suggested_filename == "03_animated_cube.zip"
+
+        with client(None, folder.root) as connection:
+            submit_command(connection, "sleep", "0.3", frames="1-200", name="slow")
+            page.get_by_role("link", name="Jobs").click()
+            page.get_by_role("link", name="slow").click()
+            expect(page.locator("#status")).to_have_text("active", timeout=20_000)
+            page.get_by_role("button", name="Cancel").click()
+            expect(page.locator("#status")).to_have_text("canceled")
+
+        page.get_by_role("link", name="Workers").click()
+        line = page.locator("#workers tbody tr").filter(has_text="worker-1")
+        line.get_by_role("button", name="Disable").click()
+        expect(line.locator(".badge")).to_have_text("disabled", timeout=20_000)
+        line.get_by_role("button", name="Enable").click()
+        expect(line.locator(".badge")).to_have_text("idle", timeout=20_000)
+        page.get_by_role("link", name="Activity").click()
+        expect(page.locator("#activity tbody")).to_contain_text("canceled")
+        expect(page.locator("#activity tbody tr").first).to_contain_text("boss")
+
+
+def test_a_viewer_sees_the_work_and_has_nothing_to_change_it_with(page: Page, farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, "sleep", "0.2", frames="1-100", name=f"slow {EVIL}")
+        add_user(farm, "boss", "admin")
+        sign_in(page, farm, "vera", "viewer")
+        page.goto(f"{farm.dashboard_url}jobs/{job}")
+        expect(page.locator("h1")).to_have_text(f"slow {EVIL}")
+        expect(page.locator("#status")).to_have_text("active", timeout=20_000)
+        expect(page.locator("[data-action]")).to_have_count(0)
+        expect(page.get_by_role("link", name="Submit", exact=True)).to_have_count(0)
+        token = page.locator("meta[name=csrf-token]").get_attribute("content")
+        answer = page.request.post(
+            f"{farm.dashboard_url}api/v1/jobs/{job}/actions/cancel", data={}, headers={"X-CSRFToken": token or ""}
+        )
+        assert (answer.status == 403 and "viewer may not" in answer.text()) or "changes only their own" in answer.text()
+        page.goto(f"{farm.dashboard_url}workers/")
+        expect(page.locator("#workers tbody tr")).to_have_count(2)
+        expect(page.get_by_role("button", name="Disable")).to_have_count(0)
+        connection.act("cancel", job)
+
+
+def test_a_job_is_paused_and_canceled_from_its_page(page: Page, farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, "sleep", "0.3", frames="1-100", name="slow")
+        sign_in(page, farm)
+        page.goto(f"{farm.dashboard_url}jobs/{job}")
+        expect(page.locator("#status")).to_have_text("active", timeout=20_000)
+        page.get_by_role("button", name="Pause").click()
+        expect(page.locator("#status")).to_have_text("paused")
+        page.locator("#priority").fill("77")
+        page.get_by_role("button", name="Set").click()
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#status")).to_have_text("canceled")
+        record = ended(connection, job)
+        assert (record["status"], record["priority"], record["reason"]) == ("canceled", 77, "canceled by boss")
+
+
+def test_jobs_are_found_selected_and_changed_together(page: Page, farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        jobs = [submit_command(connection, "sleep", "60", name=f"long {number}") for number in range(3)]
+        submit_command(connection, "true", name="other")
+        sign_in(page, farm)
+        page.keyboard.press("/")
+        page.keyboard.type("long")
+        page.keyboard.press("Enter")
+        expect(page.locator("#jobs tbody tr")).to_have_count(3)
+        assert "q=long" in page.url
+        page.get_by_label("Select long 0").check()
+        page.get_by_label("Select long 2").check()
+        page.get_by_role("button", name="Cancel").click()
+        until(lambda: [connection.ask("job", id=job)["status"] == "canceled" for job in jobs] == [True, False, True])
+        page.get_by_label("Status", exact=True).select_option("canceled")
+        expect(page.locator("#jobs tbody tr")).to_have_count(2)
+        page.reload()
+        expect(page.locator("#jobs tbody tr")).to_have_count(2)
+
+
+def test_a_worker_that_is_kept_off_a_job_is_shown_and_readmitted(page: Page, farm: LocalFarm) -> None:
+    # A command runs in a folder of its worker's, so that it can tell where it is.
+    fails_at_one = "import os, sys, time; time.sleep(0.2); sys.exit('worker-1' in os.getcwd())"
+    with client(None, farm.folder.root) as connection:
+        until(lambda: sum(row["status"] == "idle" for row in connection.ask("workers")) == 2)
+        job = submit_command(connection, sys.executable, "-S", "-c", fails_at_one, frames="1-200")
+        sign_in(page, farm)
+        expect(page.locator("#attention")).to_contain_text("worker-1 is kept off it after 3 failures", timeout=30_000)
+        page.goto(f"{farm.dashboard_url}jobs/{job}")
+        page.get_by_role("button", name="Readmit").click()
+        until(lambda: any(row["action"] == "readmit" for row in connection.ask("activity", job=job)))
+        connection.act("cancel", job)
+
+
+def test_every_page_says_that_the_server_cannot_record_anything(page: Page, farm: LocalFarm) -> None:
+    sign_in(page, farm)
+    farm.folder.tell_trouble("The server cannot write its database (database or disk is full)")
+    page.goto(f"{farm.dashboard_url}workers/")
+    expect(page.locator("#trouble")).to_contain_text("disk is full")
+    farm.folder.tell_trouble("")
+    expect(page.locator("#trouble")).to_be_hidden(timeout=20_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_and_use_every_page(page: Page, farm: LocalFarm, scheme: str) -> None:
+    """axe-core finds nothing serious, on a phone's screen either."""
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, "sleep", "0.1", frames="1-30", name="work")
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
+        worker = connection.ask("workers")[0]["id"]
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(f"{farm.dashboard_url}login")
+    pages = [
+        "",
+        "jobs/",
+        f"jobs/{job}",
+        "submit",
+        "workers/",
+        f"workers/{worker}",
+        "managers/",
+        "projects/",
+        "activity/",
+        "users/",
+        "account",
+    ]
+    sign_in(page, farm)
+    found = []
+    for path in pages:
+        page.goto(farm.dashboard_url + path)
+        page.wait_for_load_state("load")
+        expect(page.locator("h1")).to_be_visible()
+        page.wait_for_timeout(300)
+        if path.startswith("jobs/") and path != "jobs/":
+            page.locator(".cell.completed").first.click()
+            expect(page.locator("#frame")).to_be_visible()
+        told = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        found += [
+            f"{path or 'overview'}: {each['id']}: {each['nodes'][0]['html'][:120]}"
+            for each in told
+            if each["impact"] in ("serious", "critical")
+        ]
+    assert not found, "\n".join(found)
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in pages:
+        page.goto(farm.dashboard_url + path)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 391, f"{path} is {wide} pixels wide on a phone"
+
+
+def test_a_project_s_folder_is_looked_through_on_the_submit_page(page: Page, farm: LocalFarm, tmp_path: Path) -> None:
+    (tmp_path / "film" / "shots").mkdir(parents=True)
+    (tmp_path / "film" / "shots" / "cube.blend").write_bytes((SCENES / "03_animated_cube.blend").read_bytes())
+    with client(None, farm.folder.root) as connection:
+        connection.manage("set-project", name="film", root=str(tmp_path / "film"))
+    sign_in(page, farm)
+    page.goto(f"{farm.dashboard_url}submit")
+    page.get_by_text("or pick one of a project's folder").click()
+    page.get_by_label("Project").first.select_option("film")
+    page.get_by_role("button", name="shots/").click()
+    page.get_by_role("button", name=re.compile("cube.blend")).click()
+    expect(page.locator("#facts")).to_contain_text("Saved by Blender 2.78")
+    expect(page.locator("#job-project")).to_have_value("film")
+    page.get_by_label("Preset").select_option("720p")
+    expect(page.locator("#field-resolution")).to_have_value("67")

@@ -1,0 +1,166 @@
+"""What the dashboard tells as it happens: to pages that are open, by e-mail, and by asking a web address."""
+
+import json
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from brender.bus.address import Address, ServerAddresses, free_ports
+from brender.bus.keys import new_pair
+from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
+from brender.store.reader import Reader
+from dashboard.farm import Settings
+from dashboard.notify import Notifier, news_of
+from dashboard.stream import Stream
+from tests.tools import ended, submit_command, until
+from tests.web import asked, with_token
+
+
+class _Listener:
+    """One page's connection to the event stream, as the network has it."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        place = urlsplit(url)
+        self._socket = socket.create_connection((place.hostname, place.port), timeout=30)
+        lines = [f"GET {place.path} HTTP/1.1", f"Host: {place.netloc}", *(f"{name}: {value}" for name, value in headers.items())]
+        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self._seen = b""
+
+    def wait_for(self, text: bytes, seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while text not in self._seen:
+            self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+            block = self._socket.recv(65536)
+            assert block, "the stream goes on"
+            self._seen += block
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_two_hundred_pages_hear_what_happens_and_miss_nothing_when_they_come_back(farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        headers = with_token(connection)
+        url = f"{farm.dashboard_url}api/v1/events"
+        pages = [_Listener(url, headers) for _ in range(200)]
+        for page in pages:
+            page.wait_for(b": welcome")
+        job = submit_command(connection, "true", frames="1-20")
+        for page in pages:
+            page.wait_for(job.encode())
+        pages[0].wait_for(b"event: changed")
+        before = asked(f"{farm.dashboard_url}api/v1/jobs/{job}/cells", connection)["change"]
+        for page in pages:
+            page.close()
+        ended(connection, job)
+        again = _Listener(url, headers)
+        again.wait_for(b": welcome")
+        told = asked(f"{farm.dashboard_url}api/v1/jobs/{job}/cells?since={before}", connection)
+        assert told["job"]["status"] == "completed", "whoever was away asks beyond what they know"
+        again.close()
+
+
+def test_more_pages_than_there_is_room_for_are_told_to_come_again() -> None:
+    nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
+    stream = Stream(nowhere, new_pair(), most=2)
+    first, second = stream.listen(), stream.listen()
+    assert first is not None and second is not None and stream.listen() is None
+    next(first)
+    first.close()  # type: ignore[attr-defined]
+    assert stream.listen() is not None, "whoever goes makes room"
+
+
+JOB: dict[str, Any] = {"id": "a", "name": "shot", "project": "film", "status": "failed", "reason": "it broke"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "event"),
+    [
+        ({"status": "completed"}, "completed"),
+        ({"status": "failed", "reason": "it broke"}, "failed"),
+        ({"status": "queued", "reason": "No worker can run it: one has no Blender"}, "attention"),
+        ({"warnings": ["Missing file: /x"]}, "attention"),
+        ({"status": "active"}, None),
+        ({"priority": 3}, None),
+        ({"status": "queued", "reason": "All 3 workers that could run it are busy"}, None),
+    ],
+)
+def test_what_is_worth_telling(fields: dict[str, Any], event: str | None) -> None:
+    news = news_of(JOB, fields, "http://x/")
+    assert (news.event if news else None) == event and (news is None or news.url == "http://x/jobs/a")
+
+
+class _Hook(BaseHTTPRequestHandler):
+    """A web address that is told; the first time it is ill."""
+
+    heard: "queue.Queue[dict[str, Any]]" = queue.Queue()
+    ill = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if _Hook.ill:
+            _Hook.ill = False
+            self.send_error(503)
+            return
+        self.send_response(204)
+        self.end_headers()
+        _Hook.heard.put(json.loads(body))
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def hook() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/told"
+    server.shutdown()
+
+
+class _Mailbox:
+    def __init__(self) -> None:
+        self.letters: queue.Queue[Any] = queue.Queue()
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.letters.put(envelope)
+        return "250 OK"
+
+
+def test_who_wants_to_be_told_is_told_by_mail_and_by_their_web_address(
+    farm: LocalFarm, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.notify._TRY_AGAIN_SECONDS", 0.1)
+    mailbox, (port,) = _Mailbox(), (free_ports(1),)
+    mail = Controller(mailbox, hostname="127.0.0.1", port=port)
+    mail.start()
+    try:
+        with client(None, farm.folder.root) as connection:
+            connection.manage("subscribe", kind="webhook", target=hook, events=["failed"], project="film")
+            connection.manage("subscribe", kind="email", target="anna@studio.example", events=["completed", "failed"])
+            notifier = Notifier(Reader(farm.folder), Settings(smtp=f"127.0.0.1:{port}", mail_from="farm@x"), farm.dashboard_url)
+            good = submit_command(connection, "true", name="good\nSubject: x")
+            bad = submit_command(connection, "false", name="bad", project="film")
+            for job in (good, bad):
+                record = ended(connection, job)
+                notifier.hear(job, {"status": record["status"], "reason": record["reason"]})
+            told = _Hook.heard.get(timeout=20)
+            assert (told["event"], told["job"], told["project"]) == ("failed", bad, "film") and told["url"].endswith(
+                f"jobs/{bad}"
+            )
+            letters = [mailbox.letters.get(timeout=20) for _ in range(2)]
+            texts = [letter.content.decode() for letter in letters]
+            assert all(letter.rcpt_tos == ["anna@studio.example"] for letter in letters)
+            assert sum("is completed" in text for text in texts) == 1 and all(text.count("\nSubject:") <= 1 for text in texts)
+            until(lambda: _Hook.heard.empty())
+    finally:
+        mail.stop()
