@@ -176,10 +176,10 @@ class World:
         self.run(0.3)
         return self.answers.pop(message.id)
 
-    def act_on_node(self, action: str, name: str) -> Any:
+    def act_on_node(self, action: str, name: str, value: Any = None) -> Any:
         """What a person asks of the worker or manager called *name*; the server's answer."""
         kind, id, _ = node_id(self.books, name)
-        message = Act(id=new_id(), action=action, target=id)  # type: ignore[arg-type]
+        message = Act(id=new_id(), action=action, target=id, value=value)  # type: ignore[arg-type]
         self._serve(self.server.act_on_node(Peer("local", b"client"), message, kind, name, self._at()))
         self.run(0.3)
         return self.answers.pop(message.id)

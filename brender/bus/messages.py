@@ -174,10 +174,11 @@ class Cancel(Message, frozen=True, kw_only=True):
 
 
 class Drain(Message, frozen=True, kw_only=True):
-    """The server asks a worker, or with "" the manager itself, to finish what runs and leave."""
+    """The server asks a worker, or with "" the manager itself, to finish what runs and leave; ``again``: and to start anew."""
 
     worker: Key = ""
     reason: Text = ""
+    again: bool = False
 
 
 class Stands(Message, frozen=True, kw_only=True):
@@ -361,7 +362,22 @@ class Act(Message, frozen=True, kw_only=True):
     """A change that a person asks for. ``target`` is a job's, a worker's or a manager's id, or the start of it, or its name."""
 
     id: Id
-    action: Literal["pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "drain", "disable", "enable"]
+    action: Literal[
+        "pause",
+        "resume",
+        "cancel",
+        "requeue",
+        "priority",
+        "readmit",
+        "delete",
+        "drain",
+        "disable",
+        "enable",
+        "restart",
+        "tags",
+        "note",
+        "schedule",
+    ]
     target: Text
     value: int | str | None = None
     user: Text = ""

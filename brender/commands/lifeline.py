@@ -7,6 +7,14 @@ from collections.abc import Callable
 
 import click
 
+
+def start_again() -> None:
+    """Let this process be its program once more, from the beginning, with the same words: a role was asked to."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # nosec B606 (our own words)
+
+
 lifeline_option = click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input does.")
 
 

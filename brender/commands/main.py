@@ -30,7 +30,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(jobs.submit, jobs.jobs, jobs.job, jobs.tasks, jobs.log),
     *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
     *(jobs.readmit, files.pack, files.fetch, files.archive),
-    *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable),
+    *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable, nodes.restart, nodes.describe),
     *(projects.project, projects.path, projects.delete),
     *(keys.join, keys.token, keys.key, keys.discover),
     *(backup, doctor),

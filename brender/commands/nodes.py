@@ -9,6 +9,7 @@ from brender.commands.config import Configured
 from brender.commands.jobspec import user
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_json, print_table, size, when
+from brender.model.errors import BadInput
 
 
 @click.command(cls=Configured, section="workers")
@@ -90,4 +91,33 @@ def _action(name: str, help: str, said: str) -> click.Command:
 
 drain = _action("drain", "Let a worker or manager finish its tasks and leave.", "finishes what runs and leaves")
 disable = _action("disable", "Give a worker, or a manager's workers, nothing new.", "gets no new tasks")
+restart = _action("restart", "Let a worker or manager finish its tasks and start anew.", "finishes what runs and starts anew")
 enable = _action("enable", "Give a worker or manager tasks again.", "gets tasks again")
+
+
+@click.command(cls=Configured, section="describe")
+@common
+@server_option
+@click.argument("worker", metavar="WORKER")
+@click.option("--tags", metavar="A,B", help='Tags that it has besides its own; "" for none.')
+@click.option("--note", help="What people should know of it.")
+@click.option("--sleeps", metavar="HOURS", help='When it takes no new tasks: "mon-fri 09:00-18:00, sat 10:00-14:00"; "" never.')
+def describe(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    worker: str,
+    tags: str | None,
+    note: str | None,
+    sleeps: str | None,
+) -> None:
+    """Say something of a worker: further tags, a note, the hours in which it sleeps (by the server's clock)."""
+    said = {"tags": tags, "note": note, "schedule": sleeps}
+    if all(value is None for value in said.values()):
+        raise BadInput("Say what is to change: --tags, --note or --sleeps")
+    with client(server, data) as connection:
+        for action, value in said.items():
+            if value is not None:
+                connection.act(action, worker, value=value, user=user())
+    click.echo(f"{worker} is described so now")

@@ -10,7 +10,7 @@ from brender.bus.keys import Credentials
 from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
 from brender.commands.joining import as_client, hide_token, join_as_node, join_option, new_key_option
-from brender.commands.lifeline import Lifeline, lifeline_option
+from brender.commands.lifeline import Lifeline, lifeline_option, start_again
 from brender.commands.options import begin_logging, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
@@ -152,6 +152,8 @@ def manager(
     lifeline_end.ends(role.stop)
     with announced("manager", name, role.addresses.control, role.addresses.key):
         role.run()
+    if role.again:
+        start_again()
 
 
 @click.command("dashboard", cls=Configured, section="dashboard")

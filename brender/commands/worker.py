@@ -8,7 +8,7 @@ import psutil
 
 from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
-from brender.commands.lifeline import Lifeline, lifeline_option
+from brender.commands.lifeline import Lifeline, lifeline_option, start_again
 from brender.commands.options import begin_logging, cache_option, common, host_name, site_option
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
@@ -219,3 +219,5 @@ def worker(
     role.loop.on_signals(role.drain)
     lifeline_end.ends(role.stop)
     role.run()
+    if role.again:
+        start_again()

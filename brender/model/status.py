@@ -70,6 +70,8 @@ class Wanted(StrEnum):
     """It takes nothing new, and stays."""
     DRAINED = "drained"
     """It finishes what runs, and leaves."""
+    RESTARTED = "restarted"
+    """It finishes what runs, and starts anew."""
 
 
 S = TypeVar("S", bound=StrEnum)

@@ -195,9 +195,10 @@ class NextManager(msgspec.Struct, frozen=True):
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """End the role: its work is done, or it was refused (then *error* says why)."""
+    """End the role: its work is done, or it was refused (then *error* says why). *again*: it is then to start anew."""
 
     error: str = ""
+    again: bool = False
 
 
 Effect = (

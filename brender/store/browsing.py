@@ -60,7 +60,21 @@ def find_jobs(
     rows = ordered.limit(max(1, min(length, PAGE))).offset(max(0, start)).dicts()
     total = job.select(fn.COUNT(job.id)).where(there).scalar()
     filtered = total if fits is there else job.select(fn.COUNT(job.id)).where(fits).scalar()
-    return {"rows": [with_progress(row) for row in rows], "total": total, "filtered": filtered}
+    return {"rows": _with_eta(record, [with_progress(row) for row in rows]), "total": total, "filtered": filtered}
+
+
+def _with_eta(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """*rows*, each with the seconds that its job probably still takes (``eta_seconds``; ``None``: not known)."""
+    worker = record.tables.Worker
+    active = [row["id"] for row in rows if row["status"] == "active"]
+    query = worker.select(worker.job, fn.COUNT(worker.id)).where(worker.job.in_(active) & (worker.status != "offline"))
+    busy = dict(query.group_by(worker.job).tuples()) if active else {}
+    for row in rows:
+        rendered = row["completed_parts"] - row["kept_parts"]
+        left = row["part_count"] - row["completed_parts"]
+        known = row["id"] in busy and rendered > 0
+        row["eta_seconds"] = row["render_seconds"] / rendered * left / busy[row["id"]] if known else None
+    return rows
 
 
 def choices(record: Record) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ const farm = (() => {
   const post = (path, body) => send("POST", path, body);
   const remove = (path) => send("DELETE", path);
   const act = (job, action, value) => post(`/jobs/${encodeURIComponent(job)}/actions/${action}`, value === undefined ? {} : { value });
-  const actOnNode = (node, action) => post(`/nodes/${encodeURIComponent(node)}/actions/${action}`);
+  const actOnNode = (node, action, value) => post(`/nodes/${encodeURIComponent(node)}/actions/${action}`, value === undefined ? {} : { value });
 
   function complain(error) {
     problem.textContent = error instanceof TypeError ? "The dashboard does not answer. Is it still running?" : error.message;
@@ -132,7 +132,10 @@ const farm = (() => {
     const on = (label, title, action) => made.append(button(label, title, () => actOnNode(row.id, action)));
     if (row.wanted) on("Enable", "Give it tasks again", "enable");
     else on("Disable", "Let it finish its task and give it no other", "disable");
-    if (!["offline", "draining"].includes(row.status)) on("Drain", "Let it finish its task and leave", "drain");
+    if (!["offline", "draining"].includes(row.status)) {
+      on("Drain", "Let it finish its task and leave", "drain");
+      on("Restart", "Let it finish its task and start anew", "restart");
+    }
     return made;
   }
 
@@ -234,5 +237,5 @@ const farm = (() => {
     });
   }
 
-  return { ask, post, remove, act, button, nodeButtons, complain, content, watch, element, link, badge, bar, time, duration, size, table, columnsOf, language, toast, rights, user, token };
+  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, bar, time, duration, size, table, columnsOf, language, toast, rights, user, token };
 })();

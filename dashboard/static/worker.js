@@ -18,6 +18,21 @@
     }));
     if (!worker.attempts.length) byId("attempts").replaceChildren(farm.element("p", "text-body-secondary", "Nothing yet"));
   }, id);
+  byId("care").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      for (const input of byId("care").querySelectorAll("[data-care]")) {
+        if (input.value !== input.defaultValue) {
+          await farm.actOnNode(id, input.dataset.care, input.value);
+          input.defaultValue = input.value;
+        }
+      }
+      farm.content();
+      farm.toast("Saved");
+    } catch (error) {
+      farm.complain(error);
+    }
+  });
   farm.watch([], async () => {
     const rows = await farm.ask(`/nodes/${id}/history`);
     const points = (value, group) => rows.filter((row) => value(row.stats) !== undefined).map((row) => ({ x: row.wall, y: value(row.stats), group }));
@@ -25,6 +40,7 @@
     byId("plots").replaceChildren(
       plot.draw("CPU", points((s) => s.cpu_percent), (y) => `${y.toFixed(0)} %`, { line: true, most: 100, showX: clock }),
       plot.draw("Memory", [...points((s) => s.memory_used, "machine"), ...points((s) => s.render_memory, "render")], farm.size, { line: true, showX: clock }),
+      plot.draw("Disk", [...points((s) => s.disk_read, "read"), ...points((s) => s.disk_written, "written")], (y) => `${farm.size(y)}/s`, { line: true, showX: clock }),
       plot.draw("Network", [...points((s) => s.network_received, "received"), ...points((s) => s.network_sent, "sent")], (y) => `${farm.size(y)}/s`, { line: true, showX: clock }),
     );
   });

@@ -14,7 +14,13 @@ from dashboard.farm import farm, user_name
 
 blueprint = Blueprint("v1-nodes", __name__)
 
-Action = Literal["drain", "disable", "enable"]
+Action = Literal["drain", "disable", "enable", "restart", "tags", "note", "schedule"]
+
+
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``value``: the tags (with commas between), the note, or the hours of sleep; nothing for what takes none."""
+
+    value: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,11 +55,11 @@ def history(id: str, query: HistoryQuery) -> Any:
         return browsing.history(record, id, query.seconds, time.time())
 
 
-@endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", right=Right.NODES)
-def act_on_node(id: str, action: str) -> Any:
-    """Drain, disable or enable a worker or manager."""
+@endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said, right=Right.NODES)
+def act_on_node(id: str, action: str, body: Said) -> Any:
+    """Drain, disable, enable or restart a worker or manager; or say a worker's tags, note or hours of sleep."""
     known = Action.__args__  # type: ignore[attr-defined]
     if action not in known:
         raise NotFound(f"There is no action {action!r}; there are: {', '.join(known)}")
     with farm().client() as client:
-        return client.act(action, id, user=user_name())
+        return client.act(action, id, body.value, user=user_name())

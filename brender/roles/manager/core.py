@@ -80,7 +80,7 @@ class ManagerCore:
         self.lease_until = float("-inf")
         self.draining = ""
         """Why it finishes what its workers run and then leaves; "" while it does not."""
-        self._left = False
+        self._left = self._again = False
         self._said_hello = self._renewed = self._beat = float("-inf")
         self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
@@ -334,6 +334,7 @@ class ManagerCore:
         if message.worker:
             self._effects.append(Send(message.worker, message))
         else:
+            self._again = message.again
             self._begin_draining(message.reason or "it was asked to")
 
     def _admitted(self, message: Admitted, now: Now) -> None:
@@ -368,7 +369,7 @@ class ManagerCore:
         """Leave when nothing is held any more."""
         if not self._left and not any(worker.held for worker in self.workers.values()):
             self._left = True
-            self._effects.append(Exit())
+            self._effects.append(Exit(again=self._again))
 
     def _begin_draining(self, reason: str) -> None:
         if not self.draining:

@@ -46,7 +46,7 @@ class Manager:
         self, folder: DataFolder, addresses: ManagerAddresses, server: ServerAddresses, policy: Policy, name: str
     ) -> None:
         self.folder = folder.make()
-        self.error = ""
+        self.error, self.again = "", False
         self.loop = Loop()
         self._routes = Routes()
         own = folder.manager(name)
@@ -206,8 +206,8 @@ class Manager:
                 case AdmitKeys(keys):
                     self._keyring.replace(keys)
                     self._unkept = True
-                case Exit(error):
-                    self.error = error
+                case Exit(error, again):
+                    self.error, self.again = error, again
                     self.loop.stop()
 
     def _keep_keys(self, now: Now) -> None:

@@ -43,6 +43,7 @@ from brender.model.keys import Principal
 from brender.model.status import ENDED_JOB, Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, Now, Peer, Record, Refuse, Reply
 from brender.roles.policy import Policy
+from brender.roles.server.care import SAYABLE
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
@@ -56,7 +57,13 @@ _ANYBODY = frozenset({"", "manager"})
 _MANAGER = frozenset({"manager"})
 _OF_PROJECTS = frozenset({"set-project", "set-path", "unset-path"})
 #: The actions that are about a worker or a manager, and what they mean.
-NODE_ACTIONS: dict[str, Wanted | None] = {"drain": Wanted.DRAINED, "disable": Wanted.DISABLED, "enable": None}
+NODE_ACTIONS: dict[str, Wanted | None] = {
+    "drain": Wanted.DRAINED,
+    "restart": Wanted.RESTARTED,
+    "disable": Wanted.DISABLED,
+    "enable": None,
+    **dict.fromkeys(SAYABLE),
+}
 
 
 class ServerCore:
@@ -150,7 +157,12 @@ class ServerCore:
         self.jobs.by = peer
         user = self._user(peer, message)
         try:
-            self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
+            if message.action not in SAYABLE:
+                self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
+            elif kind == "worker":
+                self.nodes.care.say(message.action, message.target, name, message.value, now, user)
+            else:
+                raise BadInput(f"{name} is a manager: only workers have {message.action}")
             data = {"id": message.target, "kind": kind, "name": name, "wanted": self.farm.wanted.get(message.target, "")}
             answer: Message = Done(id=message.id, data=data)
         except BrenderError as error:

@@ -11,6 +11,7 @@ from brender.model.nodes import Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.roles.effects import Bind, Now, Peer, Publish, Record, Reply, Send, Unbind
 from brender.roles.policy import Policy
+from brender.roles.server.care import Care
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.state import Farm, ManagerState, WorkerState
@@ -19,6 +20,8 @@ from brender.roles.server.work import Work
 
 _MEMORY_NOISE = 256 * 2**20
 _ASKED = "it was asked to finish and leave"
+_ASKED_AGAIN = "it was asked to finish and start anew"
+_LEAVING = (Wanted.DRAINED, Wanted.RESTARTED)
 
 
 class Nodes:
@@ -35,6 +38,7 @@ class Nodes:
         self.emit = emit
         self.welcome = welcome
         self._stats = StatsRecorder(policy)
+        self.care = Care(farm, jobs, emit, self._look_at)
         self._closed: dict[str, float] = {}
 
     # --- coming and going ---------------------------------------------------------------------------------------------
@@ -85,7 +89,7 @@ class Nodes:
         if known is not None and known.manager != peer.node and known.manager in self.farm.managers:
             self.farm.managers[known.manager].workers.discard(info.id)
             self.emit(Send(known.manager, Moved(worker=info.id)))
-        worker = WorkerState(info, manager=peer.node, term=joined.term)
+        worker = WorkerState(self.care.tagged(info), manager=peer.node, term=joined.term, own_tags=info.tags)
         if known is not None:
             worker.attempts, worker.running, worker.closed_until = known.attempts, known.running, known.closed_until
             if known.info.incarnation == info.incarnation:
@@ -174,6 +178,7 @@ class Nodes:
                 self.emit(Send(manager.id, Ping()))
             self._show_manager(manager)
         self._ask_to_leave(now)
+        self._recall_all(self.care.tick(now), now)
         for worker_id in [each for each, until in self._closed.items() if until <= now.mono]:
             del self._closed[worker_id]
             self.farm.changed.add(worker_id)
@@ -187,7 +192,7 @@ class Nodes:
         """From now on people want *wanted* of *node*, a ``worker`` or ``manager``: ``None``, that it simply works. Raises
         `Conflict` or `NotFound` where that cannot be."""
         present = self.farm.workers.get(node) if kind == "worker" else self.farm.managers.get(node)
-        if wanted is Wanted.DRAINED and present is None:
+        if wanted in _LEAVING and present is None:
             raise NotFound(f"The {kind} {name} is not there, so it has nothing to finish")
         if wanted is None and present is not None and present.standing is Standing.DRAINING:
             raise Conflict(f"The {kind} {name} is leaving already. Start it again once it has left")
@@ -196,7 +201,12 @@ class Nodes:
         else:
             self.farm.wanted[node] = wanted
         self.emit(Record(Update(kind, node, {"wanted": wanted or ""})))
-        text = {None: "enabled", Wanted.DISABLED: "disabled", Wanted.DRAINED: "asked to finish and leave"}[wanted]
+        text = {
+            None: "enabled",
+            Wanted.DISABLED: "disabled",
+            Wanted.DRAINED: "asked to finish and leave",
+            Wanted.RESTARTED: "asked to finish and start anew",
+        }[wanted]
         self.jobs.note(now, text.split()[0], f"the {kind} {name} is {text}", user=user, worker=node if kind == "worker" else "")
         workers = {node} if kind == "worker" else self.farm.managers[node].workers if node in self.farm.managers else set()
         self._look_at(workers)
@@ -238,27 +248,32 @@ class Nodes:
         for node, wanted in self.farm.wanted.items():
             worker, manager = self.farm.workers.get(node), self.farm.managers.get(node)
             asked = worker or manager
-            if wanted is Wanted.DRAINED and asked is not None and now.mono - asked.asked_to_leave >= self.policy.resend:
+            if wanted in _LEAVING and asked is not None and now.mono - asked.asked_to_leave >= self.policy.resend:
                 asked.asked_to_leave = now.mono
+                again = wanted is Wanted.RESTARTED
+                reason = _ASKED_AGAIN if again else _ASKED
+                drain = Drain(worker=node if worker is not None else "", reason=reason, again=again)
                 parent = worker.manager if worker is not None else node
-                self.emit(Send(parent, Drain(worker=node if worker is not None else "", reason=_ASKED)))
+                self.emit(Send(parent, drain))
 
     def _no_longer_drained(self, kind: str, node: str) -> None:
-        if self.farm.wanted.get(node) is Wanted.DRAINED:
+        if self.farm.wanted.get(node) in _LEAVING:
             del self.farm.wanted[node]
             self.emit(Record(Update(kind, node, {"wanted": ""})))
 
     def _status(self, worker: WorkerState) -> tuple[WorkerStatus, str]:
         manager = self.farm.managers.get(worker.manager)
         wanted = self.farm.wanted.get(worker.info.id)
-        if worker.standing is Standing.DRAINING or wanted is Wanted.DRAINED:
+        if worker.standing is Standing.DRAINING or wanted in _LEAVING:
             return WorkerStatus.DRAINING, worker.reason or _ASKED
-        if manager is not None and (manager.standing is Standing.DRAINING or self.farm.wanted.get(manager.id) is Wanted.DRAINED):
+        if manager is not None and (manager.standing is Standing.DRAINING or self.farm.wanted.get(manager.id) in _LEAVING):
             return WorkerStatus.DRAINING, f"its manager {manager.name} leaves"
         if wanted is Wanted.DISABLED:
             return WorkerStatus.DISABLED, ""
         if manager is not None and self.farm.wanted.get(manager.id) is Wanted.DISABLED:
             return WorkerStatus.DISABLED, f"its manager {manager.name} is disabled"
+        if (until := self.farm.asleep.get(worker.info.id)) is not None:
+            return WorkerStatus.DISABLED, f"it sleeps until {until}"
         if worker.standing is Standing.PAUSED:
             return WorkerStatus.ERROR, worker.reason
         return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), ""
@@ -280,7 +295,7 @@ class Nodes:
     def _show_manager(self, manager: ManagerState) -> None:
         wanted = self.farm.wanted.get(manager.id)
         status, reason = ManagerStatus.ONLINE, ""
-        if manager.standing is Standing.DRAINING or wanted is Wanted.DRAINED:
+        if manager.standing is Standing.DRAINING or wanted in _LEAVING:
             status, reason = ManagerStatus.DRAINING, manager.reason or _ASKED
         elif wanted is Wanted.DISABLED:
             status = ManagerStatus.DISABLED
@@ -304,7 +319,7 @@ class Nodes:
             "cores": info.cores,
             "memory": info.memory,
             "blenders": [{"kind": b.kind, "path": b.path, "version": ".".join(map(str, b.version))} for b in info.blenders],
-            "tags": sorted(info.tags),
+            "tags": sorted(worker.own_tags),
             "job_types": sorted(info.job_types),
             "programs": sorted(info.programs),
             "site": info.site,

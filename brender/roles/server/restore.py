@@ -12,6 +12,7 @@ from brender.model.job import FileFacts, JobSpec
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.people import Role
+from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection, requirements_of
 from brender.roles.server.state import AttemptState, Farm, JobState, ManagerState, PartState, TaskState, WorkerState
@@ -31,13 +32,20 @@ def restore(writer: Writer, mono: float) -> Farm:
         next_part=writer.last_id("part") + 1,
         next_activity=writer.last_id("activity") + 1,
     )
+    for row in tables.Worker.select(tables.Worker.id, tables.Worker.extra_tags, tables.Worker.schedule):
+        if row.extra_tags:
+            farm.extra_tags[row.id] = frozenset(row.extra_tags)
+        if row.schedule:
+            farm.schedules[row.id] = parse_schedule(row.schedule)
     for table in (tables.Manager, tables.Worker):
         farm.wanted |= {row.id: Wanted(row.wanted) for row in table.select(table.id, table.wanted).where(table.wanted != "")}
     for row in tables.Manager.select().where(tables.Manager.status != ManagerStatus.OFFLINE):
         farm.managers[row.id] = ManagerState(row.id, row.incarnation, row.name, heard=mono, beat=mono)
     for row in tables.Worker.select().where(tables.Worker.status != WorkerStatus.OFFLINE):
         manager = row.__data__["manager"]
-        farm.workers[row.id] = WorkerState(_worker_info(row), manager=manager)
+        info = _worker_info(row)
+        tags = info.tags | farm.extra_tags.get(row.id, frozenset())
+        farm.workers[row.id] = WorkerState(msgspec.structs.replace(info, tags=tags), manager=manager, own_tags=info.tags)
         if manager in farm.managers:
             farm.managers[manager].workers.add(row.id)
     for manager in {worker.manager for worker in farm.workers.values()} - farm.managers.keys():

@@ -16,6 +16,7 @@ from brender.model.keys import Principal, Token
 from brender.model.nodes import Standing, WorkerInfo
 from brender.model.paths import PathVariable
 from brender.model.people import Role
+from brender.model.schedule import Span
 from brender.model.status import JobStatus, TaskStatus, Wanted, WorkerStatus
 from brender.scheduling.chunks import chunk_size
 
@@ -195,6 +196,7 @@ class JobState:
 @dataclass
 class WorkerState:
     info: WorkerInfo
+    """As it introduced itself, with the tags that people gave it."""
     manager: str
     term: str = ""
     """The name of its present registration; "" until its manager has told of it."""
@@ -213,6 +215,8 @@ class WorkerState:
     """Live attempts, in the order of their grants."""
     running: str = ""
     """The attempt that it has started."""
+    own_tags: frozenset[str] = frozenset()
+    """The tags that it has by itself."""
     shown: tuple[str, str, str, str] = ("", "", "", "")
     """Status, reason, attempt and job as the record has them."""
 
@@ -256,6 +260,12 @@ class Farm:
     keys: dict[str, Principal] = field(default_factory=dict)
     """Those that are admitted."""
     tokens: dict[str, Token] = field(default_factory=dict)
+    extra_tags: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Tags that people gave workers."""
+    schedules: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    """When workers sleep."""
+    asleep: dict[str, str] = field(default_factory=dict)
+    """Those that do so now, and until what o'clock."""
     users: dict[str, Role] = field(default_factory=dict)
     disabled_users: set[str] = field(default_factory=set)
     paths: tuple[PathVariable, ...] = ()

@@ -84,7 +84,7 @@ class WorkerCore:
         self._heard: float | None = None
         self._stop_by = float("inf")
         self._sequence = 0
-        self._left = False
+        self._left = self._again = False
         self._effects: list[Effect] = []
         self._above: dict[type[Message], Callable[[Any, Now], None]] = {
             Welcome: self._welcome,
@@ -209,7 +209,7 @@ class WorkerCore:
             self.reporting.send(now.mono)
         idle = self.running is None and self.standing is Standing.DRAINING
         if idle and (not self.reporting.undelivered or now.mono >= self._stop_by):
-            self._effects += [SendUp(Bye(reason=self.stopping or self.standing_reason)), Exit()]
+            self._effects += [SendUp(Bye(reason=self.stopping or self.standing_reason)), Exit(again=self._again)]
             self._left = True
         return self._next(now)
 
@@ -305,6 +305,7 @@ class WorkerCore:
 
     def _drain(self, message: Drain, now: Now) -> None:
         if message.worker == self.info.id:
+            self._again = message.again
             self._begin_draining(message.reason)
 
     def _look(self, look: Look, now: Now) -> None:

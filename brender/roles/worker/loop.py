@@ -101,7 +101,7 @@ class Worker:
         own = folder.make().worker(setup.name)
         self._cache_bytes = policy.cache_bytes
         self._cache = folder.root / "cache" / "blobs"
-        self.error = ""
+        self.error, self.again = "", False
         self.loop = Loop()
         self._setup = setup
         self._managers = [manager.resolved() for manager in managers]
@@ -326,9 +326,9 @@ class Worker:
                     ).start()
                 case NextManager():
                     self._turn_to_next_manager()
-                case Exit(error):
+                case Exit(error, again):
                     self._send()
-                    self.error = error
+                    self.error, self.again = error, again
                     self.loop.stop()
 
     def _start(self, grant: Grant, order: Order) -> None:

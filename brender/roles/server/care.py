@@ -1,0 +1,92 @@
+"""What people say of a worker, in the server's core: further tags, a note, when it sleeps. Pure."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from brender.model.changes import Update
+from brender.model.errors import BadInput
+from brender.model.nodes import WorkerInfo
+from brender.model.schedule import asleep, parse_schedule
+from brender.roles.effects import Effect, Now, Record
+from brender.roles.server.jobs import Jobs
+from brender.roles.server.state import Farm
+
+#: What can be said, by the action that says it.
+SAYABLE = ("tags", "note", "schedule")
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NOTE_LENGTH = 1000
+_LOOK_SECONDS = 15.0
+
+
+class Care:
+    """Works on *farm*; what must happen outside goes to *emit*, and *look_at* is told of workers that something changed for."""
+
+    def __init__(self, farm: Farm, jobs: Jobs, emit: Callable[[Effect], None], look_at: Callable[[set[str]], None]) -> None:
+        self.farm = farm
+        self.jobs = jobs
+        self.emit = emit
+        self.look_at = look_at
+        self._looked = float("-inf")
+
+    def say(self, action: str, worker: str, name: str, value: Any, now: Now, user: str) -> None:
+        """Have *value* be the ``tags`` (with commas between), ``note`` or ``schedule`` of *worker*. Raises `BadInput`."""
+        text = str(value or "").strip()
+        if action == "tags":
+            tags = sorted({tag.strip() for tag in text.split(",") if tag.strip()})
+            if wrong := [tag for tag in tags if not _TAG.fullmatch(tag)]:
+                raise BadInput(f"{wrong[0]!r} cannot be a tag: letters, digits, and any of . _ -")
+            self._retag(worker, frozenset(tags))
+            fields: dict[str, Any] = {"extra_tags": tags}
+        elif action == "schedule":
+            spans = parse_schedule(text)
+            self.farm.schedules.pop(worker, None)
+            if spans:
+                self.farm.schedules[worker] = spans
+            self._looked = float("-inf")
+            fields = {"schedule": text}
+        else:
+            if len(text) > _NOTE_LENGTH:
+                raise BadInput(f"A note has up to {_NOTE_LENGTH} characters")
+            fields = {"note": text}
+        self.emit(Record(Update("worker", worker, fields)))
+        self.jobs.note(now, action, f"the {action} of the worker {name}: {text or 'none'}", user=user, worker=worker)
+        self.look_at({worker})
+
+    def tagged(self, info: WorkerInfo) -> WorkerInfo:
+        """*info*, with the tags that people gave that worker."""
+        extra = self.farm.extra_tags.get(info.id, frozenset())
+        return msgspec.structs.replace(info, tags=info.tags | extra) if extra else info
+
+    def tick(self, now: Now) -> set[str]:
+        """Now and then: who sleeps; returns those that have just fallen asleep."""
+        if now.mono - self._looked < _LOOK_SECONDS:
+            return set()
+        self._looked = now.mono
+        here = datetime.fromtimestamp(now.wall)
+        minute = here.hour * 60 + here.minute
+        before = set(self.farm.asleep)
+        self.farm.asleep = {
+            worker: _clock(minute + left)
+            for worker, spans in self.farm.schedules.items()
+            if (left := asleep(spans, here.weekday(), minute)) is not None
+        }
+        if changed := before ^ set(self.farm.asleep):
+            self.look_at(changed)
+        return set(self.farm.asleep) - before
+
+    def _retag(self, worker: str, tags: frozenset[str]) -> None:
+        before = self.farm.extra_tags.pop(worker, frozenset())
+        if tags:
+            self.farm.extra_tags[worker] = tags
+        state = self.farm.workers.get(worker)
+        if state is not None:
+            own = (state.info.tags - before) | (before & state.own_tags)
+            state.info = msgspec.structs.replace(state.info, tags=own | tags)
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60 % 24:02d}:{minute % 60:02d}"
