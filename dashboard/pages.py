@@ -4,6 +4,8 @@ from flask import Blueprint, render_template, url_for
 from flask_login import current_user
 
 from brender.jobs.declare import job_types
+from brender.model.keys import KeyRole
+from brender.model.paths import PLATFORMS
 from brender.model.people import Right, Role
 from brender.store import browsing, questions
 from dashboard.farm import farm
@@ -64,6 +66,12 @@ def activity() -> str:
     return render_template("activity.html")
 
 
+@blueprint.get("/settings/")
+def settings() -> str:
+    need(Right.ADMIN)
+    return render_template("settings.html", roles=list(KeyRole), platforms=PLATFORMS)
+
+
 @blueprint.get("/users/")
 def users() -> str:
     need(Right.ADMIN)
@@ -78,6 +86,6 @@ def _links() -> dict[str, object]:
     shown = [("overview", "Overview"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
     shown += [("projects", "Projects"), ("activity", "Activity")]
     if current_user.may(Right.ADMIN):
-        shown.append(("users", "Users"))
+        shown += [("users", "Users"), ("settings", "Settings")]
     rights = {right.value for right in Right if current_user.may(right)}
     return {"menu": [(url_for(f"pages.{page}"), f"pages.{page}", label) for page, label in shown], "rights": rights}

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from brender.bus.address import Address, ManagerAddresses, ServerAddresses, is_loopback, parse_address, resolve
+from brender.bus.address import Address, ManagerAddresses, ServerAddresses, is_loopback, own_hosts, parse_address, resolve
 from brender.bus.asking import ask
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials, KeyPair, read_private, write_private
@@ -208,3 +208,13 @@ def _seen_from(address: str, server: str) -> str:
     """
     told = parse_address(address, 0)
     return str(Address(server, told.port)) if is_loopback(told.host) and not is_loopback(server) else address
+
+
+def reached_at(announced: str, enrolment: Address, named: Sequence[str] = ()) -> tuple[str, ...]:
+    """Where others reach the server's enrolment door, for a token: as it is *named*; else at the address that it has
+    *announced* on this machine ("": it is another), on each of this machine's hosts where it listens on all; else at
+    *enrolment*, where this machine reaches it."""
+    listens = parse_address(announced, 0) if announced else enrolment
+    hosts = own_hosts() if listens.host in ("0.0.0.0", "::") else [listens.host]
+    found = tuple(str(parse_address(each, listens.port)) for each in named)
+    return found or tuple(str(parse_address(f"[{host}]" if ":" in host else host, listens.port)) for host in hosts)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from brender.bus.address import own_hosts, parse_address
-from brender.bus.membership import JoinToken
+from brender.bus.address import parse_address
+from brender.bus.membership import JoinToken, reached_at
 from brender.commands.config import Configured
 from brender.commands.discovery import find
 from brender.commands.joining import join_as_client
@@ -75,11 +75,7 @@ def create(
     with client(server, data) as connection:
         made = connection.manage("create-token", role=role, uses=uses, expires=expires, name=name, key_expires=key_expires)
         enrolment, key = connection.addresses.enrolment, connection.addresses.key
-    announced = (folder.announced("server") or {}).get("enrolment", "")
-    listens = parse_address(announced, 0) if announced else enrolment
-    hosts = own_hosts() if listens.host in ("0.0.0.0", "::") else [listens.host]
-    named = tuple(str(parse_address(each, listens.port)) for each in addresses)
-    where = named or tuple(str(parse_address(f"[{host}]" if ":" in host else host, listens.port)) for host in hosts)
+    where = reached_at(str((folder.announced("server") or {}).get("enrolment", "")), enrolment, addresses)
     text = JoinToken(KeyRole(role), key, where, made["id"], made["secret"]).as_text()
     if as_json:
         print_json({"token": text, "id": made["id"], "role": role, "uses": uses, "expires": made["expires"], "addresses": where})

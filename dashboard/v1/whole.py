@@ -5,7 +5,9 @@ from typing import Annotated, Any
 import msgspec
 from flask import Blueprint, Response, request
 
+from brender.bus.membership import JoinToken, reached_at
 from brender.jobs.declare import job_types
+from brender.model.keys import KeyRole
 from brender.model.paths import Platform
 from brender.model.people import Right
 from brender.store import questions
@@ -27,6 +29,13 @@ class ProjectChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: Text | None = None
     keep_days: Annotated[float, msgspec.Meta(ge=0, le=1e5)] | None = None
     keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=10**18)] | None = None
+
+
+class NewJoinToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    role: KeyRole
+    uses: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1
+    expires: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,5}[smhd]$")] = "24h"
+    name: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
 class PathChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +89,29 @@ def set_path(body: PathChange) -> Any:
 def unset_path(name: str) -> Any:
     """Forget a path variable."""
     return farm().manage("unset-path", name=name)
+
+
+@endpoint(blueprint, "GET", "/keys", right=Right.ADMIN)
+def keys() -> Any:
+    """The keys that were admitted to the bus, and the tokens that let others in."""
+    return farm().manage("keys")
+
+
+@endpoint(blueprint, "DELETE", "/keys/{id}", right=Right.ADMIN)
+def revoke_key(id: str) -> Any:
+    """Revoke a key of the bus: who has it is cut off."""
+    return farm().manage("revoke-key", key=id)
+
+
+@endpoint(blueprint, "POST", "/join-tokens", body=NewJoinToken, right=Right.ADMIN)
+def join_token(body: NewJoinToken) -> Any:
+    """Make a token that lets workers, managers, clients, monitors or admins join the bus; it is shown this once."""
+    here = farm()
+    made = here.manage("create-token", **msgspec.to_builtins(body))
+    announced = str((here.folder.announced("server") or {}).get("enrolment", ""))
+    where = reached_at(announced, here.server.enrolment)
+    text = JoinToken(body.role, here.server.key, where, made["id"], made["secret"]).as_text()
+    return {"token": text, "id": made["id"], "expires": made["expires"], "addresses": list(where)}
 
 
 @endpoint(blueprint, "GET", "/job-types", cached=True)
