@@ -171,7 +171,9 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path
     with process("server", "--listen", f"127.0.0.1:{first + 4}", data=server) as serving:
         line_of(serving, "listens on")
         manager = process("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", data=root / "manager", farm=server)
-        with manager as managing, process("worker", "--name", "w", data=root / "worker", farm=server, hidden=root / "private"):
+        # Other tests look for Blenders below this process: it keeps none.
+        words = ("worker", "--name", "w", "--keep-warm", "0")
+        with manager as managing, process(*words, data=root / "worker", farm=server, hidden=root / "private"):
             line_of(managing, "listens on")
             join_as_client(DataFolder(mine), invite("client", server), "anna")
             with client(None, mine) as connection:
