@@ -1,4 +1,4 @@
-"""Takes the screenshots that README and docs show: a real farm renders the demo, a real Chromium looks at each page, light and dark.
+"""Takes the screenshots that README and docs show: a real farm renders the demo, a real Chromium looks at each page.
 
 python docs/take_screenshots.py
 """
@@ -20,7 +20,7 @@ from brender.store.datafolder import DataFolder
 HERE = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 OPTIONS = dict.fromkeys(("chunk", "scene", "camera", "engine", "resolution", "samples", "format", "pattern", "name"))
-PASSWORD = "only for the screenshots"  # noqa: S105
+PASSWORD = "only for the screenshots"
 OUTPUT = Path("/tmp/renders/brender-demo")
 
 
@@ -66,7 +66,8 @@ def main() -> None:
                         show(page, name, file)
                         page.screenshot(path=HERE / f"{name}-{scheme}.png")
                 browser.close()
-            connection.act("cancel", job.id)
+            if connection.ask("job", id=job.id)["finished"] is None:
+                connection.act("cancel", job.id)
     shutil.rmtree(OUTPUT, ignore_errors=True)
 
 
