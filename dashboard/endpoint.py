@@ -1,17 +1,19 @@
 """What an endpoint of the JSON API is: declared once, with what it takes and gives; checked and described by that declaration."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
+from flask_login import current_user
 
 from brender import __version__
 from brender.model.errors import BadInput
 from brender.model.people import Right
 from brender.store import questions
-from dashboard.farm import farm
+from dashboard.farm import farm, user_name
 from dashboard.people import need
 
 PREFIX = "/api/v1"
@@ -121,7 +123,10 @@ def _body(kind: Any) -> Any:
 
 def _tag() -> str:
     with farm().reader.record() as record:
-        return str(questions.change(record))
+        change = questions.change(record)
+    # Also of who asks: what they may do stands in some answers.
+    who = hashlib.sha256(f"{user_name()}\n{current_user.role}".encode()).hexdigest()[:8]
+    return f"{change}-{who}"
 
 
 def _tagged(response: Response, tag: str) -> Response:

@@ -10,6 +10,7 @@ import smtplib
 import threading
 import time
 import urllib.request
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -27,6 +28,7 @@ _TRIES = 3
 _TRY_AGAIN_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 _WAITING_MOST = 1000
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Notifier:
         self._settings = settings
         self._url = settings.public_url.rstrip("/") + "/" if settings.public_url else url
         self._waiting: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue(_WAITING_MOST)
-        self._told: dict[tuple[str, str], str] = {}
+        self._told: OrderedDict[tuple[str, str], str] = OrderedDict()
         threading.Thread(target=self._work, name="brender-notify", daemon=True).start()
 
     def hear(self, job: str, fields: dict[str, Any]) -> None:
@@ -99,6 +101,8 @@ class Notifier:
         if news is None or self._told.get((job, news.event)) == news.reason:
             return
         self._told[job, news.event] = news.reason
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
         for each in wanted:
             if news.event in each["events"] and each["project"] in ("", news.project):
                 how: Callable[[str, News], None] = self._mail if each["kind"] == "email" else _ask

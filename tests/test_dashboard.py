@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from brender.model.changes import New, Put, Update
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
+from tests.conftest import missing
 from tests.test_store import JOB
 from tests.web import Browser, application, make_users, picture
 
@@ -241,6 +243,23 @@ def test_finished_frames_come_as_one_zip(web: Browser, output: Path) -> None:
         assert zipped.namelist() == ["x_0001.png"] and zipped.testzip() is None
         assert zipped.read("x_0001.png") == (output / "x_0001.png").read_bytes()
     assert "shot" in answer.headers["Content-Disposition"] and "<" not in answer.headers["Content-Disposition"]
+
+
+def test_finished_frames_make_a_film(web: Browser, output: Path) -> None:
+    if shutil.which("ffmpeg") is None:
+        missing("ffmpeg")
+    picture(output / "x_0001.png", size=(64, 35))
+    answer = web.get(f"/jobs/{JOB_ID}/movie.mp4?fps=12")
+    assert answer.status_code == 200 and answer.data[4:8] == b"ftyp"
+    assert web.get(f"/jobs/{JOB_ID}/movie.mp4?fps=0").status_code == 400
+
+
+def test_without_ffmpeg_there_is_no_film_and_the_page_says_so(
+    web: Browser, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.pictures.shutil.which", lambda name: None)
+    answer = web.get(f"/jobs/{JOB_ID}/movie.mp4")
+    assert answer.status_code == 404 and "no ffmpeg" in answer.text
 
 
 def test_small_pictures_make_a_contact_sheet(web: Browser, folder: DataFolder, tmp_path: Path) -> None:

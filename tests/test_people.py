@@ -234,7 +234,7 @@ def test_the_setup_link_is_not_good_once_there_are_users(app: Flask) -> None:
     assert app.test_client().get("/setup?token=the-setup-secret").status_code == 403
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "the-setup-secret2"])
+@pytest.mark.parametrize("token", ["", "wrong", "the-setup-secret2", "größe"])
 def test_a_wrong_setup_link_is_refused(folder: DataFolder, token: str) -> None:
     folder.make()
     app = application(folder, setup="the-setup-secret")

@@ -88,6 +88,22 @@ def test_a_name_that_leads_out_is_not_taken_and_nothing_is_kept(app: Flask, fold
     assert answer.status_code == 400 and not list((folder.root / "uploads").glob("*/*"))
 
 
+def test_an_upload_may_have_thousands_of_files(app: Flask) -> None:
+    files = [(f"tex/{number}.png", b"x") for number in range(1500)]
+    assert _upload(Browser(app, "anna"), ("a.blend", CUBE.read_bytes()), *files)["blends"] == ["a.blend"]
+
+
+def test_an_upload_may_be_large_and_other_bodies_may_not(app: Flask) -> None:
+    browser = Browser(app, "anna")
+    assert _upload(browser, ("a.blend", CUBE.read_bytes()), ("large.exr", b"x" * 5 * 2**20))["blends"] == ["a.blend"]
+    assert browser.post(f"{API}/jobs", {"name": "x" * 2**21}).status_code == 413
+
+
+def test_who_may_not_submit_uploads_nothing(app: Flask, folder: DataFolder) -> None:
+    answer = Browser(app, "vera").upload(f=("a.blend", io.BytesIO(b"x" * 5 * 2**20)))
+    assert answer.status_code == 403 and not (folder.root / "uploads").exists()
+
+
 def test_an_upload_without_a_blend_is_refused(app: Flask) -> None:
     answer = Browser(app, "anna").upload(f=("a.png", io.BytesIO(b"x")))
     assert answer.status_code == 400 and "no .blend" in answer.json["error"]

@@ -6,7 +6,7 @@ const flipbook = (() => {
   const kept = new Map();
   let parts = [], others = [], at = 0, playing = false, last = 0;
 
-  const address = (id, part, exposure) => `/jobs/${id}/pictures/${part.id}?width=${width}&exposure=${exposure}`;
+  const address = (id, part, exposure) => `/jobs/${id}/pictures/${part.id}?width=${width}&exposure=${exposure}&of=${part.change || 0}`;
   function picture(id, part) {
     const source = address(id, part, Number(byId("exposure").value) || 0);
     if (!kept.has(source)) {
@@ -67,7 +67,7 @@ const flipbook = (() => {
     others = [];
     if (byId("other").value) {
       const told = await farm.ask(`/jobs/${byId("other").value}/cells`);
-      others = told.rows.map((row) => ({ id: row[0], frame: row[1], piece: row[2], status: row[3], output: row[9] })).filter((p) => p.status === "completed" && p.output && !p.piece);
+      others = told.rows.map((row) => ({ id: row[0], frame: row[1], piece: row[2], status: row[3], output: row[9], change: row[8] })).filter((p) => p.status === "completed" && p.output && !p.piece);
     }
     show();
   }

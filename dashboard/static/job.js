@@ -168,7 +168,7 @@
     const part = parts.get(chosen);
     byId("large-title").textContent = `Frame ${part.frame}`;
     byId("large-picture").alt = `Frame ${part.frame}`;
-    byId("large-picture").src = `/jobs/${id}/pictures/${part.id}?width=3840&exposure=${Number(byId("large-exposure").value) || 0}`;
+    byId("large-picture").src = `/jobs/${id}/pictures/${part.id}?width=3840&exposure=${Number(byId("large-exposure").value) || 0}&of=${part.change}`;
     if (!byId("large").open) byId("large").showModal();
   }
 

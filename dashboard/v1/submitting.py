@@ -37,6 +37,7 @@ Name = Annotated[str, msgspec.Meta(max_length=255)]
 _MISSING_SHOWN = 10
 _UPLOADS_KEPT_SECONDS = 86_400.0
 _LISTED_MOST = 2000
+_FILES_MOST = 100_000
 
 
 class FilesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +101,7 @@ def upload() -> Any:
 
     need(Right.SUBMIT)
     request.max_content_length = current_app.config["UPLOAD_LENGTH"]
+    request.max_form_parts = _FILES_MOST
     _forget_old_uploads()
     id = secrets.token_hex(8)
     folder = _uploads() / id
