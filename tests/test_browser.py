@@ -122,8 +122,14 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
 def test_a_viewer_sees_the_work_and_has_nothing_to_change_it_with(page: Page, farm: LocalFarm) -> None:
     with client(None, farm.folder.root) as connection:
         job = submit_command(connection, "sleep", "0.2", frames="1-100", name=f"slow {EVIL}")
+        hostile = submit_command(connection, "echo", "<img src=x onerror=alert(1)>", name="hostile")
         add_user(farm, "boss", "admin")
         sign_in(page, farm, "vera", "viewer")
+        until(lambda: "onerror" in connection.ask("log", job=hostile)["text"] if ended(connection, hostile) else False)
+        page.goto(f"{farm.dashboard_url}jobs/{hostile}")
+        page.locator(".cell").click()
+        expect(page.locator("#log")).to_contain_text("<img src=x onerror=alert(1)>")
+        expect(page.locator("#log img")).to_have_count(0)
         page.goto(f"{farm.dashboard_url}jobs/{job}")
         expect(page.locator("h1")).to_have_text(f"slow {EVIL}")
         expect(page.locator("#status")).to_have_text("active", timeout=20_000)

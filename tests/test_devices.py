@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from brender.engines.devices import find_devices, read_devices
+from brender.engines.gpustats import GpuUse, read_use
+from brender.engines.stats import StatsReader
 from brender.model.devices import Device, choose_devices, device_tags, share_out
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 from tests.conftest import SCENES
 from tests.rendering import studio
-from tests.tools import command
+from tests.tools import command, until
 
 TWO_CARDS = (
     Device(kind="optix", index=0, name="RTX A", id="CUDA_RTX A_0000:01:00_OptiX"),
@@ -104,3 +106,30 @@ def test_a_job_that_wants_a_gpu_is_rendered_on_the_cpu_where_there_is_none_with_
 def test_the_worker_program_refuses_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     said = command(capsys, "role", "worker", "--device", "hip:7")
     assert said.code != 0 and "no device 'hip:7' here" in said.err
+
+
+# --- what they use: a stand-in for nvidia-smi, since there is no GPU here -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "use"),
+    [
+        ("37, 1024, 24576\n", GpuUse(37.0, 2**30, 24 * 2**30)),
+        ("10, 1, 2\n30, 1, 2\n", GpuUse(20.0, 2 * 2**20, 4 * 2**20)),
+        ("[N/A], 5, 10\n", GpuUse(0.0, 5 * 2**20, 10 * 2**20)),
+        ("", GpuUse()),
+        ("No devices were found\n", GpuUse()),
+    ],
+)
+def test_what_nvidia_s_program_says_is_read(text: str, use: GpuUse) -> None:
+    assert read_use(text) == use
+
+
+def test_the_use_of_gpus_is_among_the_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho '55, 2048, 8192'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    reader = StatsReader(tmp_path)
+    stats = until(lambda: read if (read := reader.read()).gpu_memory_total else None)
+    assert (stats.gpu_percent, stats.gpu_memory_used) == (55.0, 2 * 2**30)

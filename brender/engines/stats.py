@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 
+from brender.engines.gpustats import GpuWatch
 from brender.model.nodes import Stats
 
 
@@ -16,6 +17,7 @@ class StatsReader:
         self._processes: dict[int, psutil.Process] = {}
         self._before = self._counters()
         self._before_at = time.monotonic()
+        self._gpus = GpuWatch()
         psutil.cpu_percent(None)
 
     def read(self, render_pid: int | None = None) -> Stats:
@@ -26,6 +28,7 @@ class StatsReader:
         self._before, self._before_at = counters, at
         memory = psutil.virtual_memory()
         cpu, resident, count = self._tree(render_pid)
+        gpus = self._gpus.now
         return Stats(
             cpu_percent=psutil.cpu_percent(None),
             load=psutil.getloadavg()[0],
@@ -39,6 +42,9 @@ class StatsReader:
             render_cpu_percent=cpu,
             render_memory=resident,
             render_processes=count,
+            gpu_percent=gpus.percent,
+            gpu_memory_used=gpus.memory_used,
+            gpu_memory_total=gpus.memory_total,
         )
 
     def _tree(self, pid: int | None) -> tuple[float, int, int]:

@@ -129,3 +129,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Of one core, so that four busy threads are 400."""
     render_memory: Count = 0
     render_processes: Count = 0
+    gpu_percent: Number = 0.0
+    """Of all NVIDIA GPUs, in the mean."""
+    gpu_memory_used: Count = 0
+    gpu_memory_total: Count = 0
+    """0 where no GPU is seen."""

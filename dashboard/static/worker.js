@@ -45,6 +45,7 @@
     byId("plots").replaceChildren(
       plot.draw("CPU", points((s) => s.cpu_percent), (y) => `${y.toFixed(0)} %`, { line: true, most: 100, showX: clock }),
       plot.draw("Memory", [...points((s) => s.memory_used, "machine"), ...points((s) => s.render_memory, "render")], farm.size, { line: true, showX: clock }),
+      ...(rows.some((row) => row.stats.gpu_memory_total) ? [plot.draw("GPU", points((s) => s.gpu_percent), (y) => `${y.toFixed(0)} %`, { line: true, most: 100, showX: clock }), plot.draw("GPU memory", points((s) => s.gpu_memory_used), farm.size, { line: true, showX: clock })] : []),
       plot.draw("Disk", [...points((s) => s.disk_read, "read"), ...points((s) => s.disk_written, "written")], (y) => `${farm.size(y)}/s`, { line: true, showX: clock }),
       plot.draw("Network", [...points((s) => s.network_received, "received"), ...points((s) => s.network_sent, "sent")], (y) => `${farm.size(y)}/s`, { line: true, showX: clock }),
     );

@@ -31,6 +31,7 @@
       value: (row) => row.stats?.memory_used,
       show: (row) => stat(row, (s) => `${farm.size(s.memory_used)} of ${farm.size(s.memory_total)}`),
     },
+    { title: "GPU", value: (row) => row.stats?.gpu_percent, show: (row) => stat(row, (s) => (s.gpu_memory_total ? `${s.gpu_percent.toFixed(0)} %, ${farm.size(s.gpu_memory_used)}` : "")) },
     { title: "Render uses", value: (row) => row.stats?.render_memory, show: (row) => stat(row, (s) => (s.render_processes ? farm.size(s.render_memory) : "")) },
     { title: "Disk free", value: (row) => row.stats?.disk_free, show: (row) => stat(row, (s) => farm.size(s.disk_free)) },
     {

@@ -1,0 +1,66 @@
+"""What NVIDIA's own program says of the machine's GPUs. (Other makers' GPUs are not looked at.)
+
+``nvidia-smi --query-gpu`` takes a tenth of a second and more, so that it is asked now and then, in a thread of its own.
+"""
+
+import shutil
+import subprocess
+import threading
+from dataclasses import dataclass
+
+_EVERY_SECONDS = 5.0
+_ANSWER_SECONDS = 10.0
+_QUERY = ("--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits")
+
+
+@dataclass(frozen=True)
+class GpuUse:
+    """Of all GPUs together: percent busy in the mean, and bytes of memory; no memory where there is no GPU."""
+
+    percent: float = 0.0
+    memory_used: int = 0
+    memory_total: int = 0
+
+
+def read_use(text: str) -> GpuUse:
+    """What the lines of ``nvidia-smi`` say: percent, MiB used and MiB in all of each GPU; what is not known of one counts as
+    0."""
+    rows = [[_number(field) for field in line.split(",")] for line in text.splitlines() if line.count(",") == 2]
+    if not rows:
+        return GpuUse()
+    percent, used, total = (sum(column) for column in zip(*rows, strict=True))
+    return GpuUse(percent / len(rows), int(used * 2**20), int(total * 2**20))
+
+
+class GpuWatch:
+    """Asks from now on, where that program is there. ``now`` is what it said last."""
+
+    def __init__(self) -> None:
+        self.now = GpuUse()
+        program = shutil.which("nvidia-smi")
+        if program is not None:
+            threading.Thread(target=self._watch, args=(program,), name="brender-gpus", daemon=True).start()
+
+    def _watch(self, program: str) -> None:
+        pause = threading.Event()
+        while True:
+            try:
+                done = subprocess.run(
+                    [program, *_QUERY],
+                    capture_output=True,
+                    text=True,
+                    timeout=_ANSWER_SECONDS,
+                    check=True,
+                    stdin=subprocess.DEVNULL,
+                )
+                self.now = read_use(done.stdout)
+            except (OSError, subprocess.SubprocessError):
+                self.now = GpuUse()
+            pause.wait(_EVERY_SECONDS)
+
+
+def _number(field: str) -> float:
+    try:
+        return float(field)
+    except ValueError:  # [N/A]
+        return 0.0
