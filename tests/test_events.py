@@ -17,6 +17,8 @@ from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.keys import new_pair
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.model.changes import Delete, NewRows, Put, Update, UpdateRows, UpdateWhere
+from brender.roles.server.telling import told
 from brender.store.reader import Reader
 from dashboard.farm import Settings
 from dashboard.notify import Notifier, news_of
@@ -164,3 +166,24 @@ def test_who_wants_to_be_told_is_told_by_mail_and_by_their_web_address(
             until(lambda: _Hook.heard.empty())
     finally:
         mail.stop()
+
+
+# --- what listeners of the bus are told -------------------------------------------------------------------------------------
+
+
+def test_what_changed_of_one_thing_is_told_together_and_secrets_never() -> None:
+    changes = [
+        Update("job", "a", {"priority": 3}),
+        NewRows("part", ("job", "status"), [(1, "a", "queued"), (2, "a", "queued")]),
+        UpdateRows("part", ("status",), [("completed", 1)]),
+        Update("job", "a", {"status": "active", "facts": {"large": True}}),
+        UpdateWhere("task", {"job": "a"}, {"status": "canceled"}),
+        *(Put(kind, "x", {"secret": "s"}) for kind in ("user", "api_token", "key", "token", "subscription")),
+        Delete("path_variable", {"name": "x"}),
+    ]
+    assert list(told(changes)) == [
+        ("tasks", "a", {"status": "canceled"}),
+        ("job", "a", {"priority": 3, "status": "active"}),
+        ("part", "1", {"job": "a", "status": "completed"}),
+        ("part", "2", {"job": "a", "status": "queued"}),
+    ]

@@ -27,7 +27,6 @@ from brender.bus.receiving import FileReceiver
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
-from brender.model.changes import Change, New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.model.errors import BrenderError, Conflict, Paused
 from brender.model.keys import KeyRole
 from brender.model.paths import places, platform_of
@@ -55,6 +54,7 @@ from brender.roles.server.filekeeping import FileKeeper
 from brender.roles.server.recording import DatabaseLost, Recording
 from brender.roles.server.removal import Remover, other_with_its_files, retired
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
+from brender.roles.server.telling import told
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.questions import Record as Books
@@ -68,8 +68,6 @@ _TICK_SECONDS = 0.1
 _CHECKPOINT_SECONDS = 30.0
 _PRUNE_SECONDS = 3600.0
 _REBIND_SECONDS = 2.0
-#: What nobody is told of who listens to events.
-_UNTOLD = frozenset({"key", "token", "user", "api_token", "subscription"})
 
 
 class Server:
@@ -399,7 +397,8 @@ class Server:
     def _commit(self) -> None:
         changes = self._recording.commit()
         if changes and self._subscribers:
-            self._publish_changes(changes, self._writer.change)
+            for kind, key, fields in told(changes):
+                self._event(kind, key, fields, self._writer.change)
 
     def _flush(self) -> None:
         if self._recording.trouble:
@@ -414,26 +413,6 @@ class Server:
         if self._subscribers:
             for item in published:
                 self._event(item.kind, item.key, item.fields, self._writer.change)
-
-    def _publish_changes(self, changes: list[Change], number: int) -> None:
-        merged: dict[tuple[str, str], dict[str, Any]] = {}
-        for change in changes:
-            if isinstance(change, UpdateWhere):
-                key = str(change.where.get("job", ""))
-                self._event(f"{change.kind}s", key, dict(change.fields), number)
-            elif isinstance(change, NewRows | UpdateRows):
-                key_at = 0 if isinstance(change, NewRows) else len(change.columns)
-                for row in change.rows:
-                    values = row[1:] if isinstance(change, NewRows) else row[:-1]
-                    merged.setdefault((change.kind, str(row[key_at])), {}).update(zip(change.columns, values, strict=True))
-            elif isinstance(change, New | Put | Update):
-                key = change.key if isinstance(change.key, str) else str(change.key)
-                merged.setdefault((change.kind, key), {}).update(change.fields)
-        for (kind, key), fields in merged.items():
-            if kind in _UNTOLD:
-                continue
-            fields.pop("facts", None)
-            self._event(kind, key, fields, number)
 
     def _event(self, kind: str, key: str, fields: dict[str, Any], number: int) -> None:
         event = Event(change=number, wall=time.time(), kind=kind, key=key, fields=fields)
