@@ -92,8 +92,9 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
         expect(page.locator("#plots circle")).to_have_count(12)
 
         page.get_by_role("tab", name="Frames").click()
+        expect(page.locator("#attempts button")).to_have_count(1)
         page.locator("#frame-requeue").click()
-        expect(page.locator("#count")).to_have_text("5 of 6 frames")
+        expect(page.locator("#attempts button")).to_have_count(2, timeout=30_000)
         expect(page.locator("#count")).to_have_text("6 of 6 frames", timeout=30_000)
         with page.expect_download() as downloaded:
             page.get_by_role("button", name="Download").click()
