@@ -148,6 +148,8 @@ def _example(kind: type[m.Message]) -> m.Message:
         m.Gone: {"worker": A, "attempts": (B,)},
         m.Look: {"id": A, "variable": "projects", "proof": "a" * 32},
         m.Seen: {"worker": A, "variable": "projects", "proof": "a" * 32},
+        m.LogWanted: {"worker": A},
+        m.LogTold: {"worker": A, "text": "x"},
         m.Reports: {"worker": A, "reports": (m.Started(attempt=B, number=1),)},
         m.Progress: {"worker": A, "attempt": B, "frame": 1},
         m.Submit: {"id": A, "job": command_job(("true",), None, None, "x")},
@@ -177,7 +179,7 @@ def _example(kind: type[m.Message]) -> m.Message:
 _SPOKEN = (
     *(m.Hello, m.Renew, m.Pong, m.Bye, m.Stands, m.Joined, m.Left, m.Received, m.Gone, m.Reports, m.Progress, m.Submit, m.Act),
     *(m.Ask, m.Manage, m.Grants, m.Welcome, m.Refused, m.Recall, m.Cancel, m.Drain, m.Acks, m.Admitted, m.Beats, m.Beat),
-    *(m.FilePiece, m.Enrol, m.Offer, m.BlobPiece, m.BlobWanted, m.FrameWanted, m.Look, m.Seen),
+    *(m.FilePiece, m.Enrol, m.Offer, m.BlobPiece, m.BlobWanted, m.FrameWanted, m.Look, m.Seen, m.LogWanted, m.LogTold),
 )
 
 
@@ -290,7 +292,7 @@ def _until_told(folder: Path) -> str:
     return f"import os, time\nwhile not os.path.exists(r'{folder}/go'): time.sleep(0.05)"
 
 
-@pytest.mark.parametrize("kind", [m.Reports, m.Received, m.Gone, m.Seen, m.Progress])
+@pytest.mark.parametrize("kind", [m.Reports, m.Received, m.Gone, m.Seen, m.LogTold, m.Progress])
 def test_a_worker_cannot_speak_for_another_s_attempt(farm: Target, kind: type[m.Message], tmp_path: Path) -> None:
     job = submit_command(
         farm.admin, PYTHON, "-c", f"import os, time\nwhile not os.path.exists(r'{tmp_path}/go'): time.sleep(0.05)"
@@ -303,6 +305,7 @@ def test_a_worker_cannot_speak_for_another_s_attempt(farm: Target, kind: type[m.
         m.Received: m.Received(worker=attempt["worker"], attempts=(attempt["id"],)),
         m.Gone: m.Gone(worker=attempt["worker"], attempts=(attempt["id"],)),
         m.Seen: m.Seen(worker=attempt["worker"], variable="projects", proof="a" * 32, problem="a lie"),
+        m.LogTold: m.LogTold(worker=attempt["worker"], text="a lie"),
         m.Progress: m.Progress(worker=attempt["worker"], attempt=attempt["id"], frame=99, line="a lie"),
     }[kind]
     answers = farm.say(Door.MANAGER, mallory.pair, _hello(mallory.node, "worker"), lie, m.Bye())

@@ -197,6 +197,28 @@ def test_a_worker_that_is_kept_off_a_job_is_shown_and_readmitted(page: Page, far
         connection.act("cancel", job)
 
 
+def test_a_worker_is_described_and_tells_its_log_on_its_page(page: Page, farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        until(lambda: len(connection.ask("workers")) == 2)
+        sign_in(page, farm)
+        page.get_by_role("link", name="Workers").click()
+        page.get_by_role("link", name="worker-1").click()
+        page.get_by_label("Further tags").fill("night")
+        page.get_by_label("Note").fill("noisy fan")
+        page.get_by_label("Sleeps").fill("never")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#problem")).to_contain_text("no span of a schedule")
+        page.get_by_label("Sleeps").fill("sun 03:00-03:01")
+        page.get_by_role("button", name="Save").click()
+        until(lambda: [row["schedule"] for row in connection.ask("workers") if row["name"] == "worker-1"] == ["sun 03:00-03:01"])
+        (row,) = (row for row in connection.ask("workers") if row["name"] == "worker-1")
+        assert (row["extra_tags"], row["note"]) == (["night"], "noisy fan")
+        expect(page.locator("#log")).to_have_text("(nobody has asked for it yet)")
+        page.get_by_role("button", name="Ask for it").click()
+        expect(page.locator("#log")).not_to_have_text("(nobody has asked for it yet)")
+        expect(page.locator("#problem")).to_be_hidden()
+
+
 def test_every_page_says_that_the_server_cannot_record_anything(page: Page, farm: LocalFarm) -> None:
     sign_in(page, farm)
     farm.folder.tell_trouble("The server cannot write its database (database or disk is full)")

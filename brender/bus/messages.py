@@ -220,6 +220,19 @@ class Seen(Message, frozen=True, kw_only=True):
     problem: Text = ""
 
 
+class LogWanted(Message, frozen=True, kw_only=True):
+    """The server asks a worker for the end of its own log."""
+
+    worker: Key
+
+
+class LogTold(Message, frozen=True, kw_only=True):
+    """The end of a worker's own log."""
+
+    worker: Key
+    text: Annotated[str, msgspec.Meta(max_length=65_536)]
+
+
 class Gone(Message, frozen=True, kw_only=True):
     """A worker was asked to stop attempts that it does not have, and now never will."""
 
@@ -377,6 +390,7 @@ class Act(Message, frozen=True, kw_only=True):
         "tags",
         "note",
         "schedule",
+        "log",
     ]
     target: Text
     value: int | str | None = None
@@ -584,7 +598,8 @@ class NoFile(Message, frozen=True, kw_only=True):
 
 AnyMessage = (
     Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Confirm | Left
-    | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Look | Seen | Gone | Reports | Acks | Progress
+    | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Look | Seen | LogWanted | LogTold | Gone
+    | Reports | Acks | Progress
     | Beat | Beats | Event
     | Submit | Act | Ask | Done | Sorry
     | Manage | Enrol | Enrolled | Admitted

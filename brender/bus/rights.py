@@ -21,6 +21,7 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    LogTold,
     Look,
     Manage,
     Message,
@@ -58,7 +59,9 @@ _ADMIN = frozenset({KeyRole.ADMIN})
 #: What may be sent through each door, and with which keys.
 MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
     Door.SERVER: {
-        **dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Joined, Left, Received, Gone, Seen, Reports, Progress), _MANAGER),
+        **dict.fromkeys(
+            (Hello, Renew, Pong, Bye, Stands, Joined, Left, Received, Gone, Seen, LogTold, Reports, Progress), _MANAGER
+        ),
         **dict.fromkeys((Submit, Act, Ask, Look), _CLIENTS),
         Manage: _ADMIN,
     },
@@ -68,7 +71,7 @@ MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
         **dict.fromkeys((Offer, BlobPiece, FrameWanted), _CLIENTS),
     },
     Door.SERVER_EVENTS: {},
-    Door.MANAGER: dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Received, Gone, Seen, Reports, Progress), _WORKER),
+    Door.MANAGER: dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Received, Gone, Seen, LogTold, Reports, Progress), _WORKER),
     Door.MANAGER_STATS: {Beat: _WORKER},
     Door.MANAGER_FILES: dict.fromkeys((FilePiece, BlobWanted), _WORKER),
     # Any key at all, and this one message: who may join is told by what it says.

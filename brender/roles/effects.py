@@ -190,6 +190,17 @@ class LookAt(msgspec.Struct, frozen=True):
     proof: str
 
 
+class TellLog(msgspec.Struct, frozen=True):
+    """Send the end of the worker's own log up."""
+
+
+class KeepLog(msgspec.Struct, frozen=True):
+    """Have *text* be what is known of the own log of *worker*."""
+
+    worker: str
+    text: str
+
+
 class NextManager(msgspec.Struct, frozen=True):
     """Connect to the next manager of the worker's list, and to that one only."""
 
@@ -204,5 +215,5 @@ class Exit(msgspec.Struct, frozen=True):
 Effect = (
     Send | Reply | SendUp | Bind | Unbind | Record | Publish | PublishFrame | DeleteJob | Admit | Dismiss | AdmitKeys
     | Refuse | LoadTasks
-    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | NextManager | Exit
+    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager | Exit
 )  # fmt: skip

@@ -112,6 +112,17 @@ def worker(record: Record, id: str) -> dict[str, Any]:
     return dict(row.__data__) | {"manager_name": manager.name if manager else "", "attempts": last}
 
 
+def worker_log(record: Record, id: str) -> dict[str, Any]:
+    """What a worker told last of its own log, and when (``wall``; 0: never)."""
+    if not record.tables.Worker.select().where(record.tables.Worker.id == id).exists():
+        raise NotFound(f"There is no worker {id!r}")
+    path = record.folder.worker_log(id)
+    try:
+        return {"text": path.read_text("utf-8", "replace"), "wall": path.stat().st_mtime}
+    except OSError:
+        return {"text": "", "wall": 0.0}
+
+
 def history(record: Record, node: str, seconds: float = _DAY, wall: float = 0.0) -> list[dict[str, Any]]:
     """What a worker or manager used in the last *seconds* before *wall*, oldest first."""
     stat = record.tables.Stat

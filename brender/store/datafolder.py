@@ -4,6 +4,7 @@
 
     farm.db                      the server's database
     logs/<job>/<attempt>.log     what an attempt printed
+    logs/workers/<worker>.log    what a worker told last of its own log, when it was asked
     thumbnails/<last two digits of the attempt>/<attempt>-<part>.jpg
     run/<role>.json              the addresses and process of the role that runs now
     run/server.trouble           why the server cannot record anything now; blank while it can
@@ -58,6 +59,10 @@ class DataFolder:
 
     def log(self, job: str, attempt: str) -> Path:
         return self.root / "logs" / job / f"{attempt}.log"
+
+    def worker_log(self, worker: str) -> Path:
+        """What a worker told last of its own log."""
+        return self.root / "logs" / "workers" / f"{worker}.log"
 
     def thumbnail(self, attempt: str, part: int) -> Path:
         return self.thumbnails / attempt[-2:] / f"{attempt}-{part}.jpg"

@@ -33,6 +33,27 @@
       farm.complain(error);
     }
   });
+  async function showLog(after) {
+    for (let tries = 0; tries < 20; tries += 1) {
+      const told = await farm.ask(`/workers/${id}/log`);
+      byId("log").textContent = told.text || "(nobody has asked for it yet)";
+      byId("log").scrollTop = byId("log").scrollHeight;
+      if (told.wall > after) return;
+      await new Promise((good) => { window.setTimeout(good, 250); });
+    }
+    throw new Error("The worker did not answer: what is shown is what it told before");
+  }
+  byId("ask-log")?.addEventListener("click", async () => {
+    try {
+      const before = (await farm.ask(`/workers/${id}/log`)).wall;
+      await farm.actOnNode(id, "log");
+      await showLog(before);
+      farm.content();
+    } catch (error) {
+      farm.complain(error);
+    }
+  });
+  showLog(-1).catch(farm.complain);
   // A row a minute from the record, and what came while this page is open.
   const live = [];
   farm.watch(["stats"], async () => {

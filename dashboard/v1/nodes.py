@@ -14,7 +14,7 @@ from dashboard.farm import farm, user_name
 
 blueprint = Blueprint("v1-nodes", __name__)
 
-Action = Literal["drain", "disable", "enable", "restart", "tags", "note", "schedule"]
+Action = Literal["drain", "disable", "enable", "restart", "tags", "note", "schedule", "log"]
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +41,13 @@ def worker(id: str) -> Any:
         return browsing.worker(record, id)
 
 
+@endpoint(blueprint, "GET", "/workers/{id}/log")
+def worker_log(id: str) -> Any:
+    """What a worker told last of its own log; the action `log` asks it to tell again."""
+    with farm().reader.record() as record:
+        return browsing.worker_log(record, id)
+
+
 @endpoint(blueprint, "GET", "/managers", cached=True)
 def managers() -> Any:
     """Every manager, with the number of its workers."""
@@ -57,7 +64,7 @@ def history(id: str, query: HistoryQuery) -> Any:
 
 @endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said, right=Right.NODES)
 def act_on_node(id: str, action: str, body: Said) -> Any:
-    """Drain, disable, enable or restart a worker or manager; or say a worker's tags, note or hours of sleep."""
+    """Drain, disable, enable or restart a worker or manager; say a worker's tags, note or hours of sleep; or ask for its log."""
     known = Action.__args__  # type: ignore[attr-defined]
     if action not in known:
         raise NotFound(f"There is no action {action!r}; there are: {', '.join(known)}")

@@ -20,6 +20,8 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    LogTold,
+    LogWanted,
     Look,
     Message,
     Moved,
@@ -97,6 +99,7 @@ class ManagerCore:
             Bye: (worker, self._bye),
             Received: (worker, self._pass_up),
             Seen: (worker, self._pass_up),
+            LogTold: (worker, self._pass_up),
             Gone: (worker, self._gone_below),
             Stands: (worker, self._stands),
             Reports: (worker, self._reports),
@@ -113,6 +116,7 @@ class ManagerCore:
             Recall: self._pass_down,
             Cancel: self._pass_down,
             Look: self._pass_down,
+            LogWanted: self._pass_down,
             Drain: self._drain,
             Moved: self._moved,
             Acks: self._acks,
@@ -324,7 +328,7 @@ class ManagerCore:
         if worker is not None and worker.term == message.term:
             worker.confirmed = message.attempts
 
-    def _pass_down(self, message: Recall | Cancel | Look, now: Now) -> None:
+    def _pass_down(self, message: Recall | Cancel | Look | LogWanted, now: Now) -> None:
         if message.worker in self.workers:
             self._effects.append(Send(message.worker, message))
         else:

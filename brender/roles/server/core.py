@@ -20,6 +20,8 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    LogTold,
+    LogWanted,
     Look,
     Manage,
     Message,
@@ -37,11 +39,11 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.changes import Update
-from brender.model.errors import BadInput, BrenderError
+from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.job import check_priority
 from brender.model.keys import Principal
 from brender.model.status import ENDED_JOB, Wanted
-from brender.roles.effects import FOREIGN_KEY, Effect, Now, Peer, Record, Refuse, Reply
+from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Record, Refuse, Reply, Send
 from brender.roles.policy import Policy
 from brender.roles.server.care import SAYABLE
 from brender.roles.server.dispatch import Dispatch
@@ -62,7 +64,7 @@ NODE_ACTIONS: dict[str, Wanted | None] = {
     "restart": Wanted.RESTARTED,
     "disable": Wanted.DISABLED,
     "enable": None,
-    **dict.fromkeys(SAYABLE),
+    **dict.fromkeys((*SAYABLE, "log")),
 }
 
 
@@ -98,6 +100,7 @@ class ServerCore:
             Submit: (_ANYBODY, self._submit),
             Look: (_ANYBODY, self.projects.look),
             Seen: (_MANAGER, self._seen),
+            LogTold: (_MANAGER, self._log_told),
             Renew: (_MANAGER, self.nodes.renew),
             Pong: (_MANAGER, self._pong),
             Bye: (_MANAGER, self._bye),
@@ -157,7 +160,9 @@ class ServerCore:
         self.jobs.by = peer
         user = self._user(peer, message)
         try:
-            if message.action not in SAYABLE:
+            if message.action == "log":
+                self._want_log(message.target, name)
+            elif message.action not in SAYABLE:
                 self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
             elif kind == "worker":
                 self.nodes.care.say(message.action, message.target, name, message.value, now, user)
@@ -169,6 +174,12 @@ class ServerCore:
             answer = Sorry(id=message.id, code=error.code, message=str(error))
         self._effects.append(Reply(peer.route, answer))
         return self._taken()
+
+    def _want_log(self, worker: str, name: str) -> None:
+        known = self.farm.workers.get(worker)
+        if known is None:
+            raise NotFound(f"{name} is no worker that is there now, so it cannot be asked for its log")
+        self._effects.append(Send(known.manager, LogWanted(worker=worker)))
 
     def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
         """Carry out what an admin asks of keys, tokens, projects, paths and users; *fresh*: new randomness (`Keys.manage`)."""
@@ -290,6 +301,10 @@ class ServerCore:
     def _seen(self, peer: Peer, seen: Seen, now: Now) -> None:
         if self._speaks_for(peer, seen.worker):
             self.projects.seen(peer, seen, now)
+
+    def _log_told(self, peer: Peer, told: LogTold, now: Now) -> None:
+        if self._speaks_for(peer, told.worker):
+            self._effects.append(KeepLog(told.worker, told.text))
 
     def _speaks_for(self, peer: Peer, worker: str) -> bool:
         """Whether the manager *peer* may speak for *worker*; where it may not it is asked to introduce it."""

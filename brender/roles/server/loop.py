@@ -36,6 +36,7 @@ from brender.roles.effects import (
     DeleteJob,
     Dismiss,
     Effect,
+    KeepLog,
     LoadTasks,
     Now,
     Peer,
@@ -380,6 +381,8 @@ class Server:
                     self._published.append(effect)
                 case PublishFrame():
                     self._arrived.append(effect)
+                case KeepLog(worker, text):
+                    threading.Thread(target=self._keep_log, args=(worker, text), name="brender-log", daemon=True).start()
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
                 case LoadTasks():
@@ -431,6 +434,17 @@ class Server:
             self._prune(now)
             self._keeper.collect(self._writer.tables, now.wall, self.policy.blobs_keep)
             threading.Thread(target=self._retire, args=(now,), name="brender-retention", daemon=True).start()
+
+    def _keep_log(self, worker: str, text: str) -> None:
+        """Write down what a worker told of its own log; in a thread of its own."""
+        path = self.folder.worker_log(worker)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".new")
+            temporary.write_text(text, "utf-8", "replace")
+            temporary.replace(path)
+        except OSError as error:
+            log.error("the log of the worker %s cannot be kept: %s", worker, error)
 
     def _retire(self, now: Now) -> None:
         """Look for jobs that are kept too long; in a thread of its own."""

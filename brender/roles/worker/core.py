@@ -21,6 +21,7 @@ from brender.bus.messages import (
     Gone,
     Grants,
     Hello,
+    LogWanted,
     Look,
     Message,
     PartDone,
@@ -42,7 +43,19 @@ from brender.bus.messages import (
 )
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Standing, Stats, WorkerInfo
-from brender.roles.effects import Effect, Exit, ExtendLease, LookAt, NextManager, Now, SendUp, StartAttempt, StopAttempt, Vouch
+from brender.roles.effects import (
+    Effect,
+    Exit,
+    ExtendLease,
+    LookAt,
+    NextManager,
+    Now,
+    SendUp,
+    StartAttempt,
+    StopAttempt,
+    TellLog,
+    Vouch,
+)
 from brender.roles.policy import Policy, renewal_interval
 from brender.roles.worker.limits import Watch
 from brender.roles.worker.reporting import Reporting
@@ -99,6 +112,7 @@ class WorkerCore:
             Drain: self._drain,
             Acks: self._acks,
             Look: self._look,
+            LogWanted: self._log_wanted,
         }
         for attempt, reports in list(self.reporting.undelivered.items()):
             if not isinstance(reports[-1], FINAL):
@@ -311,6 +325,10 @@ class WorkerCore:
     def _look(self, look: Look, now: Now) -> None:
         if look.worker == self.info.id:
             self._effects.append(LookAt(look.variable, look.folder, look.proof))
+
+    def _log_wanted(self, wanted: LogWanted, now: Now) -> None:
+        if wanted.worker == self.info.id:
+            self._effects.append(TellLog())
 
     def _reconcile(self, term: str, confirmed: tuple[str, ...]) -> None:
         """What the server has confirmed for the registration *term* may be published under it; what it neither confirmed nor

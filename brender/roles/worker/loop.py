@@ -20,7 +20,7 @@ from brender.bus.address import ManagerAddresses
 from brender.bus.blobstore import BlobStore
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Message, PartDone, Reports, Seen
+from brender.bus.messages import LogTold, Message, PartDone, Reports, Seen
 from brender.bus.sending import FileSender
 from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
@@ -51,16 +51,22 @@ from brender.roles.effects import (
     SendUp,
     StartAttempt,
     StopAttempt,
+    TellLog,
     Vouch,
 )
 from brender.roles.identity import next_incarnation, node_id
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.courier import FileCourier
+from brender.roles.worker.logtail import LogTail
 from brender.roles.worker.outbox import Outbox
 from brender.store.datafolder import DataFolder
 
 log = logging.getLogger("brender.worker")
+#: What it does, for whoever asks for its log; too much for a terminal.
+journal = logging.getLogger("brender.worker.journal")
+journal.setLevel(logging.INFO)
+journal.propagate = False
 
 _TICK_SECONDS = 0.1
 #: Seconds that a worker which stops waits for its logs and thumbnails to arrive.
@@ -115,6 +121,11 @@ class Worker:
         with contextlib.ExitStack() as undo:
             lock = folder.lock(f"worker-{setup.name}")
             undo.callback(lock.release)
+            self._log_tail = LogTail()
+            for each in (logging.getLogger(), journal):
+                each.addHandler(self._log_tail)
+                undo.callback(each.removeHandler, self._log_tail)
+            journal.info("brender %s started, as process %d", __version__, os.getpid())
             self._pair = kept_pair(own / "key")
             self._outbox = Outbox(own / "outbox.journal")
             undo.callback(self._outbox.close)
@@ -248,6 +259,7 @@ class Worker:
     def _greet(self) -> None:
         now = self._now()
         if self._link.made(now.mono):
+            journal.info("connected to the manager at %s", self._managers[self._manager].control)
             self._open_the_rest()
             self._carry_out(self.core.connected(now))
         if trouble := self._link.new_trouble():
@@ -320,6 +332,8 @@ class Worker:
                     self._place.lease.extend(until, term)
                 case Vouch(attempt, term):
                     self._place.lease.vouch(attempt, term)
+                case TellLog():
+                    self._outgoing.append(LogTold(worker=self.core.info.id, text=self._log_tail.text()))
                 case LookAt(variable, folder, proof):
                     threading.Thread(
                         target=self._look_at, args=(variable, folder, proof), name="brender-look", daemon=True
@@ -360,6 +374,13 @@ class Worker:
         except OSError as error:
             self._hear_soon(grant, Ended(0.0, f"The worker's folder cannot be written: {error.strerror}"))
             return
+        journal.info(
+            "attempt %s of job %s begins: frame %d and %d more",
+            grant.attempt,
+            grant.job,
+            grant.parts[0].frame,
+            len(grant.parts) - 1,
+        )
         self._files.send_log(grant.job, grant.attempt, self._attempt.log.path)
         start(self._attempt, engine)
 
@@ -394,6 +415,7 @@ class Worker:
             case Ended(seconds, reason, permanent, stopped, missing):
                 self._place.lease.forget(attempt)
                 if self._attempt is not None:
+                    journal.info("attempt %s ended after %.1f seconds: %s", attempt, seconds, missing or reason or "completed")
                     self._files.send_log(grant.job, attempt, self._attempt.log.path, finished=True)
                     if missing:
                         self._watched_disks = self._place.written(self._attempt.order)
