@@ -53,6 +53,13 @@ class Endpoint:
 
 
 _DECLARED: list[Endpoint] = []
+_DESCRIBED: list[tuple[str, str, dict[str, Any]]] = []
+
+
+def describe(method: str, path: str, **operation: Any) -> None:
+    """Have the description tell of an endpoint that is made by itself, since it takes or gives no JSON."""
+    answers = {str(code): _problem(code) for code in (400, 401, 403, 413, 503)} | operation.pop("responses")
+    _DESCRIBED.append((path, method.lower(), operation | {"responses": answers}))
 
 
 def endpoint(
@@ -143,6 +150,8 @@ def openapi() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for each in _DECLARED:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, described, components)
+    for path, method, operation in _DESCRIBED:
+        paths.setdefault(path, {})[method] = operation
     components["Error"] = {
         "type": "object",
         "properties": {"error": {"type": "string"}, "code": {"type": "string"}},
@@ -180,11 +189,15 @@ def _operation(each: Endpoint, described: dict[int, Any], components: dict[str, 
     if each.cached:
         answers["304"] = {"description": "The same as the answer with that ETag"}
     for code in codes:
-        answers[str(code)] = {"description": _MEANINGS[code], "content": {"application/json": {"schema": _ERROR}}}
+        answers[str(code)] = _problem(code)
     operation: dict[str, Any] = {"summary": each.summary, "parameters": parameters, "responses": answers}
     if each.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": described[id(each.body)]}}}
     return operation
+
+
+def _problem(code: int) -> dict[str, Any]:
+    return {"description": _MEANINGS[code], "content": {"application/json": {"schema": _ERROR}}}
 
 
 def _names_in(path: str) -> list[str]:

@@ -18,6 +18,8 @@ from tests.tools import ended, submit_command, until
 from tests.web import PASSWORD, add_user, sign_in
 
 pytestmark = pytest.mark.browser
+# These machines are shared, and slow now and then.
+expect.set_options(timeout=15_000)
 EVIL = "<script>alert(1)</script>"
 FLAGS = [
     "--no-sandbox",

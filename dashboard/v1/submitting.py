@@ -28,8 +28,9 @@ from brender.model.naming import EXTENSIONS
 from brender.model.paths import collapse, expand, places, platform_of
 from brender.model.people import Right
 from brender.store.places import path_variables
-from dashboard.endpoint import endpoint
+from dashboard.endpoint import describe, endpoint
 from dashboard.farm import farm, user_name
+from dashboard.people import need
 
 blueprint = Blueprint("v1-submitting", __name__)
 
@@ -93,12 +94,31 @@ def look_into(body: Where) -> Any:
     return _told(inspect(_source(body), _bounds(body)))
 
 
+describe(
+    "POST",
+    "/uploads",
+    summary="Take in files: .blend files and what they need, each under its path beside the others.",
+    requestBody={
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
+        },
+    },
+    responses={
+        "200": {"description": "The upload's id, and the .blend files in it", "content": {"application/json": {"schema": {}}}}
+    },
+)
+
+
 @blueprint.post("/uploads")
 def upload() -> Any:
-    """Take in files: .blend files and what they need, each under its path beside the others. (A form with files, and so not in
-    the description.)"""
-    from dashboard.people import need
-
+    """Take in files: .blend files and what they need, each under its path beside the others."""
     need(Right.SUBMIT)
     request.max_content_length = current_app.config["UPLOAD_LENGTH"]
     request.max_form_parts = _FILES_MOST

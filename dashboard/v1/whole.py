@@ -11,7 +11,7 @@ from brender.model.keys import KeyRole
 from brender.model.paths import Platform
 from brender.model.people import Right
 from brender.store import questions
-from dashboard.endpoint import endpoint, openapi
+from dashboard.endpoint import describe, endpoint, openapi
 from dashboard.farm import farm
 
 blueprint = Blueprint("v1-whole", __name__)
@@ -147,9 +147,18 @@ def description() -> Any:
     return openapi()
 
 
+describe(
+    "GET",
+    "/events",
+    summary="What happens, as server-sent events without end: of each kind the ids of what changed. An event's id is the last "
+    "commit's number.",
+    responses={"200": {"description": "The events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+
+
 @blueprint.get("/events")
 def events() -> Response:
-    """What happens, as server-sent events: of each kind the ids of what changed. (Endless, and so not in the description.)"""
+    """What happens, as server-sent events: of each kind the ids of what changed."""
     told = farm().stream.listen(request.environ.get("waitress.client_disconnected"))
     if told is None:
         return Response("Too many pages listen: try again soon", status=503, headers={"Retry-After": "10"})

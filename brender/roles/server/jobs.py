@@ -204,7 +204,8 @@ class Jobs:
             where = {"job": job.id, "frame": selection.frames}
         else:
             where = {"job": job.id, "status": selection.statuses}
-        self.emit(Record(UpdateWhere("part", where, {"status": PartStatus.QUEUED, "attempt": "", "finished": None})))
+        fields: dict[str, Any] = {"status": PartStatus.QUEUED, "attempt": "", "finished": None, "digest": "", "extras": []}
+        self.emit(Record(UpdateWhere("part", where, fields)))
         if selection.completed_parts and not job.spec.overwrite:
             # Who queues a finished frame again wants it rendered, and not found.
             job.overwrite()

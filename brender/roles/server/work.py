@@ -37,10 +37,8 @@ from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.stages import release
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 
-_PART_DONE = (
-    *("status", "attempt", "worker", "output", "size", "width", "height", "digest", "extras"),
-    *("seconds", "memory", "warnings", "finished"),
-)
+_PART_DONE = ("status", "attempt", "worker", "output", "size", "width", "height", "seconds", "memory", "warnings", "finished")
+_PART_FILES = ("digest", "extras")
 _ENDED = ("outcome", "reason", "finished", "seconds", "last_report")
 
 
@@ -207,10 +205,12 @@ class Work:
         job.memory = max(job.memory, report.memory)
         for warning in report.warnings:
             self.jobs.warn(job, warning)
-        extras = [msgspec.to_builtins(extra) for extra in report.extras]
-        picture = (report.output, report.size, report.width, report.height, report.digest, extras)
+        picture = (report.output, report.size, report.width, report.height)
         about = (*picture, report.seconds, report.memory, list(report.warnings), now.wall)
         self._rows("part", _PART_DONE).append((PartStatus.COMPLETED, attempt.id, attempt.worker, *about, part.id))
+        if report.digest or report.extras:
+            extras = [msgspec.to_builtins(extra) for extra in report.extras]
+            self._rows("part", _PART_FILES).append((report.digest, extras, part.id))
         self._counted[job.id] = job
         if job.spec.bundle and part.piece:
             job.pieces[part.piece] = report.digest
