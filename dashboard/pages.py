@@ -56,6 +56,13 @@ def managers() -> str:
     return render_template("managers.html")
 
 
+@blueprint.get("/managers/<id>")
+def manager(id: str) -> str:
+    with farm().reader.record() as record:
+        found = browsing.manager(record, id)
+    return render_template("manager.html", manager=found)
+
+
 @blueprint.get("/projects/")
 def projects() -> str:
     return render_template("projects.html")

@@ -236,7 +236,7 @@ def test_everybody_can_read_and_use_every_page(page: Page, farm: LocalFarm, sche
     with client(None, farm.folder.root) as connection:
         job = submit_command(connection, "sleep", "0.1", frames="1-30", name="work")
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
-        worker = connection.ask("workers")[0]["id"]
+        worker, manager = connection.ask("workers")[0]["id"], connection.ask("managers")[0]["id"]
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(f"{farm.dashboard_url}login")
     pages = [
@@ -247,6 +247,7 @@ def test_everybody_can_read_and_use_every_page(page: Page, farm: LocalFarm, sche
         "workers/",
         f"workers/{worker}",
         "managers/",
+        f"managers/{manager}",
         "projects/",
         "activity/",
         "users/",

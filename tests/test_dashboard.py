@@ -90,7 +90,7 @@ def test_pages_take_everything_from_the_package_and_run_no_inline_script(web: Br
         assert web.get(source).status_code == 200, source
 
 
-@pytest.mark.parametrize("page", [f"/jobs/{JOB_ID}", "/workers/w"])
+@pytest.mark.parametrize("page", [f"/jobs/{JOB_ID}", "/workers/w", "/managers/m"])
 def test_a_hostile_name_is_only_text(web: Browser, page: str) -> None:
     assert EVIL not in web.get(page).text and "&lt;script&gt;" in web.get(page).text
 
@@ -164,6 +164,8 @@ def test_the_overview_names_what_needs_somebody(web: Browser, folder: DataFolder
         "/nonsense",
         f"{API}/nonsense",
         "/workers/zzz",
+        "/managers/zzz",
+        f"{API}/managers/zzz",
         f"{API}/workers/zzz",
         f"/jobs/{JOB_ID}/thumbnails/1",
         f"/jobs/{JOB_ID}/frames/2",

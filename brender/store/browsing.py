@@ -112,6 +112,19 @@ def worker(record: Record, id: str) -> dict[str, Any]:
     return dict(row.__data__) | {"manager_name": manager.name if manager else "", "attempts": last}
 
 
+def manager(record: Record, id: str) -> dict[str, Any]:
+    """One manager, whole, with its workers that are there."""
+    tables = record.tables
+    row = tables.Manager.get_or_none(tables.Manager.id == id)
+    if row is None:
+        raise NotFound(f"There is no manager {id!r}")
+    worker = tables.Worker
+    mine = worker.select(worker.id, worker.name, worker.status, worker.reason).where(
+        (worker.manager == id) & (worker.status != "offline")
+    )
+    return dict(row.__data__) | {"workers": list(mine.order_by(worker.name).limit(PAGE).dicts())}
+
+
 def worker_log(record: Record, id: str) -> dict[str, Any]:
     """What a worker told last of its own log, and when (``wall``; 0: never)."""
     if not record.tables.Worker.select().where(record.tables.Worker.id == id).exists():

@@ -1,6 +1,6 @@
 // The list of managers.
 farm.table("managers", "/managers", [
-  { title: "Manager", field: "name", classes: "fw-semibold" },
+  { title: "Manager", field: "name", show: (row) => farm.link(`/managers/${row.id}`, row.name, "fw-semibold text-decoration-none") },
   { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
   { title: "Workers", field: "workers" },
   { title: "Address", field: "address", classes: "font-monospace" },

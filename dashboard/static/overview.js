@@ -25,7 +25,7 @@
 
   function attention(each) {
     const line = farm.element("li", "list-group-item d-flex gap-2 align-items-center");
-    const href = each.kind === "job" ? `/jobs/${each.id}` : each.kind === "worker" ? `/workers/${each.id}` : "/managers/";
+    const href = each.kind === "job" ? `/jobs/${each.id}` : `/${each.kind}s/${each.id}`;
     const text = farm.element("span", "small");
     text.append(farm.link(href, each.name, "fw-semibold text-decoration-none me-2"), each.why);
     line.append(text);

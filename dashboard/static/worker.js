@@ -54,21 +54,5 @@
     }
   });
   showLog(-1).catch(farm.complain);
-  // A row a minute from the record, and what came while this page is open.
-  const live = [];
-  farm.watch(["stats"], async () => {
-    const worker = await farm.ask(`/workers/${id}`);
-    if (worker.stats && live.at(-1)?.wall !== worker.last_seen) live.push({ wall: worker.last_seen, stats: worker.stats });
-    const kept = await farm.ask(`/nodes/${id}/history`);
-    const rows = [...kept.filter((row) => !live.length || row.wall < live[0].wall), ...live];
-    const points = (value, group) => rows.filter((row) => value(row.stats) !== undefined).map((row) => ({ x: row.wall, y: value(row.stats), group }));
-    const clock = (wall) => new Date(wall * 1000).toLocaleTimeString();
-    byId("plots").replaceChildren(
-      plot.draw("CPU", points((s) => s.cpu_percent), (y) => `${y.toFixed(0)} %`, { line: true, most: 100, showX: clock }),
-      plot.draw("Memory", [...points((s) => s.memory_used, "machine"), ...points((s) => s.render_memory, "render")], farm.size, { line: true, showX: clock }),
-      ...(rows.some((row) => row.stats.gpu_memory_total) ? [plot.draw("GPU", points((s) => s.gpu_percent), (y) => `${y.toFixed(0)} %`, { line: true, most: 100, showX: clock }), plot.draw("GPU memory", points((s) => s.gpu_memory_used), farm.size, { line: true, showX: clock })] : []),
-      plot.draw("Disk", [...points((s) => s.disk_read, "read"), ...points((s) => s.disk_written, "written")], (y) => `${farm.size(y)}/s`, { line: true, showX: clock }),
-      plot.draw("Network", [...points((s) => s.network_received, "received"), ...points((s) => s.network_sent, "sent")], (y) => `${farm.size(y)}/s`, { line: true, showX: clock }),
-    );
-  }, id);
+  farm.watch(["stats"], async () => nodePlots.show(await farm.ask(`/workers/${id}`)), id);
 })();

@@ -55,6 +55,13 @@ def managers() -> Any:
         return questions.managers(record)
 
 
+@endpoint(blueprint, "GET", "/managers/{id}", cached=True)
+def manager(id: str) -> Any:
+    """One manager, with its workers."""
+    with farm().reader.record() as record:
+        return browsing.manager(record, id)
+
+
 @endpoint(blueprint, "GET", "/nodes/{id}/history", query=HistoryQuery, cached=True)
 def history(id: str, query: HistoryQuery) -> Any:
     """What a worker or manager used lately: CPU, memory, disk, network, a row a minute."""
