@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 
 from waitress.server import create_server
+from waitress.task import ThreadedTaskDispatcher
 
 from brender.bus.address import Address, ServerAddresses, is_loopback
 from brender.bus.keys import KeyPair
@@ -14,6 +15,7 @@ from dashboard.app import create_app
 from dashboard.farm import Settings
 from dashboard.notify import Notifier
 from dashboard.people import there_are_users
+from dashboard.stream import Stream
 
 #: Each page that listens to what happens holds a thread; the others share the rest.
 _THREADS = 272
@@ -39,12 +41,13 @@ class Dashboard:
         folder.make()
         chosen = replace(settings or Settings(), setup=secrets.token_urlsafe(24), loopback_only=is_loopback(address.host))
         self._app = app = create_app(folder, server, pair, database, chosen, _session_secret(folder))
+        farm = app.extensions["brender"]
         try:
             self._server = create_server(
                 app,
+                _dispatcher=_Threads(farm.stream),
                 host=address.host,
                 port=address.port,
-                threads=_THREADS,
                 ident="brender",
                 connection_limit=2000,
                 max_request_body_size=_UPLOAD_BYTES,
@@ -61,7 +64,6 @@ class Dashboard:
         shown = Address("127.0.0.1", self.address.port) if address.host in ("0.0.0.0", "::") else self.address
         self.url = f"http://{shown}/"
         self.setup_url = f"{self.url}setup?token={chosen.setup}"
-        farm = app.extensions["brender"]
         farm.stream.tell_of_jobs(Notifier(farm.reader, chosen, self.url).hear)
         folder.announce("dashboard", url=self.url, setup=self.setup_url)
         self._lock = folder.lock("dashboard")
@@ -82,6 +84,19 @@ class Dashboard:
         """End `run` in the main thread. From any thread."""
         _thread.interrupt_main()
         self._server.pull_trigger()  # or it would only look after a second
+
+
+class _Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """The threads that serve pages. When they are to end, *stream* ends first: its listeners would keep theirs."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+        self.set_thread_count(_THREADS)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        self._stream.close()
+        return bool(super().shutdown(cancel_pending, timeout))
 
 
 def _session_secret(folder: DataFolder) -> bytes:

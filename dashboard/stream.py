@@ -40,6 +40,7 @@ class Stream:
         self._heard: Callable[[str, dict[str, Any]], None] | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     @property
     def listeners(self) -> int:
@@ -56,6 +57,14 @@ class Stream:
             self._begin()
         return self._told(mine, gone)
 
+    def close(self) -> None:
+        """Let every listener's stream end: the dashboard does. From any thread."""
+        self._closed = True
+        with self._lock:
+            for listener in self._listeners:
+                with contextlib.suppress(queue.Full):
+                    listener.put_nowait(": goodbye\n\n")
+
     def tell_of_jobs(self, heard: Callable[[str, dict[str, Any]], None]) -> None:
         """Let *heard* know what changes of each job: its id, and the new values."""
         with self._lock:
@@ -71,7 +80,7 @@ class Stream:
         try:
             yield "retry: 2000\n: welcome\n\n"
             quiet = time.monotonic()
-            while not (gone is not None and gone()):
+            while not self._closed and not (gone is not None and gone()):
                 try:
                     yield mine.get(timeout=1.0)
                     quiet = time.monotonic()

@@ -247,6 +247,8 @@ def test_rubbish_on_every_socket_stops_no_role(tmp_path: Path) -> None:
         client(str(server), tmp_path) as connection,
     ):
         context: zmq.Context = zmq.Context()
+        # Nobody takes what is sent to a port that none of them has: without this, closing would wait for it without end.
+        context.setsockopt(zmq.LINGER, 0)
         for port in range(first, first + 8):
             for kind in (zmq.DEALER, zmq.PUB):
                 socket = context.socket(kind)

@@ -3,6 +3,7 @@
 import threading
 from contextlib import suppress
 from pathlib import Path
+from select import select
 
 import msgpack
 import pytest
@@ -180,6 +181,18 @@ def test_what_other_threads_post_runs_in_the_loop() -> None:
     threading.Thread(target=lambda: (loop.post(lambda: ran.append(threading.current_thread())), loop.stop())).start()
     loop.run(lambda: None, interval=10)
     assert ran == [threading.current_thread()]
+
+
+def test_a_wake_up_that_comes_late_does_not_keep_the_loop_from_resting() -> None:
+    loop, waiting = Loop(), []
+
+    def tick() -> None:
+        waiting.append(select([loop._wake_out], [], [], 0)[0])
+        loop._stopping = True
+
+    loop._wake_in.send(b"\0")  # as of a thread that was put aside between its mark and its byte
+    loop.run(tick, interval=10)
+    assert waiting == [[]]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,15 @@ def test_two_hundred_pages_hear_what_happens_and_miss_nothing_when_they_come_bac
         again.close()
 
 
+def test_a_page_s_stream_ends_with_the_dashboard() -> None:
+    nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
+    stream = Stream(nowhere, new_pair())
+    listener = stream.listen()
+    assert listener is not None and "welcome" in next(listener)
+    stream.close()
+    assert not list(listener)
+
+
 def test_more_pages_than_there_is_room_for_are_told_to_come_again() -> None:
     nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
     stream = Stream(nowhere, new_pair(), most=2)

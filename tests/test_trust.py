@@ -1,11 +1,12 @@
 """What a worker lets jobs do on its machine: a hostile .blend, the sandbox, what its owner allows; and what the wire shows."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from brender.model.nodes import Blender, WorkerInfo
 from brender.scheduling.eligibility import obstacle
 from tests.conftest import BLENDS, SCENES, missing
 from tests.rendering import studio
-from tests.tools import ended, submit_command
+from tests.tools import ended, submit_command, until
 
 _HOSTILE = """
 import sys, bpy
@@ -210,40 +211,47 @@ def test_a_program_that_takes_more_memory_than_it_may_is_ended_and_says_so(tmp_p
 # --- what the wire shows ------------------------------------------------------------------------------------------------
 
 
-def captured(folder: Path, seconds: float, meanwhile: object) -> bytes:
-    """Everything that passes on loopback while *meanwhile* is called."""
+def captured(folder: Path, ports: Iterable[int], meanwhile: Callable[[], object]) -> bytes:
+    """Everything that passes on these loopback *ports* while *meanwhile* is called, from the plain word that is seen before it to
+    the one after it."""
     if shutil.which("tshark") is None:
         missing("tshark (apt-get install tshark)")
     file = folder / "wire.pcapng"
-    words = ["tshark", "-q", "-i", "lo", "-w", str(file), "-a", f"duration:{seconds + 60:.0f}"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as capture:
-        assert capture.stderr is not None
-        for line in capture.stderr:
-            if "Capture started" in line or "Capturing on" in line:
-                break
-        time.sleep(1)  # it says so a moment before it does
-        meanwhile()  # type: ignore[operator]
-        time.sleep(1)
-        capture.terminate()
-        capture.wait(20)
+    with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
+        plain = pull.bind_to_random_port("tcp://127.0.0.1")
+        push.connect(f"tcp://127.0.0.1:{plain}")
+
+        def is_seen(word: bytes) -> bool:
+            assert capture.poll() is None, "tshark has ended"
+            push.send(word)
+            assert pull.recv() == word
+            return file.exists() and word in file.read_bytes()
+
+        only = " or ".join(f"port {port}" for port in (*ports, plain))
+        words = ["tshark", "-q", "-i", "lo", "-f", only, "-w", str(file)]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as capture:
+            try:
+                until(lambda: is_seen(b"plain-word-before"))
+                meanwhile()
+                until(lambda: is_seen(b"plain-word-after"))
+            finally:
+                capture.terminate()
     return file.read_bytes()
 
 
 def test_the_packets_of_a_farm_show_nothing_of_what_is_said(farm: LocalFarm, tmp_path: Path) -> None:
-    """And the same words on a plain socket are seen, so that this can fail."""
-    job, secret, plain = "name-of-a-job-4711", "word-in-a-log-0815", "word-on-a-plain-socket-1234"
+    job, secret = "name-of-a-job-4711", "word-in-a-log-0815"
 
     def talk() -> None:
         with client(None, farm.folder.root) as connection:
             ended(connection, submit_command(connection, sys.executable, "-c", f"print('{secret}' * 3)", name=job))
             assert connection.ask("jobs")[0]["name"] == job
-        with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
-            push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
-            push.send(plain.encode())
-            assert pull.recv() == plain.encode()
 
-    wire = captured(tmp_path, 10, talk)
-    assert plain.encode() in wire
+    told = [farm.folder.announced(role) or {} for role in ("server", "manager-manager")]
+    ports = [int(text.rpartition(":")[2]) for facts in told for text in facts.values() if re.fullmatch(r"[\d.]+:\d+", str(text))]
+    assert len(ports) == 8
+    wire = captured(tmp_path, ports, talk)
+    assert b"CURVE" in wire, "how a connection is greeted is to be seen"
     for said in (job, secret, "worker-1", sys.executable):
         assert said.encode() not in wire, said
     assert json.dumps(job).encode() not in wire

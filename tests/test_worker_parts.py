@@ -177,6 +177,15 @@ def test_what_a_process_leaves_behind_is_killed(tmp_path: Path, collected: Colle
     wait_until_gone(pids(collected))
 
 
+def test_temporary_files_of_a_process_go_with_it_however_it_ended(tmp_path: Path, collected: Collected) -> None:
+    code = "import os, tempfile; print(tempfile.mkdtemp(), flush=True); os.kill(os.getpid(), 9)"
+    process = start(tmp_path, collected, code)
+    assert process.wait(20) and process.ending == "it was killed by SIGKILL"
+    made = Path(os.fsdecode(collected.raw.strip()))
+    assert made.is_relative_to(tmp_path) and not made.exists()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[psutil.Popen]:
     """A process of its own that starts a supervised one, as a worker does, and waits."""
@@ -334,3 +343,11 @@ def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_a
     (tmp_path / "w" / "attempts" / "a" / "temporaries").write_bytes(bytes(left) + b"\0")
     clear_leftovers(tmp_path / "w")
     assert not left.exists() and not (tmp_path / "w" / "attempts").exists()
+
+
+def test_temporary_files_of_a_killed_worker_s_blender_are_removed_when_it_starts_again(tmp_path: Path) -> None:
+    left, kept = tmp_path / "blender" / "temporary-x" / "blender_y", tmp_path / "blender" / "userpref.blend"
+    left.mkdir(parents=True)
+    kept.touch()
+    clear_leftovers(tmp_path)
+    assert list((tmp_path / "blender").iterdir()) == [kept]

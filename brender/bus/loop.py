@@ -73,8 +73,9 @@ class Loop:
         """Until `stop`. *interval* in seconds."""
         while not self._stopping:
             for raw, _ in self._poller.poll(int(interval * 1000)):
-                reader = self._readers.get(raw)
-                if reader is not None:
+                if raw == self._wake_out.fileno():
+                    self._take_wakes()
+                elif (reader := self._readers.get(raw)) is not None:
                     reader()
             self._run_posted()
             tick()
@@ -82,15 +83,18 @@ class Loop:
         self._wake_in.close()
         self._wake_out.close()
 
-    def _run_posted(self) -> None:
-        if self._woken:
-            try:
-                while self._wake_out.recv(4096):
-                    pass
-            except BlockingIOError:
+    def _take_wakes(self) -> None:
+        """Empty the pipe whenever there is something in it: a byte may come long after `_woken` was set for it, and what is left
+        in there would keep the poller from ever waiting again."""
+        try:
+            while self._wake_out.recv(4096):
                 pass
-            # Before it looks at the calls: whoever posts from now on wakes it again.
-            self._woken = False
+        except BlockingIOError:
+            pass
+        # Before the calls are looked at: whoever posts from now on wakes the loop again.
+        self._woken = False
+
+    def _run_posted(self) -> None:
         while True:
             try:
                 call = self._posted.get_nowait()

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.logfile import LogFile
-from brender.engines.process import Supervised
+from brender.engines.process import SCRATCH, Supervised
 from brender.engines.publish import Lease
 from brender.engines.room import LEAST, NO_ROOM, shortage
 from brender.model.devices import Device
@@ -239,3 +239,5 @@ def clear_leftovers(folder: Path) -> None:
                 else:
                     left.unlink(missing_ok=True)
     shutil.rmtree(folder / "attempts", ignore_errors=True)
+    for scratch in (folder / "blender").glob(f"{SCRATCH}*"):
+        shutil.rmtree(scratch, ignore_errors=True)

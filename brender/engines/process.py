@@ -5,19 +5,24 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
+#: How the name of a process's folder for temporary files begins.
+SCRATCH = "temporary-"
+#: What names that folder to programs on Unix and on Windows (Python's `tempfile.gettempdir` says which).
+_TEMPORARY_FOLDER = ("TMPDIR", "TEMP", "TMP")
 #: Seconds that a supervisor may take to kill its tree before it is killed itself.
 _STOP_SECONDS = 15.0
 
 
 class Supervised:
     """The process *command*, running. Each piece of its output goes to *write*, from a thread of its own. *memory*: bytes that it
-    may hold, with all that it starts; 0 for any.
+    may hold, with all that it starts; 0 for any. What it leaves in its folder for temporary files, within *folder*, goes with it.
 
     ``pid`` is the child's, ``None`` before it runs. ``error`` says why it could not be started, "" where it could.
     """
@@ -29,14 +34,15 @@ class Supervised:
         self.pid: int | None = None
         self.returncode: int | None = None
         self.error = ""
+        scratch = tempfile.mkdtemp(prefix=SCRATCH, dir=folder)
         # A session of its own: Ctrl-C at the terminal is for the worker, which decides what becomes of the render.
         apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", str(_SUPERVISOR), str(memory), *command],
+            [sys.executable, "-I", str(_SUPERVISOR), str(memory), scratch, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=dict(env),
+            env={**env, **dict.fromkeys(_TEMPORARY_FOLDER, scratch)},
             cwd=folder,
             **apart,
         )

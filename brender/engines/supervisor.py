@@ -1,13 +1,15 @@
 """The supervisor: one small process above each render process, which it outlives and cleans up after.
 
 Started by the worker as a plain script, with the standard library only. Its standard input is its lifeline: when that ends,
-however the worker ended, the render process and everything that it started is killed. Standard output goes to the
-child; standard error carries lines of JSON to the worker: ``{"pid"}``, then ``{"returncode"}``, or ``{"error"}``.
+however the worker ended, the render process and everything that it started is killed, and its folder for temporary files
+removed: killed programs leave theirs behind. Standard output goes to the child; standard error carries lines of JSON to the
+worker: ``{"pid"}``, then ``{"returncode"}``, or ``{"error"}``.
 """
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,7 +115,7 @@ def watch_memory(pid: int, most: int) -> None:
     kill_tree(pid)
 
 
-def main(memory: int, command: list[str]) -> None:
+def main(memory: int, scratch: str, command: list[str]) -> None:
     become_subreaper()
     forbid_core_dumps()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -124,6 +126,7 @@ def main(memory: int, command: list[str]) -> None:
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, **apart)
     except OSError as error:
+        shutil.rmtree(scratch, ignore_errors=True)
         say(error=f"{command[0]} cannot be started: {error.strerror or error}")
         return
     say(pid=child.pid)
@@ -139,9 +142,10 @@ def main(memory: int, command: list[str]) -> None:
     returncode = child.wait()
     if anything_left(child.pid):
         kill_tree(child.pid)
+    shutil.rmtree(scratch, ignore_errors=True)
     say(returncode=returncode)
     os._exit(0)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])
