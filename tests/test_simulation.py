@@ -64,7 +64,7 @@ def test_reports_that_are_never_sent_again_are_found(monkeypatch: pytest.MonkeyP
 def test_a_late_grant_that_is_run_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brender.roles.worker.reporting._REMEMBERED", -1)
     monkeypatch.setattr(Work, "_disown", lambda self, manager, worker, attempts: None)
-    assert first_violation(Bugs(), first=948)
+    assert first_violation(Bugs(), first=1310)
 
 
 def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,4 +110,4 @@ def test_a_worker_that_is_registered_only_once_is_found(monkeypatch: pytest.Monk
         register(self, worker, now)
 
     monkeypatch.setattr(ManagerCore, "_register", same_term)
-    assert first_violation(Bugs(), first=1300)
+    assert first_violation(Bugs(), first=1350)
