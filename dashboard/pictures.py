@@ -2,8 +2,6 @@
 
 import io
 import json
-import shutil
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +11,8 @@ from typing import Any
 import OpenImageIO as oiio
 from flask import Blueprint, Response, request, send_file
 
+from brender.engines.film import make_film
+from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
 from brender.store import questions
 from dashboard.farm import farm
@@ -22,11 +22,10 @@ blueprint = Blueprint("pictures", __name__)
 #: Formats that browsers show; the others are handed over as files.
 _SHOWN = {".png", ".jpg", ".webp", ".bmp"}
 _WIDTHS = (256, 640, 1280, 1920, 3840)
-_LINEAR = {"openexr", "hdr"}
 _STOPS = 20.0
 _SHEET_MOST = 400
 _ZIP_BLOCK = 2**20
-_FILM_SECONDS = 1800.0
+_FILM_WIDTH = 1920
 
 
 @blueprint.get("/jobs/<id>/thumbnails/<int:part>")
@@ -71,23 +70,17 @@ def frames_zip(id: str) -> Response:
 
 @blueprint.get("/jobs/<id>/movie.mp4")
 def movie(id: str) -> Response:
-    """The finished frames as an H.264 film, where the dashboard's machine has ffmpeg."""
-    fps = request.args.get("fps", 24, type=int)
-    if not 1 <= fps <= 120:
-        raise BadInput("A film has 1 to 120 frames a second")
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise NotFound("There is no ffmpeg on the dashboard's machine, which films are made with")
+    """The finished frames as a film, where the dashboard's machine has ffmpeg: as many a second as the scene has, or ``fps``."""
+    with farm().reader.record() as record:
+        own = questions.job(record, id)["fps"]
+    try:
+        fps = float(request.args.get("fps") or own)
+    except ValueError as error:
+        raise BadInput(f"fps is a number of frames a second, not {request.args['fps']!r}") from error
     files, name = _all(id)
     with tempfile.TemporaryDirectory() as folder:
-        for number, (path, _) in enumerate(files):
-            (Path(folder) / f"{number:06d}.jpg").write_bytes(_as_jpeg(path, 1920, 0.0))
         made = Path(folder) / "film.mp4"
-        words = [ffmpeg, "-loglevel", "error", "-framerate", str(fps), "-i", f"{folder}/%06d.jpg", "-c:v", "libx264"]
-        words += ["-pix_fmt", "yuv420p", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", str(made)]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_FILM_SECONDS, check=False, stdin=subprocess.DEVNULL)
-        if done.returncode or not made.exists():
-            raise BadInput(f"ffmpeg could not make the film: {done.stderr.strip()[-300:]}")
+        make_film((path for path, _ in files), fps, made, _FILM_WIDTH)
         content = io.BytesIO(made.read_bytes())
     return send_file(content, mimetype="video/mp4", download_name=f"{_safe(name)}.mp4", as_attachment=True)
 
@@ -169,32 +162,11 @@ class _Outlet(io.RawIOBase):
 
 
 def _as_jpeg(path: Path, width: int, exposure: float) -> bytes:
-    """The picture at *path* as a JPEG, *width* pixels wide at most; linear light with *exposure* stops more, and as screens
-    show it."""
-    image = oiio.ImageBuf(str(path))
-    spec = image.spec()
-    if not image.read(0, 0, True, oiio.FLOAT):
-        raise NotFound(f"{path.name} cannot be shown: {image.geterror()}")
-    names = list(spec.channelnames)
-    color = [names.index(name) for name in names if name.rpartition(".")[0].endswith("Combined") and name[-1] in "RGB"]
-    color = (
-        sorted(color, key=lambda place: "RGB".index(names[place][-1]))[:3]
-        if len(color) >= 3
-        else list(range(min(3, spec.nchannels)))
-    )
-    image = oiio.ImageBufAlgo.channels(image, tuple(color if len(color) == 3 else color[:1] * 3))
-    if spec.full_width > width:
-        scaled = oiio.ROI(0, width, 0, max(1, round(spec.full_height * width / spec.full_width)), 0, 1, 0, 3)
-        image = oiio.ImageBufAlgo.resize(image, "box", 0.0, scaled)
-    if exposure:
-        image = oiio.ImageBufAlgo.mul(image, 2.0**exposure)
-    if (
-        image.file_format_name in _LINEAR
-        or str(spec.getattribute("oiio:ColorSpace") or "").lower() in ("linear", "scene_linear")
-        or path.suffix.lower() in (".exr", ".hdr")
-    ):
-        image = oiio.ImageBufAlgo.colorconvert(image, "linear", "sRGB")
-    return _written(oiio.ImageBufAlgo.clamp(image, 0.0, 1.0))
+    """The picture at *path* as a JPEG, *width* pixels wide at most; linear light with *exposure* stops more."""
+    try:
+        return _written(displayed(path, width, exposure))
+    except BadPicture as error:
+        raise NotFound(f"{path.name} cannot be shown: {error}") from error
 
 
 def _written(image: Any) -> bytes:

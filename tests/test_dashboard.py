@@ -259,7 +259,8 @@ def test_finished_frames_make_a_film(web: Browser, output: Path) -> None:
 def test_without_ffmpeg_there_is_no_film_and_the_page_says_so(
     web: Browser, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.pictures.shutil.which", lambda name: None)
+    picture(output / "x_0001.png")
+    monkeypatch.setattr("brender.engines.film.shutil.which", lambda name: None)
     answer = web.get(f"/jobs/{JOB_ID}/movie.mp4")
     assert answer.status_code == 404 and "no ffmpeg" in answer.text
 

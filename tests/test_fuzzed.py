@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzzing import TARGETS
 
-CORPUS = Path(__file__).parent / "corpus"
+CORPUS = Path(__file__).parent / "fuzz_seeds"
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))

@@ -21,6 +21,7 @@ from brender.commands.options import client, common, server_option
 from brender.commands.output import size as in_words
 from brender.commands.output import when
 from brender.engines.blendfile import inspect
+from brender.engines.film import make_film
 from brender.engines.packing import digest_of_file, packed, write_folder, write_zip
 from brender.model.bundle import as_bytes, check_path
 from brender.model.errors import BadInput, Conflict, NotFound
@@ -80,10 +81,25 @@ def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Pat
 @click.argument("id")
 @click.option("--to", "folder", type=click.Path(path_type=Path), help="The folder for the frames. [default: NAME_frames, here]")
 @click.option("--watch", is_flag=True, help="Go on until the job has ended, as frames are finished.")
-def fetch(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, folder: Path | None, watch: bool) -> None:
+@click.option(
+    "--movie", type=click.Path(path_type=Path), help="Then make a film of the frames, such as shot.mp4; needs ffmpeg here."
+)
+@click.option("--fps", type=float, help="Frames a second of the film. [default: what the .blend says]")
+def fetch(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    id: str,
+    folder: Path | None,
+    watch: bool,
+    movie: Path | None,
+    fps: float | None,
+) -> None:
     """Fetch the finished frames of the job ID to this machine. What is here already, whole, is not fetched again; what was begun
     goes on."""
     fetched = 0
+    frames: dict[int, Path] = {}
     with client(server, data) as connection, exchange(server, data) as files, _bar() as bar:
         job = connection.ask("job", id=id)
         if job["frames_deleted"] is not None:
@@ -97,6 +113,8 @@ def fetch(data: Path, config: Path | None, verbose: bool, server: str | None, id
                 path = (target / each.output).resolve()
                 if not path.is_relative_to(target.resolve()):
                     raise BadInput(f"The file {harmless(each.output)} would lie outside of {target}, and is not fetched")
+                if not each.file:
+                    frames[each.frame] = path
                 if _is_here(path, each):
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,6 +131,10 @@ def fetch(data: Path, config: Path | None, verbose: bool, server: str | None, id
                 break
             time.sleep(_LOOK_SECONDS)
     click.echo(f"{fetched} files fetched to {target}")
+    if movie is not None:
+        speed = fps if fps is not None else float(job["fps"])
+        count = make_film((frames[frame] for frame in sorted(frames)), speed, movie.absolute())
+        click.echo(f"{count} frames, {speed:g} a second, make {movie}")
 
 
 @click.command(cls=Configured, section="archive")
@@ -154,10 +176,11 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
 
 @dataclass(frozen=True)
 class _File:
-    """A file of a finished frame: which part's, which of its files, its name in the job's folder, its size, SHA-256 ("": not
-    known), and the commit that told of it."""
+    """A file of a finished frame: which part's, of which frame, which of its files, its name in the job's folder, its size,
+    SHA-256 ("": not known), and the commit that told of it."""
 
     part: int
+    frame: int
     file: int
     output: str
     size: int
@@ -173,10 +196,18 @@ def _finished(connection: Client, job: str, since: int = -1) -> Iterator[_File]:
         for part in parts:
             since = part["change"]
             if part["status"] == "completed" and part["output"] and not part["piece"]:
-                yield _File(part["id"], 0, part["output"], part["size"], part["digest"], since)
+                yield _File(part["id"], part["frame"], 0, part["output"], part["size"], part["digest"], since)
                 for number, extra in enumerate(part["extras"], start=1):
                     if not Path(extra["output"]).is_absolute():
-                        yield _File(part["id"], number, extra["output"], extra.get("size", 0), extra.get("digest", ""), since)
+                        yield _File(
+                            part["id"],
+                            part["frame"],
+                            number,
+                            extra["output"],
+                            extra.get("size", 0),
+                            extra.get("digest", ""),
+                            since,
+                        )
         if len(parts) < PAGE:
             return
 

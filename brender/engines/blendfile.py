@@ -20,7 +20,7 @@ from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
 from brender.engines.tracing import facts_through_blender
 from brender.model.errors import BadInput
-from brender.model.job import FileFacts, MissingFile, SceneFacts
+from brender.model.job import FPS, FileFacts, MissingFile, SceneFacts
 
 #: Numbers of RenderData.im_format.imtype (DNA_scene_types.h, R_IMF_IMTYPE_*) and Blender's words for them.
 _FORMATS = {
@@ -165,7 +165,17 @@ def _scene(block: Any) -> SceneFacts:
         output=_text(render(b"pic")),
         camera=_name(camera) if camera else None,
         needs_camera=not (markers or sequencer),
+        fps=_fps(render(b"frs_sec"), render(b"frs_sec_base")),
     )
+
+
+def _fps(frames: int, seconds: float) -> float:
+    """Frames a second, of so many in so many *seconds*.
+
+    >>> _fps(30, 1.0010000467300415)
+    29.97
+    """
+    return round(frames / seconds, 3) if frames > 0 and seconds > 0 else FPS
 
 
 def _cameras(file: Any) -> Iterator[str]:

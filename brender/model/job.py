@@ -21,6 +21,10 @@ class MissingFile(msgspec.Struct, frozen=True):
     used_by: str
 
 
+#: Frames a second of a scene that does not say: Blender's own default.
+FPS = 24.0
+
+
 class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a .blend says of one scene. Sizes in pixels, ``percent`` the resolution percentage."""
 
@@ -39,6 +43,8 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     camera: str | None = None
     needs_camera: bool = True
     """False where a sequencer or cameras bound to markers may stand in for the scene's camera."""
+    fps: float = FPS
+    """Frames a second."""
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):

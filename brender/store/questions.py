@@ -14,6 +14,7 @@ from peewee import Case, fn
 
 from brender import __version__
 from brender.model.errors import BadInput, NotFound
+from brender.model.job import FPS
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables
@@ -84,6 +85,7 @@ def job(record: Record, id: str) -> dict[str, Any]:
     tables = record.tables
     found = tables.Job.get_by_id(job_id(record, id))
     answer = with_progress(_row(found))
+    answer["fps"] = _fps(found)
     part = tables.Part
     counts = part.select(part.status, fn.COUNT(part.id)).where(part.job == found.id).group_by(part.status).tuples()
     answer["parts"] = dict(counts)
@@ -101,6 +103,12 @@ def job(record: Record, id: str) -> dict[str, Any]:
     answer["kept_off"] = list(query.order_by(off.wall).dicts())
     answer["eta_seconds"] = per_part * left / busy if per_part is not None and busy and answer["finished"] is None else None
     return answer
+
+
+def _fps(job: Any) -> float:
+    """Frames a second of the scene that *job* renders."""
+    scenes = (job.facts or {}).get("scenes", ())
+    return float(next((scene.get("fps", FPS) for scene in scenes if scene["name"] == job.settings.get("scene")), FPS))
 
 
 def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:

@@ -81,6 +81,7 @@ def scene_facts(scene):
         "image_format": render.image_settings.file_format,
         "output": render.filepath,
         "camera": scene.camera.name if scene.camera else None,
+        "fps": round(render.fps / render.fps_base, 3),
         "needs_camera": not (len(scene.timeline_markers) or (render.use_sequencer and strips)),
     }
 
