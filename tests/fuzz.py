@@ -1,7 +1,7 @@
 """A coverage-guided fuzzer: python -m tests.fuzz codec|handshake [libFuzzer's options, such as -max_total_time=600 FOLDER].
 
-It wants atheris (``pip install -e ".[benchmarks]"``), and is run by hand. What it found worth keeping lies in ``tests/fuzz_seeds``
-and is replayed with every run of the tests.
+It wants atheris (``pip install -e ".[benchmarks]"``), and is run by hand. What it found worth keeping lies in
+``tests/fuzz_seeds`` and is replayed with every run of the tests.
 """
 
 import sys
