@@ -30,16 +30,44 @@ from brender.model.status import (
         ("3-1", (3, 2, 1)),
         ("-2-1", (-2, -1, 0, 1)),
         ("1, 1-2", (1, 2)),
+        ("1 10", (1, 10)),
+        ("1-5 8", (1, 2, 3, 4, 5, 8)),
+        ("1 - 4", (1, 2, 3, 4)),
+        ("1 -5", (1, -5)),
+        ("1–4,6—7", (1, 2, 3, 4, 6, 7)),
+        ("1..4", (1, 2, 3, 4)),
+        ("-3..-1", (-3, -2, -1)),
+        ("1-10 x 4", (1, 5, 9)),
+        ("1-6y2", (2, 4, 6)),
+        ("10-1X4", (10, 6, 2)),
+        ("1--1", (1, 0, -1)),
+        (" 3,, 4\n5 ", (3, 4, 5)),
     ],
 )
 def test_a_frame_set_means_its_frames_in_order(text: str, frames: tuple[int, ...]) -> None:
     assert parse_frames(text) == frames
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1-", "1.5", "1-99999999", "2000000", "1-5x0"])
+@pytest.mark.parametrize("text", ["", " ,", "abc", "1-", "1.5", "1-5x0", "1-5x-1", "1-5x", "1-2-3", "1;2", "٣", "1-10x2y3", "#"])
 def test_what_is_no_frame_set_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(BadInput, match=r"1-100|frames, which go from"):
+    with pytest.raises(BadInput, match=r"write frames and ranges such as 1-100"):
         parse_frames(text)
+
+
+@pytest.mark.parametrize("text", ["1-99999999", "2000000", "1-1048575", "-1048575", "1-9999999999999999999x7", "1..99999999"])
+def test_frames_that_blender_does_not_have_are_refused_as_such_and_never_counted(text: str) -> None:
+    with pytest.raises(BadInput, match="leaves Blender's frames, which go from -1048574 to 1048574"):
+        parse_frames(text)
+
+
+def test_a_colon_is_refused_with_what_to_write_instead() -> None:
+    with pytest.raises(BadInput, match=r"Write 1-10x3 for every .* or 1-10 for all"):
+        parse_frames("1-10:3")
+
+
+def test_naming_all_frames_over_and_over_does_not_eat_memory() -> None:
+    with pytest.raises(BadInput, match="again and again"):
+        parse_frames(",".join(["-1048574-1048574"] * 1000))
 
 
 @given(st.sets(st.integers(-1000, 1000), min_size=1))

@@ -1,34 +1,77 @@
 """Frame sets: what a person writes (``1-100x2,150``) and the numbers it means.
 
-The grammar is fileseq's: ranges ``1-100``, every second ``1-100x2``, the others ``1-100y2``, interleaved ``1-100:4``,
-all joined by commas. Order is kept, so ``10-1`` counts down, and no frame comes twice.
+Ranges ``1-100``, every second ``1-100x2``, the others ``1-100y2``, joined by commas or spaces. A range may also be written as
+Blender's command line has it, ``1..100``, or with a typographic dash. Order is kept, so ``10-1`` counts down, and no frame comes
+twice. A colon is refused: it is a step at some farms, and at others all frames in another order.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from fileseq import FrameSet
-from fileseq.exceptions import FileSeqException
 
 from brender.model.errors import BadInput
 
 #: Blender's own limits for a frame number (MINAFRAME and MAXFRAME in its DNA_scene_types.h).
 FIRST_FRAME, LAST_FRAME = -1_048_574, 1_048_574
 
+_EXAMPLES = "write frames and ranges such as 1-100, 1-100x2 (every second) or 1-10,15"
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+_PIECE = re.compile(r"(?P<first>-?[0-9]+)(?:-(?P<last>-?[0-9]+)(?:(?P<how>[xy:])(?P<step>-?[0-9]+))?)?", re.IGNORECASE)
+#: So many frames may be named in all, those that come twice included.
+_NAMED_MOST = 4 * (LAST_FRAME - FIRST_FRAME)
+
 
 def parse_frames(text: str) -> tuple[int, ...]:
     """The frames that *text* names, in its order. Raises `BadInput` where it names none or is no frame set."""
-    try:
-        # str() of each item refuses sub-frames, which Blender's -f does not know either.
-        frames = tuple(int(str(frame)) for frame in FrameSet(text.replace(" ", "")))
-    except (FileSeqException, ValueError) as error:
+    pieces = _pieces(text)
+    if not pieces:
+        raise BadInput(f"The frame set is empty: {_EXAMPLES}")
+    ranges = [_range(piece, text) for piece in pieces]
+    if sum(len(frames) for frames, _ in ranges) > _NAMED_MOST:
+        raise BadInput(f"The frame set names the same frames again and again: {_EXAMPLES}")
+    # What is left out of a range (y) is known from what the step takes of it.
+    return tuple(dict.fromkeys(frame for frames, without in ranges for frame in frames if frame not in without))
+
+
+def _pieces(text: str) -> list[str]:
+    """The single frames and ranges of *text*, each in one spelling."""
+    plain = _DASHES.sub("-", text).replace("..", "-")
+    plain = re.sub(r"(?<=[0-9])\s*-\s+(?=-?[0-9])", "-", plain)  # 1 - 10; but 1 -5 is two frames
+    plain = re.sub(r"\s*([xXyY:])\s*", r"\1", plain)
+    return [piece for piece in re.split(r"[,\s]+", plain) if piece]
+
+
+def _range(piece: str, text: str) -> tuple[range, range]:
+    """The frames of *piece*, and those of them that it leaves out. Raises `BadInput`, which names the whole *text*."""
+    found = _PIECE.fullmatch(piece)
+    if found is None:
+        raise BadInput(f"{text!r} is not a frame set: {_why_not(piece)}{_EXAMPLES}")
+    first, last = int(found["first"]), int(found["last"] or found["first"])
+    step, how = int(found["step"] or 1), (found["how"] or "x").lower()
+    if how == ":":
         raise BadInput(
-            f"{text!r} is not a frame set: write frames and ranges such as 1-100, 1-100x2 (every second) or 1-10,15"
-        ) from error
-    if not frames:
-        raise BadInput("The frame set is empty: write frames and ranges such as 1-100, 1-100x2 or 1-10,15")
-    if min(frames) < FIRST_FRAME or max(frames) > LAST_FRAME:
+            f"{text!r} is not a frame set: ':' means one thing here and another there. Write {first}-{last}x{step} for every "
+            f"frame of {first}-{last} that such a step takes, or {first}-{last} for all of them"
+        )
+    if step < 1:
+        raise BadInput(f"{text!r} is not a frame set: a step is 1 or more; {_EXAMPLES}")
+    if min(first, last) < FIRST_FRAME or max(first, last) > LAST_FRAME:
         raise BadInput(f"{text!r} leaves Blender's frames, which go from {FIRST_FRAME} to {LAST_FRAME}")
-    return frames
+    way = 1 if last >= first else -1
+    taken = range(first, last + way, way * step)
+    return (range(first, last + way, way), taken) if how == "y" else (taken, range(0))
+
+
+def _why_not(piece: str) -> str:
+    """What is odd about *piece*, as the beginning of a sentence; "" where that is not clear."""
+    if re.fullmatch(r"-?[0-9]+\.[0-9]+", piece):
+        return f"{piece} lies between two frames; "
+    if re.fullmatch(r"-?[0-9]+-", piece):
+        return f"{piece} has no end; "
+    if re.fullmatch(r".*[xy]", piece, re.IGNORECASE):
+        return f"{piece} has no step; "
+    return ""
 
 
 def format_frames(frames: Iterable[int]) -> str:
