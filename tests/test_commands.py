@@ -9,6 +9,7 @@ import pytest
 
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.engines.blenders import Search
 from tests.tools import command, ended, submit_command, until
 
 PYTHON = sys.executable
@@ -123,7 +124,7 @@ def test_the_doctor_renders_with_each_engine(capsys: pytest.CaptureFixture[str])
 def test_the_doctor_says_what_to_do_where_there_is_no_blender(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brender.commands.doctor.find_blenders", lambda named: ())
+    monkeypatch.setattr("brender.commands.doctor.search_blenders", lambda named: Search(()))
     said = command(capsys, "doctor", "--quick")
     assert said.code == 1
     assert "FAIL Blender: none found" in said.out and "pip install 'brender[blender]'" in said.out

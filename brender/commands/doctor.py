@@ -20,7 +20,7 @@ from brender.commands.joining import as_client
 from brender.commands.options import common, json_option, server_option, site_option
 from brender.commands.output import print_json, size
 from brender.commands.sharing import shared_folders
-from brender.engines.blenders import find_blenders
+from brender.engines.blenders import search_blenders
 from brender.engines.probe import probe
 from brender.model.errors import BrenderError
 from brender.model.nodes import Blender
@@ -127,13 +127,15 @@ def _server(server: str | None, folder: DataFolder, site: str) -> Iterator[Findi
 
 def _blenders(named: tuple[str, ...], quick: bool) -> Iterator[Finding]:
     try:
-        found = find_blenders(named)
+        search = search_blenders(named)
     except BrenderError as error:
         yield Finding("Blender", False, str(error), _NO_BLENDER)
         return
-    if not found:
+    if not search.found:
         yield Finding("Blender", False, "none found", _NO_BLENDER)
-    for blender in found:
+    for sentence in search.passed_over:
+        yield Finding("Blender", False, sentence, "Repair it, or take it off the PATH; the others are used meanwhile")
+    for blender in search.found:
         yield Finding("Blender", True, f"{blender.label} ({blender.path})")
         if not quick:
             yield from _engines(blender)

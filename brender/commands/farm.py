@@ -17,7 +17,7 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client, common
 from brender.commands.output import duration
 from brender.commands.waiting import check_ended_well, wait_for
-from brender.engines.blenders import find_blenders, has_blender
+from brender.engines.blenders import find_blenders, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
 from brender.model.errors import BrenderError
@@ -108,8 +108,8 @@ def render(
             _render(spec, connection, LocalFarm(FarmPlan(folder, 0)))
         return
     # A wrong --blender, or no Blender at all, is said before anything starts.
-    if not (find_blenders(blenders) if blenders else has_blender()):
-        raise BrenderError(_NO_BLENDER)
+    if (why := why_no_blender(blenders)) is not None:
+        raise BrenderError(f"{_NO_BLENDER}. {why}" if why else _NO_BLENDER)
     plan = FarmPlan(
         folder=folder,
         workers=max(1, workers),

@@ -1,5 +1,6 @@
 """The program brender-worker."""
 
+import logging
 import threading
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def worker(
 ) -> None:
     """Run a worker: it renders, one task at a time. Ctrl-C or SIGTERM lets it finish its task first; a second one does not."""
     from brender.engines.blender import BlenderEngine
-    from brender.engines.blenders import find_blenders
+    from brender.engines.blenders import search_blenders
     from brender.engines.command import CommandEngine
     from brender.roles.worker.loop import Setup, Worker
 
@@ -155,7 +156,8 @@ def worker(
     folder = DataFolder(data)
     if unknown := set(types) - job_types().keys():
         raise BadInput(f"--job-type: there is no job type {', '.join(sorted(unknown))}; there are: {', '.join(job_types())}")
-    found = find_blenders(blenders)
+    search = search_blenders(blenders)
+    found = search.found
     gpus = find_devices(found) if gpu_is_likely() or set(devices) - {"auto", "cpu"} else ()
     if slots is not None:
         if devices or threads:
@@ -208,6 +210,7 @@ def worker(
         check_site(site),
         confinement(sandbox, limit_memory * 2**20, readable, folder.root),
         engines,
+        search.passed_over,
     )
     role = Worker(folder, managers, Policy(cache_bytes=int(cache * 1e9)), setup)
     have = (
@@ -216,6 +219,8 @@ def worker(
     )
     on = ", ".join(f"{device.label} ({device.name})" for device in chosen) or "the CPU"
     click.echo(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
+    for sentence in search.passed_over:
+        logging.getLogger("brender.worker").warning("%s", sentence)
     role.loop.on_signals(role.drain)
     lifeline_end.ends(role.stop)
     role.run()

@@ -7,31 +7,56 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from brender.engines.command_line import python_in
+from brender.engines.environment import clean_environment
+from brender.engines.exits import describe_exit
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 
 _ASK_SECONDS = 60.0
-_PYTHON_QUESTION = "import bpy; print('Blender', bpy.app.version_string)"
+#: Asked of a Blender that has started: ``--version`` would be answered by one that cannot.
+_QUESTION = "import bpy, sys; sys.stdout.flush(); print('\\nbrender-blender', bpy.app.version_string, flush=True)"
+
+
+@dataclass(frozen=True)
+class Search:
+    """The Blenders that were ``found``, and a sentence for each that was ``passed_over`` because it does not work."""
+
+    found: tuple[Blender, ...]
+    passed_over: tuple[str, ...] = ()
+
+
+def search_blenders(named: Sequence[str] = ()) -> Search:
+    """Find the Blenders to use: those *named* (paths of ``blender`` executables, or of Pythons that have bpy), or, with none
+    named, the bpy package of this Python and ``blender`` on the path, if it works. Raises `BadInput` where a named one does not.
+    """
+    if named:
+        return Search(tuple(ask(path) for path in named))
+    found = [bpy] if (bpy := own_bpy()) is not None else []
+    passed_over = []
+    if (executable := shutil.which("blender")) is not None:
+        try:
+            found.append(ask(executable))
+        except BadInput as error:
+            passed_over.append(f"The blender on the path is not used: {error}")
+    return Search(tuple(found), tuple(passed_over))
 
 
 def find_blenders(named: Sequence[str] = ()) -> tuple[Blender, ...]:
-    """The Blenders to use: those *named* (paths of ``blender`` executables, or of Pythons that have bpy), or, with none named,
-    whatever is found. Raises `BadInput` where a named one is no Blender."""
-    if named:
-        return tuple(ask(path) for path in named)
-    found = []
-    if (bpy := own_bpy()) is not None:
-        found.append(bpy)
-    if (executable := shutil.which("blender")) is not None:
-        found.append(ask(executable))
-    return tuple(found)
+    """Return the Blenders that `search_blenders` finds. Raises `BadInput` where a named one does not work."""
+    return search_blenders(named).found
 
 
-def has_blender() -> bool:
-    """Whether there is any, without asking it which."""
-    return own_bpy() is not None or shutil.which("blender") is not None
+def why_no_blender(named: Sequence[str] = ()) -> str | None:
+    """Return why no Blender of `search_blenders` works, "" where none is there, ``None`` where there is one. Does not start the
+    bpy package of this Python. Raises `BadInput` where a named one does not work."""
+    if not named and own_bpy() is not None:
+        return None
+    search = search_blenders(named)
+    return None if search.found else " ".join(search.passed_over)
 
 
 def own_bpy() -> Blender | None:
@@ -50,18 +75,38 @@ def ask(path: str) -> Blender:
     if found is None:
         raise BadInput(f"There is no program {path!r}, which --blender names")
     kind = "bpy" if Path(found).name.startswith("python") else "executable"
-    command = [found, "-I", "-c", _PYTHON_QUESTION] if kind == "bpy" else [found, "--version"]
+    command = python_in(Blender(kind, found, (0, 0, 0)), _QUESTION)
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=_ASK_SECONDS, stdin=subprocess.DEVNULL, check=False
+            command,
+            env=clean_environment({}),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ASK_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BadInput(f"{found} does not answer: {error}") from error
-    match = re.search(r"^Blender (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)
+    match = re.search(r"^brender-blender (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)
     if match is None:
-        what = "a Python without the bpy package" if kind == "bpy" else "no Blender"
-        raise BadInput(f"{found} is {what}: it answers {(answer.stdout + answer.stderr).strip()[-200:]!r}")
+        raise BadInput(_why_not(kind, found, answer.returncode, (answer.stdout + answer.stderr).strip()))
     return Blender(kind, found, _version(match.group(1)))
+
+
+def _why_not(kind: str, path: str, returncode: int, said: str) -> str:
+    """The sentence that says why the program at *path* is no Blender that works."""
+    words = said.splitlines()
+    last = f" It says {words[-1].strip()[-200:]!r}" if words else ""
+    if "OpenColorIO" in said:
+        line = next(word for word in words if "OpenColorIO" in word)
+        return f"{path} does not start, for its OpenColorIO configuration cannot be read: {line.strip()[:300]!r}"
+    if returncode < 0:
+        return f"{path} does not start: {describe_exit(returncode)}.{last}"
+    if kind == "bpy":
+        return f"{path} is a Python without the bpy package, or with one that does not start.{last}"
+    return f"{path} is no Blender, or one that does not start: {describe_exit(returncode) or 'it ended without an answer'}.{last}"
 
 
 def _version(text: str) -> tuple[int, int, int]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
+from brender.engines.exits import describe_exit
 from brender.engines.pictures import BadPicture, verify
-from brender.engines.process import describe_exit
 from brender.engines.session import shader_cache
 from brender.model.nodes import Blender
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from brender.engines.exits import describe_exit
+
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 #: How the name of a process's folder for temporary files begins.
 SCRATCH = "temporary-"
@@ -124,20 +126,3 @@ def memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
-def describe_exit(returncode: int) -> str:
-    """*returncode*, as `subprocess` gives it, in words; "" for 0.
-
-    >>> describe_exit(-9)
-    'it was killed by SIGKILL'
-    """
-    if returncode == 0:
-        return ""
-    if returncode < 0:
-        try:
-            name = signal.Signals(-returncode).name
-        except ValueError:
-            name = f"signal {-returncode}"
-        return f"it was killed by {name}"
-    return f"it ended with exit code {returncode}"

@@ -4,6 +4,7 @@ A session opens a file once and renders any number of frames of it, for one atte
 long, is `brender.engines.warm`'s matter.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -246,7 +247,10 @@ class Session:
 
 
 def shader_cache(folder: Path) -> dict[str, str]:
-    """The environment that keeps Mesa's compiled shaders in *folder*: without it every process compiles them anew."""
+    """Return the environment that keeps Mesa's compiled shaders in *folder*, which is made: Mesa does not make the folders above
+    it, and without it every process compiles them again. A folder that cannot be made is left to Mesa to complain of."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
     return {"MESA_SHADER_CACHE_DIR": os.fspath(folder)}
 
 

@@ -399,7 +399,9 @@ class ManagerCore:
         self._renewed = now.mono
         known = tuple(id for id, worker in self.workers.items() if worker.confirmed is not None)
         closed = tuple(
-            (id, worker.standing, worker.reason) for id, worker in self.workers.items() if worker.standing is not Standing.OPEN
+            (id, worker.standing, worker.reason)
+            for id, worker in self.workers.items()
+            if worker.standing is not Standing.OPEN or worker.reason
         )
         standing = Standing.DRAINING if self.draining else Standing.OPEN
         self._effects.append(SendUp(Renew(sent=now.mono, standing=standing, reason=self.draining, workers=known, closed=closed)))

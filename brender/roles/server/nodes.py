@@ -276,7 +276,7 @@ class Nodes:
             return WorkerStatus.DISABLED, f"it sleeps until {until}"
         if worker.standing is Standing.PAUSED:
             return WorkerStatus.ERROR, worker.reason
-        return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), ""
+        return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), worker.reason
 
     def _show(self, worker: WorkerState, now: Now) -> None:
         """Keep the worker's status and its row true."""

@@ -68,7 +68,8 @@ class WorkerCore:
     """Give it what arrives from above and what its attempt tells, with the time; do what it says.
 
     *kept* are the reports that an earlier process of this worker left undelivered. *managers*: how many it may turn to. *vouch*
-    makes its word to the server that it turned to the manager of now (brender.model.keys).
+    makes its word to the server that it turned to the manager of now (brender.model.keys). *remark*: what its page says of it
+    while it takes work.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class WorkerCore:
         kept: Iterable[AnyReport] = (),
         managers: int = 1,
         vouch: Callable[[WorkerInfo], str] = lambda info: "",
+        remark: str = "",
     ) -> None:
-        self._vouch = vouch
+        self._vouch, self._remark = vouch, remark
         self.info = info
         self.policy = policy
         self.managers = managers
@@ -88,7 +90,7 @@ class WorkerCore:
         self.welcomed = False
         self.lease_until = float("-inf")
         self.standing = Standing.OPEN
-        self.standing_reason = ""
+        self.standing_reason = remark
         self.stopping = ""
         self.reporting = Reporting(info.id, kept)
         self._orders: dict[str, Order] = {}
@@ -185,7 +187,7 @@ class WorkerCore:
         if shortage and self.standing is Standing.OPEN:
             self._stand(Standing.PAUSED, shortage)
         elif not shortage and self.standing is Standing.PAUSED:
-            self._stand(Standing.OPEN, "")
+            self._stand(Standing.OPEN, self._remark)
         return self._next(now)
 
     def drain(self, reason: str, now: Now) -> list[Effect]:

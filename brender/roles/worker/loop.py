@@ -80,7 +80,7 @@ class Setup:
     on, none for the CPU. ``proof``: the secret that it shares with the server (brender.model.keys). ``least_free``: bytes that
     must be free on its disks. ``job_types``, ``programs`` and ``takes_trusted``: what its owner allows, all job types where
     none is named; ``site``: where it stands; ``confinement``: how renders are kept. ``engines``: which of its engines runs
-    what, by the word that job types use."""
+    what, by the word that job types use. ``remarks``: what its owner should know of it, such as a Blender that does not work."""
 
     name: str
     blenders: Sequence[Blender] = ()
@@ -97,6 +97,7 @@ class Setup:
     engines: Mapping[str, Engine | InstantEngine] = field(
         default_factory=lambda: {"blender": BlenderEngine(), "command": CommandEngine()}
     )
+    remarks: Sequence[str] = ()
 
 
 class Worker:
@@ -143,7 +144,9 @@ class Worker:
             self._open(undo)
             undo.callback(self._end_attempt)
             self._stats = StatsReader(own)
-            self.core = WorkerCore(self._introduce(own), policy, self._outbox.kept, len(managers), self._vouch)
+            self.core = WorkerCore(
+                self._introduce(own), policy, self._outbox.kept, len(managers), self._vouch, ". ".join(setup.remarks)
+            )
             self._undo = undo.pop_all()
 
     def run(self) -> None:
