@@ -1,0 +1,1 @@
+"""The corpus: small scenes rendered by Blender itself and by a farm, and what came of both compared (python -m tests.corpus)."""
