@@ -16,6 +16,9 @@ _UNREADABLE = {".jp2"}
 #: Formats that hold linear light, which a screen shows too dark.
 _LINEAR = {"openexr", "hdr"}
 
+#: What counts as empty tiles: at least this share of the picture, with alpha of at least so much elsewhere, and so few corners.
+_LEAST_EMPTY, _OPAQUE, _MOST_CORNERS = 0.01, 0.999, 64
+
 
 class BadPicture(Exception):
     """The file is not the picture that it should be; the text says why."""
@@ -32,10 +35,11 @@ class Picture:
     """The decoded picture, an ``OpenImageIO.ImageBuf``."""
 
 
-def verify(path: Path, size: tuple[int, int] | None) -> Picture:
+def verify(path: Path, size: tuple[int, int] | None, filled: bool = False) -> Picture:
     """Decode the whole picture at *path* and check it; *size* is the width and height it must have, ``None``: any.
 
-    A picture that is all black or has values that are no numbers gets a warning. Raises `BadPicture`.
+    A picture that is all black or has values that are no numbers gets a warning, and so does one with empty tiles where the scene
+    is rendered over all of it (*filled*). Raises `BadPicture`.
     """
     try:
         length = path.stat().st_size
@@ -52,7 +56,10 @@ def verify(path: Path, size: tuple[int, int] | None) -> Picture:
     spec = picture.spec()
     if size is not None and (spec.full_width, spec.full_height) != size and (spec.width, spec.height) != size:
         raise BadPicture(f"the picture is {spec.width} x {spec.height}, where {size[0]} x {size[1]} was asked for")
-    return Picture(spec.width, spec.height, tuple(_strange(picture)), picture)
+    strange = _strange(picture)
+    if filled and (share := _empty_tiles(picture)):
+        strange.append(f"is empty in rectangles that make {share:.0%} of it, as tiles are that a device has not rendered")
+    return Picture(spec.width, spec.height, tuple(strange), picture)
 
 
 def _strange(picture: Any) -> list[str]:
@@ -64,6 +71,26 @@ def _strange(picture: Any) -> list[str]:
     if colors and all(stats.max[channel] <= 0 for channel in colors):
         found.append("is all black")
     return found
+
+
+def _empty_tiles(picture: Any) -> float:
+    """The share of the picture in rectangles of pixels that are exactly 0 in color and alpha, where every other pixel is opaque;
+    0 where there are none such. A scene with a transparent background has empty pixels too, but none with such edges."""
+    spec = picture.spec()
+    colors = _color_channels(spec)
+    name = spec.channelnames[colors[0]]
+    alpha = name[:-1] + "A"
+    if len(colors) != 3 or alpha not in spec.channelnames:
+        return 0.0
+    pixels: Any = oiio.ImageBufAlgo.channels(picture, (*colors, spec.channelnames.index(alpha))).get_pixels(oiio.FLOAT)
+    empty = (pixels == 0).all(axis=2)
+    share = float(empty.mean())
+    if not _LEAST_EMPTY <= share < 1.0 or (pixels[..., 3][~empty] < _OPAQUE).any():
+        return 0.0
+    # Where rectangles meet the rest, three of four neighbouring pixels are alike only at their corners.
+    windows = empty[1:, 1:].astype(int) + empty[1:, :-1] + empty[:-1, 1:] + empty[:-1, :-1]
+    corners = int((windows % 2).sum())
+    return share if corners <= _MOST_CORNERS else 0.0
 
 
 def _color_channels(spec: Any) -> list[int]:

@@ -157,7 +157,7 @@ def render_part(
         wanted = {"gather": str(gathering)} if asked is None else asked
         rendered = rendering.scene().session.render(part.frame, temporary, index * share, share, wanted)
         try:
-            picture = verify(temporary, size)
+            picture = verify(temporary, size, asked is None and rendering.scene().opened["filled"])
         except BadPicture as error:
             raise AttemptFailed(f"Frame {part.frame}: {error}") from error
         flush(temporary)

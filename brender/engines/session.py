@@ -18,7 +18,9 @@ from typing import Any
 
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.command_line import script_in
+from brender.engines.device_errors import device_error
 from brender.engines.events import Progressed
+from brender.engines.linewatch import LineWatch
 from brender.engines.process import Supervised
 from brender.engines.progress import FrameProgress, read_progress
 from brender.model.nodes import Blender
@@ -63,6 +65,9 @@ class Session:
         self._mark = b""
         self._output = b""
         self._output_is_here = threading.Event()
+        self._deaf = False
+        """Its output no longer comes here: a script in the .blend has closed it."""
+        self._devices = LineWatch(device_error)
         token = secrets.token_hex(16)
         command = script_in(blender, _DRIVER, threads)
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,11 +100,7 @@ class Session:
 
     def rest(self) -> None:
         """The attempt is over, and all that Blender has printed for it is in its log; the process stays."""
-        self._mark = f"brender-{secrets.token_hex(8)}".encode()
-        self._output_is_here.clear()
-        self._say({"do": "mark", "text": self._mark.decode()})
-        self._answer("marked")
-        self._output_is_here.wait(_OUTPUT_SECONDS)
+        self._catch_up()
         self._working_for.give_back()
         self._attempt = None
 
@@ -116,8 +117,13 @@ class Session:
     def render(self, frame: int, path: Path, done: float, share: float, asked: Mapping[str, Any] | None = None) -> Rendered:
         """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1);
         *asked*, what the driver is asked for, where that is not the frame as it is."""
+        self._devices.take()
         self._say({"do": "render", "frame": frame, "path": str(path)} | dict(asked or {}))
         answer = self._answer("rendered", frame, done, share)
+        self._catch_up()
+        if errors := self._devices.take():
+            # Blender may go on and leave black tiles. Not permanent: another try, or another device, may do it.
+            raise AttemptFailed(f"Frame {frame}: the device failed that renders it, by Blender's own word: {errors[0]}")
         self.frames += 1
         return Rendered(float(answer["seconds"]), int(answer["memory"]), tuple(answer["written"]))
 
@@ -134,9 +140,20 @@ class Session:
         assert self._attempt is not None, "the session serves an attempt"
         return self._attempt
 
+    def _catch_up(self) -> None:
+        """Wait until all that Blender has printed is here."""
+        if self._deaf:
+            return
+        self._mark = f"brender-{secrets.token_hex(8)}".encode()
+        self._output_is_here.clear()
+        self._say({"do": "mark", "text": self._mark.decode()})
+        self._answer("marked")
+        self._deaf = not self._output_is_here.wait(_OUTPUT_SECONDS)
+
     def _write(self, piece: bytes) -> None:
-        """Output of the process: into the log of the attempt that it serves, up to the mark that `rest` waits for."""
+        """Output of the process: into the log of the attempt that it serves, up to the mark that `_catch_up` waits for."""
         attempt, mark = self._attempt, self._mark
+        self._devices.feed(piece)
         if not mark:
             if attempt is not None:
                 attempt.log.write(piece)
@@ -200,6 +217,7 @@ class Session:
                 return said
             if said.get("is") == "status":
                 self._statuses += 1
+                self._devices.feed(said["text"].encode() + b"\n")
                 status, told = read_progress(said["text"]) or FrameProgress(phase=said["text"][:200]), time.monotonic()
                 status = replace(status, spent=told - began)
                 self._tell(frame, done, share, status)

@@ -146,6 +146,7 @@ class Driver:
         self.say(
             "opened",
             size=self.size(),
+            filled=self.fills_the_picture(),
             missing=missing_files(),
             warnings=warnings,
             files=used_files(),
@@ -232,6 +233,12 @@ class Driver:
             return None
         share = render.resolution_percentage / 100
         return [int(render.resolution_x * share), int(render.resolution_y * share)]
+
+    def fills_the_picture(self):
+        """Whether no pixel is left empty on purpose: no transparent background, no border, no strips that may lie anywhere."""
+        render, editor = self.scene.render, self.scene.sequence_editor
+        strips = getattr(editor, "strips", None) or getattr(editor, "sequences", None)
+        return not (render.film_transparent or render.use_border or (render.use_sequencer and strips))
 
     def do_render(self, frame, path, gather=""):
         began = time.monotonic()
