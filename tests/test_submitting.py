@@ -145,7 +145,10 @@ def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allow
         ({"job_type": "command", "settings": {"program": 3}}, "takes text"),
         ({"priority": 1000}, "make"),
         ({"source": {"file": "a.blend"}}, "of an upload, or of a project"),
-        ({"source": {"file": "shots/scenes/03_animated_cube.blend", "project": "film"}, "allow_missing": True}, "name a folder"),
+        (
+            {"source": {"file": "shots/scenes/03_animated_cube.blend", "project": "film"}, "allow_missing": True},
+            "The scene names a temporary place (/tmp/): name a folder",
+        ),
         (
             {
                 "source": {"file": "shots/scenes/03_animated_cube.blend", "project": "film"},

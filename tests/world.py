@@ -72,6 +72,7 @@ def facts(version: tuple[int, int] = (5, 0), **scene: Any) -> FileFacts:
         "engine": "CYCLES",
         "image_format": "PNG",
         "camera": "Camera",
+        "cameras": ("Camera",),
     }
     return FileFacts(
         path="/projects/shot.blend",

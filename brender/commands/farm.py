@@ -98,8 +98,6 @@ def render(
 
     If a farm runs in the data folder already, it renders there.
     """
-    # As its name promises: NAME_0001.png and so on, unless a pattern is given.
-    options["pattern"] = options["pattern"] or f"{file.stem}_####"
     spec = blender_job(file, options)
     folder = DataFolder(data)
     if folder.root.exists() and folder.is_locked("server"):
@@ -188,6 +186,8 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
 def _render(spec: JobSpec, connection: Client, running: LocalFarm) -> None:
     began = time.monotonic()
     accepted = connection.submit(spec)
+    for warning in accepted["warnings"]:
+        click.echo(f"Warning: {warning}", err=True)
     click.echo(f"Job {spec.id[:8]}, {spec.name}: {accepted['frames']} frames to {spec.output}")
     try:
         record = wait_for(connection, spec.id, running.check)

@@ -13,7 +13,8 @@ import click
 
 from brender.bus.ids import new_id
 from brender.engines.blendfile import inspect
-from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES
+from brender.engines.destination import NoDestination, destination
+from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES, own_path
 from brender.jobs.blender_still import SPLITS
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
@@ -55,11 +56,11 @@ def render_options(function: F) -> F:
         click.option("--resolution", type=int, metavar="PERCENT", help=f"Percent of the scene's size. {said}"),
         click.option("--samples", type=int, help=f"Samples a pixel. {said}"),
         click.option("--format", type=click.Choice(tuple(EXTENSIONS), case_sensitive=False), help=f"Image format. {said}"),
-        click.option("--pattern", help="Names of the files, # for the frame number's digits."),
+        click.option("--pattern", help="Names of the files, # for the frame number's digits. [default: the scene's own]"),
         click.option(
             "--output",
             type=click.Path(path_type=Path),
-            help="The folder for the frames. [default: NAME_frames, here]",
+            help="The folder for the frames. [default: the scene's own; NAME_frames, here, where that is a temporary one]",
         ),
         click.option("--overwrite", is_flag=True, help="Render frames that are there already anew."),
         click.option("--process", type=click.Choice(PROCESSES), help="How Blender is used for it. [default: warm]"),
@@ -89,7 +90,8 @@ def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **mor
     _check_missing(facts, options.pop("allow_missing", True))
     wanted, travels = options.pop("output"), bool(more.get("bundle"))
     # Where files travel the folder is the server's, and not this machine's.
-    here = None if travels else _output_here(wanted or Path(f"{file.stem}_frames"))
+    own, elsewhere = (Path(), "") if wanted or travels else _own_folder(file, facts, options)
+    here = None if travels else _output_here(wanted or own)
     output = str(wanted or "") if here is None else shared(str(here))
     main = more.pop("main", shared(facts.path))
     name = options.pop("name") or file.stem
@@ -114,7 +116,19 @@ def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **mor
     spec = job_type(spec.job_type).prepare(spec)
     if here is not None:
         make_output(here)
+    if elsewhere:
+        click.echo(elsewhere, err=True)
     return spec
+
+
+def _own_folder(file: Path, facts: FileFacts, options: dict[str, Any]) -> tuple[Path, str]:
+    """The folder that the scene itself names, and ""; or, where that is none for frames, one in the current folder, and a
+    sentence that says so. Raises `BadInput`."""
+    try:
+        return destination(own_path(facts, options), file), ""
+    except NoDestination as reason:
+        other = Path(f"{file.stem}_frames").absolute()
+        return other, f"{reason}: the frames go to {other} (--output names another folder)"
 
 
 def _output_here(wanted: Path) -> Path | None:

@@ -6,7 +6,7 @@ Warm, unless the job asks for another way: its Blender keeps the scene open from
 from pathlib import Path
 
 from brender.engines.attempt import Attempt, AttemptFailed
-from brender.engines.rendering import Rendering, keep_standing, render_part
+from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
 from brender.engines.still import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.travel import travel
@@ -29,6 +29,8 @@ class BlenderEngine:
             for index, part in enumerate(attempt.grant.parts):
                 attempt.check()
                 final = folder / part.output
+                if keep_as_it_is(rendering, part, final):
+                    continue
                 if "pieces" in rendering.settings:
                     do_part_of_still(rendering, part, folder)
                 elif not keep_standing(rendering, part, final):

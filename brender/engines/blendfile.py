@@ -50,6 +50,9 @@ _HEADER_BYTES = 32
 _KNOWN_FORMAT = (b"17", b"01")
 #: RenderData.scemode bit for "the sequencer takes part" (R_DOSEQ).
 _USES_SEQUENCER = 0x0001
+#: RenderData.scemode bit for "names get an extension" (R_EXTENSION), RenderData.mode bits for "keep what is there"
+#: (R_NO_OVERWRITE) and "put an empty file there first" (R_TOUCH), im_format.jp2_codec for a codestream (R_IMF_JP2_CODEC_J2K).
+_USES_EXTENSION, _KEEPS_FILES, _USES_PLACEHOLDER, _CODESTREAM = 0x0010, 0x400000, 0x800000, 1
 
 
 def inspect(path: Path, within: Path | None = None) -> FileFacts:
@@ -166,6 +169,13 @@ def _scene(block: Any) -> SceneFacts:
         camera=_name(camera) if camera else None,
         needs_camera=not (markers or sequencer),
         fps=_fps(render(b"frs_sec"), render(b"frs_sec_base")),
+        rate=(render(b"frs_sec"), render(b"frs_sec_base")),
+        current=render(b"cfra"),
+        cameras=_cameras_of(block),
+        use_extension=bool(render(b"scemode") & _USES_EXTENSION),
+        use_overwrite=not render(b"mode") & _KEEPS_FILES,
+        use_placeholder=bool(render(b"mode") & _USES_PLACEHOLDER),
+        is_codestream=block.get((b"r", b"im_format", b"jp2_codec"), default=0) == _CODESTREAM,
     )
 
 
@@ -187,6 +197,42 @@ def _cameras(file: Any) -> Iterator[str]:
         name = block.get(b"name", as_str=True)
         if name.startswith("OB"):
             yield name[2:]
+
+
+def _cameras_of(scene: Any) -> tuple[str, ...] | None:
+    """The cameras in *scene*, and what is linked there and may be one; ``None`` where a linked collection is in it, whose objects
+    only Blender knows."""
+    found, seen = set(), set()
+    master = scene.get_pointer(b"master_collection", default=None)
+    waiting = [master] if master else []
+    items = [(b"object", scene.get_pointer((b"base", b"first"), default=None))]  # before Blender 2.80
+    while waiting:
+        collection = waiting.pop()
+        if collection.code == b"ID":
+            return None
+        if collection.addr_old in seen:
+            continue
+        seen.add(collection.addr_old)
+        items.append((b"ob", collection.get_pointer((b"gobject", b"first"), default=None)))
+        children = _listed(collection.get_pointer((b"children", b"first"), default=None))
+        waiting += [child for each in children if (child := each.get_pointer(b"collection"))]
+    for field, first in items:
+        for each in _listed(first):
+            thing = each.get_pointer(field)
+            if thing is None:
+                continue
+            if thing.code == b"ID":
+                found.add(_text(thing.get(b"name"))[2:])
+            elif thing.get(b"type") == _CAMERA_OBJECT:
+                found.add(_name(thing))
+    return tuple(sorted(found))
+
+
+def _listed(first: Any) -> Iterator[Any]:
+    """The blocks of a list, of which *first* is the first."""
+    while first:
+        yield first
+        first = first.get_pointer(b"next")
 
 
 def _missing(path: Path, within: Path | None) -> Iterator[MissingFile]:

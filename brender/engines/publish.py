@@ -90,7 +90,7 @@ def publish(
     have been stopped (SIGSTOP, a suspended machine) since it last looked at its lease. Where a file is there, of an earlier
     rendering or of an attempt that was given up, it is replaced only if it is the one that was there *before* this attempt
     rendered its own (`signature`), and if the lease is held (*holds*) now that this is known. An attempt that *repeats* one
-    that runs replaces nothing: what is there may be the other's, finished and not told of yet.
+    that runs replaces nothing: what is there may be the other's, finished and not told of yet. An empty file only holds a name.
     """
     try:
         os.link(temporary, final)
@@ -98,10 +98,12 @@ def publish(
     except OSError as error:
         # (Other errors: a file system without links, as some network shares are.)
         if isinstance(error, FileExistsError) or final.exists():
-            if signature(final) != before:
+            there = signature(final)
+            is_placeholder = there is not None and there[2] == 0
+            if there != before and not is_placeholder:
                 temporary.unlink()
                 return Published.THERE
-            if repeats:
+            if repeats and not is_placeholder:
                 return Published.NOT_OURS
             if not holds():
                 return Published.NOT_HELD

@@ -25,6 +25,7 @@ from brender.model.nodes import Blender
 from brender.model.paths import foreign, places, platform_of
 
 _LEASE_LOOK_SECONDS = 0.5
+_STAYING = "Frames that were there already stay as they are: the scene overwrites nothing (--overwrite renders them anew)"
 _KEPT = "Frames that were there already, of this file with these settings, are kept (--overwrite renders them anew)"
 
 
@@ -113,6 +114,31 @@ class Rendering:
         }
 
 
+def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
+    """Whether the frame is there already and stays, whatever it is, since the scene overwrites nothing: then it is done. An empty
+    file is not a frame but a placeholder."""
+    attempt = rendering.attempt
+    if part.piece or attempt.order.overwrite or not rendering.settings.get("keep") or not _holds_something(final):
+        return False
+    try:
+        picture = verify(final, None)
+    except BadPicture as error:
+        picture = Picture(0, 0, ())
+        attempt.emit(Cautioned(f"Frame {part.frame} stays as it is, and is no picture: {error}", subject=str(final)))
+    attempt.log.say(f"frame {part.frame} is there already, and the scene overwrites nothing: {final}")
+    attempt.emit(Cautioned(_STAYING, subject=_STAYING))
+    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True))
+    make_thumbnail(rendering, part, picture.image)
+    return True
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
 def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     """Whether the frame is there already, and good: then it is done."""
     attempt = rendering.attempt
@@ -149,11 +175,14 @@ def render_part(
     gathering = gathering_folder(attempt)
     further: list[tuple[Path, Path, Extra]] = []
     share = 1 / len(attempt.grant.parts)
+    placeholder = bool(rendering.settings.get("placeholders")) and asked is None and not final.exists()
     try:
         size = rendering.size()
         final.parent.mkdir(parents=True, exist_ok=True)
         attempt.will_leave(temporary)
         attempt.will_leave(gathering)
+        if placeholder:
+            final.touch()
         wanted = {"gather": str(gathering)} if asked is None else asked
         rendered = rendering.scene().session.render(part.frame, temporary, index * share, share, wanted)
         try:
@@ -170,6 +199,8 @@ def render_part(
     finally:
         for each_temporary in (temporary, *(waiting for waiting, _, _ in further)):
             each_temporary.unlink(missing_ok=True)
+        if placeholder and not _holds_something(final):
+            final.unlink(missing_ok=True)
         shutil.rmtree(gathering, ignore_errors=True)
     rendering.frame_done()
     attempt.log.say(f"frame {part.frame} in {rendered.seconds:.2f} seconds: {final}")

@@ -3,18 +3,27 @@
 Each setting that is not given is what the .blend says. Each part is one frame.
 """
 
-import re
+from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 import msgspec
 
 from brender.jobs.declare import Setting, check_settings
+from brender.model import path_templates
 from brender.model.errors import BadInput
 from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
 from brender.model.job import FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
-from brender.model.naming import EXTENSIONS, check_pattern, frame_name
+from brender.model.naming import (
+    EXTENSIONS,
+    ScenePath,
+    check_pattern,
+    extension_of,
+    file_pattern,
+    frame_name,
+    scene_path,
+    scene_pattern,
+)
 
 ENGINES = ("cycles", "eevee", "workbench")
 
@@ -68,6 +77,8 @@ class BlenderAnimation:
         ),
         Setting("format", str, "the image format", from_file=True, choices=tuple(EXTENSIONS)),
         Setting("pattern", str, "names of the files, # for the digits of the frame number", from_file=True),
+        Setting("keep", bool, "frames that are there already are kept as they are, whoever rendered them", from_file=True),
+        Setting("placeholders", bool, "an empty file takes a frame's name while it is rendered", from_file=True),
         Setting(
             "threads",
             int,
@@ -112,9 +123,14 @@ class BlenderAnimation:
             raise BadInput("The job has no output folder: give one with --output")
         scene = facts.scene(settings["scene"])
         settings["scene"] = scene.name
-        self._check_camera(settings, scene, facts.cameras, facts.path)
+        self._check_camera(settings, scene, facts.path)
         settings["format"] = self._format(settings["format"], scene, warnings)
-        settings["pattern"] = check_pattern(settings["pattern"] or _pattern_of(scene.output) or f"{_stem(facts.path)}_####")
+        settings["pattern"] = check_pattern(settings["pattern"] or scene_pattern(own_path(facts, settings), facts.path))
+        if facts.version >= path_templates.SINCE:
+            known = path_templates.variables(facts, scene, settings["camera"], settings["resolution"])
+            path_templates.check_nodes(facts, scene, known)
+        settings["keep"] = not scene.use_overwrite if settings["keep"] is None else settings["keep"]
+        settings["placeholders"] = scene.use_placeholder if settings["placeholders"] is None else settings["placeholders"]
         for missing in facts.missing:
             _warn(warnings, f"Missing file: {missing.path} (used by {missing.used_by}); what needs it renders without it")
         return scene, facts
@@ -130,7 +146,7 @@ class BlenderAnimation:
         frames = chunk(_arranged(settings["frames"], settings["order"]), settings["chunk"] or 1, index)
         return TaskPlan(
             index=index,
-            parts=tuple(PartPlan(frame=f, output=self._name(settings, f), scene=settings["scene"]) for f in frames),
+            parts=tuple(PartPlan(frame=f, output=self._name(spec, f), scene=settings["scene"]) for f in frames),
         )
 
     def may_repeat(self, spec: JobSpec) -> bool:
@@ -148,18 +164,22 @@ class BlenderAnimation:
         return Requirements(job_type=self.name, tags=tags, blender=spec.facts.version, trusted=spec.trusted)
 
     def output_key(self, spec: JobSpec) -> str:
-        return f"{spec.settings['pattern']}{EXTENSIONS[spec.settings['format']]}"
+        return file_pattern(spec.settings["pattern"], self._extension(spec))
+
+    def _name(self, spec: JobSpec, frame: int) -> str:
+        return frame_name(spec.settings["pattern"], frame, self._extension(spec))
 
     @staticmethod
-    def _name(settings: dict[str, Any], frame: int) -> str:
-        return frame_name(settings["pattern"], frame, EXTENSIONS[settings["format"]])
+    def _extension(spec: JobSpec) -> str:
+        assert spec.facts is not None, "a prepared render has its file's facts"
+        return extension_of(spec.settings["format"], spec.facts.scene(spec.settings["scene"]))
 
     @staticmethod
-    def _check_camera(settings: dict[str, Any], scene: SceneFacts, cameras: tuple[str, ...], path: str) -> None:
+    def _check_camera(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
         if settings["camera"] is not None:
-            if settings["camera"] not in cameras:
-                there = ", ".join(map(repr, cameras)) or "none"
-                raise BadInput(f"{path} has no camera {settings['camera']!r}; it has: {there}")
+            if scene.cameras is not None and settings["camera"] not in scene.cameras:
+                there = ", ".join(map(repr, scene.cameras)) or "none"
+                raise BadInput(f"{path}: the scene {scene.name!r} has no camera {settings['camera']!r}; it has: {there}")
         elif scene.camera is None and scene.needs_camera:
             raise BadInput(
                 f"{path}: the scene {scene.name!r} has no camera, so there is nothing to render it through. "
@@ -197,15 +217,11 @@ def engine_word(blender_engine: str) -> str:
     return _ENGINE_WORDS.get(blender_engine, blender_engine)
 
 
-def _pattern_of(output: str) -> str | None:
-    """The file-name part of a scene's own output path; ``None`` where it only names a folder."""
-    # Blender's own // for "beside the .blend" is no UNC share, so pathlib is no help here.
-    return re.split(r"[\\/]", output)[-1] or None
-
-
-def _stem(path: str) -> str:
-    pure = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
-    return pure.stem
+def own_path(facts: FileFacts, settings: Mapping[str, Any]) -> ScenePath:
+    """Where the output path of the scene that *settings* name leads, rendered as they say. Raises `BadInput`."""
+    camera, percent = settings.get("camera"), settings.get("resolution")  # not checked yet
+    scene = facts.scene(settings.get("scene"))
+    return scene_path(facts, scene, camera if isinstance(camera, str) else None, percent if type(percent) is int else None)
 
 
 def _warn(warnings: list[str], text: str) -> None:

@@ -12,7 +12,6 @@ import msgspec
 from brender.jobs.blender_animation import BlenderAnimation
 from brender.jobs.declare import Setting, check_settings
 from brender.model.job import JobSpec, PartPlan, TaskPlan
-from brender.model.naming import EXTENSIONS, frame_name
 
 _NOT_OF_A_STILL = {"frames", "chunk", "order"}
 _PIECES_MOST = 1024
@@ -41,7 +40,7 @@ class BlenderStill(BlenderAnimation):
         warnings = list(spec.warnings)
         scene, _ = self._fill_in(spec, settings, warnings)
         if settings["frame"] is None:
-            settings["frame"] = scene.first
+            settings["frame"] = scene.first if scene.current is None else scene.current
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
 
     def task_count(self, spec: JobSpec) -> int:
@@ -52,7 +51,7 @@ class BlenderStill(BlenderAnimation):
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings = spec.settings
-        final = frame_name(settings["pattern"], settings["frame"], EXTENSIONS[settings["format"]])
+        final = self._name(spec, settings["frame"])
         is_piece = index < settings["pieces"]
         part = PartPlan(
             frame=settings["frame"],

@@ -45,6 +45,22 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """False where a sequencer or cameras bound to markers may stand in for the scene's camera."""
     fps: float = FPS
     """Frames a second."""
+    rate: tuple[int, float] | None = None
+    """The same, unrounded: frames in so many seconds. ``None``: not known."""
+    current: int | None = None
+    """The frame that the scene stood at when it was saved; ``None``: not known."""
+    cameras: tuple[str, ...] | None = None
+    """The cameras in the scene; ``None``: only Blender could tell."""
+    use_extension: bool = True
+    """File names get the extension of their format."""
+    use_overwrite: bool = True
+    """Frames that are there are rendered again; else they are kept as they are."""
+    use_placeholder: bool = False
+    """An empty file takes a frame's name while it is rendered."""
+    node_paths: tuple[tuple[str, str], ...] = ()
+    """Of each file that file-output nodes write: the node's name, and the path template. Only Blender tells."""
+    is_codestream: bool = False
+    """JPEG 2000 is written as a bare codestream, ``.j2c``."""
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):

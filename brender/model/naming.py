@@ -1,9 +1,12 @@
 """Names of output files: from a pattern to the file of one frame, and what a name may not be."""
 
 import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 
+from brender.model import path_templates
 from brender.model.errors import BadInput
+from brender.model.job import FileFacts, SceneFacts
 
 #: The extension that Blender itself gives each image format (`Output properties`, Blender manual).
 EXTENSIONS: dict[str, str] = {
@@ -23,22 +26,113 @@ EXTENSIONS: dict[str, str] = {
     "IRIS": ".rgb",
 }
 
+#: Further extensions that Blender leaves a name that has them, by the one that it gives.
+_AS_GOOD = {".jpg": (".jpg", ".jpeg"), ".tif": (".tif", ".tiff")}
+#: What Blender takes for an image's extension (imb_ext_image), and replaces by the format's own.
+_IMAGES = (
+    *(".png", ".tga", ".bmp", ".jpg", ".jpeg", ".sgi", ".rgb", ".rgba", ".tif", ".tiff", ".tx", ".jp2", ".j2c", ".hdr", ".dds"),
+    *(".dpx", ".cin", ".exr", ".psd", ".pdd", ".psb", ".webp"),
+)
+_MOVIES = (
+    *(".mp4", ".mkv", ".mov", ".avi", ".webm", ".ogv", ".ogg", ".mpg", ".mpeg", ".m4v", ".flv", ".dv", ".vob", ".mxf", ".wmv"),
+)
 _HASHES = re.compile(r"#+")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
 def frame_name(pattern: str, frame: int, extension: str) -> str:
-    """The file name of *frame*: the last run of ``#`` in *pattern* becomes the number, zero-padded to its length, as
-    Blender does it. Without a ``#`` four digits are appended. *extension* (``.png``) is added unless it is there.
+    """The file name of *frame*, as Blender makes it: the last run of ``#`` in the name becomes the number, zero-padded to its
+    length; without a ``#`` four digits are appended. *extension* (``.png``; "": none) is added unless it is there, and takes the
+    place of another image's.
 
-    >>> frame_name("shot_##", 7, ".png")
-    'shot_07.png'
+    >>> frame_name("shot_##", 7, ".png"), frame_name("v1.2_####.exr", 7, ".png")
+    ('shot_07.png', 'v1.2_0007.png')
     """
-    stem = pattern.removesuffix(extension) if extension else pattern
-    runs = list(_HASHES.finditer(stem))
-    width, (start, end) = (len(runs[-1].group()), runs[-1].span()) if runs else (4, (len(stem), len(stem)))
-    number = f"{abs(frame):0{width}d}"
-    return f"{stem[:start]}{'-' if frame < 0 else ''}{number}{stem[end:]}{extension}"
+    start, end, width = _place_of_number(pattern)
+    number = f"{'-' if frame < 0 else ''}{abs(frame):0{width}d}"
+    return _with_extension(f"{pattern[:start]}{number}{pattern[end:]}", extension)
+
+
+def file_pattern(pattern: str, extension: str) -> str:
+    """The names of all files of *pattern*, whole, with ``#`` for the number.
+
+    >>> file_pattern("shot", ".png")
+    'shot####.png'
+    """
+    start, end, width = _place_of_number(pattern)
+    return _with_extension(f"{pattern[:start]}{'#' * width}{pattern[end:]}", extension)
+
+
+def _place_of_number(pattern: str) -> tuple[int, int, int]:
+    """Where the number goes in *pattern*: from, to, its digits. In the file's name, or else in a folder's that has a ``#``."""
+    runs = list(_HASHES.finditer(pattern, pattern.rfind("/") + 1)) or list(_HASHES.finditer(pattern))
+    if not runs:
+        return len(pattern), len(pattern), 4
+    start, end = runs[-1].span()
+    return start, end, end - start
+
+
+def _with_extension(name: str, extension: str) -> str:
+    """*name* as Blender gives it the *extension* of a format."""
+    lower = name.lower()
+    if not extension or lower.endswith(_AS_GOOD.get(extension, (extension,))):
+        return name
+    if lower.endswith(_IMAGES):
+        return name[: name.rindex(".")] + extension
+    return name.rstrip(".") + extension
+
+
+def extension_of(image_format: str, scene: SceneFacts) -> str:
+    """What Blender ends the names of *scene* with, in that format; "" where the scene wants none."""
+    if not scene.use_extension:
+        return ""
+    return ".j2c" if image_format == "JPEG2000" and scene.is_codestream else EXTENSIONS[image_format]
+
+
+@dataclass(frozen=True)
+class ScenePath:
+    """Where a scene's own output path leads.
+
+    ``folder`` ends in a slash, or is "" for the folder that Blender is started in. It begins with ``//`` for the .blend's own
+    folder, with two backslashes for a share of Windows'. ``name`` is the pattern of the files; "": the path is a folder's."""
+
+    folder: str
+    name: str
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether nobody chose the path: it is empty, or in a folder for temporary files, as Blender's default is."""
+        folder = self.folder.lower().rstrip("/")
+        return not (self.folder or self.name) or folder in _TEMPORARY or bool(_TEMPORARY_OF_WINDOWS.fullmatch(folder))
+
+
+#: Folders of Unix whose files go by themselves; ``/tmp/`` is Blender's own default, and ``C:\\tmp\\`` on Windows.
+_TEMPORARY = {"/tmp", "/var/tmp", "/usr/tmp", "/private/tmp", "/private/var/tmp"}
+_TEMPORARY_OF_WINDOWS = re.compile(r"[a-z]:/(windows/)?te?mp|[a-z]:/users/[^/]+/appdata/local/temp")
+
+
+def scene_path(facts: FileFacts, scene: SceneFacts, camera: str | None = None, percent: int | None = None) -> ScenePath:
+    """Where the output path of *scene* leads, its templates expanded (`brender.model.path_templates`). Raises `BadInput` where
+    Blender could not expand them."""
+    path = scene.output
+    if facts.version >= path_templates.SINCE:
+        path = path_templates.expand(path, path_templates.variables(facts, scene, camera, percent))
+    # Blender's own // for "beside the .blend" is no share of Windows', which begins with \\\\ .
+    share = "\\\\" if path.startswith("\\\\") else ""
+    folder, slash, name = path[len(share) :].replace("\\", "/").rpartition("/")
+    if scene.image_format not in EXTENSIONS and name.lower().endswith(_MOVIES):
+        name = name[: name.rindex(".")]  # a film's, which is no name for its frames
+    elif facts.version >= (5, 3) and scene.use_extension and "#" in name and name.lower().endswith(".avif"):
+        name = name[: -len(".avif")]  # which is an image's since then
+    return ScenePath(share + folder + slash, name)
+
+
+def scene_pattern(path: ScenePath, blend: str) -> str:
+    """The pattern of the files of a scene of *blend* whose own *path* is that. Files that nobody named are named after *blend*;
+    where a folder alone was chosen, they are numbers."""
+    if path.name or not path.is_temporary:
+        return path.name or "####"
+    return f"{PureWindowsPath(blend).stem if chr(92) in blend else PurePosixPath(blend).stem}_####"
 
 
 def check_pattern(pattern: str) -> str:

@@ -105,7 +105,7 @@
     label.htmlFor = id;
     let choices = setting.choices;
     if (facts && setting.name === "scene") choices = facts.scenes.map((each) => each.name);
-    if (facts && setting.name === "camera") choices = facts.cameras;
+    if (facts && setting.name === "camera") choices = scene()?.cameras || facts.cameras;
     let input;
     if (choices.length) {
       input = farm.element("select", "form-select form-select-sm");
@@ -113,6 +113,7 @@
       choices.forEach((each) => input.append(new Option(each, each, false, each === setting.default)));
     } else if (setting.kind === "bool") {
       input = farm.element("select", "form-select form-select-sm");
+      if (setting.from_file) input.append(new Option("as the file says", ""));
       input.append(new Option("yes", "true", false, setting.default === true), new Option("no", "false", false, setting.default === false));
     } else {
       input = farm.element("input", "form-control form-control-sm");
@@ -120,7 +121,7 @@
       if (setting.lowest !== null) input.min = setting.lowest;
       if (setting.highest !== null) input.max = setting.highest;
       if (setting.default !== null && setting.default !== undefined && !setting.from_file) input.value = setting.kind === "list" ? setting.default.join(" ") : setting.default;
-      const said = { frames: () => `${scene().first}-${scene().last}${scene().step > 1 ? `x${scene().step}` : ""}`, resolution: () => scene().percent, frame: () => scene().first }[setting.name];
+      const said = { frames: () => `${scene().first}-${scene().last}${scene().step > 1 ? `x${scene().step}` : ""}`, resolution: () => scene().percent, frame: () => scene().current ?? scene().first }[setting.name];
       if (facts && scene() && said) input.placeholder = said();
     }
     input.id = id;

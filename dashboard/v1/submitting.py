@@ -19,7 +19,9 @@ from brender.bus.blobs import Exchange
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.engines.blendfile import inspect
+from brender.engines.destination import NoDestination, destination
 from brender.engines.packing import digest_of_file, packed
+from brender.jobs.blender_animation import own_path
 from brender.jobs.declare import job_type
 from brender.model.bundle import as_bytes, check_path
 from brender.model.errors import BadInput, NotFound
@@ -56,7 +58,7 @@ class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``settings`` are those of the job type; what is left out is what the .blend says. ``output`` is a folder on the server's
-    machine; without it the farm keeps the frames."""
+    machine; without it the farm keeps the frames of an upload, and those of a project's file go where its scene says."""
 
     job_type: Name = "blender-animation"
     settings: dict[str, Any] = {}
@@ -152,6 +154,7 @@ def submit(body: Submission) -> Any:
     more: dict[str, Any] = {}
     settings = dict(body.settings)
     facts: FileFacts | None = None
+    output = body.output
     if body.source is not None:
         path = _source(body.source)
         facts = inspect(path, _bounds(body.source))
@@ -159,10 +162,9 @@ def submit(body: Submission) -> Any:
         if body.source.upload:
             more["bundle"], settings["file"] = _send(path, _upload(body.source.upload))
         else:
+            output = body.output or str(_own_folder(path, facts, settings))
             settings["file"] = _shared(path)
             facts = msgspec.structs.replace(facts, path=settings["file"])
-            if not body.output:
-                raise BadInput("Files of a project are used where they are: name a folder for the frames too")
     elif job_type(body.job_type).engine == "blender":
         raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
     spec = JobSpec(
@@ -174,7 +176,7 @@ def submit(body: Submission) -> Any:
         user=user_name(),
         priority=body.priority,
         tags=tuple(body.tags),
-        output=_shared(Path(body.output)) if body.output else "",
+        output=_shared(Path(output)) if output else "",
         overwrite=body.overwrite,
         paused=body.paused,
         facts=facts,
@@ -183,6 +185,14 @@ def submit(body: Submission) -> Any:
     spec = job_type(spec.job_type).prepare(spec)
     with farm().client() as client:
         return client.submit(spec)
+
+
+def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
+    """The folder for frames that the scene of the .blend at *path* names itself. Raises `BadInput` where that is none."""
+    try:
+        return destination(own_path(facts, settings), path)
+    except NoDestination as reason:
+        raise BadInput(f"{reason}: name a folder for the frames") from reason
 
 
 def _told(facts: FileFacts) -> dict[str, Any]:

@@ -47,6 +47,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import nodes  # noqa: E402
 import remap  # noqa: E402
 import split  # noqa: E402
+import templates  # noqa: E402
 
 #: brender's word for each engine, and what Blender calls it: the first that this Blender knows.
 ENGINES = {
@@ -91,7 +92,7 @@ class Driver:
             except RuntimeError as error:
                 # Operators raise it, with Blender's own words for the user.
                 message = str(error).strip()
-                self.say("error", message=message.replace("Error: ", ""), permanent="no camera" in message.lower())
+                self.say("error", message=message.replace("Error: ", ""), permanent=is_final(message))
             except Exception as error:
                 self.say("error", message="%s: %s" % (type(error).__name__, error), permanent=False)
 
@@ -246,7 +247,7 @@ class Driver:
             self.step_to(frame)
         self.scene.frame_set(frame)
         self.at = frame
-        self.scene.render.filepath = path
+        self.scene.render.filepath = templates.escaped(path)
         with nodes.gathered(self.scene, frame, gather) as written:
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
@@ -299,6 +300,11 @@ class Driver:
         for earlier in range(self.at + 1, frame):
             self.scene.frame_set(earlier)
             self.status("Stepping to frame %d, at %d" % (frame, earlier))
+
+
+def is_final(message):
+    """Whether the *message* of an operator of Blender's tells of what no other attempt could mend."""
+    return "no camera" in message.lower() or "Parse errors in path" in message
 
 
 def use_gpus(gpus):

@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-import bpy
+import templates
 
 
 def output_nodes(scene):
@@ -30,6 +30,20 @@ def output_nodes(scene):
     return found
 
 
+def paths(scene):
+    """For each file that file-output nodes of *scene* write: the node's name, and the path as it stands there."""
+    found = []
+    for node in output_nodes(scene):
+        whole = node.format.file_format == "OPEN_EXR_MULTILAYER"
+        if hasattr(node, "directory"):
+            names = [node.file_name + ("" if whole else item.name) for item in node.file_output_items]
+            folder = node.directory
+        else:
+            names, folder = [""] if whole else [slot.path for slot in node.file_slots], node.base_path
+        found += [[node.name, folder + "/" + name] for name in names]
+    return found
+
+
 @contextlib.contextmanager
 def gathered(scene, frame, folder):
     """Have the file-output nodes of *scene* write below *folder* for as long as the block runs, in which *frame* is rendered;
@@ -46,23 +60,28 @@ def gathered(scene, frame, folder):
         os.makedirs(place, exist_ok=True)
         attribute = "directory" if hasattr(node, "directory") else "base_path"
         own = getattr(node, attribute)
-        directory = os.path.normpath(bpy.path.abspath(own, library=node.id_data.library)) if own else ""
+        directory = os.path.normpath(templates.expanded(scene, node, own)) if own else ""
         name = ""
         if attribute == "base_path" and node.format.file_format == "OPEN_EXR_MULTILAYER":
             # Before Blender 5 this path of a multi-layer node is the beginning of a file's name.
             directory, name = os.path.split(directory) if not own.endswith(("/", "\\")) else (directory, "")
-        kept.append((node, attribute, own))
-        setattr(node, attribute, os.path.join(place, name))  # with "": the folder, and a slash
+        file_name = getattr(node, "file_name", None)
+        kept.append((node, attribute, own, file_name))
+        if file_name:
+            node.file_name = templates.expanded_name(scene, node, file_name)
+        setattr(node, attribute, os.path.join(templates.escaped(place), name))  # with "": the folder, and a slash
         written.append({"node": node.name, "directory": directory, "folder": place, "files": []})
     try:
         yield written
     finally:
         scene.render.use_file_extension = extension
         for number, each in enumerate(written):
-            node, attribute, own = kept[number]
-            setattr(node, attribute, own)
+            node, attribute, own, file_name = kept[number]
             if attribute == "directory" and not has_frame_number(node):
                 number_files(each["folder"], frame)
+            setattr(node, attribute, own)
+            if file_name:
+                node.file_name = file_name
             each["files"] = files_below(each["folder"])
         written[:] = [each for each in written if each["files"]]
 

@@ -1,6 +1,7 @@
 """Inside Blender: how a scene's frame can be split, one piece of it, and the picture that is made of all of them."""
 
 import bpy
+import templates
 
 #: Pixels that a band reaches beyond itself where Cycles decides by looking at neighbors (adaptive sampling does), so that it
 #: decides alike. Elsewhere each pixel stands by itself.
@@ -174,7 +175,7 @@ def denoise(scene, merged, path):
         elif hasattr(node, "prefilter"):
             node.prefilter = prefilter
         tree.links.new(node.outputs["Image"], output.inputs[0])
-        stage.render.filepath = path
+        stage.render.filepath = templates.escaped(path)
         bpy.ops.render.render(write_still=True, scene=stage.name)
     finally:
         bpy.data.scenes.remove(stage)

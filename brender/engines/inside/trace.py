@@ -5,9 +5,13 @@ its path (``copy``, else "") and what it names differently (``names``, from the 
 one)."""
 
 import json
+import os
 import sys
 
 import bpy
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nodes
 
 #: Where paths are in Blender before 5.0, which cannot visit them all by itself.
 KINDS = (
@@ -79,11 +83,26 @@ def scene_facts(scene):
         "percent": render.resolution_percentage,
         "engine": render.engine,
         "image_format": render.image_settings.file_format,
-        "output": render.filepath,
+        "output": output_path(render),
         "camera": scene.camera.name if scene.camera else None,
         "fps": round(render.fps / render.fps_base, 3),
+        "rate": [render.fps, render.fps_base],
+        "current": scene.frame_current,
+        "cameras": sorted(thing.name for thing in scene.objects if thing.type == "CAMERA"),
+        "use_extension": render.use_file_extension,
+        "use_overwrite": render.use_overwrite,
+        "use_placeholder": render.use_placeholder,
+        "node_paths": nodes.paths(scene) if bpy.app.version >= (4, 5) <= tuple(bpy.data.version[:2]) else [],
+        "is_codestream": render.image_settings.jpeg2k_codec == "J2K",
         "needs_camera": not (len(scene.timeline_markers) or (render.use_sequencer and strips)),
     }
+
+
+def output_path(render):
+    """The output path as it stands in the file: of a file from before path templates Blender has doubled the braces."""
+    if bpy.app.version >= (4, 5) > tuple(bpy.data.version[:2]):
+        return render.filepath.replace("{{", "{").replace("}}", "}")
+    return render.filepath
 
 
 main()

@@ -1,0 +1,281 @@
+"""Names of frames, and where they go: the rule is Blender's own, and Blender is asked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from brender.commands.jobspec import blender_job
+from brender.engines.blendfile import inspect, saved_by
+from brender.engines.destination import NoDestination, destination
+from brender.engines.tracing import facts_through_blender
+from brender.jobs.declare import job_type
+from brender.model import path_templates
+from brender.model.errors import BadInput
+from brender.model.job import FileFacts, JobSpec, SceneFacts
+from brender.model.naming import ScenePath, extension_of, file_pattern, frame_name, scene_path, scene_pattern
+from brender.model.nodes import Blender
+from tests.compositing import with_file_outputs
+from tests.rendering import studio
+from tests.tools import in_blender, pixels
+from tests.world import facts
+
+#: Output paths, some with the format and the settings that make them special.
+_PATHS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("//o/v1.2_####.exr", {}),
+    ("//movie.mp4", {}),
+    ("//a_####.png", {}),
+    ("//a_##.PNG", {}),
+    ("//a_##.jpg", {"image_format": "TIFF"}),
+    ("//a_##.jpeg", {"image_format": "JPEG"}),
+    ("//a_##.tiff", {"image_format": "TIFF"}),
+    ("//a_##.webp", {"image_format": "OPEN_EXR"}),
+    ("//a_##.gz", {"image_format": "HDR"}),
+    ("//a_##.", {}),
+    ("//a", {"image_format": "JPEG2000", "is_codestream": True}),
+    ("//a", {"image_format": "JPEG2000"}),
+    ("//a_##.exr", {"use_extension": False}),
+    ("//a", {"use_extension": False}),
+    ("//renders/v01/", {}),
+    ("//", {}),
+    ("//#/x", {}),
+    ("//a##b###c", {}),
+    ("//a\\b\\c_#", {}),
+    ("/abs/x_", {}),
+    ("rel/x_", {}),
+    ("//../up/x_", {}),
+    ("//größe #.1_", {}),
+)
+_TEMPLATES = (
+    *("{blend_name}", "{blend_name_lib}", "{blend_dir}x", "{blend_dir_lib}x", "//{scene_name}", "{camera_name}_##"),
+    *("{resolution_x}x{resolution_y}", "{resolution_y:######}", "{resolution_x:.##}", "{resolution_x:######.##}"),
+    *("{fps}", "{fps:###}", "{fps:.###}", "{fps:###.##}", "{fps:#.#}", "//{fps:##}/{scene_name}/x_##.exr"),
+    *("{{x}}", "{{{fps}}}", "{{", "}}", "x{{_{fps:##}_##", "{{fps}}"),
+    *("{node_name}", "{nope}", "{", "}", "a{b", "{}", "{fps:}", "{fps:#.}", "{fps:.}", "{fps::#}", "{fps }"),
+    *("{scene_name:##}", "{a{b}}"),
+)
+_ASK = """
+import bpy, json
+bpy.ops.wm.read_factory_settings()
+scene = bpy.context.scene
+render = scene.render
+scene.name = "Sc/en:e <a>.x"
+scene.camera.name = "cam|1"
+render.resolution_x, render.resolution_y, render.resolution_percentage = 1001, 503, 33
+render.fps, render.fps_base = 30, 1.001
+bpy.ops.wm.save_as_mainfile(filepath=FILE)
+told = []
+for path, more in PATHS:
+    render.filepath = path
+    render.use_file_extension = more.get("use_extension", True)
+    render.image_settings.file_format = more.get("image_format", "PNG")
+    if "image_format" in more:
+        render.image_settings.jpeg2k_codec = "J2K" if more.get("is_codestream") else "JP2"
+    try:
+        told.append([render.frame_path(frame=frame) for frame in (7, -5, 123456)])
+    except RuntimeError:
+        told.append(None)
+with open(FILE + ".json", "w") as file:
+    json.dump(told, file)
+"""
+
+
+def _paths_of(file: FileFacts, scene: SceneFacts) -> list[str] | None:
+    """What our rule makes of the scene's path, as Blender tells it; ``None``: refused."""
+    try:
+        path = scene_path(file, scene)
+    except BadInput:
+        return None
+    names = [frame_name(path.name, frame, extension_of(scene.image_format, scene)) for frame in (7, -5, 123456)]
+    folder = path.folder
+    if folder.startswith("//"):
+        folder = str((Path(file.path).parent / folder[2:]).resolve()) + "/"
+    return [folder + name for name in names]
+
+
+def test_every_name_and_template_is_what_blender_makes_of_it(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "my.shot_v2.blend"
+    paths = (*_PATHS, *((template, {}) for template in _TEMPLATES))
+    in_blender(bpy, _ASK.replace("FILE", repr(str(file))).replace("PATHS", repr(paths)), tmp_path)
+    read = inspect(file)
+    ours = [
+        _paths_of(read, msgspec.structs.replace(read.scenes[0], **{"image_format": "PNG", "output": path, **more}))
+        for path, more in paths
+    ]
+    told = json.loads(Path(f"{file}.json").read_text())
+    assert list(zip(paths, ours, strict=True)) == list(zip(paths, told, strict=True))
+    assert sum(each is None for each in told) == 13
+
+
+def test_both_readers_of_a_blend_say_the_same_of_names_cameras_and_the_current_frame(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "two.blend"
+    code = """
+import bpy
+bpy.ops.wm.read_factory_settings(use_empty=True)
+def camera(name, scene):
+    scene.collection.objects.link(bpy.data.objects.new(name, bpy.data.cameras.new(name)))
+one = bpy.context.scene
+two = bpy.data.scenes.new("Two")
+camera("A", one); camera("B", two)
+deep = bpy.data.collections.new("deep")
+one.collection.children.link(deep)
+deep.objects.link(bpy.data.objects.new("D", bpy.data.cameras.new("D")))
+bpy.data.objects.new("Nowhere", bpy.data.cameras.new("N")).use_fake_user = True
+one.frame_set(50)
+one.render.filepath = "//{scene_name}_"
+one.render.use_overwrite, one.render.use_placeholder, one.render.use_file_extension = False, True, False
+two.render.fps, two.render.fps_base = 30, 1.001
+two.render.image_settings.file_format, two.render.image_settings.jpeg2k_codec = "JPEG2000", "J2K"
+bpy.ops.wm.save_as_mainfile(filepath=FILE)
+"""
+    in_blender(bpy, code.replace("FILE", repr(str(file))), tmp_path)
+    told = inspect(file)
+    assert told == facts_through_blender(file, saved_by(file))
+    one, two = told.scenes
+    assert (one.cameras, two.cameras, one.current, two.rate) == (("A", "D"), ("B",), 50, (30, pytest.approx(1.001)))
+    assert not one.use_overwrite and one.use_placeholder and not one.use_extension and two.is_codestream
+
+
+def test_braces_in_files_from_before_templates_are_plain_text() -> None:
+    old = facts(version=(4, 4), output="//{shot}_{{x}}_##")
+    assert scene_path(old, old.scenes[0]) == ScenePath("//", "{shot}_{{x}}_##")
+
+
+def test_blender_4_5_knows_fewer_names_than_5() -> None:
+    young = facts(version=(4, 5), output="//{blend_name}_{fps:##}_")
+    assert scene_path(young, young.scenes[0]).name == "shot_24_"
+    with pytest.raises(BadInput, match=r"names \{scene_name\}, and there are only \{blend_name\}, \{fps\}, \{resolution_x\}"):
+        scene_path(young, facts(version=(4, 5), output="//{scene_name}").scenes[0])
+
+
+def test_a_template_shows_what_the_job_renders() -> None:
+    file = facts(output="//{camera_name}_{resolution_x}_")
+    assert scene_path(file, file.scenes[0], "Near", 50).name == "Near_50_"
+
+
+def test_a_template_that_blender_would_not_read_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(BadInput, match=r"names \{shot\}, and there are only .*\{scene_name\}.*--output and --pattern"):
+        _prepared(facts(output="//{shot}_####"))
+    with pytest.raises(BadInput, match=r"file-output node 'Out'.*names \{shot\}"):
+        _prepared(facts(node_paths=(("Out", "//{shot}/{node_name}"),)))
+    assert _prepared(facts(output="//{shot}_####"), pattern="a_##").settings["pattern"] == "a_##"
+
+
+def _prepared(file: FileFacts, kind: str = "blender-animation", **settings: Any) -> JobSpec:
+    spec = JobSpec(id="a" * 16, name="shot", job_type=kind, settings={"file": file.path, **settings}, output="/out", facts=file)
+    return job_type(kind).prepare(spec)
+
+
+def _outputs(spec: JobSpec) -> list[str]:
+    kind = job_type(spec.job_type)
+    return [part.output for index in range(kind.task_count(spec)) for part in kind.task(spec, index).parts]
+
+
+@pytest.mark.parametrize(
+    ("scene", "settings", "names"),
+    [
+        ({"output": "//o/v1.2_####.exr"}, {}, ["v1.2_0001.png", "v1.2_0002.png"]),
+        ({"output": "//renders/v01/"}, {}, ["0001.png", "0002.png"]),
+        ({"output": "/tmp/"}, {}, ["shot_0001.png", "shot_0002.png"]),
+        ({"output": "/tmp/x_"}, {}, ["x_0001.png", "x_0002.png"]),
+        ({"output": ""}, {}, ["shot_0001.png", "shot_0002.png"]),
+        ({"output": "//a_##", "use_extension": False}, {}, ["a_01", "a_02"]),
+        ({"output": "//a_##.png"}, {"format": "JPEG"}, ["a_01.jpg", "a_02.jpg"]),
+        ({"output": "//a_##"}, {"pattern": "b/c_#"}, ["b/c_1.png", "b/c_2.png"]),
+        ({"output": "//movie.mp4", "image_format": "FFMPEG"}, {}, ["movie0001.png", "movie0002.png"]),
+        ({"output": "//movie.mp4"}, {}, ["movie.mp40001.png", "movie.mp40002.png"]),
+    ],
+)
+def test_frames_are_called_as_the_scene_calls_them_unless_the_job_says_otherwise(
+    scene: dict[str, Any], settings: dict[str, Any], names: list[str]
+) -> None:
+    assert _outputs(_prepared(facts(first=1, last=2, **scene), **settings)) == names
+
+
+def test_two_jobs_that_would_write_the_same_files_have_the_same_key() -> None:
+    kind = job_type("blender-animation")
+    one, other = _prepared(facts(), pattern="a_##"), _prepared(facts(), pattern="a_##.exr")
+    assert kind.output_key(one) == kind.output_key(other) == file_pattern("a_##", ".png") == "a_##.png"
+
+
+def test_a_still_is_the_frame_that_the_file_stands_at() -> None:
+    assert _prepared(facts(first=1, last=100, current=50), "blender-still").settings["frame"] == 50
+    assert _prepared(facts(first=3, last=100), "blender-still").settings["frame"] == 3
+
+
+def test_a_camera_of_another_scene_is_refused_with_those_of_this_one() -> None:
+    with pytest.raises(BadInput, match="the scene 'Scene' has no camera 'Far'; it has: 'Near', 'Top'"):
+        _prepared(facts(cameras=("Near", "Top")), camera="Far")
+    assert _prepared(facts(cameras=None), camera="Linked").settings["camera"] == "Linked", "only Blender knows"
+
+
+@pytest.mark.parametrize("folder", ["/tmp/", "", "/var/tmp/", "C:/tmp/", "c:/Temp/", "C:/Users/anna/AppData/Local/Temp/"])
+def test_a_temporary_place_is_none_for_frames(folder: str) -> None:
+    with pytest.raises(NoDestination, match=r"temporary place|no place"):
+        destination(ScenePath(folder, ""), Path("/films/shot.blend"))
+
+
+def test_the_scene_s_own_folder_is_taken_where_it_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    blend = tmp_path / "scenes" / "shot.blend"
+    assert destination(ScenePath("//../out/", "a"), blend) == tmp_path / "out" and not (tmp_path / "out").exists()
+    assert destination(ScenePath("", "a_"), blend) == tmp_path, "as Blender, which is started here, would"
+    assert destination(ScenePath(f"{tmp_path}/x/", ""), blend) == tmp_path / "x"
+    with pytest.raises(NoDestination, match=r"cannot be written here \(.*file is no folder\)"):
+        destination(ScenePath(f"{tmp_path}/file/x/", ""), blend)
+    with pytest.raises(NoDestination, match="a place of Windows'"):
+        destination(ScenePath("P:/renders/", ""), blend)
+
+
+def test_render_and_submit_take_the_scene_s_own_folder_or_say_why_not(
+    bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = with_file_outputs(bpy, tmp_path / "scenes" / "shot.blend")
+    monkeypatch.chdir(tmp_path)
+    options = {"allow_missing": True, "output": None, "name": None, "trusted": False}
+    own = blender_job(file, dict(options))
+    said = capsys.readouterr().err
+    assert own.output == str(tmp_path / "shot_frames") and "names a temporary place (/tmp/)" in said
+    code = f"import bpy; bpy.ops.wm.open_mainfile(filepath={str(file)!r}); bpy.context.scene.render.filepath = '//{{{{v}}}}/##'"
+    in_blender(bpy, code + "; bpy.ops.wm.save_mainfile()", tmp_path)
+    own = blender_job(file, dict(options))
+    assert (own.output, own.settings["pattern"]) == (str(tmp_path / "scenes" / "{v}"), "##")
+    assert capsys.readouterr().err == "" and (tmp_path / "scenes" / "{v}").is_dir()
+
+
+def test_braces_in_folders_and_templates_of_nodes_are_as_in_blender(bpy: Blender, tmp_path: Path) -> None:
+    folders = [("//{blend_name}_aov/", "a_####"), ("//{node_name}/x{{y}}", "{fps:##}_"), ("{blend_dir}/p_{resolution_x}", "b")]
+    file = with_file_outputs(bpy, tmp_path / "in {braces}" / "shot.blend", *folders)
+    output = tmp_path / "to {blend_name}"
+    with studio(tmp_path / "worker", bpy) as bench:
+        outcome = bench.run(bench.job(file, output, frames="1"))
+    assert outcome.ended.reason == "" and (output / "shot_0001.png").exists()
+    assert sorted(str(path.relative_to(file.parent)) for path in file.parent.rglob("*.png")) == [
+        "File Output.001/x{y}/24_Image0001.png",
+        "p_16/bImage0001.png",
+        "shot_aov/a_0001Image.png",
+    ]
+
+
+def test_a_scene_that_overwrites_nothing_keeps_what_is_there_and_renders_the_rest(bpy: Blender, tmp_path: Path) -> None:
+    file = with_file_outputs(bpy, tmp_path / "shot.blend")
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "shot_0001.png").write_bytes(b"not even a picture")
+    (output / "shot_0002.png").touch()  # another Blender's placeholder
+    with studio(tmp_path / "worker", bpy) as bench:
+        outcome = bench.run(bench.job(file, output, frames="1-3", keep=True, placeholders=True))
+        assert outcome.ended.reason == "" and [part.kept for part in outcome.parts] == [True, False, False]
+        assert any("Frame 1 stays as it is, and is no picture" in text for text in outcome.warnings)
+        assert (output / "shot_0001.png").read_bytes() == b"not even a picture"
+        assert pixels(output / "shot_0002.png").shape == pixels(output / "shot_0003.png").shape == (8, 16, 4)
+        anew = bench.run(bench.job(file, output, frames="1", keep=True, overwrite=True))
+    assert not anew.parts[0].kept and pixels(output / "shot_0001.png").shape == (8, 16, 4)
+
+
+def test_what_a_template_stands_for_is_never_read_again() -> None:
+    assert path_templates.expand(path_templates.escape("a{b}}{"), {}) == "a{b}}{"
+    assert scene_pattern(ScenePath("//", ""), "C:\\a\\b.blend") == "####"
