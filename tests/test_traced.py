@@ -1,37 +1,45 @@
-"""What a .blend needs, read through Blender itself where the tracer cannot: the same facts, the same files, a scene that
-renders."""
+"""What a .blend needs: found through Blender and by the tracer alike, packed so that a render elsewhere finds it."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy
 import pytest
 
 from brender.engines import blendfile, packing
 from brender.engines.blendfile import inspect, saved_by
+from brender.engines.inside.filesets import files_of, missing_of
 from brender.engines.packing import packed, write_folder
-from brender.engines.tracing import _files, facts_through_blender
+from brender.engines.reader import NoReader, Reader, close_readers
 from brender.model.errors import BadInput
+from brender.model.job import FileFacts
 from brender.model.nodes import Blender
-from tests.conftest import BLENDS, SCENES
+from tests.conftest import BLENDS, SCENES, find_blender
 from tests.rendering import studio
 from tests.tools import in_blender, pixels
+from tests.tracing import MISSING, NEEDED, WINDOWS, scene_of_everything
 
 pytestmark = pytest.mark.blender
 EVERY = sorted(BLENDS.rglob("*.blend"))
 
 
 @pytest.fixture
-def without_the_tracer(monkeypatch: pytest.MonkeyPatch, bpy: Blender) -> None:
-    """As if the tracer knew no file any more."""
+def without_blender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that has no Blender."""
+    monkeypatch.setattr(blendfile, "reader_for", lambda version: None)
+    monkeypatch.setattr(packing, "reader_for", lambda version: None)
 
-    def stumble(*_: Any, **__: Any) -> Any:
-        raise KeyError("SDNA of the future")
 
-    monkeypatch.setattr(packing, "_collected", stumble)
-    monkeypatch.setattr("brender.engines.tracing.find_blenders", lambda named: (bpy,))
+@pytest.fixture(scope="module", params=["bpy", "executable"])
+def everything(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scene_of_everything(find_blender(request.param), tmp_path_factory.mktemp("everything") / "shot")
+
+
+def _sources(file: Path) -> set[Path]:
+    """Where the files are that *file* is packed with; a copy that was rewritten stands for the .blend of its name."""
+    with packed(file) as pack:
+        names = {path.name: path for path in file.parent.rglob("*.blend")}
+        return {names.get(Path(place).name, source) for place, source in pack.files.items()}
 
 
 @pytest.mark.parametrize("file", EVERY, ids=lambda path: path.stem)
@@ -39,23 +47,51 @@ def test_the_version_stands_in_the_header(file: Path) -> None:
     assert saved_by(file) == inspect(file).version
 
 
-@pytest.mark.parametrize("file", [SCENES / "01_linked_collection.blend", SCENES / "03_animated_cube.blend"], ids=lambda p: p.stem)
-def test_blender_tells_the_same_of_a_file_as_the_tracer(file: Path, without_the_tracer: None) -> None:
-    one, other = facts_through_blender(file, saved_by(file)), inspect(file)
-    assert (one.active_scene, one.cameras) == (other.active_scene, other.cameras)
+@pytest.mark.parametrize("file", EVERY, ids=lambda path: path.stem)
+def test_blender_and_the_tracer_say_the_same_of_a_file(file: Path, request: pytest.FixtureRequest) -> None:
+    one = inspect(file)
+    request.getfixturevalue("without_blender")
+    other = inspect(file)
+    assert (one.active_scene, one.cameras, one.missing) == (other.active_scene, other.cameras, other.missing)
     for mine, theirs in zip(one.scenes, other.scenes, strict=True):
-        same = ("name", "first", "last", "step", "width", "height", "percent", "camera", "needs_camera")
+        same = ("name", "first", "last", "step", "width", "height", "percent", "camera", "needs_camera", "fps")
         assert [getattr(mine, each) for each in same] == [getattr(theirs, each) for each in same]
 
 
-@pytest.mark.parametrize("name", ["01_alpha_blend", "01_linked_collection"])
-def test_blender_finds_the_files_that_the_tracer_finds(name: str, request: pytest.FixtureRequest) -> None:
-    file = SCENES / f"{name}.blend"
+@pytest.mark.parametrize("file", EVERY, ids=lambda path: path.stem)
+def test_blender_and_the_tracer_find_the_same_files(file: Path, request: pytest.FixtureRequest) -> None:
     with packed(file) as pack:
-        expected = (pack.main, set(pack.files))
-    request.getfixturevalue("without_the_tracer")
+        found = pack.main, set(pack.files)
+    request.getfixturevalue("without_blender")
     with packed(file) as pack:
-        assert (pack.main, set(pack.files)) == expected
+        assert (pack.main, set(pack.files)) == found
+
+
+def _of(folder: Path, facts: FileFacts) -> set[str]:
+    missing = {each.path for each in facts.missing}
+    return {path if path == WINDOWS else Path(path).relative_to(folder).as_posix() for path in missing}
+
+
+def test_blender_tells_of_every_kind_of_file(everything: Path) -> None:
+    folder = everything.parent
+    assert {path.relative_to(folder).as_posix() for path in _sources(everything)} == NEEDED
+    assert _of(folder, inspect(everything)) == MISSING | {WINDOWS}
+
+
+def test_the_tracer_tells_of_every_kind_of_file(everything: Path, without_blender: None) -> None:
+    """Textures of materials in chains of libraries, a Geometry Nodes modifier without bakes, OSL, IES, sequences, tiles."""
+    folder = everything.parent
+    assert {path.relative_to(folder).as_posix() for path in _sources(everything)} == NEEDED
+    assert _of(folder, inspect(everything)) == MISSING | {WINDOWS}
+
+
+def test_each_missing_file_is_named_with_what_uses_it(everything: Path, request: pytest.FixtureRequest) -> None:
+    through_blender = {each.used_by for each in inspect(everything).missing}
+    request.getfixturevalue("without_blender")
+    through_tracer = {each.used_by for each in inspect(everything).missing}
+    wanted = {"image t.1001.png of main.blend", "image windows of main.blend"}
+    assert wanted < through_blender and wanted < through_tracer
+    assert not any("nnamed" in user for user in through_blender | through_tracer)
 
 
 def _far_scene(blender: Blender, folder: Path) -> Path:
@@ -84,8 +120,8 @@ def _far_scene(blender: Blender, folder: Path) -> Path:
     return file
 
 
-def test_what_lies_far_away_comes_along_and_is_named_where_it_is(bpy: Blender, tmp_path: Path, without_the_tracer: None) -> None:
-    file = _far_scene(bpy, tmp_path)
+def test_what_lies_far_away_comes_along_and_is_named_where_it_is(blender: Blender, tmp_path: Path) -> None:
+    file = _far_scene(blender, tmp_path)
     with packed(file) as pack:
         assert {path.rpartition("/")[2] for path in pack.files} == {"scene.blend", "library.blend", "one.png", "two.png"}
         write_folder(pack, tmp_path / "packed")
@@ -93,7 +129,7 @@ def test_what_lies_far_away_comes_along_and_is_named_where_it_is(bpy: Blender, t
     shutil.move(tmp_path / "far", tmp_path / "gone")
     seen = tmp_path / "seen"
     in_blender(
-        bpy,
+        find_blender("bpy"),
         f"import bpy, os\nbpy.ops.wm.open_mainfile(filepath={str(main)!r})\n"
         "paths = [bpy.path.abspath(i.filepath, library=i.library) for i in bpy.data.images if i.source == 'FILE']\n"
         f"open({str(seen)!r}, 'w').write(repr(sorted((os.path.basename(p), os.path.exists(p)) for p in paths)))\n",
@@ -102,7 +138,16 @@ def test_what_lies_far_away_comes_along_and_is_named_where_it_is(bpy: Blender, t
     assert seen.read_text() == "[('one.png', True), ('two.png', True)]"
 
 
-def test_a_scene_that_was_packed_through_blender_renders_the_same(bpy: Blender, tmp_path: Path, without_the_tracer: None) -> None:
+def test_what_is_missing_keeps_the_name_that_it_has_in_the_file(bpy: Blender, tmp_path: Path) -> None:
+    file = _far_scene(bpy, tmp_path)
+    (tmp_path / "far" / "one.png").unlink()
+    with packed(file) as pack:
+        write_folder(pack, tmp_path / "packed")
+        main = tmp_path / "packed" / pack.main
+    assert [each.path for each in inspect(main).missing] == [str(tmp_path / "far" / "one.png")]
+
+
+def test_a_scene_that_was_packed_renders_the_same(bpy: Blender, tmp_path: Path) -> None:
     with packed(SCENES / "01_alpha_blend.blend") as pack:
         write_folder(pack, tmp_path / "packed")
         main = tmp_path / "packed" / pack.main
@@ -115,44 +160,86 @@ def test_a_scene_that_was_packed_through_blender_renders_the_same(bpy: Blender, 
     assert numpy.array_equal(*found)
 
 
-def test_a_file_of_a_format_that_comes_later_is_read_through_blender(
-    bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_the_tracer: None
-) -> None:
-    """There is none yet: the newest that there is stands for it, and the tracer is told that it cannot read it."""
-    file = tmp_path / "new.blend"
+def test_a_library_that_links_itself_is_read_once(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "circle.blend"
+    link = (
+        "with bpy.data.libraries.load('//{}.blend', link=True) as (there, here):\n    here.objects = ['thing']\n"
+        "bpy.context.scene.collection.objects.link(here.objects[0])\nbpy.ops.wm.save_mainfile()\n"
+    )
     in_blender(
         bpy,
-        "import bpy\nbpy.context.scene.camera = bpy.data.objects['Camera']\n"
-        f"bpy.ops.wm.save_as_mainfile(filepath={str(file)!r}, compress=False)\n",
+        "import bpy\nthing = bpy.data.objects.new('thing', None)\nthing.use_fake_user = True\n"
+        f"bpy.ops.wm.save_as_mainfile(filepath={str(file)!r})\n"
+        f"bpy.ops.wm.save_as_mainfile(filepath={str(tmp_path / 'circle2.blend')!r})\n"
+        + link.format("circle")
+        + f"bpy.ops.wm.open_mainfile(filepath={str(file)!r})\n"
+        + link.format("circle2"),
         tmp_path,
     )
-
-    def refuse(*_: Any, **__: Any) -> Callable[..., Any]:
-        raise blendfile.BlendFileError("unsupported file format version 2", file)
-
-    monkeypatch.setattr(blendfile.blendfile, "BlendFile", refuse)
-    with pytest.raises(BadInput, match="damaged"):
-        inspect(file)
-    monkeypatch.setattr(blendfile, "_KNOWN_FORMAT", (b"17", b"00"))
-    facts = inspect(file)
-    assert facts.version == bpy.version[:2] and facts.scenes[0].camera == "Camera"
+    with packed(file) as pack:
+        assert set(pack.files) == {"circle.blend", "circle2.blend"}
 
 
-def test_without_a_blender_that_could_read_it_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_a_format_that_comes_later_needs_a_blender(tmp_path: Path) -> None:
     file = tmp_path / "future.blend"
     file.write_bytes(b"BLENDER17-02v0990" + b"\0" * 1000)
-    monkeypatch.setattr("brender.engines.tracing.find_blenders", lambda named: ())
     with pytest.raises(BadInput, match=r"saved by Blender 9\.90: only Blender itself could read it, and no Blender 9\.90"):
         inspect(file)
 
 
+def test_a_file_that_has_no_scene_is_refused(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "library.blend"
+    in_blender(
+        bpy, f"import bpy\nbpy.data.libraries.write({str(file)!r}, {{bpy.data.meshes.new('m')}}, fake_user=True)\n", tmp_path
+    )
+    with pytest.raises(BadInput, match=r"library\.blend has no scene of its own"):
+        inspect(file)
+
+
+def test_a_blender_that_does_not_start_is_not_the_file_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    reader = Reader(Blender("bpy", shutil.which("false") or "", (5, 0, 1)))
+    with pytest.raises(NoReader, match="does not start"):
+        reader.ask(EVERY[0])
+    monkeypatch.setattr(blendfile, "reader_for", lambda version: reader)
+    found = inspect(EVERY[0])
+    request.getfixturevalue("without_blender")
+    assert found == inspect(EVERY[0])
+
+
+def test_a_reader_whose_process_was_killed_starts_another(bpy: Blender) -> None:
+    close_readers()
+    reader = Reader(bpy)
+    one = reader.ask(EVERY[0])
+    assert reader._process is not None
+    reader._process.kill()
+    reader._process.wait()
+    assert reader.ask(EVERY[0]) == one
+    reader.close()
+
+
 def test_tiles_sequences_and_folders_are_all_their_files(tmp_path: Path) -> None:
     for name in ("t.1001.png", "t.1002.png", "t.x.png", "s_001.exr", "s_002.exr", "s_b.exr", "cache/a.vdb", "cache/b/c.vdb"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    names = [
-        [path.name for path in _files(tmp_path / name, many)] for name, many in (("t.<UDIM>.png", True), ("s_001.exr", True))
-    ]
-    assert names == [["t.1001.png", "t.1002.png"], ["s_001.exr", "s_002.exr"]]
-    assert [path.name for path in _files(tmp_path / "cache", False)] == ["a.vdb", "c.vdb"]
-    assert _files(tmp_path / "s_001.exr", False) == [tmp_path / "s_001.exr"] and _files(tmp_path / "none" / "x", True) == []
+
+    def names(name: str, many: bool) -> list[str]:
+        return [Path(path).name for path in files_of(str(tmp_path / name), many)]
+
+    assert names("t.<UDIM>.png", True) == ["t.1001.png", "t.1002.png"]
+    assert names("s_001.exr", True) == ["s_001.exr", "s_002.exr"] and names("s_001.exr", False) == ["s_001.exr"]
+    assert names("cache", False) == ["a.vdb", "c.vdb"] and names("none/x", True) == []
+
+
+def test_gaps_of_a_sequence_and_tiles_that_are_not_there_are_missing(tmp_path: Path) -> None:
+    for name in ("s_001.exr", "s_002.exr", "s_005.exr", "t.1001.png", "v.u1_v1.png", "v.u3_v1.png"):
+        (tmp_path / name).touch()
+
+    def names(name: str, numbers: set[int] | None = None) -> list[str]:
+        return [Path(path).name for path in missing_of(str(tmp_path / name), True, numbers)]
+
+    assert names("s_001.exr") == ["s_003.exr", "s_004.exr"] and names("s_001.exr", {2, 5, 6}) == ["s_006.exr"]
+    assert names("t.<UDIM>.png", {1001, 1012}) == ["t.1012.png"]
+    assert names("v.<UVTILE>.png", {1001, 1002, 1003}) == ["v.u2_v1.png"]
+    assert names("nothing_001.exr") == ["nothing_001.exr"]

@@ -1,7 +1,7 @@
-"""Reading a .blend without Blender: who saved it, its scenes and cameras, and which of its files are missing.
+"""What a .blend says of itself: who saved it, its scenes and cameras, and which of its files are missing.
 
-With blender-asset-tracer, which reads every header there has been (plain, gzip, zstandard; Blender 5's too); what comes after
-that, through Blender itself.
+Blender itself is asked where one is installed that can open the file: only it knows what a render will need. Elsewhere
+blender-asset-tracer reads what it can, in every header there has been (plain, gzip, zstandard; Blender 5's too).
 """
 
 import contextlib
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
-from blender_asset_tracer import blendfile, trace
+from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
+from brender.engines import tracer
+from brender.engines.reader import CannotOpen, NoReader, Reader, reader_for
 from brender.engines.tracing import facts_through_blender
 from brender.model.errors import BadInput
 from brender.model.job import FPS, FileFacts, MissingFile, SceneFacts
@@ -56,9 +58,11 @@ _USES_EXTENSION, _KEEPS_FILES, _USES_PLACEHOLDER, _CODESTREAM = 0x0010, 0x400000
 
 
 def inspect(path: Path, within: Path | None = None) -> FileFacts:
-    """What the .blend at *path* says of itself; files that do not lie *within* that folder count as missing. Raises `BadInput`
-    where it is missing, no .blend, or damaged."""
-    path = path.absolute()
+    """Return what the .blend at *path* says of itself; files that do not lie *within* that folder count as missing.
+
+    Raises `BadInput` where there is no such file, or it is not a .blend, or it is damaged.
+    """
+    path = plain_path(path)
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -70,41 +74,67 @@ def inspect(path: Path, within: Path | None = None) -> FileFacts:
     if not path.is_file():
         raise BadInput(f"{path} is not a file but a folder, or something else: name a .blend")
     try:
-        with quiet(), blendfile.BlendFile(path) as file:
-            facts = _read(file, path, within)
-    except BadInput:
-        raise
+        version = saved_by(path)
+        reader = reader_for(version)
+        if reader is not None:
+            with contextlib.suppress(NoReader):
+                return _through_blender(reader, path, version, within)
+        return _through_tracer(path, version, within)
     except PermissionError as error:
         raise BadInput(f"{path} may not be read: {error.strerror}") from error
+
+
+def _through_blender(reader: Reader, path: Path, version: tuple[int, int], within: Path | None) -> FileFacts:
+    try:
+        facts = facts_through_blender(reader, path, version, within)
+        if [scene.name for scene in facts.scenes] == ["Empty"]:
+            _check_scenes(path)  # Blender makes one of that name for a file that has none
+        return facts
+    except CannotOpen as error:
+        raise BadInput(f"{path} is cut off or damaged: {error}. Save or copy it again") from error
+
+
+def _through_tracer(path: Path, version: tuple[int, int], within: Path | None) -> FileFacts:
+    try:
+        with quiet(), blendfile.BlendFile(path) as file:
+            return _read(file, path, within)
+    except (BadInput, PermissionError):
+        raise
     except BlendFileError as error:
-        if (version := _of_a_later_format(path)) is not None:
-            try:
-                return facts_through_blender(path, version, within)
-            except BadInput as other:
-                raise BadInput(f"{path} was saved by Blender {version[0]}.{version[1]}: {other}") from error
-        raise BadInput(_explain(path, error)) from error
+        if _is_of_a_later_format(path):
+            dotted = ".".join(map(str, version))
+            raise BadInput(
+                f"{path} was saved by Blender {dotted}: only Blender itself could read it, and no Blender {dotted} or later is "
+                "installed here"
+            ) from error
+        raise BadInput(_explain(path)) from error
     except Exception as error:
         # A damaged file makes the reader stumble in ways of its own: struct errors, missing keys, wrong offsets.
         raise BadInput(
             f"{path} is damaged: it begins like a .blend, but cannot be read ({type(error).__name__}: {error})"
         ) from error
-    return facts
+
+
+def plain_path(path: Path) -> Path:
+    """Return *path* as an absolute path without ``..``; links stay as they are where it has none."""
+    path = path.absolute()
+    return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
 def saved_by(path: Path) -> tuple[int, int]:
-    """The version of Blender that saved the .blend at *path*, by its header, old or new. Raises `BadInput` where it has none."""
+    """Return the version of Blender that saved the .blend at *path*, by its header, old or new. Raises `BadInput` where it has
+    none."""
     found = _HEADER.match(_beginning(path))
     if found is None:
-        raise BadInput(f"{path} is not a .blend file")
+        raise BadInput(_explain(path))
     digits = int(found.group("old") or found.group("new"))
     return digits // 100, digits % 100
 
 
-def _of_a_later_format(path: Path) -> tuple[int, int] | None:
-    """The version that saved *path*, where its format is later than any that the tracer reads."""
+def _is_of_a_later_format(path: Path) -> bool:
+    """Whether the format of *path* is later than any that the tracer reads."""
     found = _HEADER.match(_beginning(path))
-    later = found is not None and found.group("new") is not None and (found.group("size"), found.group("format")) != _KNOWN_FORMAT
-    return saved_by(path) if later else None
+    return found is not None and found.group("new") is not None and (found.group("size"), found.group("format")) != _KNOWN_FORMAT
 
 
 def _beginning(path: Path) -> bytes:
@@ -128,9 +158,7 @@ def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
     version = int(file.header.version)
     if file.blocks[-1].code != b"ENDB" and not _ends_well(file):
         raise BadInput(f"{path} is cut off: its end is missing. Save or copy it again")
-    scenes = file.code_index.get(b"SC", [])
-    if not scenes:
-        raise BadInput(f"{path} has no scene of its own (a library?), so there is nothing to render")
+    scenes = _scenes(file, path)
     active = file.code_index[b"GLOB"][0].get_pointer(b"curscene") if b"GLOB" in file.code_index else None
     return FileFacts(
         path=str(path),
@@ -141,6 +169,20 @@ def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
         missing=tuple(_missing(path, within)),
         size=path.stat().st_size,
     )
+
+
+def _scenes(file: Any, path: Path) -> list[Any]:
+    """Return the blocks of the scenes in *file*. Raises `BadInput` where it has none."""
+    scenes: list[Any] = file.code_index.get(b"SC", [])
+    if not scenes:
+        raise BadInput(f"{path} has no scene of its own (a library?), so there is nothing to render")
+    return scenes
+
+
+def _check_scenes(path: Path) -> None:
+    """Raises `BadInput` where the .blend at *path* has no scene, as far as the tracer can read it."""
+    with contextlib.suppress(BlendFileError), quiet(), blendfile.BlendFile(path) as file:
+        _scenes(file, path)
 
 
 def _scene(block: Any) -> SceneFacts:
@@ -238,30 +280,12 @@ def _listed(first: Any) -> Iterator[Any]:
 def _missing(path: Path, within: Path | None) -> Iterator[MissingFile]:
     seen = set()
     root = within.resolve() if within is not None else None
-    for usage in trace.deps(path):
-        files = list(usage.files())
-        if files and (root is None or all(Path(file).resolve().is_relative_to(root) for file in files)):
-            continue
-        where = str(usage.abspath)
-        if where not in seen:
-            seen.add(where)
-            yield MissingFile(where, _used_by(usage))
-
-
-def _used_by(usage: Any) -> str:
-    code, name = _text(usage.block_name)[:2], _text(usage.block_name)[2:]
-    kinds = {
-        "IM": "image",
-        "LI": "library",
-        "VF": "font",
-        "SO": "sound",
-        "CF": "cache",
-        "MC": "movie",
-        "OB": "object",
-        "SC": "scene",
-    }
-    owner = Path(_text(str(usage.block.bfile.filepath))).name
-    return f"{kinds.get(code, code)} {name} of {owner}"
+    for usage in tracer.usages(path):
+        outside = [str(file) for file in usage.files() if root is not None and not Path(file).resolve().is_relative_to(root)]
+        for where in tracer.missing(usage) + outside:
+            if where not in seen:
+                seen.add(where)
+                yield MissingFile(where, tracer.user(usage))
 
 
 def _ends_well(file: Any) -> bool:
@@ -279,7 +303,8 @@ def _text(raw: bytes | str) -> str:
     return raw if isinstance(raw, str) else raw.split(b"\0")[0].decode("utf-8", "replace")
 
 
-def _explain(path: Path, error: Exception) -> str:
+def _explain(path: Path) -> str:
+    """Return a sentence on what is wrong with the beginning of *path*."""
     if path.stat().st_size == 0:
         return f"{path} is empty"
     with path.open("rb") as file:

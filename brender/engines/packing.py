@@ -1,9 +1,9 @@
 """What a .blend needs to be rendered elsewhere: its textures, libraries, caches, fonts, as a bundle, with paths that lead to
 each other.
 
-Traced with blender-asset-tracer, or through Blender itself where that cannot. What lies outside of the folder that the scene's
-relative paths share, or is named by an absolute path, gets a place of its own, and the .blend files that name it are rewritten,
-as copies."""
+Blender itself tells what that is, where one is installed; elsewhere blender-asset-tracer does. What lies outside of the folder
+that the scene's relative paths share, or is named by an absolute path, gets a place of its own, and the .blend files that name it
+are rewritten, as copies."""
 
 import hashlib
 import os
@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blender_asset_tracer import trace
 from blender_asset_tracer.pack import Packer
 
-from brender.engines.blendfile import quiet, saved_by
+from brender.engines import tracer
+from brender.engines.blendfile import plain_path, quiet, saved_by
+from brender.engines.reader import NoReader, reader_for
 from brender.engines.tracing import collected_through_blender
 from brender.model.bundle import Bundle, BundleFile, check_paths
 from brender.model.errors import BadInput, Conflict
@@ -79,18 +80,26 @@ class _Collector(Packer):  # type: ignore[misc]
 def packed(file: Path, within: Path | None = None) -> Iterator[Packed]:
     """*file* and all that it needs, or all of that which lies *within* a folder; copies that had to be rewritten are there for as
     long as the block runs. Raises `BadInput`."""
-    file = file.absolute()
+    file = plain_path(file)
     with ExitStack() as undo:
+        reader = reader_for(saved_by(file))
         try:
-            main, found = _collected(file, undo, within)
-        except BadInput:
-            raise
-        except Exception as error:  # a file that it cannot follow makes the tracer stumble in ways of its own
-            try:
-                main, found = undo.enter_context(collected_through_blender(file, saved_by(file), within))
-            except BadInput as other:
-                raise BadInput(f"What {file} needs cannot be traced ({type(error).__name__}: {error}); {other}") from error
+            collected = None if reader is None else undo.enter_context(collected_through_blender(reader, file, within))
+        except NoReader:
+            collected = None
+        main, found = collected or _through_tracer(file, undo, within)
         yield Packed(main, found)
+
+
+def _through_tracer(file: Path, undo: ExitStack, within: Path | None) -> tuple[str, dict[str, Path]]:
+    try:
+        return _collected(file, undo, within)
+    except BadInput:
+        raise
+    except Exception as error:  # a file that it cannot follow makes the tracer stumble in ways of its own
+        raise BadInput(
+            f"What {file} needs cannot be traced ({type(error).__name__}: {error}), and there is no Blender here to ask"
+        ) from error
 
 
 def _collected(file: Path, undo: ExitStack, within: Path | None) -> tuple[str, dict[str, Path]]:
@@ -143,7 +152,7 @@ def digest_of_file(path: Path) -> tuple[str, int]:
 def _shared_folder(file: Path) -> Path:
     """The folder that *file* and all that it names by relative paths lie in."""
     folders = [str(file.parent)]
-    for usage in trace.deps(file):
+    for usage in tracer.usages(file):
         if usage.asset_path.is_blendfile_relative():
             folders.append(str(Path(os.path.normpath(usage.abspath)).parent))
     try:

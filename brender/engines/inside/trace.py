@@ -1,72 +1,63 @@
-"""Inside Blender: what a .blend says of itself and which files it names; and, asked so, a copy of it that names them elsewhere.
+"""Inside Blender: what .blend files say of themselves and which files they name; and, asked so, copies that name them elsewhere.
 
-``… trace.py -- REQUEST``: the file REQUEST has, as JSON, the ``file`` to open, where to write the ``answer``, and, for a copy,
-its path (``copy``, else "") and what it names differently (``names``, from the path as it is written in the file to the new
-one)."""
+Reads from standard input one request a line, as JSON: the ``file`` to open, where to write the ``answer``, and, for a copy, its
+path (``copy``, else "") and what it names differently (``names``, from the path as it is written in the file to the new one).
+After each, and when it has started, it writes the line ``BRENDER_DONE`` to standard output, where Blender writes too. It
+ends with its input.
+"""
 
+import contextlib
+import ctypes
 import json
 import os
 import sys
+import traceback
 
 import bpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import nodes
-
-#: Where paths are in Blender before 5.0, which cannot visit them all by itself.
-KINDS = (
-    ("images", "image"),
-    ("libraries", "library"),
-    ("fonts", "font"),
-    ("sounds", "sound"),
-    ("movieclips", "movie"),
-    ("cache_files", "cache"),
-    ("volumes", "volume"),
-)
+import paths
 
 
 def main():
-    with open(sys.argv[-1], encoding="utf-8") as file:
-        request = json.load(file)
+    say_done()  # it has started
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = answered(request)
+        except RuntimeError as error:
+            # Operators raise it, with Blender's own words for the user.
+            answer = {"error": str(error).replace("Error: ", "").strip()}
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"error": "%s: %s" % (type(error).__name__, error)}
+        with open(request["answer"], "w", encoding="utf-8") as file:
+            json.dump(answer, file)
+        say_done()
+        # What was opened may be large, and the next request may come late.
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+def say_done():
+    sys.stdout.flush()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
+    os.write(1, b"\nBRENDER_DONE\n")
+
+
+def answered(request):
     bpy.ops.wm.open_mainfile(filepath=request["file"], load_ui=False, use_scripts=False)
-    names = request["names"]
     if request["copy"]:
-        visit(lambda owner, path: names.get(path))
+        paths.rename(request["names"])
         bpy.ops.wm.save_as_mainfile(filepath=request["copy"], copy=True, relative_remap=False)
-    paths = []
-    visit(lambda owner, path: paths.append(told(owner, path)))
-    answer = {
+    return {
         "version": list(bpy.data.version[:2]),
         "active": bpy.context.scene.name,
         "scenes": [scene_facts(scene) for scene in bpy.data.scenes if scene.library is None],
         "cameras": sorted(thing.name for thing in bpy.data.objects if thing.type == "CAMERA"),
-        "paths": paths,
+        "paths": paths.all_references(),
     }
-    with open(request["answer"], "w", encoding="utf-8") as file:
-        json.dump(answer, file)
-
-
-def visit(see):
-    """Call *see* with each data-block of the file's own and a path that it names; what it returns, if anything, is named
-    instead."""
-    if hasattr(bpy.data, "file_path_foreach"):
-        flags = {"SKIP_PACKED", "SKIP_LINKED", "SKIP_WEAK_REFERENCES"}
-        bpy.data.file_path_foreach(lambda owner, path, _: see(owner, path) if path else None, flags=flags)
-        return
-    for kind, _ in KINDS:
-        for thing in getattr(bpy.data, kind, ()):
-            foreign = thing.parent if kind == "libraries" else thing.library
-            if foreign or getattr(thing, "packed_file", None) or thing.filepath in {"", "<builtin>"}:
-                continue
-            other = see(thing, thing.filepath)
-            if other is not None:
-                thing.filepath = other
-
-
-def told(owner, path):
-    many = getattr(owner, "source", "") in {"SEQUENCE", "TILED"} or bool(getattr(owner, "is_sequence", False))
-    kind = dict(KINDS).get(owner.bl_rna.identifier.lower() + "s", owner.bl_rna.identifier.lower())
-    return {"path": path, "absolute": bpy.path.abspath(path), "user": kind + " " + owner.name, "many": many}
 
 
 def scene_facts(scene):

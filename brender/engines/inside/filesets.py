@@ -1,0 +1,71 @@
+"""Sets of files that one path stands for: the numbers of a sequence, the tiles of a texture, all of a folder.
+
+Also imported outside of Blender: standard library only.
+"""
+
+import os
+import re
+
+TILE = re.compile(r"<(?:UDIM|UVTILE)>")
+LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
+
+
+def files_of(absolute, many):
+    """Return the files that there are of what *absolute* means: itself, all of a folder, the tiles, the numbers of a sequence."""
+    if os.path.isdir(absolute):
+        return sorted(os.path.join(where, name) for where, _, names in os.walk(absolute) for name in names)
+    folder, name = os.path.split(absolute)
+    pattern = number_pattern(name, many)
+    if pattern is None:
+        return [absolute] if os.path.isfile(absolute) else []
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted(os.path.join(folder, each) for each in names if re.fullmatch(pattern, each))
+
+
+def number_pattern(name, many):
+    """Return a pattern for the names of the set of files that *name* belongs to; None for a single file."""
+    if TILE.search(name):
+        return r"(\d{4}|u\d+_v\d+)".join(re.escape(piece) for piece in TILE.split(name))
+    number = LAST_NUMBER.search(name) if many else None
+    if number is None:
+        return None
+    return re.escape(name[: number.start()]) + r"(\d+)" + re.escape(name[number.end() :])
+
+
+def number_in(pattern, name):
+    """Return the number in *name*; that of a tile such as u1_v2 is 1001 and so on (UDIM)."""
+    text = re.fullmatch(pattern, name).group(1)
+    if text.startswith("u"):
+        u, v = (int(each) for each in re.findall(r"\d+", text))
+        return 1001 + (u - 1) + 10 * (v - 1)
+    return int(text)
+
+
+def numbered(name, number):
+    """Return *name*, of a set of tiles or a sequence, with *number* in its place."""
+    if TILE.search(name):
+        u, v = (number - 1001) % 10 + 1, (number - 1001) // 10 + 1
+        return name.replace("<UDIM>", str(number)).replace("<UVTILE>", "u%d_v%d" % (u, v))
+    found = LAST_NUMBER.search(name)
+    return name[: found.start()] + str(number).zfill(len(found.group())) + name[found.end() :]
+
+
+def missing_of(absolute, many, numbers=None):
+    """Return the paths that are asked for and not there, as one would look for them.
+
+    *numbers*: those of a sequence or of tiles that are asked for; None: not known, so that each gap between two files is missing.
+    """
+    files = files_of(absolute, many)
+    if not files:
+        return [absolute]
+    folder, name = os.path.split(absolute)
+    pattern = number_pattern(name, many)
+    if pattern is None or os.path.isdir(absolute):
+        return []
+    there = {number_in(pattern, os.path.basename(file)) for file in files}
+    if numbers is None:
+        numbers = set() if TILE.search(name) else set(range(min(there), max(there) + 1))
+    return [os.path.join(folder, numbered(name, number)) for number in sorted(numbers - there)]
