@@ -101,6 +101,7 @@ class Studio:
         assert spec.facts is not None
         plans = [part for task in tasks for part in kind.task(spec, task).parts]
         parts = tuple(PartGrant(id=number + 1, frame=p.frame, output=p.output, piece=p.piece) for number, p in enumerate(plans))
+        scene = spec.facts.scene(spec.settings["scene"])
         order = Order(
             job=spec.id,
             engine=kind.engine,
@@ -108,7 +109,8 @@ class Studio:
             output=spec.output,
             blender=spec.facts.version,
             trusted=spec.trusted,
-            scene_engine=spec.facts.scene(spec.settings["scene"]).engine,
+            scene_engine=scene.engine,
+            scene_color=(scene.display, scene.view, scene.look),
             overwrite=spec.overwrite,
             paths=self.paths,
         )

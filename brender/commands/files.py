@@ -22,7 +22,8 @@ from brender.commands.output import size as in_words
 from brender.commands.output import when
 from brender.engines.blendfile import inspect
 from brender.engines.film import make_film
-from brender.engines.packing import digest_of_file, packed, write_folder, write_zip
+from brender.engines.ocio import configuration_to_send
+from brender.engines.packing import Packed, digest_of_file, packed, write_folder, write_zip
 from brender.model.bundle import as_bytes, check_path
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.status import ENDED_JOB
@@ -33,12 +34,13 @@ from brender.store.questions import PAGE
 _LOOK_SECONDS = 1.0
 
 
-def send_files(file: Path, server: str | None, data: Path) -> dict[str, Any]:
-    """Send *file* and all that it needs to the farm; returns what its job has of that (``bundle`` and ``main``). Only what the
-    farm does not have yet is sent. Raises `BadInput` or `Unreachable`."""
+def send_files(file: Path, server: str | None, data: Path, ocio: str = "") -> dict[str, Any]:
+    """Send *file* and all that it needs to the farm, the OCIO configuration *ocio* too; returns what its job has of that
+    (``bundle``, ``main`` and ``ocio``). Only what the farm does not have yet is sent. Raises `BadInput` or `Unreachable`."""
     inspect(file)  # what is no .blend is said so first
     with packed(file) as pack, exchange(server, data) as connection, tempfile.TemporaryDirectory() as folder:
-        bundle, blobs = pack.bundle()
+        configuration, added = configuration_to_send(ocio, Path(folder))
+        bundle, blobs = Packed(pack.main, pack.files | added).bundle()
         listed = Path(folder) / "bundle"
         listed.write_bytes(as_bytes(bundle))
         digest, _ = digest_of_file(listed)
@@ -48,7 +50,7 @@ def send_files(file: Path, server: str | None, data: Path) -> dict[str, Any]:
         total = in_words(sum(each.size for each in bundle.files))
         new = len(set(sent) - {digest})
         click.echo(f"{len(bundle.files)} files, {total}; {new} of them were new to the farm", err=True)
-        return {"bundle": digest, "main": bundle.main}
+        return {"bundle": digest, "main": bundle.main, "ocio": configuration}
 
 
 def exchange(server: str | None, data: Path) -> Exchange:

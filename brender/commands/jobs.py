@@ -11,6 +11,7 @@ from brender.commands.files import send_files
 from brender.commands.jobspec import (
     blender_job,
     check_missing,
+    chosen_configuration,
     command_job,
     limit_options,
     other_job,
@@ -89,7 +90,9 @@ def submit(
             raise BadInput("Name one .blend to submit")
         if send:
             check_missing(Path(words[0]), options["allow_missing"])
-            more |= send_files(Path(words[0]), server, data)
+            ocio = chosen_configuration(options["ocio"])
+            more |= send_files(Path(words[0]), server, data, ocio)
+            options["ocio"] = more.pop("ocio")
         elif not DataFolder(data).local_key.exists():
             click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
         spec = blender_job(Path(words[0]), options, partial(_shared, server, data, site), **more)

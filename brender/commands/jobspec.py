@@ -14,6 +14,7 @@ import click
 from brender.bus.ids import new_id
 from brender.engines.blendfile import inspect
 from brender.engines.destination import NoDestination, destination
+from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
 from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES, own_path
 from brender.jobs.blender_still import SPLITS
 from brender.jobs.declare import job_type
@@ -68,6 +69,7 @@ def render_options(function: F) -> F:
         click.option(
             "--persistent/--no-persistent", default=None, help="Cycles keeps what does not change. [default: --persistent]"
         ),
+        click.option("--ocio", metavar="FILE", help="The OpenColorIO configuration; none: the workers' own. [default: $OCIO]"),
         click.option("--trusted", is_flag=True, help="Let scripts inside the .blend run."),
         click.option("--allow-missing", is_flag=True, help="Render although files that the .blend names are not there."),
         click.option("--name", help="The job's name. [default: the file's]"),
@@ -96,6 +98,8 @@ def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **mor
     main = more.pop("main", shared(facts.path))
     name = options.pop("name") or file.stem
     trusted, overwrite = options.pop("trusted"), options.pop("overwrite", False)
+    ocio, ocio_warnings = _configuration(options.pop("ocio", None), shared, travels)
+    options["ocio"] = ocio or None
     settings = {key: value for key, value in options.items() if value is not None}
     kind = "blender-animation"
     if "pieces" in settings or "split" in settings:
@@ -111,6 +115,7 @@ def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **mor
         trusted=trusted,
         overwrite=overwrite,
         facts=facts,
+        warnings=ocio_warnings,
         **more,
     )
     spec = job_type(spec.job_type).prepare(spec)
@@ -129,6 +134,27 @@ def _own_folder(file: Path, facts: FileFacts, options: dict[str, Any]) -> tuple[
     except NoDestination as reason:
         other = Path(f"{file.stem}_frames").absolute()
         return other, f"{reason}: the frames go to {other} (--output names another folder)"
+
+
+def chosen_configuration(wanted: str | None) -> str:
+    """Return the OCIO configuration that a job is to have: the *wanted* one, or this shell's; "" for ``none``. Raises `BadInput`
+    where it cannot be read."""
+    name = own_configuration() if wanted is None else wanted
+    if name in ("", "none"):
+        return ""
+    check_configuration(name)
+    return name if name.startswith(BUILT_IN) else str(Path(name).absolute())
+
+
+def _configuration(wanted: str | None, shared: Shared, travels: bool) -> tuple[str, tuple[str, ...]]:
+    """The job's OCIO configuration, and what its owner should know of it; where it *travels*, *wanted* is its path among the
+    job's files."""
+    if travels:
+        return wanted or "", ()
+    name = chosen_configuration(wanted)
+    if not name or name.startswith(BUILT_IN):
+        return name, ()
+    return shared(name), tuple(read_configuration(Path(name)).warnings)
 
 
 def _output_here(wanted: Path) -> Path | None:

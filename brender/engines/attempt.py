@@ -17,6 +17,7 @@ from typing import Protocol, runtime_checkable
 from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.logfile import LogFile
+from brender.engines.ocio import configuration_files
 from brender.engines.process import SCRATCH, Supervised
 from brender.engines.publish import Lease
 from brender.engines.room import LEAST, NO_ROOM, shortage
@@ -119,6 +120,7 @@ class Attempt:
             each.mkdir(parents=True, exist_ok=True)  # what is not there cannot be let in
         writable = [self.folder, place.folder / "blender", place.folder / "cache", *output]
         readable = [Path(blender.path).resolve().parent for blender in place.blenders if blender.kind != "bpy"]
+        readable += {path.parent for path in configuration_files(str(order.settings.get("ocio") or ""))}
         if order.bundle:
             readable.append(place.job_folder(order.job) / "files")
         elif file := order.settings.get("file"):

@@ -218,7 +218,18 @@ def _scene(block: Any) -> SceneFacts:
         use_overwrite=not render(b"mode") & _KEEPS_FILES,
         use_placeholder=bool(render(b"mode") & _USES_PLACEHOLDER),
         is_codestream=block.get((b"r", b"im_format", b"jp2_codec"), default=0) == _CODESTREAM,
+        display=_managed(block, b"display_settings", b"display_device"),
+        view=_managed(block, b"view_settings", b"view_transform"),
+        look=_managed(block, b"view_settings", b"look"),
     )
+
+
+def _managed(scene: Any, settings: bytes, name: bytes) -> str:
+    """A name of the *scene*'s color management; "" in files from before there was such."""
+    try:
+        return str(scene.get((settings, name), as_str=True))
+    except KeyError:
+        return ""
 
 
 def _fps(frames: int, seconds: float) -> float:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
+from brender.engines.color import color_refusal, color_warnings, read_remarks
 from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.extras import extras, gathering_folder
+from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import Published, flush, publish, signature
 from brender.engines.resume import Origin, note_for, origin_of, verified
@@ -77,14 +79,38 @@ class Rendering:
         """The session with the scene open."""
         if self._open is None:
             attempt = self.attempt
-            env = clean_environment({**shader_cache(attempt.place.folder / "cache" / "shaders"), **attempt.place.env})
+            own = {**shader_cache(attempt.place.folder / "cache" / "shaders"), **attempt.place.env}
+            env = clean_environment({**own, **environment_of(self._configuration())})
             self._open = self.keeper.take(attempt, self.blender, env, self._request(), fresh=self.settings["process"] != "warm")
             for warning in self._open.opened["warnings"]:
                 attempt.emit(Cautioned(warning, subject=warning))
             for path, use in self._open.opened["missing"]:
                 text = f"Missing file: {path} ({use}) is not there for the worker; what needs it renders without it"
                 attempt.emit(Cautioned(text, subject=path))
+            self._check_colors(self._open)
         return self._open
+
+    def _configuration(self) -> str:
+        """The OCIO configuration that the job names, "" for the worker's own. Raises `AttemptFailed` where it is not here."""
+        name = str(self.settings.get("ocio") or "")
+        if name and not name.startswith(BUILT_IN) and not Path(name).is_file():
+            raise AttemptFailed(
+                f"The job's OCIO configuration {name} is not there for the worker: put it where all workers see it, or send it "
+                "with the job (--send)"
+            )
+        return name
+
+    def _check_colors(self, scene: WarmScene) -> None:
+        """Tell what the Blender of *scene* does not know of its colors. Raises `AttemptFailed` where they would be wrong."""
+        remarks = read_remarks(scene.opened["color_lines"])
+        saved, label, name = self.attempt.order.scene_color, self.blender.label, self._configuration()
+        if refusal := color_refusal(remarks, self.settings["scene"], saved, self.settings["format"], label, name):
+            raise AttemptFailed(refusal)
+        warnings = color_warnings(remarks, saved, scene.opened["without_color_space"], label)
+        if not name and (own := own_configuration()):
+            warnings.append(f"The job names no OCIO configuration; rendered with the worker's own, {own}")
+        for warning in warnings:
+            self.attempt.emit(Cautioned(warning, subject=warning))
 
     def size(self) -> tuple[int, int] | None:
         """Width and height that frames have; ``None`` where that is not known before."""
@@ -109,6 +135,7 @@ class Rendering:
             "in_order": settings["process"] == "in-order",
             "note": self.note,
             "device": settings["device"],
+            "ocio": self._configuration(),
             "roots": foreign(order.paths, places(order.paths, platform_of(platform.system()), self.attempt.place.site)),
             "gpus": [[device.kind, device.id] for device in self.attempt.place.devices],
         }

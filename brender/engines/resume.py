@@ -15,6 +15,7 @@ from typing import Any
 
 import OpenImageIO as oiio
 
+from brender.engines.ocio import configuration_files
 from brender.engines.pictures import BadPicture, Picture, verify
 
 _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
@@ -27,6 +28,8 @@ def note_for(settings: Mapping[str, Any], file: Path) -> str:
     """The note for pictures that are rendered from the .blend *file*, as it is now, with these *settings*."""
     stat = file.stat()
     told = {name: value for name, value in settings.items() if name not in _NOT_IN_THE_PICTURE and name != "file"}
+    if files := configuration_files(str(told.pop("ocio", None) or "")):
+        told["ocio"] = [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
     text = json.dumps([int(stat.st_mtime), stat.st_size, told], sort_keys=True)
     return "brender " + hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.color import color_line, read_remarks
 from brender.engines.command_line import script_in
 from brender.engines.device_errors import device_error
 from brender.engines.events import Progressed
@@ -67,7 +68,7 @@ class Session:
         self._output_is_here = threading.Event()
         self._deaf = False
         """Its output no longer comes here: a script in the .blend has closed it."""
-        self._devices = LineWatch(device_error)
+        self._devices, self._colors = LineWatch(device_error), LineWatch(color_line)
         token = secrets.token_hex(16)
         command = script_in(blender, _DRIVER, threads)
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,9 +106,15 @@ class Session:
         self._attempt = None
 
     def open(self, **request: Any) -> dict[str, Any]:
-        """Open a .blend and set it up; returns what the driver found (driver.py says what it takes and gives)."""
+        """Open a .blend and set it up; returns what the driver found (driver.py says what it takes and gives), and as
+        ``color_lines`` what Blender has printed of its colors (color.py)."""
+        self._catch_up()
+        # Of the time before, what it said of its start-up file is of no interest.
+        lines = [line for line in self._colors.take() if read_remarks([line]).errors]
         self._say({"do": "open", **request})
-        return self._answer("opened")
+        opened = self._answer("opened")
+        self._catch_up()
+        return opened | {"color_lines": lines + self._colors.take()}
 
     def ask(self, answer: str, **request: Any) -> dict[str, Any]:
         """Ask the driver for something else, and return its answer of that kind."""
@@ -124,6 +131,8 @@ class Session:
         if errors := self._devices.take():
             # Blender may go on and leave black tiles. Not permanent: another try, or another device, may do it.
             raise AttemptFailed(f"Frame {frame}: the device failed that renders it, by Blender's own word: {errors[0]}")
+        if wrong := read_remarks(self._colors.take()).errors:
+            raise AttemptFailed(f"Frame {frame}: its colors are wrong, by OpenColorIO's own word: {wrong[0]}")
         self.frames += 1
         return Rendered(float(answer["seconds"]), int(answer["memory"]), tuple(answer["written"]))
 
@@ -154,6 +163,7 @@ class Session:
         """Output of the process: into the log of the attempt that it serves, up to the mark that `_catch_up` waits for."""
         attempt, mark = self._attempt, self._mark
         self._devices.feed(piece)
+        self._colors.feed(piece)
         if not mark:
             if attempt is not None:
                 attempt.log.write(piece)
@@ -258,6 +268,9 @@ class Session:
         self.process.wait(10.0)
         self._working_for.check()
         ending = self.process.ending or "it ended of its own accord, with exit code 0"
+        if errors := read_remarks(self._colors.take()).errors:
+            # Before 5.0 Blender ends where it cannot read its configuration or a LUT.
+            return AttemptFailed(f"{self._blender.label} ended, for its OCIO configuration cannot be used: {errors[0]}")
         hint = f" {when}" if when else ""
         return AttemptFailed(
             f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more"

@@ -14,6 +14,7 @@ import msgspec
 
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
+from brender.engines.ocio import BUILT_IN
 from brender.jobs.blender_still import piece_name
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput
@@ -44,6 +45,10 @@ def travel(attempt: Attempt) -> None:
     if attempt.grant.pieces:
         _bring_pieces(attempt, courier, folder / "out")
     settings = attempt.order.settings | {"file": str(files / bundle.main)}
+    if (ocio := str(settings.get("ocio") or "")) and not ocio.startswith(BUILT_IN):
+        if ocio not in {file.path for file in bundle.files}:
+            raise AttemptFailed(f"The job's OCIO configuration {ocio} is not among the files that it brought", permanent=True)
+        settings["ocio"] = str(files / ocio)
     attempt.order = msgspec.structs.replace(attempt.order, settings=settings, output=str(folder / "out"))
     told = attempt.emit
 

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
+from brender.engines.ocio import configuration_files
 from brender.engines.session import Session
 from brender.model.nodes import Blender
 
@@ -64,7 +65,7 @@ class Keeper:
                 kept.job = attempt.grant.job
                 return kept
             kept.session.close(wait=True)
-        before = signatures([request["file"]])
+        before = signatures([request["file"], *map(str, configuration_files(request["ocio"]))])
         session = Session(attempt, blender, env, attempt.place.folder / "blender", request["threads"])
         try:
             opened = session.open(**request)

@@ -103,6 +103,7 @@ class BlenderAnimation:
             choices=DEVICES,
         ),
         Setting("persistent", bool, "Cycles keeps what does not change from frame to frame", default=True),
+        Setting("ocio", str, "the OpenColorIO configuration, as an absolute path; none: each worker's own", default=""),
     )
 
     def prepare(self, spec: JobSpec) -> JobSpec:

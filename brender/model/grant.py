@@ -38,6 +38,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trusted: bool = False
     scene_engine: Text = ""
     """The engine that the scene was saved with, in Blender's own word; "": any will do."""
+    scene_color: tuple[Text, ...] = ()
+    """The display, view and look that the scene was saved with, "" for one that is not known; empty: all of them."""
     overwrite: bool = False
     """Frames that are there already are rendered anew."""
     bundle: str = ""

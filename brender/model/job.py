@@ -61,6 +61,10 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Of each file that file-output nodes write: the node's name, and the path template. Only Blender tells."""
     is_codestream: bool = False
     """JPEG 2000 is written as a bare codestream, ``.j2c``."""
+    display: str = ""
+    """With ``view`` and ``look``: the names of its color management, as they were saved; "" is not known."""
+    view: str = ""
+    look: str = ""
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,6 +44,7 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
     import bpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import color  # noqa: E402
 import nodes  # noqa: E402
 import remap  # noqa: E402
 import split  # noqa: E402
@@ -153,6 +154,7 @@ class Driver:
             files=used_files(),
             vague=uses_folders(),
             noted=self.set_note(note),
+            without_color_space=color.without_color_space(),
         )
 
     def set_camera(self, camera, file):

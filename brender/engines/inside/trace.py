@@ -85,6 +85,7 @@ def scene_facts(scene):
         "use_placeholder": render.use_placeholder,
         "node_paths": nodes.paths(scene) if bpy.app.version >= (4, 5) <= tuple(bpy.data.version[:2]) else [],
         "is_codestream": render.image_settings.jpeg2k_codec == "J2K",
+        **color_names(scene),
         "needs_camera": not (len(scene.timeline_markers) or (render.use_sequencer and strips)),
     }
 
@@ -94,6 +95,14 @@ def output_path(render):
     if bpy.app.version >= (4, 5) > tuple(bpy.data.version[:2]):
         return render.filepath.replace("{{", "{").replace("}}", "}")
     return render.filepath
+
+
+def color_names(scene):
+    """The names that the *scene*'s color management was saved with; "" where Blender may have put others in their place, which
+    only 5.0 and later tell."""
+    known = hasattr(bpy.data, "colorspace") and not bpy.data.colorspace.is_missing_opencolorio_config
+    display, view = scene.display_settings.display_device, scene.view_settings
+    return {"display": display, "view": view.view_transform, "look": view.look} if known else {}
 
 
 main()

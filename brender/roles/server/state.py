@@ -130,6 +130,7 @@ class JobState:
             blender=self.need.blender,
             trusted=self.spec.trusted,
             scene_engine=self._scene_engine,
+            scene_color=self._scene_color,
             overwrite=self.spec.overwrite,
             bundle=self.spec.bundle,
             stall_seconds=self.spec.stall_minutes * 60,
@@ -151,6 +152,12 @@ class JobState:
     def _scene_engine(self) -> str:
         facts = self.spec.facts
         return facts.scene(self.spec.settings.get("scene")).engine if facts else ""
+
+    @property
+    def _scene_color(self) -> tuple[str, ...]:
+        facts = self.spec.facts
+        scene = facts.scene(self.spec.settings.get("scene")) if facts else None
+        return (scene.display, scene.view, scene.look) if scene else ()
 
     @property
     def queued(self) -> int:
