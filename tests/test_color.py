@@ -82,6 +82,7 @@ def test_a_worker_with_a_configuration_of_its_own_says_so(bpy: Blender, tmp_path
 
 
 @pytest.mark.blender
+@pytest.mark.thorough
 def test_the_configuration_travels_with_its_luts(
     apart: tuple[Path, Path], bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
