@@ -33,11 +33,11 @@ def outputs(world: World) -> list[str]:
 def test_the_merge_is_given_out_only_after_the_last_piece(world: World) -> None:
     spec = still()
     world.submit(spec)
-    assert outputs(world) == [f".shot_0001.pieces/{piece}.exr" for piece in (1, 2, 3)]
+    assert outputs(world) == [f".shot_0001.png.pieces/{piece}.exr" for piece in (1, 2, 3)]
     assert [task["status"] for task in world.ask("tasks", job=spec.id)][-1] == "waiting"
     world.finish("one")
     world.finish("two")
-    assert outputs(world) == [".shot_0001.pieces/3.exr"]
+    assert outputs(world) == [".shot_0001.png.pieces/3.exr"]
     world.finish_everything()
     assert world.status(spec.id) == "completed"
     assert [part["output"] for part in world.ask("parts", job=spec.id)][-1] == "shot_0001.png"
@@ -49,7 +49,7 @@ def test_a_server_that_starts_anew_still_lets_the_merge_wait_and_then_go(world: 
     world.finish("one")
     world.start_server()
     world.run(1)
-    assert ".png" not in "".join(outputs(world))
+    assert "shot_0001.png" not in outputs(world)
     world.finish_everything()
     assert world.status(spec.id) == "completed"
 
@@ -99,6 +99,6 @@ def test_a_finished_still_that_is_queued_again_is_rendered_in_the_same_order(wor
     world.finish_everything()
     world.act("requeue", spec.id, "all")
     world.run(1)
-    assert ".png" not in "".join(outputs(world))
+    assert "shot_0001.png" not in outputs(world)
     world.finish_everything()
     assert world.status(spec.id) == "completed"

@@ -1,10 +1,11 @@
 """Pieces of a still, put together: float multi-layer OpenEXR files in, one of the same layout out.
 
-Shares of the samples are averaged by their number of samples, in double precision; but depth, indices and Cryptomatte, which
-no average may touch, are taken from the piece with the first samples, as Cycles' own merging does. Bands are laid beside each
-other.
+Shares of the samples are averaged by their number of samples, in double precision; but depth, position, indices and
+Cryptomatte, which no average may touch, are taken from the piece with the first samples, as Cycles' own merging does. Bands are
+laid beside each other.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,12 @@ import OpenImageIO as oiio
 
 from brender.jobs.blender_still import rows_of, samples_of
 
-_TAKEN_FROM_THE_FIRST = ("Depth", "Object Index", "Material Index", "IndexOB", "IndexMA", "Crypto")
+_RENDER_TIME = "RenderTime"
+#: How Blender and Cycles write times: 00:03.50, 01:00:03.50.
+_TIME = re.compile(r"(\d+:)?\d+:\d+\.\d+")
+_TAKEN_FROM_THE_FIRST = re.compile(
+    "Depth|Position|Object Index|Material Index|IndexOB|IndexMA|Crypto(Object|Material|Asset)[0-9]+"
+)
 
 
 class CannotMerge(Exception):
@@ -30,22 +36,63 @@ class Cut:
     pieces: int
     samples: int
 
+    def note(self, piece: int, blender: str, source: str) -> str:
+        """What *piece* says of itself in its metadata: its place in the cut, the series of the *blender* that rendered it, and
+        what it was rendered from, *source*. The same words, but for the number, stand in every piece of one picture."""
+        return f"piece {piece} of {self.pieces} by {self.how}, {self.samples} samples, Blender {blender}, {source}"
+
     def weight(self, piece: int) -> float:
         """How much *piece* (from 1) counts in the average, of 1."""
         return samples_of(piece, self.pieces, self.samples)[1] / self.samples
 
 
-#: Not cut at all.
-WHOLE = Cut("tiles", 1, 1)
-
-
-def merge(files: Sequence[Path], cut: Cut, path: Path, replaced: Path | None = None) -> None:
-    """Write the picture that the pieces *files*, in their order, make to *path*; with the RGBA of the file *replaced* as its
-    combined pass, where that is given. Raises `CannotMerge`."""
+def merge(files: Sequence[Path], cut: Cut, path: Path) -> None:
+    """Write the picture that the pieces *files*, in their order, make to *path*. Raises `CannotMerge`."""
     specs, planes = _merged(files, cut)
-    if replaced is not None:
-        _replace_combined(specs, planes, replaced)
     _write(specs, planes, path)
+
+
+def replace_combined(merged: Path, denoised: Path) -> None:
+    """Make the RGBA of the file *denoised* the combined pass of the multi-layer file *merged*; what that was becomes the pass
+    ``Noisy Image``, as in a render that Cycles denoises. Raises `CannotMerge`."""
+    ((_, pixels),) = _subimages(denoised)
+    specs: list[Any] = []
+    planes: list[Any] = []
+    for spec, plane in _subimages(merged):
+        if channels := combined_channels(spec):
+            names = [spec.channelnames[channel] for channel in channels]
+            noisy = [f"{name.removesuffix('Combined' + name[-2:])}Noisy Image{name[-2:]}" for name in names]
+            spec.channelnames = (*spec.channelnames, *noisy)
+            spec.nchannels += len(noisy)
+            plane = numpy.concatenate([plane, plane[..., channels]], axis=2)
+            plane[..., channels] = pixels[..., : len(channels)]
+        specs.append(spec)
+        planes.append(plane)
+    _write(specs, planes, merged)
+
+
+def check_cut(file: Path, note: str) -> None:
+    """Raise `CannotMerge` where the piece *file* does not say *note* of itself: it is of another cut, scene or Blender."""
+    found = _text(_header(file), "Note")
+    if found != note:
+        raise CannotMerge(f"{file} is another piece than is asked for: it says {found!r} of itself, not {note!r}")
+
+
+def stamps(files: Sequence[Path], cut: Cut) -> list[tuple[str, str]]:
+    """Return the metadata that Cycles itself adds to a picture, name and value, for the one that the pieces *files* make: the
+    manifests of Cryptomatte, the samples, and the times, which are those of all pieces together. Raises `CannotMerge`."""
+    headers = [_header(file) for file in files]
+    found = []
+    for each in headers[0].extra_attribs:
+        name, value = str(each.name), str(each.value)
+        if not name.startswith(("cycles.", "cryptomatte/")) and name != _RENDER_TIME:
+            continue
+        if name.endswith(".samples"):
+            value = str(cut.samples)
+        elif _TIME.fullmatch(value):
+            value = _as_time(sum(_seconds(_text(header, name)) for header in headers))
+        found.append((name, value))
+    return found
 
 
 def combined(files: dict[int, Path], cut: Cut) -> Any:
@@ -76,18 +123,6 @@ def combined(files: dict[int, Path], cut: Cut) -> Any:
     return made
 
 
-def write_combined(merged: Path, path: Path, color: str = "RGBA", half: bool = False) -> None:
-    """Write the combined pass of the OpenEXR *merged* to *path*, an OpenEXR or Radiance file: linear light, as it is. *color* is
-    ``BW``, ``RGB`` or ``RGBA``; *half* for 16 bits a channel. Raises `CannotMerge`."""
-    image = combined({1: merged}, WHOLE)
-    if color == "BW":
-        image = oiio.ImageBufAlgo.channel_sum(image, (0.2126, 0.7152, 0.0722))
-    channels = {"BW": ("Y",), "RGB": ("R", "G", "B")}.get(color, ("R", "G", "B", "A"))[: image.nchannels]
-    image = oiio.ImageBufAlgo.channels(image, tuple(range(len(channels))), channels)
-    if not image.write(str(path), oiio.HALF if half else oiio.FLOAT):
-        raise CannotMerge(f"{path} cannot be written: {image.geterror()}")
-
-
 def combined_channels(spec: Any) -> list[int]:
     """Which channels of *spec* are the red, green, blue and alpha of its combined pass, or of a plain picture, in that order."""
     names = {name.rpartition(".")[2]: place for place, name in enumerate(spec.channelnames) if _pass_of(name) in {"Combined", ""}}
@@ -114,7 +149,7 @@ def _add(plane: Any, spec: Any, pixels: Any, piece: int, cut: Cut) -> None:
         plane[band] = pixels[band]
         return
     for channel, name in enumerate(spec.channelnames):
-        if not _pass_of(name).startswith(_TAKEN_FROM_THE_FIRST):
+        if not _TAKEN_FROM_THE_FIRST.fullmatch(_pass_of(name)):
             plane[..., channel] += pixels[..., channel] * cut.weight(piece)
         elif piece == 1:
             plane[..., channel] = pixels[..., channel]
@@ -124,13 +159,6 @@ def _band(piece: int, cut: Cut, height: int) -> slice:
     """The rows of *piece*, counted from the top as files do."""
     first, beyond = rows_of(piece, cut.pieces, height)
     return slice(height - beyond, height - first)
-
-
-def _replace_combined(specs: list[Any], planes: list[Any], replaced: Path) -> None:
-    ((_, pixels),) = _subimages(replaced)
-    for spec, plane in zip(specs, planes, strict=True):
-        for source, target in enumerate(combined_channels(spec)):
-            plane[..., target] = pixels[..., source]
 
 
 def _pass_of(channel: str) -> str:
@@ -157,6 +185,43 @@ def _subimages(file: Path) -> Iterator[tuple[Any, Any]]:
             number += 1
     finally:
         opened.close()
+
+
+def _header(file: Path) -> Any:
+    opened = oiio.ImageInput.open(str(file))
+    if opened is None:
+        raise CannotMerge(f"{file} does not open: {oiio.geterror()}")
+    try:
+        return opened.spec()
+    finally:
+        opened.close()
+
+
+def _text(header: Any, name: str) -> str:
+    return str(header.getattribute(name) or "")
+
+
+def _seconds(time: str) -> float:
+    """
+    >>> _seconds("01:02:03.50")
+    3723.5
+    """
+    total = 0.0
+    for number in time.split(":") if _TIME.fullmatch(time) else ():
+        total = total * 60 + float(number)
+    return total
+
+
+def _as_time(seconds: float) -> str:
+    """Write *seconds* as Blender does.
+
+    >>> _as_time(63.25), _as_time(3723.5)
+    ('01:03.25', '01:02:03.50')
+    """
+    minutes, rest = divmod(round(seconds * 100), 6000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{minutes:02d}:{rest / 100:05.2f}"
+    return f"{hours:02d}:{text}" if hours else text
 
 
 def _write(specs: list[Any], planes: list[Any], path: Path) -> None:

@@ -145,7 +145,7 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     """Whether the frame is there already and stays, whatever it is, since the scene overwrites nothing: then it is done. An empty
     file is not a frame but a placeholder."""
     attempt = rendering.attempt
-    if part.piece or attempt.order.overwrite or not rendering.settings.get("keep") or not _holds_something(final):
+    if part.piece or not _stays(rendering, final):
         return False
     try:
         picture = verify(final, None)
@@ -159,11 +159,35 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     return True
 
 
+def _stays(rendering: Rendering, final: Path) -> bool:
+    keeps = not rendering.attempt.order.overwrite and rendering.settings.get("keep")
+    return bool(keeps) and _holds_something(final)
+
+
 def _holds_something(path: Path) -> bool:
     try:
         return path.stat().st_size > 0
     except OSError:
         return False
+
+
+def stands(rendering: Rendering, final: Path) -> bool:
+    """Whether the file *final* is there already and may be kept."""
+    if _stays(rendering, final):
+        return True
+    if not final.exists() or (origin := _origin_of_kept(rendering, final)) is None:
+        return False
+    return verified(final, None if origin is Origin.HERE else rendering.size()) is not None
+
+
+def _origin_of_kept(rendering: Rendering, final: Path) -> Origin | None:
+    """Where the file *final* comes from, if the job may keep it."""
+    if rendering.attempt.order.overwrite or not rendering.note:
+        return None
+    origin = origin_of(final, rendering.note, rendering.file)
+    if origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]:
+        return None  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
+    return origin
 
 
 def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
@@ -172,13 +196,10 @@ def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     if not final.exists():
         return False
     came_meanwhile = signature(final) != rendering.found[part.id]  # by another attempt at the same task
-    if not came_meanwhile:
-        if attempt.order.overwrite or not rendering.note:
-            return False
-        origin = origin_of(final, rendering.note, rendering.file)
-        if origin is None or (origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]):
-            return False  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
-    picture = verified(final, None if not came_meanwhile and origin is Origin.HERE else rendering.size())
+    origin = Origin.ELSEWHERE if came_meanwhile else _origin_of_kept(rendering, final)
+    if origin is None:
+        return False
+    picture = verified(final, None if origin is Origin.HERE else rendering.size())
     if picture is None:
         rendering.found[part.id] = signature(final)  # it is to be replaced, whoever put it there
         return False

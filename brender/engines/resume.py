@@ -22,6 +22,8 @@ _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
 _NOTED = {".png", ".jpg", ".exr"}
 #: What changes where frames go or who renders them when, and not what is on them.
 _NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "threads", "process", "persistent", "device"}
+#: A split still is the same picture as the frame that is rendered whole.
+_NOT_IN_THE_PICTURE |= {"frame", "pieces", "split"}
 
 
 def note_for(settings: Mapping[str, Any], file: Path) -> str:

@@ -16,6 +16,7 @@ from brender.model.job import JobSpec, PartPlan, TaskPlan
 _NOT_OF_A_STILL = {"frames", "chunk", "order"}
 _PIECES_MOST = 1024
 PIECES = 8
+_PIECES = ".pieces"
 SPLITS = ("auto", "samples", "tiles")
 
 
@@ -73,11 +74,21 @@ def piece_name(final: str, piece: int) -> str:
     """The file of *piece* (from 1) of the picture *final*, in a hidden folder beside it.
 
     >>> piece_name("a/shot_0001.png", 3)
-    'a/.shot_0001.pieces/3.exr'
+    'a/.shot_0001.png.pieces/3.exr'
     """
     folder, slash, name = final.rpartition("/")
-    stem = name.rpartition(".")[0] or name
-    return f"{folder}{slash}.{stem}.pieces/{piece}.exr"
+    return f"{folder}{slash}.{name}{_PIECES}/{piece}.exr"
+
+
+def final_name(piece: str) -> str:
+    """Return the picture that the file *piece* is a piece of.
+
+    >>> final_name("a/.shot_0001.png.pieces/3.exr")
+    'a/shot_0001.png'
+    """
+    pieces = piece.rpartition("/")[0]
+    folder, slash, name = pieces.rpartition("/")
+    return f"{folder}{slash}{name.removeprefix('.').removesuffix(_PIECES)}"
 
 
 def samples_of(piece: int, pieces: int, samples: int) -> tuple[int, int]:

@@ -85,7 +85,7 @@ class Driver:
             if verb == "quit":
                 return
             try:
-                if verb in {"render", "denoise", "develop"}:
+                if verb in {"render", "denoise", "merged"}:
                     self.set_back()
                 getattr(self, "do_" + verb)(**request)
             except Refused as error:
@@ -260,15 +260,12 @@ class Driver:
         if (wanted, pieces) not in self.ways:
             self.set_back()
             how, why = split.way(self.scene, wanted, pieces)
-            image = self.scene.render.image_settings
             whole = how == "whole"
             self.ways[wanted, pieces] = {
                 "how": how,
                 "why": why,
                 "samples": 0 if whole else self.scene.cycles.samples,
                 "denoises": not whole and any(split.cycles_denoises(self.scene, layer) for layer in self.scene.view_layers),
-                "color": image.color_mode,
-                "half": image.color_depth == "16",
             }
         self.say("way", **self.ways[wanted, pieces])
 
@@ -278,10 +275,10 @@ class Driver:
             self.piece.kept.restore()
             self.piece = None
 
-    def do_piece(self, frame, path, samples, rows):
+    def do_piece(self, frame, path, samples, rows, note):
         if self.piece is None:
             self.piece = split.PieceSettings(self.scene)
-        self.piece.choose(samples, rows)
+        self.piece.choose(samples, rows, note)
         self.do_render(frame, path)
 
     def do_denoise(self, merged, path):
@@ -290,9 +287,15 @@ class Driver:
         split.denoise(self.scene, merged, path)
         self.say("denoised")
 
-    def do_develop(self, linear, path):
-        split.develop(self.scene, linear, path)
-        self.say("developed")
+    def do_merged(self, frame, path, merged, stamps):
+        """Write *frame* to *path* as its render would be, which the file *merged* holds, with *stamps* in its metadata."""
+        self.scene.frame_set(frame)
+        self.at = None
+        self.scene.render.filepath = templates.escaped(path)
+        with split.merged(self.scene, merged, stamps):
+            bpy.ops.render.render(write_still=True, scene=self.scene.name)
+        flush_output()
+        self.say("merged")
 
     def step_to(self, frame):
         """Let every frame before *frame* happen, from the scene's first or the last one that did: what a simulation, or a

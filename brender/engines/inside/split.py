@@ -1,5 +1,7 @@
 """Inside Blender: how a scene's frame can be split, one piece of it, and the picture that is made of all of them."""
 
+import contextlib
+
 import bpy
 import templates
 
@@ -9,6 +11,8 @@ MARGIN = 8
 #: Blender without subsets of samples (3.x) makes its table of sample positions for at least so many; for more, the table depends
 #: on how many a render takes, so that shares do not add up to the same (measured with 3.4.1: equal up to 256, 8e-3 at 1024).
 PATTERN_SAMPLES = 256
+#: The sampling patterns for which that is so; what blue noise (Blender 4.2) takes always depends on the number of samples.
+PATTERNS = {"SOBOL", "PROGRESSIVE_MULTI_JITTER", "TABULATED_SOBOL"}
 
 
 def way(scene, wanted, pieces):
@@ -24,14 +28,39 @@ def way(scene, wanted, pieces):
         return "tiles", ""
     if scene.cycles.use_adaptive_sampling:
         return "tiles", "This still is split by tiles: with adaptive sampling, shares of the samples do not add up to the same"
-    if scene.cycles.samples > PATTERN_SAMPLES and not hasattr(scene.cycles, "sample_subset_length"):
-        return "tiles", (
-            "This still is split by tiles: with more than %d samples, what Blender %s samples depends on how many it takes"
-            % (PATTERN_SAMPLES, bpy.app.version_string)
-        )
+    if not hasattr(scene.cycles, "sample_subset_length"):
+        pattern = scene.cycles.sampling_pattern
+        if scene.cycles.samples > PATTERN_SAMPLES or pattern not in PATTERNS:
+            return "tiles", (
+                "This still is split by tiles: with %s, what Blender %s samples depends on how many it takes"
+                % (
+                    "more than %d samples" % PATTERN_SAMPLES if pattern in PATTERNS else "its sampling pattern, %s" % pattern,
+                    bpy.app.version_string,
+                )
+            )
     if scene.cycles.samples < pieces:
         return "tiles", "This still is split by tiles: it has fewer samples than %d pieces" % pieces
-    return "samples", ""
+    inexact = ", ".join(inexact_passes(scene))
+    if not inexact:
+        return "samples", ""
+    if wanted == "samples":
+        return "samples", "This still is split by samples, which do not add up to the same in its passes " + inexact
+    return "tiles", "This still is split by tiles: shares of the samples do not add up to the same in its passes " + inexact
+
+
+def inexact_passes(scene):
+    """The passes of *scene* that are no average over the samples, so that shares of them do not add up."""
+    found = []
+    for layer in scene.view_layers:
+        for kind in ("diffuse", "glossy", "transmission"):
+            # These are divided by the color of the surface once all samples are taken.
+            found += ["%s %s" % (kind, of) for of in ("direct", "indirect") if getattr(layer, "use_pass_%s_%s" % (kind, of))]
+        found += ["vector"] if layer.use_pass_vector else []
+        for kind in ("object", "material", "asset"):
+            found += ["Cryptomatte " + kind] if getattr(layer, "use_pass_cryptomatte_" + kind) else []
+        found += ["shadow catcher"] if layer.cycles.use_pass_shadow_catcher else []
+        found += ["sample count"] if layer.cycles.pass_debug_sample_count else []
+    return found
 
 
 def why_whole(scene):
@@ -53,6 +82,8 @@ def why_whole(scene):
         return "Freestyle draws its lines over the whole picture"
     if scene.cycles.time_limit:
         return "it has a time limit, so that nobody knows its samples before"
+    if any(layer.cycles.use_pass_shadow_catcher and cycles_denoises(scene, layer) for layer in scene.view_layers):
+        return "its shadow catcher pass is denoised too"
     return ""
 
 
@@ -84,15 +115,25 @@ class PieceSettings:
             if cycles_denoises(scene, layer):
                 self.kept.set(layer.cycles, "denoising_store_passes", True)
         self.kept.set(cycles, "use_denoising", False)
-        if hasattr(image, "media_type"):
-            self.kept.set(image, "media_type", "MULTI_LAYER_IMAGE")
-        self.kept.set(image, "file_format", "OPEN_EXR_MULTILAYER")
-        self.kept.set(image, "color_depth", "32")
-        self.kept.set(image, "exr_codec", "ZIP")
+        if getattr(image, "color_management", "") == "OVERRIDE" and image.linear_colorspace_settings.name:
+            # Colors are converted once, when the whole picture is written.
+            self.kept.set(image.linear_colorspace_settings, "name", scene_linear())
+        self.kept.set_format(image, "OPEN_EXR_MULTILAYER")
+        image.color_mode = "RGBA"
+        image.color_depth = "32"
+        image.exr_codec = "ZIP"
+        if hasattr(image, "use_exr_interleave"):
+            # With pixels that are not square, Blender 5.0 fails to write a file of several parts.
+            image.use_exr_interleave = True
+        self.kept.set(scene.render, "use_stamp", False)
+        for name in ("use_stamp_note", "use_stamp_render_time"):
+            self.kept.set(scene.render, name, True)
 
-    def choose(self, samples, rows):
-        """The next piece: *samples* (first, how many) or *rows* (from the bottom: first, first beyond) of the picture."""
+    def choose(self, samples, rows, note):
+        """Set up the next piece: *samples* (first, how many) or *rows* (from the bottom: first, first beyond) of the picture;
+        *note* goes into its metadata."""
         render, cycles = self.scene.render, self.scene.cycles
+        self.kept.set(render, "stamp_note_text", note)
         if samples is not None:
             first, count = samples
             self.kept.set(cycles, "sample_offset", first)
@@ -125,9 +166,29 @@ class Kept:
             self.before.append((owner, name, before))
             setattr(owner, name, value)
 
+    def set_format(self, image, format):
+        """Set the file format of the settings *image*. Blender then changes those that the format does not have, and they can
+        only be set back once the first format is: color mode, depth and codec among them."""
+        own = [each.identifier for each in image.bl_rna.properties if not each.is_readonly and each.type != "POINTER"]
+        first = [name for name in ("media_type", "file_format", "color_mode", "color_depth") if name in own]
+        for name in reversed(first + [name for name in own if name not in first]):
+            self.before.append((image, name, getattr(image, name)))
+        if hasattr(image, "media_type"):
+            image.media_type = "MULTI_LAYER_IMAGE" if format == "OPEN_EXR_MULTILAYER" else "IMAGE"
+        image.file_format = format
+
     def restore(self):
         for owner, name, value in reversed(self.before):
             setattr(owner, name, value)
+
+
+def scene_linear():
+    """The name of the color space that Blender renders in."""
+    image = bpy.data.images.new("brender", 1, 1, float_buffer=True)
+    try:
+        return image.colorspace_settings.name
+    finally:
+        bpy.data.images.remove(image)
 
 
 def cycles_denoises(scene, layer):
@@ -181,10 +242,56 @@ def denoise(scene, merged, path):
         bpy.data.scenes.remove(stage)
 
 
-def develop(scene, linear, path):
-    """Write the float OpenEXR *linear* to *path* as *scene* writes its frames: its format, view transform and all."""
-    image = bpy.data.images.load(linear)
+class Merged(bpy.types.RenderEngine):
+    """The engine of a scene whose picture is there already: its render is what a file holds. Blender itself then writes the
+    picture, as it would write one that Cycles has rendered: format, colors, passes, metadata and all."""
+
+    bl_idname = "BRENDER_MERGED"
+    bl_label = "brender"
+    bl_use_postprocess = True
+
+    file = ""
+    passes = ()
+    stamps = ()
+    failure = "Blender did not take the merged picture"
+
+    def render(self, depsgraph):
+        try:
+            self.load()
+            Merged.failure = ""
+        except Exception as error:  # (Blender would print it, and write a black picture)
+            Merged.failure = "%s: %s" % (type(error).__name__, error)
+
+    def load(self):
+        for name, channels in Merged.passes:
+            if name != "Combined":
+                self.add_pass(name, len(channels), channels)
+        result = self.begin_result(0, 0, self.resolution_x, self.resolution_y)
+        result.load_from_file(Merged.file)
+        self.end_result(result)
+        whole = self.get_result()
+        for name, value in Merged.stamps:
+            whole.stamp_data_add_field(name, value)
+
+
+@contextlib.contextmanager
+def merged(scene, file, stamps):
+    """Have a render of *scene* give what the multi-layer OpenEXR *file* holds, with *stamps* in its metadata, for as long as the
+    block runs. Raises `RuntimeError` where it did not."""
+    from cycles.engine import list_render_passes
+
+    (layer,) = (each for each in scene.view_layers if each.use)
+    Merged.file = file
+    Merged.stamps = [each for each in stamps if each[0] != "RenderTime" or scene.render.use_stamp_render_time]
+    Merged.passes = [(name, channels) for name, channels, _ in list_render_passes(scene, layer)]
+    Merged.failure = "Blender did not take the merged picture"
+    kept = Kept()
+    bpy.utils.register_class(Merged)
     try:
-        image.save_render(path, scene=scene)
+        kept.set(scene.render, "engine", Merged.bl_idname)
+        yield
     finally:
-        bpy.data.images.remove(image)
+        kept.restore()
+        bpy.utils.unregister_class(Merged)
+    if Merged.failure:
+        raise RuntimeError(Merged.failure)
