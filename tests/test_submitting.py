@@ -127,6 +127,22 @@ def test_a_blend_that_was_uploaded_learns_nothing_of_this_machine_s_files(app: F
     assert any(each["path"].endswith("pbr_node/glTF2.blend") for each in told["missing"])
 
 
+@pytest.mark.parametrize(
+    ("ocio", "says"),
+    [
+        ("../../../secret.blend", "leads out of the folder"),
+        ("color/none.ocio", "There is no OCIO configuration"),
+        ("color/damaged.ocio", "cannot be read"),
+    ],
+)
+def test_an_uploaded_color_configuration_is_looked_into_before_anything_is_sent(app: Flask, ocio: str, says: str) -> None:
+    browser = Browser(app, "anna")
+    made = _upload(browser, ("a.blend", CUBE.read_bytes()), ("color/damaged.ocio", b"garbage: ["))
+    source = {"upload": made["upload"], "file": "a.blend"}
+    answer = browser.post(f"{API}/jobs", {"source": source, "settings": {"ocio": ocio}, "allow_missing": True})
+    assert answer.status_code == 400 and says in answer.json["error"]
+
+
 def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allowed(app: Flask) -> None:
     browser = Browser(app, "anna")
     source = {"project": "film", "file": "shots/scenes/01_missing_textures.blend"}

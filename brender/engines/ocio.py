@@ -88,10 +88,10 @@ def configuration_files(name: str) -> list[Path]:
         return [Path(name)]
 
 
-def configuration_to_send(name: str, folder: Path) -> tuple[str, dict[str, Path]]:
+def configuration_to_send(name: str, folder: Path, within: Path | None = None) -> tuple[str, dict[str, Path]]:
     """Return the path that the configuration *name* has among a job's files, and for each path that it adds to them the file
-    that is to lie there: itself and its LUTs. A copy with other paths, where it needs one, is written to *folder*. Raises
-    `BadInput`."""
+    that is to lie there: itself and its LUTs, those *within* that folder only. A copy with other paths, where it needs one, is
+    written to *folder*. Raises `BadInput`."""
     if not name or name.startswith(BUILT_IN):
         return name, {}
     read = read_configuration(Path(name).absolute())
@@ -99,7 +99,7 @@ def configuration_to_send(name: str, folder: Path) -> tuple[str, dict[str, Path]
     stays = [folder for folder in read.folders if _is_below(root / _expanded(folder), root)]
     text, files = read.text, {}
     for number, (lut, path) in enumerate(read.luts.items()):
-        if path is None:
+        if path is None or (within is not None and not _is_below(path, within)):
             continue
         if stays == list(read.folders) and _is_below(path, root) and not _VARIABLE.search(lut) and not Path(lut).is_absolute():
             files[f"{_FOLDER}/{Path(os.path.normpath(path)).relative_to(root).as_posix()}"] = path

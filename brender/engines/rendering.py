@@ -107,7 +107,7 @@ class Rendering:
         if refusal := color_refusal(remarks, self.settings["scene"], saved, self.settings["format"], label, name):
             raise AttemptFailed(refusal)
         warnings = color_warnings(remarks, saved, scene.opened["without_color_space"], label)
-        if not name and (own := own_configuration()):
+        if not (name or remarks.errors) and (own := own_configuration()):
             warnings.append(f"The job names no OCIO configuration; rendered with the worker's own, {own}")
         for warning in warnings:
             self.attempt.emit(Cautioned(warning, subject=warning))

@@ -20,7 +20,8 @@ from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.engines.blendfile import inspect
 from brender.engines.destination import NoDestination, destination
-from brender.engines.packing import digest_of_file, packed
+from brender.engines.ocio import BUILT_IN, check_configuration, configuration_to_send
+from brender.engines.packing import Packed, digest_of_file, packed
 from brender.jobs.blender_animation import own_path
 from brender.jobs.declare import job_type
 from brender.model.bundle import as_bytes, check_path
@@ -160,7 +161,8 @@ def submit(body: Submission) -> Any:
         facts = inspect(path, _bounds(body.source))
         _check_missing(facts, body.allow_missing)
         if body.source.upload:
-            more["bundle"], settings["file"] = _send(path, _upload(body.source.upload))
+            ocio = str(settings.get("ocio") or "")
+            more["bundle"], settings["file"], settings["ocio"] = _send(path, _upload(body.source.upload), ocio)
         else:
             output = body.output or str(_own_folder(path, facts, settings))
             settings["file"] = _shared(path)
@@ -210,18 +212,23 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
         )
 
 
-def _send(path: Path, upload: Path) -> tuple[str, str]:
-    """Let the farm have *path* and what it needs of the same *upload* (a .blend may name any file of this machine); returns the
-    digest of the list of its files, and its path there."""
+def _send(path: Path, upload: Path, ocio: str) -> tuple[str, str, str]:
+    """Let the farm have *path* and what it needs of the same *upload* (a .blend may name any file of this machine), with the OCIO
+    configuration *ocio* of it; returns the digest of the list of its files, and the paths of the two there. Raises `BadInput`."""
     here = farm()
+    if ocio and not ocio.startswith(BUILT_IN):
+        ocio = str(_inside(upload, ocio))
+    if ocio:
+        check_configuration(ocio)
     with packed(path, upload) as pack, tempfile.TemporaryDirectory() as folder:
-        bundle, blobs = pack.bundle()
+        configuration, added = configuration_to_send(ocio, Path(folder), upload)
+        bundle, blobs = Packed(pack.main, pack.files | added).bundle()
         listed = Path(folder) / "bundle"
         listed.write_bytes(as_bytes(bundle))
         digest, _ = digest_of_file(listed)
         with Exchange(here.server.files, Credentials(here.pair, here.server.key)) as exchange:
             exchange.send(blobs | {digest: listed})
-    return digest, bundle.main
+    return digest, bundle.main, configuration
 
 
 def _bounds(where: Where) -> Path | None:
