@@ -111,6 +111,7 @@ class Studio:
             trusted=spec.trusted,
             scene_engine=scene.engine,
             scene_color=(scene.display, scene.view, scene.look),
+            inputs=spec.facts.inputs,
             overwrite=spec.overwrite,
             paths=self.paths,
         )

@@ -19,6 +19,7 @@ from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
 from brender.engines import tracer
+from brender.engines.inputs import inputs_of
 from brender.engines.reader import CannotOpen, NoReader, Reader, reader_for
 from brender.engines.tracing import facts_through_blender
 from brender.model.errors import BadInput
@@ -167,6 +168,7 @@ def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
         scenes=tuple(_scene(block) for block in scenes),
         cameras=tuple(sorted(_cameras(file))),
         missing=tuple(_missing(path, within)),
+        inputs=inputs_of(Path(each) for usage in tracer.usages(path) for each in usage.files()),
         size=path.stat().st_size,
     )
 

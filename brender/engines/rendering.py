@@ -49,7 +49,7 @@ class Rendering:
         self.found = {part.id: signature(folder / part.output) for part in self.attempt.grant.parts}
         with contextlib.suppress(OSError):
             # Where the file is not there, opening it says so better.
-            self.note = note_for(self.settings, self.file)
+            self.note = note_for(self.settings, self.file, self.attempt.order.inputs, self.attempt.order.bundle)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Rendering:
                 attempt.emit(Cautioned(warning, subject=warning))
             for path, use in self._open.opened["missing"]:
                 text = f"Missing file: {path} ({use}) is not there for the worker; what needs it renders without it"
-                attempt.emit(Cautioned(text, subject=path))
+                attempt.emit(Cautioned(text, subject=self._as_submitted(path)))
             self._check_colors(self._open)
         return self._open
 
@@ -111,6 +111,12 @@ class Rendering:
             warnings.append(f"The job names no OCIO configuration; rendered with the worker's own, {own}")
         for warning in warnings:
             self.attempt.emit(Cautioned(warning, subject=warning))
+
+    def _as_submitted(self, path: str) -> str:
+        """Return the part of *path* that is the same where the job was submitted: of laid-out files that below their folder."""
+        files = self.attempt.place.job_folder(self.attempt.order.job) / "files"
+        inside = self.attempt.order.bundle and Path(path).is_relative_to(files)
+        return str(Path(path).relative_to(files)) if inside else path
 
     def size(self) -> tuple[int, int] | None:
         """Width and height that frames have; ``None`` where that is not known before."""
@@ -184,7 +190,7 @@ def _origin_of_kept(rendering: Rendering, final: Path) -> Origin | None:
     """Where the file *final* comes from, if the job may keep it."""
     if rendering.attempt.order.overwrite or not rendering.note:
         return None
-    origin = origin_of(final, rendering.note, rendering.file)
+    origin = origin_of(final, rendering.note, rendering.file, rendering.attempt.order.inputs)
     if origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]:
         return None  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
     return origin

@@ -1,8 +1,8 @@
-"""Frames that are there already: which are as good as rendered anew.
+"""Frames that are there already: which are as good as rendered again.
 
-Every picture carries a note in its metadata, where its format has such: the word brender and a fingerprint of the .blend and
-the settings that it was rendered from. PNG, JPEG and OpenEXR keep it (seen with Blender 3.4 and 5.0); a frame in another
-format says nothing of itself and is rendered anew.
+Every picture carries a note in its metadata, where its format has such: the word brender and a fingerprint of the .blend, of the
+files that it uses and of the settings that it was rendered with. PNG, JPEG and OpenEXR keep it (seen with Blender 3.4 and 5.0); a
+frame in another format says nothing of itself and is rendered again.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ import OpenImageIO as oiio
 
 from brender.engines.ocio import configuration_files
 from brender.engines.pictures import BadPicture, Picture, verify
+from brender.model.job import Inputs
 
 _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
 _NOTED = {".png", ".jpg", ".exr"}
@@ -26,13 +27,17 @@ _NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "threads", "proces
 _NOT_IN_THE_PICTURE |= {"frame", "pieces", "split"}
 
 
-def note_for(settings: Mapping[str, Any], file: Path) -> str:
-    """The note for pictures that are rendered from the .blend *file*, as it is now, with these *settings*."""
+def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: str = "") -> str:
+    """Return the note for pictures that are rendered with these *settings* from *file*, as it is now, and its *inputs*.
+
+    Of a job whose files travel, *bundle* names the content of all of them.
+    """
     stat = file.stat()
+    made_of = [bundle] if bundle else [int(stat.st_mtime), stat.st_size, inputs.digest]
     told = {name: value for name, value in settings.items() if name not in _NOT_IN_THE_PICTURE and name != "file"}
     if files := configuration_files(str(told.pop("ocio", None) or "")):
         told["ocio"] = [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
-    text = json.dumps([int(stat.st_mtime), stat.st_size, told], sort_keys=True)
+    text = json.dumps([made_of, told], sort_keys=True)
     return "brender " + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -56,19 +61,19 @@ class Origin(Enum):
     """Where a frame that may be kept comes from."""
 
     HERE = "here"
-    """Rendered by brender, from the .blend as it is now, with the same settings."""
+    """Rendered by brender, from the .blend and what it uses as they are now, with the same settings."""
     ELSEWHERE = "elsewhere"
-    """Rendered by somebody else, since the .blend was last changed."""
+    """Rendered by somebody else, since the .blend and what it uses were last changed."""
 
 
-def origin_of(path: Path, note: str, file: Path) -> Origin | None:
+def origin_of(path: Path, note: str, file: Path, inputs: Inputs) -> Origin | None:
     """Where the picture *path* comes from, for a job that renders the .blend *file* with the settings that *note* stands for;
     ``None`` where it is not such that it may be kept."""
     try:
         found = note_of(path)
         if found == note:
             return Origin.HERE
-        if found == "" and path.stat().st_mtime >= file.stat().st_mtime:
+        if found == "" and path.stat().st_mtime >= max(file.stat().st_mtime, inputs.newest):
             return Origin.ELSEWHERE
     except OSError:
         pass

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from brender.engines.inputs import inputs_of
 from brender.engines.reader import Reader
 from brender.model.bundle import check_paths
 from brender.model.job import FileFacts, MissingFile, SceneFacts
@@ -57,6 +58,7 @@ def facts_through_blender(reader: Reader, path: Path, version: tuple[int, int], 
         scenes=tuple(msgspec.convert(scene, SceneFacts) for scene in told["scenes"]),
         cameras=tuple(told["cameras"]),
         missing=tuple({each.path: each for each in missing}.values()),
+        inputs=inputs_of(file for named in read.named for file in named.files),
         size=path.stat().st_size,
     )
 

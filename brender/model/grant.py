@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from brender.model.job import Inputs
 from brender.model.paths import PathVariable, expand, places, platform_of
 from brender.model.plain import Count, Id, Key, Name, Seconds, Text, Whole
 
@@ -40,6 +41,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The engine that the scene was saved with, in Blender's own word; "": any will do."""
     scene_color: tuple[Text, ...] = ()
     """The display, view and look that the scene was saved with, "" for one that is not known; empty: all of them."""
+    inputs: Inputs = Inputs()
+    """The files that the .blend used when the job was submitted."""
     overwrite: bool = False
     """Frames that are there already are rendered anew."""
     bundle: str = ""

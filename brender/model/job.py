@@ -67,6 +67,15 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     look: str = ""
 
 
+class Inputs(msgspec.Struct, frozen=True):
+    """The files that a .blend uses, as they were at one time."""
+
+    digest: str = ""
+    """Of their names, sizes and times of change; "": not known."""
+    newest: float = 0.0
+    """When the last of them was changed, in seconds since 1970."""
+
+
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a .blend says of itself, read without Blender."""
 
@@ -77,6 +86,7 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     scenes: tuple[SceneFacts, ...]
     cameras: tuple[str, ...] = ()
     missing: tuple[MissingFile, ...] = ()
+    inputs: Inputs = Inputs()
     size: int = 0
     """Bytes on disk."""
 

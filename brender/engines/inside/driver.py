@@ -46,6 +46,7 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import color  # noqa: E402
 import nodes  # noqa: E402
+import paths  # noqa: E402
 import remap  # noqa: E402
 import split  # noqa: E402
 import templates  # noqa: E402
@@ -149,9 +150,9 @@ class Driver:
             "opened",
             size=self.size(),
             filled=self.fills_the_picture(),
-            missing=missing_files(),
+            missing=paths.missing_files(),
             warnings=warnings,
-            files=used_files(),
+            files=paths.used_files(),
             vague=uses_folders(),
             noted=self.set_note(note),
             without_color_space=color.without_color_space(),
@@ -334,37 +335,14 @@ def same_engine(wanted, there):
     return wanted in {"", there, "BLENDER_RENDER", "BLENDER_GAME"} or (wanted in known and known[wanted] == known.get(there))
 
 
-def missing_files():
-    """Images, libraries and other files that the open .blend names and that are not there."""
-    found = {}
-    for library in bpy.data.libraries:
-        found[bpy.path.abspath(library.filepath)] = "library"
-    for image in bpy.data.images:
-        # UDIM tiles and sequences name a pattern, not a file.
-        if image.source in {"FILE", "MOVIE"} and image.filepath and not image.packed_file and image.users:
-            found[bpy.path.abspath(image.filepath, library=image.library)] = "image " + image.name
-    for font in bpy.data.fonts:
-        if font.filepath not in {"", "<builtin>"} and not font.packed_file:
-            found[bpy.path.abspath(font.filepath, library=font.library)] = "font " + font.name
-    for cache in bpy.data.cache_files:
-        found[bpy.path.abspath(cache.filepath, library=cache.library)] = "cache " + cache.name
-    return [[os.path.normpath(path.replace("\\", os.sep)), use] for path, use in found.items() if not os.path.exists(path)]
-
-
-def used_files():
-    """Every file that the open .blend uses: its own and others'. A sequence or a set of tiles appears as one name."""
-    return sorted({os.path.normpath(path.replace("\\", os.sep)) for path in bpy.utils.blend_paths(absolute=True)})
-
-
 def uses_folders():
-    """Whether the scene uses files that `used_files` cannot all name: sequences, tiles, caches of simulations."""
+    """Whether the scene uses sets of files that may grow: sequences, tiles, caches of simulations."""
     if any(image.source in {"SEQUENCE", "TILED"} for image in bpy.data.images):
         return True
     if any(cache.is_sequence for cache in bpy.data.cache_files):
         return True
     modifiers = [modifier for thing in bpy.data.objects for modifier in thing.modifiers]
-    caches = [modifier.point_cache for modifier in modifiers if hasattr(modifier, "point_cache")]
-    caches += [system.point_cache for thing in bpy.data.objects for system in thing.particle_systems]
+    caches = [cache for thing in bpy.data.objects for cache in paths.point_caches(thing)]
     return any(m.type in {"FLUID", "OCEAN"} for m in modifiers) or any(c.use_disk_cache or c.use_external for c in caches)
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from brender.jobs.declare import JobType
 from brender.model.grant import Order
-from brender.model.job import JobSpec, Requirements
+from brender.model.job import Inputs, JobSpec, Requirements
 from brender.model.keys import Principal, Token
 from brender.model.nodes import Standing, WorkerInfo
 from brender.model.paths import PathVariable
@@ -131,6 +131,7 @@ class JobState:
             trusted=self.spec.trusted,
             scene_engine=self._scene_engine,
             scene_color=self._scene_color,
+            inputs=self.spec.facts.inputs if self.spec.facts else Inputs(),
             overwrite=self.spec.overwrite,
             bundle=self.spec.bundle,
             stall_seconds=self.spec.stall_minutes * 60,
