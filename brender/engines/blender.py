@@ -6,11 +6,13 @@ Warm, unless the job asks for another way: its Blender keeps the scene open from
 from pathlib import Path
 
 from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.filming import make_scene_film
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
 from brender.engines.still import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.travel import travel
 from brender.engines.warm import Keeper, Warmth
+from brender.model.job import FILM
 from brender.model.nodes import Blender, choose_blender
 
 
@@ -31,7 +33,9 @@ class BlenderEngine:
                 final = folder / part.output
                 if keep_as_it_is(rendering, part, final):
                     continue
-                if "pieces" in rendering.settings:
+                if part.piece == FILM:
+                    make_scene_film(rendering, part, folder)
+                elif "pieces" in rendering.settings:
                     do_part_of_still(rendering, part, folder)
                 elif not keep_standing(rendering, part, final):
                     render_part(rendering, part, final, index)

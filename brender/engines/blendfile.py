@@ -46,6 +46,22 @@ _FORMATS = {
     30: "JPEG2000",
     35: "WEBP",
 }
+#: Numbers of RenderData.ffcodecdata.type (IMB_movie_enums / BKE_writeffmpeg.h, FFMPEG_*) and Blender's words for them.
+_CONTAINERS = {
+    0: "MPEG1",
+    1: "MPEG2",
+    2: "MPEG4",
+    3: "AVI",
+    4: "QUICKTIME",
+    5: "DV",
+    6: "H264",
+    7: "XVID",
+    8: "OGG",
+    9: "MKV",
+    10: "FLASH",
+    13: "WEBM",
+    14: "AV1",
+}
 _CAMERA_OBJECT = 11
 #: The header before and since Blender 5.0 (source/blender/blenloader, BLO_core_blend_header.hh).
 _HEADER = re.compile(rb"BLENDER(?:[-_][vV](?P<old>\d{3})|(?P<size>\d\d)-(?P<format>\d\d)v(?P<new>\d{4}))")
@@ -56,6 +72,8 @@ _USES_SEQUENCER = 0x0001
 #: RenderData.scemode bit for "names get an extension" (R_EXTENSION), RenderData.mode bits for "keep what is there"
 #: (R_NO_OVERWRITE) and "put an empty file there first" (R_TOUCH), im_format.jp2_codec for a codestream (R_IMF_JP2_CODEC_J2K).
 _USES_EXTENSION, _KEEPS_FILES, _USES_PLACEHOLDER, _CODESTREAM = 0x0010, 0x400000, 0x800000, 1
+#: FFMpegCodecData.flags bit for "begin another file where one has grown large" (FFMPEG_AUTOSPLIT_OUTPUT).
+_SPLITS_MOVIE = 2
 
 
 def inspect(path: Path, within: Path | None = None) -> FileFacts:
@@ -188,8 +206,8 @@ def _check_scenes(path: Path) -> None:
 
 
 def _scene(block: Any) -> SceneFacts:
-    def render(name: bytes, **kind: Any) -> Any:
-        return block.get((b"r", name), **kind)
+    def render(*names: bytes, **kind: Any) -> Any:
+        return block.get((b"r", *names), **kind)
 
     camera = block.get_pointer(b"camera")
     try:
@@ -199,6 +217,7 @@ def _scene(block: Any) -> SceneFacts:
     markers = block.get((b"markers", b"first"))
     editing = block.get_pointer(b"ed") if render(b"scemode") & _USES_SEQUENCER else None
     sequencer = editing is not None and editing.get((b"seqbase", b"first"))
+    image_format = _FORMATS.get(image_type, f"format {image_type}")
     return SceneFacts(
         name=_name(block),
         first=render(b"sfra"),
@@ -208,7 +227,9 @@ def _scene(block: Any) -> SceneFacts:
         height=render(b"ysch"),
         percent=render(b"size"),
         engine=render(b"engine", as_str=True),
-        image_format=_FORMATS.get(image_type, f"format {image_type}"),
+        image_format=image_format,
+        container=_CONTAINERS.get(render(b"ffcodecdata", b"type"), "") if image_format == "FFMPEG" else "",
+        splits_movie=image_format == "FFMPEG" and bool(render(b"ffcodecdata", b"flags") & _SPLITS_MOVIE),
         output=_text(render(b"pic")),
         camera=_name(camera) if camera else None,
         needs_camera=not (markers or sequencer),

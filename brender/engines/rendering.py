@@ -18,7 +18,7 @@ from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import Published, flush, publish, signature
 from brender.engines.resume import Origin, note_for, origin_of, verified
-from brender.engines.session import shader_cache
+from brender.engines.session import Session, shader_cache
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, WarmScene
 from brender.model.grant import Extra, PartGrant
@@ -79,9 +79,7 @@ class Rendering:
         """The session with the scene open."""
         if self._open is None:
             attempt = self.attempt
-            own = {**shader_cache(attempt.place.folder / "cache" / "shaders"), **attempt.place.env}
-            env = clean_environment({**own, **environment_of(self._configuration())})
-            self._open = self.keeper.take(attempt, self.blender, env, self._request(), fresh=self.settings["process"] != "warm")
+            self._open = self.keeper.take(attempt, self.blender, self._environment(), self._request(), fresh=self.settings["process"] != "warm")
             for warning in self._open.opened["warnings"]:
                 attempt.emit(Cautioned(warning, subject=warning))
             for path, use in self._open.opened["missing"]:
@@ -118,6 +116,11 @@ class Rendering:
         inside = self.attempt.order.bundle and Path(path).is_relative_to(files)
         return str(Path(path).relative_to(files)) if inside else path
 
+    def bare_session(self) -> Session:
+        """A new session with nothing open; whoever asks for it closes it."""
+        threads = self.settings["threads"] or self.attempt.place.threads
+        return self.keeper.begin(self.attempt, self.blender, self._environment(), threads)
+
     def size(self) -> tuple[int, int] | None:
         """Width and height that frames have; ``None`` where that is not known before."""
         size = self.scene().opened["size"]
@@ -129,6 +132,16 @@ class Rendering:
             self._open.session.rest()
             self._open.session.close(wait=True)
             self._open = None
+
+    def roots(self) -> Any:
+        """Which beginnings of paths in the .blend are others on this machine."""
+        paths, site = self.attempt.order.paths, self.attempt.place.site
+        return foreign(paths, places(paths, platform_of(platform.system()), site))
+
+    def _environment(self) -> dict[str, str]:
+        place = self.attempt.place
+        own = {**shader_cache(place.folder / "cache" / "shaders"), **place.env}
+        return clean_environment({**own, **environment_of(self._configuration())})
 
     def _request(self) -> dict[str, Any]:
         settings, order = self.settings, self.attempt.order
@@ -142,7 +155,8 @@ class Rendering:
             "note": self.note,
             "device": settings["device"],
             "ocio": self._configuration(),
-            "roots": foreign(order.paths, places(order.paths, platform_of(platform.system()), self.attempt.place.site)),
+            "roots": self.roots(),
+            "film": bool(settings.get("film")),
             "gpus": [[device.kind, device.id] for device in self.attempt.place.devices],
         }
 

@@ -22,7 +22,7 @@ from brender.model.job import Inputs
 _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
 _NOTED = {".png", ".jpg", ".exr"}
 #: What changes where frames go or who renders them when, and not what is on them.
-_NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "threads", "process", "persistent", "device"}
+_NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "film", "threads", "process", "persistent", "device"}
 #: A split still is the same picture as the frame that is rendered whole.
 _NOT_IN_THE_PICTURE |= {"frame", "pieces", "split"}
 

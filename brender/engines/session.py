@@ -121,6 +121,11 @@ class Session:
         self._say(request)
         return self._answer(answer)
 
+    def film(self, frame: int, **request: Any) -> dict[str, Any]:
+        """Have the driver make the film of a scene; progress is told of *frame*."""
+        self._say({"do": "film", **request})
+        return self._answer("filmed", frame, 0.0, 1.0)
+
     def render(self, frame: int, path: Path, done: float, share: float, asked: Mapping[str, Any] | None = None) -> Rendered:
         """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1);
         *asked*, what the driver is asked for, where that is not the frame as it is."""

@@ -74,6 +74,13 @@ class Keeper:
             raise
         return WarmScene(session, blender, request, opened, attempt.grant.job, signatures(opened["files"]) | before)
 
+    def begin(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], threads: int) -> Session:
+        """A new session with nothing open, which is never kept: its owner closes it. Raises `AttemptFailed` or `AttemptStopped`."""
+        kept = self._taken()
+        if kept is not None:
+            kept.session.close(wait=True)
+        return Session(attempt, blender, env, attempt.place.folder / "blender", threads)
+
     def give_back(self, scene: WarmScene) -> None:
         """The attempt is done with *scene*: it is kept, or closed. Raises `AttemptFailed` or `AttemptStopped`."""
         scene.session.rest()

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from brender.jobs.declare import Setting, check_settings
+from brender.jobs.film import plan_film, writes_film
 from brender.model import path_templates
 from brender.model.errors import BadInput
 from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
-from brender.model.job import FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
+from brender.model.job import FILM, FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
 from brender.model.naming import (
     EXTENSIONS,
     ScenePath,
@@ -102,6 +103,12 @@ class BlenderAnimation:
             default="scene",
             choices=DEVICES,
         ),
+        Setting(
+            "film",
+            str,
+            'the name of the film that is made of all frames, as the scene is set to write it; "": none is made',
+            from_file=True,
+        ),
         Setting("persistent", bool, "Cycles keeps what does not change from frame to frame", default=True),
         Setting("ocio", str, "the OpenColorIO configuration, as an absolute path; none: each worker's own", default=""),
     )
@@ -109,9 +116,23 @@ class BlenderAnimation:
     def prepare(self, spec: JobSpec) -> JobSpec:
         settings = check_settings(self.name, self.settings, spec.settings)
         warnings = list(spec.warnings)
+        if spec.facts is not None and settings["film"] is None:
+            self._plan_film(spec.facts, settings, warnings)
         scene, facts = self._fill_in(spec, settings, warnings)
         settings["frames"] = self._frames(settings["frames"], scene, facts.path)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+
+    def _plan_film(self, facts: FileFacts, settings: dict[str, Any], warnings: list[str]) -> None:
+        """Let the job make a film where its scene writes one, unless it asks for another format."""
+        scene = facts.scene(settings["scene"])
+        settings["film"] = ""
+        if settings["format"] is None and writes_film(scene):
+            settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+            own = scene_pattern(own_path(facts, settings, as_film=True), facts.path)
+            for told in plan_film(settings, scene, settings["pattern"] or own):
+                _warn(warnings, told)
+            # As Blender: neither is for movies.
+            settings["keep"], settings["placeholders"] = settings["keep"] or False, settings["placeholders"] or False
 
     def _fill_in(self, spec: JobSpec, settings: dict[str, Any], warnings: list[str]) -> tuple[SceneFacts, FileFacts]:
         """Fill in what any render of a .blend needs to know, from its file. Raises `BadInput`."""
@@ -137,13 +158,17 @@ class BlenderAnimation:
         return scene, facts
 
     def task_count(self, spec: JobSpec) -> int:
-        return chunk_count(self.part_count(spec), spec.settings["chunk"] or 1)
+        return self._tasks_of_frames(spec) + bool(spec.settings["film"])
 
     def part_count(self, spec: JobSpec) -> int:
-        return len(_arranged(spec.settings["frames"], spec.settings["order"]))
+        return len(_arranged(spec.settings["frames"], spec.settings["order"])) + bool(spec.settings["film"])
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings = spec.settings
+        if index and index == self.waits_for(spec, index):
+            last = max(_arranged(settings["frames"], settings["order"]))
+            part = PartPlan(frame=last, output=settings["film"], scene=settings["scene"], piece=FILM)
+            return TaskPlan(index=index, parts=(part,))
         frames = chunk(_arranged(settings["frames"], settings["order"]), settings["chunk"] or 1, index)
         return TaskPlan(
             index=index,
@@ -157,7 +182,10 @@ class BlenderAnimation:
         return bool(spec.settings["chunk"] == 0)
 
     def waits_for(self, spec: JobSpec, index: int) -> int:
-        return 0
+        if not spec.settings["film"]:
+            return 0
+        frames = self._tasks_of_frames(spec)
+        return frames if index == frames else 0
 
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"
@@ -173,7 +201,14 @@ class BlenderAnimation:
     @staticmethod
     def _extension(spec: JobSpec) -> str:
         assert spec.facts is not None, "a prepared render has its file's facts"
+        if spec.settings["film"]:  # what it is made of is ours
+            return EXTENSIONS[spec.settings["format"]]
         return extension_of(spec.settings["format"], spec.facts.scene(spec.settings["scene"]))
+
+    @staticmethod
+    def _tasks_of_frames(spec: JobSpec) -> int:
+        frames = _arranged(spec.settings["frames"], spec.settings["order"])
+        return chunk_count(len(frames), spec.settings["chunk"] or 1)
 
     @staticmethod
     def _check_camera(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
@@ -218,11 +253,11 @@ def engine_word(blender_engine: str) -> str:
     return _ENGINE_WORDS.get(blender_engine, blender_engine)
 
 
-def own_path(facts: FileFacts, settings: Mapping[str, Any]) -> ScenePath:
-    """Where the output path of the scene that *settings* name leads, rendered as they say. Raises `BadInput`."""
+def own_path(facts: FileFacts, settings: Mapping[str, Any], as_film: bool = False) -> ScenePath:
+    """Where the output path of the scene that *settings* name leads, rendered as they say (`scene_path`). Raises `BadInput`."""
     camera, percent = settings.get("camera"), settings.get("resolution")  # not checked yet
     scene = facts.scene(settings.get("scene"))
-    return scene_path(facts, scene, camera if isinstance(camera, str) else None, percent if type(percent) is int else None)
+    return scene_path(facts, scene, camera if isinstance(camera, str) else None, percent if type(percent) is int else None, as_film)
 
 
 def _warn(warnings: list[str], text: str) -> None:

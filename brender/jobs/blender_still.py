@@ -13,7 +13,7 @@ from brender.jobs.blender_animation import BlenderAnimation
 from brender.jobs.declare import Setting, check_settings
 from brender.model.job import JobSpec, PartPlan, TaskPlan
 
-_NOT_OF_A_STILL = {"frames", "chunk", "order"}
+_NOT_OF_A_STILL = {"frames", "chunk", "order", "film"}
 _PIECES_MOST = 1024
 PIECES = 8
 _PIECES = ".pieces"

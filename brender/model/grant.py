@@ -20,12 +20,12 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class PartGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One part to do. ``output`` is relative to the job's output folder; ``piece`` counts the pieces of a frame from 1, 0 is all
-    of it."""
+    of it, `brender.model.job.FILM` the film of all frames."""
 
     id: Count
     frame: Whole
     output: Text = ""
-    piece: Count = 0
+    piece: Whole = 0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,7 +66,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     job: Key
     parts: tuple[PartGrant, ...]
     pieces: tuple[Text, ...] = ()
-    """Of the task that merges a still whose files travel: the digest of each piece, "" where one has no file."""
+    """Of the task that merges a still, or makes a film, where files travel: the digest of each piece or frame, "" where one has no
+    file."""
     repeats: bool = False
     """Another attempt at the same task runs already, and is slow: whichever finishes a frame first has finished it."""
 

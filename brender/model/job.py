@@ -14,6 +14,10 @@ STALL_MINUTES, LIMIT_MINUTES = 60.0, 1440.0
 PRIORITY_LOWEST, PRIORITY_NORMAL, PRIORITY_HIGHEST = 0, 50, 100
 
 
+#: The ``piece`` of the part that is the film of all frames of its job.
+FILM = -1
+
+
 class MissingFile(msgspec.Struct, frozen=True):
     """A file that a scene names and that is not there."""
 
@@ -65,6 +69,10 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """With ``view`` and ``look``: the names of its color management, as they were saved; "" is not known."""
     view: str = ""
     look: str = ""
+    container: str = ""
+    """What a movie is written into, in Blender's own word, such as ``MPEG4``; "" where it writes none, or that is not known."""
+    splits_movie: bool = False
+    """Blender begins another file where the movie has grown large."""
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -130,7 +138,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a task: a frame and the file that it becomes (relative to the job's output folder; "" for none)."""
+    """One part of a task: a frame and the file that it becomes (relative to the job's output folder; "" for none). ``piece``
+    counts the pieces of a still from 1; 0 is a whole frame, `FILM` the film of all."""
 
     frame: int
     output: str = ""

@@ -36,6 +36,24 @@ _IMAGES = (
 _MOVIES = (
     *(".mp4", ".mkv", ".mov", ".avi", ".webm", ".ogv", ".ogg", ".mpg", ".mpeg", ".m4v", ".flv", ".dv", ".vob", ".mxf", ".wmv"),
 )
+#: The extensions that Blender takes for those of a movie's container; it adds the first where a name has none of them
+#: (``movie_write.cc``).
+MOVIE_EXTENSIONS: dict[str, tuple[str, ...]] = {
+    "MPEG1": (".mpg", ".mpeg"),
+    "MPEG2": (".dvd", ".vob", ".mpg", ".mpeg"),
+    "MPEG4": (".mp4", ".mpg", ".mpeg"),
+    "AVI": (".avi",),
+    "QUICKTIME": (".mov",),
+    "DV": (".dv",),
+    "H264": (".avi",),
+    "XVID": (".avi",),
+    "OGG": (".ogv", ".ogg"),
+    "MKV": (".mkv",),
+    "FLASH": (".flv",),
+    "WEBM": (".webm",),
+    "AV1": (".mp4", ".mkv"),
+}
+
 _HASHES = re.compile(r"#+")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -111,16 +129,18 @@ _TEMPORARY = {"/tmp", "/var/tmp", "/usr/tmp", "/private/tmp", "/private/var/tmp"
 _TEMPORARY_OF_WINDOWS = re.compile(r"[a-z]:/(windows/)?te?mp|[a-z]:/users/[^/]+/appdata/local/temp")
 
 
-def scene_path(facts: FileFacts, scene: SceneFacts, camera: str | None = None, percent: int | None = None) -> ScenePath:
-    """Where the output path of *scene* leads, its templates expanded (`brender.model.path_templates`). Raises `BadInput` where
-    Blender could not expand them."""
+def scene_path(
+    facts: FileFacts, scene: SceneFacts, camera: str | None = None, percent: int | None = None, as_film: bool = False
+) -> ScenePath:
+    """Where the output path of *scene* leads, its templates expanded (`brender.model.path_templates`); *as_film*: the name is its
+    film's, and not its frames'. Raises `BadInput` where Blender could not expand them."""
     path = scene.output
     if facts.version >= path_templates.SINCE:
         path = path_templates.expand(path, path_templates.variables(facts, scene, camera, percent))
     # Blender's own // for "beside the .blend" is no share of Windows', which begins with \\\\ .
     share = "\\\\" if path.startswith("\\\\") else ""
     folder, slash, name = path[len(share) :].replace("\\", "/").rpartition("/")
-    if scene.image_format not in EXTENSIONS and name.lower().endswith(_MOVIES):
+    if scene.image_format not in EXTENSIONS and not as_film and name.lower().endswith(_MOVIES):
         name = name[: name.rindex(".")]  # a film's, which is no name for its frames
     elif facts.version >= (5, 3) and scene.use_extension and "#" in name and name.lower().endswith(".avif"):
         name = name[: -len(".avif")]  # which is an image's since then
@@ -133,6 +153,32 @@ def scene_pattern(path: ScenePath, blend: str) -> str:
     if path.name or not path.is_temporary:
         return path.name or "####"
     return f"{PureWindowsPath(blend).stem if chr(92) in blend else PurePosixPath(blend).stem}_####"
+
+
+def movie_name(pattern: str, container: str, first: int, last: int, use_extension: bool = True, splits: bool = False) -> str:
+    """The file name of a movie of the frames *first* to *last*, as Blender makes it of *pattern*, the name in the scene's output
+    path. *splits*: it is the first of several files.
+
+    >>> [movie_name(pattern, "MPEG4", 1, 250) for pattern in ("movie.mp4", "out_", "shot_##", "")]
+    ['movie.mp4', 'out_0001-0250.mp4', 'shot_01-250.mp4', '0001-0250.mp4']
+    """
+    number = "_000" if splits else ""
+    if not use_extension:
+        return (_with_range(pattern, first, last) if "#" in pattern else pattern) + number
+    extensions = MOVIE_EXTENSIONS[container]
+    for extension in extensions:
+        if pattern.lower().endswith(extension):
+            return pattern[: -len(extension)] + number + extension
+    return _with_range(pattern + number, first, last) + extensions[0]
+
+
+def _with_range(pattern: str, first: int, last: int) -> str:
+    """*pattern* with the frames from *first* to *last* in place of its last run of ``#``, or at its end."""
+    folder, slash, name = pattern.rpartition("/")
+    runs = list(_HASHES.finditer(name))
+    width, (start, end) = (len(runs[-1].group()), runs[-1].span()) if runs else (4, (len(name), len(name)))
+    ends = "-".join(f"{'-' if frame < 0 else ''}{abs(frame):0{width}d}" for frame in (first, last))
+    return f"{folder}{slash}{name[:start]}{ends}{name[end:]}"
 
 
 def check_pattern(pattern: str) -> str:

@@ -45,6 +45,7 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import color  # noqa: E402
+import film  # noqa: E402
 import nodes  # noqa: E402
 import paths  # noqa: E402
 import remap  # noqa: E402
@@ -132,6 +133,8 @@ class Driver:
                 "worker's machine, or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
             )
         self.set_engine(engine, rest["samples"])
+        if rest["film"]:
+            self.rehearse_film()
         self.set_format(rest["format"])
         render = self.scene.render
         if rest["resolution"]:
@@ -191,12 +194,18 @@ class Driver:
 
     def set_format(self, format):
         settings = self.scene.render.image_settings
+        movie = film.is_movie(self.scene) and (settings.color_mode, film.depth_of_frames(self.scene))
         if hasattr(settings, "media_type"):
             settings.media_type = "MULTI_LAYER_IMAGE" if format == "OPEN_EXR_MULTILAYER" else "IMAGE"
         try:
             settings.file_format = format
         except TypeError as error:
             raise Refused("Blender %s cannot write %s" % (bpy.app.version_string, format)) from error
+        if movie:
+            # As the film has them: what is set for a movie is not kept where its format is changed.
+            for name, value in zip(("color_mode", "color_depth"), movie):
+                with contextlib.suppress(TypeError):  # a format without that choice
+                    setattr(settings, name, value)
 
     def set_device(self, wanted, gpus):
         """Render on *gpus* (kind and id of each), or on the CPU where there are none or it is *wanted*; returns what the job's
@@ -255,6 +264,26 @@ class Driver:
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)
+
+    def rehearse_film(self):
+        """See that this Blender can write the film, before a frame of it is rendered."""
+        try:
+            film.rehearse(self.scene)
+        except RuntimeError as error:
+            words = str(error).strip().replace("Error: ", "")
+            raise RuntimeError("Blender %s cannot write %s: %s" % (bpy.app.version_string, film.described(self.scene), words)) from error
+
+    def do_film(self, file, trusted, scene, roots, frames, path, size, sound):
+        began = time.monotonic()
+        bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
+        remap.remap(roots)
+        self.scene = bpy.data.scenes[scene]
+        warning = film.why_silent(self.scene) if sound else ""
+        made = film.make(self.scene, frames, path, size, sound, self.status)
+        flush_output()
+        audible = sound and not warning and film.has_audio(self.scene)
+        seconds = time.monotonic() - began
+        self.say("filmed", files=made, seconds=seconds, fps=film.rate(self.scene), sound=audible, size=film.size_of(made[0]), warning=warning)
 
     def do_split(self, wanted, pieces):
         # Once for all pieces: it is a question about the scene as it is without any of their settings.

@@ -1,0 +1,227 @@
+"""Inside Blender: the film of a scene that is set to write a movie, made of frames that are rendered already.
+
+The scene itself writes it, so that container, codec, quality, rate, sound and metadata are what it is set to: only its picture
+comes from a strip of the frames, on top of all that the sequencer has.
+"""
+
+import os
+
+import bpy
+import templates
+
+#: What Blender calls formats that are movies. The second and third are gone since 4.2, which opens such scenes as FFMPEG.
+MOVIES = {"FFMPEG", "AVI_JPEG", "AVI_RAW"}
+#: Displays of which bytes pass through the sequencer as they are (compared with bpy 5.0.1); of others they are rounded twice.
+EXACT_IN_BYTES = {"sRGB", "Display P3"}
+_ANIMATED = ("render.", "view_settings", "display_settings", "sequencer_colorspace_settings")
+
+
+def is_movie(scene):
+    return scene.render.image_settings.file_format in MOVIES
+
+
+def depth_of_frames(scene):
+    """Bits a channel that the frames of *scene* need, for a film that is no other than the one it would write itself."""
+    image = scene.render.image_settings
+    exact = display_of(scene) in EXACT_IN_BYTES
+    return "8" if exact and image.color_depth in {"", "8"} else "16"
+
+
+def display_of(scene):
+    image = scene.render.image_settings
+    own = getattr(image, "color_management", "") == "OVERRIDE"
+    return (image if own else scene).display_settings.display_device
+
+
+def described(scene):
+    """How *scene* is set to write its movie, in words."""
+    settings = scene.render.ffmpeg
+    return "the film of the scene %r (%s, %s, sound %s)" % (scene.name, settings.format, settings.codec, settings.audio_codec)
+
+
+def rate(scene):
+    return scene.render.fps / scene.render.fps_base
+
+
+def has_audio(scene):
+    return scene.render.image_settings.file_format == "FFMPEG" and scene.render.ffmpeg.audio_codec != "NONE"
+
+
+def why_silent(scene):
+    """What the job's owner should know where this Blender cannot write the sound that *scene* has; "" where it can."""
+    if bpy.app.build_options.audaspace or not has_audio(scene):
+        return ""
+    return "The film has no sound: Blender %s, as it is installed there, was built without any" % bpy.app.version_string
+
+
+def rehearse(scene):
+    """Begin a film as *scene* would, of a single frame. Raises `RuntimeError` with Blender's own words where it cannot."""
+    trial = scene.copy()
+    folder = os.path.join(bpy.app.tempdir, "brender-rehearsal")
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "film")
+    try:
+        silence()
+        trial.sequence_editor_clear()
+        end = {"length": 1} if bpy.app.version >= (5, 0) else {"frame_end": 2}
+        strips_of(trial).new_effect(name="brender", type="COLOR", channel=1, frame_start=1, **end)
+        show_sequencer(trial)
+        trial.frame_start = trial.frame_end = trial.frame_step = 1
+        write(trial, path)
+        if not os.path.getsize(path if os.path.exists(path) else first_piece(path)):
+            raise RuntimeError("the file is empty")
+    except OSError as error:
+        raise RuntimeError("it wrote no file") from error
+    finally:
+        bpy.data.scenes.remove(trial)
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+
+
+def make(scene, frames, path, size, sound, tell):
+    """Write the film of *frames* (number and file of each, in their order) to *path*, *size* wide and high; returns its files,
+    more than one where the scene splits large ones. *sound*: with the scene's, which the numbers are the time of. *tell* is called
+    with words about what is done now and then."""
+    silence()
+    if not sound:
+        frames = [(number, file) for number, (_, file) in enumerate(frames, start=1)]
+        scene.render.ffmpeg.audio_codec = "NONE"
+    numbers = [number for number, _ in frames]
+    scene.frame_start, scene.frame_end = numbers[0], numbers[-1]
+    scene.frame_step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    strip = add_strip(scene, frames)
+    pass_colors(scene, strip)
+    show_sequencer(scene)
+    render = scene.render
+    render.resolution_x, render.resolution_y = size
+    render.resolution_percentage = 100
+    render.use_border = render.use_stamp = render.use_multiview = False
+    mute_animation(scene)
+    written = []
+
+    def count(*_):
+        written.append(scene.frame_current)
+        tell("Film: frame %d of %d" % (len(written), len(frames)))
+
+    bpy.app.handlers.render_write.append(count)
+    write(scene, path)
+    if written != numbers:
+        raise RuntimeError("the film ended after %d of its %d frames" % (len(written), len(frames)))
+    return [path] if os.path.exists(path) else pieces(path)
+
+
+def write(scene, path):
+    scene.render.use_file_extension = False  # the path is what it is to be
+    scene.render.filepath = templates.escaped(path)
+    bpy.ops.render.render(animation=True, scene=scene.name)
+
+
+def first_piece(path):
+    return path + "_000"
+
+
+def pieces(path):
+    """The files that a film was split into (Blender begins another after 2 GB, where the scene says so)."""
+    found = []
+    while os.path.exists("%s_%03d" % (path, len(found))):
+        found.append("%s_%03d" % (path, len(found)))
+    return found
+
+
+def size_of(path):
+    """Width and height of the film *path* as Blender opens it. (How many frames it has is no fact to Blender, which takes the
+    length of the sound for that of the picture.)"""
+    clip = bpy.data.movieclips.load(path)
+    try:
+        return list(clip.size)
+    finally:
+        bpy.data.movieclips.remove(clip)
+
+
+def silence():
+    """Let no script of the file take part: it did when the frames were rendered."""
+    handlers = bpy.app.handlers
+    for name in dir(handlers):
+        if name.startswith(("render_", "frame_change_")):
+            getattr(handlers, name).clear()
+
+
+def strips_of(scene):
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def show_sequencer(scene):
+    scene.render.use_sequencer = True
+    scene.render.use_compositing = False
+
+
+def add_strip(scene, frames):
+    """A strip with *frames* at their time, over all others. What lies between them, where the scene takes not every frame, is
+    never shown."""
+    strips = strips_of(scene)
+    taken = {strip.channel for strip in strips}
+    channel = max(taken, default=0) + 1
+    editor = scene.sequence_editor
+    if len(taken) and hasattr(editor, "channels"):
+        channel = min(channel, len(editor.channels) - 1)
+    folder = os.path.dirname(frames[0][1])
+    strip = strips.new_image("brender", frames[0][1], channel, frames[0][0], fit_method="ORIGINAL")
+    at = frames[0][0]
+    for number, file in frames[1:]:
+        if os.path.dirname(file) != folder:
+            raise RuntimeError("the frames lie in several folders")
+        while at < number:
+            at += 1
+            strip.elements.append(os.path.basename(file))
+    strip.blend_type = "REPLACE"
+    strip.mute = False
+    if hasattr(editor, "channels"):
+        editor.channels[channel].mute = False
+    for name in ("use_cache_raw", "use_cache_preprocessed", "use_cache_composite", "use_cache_final", "use_prefetch"):
+        if hasattr(editor, name):
+            setattr(editor, name, False)
+    return strip
+
+
+def pass_colors(scene, strip):
+    """Let the frames' colors pass as they are: the view transform is in them."""
+    image, display, view = scene.render.image_settings, scene.display_settings, scene.view_settings
+    wanted = display_of(scene)
+    if hasattr(image, "color_management"):
+        image.color_management = "FOLLOW_SCENE"
+    for name in (wanted, "sRGB"):
+        try:
+            strip.colorspace_settings.name = name
+            scene.sequencer_colorspace_settings.name = name
+            display.display_device = name
+            break
+        except TypeError:
+            continue  # there is no color space that is called as the display is
+    else:
+        raise RuntimeError("the color configuration has neither a color space %r nor sRGB" % wanted)
+    view.view_transform = "Standard"
+    view.look = "None"
+    view.exposure, view.gamma, view.use_curve_mapping = 0.0, 1.0, False
+    if hasattr(view, "use_white_balance"):
+        view.use_white_balance = False
+    if strip.elements and name in EXACT_IN_BYTES and depth_of_frames(scene) == "8":
+        scene.render.dither_intensity = 0.0  # it is in them too
+
+
+def mute_animation(scene):
+    """Let nothing that animates the scene change how the film is written."""
+    data = scene.animation_data
+    if data is None:
+        return
+    actions = [data.action, *(strip.action for track in data.nla_tracks for strip in track.strips)]
+    curves = list(data.drivers)
+    for action in filter(None, actions):
+        layers = getattr(action, "layers", ())
+        if layers:
+            curves += [curve for layer in layers for strip in layer.strips for bag in strip.channelbags for curve in bag.fcurves]
+        else:
+            curves += action.fcurves
+    for curve in curves:
+        if curve.data_path.startswith(_ANIMATED):
+            curve.mute = True

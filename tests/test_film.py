@@ -1,0 +1,99 @@
+"""Scenes that are set to write a movie: their frames are rendered apart, and the last task makes the film that Blender would."""
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import numpy
+import pytest
+
+from brender.engines.blendfile import inspect
+from brender.engines.environment import clean_environment
+from brender.engines.command_line import script_in
+from brender.jobs.declare import job_type
+from brender.model.errors import BadInput
+from brender.model.job import FILM
+from brender.model.naming import movie_name
+from brender.model.nodes import Blender
+from tests.rendering import studio
+from tests.tools import in_blender
+
+_SCENE = """
+import bpy, math, struct, wave
+bpy.ops.wm.read_factory_settings()
+scene = bpy.context.scene
+render = scene.render
+render.engine = "CYCLES"
+scene.cycles.samples, scene.cycles.use_denoising = 1, False
+render.resolution_x, render.resolution_y, render.fps = 48, 32, 30
+render.fps_base = 1.001
+scene.frame_start, scene.frame_end = 3, 8
+thing = bpy.data.objects["Cube"]
+thing.keyframe_insert("location", frame=3)
+thing.location.x = 2
+thing.keyframe_insert("location", frame=8)
+with wave.open({sound!r}, "wb") as file:
+    file.setnchannels(1), file.setsampwidth(2), file.setframerate(48000)
+    file.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(i / 17))) for i in range(9000)))
+editor = scene.sequence_editor_create()
+(editor.strips if hasattr(editor, "strips") else editor.sequences).new_sound("tone", {sound!r}, 1, 4)
+if hasattr(render.image_settings, "media_type"):
+    render.image_settings.media_type = "VIDEO"
+render.image_settings.file_format = "FFMPEG"
+film = render.ffmpeg
+film.format, film.codec, film.audio_codec = "MKV", "FFV1", "FLAC"
+render.filepath = "//made/movie_"
+{more}
+bpy.ops.wm.save_as_mainfile(filepath={file!r})
+"""
+_DIRECT = """
+import bpy, os
+bpy.ops.wm.open_mainfile(filepath={file!r}, load_ui=False)
+bpy.ops.render.render(animation=True)
+os._exit(0)
+"""
+
+
+def movie_scene(blender: Blender, folder: Path, more: str = "") -> Path:
+    file = folder / "shot.blend"
+    in_blender(blender, _SCENE.format(file=str(file), sound=str(folder / "tone.wav"), more=more), folder)
+    return file
+
+
+def as_blender_itself(blender: Blender, file: Path) -> Path:
+    """The movie that Blender makes of *file*."""
+    in_blender(blender, _DIRECT.format(file=str(file)), file.parent)
+    (made,) = (file.parent / "made").iterdir()
+    return made
+
+
+def decoded(film: Path, stream: str) -> bytes:
+    """The pixels (``v``) or samples (``a``) of *film*."""
+    how = ["-f", "rawvideo", "-pix_fmt", "rgba"] if stream == "v" else ["-f", "s16le"]
+    words = ["ffmpeg", "-v", "error", "-i", str(film), "-map", f"0:{stream}", *how, "-"]
+    return subprocess.run(words, check=True, capture_output=True).stdout
+
+
+def facts_of(film: Path) -> list[str]:
+    shown = "stream=codec_name,width,height,pix_fmt,r_frame_rate,duration,sample_rate,channels,color_space,color_range"
+    words = ["ffprobe", "-v", "error", "-show_entries", shown, "-of", "default=nw=1", str(film)]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+@pytest.mark.blender
+def test_the_film_of_a_job_is_the_one_that_blender_makes_with_its_sound(blender: Blender, tmp_path: Path) -> None:
+    file = movie_scene(blender, tmp_path)
+    with studio(tmp_path / "worker", blender) as farm:
+        spec = farm.job(file, tmp_path / "out", chunk=4)
+        kind = job_type(spec.job_type)
+        assert kind.task_count(spec) == 3 and kind.part_count(spec) == 7
+        outcomes = [farm.run(spec, task) for task in range(3)]
+    assert [outcome.ended.reason for outcome in outcomes] == ["", "", ""], outcomes[-1].log
+    direct, made = as_blender_itself(blender, file), tmp_path / "out" / "movie_0003-0008.mkv"
+    assert direct.name == made.name
+    assert decoded(direct, "v") == decoded(made, "v") and len(decoded(made, "v")) == 6 * 48 * 32 * 4
+    assert decoded(direct, "a") == decoded(made, "a") != b""
+    assert facts_of(direct) == facts_of(made)
+    there = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert there == ["movie_0003-0008.mkv", "movie_frames"]
+    assert len(list((tmp_path / "out" / "movie_frames").iterdir())) == 6
