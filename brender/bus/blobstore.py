@@ -107,6 +107,19 @@ class BlobStore:
         file.chmod(0o444)
         file.replace(target)
 
+    def keep(self, file: Path, blob: str) -> None:
+        """Have the content of *file*, which has been seen to be *blob*, as that too: a link where the disk can do that, a copy
+        elsewhere. Raises `OSError`."""
+        target = self.path(blob)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f"{blob}.{os.getpid()}")
+        beside.unlink(missing_ok=True)
+        try:
+            os.link(file, beside)
+        except OSError:
+            shutil.copyfile(file, beside)
+        beside.replace(target)
+
     def forget_what_was_given_up(self) -> None:
         """Remove the beginnings of blobs that nobody has added to for a week."""
         for path in (self.root / "partial").glob("*"):

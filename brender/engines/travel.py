@@ -16,8 +16,10 @@ from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
 from brender.engines.ocio import BUILT_IN
 from brender.jobs.blender_still import piece_name
+from brender.jobs.film import frames_of_film
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput
+from brender.model.job import FILM
 from brender.model.parcel import Parcel
 
 #: Blobs that are brought at once, and jobs whose files stay laid out.
@@ -110,10 +112,15 @@ def _clear(newest: Path) -> None:
 
 
 def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
-    """Have the pieces that the attempt merges where it looks for them."""
+    """Have the pieces that the attempt merges, or the frames of its film, where it looks for them."""
     _bring(attempt, courier, [blob for blob in attempt.grant.pieces if blob])
-    for number, blob in enumerate(attempt.grant.pieces, start=1):
-        place = out / piece_name(attempt.grant.parts[0].output, number)
+    part = attempt.grant.parts[0]
+    if part.piece == FILM:
+        names = [name for _, name in frames_of_film(attempt.order.settings)]
+    else:
+        names = [piece_name(part.output, number) for number in range(1, len(attempt.grant.pieces) + 1)]
+    for name, blob in zip(names, attempt.grant.pieces, strict=True):
+        place = out / name
         place.unlink(missing_ok=True)
         if blob:
             courier.lay_out(blob, place)
@@ -122,7 +129,7 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
 def _delivered(attempt: Attempt, courier: Courier, part: PartFinished) -> PartFinished:
     """*part*, once the server has all its files: with the digest of each."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
-    kind: Literal["frame", "piece"] = "piece" if numbers[part.part] else "frame"
+    kind: Literal["frame", "piece"] = "piece" if numbers[part.part] > 0 else "frame"
     names = [part.output, *(extra.output for extra in part.extras)]
     digests, waiting = [], []
     for number, name in enumerate(names):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from brender.model.frames import parse_frames
-from brender.model.job import SceneFacts
+from brender.model.job import JobSpec, SceneFacts
 from brender.model.naming import EXTENSIONS, MOVIE_EXTENSIONS, check_pattern, frame_name, movie_name
 
 #: What the pictures are written as: their depth is what the film needs (inside/film.py).
@@ -57,6 +57,11 @@ def pattern_of_frames(pattern: str, extensions: Sequence[str]) -> str:
 def is_regular(numbers: Sequence[int]) -> bool:
     """Whether *numbers* follow each other by equal steps, so that a scene could have them as its range."""
     return len({later - number for number, later in zip(numbers, numbers[1:], strict=False)}) <= 1
+
+
+def makes_film(spec: JobSpec) -> bool:
+    """Whether the prepared job *spec* makes a film of its frames."""
+    return bool(spec.settings.get("film"))
 
 
 def frames_of_film(settings: dict[str, Any]) -> list[tuple[int, str]]:

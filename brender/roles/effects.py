@@ -94,13 +94,15 @@ class Publish(msgspec.Struct, frozen=True):
 
 class PublishFrame(msgspec.Struct, frozen=True):
     """Once all of this round is recorded: give the frame of *attempt*'s *part*, which has arrived, the name *output* in the
-    folder *into*; and its further files those of *extras*."""
+    folder *into*; and its further files those of *extras*. *blob*: its digest, where a film is made of it later by a worker that
+    has it brought."""
 
     attempt: str
     part: int
     into: str
     output: str
     extras: tuple[str, ...] = ()
+    blob: str = ""
 
 
 class DeleteJob(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from peewee import Case, fn
 
 from brender import __version__
 from brender.model.errors import BadInput, NotFound
-from brender.model.job import FPS
+from brender.model.job import FILM, FPS
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables
@@ -158,7 +158,8 @@ def attempts(record: Record, job: str, frame: int | None = None) -> list[dict[st
     attempt, worker, part = tables.Attempt, tables.Worker, tables.Part
     query = attempt.select(attempt, worker.name.alias("worker_name")).join(worker).where(attempt.job == id)
     if frame is not None:
-        query = query.where(attempt.task.in_(part.select(part.task).where((part.job == id) & (part.frame == frame))))
+        of_frame = (part.job == id) & (part.frame == frame) & (part.piece != FILM)
+        query = query.where(attempt.task.in_(part.select(part.task).where(of_frame)))
     return list(query.order_by(attempt.granted.desc()).limit(1000).dicts())
 
 

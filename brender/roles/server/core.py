@@ -228,7 +228,7 @@ class ServerCore:
         """The end of a round: what time brings, and plans and grants after all that arrived in it."""
         self.jobs.by = None
         self.nodes.tick(now)
-        self.jobs.plan()
+        self.jobs.plan(now)
         self.dispatch.dispatch(now)
         self.dispatch.explain_waiting(now)
         self.keys.tick()

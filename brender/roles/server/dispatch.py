@@ -188,6 +188,8 @@ class Dispatch:
             attempts = [self.farm.attempts[each] for each in task.attempts]
             if task.repeated or len(attempts) != 1 or attempts[0].canceling:
                 continue
+            if job.type.waits_for(job.spec, task.number):
+                continue  # it is another kind of work than the frames, whose time tells nothing of its own
             if (began := attempts[0].began) is not None:
                 expected = mean * len(task.parts)
                 found.append(Running(attempts[0].id, job.id, attempts[0].worker, now.mono - began, expected))

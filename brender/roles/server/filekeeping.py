@@ -19,9 +19,9 @@ from brender.bus.messages import FilePiece
 from brender.bus.receiving import ServerPlaces
 from brender.model.bundle import read_bundle
 from brender.model.errors import BadInput
-from brender.model.job import JobSpec
+from brender.model.job import FILM, JobSpec
 from brender.model.paths import expand, platform_of
-from brender.model.status import Outcome, PartStatus
+from brender.model.status import JobStatus, Outcome, PartStatus
 from brender.roles.effects import PublishFrame
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
@@ -80,6 +80,8 @@ class FileKeeper:
                 if not target.resolve().is_relative_to(folder.resolve()):
                     raise PermissionError(1, "it would lie outside of the job's folder")
                 _move(arrived, target)
+                if frame.blob and not number:
+                    self.blobs.keep(target, frame.blob)
         except (OSError, BadInput) as error:
             self._late[frame] = None
             log.error("the frame %s cannot be put into %s, and will be tried again: %s", frame.output, frame.into, error)
@@ -101,7 +103,8 @@ class FileKeeper:
             if part is not None and part.status == PartStatus.COMPLETED and part.attempt == attempt:
                 if not further:
                     extras = tuple(extra["output"] for extra in part.extras)
-                    self.publish(PublishFrame(attempt, part.id, part.job.output, part.output, extras))
+                    blob = part.digest if part.job.settings.get("film") and part.piece != FILM else ""
+                    self.publish(PublishFrame(attempt, part.id, part.job.output, part.output, extras, blob))
             elif (
                 tables.Attempt.select().where((tables.Attempt.id == attempt) & (tables.Attempt.outcome == Outcome.LIVE)).count()
                 == 0
@@ -115,7 +118,8 @@ class FileKeeper:
         wanted = (job.bundle != "") & (job.finished.is_null() | (job.finished > wall - keep))
         bundles = {row.bundle for row in job.select(job.bundle).where(wanted)}
         part = tables.Part
-        unfinished = (job.bundle != "") & job.finished.is_null() & (part.piece > 0) & (part.digest != "")
+        # A film that failed is made again of the same frames.
+        unfinished = wanted & (job.status != JobStatus.COMPLETED) & (part.digest != "")
         pieces = {digest for (digest,) in part.select(part.digest).join(job).where(unfinished).tuples()}
         threading.Thread(target=self._collect, args=(bundles, pieces, wall - _DAY), name="brender-blobs", daemon=True).start()
 

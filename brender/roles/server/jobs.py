@@ -10,7 +10,7 @@ from brender.bus.messages import Cancel
 from brender.jobs.declare import JobType, job_type
 from brender.model.changes import New, NewRows, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
-from brender.model.job import JobSpec, Requirements, check_limits, check_priority
+from brender.model.job import FILM, JobSpec, Requirements, check_limits, check_priority
 from brender.model.paths import variables_in
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
 from brender.roles.effects import DeleteJob, LoadTasks, Now, Peer, Record, Send
@@ -38,6 +38,8 @@ class Selection:
     completed_parts: int
     ended_tasks: int
     failed_tasks: int
+    film: bool = False
+    """The film of the frames is among them."""
 
 
 class Jobs:
@@ -105,7 +107,7 @@ class Jobs:
         if owned[1]:
             self.farm.owners[owned] = job.id
 
-    def plan(self) -> None:
+    def plan(self, now: Now) -> None:
         """Let tasks of unfinished jobs come into being, or into memory, one slice a call, as they come near their turn."""
         budget = self.policy.plan_slice
         short = [job for job in self.farm.jobs.values() if self._runs_short(job)]
@@ -121,6 +123,9 @@ class Jobs:
                 job.planned = upto
                 job.cursor = upto - 1
                 self.emit(Record(Update("job", job.id, {"planned_tasks": upto})))
+                if job.held:  # all that it waits for may have ended already
+                    release(self.farm, job, self)
+                    self.settle(job, now)
 
     def _runs_short(self, job: JobState) -> bool:
         """Whether *job* has tasks that are not in mind, and not enough that are."""
@@ -195,17 +200,19 @@ class Jobs:
         unplanned = selection.tasks is None and job.planned < job.task_count and job.status in ENDED_JOB
         if not (selection.part_count or selection.ended_tasks or unplanned):
             raise BadInput(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
+        self._let_wait_again(job)
         self.adopt(job, self._may_own(job.spec, job.type))
         where: dict[str, Any] = {"job": job.id, "status": selection.statuses}
         if selection.tasks is not None:
             where = {"job": job.id, "id": selection.tasks}
         self.emit(Record(UpdateWhere("task", where, {"status": TaskStatus.QUEUED, "failures": 0, "reason": ""})))
-        if selection.frames is not None:
-            where = {"job": job.id, "frame": selection.frames}
-        else:
-            where = {"job": job.id, "status": selection.statuses}
         fields: dict[str, Any] = {"status": PartStatus.QUEUED, "attempt": "", "finished": None, "digest": "", "extras": []}
-        self.emit(Record(UpdateWhere("part", where, fields)))
+        if selection.frames is not None:
+            self.emit(Record(UpdateWhere("part", {"job": job.id, "frame": selection.frames}, fields)))
+            if selection.film:
+                self.emit(Record(UpdateWhere("part", {"job": job.id, "piece": (FILM,)}, fields)))
+        else:
+            self.emit(Record(UpdateWhere("part", {"job": job.id, "status": selection.statuses}, fields)))
         if selection.completed_parts and not job.spec.overwrite:
             # Who queues a finished frame again wants it rendered, and not found.
             job.overwrite()
@@ -238,6 +245,18 @@ class Jobs:
         )
         self.note(now, "requeue", f"queued {selection.part_count} frames again", job.id, user)
         return selection.part_count
+
+    def _let_wait_again(self, job: JobState) -> None:
+        """Before others of its tasks are queued again: let those that wait for them wait. Raises `Conflict` where one runs."""
+        waiting = [task for task in map(self.farm.tasks.__getitem__, job.tasks) if job.type.waits_for(job.spec, task.number)]
+        for task in waiting:
+            if task.attempts:
+                raise Conflict(
+                    f"What the tasks of the job {job.id} are to make together is being made now: queue frames again when that is "
+                    "done, or cancel the job first"
+                )
+        for task in waiting:
+            job.hold(task.id)
 
     def delete(self, job: JobState, what: str, now: Now, user: str) -> None:
         """Delete *what* of *job*: its ``frames``, its ``record`` or ``both``. Raises `BadInput` or `Conflict`."""

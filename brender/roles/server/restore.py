@@ -6,9 +6,10 @@ import msgspec
 from peewee import SQL
 
 from brender.jobs.declare import job_type
+from brender.jobs.film import makes_film
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
-from brender.model.job import FileFacts, JobSpec
+from brender.model.job import FILM, FileFacts, JobSpec
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.people import Role
@@ -133,8 +134,9 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     job.kept_off = {worker for (worker,) in rows.tuples()}
     part = tables.Part
     if row.bundle and kind.waits_for(spec, row.task_count - 1):
-        done = (part.job == row.id) & (part.piece > 0) & (part.status == PartStatus.COMPLETED)
-        job.pieces = dict(part.select(part.piece, part.digest).where(done).tuples())
+        film = makes_film(spec)
+        done = (part.job == row.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
+        job.pieces = dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
     farm.next_order += 1
     farm.jobs[job.id] = job
     if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
@@ -174,10 +176,15 @@ def select_for_requeue(tables: Tables, job: str, value: object) -> Selection:
                 f"{len(frames)} frames are too many to name in one requeue ({_REQUEUED_BY_NAME} at most): queue all again instead"
             )
         ended = task.status.in_(ENDED_TASK)
+        # Whatever a film is made of, it is made again when that is.
+        whole = tuple(row.task_id for row in part.select(part.task).where((part.job == job) & (part.piece == FILM)))
         owners = part.select(part.task).where((part.job == job) & part.frame.in_(frames))
-        ids = tuple(row.id for row in task.select(task.id).where((task.job == job) & ended & task.id.in_(owners)))
+        named = (task.job == job) & ended
+        ids = tuple(row.id for row in task.select(task.id).where(named & task.id.in_(owners)))
+        if ids and whole:
+            ids = tuple(row.id for row in task.select(task.id).where(named & (task.id.in_(ids) | task.id.in_(whole))))
         which_tasks = (task.job == job) & task.id.in_(ids)
-        which_parts = (part.job == job) & part.frame.in_(frames) & part.task.in_(ids)
+        which_parts = (part.job == job) & (part.frame.in_(frames) | (part.piece == FILM)) & part.task.in_(ids)
     return Selection(
         statuses=statuses,
         tasks=ids,
@@ -186,6 +193,7 @@ def select_for_requeue(tables: Tables, job: str, value: object) -> Selection:
         completed_parts=part.select().where(which_parts & (part.status == PartStatus.COMPLETED)).count(),
         ended_tasks=task.select().where(which_tasks & task.status.in_(ENDED_TASK)).count(),
         failed_tasks=task.select().where(which_tasks & (task.status == TaskStatus.FAILED)).count(),
+        film=part.select().where(which_parts & (part.piece == FILM)).exists(),
     )
 
 

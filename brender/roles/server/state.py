@@ -5,11 +5,12 @@ Everything here can be read again from the database; nothing here is the record.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
 from brender.jobs.declare import JobType
+from brender.jobs.film import frames_of_film
 from brender.model.grant import Order
 from brender.model.job import Inputs, JobSpec, Requirements
 from brender.model.keys import Principal, Token
@@ -112,7 +113,7 @@ class JobState:
     delayed: list[tuple[float, int]] = field(default_factory=list)
     """Retries that wait: (not before, task)."""
     pieces: dict[int, str] = field(default_factory=dict)
-    """Of a still whose files travel: the digest of each piece that is done, by its number."""
+    """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame."""
     _heap: list[tuple[int, int]] = field(default_factory=list)
 
     @cached_property
@@ -139,10 +140,12 @@ class JobState:
         )
 
     def merges(self, number: int) -> tuple[str, ...]:
-        """The digests of the pieces that its task *number* merges, where their files travel."""
-        if not self.pieces or not self.type.waits_for(self.spec, number):
+        """The digests of the pieces that its task *number* merges, or of the frames of its film, where their files travel."""
+        waits = self.type.waits_for(self.spec, number) if self.pieces else 0
+        if not waits:
             return ()
-        return tuple(self.pieces.get(piece, "") for piece in range(1, self.type.waits_for(self.spec, number) + 1))
+        film = [frame for frame, _ in frames_of_film(self.spec.settings)]
+        return tuple(self.pieces.get(key, "") for key in film or range(1, waits + 1))
 
     def overwrite(self) -> None:
         """Frames that are there already are rendered anew from now on."""
@@ -187,6 +190,13 @@ class JobState:
 
     def enqueue(self, task: TaskState) -> None:
         heappush(self._heap, (task.number, task.id))
+
+    def hold(self, task: int) -> None:
+        """Let *task*, which is queued or waits for a retry, wait for the tasks before it (again)."""
+        self._heap = [entry for entry in self._heap if entry[1] != task]
+        heapify(self._heap)
+        self.delayed = [entry for entry in self.delayed if entry[1] != task]
+        self.held.add(task)
 
     def first_queued(self) -> int:
         """The task that is next."""

@@ -19,7 +19,9 @@ from brender.bus.messages import (
     Stopped,
     Warned,
 )
+from brender.jobs.film import makes_film
 from brender.model.changes import Put, Update, UpdateRows
+from brender.model.job import FILM
 from brender.model.status import (
     ENDED_JOB,
     OUTCOMES,
@@ -212,11 +214,15 @@ class Work:
             extras = [msgspec.to_builtins(extra) for extra in report.extras]
             self._rows("part", _PART_FILES).append((report.digest, extras, part.id))
         self._counted[job.id] = job
-        if job.spec.bundle and part.piece:
+        if job.spec.bundle and part.piece > 0:
             job.pieces[part.piece] = report.digest
         elif job.spec.bundle and report.output:
             further = tuple(extra.output for extra in report.extras)
-            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, part.output, further))
+            is_of_film = makes_film(job.spec) and part.piece != FILM
+            if is_of_film:
+                job.pieces[part.frame] = report.digest
+            blob = report.digest if is_of_film else ""
+            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, part.output, further, blob))
 
     def _completed(self, report: Completed, attempt: AttemptState, job: JobState, now: Now) -> None:
         task = self._task_of(attempt)
@@ -321,7 +327,9 @@ class Work:
     def _give_up(self, task: TaskState, job: JobState, what: str, now: Now) -> None:
         """The task has failed for good; the others of its job go on."""
         self._task_failed(task, job, what)
-        job.reason = f"Frame {', '.join(str(part.frame) for part in task.parts[:3])} {what}"
+        is_film = any(part.piece == FILM for part in task.parts)
+        named = "The film" if is_film else f"Frame {', '.join(str(part.frame) for part in task.parts[:3])}"
+        job.reason = f"{named} {what}"
         self._drop(task, job)
         release(self.farm, job, self.jobs)
         self.jobs.settle(job, now)

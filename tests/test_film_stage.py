@@ -1,0 +1,133 @@
+"""The film of a job is its last task: made after all frames, and again after any of them."""
+
+import pytest
+
+from brender.bus.messages import Sorry
+from brender.model.grant import Grant
+from brender.model.job import FILM, JobSpec
+from brender.roles.policy import Policy
+from tests.world import World, animation, facts
+
+import msgspec
+
+
+def movie(frames: str = "1-4", **settings: object) -> JobSpec:
+    about = facts(image_format="FFMPEG", container="MPEG4", output="//shot_")
+    return msgspec.structs.replace(animation(frames, **settings), facts=about)
+
+
+@pytest.fixture
+def world() -> World:
+    farm = World()
+    farm.add_worker("one")
+    farm.add_worker("two")
+    return farm
+
+
+def grants(world: World) -> list[Grant]:
+    return [g for stub in world.workers.values() for g in (stub.core.running, *stub.core.waiting) if g is not None]
+
+
+def holds_film(world: World) -> bool:
+    return any(part.piece == FILM for grant in grants(world) for part in grant.parts)
+
+
+def test_a_job_tells_of_its_film_and_ends_with_it(world: World) -> None:
+    spec = movie("1-3")
+    told = world.submit(spec)
+    assert (told["frames"], told["tasks"]) == (4, 4)
+    assert any("The film shot_0001-0003.mp4 is made once all frames are done" in warning for warning in told["warnings"])
+    assert not holds_film(world)
+    world.finish_everything()
+    assert world.status(spec.id) == "completed"
+    outputs = [part["output"] for part in world.ask("parts", job=spec.id)]
+    assert outputs == [*(f"shot_frames/shot_{frame:04d}.png" for frame in (1, 2, 3)), "shot_0001-0003.mp4"]
+
+
+@pytest.mark.parametrize("chunk", [0, 3])
+def test_the_film_of_thousands_of_tasks_is_made_last(chunk: int) -> None:
+    world = World(Policy(plan_slice=50, plan_ahead=60))
+    world.add_worker("one")
+    spec = movie("1-2500", chunk=chunk)
+    world.submit(spec)
+    order = world.finish_everything()
+    assert len(order) == 2501 and order[-1] == 2500 and len(set(order[:-1])) == 2500
+    assert world.status(spec.id) == "completed"
+    assert world.ask("job", id=spec.id)["completed_parts"] == 2501
+
+
+def test_a_frame_that_is_rendered_again_has_the_film_made_again(world: World) -> None:
+    spec = movie("1-4")
+    world.submit(spec)
+    world.finish_everything()
+    world.act("requeue", spec.id, "2")
+    assert world.ask("job", id=spec.id)["completed_parts"] == 3
+    assert not holds_film(world)
+    assert world.finish_everything() == [2, 4]
+    assert world.status(spec.id) == "completed"
+
+
+def test_a_film_that_failed_is_made_again_alone(world: World) -> None:
+    spec = movie("1-2")
+    world.submit(spec)
+    while not holds_film(world):
+        world.finish(next(name for name, stub in world.workers.items() if stub.core.running))
+    for _ in range(20):
+        if world.status(spec.id) == "failed":
+            break
+        name = next((name for name, stub in world.workers.items() if stub.core.running), None)
+        if name is None:
+            world.run(60)
+        else:
+            world.end(name, reason="the disk is full of films")
+    record = world.ask("job", id=spec.id)
+    assert record["status"] == "failed" and record["reason"].startswith("The film failed"), record["reason"]
+    world.act("requeue", spec.id)
+    assert world.finish_everything() == [2]
+    assert world.status(spec.id) == "completed"
+
+
+def test_frames_are_not_queued_again_while_the_film_is_made_of_them(world: World) -> None:
+    spec = movie("1-2")
+    world.submit(spec)
+    while not holds_film(world):
+        world.finish(next(name for name, stub in world.workers.items() if stub.core.running))
+    answer = world.act("requeue", spec.id, "1")
+    assert isinstance(answer, Sorry) and "is being made now" in answer.message
+    world.finish_everything()
+    assert world.status(spec.id) == "completed"
+
+
+def test_a_film_that_waits_for_a_worker_waits_for_its_frames_again(world: World) -> None:
+    spec = movie("1-2")
+    world.submit(spec)
+    world.act("pause", spec.id)
+    world.finish_everything()
+    assert not holds_film(world) and world.status(spec.id) == "paused"
+    world.act("requeue", spec.id, "1")
+    world.act("resume", spec.id)
+    assert not holds_film(world)
+    assert world.finish_everything() == [1, 2]
+    assert world.status(spec.id) == "completed"
+
+
+def test_a_server_that_starts_again_lets_the_film_wait_and_then_go(world: World) -> None:
+    spec = movie("1-3")
+    world.submit(spec)
+    world.finish("one")
+    world.start_server()
+    world.run(1)
+    assert not holds_film(world)
+    world.finish_everything()
+    assert world.status(spec.id) == "completed"
+
+
+@pytest.mark.parametrize(("settings", "film"), [({"format": "PNG"}, ""), ({"frames": "2-3"}, "shot_0002-0003.mp4")])
+def test_frames_alone_where_a_format_is_named_and_a_film_of_those_that_are(
+    world: World, settings: dict[str, str], film: str
+) -> None:
+    spec = movie(**settings)
+    world.submit(spec)
+    world.finish_everything()
+    assert world.ask("job", id=spec.id)["settings"]["film"] == film
+    assert (film in [part["output"] for part in world.ask("parts", job=spec.id)]) == bool(film)
