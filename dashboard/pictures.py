@@ -14,6 +14,7 @@ from flask import Blueprint, Response, request, send_file
 from brender.engines.film import make_film
 from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
+from brender.model.job import FILM
 from brender.store import questions
 from dashboard.farm import farm
 
@@ -66,6 +67,21 @@ def frames_zip(id: str) -> Response:
     files, name = _all(id)
     headers = {"Content-Disposition": f"attachment; filename={json.dumps(_safe(name))}.zip".replace('".zip', '.zip"')}
     return Response(_zipped(files), mimetype="application/zip", headers=headers)
+
+
+@blueprint.get("/jobs/<id>/film")
+def scene_film(id: str) -> Response:
+    """The film that the job has made, as its scene is set to write it."""
+    reader = farm().reader
+    with reader.record() as record:
+        job, part = questions.job_id(record, id), record.tables.Part
+        row = part.get_or_none((part.job == job) & (part.piece == FILM))
+        if row is None:
+            raise NotFound("The job makes no film of its own: a film of its frames is under Download, A film")
+        if row.status != "completed":
+            raise NotFound("The film is not made yet")
+        path = reader.frame_file(record, job, row.id)
+    return send_file(path, as_attachment=True)
 
 
 @blueprint.get("/jobs/<id>/movie.mp4")

@@ -3,17 +3,9 @@
 import subprocess
 from pathlib import Path
 
-import msgspec
-import numpy
 import pytest
 
-from brender.engines.blendfile import inspect
-from brender.engines.environment import clean_environment
-from brender.engines.command_line import script_in
 from brender.jobs.declare import job_type
-from brender.model.errors import BadInput
-from brender.model.job import FILM
-from brender.model.naming import movie_name
 from brender.model.nodes import Blender
 from tests.rendering import studio
 from tests.tools import in_blender

@@ -15,7 +15,7 @@ from brender.commands.config import Configured
 from brender.commands.jobspec import blender_job, render_options
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client, common
-from brender.commands.output import duration
+from brender.commands.output import counted, duration
 from brender.commands.waiting import check_ended_well, wait_for
 from brender.engines.blenders import find_blenders, why_no_blender
 from brender.engines.command_line import script_in
@@ -188,14 +188,14 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm) -> None:
     accepted = connection.submit(spec)
     for warning in accepted["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
-    click.echo(f"Job {spec.id[:8]}, {spec.name}: {accepted['frames']} frames to {spec.output}")
+    click.echo(f"Job {spec.id[:8]}, {spec.name}: {counted(spec.settings, accepted['frames'])} to {spec.output}")
     try:
         record = wait_for(connection, spec.id, running.check)
     except KeyboardInterrupt:
         connection.act("cancel", spec.id, user=spec.user)
         raise
     check_ended_well(record)
-    click.echo(f"{record['completed_parts']} frames in {duration(time.monotonic() - began)}: {spec.output}")
+    click.echo(f"{counted(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
 
 
 def _on_termination(ended: threading.Event) -> None:

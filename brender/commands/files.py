@@ -26,6 +26,7 @@ from brender.engines.ocio import configuration_to_send
 from brender.engines.packing import Packed, digest_of_file, packed, write_folder, write_zip
 from brender.model.bundle import as_bytes, check_path
 from brender.model.errors import BadInput, Conflict, NotFound
+from brender.model.job import FILM
 from brender.model.status import ENDED_JOB
 from brender.model.text import harmless
 from brender.store.datafolder import DataFolder
@@ -115,7 +116,7 @@ def fetch(
                 path = (target / each.output).resolve()
                 if not path.is_relative_to(target.resolve()):
                     raise BadInput(f"The file {harmless(each.output)} would lie outside of {target}, and is not fetched")
-                if not each.file:
+                if not each.file and each.frame is not None:
                     frames[each.frame] = path
                 if _is_here(path, each):
                     continue
@@ -178,11 +179,11 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
 
 @dataclass(frozen=True)
 class _File:
-    """A file of a finished frame: which part's, of which frame, which of its files, its name in the job's folder, its size,
-    SHA-256 ("": not known), and the commit that told of it."""
+    """A file of a finished part: which part's, of which frame (``None``: of its film), which of its files, its name in the job's
+    folder, its size, SHA-256 ("": not known), and the commit that told of it."""
 
     part: int
-    frame: int
+    frame: int | None
     file: int
     output: str
     size: int
@@ -197,13 +198,14 @@ def _finished(connection: Client, job: str, since: int = -1) -> Iterator[_File]:
         parts = connection.ask("parts", job=job, since=since, by="change")
         for part in parts:
             since = part["change"]
-            if part["status"] == "completed" and part["output"] and not part["piece"]:
-                yield _File(part["id"], part["frame"], 0, part["output"], part["size"], part["digest"], since)
+            if part["status"] == "completed" and part["output"] and part["piece"] <= 0:
+                frame = part["frame"] if part["piece"] != FILM else None
+                yield _File(part["id"], frame, 0, part["output"], part["size"], part["digest"], since)
                 for number, extra in enumerate(part["extras"], start=1):
                     if not Path(extra["output"]).is_absolute():
                         yield _File(
                             part["id"],
-                            part["frame"],
+                            frame,
                             number,
                             extra["output"],
                             extra.get("size", 0),

@@ -21,7 +21,7 @@ from brender.commands.jobspec import (
     user,
 )
 from brender.commands.options import client, common, json_option, server_option, site_option
-from brender.commands.output import duration, print_json, print_table, when
+from brender.commands.output import counted, duration, print_json, print_table, when
 from brender.commands.waiting import check_ended_well, wait_for
 from brender.jobs.blender_still import PIECES
 from brender.model.errors import BadInput
@@ -107,7 +107,8 @@ def submit(
         else:
             for warning in accepted["warnings"]:
                 click.echo(f"Warning: {warning}", err=True)
-            click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {accepted['frames']} frames in {accepted['tasks']} tasks")
+            frames = counted(spec.settings, accepted["frames"])
+            click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {accepted['tasks']} tasks")
         if wait:
             check_ended_well(wait_for(connection, spec.id))
 
@@ -165,6 +166,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Job", f"{record['name']} ({record['id']})"),
         ("Status", record["status"] + (f": {record['reason']}" if record["reason"] else "")),
         ("Frames", f"{record['completed_parts']} of {record['part_count']} done"),
+        ("Film", record["settings"].get("film", "")),
         ("Time left", f"about {duration(record['eta_seconds'])}" if record["eta_seconds"] else ""),
         ("Type", record["job_type"]),
         ("File", record["settings"].get("file", "")),
@@ -184,7 +186,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Rendered for", duration(record["render_seconds"]) if record["render_seconds"] else ""),
     ]
     for label, value in lines:
-        if value != "":
+        if value not in ("", None):
             click.echo(f"{label + ':':<14}{value}")
     for at in record["rendering"]:
         where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"

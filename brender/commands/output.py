@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
         table.add_row(*row)
     # Into a pipe nothing is cut or folded to a terminal's width.
     Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(table)
+
+
+def counted(settings: Mapping[str, Any], parts: int) -> str:
+    """How many frames *parts* of a job with these *settings* are, where its film is one of them."""
+    film = settings.get("film")
+    return f"{parts - 1} frames and the film {film}" if film else f"{parts} frames"
 
 
 def when(wall: float | None) -> str:

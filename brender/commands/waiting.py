@@ -55,7 +55,7 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
             )
             if not console.is_terminal and record["completed_parts"] != shown:
                 shown = record["completed_parts"]
-                console.print(f"{shown}/{record['part_count']} frames{', ' + left if left else ''}", highlight=False)
+                console.print(f"{shown}/{record['part_count']} {_unit(record)}{', ' + left if left else ''}", highlight=False)
             if record["status"] in _ENDED:
                 return record
             keep_up()
@@ -75,11 +75,15 @@ def check_ended_well(record: dict[str, Any]) -> None:
     """Raises `RenderFailed`, with the reason and what is missing, unless the job of *record* is completed."""
     if record["status"] == "completed":
         return
-    missing = record["part_count"] - record["completed_parts"]
+    missing = f"{record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
     raise RenderFailed(
-        f"{record['reason'] or 'the job is ' + record['status']} ({missing} of {record['part_count']} frames are missing; "
+        f"{record['reason'] or 'the job is ' + record['status']} ({missing} are missing; "
         f"`brender log {record['id'][:8]}` shows the log)"
     )
+
+
+def _unit(record: dict[str, Any]) -> str:
+    return "frames and film" if record["settings"].get("film") else "frames"
 
 
 def _plain(text: str) -> str:

@@ -57,7 +57,7 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
         if len(waiting) == 1:
             _probe(attempt, temporary, len(frames), size, made["fps"], made["sound"])
         done = finished(part, made["seconds"], waiting[0].stat().st_size, Picture(*size, ()), 0)
-        extras = []
+        extras: list[Extra] = []
         for number, each in reversed(list(enumerate(waiting))):  # the first file is the film: it comes last
             flush(each)
             name = _piece(part.output, number)
@@ -113,7 +113,10 @@ def _probe(attempt: Attempt, film: Path, frames: int, size: tuple[int, int], fps
         raise AttemptFailed("The film has no picture")
     count = int(video.get("nb_read_packets", 0))
     if count != frames:  # some codecs have several packets a frame: then all is decoded
-        counted = _streams(attempt, [ffprobe, "-v", "error", "-select_streams", "v:0", "-count_frames", "-show_streams", "-of", "json", str(film)])
+        counted = _streams(
+            attempt,
+            [ffprobe, "-v", "error", "-select_streams", "v:0", "-count_frames", "-show_streams", "-of", "json", str(film)],
+        )
         count = int(counted[0].get("nb_read_frames", 0)) if counted else 0
     if count != frames:
         raise AttemptFailed(f"The film has {count} frames, where {frames} were written")

@@ -79,7 +79,9 @@ class Rendering:
         """The session with the scene open."""
         if self._open is None:
             attempt = self.attempt
-            self._open = self.keeper.take(attempt, self.blender, self._environment(), self._request(), fresh=self.settings["process"] != "warm")
+            self._open = self.keeper.take(
+                attempt, self.blender, self._environment(), self._request(), fresh=self.settings["process"] != "warm"
+            )
             for warning in self._open.opened["warnings"]:
                 attempt.emit(Cautioned(warning, subject=warning))
             for path, use in self._open.opened["missing"]:

@@ -75,7 +75,8 @@ class Keeper:
         return WarmScene(session, blender, request, opened, attempt.grant.job, signatures(opened["files"]) | before)
 
     def begin(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], threads: int) -> Session:
-        """A new session with nothing open, which is never kept: its owner closes it. Raises `AttemptFailed` or `AttemptStopped`."""
+        """A new session with nothing open, which is never kept: its owner closes it. Raises `AttemptFailed` or
+        `AttemptStopped`."""
         kept = self._taken()
         if kept is not None:
             kept.session.close(wait=True)

@@ -6,6 +6,7 @@ of them, as Blender would have written it. The pictures stay, in a folder beside
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from brender.model.frames import parse_frames
@@ -56,7 +57,7 @@ def pattern_of_frames(pattern: str, extensions: Sequence[str]) -> str:
 
 def is_regular(numbers: Sequence[int]) -> bool:
     """Whether *numbers* follow each other by equal steps, so that a scene could have them as its range."""
-    return len({later - number for number, later in zip(numbers, numbers[1:], strict=False)}) <= 1
+    return len({later - number for number, later in pairwise(numbers)}) <= 1
 
 
 def makes_film(spec: JobSpec) -> bool:

@@ -66,8 +66,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     job: Key
     parts: tuple[PartGrant, ...]
     pieces: tuple[Text, ...] = ()
-    """Of the task that merges a still, or makes a film, where files travel: the digest of each piece or frame, "" where one has no
-    file."""
+    """Of the task that merges a still, or makes a film, where files travel: the digest of each piece or frame, "" where one has
+    no file."""
     repeats: bool = False
     """Another attempt at the same task runs already, and is slow: whichever finishes a frame first has finished it."""
 

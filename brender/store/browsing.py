@@ -258,7 +258,9 @@ def task_graph(record: Record, job: str) -> dict[str, Any]:
     last = row.task_count - 1
     named = ("pieces", "merge") if row.job_type == "blender-still" else ("frames", "film") if row.settings.get("film") else ()
     stages = []
-    for name, fits in zip(named, (task.number < last, task.number == last), strict=True) if named else (("frames", task.number >= 0),):
+    for name, fits in (
+        zip(named, (task.number < last, task.number == last), strict=True) if named else (("frames", task.number >= 0),)
+    ):
         counts = task.select(task.status, fn.COUNT(task.id)).where((task.job == id) & fits).group_by(task.status)
         stages.append({"name": name, "counts": dict(counts.tuples())})
     return {"stages": stages, "planned": row.planned_tasks, "tasks": row.task_count}

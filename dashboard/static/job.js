@@ -64,11 +64,16 @@
     image.src = `/jobs/${id}/thumbnails/${part.id}?${part.change}`;
   }
 
+  // The last part of a job whose scene writes a movie is that film.
+  function named(part) {
+    return part.piece < 0 ? "The film" : `Frame ${part.frame}`;
+  }
+
   function makeCell(part) {
     const cell = farm.element("button", "cell");
     cell.type = "button";
     cell.dataset.line = "";
-    cell.append(farm.element("span", "", part.piece ? `${part.frame} · ${part.piece}` : part.frame));
+    cell.append(farm.element("span", "", part.piece > 0 ? `${part.frame} · ${part.piece}` : part.piece < 0 ? "film" : part.frame));
     cell.addEventListener("click", (event) => choose(part.id, event).catch(farm.complain));
     cells.set(part.id, cell);
     let box = byId("frames").lastElementChild;
@@ -84,7 +89,7 @@
     const cell = cells.get(part.id) || makeCell(part);
     cell.className = `cell ${part.status}${part.id === chosen ? " chosen" : ""}${selected.has(part.id) ? " selected" : ""}`;
     const where = names[part.worker] ? ` on ${names[part.worker]}` : "";
-    cell.title = `Frame ${part.frame}: ${part.status}${where}${part.status === "completed" ? `, ${farm.duration(part.seconds)}` : ""}${part.warnings ? ", with a warning" : ""}`;
+    cell.title = `${named(part)}: ${part.status}${where}${part.status === "completed" ? `, ${farm.duration(part.seconds)}` : ""}${part.warnings ? ", with a warning" : ""}`;
     cell.setAttribute("aria-label", cell.title);
     if (part.status === "completed" && part.output && byId("frames").classList.contains("pictures")) {
       let image = cell.querySelector("img");
@@ -128,11 +133,12 @@
 
   async function showFrame(number) {
     const part = parts.get(number);
-    const done = part.status === "completed" && part.output && !part.piece;
+    const done = part.status === "completed" && part.output && part.piece <= 0;
+    const isFilm = part.piece < 0;
     byId("frame").classList.remove("d-none");
     byId("frame-none").classList.add("d-none");
-    byId("frame-title").textContent = `Frame ${part.frame}`;
-    byId("frame-link").classList.toggle("d-none", !done);
+    byId("frame-title").textContent = named(part);
+    byId("frame-link").classList.toggle("d-none", !done || isFilm);
     byId("frame-file").classList.toggle("d-none", !done);
     if (done) {
       byId("frame-file").href = `/jobs/${id}/frames/${part.id}`;
@@ -145,7 +151,7 @@
     if (done) facts.push(farm.size(part.size));
     if (part.memory) facts.push(`${farm.size(part.memory)} of memory`);
     byId("frame-facts").textContent = facts.join(" · ");
-    const attempts = await farm.ask(`/jobs/${id}/attempts?frame=${part.frame}`);
+    const attempts = await farm.ask(`/jobs/${id}/attempts${isFilm ? "" : `?frame=${part.frame}`}`);
     const lines = attempts.map((attempt) => {
       const line = farm.element("button", "btn btn-sm btn-link p-0 d-block text-start text-decoration-none");
       line.type = "button";
@@ -173,7 +179,7 @@
   }
 
   function showPlots() {
-    const done = [...parts.values()].filter((part) => part.status === "completed" && part.seconds > 0);
+    const done = [...parts.values()].filter((part) => part.status === "completed" && part.seconds > 0 && part.piece >= 0);
     const points = (value, show) => done.map((part) => ({ x: part.frame, y: value(part), group: names[part.worker], title: `Frame ${part.frame}: ${show(value(part))}` }));
     byId("plots").replaceChildren(
       plot.draw("Seconds a frame took, by worker", points((p) => p.seconds, farm.duration), farm.duration, { showX: (x) => `frame ${Math.round(x)}` }),

@@ -203,7 +203,7 @@ class Driver:
             raise Refused("Blender %s cannot write %s" % (bpy.app.version_string, format)) from error
         if movie:
             # As the film has them: what is set for a movie is not kept where its format is changed.
-            for name, value in zip(("color_mode", "color_depth"), movie):
+            for name, value in zip(("color_mode", "color_depth"), movie, strict=True):
                 with contextlib.suppress(TypeError):  # a format without that choice
                     setattr(settings, name, value)
 
@@ -271,7 +271,8 @@ class Driver:
             film.rehearse(self.scene)
         except RuntimeError as error:
             words = str(error).strip().replace("Error: ", "")
-            raise RuntimeError("Blender %s cannot write %s: %s" % (bpy.app.version_string, film.described(self.scene), words)) from error
+            told = (bpy.app.version_string, film.described(self.scene), words)
+            raise RuntimeError("Blender %s cannot write %s: %s" % told) from error
 
     def do_film(self, file, trusted, scene, roots, frames, path, size, sound):
         began = time.monotonic()
@@ -283,7 +284,15 @@ class Driver:
         flush_output()
         audible = sound and not warning and film.has_audio(self.scene)
         seconds = time.monotonic() - began
-        self.say("filmed", files=made, seconds=seconds, fps=film.rate(self.scene), sound=audible, size=film.size_of(made[0]), warning=warning)
+        self.say(
+            "filmed",
+            files=made,
+            seconds=seconds,
+            fps=film.rate(self.scene),
+            sound=audible,
+            size=film.size_of(made[0]),
+            warning=warning,
+        )
 
     def do_split(self, wanted, pieces):
         # Once for all pieces: it is a question about the scene as it is without any of their settings.

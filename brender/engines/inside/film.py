@@ -80,8 +80,8 @@ def rehearse(scene):
 
 def make(scene, frames, path, size, sound, tell):
     """Write the film of *frames* (number and file of each, in their order) to *path*, *size* wide and high; returns its files,
-    more than one where the scene splits large ones. *sound*: with the scene's, which the numbers are the time of. *tell* is called
-    with words about what is done now and then."""
+    more than one where the scene splits large ones. *sound*: with the scene's, whose time the numbers are. *tell* is called with
+    words about what is done now and then."""
     silence()
     if not sound:
         frames = [(number, file) for number, (_, file) in enumerate(frames, start=1)]
