@@ -257,7 +257,9 @@ def own_path(facts: FileFacts, settings: Mapping[str, Any], as_film: bool = Fals
     """Where the output path of the scene that *settings* name leads, rendered as they say (`scene_path`). Raises `BadInput`."""
     camera, percent = settings.get("camera"), settings.get("resolution")  # not checked yet
     scene = facts.scene(settings.get("scene"))
-    return scene_path(facts, scene, camera if isinstance(camera, str) else None, percent if type(percent) is int else None, as_film)
+    return scene_path(
+        facts, scene, camera if isinstance(camera, str) else None, percent if type(percent) is int else None, as_film
+    )
 
 
 def _warn(warnings: list[str], text: str) -> None:
