@@ -201,7 +201,7 @@ class BlenderAnimation:
     @staticmethod
     def _extension(spec: JobSpec) -> str:
         assert spec.facts is not None, "a prepared render has its file's facts"
-        if spec.settings["film"]:  # what it is made of is ours
+        if spec.settings.get("film"):  # what it is made of is ours
             return EXTENSIONS[spec.settings["format"]]
         return extension_of(spec.settings["format"], spec.facts.scene(spec.settings["scene"]))
 
