@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import JobSpec, SceneFacts
 from brender.model.naming import EXTENSIONS, MOVIE_EXTENSIONS, check_pattern, frame_name, movie_name
@@ -26,6 +27,10 @@ def writes_film(scene: SceneFacts) -> bool:
 def plan_film(settings: dict[str, Any], scene: SceneFacts, pattern: str) -> list[str]:
     """Set up *settings*, with its frames, for the film of *scene* that is called by *pattern*, and the pictures that it is made
     of. Returns what the job's owner should know of that. Raises `BadInput` where its name is none."""
+    if scene.film_problem:
+        raise BadInput(
+            f"{scene.film_problem}. Choose another codec or size in the scene, or render frames alone with --format PNG"
+        )
     numbers = sorted(parse_frames(settings["frames"]))
     film = movie_name(pattern, scene.container, numbers[0], numbers[-1], scene.use_extension, scene.splits_movie)
     settings["film"] = check_pattern(film)

@@ -73,6 +73,8 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a movie is written into, in Blender's own word, such as ``MPEG4``; "" where it writes none, or that is not known."""
     splits_movie: bool = False
     """Blender begins another file where the movie has grown large."""
+    film_problem: str = ""
+    """Why the Blender that read the file cannot write its movie, as a sentence. Only Blender tells."""
 
 
 class Inputs(msgspec.Struct, frozen=True):

@@ -133,8 +133,8 @@ class Driver:
                 "worker's machine, or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
             )
         self.set_engine(engine, rest["samples"])
-        if rest["film"]:
-            self.rehearse_film()
+        if rest["film"] and (problem := film.problem(self.scene)):
+            raise RuntimeError(problem)  # before a frame of it is rendered
         self.set_format(rest["format"])
         render = self.scene.render
         if rest["resolution"]:
@@ -264,15 +264,6 @@ class Driver:
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)
-
-    def rehearse_film(self):
-        """See that this Blender can write the film, before a frame of it is rendered."""
-        try:
-            film.rehearse(self.scene)
-        except RuntimeError as error:
-            words = str(error).strip().replace("Error: ", "")
-            told = (bpy.app.version_string, film.described(self.scene), words)
-            raise RuntimeError("Blender %s cannot write %s: %s" % told) from error
 
     def do_film(self, file, trusted, scene, roots, frames, path, size, sound):
         began = time.monotonic()

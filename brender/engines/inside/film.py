@@ -78,6 +78,16 @@ def rehearse(scene):
             os.unlink(os.path.join(folder, name))
 
 
+def problem(scene):
+    """Why this Blender cannot write the film of *scene*, as a sentence; "" where it can."""
+    try:
+        rehearse(scene)
+    except RuntimeError as error:
+        words = str(error).strip().replace("Error: ", "")
+        return "Blender %s cannot write %s: %s" % (bpy.app.version_string, described(scene), words)
+    return ""
+
+
 def make(scene, frames, path, size, sound, tell):
     """Write the film of *frames* (number and file of each, in their order) to *path*, *size* wide and high; returns its files,
     more than one where the scene splits large ones. *sound*: with the scene's, whose time the numbers are. *tell* is called with

@@ -16,6 +16,7 @@ import traceback
 import bpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import film
 import nodes
 import paths
 
@@ -86,8 +87,17 @@ def scene_facts(scene):
         "node_paths": nodes.paths(scene) if bpy.app.version >= (4, 5) <= tuple(bpy.data.version[:2]) else [],
         "is_codestream": render.image_settings.jpeg2k_codec == "J2K",
         **color_names(scene),
+        **film_facts(scene),
         "needs_camera": not (len(scene.timeline_markers) or (render.use_sequencer and strips)),
     }
+
+
+def film_facts(scene):
+    """How *scene* writes its movie, where it writes one; and why this Blender could not."""
+    if scene.render.image_settings.file_format != "FFMPEG":
+        return {}
+    settings = scene.render.ffmpeg
+    return {"container": settings.format, "splits_movie": settings.use_autosplit, "film_problem": film.problem(scene)}
 
 
 def output_path(render):
