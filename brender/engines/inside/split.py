@@ -84,6 +84,9 @@ def why_whole(scene):
         return "it has a time limit, so that nobody knows its samples before"
     if any(layer.cycles.use_pass_shadow_catcher and cycles_denoises(scene, layer) for layer in scene.view_layers):
         return "its shadow catcher pass is denoised too"
+    denoises = any(cycles_denoises(scene, layer) for layer in scene.view_layers)
+    if denoises and getattr(scene.cycles, "denoising_quality", "HIGH") != "HIGH" and not has_denoising_quality(render):
+        return "Blender %s has its denoising quality only while it renders" % bpy.app.version_string
     return ""
 
 
@@ -195,6 +198,11 @@ def cycles_denoises(scene, layer):
     return scene.cycles.use_denoising and getattr(layer.cycles, "use_denoising", True)
 
 
+def has_denoising_quality(render):
+    """Whether this Blender can denoise a picture that is there already in other qualities than the highest."""
+    return hasattr(render, "compositor_denoise_final_quality")
+
+
 def denoise(scene, merged, path):
     """Denoise the float multi-layer OpenEXR *merged* with Open Image Denoise, as *scene* would; the picture goes to *path*, a
     float OpenEXR."""
@@ -206,6 +214,8 @@ def denoise(scene, merged, path):
         stage.camera = bpy.data.objects.new("brender", bpy.data.cameras.new("brender"))
         stage.collection.objects.link(stage.camera)
         stage.render.use_file_extension = False
+        if has_denoising_quality(stage.render):
+            stage.render.compositor_denoise_final_quality = scene.cycles.denoising_quality
         settings = stage.render.image_settings
         settings.file_format = "OPEN_EXR"
         settings.color_mode = "RGBA"
