@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import zstandard
 from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
@@ -108,9 +109,19 @@ def _through_blender(reader: Reader, path: Path, version: tuple[int, int], withi
         facts = facts_through_blender(reader, path, version, within)
         if [scene.name for scene in facts.scenes] == ["Empty"]:
             _check_scenes(path)  # Blender makes one of that name for a file that has none
-        return facts
+        return facts if all(scene.view for scene in facts.scenes) else _with_color_names(facts, path)
     except CannotOpen as error:
         raise BadInput(f"{path} is cut off or damaged: {error}. Save or copy it again") from error
+
+
+def _with_color_names(facts: FileFacts, path: Path) -> FileFacts:
+    """Return *facts* with the names of color management that stand in the file, where Blender does not know them and has put its
+    own in their place; as they are where the file cannot be read like this."""
+    names: dict[str, dict[str, Any]] = {}
+    with contextlib.suppress(Exception), quiet(), blendfile.BlendFile(path) as file:
+        names = {_name(block): _color_names(block) for block in file.code_index.get(b"SC", [])}
+    scenes = [msgspec.structs.replace(scene, **names.get(scene.name, {})) for scene in facts.scenes]
+    return msgspec.structs.replace(facts, scenes=tuple(scenes))
 
 
 def _through_tracer(path: Path, version: tuple[int, int], within: Path | None) -> FileFacts:
@@ -241,18 +252,20 @@ def _scene(block: Any) -> SceneFacts:
         use_overwrite=not render(b"mode") & _KEEPS_FILES,
         use_placeholder=bool(render(b"mode") & _USES_PLACEHOLDER),
         is_codestream=block.get((b"r", b"im_format", b"jp2_codec"), default=0) == _CODESTREAM,
-        display=_managed(block, b"display_settings", b"display_device"),
-        view=_managed(block, b"view_settings", b"view_transform"),
-        look=_managed(block, b"view_settings", b"look"),
+        **_color_names(block),
     )
 
 
-def _managed(scene: Any, settings: bytes, name: bytes) -> str:
-    """A name of the *scene*'s color management; "" in files from before there was such."""
+def _color_names(scene: Any) -> dict[str, Any]:
+    """The names of the *scene*'s color management; none in files from before there was such."""
     try:
-        return str(scene.get((settings, name), as_str=True))
+        return {
+            "display": str(scene.get((b"display_settings", b"display_device"), as_str=True)),
+            "view": str(scene.get((b"view_settings", b"view_transform"), as_str=True)),
+            "look": str(scene.get((b"view_settings", b"look"), as_str=True)),
+        }
     except KeyError:
-        return ""
+        return {}
 
 
 def _fps(frames: int, seconds: float) -> float:
