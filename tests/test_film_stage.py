@@ -4,6 +4,8 @@ import msgspec
 import pytest
 
 from brender.bus.messages import Sorry
+from brender.jobs.declare import job_type
+from brender.model.errors import BadInput
 from brender.model.grant import Grant
 from brender.model.job import FILM, JobSpec
 from brender.roles.policy import Policy
@@ -130,3 +132,14 @@ def test_frames_alone_where_a_format_is_named_and_a_film_of_those_that_are(
     world.finish_everything()
     assert world.ask("job", id=spec.id)["settings"]["film"] == film
     assert (film in [part["output"] for part in world.ask("parts", job=spec.id)]) == bool(film)
+
+
+def test_a_film_that_blender_cannot_write_is_refused_with_its_words() -> None:
+    about = facts(image_format="FFMPEG", container="WEBM", film_problem="Blender 5.0.1 cannot write the film: no such codec")
+    with pytest.raises(BadInput, match=r"cannot write the film: no such codec. Choose another codec .* --format PNG"):
+        job_type("blender-animation").prepare(msgspec.structs.replace(animation("1-4"), facts=about))
+
+
+def test_frames_that_do_not_follow_each_other_evenly_make_a_silent_film_and_that_is_said(world: World) -> None:
+    told = world.submit(movie("1-3,9"))
+    assert "The film shot_0001-0009.mp4 has no sound: its frames do not follow each other evenly" in told["warnings"]
