@@ -66,6 +66,7 @@ def rehearse(scene):
         end = {"length": 1} if bpy.app.version >= (5, 0) else {"frame_end": 2}
         strips_of(trial).new_effect(name="brender", type="COLOR", channel=1, frame_start=1, **end)
         show_sequencer(trial)
+        trial.render.use_multiview = False
         trial.frame_start = trial.frame_end = trial.frame_step = 1
         write(trial, path)
         if not os.path.getsize(path if os.path.exists(path) else first_piece(path)):
@@ -79,7 +80,9 @@ def rehearse(scene):
 
 
 def problem(scene):
-    """Why this Blender cannot write the film of *scene*, as a sentence; "" where it can."""
+    """Why no film of *scene* can be made by this Blender, as a sentence; "" where one can."""
+    if scene.render.use_multiview and scene.render.image_settings.views_format != "STEREO_3D":
+        return "The scene %r writes a film for each of its views, and one film of Stereo 3D is all that can be made" % scene.name
     try:
         rehearse(scene)
     except RuntimeError as error:
