@@ -11,6 +11,7 @@ from brender.engines.blendfile import inspect
 from brender.engines.color import ColorRemarks, Unknown, color_line, color_refusal, color_warnings, read_remarks
 from brender.engines.ocio import configuration_to_send, read_configuration
 from brender.engines.resume import note_for
+from brender.model.job import Inputs
 from brender.model.nodes import Blender
 from tests.coloring import configuration, graded_scene
 from tests.rendering import studio
@@ -166,10 +167,10 @@ def test_luts_are_found_by_every_form_of_the_search_path(tmp_path: Path, monkeyp
 def test_frames_of_another_configuration_are_outdated(tmp_path: Path) -> None:
     config = configuration(tmp_path)
     settings = {"samples": 1, "ocio": str(config)}
-    before = note_for(settings, CUBE)
-    assert before != note_for(settings | {"ocio": ""}, CUBE) == note_for({"samples": 1}, CUBE)
+    before = note_for(settings, CUBE, Inputs())
+    assert before != note_for(settings | {"ocio": ""}, CUBE, Inputs()) == note_for({"samples": 1}, CUBE, Inputs())
     (tmp_path / "luts" / "inverse.spi1d").write_text("another")
-    assert note_for(settings, CUBE) != before
+    assert note_for(settings, CUBE, Inputs()) != before
 
 
 # --- what Blender says --------------------------------------------------------------------------------------------------
