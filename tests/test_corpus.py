@@ -14,7 +14,6 @@ from tests.corpus.running import Corpus, farm_for
 
 #: What is known to come out otherwise than it is declared in the table.
 NOT_YET = {
-    "driver_untrusted",
     "own_output",
     "pieces_jpeg",
     "pieces_of_the_current_frame",

@@ -4,15 +4,18 @@ import io
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from flask import Flask
 
 from brender.model.changes import Put
+from brender.model.job import FileFacts
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from tests.conftest import SCENES
 from tests.web import Browser, application, make_users
+from tests.world import facts
 
 API = "/api/v1"
 CUBE = SCENES / "03_animated_cube.blend"
@@ -150,6 +153,21 @@ def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allow
     answer = browser.post(f"{API}/jobs", job)
     assert answer.status_code == 400 and "MissingTexture.png" in answer.json["error"] and "allow" in answer.json["error"]
     assert browser.post(f"{API}/jobs", job | {"allow_missing": True}).status_code == 503, "no server runs here"
+
+
+def test_a_file_that_needs_trust_is_refused_until_that_is_chosen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def inspect(*path: object) -> FileFacts:
+        return msgspec.structs.replace(facts(), needs_trust=("the text 'rig.py' (registered)",))
+
+    monkeypatch.setattr("dashboard.v1.submitting.inspect", inspect)
+    browser = Browser(app, "anna")
+    source = {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}
+    assert browser.post(f"{API}/inspect", source).json["needs_trust"] == ["the text 'rig.py' (registered)"]
+    job = {"source": source, "output": "/tmp/nowhere", "settings": {"frames": "1"}}
+    answer = browser.post(f"{API}/jobs", job)
+    assert answer.status_code == 400 and "'rig.py'" in answer.json["error"] and "Trust it" in answer.json["error"]
+    for chosen in (True, False):
+        assert browser.post(f"{API}/jobs", job | {"trusted": chosen}).status_code == 503, "no server runs here"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import zmq
 
@@ -21,15 +22,18 @@ from brender.engines.command import CommandEngine
 from brender.engines.command_line import script_in
 from brender.engines.confine import Confinement, confinement
 from brender.engines.events import AttemptEvent, Ended
+from brender.engines.inside.expressions import needs_trust
 from brender.engines.publish import Lease
 from brender.model.errors import BadInput
 from brender.model.grant import Grant, Order, PartGrant
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
+from brender.model.trust import check_trust
 from brender.scheduling.eligibility import obstacle
 from tests.conftest import BLENDS, SCENES, missing
 from tests.rendering import studio
 from tests.tools import ended, submit_command, until
+from tests.world import facts
 
 _HOSTILE = """
 import sys, bpy
@@ -108,6 +112,39 @@ def test_trusted_jobs_go_only_to_workers_that_accept_them() -> None:
     need = Requirements(job_type="blender-animation", trusted=True)
     assert "--accept-trusted" in obstacle(need, _worker())
     assert obstacle(need, _worker(takes_trusted=True)) == ""
+
+
+@pytest.mark.parametrize(
+    ("expression", "needs"),
+    [
+        ("frame / 4", False),
+        ("var * sin(radians(frame)) if frame > 3 else pi", False),
+        ("max([var, 2]) ** len((1, 2))", False),
+        ("clamp(lerp(0, 1, var), 0, 1)", False),
+        ("var +", False),
+        ("bpy.context.scene.frame_current", True),
+        ("self.location.x", True),
+        ("wobble(frame)", True),
+        ("[x for x in (1, 2)][0]", True),
+        ("str(3)", True),
+        ("__import__('os')", True),
+    ],
+)
+def test_drivers_need_trust_where_blender_would_refuse_them(expression: str, needs: bool) -> None:
+    """(As bpy 4.2, 5.0 and 5.3 and Blender 3.4 do, to which these were given.)"""
+    assert needs_trust(expression, ["var"]) is needs
+
+
+def test_what_needs_trust_is_refused_until_it_is_trusted_or_not() -> None:
+    file = msgspec.structs.replace(facts(), needs_trust=("the text 'rig.py' (registered)",))
+    with pytest.raises(
+        BadInput, match=r"1 thing needs trust in /projects/shot.blend: the text 'rig.py' .*--trusted .*--untrusted"
+    ):
+        check_trust(file, None, "--trusted", "--untrusted")
+    assert check_trust(file, True, "--trusted", "--untrusted") == ()
+    (warning,) = check_trust(file, False, "--trusted", "--untrusted")
+    assert "the text 'rig.py' (registered) does not run" in warning
+    assert check_trust(facts(), None, "--trusted", "--untrusted") == ()
 
 
 # --- the sandbox --------------------------------------------------------------------------------------------------------

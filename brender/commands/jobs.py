@@ -10,7 +10,7 @@ from brender.commands.config import Configured
 from brender.commands.files import send_files
 from brender.commands.jobspec import (
     blender_job,
-    check_missing,
+    check_file,
     chosen_configuration,
     command_job,
     limit_options,
@@ -89,7 +89,7 @@ def submit(
         if len(words) != 1:
             raise BadInput("Name one .blend to submit")
         if send:
-            check_missing(Path(words[0]), options["allow_missing"])
+            check_file(Path(words[0]), options)
             ocio = chosen_configuration(options["ocio"])
             more |= send_files(Path(words[0]), server, data, ocio)
             options["ocio"] = more.pop("ocio")

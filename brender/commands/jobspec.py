@@ -23,9 +23,12 @@ from brender.model.frames import parse_frames
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
 from brender.model.paths import PathVariable, check_site, collapse, platform_of
+from brender.model.trust import check_trust
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MISSING_SHOWN = 10
+_TRUSTED = "Let scripts inside the .blend run, or render without them. [default: refused where there are such]"
+_PROCESS = "How Blender is used for it. [default: warm, or in-order where something simulates that is not baked]"
 
 
 class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
@@ -64,13 +67,13 @@ def render_options(function: F) -> F:
             help="The folder for the frames. [default: the scene's own; NAME_frames, here, where that is a temporary one]",
         ),
         click.option("--overwrite", is_flag=True, help="Render frames that are there already anew."),
-        click.option("--process", type=click.Choice(PROCESSES), help="How Blender is used for it. [default: warm]"),
+        click.option("--process", type=click.Choice(PROCESSES), help=_PROCESS),
         click.option("--device", type=click.Choice(DEVICES), help="What Cycles renders on. [default: what the .blend says]"),
         click.option(
             "--persistent/--no-persistent", default=None, help="Cycles keeps what does not change. [default: --persistent]"
         ),
         click.option("--ocio", metavar="FILE", help="The OpenColorIO configuration; none: the workers' own. [default: $OCIO]"),
-        click.option("--trusted", is_flag=True, help="Let scripts inside the .blend run."),
+        click.option("--trusted/--untrusted", default=None, help=_TRUSTED),
         click.option("--allow-missing", is_flag=True, help="Render although files that the .blend names are not there."),
         click.option("--name", help="The job's name. [default: the file's]"),
     )
@@ -97,9 +100,10 @@ def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **mor
     output = str(wanted or "") if here is None else shared(str(here))
     main = more.pop("main", shared(facts.path))
     name = options.pop("name") or file.stem
-    trusted, overwrite = options.pop("trusted"), options.pop("overwrite", False)
     ocio, ocio_warnings = _configuration(options.pop("ocio", None), shared, travels)
     options["ocio"] = ocio or None
+    trusted, overwrite = options.pop("trusted", None), options.pop("overwrite", False)
+    cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
     settings = {key: value for key, value in options.items() if value is not None}
     kind = "blender-animation"
     if "pieces" in settings or "split" in settings:
@@ -112,10 +116,10 @@ def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **mor
         settings={"file": main, **settings},
         user=user(),
         output=output,
-        trusted=trusted,
+        trusted=bool(trusted),
         overwrite=overwrite,
         facts=facts,
-        warnings=ocio_warnings,
+        warnings=(*cautions, *ocio_warnings),
         **more,
     )
     spec = job_type(spec.job_type).prepare(spec)
@@ -168,9 +172,12 @@ def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
     return collapse(path, known, platform_of(platform.system()), check_site(site))
 
 
-def check_missing(file: Path, allowed: bool) -> None:
-    """Raises `BadInput`, with their names and users, where files that *file* needs are missing and that is not *allowed*."""
-    _check_missing(inspect(file), allowed)
+def check_file(file: Path, options: dict[str, Any]) -> None:
+    """Check *file* before it is sent. Raises `BadInput` where files that it needs are missing, or scripts in it need trust, and
+    the *options* of `render_options` say nothing of that."""
+    facts = inspect(file)
+    _check_missing(facts, options["allow_missing"])
+    check_trust(facts, options["trusted"], "--trusted", "--untrusted")
 
 
 def _check_missing(facts: FileFacts, allowed: bool) -> None:

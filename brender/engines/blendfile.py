@@ -19,7 +19,7 @@ import zstandard
 from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
-from brender.engines import tracer
+from brender.engines import traced, tracer
 from brender.engines.inputs import inputs_of
 from brender.engines.reader import CannotOpen, NoReader, Reader, reader_for
 from brender.engines.tracing import facts_through_blender
@@ -194,10 +194,11 @@ def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
         path=str(path),
         version=(version // 100, version % 100),
         active_scene=_name(active or scenes[0]),
-        scenes=tuple(_scene(block) for block in scenes),
+        scenes=tuple(_scene(file, block) for block in scenes),
         cameras=tuple(sorted(_cameras(file))),
         missing=tuple(_missing(path, within)),
         inputs=inputs_of(Path(each) for usage in tracer.usages(path) for each in usage.files()),
+        needs_trust=traced.wanting_trust(file),
         size=path.stat().st_size,
     )
 
@@ -216,7 +217,7 @@ def _check_scenes(path: Path) -> None:
         _scenes(file, path)
 
 
-def _scene(block: Any) -> SceneFacts:
+def _scene(file: Any, block: Any) -> SceneFacts:
     def render(*names: bytes, **kind: Any) -> Any:
         return block.get((b"r", *names), **kind)
 
@@ -253,6 +254,7 @@ def _scene(block: Any) -> SceneFacts:
         use_placeholder=bool(render(b"mode") & _USES_PLACEHOLDER),
         is_codestream=block.get((b"r", b"im_format", b"jp2_codec"), default=0) == _CODESTREAM,
         **_color_names(block),
+        simulations=traced.simulations(file, block),
     )
 
 

@@ -37,6 +37,8 @@ def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: st
     told = {name: value for name, value in settings.items() if name not in _NOT_IN_THE_PICTURE and name != "file"}
     if files := configuration_files(str(told.pop("ocio", None) or "")):
         told["ocio"] = [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
+    if settings.get("process") == "in-order":
+        told["in_order"] = True  # it shows other states of simulations
     text = json.dumps([made_of, told], sort_keys=True)
     return "brender " + hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -15,6 +15,7 @@ import msgspec
 
 from brender.engines.inputs import inputs_of
 from brender.engines.reader import Reader
+from brender.engines.traced import bakes_missing, simulated
 from brender.model.bundle import check_paths
 from brender.model.job import FileFacts, MissingFile, SceneFacts
 
@@ -51,14 +52,17 @@ def facts_through_blender(reader: Reader, path: Path, version: tuple[int, int], 
     read = _only_within(_read(reader, path), within)
     told = read.told
     missing = [MissingFile(each, named.user) for named in read.named for each in named.missing]
+    scenes = simulated(tuple(msgspec.convert(scene, SceneFacts) for scene in told["scenes"]), path)
+    missing += bakes_missing(scenes)
     return FileFacts(
         path=str(path),
         version=version,
         active_scene=told["active"],
-        scenes=tuple(msgspec.convert(scene, SceneFacts) for scene in told["scenes"]),
+        scenes=scenes,
         cameras=tuple(told["cameras"]),
         missing=tuple({each.path: each for each in missing}.values()),
         inputs=inputs_of(file for named in read.named for file in named.files),
+        needs_trust=tuple(told["needs_trust"]),
         size=path.stat().st_size,
     )
 

@@ -25,6 +25,7 @@ from brender.model.naming import (
     scene_path,
     scene_pattern,
 )
+from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
 
 ENGINES = ("cycles", "eevee", "workbench")
 
@@ -41,7 +42,8 @@ _ENGINE_WORDS = {
 
 ORDERS = ("forward", "preview", "backward", "random")
 DEVICES = ("scene", "gpu", "cpu")
-PROCESSES = ("warm", "cold", "in-order")
+WARM, COLD, IN_ORDER = PROCESSES = ("warm", "cold", "in-order")
+_CHUNK_MOST = 1_000_000
 
 
 @lru_cache(maxsize=256)
@@ -56,7 +58,7 @@ class BlenderAnimation:
     settings: tuple[Setting, ...] = (
         Setting("file", str, "the .blend, as an absolute path", required=True),
         Setting("frames", str, "the frames to render, such as 1-100x2,150", from_file=True),
-        Setting("chunk", int, "frames in one task; 0: as many as make about a minute", default=0, lowest=0, highest=1_000_000),
+        Setting("chunk", int, "frames in one task; 0: as many as make about a minute", default=0, lowest=0, highest=_CHUNK_MOST),
         Setting(
             "order",
             str,
@@ -92,8 +94,8 @@ class BlenderAnimation:
             "process",
             str,
             "how Blender is used: warm keeps it from frame to frame, cold starts a new one for each, in-order lets all earlier "
-            "frames happen before a frame is rendered",
-            default="warm",
+            "frames happen before a frame is rendered; warm, or in-order where something simulates that is not baked",
+            from_file=True,
             choices=PROCESSES,
         ),
         Setting(
@@ -120,6 +122,7 @@ class BlenderAnimation:
             self._plan_film(spec.facts, settings, warnings)
         scene, facts = self._fill_in(spec, settings, warnings)
         settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+        self._keep_order(settings, scene, warnings)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
 
     def _plan_film(self, facts: FileFacts, settings: dict[str, Any], warnings: list[str]) -> None:
@@ -176,7 +179,8 @@ class BlenderAnimation:
         )
 
     def may_repeat(self, spec: JobSpec) -> bool:
-        return True
+        # It would go through all frames again, and caches on disk are for one at a time.
+        return bool(spec.settings["process"] != IN_ORDER)
 
     def is_elastic(self, spec: JobSpec) -> bool:
         return bool(spec.settings["chunk"] == 0)
@@ -209,6 +213,25 @@ class BlenderAnimation:
     def _tasks_of_frames(spec: JobSpec) -> int:
         frames = _arranged(spec.settings["frames"], spec.settings["order"])
         return chunk_count(len(frames), spec.settings["chunk"] or 1)
+
+    @staticmethod
+    def _keep_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:
+        """Choose how Blender is used where the job does not say: in order, all frames as one task, where a simulation is not
+        baked."""
+        frames = sorted(parse_frames(settings["frames"]))
+        moving = not_baked(scene.simulations, frames)
+        for caution in other_cautions(scene.simulations, frames):
+            _warn(warnings, caution)
+        if not moving:
+            settings["process"] = settings["process"] or WARM
+            return
+        if settings["process"] is None or (settings["process"] == IN_ORDER and not settings["chunk"]):
+            everything = {"frames": format_frames(frames), "chunk": min(len(frames), _CHUNK_MOST), "order": "forward"}
+            settings |= {"process": IN_ORDER, **everything}
+        if settings["process"] != IN_ORDER:
+            _warn(warnings, not_in_order(moving, settings["process"]))
+        else:
+            _warn(warnings, in_order_by_one(moving) if settings["chunk"] >= len(frames) else in_order_by_many(moving))
 
     @staticmethod
     def _check_camera(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from brender.jobs.blender_animation import BlenderAnimation
+from brender.jobs.blender_animation import IN_ORDER, WARM, BlenderAnimation
 from brender.jobs.declare import Setting, check_settings
-from brender.model.job import JobSpec, PartPlan, TaskPlan
+from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
+from brender.model.simulations import not_baked, not_in_order, other_cautions, whole_by_one
 
 _NOT_OF_A_STILL = {"frames", "chunk", "order", "film"}
 _PIECES_MOST = 1024
@@ -42,7 +43,22 @@ class BlenderStill(BlenderAnimation):
         scene, _ = self._fill_in(spec, settings, warnings)
         if settings["frame"] is None:
             settings["frame"] = scene.first if scene.current is None else scene.current
+        self._whole_in_order(settings, scene, warnings)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+
+    @staticmethod
+    def _whole_in_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:
+        """Choose how Blender is used where the job does not say: one worker renders all of it, in order, where a simulation is
+        not baked."""
+        moving = not_baked(scene.simulations, [settings["frame"]])
+        cautions = other_cautions(scene.simulations, [settings["frame"]])
+        if moving and settings["process"] in {None, IN_ORDER}:
+            settings |= {"process": IN_ORDER, "pieces": 1}
+            cautions.append(whole_by_one(moving, settings["frame"]))
+        elif moving:
+            cautions.append(not_in_order(moving, settings["process"]))
+        settings["process"] = settings["process"] or WARM
+        warnings += [each for each in cautions if each not in warnings]
 
     def task_count(self, spec: JobSpec) -> int:
         return int(spec.settings["pieces"]) + 1

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from brender.model.errors import BadInput
+from brender.model.simulations import Simulation
 
 #: The limits of an attempt where a job names none: an hour without a sign of progress, a day in all.
 STALL_MINUTES, LIMIT_MINUTES = 60.0, 1440.0
@@ -75,6 +76,8 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Blender begins another file where the movie has grown large."""
     film_problem: str = ""
     """Why the Blender that read the file cannot write its movie, as a sentence. Only Blender tells."""
+    simulations: tuple[Simulation, ...] = ()
+    """What simulates in it."""
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -97,6 +100,8 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     cameras: tuple[str, ...] = ()
     missing: tuple[MissingFile, ...] = ()
     inputs: Inputs = Inputs()
+    needs_trust: tuple[str, ...] = ()
+    """The texts and drivers in it that do not run unless the job is trusted, in words for a person."""
     size: int = 0
     """Bytes on disk."""
 

@@ -51,6 +51,11 @@
     const missing = byId("missing");
     missing.classList.toggle("d-none", !facts.missing.length);
     missing.replaceChildren(farm.element("strong", "", `${facts.missing.length} files are missing:`), ...facts.missing.slice(0, 20).map((each) => farm.element("div", "text-break", `${each.path}, used by ${each.used_by}`)));
+    const needsTrust = byId("needs-trust");
+    needsTrust.classList.toggle("d-none", !facts.needs_trust.length);
+    needsTrust.replaceChildren(farm.element("strong", "", "These run only if you trust the file (choose below):"), ...facts.needs_trust.slice(0, 20).map((each) => farm.element("div", "text-break", each)));
+    byId("trusted").options[0].text = facts.needs_trust.length ? "choose" : "there are none";
+    byId("trusted").value = "";
     if (!byId("job-name").dataset.own) byId("job-name").value = where.file.split("/").pop().replace(/\.blend$/, "");
     if (where.project) byId("job-project").value = where.project;
     ["go", "test-frame"].forEach((each) => { byId(each).disabled = false; });
@@ -163,7 +168,7 @@
     const job = {
       job_type: kind().name, settings: { ...settings(), ...more }, name: byId("job-name").value, project: byId("job-project").value,
       priority: Number(byId("job-priority").value), output: byId("job-output").value, paused: byId("paused").checked,
-      allow_missing: byId("allow-missing").checked, ...(needs && source ? { source } : {}),
+      allow_missing: byId("allow-missing").checked, trusted: { true: true, false: false }[byId("trusted").value] ?? null, ...(needs && source ? { source } : {}),
     };
     if (more.frames) Object.assign(job, { name: `${job.name} (test)`, priority: 90 });
     const accepted = await farm.post("/jobs", job);

@@ -30,6 +30,7 @@ from brender.model.job import PRIORITY_NORMAL, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
 from brender.model.paths import collapse, expand, places, platform_of
 from brender.model.people import Right
+from brender.model.trust import check_trust
 from brender.store.places import path_variables
 from dashboard.endpoint import describe, endpoint
 from dashboard.farm import farm, user_name
@@ -59,7 +60,8 @@ class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``settings`` are those of the job type; what is left out is what the .blend says. ``output`` is a folder on the server's
-    machine; without it the farm keeps the frames of an upload, and those of a project's file go where its scene says."""
+    machine; without it the farm keeps the frames of an upload, and those of a project's file go where its scene says.
+    ``trusted``: scripts inside the .blend run, or they do not; a .blend that has some is refused where neither is said."""
 
     job_type: Name = "blender-animation"
     settings: dict[str, Any] = {}
@@ -72,6 +74,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     paused: bool = False
     overwrite: bool = False
     allow_missing: bool = False
+    trusted: bool | None = None
 
 
 @endpoint(blueprint, "GET", "/files", query=FilesQuery, right=Right.SUBMIT)
@@ -156,10 +159,12 @@ def submit(body: Submission) -> Any:
     settings = dict(body.settings)
     facts: FileFacts | None = None
     output = body.output
+    cautions: tuple[str, ...] = ()
     if body.source is not None:
         path = _source(body.source)
         facts = inspect(path, _bounds(body.source))
         _check_missing(facts, body.allow_missing)
+        cautions = check_trust(facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
         if body.source.upload:
             ocio = str(settings.get("ocio") or "")
             more["bundle"], settings["file"], settings["ocio"] = _send(path, _upload(body.source.upload), ocio)
@@ -179,7 +184,9 @@ def submit(body: Submission) -> Any:
         priority=body.priority,
         tags=tuple(body.tags),
         output=_shared(Path(output)) if output else "",
+        trusted=bool(body.trusted),
         overwrite=body.overwrite,
+        warnings=cautions,
         paused=body.paused,
         facts=facts,
         **more,

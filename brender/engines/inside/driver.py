@@ -49,6 +49,7 @@ import film  # noqa: E402
 import nodes  # noqa: E402
 import paths  # noqa: E402
 import remap  # noqa: E402
+import simulations  # noqa: E402
 import split  # noqa: E402
 import templates  # noqa: E402
 
@@ -145,6 +146,8 @@ class Driver:
         render.use_file_extension = False
         render.use_persistent_data = persistent and render.engine == "CYCLES"
         self.in_order, self.at = in_order, None
+        if in_order:
+            simulations.show_as_rendered(self.scene)
         self.piece, self.ways = None, {}
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
@@ -328,10 +331,10 @@ class Driver:
         self.say("merged")
 
     def step_to(self, frame):
-        """Let every frame before *frame* happen, from the scene's first or the last one that did: what a simulation, or a
-        script that counts frames, needs to be where it would be in Blender."""
+        """Let every frame before *frame* happen, from the scene's or a simulation's first, or the last one that did: what a
+        simulation, or a script that counts frames, needs to be where it would be in Blender."""
         if self.at is None or self.at >= frame:
-            self.at = self.scene.frame_start - 1
+            self.at = min([self.scene.frame_start, *simulations.first_frames(self.scene)]) - 1
         for earlier in range(self.at + 1, frame):
             self.scene.frame_set(earlier)
             self.status("Stepping to frame %d, at %d" % (frame, earlier))

@@ -3,6 +3,7 @@
 import contextlib
 
 import bpy
+import simulations
 import templates
 
 #: Pixels that a band reaches beyond itself where Cycles decides by looking at neighbors (adaptive sampling does), so that it
@@ -80,6 +81,8 @@ def why_whole(scene):
         return "it has a render region of its own"
     if render.use_freestyle:
         return "Freestyle draws its lines over the whole picture"
+    if simulations.first_frames(scene):
+        return "its simulations are not baked, so that pieces could show other states of them"
     if scene.cycles.time_limit:
         return "it has a time limit, so that nobody knows its samples before"
     if any(layer.cycles.use_pass_shadow_catcher and cycles_denoises(scene, layer) for layer in scene.view_layers):

@@ -19,6 +19,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import film
 import nodes
 import paths
+import simulations
+import trust
 
 
 def main():
@@ -58,6 +60,7 @@ def answered(request):
         "scenes": [scene_facts(scene) for scene in bpy.data.scenes if scene.library is None],
         "cameras": sorted(thing.name for thing in bpy.data.objects if thing.type == "CAMERA"),
         "paths": paths.all_references(),
+        "needs_trust": trust.wanting_trust(),
     }
 
 
@@ -89,6 +92,7 @@ def scene_facts(scene):
         **color_names(scene),
         **film_facts(scene),
         "needs_camera": not (len(scene.timeline_markers) or (render.use_sequencer and strips)),
+        "simulations": simulations.simulations(scene),
     }
 
 
