@@ -190,6 +190,8 @@ def test_frames_that_are_there_are_kept_and_those_of_other_settings_are_not(blen
         assert (out / "03_animated_cube_0001.png").stat().st_mtime_ns == before
         other = farm.run(farm.job(CUBE, out, frames="1", resolution=8, samples=3))
         assert not other.parts[0].kept
+        trusted = farm.run(farm.job(CUBE, out, frames="2", trusted=True, **SMALL))
+        assert not trusted.parts[0].kept
         forced = farm.run(farm.job(CUBE, out, frames="2", overwrite=True, **SMALL))
         assert not forced.parts[0].kept
 
