@@ -22,6 +22,7 @@ from brender.model.grant import Grant, Order, PartGrant
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
 from brender.model.paths import PathVariable
+from brender.model.views import view_suffixes
 
 
 @dataclass
@@ -100,8 +101,11 @@ class Studio:
         kind = job_type(spec.job_type)
         assert spec.facts is not None
         plans = [part for task in tasks for part in kind.task(spec, task).parts]
-        parts = tuple(PartGrant(id=number + 1, frame=p.frame, output=p.output, piece=p.piece) for number, p in enumerate(plans))
         scene = spec.facts.scene(spec.settings["scene"])
+        parts = tuple(
+            PartGrant(id=number + 1, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer)
+            for number, p in enumerate(plans)
+        )
         order = Order(
             job=spec.id,
             engine=kind.engine,
@@ -112,6 +116,7 @@ class Studio:
             scene_engine=scene.engine,
             scene_color=(scene.display, scene.view, scene.look),
             inputs=spec.facts.inputs,
+            views=view_suffixes(spec),
             overwrite=spec.overwrite,
             paths=self.paths,
         )

@@ -55,6 +55,9 @@ def render_options(function: F) -> F:
         click.option("--split", type=click.Choice(SPLITS), help="How a still is split. [default: auto]"),
         click.option("--order", type=click.Choice(ORDERS), help="Which frames come first. [default: forward]"),
         click.option("--scene", help=f"The scene. {said}"),
+        click.option(
+            "--view-layer", "view_layers", multiple=True, metavar="NAME", help=f"A view layer, again for each more. {said}"
+        ),
         click.option("--camera", help=f"The camera. {said}"),
         click.option("--engine", type=click.Choice(ENGINES, case_sensitive=False), help=f"The render engine. {said}"),
         click.option("--resolution", type=int, metavar="PERCENT", help=f"Percent of the scene's size. {said}"),
@@ -104,7 +107,9 @@ def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **mor
     options["ocio"] = ocio or None
     trusted, overwrite = options.pop("trusted", None), options.pop("overwrite", False)
     cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
-    settings = {key: value for key, value in options.items() if value is not None}
+    settings = {key: value for key, value in options.items() if value is not None and value != ()}
+    if "view_layers" in settings:
+        settings["view_layers"] = list(settings["view_layers"])
     kind = "blender-animation"
     if "pieces" in settings or "split" in settings:
         kind = "blender-still"

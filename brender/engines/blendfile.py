@@ -20,6 +20,7 @@ from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
 from brender.engines import traced, tracer
+from brender.engines.blendviews import view_facts
 from brender.engines.inputs import inputs_of
 from brender.engines.reader import CannotOpen, NoReader, Reader, reader_for
 from brender.engines.tracing import facts_through_blender
@@ -255,6 +256,7 @@ def _scene(file: Any, block: Any) -> SceneFacts:
         is_codestream=block.get((b"r", b"im_format", b"jp2_codec"), default=0) == _CODESTREAM,
         **_color_names(block),
         simulations=traced.simulations(file, block),
+        **view_facts(block),
     )
 
 

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,21 @@ from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
 from brender.engines.color import color_refusal, color_warnings, read_remarks
 from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
-from brender.engines.extras import extras, gathering_folder
+from brender.engines.extras import Further, extras_of_nodes, gathering_folder, move
 from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import Published, flush, publish, signature
 from brender.engines.resume import Origin, note_for, origin_of, verified
 from brender.engines.session import Session, shader_cache
 from brender.engines.thumbnails import Thumbnails
+from brender.engines.views import further_pictures, own_picture, picture_path, standing_views
 from brender.engines.warm import Keeper, WarmScene
+from brender.jobs.blender_animation import said_of_strips
 from brender.model.grant import Extra, PartGrant
 from brender.model.naming import temporary_name
 from brender.model.nodes import Blender
 from brender.model.paths import foreign, places, platform_of
+from brender.model.views import other_views
 
 _LEASE_LOOK_SECONDS = 0.5
 _STAYING = "Frames that were there already stay as they are: the scene overwrites nothing (--overwrite renders them anew)"
@@ -86,6 +90,9 @@ class Rendering:
             )
             for warning in self._open.opened["warnings"]:
                 attempt.emit(Cautioned(warning, subject=warning))
+            if strips := self._open.opened["strip_outputs"]:
+                text = said_of_strips(self.settings["scene"], strips)
+                attempt.emit(Cautioned(text, subject=text))
             for path, use in self._open.opened["missing"]:
                 text = f"Missing file: {path} ({use}) is not there for the worker; what needs it renders without it"
                 attempt.emit(Cautioned(text, subject=self._as_submitted(path)))
@@ -152,6 +159,7 @@ class Rendering:
         same = ("file", "scene", "camera", "engine", "resolution", "samples", "format", "persistent")
         return {
             **{name: settings[name] for name in same},
+            "view_layers": settings.get("view_layers"),
             "trusted": order.trusted,
             "wanted_engine": order.scene_engine,
             "threads": settings["threads"] or self.attempt.place.threads,
@@ -171,6 +179,9 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     attempt = rendering.attempt
     if part.piece or not _stays(rendering, final):
         return False
+    others = {name: Path(attempt.order.output) / name for name in other_views(part.output, attempt.order.views)}
+    if not all(map(_holds_something, others.values())):
+        return False
     try:
         picture = verify(final, None)
     except BadPicture as error:
@@ -178,7 +189,8 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
         attempt.emit(Cautioned(f"Frame {part.frame} stays as it is, and is no picture: {error}", subject=str(final)))
     attempt.log.say(f"frame {part.frame} is there already, and the scene overwrites nothing: {final}")
     attempt.emit(Cautioned(_STAYING, subject=_STAYING))
-    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True))
+    extras = tuple(Extra(output=name, size=path.stat().st_size) for name, path in others.items())
+    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True, extras=extras))
     make_thumbnail(rendering, part, picture.image)
     return True
 
@@ -223,14 +235,16 @@ def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     origin = Origin.ELSEWHERE if came_meanwhile else _origin_of_kept(rendering, final)
     if origin is None:
         return False
-    picture = verified(final, None if origin is Origin.HERE else rendering.size())
-    if picture is None:
+    size = None if origin is Origin.HERE else rendering.size()
+    picture = verified(final, size)
+    others = standing_views(Path(attempt.order.output), part, attempt.order.views, size)
+    if picture is None or others is None:
         rendering.found[part.id] = signature(final)  # it is to be replaced, whoever put it there
         return False
     attempt.log.say(f"frame {part.frame} is there already: {final}")
     if not came_meanwhile:
         attempt.emit(Cautioned(_KEPT, subject=_KEPT))
-    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True))
+    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True, extras=others))
     make_thumbnail(rendering, part, picture.image)
     return True
 
@@ -245,7 +259,7 @@ def render_part(
     attempt = rendering.attempt
     temporary = temporary_for(rendering, final)
     gathering = gathering_folder(attempt)
-    further: list[tuple[Path, Path, Extra]] = []
+    further: list[Further] = []
     share = 1 / len(attempt.grant.parts)
     placeholder = bool(rendering.settings.get("placeholders")) and asked is None and not final.exists()
     try:
@@ -255,16 +269,23 @@ def render_part(
         attempt.will_leave(gathering)
         if placeholder:
             final.touch()
-        wanted = {"gather": str(gathering)} if asked is None else asked
-        rendered = rendering.scene().session.render(part.frame, temporary, index * share, share, wanted)
+        to = temporary if asked is not None else picture_path(gathering, final)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        wanted = {"gather": str(gathering), "layer": part.layer} if asked is None else asked
+        rendered = rendering.scene().session.render(part.frame, to, index * share, share, wanted)
+        own = temporary if asked is not None else own_picture(to, attempt.order.views)
         try:
-            picture = verify(temporary, size, asked is None and rendering.scene().opened["filled"])
+            picture = verify(own, size, asked is None and rendering.scene().opened["filled"])
         except BadPicture as error:
             raise AttemptFailed(f"Frame {part.frame}: {error}") from error
+        if asked is None:
+            for each in chain(
+                further_pictures(attempt, part, to, own, size), extras_of_nodes(attempt, part.frame, rendered.written)
+            ):
+                further.append(each)
+            move(own, temporary)
         flush(temporary)
         length = temporary.stat().st_size
-        for each in extras(attempt, part.frame, rendered.written):
-            further.append(each)
         for waiting, place, _ in further:
             publish_when_leased(attempt, waiting, place, signature(place))
         publish_when_leased(attempt, temporary, final, rendering.found[part.id])

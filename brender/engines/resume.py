@@ -17,6 +17,7 @@ import OpenImageIO as oiio
 
 from brender.engines.ocio import configuration_files
 from brender.engines.pictures import BadPicture, Picture, verify
+from brender.jobs.view_layers import layers_apart
 from brender.model.job import Inputs
 
 _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
@@ -39,6 +40,8 @@ def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: st
         told["ocio"] = [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
     if settings.get("process") == "in-order":
         told["in_order"] = True  # it shows other states of simulations
+    if any(layers_apart(settings)):
+        told["apart"] = True  # without compositor: another picture than of the same layers together
     text = json.dumps([made_of, told], sort_keys=True)
     return "brender " + hashlib.sha256(text.encode()).hexdigest()[:16]
 

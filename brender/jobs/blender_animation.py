@@ -3,7 +3,7 @@
 Each setting that is not given is what the .blend says. Each part is one frame.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 
 from brender.jobs.declare import Setting, check_settings
 from brender.jobs.film import plan_film, writes_film
+from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
 from brender.model.errors import BadInput
 from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
@@ -26,6 +27,7 @@ from brender.model.naming import (
     scene_pattern,
 )
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
+from brender.model.views import view_name, view_suffixes
 
 ENGINES = ("cycles", "eevee", "workbench")
 
@@ -67,6 +69,12 @@ class BlenderAnimation:
             choices=ORDERS,
         ),
         Setting("scene", str, "the scene to render", from_file=True),
+        Setting(
+            "view_layers",
+            list,
+            "the view layers to render, whether they are on or off; with {view_layer} in the pattern each to files of its own",
+            from_file=True,
+        ),
         Setting("camera", str, "the camera to render through", from_file=True),
         Setting("engine", str, "the render engine", from_file=True, choices=ENGINES),
         Setting("resolution", int, "resolution, in percent of the scene's size", from_file=True, lowest=1, highest=32767),
@@ -151,6 +159,14 @@ class BlenderAnimation:
         self._check_camera(settings, scene, facts.path)
         settings["format"] = self._format(settings["format"], scene, warnings)
         settings["pattern"] = check_pattern(settings["pattern"] or scene_pattern(own_path(facts, settings), facts.path))
+        if settings.get("film") and TEMPLATE in settings["pattern"]:
+            raise BadInput(
+                f"A film has one picture a frame, so {TEMPLATE} cannot be in its name: give --format PNG for frames alone"
+            )
+        for text in check_layers(settings, scene, facts.path):
+            _warn(warnings, text)
+        if scene.strip_outputs:
+            _warn(warnings, said_of_strips(scene.name, scene.strip_outputs))
         if facts.version >= path_templates.SINCE:
             known = path_templates.variables(facts, scene, settings["camera"], settings["resolution"])
             path_templates.check_nodes(facts, scene, known)
@@ -164,18 +180,21 @@ class BlenderAnimation:
         return self._tasks_of_frames(spec) + bool(spec.settings["film"])
 
     def part_count(self, spec: JobSpec) -> int:
-        return len(_arranged(spec.settings["frames"], spec.settings["order"])) + bool(spec.settings["film"])
+        return len(self._frames_of(spec)) * len(layers_apart(spec.settings)) + bool(spec.settings["film"])
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings = spec.settings
         if index and index == self.waits_for(spec, index):
-            last = max(_arranged(settings["frames"], settings["order"]))
-            part = PartPlan(frame=last, output=settings["film"], scene=settings["scene"], piece=FILM)
+            part = PartPlan(frame=max(self._frames_of(spec)), output=settings["film"], scene=settings["scene"], piece=FILM)
             return TaskPlan(index=index, parts=(part,))
-        frames = chunk(_arranged(settings["frames"], settings["order"]), settings["chunk"] or 1, index)
+        frames = chunk(self._frames_of(spec), settings["chunk"] or 1, index)
         return TaskPlan(
             index=index,
-            parts=tuple(PartPlan(frame=f, output=self._name(spec, f), scene=settings["scene"]) for f in frames),
+            parts=tuple(
+                PartPlan(frame=frame, output=self._name(spec, frame, layer), scene=settings["scene"], layer=layer)
+                for frame in frames
+                for layer in layers_apart(settings)
+            ),
         )
 
     def may_repeat(self, spec: JobSpec) -> bool:
@@ -199,8 +218,14 @@ class BlenderAnimation:
     def output_key(self, spec: JobSpec) -> str:
         return file_pattern(spec.settings["pattern"], self._extension(spec))
 
-    def _name(self, spec: JobSpec, frame: int) -> str:
-        return frame_name(spec.settings["pattern"], frame, self._extension(spec))
+    def _name(self, spec: JobSpec, frame: int, layer: str = "") -> str:
+        """The file of *frame*: of its first view, where each view has its own."""
+        name = named_for(frame_name(spec.settings["pattern"], frame, self._extension(spec)), layer)
+        return view_name(name, next(iter(view_suffixes(spec)), ""))
+
+    @staticmethod
+    def _frames_of(spec: JobSpec) -> tuple[int, ...]:
+        return _arranged(spec.settings["frames"], spec.settings["order"])
 
     @staticmethod
     def _extension(spec: JobSpec) -> str:
@@ -211,8 +236,7 @@ class BlenderAnimation:
 
     @staticmethod
     def _tasks_of_frames(spec: JobSpec) -> int:
-        frames = _arranged(spec.settings["frames"], spec.settings["order"])
-        return chunk_count(len(frames), spec.settings["chunk"] or 1)
+        return chunk_count(len(BlenderAnimation._frames_of(spec)), spec.settings["chunk"] or 1)
 
     @staticmethod
     def _keep_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:
@@ -282,6 +306,14 @@ def own_path(facts: FileFacts, settings: Mapping[str, Any], as_film: bool = Fals
     scene = facts.scene(settings.get("scene"))
     return scene_path(
         facts, scene, camera if isinstance(camera, str) else None, percent if type(percent) is int else None, as_film
+    )
+
+
+def said_of_strips(scene: str, outputs: Iterable[str]) -> str:
+    """What is done otherwise than Blender does with the file-output nodes of *outputs*, which the sequencer of *scene* shows."""
+    return (
+        f"File-output nodes of {', '.join(map(repr, outputs))}, which the sequencer of {scene!r} shows, name no place for the "
+        "frame's number: Blender 5 would write the files of all frames to one name, and here they get that scene's frame number"
     )
 
 

@@ -11,6 +11,8 @@ import msgspec
 
 from brender.jobs.blender_animation import IN_ORDER, WARM, BlenderAnimation
 from brender.jobs.declare import Setting, check_settings
+from brender.jobs.view_layers import TEMPLATE
+from brender.model.errors import BadInput
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.simulations import not_baked, not_in_order, other_cautions, whole_by_one
 
@@ -41,6 +43,8 @@ class BlenderStill(BlenderAnimation):
         settings = check_settings(self.name, self.settings, spec.settings)
         warnings = list(spec.warnings)
         scene, _ = self._fill_in(spec, settings, warnings)
+        if TEMPLATE in settings["pattern"]:
+            raise BadInput(f"A still in pieces has one file, so its pattern cannot have {TEMPLATE}: leave --pieces out")
         if settings["frame"] is None:
             settings["frame"] = scene.first if scene.current is None else scene.current
         self._whole_in_order(settings, scene, warnings)

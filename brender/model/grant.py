@@ -26,6 +26,8 @@ class PartGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     frame: Whole
     output: Text = ""
     piece: Whole = 0
+    layer: Text = ""
+    """The view layer that it shows alone; "": those of the job."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,6 +45,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The display, view and look that the scene was saved with, "" for one that is not known; empty: all of them."""
     inputs: Inputs = Inputs()
     """The files that the .blend used when the job was submitted."""
+    views: tuple[Text, ...] = ()
+    """What the names of a frame's pictures have more, one for each view (brender.model.views); none: it has one picture."""
     overwrite: bool = False
     """Frames that are there already are rendered anew."""
     bundle: str = ""

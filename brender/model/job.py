@@ -30,6 +30,13 @@ class MissingFile(msgspec.Struct, frozen=True):
 FPS = 24.0
 
 
+class LayerFacts(msgspec.Struct, frozen=True):
+    """A view layer of a scene, and whether it is rendered."""
+
+    name: str
+    use: bool = True
+
+
 class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a .blend says of one scene. Sizes in pixels, ``percent`` the resolution percentage."""
 
@@ -78,6 +85,16 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Why the Blender that read the file cannot write its movie, as a sentence. Only Blender tells."""
     simulations: tuple[Simulation, ...] = ()
     """What simulates in it."""
+    layers: tuple[LayerFacts, ...] = ()
+    """Its view layers, in their order; none: not known."""
+    views: tuple[str, ...] = ()
+    """What the name of each view's picture has more, such as ``_L``, in the views' order; none where it is rendered once."""
+    views_format: str = ""
+    """How pictures have their views, in Blender's own word: ``INDIVIDUAL``, ``STEREO_3D`` or ``MULTIVIEW``."""
+    composited: bool = False
+    """Its pictures go through nodes of the compositor."""
+    strip_outputs: tuple[str, ...] = ()
+    """Scenes that its sequencer shows and whose file-output nodes say nowhere where the frame's number goes."""
 
 
 class Inputs(msgspec.Struct, frozen=True):

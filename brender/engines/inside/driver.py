@@ -52,6 +52,7 @@ import remap  # noqa: E402
 import simulations  # noqa: E402
 import split  # noqa: E402
 import templates  # noqa: E402
+import views  # noqa: E402
 
 #: brender's word for each engine, and what Blender calls it: the first that this Blender knows.
 ENGINES = {
@@ -128,6 +129,7 @@ class Driver:
             raise Refused("%s has no scene %r; it has: %s" % (file, scene, there))
         remap.remap(rest["roots"])
         self.set_camera(rest["camera"], file)
+        self.set_layers(rest["view_layers"], file)
         if not engine and not same_engine(wanted_engine, self.scene.render.engine):
             raise Refused(
                 "The scene %r wants the engine %s, an add-on that Blender %s does not have here: enable it for every user of the "
@@ -162,6 +164,7 @@ class Driver:
             vague=uses_folders(),
             noted=self.set_note(note),
             without_color_space=color.without_color_space(),
+            strip_outputs=views.strip_outputs(self.scene),
         )
 
     def set_camera(self, camera, file):
@@ -195,15 +198,24 @@ class Driver:
             elif hasattr(self.scene, "eevee"):
                 self.scene.eevee.taa_render_samples = samples
 
+    def set_layers(self, layers, file):
+        unknown = views.choose_layers(self.scene, layers) if layers else None
+        if unknown is not None:
+            there = ", ".join(repr(layer.name) for layer in self.scene.view_layers)
+            raise Refused("The scene %r of %s has no view layer %r; it has: %s" % (self.scene.name, file, unknown, there))
+
     def set_format(self, format):
         settings = self.scene.render.image_settings
+        if settings.file_format == format:
+            return
         movie = film.is_movie(self.scene) and (settings.color_mode, film.depth_of_frames(self.scene))
-        if hasattr(settings, "media_type"):
-            settings.media_type = "MULTI_LAYER_IMAGE" if format == "OPEN_EXR_MULTILAYER" else "IMAGE"
-        try:
-            settings.file_format = format
-        except TypeError as error:
-            raise Refused("Blender %s cannot write %s" % (bpy.app.version_string, format)) from error
+        with views.kept(settings):
+            if hasattr(settings, "media_type"):
+                settings.media_type = "MULTI_LAYER_IMAGE" if format == "OPEN_EXR_MULTILAYER" else "IMAGE"
+            try:
+                settings.file_format = format
+            except TypeError as error:
+                raise Refused("Blender %s cannot write %s" % (bpy.app.version_string, format)) from error
         if movie:
             # As the film has them: what is set for a movie is not kept where its format is changed.
             for name, value in zip(("color_mode", "color_depth"), movie, strict=True):
@@ -248,7 +260,7 @@ class Driver:
         if render.use_border and render.use_crop_to_border:
             return None
         share = render.resolution_percentage / 100
-        return [int(render.resolution_x * share), int(render.resolution_y * share)]
+        return views.pictured(self.scene, [int(render.resolution_x * share), int(render.resolution_y * share)])
 
     def fills_the_picture(self):
         """Whether no pixel is left empty on purpose: no transparent background, no border, no strips that may lie anywhere."""
@@ -256,14 +268,14 @@ class Driver:
         strips = getattr(editor, "strips", None) or getattr(editor, "sequences", None)
         return not (render.film_transparent or render.use_border or (render.use_sequencer and strips))
 
-    def do_render(self, frame, path, gather=""):
+    def do_render(self, frame, path, gather="", layer=""):
         began = time.monotonic()
         if self.in_order:
             self.step_to(frame)
         self.scene.frame_set(frame)
         self.at = frame
         self.scene.render.filepath = templates.escaped(path)
-        with nodes.gathered(self.scene, frame, gather) as written:
+        with views.alone(self.scene, layer), nodes.gathered(self.scene, frame, gather) as written:
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)

@@ -6,13 +6,33 @@ import os
 import templates
 
 
+def tree_of(scene):
+    """The nodes that pictures of *scene* go through; ``None`` where they go through none."""
+    if not scene.render.use_compositing:
+        return None
+    if hasattr(scene, "compositing_node_group"):  # Blender 5
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
+
+
+def shown_by(scene):
+    """The other scenes that the sequencer of *scene* shows, and theirs."""
+    found, waiting = [], [scene] if scene.render.use_sequencer else []
+    while waiting:
+        editor = waiting.pop().sequence_editor
+        every = () if editor is None else editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+        for strip in every:
+            shown = strip.scene if strip.type == "SCENE" else None
+            if shown is not None and shown != scene and shown not in found:
+                found.append(shown)
+                waiting.append(shown)
+    return found
+
+
 def output_nodes(scene):
     """The file-output nodes that take part in *scene*, those in groups too."""
-    if hasattr(scene, "compositing_node_group"):  # Blender 5
-        tree = scene.compositing_node_group
-    else:
-        tree = scene.node_tree if scene.use_nodes else None
-    if tree is None or not scene.render.use_compositing:
+    tree = tree_of(scene)
+    if tree is None:
         return []
     found, seen, waiting = [], set(), [tree]
     while waiting:
@@ -46,56 +66,64 @@ def paths(scene):
 
 @contextlib.contextmanager
 def gathered(scene, frame, folder):
-    """Have the file-output nodes of *scene* write below *folder* for as long as the block runs, in which *frame* is rendered;
-    gives a list, which then has for each node that wrote: its name, the folder that it names itself, the folder where its files
-    are, and their names there, which are those that an animation's would have."""
+    """Have the file-output nodes of *scene*, and of those that its sequencer shows, write below *folder* for as long as the block
+    runs, in which *frame* is rendered; gives a list, which then has for each node that wrote: its name, the folder that it names
+    itself, the folder where its files are, and their names there, which are those that an animation's would have."""
     written, kept = [], []
-    nodes = output_nodes(scene) if folder else []
     extension = scene.render.use_file_extension
-    if nodes:
+    found, owners = [], []
+    for each in [scene, *shown_by(scene)] if folder else []:
+        for node in output_nodes(each):
+            if node not in found:
+                found.append(node)
+                owners.append(each)
+    if found:
         # Without it their files would have none. (The frame's own name has the one that Blender would give it.)
         scene.render.use_file_extension = True
-    for number, node in enumerate(nodes):
+    for number, node in enumerate(found):
         place = os.path.join(folder, str(number))
         os.makedirs(place, exist_ok=True)
         attribute = "directory" if hasattr(node, "directory") else "base_path"
         own = getattr(node, attribute)
-        directory = os.path.normpath(templates.expanded(scene, node, own)) if own else ""
+        directory = os.path.normpath(templates.expanded(owners[number], node, own)) if own else ""
         name = ""
         if attribute == "base_path" and node.format.file_format == "OPEN_EXR_MULTILAYER":
             # Before Blender 5 this path of a multi-layer node is the beginning of a file's name.
             directory, name = os.path.split(directory) if not own.endswith(("/", "\\")) else (directory, "")
-        file_name = getattr(node, "file_name", None)
-        kept.append((node, attribute, own, file_name))
-        if file_name:
-            node.file_name = templates.expanded_name(scene, node, file_name)
+        kept.append((node, attribute, own))
+        if getattr(node, "file_name", None):
+            kept.append((node, "file_name", node.file_name))
+            node.file_name = templates.expanded_name(owners[number], node, node.file_name)
         setattr(node, attribute, os.path.join(templates.escaped(place), name))  # with "": the folder, and a slash
+        for named, word in without_number(node):
+            # Blender 5 leaves the number away where one frame is rendered by itself.
+            kept.append((named, word, getattr(named, word)))
+            setattr(named, word, getattr(named, word) + "####")
         written.append({"node": node.name, "directory": directory, "folder": place, "files": []})
     try:
         yield written
     finally:
         scene.render.use_file_extension = extension
-        for number, each in enumerate(written):
-            node, attribute, own, file_name = kept[number]
-            if attribute == "directory" and not has_frame_number(node):
-                number_files(each["folder"], frame)
-            setattr(node, attribute, own)
-            if file_name:
-                node.file_name = file_name
+        for thing, word, own in reversed(kept):
+            setattr(thing, word, own)
+        for each in written:
             each["files"] = files_below(each["folder"])
         written[:] = [each for each in written if each["files"]]
 
 
-def has_frame_number(node):
-    """Whether the names of its files say where the frame's number goes."""
-    return "#" in node.file_name or any("#" in item.name for item in node.file_output_items)
+def without_number(node):
+    """What ends the names of files of *node* that do not say where the frame's number goes: owners of names, and the name's
+    attribute. Before Blender 5 they need not say it."""
+    if not hasattr(node, "directory") or "#" in node.file_name:
+        return []
+    if node.format.file_format == "OPEN_EXR_MULTILAYER":
+        return [(node, "file_name")]
+    return [(item, "name") for item in node.file_output_items if "#" not in item.name]
 
 
-def number_files(folder, frame):
-    """Blender 5 leaves the number away where one frame is rendered by itself."""
-    for name in files_below(folder):
-        stem, extension = os.path.splitext(os.path.join(folder, name))
-        os.rename(stem + extension, "%s%s%04d%s" % (stem, "-" if frame < 0 else "", abs(frame), extension))
+def unnumbered(scene):
+    """Whether a file-output node of *scene* writes files whose names do not say where the frame's number goes."""
+    return any(without_number(node) for node in output_nodes(scene))
 
 
 def files_below(folder):

@@ -21,6 +21,7 @@ import nodes
 import paths
 import simulations
 import trust
+import views
 
 
 def main():
@@ -93,6 +94,7 @@ def scene_facts(scene):
         **film_facts(scene),
         "needs_camera": not (len(scene.timeline_markers) or (render.use_sequencer and strips)),
         "simulations": simulations.simulations(scene),
+        **views.facts(scene),
     }
 
 

@@ -260,7 +260,9 @@ class Dispatch:
             job=task.job,
             repeats=attempt.repeats,
             pieces=self.farm.jobs[task.job].merges(task.number) if self.farm.jobs[task.job].pieces else (),
-            parts=tuple(PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece) for p in task.parts if not p.done),
+            parts=tuple(
+                PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer) for p in task.parts if not p.done
+            ),
         )
 
     def _recall(self, worker: WorkerState, attempts: Iterable[AttemptState], now: Now) -> None:

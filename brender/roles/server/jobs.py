@@ -418,7 +418,7 @@ class Jobs:
             self.farm.next_task += 1
             tasks.append((task.id, job.id, number, task.status))
             for plan in job.type.task(job.spec, number).parts:
-                part = PartState(self.farm.next_part, plan.frame, plan.output, plan.piece)
+                part = PartState(self.farm.next_part, plan.frame, plan.output, plan.piece, plan.layer)
                 self.farm.next_part += 1
                 task.parts.append(part)
                 named = (plan.frame, plan.scene, plan.layer, plan.view, plan.piece, plan.output)

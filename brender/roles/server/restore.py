@@ -270,7 +270,7 @@ def _load_parts(tasks: dict[int, TaskState], part: Any, where: Any) -> None:
     for row in part.select().where(where & (part.status != PartStatus.COMPLETED)).order_by(part.id):
         owner = row.__data__["task"]
         if owner in tasks:
-            tasks[owner].parts.append(PartState(row.id, row.frame, row.output, row.piece))
+            tasks[owner].parts.append(PartState(row.id, row.frame, row.output, row.piece, row.layer))
 
 
 def _worker_info(row: Any) -> WorkerInfo:

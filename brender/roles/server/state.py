@@ -19,6 +19,7 @@ from brender.model.paths import PathVariable
 from brender.model.people import Role
 from brender.model.schedule import Span
 from brender.model.status import JobStatus, TaskStatus, Wanted, WorkerStatus
+from brender.model.views import view_suffixes
 from brender.scheduling.chunks import chunk_size
 
 
@@ -30,6 +31,7 @@ class PartState:
     frame: int
     output: str
     piece: int = 0
+    layer: str = ""
     done: bool = False
 
 
@@ -133,6 +135,7 @@ class JobState:
             scene_engine=self._scene_engine,
             scene_color=self._scene_color,
             inputs=self.spec.facts.inputs if self.spec.facts else Inputs(),
+            views=view_suffixes(self.spec),
             overwrite=self.spec.overwrite,
             bundle=self.spec.bundle,
             stall_seconds=self.spec.stall_minutes * 60,

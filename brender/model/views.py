@@ -1,0 +1,70 @@
+"""Views of a scene, as stereo has two of: which files a frame becomes, and their names."""
+
+from brender.model.job import JobSpec, SceneFacts
+
+_WITH_VIEWS = {"OPEN_EXR", "OPEN_EXR_MULTILAYER"}
+#: Since this version (seen; not in 4.2) Blender names the view in a picture's name even where it renders only one.
+_NAMES_EVEN_ONE = (4, 5)
+
+
+def view_suffixes(spec: JobSpec) -> tuple[str, ...]:
+    """What the names of the pictures of one frame of the prepared job *spec* have more, one for each; () where it has one
+    picture, whose name has nothing more."""
+    if spec.facts is None or "format" not in spec.settings:
+        return ()
+    return suffixes_of(spec.facts.scene(spec.settings.get("scene")), spec.settings["format"], spec.facts.version)
+
+
+def suffixes_of(scene: SceneFacts, image_format: str, version: tuple[int, int]) -> tuple[str, ...]:
+    """The same for a *scene* that *version* saved, rendered as *image_format*."""
+    if not scene.views or not _each_its_own(scene, image_format):
+        return ()
+    if len(scene.views) == 1 and version < _NAMES_EVEN_ONE:
+        return ()
+    return tuple(dict.fromkeys(scene.views))
+
+
+def _each_its_own(scene: SceneFacts, image_format: str) -> bool:
+    if len(scene.views) == 1 and scene.views_format != "MULTIVIEW":
+        return True
+    if scene.views_format == "MULTIVIEW":
+        # Another format than the scene's own, which cannot hold several: a picture for each (inside/views.py).
+        return image_format not in _WITH_VIEWS and image_format != scene.image_format
+    return scene.views_format == "INDIVIDUAL" or image_format == "OPEN_EXR_MULTILAYER"
+
+
+def view_name(name: str, suffix: str) -> str:
+    """The file *name* of the view with that *suffix*, as Blender makes it.
+
+    >>> view_name("a.b/shot_0001.png", "_L")
+    'a.b/shot_0001_L.png'
+    """
+    base, extension = _split(name)
+    return f"{base}{suffix}{extension}"
+
+
+def base_of(output: str, suffixes: tuple[str, ...]) -> str:
+    """What the names of all pictures of a frame begin with, where *output* is the one of its first view.
+
+    >>> base_of("a.b/shot_0001_L.png", ("_L", "_R"))
+    'a.b/shot_0001'
+    """
+    base, _ = _split(output)
+    return base.removesuffix(suffixes[0]) if suffixes else base
+
+
+def other_views(output: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the pictures of a frame's other views, where *output* is the one of its first.
+
+    >>> other_views("shot_0001_L.png", ("_L", "_R"))
+    ('shot_0001_R.png',)
+    """
+    base, (_, extension) = base_of(output, suffixes), _split(output)
+    return tuple(f"{base}{suffix}{extension}" for suffix in suffixes[1:])
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The path *name*, and its extension with the dot."""
+    folder, slash, file = name.rpartition("/")
+    stem, dot, extension = file.rpartition(".")
+    return (f"{folder}{slash}{stem}", f"{dot}{extension}") if dot else (name, "")
