@@ -111,10 +111,12 @@
     let choices = setting.choices;
     if (facts && setting.name === "scene") choices = facts.scenes.map((each) => each.name);
     if (facts && setting.name === "camera") choices = scene()?.cameras || facts.cameras;
+    if (facts && setting.name === "view_layers") choices = (scene()?.layers || []).map((each) => each.name);
     let input;
     if (choices.length) {
       input = farm.element("select", "form-select form-select-sm");
-      if (setting.from_file) input.append(new Option("as the file says", ""));
+      input.multiple = setting.kind === "list";
+      if (setting.from_file && !input.multiple) input.append(new Option("as the file says", ""));
       choices.forEach((each) => input.append(new Option(each, each, false, each === setting.default)));
     } else if (setting.kind === "bool") {
       input = farm.element("select", "form-select form-select-sm");
@@ -137,7 +139,7 @@
   }
   function showFields() {
     const shown = (kind()?.settings || []).filter((setting) => setting.name !== "file");
-    const kept = Object.fromEntries([...byId("fields").querySelectorAll("[data-kind]")].map((input) => [input.id, input.value]));
+    const kept = Object.fromEntries([...byId("fields").querySelectorAll("[data-kind]")].filter((input) => !input.multiple).map((input) => [input.id, input.value]));
     byId("fields").replaceChildren(...shown.map(field));
     Object.entries(kept).forEach(([id, value]) => { if (byId(id) && value) byId(id).value = value; });
     byId("field-scene")?.addEventListener("change", showFields);
@@ -147,7 +149,7 @@
     byId("fields").querySelectorAll("[data-kind]").forEach((input) => {
       if (input.value === "") return;
       const value = { int: Number, bool: (text) => text === "true", list: (text) => text.split(" ").filter(Boolean) }[input.dataset.kind] || String;
-      found[input.id.slice("field-".length)] = value(input.value);
+      found[input.id.slice("field-".length)] = input.multiple ? [...input.selectedOptions].map((each) => each.value) : value(input.value);
     });
     return found;
   }
