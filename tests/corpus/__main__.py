@@ -72,6 +72,7 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, object]:
         "cases": len(verdicts),
         "equal": words.count("equal"),
         "said_otherwise": words.count("said otherwise"),
+        "left_out": words.count("left out"),
         "wrong": words.count("wrong"),
         "names": [verdict.case.name for verdict in verdicts if verdict.wrong],
     }

@@ -37,18 +37,31 @@ class Case:
     options: tuple[str, ...] = ()
     """Further options of ``brender submit``."""
     variants: tuple[str, ...] = USUAL
-    output: str | None = "out"
-    """The folder beside the .blend that ``--output`` names, with all that Blender writes in it; ``None``: what the scene says."""
-    frame: int | None = None
-    """Blender itself renders this frame (``-f``), and not the animation."""
+    folder: str | None = None
+    """The folder beside the .blend that ``--output`` names; ``None``: it goes where the scene says."""
+    root: str = "out"
+    """The folder that is the root of the frames of a job that was sent."""
+    stills: tuple[int, ...] = ()
+    """Blender itself renders these frames (``-f``), and not the animation."""
+    as_if: Mapping[str, Any] | None = None
+    """The values that make the scene which Blender itself renders, where options change it."""
+    changes: bool = False
+    """It is submitted twice. Before the second time, what lies in the hidden folder ``.changed`` replaces the files of its name,
+    and what Blender itself renders is what there is then."""
     trusted: bool = False
     """Scripts run: Blender's ``--enable-autoexec`` and brender's ``--trusted``."""
     refused: str = ""
-    """A part of the sentence that refuses it before it is accepted."""
+    """What the sentence that refuses it before it is accepted has (a regular expression; capitals do not matter)."""
+    fails: str = ""
+    """What the reason has for which it fails, where only a worker can know that it cannot render it rightly."""
     warned: str = ""
-    """A part of the sentence that says, when it is submitted, what is done otherwise."""
+    """What the warning has that says, when it is submitted, what is done otherwise."""
     differs: bool = False
-    """The files are not those that Blender would leave, as the warning says."""
+    """The pixels are not those that Blender would leave, as the warning says; the names are."""
+    besides: str = ""
+    """What the names have of files that the farm leaves besides, as the warning says."""
+    ocio: bool = False
+    """The scene is made, and rendered by Blender itself, with a studio's own OpenColorIO configuration (tests/coloring.py)."""
     remove: tuple[str, ...] = ()
     """Files that are taken away once the scene is made, so that they are missing."""
     tolerance: Tolerance = EXACT

@@ -1,6 +1,6 @@
 """Renders a .blend as ``blender -b FILE -a`` does, in the bpy package.
 
-Its one argument is JSON, ``[FILE, TRUSTED, FRAME]``. FRAME is the only one to render, as with ``-f``, or null.
+Its one argument is JSON, ``[FILE, TRUSTED, FRAMES]``. FRAMES are the only ones to render, as with ``-f``; none: the animation.
 """
 
 import contextlib
@@ -10,15 +10,19 @@ import sys
 
 import bpy
 
-file, trusted, frame = json.loads(sys.argv[-1])
+file, trusted, frames = json.loads(sys.argv[-1])
 # What Blender reports as an error here (a missing library, say) is no reason for it to stop.
 with contextlib.suppress(RuntimeError):
     bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
 scene = bpy.context.scene
-if frame is not None:
-    scene.frame_start = scene.frame_end = frame
-print("rendering", bpy.data.filepath, scene.name)
-with contextlib.suppress(RuntimeError):
-    bpy.ops.render.render(animation=True)
+takes_frames = "frame_start" in bpy.ops.render.render.get_rna_type().properties
+for frame in frames or [None]:
+    wanted = {}
+    if frame is not None and takes_frames:
+        wanted = {"frame_start": frame, "frame_end": frame}
+    elif frame is not None:
+        scene.frame_start = scene.frame_end = frame
+    with contextlib.suppress(RuntimeError):
+        bpy.ops.render.render(animation=True, **wanted)
 sys.stdout.flush()
 os._exit(0)

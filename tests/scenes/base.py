@@ -2,6 +2,8 @@
 
 import math
 import os
+import struct
+import wave
 
 import bpy
 
@@ -11,6 +13,17 @@ def makes_a_scene(function):
     open in Blender."""
     function.makes_a_scene = True
     return function
+
+
+class Lacks(Exception):
+    """This Blender was built without something that the scene needs."""
+
+
+def needs(*parts):
+    """Raise `Lacks` unless this Blender was built with all *parts* (names of ``bpy.app.build_options``)."""
+    for part in parts:
+        if not getattr(bpy.app.build_options, part, False):
+            raise Lacks(part)
 
 
 def begin(frames=(1, 2), size=(32, 24), engine="CYCLES", samples=1, output="//out/pic_####"):
@@ -140,4 +153,36 @@ def write_picture(path, color=(0.1, 0.8, 0.2, 1), size=8, seed=0):
     image.file_format = "PNG"
     image.save()
     bpy.data.images.remove(image)
+    return path
+
+
+def strips_of(scene):
+    """The strips of the scene's sequencer, which is created."""
+    editor = scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def write_movie(path, frames=(1, 4), size=(32, 24)):
+    """Write a movie without sound to *path* (.avi), of a cube that moves; the open file is lost."""
+    needs("codec_ffmpeg")
+    scene = begin(frames=frames, size=size, output=path)
+    scene.render.use_file_extension = False
+    file_format(scene.render.image_settings, "FFMPEG")
+    scene.render.ffmpeg.format = "AVI"
+    scene.render.ffmpeg.codec = "FFV1"
+    bpy.ops.render.render(animation=True)
+    return path
+
+
+def write_sound(path, seconds=1.0, pitch=440.0):
+    """Write a tone to *path* (.wav)."""
+    needs("audaspace")
+    rate = 22050
+    values = [int(12000 * math.sin(2 * math.pi * pitch * number / rate)) for number in range(int(rate * seconds))]
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with wave.open(path, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(struct.pack("<%dh" % len(values), *values))
     return path

@@ -127,6 +127,9 @@ class Driver:
         if self.scene is None:
             there = ", ".join(repr(s.name) for s in bpy.data.scenes)
             raise Refused("%s has no scene %r; it has: %s" % (file, scene, there))
+        for window in bpy.context.window_manager.windows[:1]:
+            # As ``blender -S`` does. A render takes the frame number in its metadata from there, and scripts their scene.
+            window.scene = self.scene
         remap.remap(rest["roots"])
         self.set_camera(rest["camera"], file)
         self.set_layers(rest["view_layers"], file)
@@ -207,7 +210,7 @@ class Driver:
     def set_format(self, format):
         settings = self.scene.render.image_settings
         if settings.file_format == format:
-            return
+            return  # set again it would lose the color space that the scene has for linear formats (seen with 5.0.1)
         movie = film.is_movie(self.scene) and (settings.color_mode, film.depth_of_frames(self.scene))
         with views.kept(settings):
             if hasattr(settings, "media_type"):
