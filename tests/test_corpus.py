@@ -16,25 +16,11 @@ from tests.corpus.running import Corpus, farm_for
 NOT_YET = {
     "border_cropped_to_nothing",
     "exr_preview",
-    "file_outputs_in_a_strip",
     "handler_trusted",
     "particles",
     "size_of_nothing",
-    "stereo_anaglyph",
-    "stereo_exr_multiview",
-    "stereo_individual",
-    "stereo_individual_jpeg",
-    "stereo_interlaced",
-    "stereo_multilayer_multiview",
-    "stereo_side_by_side",
-    "stereo_side_by_side_squeezed",
-    "stereo_top_bottom",
     "template_of_marked_cameras",
     "there_already_newer_overwritten",
-    "three_views",
-    "three_views_exr",
-    "view_layer_chosen",
-    "view_layer_not_there",
 }
 
 

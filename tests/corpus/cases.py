@@ -315,7 +315,7 @@ NODES = (
     _of("file_outputs", "file_outputs_only", with_picture=False),
     _of("file_outputs", "file_outputs_half", format=_EXR, values={"color_depth": "16", "exr_codec": "DWAA"}, variants=_PLACE),
     _of("two_file_outputs"),
-    _of("nodes_in_a_strip", "file_outputs_in_a_strip"),
+    _of("nodes_in_a_strip", "file_outputs_in_a_strip", warned="number", besides="beauty_Image"),
 )
 
 VIEWS = (

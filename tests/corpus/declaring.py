@@ -59,7 +59,7 @@ class Case:
     differs: bool = False
     """The pixels are not those that Blender would leave, as the warning says; the names are."""
     besides: str = ""
-    """What the names have of files that the farm leaves besides, as the warning says."""
+    """What the names have of files that are others than Blender's, as the warning says."""
     ocio: bool = False
     """The scene is made, and rendered by Blender itself, with a studio's own OpenColorIO configuration (tests/coloring.py)."""
     remove: tuple[str, ...] = ()

@@ -248,7 +248,9 @@ class Corpus:
             return [f"Blender itself did not render it: {error}"]
         if not wanted:
             return ["Blender itself left no file"]
-        found = {name: each for name, each in self._found(job, farm).items() if not case.besides or case.besides not in name}
+        found = self._found(job, farm)
+        if case.besides:
+            wanted, found = ({name: each[name] for name in each if case.besides not in name} for each in (wanted, found))
         if job.variant == "send":
             wanted = {_below(name, case.root): content for name, content in wanted.items()}
         tolerance = case.pieces_tolerance if job.variant == "pieces" else case.tolerance
