@@ -183,6 +183,17 @@ def test_a_damaged_database_is_refused(sqlite_writer: Writer, tmp_path: Path) ->
         open_for_writing(str(path))
 
 
+def test_a_frame_set_with_a_colon_of_before_is_written_out_in_its_order(writer: Writer, database: str) -> None:
+    old = {"file": "/a:b/shot.blend", "frames": "1-10:3", "pattern": "x"}
+    writer.commit([Update("job", "a" * 16, {"settings": old})])
+    writer.database.execute_sql("DELETE FROM schema_migration WHERE name = '0009_frame_sets'")
+    writer.database.close()
+    again = open_for_writing(database)
+    settings = make_tables(again).Job.get().settings
+    again.close()
+    assert settings == old | {"frames": "1,4,7,10,3,5,9,2,6,8"}
+
+
 def test_a_database_of_a_newer_brender_is_refused(writer: Writer, database: str) -> None:
     writer.database.execute_sql("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     with pytest.raises(BadInput, match="newer brender"):
