@@ -131,7 +131,7 @@ def test_trusted_jobs_go_only_to_workers_that_accept_them() -> None:
     ],
 )
 def test_drivers_need_trust_where_blender_would_refuse_them(expression: str, needs: bool) -> None:
-    """(As bpy 4.2, 5.0 and 5.3 and Blender 3.4 do, to which these were given.)"""
+    """(As bpy 4.2, 5.0 and 5.3 do, to which these were given.)"""
     assert needs_trust(expression, ["var"]) is needs
 
 

@@ -266,7 +266,10 @@ class Driver:
         return views.pictured(self.scene, [int(render.resolution_x * share), int(render.resolution_y * share)])
 
     def fills_the_picture(self):
-        """Whether no pixel is left empty on purpose: no transparent background, no border, no strips that may lie anywhere."""
+        """Whether no pixel is left empty on purpose: by a transparent background, a border, strips, nodes, or by Workbench, whose
+        background is transparent in a scene without a world."""
+        if self.scene.render.engine != "CYCLES" or (self.scene.render.use_compositing and split.uses_nodes(self.scene)):
+            return False
         render, editor = self.scene.render, self.scene.sequence_editor
         strips = getattr(editor, "strips", None) or getattr(editor, "sequences", None)
         return not (render.film_transparent or render.use_border or (render.use_sequencer and strips))
