@@ -20,17 +20,13 @@ from brender.commands.joining import as_client
 from brender.commands.options import common, json_option, server_option, site_option
 from brender.commands.output import print_json, size
 from brender.commands.sharing import shared_folders
-from brender.engines.blenders import search_blenders
+from brender.engines.blenders import how_to_get_one, search_blenders
 from brender.engines.probe import probe
 from brender.model.errors import BrenderError
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
 
 _ENOUGH_DISK = 5_000_000_000
-_NO_BLENDER = (
-    "Install the bpy package into this Python (pip install 'brender[blender]'; CPython 3.11 has bpy 5.0, 3.13 has 5.1 and "
-    "later), or a blender, or name one with --blender"
-)
 
 
 @click.command(cls=Configured, section="doctor")
@@ -129,10 +125,10 @@ def _blenders(named: tuple[str, ...], quick: bool) -> Iterator[Finding]:
     try:
         search = search_blenders(named)
     except BrenderError as error:
-        yield Finding("Blender", False, str(error), _NO_BLENDER)
+        yield Finding("Blender", False, str(error), how_to_get_one())
         return
     if not search.found:
-        yield Finding("Blender", False, "none found", _NO_BLENDER)
+        yield Finding("Blender", False, "none found", how_to_get_one())
     for sentence in search.passed_over:
         yield Finding("Blender", False, sentence, "Repair it, or take it off the PATH; the others are used meanwhile")
     for blender in search.found:

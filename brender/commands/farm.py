@@ -17,7 +17,7 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client, common
 from brender.commands.output import counted, duration
 from brender.commands.waiting import check_ended_well, wait_for
-from brender.engines.blenders import find_blenders, why_no_blender
+from brender.engines.blenders import find_blenders, how_to_get_one, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
 from brender.model.errors import BrenderError
@@ -25,10 +25,6 @@ from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
 from brender.store.datafolder import DataFolder
 
-_NO_BLENDER = (
-    "There is no Blender here. Install the bpy package (pip install 'brender[blender]') or a blender, "
-    "or name one with --blender; `brender doctor` says more"
-)
 _workers_option = click.option("--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="How many workers.")
 _blender_option = click.option(
     "--blender",
@@ -40,6 +36,13 @@ _blender_option = click.option(
 _threads_option = click.option(
     "--threads", type=click.IntRange(0, 1024), help="CPU threads for each render. [default: the cores, shared among the workers]"
 )
+
+
+def _no_blender(why: str = "") -> BrenderError:
+    """Return the error that says that no Blender works here, and *why* not."""
+    return BrenderError(
+        " ".join(filter(None, ("There is no Blender here.", why, f"{how_to_get_one()}; `brender doctor` says more")))
+    )
 
 
 @click.command(cls=Configured, section="farm")
@@ -107,7 +110,7 @@ def render(
         return
     # A wrong --blender, or no Blender at all, is said before anything starts.
     if (why := why_no_blender(blenders)) is not None:
-        raise BrenderError(f"{_NO_BLENDER}. {why}" if why else _NO_BLENDER)
+        raise _no_blender(why)
     plan = FarmPlan(
         folder=folder,
         workers=max(1, workers),
@@ -167,7 +170,7 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     """The demo's .blend at *path*, made by our script with the first Blender there is. Raises `BrenderError`."""
     blender = choose_blender(find_blenders(named), (0, 0))
     if blender is None:
-        raise BrenderError(_NO_BLENDER)
+        raise _no_blender()
     script = Path(brender.demo.__file__).with_name("scene.py")
     path.parent.mkdir(parents=True, exist_ok=True)
     made = subprocess.run(

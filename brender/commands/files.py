@@ -27,6 +27,7 @@ from brender.engines.packing import Packed, digest_of_file, packed, write_folder
 from brender.model.bundle import as_bytes, check_path
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.job import FILM
+from brender.model.path_templates import safe
 from brender.model.status import ENDED_JOB
 from brender.model.text import harmless
 from brender.store.datafolder import DataFolder
@@ -102,7 +103,7 @@ def fetch(
     """Fetch the finished frames of the job ID to this machine. What is here already, whole, is not fetched again; what was begun
     goes on."""
     fetched = 0
-    frames: dict[int, Path] = {}
+    frames: dict[tuple[str, int], Path] = {}
     with client(server, data) as connection, exchange(server, data) as files, _bar() as bar:
         job = connection.ask("job", id=id)
         if job["frames_deleted"] is not None:
@@ -117,7 +118,7 @@ def fetch(
                 if not path.is_relative_to(target.resolve()):
                     raise BadInput(f"The file {harmless(each.output)} would lie outside of {target}, and is not fetched")
                 if not each.file and each.frame is not None:
-                    frames[each.frame] = path
+                    frames[each.layer, each.frame] = path
                 if _is_here(path, each):
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,8 +137,16 @@ def fetch(
     click.echo(f"{fetched} files fetched to {target}")
     if movie is not None:
         speed = fps if fps is not None else float(job["fps"])
-        count = make_film((frames[frame] for frame in sorted(frames)), speed, movie.absolute())
-        click.echo(f"{count} frames, {speed:g} a second, make {movie}")
+        for layer, target in _movies(movie, {layer for layer, _ in frames}).items():
+            count = make_film((path for (own, _), path in sorted(frames.items()) if own == layer), speed, target.absolute())
+            click.echo(f"{count} frames, {speed:g} a second, make {target}")
+
+
+def _movies(movie: Path, layers: set[str]) -> dict[str, Path]:
+    """Return the film of each of the view *layers* that have frames of their own: *movie*, or one with the layer in its name."""
+    if len(layers) <= 1:
+        return dict.fromkeys(layers or {""}, movie)
+    return {layer: movie.with_stem(f"{movie.stem}_{safe(layer)}") for layer in sorted(layers)}
 
 
 @click.command(cls=Configured, section="archive")
@@ -179,10 +188,11 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
 
 @dataclass(frozen=True)
 class _File:
-    """A file of a finished part: which part's, of which frame (``None``: of its film), which of its files, its name in the job's
-    folder, its size, SHA-256 ("": not known), and the commit that told of it."""
+    """A file of a finished part: which part's, of which view layer ("": all), of which frame (``None``: of its film), which of
+    its files, its name in the job's folder, its size, SHA-256 ("": not known), and the commit that told of it."""
 
     part: int
+    layer: str
     frame: int | None
     file: int
     output: str
@@ -200,11 +210,12 @@ def _finished(connection: Client, job: str, since: int = -1) -> Iterator[_File]:
             since = part["change"]
             if part["status"] == "completed" and part["output"] and part["piece"] <= 0:
                 frame = part["frame"] if part["piece"] != FILM else None
-                yield _File(part["id"], frame, 0, part["output"], part["size"], part["digest"], since)
+                yield _File(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], since)
                 for number, extra in enumerate(part["extras"], start=1):
                     if not Path(extra["output"]).is_absolute():
                         yield _File(
                             part["id"],
+                            part["layer"],
                             frame,
                             number,
                             extra["output"],

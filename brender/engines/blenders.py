@@ -16,6 +16,8 @@ from brender.engines.exits import describe_exit
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 
+#: The bpy that `brender[blender]` installs, by version of Python (setup.cfg has the same).
+_BPY_FOR = {"3.11": "5.0", "3.13": "5.3"}
 _ASK_SECONDS = 60.0
 #: Asked of a Blender that has started: ``--version`` would be answered by one that cannot.
 _QUESTION = "import bpy, sys; sys.stdout.flush(); print('\\nbrender-blender', bpy.app.version_string, flush=True)"
@@ -48,6 +50,17 @@ def search_blenders(named: Sequence[str] = ()) -> Search:
 def find_blenders(named: Sequence[str] = ()) -> tuple[Blender, ...]:
     """Return the Blenders that `search_blenders` finds. Raises `BadInput` where a named one does not work."""
     return search_blenders(named).found
+
+
+def how_to_get_one() -> str:
+    """Return what to do on a machine without Blender, for the Python that brender runs on here."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if version in _BPY_FOR:
+        package = f"the bpy package into this Python (pip install 'brender[blender]': bpy {_BPY_FOR[version]})"
+    else:
+        there = " and ".join(f"{python} (bpy {bpy})" for python, bpy in _BPY_FOR.items())
+        package = f"brender into another Python, as there is no bpy package for {version}, but for {there}"
+    return f"Install {package}, or a blender on the path, or name a blender or a Python that has bpy with --blender"
 
 
 def why_no_blender(named: Sequence[str] = ()) -> str | None:

@@ -10,7 +10,7 @@ TILE = re.compile(r"<(?:UDIM|UVTILE)>")
 LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
 
 
-def files_of(absolute, many):
+def files_of(absolute: str, many: bool) -> list[str]:
     """Return the files that there are of what *absolute* means: itself, all of a folder, the tiles, the numbers of a sequence."""
     if os.path.isdir(absolute):
         return sorted(os.path.join(where, name) for where, _, names in os.walk(absolute) for name in names)
@@ -25,7 +25,7 @@ def files_of(absolute, many):
     return sorted(os.path.join(folder, each) for each in names if re.fullmatch(pattern, each))
 
 
-def number_pattern(name, many):
+def number_pattern(name: str, many: bool) -> str | None:
     """Return a pattern for the names of the set of files that *name* belongs to; None for a single file."""
     if TILE.search(name):
         return r"(\d{4}|u\d+_v\d+)".join(re.escape(piece) for piece in TILE.split(name))
@@ -35,25 +35,28 @@ def number_pattern(name, many):
     return re.escape(name[: number.start()]) + r"(\d+)" + re.escape(name[number.end() :])
 
 
-def number_in(pattern, name):
+def number_in(pattern: str, name: str) -> int:
     """Return the number in *name*; that of a tile such as u1_v2 is 1001 and so on (UDIM)."""
-    text = re.fullmatch(pattern, name).group(1)
+    found = re.fullmatch(pattern, name)
+    assert found is not None, "the names were chosen by the pattern"
+    text = found.group(1)
     if text.startswith("u"):
         u, v = (int(each) for each in re.findall(r"\d+", text))
         return 1001 + (u - 1) + 10 * (v - 1)
     return int(text)
 
 
-def numbered(name, number):
+def numbered(name: str, number: int) -> str:
     """Return *name*, of a set of tiles or a sequence, with *number* in its place."""
     if TILE.search(name):
         u, v = (number - 1001) % 10 + 1, (number - 1001) // 10 + 1
         return name.replace("<UDIM>", str(number)).replace("<UVTILE>", "u%d_v%d" % (u, v))
     found = LAST_NUMBER.search(name)
+    assert found is not None, "a sequence has numbers in its names"
     return name[: found.start()] + str(number).zfill(len(found.group())) + name[found.end() :]
 
 
-def missing_of(absolute, many, numbers=None):
+def missing_of(absolute: str, many: bool, numbers: set[int] | None = None) -> list[str]:
     """Return the paths that are asked for and not there, as one would look for them.
 
     *numbers*: those of a sequence or of tiles that are asked for; None: not known, so that each gap between two files is missing.
