@@ -15,10 +15,8 @@ from tests.corpus.running import Corpus, farm_for
 #: What is known to come out otherwise than it is declared in the table.
 NOT_YET = {
     "border_cropped_to_nothing",
-    "exr_preview",
     "handler_trusted",
     "particles",
-    "size_of_nothing",
     "template_of_marked_cameras",
     "there_already_newer_overwritten",
 }

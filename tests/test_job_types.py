@@ -75,6 +75,10 @@ def test_missing_files_are_named_in_warnings() -> None:
         ({"pattern": "../x"}, "climbs out"),
         ({"sampels": 4}, "no setting 'sampels'; did you mean 'samples'"),
         ({"facts": facts(camera=None)}, "has no camera, so there is nothing to render it through"),
+        (
+            {"resolution": 1, "facts": facts(width=64, height=200)},
+            "64 x 200 pixels, leaves no picture",
+        ),
         ({"facts": facts(first=5, last=1)}, "goes from frame 5 to 1"),
         ({"output": ""}, "no output folder"),
     ],

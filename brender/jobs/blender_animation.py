@@ -157,6 +157,7 @@ class BlenderAnimation:
         scene = facts.scene(settings["scene"])
         settings["scene"] = scene.name
         self._check_camera(settings, scene, facts.path)
+        self._check_size(settings, scene, facts.path)
         settings["format"] = self._format(settings["format"], scene, warnings)
         settings["pattern"] = check_pattern(settings["pattern"] or scene_pattern(own_path(facts, settings), facts.path))
         if settings.get("film") and TEMPLATE in settings["pattern"]:
@@ -256,6 +257,15 @@ class BlenderAnimation:
             _warn(warnings, not_in_order(moving, settings["process"]))
         else:
             _warn(warnings, in_order_by_one(moving) if settings["chunk"] >= len(frames) else in_order_by_many(moving))
+
+    @staticmethod
+    def _check_size(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
+        percent = settings["resolution"] or scene.percent
+        if min(scene.width, scene.height) * percent // 100 < 1:
+            raise BadInput(
+                f"{path}: {percent} percent of the size of the scene {scene.name!r}, {scene.width} x {scene.height} pixels, "
+                "leaves no picture. Give a higher --resolution, or change it in Blender (Output properties)"
+            )
 
     @staticmethod
     def _check_camera(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
