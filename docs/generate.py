@@ -84,7 +84,9 @@ def default_of(setting: Any) -> str:
 
 def commands() -> str:
     text = heading("Commands", "=")
-    for name, command in sorted(brender.commands.items()):
+    nothing = click.Context(brender)
+    for name in brender.list_commands(nothing):
+        command = brender.get_command(nothing, name)
         if isinstance(command, click.Group):
             continue
         context = click.Context(command, info_name=f"brender {name}")

@@ -10,8 +10,8 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
-from brender.commands.files import exchange
 from brender.commands.options import client
+from brender.commands.sending import exchange
 from brender.engines.packing import packed
 from brender.model.errors import BadInput, NotFound
 from brender.model.nodes import Blender

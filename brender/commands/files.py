@@ -7,58 +7,26 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from brender.bus.blobs import Exchange
 from brender.bus.client import Client
-from brender.bus.keys import Credentials
 from brender.commands.config import Configured
-from brender.commands.joining import as_client
 from brender.commands.options import client, common, server_option
-from brender.commands.output import size as in_words
 from brender.commands.output import when
+from brender.commands.sending import exchange, transfer_bar
 from brender.engines.blendfile import inspect
 from brender.engines.film import make_film
-from brender.engines.ocio import configuration_to_send
-from brender.engines.packing import Packed, digest_of_file, packed, write_folder, write_zip
-from brender.model.bundle import as_bytes, check_path
+from brender.engines.packing import digest_of_file, packed, write_folder, write_zip
+from brender.model.bundle import check_path
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.job import FILM
 from brender.model.path_templates import safe
 from brender.model.status import ENDED_JOB
 from brender.model.text import harmless
-from brender.store.datafolder import DataFolder
 from brender.store.questions import PAGE
 
 _LOOK_SECONDS = 1.0
-
-
-def send_files(file: Path, server: str | None, data: Path, ocio: str = "") -> dict[str, Any]:
-    """Send *file* and all that it needs to the farm, the OCIO configuration *ocio* too; returns what its job has of that
-    (``bundle``, ``main`` and ``ocio``). Only what the farm does not have yet is sent. Raises `BadInput` or `Unreachable`."""
-    inspect(file)  # what is no .blend is said so first
-    with packed(file) as pack, exchange(server, data) as connection, tempfile.TemporaryDirectory() as folder:
-        configuration, added = configuration_to_send(ocio, Path(folder))
-        bundle, blobs = Packed(pack.main, pack.files | added).bundle()
-        listed = Path(folder) / "bundle"
-        listed.write_bytes(as_bytes(bundle))
-        digest, _ = digest_of_file(listed)
-        with _bar() as bar:
-            task = bar.add_task("sending", total=None)
-            sent = connection.send(blobs | {digest: listed}, lambda done, total: bar.update(task, completed=done, total=total))
-        total = in_words(sum(each.size for each in bundle.files))
-        new = len(set(sent) - {digest})
-        click.echo(f"{len(bundle.files)} files, {total}; {new} of them were new to the farm", err=True)
-        return {"bundle": digest, "main": bundle.main, "ocio": configuration}
-
-
-def exchange(server: str | None, data: Path) -> Exchange:
-    """A connection for files to the server that the options name."""
-    addresses, pair = as_client(server, DataFolder(data))
-    return Exchange(addresses.files, Credentials(pair, addresses.key))
 
 
 @click.command(cls=Configured, section="pack")
@@ -104,7 +72,7 @@ def fetch(
     goes on."""
     fetched = 0
     frames: dict[tuple[str, int], Path] = {}
-    with client(server, data) as connection, exchange(server, data) as files, _bar() as bar:
+    with client(server, data) as connection, exchange(server, data) as files, transfer_bar() as bar:
         job = connection.ask("job", id=id)
         if job["frames_deleted"] is not None:
             raise NotFound(f"The frames of {job['name']} were deleted on {when(job['frames_deleted'])}")
@@ -232,7 +200,3 @@ def _is_here(path: Path, file: _File) -> bool:
     if not path.exists() or path.stat().st_size != file.size:
         return False
     return not file.digest or digest_of_file(path)[0] == file.digest
-
-
-def _bar() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), transient=True)

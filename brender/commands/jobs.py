@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from brender.commands.config import Configured
-from brender.commands.files import send_files
 from brender.commands.jobspec import (
     blender_job,
-    check_file,
+    check_facts,
     chosen_configuration,
     command_job,
     limit_options,
@@ -22,7 +21,9 @@ from brender.commands.jobspec import (
 )
 from brender.commands.options import client, common, json_option, server_option, site_option
 from brender.commands.output import counted, duration, print_json, print_table, when
+from brender.commands.sending import send_files
 from brender.commands.waiting import check_ended_well, wait_for
+from brender.engines.blendfile import inspect
 from brender.jobs.blender_still import PIECES
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames
@@ -88,14 +89,15 @@ def submit(
             options["pieces"] = PIECES
         if len(words) != 1:
             raise BadInput("Name one .blend to submit")
+        facts = inspect(Path(words[0]))
         if send:
-            check_file(Path(words[0]), options)
+            check_facts(facts, options)
             ocio = chosen_configuration(options["ocio"])
             more |= send_files(Path(words[0]), server, data, ocio)
             options["ocio"] = more.pop("ocio")
         elif not DataFolder(data).local_key.exists():
             click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
-        spec = blender_job(Path(words[0]), options, partial(_shared, server, data, site), **more)
+        spec = blender_job(Path(words[0]), options, partial(_shared, server, data, site), facts, **more)
     elif kind == "command":
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
     else:

@@ -89,12 +89,15 @@ Shared = Callable[[str], str]
 """Reads a path of this machine as one that begins with a path variable, where one fits."""
 
 
-def blender_job(file: Path, options: dict[str, Any], shared: Shared = str, **more: Any) -> JobSpec:
-    """The job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done.
+def blender_job(
+    file: Path, options: dict[str, Any], shared: Shared = str, facts: FileFacts | None = None, **more: Any
+) -> JobSpec:
+    """Return the job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done.
 
-    *more* is what else the job has; with a ``bundle``, ``main`` is the file's path in it.
+    *facts* are what the file says of itself, where that is known already. *more* is what else the job has; with a ``bundle``,
+    ``main`` is the file's path in it.
     """
-    facts = inspect(file)
+    facts = facts or inspect(file)
     _check_missing(facts, options.pop("allow_missing", True))
     wanted, travels = options.pop("output"), bool(more.get("bundle"))
     # Where files travel the folder is the server's, and not this machine's.
@@ -177,10 +180,9 @@ def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
     return collapse(path, known, platform_of(platform.system()), check_site(site))
 
 
-def check_file(file: Path, options: dict[str, Any]) -> None:
-    """Check *file* before it is sent. Raises `BadInput` where files that it needs are missing, or scripts in it need trust, and
-    the *options* of `render_options` say nothing of that."""
-    facts = inspect(file)
+def check_facts(facts: FileFacts, options: dict[str, Any]) -> None:
+    """Check a .blend by its *facts* before it is sent. Raises `BadInput` where files that it needs are missing, or scripts in it
+    need trust, and the *options* of `render_options` say nothing of that."""
     _check_missing(facts, options["allow_missing"])
     check_trust(facts, options["trusted"], "--trusted", "--untrusted")
 

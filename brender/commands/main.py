@@ -1,17 +1,54 @@
 """`brender`: the one program with a command for everything."""
 
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
 import click
 
 from brender import __version__
-from brender.commands import farm, files, jobs, keys, nodes, projects, roles
-from brender.commands.backup import backup
 from brender.commands.config import run
-from brender.commands.doctor import doctor
 from brender.commands.joining import hide_token
-from brender.commands.worker import worker
 
 
-@click.group()
+class Commands(click.Group):
+    """Commands that are imported when they are asked for: importing all of them takes longer than most of them do.
+
+    *modules* has the names of each module's commands; one is called there as it is here.
+    """
+
+    def __init__(self, *args: Any, modules: dict[str, Iterable[str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules = {name: module for module, names in modules.items() for name in names}
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*self._modules, *super().list_commands(context)})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        module = self._modules.get(name)
+        if module is None:
+            return super().get_command(context, name)
+        command = getattr(import_module(f"brender.commands.{module}"), name)
+        assert isinstance(command, click.Command), f"{name} is a command"
+        return command
+
+
+@click.group(
+    cls=Commands,
+    modules={
+        "farm": ("farm", "render", "demo"),
+        "jobs": (
+            *("submit", "jobs", "job", "tasks", "log"),
+            *("pause", "resume", "cancel", "requeue", "priority", "readmit"),
+        ),
+        "files": ("pack", "fetch", "archive"),
+        "nodes": ("workers", "managers", "drain", "disable", "enable", "restart", "describe"),
+        "projects": ("project", "path", "delete"),
+        "keys": ("join", "token", "key", "discover"),
+        "backup": ("backup",),
+        "doctor": ("doctor",),
+    },
+)
 @click.version_option(__version__, prog_name="brender")
 def brender() -> None:
     """A render farm for Blender.
@@ -20,26 +57,9 @@ def brender() -> None:
     """
 
 
-@brender.group()
+@brender.group(cls=Commands, modules={"roles": ("server", "manager", "dashboard", "monitor"), "worker": ("worker",)})
 def role() -> None:
     """Start one role by hand: the same as brender-server, brender-manager, and so on."""
-
-
-_COMMANDS: tuple[click.Command, ...] = (
-    *(farm.farm, farm.render, farm.demo),
-    *(jobs.submit, jobs.jobs, jobs.job, jobs.tasks, jobs.log),
-    *(jobs.pause, jobs.resume, jobs.cancel, jobs.requeue, jobs.priority),
-    *(jobs.readmit, files.pack, files.fetch, files.archive),
-    *(nodes.workers, nodes.managers, nodes.drain, nodes.disable, nodes.enable, nodes.restart, nodes.describe),
-    *(projects.project, projects.path, projects.delete),
-    *(keys.join, keys.token, keys.key, keys.discover),
-    *(backup, doctor),
-)
-for command in _COMMANDS:
-    brender.add_command(command)
-_ROLES: tuple[click.Command, ...] = (roles.server, roles.manager, worker, roles.dashboard, roles.monitor)
-for command in _ROLES:
-    role.add_command(command)
 
 
 def main() -> None:
