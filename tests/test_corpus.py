@@ -18,7 +18,6 @@ NOT_YET = {
     "handler_trusted",
     "particles",
     "template_of_marked_cameras",
-    "there_already_newer_overwritten",
 }
 
 

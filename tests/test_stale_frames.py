@@ -89,26 +89,21 @@ def test_a_frame_is_rendered_again_when_a_texture_of_its_scene_has_changed(
         assert submit()
 
 
-def test_a_frame_of_somebody_else_s_is_rendered_again_when_a_texture_is_newer(bpy: Blender, tmp_path: Path) -> None:
+def test_a_frame_of_somebody_else_s_is_rendered_again_however_new_it_is(bpy: Blender, tmp_path: Path) -> None:
     file, output = _scene(bpy, tmp_path), tmp_path / "out"
     output.mkdir()
+    foreign = oiio.ImageBuf(oiio.ImageSpec(16, 12, 4, oiio.UINT8))
+    assert foreign.write(str(output / "x_0001.png"))
     with studio(tmp_path / "worker", bpy) as farm:
-        job = farm.job(file, output, frames="1", pattern="x_####")
-        in_blender(
-            bpy,
-            f"import bpy\nbpy.ops.wm.open_mainfile(filepath={str(file)!r})\n"
-            f"bpy.context.scene.render.filepath = {str(output / 'x_0001.png')!r}\nbpy.ops.render.render(write_still=True)\n",
-            tmp_path,
-        )
-        assert farm.run(job).parts[0].kept
-        _paint(tmp_path / "paint_0001.png", BLUE)
         assert not farm.run(farm.job(file, output, frames="1", pattern="x_####")).parts[0].kept
+        assert farm.run(farm.job(file, output, frames="1", pattern="x_####")).parts[0].kept, "now it is brender's own"
+    assert _color(output / "x_0001.png") == list(RED)
 
 
 def test_what_frames_are_made_of_is_told_by_names_sizes_and_times(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_text("1")
     first = inputs_of([one, other])
-    assert inputs_of([other, one]) == first and first.newest == one.stat().st_mtime
+    assert inputs_of([other, one]) == first
     other.write_text("2")
     assert inputs_of([one, other]).digest != first.digest

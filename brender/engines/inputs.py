@@ -9,13 +9,12 @@ from brender.model.job import Inputs
 
 def inputs_of(files: Iterable[Path]) -> Inputs:
     """Return what tells whether *files* have changed: the name, size and time of change of each, or that it is not there."""
-    digest, newest = hashlib.sha256(), 0.0
+    digest = hashlib.sha256()
     for file in sorted(set(files)):
         try:
             stat = file.stat()
         except OSError:
             digest.update(f"{file} is not there\n".encode(errors="surrogateescape"))
             continue
-        newest = max(newest, stat.st_mtime)
         digest.update(f"{file} {stat.st_size} {stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    return Inputs(digest=digest.hexdigest()[:16], newest=newest)
+    return Inputs(digest=digest.hexdigest()[:16])

@@ -18,7 +18,7 @@ from brender.engines.extras import Further, extras_of_nodes, gathering_folder, m
 from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import Published, flush, publish, signature
-from brender.engines.resume import Origin, note_for, origin_of, verified
+from brender.engines.resume import carries, note_for, verified
 from brender.engines.session import Session, shader_cache
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.views import further_pictures, own_picture, picture_path, standing_views
@@ -211,19 +211,12 @@ def stands(rendering: Rendering, final: Path) -> bool:
     """Whether the file *final* is there already and may be kept."""
     if _stays(rendering, final):
         return True
-    if not final.exists() or (origin := _origin_of_kept(rendering, final)) is None:
-        return False
-    return verified(final, None if origin is Origin.HERE else rendering.size()) is not None
+    return final.exists() and _is_the_same(rendering, final) and verified(final, None) is not None
 
 
-def _origin_of_kept(rendering: Rendering, final: Path) -> Origin | None:
-    """Where the file *final* comes from, if the job may keep it."""
-    if rendering.attempt.order.overwrite or not rendering.note:
-        return None
-    origin = origin_of(final, rendering.note, rendering.file, rendering.attempt.order.inputs)
-    if origin is Origin.ELSEWHERE and not rendering.scene().opened["noted"]:
-        return None  # (without notes, an outdated frame of brender's own looks like one from elsewhere)
-    return origin
+def _is_the_same(rendering: Rendering, final: Path) -> bool:
+    """Whether the file *final* was rendered by brender, of the same file with the same settings, and the job may keep it."""
+    return not rendering.attempt.order.overwrite and carries(final, rendering.note)
 
 
 def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
@@ -232,12 +225,13 @@ def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     if not final.exists():
         return False
     came_meanwhile = signature(final) != rendering.found[part.id]  # by another attempt at the same task
-    origin = Origin.ELSEWHERE if came_meanwhile else _origin_of_kept(rendering, final)
-    if origin is None:
+    output = Path(attempt.order.output)
+    own = [final, *(output / name for name in other_views(part.output, attempt.order.views))]
+    if not (came_meanwhile or all(_is_the_same(rendering, each) for each in own)):
         return False
-    size = None if origin is Origin.HERE else rendering.size()
+    size = rendering.size() if came_meanwhile else None
     picture = verified(final, size)
-    others = standing_views(Path(attempt.order.output), part, attempt.order.views, size)
+    others = standing_views(output, part, attempt.order.views, size)
     if picture is None or others is None:
         rendering.found[part.id] = signature(final)  # it is to be replaced, whoever put it there
         return False

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -46,43 +45,20 @@ def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: st
     return "brender " + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def note_of(path: Path) -> str | None:
-    """The note that the picture *path* carries: "" where it has none, ``None`` where it cannot tell."""
-    if path.suffix not in _NOTED:
-        return None
+def carries(path: Path, note: str) -> bool:
+    """Whether the picture *path* carries that *note*: then it is as good as rendered again. Somebody else's carries none."""
+    if not note or path.suffix not in _NOTED:
+        return False
     opened = oiio.ImageInput.open(str(path))
     if opened is None:
         oiio.geterror()
-        return None
+        return False
     try:
         texts = [str(each.value) for each in opened.spec().extra_attribs if isinstance(each.value, str)]
     finally:
         opened.close()
     found = [match[0] for text in texts if (match := _NOTE.search(text))]
-    return found[0] if found else ""
-
-
-class Origin(Enum):
-    """Where a frame that may be kept comes from."""
-
-    HERE = "here"
-    """Rendered by brender, from the .blend and what it uses as they are now, with the same settings."""
-    ELSEWHERE = "elsewhere"
-    """Rendered by somebody else, since the .blend and what it uses were last changed."""
-
-
-def origin_of(path: Path, note: str, file: Path, inputs: Inputs) -> Origin | None:
-    """Where the picture *path* comes from, for a job that renders the .blend *file* with the settings that *note* stands for;
-    ``None`` where it is not such that it may be kept."""
-    try:
-        found = note_of(path)
-        if found == note:
-            return Origin.HERE
-        if found == "" and path.stat().st_mtime >= max(file.stat().st_mtime, inputs.newest):
-            return Origin.ELSEWHERE
-    except OSError:
-        pass
-    return None
+    return found[:1] == [note]
 
 
 def verified(path: Path, size: tuple[int, int] | None) -> Picture | None:

@@ -102,9 +102,6 @@ class Inputs(msgspec.Struct, frozen=True):
 
     digest: str = ""
     """Of their names, sizes and times of change; "": not known."""
-    newest: float = 0.0
-    """When the last of them was changed, in seconds since 1970."""
-
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a .blend says of itself, read without Blender."""

@@ -157,6 +157,7 @@ class Driver:
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
         warnings = self.set_device(rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
+        self.set_note(note)
         self.say(
             "opened",
             size=self.size(),
@@ -165,7 +166,6 @@ class Driver:
             warnings=warnings,
             files=paths.used_files(),
             vague=uses_folders(),
-            noted=self.set_note(note),
             without_color_space=color.without_color_space(),
             strip_outputs=views.strip_outputs(self.scene),
         )
@@ -248,14 +248,13 @@ class Driver:
         return warnings
 
     def set_note(self, note):
-        """Let *note* stand in the metadata of every picture, beside the scene's own; whether it can."""
+        """Let *note* stand in the metadata of every picture, beside the scene's own."""
         render = self.scene.render
         if render.use_stamp:
-            return False  # it would be painted onto the picture
+            return  # it would be painted onto the picture
         own = render.stamp_note_text if render.use_stamp_note else ""
         render.use_stamp_note = True
         render.stamp_note_text = own + " " + note if own else note
-        return True
 
     def size(self):
         """Width and height that frames will have, in pixels; None where a border makes them other."""
