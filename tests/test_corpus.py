@@ -14,7 +14,6 @@ from tests.corpus.running import Corpus, farm_for
 
 #: What is known to come out otherwise than it is declared in the table.
 NOT_YET = {
-    "border_cropped_to_nothing",
     "handler_trusted",
     "particles",
     "template_of_marked_cameras",

@@ -79,6 +79,11 @@ def test_missing_files_are_named_in_warnings() -> None:
             {"resolution": 1, "facts": facts(width=64, height=200)},
             "64 x 200 pixels, leaves no picture",
         ),
+        (
+            {"facts": facts(border=(0.0, 1.0, 0.5, 0.51))},
+            "the render region of the scene 'Scene' has no whole pixel of its 100 x 50",
+        ),
+        ({"facts": facts(border=(0.0, 0.03, 0.0, 1.0)), "resolution": 20}, "no whole pixel of its 20 x 10"),
         ({"facts": facts(first=5, last=1)}, "goes from frame 5 to 1"),
         ({"output": ""}, "no output folder"),
     ],

@@ -109,7 +109,7 @@ def test_every_name_and_template_is_what_blender_makes_of_it(bpy: Blender, tmp_p
     assert sum(each is None for each in told) == 13
 
 
-def test_both_readers_of_a_blend_say_the_same_of_names_cameras_and_the_current_frame(
+def test_both_readers_of_a_blend_say_the_same_of_names_cameras_regions_and_the_current_frame(
     bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "two.blend"
@@ -129,6 +129,7 @@ one.frame_set(50)
 one.render.filepath = "//{scene_name}_"
 one.render.use_overwrite, one.render.use_placeholder, one.render.use_file_extension = False, True, False
 two.render.fps, two.render.fps_base = 30, 1.001
+two.render.use_border, two.render.border_max_x, two.render.border_min_y = True, 0.7, 0.25
 two.render.image_settings.file_format, two.render.image_settings.jpeg2k_codec = "JPEG2000", "J2K"
 bpy.ops.wm.save_as_mainfile(filepath=FILE)
 """
@@ -138,6 +139,7 @@ bpy.ops.wm.save_as_mainfile(filepath=FILE)
     assert inspect(file) == told, "without Blender"
     one, two = told.scenes
     assert (one.cameras, two.cameras, one.current, two.rate) == (("A", "D"), ("B",), 50, (30, pytest.approx(1.001)))
+    assert one.border is None and two.border == pytest.approx((0.0, 0.7, 0.25, 1.0))
     assert not one.use_overwrite and one.use_placeholder and not one.use_extension and two.is_codestream
 
 

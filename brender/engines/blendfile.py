@@ -74,6 +74,8 @@ _USES_SEQUENCER = 0x0001
 #: RenderData.scemode bit for "names get an extension" (R_EXTENSION), RenderData.mode bits for "keep what is there"
 #: (R_NO_OVERWRITE) and "put an empty file there first" (R_TOUCH), im_format.jp2_codec for a codestream (R_IMF_JP2_CODEC_J2K).
 _USES_EXTENSION, _KEEPS_FILES, _USES_PLACEHOLDER, _CODESTREAM = 0x0010, 0x400000, 0x800000, 1
+#: RenderData.mode bit for "render a region only" (R_BORDER).
+_USES_BORDER = 0x0200
 #: FFMpegCodecData.flags bit for "begin another file where one has grown large" (FFMPEG_AUTOSPLIT_OUTPUT).
 _SPLITS_MOVIE = 2
 
@@ -243,6 +245,7 @@ def _scene(file: Any, block: Any) -> SceneFacts:
         image_format=image_format,
         container=_CONTAINERS.get(render(b"ffcodecdata", b"type"), "") if image_format == "FFMPEG" else "",
         splits_movie=image_format == "FFMPEG" and bool(render(b"ffcodecdata", b"flags") & _SPLITS_MOVIE),
+        border=_border(block) if render(b"mode") & _USES_BORDER else None,
         output=_text(render(b"pic")),
         camera=_name(camera) if camera else None,
         needs_camera=not (markers or sequencer),
@@ -258,6 +261,11 @@ def _scene(file: Any, block: Any) -> SceneFacts:
         simulations=traced.simulations(file, block),
         **view_facts(block),
     )
+
+
+def _border(scene: Any) -> tuple[float, float, float, float]:
+    left, right, low, high = (float(scene.get((b"r", b"border", edge))) for edge in (b"xmin", b"xmax", b"ymin", b"ymax"))
+    return left, right, low, high
 
 
 def _color_names(scene: Any) -> dict[str, Any]:

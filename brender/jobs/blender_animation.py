@@ -26,6 +26,7 @@ from brender.model.naming import (
     scene_path,
     scene_pattern,
 )
+from brender.model.regions import pixels_within
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
 from brender.model.views import view_name, view_suffixes
 
@@ -261,10 +262,16 @@ class BlenderAnimation:
     @staticmethod
     def _check_size(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
         percent = settings["resolution"] or scene.percent
-        if min(scene.width, scene.height) * percent // 100 < 1:
+        width, height = (size * percent // 100 for size in (scene.width, scene.height))
+        if min(width, height) < 1:
             raise BadInput(
                 f"{path}: {percent} percent of the size of the scene {scene.name!r}, {scene.width} x {scene.height} pixels, "
                 "leaves no picture. Give a higher --resolution, or change it in Blender (Output properties)"
+            )
+        if scene.border is not None and min(pixels_within(scene.border, width, height)) < 1:
+            raise BadInput(
+                f"{path}: the render region of the scene {scene.name!r} has no whole pixel of its {width} x {height}, so Blender "
+                "renders nothing. Make it larger in Blender (View, View Regions), or switch it off (Output properties)"
             )
 
     @staticmethod

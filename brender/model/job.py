@@ -93,6 +93,9 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """How pictures have their views, in Blender's own word: ``INDIVIDUAL``, ``STEREO_3D`` or ``MULTIVIEW``."""
     composited: bool = False
     """Its pictures go through nodes of the compositor."""
+    border: tuple[float, float, float, float] | None = None
+    """The part of the picture that is rendered: its left, right, lower and upper edge, in shares of the picture's size.
+    ``None``: all of it, or not known."""
     strip_outputs: tuple[str, ...] = ()
     """Scenes that its sequencer shows and whose file-output nodes say nowhere where the frame's number goes."""
 
@@ -102,6 +105,7 @@ class Inputs(msgspec.Struct, frozen=True):
 
     digest: str = ""
     """Of their names, sizes and times of change; "": not known."""
+
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a .blend says of itself, read without Blender."""

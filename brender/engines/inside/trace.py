@@ -79,6 +79,7 @@ def scene_facts(scene):
         "percent": render.resolution_percentage,
         "engine": render.engine,
         "image_format": render.image_settings.file_format,
+        "border": border(render),
         "output": output_path(render),
         "camera": scene.camera.name if scene.camera else None,
         "fps": round(render.fps / render.fps_base, 3),
@@ -104,6 +105,13 @@ def film_facts(scene):
         return {}
     settings = scene.render.ffmpeg
     return {"container": settings.format, "splits_movie": settings.use_autosplit, "film_problem": film.problem(scene)}
+
+
+def border(render):
+    """The edges of the render region: left, right, lower, upper; None where there is none."""
+    if not render.use_border:
+        return None
+    return [render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y]
 
 
 def output_path(render):
