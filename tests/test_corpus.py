@@ -14,8 +14,6 @@ from tests.corpus.running import Corpus, farm_for
 
 #: What is known to come out otherwise than it is declared in the table.
 NOT_YET = {
-    "handler_trusted",
-    "particles",
     "template_of_marked_cameras",
 }
 

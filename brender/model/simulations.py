@@ -120,7 +120,11 @@ def _not_baked(moving: Sequence[Simulation]) -> str:
 def _otherwise(moving: Sequence[Simulation]) -> str:
     still = [each for each in moving if each.kind in _STILL_ON_THE_COMMAND_LINE]
     kinds = " and ".join(sorted({each.kind for each in still}))
-    return f" (`blender -b FILE -a` itself would not move {kinds})" if still else ""
+    if still:
+        return f" (`blender -b FILE -a` itself would not move {kinds})"
+    # Stepping between renders, as the interface steps, lets Newton's particles be born at other places within a frame.
+    born = any(each.kind == "particles" for each in moving)
+    return " (particles may lie a little otherwise than with `blender -b FILE -a`)" if born else ""
 
 
 def _first(moving: Sequence[Simulation]) -> int:

@@ -277,13 +277,31 @@ class Driver:
         began = time.monotonic()
         if self.in_order:
             self.step_to(frame)
-        self.scene.frame_set(frame)
+            self.scene.frame_set(frame)
         self.at = frame
-        self.scene.render.filepath = templates.escaped(path)
         with views.alone(self.scene, layer), nodes.gathered(self.scene, frame, gather) as written:
-            bpy.ops.render.render(write_still=True, scene=self.scene.name)
+            self.render_to(path, frame)
         flush_output()
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)
+
+    def render_to(self, path, frame):
+        """Render *frame* to *path*: where this Blender can, as an animation of that one frame, so that what handlers do when the
+        frame changes comes before or after the same steps as in ``blender -a``."""
+        render = self.scene.render
+        if bpy.app.version < (5, 0):
+            self.scene.frame_set(frame)
+            render.filepath = templates.escaped(path)
+            bpy.ops.render.render(write_still=True, scene=self.scene.name)
+            return
+        stem, extension = os.path.splitext(path)
+        render.filepath = templates.escaped(stem) + "####" + extension
+        bpy.ops.render.render(animation=True, scene=self.scene.name, frame_start=frame, frame_end=frame)
+        # An animation's files have the frame's number in their names, before the suffix of a view.
+        folder, name = os.path.split(stem)
+        numbered = "%s%s%04d" % (name, "-" if frame < 0 else "", abs(frame))
+        for each in os.listdir(folder):
+            if each.startswith(numbered):
+                os.replace(os.path.join(folder, each), os.path.join(folder, name + each[len(numbered) :]))
 
     def do_film(self, file, trusted, scene, roots, frames, path, size, sound):
         began = time.monotonic()
