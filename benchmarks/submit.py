@@ -52,7 +52,7 @@ for number in range(meshes):
 bpy.ops.wm.save_as_mainfile(filepath=os.path.join(FOLDER, "shot.blend"), compress=False)
 """
 _TRACER = (
-    "from brender.engines import blendfile\nblendfile.reader_for = lambda version: None\n"
+    "import contextlib\nfrom brender.engines import blendfile\nblendfile.reader_for = lambda *_: contextlib.nullcontext()\n"
     "from brender.commands.main import main\nmain()"
 )
 

@@ -1,6 +1,9 @@
 """What a .blend needs: found through Blender and by the tracer alike, packed so that a render elsewhere finds it."""
 
+import contextlib
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -26,8 +29,8 @@ EVERY = sorted(BLENDS.rglob("*.blend"))
 @pytest.fixture
 def without_blender(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine that has no Blender."""
-    monkeypatch.setattr(blendfile, "reader_for", lambda version: None)
-    monkeypatch.setattr(packing, "reader_for", lambda version: None)
+    monkeypatch.setattr(blendfile, "reader_for", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(packing, "reader_for", lambda *_: contextlib.nullcontext())
 
 
 @pytest.fixture(scope="module", params=["bpy", "executable"])
@@ -202,7 +205,7 @@ def test_a_blender_that_does_not_start_is_not_the_file_s_fault(
     reader = Reader(Blender("bpy", shutil.which("false") or "", (5, 0, 1)))
     with pytest.raises(NoReader, match="does not start"):
         reader.ask(EVERY[0])
-    monkeypatch.setattr(blendfile, "reader_for", lambda version: reader)
+    monkeypatch.setattr(blendfile, "reader_for", lambda *_: contextlib.nullcontext(reader))
     found = inspect(EVERY[0])
     request.getfixturevalue("without_blender")
     assert found == inspect(EVERY[0])
@@ -219,17 +222,110 @@ def test_a_reader_whose_process_was_killed_starts_another(bpy: Blender) -> None:
     reader.close()
 
 
+def _scene_with(blender: Blender, file: Path, code: str) -> Path:
+    """Save a scene as *file*, made by *code*, with an image called ``image``."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    in_blender(
+        blender,
+        "import bpy\nbpy.ops.wm.read_factory_settings(use_empty=True)\nimage = bpy.data.images.new('image', 4, 4)\n"
+        f"image.source, image.use_fake_user = 'FILE', True\n{code}\nbpy.ops.wm.save_as_mainfile(filepath={str(file)!r})\n",
+        file.parent,
+    )
+    return file
+
+
+def test_a_picture_that_names_a_folder_takes_nothing_along(bpy: Blender, tmp_path: Path) -> None:
+    secret = tmp_path / "home" / ".ssh"
+    secret.mkdir(parents=True)
+    (secret / "id_rsa").write_text("key")
+    file = _scene_with(bpy, tmp_path / "shot" / "shot.blend", f"image.filepath = {str(secret)!r} + '/'")
+    with packed(file) as pack:
+        assert {Path(path).name for path in pack.files} == {"shot.blend"}
+    assert [each.path for each in inspect(file).missing] == [str(secret)]
+
+
+def test_a_name_in_a_file_cannot_pass_for_the_reader_s_mark(bpy: Blender, tmp_path: Path) -> None:
+    library = _scene_with(
+        bpy, tmp_path / "library.blend", "thing = bpy.data.objects.new('O\\nBRENDER_DONE\\nX', None)\nthing.use_fake_user = True"
+    )
+    link = (
+        f"with bpy.data.libraries.load({str(library)!r}, link=True) as (there, here):\n    here.objects = there.objects\n"
+        "bpy.context.scene.collection.objects.link(here.objects[0])"
+    )
+    file = _scene_with(bpy, tmp_path / "shot.blend", link)
+    _scene_with(bpy, library, "")
+    other = _scene_with(bpy, tmp_path / "other.blend", "bpy.context.scene.frame_end = 7")
+    for _ in range(2):
+        assert inspect(file).scenes[0].last == 250
+        assert inspect(other).scenes[0].last == 7
+
+
+def test_a_stranger_s_file_is_told_nothing_of_what_lies_outside_of_its_upload(bpy: Blender, tmp_path: Path) -> None:
+    outside = tmp_path / "secret"
+    outside.mkdir()
+    (outside / "list_001.png").touch()
+    (outside / "list_003.png").touch()
+    code = f"image.filepath = {str(outside / 'list_001.png')!r}\nimage.source = 'SEQUENCE'"
+    file = _scene_with(bpy, tmp_path / "upload" / "shot.blend", code)
+    assert [each.path for each in inspect(file, tmp_path / "upload").missing] == [str(outside / "list_001.png")]
+    with packed(file, tmp_path / "upload") as pack:
+        assert {Path(path).name for path in pack.files} == {"shot.blend"}
+
+
+def test_a_file_that_holds_up_its_reader_holds_up_nobody_else(bpy: Blender, tmp_path: Path) -> None:
+    library = _scene_with(bpy, tmp_path / "upload" / "library.blend", "bpy.data.objects.new('thing', None).use_fake_user = True")
+    link = (
+        "with bpy.data.libraries.load('//library.blend', link=True) as (there, here):\n    here.objects = there.objects\n"
+        "bpy.context.scene.collection.objects.link(here.objects[0])"
+    )
+    file = _scene_with(
+        bpy,
+        tmp_path / "upload" / "shot.blend",
+        f"bpy.ops.wm.save_as_mainfile(filepath={str(library.parent / 'shot.blend')!r})\n{link}",
+    )
+    library.unlink()
+    os.mkfifo(library)
+    reader = Reader(bpy, tmp_path / "upload", 4.0)
+    with ThreadPoolExecutor() as pool:
+        stuck = pool.submit(reader.ask, file)
+        assert inspect(EVERY[0]).scenes
+        with pytest.raises(BadInput, match=r"did not open .*shot\.blend within 4 seconds"):
+            stuck.result()
+    reader.close()
+
+
+def test_a_process_that_forked_leaves_the_reader_of_its_parent_alone(bpy: Blender) -> None:
+    before = inspect(EVERY[0])
+    child = os.fork()
+    if child == 0:
+        close_readers()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert inspect(EVERY[0]) == before
+
+
 def test_tiles_sequences_and_folders_are_all_their_files(tmp_path: Path) -> None:
-    for name in ("t.1001.png", "t.1002.png", "t.x.png", "s_001.exr", "s_002.exr", "s_b.exr", "cache/a.vdb", "cache/b/c.vdb"):
+    for name in (
+        "t.1001.png",
+        "t.1002.png",
+        "t.x.png",
+        "s_001.exr",
+        "s_002.exr",
+        "s_b.exr",
+        "cache/a.vdb",
+        "cache/b/c.vdb",
+        "cache/id_rsa",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
 
-    def names(name: str, many: bool) -> list[str]:
-        return [Path(path).name for path in files_of(str(tmp_path / name), many)]
+    def names(name: str, many: bool, folder: bool = False) -> list[str]:
+        return [Path(path).name for path in files_of(str(tmp_path / name), many, folder)]
 
     assert names("t.<UDIM>.png", True) == ["t.1001.png", "t.1002.png"]
     assert names("s_001.exr", True) == ["s_001.exr", "s_002.exr"] and names("s_001.exr", False) == ["s_001.exr"]
-    assert names("cache", False) == ["a.vdb", "c.vdb"] and names("none/x", True) == []
+    assert names("cache", False, folder=True) == ["a.vdb", "c.vdb"] and names("cache", False) == []
+    assert names("none/x", True) == []
 
 
 def test_gaps_of_a_sequence_and_tiles_that_are_not_there_are_missing(tmp_path: Path) -> None:

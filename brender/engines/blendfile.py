@@ -64,6 +64,7 @@ _CONTAINERS = {
     13: "WEBM",
     14: "AV1",
 }
+_LOG = logging.getLogger("brender.engines")
 _CAMERA_OBJECT = 11
 #: The header before and since Blender 5.0 (source/blender/blenloader, BLO_core_blend_header.hh).
 _HEADER = re.compile(rb"BLENDER(?:[-_][vV](?P<old>\d{3})|(?P<size>\d\d)-(?P<format>\d\d)v(?P<new>\d{4}))")
@@ -98,10 +99,12 @@ def inspect(path: Path, within: Path | None = None) -> FileFacts:
         raise BadInput(f"{path} is not a file but a folder, or something else: name a .blend")
     try:
         version = saved_by(path)
-        reader = reader_for(version)
-        if reader is not None:
-            with contextlib.suppress(NoReader):
-                return _through_blender(reader, path, version, within)
+        with reader_for(version, within) as reader:
+            if reader is not None:
+                try:
+                    return _through_blender(reader, path, version, within)
+                except NoReader as error:
+                    _LOG.warning("%s; blender-asset-tracer reads %s instead", error, path)
         return _through_tracer(path, version, within)
     except PermissionError as error:
         raise BadInput(f"{path} may not be read: {error.strerror}") from error

@@ -82,7 +82,7 @@ def packed(file: Path, within: Path | None = None) -> Iterator[Packed]:
     long as the block runs. Raises `BadInput`."""
     file = plain_path(file)
     with ExitStack() as undo:
-        reader = reader_for(saved_by(file))
+        reader = undo.enter_context(reader_for(saved_by(file), within))
         try:
             collected = None if reader is None else undo.enter_context(collected_through_blender(reader, file, within))
         except NoReader:

@@ -7,9 +7,12 @@ nobody has asked for `_IDLE_SECONDS`. Scripts in the files never run.
 import atexit
 import contextlib
 import json
+import os
 import re
+import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,16 +21,16 @@ from typing import Any
 
 from brender.engines.blenders import ask, own_bpy
 from brender.engines.command_line import script_in
+from brender.engines.confine import Confinement
 from brender.engines.environment import clean_environment
 from brender.model.errors import BadInput, BrenderError
 from brender.model.nodes import Blender, can_read
 
 _SCRIPT = Path(__file__).parent / "inside" / "trace.py"
-_DONE = "BRENDER_DONE"
 #: What Blender prints of a scene whose render engine it does not know, and for which it takes its default (wm_files.cc).
 _ENGINE = re.compile(r"Engine '(.+)' not available for scene '(.+)' \(an add-on")
-#: Seconds that opening one file may take.
-_SECONDS = 600.0
+#: Seconds that opening one file may take, and one of a stranger's.
+_SECONDS, _STRANGER_SECONDS = 600.0, 120.0
 _IDLE_SECONDS = 60.0
 _WORDS_LINES = 5
 
@@ -37,49 +40,59 @@ class CannotOpen(BadInput):
 
 
 class NoReader(BrenderError):
-    """This machine's Blender does not start; the text says why."""
+    """This machine's Blender does not start, or our program in it fails; the text says why."""
 
 
 class Reader:
-    """Reads .blend files in *blender*. Every method may be called from any thread; one file is read at a time."""
+    """Reads .blend files in *blender*. Every method may be called from any thread; one file is read at a time.
 
-    def __init__(self, blender: Blender) -> None:
+    With *within*, what is read comes from a stranger: the process sees of homes and temporary folders only that folder, where
+    bubblewrap is installed, and nothing that lies beyond it is looked at. *seconds*: as many as opening one file may take.
+    """
+
+    def __init__(self, blender: Blender, within: Path | None = None, seconds: float = _SECONDS) -> None:
         self.blender = blender
+        self._within, self._seconds = within, seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._folder = Path()
         self._idle: threading.Timer | None = None
+        self._owner = os.getpid()
 
-    def ask(self, file: Path, copy: str = "", names: dict[str, str] | None = None) -> dict[str, Any]:
+    def ask(self, file: Path, copy: Path | None = None, names: dict[str, str] | None = None) -> dict[str, Any]:
         """Return what inside/trace.py tells of *file*; with *copy*, also write a copy there in which each path that is a key of
-        *names* is the other one. Raises `CannotOpen` where Blender cannot,
-        `BadInput` where it takes too long, `NoReader` where it does not even start."""
+        *names* is the other one.
+
+        Raises `CannotOpen` where Blender cannot open it, `BadInput` where that takes too long, `NoReader` where Blender does not
+        start or cannot tell.
+        """
         with self._lock, self._running() as process:
-            answer = self._folder / "answer.json"
-            answer.unlink(missing_ok=True)
-            request = {"file": str(file), "answer": str(answer), "copy": copy, "names": names or {}}
-            said = self._exchange(process, json.dumps(request) + "\n", file)
-            try:
-                told = json.loads(answer.read_text("utf-8"))
-            except (OSError, ValueError) as error:
-                raise CannotOpen(f"{self.blender.label} cannot open it: {_last(said)}") from error
+            # (In a sandbox it writes to its own folder only.)
+            written = "" if copy is None else str(self._folder / "copy.blend")
+            told, said = self._exchange(process, file, written, names or {})
             if "error" in told:
                 raise CannotOpen(f"{self.blender.label} cannot open it: {told['error']}")
+            if "fault" in told or Path(told["file"]) != file:
+                self._end()
+                raise NoReader(f"{self.blender.label} cannot tell of {file}: {told.get('fault', 'it told of another file')}")
+            if copy is not None:
+                shutil.move(written, copy)
             engines = {found[2]: found[1] for line in said if (found := _ENGINE.search(line))}
             for scene in told["scenes"]:
                 scene["engine"] = engines.get(scene["name"], scene["engine"])
-            return dict(told)
+            return told
 
     def close(self) -> None:
-        """End its process, if there is one."""
-        with self._lock:
-            self._end()
+        """End its process, if there is one and this process started it."""
+        if os.getpid() == self._owner:
+            with self._lock:
+                self._end()
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[subprocess.Popen[str]]:
         if self._idle is not None:
             self._idle.cancel()
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or self._process.poll() is not None or os.getpid() != self._owner:
             self._start()
         assert self._process is not None
         try:
@@ -90,10 +103,15 @@ class Reader:
             self._idle.start()
 
     def _start(self) -> None:
-        self._end()
+        if os.getpid() == self._owner:
+            self._end()
+        self._owner = os.getpid()
         self._folder = Path(tempfile.mkdtemp(prefix="brender-reader-"))
+        command = script_in(self.blender, _SCRIPT)
+        if self._within is not None and sys.platform == "linux" and shutil.which("bwrap") is not None:
+            command = Confinement(sandbox=True).wrap(command, [self._folder], [self._within], self._folder)
         self._process = subprocess.Popen(
-            script_in(self.blender, _SCRIPT),
+            command,
             env=clean_environment({}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -104,37 +122,49 @@ class Reader:
             errors="replace",
         )
         try:
-            self._exchange(self._process, "", Path("anything"))
+            self._exchange(self._process, None, "", {})
         except BadInput as error:
             raise NoReader(f"{self.blender.label} does not start: {error}") from error
 
-    def _exchange(self, process: subprocess.Popen[str], request: str, file: Path) -> list[str]:
-        """Send *request* and return the lines that Blender printed until it was done. Raises `BadInput` where it ended."""
+    def _exchange(
+        self, process: subprocess.Popen[str], file: Path | None, copy: str, names: dict[str, str]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Ask about *file* (``None``: nothing); return the answer, and the lines that Blender printed until then."""
         assert process.stdin is not None and process.stdout is not None
+        # Blender prints names that files have: neither the mark nor where the answer lies may be known to one.
+        mark = f"brender-{secrets.token_hex(16)}"
+        answer = self._folder / f"{mark}.json"
+        request = {"file": str(file or ""), "within": str(self._within or ""), "copy": copy, "names": names}
         late = threading.Event()
 
         def give_up() -> None:
             late.set()
             process.kill()
 
-        timer = threading.Timer(_SECONDS, give_up)
+        timer = threading.Timer(self._seconds, give_up)
         timer.start()
         lines: list[str] = []
         try:
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(request)
+                process.stdin.write(json.dumps(request | {"answer": str(answer), "mark": mark}) + "\n")
                 process.stdin.flush()
             for line in process.stdout:
-                if line.strip() == _DONE:
-                    return lines
+                if line.strip() == mark:
+                    told = dict(json.loads(answer.read_text("utf-8")))
+                    answer.unlink()
+                    return told, lines
                 if line.strip():
                     lines.append(line.strip())
+        except (OSError, ValueError) as error:
+            self._end()
+            raise NoReader(f"{self.blender.label} gave no answer: {error}") from error
         finally:
             timer.cancel()
         self._end()
+        what = file or "anything"
         if late.is_set():
-            raise BadInput(f"{self.blender.label} did not open {file} within {_SECONDS:.0f} seconds")
-        raise CannotOpen(f"{self.blender.label} cannot open it: it ended. Its last words: {_last(lines)}")
+            raise BadInput(f"{self.blender.label} did not open {what} within {self._seconds:.0f} seconds")
+        raise CannotOpen(f"{self.blender.label} cannot open {what}: it ended. Its last words: {_last(lines)}")
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -144,7 +174,7 @@ class Reader:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            with contextlib.suppress(OSError):  # what was not yet sent
+            with contextlib.suppress(OSError):  # what it was not sent any more
                 pipe.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -153,17 +183,27 @@ _readers: dict[Blender, Reader] = {}
 _readers_lock = threading.Lock()
 
 
-def reader_for(version: tuple[int, int]) -> Reader | None:
-    """Return a reader whose Blender can open what *version* saved, or ``None`` where this machine has none.
+@contextlib.contextmanager
+def reader_for(version: tuple[int, int], within: Path | None = None) -> Iterator[Reader | None]:
+    """Give a reader whose Blender can open what *version* saved, or ``None`` where this machine has none.
 
-    The bpy package of this Python comes first, then the ``blender`` on the path.
+    The bpy package of this Python comes first, then the ``blender`` on the path. What lies *within* a folder of a stranger's is
+    read by a process of its own, so that it can neither hold up nor mislead anybody else.
     """
-    for found in (own_bpy, _executable):
-        blender = found()
-        if blender is not None and can_read(blender, version):
-            with _readers_lock:
-                return _readers.setdefault(blender, Reader(blender))
-    return None
+    blender = next((found for find in (own_bpy, _executable) if (found := find()) is not None and can_read(found, version)), None)
+    if blender is None:
+        yield None
+        return
+    if within is None:
+        with _readers_lock:
+            shared = _readers.setdefault(blender, Reader(blender))
+        yield shared
+        return
+    own = Reader(blender, within.resolve(), _STRANGER_SECONDS)
+    try:
+        yield own
+    finally:
+        own.close()
 
 
 def _executable() -> Blender | None:

@@ -57,7 +57,8 @@ def missing(usage: Any) -> list[str]:
     if "*" in where:  # a cache that is on disk where it is baked
         return []
     tiles = _tiles(usage.block) if usage.block.code == b"IM" else None
-    found: list[str] = missing_of(where, usage.is_sequence, tiles)
+    caches = usage.is_sequence and tiles is None and Path(where).is_dir()
+    found: list[str] = missing_of(where, usage.is_sequence, tiles, caches)
     return [_DRIVE.sub(r"\1/", each).replace("/", "\\") if _DRIVE.match(each) else each for each in found]
 
 

@@ -146,7 +146,7 @@ def _read(reader: Reader, file: Path) -> Read:
 
 def _rewritten(reader: Reader, file: Path, names: dict[str, str], copy: Path) -> Path:
     """Write *copy*, the same as *file* but for the paths that are keys of *names*, and return it."""
-    reader.ask(file, copy=str(copy), names=names)
+    reader.ask(file, copy=copy, names=names)
     return copy
 
 

@@ -7,13 +7,18 @@ import os
 import re
 
 TILE = re.compile(r"<(?:UDIM|UVTILE)>")
+#: The ends of the names of files that Blender keeps in folders of caches: of point caches, fluids, oceans, bakes of nodes.
+#: Nothing else in such a folder is a scene's: its path may lead anywhere.
+CACHE_FILES = (".bphys", ".vdb", ".uni", ".raw", ".gz", ".npz", ".exr", ".json", ".blob", ".bin")
 LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
 
 
-def files_of(absolute: str, many: bool) -> list[str]:
-    """Return the files that there are of what *absolute* means: itself, all of a folder, the tiles, the numbers of a sequence."""
-    if os.path.isdir(absolute):
-        return sorted(os.path.join(where, name) for where, _, names in os.walk(absolute) for name in names)
+def files_of(absolute: str, many: bool, folder: bool = False) -> list[str]:
+    """Return the files that there are of what *absolute* means: itself, the tiles, the numbers of a sequence; all caches in a
+    *folder*, where it is to be one. (A picture that names a folder names no file.)"""
+    if folder:
+        found = (os.path.join(where, name) for where, _, names in os.walk(absolute) for name in names)
+        return sorted(path for path in found if path.lower().endswith(CACHE_FILES))
     folder, name = os.path.split(absolute)
     pattern = number_pattern(name, many)
     if pattern is None:
@@ -56,19 +61,19 @@ def numbered(name: str, number: int) -> str:
     return name[: found.start()] + str(number).zfill(len(found.group())) + name[found.end() :]
 
 
-def missing_of(absolute: str, many: bool, numbers: set[int] | None = None) -> list[str]:
+def missing_of(absolute: str, many: bool, numbers: set[int] | None = None, folder: bool = False) -> list[str]:
     """Return the paths that are asked for and not there, as one would look for them.
 
     *numbers*: those of a sequence or of tiles that are asked for; None: not known, so that each gap between two files is missing.
     """
-    files = files_of(absolute, many)
+    files = files_of(absolute, many, folder)
     if not files:
         return [absolute]
-    folder, name = os.path.split(absolute)
+    beside, name = os.path.split(absolute)
     pattern = number_pattern(name, many)
-    if pattern is None or os.path.isdir(absolute):
+    if pattern is None or folder:
         return []
     there = {number_in(pattern, os.path.basename(file)) for file in files}
     if numbers is None:
         numbers = set() if TILE.search(name) else set(range(min(there), max(there) + 1))
-    return [os.path.join(folder, numbered(name, number)) for number in sorted(numbers - there)]
+    return [os.path.join(beside, numbered(name, number)) for number in sorted(numbers - there)]

@@ -29,13 +29,14 @@ SHADER_NODES = {"SCRIPT": "OSL script", "TEX_IES": "IES file"}
 class Reference:
     """A path that *thing* has in its *attribute*, and whose data-block *owner* is of the open file or of a library.
 
-    ``many``: it stands for several files (a sequence, tiles, a folder). ``numbers``: those of a sequence or of tiles that a
-    render asks for; None: not known. ``needed``: a render goes wrong without it. ``used``: a render may read what is there.
+    ``many``: it stands for several files (a sequence, tiles). ``folder``: it is a folder of caches. ``numbers``: those of a
+    sequence or of tiles that a render asks for; None: not known. ``needed``: a render goes wrong without it. ``used``: a render
+    may read what is there.
     """
 
-    def __init__(self, owner, thing, attribute, user, many=False, numbers=None, needed=True, used=True):
+    def __init__(self, owner, thing, attribute, user, many=False, numbers=None, needed=True, used=True, folder=False):
         self.owner, self.thing, self.attribute, self.user = owner, thing, attribute, user
-        self.many, self.numbers, self.needed, self.used = many, numbers, needed, used
+        self.many, self.numbers, self.folder, self.needed, self.used = many, numbers, folder, needed, used
 
     @property
     def path(self):
@@ -50,16 +51,21 @@ class Reference:
     def absolute(self):
         return normal(bpy.path.abspath(self.path, library=self.library))
 
-    def told(self):
-        """What the worker's side of brender is told of it."""
-        library = self.library
+    def told(self, within=""):
+        """What the worker's side of brender is told of it. What does not lie *within* that folder, where one is given, counts as
+        missing, and nobody looks at what is there."""
+        library, absolute = self.library, self.absolute
+        files, missing = [], [absolute] if self.needed else []
+        if is_inside_folder(absolute, within):
+            files = filesets.files_of(absolute, self.many, self.folder) if self.used else []
+            missing = filesets.missing_of(absolute, self.many, self.numbers, self.folder) if self.needed else []
         return {
             "path": self.path,
-            "absolute": self.absolute,
+            "absolute": absolute,
             "user": self.user,
             "library": normal(bpy.path.abspath(library.filepath)) if library else "",
-            "files": filesets.files_of(self.absolute, self.many) if self.used else [],
-            "missing": filesets.missing_of(self.absolute, self.many, self.numbers) if self.needed else [],
+            "files": files,
+            "missing": missing,
         }
 
 
@@ -71,6 +77,14 @@ def normal(path):
             return path.lstrip("/").replace("/", "\\")
         path = path.replace("\\", os.sep)
     return os.path.normpath(path)
+
+
+def is_inside_folder(absolute, within):
+    """Whether *absolute* lies within that folder, wherever links lead; any path does where *within* is empty."""
+    if not within:
+        return True
+    root = os.path.realpath(within)
+    return os.path.realpath(absolute).startswith(root.rstrip(os.sep) + os.sep)
 
 
 def references():
@@ -128,21 +142,21 @@ def modifier_references(thing):
         if kind == "MESH_CACHE" and modifier.filepath:
             yield Reference(thing, modifier, "filepath", user)
         elif kind == "OCEAN" and modifier.filepath and modifier.is_cached:
-            yield Reference(thing, modifier, "filepath", user, many=True)
+            yield Reference(thing, modifier, "filepath", user, folder=True)
         elif kind == "FLUID" and modifier.fluid_type == "DOMAIN":
             domain = modifier.domain_settings
             baked = any(getattr(domain, name, False) for name in ("has_cache_baked_data", "has_cache_baked_mesh"))
-            yield Reference(thing, domain, "cache_directory", user, many=True, needed=baked, used=baked)
+            yield Reference(thing, domain, "cache_directory", user, needed=baked, used=baked, folder=True)
         elif kind == "NODES" and getattr(modifier, "bake_directory", ""):
-            yield Reference(thing, modifier, "bake_directory", user, many=True, needed=False)
+            yield Reference(thing, modifier, "bake_directory", user, needed=False, folder=True)
             for bake in modifier.bakes:
                 if bake.use_custom_path and bake.directory:
-                    yield Reference(thing, bake, "directory", user, many=True, needed=False)
+                    yield Reference(thing, bake, "directory", user, needed=False, folder=True)
         elif kind == "NODES" and getattr(modifier, "simulation_bake_directory", ""):  # 3.6 to 4.0
-            yield Reference(thing, modifier, "simulation_bake_directory", user, many=True, needed=False)
+            yield Reference(thing, modifier, "simulation_bake_directory", user, needed=False, folder=True)
     for cache in point_caches(thing):
         if cache.use_external and cache.filepath:
-            yield Reference(thing, cache, "filepath", user, many=True)
+            yield Reference(thing, cache, "filepath", user, folder=True)
 
 
 def point_caches(thing):
@@ -232,18 +246,19 @@ def numbers_of_user(user, frames):
     return numbers
 
 
-def all_references():
-    """What `told` says of each reference, and of each path beyond these that Blender lists."""
+def all_references(within=""):
+    """What `told` says of each reference, and of each path beyond these that Blender lists; of what does not lie *within* that
+    folder, where one is given, nothing is told but its path."""
     told, known = [], set()
     for reference in references():
-        told.append(reference.told())
+        told.append(reference.told(within))
         known.add(told[-1]["absolute"])
     for library, path in listed_by_blender():
         absolute = normal(path)
         if absolute not in known:
             known.add(absolute)
-            told.append(unknown(path, absolute, "data", library))
-    return told + disk_caches()
+            told.append(unknown(path, absolute, "data", library, within))
+    return told + disk_caches(within)
 
 
 def listed_by_blender():
@@ -262,18 +277,18 @@ def listed_by_blender():
     return found
 
 
-def disk_caches():
+def disk_caches(within):
     """The folder beside the .blend in which point caches of its objects are kept on disk, where it has such."""
     if not any(cache.use_disk_cache and not cache.use_external for thing in bpy.data.objects for cache in point_caches(thing)):
         return []
     folder, name = os.path.split(bpy.data.filepath)
     cache = os.path.join(folder, "blendcache_" + os.path.splitext(name)[0])
-    return [unknown("//" + os.path.basename(cache), cache, "simulations", "")]
+    return [unknown("//" + os.path.basename(cache), cache, "simulations", "", within, folder=True)]
 
 
-def unknown(path, absolute, user, library):
+def unknown(path, absolute, user, library, within, folder=False):
     """What is told of a path of which nobody knows whether a render needs it."""
-    files = filesets.files_of(absolute, False)
+    files = filesets.files_of(absolute, False, folder) if is_inside_folder(absolute, within) else []
     return {"path": path, "absolute": absolute, "user": user, "library": library, "files": files, "missing": []}
 
 

@@ -1,15 +1,17 @@
 """Inside Blender: what .blend files say of themselves and which files they name; and, asked so, copies that name them elsewhere.
 
-Reads from standard input one request a line, as JSON: the ``file`` to open, where to write the ``answer``, and, for a copy, its
-path (``copy``, else "") and what it names differently (``names``, from the path as it is written in the file to the new one).
-After each, and when it has started, it writes the line ``BRENDER_DONE`` to standard output, where Blender writes too. It
-ends with its input.
+Reads from standard input one request a line, as JSON: the ``file`` to open ("": none, only to see that it runs), the folder
+``within`` which nobody looks beyond ("": anywhere), where to write the ``answer``, and, for a copy, its path (``copy``, else "")
+and what it names differently (``names``, from the path as it is written in the file to the new one). After each it writes the
+line ``mark`` to standard output, where Blender writes too, and names from files with it: so the mark is one that no file can
+know. It ends with its input, and takes its working folder with it.
 """
 
 import contextlib
 import ctypes
 import json
 import os
+import shutil
 import sys
 import traceback
 
@@ -25,42 +27,41 @@ import views
 
 
 def main():
-    say_done()  # it has started
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = answered(request)
-        except RuntimeError as error:
-            # Operators raise it, with Blender's own words for the user.
-            answer = {"error": str(error).replace("Error: ", "").strip()}
+            answer = answered(request) if request["file"] else {}
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": "%s: %s" % (type(error).__name__, error)}
+            answer = {"fault": "%s: %s" % (type(error).__name__, error)}
         with open(request["answer"], "w", encoding="utf-8") as file:
             json.dump(answer, file)
-        say_done()
+        sys.stdout.flush()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
+        os.write(1, b"\n" + request["mark"].encode() + b"\n")
         # What was opened may be large, and the next request may come late.
         bpy.ops.wm.read_factory_settings(use_empty=True)
-
-
-def say_done():
-    sys.stdout.flush()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
-    os.write(1, b"\nBRENDER_DONE\n")
+    # Whoever started this process may have been killed, and has not come to it.
+    shutil.rmtree(os.getcwd(), ignore_errors=True)
 
 
 def answered(request):
-    bpy.ops.wm.open_mainfile(filepath=request["file"], load_ui=False, use_scripts=False)
+    try:
+        bpy.ops.wm.open_mainfile(filepath=request["file"], load_ui=False, use_scripts=False)
+    except RuntimeError as error:
+        # Operators raise it, with Blender's own words for the user.
+        return {"error": str(error).replace("Error: ", "").strip()}
     if request["copy"]:
         paths.rename(request["names"])
         bpy.ops.wm.save_as_mainfile(filepath=request["copy"], copy=True, relative_remap=False)
     return {
+        "file": bpy.data.filepath,
         "version": list(bpy.data.version[:2]),
         "active": bpy.context.scene.name,
         "scenes": [scene_facts(scene) for scene in bpy.data.scenes if scene.library is None],
         "cameras": sorted(thing.name for thing in bpy.data.objects if thing.type == "CAMERA"),
-        "paths": paths.all_references(),
+        "paths": paths.all_references(request["within"]),
         "needs_trust": trust.wanting_trust(),
     }
 
