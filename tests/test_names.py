@@ -15,7 +15,7 @@ from brender.engines.destination import NoDestination, destination
 from brender.jobs.declare import job_type
 from brender.model import path_templates
 from brender.model.errors import BadInput
-from brender.model.job import FileFacts, JobSpec, SceneFacts
+from brender.model.job import CameraMarker, FileFacts, JobSpec, SceneFacts
 from brender.model.naming import ScenePath, extension_of, file_pattern, frame_name, scene_path, scene_pattern
 from brender.model.nodes import Blender
 from tests.compositing import with_file_outputs
@@ -130,6 +130,10 @@ one.frame_set(50)
 one.render.filepath = "//{scene_name}_"
 one.render.use_overwrite, one.render.use_placeholder, one.render.use_file_extension = False, True, False
 two.render.fps, two.render.fps_base = 30, 1.001
+for frame, camera in ((4, "D"), (1, "A"), (6, "Nowhere")):
+    one.timeline_markers.new("m", frame=frame).camera = bpy.data.objects[camera]
+bpy.data.objects["Nowhere"].hide_render = True
+one.render.frame_map_old, one.render.frame_map_new = 70, 100
 two.render.use_border, two.render.border_max_x, two.render.border_min_y = True, 0.7, 0.25
 two.render.image_settings.file_format, two.render.image_settings.jpeg2k_codec = "JPEG2000", "J2K"
 bpy.ops.wm.save_as_mainfile(filepath=FILE)
@@ -140,6 +144,7 @@ bpy.ops.wm.save_as_mainfile(filepath=FILE)
     assert inspect(file) == told, "without Blender"
     one, two = told.scenes
     assert (one.cameras, two.cameras, one.current, two.rate) == (("A", "D"), ("B",), 50, (30, pytest.approx(1.001)))
+    assert one.camera_markers == (CameraMarker(4, "D"), CameraMarker(1, "A")) and one.frame_length == pytest.approx(0.7)
     assert one.border is None and two.border == pytest.approx((0.0, 0.7, 0.25, 1.0))
     assert not one.use_overwrite and one.use_placeholder and not one.use_extension and two.is_codestream
 
@@ -159,6 +164,50 @@ def test_blender_4_5_knows_fewer_names_than_5() -> None:
 def test_a_template_shows_what_the_job_renders() -> None:
     file = facts(output="//{camera_name}_{resolution_x}_")
     assert scene_path(file, file.scenes[0], "Near", 50).name == "Near_50_"
+
+
+_MARKED: dict[str, Any] = {
+    "camera": "Near",
+    "cameras": ("Near", "Far", "C#"),
+    "camera_markers": (CameraMarker(4, "C#"), CameraMarker(3, "Far"), CameraMarker(2, "Near")),
+    "last": 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("scene", "settings", "names"),
+    [
+        ({}, {}, ["Near_0001.png", "Near_0002.png", "Far_0003.png", "C4_.png"]),
+        ({}, {"camera": "Far"}, ["Far_0001.png", "Far_0002.png", "Far_0003.png", "Far_0004.png"]),
+        ({"frame_length": 2.0}, {"frames": "1,2"}, ["Near_0001.png", "C2_.png"]),
+        ({"output": "//a/{camera_name}/x_##"}, {}, ["Near/x_01.png", "Near/x_02.png", "Far/x_03.png", "C#/x_04.png"]),
+        ({"output": "//a_"}, {"pattern": "{camera_name}/b", "frames": "3"}, ["Far/b0003.png"]),
+        ({"camera_markers": ()}, {"frames": "3", "pattern": "{camera_name}_"}, ["Near_0003.png"]),
+        ({"camera_markers": (CameraMarker(9, "Far"),)}, {"frames": "3"}, ["Far_0003.png"]),
+    ],
+)
+def test_frames_that_are_called_after_their_camera_have_the_one_that_a_marker_binds(
+    scene: dict[str, Any], settings: dict[str, Any], names: list[str]
+) -> None:
+    assert _outputs(_prepared(facts(**{"output": "//{camera_name}_"} | _MARKED | scene), **settings)) == names
+
+
+def test_folders_that_are_called_after_cameras_are_in_the_folder_of_the_job() -> None:
+    file = facts(output="//a/{camera_name}/b/x_", **_MARKED)
+    assert scene_path(file, file.scenes[0]) == ScenePath("//a/", "{camera_name}/b/x_")
+    assert scene_path(file, file.scenes[0], "Far") == ScenePath("//a/Far/b/", "x_")
+
+
+def test_a_pattern_with_a_camera_that_could_be_no_name_is_refused() -> None:
+    named = _MARKED | {"camera_markers": (CameraMarker(1, "Near"), CameraMarker(2, "con"))}
+    with pytest.raises(BadInput, match="no file name on every platform: 'con'"):
+        _prepared(facts(output="//{camera_name}/x", **named))
+    with pytest.raises(BadInput, match=r"names \{camera_name\}, and the scene 'Scene' has no camera"):
+        _prepared(facts(camera=None, needs_camera=False), pattern="{camera_name}_")
+    film = {"image_format": "FFMPEG", "container": "MPEG4"}
+    with pytest.raises(BadInput, match=r"A film has one name, so \{camera_name\} cannot be in its pattern"):
+        _prepared(facts(**film), pattern="{camera_name}_")
+    assert _prepared(facts(output="//{camera_name}.mp4", **film, **_MARKED)).settings["film"] == "Near.mp4"
 
 
 def test_a_template_that_blender_would_not_read_is_refused_with_the_names_there_are() -> None:

@@ -25,7 +25,7 @@ from brender.engines.inputs import inputs_of
 from brender.engines.reader import CannotOpen, NoReader, Reader, reader_for
 from brender.engines.tracing import facts_through_blender
 from brender.model.errors import BadInput
-from brender.model.job import FPS, FileFacts, MissingFile, SceneFacts
+from brender.model.job import FPS, CameraMarker, FileFacts, MissingFile, SceneFacts
 
 #: Numbers of RenderData.im_format.imtype (DNA_scene_types.h, R_IMF_IMTYPE_*) and Blender's words for them.
 _FORMATS = {
@@ -77,6 +77,8 @@ _USES_SEQUENCER = 0x0001
 _USES_EXTENSION, _KEEPS_FILES, _USES_PLACEHOLDER, _CODESTREAM = 0x0010, 0x400000, 0x800000, 1
 #: RenderData.mode bit for "render a region only" (R_BORDER).
 _USES_BORDER = 0x0200
+#: Object.restrictflag bit for "not in renders" (OB_HIDE_RENDER).
+_HIDDEN_IN_RENDERS = 4
 #: FFMpegCodecData.flags bit for "begin another file where one has grown large" (FFMPEG_AUTOSPLIT_OUTPUT).
 _SPLITS_MOVIE = 2
 
@@ -252,6 +254,8 @@ def _scene(file: Any, block: Any) -> SceneFacts:
         output=_text(render(b"pic")),
         camera=_name(camera) if camera else None,
         needs_camera=not (markers or sequencer),
+        camera_markers=tuple(_camera_markers(block)),
+        frame_length=render(b"framelen"),
         fps=_fps(render(b"frs_sec"), render(b"frs_sec_base")),
         rate=(render(b"frs_sec"), render(b"frs_sec_base")),
         current=render(b"cfra"),
@@ -330,6 +334,16 @@ def _cameras_of(scene: Any) -> tuple[str, ...] | None:
             elif thing.get(b"type") == _CAMERA_OBJECT:
                 found.add(_name(thing))
     return tuple(sorted(found))
+
+
+def _camera_markers(scene: Any) -> Iterator[CameraMarker]:
+    """The markers of *scene* that bind a camera; what is linked is taken for one that is not hidden."""
+    for marker in _listed(scene.get_pointer((b"markers", b"first"))):
+        camera = marker.get_pointer(b"camera", default=None)
+        if camera and camera.code == b"ID":
+            yield CameraMarker(marker.get(b"frame"), _text(camera.get(b"name"))[2:])
+        elif camera and not camera.get(b"restrictflag", default=0) & _HIDDEN_IN_RENDERS:
+            yield CameraMarker(marker.get(b"frame"), _name(camera))
 
 
 def _listed(first: Any) -> Iterator[Any]:

@@ -13,6 +13,7 @@ from brender.jobs.declare import Setting, check_settings
 from brender.jobs.film import plan_film, writes_film
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
+from brender.model.cameras import marked_cameras
 from brender.model.errors import BadInput
 from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
 from brender.model.job import FILM, FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
@@ -165,6 +166,13 @@ class BlenderAnimation:
             raise BadInput(
                 f"A film has one picture a frame, so {TEMPLATE} cannot be in its name: give --format PNG for frames alone"
             )
+        if settings.get("film") and path_templates.names_camera(settings["pattern"], facts):
+            raise BadInput(
+                f"A film has one name, so {path_templates.CAMERA} cannot be in its pattern: name the camera, or give --format "
+                "PNG for frames alone"
+            )
+        for camera in (settings["camera"],) if settings["camera"] else marked_cameras(scene) or (None,):
+            check_pattern(path_templates.for_frame(settings["pattern"], facts, scene, scene.first, camera))
         for text in check_layers(settings, scene, facts.path):
             _warn(warnings, text)
         if scene.strip_outputs:
@@ -222,7 +230,10 @@ class BlenderAnimation:
 
     def _name(self, spec: JobSpec, frame: int, layer: str = "") -> str:
         """The file of *frame*: of its first view, where each view has its own."""
-        name = named_for(frame_name(spec.settings["pattern"], frame, self._extension(spec)), layer)
+        assert spec.facts is not None, "a prepared render has its file's facts"
+        scene = spec.facts.scene(spec.settings["scene"])
+        pattern = path_templates.for_frame(spec.settings["pattern"], spec.facts, scene, frame, spec.settings["camera"])
+        name = named_for(frame_name(pattern, frame, self._extension(spec)), layer)
         return view_name(name, next(iter(view_suffixes(spec)), ""))
 
     @staticmethod

@@ -37,6 +37,13 @@ class LayerFacts(msgspec.Struct, frozen=True):
     use: bool = True
 
 
+class CameraMarker(msgspec.Struct, frozen=True):
+    """A marker of a scene that binds a camera: it is seen through that from this time on."""
+
+    frame: int
+    camera: str
+
+
 class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a .blend says of one scene. Sizes in pixels, ``percent`` the resolution percentage."""
 
@@ -55,6 +62,10 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     camera: str | None = None
     needs_camera: bool = True
     """False where a sequencer or cameras bound to markers may stand in for the scene's camera."""
+    camera_markers: tuple[CameraMarker, ...] = ()
+    """Its markers that bind cameras which are rendered, in the scene's order."""
+    frame_length: float = 1.0
+    """The times of markers that a frame lasts: another than 1 where time is remapped."""
     fps: float = FPS
     """Frames a second."""
     rate: tuple[int, float] | None = None

@@ -133,13 +133,20 @@ def scene_path(
     facts: FileFacts, scene: SceneFacts, camera: str | None = None, percent: int | None = None, as_film: bool = False
 ) -> ScenePath:
     """Where the output path of *scene* leads, its templates expanded (`brender.model.path_templates`); *as_film*: the name is its
-    film's, and not its frames'. Raises `BadInput` where Blender could not expand them."""
-    path = scene.output
+    film's, and not its frames'. Where `CAMERA` stays in it, it is in the name, with the
+    folders from there on. Raises `BadInput` where Blender could not expand them."""
+    path, end_of_folders = scene.output, ""
     if facts.version >= path_templates.SINCE:
-        path = path_templates.expand(path, path_templates.variables(facts, scene, camera, percent))
+        known = path_templates.variables(facts, scene, camera, percent, each_frame=not as_film)
+        path = path_templates.expand(path, known)
+        if known.get("camera_name") == path_templates.CAMERA:
+            end_of_folders = path_templates.CAMERA  # each frame has its own
     # Blender's own // for "beside the .blend" is no share of Windows', which begins with \\\\ .
     share = "\\\\" if path.startswith("\\\\") else ""
-    folder, slash, name = path[len(share) :].replace("\\", "/").rpartition("/")
+    path = path[len(share) :].replace("\\", "/")
+    same = path.partition(end_of_folders)[0] if end_of_folders else path
+    folder, slash, _ = same.rpartition("/")
+    name = path[len(folder + slash) :]
     if scene.image_format not in EXTENSIONS and not as_film and name.lower().endswith(_MOVIES):
         name = name[: name.rindex(".")]  # a film's, which is no name for its frames
     elif facts.version >= (5, 3) and scene.use_extension and "#" in name and name.lower().endswith(".avif"):

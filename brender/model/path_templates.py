@@ -9,12 +9,16 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from brender.model.cameras import camera_at, marked_cameras
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, SceneFacts
 
 #: The first Blender whose paths are templates.
 SINCE = (4, 5)
 
+#: What stands for the camera of each frame in a pattern, for files of Blenders that know the name.
+CAMERA = "{camera_name}"
+_SINCE_CAMERA = (5, 0)
 _NAMES_OF_4_5 = ("blend_name", "fps", "resolution_x", "resolution_y")
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}:]*)(?::(?P<format>[^{}]*))?\}|[{}]")
 _FORMAT = re.compile(r"(?P<whole>#+)|(?P<before>#*)\.(?P<after>#+)")
@@ -23,10 +27,15 @@ _UNSAFE = re.compile(r'[\x00-\x1f/\\?*:|"<>]')
 
 
 def variables(
-    facts: FileFacts, scene: SceneFacts, camera: str | None = None, percent: int | None = None
+    facts: FileFacts,
+    scene: SceneFacts,
+    camera: str | None = None,
+    percent: int | None = None,
+    each_frame: bool = False,
 ) -> dict[str, str | int | float]:
     """What each name stands for in the output path of *scene*, rendered through *camera* at so many *percent*; ``None``: as the
-    scene says. Names that a Blender of the file's version does not know are not there."""
+    scene says. Names that a Blender of the file's version does not know are not there. *each_frame*: the path is that of its
+    frames, so that `CAMERA` stays where their cameras differ (`for_frame`)."""
     folder, slash, name = facts.path.replace("\\", "/").rpartition("/")
     stem, where = PurePosixPath(name).stem, folder + slash
     frames, seconds = scene.rate or (scene.fps, 1.0)
@@ -42,10 +51,27 @@ def variables(
         "resolution_y": scene.height * size // 100,
         "fps": frames / seconds,
     }
-    seen_through = camera or scene.camera
+    marked = marked_cameras(scene) if each_frame else ()
+    seen_through = camera or (marked[0] if marked else scene.camera)
     if seen_through is not None:
-        found["camera_name"] = safe(seen_through)
-    return {name: value for name, value in found.items() if facts.version >= (5, 0) or name in _NAMES_OF_4_5}
+        found["camera_name"] = CAMERA if len(marked) > 1 and not camera else safe(seen_through)
+    return {name: value for name, value in found.items() if facts.version >= _SINCE_CAMERA or name in _NAMES_OF_4_5}
+
+
+def names_camera(pattern: str, facts: FileFacts) -> bool:
+    """Whether *pattern* has `CAMERA` in it, in the place of which the camera of each frame is put."""
+    return CAMERA in pattern and facts.version >= _SINCE_CAMERA
+
+
+def for_frame(pattern: str, facts: FileFacts, scene: SceneFacts, frame: int, camera: str | None = None) -> str:
+    """*pattern* with the camera of *frame* in the place of `CAMERA`; *camera*: the one that all are rendered through. Raises
+    `BadInput` where the scene has none."""
+    if not names_camera(pattern, facts):
+        return pattern
+    seen_through = camera or camera_at(scene, frame)
+    if seen_through is None:
+        raise BadInput(f"The output pattern {pattern!r} names {CAMERA}, and the scene {scene.name!r} has no camera: {_HOW}")
+    return pattern.replace(CAMERA, safe(seen_through))
 
 
 def check_nodes(facts: FileFacts, scene: SceneFacts, known: Mapping[str, str | int | float]) -> None:

@@ -83,6 +83,8 @@ def scene_facts(scene):
         "border": border(render),
         "output": output_path(render),
         "camera": scene.camera.name if scene.camera else None,
+        "camera_markers": camera_markers(scene),
+        "frame_length": ctypes.c_float(render.frame_map_old / render.frame_map_new).value,
         "fps": round(render.fps / render.fps_base, 3),
         "rate": [render.fps, render.fps_base],
         "current": scene.frame_current,
@@ -98,6 +100,12 @@ def scene_facts(scene):
         "simulations": simulations.simulations(scene),
         **views.facts(scene),
     }
+
+
+def camera_markers(scene):
+    """The markers that bind a camera: frame and camera. Blender passes over a camera that is hidden in renders."""
+    bound = (marker for marker in scene.timeline_markers if marker.camera and not marker.camera.hide_render)
+    return [{"frame": marker.frame, "camera": marker.camera.name} for marker in bound]
 
 
 def film_facts(scene):
