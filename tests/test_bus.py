@@ -99,6 +99,11 @@ def test_another_protocol_is_told_from_rubbish(version: object) -> None:
         decode([msgpack.packb({"v": version, "type": "ping"})])
 
 
+def test_a_node_of_before_films_and_view_layers_is_told_to_be_renewed() -> None:
+    with pytest.raises(WrongVersion, match=r"speaks protocol 5, this one .* install the same brender on both machines"):
+        decode([msgpack.packb({"v": 5, "type": "ping"})])
+
+
 def test_a_message_that_names_no_protocol_is_of_none_of_ours() -> None:
     with pytest.raises(WrongVersion, match="the other end speaks protocol 'none'"):
         decode([msgpack.packb({"type": "ping"})])

@@ -18,7 +18,7 @@ from brender.model.nodes import Stats, WorkerInfo
 from brender.model.plain import Count, Id, Key, Name, Number, Seconds, Text, Whole
 
 #: The protocol that this software speaks, and those it understands.
-PROTOCOL = 5
+PROTOCOL = 6
 UNDERSTOOD = frozenset({PROTOCOL})
 
 
