@@ -9,6 +9,7 @@ from playhouse.schema_diff import diff_models
 
 from brender.model.changes import New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
+from brender.model.frames import parse_frames
 from brender.store.database import open_for_reading, open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record, answer
@@ -183,15 +184,37 @@ def test_a_damaged_database_is_refused(sqlite_writer: Writer, tmp_path: Path) ->
         open_for_writing(str(path))
 
 
-def test_a_frame_set_with_a_colon_of_before_is_written_out_in_its_order(writer: Writer, database: str) -> None:
-    old = {"file": "/a:b/shot.blend", "frames": "1-10:3", "pattern": "x"}
+@pytest.mark.parametrize(
+    ("frames", "meant"),
+    [
+        ("1-10:3", (1, 4, 7, 10, 3, 5, 9, 2, 6, 8)),
+        ("10-1x-2", (10, 8, 6, 4, 2)),
+        ("1 10", (110,)),
+        ("1-5 8,-3", (*range(1, 59), -3)),
+    ],
+)
+def test_a_frame_set_of_before_that_means_something_else_now_is_written_out_in_its_order(
+    writer: Writer, database: str, frames: str, meant: tuple[int, ...]
+) -> None:
+    old = {"file": "/a:b/shot.blend", "frames": frames, "pattern": "x"}
     writer.commit([Update("job", "a" * 16, {"settings": old})])
     writer.database.execute_sql("DELETE FROM schema_migration WHERE name = '0009_frame_sets'")
     writer.database.close()
     again = open_for_writing(database)
     settings = make_tables(again).Job.get().settings
     again.close()
-    assert settings == old | {"frames": "1,4,7,10,3,5,9,2,6,8"}
+    assert parse_frames(settings["frames"]) == meant
+    assert settings == old | {"frames": settings["frames"]}
+
+
+@pytest.mark.parametrize("frames", ["1-10x2, 12", "1-10y3", "nonsense"])
+def test_a_frame_set_of_before_that_means_the_same_stays_as_it_was_written(writer: Writer, database: str, frames: str) -> None:
+    writer.commit([Update("job", "a" * 16, {"settings": {"frames": frames}})])
+    writer.database.execute_sql("DELETE FROM schema_migration WHERE name = '0009_frame_sets'")
+    writer.database.close()
+    again = open_for_writing(database)
+    assert make_tables(again).Job.get().settings == {"frames": frames}
+    again.close()
 
 
 def test_a_database_of_a_newer_brender_is_refused(writer: Writer, database: str) -> None:

@@ -54,6 +54,12 @@ def test_views_have_files_of_their_own_where_their_format_cannot_hold_them(
     assert suffixes_of(scene, image_format, (5, 0)) == names
 
 
+def test_a_job_of_before_layers_were_chosen_has_its_pattern_as_it_stands() -> None:
+    spec = _prepared(_SCENE)
+    old = spec.settings | {"pattern": "{view_layer}_##", "view_layers": None}
+    assert _outputs(msgspec.structs.replace(spec, settings=old)) == ["{view_layer}_01.png", "{view_layer}_02.png"]
+
+
 def test_a_frame_is_called_as_its_first_view() -> None:
     assert _outputs(_prepared(_STEREO, pattern="a/x_##")) == ["a/x_01_L.png", "a/x_02_L.png"]
 

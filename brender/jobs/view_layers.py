@@ -59,8 +59,11 @@ def _each_by_itself(layers: list[str], scene: SceneFacts, path: str) -> list[str
 
 
 def layers_apart(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The layers that have files of their own, by *settings* of a prepared job; one "" where one picture shows all it has."""
-    return tuple(settings["view_layers"]) if TEMPLATE in settings.get("pattern", "") else ("",)
+    """The layers that have files of their own, by *settings* of a prepared job; one "" where one picture shows all it has.
+
+    A job of before layers were chosen has none, whatever its pattern."""
+    named = settings.get("view_layers") if TEMPLATE in (settings.get("pattern") or "") else None
+    return tuple(named or ("",))
 
 
 def named_for(name: str, layer: str) -> str:
