@@ -21,7 +21,7 @@ from brender.model.nodes import Blender
 from tests.compositing import with_file_outputs
 from tests.rendering import studio
 from tests.tools import in_blender, pixels
-from tests.world import facts
+from tests.world import animation, facts
 
 #: Output paths, some with the format and the settings that make them special.
 _PATHS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -152,6 +152,13 @@ bpy.ops.wm.save_as_mainfile(filepath=FILE)
 def test_braces_in_files_from_before_templates_are_plain_text() -> None:
     old = facts(version=(4, 4), output="//{shot}_{{x}}_##")
     assert scene_path(old, old.scenes[0]) == ScenePath("//", "{shot}_{{x}}_##")
+
+
+@pytest.mark.parametrize("rate", [(24, 0.0), (0, 1.0), (24, -1.0), (24, float("nan")), (24, 1e-320)])
+def test_a_frame_rate_that_is_none_is_refused(rate: tuple[int, float]) -> None:
+    spec = msgspec.structs.replace(animation(), facts=facts(rate=rate, output="//{fps}_"))
+    with pytest.raises(BadInput, match=r"which is no frame rate. Set one in Blender"):
+        job_type("blender-animation").prepare(spec)
 
 
 def test_blender_4_5_knows_fewer_names_than_5() -> None:

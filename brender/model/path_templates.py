@@ -38,7 +38,7 @@ def variables(
     frames, so that `CAMERA` stays where their cameras differ (`for_frame`)."""
     folder, slash, name = facts.path.replace("\\", "/").rpartition("/")
     stem, where = PurePosixPath(name).stem, folder + slash
-    frames, seconds = scene.rate or (scene.fps, 1.0)
+    fps = frames_a_second(scene, facts.path)
     size = percent or scene.percent
     found: dict[str, str | int | float] = {
         "blend_name": stem,
@@ -49,7 +49,7 @@ def variables(
         "scene_name": safe(scene.name),
         "resolution_x": scene.width * size // 100,
         "resolution_y": scene.height * size // 100,
-        "fps": frames / seconds,
+        "fps": fps,
     }
     marked = marked_cameras(scene) if each_frame else ()
     seen_through = camera or (marked[0] if marked else scene.camera)
@@ -72,6 +72,17 @@ def for_frame(pattern: str, facts: FileFacts, scene: SceneFacts, frame: int, cam
     if seen_through is None:
         raise BadInput(f"The output pattern {pattern!r} names {CAMERA}, and the scene {scene.name!r} has no camera: {_HOW}")
     return pattern.replace(CAMERA, safe(seen_through))
+
+
+def frames_a_second(scene: SceneFacts, path: str) -> float:
+    """The frame rate of *scene*, unrounded. Raises `BadInput`, which names the file *path*, where it is not a rate."""
+    frames, seconds = scene.rate or (scene.fps, 1.0)
+    if frames > 0 and seconds > 0 and math.isfinite(frames / seconds):
+        return frames / seconds
+    raise BadInput(
+        f"{path}: the scene {scene.name!r} has {frames:g} frames in {seconds:g} seconds, which is no frame rate. Set one in "
+        "Blender (Output properties, Frame Rate), and save the file"
+    )
 
 
 def check_nodes(facts: FileFacts, scene: SceneFacts, known: Mapping[str, str | int | float]) -> None:

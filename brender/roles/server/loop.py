@@ -221,8 +221,12 @@ class Server:
             raise
         except BrenderError as error:
             log.warning("%s from %s: %s", type(received.message).__name__, received.route.hex(), error)
+            self._answer_failure(received, error.code, str(error))
         except Exception:
-            log.exception("the server failed at a %s from %s", type(received.message).__name__, received.route.hex())
+            name = type(received.message).__name__
+            log.exception("the server failed at a %s from %s", name, received.route.hex())
+            text = f"The server failed at this {name.lower()}, and may have done a part of it: its log says why"
+            self._answer_failure(received, BrenderError.code, text)
 
     def _one_message(self, received: Received) -> None:
         message, now = received.message, self._now()
@@ -250,6 +254,12 @@ class Server:
             self._outgoing.append((peer.route, why))
         else:
             self._carry_out(self.core.handle(peer, message, now))
+
+    def _answer_failure(self, received: Received, code: str, text: str) -> None:
+        """Let a client whose message failed know it, rather than wait for an answer in vain."""
+        message = received.message
+        if isinstance(message, Submit | Act | Manage | Ask):
+            self._outgoing.append((received.route, Sorry(id=message.id, code=code, message=text)))
 
     def _files_missing(self, message: Submit) -> Sorry | None:
         """What to answer where the job's files should have travelled and have not."""
