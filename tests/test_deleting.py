@@ -60,7 +60,7 @@ def farm_of_two(tmp_path: Path) -> Iterator[tuple[Writer, DataFolder, Path]]:
             Put("worker", "w", {**node, "manager": "m"}),
             New("job", id, {**JOB, "status": "completed", "output": str(output), "finished": 1000.0}),
             New("task", number, {"job": id, "number": 0, "status": "completed"}),
-            New("part", number, {**part, "attempt": id, "extras": [{"output": "deep/f_0001.exr"}]}),
+            New("part", number, {**part, "attempt": id, "extras": [{"output": "deep/f_0001.exr", "size": 5}]}),
             New(
                 "attempt", id, {"job": id, "task": number, "worker": "w", "manager": "m", "outcome": "completed", "granted": 1.0}
             ),
@@ -89,6 +89,10 @@ def _work_off(remover: Remover, writer: Writer, wall: float = 5000.0) -> None:
     until(over)
 
 
+def _files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
 def _remover(folder: DataFolder) -> Remover:
     return Remover(folder, str(folder.database), Path)
 
@@ -102,7 +106,7 @@ def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untou
     remover.begin(A, "both")
     _work_off(remover, writer)
     tables = writer.tables
-    assert [row.id for row in tables.Job.select()] == [B] and not out.exists()
+    assert [row.id for row in tables.Job.select()] == [B] and _files_in(out) == []
     assert not folder.log(A, A).exists() and not folder.thumbnail(A, 1).exists()
     assert [table.select().count() for table in (tables.Task, tables.Part, tables.Attempt, tables.JobRevision)] == [1] * 4
     assert (folder.frames(B) / "x/f_0001.png").exists() and folder.log(B, B).exists() and folder.thumbnail(B, 2).exists()
@@ -115,7 +119,7 @@ def test_only_the_frames_or_only_the_record_may_go(farm_of_two: tuple[Writer, Da
     remover.begin(B, "record")
     _work_off(remover, writer)
     row = writer.tables.Job.get_by_id(A)
-    assert not out.exists() and (row.deleting, row.frames_deleted) == ("", 5000.0) and folder.log(A, A).exists()
+    assert _files_in(out) == [] and (row.deleting, row.frames_deleted) == ("", 5000.0) and folder.log(A, A).exists()
     assert not writer.has("job", B) and (folder.frames(B) / "x/f_0001.png").exists()
 
 
@@ -125,7 +129,43 @@ def test_what_others_put_into_the_folder_stays(farm_of_two: tuple[Writer, DataFo
     remover = _remover(folder)
     remover.begin(A, "both")
     _work_off(remover, writer)
-    assert [path for path in out.rglob("*") if path.is_file()] == [out / "x" / "mine.txt"]
+    assert _files_in(out) == ["x/mine.txt"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"status": "canceled"}, {"status": "queued"}, {"kept": True}, {"size": 6}, {"digest": "0" * 64}, {"finished": 1.0}],
+    ids=["never rendered", "queued again", "kept", "another size", "another content", "written to since"],
+)
+def test_a_file_that_the_job_did_not_make_or_that_was_changed_since_stays(
+    farm_of_two: tuple[Writer, DataFolder, Path], fields: dict[str, Any]
+) -> None:
+    writer, folder, out = farm_of_two
+    extra = {"output": "deep/f_0001.exr", "size": 6, "digest": "0" * 64}
+    writer.commit([Update("part", 1, {**fields, "extras": [extra]})])
+    remover = _remover(folder)
+    remover.begin(A, "frames")
+    _work_off(remover, writer)
+    assert _files_in(out) == ["deep/f_0001.exr", "x/f_0001.png"]
+    changed = "Of its frames 2 files were changed" in str(writer.tables.Job.get_by_id(A).warnings)
+    assert changed == (not {"status", "kept"} & set(fields))
+
+
+def test_a_folder_that_was_there_before_stays_and_those_of_the_farm_and_of_pieces_go(
+    farm_of_two: tuple[Writer, DataFolder, Path],
+) -> None:
+    writer, folder, out = farm_of_two
+    pieces = out / ".still.pieces"
+    pieces.mkdir()
+    (pieces / "1.exr").write_bytes(b"12345")
+    piece = {"job": A, "task": 1, "status": "completed", "frame": 1, "piece": 1, "kept": True, "size": 5}
+    writer.commit([New("part", 3, {**piece, "output": ".still.pieces/1.exr"})])
+    remover = _remover(folder)
+    for each in (A, B):
+        remover.begin(each, "frames")
+    _work_off(remover, writer)
+    assert sorted(out.iterdir()) == [out / "deep", out / "x"] and _files_in(out) == []
+    assert not folder.frames(B).exists() and folder.frames_folder.exists()
 
 
 def test_a_name_that_climbs_out_of_the_folder_is_not_deleted(
@@ -159,7 +199,7 @@ def test_a_server_that_was_killed_while_it_deleted_goes_on_when_it_starts(farm_o
     remover = _remover(folder)
     remover.resume(writer.tables)
     _work_off(remover, writer)
-    assert not writer.has("job", A) and not out.exists() and writer.has("job", B)
+    assert not writer.has("job", A) and _files_in(out) == [] and writer.has("job", B)
 
 
 def test_a_job_that_is_going_is_not_listed(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
@@ -175,6 +215,8 @@ def test_frames_that_are_another_job_s_too_are_found(farm_of_two: tuple[Writer, 
     assert other_with_its_files(writer.tables, job) == ""
     writer.commit([Update("job", B, {"output": str(out), "name": "later"})])
     assert other_with_its_files(writer.tables, job) == "later"
+    writer.commit([Update("part", 1, {"kept": True})])
+    assert other_with_its_files(writer.tables, job) == "", "what the job only kept is not deleted with it"
 
 
 def test_a_project_s_own_frames_go_by_age_and_those_elsewhere_stay(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
@@ -201,6 +243,24 @@ def test_only_what_has_ended_can_be_deleted() -> None:
     world.act("cancel", job)
     assert "cannot be deleted" in world.act("delete", job, "everything").message
     assert world.act("delete", job, "both")["status"] == "canceled"
+
+
+def test_the_record_says_which_frames_were_kept_until_they_are_rendered() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1-2", chunk=2))["id"]
+    part = world.writer.tables.Part
+
+    def kept() -> list[bool]:
+        return [bool(row.kept) for row in part.select().where(part.job == job).order_by(part.frame)]
+
+    world.finish_part("one", kept=True)
+    world.finish_part("one")
+    world.end("one")
+    assert kept() == [True, False]
+    world.act("requeue", job, "1")
+    world.finish_everything()
+    assert kept() == [False, False]
 
 
 def test_a_deleted_job_is_gone_from_the_farm(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:

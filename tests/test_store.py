@@ -217,6 +217,26 @@ def test_a_frame_set_of_before_that_means_the_same_stays_as_it_was_written(write
     again.close()
 
 
+def test_frames_that_a_job_of_before_kept_are_known_by_the_time_that_they_took(writer: Writer, database: str) -> None:
+    done = {"job": "a" * 16, "task": 1, "frame": 1, "status": "completed"}
+    writer.commit(
+        [
+            Update("job", "a" * 16, {"kept_parts": 1}),
+            New("task", 1, {"job": "a" * 16, "number": 0, "status": "completed"}),
+            New("part", 1, {**done, "seconds": 0.0}),
+            New("part", 2, {**done, "seconds": 0.1}),
+        ]
+    )
+    writer.database.execute_sql("ALTER TABLE part DROP COLUMN kept")
+    writer.database.execute_sql("DELETE FROM schema_migration WHERE name = '0010_kept_frames'")
+    writer.database.close()
+    again = open_for_writing(database)
+    part = make_tables(again).Part
+    kept = dict(part.select(part.id, part.kept).tuples())
+    again.close()
+    assert kept == {1: True, 2: False}
+
+
 def test_a_database_of_a_newer_brender_is_refused(writer: Writer, database: str) -> None:
     writer.database.execute_sql("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     with pytest.raises(BadInput, match="newer brender"):

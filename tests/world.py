@@ -202,16 +202,15 @@ class World:
 
     # --- what attempts do ---------------------------------------------------------------------------------------------
 
-    def finish_part(self, worker: str, seconds: float = 1.0) -> int:
+    def finish_part(self, worker: str, seconds: float = 1.0, kept: bool = False) -> int:
         """The worker's running attempt finishes its next part; returns the frame."""
         stub = self.workers[worker]
         grant = stub.running
         assert grant is not None, f"{worker} runs nothing"
         done = {report.part for report in stub.kept if isinstance(report, PartDone) and report.attempt == grant.attempt}
         part = next(part for part in grant.parts if part.id not in done)
-        report = PartDone(
-            attempt=grant.attempt, number=0, part=part.id, seconds=seconds, output=part.output, size=10, width=100, height=50
-        )
+        told = {"seconds": seconds, "output": part.output, "size": 10, "width": 100, "height": 50, "kept": kept}
+        report = PartDone(attempt=grant.attempt, number=0, part=part.id, **told)
         self._work(worker, stub.core.part_done(report, self._at()))
         return part.frame
 

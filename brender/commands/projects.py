@@ -140,22 +140,24 @@ def unset_path(
 @common
 @server_option
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--frames", "what", flag_value="frames", help="Only its frames; its record stays.")
+@click.option("--frames", "what", flag_value="frames", help="Only the frames that it rendered; its record stays.")
 @click.option("--record", "what", flag_value="record", help="Only its record and logs; its frames stay.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(
     data: Path, config: Path | None, verbose: bool, server: str | None, ids: tuple[str, ...], what: str | None, yes: bool
 ) -> None:
-    """Delete jobs that have ended, whole: their frames, logs and records. What others have put into their output folders
-    stays."""
+    """Delete jobs that have ended, whole: the frames that they rendered, their logs and records. Frames that a job found there
+    and kept, those that were changed since, and what others have put into its output folder stay."""
     chosen = what or "both"
-    words = {"frames": "the frames", "record": "the record and logs", "both": "the frames, logs and record"}[chosen]
+    words = {"frames": "the frames that it rendered", "record": "the record and logs"}.get(
+        chosen, "the logs, the record and the frames that it rendered"
+    )
     with client(server, data) as connection:
         for id in ids:
             job = connection.ask("job", id=id)
             if not yes:
-                where = f" in {job['output']}" if chosen != "record" and job["output"] else ""
-                click.confirm(f"Delete {words} of {job['name']} ({job['id'][:8]}){where}?", abort=True)
+                where = f" to {job['output']}" if chosen != "record" and job["output"] else ""
+                click.confirm(f"Job {job['id'][:8]} ({job['name']}): delete {words}{where}?", abort=True)
             connection.act("delete", job["id"], value=chosen, user=user())
             click.echo(f"Job {job['id'][:8]}: {words} are being deleted")
 

@@ -116,7 +116,7 @@ def _preview(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path,
 def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces: dict[Path, str], *, denoises: bool) -> None:
     attempt, files = rendering.attempt, list(pieces)
     if not files[0].parent.exists() and (done := _done_before(rendering, final)):
-        attempt.emit(finished(part, 0.0, final.stat().st_size, done, 0))
+        attempt.emit(replace(finished(part, 0.0, final.stat().st_size, done, 0), kept=True))
         return
     again = f"`brender requeue {attempt.order.job} --all` renders"
     for piece, file in enumerate(files, start=1):

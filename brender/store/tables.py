@@ -215,7 +215,8 @@ def make_tables(database: Database) -> Tables:
 
     class Part(Base):
         """The durable unit of work; normally one frame. ``output`` is relative to the job's folder, ``digest`` its SHA-256 where
-        it travelled; ``extras`` are the further files of the frame (brender.model.grant.Extra)."""
+        it travelled; ``extras`` are the further files of the frame (brender.model.grant.Extra). ``kept``: the job found
+        these files there and left them, so that they are not its own."""
 
         id = BigIntegerField(primary_key=True)
         job = ForeignKeyField(Job, column_name="job", backref="parts", index=False)
@@ -234,6 +235,7 @@ def make_tables(database: Database) -> Tables:
         height = IntegerField(default=0)
         digest = TextField(default="")
         extras = JSONField(default=list)
+        kept = BooleanField(default=False)
         seconds = DoubleField(default=0.0)
         memory = BigIntegerField(default=0)
         warnings = JSONField(default=list)

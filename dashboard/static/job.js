@@ -243,7 +243,7 @@
   byId("frame-requeue")?.addEventListener("click", () => act("requeue", String(parts.get(chosen).frame)));
   byId("requeue-selected")?.addEventListener("click", () => act("requeue", [...selected].map((each) => parts.get(each).frame).join(",")));
   byId("delete")?.addEventListener("click", async () => {
-    if (!window.confirm("Delete this job, with its frames, logs and record?")) return;
+    if (!window.confirm("Delete this job, its logs, its record and the frames that it rendered?")) return;
     await act("delete", "both");
     if (byId("problem").classList.contains("d-none")) window.location.href = "/jobs/";
   });

@@ -91,7 +91,7 @@
     farm.watch(["job"], async () => { if (!document.activeElement.matches("#jobs input")) table.ajax.reload(null, false); });
     document.querySelectorAll("[data-many]").forEach((button) => button.addEventListener("click", async () => {
       const action = button.dataset.many;
-      if (action === "delete" && !window.confirm(`Delete ${chosen.size} jobs, with their frames and logs?`)) return;
+      if (action === "delete" && !window.confirm(`Delete ${chosen.size} jobs, their logs and the frames that they rendered?`)) return;
       try {
         const told = await farm.post("/jobs/actions", { ids: [...chosen], action, ...(action === "delete" ? { value: "both" } : {}) });
         told.done.forEach((id) => chosen.delete(id));

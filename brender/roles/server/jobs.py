@@ -23,7 +23,11 @@ Emit = Callable[[Any], None]
 
 #: What can be deleted of a job that has ended.
 DELETABLE = ("frames", "record", "both")
-_DELETED = {"frames": "its frames", "record": "its record and logs", "both": "its frames, record and logs"}
+_DELETED = {
+    "frames": "the frames that it rendered",
+    "record": "its record and logs",
+    "both": "its record, its logs and the frames that it rendered",
+}
 
 
 @dataclass(frozen=True)

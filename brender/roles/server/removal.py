@@ -8,12 +8,15 @@ import logging
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from peewee import PeeweeException, fn
 
+from brender.bus.receiving import digest_of
 from brender.model.changes import Change, Update
 from brender.model.status import ENDED_JOB, PartStatus
 from brender.roles.server.projects import Kept, outlived
@@ -26,6 +29,8 @@ log = logging.getLogger("brender.server")
 
 _ROWS_A_SLICE = 5_000
 _PARTS_A_READ = 5_000
+#: By how much the clock of a disk may be ahead of the server's before its files seem to be changed.
+_CLOCKS_DIFFER_SECONDS = 60.0
 #: What belongs to a job, in the order in which it may go.
 _BELONGS = ("attempt", "part", "task", "kept_off", "job_revision", "output_owner")
 
@@ -42,6 +47,7 @@ class Remover:
         self._now: tuple[str, str] | None = None
         self._thread: threading.Thread | None = None
         self._problem = ""
+        self._left = 0
 
     def resume(self, tables: Tables) -> None:
         """At the server's start: go on with what was begun."""
@@ -58,7 +64,7 @@ class Remover:
             if not self._waiting:
                 return []
             self._now = self._waiting.popleft()
-            self._problem = ""
+            self._problem, self._left = "", 0
             self._thread = threading.Thread(target=self._delete_files, args=self._now, name="brender-removal", daemon=True)
             self._thread.start()
         job, what = self._now
@@ -72,7 +78,7 @@ class Remover:
             return [Update("job", job, {"deleting": "", "reason": f"Not deleted: {self._problem}"[:500]})]
         if what == "frames":
             self._now = None
-            return [Update("job", job, {"deleting": "", "frames_deleted": wall})]
+            return [Update("job", job, {"deleting": "", "frames_deleted": wall, **self._said_of_the_left(writer.tables, job)})]
         for kind in _BELONGS:
             if writer.delete(kind, "job", job, _ROWS_A_SLICE):
                 return []
@@ -95,32 +101,44 @@ class Remover:
             self._problem = str(error)
 
     def _delete_frames(self, tables: Tables, job: str) -> None:
-        """Every file that the record has for the job, below its own folder, and the folders that this leaves empty."""
+        """Delete the files that the job made, below its own folder, unless they were changed since. Folders that this leaves
+        empty go only where brender alone makes folders: in the farm's own, and those of a still's pieces."""
         output = tables.Job.get_by_id(job).output
         if not output:
             return
         folder = self._folder_of(output)
-        names = list(_files(tables, job))
+        files = list(_files(tables, job))
+        ours = folder.is_relative_to(self._folder.root)
         if not folder.is_dir():
-            if names and not folder.is_relative_to(self._folder.root):
+            if files and not ours:
                 self._problem = f"the server's machine does not see its output folder {folder}"
             return
-        above = {folder}
-        for name in names:
-            path = folder / name
-            if not path.resolve().is_relative_to(folder.resolve()):
+        emptied = {folder} if ours else set()
+        for file in files:
+            path = folder / file.name
+            if not path.parent.resolve().is_relative_to(folder.resolve()):
                 continue
-            if (hidden := path.parent).name.startswith(".") and hidden.name.endswith(".pieces"):
-                shutil.rmtree(hidden, ignore_errors=True)
             try:
-                path.unlink(missing_ok=True)
+                if file.is_at(path):
+                    path.unlink()
+                elif path.exists():
+                    self._left += 1
+                    log.info("%s is not as the job %s made it, and stays", path, job)
             except OSError as error:
                 self._problem = f"{path} cannot be deleted: {error.strerror}"
                 return
-            above |= {parent for parent in path.parents if parent.is_relative_to(folder)}
-        for each in sorted(above, key=lambda path: -len(path.parts)):
+            emptied |= {each for each in path.parents if each.is_relative_to(folder) and (ours or _is_of_pieces(each))}
+        for each in sorted(emptied, key=lambda path: -len(path.parts)):
             with contextlib.suppress(OSError):  # what is not the job's keeps its folder
                 each.rmdir()
+
+    def _said_of_the_left(self, tables: Tables, job: str) -> dict[str, Any]:
+        """What the record of *job* says more where some of its files were left."""
+        if not self._left:
+            return {}
+        files = "1 file was" if self._left == 1 else f"{self._left} files were"
+        warning = f"Of its frames {files} changed after the job had made them, and not deleted"
+        return {"warnings": [*tables.Job.get_by_id(job).warnings, warning]}
 
     def _delete_logs(self, tables: Tables, job: str) -> None:
         shutil.rmtree(self._folder.root / "logs" / job, ignore_errors=True)
@@ -168,8 +186,8 @@ def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, bool]
 
 
 def other_with_its_files(tables: Tables, job: Any) -> str:
-    """The name of another job whose files are those of the row *job* too, since both went to one folder by one pattern; ""
-    where there is none."""
+    """The name of another job that made, or kept, files that the row *job* made before, since both went to one folder by one
+    pattern; "" where there is none."""
     if not job.output:
         return ""
     mine, other, theirs = tables.Part.alias(), tables.Job.alias(), tables.Part.alias()
@@ -183,6 +201,8 @@ def other_with_its_files(tables: Tables, job: Any) -> str:
             & other.frames_deleted.is_null()
             & (mine.job == job.id)
             & (mine.output != "")
+            & (mine.status == PartStatus.COMPLETED)
+            & ~mine.kept
             & (theirs.status == PartStatus.COMPLETED)
         )
         .limit(1)
@@ -192,18 +212,46 @@ def other_with_its_files(tables: Tables, job: Any) -> str:
     return str(row[0]) if row else ""
 
 
-def _files(tables: Tables, job: str) -> Iterator[str]:
-    """The files of *job*'s frames, those of its pieces too, as the record has them: relative to its folder."""
+@dataclass(frozen=True)
+class _File:
+    """A file that a job made: its name, relative to the job's folder, and how it was then. ``digest`` "", ``finished`` ``None``:
+    not known."""
+
+    name: str
+    size: int
+    digest: str
+    finished: float | None
+
+    def is_at(self, path: Path) -> bool:
+        """Whether *path* is still that file. Raises `OSError` where it cannot be read."""
+        try:
+            stat = path.lstat()
+        except FileNotFoundError:
+            return False
+        if not S_ISREG(stat.st_mode) or stat.st_size != self.size:
+            return False
+        if self.digest:
+            return digest_of(path) == self.digest
+        return self.finished is None or stat.st_mtime <= self.finished + _CLOCKS_DIFFER_SECONDS
+
+
+def _files(tables: Tables, job: str) -> Iterator[_File]:
+    """The files that *job* made, those of its pieces too, as the record has them. What it found there and kept is another's,
+    but for pieces, which nobody else has."""
     part, last = tables.Part, -1
     while True:
-        query = part.select(part.id, part.output, part.extras).where((part.job == job) & (part.id > last))
+        made = (part.status == PartStatus.COMPLETED) & (~part.kept | (part.piece > 0))
+        query = part.select().where((part.job == job) & (part.id > last) & made)
         rows = list(query.order_by(part.id).limit(_PARTS_A_READ))
         for row in rows:
-            yield from _relative([row.output, *(extra["output"] for extra in row.extras)])
+            extras = [(extra["output"], extra.get("size", 0), extra.get("digest", "")) for extra in row.extras]
+            for name, size, digest in [(row.output, row.size, row.digest), *extras]:
+                if name and not Path(name).is_absolute():
+                    yield _File(name, size, digest, row.finished)
         if len(rows) < _PARTS_A_READ:
             return
         last = rows[-1].id
 
 
-def _relative(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name and not Path(name).is_absolute()]
+def _is_of_pieces(folder: Path) -> bool:
+    return folder.name.startswith(".") and folder.name.endswith(".pieces")

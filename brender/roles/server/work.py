@@ -39,7 +39,20 @@ from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.stages import release
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 
-_PART_DONE = ("status", "attempt", "worker", "output", "size", "width", "height", "seconds", "memory", "warnings", "finished")
+_PART_DONE = (
+    "status",
+    "attempt",
+    "worker",
+    "output",
+    "size",
+    "width",
+    "height",
+    "seconds",
+    "memory",
+    "warnings",
+    "kept",
+    "finished",
+)
 _PART_FILES = ("digest", "extras")
 _ENDED = ("outcome", "reason", "finished", "seconds", "last_report")
 
@@ -208,7 +221,9 @@ class Work:
         for warning in report.warnings:
             self.jobs.warn(job, warning)
         picture = (report.output, report.size, report.width, report.height)
-        about = (*picture, report.seconds, report.memory, list(report.warnings), now.wall)
+        # Where files travel, a frame that its worker still had is given its name here like any other.
+        kept = report.kept and not job.spec.bundle
+        about = (*picture, report.seconds, report.memory, list(report.warnings), kept, now.wall)
         self._rows("part", _PART_DONE).append((PartStatus.COMPLETED, attempt.id, attempt.worker, *about, part.id))
         if report.digest or report.extras:
             extras = [msgspec.to_builtins(extra) for extra in report.extras]
