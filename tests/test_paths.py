@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.engines.destination import one_spelling
 from brender.engines.sight import look, proof_file
 from brender.model.errors import BadInput
 from brender.model.grant import Order, localized
@@ -118,6 +119,36 @@ def test_folders_elsewhere_are_listed_with_the_one_here_and_the_longest_first() 
         ("/srv/p", "/mnt/projects"),
         ("P:\\", "/mnt/projects"),
     ]
+
+
+def test_an_output_folder_has_one_spelling_whatever_links_lead_there(tmp_path: Path) -> None:
+    root, shot = tmp_path / "disk", tmp_path / "disk" / "shot"
+    shot.mkdir(parents=True)
+    (root / "link").symlink_to(shot)
+    (tmp_path / "mount").symlink_to(root)
+    (root / "away").symlink_to(tmp_path)
+    ways = [str(shot), str(root / "link"), f"{root}/none/../shot", f"{tmp_path}/mount/link/", f"{shot}/."]
+    assert {one_spelling(way) for way in ways} == {str(shot)}
+    for place in (root, tmp_path / "mount"):
+        known = (PathVariable("projects", "linux", str(place)), WINDOWS)
+        found = {one_spelling(way, known) for way in [*ways, "{projects}/link", "{projects}/shot/../shot"]}
+        assert found == {"{projects}/shot"}
+    assert one_spelling(str(root / "away"), known) == str(tmp_path)
+    assert one_spelling("{projects}/away", known) == "{projects}/away", "other platforms find it by its variable alone"
+    assert [one_spelling(way, known) for way in ("", "{nope}/a", "relative")] == ["", "{nope}/a", "relative"]
+
+
+def test_a_second_job_for_one_folder_is_refused_however_that_is_spelled(
+    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    words = ("submit", SCENES / "03_animated_cube.blend", "--frames", "1", "--paused", "--allow-missing")
+    words = (*words, "--data", farm.folder.root, "--output")
+    assert command(capsys, *words, tmp_path / "link").code == 0
+    for other in (tmp_path / "out", tmp_path / "none" / ".." / "out"):
+        again = command(capsys, *words, other)
+        assert again.code == 3 and "writes the same files" in again.err and f" in {tmp_path / 'out'}," in again.err
 
 
 # --- in Blender -----------------------------------------------------------------------------------------------------------

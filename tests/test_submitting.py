@@ -1,15 +1,17 @@
 """Submitting at the dashboard: uploads, files of a project's folder, what the file says, and what is refused."""
 
+import contextlib
 import io
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from flask import Flask
 
 from brender.model.changes import Put
-from brender.model.job import FileFacts
+from brender.model.job import FileFacts, JobSpec
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -153,6 +155,20 @@ def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allow
     answer = browser.post(f"{API}/jobs", job)
     assert answer.status_code == 400 and "MissingTexture.png" in answer.json["error"] and "allow" in answer.json["error"]
     assert browser.post(f"{API}/jobs", job | {"allow_missing": True}).status_code == 503, "no server runs here"
+
+
+def test_the_folder_of_a_job_is_told_to_the_server_without_links(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[JobSpec] = []
+    server = SimpleNamespace(submit=lambda spec: told.append(spec) or {})
+    monkeypatch.setattr("dashboard.farm.Farm.client", lambda farm: contextlib.nullcontext(server))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    job = {"source": {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}, "settings": {"frames": "1"}}
+    for way in ("out", "link", "out/../out"):
+        Browser(app, "anna").post(f"{API}/jobs", job | {"output": f"{tmp_path}/{way}", "allow_missing": True})
+    assert [spec.output for spec in told] == [str(tmp_path / "out")] * 3
 
 
 def test_a_file_that_needs_trust_is_refused_until_that_is_chosen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Commands about jobs: submit, look, and act on them."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from brender.commands.jobspec import (
     other_job,
     priority_option,
     render_options,
+    shared_folder,
     shared_path,
     user,
 )
@@ -97,7 +99,9 @@ def submit(
             options["ocio"] = more.pop("ocio")
         elif not DataFolder(data).local_key.exists():
             click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
-        spec = blender_job(Path(words[0]), options, partial(_shared, server, data, site), facts, **more)
+        asked = partial(_shared, server, data, site)
+        placed = partial(asked, shared_folder)
+        spec = blender_job(Path(words[0]), options, partial(asked, shared_path), facts, placed, **more)
     elif kind == "command":
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
     else:
@@ -115,10 +119,10 @@ def submit(
             check_ended_well(wait_for(connection, spec.id))
 
 
-def _shared(server: str | None, data: Path, site: str, path: str) -> str:
-    """*path* with the path variable that the farm has for its beginning, where there is one."""
+def _shared(server: str | None, data: Path, site: str, read: Callable[[str, list[dict[str, Any]], str], str], path: str) -> str:
+    """*path* as *read* makes it with the path variables of the farm."""
     with client(server, data) as connection:
-        return shared_path(path, connection.ask("paths"), site)
+        return read(path, connection.ask("paths"), site)
 
 
 @click.command(cls=Configured, section="jobs")

@@ -13,7 +13,7 @@ import click
 
 from brender.bus.ids import new_id
 from brender.engines.blendfile import inspect
-from brender.engines.destination import NoDestination, destination
+from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
 from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES, own_path
 from brender.jobs.blender_still import SPLITS
@@ -90,12 +90,17 @@ Shared = Callable[[str], str]
 
 
 def blender_job(
-    file: Path, options: dict[str, Any], shared: Shared = str, facts: FileFacts | None = None, **more: Any
+    file: Path,
+    options: dict[str, Any],
+    shared: Shared = str,
+    facts: FileFacts | None = None,
+    placed: Shared = one_spelling,
+    **more: Any,
 ) -> JobSpec:
     """Return the job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done.
 
-    *facts* are what the file says of itself, where that is known already. *more* is what else the job has; with a ``bundle``,
-    ``main`` is the file's path in it.
+    *facts* are what the file says of itself, where that is known already. *placed* gives the output folder its one spelling.
+    *more* is what else the job has; with a ``bundle``, ``main`` is the file's path in it.
     """
     facts = facts or inspect(file)
     _check_missing(facts, options.pop("allow_missing", True))
@@ -103,7 +108,7 @@ def blender_job(
     # Where files travel the folder is the server's, and not this machine's.
     own, elsewhere = (Path(), "") if wanted or travels else _own_folder(file, facts, options)
     here = None if travels else _output_here(wanted or own)
-    output = str(wanted or "") if here is None else shared(str(here))
+    output = str(wanted or "") if travels else placed(str(wanted if here is None else here))
     main = more.pop("main", shared(facts.path))
     name = options.pop("name") or file.stem
     ocio, ocio_warnings = _configuration(options.pop("ocio", None), shared, travels)
@@ -176,8 +181,16 @@ def _output_here(wanted: Path) -> Path | None:
 
 def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
     """*path*, of this machine at *site*, with one of the *variables* that the server knows for its beginning, where one fits."""
-    known = [PathVariable(row["name"], row["platform"], row["path"], row["site"]) for row in variables]
-    return collapse(path, known, platform_of(platform.system()), check_site(site))
+    return collapse(path, _known(variables), platform_of(platform.system()), check_site(site))
+
+
+def shared_folder(path: str, variables: list[dict[str, Any]], site: str) -> str:
+    """The one spelling of the output folder *path* (`one_spelling`), likewise."""
+    return one_spelling(path, _known(variables), check_site(site))
+
+
+def _known(variables: list[dict[str, Any]]) -> list[PathVariable]:
+    return [PathVariable(row["name"], row["platform"], row["path"], row["site"]) for row in variables]
 
 
 def check_facts(facts: FileFacts, options: dict[str, Any]) -> None:
@@ -232,7 +245,7 @@ def other_job(kind: str, settings: tuple[str, ...], name: str | None, output: Pa
             given[key] = json.loads(value)
         except ValueError:
             given[key] = value
-    folder = str(output.absolute()) if output else ""
+    folder = one_spelling(str(output.absolute())) if output else ""
     spec = JobSpec(id=new_id(), name=name or kind, job_type=kind, settings=given, user=user(), output=folder, **more)
     return job_type(kind).prepare(spec)
 

@@ -1,11 +1,17 @@
-"""Where the frames of a scene go by its own word, if this machine may write there."""
+"""Where the frames of a scene go by its own word, if this machine may write there; and how an output folder is spelled."""
 
 import os
+import platform
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
+from brender.model.errors import BadInput
 from brender.model.naming import ScenePath
+from brender.model.paths import PathVariable, collapse, expand, places, platform_of
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
@@ -28,6 +34,29 @@ def destination(path: ScenePath, blend: Path) -> Path:
     if reason := _why_unwritable(folder):
         raise NoDestination(f"The scene's own folder, {folder}, cannot be written here ({reason})")
     return folder
+
+
+def one_spelling(folder: str, variables: Iterable[PathVariable] = (), site: str = "") -> str:
+    """Return the one spelling of the output *folder*, as this machine at *site* sees it: every link and ``..`` is followed, and a
+    path variable stands for its beginning where one fits. So two jobs that write to one folder are known to.
+
+    What has no place on this machine, or is no absolute path, stays as it is.
+    """
+    here = platform_of(platform.system())
+    known = [each for each in variables if each.platform == here]
+    try:
+        path = expand(folder, places(known, here, site), here)
+    except BadInput:
+        return folder
+    if not Path(path).is_absolute():
+        return folder
+    real = os.path.realpath(path)
+    resolved = [msgspec.structs.replace(each, path=os.path.realpath(each.path)) for each in known]
+    # Where a link leads out of all variables, machines of other platforms could not follow it: then the path stays.
+    for spelled, roots in ((real, known), (real, resolved), (os.path.normpath(path), known)):
+        if (found := collapse(spelled, roots, here, site)) != spelled:
+            return found
+    return real
 
 
 def _why_unwritable(folder: Path) -> str | None:

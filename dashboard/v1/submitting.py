@@ -19,7 +19,7 @@ from brender.bus.blobs import Exchange
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.engines.blendfile import inspect
-from brender.engines.destination import NoDestination, destination
+from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.ocio import BUILT_IN, check_configuration, configuration_to_send
 from brender.engines.packing import Packed, digest_of_file, packed
 from brender.jobs.blender_animation import own_path
@@ -183,7 +183,7 @@ def submit(body: Submission) -> Any:
         user=user_name(),
         priority=body.priority,
         tags=tuple(body.tags),
-        output=_shared(Path(output)) if output else "",
+        output=_placed(output) if output else "",
         trusted=bool(body.trusted),
         overwrite=body.overwrite,
         warnings=cautions,
@@ -299,11 +299,23 @@ def _is_inside(root: Path, path: Path) -> bool:
         return False
 
 
+def _placed(folder: str) -> str:
+    """The one spelling of the output *folder*, a path of this machine or one with a path variable."""
+    if not folder.startswith("{"):
+        _must_be_absolute(Path(folder))
+    with farm().reader.record() as record:
+        return one_spelling(folder, path_variables(record.tables))
+
+
 def _shared(path: Path) -> str:
     """*path* with a path variable for its beginning, where one fits."""
     if str(path).startswith("{"):
         return str(path)
-    if not path.is_absolute():
-        raise BadInput(f"{str(path)!r} is no absolute path")
+    _must_be_absolute(path)
     with farm().reader.record() as record:
         return collapse(str(path), path_variables(record.tables), platform_of(platform.system()))
+
+
+def _must_be_absolute(path: Path) -> None:
+    if not path.is_absolute():
+        raise BadInput(f"{str(path)!r} is no absolute path")

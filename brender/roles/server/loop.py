@@ -27,6 +27,7 @@ from brender.bus.receiving import FileReceiver
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
+from brender.engines.destination import one_spelling
 from brender.model.errors import BrenderError, Conflict, Paused
 from brender.model.keys import KeyRole
 from brender.model.paths import places, platform_of
@@ -252,8 +253,17 @@ class Server:
             self._outgoing.append((peer.route, Done(id=message.id, data=known)))
         elif isinstance(message, Submit) and (why := self._files_missing(message)) is not None:
             self._outgoing.append((peer.route, why))
+        elif isinstance(message, Submit):
+            self._carry_out(self.core.handle(peer, self._placed(message), now))
         else:
             self._carry_out(self.core.handle(peer, message, now))
+
+    def _placed(self, message: Submit) -> Submit:
+        """*message*, its job's output folder in its one spelling where the frames come to this machine."""
+        if not message.job.bundle:
+            return message
+        output = one_spelling(message.job.output, self.core.farm.paths, self.site)
+        return msgspec.structs.replace(message, job=msgspec.structs.replace(message.job, output=output))
 
     def _answer_failure(self, received: Received, code: str, text: str) -> None:
         """Let a client whose message failed know it, rather than wait for an answer in vain."""
