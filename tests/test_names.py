@@ -205,6 +205,15 @@ def test_folders_that_are_called_after_cameras_are_in_the_folder_of_the_job() ->
     assert scene_path(file, file.scenes[0], "Far") == ScenePath("//a/Far/b/", "x_")
 
 
+def test_where_blender_takes_the_camera_of_the_frame_before_the_job_says_so() -> None:
+    nodes = {"node_paths": (("Out", "//{camera_name}/a"), ("Other", "//b"))}
+    file = facts(output="//{camera_name}_", **nodes, **_MARKED)
+    (said,) = _prepared(file).warnings
+    assert "nodes 'Out' are called after the camera of their own frame" in said
+    assert len(_prepared(file, placeholders=True).warnings) == 2
+    assert _prepared(file, camera="Far", placeholders=True).warnings == ()
+
+
 def test_a_pattern_with_a_camera_that_could_be_no_name_is_refused() -> None:
     named = _MARKED | {"camera_markers": (CameraMarker(1, "Near"), CameraMarker(2, "con"))}
     with pytest.raises(BadInput, match="no file name on every platform: 'con'"):

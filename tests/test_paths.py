@@ -236,6 +236,13 @@ def test_a_file_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     assert "there is no folder" in look(tmp_path / "x", "a" * 32).problem
 
 
+def test_braces_in_names_of_files_are_no_variables() -> None:
+    world = World()
+    world.server.jobs.submit(animation("1", pattern="{camera_name}/x_##"), Now(0.0, 0.0))
+    order = Order(job="a" * 16, engine="x", settings={"pattern": "{projects}/x", "film": "{projects}/y"}, output="/x", paths=ALL)
+    assert localized(order, "Linux", "") == order
+
+
 def test_a_job_with_a_variable_that_nobody_knows_is_refused() -> None:
     world = World()
     with pytest.raises(BadInput, match=r"There is no path variable \{nope\}"):

@@ -3,7 +3,7 @@
 Each setting that is not given is what the .blend says. Each part is one frame.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -182,6 +182,9 @@ class BlenderAnimation:
             path_templates.check_nodes(facts, scene, known)
         settings["keep"] = not scene.use_overwrite if settings["keep"] is None else settings["keep"]
         settings["placeholders"] = scene.use_placeholder if settings["placeholders"] is None else settings["placeholders"]
+        if not settings["camera"] and len(marked_cameras(scene)) > 1:
+            for text in _said_of_cameras(facts, scene, settings):
+                _warn(warnings, text)
         for missing in facts.missing:
             _warn(warnings, f"Missing file: {missing.path} (used by {missing.used_by}); what needs it renders without it")
         return scene, facts
@@ -343,6 +346,21 @@ def said_of_strips(scene: str, outputs: Iterable[str]) -> str:
         f"File-output nodes of {', '.join(map(repr, outputs))}, which the sequencer of {scene!r} shows, name no place for the "
         "frame's number: Blender 5 would write the files of all frames to one name, and here they get that scene's frame number"
     )
+
+
+def _said_of_cameras(facts: FileFacts, scene: SceneFacts, settings: Mapping[str, Any]) -> Iterator[str]:
+    """What is done otherwise than Blender does where names have `path_templates.CAMERA` in them, and markers bind several."""
+    nodes = sorted({node for node, path in scene.node_paths if path_templates.names_camera(path, facts)})
+    if nodes:
+        yield (
+            f"Files of the file-output nodes {', '.join(map(repr, nodes))} are called after the camera of their own frame; "
+            "Blender takes the camera of the frame before"
+        )
+    if (settings["keep"] or settings["placeholders"]) and path_templates.names_camera(settings["pattern"], facts):
+        yield (
+            "Frames that are there already, and placeholders, are looked for under the camera of their own frame; Blender "
+            "takes the camera of the frame before"
+        )
 
 
 def _warn(warnings: list[str], text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from brender.model.job import Inputs
-from brender.model.paths import PathVariable, expand, places, platform_of
+from brender.model.paths import PathVariable, expand, paths_of, places, platform_of
 from brender.model.plain import Count, Id, Key, Name, Seconds, Text, Whole
 
 
@@ -81,9 +81,6 @@ def localized(order: Order, system: str, site: str) -> Order:
     *site*. Raises `BadInput` where one has no place there."""
     here_platform = platform_of(system)
     here = places(order.paths, here_platform, site)
-
-    def read(value: Any) -> Any:
-        return expand(value, here, here_platform) if isinstance(value, str) else value
-
-    settings = {name: read(value) for name, value in order.settings.items()}
-    return msgspec.structs.replace(order, settings=settings, output=read(order.output))
+    read = {name: expand(value, here, here_platform) for name, value in paths_of(order.settings).items()}
+    output = expand(order.output, here, here_platform)
+    return msgspec.structs.replace(order, settings={**order.settings, **read}, output=output)

@@ -7,7 +7,7 @@ another site. A path is kept with the variable at its beginning, and each machin
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,8 @@ PLATFORMS: tuple[Platform, ...] = ("linux", "windows", "macos")
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_-]{0,31})\}(?=[/\\]|$)")
+#: Settings that name files in the output folder: braces in them stand for other things.
+_NAMES_OF_FILES = {"pattern", "film"}
 _SITE = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
@@ -68,6 +70,11 @@ def places(variables: Iterable[PathVariable], platform: Platform, site: str = ""
     """For a machine of *platform* at *site*: where it has each variable's folder."""
     mine = [each for each in variables if each.platform == platform and each.site in ("", site)]
     return {each.name: each.path for each in sorted(mine, key=lambda each: each.site != "")}
+
+
+def paths_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Those of a job's *settings* that may be paths, which a variable can begin."""
+    return {name: value for name, value in settings.items() if isinstance(value, str) and name not in _NAMES_OF_FILES}
 
 
 def variables_in(*texts: str) -> frozenset[str]:

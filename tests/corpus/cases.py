@@ -199,7 +199,19 @@ TEMPLATES = (
     _named("template_unknown", "//out/{nothing}_", since=_SINCE_TEMPLATES, refused="nothing"),
     _named("template_not_closed", "//out/{fps_", since=_SINCE_TEMPLATES, refused=r"\{fps_"),
     _of("file_outputs", "template_in_a_node", to="//out/{blend_name}_aov/", since=_SINCE_TEMPLATES),
-    _of("marked_cameras", "template_of_marked_cameras", output="//out/{camera_name}_", since=_SINCE_TEMPLATES),
+    _of("marked_cameras", "template_of_marked_cameras", output="//out/{camera_name}_", frames=(1, 3), since=_SINCE_TEMPLATES),
+    _of(
+        "marked_cameras",
+        "template_of_marked_cameras_in_folders",
+        output="//out/{camera_name}/pic_",
+        to="//out/aov/{camera_name}/",
+        length=2,
+        frames=(0, 3),
+        since=_SINCE_TEMPLATES,
+        variants=("two", "one"),
+        warned="called after the camera of their own frame",
+        besides="beauty_Image",
+    ),
 )
 
 TRUST = (

@@ -117,9 +117,17 @@ def view_layers(folder, format="PNG", use=(True, True), single=False, composite=
 
 
 @makes_a_scene
-def marked_cameras(folder, **how):
-    """Two cameras, each bound to a marker."""
+def marked_cameras(folder, to="", length=1, **how):
+    """Two cameras, each bound to a marker, and a third that is hidden in renders; with *to* a
+    file-output node too. Each frame lasts for so much time."""
     scene = begin(**how)
+    scene.render.frame_map_old *= length
     other = add_camera(scene, "Other", (1, -4, 0.5))
     for frame, camera in ((1, scene.camera), (2, other)):
         scene.timeline_markers.new("F%d" % frame, frame=frame).camera = camera
+    third = add_camera(scene, "Third", (2, -4, 0.5))
+    scene.timeline_markers.new("F3", frame=3).camera = third
+    third.hide_render = True
+    if to:
+        tree, layers, _ = compositor(scene)
+        add_file_output(tree, layers.outputs["Image"], to, "beauty_", "PNG")

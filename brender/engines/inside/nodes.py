@@ -85,7 +85,8 @@ def gathered(scene, frame, folder):
         os.makedirs(place, exist_ok=True)
         attribute = "directory" if hasattr(node, "directory") else "base_path"
         own = getattr(node, attribute)
-        directory = os.path.normpath(templates.expanded(owners[number], node, own)) if own else ""
+        at = frame if owners[number] == scene else None  # (a strip has its own frames)
+        directory = os.path.normpath(templates.expanded(owners[number], node, own, at)) if own else ""
         name = ""
         if attribute == "base_path" and node.format.file_format == "OPEN_EXR_MULTILAYER":
             # Before Blender 5 this path of a multi-layer node is the beginning of a file's name.
@@ -93,7 +94,7 @@ def gathered(scene, frame, folder):
         kept.append((node, attribute, own))
         if getattr(node, "file_name", None):
             kept.append((node, "file_name", node.file_name))
-            node.file_name = templates.expanded_name(owners[number], node, node.file_name)
+            node.file_name = templates.expanded_name(owners[number], node, node.file_name, at)
         setattr(node, attribute, os.path.join(templates.escaped(place), name))  # with "": the folder, and a slash
         for named, word in without_number(node):
             # Blender 5 leaves the number away where one frame is rendered by itself.

@@ -11,7 +11,7 @@ from brender.jobs.declare import JobType, job_type
 from brender.model.changes import New, NewRows, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FILM, JobSpec, Requirements, check_limits, check_priority
-from brender.model.paths import variables_in
+from brender.model.paths import paths_of, variables_in
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
 from brender.roles.effects import DeleteJob, LoadTasks, Now, Peer, Record, Send
 from brender.roles.policy import Policy
@@ -472,5 +472,5 @@ class Jobs:
 
 def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
     """What a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead to."""
-    texts = [spec.output, *(value for value in spec.settings.values() if isinstance(value, str))]
-    return msgspec.structs.replace(kind.requirements(spec), variables=variables_in(*texts))
+    variables = variables_in(spec.output, *paths_of(spec.settings).values())
+    return msgspec.structs.replace(kind.requirements(spec), variables=variables)
