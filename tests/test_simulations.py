@@ -17,7 +17,7 @@ from brender.model.job import FileFacts, JobSpec
 from brender.model.nodes import Blender
 from brender.model.simulations import Simulation
 from tests.rendering import studio
-from tests.tools import pixels
+from tests.tools import in_blender, pixels
 from tests.world import animation, facts
 
 CLOTH = Simulation(kind="cloth", owner="Flag", first=1, last=250)
@@ -147,3 +147,21 @@ def test_a_task_in_order_that_is_begun_again_goes_on_with_the_same_state(bpy: Bl
     whole, again = ({frame: pixels(tmp_path / name / f"pic_{frame:04d}.png") for frame in (6, 8)} for name in ("whole", "again"))
     assert all(numpy.array_equal(whole[frame], again[frame]) for frame in whole)
     assert not numpy.array_equal(whole[6], whole[8]), "it moves, so the test proves something"
+
+
+def test_cloth_above_something_that_moves_is_where_blender_s_own_animation_has_it(bpy: Blender, tmp_path: Path) -> None:
+    (file,) = made(bpy, tmp_path, ("cloth", {"frames": (1, 8)}))
+    in_blender(
+        bpy,
+        f"import bpy\nbpy.ops.wm.open_mainfile(filepath={str(file)!r})\ncube = bpy.context.scene.objects['Cube']\n"
+        "for frame, angle in ((1, 0.0), (8, 2.0)):\n    cube.rotation_euler.z = angle\n"
+        "    cube.keyframe_insert('rotation_euler', frame=frame)\n"
+        f"bpy.ops.wm.save_mainfile()\nbpy.context.scene.render.filepath = {str(tmp_path / 'own' / 'pic_')!r}\n"
+        "bpy.context.scene.render.use_file_extension = True\nbpy.ops.render.render(animation=True)\n",
+        tmp_path,
+    )
+    with studio(tmp_path / "worker", bpy) as farm:
+        assert farm.run(farm.job(file, tmp_path / "farm", frames="1-8", chunk=0)).ended.reason == ""
+    for frame in (2, 4, 8):
+        own, ours = (pixels(tmp_path / where / f"pic_{frame:04d}.png") for where in ("own", "farm"))
+        assert numpy.array_equal(own, ours), f"frame {frame}"

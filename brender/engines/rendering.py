@@ -121,6 +121,11 @@ class Rendering:
         for warning in warnings:
             self.attempt.emit(Cautioned(warning, subject=warning))
 
+    def _frames_in_order(self) -> list[int]:
+        """The frames that the attempt asks for, where all that comes before each must happen first; else none."""
+        parts = self.attempt.grant.parts if self.settings["process"] == "in-order" else ()
+        return [part.frame for part in parts if part.piece == 0]
+
     def _as_submitted(self, path: str) -> str:
         """Return the part of *path* that is the same where the job was submitted: of laid-out files that below their folder."""
         files = self.attempt.place.job_folder(self.attempt.order.job) / "files"
@@ -163,7 +168,7 @@ class Rendering:
             "trusted": order.trusted,
             "wanted_engine": order.scene_engine,
             "threads": settings["threads"] or self.attempt.place.threads,
-            "in_order": settings["process"] == "in-order",
+            "in_order": self._frames_in_order(),
             "note": self.note,
             "device": settings["device"],
             "ocio": self._configuration(),

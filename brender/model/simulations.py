@@ -122,7 +122,7 @@ def _otherwise(moving: Sequence[Simulation]) -> str:
     kinds = " and ".join(sorted({each.kind for each in still}))
     if still:
         return f" (`blender -b FILE -a` itself would not move {kinds})"
-    # Stepping between renders, as the interface steps, lets Newton's particles be born at other places within a frame.
+    # Seen with Newton's particles in 5.0, a few pixels of a small picture; not yet known why.
     born = any(each.kind == "particles" for each in moving)
     return " (particles may lie a little otherwise than with `blender -b FILE -a`)" if born else ""
 

@@ -46,6 +46,7 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import color  # noqa: E402
 import film  # noqa: E402
+import inorder  # noqa: E402
 import nodes  # noqa: E402
 import paths  # noqa: E402
 import remap  # noqa: E402
@@ -151,8 +152,6 @@ class Driver:
         render.use_file_extension = False
         render.use_persistent_data = persistent and render.engine == "CYCLES"
         self.in_order, self.at = in_order, None
-        if in_order:
-            simulations.show_as_rendered(self.scene)
         self.piece, self.ways = None, {}
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
@@ -275,14 +274,43 @@ class Driver:
 
     def do_render(self, frame, path, gather="", layer=""):
         began = time.monotonic()
+        if self.goes_in_one(layer):
+            later = [each for each in self.in_order if each >= frame]
+            inorder.InOrder(self, later).render({"frame": frame, "path": path, "gather": gather})
+            return
         if self.in_order:
             self.step_to(frame)
             self.scene.frame_set(frame)
         self.at = frame
         with views.alone(self.scene, layer), nodes.gathered(self.scene, frame, gather) as written:
             self.render_to(path, frame)
+        self.rendered(frame, began, written)
+
+    def goes_in_one(self, layer):
+        """Whether the frames that are wanted in order are rendered as one animation: not where that would leave still what only
+        the interface moves, and the farm moves too."""
+        ascending = self.in_order and self.in_order == sorted(set(self.in_order))
+        return ascending and not layer and self.piece is None and not simulations.moved_by_interface(self.scene)
+
+    def rendered(self, frame, began, written):
+        """Tell that *frame* is there, which was asked for when it *began*, and what file-output nodes have *written* of it."""
         flush_output()
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)
+
+    def next_in_order(self, frame):
+        """The next request for a frame after *frame*, while an animation waits for it; ends the process where none comes."""
+        for line in self.channel:
+            request = json.loads(line)
+            verb = request.pop("do")
+            if verb in {"ping", "mark"}:
+                getattr(self, "do_" + verb)(**request)
+            elif verb == "render" and request["frame"] > frame and not request.get("layer"):
+                return request
+            elif verb == "quit":
+                break
+            else:
+                self.say("error", message="%s was asked for in the middle of an animation" % verb, permanent=False)
+        os._exit(0)
 
     def render_to(self, path, frame):
         """Render *frame* to *path*: where this Blender can, as an animation of that one frame, so that what handlers do when the
@@ -369,6 +397,7 @@ class Driver:
         """Let every frame before *frame* happen, from the scene's or a simulation's first, or the last one that did: what a
         simulation, or a script that counts frames, needs to be where it would be in Blender."""
         if self.at is None or self.at >= frame:
+            simulations.show_as_rendered(self.scene)
             self.at = min([self.scene.frame_start, *simulations.first_frames(self.scene)]) - 1
         for earlier in range(self.at + 1, frame):
             self.scene.frame_set(earlier)

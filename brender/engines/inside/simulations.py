@@ -34,6 +34,11 @@ def first_frames(scene):
     return [each["first"] for each in simulations(scene) if each["baked"] is None and not each["folder"]]
 
 
+def moved_by_interface(scene):
+    """Whether something in *scene* is simulated by Blender's interface only, and not baked: an animation leaves it still."""
+    return any(each["kind"] in ONLY_IN_INTERFACE and each["baked"] is None for each in simulations(scene))
+
+
 def show_as_rendered(scene):
     """Let what is stepped outside of renders be what a render of *scene* takes: the same objects, with the same modifiers at the
     same levels. A simulation whose mesh has other points there than in the render would start again at each frame."""
