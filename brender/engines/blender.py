@@ -3,7 +3,7 @@
 Warm, unless the job asks for another way: its Blender keeps the scene open from one attempt to the next (`Keeper`).
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.filming import make_scene_film
@@ -30,7 +30,7 @@ class BlenderEngine:
         with Rendering(attempt, self._keeper, self._thumbnails, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):
                 attempt.check()
-                final = folder / part.output
+                final = _within(folder, part.output, attempt.order.views)
                 if keep_as_it_is(rendering, part, final):
                     continue
                 if part.piece == FILM:
@@ -59,6 +59,15 @@ def _blender(attempt: Attempt) -> Blender:
         have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
         raise AttemptFailed(f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}; this worker has {have}")
     return blender
+
+
+def _within(folder: Path, output: str, views: tuple[str, ...]) -> Path:
+    """The file *output* of *folder*, whose names may have *views* more. Raises `AttemptFailed` where it is not below it."""
+    path = PureWindowsPath(output) if "\\" in output else PurePosixPath(output)
+    leaves = path.is_absolute() or path.anchor or ".." in path.parts or not path.name
+    if leaves or any("/" in view or "\\" in view for view in views):
+        raise AttemptFailed(f"The file {output!r} of this task does not lie in its job's folder", permanent=True)
+    return folder / output
 
 
 def _output_folder(attempt: Attempt) -> Path:

@@ -1,6 +1,8 @@
 """Views of a scene, as stereo has two of: which files a frame becomes, and their names."""
 
-from brender.model.job import JobSpec, SceneFacts
+from brender.model.errors import BadInput
+from brender.model.job import FileFacts, JobSpec, SceneFacts
+from brender.model.naming import check_pattern
 
 _WITH_VIEWS = {"OPEN_EXR", "OPEN_EXR_MULTILAYER"}
 #: Since this version (seen; not in 4.2) Blender names the view in a picture's name even where it renders only one.
@@ -22,6 +24,23 @@ def suffixes_of(scene: SceneFacts, image_format: str, version: tuple[int, int]) 
     if len(scene.views) == 1 and version < _NAMES_EVEN_ONE:
         return ()
     return tuple(dict.fromkeys(scene.views))
+
+
+def check_suffixes(scene: SceneFacts, image_format: str, facts: FileFacts) -> None:
+    """Check what the views of *scene* add to the names of pictures. Raises `BadInput` where that leads to another folder, or
+    cannot be in a file's name."""
+    used = suffixes_of(scene, image_format, facts.version)
+    for suffix in scene.views:
+        try:
+            if "/" in suffix or "\\" in suffix:
+                raise BadInput("A slash leads to another folder")
+            if suffix in used:
+                check_pattern(f"0001{suffix}")
+        except BadInput as error:
+            raise BadInput(
+                f"{facts.path}: a view of the scene {scene.name!r} has the file suffix {suffix!r}, which cannot be in a "
+                "file's name on every platform. Change it in Blender (Output properties, Stereoscopy)"
+            ) from error
 
 
 def _each_its_own(scene: SceneFacts, image_format: str) -> bool:

@@ -128,6 +128,10 @@ class Driver:
         if self.scene is None:
             there = ", ".join(repr(s.name) for s in bpy.data.scenes)
             raise Refused("%s has no scene %r; it has: %s" % (file, scene, there))
+        if suffix := views.leading_away(self.scene.render):
+            raise Refused(
+                "A view of the scene %r of %s has the file suffix %r, which leads to another folder" % (scene, file, suffix)
+            )
         for window in bpy.context.window_manager.windows[:1]:
             # As ``blender -S`` does. A render takes the frame number in its metadata from there, and scripts their scene.
             window.scene = self.scene

@@ -33,6 +33,12 @@ def rendered(render):
     return [view for view in render.views if view.use and (not stereo or view.name in {"left", "right"})]
 
 
+def leading_away(render):
+    """The file suffix of a view that is rendered and whose pictures would lie in another folder; "" where there is none."""
+    suffixes = [view.file_suffix for view in rendered(render)]
+    return next((suffix for suffix in suffixes if "/" in suffix or "\\" in suffix), "")
+
+
 def pictured(scene, size):
     """Width and height of the picture of *scene*, whose frames are of that *size*: two views may stand beside each other."""
     settings = scene.render.image_settings
