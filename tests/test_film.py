@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import brender.engines
 from brender.jobs.declare import job_type
 from brender.model.nodes import Blender
 from tests.rendering import studio
@@ -72,6 +73,25 @@ def facts_of(film: Path) -> list[str]:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
+_FAR_APART = """
+import sys
+sys.path.insert(0, {inside!r})
+import bpy, film
+scene = bpy.context.scene
+strips = film.add_strips(scene, [(number, "/tmp/%d.png" % number) for number in (*range(1, 1202), 100000, 1000000)])
+shown = [[strip.frame_final_start, strip.frame_final_end, len(strip.elements)] for strip in strips]
+assert sum(count for *_, count in shown) == 1203 and all(count <= 500 for *_, count in shown), shown
+for number in (1, 501, 1201, 100000, 1000000):
+    assert sum(first <= number < end for first, end, _ in shown) == 1, (number, shown)
+"""
+
+
+@pytest.mark.blender
+def test_frames_far_apart_take_no_picture_for_each_frame_between_them(blender: Blender, tmp_path: Path) -> None:
+    inside = Path(brender.engines.__file__).parent / "inside"
+    in_blender(blender, _FAR_APART.format(inside=str(inside)), tmp_path)
+
+
 @pytest.mark.blender
 def test_the_film_of_a_job_is_the_one_that_blender_makes_with_its_sound(blender: Blender, tmp_path: Path) -> None:
     file = movie_scene(blender, tmp_path)
@@ -87,5 +107,5 @@ def test_the_film_of_a_job_is_the_one_that_blender_makes_with_its_sound(blender:
     assert decoded(direct, "a") == decoded(made, "a") != b""
     assert facts_of(direct) == facts_of(made)
     there = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert there == ["movie_0003-0008.mkv", "movie_frames"]
-    assert len(list((tmp_path / "out" / "movie_frames").iterdir())) == 6
+    assert there == ["movie_0003-0008.mkv", "movie__frames"]
+    assert len(list((tmp_path / "out" / "movie__frames").iterdir())) == 6

@@ -42,7 +42,7 @@ def test_a_job_tells_of_its_film_and_ends_with_it(world: World) -> None:
     world.finish_everything()
     assert world.status(spec.id) == "completed"
     outputs = [part["output"] for part in world.ask("parts", job=spec.id)]
-    assert outputs == [*(f"shot_frames/shot_{frame:04d}.png" for frame in (1, 2, 3)), "shot_0001-0003.mp4"]
+    assert outputs == [*(f"shot__frames/shot_{frame:04d}.png" for frame in (1, 2, 3)), "shot_0001-0003.mp4"]
 
 
 @pytest.mark.parametrize("chunk", [0, 3])
@@ -138,6 +138,88 @@ def test_a_film_that_blender_cannot_write_is_refused_with_its_words() -> None:
     about = facts(image_format="FFMPEG", container="WEBM", film_problem="Blender 5.0.1 cannot write the film: no such codec")
     with pytest.raises(BadInput, match=r"cannot write the film: no such codec. Choose another codec .* --format PNG"):
         job_type("blender-animation").prepare(msgspec.structs.replace(animation("1-4"), facts=about))
+
+
+@pytest.mark.parametrize(
+    ("film", "why"),
+    [
+        ("../escaped/evil.mp4", r"climbs out of the output folder"),
+        ("/etc/evil.mp4", r"is an absolute path"),
+        ("C:\\evil.mp4", r"is an absolute path"),
+        ("what?.mp4", r"no file name on every platform"),
+        ("shot__frames/shot_0002.png", r"is that of a frame's file"),
+        ("./Shot__frames//shot_0002.PNG", r"is that of a frame's file"),
+        ("shot__frames/shot_0002.png/film.mp4", r"is that of a frame's file"),
+        ("shot__frames", r"or of a folder of frames"),
+        (".", r"or of a folder of frames"),
+    ],
+)
+def test_the_name_of_a_film_that_a_job_chooses_is_one_of_its_own_folder_and_of_no_frame(film: str, why: str) -> None:
+    kind = job_type("blender-animation")
+    with pytest.raises(BadInput, match=why):
+        kind.prepare(movie(film=film))
+    prepared = kind.prepare(movie())
+    with pytest.raises(BadInput, match=why):
+        kind.prepare(msgspec.structs.replace(prepared, settings=prepared.settings | {"film": film}))
+
+
+def test_a_film_that_a_job_names_is_made_of_frames_of_its_own(world: World) -> None:
+    spec = movie("1-2", film="cut/best.mp4")
+    world.submit(spec)
+    world.finish_everything()
+    outputs = [part["output"] for part in world.ask("parts", job=spec.id)]
+    assert outputs == ["shot__frames/shot_0001.png", "shot__frames/shot_0002.png", "cut/best.mp4"]
+
+
+def test_no_film_is_made_of_a_scene_that_writes_pictures_or_of_frames_with_loss() -> None:
+    kind = job_type("blender-animation")
+    with pytest.raises(BadInput, match=r"is set to write PNG, so no film 'a.mp4' can be made of its frames"):
+        kind.prepare(animation(film="a.mp4"))
+    with pytest.raises(BadInput, match=r"A film is made of PNG files, not of JPEG"):
+        kind.prepare(movie(film="a.mp4", format="JPEG"))
+
+
+def prepared_film(output: str, frames: str | None, step: int = 1, **settings: object) -> JobSpec:
+    about = facts(image_format="FFMPEG", container="MPEG4", output=output, last=6, step=step)
+    plain = animation(**settings)
+    plain = msgspec.structs.replace(plain, facts=about, settings=plain.settings | {"frames": frames})
+    return job_type("blender-animation").prepare(plain)
+
+
+@pytest.mark.parametrize(
+    ("output", "frames", "film"),
+    [
+        ("//rb.mp4", None, "rb.mp4"),
+        ("//rb.mp4", "1-6", "rb.mp4"),
+        ("//rb.mp4", "2-3", "rb_0002-0003.mp4"),
+        ("//rb.mp4", "1-6x5", "rb_0001-0006x5.mp4"),
+        ("//rb_", "2-3", "rb_0002-0003.mp4"),
+        ("//rb_", "1-6x5", "rb_0001-0006x5.mp4"),
+        ("//rb_##", "1,2,6", "rb_01-06_3-frames.mp4"),
+    ],
+)
+def test_a_film_of_a_few_frames_never_has_the_name_of_the_whole_film(output: str, frames: str | None, film: str) -> None:
+    spec = prepared_film(output, frames)
+    whole = prepared_film(output, None).settings["film"]
+    assert spec.settings["film"] == film
+    said = any(f"The film is called {film}, and not {whole} as by Blender" in warning for warning in spec.warnings)
+    assert said == (film != whole and (".mp4" in output or film != "rb_0002-0003.mp4"))
+
+
+def test_a_film_of_every_second_frame_is_called_by_the_scene_s_range() -> None:
+    assert prepared_film("//rb_", None, step=2).settings["film"] == "rb_0001-0006.mp4"
+
+
+def test_a_film_of_a_few_frames_with_a_name_of_the_job_s_own_says_that_it_replaces_another() -> None:
+    spec = prepared_film("//rb.mp4", "2-3", pattern="mine.mp4")
+    assert spec.settings["film"] == "mine.mp4"
+    assert any("mine.mp4 has the frames 2-3, and not all of the scene's own (1-6)" in warning for warning in spec.warnings)
+
+
+def test_films_of_different_names_are_made_of_different_frames() -> None:
+    outputs = ("//movie.mp4", "//movie_.mp4", "//movie-.mp4", "//movie_", "//movie", "//movie-", "//movie_##", "//movie_##.mp4")
+    patterns = [prepared_film(output, None).settings["pattern"] for output in outputs]
+    assert len(set(patterns)) == len(outputs), patterns
 
 
 def test_frames_that_do_not_follow_each_other_evenly_make_a_silent_film_and_that_is_said(world: World) -> None:

@@ -154,6 +154,19 @@ def test_braces_in_files_from_before_templates_are_plain_text() -> None:
     assert scene_path(old, old.scenes[0]) == ScenePath("//", "{shot}_{{x}}_##")
 
 
+@pytest.mark.parametrize("film", [False, True])
+def test_a_name_of_the_scene_s_own_that_some_platforms_cannot_have_is_refused_with_the_remedy(film: bool) -> None:
+    movie = {"image_format": "FFMPEG", "container": "MPEG4"} if film else {}
+    spec = msgspec.structs.replace(animation(), facts=facts(output="//o2/sh:ot?_##", **movie))
+    with pytest.raises(
+        BadInput, match=r"no file name on every platform.* name the files with --pattern, such as --pattern NAME_"
+    ):
+        job_type("blender-animation").prepare(spec)
+    chosen = msgspec.structs.replace(spec, settings=spec.settings | {"pattern": "sh:ot_##"})
+    with pytest.raises(BadInput, match=r"no file name on every platform: '[^']*'$"):
+        job_type("blender-animation").prepare(chosen)
+
+
 @pytest.mark.parametrize("rate", [(24, 0.0), (0, 1.0), (24, -1.0), (24, float("nan")), (24, 1e-320)])
 def test_a_frame_rate_that_is_none_is_refused(rate: tuple[int, float]) -> None:
     spec = msgspec.structs.replace(animation(), facts=facts(rate=rate, output="//{fps}_"))

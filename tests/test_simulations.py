@@ -13,7 +13,7 @@ from brender.engines.blendfile import inspect
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
 from brender.jobs.declare import job_type
-from brender.model.job import FileFacts, JobSpec
+from brender.model.job import LIMIT_MINUTES, STALL_MINUTES, FileFacts, JobSpec, check_limits
 from brender.model.nodes import Blender
 from brender.model.simulations import Simulation
 from tests.rendering import studio
@@ -51,6 +51,16 @@ def test_what_is_not_baked_is_one_task_in_order_and_the_job_says_so() -> None:
     (warning,) = spec.warnings
     assert warning.startswith("The cloth on 'Flag' is not baked: all frames are rendered in order by one worker")
     assert kind.prepare(spec) == spec, "preparing it again changes nothing"
+
+
+def test_the_time_limit_of_all_frames_in_one_task_grows_with_them_unless_the_job_has_chosen_it() -> None:
+    spec = prepared(CLOTH, frames="1-10")
+    assert spec.limit_minutes == 10 * LIMIT_MINUTES and spec.stall_minutes == STALL_MINUTES
+    assert prepared(CLOTH, frames="1-10", limit_minutes=90.0).limit_minutes == 90.0
+    assert prepared(CLOTH, frames="1-10", limit_minutes=0.0).limit_minutes == 0.0
+    assert prepared(CLOTH, frames="1-10", process="in-order", chunk=2).limit_minutes == 2 * LIMIT_MINUTES
+    assert prepared(BAKED, frames="1-10").limit_minutes == LIMIT_MINUTES
+    check_limits(prepared(CLOTH, frames="1-5000"))
 
 
 @pytest.mark.parametrize(

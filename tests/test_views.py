@@ -60,6 +60,38 @@ def test_a_job_of_before_layers_were_chosen_has_its_pattern_as_it_stands() -> No
     assert _outputs(msgspec.structs.replace(spec, settings=old)) == ["{view_layer}_01.png", "{view_layer}_02.png"]
 
 
+@pytest.mark.parametrize("suffix", ["/../../zz", "\\..\\zz", ":L", "_L?"])
+def test_a_view_whose_suffix_leads_elsewhere_or_is_no_name_is_refused(suffix: str) -> None:
+    for kind in ("blender-animation", "blender-still"):
+        with pytest.raises(BadInput, match=r"a view of the scene 's' has the file suffix .* Change it in Blender"):
+            _prepared(msgspec.structs.replace(_STEREO, views=(suffix, "_R")), kind)
+
+
+@pytest.mark.blender
+def test_no_picture_of_a_view_is_written_outside_of_the_job_s_folder(blender: Blender, tmp_path: Path) -> None:
+    away = "render.views['left'].file_suffix = '/../../../../zz'"
+    file = viewed(blender, tmp_path / "in" / "deep" / "s.blend", f"{STEREO}image.views_format = 'INDIVIDUAL'\n{away}")
+    with studio(tmp_path / "worker", blender) as farm:
+        with pytest.raises(BadInput, match="has the file suffix"):
+            farm.job(file, tmp_path / "in" / "deep" / "out")
+        facts = inspect(file)
+        scene = msgspec.structs.replace(facts.scenes[0], views=("_L", "_R"))
+        harmless = msgspec.structs.replace(facts, scenes=(scene,))  # as if the file had been changed since
+        spec = JobSpec(
+            id="j",
+            name="s",
+            job_type="blender-animation",
+            settings={"file": str(file)},
+            output=str(tmp_path / "in" / "deep" / "out"),
+            facts=harmless,
+        )
+        spec = job_type(spec.job_type).prepare(spec)
+        assert "leads to another folder" in farm.run(spec).ended.reason
+        views = msgspec.structs.replace(spec, facts=facts)  # a server that has not checked it
+        assert "does not lie in its job's folder" in farm.run(views).ended.reason
+    assert not list(tmp_path.rglob("zz*")) and not list(tmp_path.rglob("*.png"))
+
+
 def test_a_frame_is_called_as_its_first_view() -> None:
     assert _outputs(_prepared(_STEREO, pattern="a/x_##")) == ["a/x_01_L.png", "a/x_02_L.png"]
 

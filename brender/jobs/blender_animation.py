@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from brender.jobs.declare import Setting, check_settings
-from brender.jobs.film import plan_film, writes_film
+from brender.jobs.film import check_film, plan_film, writes_film
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
 from brender.model.cameras import marked_cameras
 from brender.model.errors import BadInput
 from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
-from brender.model.job import FILM, FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
+from brender.model.job import FILM, LIMIT_MINUTES, MINUTES_MOST, FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
 from brender.model.naming import (
     EXTENSIONS,
     ScenePath,
@@ -29,7 +29,7 @@ from brender.model.naming import (
 )
 from brender.model.regions import pixels_within
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
-from brender.model.views import view_name, view_suffixes
+from brender.model.views import check_suffixes, view_name, view_suffixes
 
 ENGINES = ("cycles", "eevee", "workbench")
 
@@ -128,17 +128,20 @@ class BlenderAnimation:
     def prepare(self, spec: JobSpec) -> JobSpec:
         settings = check_settings(self.name, self.settings, spec.settings)
         warnings = list(spec.warnings)
-        if spec.facts is not None and settings["film"] is None:
+        if spec.facts is not None and settings["film"] != "":
             self._plan_film(spec.facts, settings, warnings)
         scene, facts = self._fill_in(spec, settings, warnings)
         settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+        if settings["film"]:
+            check_film(settings, scene, facts.path)
         self._keep_order(settings, scene, warnings)
-        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+        limit = self._limit(spec.limit_minutes, settings)
+        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings), limit_minutes=limit)
 
     def _plan_film(self, facts: FileFacts, settings: dict[str, Any], warnings: list[str]) -> None:
-        """Let the job make a film where its scene writes one, unless it asks for another format."""
+        """Let the job make a film where its scene writes one, unless it asks for another format, or is planned already."""
         scene = facts.scene(settings["scene"])
-        settings["film"] = ""
+        settings["film"] = settings["film"] or ""
         if settings["format"] is None and writes_film(scene):
             settings["frames"] = self._frames(settings["frames"], scene, facts.path)
             own = scene_pattern(own_path(facts, settings, as_film=True), facts.path)
@@ -161,7 +164,10 @@ class BlenderAnimation:
         self._check_camera(settings, scene, facts.path)
         self._check_size(settings, scene, facts.path)
         settings["format"] = self._format(settings["format"], scene, warnings)
-        settings["pattern"] = check_pattern(settings["pattern"] or scene_pattern(own_path(facts, settings), facts.path))
+        own = not settings["pattern"]
+        pattern = scene_pattern(own_path(facts, settings), facts.path) if own else settings["pattern"]
+        settings["pattern"] = check_pattern(pattern, own=own)
+        check_suffixes(scene, settings["format"], facts)
         if settings.get("film") and TEMPLATE in settings["pattern"]:
             raise BadInput(
                 f"A film has one picture a frame, so {TEMPLATE} cannot be in its name: give --format PNG for frames alone"
@@ -172,7 +178,7 @@ class BlenderAnimation:
                 "PNG for frames alone"
             )
         for camera in (settings["camera"],) if settings["camera"] else marked_cameras(scene) or (None,):
-            check_pattern(path_templates.for_frame(settings["pattern"], facts, scene, scene.first, camera))
+            check_pattern(path_templates.for_frame(settings["pattern"], facts, scene, scene.first, camera), own=own)
         for text in check_layers(settings, scene, facts.path):
             _warn(warnings, text)
         if scene.strip_outputs:
@@ -272,6 +278,14 @@ class BlenderAnimation:
             _warn(warnings, not_in_order(moving, settings["process"]))
         else:
             _warn(warnings, in_order_by_one(moving) if settings["chunk"] >= len(frames) else in_order_by_many(moving))
+
+    @staticmethod
+    def _limit(minutes: float, settings: Mapping[str, Any]) -> float:
+        """The time limit of an attempt, for each frame of a task that is rendered in order unless the job has chosen one: nobody
+        else could render a part of it."""
+        if settings["process"] != IN_ORDER or minutes != LIMIT_MINUTES:
+            return minutes
+        return min(minutes * min(settings["chunk"] or 1, len(parse_frames(settings["frames"]))), MINUTES_MOST)
 
     @staticmethod
     def _check_size(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:

@@ -4,15 +4,23 @@ A scene that is set to write a movie is rendered as pictures without loss, by al
 of them, as Blender would have written it. The pictures stay, in a folder beside it.
 """
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from brender.model.errors import BadInput
-from brender.model.frames import parse_frames
+from brender.model.frames import format_frames, parse_frames
 from brender.model.job import JobSpec, SceneFacts
-from brender.model.naming import EXTENSIONS, MOVIE_EXTENSIONS, check_pattern, frame_name, movie_name
+from brender.model.naming import (
+    EXTENSIONS,
+    MOVIE_EXTENSIONS,
+    check_pattern,
+    frame_name,
+    is_folder_of,
+    is_frame_name,
+    movie_name,
+    with_range,
+)
 
 #: What the pictures are written as: their depth is what the film needs (inside/film.py).
 FRAMES_FORMAT = "PNG"
@@ -25,39 +33,105 @@ def writes_film(scene: SceneFacts) -> bool:
 
 
 def plan_film(settings: dict[str, Any], scene: SceneFacts, pattern: str) -> list[str]:
-    """Set up *settings*, with its frames, for the film of *scene* that is called by *pattern*, and the pictures that it is made
-    of. Returns what the job's owner should know of that. Raises `BadInput` where its name is none."""
-    if scene.film_problem:
-        raise BadInput(
-            f"{scene.film_problem}. Choose another codec or size in the scene, or render frames alone with --format PNG"
-        )
+    """Set up *settings*, with its frames, for the film of *scene*, and the pictures that it is made of. It is called as they say,
+    or else by *pattern*, which is theirs or the scene's own. Returns what the job's owner should know of that. Raises `BadInput`
+    where no film can be made."""
     numbers = sorted(parse_frames(settings["frames"]))
-    film = movie_name(pattern, scene.container, numbers[0], numbers[-1], scene.use_extension, scene.splits_movie)
-    settings["film"] = check_pattern(film)
+    told: list[str] = []
+    if not settings["film"]:
+        chosen = settings["pattern"] is not None
+        settings["film"], told = _name_film(pattern, scene, numbers, chosen)
+        check_pattern(settings["film"], "The film's name", own=not chosen)
     settings["format"] = FRAMES_FORMAT
     settings["pattern"] = pattern_of_frames(pattern, MOVIE_EXTENSIONS[scene.container])
-    folder = settings["pattern"].rpartition("/")[0]
-    told = [f"The film {film} is made once all frames are done; they stay in the folder {folder} beside it"]
+    film, folder = settings["film"], settings["pattern"].rpartition("/")[0]
+    told.insert(0, f"The film {film} is made once all frames are done; they stay in the folder {folder} beside it")
     if not is_regular(numbers):
         told.append(f"The film {film} has no sound: its frames do not follow each other evenly")
     return told
 
 
-def pattern_of_frames(pattern: str, extensions: Sequence[str]) -> str:
-    """The names of the pictures that the film called by *pattern* is made of.
+def check_film(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
+    """Check the film of *scene*, in the file *path*, that *settings* name, which are filled in otherwise. Raises `BadInput` where
+    none can be made, or its name is that of a frame's file or leads out of the job's folder."""
+    film, pattern = settings["film"], settings["pattern"]
+    if not writes_film(scene):
+        raise BadInput(
+            f"{path}: the scene {scene.name!r} is set to write {scene.image_format}, so no film {film!r} can be made of its "
+            "frames. Set it to write a movie in Blender (Output properties, FFmpeg Video), or leave the setting 'film' out"
+        )
+    if scene.film_problem:
+        raise BadInput(
+            f"{scene.film_problem}. Choose another codec or size in the scene, or render frames alone with --format PNG"
+        )
+    if settings["format"] != FRAMES_FORMAT:
+        raise BadInput(f"A film is made of {FRAMES_FORMAT} files, not of {settings['format']}: leave the format or the film out")
+    check_pattern(film, "The film's name")
+    extension = EXTENSIONS[FRAMES_FORMAT]
+    if film.strip("./\\ ") == "" or is_frame_name(film, pattern, extension) or is_folder_of(film, pattern):
+        raise BadInput(
+            f"The film's name {film!r} is that of a frame's file, or of a folder of frames ({pattern}): give it another, such as "
+            "movie.mp4"
+        )
 
-    >>> [pattern_of_frames(pattern, [".mp4"]) for pattern in ("movie.mp4", "out_", "a/shot_##", "")]
-    ['movie_frames/movie_####', 'out_frames/out_####', 'a/shot_frames/shot_##', 'frames/####']
-    """
+
+def _name_film(pattern: str, scene: SceneFacts, numbers: list[int], chosen: bool) -> tuple[str, list[str]]:
+    """What the film of the frames *numbers* is called by *pattern*, and what is to be said of that: the film of all frames is
+    never replaced by one of others, unless its name was *chosen* for this job."""
+    own = list(range(scene.first, scene.last + 1, max(1, scene.step)))
+    whole = _as_blender(pattern, scene, scene.first, scene.last)
+    if numbers == own:
+        return whole, []
+    film = _as_blender(pattern, scene, numbers[0], numbers[-1])
+    if film != whole:
+        return film, []
+    theirs = f"{format_frames(numbers)}, and not all of the scene's own ({format_frames(own) or 'none'})"
+    if chosen:
+        return film, [f"The film {film} has the frames {theirs}: it replaces a film of that name"]
+    film = _as_blender(_told_apart(pattern, scene, numbers), scene, numbers[0], numbers[-1])
+    return film, [f"The film is called {film}, and not {whole} as by Blender: it has the frames {theirs}"]
+
+
+def _as_blender(pattern: str, scene: SceneFacts, first: int, last: int) -> str:
+    return movie_name(pattern, scene.container, first, last, scene.use_extension, scene.splits_movie)
+
+
+def _told_apart(pattern: str, scene: SceneFacts, numbers: list[int]) -> str:
+    """*pattern* with the frames *numbers* in it, where it does not name them by itself, or only the first and the last."""
+    extensions = MOVIE_EXTENSIONS[scene.container]
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    more = (f"x{step}" if step > 1 else "") if is_regular(numbers) else f"_{len(numbers)}-frames"
+    stem, extension = without_extension(pattern, extensions)
+    if extension or not scene.use_extension:
+        mark = "" if "#" in stem.rpartition("/")[2] else "_"
+        return with_range(stem + mark, numbers[0], numbers[-1], more) + extension
     folder, slash, name = pattern.rpartition("/")
-    for extension in extensions:
-        if name.lower().endswith(extension):
-            name = name[: -len(extension)]
-            break
-    plain = re.sub("#+", "", name).rstrip("_-. ")
-    if "#" not in name:
-        name = plain + ("_####" if plain else "####")
+    head, marks, tail = name.rpartition("#")
+    return f"{folder}{slash}{head}{marks}{more}{tail}" if marks else f"{pattern}####{more}"
+
+
+def pattern_of_frames(pattern: str, extensions: Sequence[str]) -> str:
+    """The names of the pictures that the film called by *pattern* is made of: other ones for each.
+
+    >>> [pattern_of_frames(pattern, [".mp4"]) for pattern in ("movie.mp4", "movie_.mp4", "out_", "a/shot_##", "")]
+    ['movie_frames/movie_####', 'movie__frames/movie__####', 'out__frames/out_####', 'a/shot__frames/shot_##', 'frames/####']
+    """
+    stem, extension = without_extension(pattern, extensions)
+    folder, slash, name = stem.rpartition("/")
+    plain = name.replace("#", "")
+    if extension:
+        name += "_####"
+    elif "#" not in name:
+        name += "####"
     return f"{folder}{slash}{plain}{'_' if plain else ''}frames/{name}"
+
+
+def without_extension(pattern: str, extensions: Sequence[str]) -> tuple[str, str]:
+    """*pattern* up to that of *extensions* which it ends with, and from there on."""
+    for extension in extensions:
+        if pattern.lower().endswith(extension):
+            return pattern[: -len(extension)], pattern[-len(extension) :]
+    return pattern, ""
 
 
 def is_regular(numbers: Sequence[int]) -> bool:

@@ -12,6 +12,8 @@ from brender.model.simulations import Simulation
 
 #: The limits of an attempt where a job names none: an hour without a sign of progress, a day in all.
 STALL_MINUTES, LIMIT_MINUTES = 60.0, 1440.0
+#: No limit is longer.
+MINUTES_MOST = 1e6
 PRIORITY_LOWEST, PRIORITY_NORMAL, PRIORITY_HIGHEST = 0, 50, 100
 
 
@@ -210,7 +212,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 def check_limits(spec: JobSpec) -> None:
     """Raises `BadInput` where the time limits of *spec* are none."""
     for name, minutes in (("stall", spec.stall_minutes), ("time", spec.limit_minutes)):
-        if not 0 <= minutes <= 1e6:
+        if not 0 <= minutes <= MINUTES_MOST:
             raise BadInput(f"The {name} limit of {minutes:g} minutes is none: give 0 (no limit) or more")
 
 

@@ -81,6 +81,28 @@ def file_pattern(pattern: str, extension: str) -> str:
     return _with_extension(f"{pattern[:start]}{'#' * width}{pattern[end:]}", extension)
 
 
+def is_frame_name(name: str, pattern: str, extension: str) -> bool:
+    """Whether *name*, however it is spelled, is that of the file of some frame of *pattern*, or leads through it.
+
+    >>> is_frame_name("./A/Shot_07.png", "a/shot_##", ".png"), is_frame_name("a/shot_07.mp4", "a/shot_##", ".png")
+    (True, False)
+    """
+    plain = _plain(file_pattern(pattern, extension))
+    start, end, _ = _place_of_number(plain)
+    frames = re.compile(f"{re.escape(plain[:start])}-?[0-9]+{re.escape(plain[end:])}(/.*)?", re.DOTALL)
+    return frames.fullmatch(_plain(name)) is not None
+
+
+def is_folder_of(name: str, pattern: str) -> bool:
+    """Whether *name*, however it is spelled, is that of a folder which files of *pattern* lie in."""
+    return _plain(pattern).startswith(_plain(name) + "/")
+
+
+def _plain(name: str) -> str:
+    """The relative path *name* in one spelling."""
+    return PurePosixPath(name.replace("\\", "/")).as_posix().casefold()
+
+
 def _place_of_number(pattern: str) -> tuple[int, int, int]:
     """Where the number goes in *pattern*: from, to, its digits. In the file's name, or else in a folder's that has a ``#``."""
     runs = list(_HASHES.finditer(pattern, pattern.rfind("/") + 1)) or list(_HASHES.finditer(pattern))
@@ -171,42 +193,46 @@ def movie_name(pattern: str, container: str, first: int, last: int, use_extensio
     """
     number = "_000" if splits else ""
     if not use_extension:
-        return (_with_range(pattern, first, last) if "#" in pattern else pattern) + number
+        return (with_range(pattern, first, last) if "#" in pattern else pattern) + number
     extensions = MOVIE_EXTENSIONS[container]
     for extension in extensions:
         if pattern.lower().endswith(extension):
             return pattern[: -len(extension)] + number + extension
-    return _with_range(pattern + number, first, last) + extensions[0]
+    return with_range(pattern + number, first, last) + extensions[0]
 
 
-def _with_range(pattern: str, first: int, last: int) -> str:
-    """*pattern* with the frames from *first* to *last* in place of its last run of ``#``, or at its end."""
+def with_range(pattern: str, first: int, last: int, more: str = "") -> str:
+    """*pattern* with the frames from *first* to *last*, and *more*, in place of its last run of ``#``, or at its end."""
     folder, slash, name = pattern.rpartition("/")
     runs = list(_HASHES.finditer(name))
     width, (start, end) = (len(runs[-1].group()), runs[-1].span()) if runs else (4, (len(name), len(name)))
     ends = "-".join(f"{'-' if frame < 0 else ''}{abs(frame):0{width}d}" for frame in (first, last))
-    return f"{folder}{slash}{name[:start]}{ends}{name[end:]}"
+    return f"{folder}{slash}{name[:start]}{ends}{more}{name[end:]}"
 
 
-def check_pattern(pattern: str) -> str:
-    """*pattern*, if every name made from it stays inside the output folder on every platform. Raises `BadInput`."""
+def check_pattern(pattern: str, what: str = "The output pattern", own: bool = False) -> str:
+    """*pattern*, if every name made from it stays inside the output folder on every platform. Raises `BadInput`, which calls it
+    *what*, and names the remedy where it is the scene's *own*."""
+    remedy = (
+        ". The scene names it so (Output properties): name the files with --pattern, such as --pattern NAME_####" if own else ""
+    )
     posix, windows = PurePosixPath(pattern), PureWindowsPath(pattern)
     if not pattern.strip() or "\0" in pattern:
-        raise BadInput("The output pattern is empty: give one such as shot_####")
+        raise BadInput(f"{what} is empty: give one such as shot_####{remedy}")
     if posix.is_absolute() or windows.is_absolute() or windows.drive or windows.root:
         raise BadInput(
-            f"The output pattern {pattern!r} is an absolute path: give the folder with --output, the pattern names files in it"
+            f"{what} {pattern!r} is an absolute path: give the folder with --output, the pattern names files in it{remedy}"
         )
     pieces = [piece for piece in re.split(r"[\\/]", pattern) if piece]
     if ".." in pieces:
-        raise BadInput(f"The output pattern {pattern!r} climbs out of the output folder with '..'")
+        raise BadInput(f"{what} {pattern!r} climbs out of the output folder with '..'{remedy}")
     for piece in pieces:
         if (
             piece.split(".")[0].lower() in _RESERVED
             or len(piece.encode()) > 200
             or any(ord(c) < 32 or c in '<>:"|?*' for c in piece)
         ):
-            raise BadInput(f"The output pattern {pattern!r} has a part that is no file name on every platform: {piece!r}")
+            raise BadInput(f"{what} {pattern!r} has a part that is no file name on every platform: {piece!r}{remedy}")
     return pattern
 
 

@@ -13,6 +13,8 @@ import templates
 MOVIES = {"FFMPEG", "AVI_JPEG", "AVI_RAW"}
 #: Displays of which bytes pass through the sequencer as they are (compared with bpy 5.0.1); of others they are rounded twice.
 EXACT_IN_BYTES = {"sRGB", "Display P3"}
+#: A strip of images has frames of so many numbers at most: Blender copies all for each that is added.
+STRIP_FRAMES = 500
 _ANIMATED = ("render.", "view_settings", "display_settings", "sequencer_colorspace_settings")
 
 
@@ -102,8 +104,7 @@ def make(scene, frames, path, size, sound, tell):
     numbers = [number for number, _ in frames]
     scene.frame_start, scene.frame_end = numbers[0], numbers[-1]
     scene.frame_step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
-    strip = add_strip(scene, frames)
-    pass_colors(scene, strip)
+    pass_colors(scene, add_strips(scene, frames))
     show_sequencer(scene)
     render = scene.render
     render.resolution_x, render.resolution_y = size
@@ -169,43 +170,46 @@ def show_sequencer(scene):
     scene.render.use_compositing = False
 
 
-def add_strip(scene, frames):
-    """A strip with *frames* at their time, over all others. What lies between them, where the scene takes not every frame, is
-    never shown."""
+def add_strips(scene, frames):
+    """Strips with *frames* at their time, over all others; several, as each frame more makes a strip slower to add to. What lies
+    between frames, where the scene takes not every one, is never shown."""
     strips = strips_of(scene)
     taken = {strip.channel for strip in strips}
     channel = max(taken, default=0) + 1
     editor = scene.sequence_editor
     if len(taken) and hasattr(editor, "channels"):
         channel = min(channel, len(editor.channels) - 1)
-    folder = os.path.dirname(frames[0][1])
-    strip = strips.new_image("brender", frames[0][1], channel, frames[0][0], fit_method="ORIGINAL")
-    at = frames[0][0]
-    for number, file in frames[1:]:
+    folder, made = os.path.dirname(frames[0][1]), []
+    for number, file in frames:
         if os.path.dirname(file) != folder:
             raise RuntimeError("the frames lie in several folders")
-        while at < number:
-            at += 1
+        if not made or number - made[-1][1] >= STRIP_FRAMES:
+            made.append((strips.new_image("brender", file, channel, number, fit_method="ORIGINAL"), number))
+            continue
+        strip, first = made[-1]
+        while first + len(strip.elements) <= number:
             strip.elements.append(os.path.basename(file))
-    strip.blend_type = "REPLACE"
-    strip.mute = False
+    for strip, _ in made:
+        strip.blend_type = "REPLACE"
+        strip.mute = False
     if hasattr(editor, "channels"):
         editor.channels[channel].mute = False
     for name in ("use_cache_raw", "use_cache_preprocessed", "use_cache_composite", "use_cache_final", "use_prefetch"):
         if hasattr(editor, name):
             setattr(editor, name, False)
-    return strip
+    return [strip for strip, _ in made]
 
 
-def pass_colors(scene, strip):
-    """Let the frames' colors pass as they are: the view transform is in them."""
+def pass_colors(scene, strips):
+    """Let the colors of the frames in *strips* pass as they are: the view transform is in them."""
     image, display, view = scene.render.image_settings, scene.display_settings, scene.view_settings
     wanted = display_of(scene)
     if hasattr(image, "color_management"):
         image.color_management = "FOLLOW_SCENE"
     for name in (wanted, "sRGB"):
         try:
-            strip.colorspace_settings.name = name
+            for strip in strips:
+                strip.colorspace_settings.name = name
             scene.sequencer_colorspace_settings.name = name
             display.display_device = name
             break
@@ -218,7 +222,7 @@ def pass_colors(scene, strip):
     view.exposure, view.gamma, view.use_curve_mapping = 0.0, 1.0, False
     if hasattr(view, "use_white_balance"):
         view.use_white_balance = False
-    if strip.elements and name in EXACT_IN_BYTES and depth_of_frames(scene) == "8":
+    if name in EXACT_IN_BYTES and depth_of_frames(scene) == "8":
         scene.render.dither_intensity = 0.0  # it is in them too
 
 
