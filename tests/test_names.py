@@ -10,6 +10,7 @@ import pytest
 
 from brender.commands.jobspec import blender_job
 from brender.engines import blendfile
+from brender.engines.attempt import Attempt
 from brender.engines.blendfile import inspect
 from brender.engines.destination import NoDestination, destination
 from brender.jobs.declare import job_type
@@ -351,7 +352,11 @@ def test_braces_in_folders_and_templates_of_nodes_are_as_in_blender(bpy: Blender
     ]
 
 
-def test_a_scene_that_overwrites_nothing_keeps_what_is_there_and_renders_the_rest(bpy: Blender, tmp_path: Path) -> None:
+def test_a_scene_that_overwrites_nothing_keeps_what_is_there_and_renders_the_rest(
+    bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Path] = []
+    monkeypatch.setattr(Attempt, "will_hold", lambda attempt, place: held.append(place))
     file = with_file_outputs(bpy, tmp_path / "shot.blend")
     output = tmp_path / "out"
     output.mkdir()
@@ -360,7 +365,9 @@ def test_a_scene_that_overwrites_nothing_keeps_what_is_there_and_renders_the_res
     with studio(tmp_path / "worker", bpy) as bench:
         outcome = bench.run(bench.job(file, output, frames="1-3", keep=True, placeholders=True))
         assert outcome.ended.reason == "" and [part.kept for part in outcome.parts] == [True, False, False]
-        assert any("Frame 1 stays as it is, and is no picture" in text for text in outcome.warnings)
+        assert held == [output / "shot_0002.png", output / "shot_0003.png"], "should the worker be killed, it cleans up"
+        (warning,) = outcome.parts[0].warnings
+        assert f"Frame 1 stays as it is, and is no picture: {output / 'shot_0001.png'}" in warning
         assert (output / "shot_0001.png").read_bytes() == b"not even a picture"
         assert pixels(output / "shot_0002.png").shape == pixels(output / "shot_0003.png").shape == (8, 16, 4)
         anew = bench.run(bench.job(file, output, frames="1", keep=True, overwrite=True))

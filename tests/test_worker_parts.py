@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 from brender.bus.messages import Completed, Failed, Started
-from brender.engines.attempt import clear_leftovers
+from brender.engines.attempt import Attempt, Place, clear_leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
 from brender.engines.pictures import BadPicture, verify, write_thumbnail
 from brender.engines.process import Supervised
 from brender.engines.publish import Lease, Published, publish, signature
+from brender.model.grant import Grant, Order
 from brender.roles.worker.outbox import Outbox
 
 STARTED = Started(attempt="a" * 16, number=1)
@@ -343,6 +344,20 @@ def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_a
     (tmp_path / "w" / "attempts" / "a" / "temporaries").write_bytes(bytes(left) + b"\0")
     clear_leftovers(tmp_path / "w")
     assert not left.exists() and not (tmp_path / "w" / "attempts").exists()
+
+
+def test_an_empty_file_that_a_killed_worker_put_in_a_frame_s_place_is_removed_and_a_frame_stays(tmp_path: Path) -> None:
+    empty, frame = tmp_path / "f_0001.png", tmp_path / "f_0002.png"
+    (tmp_path / "w" / "attempts" / "a").mkdir(parents=True)
+    grant = Grant(attempt="a", worker="w", task=1, job="j" * 16, parts=())
+    order = Order(job="j" * 16, engine="blender", settings={})
+    attempt = Attempt(grant, order, Place(tmp_path / "w", (), Lease()), lambda event: None)
+    for path in (empty, frame):
+        attempt.will_hold(path)
+        path.touch()
+    frame.write_text("rendered")
+    clear_leftovers(tmp_path / "w")
+    assert not empty.exists() and frame.read_text() == "rendered"
 
 
 def test_temporary_files_of_a_killed_worker_s_blender_are_removed_when_it_starts_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -28,6 +28,8 @@ from brender.model.parcel import Parcel
 
 #: The file in an attempt's folder that names its temporary files elsewhere, each ended by a NUL.
 _TEMPORARIES = "temporaries"
+#: Likewise, files that hold a frame's name while they are empty, and are the frame afterwards.
+_PLACEHOLDERS = "placeholders"
 log = logging.getLogger("brender.worker")
 
 
@@ -151,6 +153,11 @@ class Attempt:
         with (self.folder / _TEMPORARIES).open("ab") as file:
             file.write(os.fsencode(temporary) + b"\0")
 
+    def will_hold(self, place: Path) -> None:
+        """Note that *place* may be left behind as an empty file, likewise. What is in it by then stays."""
+        with (self.folder / _PLACEHOLDERS).open("ab") as file:
+            file.write(os.fsencode(place) + b"\0")
+
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
@@ -232,14 +239,23 @@ def _run(attempt: Attempt, engine: Engine) -> None:
 
 def clear_leftovers(folder: Path) -> None:
     """Remove what attempts of an earlier process of the worker in *folder* left behind when that was killed."""
-    for noted in (folder / "attempts").glob(f"*/{_TEMPORARIES}"):
+    for left in _noted(folder, _TEMPORARIES):
         with contextlib.suppress(OSError):
-            for name in filter(None, noted.read_bytes().split(b"\0")):
-                left = Path(os.fsdecode(name))
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-                else:
-                    left.unlink(missing_ok=True)
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+    for left in _noted(folder, _PLACEHOLDERS):
+        with contextlib.suppress(OSError):
+            if left.is_file() and not left.stat().st_size:
+                left.unlink()
     shutil.rmtree(folder / "attempts", ignore_errors=True)
     for scratch in (folder / "blender").glob(f"{SCRATCH}*"):
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _noted(folder: Path, where: str) -> Iterator[Path]:
+    """What the attempts of the worker in *folder* noted in their files called *where*."""
+    for noted in (folder / "attempts").glob(f"*/{where}"):
+        with contextlib.suppress(OSError):
+            yield from (Path(os.fsdecode(name)) for name in noted.read_bytes().split(b"\0") if name)

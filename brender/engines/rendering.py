@@ -187,17 +187,23 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     others = {name: Path(attempt.order.output) / name for name in other_views(part.output, attempt.order.views)}
     if not all(map(_holds_something, others.values())):
         return False
-    try:
-        picture = verify(final, None)
-    except BadPicture as error:
-        picture = Picture(0, 0, ())
-        attempt.emit(Cautioned(f"Frame {part.frame} stays as it is, and is no picture: {error}", subject=str(final)))
+    picture = _as_it_is(final)
+    strange = chain(picture.warnings, *(_as_it_is(path).warnings for path in others.values()))
     attempt.log.say(f"frame {part.frame} is there already, and the scene overwrites nothing: {final}")
     attempt.emit(Cautioned(_STAYING, subject=_STAYING))
     extras = tuple(Extra(output=name, size=path.stat().st_size) for name, path in others.items())
-    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True, extras=extras))
+    told = replace(picture, warnings=tuple(strange))
+    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, told, 0), kept=True, extras=extras))
     make_thumbnail(rendering, part, picture.image)
     return True
+
+
+def _as_it_is(path: Path) -> Picture:
+    """The picture at *path*, which stays; where that is none, a warning says so."""
+    try:
+        return verify(path, None)
+    except BadPicture as error:
+        return Picture(0, 0, (f"stays as it is, and is no picture: {path} ({error}). --overwrite renders it anew",))
 
 
 def _stays(rendering: Rendering, final: Path) -> bool:
@@ -260,13 +266,14 @@ def render_part(
     gathering = gathering_folder(attempt)
     further: list[Further] = []
     share = 1 / len(attempt.grant.parts)
-    placeholder = bool(rendering.settings.get("placeholders")) and asked is None and not final.exists()
+    placeholder = bool(rendering.settings.get("placeholders")) and asked is None and not _holds_something(final)
     try:
         size = rendering.size()
         final.parent.mkdir(parents=True, exist_ok=True)
         attempt.will_leave(temporary)
         attempt.will_leave(gathering)
         if placeholder:
+            attempt.will_hold(final)
             final.touch()
         to = temporary if asked is not None else picture_path(gathering, final)
         to.parent.mkdir(parents=True, exist_ok=True)
