@@ -88,7 +88,7 @@ def test_who_wants_another_process_gets_it_and_is_told_what_may_happen() -> None
 def test_a_still_of_what_is_not_baked_is_not_split() -> None:
     spec = still(CLOTH)
     assert (spec.settings["process"], spec.settings["pieces"]) == ("in-order", 1)
-    assert "in one piece by one worker, which lets each frame from 1 to 20 happen first" in spec.warnings[0]
+    assert "in one piece by one worker, after all frames before 20" in spec.warnings[0]
     assert still(BAKED).settings["pieces"] == 4
 
 
@@ -97,7 +97,7 @@ def test_many_simulations_make_one_sentence() -> None:
     many = [Simulation(kind="cloth", owner=f"Flag {number}", first=5, last=250) for number in range(1, 5)]
     (warning,) = prepared(*many, stones).warnings
     assert warning.startswith("The cloth on 'Flag 1', the cloth on 'Flag 2', the cloth on 'Flag 3' and 2 more are not baked:")
-    assert "each frame from 1 on" in warning and "would not move rigid bodies" in warning
+    assert "in order by one worker" in warning and "would not move rigid bodies" in warning
 
 
 def made(blender: Blender, folder: Path, *scenes: tuple[str, dict[str, Any]]) -> list[Path]:

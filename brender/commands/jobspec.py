@@ -205,10 +205,11 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
         return
     shown = "; ".join(f"{missing.path}, used by {missing.used_by}" for missing in facts.missing[:_MISSING_SHOWN])
     more = len(facts.missing) - _MISSING_SHOWN
-    count = "1 file is" if len(facts.missing) == 1 else f"{len(facts.missing)} files are"
+    one = len(facts.missing) == 1
+    count, it = ("1 file is", "it") if one else (f"{len(facts.missing)} files are", "them")
     raise BadInput(
-        f"{count} missing: {shown}{f'; and {more} more' if more > 0 else ''}. Put them there (in Blender: File, External Data, "
-        "Find Missing Files), or render without them with --allow-missing"
+        f"{count} missing: {shown}{f'; and {more} more' if more > 0 else ''}. Put {it} there (in Blender: File, External Data, "
+        f"Find Missing Files), or render without {it} with --allow-missing"
     )
 
 

@@ -48,9 +48,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
 
 
 def counted(settings: Mapping[str, Any], parts: int) -> str:
-    """How many frames *parts* of a job with these *settings* are, where its film is one of them."""
+    """Return how many frames *parts* of a job with these *settings* are: its film, or each piece of its still, is one of them."""
+    if settings.get("pieces"):
+        return "1 frame"
     film = settings.get("film")
-    return f"{parts - 1} frames and the film {film}" if film else f"{parts} frames"
+    frames = parts - 1 if film else parts
+    return f"{frames} {'frame' if frames == 1 else 'frames'}{f' and the film {film}' if film else ''}"
 
 
 def when(wall: float | None) -> str:

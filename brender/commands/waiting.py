@@ -23,14 +23,14 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("frames"),
+        TextColumn("{task.fields[unit]}"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[eta]}"),
     )
     warned: set[str] = set()
     shown = -1
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("rendering", total=None, eta="")
+        bar = progress.add_task("rendering", total=None, eta="", unit="frames")
         while True:
             record = _look(client, job)
             for warning in record["warnings"]:
@@ -40,7 +40,7 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
             eta = record["eta_seconds"]
             left = (
                 f"about {duration(eta)} left"
-                if eta
+                if eta and eta >= 1
                 else record["reason"][:60]
                 if record["status"] in ("queued", "paused")
                 else ""
@@ -51,6 +51,7 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
                 total=record["part_count"],
                 completed=record["completed_parts"],
                 description=record["status"],
+                unit=_unit(record),
                 eta=_plain(" · ".join(text for text in (left, at[0]["line"][:60] if at else "") if text)),
             )
             if not console.is_terminal and record["completed_parts"] != shown:
@@ -77,13 +78,18 @@ def check_ended_well(record: dict[str, Any]) -> None:
         return
     missing = f"{record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
     raise RenderFailed(
-        f"{record['reason'] or 'the job is ' + record['status']} ({missing} are missing; "
+        f"{record['reason'] or 'the job is ' + record['status']} (missing: {missing}; "
         f"`brender log {record['id'][:8]}` shows the log)"
     )
 
 
 def _unit(record: dict[str, Any]) -> str:
-    return "frames and film" if record["settings"].get("film") else "frames"
+    settings = record["settings"]
+    if settings.get("pieces"):
+        return "pieces and picture"
+    if settings.get("film"):
+        return "frames and film"
+    return "frame" if record["part_count"] == 1 else "frames"
 
 
 def _plain(text: str) -> str:

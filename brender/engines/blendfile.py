@@ -98,7 +98,7 @@ def inspect(path: Path, within: Path | None = None) -> FileFacts:
     if not path.exists():
         raise BadInput(f"There is no file {path}")
     if not path.is_file():
-        raise BadInput(f"{path} is not a file but a folder, or something else: name a .blend")
+        raise BadInput(f"{path} is not a file: name a .blend")
     try:
         version = saved_by(path)
         with reader_for(version, within) as reader:
@@ -119,7 +119,7 @@ def _through_blender(reader: Reader, path: Path, version: tuple[int, int], withi
             _check_scenes(path)  # Blender makes one of that name for a file that has none
         return facts if all(scene.view for scene in facts.scenes) else _with_color_names(facts, path)
     except CannotOpen as error:
-        raise BadInput(f"{path} is cut off or damaged: {error}. Save or copy it again") from error
+        raise BadInput(f"{path} is cut off or damaged ({error}). Save or copy it again") from error
 
 
 def _with_color_names(facts: FileFacts, path: Path) -> FileFacts:

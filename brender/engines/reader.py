@@ -71,7 +71,9 @@ class Reader:
             written = "" if copy is None else str(self._folder / "copy.blend")
             told, said = self._exchange(process, file, written, names or {})
             if "error" in told:
-                raise CannotOpen(f"{self.blender.label} cannot open it: {told['error']}")
+                # Blender names the file twice in it.
+                words = re.sub(r'^Loading ".*" failed: |(?<=read blend file )\'.*?\': ', "", str(told["error"]))
+                raise CannotOpen(f"{self.blender.label}: {words}")
             if "fault" in told or Path(told["file"]) != file:
                 self._end()
                 raise NoReader(f"{self.blender.label} cannot tell of {file}: {told.get('fault', 'it told of another file')}")

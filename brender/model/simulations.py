@@ -65,24 +65,24 @@ def not_baked(simulations: Sequence[Simulation], frames: Sequence[int]) -> list[
 def in_order_by_one(moving: Sequence[Simulation]) -> str:
     """The sentence that all frames are rendered in order by one worker, because *moving* are not baked."""
     return (
-        f"{_not_baked(moving)}: all frames are rendered in order by one worker, which lets each frame from {_first(moving)} on "
-        f"happen first{_otherwise(moving)}. Bake {_it(moving)} in Blender to use several workers"
+        f"{_not_baked(moving)}: all frames are rendered in order by one worker{_otherwise(moving)}. "
+        f"Bake {_it(moving)} in Blender to use several workers"
     )
 
 
 def whole_by_one(moving: Sequence[Simulation], frame: int) -> str:
     """The sentence that a still at *frame* is not split, because *moving* are not baked."""
     return (
-        f"{_not_baked(moving)}: this still is rendered in one piece by one worker, which lets each frame from {_first(moving)} "
-        f"to {frame} happen first{_otherwise(moving)}. Bake {_it(moving)} in Blender to use several workers"
+        f"{_not_baked(moving)}: this still is rendered in one piece by one worker, after all frames before {frame}"
+        f"{_otherwise(moving)}. Bake {_it(moving)} in Blender to use several workers"
     )
 
 
 def in_order_by_many(moving: Sequence[Simulation]) -> str:
     """The sentence that each worker simulates *moving* by itself, as the job's owner wanted."""
     return (
-        f"{_not_baked(moving)}: each worker lets each frame from {_first(moving)} on happen for itself, and may come to a "
-        "slightly different state than another. Without --chunk one worker renders all frames"
+        f"{_not_baked(moving)}: each worker goes through the frames from {_first(moving)} on by itself, and may come to "
+        "another state than the next. Without --chunk one worker renders all frames"
     )
 
 
