@@ -226,13 +226,14 @@ def test_where_blender_takes_the_camera_of_the_frame_before_the_job_says_so() ->
     assert "nodes 'Out' are called after the camera of their own frame" in said
     assert len(_prepared(file, placeholders=True).warnings) == 2
     assert _prepared(file, camera="Far", placeholders=True).warnings == ()
+    assert _prepared(facts(**nodes, **_MARKED | {"camera": None, "needs_camera": False})), "a marker has one"
 
 
 def test_a_pattern_with_a_camera_that_could_be_no_name_is_refused() -> None:
     named = _MARKED | {"camera_markers": (CameraMarker(1, "Near"), CameraMarker(2, "con"))}
     with pytest.raises(BadInput, match="no file name on every platform: 'con'"):
         _prepared(facts(output="//{camera_name}/x", **named))
-    with pytest.raises(BadInput, match=r"names \{camera_name\}, and the scene 'Scene' has no camera"):
+    with pytest.raises(BadInput, match=r"has \{camera_name\}, and the scene 'Scene' has no camera"):
         _prepared(facts(camera=None, needs_camera=False), pattern="{camera_name}_")
     film = {"image_format": "FFMPEG", "container": "MPEG4"}
     with pytest.raises(BadInput, match=r"A film has one name, so \{camera_name\} cannot be in its pattern"):

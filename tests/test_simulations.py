@@ -100,6 +100,48 @@ def test_many_simulations_make_one_sentence() -> None:
     assert "in order by one worker" in warning and "would not move rigid bodies" in warning
 
 
+_NOT_MOVED = "`blender -b FILE -a` itself would not move "
+_PARTICLES = "particles may lie a little otherwise"
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "otherwise", "bake"),
+    [
+        ("cloth", "The cloth on 'A' is", "", "it"),
+        ("soft body", "The soft body 'A' is", f"({_NOT_MOVED}soft bodies)", "it"),
+        ("rigid bodies", "The rigid bodies of the scene 'A' are", f"({_NOT_MOVED}rigid bodies)", "them"),
+        ("particles", "The particles of 'A' are", f"({_PARTICLES}", "them"),
+        ("hair dynamics", "The hair dynamics of 'A' are", "", "them"),
+        ("dynamic paint", "The dynamic paint on 'A' is", "", "it"),
+        ("simulation nodes", "The simulation nodes on 'A' are", f"({_NOT_MOVED}simulation nodes)", "them"),
+        ("fluid", "The fluid in 'A' is", "", "it"),
+        ("inverse kinematics", "The simulated inverse kinematics of 'A' are", "", "them"),
+    ],
+)
+def test_sentences_about_simulations_agree_with_their_number(kind: str, named: str, otherwise: str, bake: str) -> None:
+    one, other = (Simulation(kind=kind, owner=owner, first=1, last=250) for owner in "AB")
+    (told,) = prepared(one).warnings
+    assert told.startswith(f"{named} not baked: ") and otherwise in told and f"Bake {bake} in Blender" in told
+    assert ("(" in told) == bool(otherwise)
+    (told,) = prepared(one, other).warnings
+    assert " 'B' are not baked: " in told and otherwise in told and "Bake them in Blender" in told
+    (told,) = still(one).warnings
+    assert told.startswith(f"{named} not baked: ") and otherwise in told and f"Bake {bake} in Blender" in told
+    (told,) = still(Simulation(kind=kind, owner="A", first=1, last=250, baked=(7, 7))).warnings
+    stands = "they stand" if bake == "them" else "it stands"
+    assert told.startswith(f"{named} baked for frame 7 only, and the job has frame 20: outside of the bake {stands} still")
+
+
+def test_all_that_blender_does_otherwise_is_said_of_many_kinds() -> None:
+    kinds = ("soft body", "particles", "simulation nodes", "rigid bodies")
+    moving = [Simulation(kind=kind, owner="A", first=1, last=250) for kind in kinds]
+    for settings in ({}, {"process": "in-order", "chunk": 5}):
+        (told,) = prepared(*moving, **settings).warnings
+        assert f"({_NOT_MOVED}rigid bodies, simulation nodes and soft bodies; {_PARTICLES}" in told
+    (told,) = prepared(Simulation(kind="baked fluid", owner="A", first=1, last=250)).warnings
+    assert told == "The fluid in 'A' is not baked, and its cache is not of the type Replay: Blender renders without it"
+
+
 def made(blender: Blender, folder: Path, *scenes: tuple[str, dict[str, Any]]) -> list[Path]:
     """The .blend files of these scenes (tests/scenes), made by *blender*."""
     files = [folder / f"{number}" / "shot.blend" for number in range(len(scenes))]

@@ -172,19 +172,13 @@ class BlenderAnimation:
             raise BadInput(
                 f"A film has one picture a frame, so {TEMPLATE} cannot be in its name: give --format PNG for frames alone"
             )
-        if settings.get("film") and path_templates.names_camera(settings["pattern"], facts):
-            raise BadInput(
-                f"A film has one name, so {path_templates.CAMERA} cannot be in its pattern: name the camera, or give --format "
-                "PNG for frames alone"
-            )
-        for camera in (settings["camera"],) if settings["camera"] else marked_cameras(scene) or (None,):
-            check_pattern(path_templates.for_frame(settings["pattern"], facts, scene, scene.first, camera), own=own)
+        self._check_named_cameras(settings, scene, facts, own)
         for text in check_layers(settings, scene, facts.path):
             _warn(warnings, text)
         if scene.strip_outputs:
             _warn(warnings, said_of_strips(scene.name, scene.strip_outputs))
         if facts.version >= path_templates.SINCE:
-            known = path_templates.variables(facts, scene, settings["camera"], settings["resolution"])
+            known = path_templates.variables(facts, scene, settings["camera"], settings["resolution"], each_frame=True)
             path_templates.check_nodes(facts, scene, known)
         settings["keep"] = not scene.use_overwrite if settings["keep"] is None else settings["keep"]
         settings["placeholders"] = scene.use_placeholder if settings["placeholders"] is None else settings["placeholders"]
@@ -313,6 +307,22 @@ class BlenderAnimation:
                 f"{path}: the scene {scene.name!r} has no camera, so there is nothing to render it through. "
                 "Set one in Blender (Scene properties, Camera), or name one with --camera"
             )
+
+    @staticmethod
+    def _check_named_cameras(settings: dict[str, Any], scene: SceneFacts, facts: FileFacts, own: bool) -> None:
+        """Check the names of frames that are called after their cameras; *own*: by the scene itself. Raises `BadInput`."""
+        pattern, name = settings["pattern"], path_templates.CAMERA
+        if not path_templates.names_camera(pattern, facts):
+            return
+        if settings.get("film"):
+            raise BadInput(f"A film has one name, so {name} cannot be in its pattern: give --format PNG for frames alone")
+        for camera in (settings["camera"],) if settings["camera"] else marked_cameras(scene) or (scene.camera,):
+            if camera is None:
+                raise BadInput(
+                    f"The output pattern {pattern!r} has {name}, and the scene {scene.name!r} has no camera. Name the files "
+                    "with --pattern"
+                )
+            check_pattern(path_templates.for_frame(pattern, facts, scene, scene.first, camera), own=own)
 
     @staticmethod
     def _frames(text: str | None, scene: SceneFacts, path: str) -> str:

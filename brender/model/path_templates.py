@@ -64,14 +64,12 @@ def names_camera(pattern: str, facts: FileFacts) -> bool:
 
 
 def for_frame(pattern: str, facts: FileFacts, scene: SceneFacts, frame: int, camera: str | None = None) -> str:
-    """*pattern* with the camera of *frame* in the place of `CAMERA`; *camera*: the one that all are rendered through. Raises
-    `BadInput` where the scene has none."""
+    """*pattern* with the camera of *frame* in the place of `CAMERA`, if there is one; *camera*: the one that all are rendered
+    through."""
     if not names_camera(pattern, facts):
         return pattern
     seen_through = camera or camera_at(scene, frame)
-    if seen_through is None:
-        raise BadInput(f"The output pattern {pattern!r} names {CAMERA}, and the scene {scene.name!r} has no camera: {_HOW}")
-    return pattern.replace(CAMERA, safe(seen_through))
+    return pattern if seen_through is None else pattern.replace(CAMERA, safe(seen_through))
 
 
 def frames_a_second(scene: SceneFacts, path: str) -> float:

@@ -23,7 +23,11 @@ _WORDS = {
 }
 #: What ``blender -b FILE -a`` leaves as it is at the first frame (tried with 3.4.1, 4.2, 4.5 and 5.0.1): it steps these in the
 #: interface's own view of the scene alone, which a render from the command line does not have.
-_STILL_ON_THE_COMMAND_LINE = {"rigid bodies", "soft body", "simulation nodes"}
+_STILL_ON_THE_COMMAND_LINE = {
+    "rigid bodies": "rigid bodies",
+    "soft body": "soft bodies",
+    "simulation nodes": "simulation nodes",
+}
 #: Moves only where it is baked.
 _ONLY_BAKED = "baked fluid"
 
@@ -82,7 +86,7 @@ def in_order_by_many(moving: Sequence[Simulation]) -> str:
     """The sentence that each worker simulates *moving* by itself, as the job's owner wanted."""
     return (
         f"{_not_baked(moving)}: each worker goes through the frames from {_first(moving)} on by itself, and may come to "
-        "another state than the next. Without --chunk one worker renders all frames"
+        f"another state than the next{_otherwise(moving)}. Without --chunk one worker renders all frames"
     )
 
 
@@ -100,11 +104,11 @@ def other_cautions(simulations: Sequence[Simulation], frames: Sequence[int]) -> 
     for each in simulations:
         name = _capital(each.words)
         if each.kind == _ONLY_BAKED and each.baked is None and not each.folder:
-            found.append(f"{name} is not baked, and its cache is not of the type Replay: Blender renders it without")
+            found.append(f"{name} is not baked, and its cache is not of the type Replay: Blender renders without it")
         elif each.baked is not None and (each.baked[1] < frames[-1] or each.baked[0] > max(each.first, frames[0])):
             found.append(
-                f"{name} {_is(each)} baked for frames {each.baked[0]} to {each.baked[1]} only, and the job has frames "
-                f"{frames[0]} to {frames[-1]}: outside of the bake {_stand(each)} still, as in Blender itself"
+                f"{name} {_is(each)} baked for {_frames(*each.baked)} only, and the job has {_frames(frames[0], frames[-1])}: "
+                f"outside of the bake {_stand(each)} still, as in Blender itself"
             )
     return found
 
@@ -113,18 +117,25 @@ def _not_baked(moving: Sequence[Simulation]) -> str:
     named = [each.words for each in moving[:_NAMED_MOST]]
     if len(moving) > _NAMED_MOST:
         named.append(f"{len(moving) - _NAMED_MOST} more")
-    listed = ", ".join(named[:-1]) + " and " + named[-1] if len(named) > 1 else named[0]
-    return f"{_capital(listed)} {'are' if len(moving) > 1 else _is(moving[0])} not baked"
+    return f"{_capital(_listed(named))} {'are' if len(moving) > 1 else _is(moving[0])} not baked"
 
 
 def _otherwise(moving: Sequence[Simulation]) -> str:
-    still = [each for each in moving if each.kind in _STILL_ON_THE_COMMAND_LINE]
-    kinds = " and ".join(sorted({each.kind for each in still}))
-    if still:
-        return f" (`blender -b FILE -a` itself would not move {kinds})"
+    told, kinds = [], {each.kind for each in moving}
+    if still := sorted(several for kind, several in _STILL_ON_THE_COMMAND_LINE.items() if kind in kinds):
+        told.append(f"`blender -b FILE -a` itself would not move {_listed(still)}")
     # Seen with Newton's particles in 5.0, a few pixels of a small picture; not yet known why.
-    born = any(each.kind == "particles" for each in moving)
-    return " (particles may lie a little otherwise than with `blender -b FILE -a`)" if born else ""
+    if "particles" in kinds:
+        told.append("particles may lie a little otherwise than with `blender -b FILE -a`")
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else words[0]
+
+
+def _frames(first: int, last: int) -> str:
+    return f"frame {first}" if first == last else f"frames {first} to {last}"
 
 
 def _first(moving: Sequence[Simulation]) -> int:
