@@ -16,7 +16,7 @@ from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, NoFile
 from brender.bus.pieces import PIECE
 from brender.bus.transport import Received
 from brender.model.bundle import Bundle, BundleFile, as_bytes, check_path, check_paths, read_bundle
-from brender.model.changes import New, Put
+from brender.model.changes import New, Put, Update
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole, Principal
 from brender.roles.server.filekeeping import FileKeeper
@@ -270,6 +270,51 @@ def test_a_frame_that_cannot_be_put_in_its_place_is_put_there_later(
     out.unlink()
     keeper.settle()
     assert (out / "x_0001.png").read_bytes() == b"frame"
+
+
+@pytest.fixture
+def film(accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path) -> Iterator[tuple[FileKeeper, Writer, Path]]:
+    """Frame 1 of a film has arrived and was published; the file that it is then."""
+    keeper, writer, out = accepted
+    frame = digest(b"frame")
+    writer.commit(
+        [
+            Update("job", "a" * 16, {"bundle": "e" * 64, "status": "queued", "settings": {"film": "x.mkv"}}),
+            Update("part", 1, {"digest": frame}),
+        ]
+    )
+    (tmp_path / "data" / "incoming" / f"{'b' * 16}-1").write_bytes(b"frame")
+    keeper.sweep(writer.tables)
+    yield keeper, writer, out / "x_0001.png"
+    keeper.close()
+
+
+def test_whoever_paints_on_a_frame_does_not_change_the_copy_that_its_film_is_made_of(
+    film: tuple[FileKeeper, Writer, Path],
+) -> None:
+    keeper, _, file = film
+    blob = digest(b"frame")
+    until(lambda: keeper.blobs.has(blob))
+    with file.open("r+b") as opened:
+        opened.write(b"PAINT")
+    assert keeper.blobs.path(blob).read_bytes() == b"frame" and file.read_bytes() == b"PAINT"
+    assert not keeper.blobs.keep(file, blob), "what is something else by now is not kept under that name"
+    assert keeper.blobs.path(blob).read_bytes() == b"frame" and not list(keeper.blobs.root.glob("partial/*.copy"))
+
+
+def test_frames_whose_copies_were_collected_are_copied_again_for_a_film_that_is_made_again(
+    film: tuple[FileKeeper, Writer, Path],
+) -> None:
+    keeper, writer, file = film
+    blob, places = digest(b"frame"), keeper.places(0, links=True)
+    until(lambda: keeper.blobs.has(blob))
+    keeper.blobs.path(blob).unlink()
+    assert places.recover(blob) is None and keeper.blobs.path(blob).read_bytes() == b"frame"
+    keeper.blobs.path(blob).unlink()
+    file.write_bytes(b"PAINT")
+    assert "requeue aaaaaaaaaaaaaaaa --frames 1` renders it again" in str(places.recover(blob))
+    writer.commit([Update("job", "a" * 16, {"status": "completed"})])
+    assert places.recover(blob) is None and not keeper.blobs.has(blob), "no film is to be made of it"
 
 
 def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[FileKeeper, Writer, Path]) -> None:

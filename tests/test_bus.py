@@ -1,7 +1,9 @@
 """Messages, sockets, files in transit: how roles talk, and what they make of rubbish."""
 
+import hashlib
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from select import select
 
@@ -24,6 +26,7 @@ from brender.bus.sending import FileSender
 from brender.bus.transport import Socket
 from brender.model.errors import BadInput, Conflict
 from brender.model.keys import KeyRole, Principal
+from tests.tools import until
 
 ANY = Address("127.0.0.1", 0)
 HELLO = Hello(node="a" * 16, incarnation=1, role="worker", name="w", host="h", software="3")
@@ -285,6 +288,31 @@ def test_files_arrive_whole_through_a_manager_and_are_then_deleted_at_the_worker
     assert (tmp_path / "server" / f"log-{'b' * 16}-0").read_bytes() == content
     assert (tmp_path / "server" / f"thumbnail-{'b' * 16}-7").read_bytes() == b"jpeg"
     assert not log.exists() and not picture.exists()
+
+
+def test_a_blob_that_is_gone_is_asked_of_whoever_can_have_it_again_or_knows_why_not(tmp_path: Path) -> None:
+    above, between, below = new_pair(), new_pair(), new_pair()
+    store, blob, lost = BlobStore(tmp_path / "blobs"), hashlib.sha256(b"frame").hexdigest(), "f" * 64
+    (tmp_path / "frame").write_bytes(b"frame")
+
+    def recover(wanted: str) -> str | None:
+        return None if store.keep(tmp_path / "frame", wanted) else "it was changed"
+
+    ring = Keyring([principal(KeyRole.MANAGER, between, "a"), principal(KeyRole.WORKER, below, "b")])
+    server = FileReceiver(ANY, ServerPlaces(lambda piece: None, lambda *part: None, store, recover=recover), above, ring)
+    manager = FileRelay(ANY, between, ring, BlobStore(tmp_path / "cache", 10**9))
+    worker = FileSender(BlobStore(tmp_path / "own", 10**9))
+    manager.connect(server.address, Credentials(between, above.public))
+    worker.turn_to(manager.address, Credentials(below, between.public))
+    told: dict[str, str] = {}
+    for end in (server, manager, worker):
+        end.start()
+    for wanted in (blob, lost):
+        worker.fetch(wanted, partial(told.__setitem__, wanted))
+    until(lambda: len(told) == 2)
+    for end in (server, manager, worker):
+        end.stop()
+    assert told == {blob: "", lost: "it was changed"}
 
 
 def test_a_goodbye_has_its_default_reason() -> None:

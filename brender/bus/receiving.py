@@ -42,6 +42,8 @@ class ServerPlaces:
     """Bytes of a file that a client may send at most; 0: any."""
     links: bool = True
     """Whoever is on this machine may take blobs by links."""
+    recover: Callable[[str], str | None] = lambda blob: None
+    """Has a blob that is not there (any more) again, where that can be done; returns why not, where more is known of it."""
 
 
 class FileReceiver(FileThread):
@@ -69,8 +71,7 @@ class FileReceiver(FileThread):
                 case BlobPiece() if len(bulk) == 1:
                     self._socket.send(self._intake.take(message, bulk[0]), received.route)
                 case BlobWanted():
-                    answer, content = served(self._places.blobs, from_here(received, self._places.links))
-                    self._socket.send(answer, received.route, content)
+                    self._give_blob(received, message.blob)
                 case FrameWanted():
                     self._give_frame(received, message)
 
@@ -95,6 +96,14 @@ class FileReceiver(FileThread):
             return
         answer = FileAck(kind=piece.kind, attempt=piece.attempt, part=piece.part, file=piece.file, offset=have, complete=complete)
         self._socket.send(answer, received.route)
+
+    def _give_blob(self, received: Received, blob: str) -> None:
+        places = self._places
+        if not places.blobs.has(blob) and (why := places.recover(blob)) is not None:
+            self._socket.send(NoFile(what=blob, reason=why), received.route)
+            return
+        answer, content = served(places.blobs, from_here(received, places.links))
+        self._socket.send(answer, received.route, content)
 
     def _give_frame(self, received: Received, wanted: FrameWanted) -> None:
         path = self._places.frame(wanted.job, wanted.part, wanted.file)

@@ -1,6 +1,7 @@
 """The server's files: who may send which, blobs of jobs, frames that arrive and are given their names once their report is
 accepted."""
 
+import contextlib
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +47,16 @@ class FileKeeper:
         self.here: Mapping[str, str] = {}
         """Where this machine has the folders that path variables stand for."""
         self.blobs = BlobStore(folder.blobs)
+        self._copying = ThreadPoolExecutor(1, "brender-copies")
 
     def places(self, largest: int, links: bool) -> ServerPlaces:
         """*largest*: bytes of a file that a client may send at most; 0: any. *links*: whoever is on this machine may link
         blobs."""
-        return ServerPlaces(self._place, self._frame, self.blobs, largest, links)
+        return ServerPlaces(self._place, self._frame, self.blobs, largest, links, self._recover)
+
+    def close(self) -> None:
+        """Wait for the copy that is being made; what else was to be copied is when it is asked for."""
+        self._copying.shutdown(cancel_futures=True)
 
     def check(self, spec: JobSpec) -> None:
         """Raises `BadInput` where *spec* is a job whose files travel and have not all arrived."""
@@ -81,7 +88,7 @@ class FileKeeper:
                     raise PermissionError(1, "it would lie outside of the job's folder")
                 _move(arrived, target)
                 if frame.blob and not number:
-                    self.blobs.keep(target, frame.blob)
+                    self._copying.submit(self._keep, target, frame.blob)
         except (OSError, BadInput) as error:
             self._late[frame] = None
             log.error("the frame %s cannot be put into %s, and will be tried again: %s", frame.output, frame.into, error)
@@ -144,6 +151,14 @@ class FileKeeper:
             log.info("%d blobs that no job needs were thrown away", count)
         return count
 
+    def _keep(self, file: Path, blob: str) -> bool:
+        """Have the frame *file* as *blob*, for the film; in a thread of its own or that of files. Whether that could be done."""
+        try:
+            return self.blobs.keep(file, blob)
+        except OSError as error:
+            log.error("the frame %s cannot be copied for its film: %s", file, error)
+            return False
+
     # --- in the thread of files ---------------------------------------------------------------------------------------
 
     def _place(self, piece: FilePiece) -> Path | None:
@@ -154,6 +169,24 @@ class FileKeeper:
         if piece.kind in ("frame", "piece"):
             return self._incoming(piece.attempt, piece.part, piece.file)
         return self._folder.thumbnail(piece.attempt, piece.part)
+
+    def _recover(self, blob: str) -> str | None:
+        """Keep *blob* again where it is the frame of a film that is still to be made; returns a sentence where that frame is not
+        as it was any more."""
+        words = (
+            "SELECT j.id, j.output, p.id, p.output, p.attempt, p.frame FROM job j JOIN part p ON p.job = j.id "
+            "WHERE j.bundle <> '' AND j.status IN ('queued', 'active', 'paused') AND p.status = 'completed' AND p.digest = {}"
+        )
+        row = self._look_up(words, blob)
+        if row is None:
+            return None
+        job, into, part, output, attempt, frame = row
+        with contextlib.suppress(BadInput):
+            waiting = self._incoming(attempt, part, 0)  # it could not be given its name yet
+            if any(self._keep(file, blob) for file in (self.folder_of(into) / output, waiting) if file.is_file()):
+                return None
+        again = f"`brender requeue {job} --frames {frame}` renders it again"
+        return f"frame {frame} is gone, or was changed, since it was rendered: {again}"
 
     def _owner(self, attempt: str) -> tuple[str, str] | None:
         """The worker and the job of *attempt*, as the record has them."""

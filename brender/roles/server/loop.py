@@ -106,6 +106,7 @@ class Server:
             self._pair, local = kept_pair(folder.server_key), kept_pair(folder.local_key)
             self._keyring = Keyring()
             self._keeper = FileKeeper(folder, self.database)
+            undo.callback(self._keeper.close)
             self._remover = Remover(folder, self.database, self._keeper.folder_of)
             self._bind(addresses, undo)
             self._writer = Writer(open_for_writing(self.database))
