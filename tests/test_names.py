@@ -156,6 +156,15 @@ def test_braces_in_files_from_before_templates_are_plain_text() -> None:
 
 
 @pytest.mark.parametrize("film", [False, True])
+def test_a_range_of_frames_that_blender_does_not_have_is_refused_at_once(film: bool) -> None:
+    movie = {"image_format": "FFMPEG", "container": "MPEG4"} if film else {}
+    plain = animation()
+    spec = msgspec.structs.replace(plain, facts=facts(first=1, last=2**40, **movie), settings={"file": "/projects/shot.blend"})
+    with pytest.raises(BadInput, match=r"goes from frame 1 to 1099511627776, and Blender's frames go from"):
+        job_type("blender-animation").prepare(spec)
+
+
+@pytest.mark.parametrize("film", [False, True])
 def test_a_name_of_the_scene_s_own_that_some_platforms_cannot_have_is_refused_with_the_remedy(film: bool) -> None:
     movie = {"image_format": "FFMPEG", "container": "MPEG4"} if film else {}
     spec = msgspec.structs.replace(animation(), facts=facts(output="//o2/sh:ot?_##", **movie))

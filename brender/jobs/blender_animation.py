@@ -15,7 +15,7 @@ from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named
 from brender.model import path_templates
 from brender.model.cameras import marked_cameras
 from brender.model.errors import BadInput
-from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
+from brender.model.frames import FIRST_FRAME, LAST_FRAME, arrange, chunk, chunk_count, format_frames, parse_frames
 from brender.model.job import FILM, LIMIT_MINUTES, MINUTES_MOST, FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
 from brender.model.naming import (
     EXTENSIONS,
@@ -330,6 +330,11 @@ class BlenderAnimation:
             parse_frames(text)
             return text
         frames = range(scene.first, scene.last + 1, max(1, scene.step))
+        if min(scene.first, scene.last) < FIRST_FRAME or max(scene.first, scene.last) > LAST_FRAME:
+            raise BadInput(
+                f"{path}: the scene {scene.name!r} goes from frame {scene.first} to {scene.last}, and Blender's frames go from "
+                f"{FIRST_FRAME} to {LAST_FRAME}. Give --frames"
+            )
         if not frames:
             raise BadInput(
                 f"{path}: the scene {scene.name!r} goes from frame {scene.first} to {scene.last}, so it has none. Give --frames"

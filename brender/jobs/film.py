@@ -78,14 +78,15 @@ def check_film(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
 def _name_film(pattern: str, scene: SceneFacts, numbers: list[int], chosen: bool) -> tuple[str, list[str]]:
     """What the film of the frames *numbers* is called by *pattern*, and what is to be said of that: the film of all frames is
     never replaced by one of others, unless its name was *chosen* for this job."""
-    own = list(range(scene.first, scene.last + 1, max(1, scene.step)))
+    own = range(scene.first, scene.last + 1, max(1, scene.step))
     whole = _as_blender(pattern, scene, scene.first, scene.last)
-    if numbers == own:
+    if len(numbers) == len(own) and numbers == list(own):
         return whole, []
     film = _as_blender(pattern, scene, numbers[0], numbers[-1])
     if film != whole:
         return film, []
-    theirs = f"{format_frames(numbers)}, and not all of the scene's own ({format_frames(own) or 'none'})"
+    step = f"x{own.step}" if own.step > 1 else ""
+    theirs = f"{format_frames(numbers)}, and not all of the scene's own ({scene.first}-{scene.last}{step})"
     if chosen:
         return film, [f"The film {film} has the frames {theirs}: it replaces a film of that name"]
     film = _as_blender(_told_apart(pattern, scene, numbers), scene, numbers[0], numbers[-1])
