@@ -1,5 +1,6 @@
 """Jobs are deleted, by people and by what their projects keep: their own files and rows, and nothing else."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,14 +210,35 @@ def test_a_job_that_is_going_is_not_listed(farm_of_two: tuple[Writer, DataFolder
     assert [row["id"] for row in jobs(record)] == [B] and projects(record)[0]["jobs"] == 1
 
 
-def test_frames_that_are_another_job_s_too_are_found(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+def test_frames_that_another_job_keeps_are_found(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, _, out = farm_of_two
     job = writer.tables.Job.get_by_id(A)
+    writer.commit([Update("part", 2, {"kept": True})])
     assert other_with_its_files(writer.tables, job) == ""
     writer.commit([Update("job", B, {"output": str(out), "name": "later"})])
     assert other_with_its_files(writer.tables, job) == "later"
     writer.commit([Update("part", 1, {"kept": True})])
     assert other_with_its_files(writer.tables, job) == "", "what the job only kept is not deleted with it"
+
+
+@pytest.mark.parametrize(("first", "left"), [(A, ["deep/f_0001.exr", "x/f_0001.png"]), (B, ["deep/f_0001.exr"])])
+def test_a_frame_that_two_jobs_rendered_is_the_later_one_s(
+    farm_of_two: tuple[Writer, DataFolder, Path], first: str, left: list[str]
+) -> None:
+    writer, folder, out = farm_of_two
+    later = time.time() + 60
+    writer.commit(
+        [
+            Update("job", B, {"output": str(out)}),
+            Update("part", 1, {"finished": later - 1}),
+            Update("part", 2, {"finished": later, "extras": []}),
+        ]
+    )
+    assert not any(other_with_its_files(writer.tables, job) for job in writer.tables.Job.select())
+    remover = _remover(folder)
+    remover.begin(first, "both")
+    _work_off(remover, writer)
+    assert _files_in(out) == left
 
 
 def test_a_project_s_own_frames_go_by_age_and_those_elsewhere_stay(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:

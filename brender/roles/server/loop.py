@@ -348,7 +348,7 @@ class Server:
                 raise Conflict(f"The job {target} is being deleted")
             if message.action == "delete" and value != "record" and (other := other_with_its_files(self._writer.tables, row)):
                 raise Conflict(
-                    f"The frames of {row.name} in {row.output} are those of the job {other} too: delete its record only"
+                    f"The job {other} keeps frames of {row.name} in {row.output}: delete that job first, or the record only"
                 )
             if target not in self.core.farm.jobs:
                 adopt(self.core.farm, self._writer.tables, row)

@@ -186,8 +186,7 @@ def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, bool]
 
 
 def other_with_its_files(tables: Tables, job: Any) -> str:
-    """The name of another job that made, or kept, files that the row *job* made before, since both went to one folder by one
-    pattern; "" where there is none."""
+    """The name of another job that found files of the row *job* in their common folder and kept them; "" where there is none."""
     if not job.output:
         return ""
     mine, other, theirs = tables.Part.alias(), tables.Job.alias(), tables.Part.alias()
@@ -204,6 +203,7 @@ def other_with_its_files(tables: Tables, job: Any) -> str:
             & (mine.status == PartStatus.COMPLETED)
             & ~mine.kept
             & (theirs.status == PartStatus.COMPLETED)
+            & theirs.kept
         )
         .limit(1)
         .tuples()
@@ -239,11 +239,12 @@ def _files(tables: Tables, job: str) -> Iterator[_File]:
     """The files that *job* made, those of its pieces too, as the record has them. What it found there and kept is another's,
     but for pieces, which nobody else has."""
     part, last = tables.Part, -1
+    made_again = _made_again(tables, job)
     while True:
         made = (part.status == PartStatus.COMPLETED) & (~part.kept | (part.piece > 0))
         query = part.select().where((part.job == job) & (part.id > last) & made)
         rows = list(query.order_by(part.id).limit(_PARTS_A_READ))
-        for row in rows:
+        for row in (row for row in rows if row.id not in made_again):
             extras = [(extra["output"], extra.get("size", 0), extra.get("digest", "")) for extra in row.extras]
             for name, size, digest in [(row.output, row.size, row.digest), *extras]:
                 if name and not Path(name).is_absolute():
@@ -251,6 +252,27 @@ def _files(tables: Tables, job: str) -> Iterator[_File]:
         if len(rows) < _PARTS_A_READ:
             return
         last = rows[-1].id
+
+
+def _made_again(tables: Tables, job: str) -> set[int]:
+    """The parts of *job* whose files another job has rendered since: what is there is the other's."""
+    row, mine, theirs = tables.Job.get_by_id(job), tables.Part.alias(), tables.Part.alias()
+    same_folder = (tables.Job.output == row.output) & (tables.Job.id != job)
+    others = [id for (id,) in tables.Job.select(tables.Job.id).where(same_folder).tuples()]
+    if not others:
+        return set()
+    query = (
+        mine.select(mine.id)
+        .join(theirs, on=((theirs.frame == mine.frame) & (theirs.output == mine.output)))
+        .where(
+            (mine.job == job)
+            & theirs.job.in_(others)
+            & (theirs.status == PartStatus.COMPLETED)
+            & ~theirs.kept
+            & (theirs.finished >= mine.finished)
+        )
+    )
+    return {id for (id,) in query.tuples()}
 
 
 def _is_of_pieces(folder: Path) -> bool:
