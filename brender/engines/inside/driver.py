@@ -47,6 +47,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import color  # noqa: E402
 import film  # noqa: E402
 import inorder  # noqa: E402
+import jobsettings  # noqa: E402
 import nodes  # noqa: E402
 import paths  # noqa: E402
 import remap  # noqa: E402
@@ -55,18 +56,7 @@ import split  # noqa: E402
 import templates  # noqa: E402
 import views  # noqa: E402
 
-#: brender's word for each engine, and what Blender calls it: the first that this Blender knows.
-ENGINES = {
-    "cycles": ("CYCLES",),
-    "eevee": ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"),
-    "workbench": ("BLENDER_WORKBENCH",),
-}
 STATUS_SECONDS = 0.2
-WORKBENCH_SAMPLES = ((32, "32"), (16, "16"), (11, "11"), (8, "8"), (5, "5"), (2, "FXAA"), (0, "OFF"))
-
-
-class Refused(Exception):
-    """What was asked for cannot be done, now or ever; the text is for the job's owner."""
 
 
 class Driver:
@@ -93,7 +83,7 @@ class Driver:
                 if verb in {"render", "denoise", "merged"}:
                     self.set_back()
                 getattr(self, "do_" + verb)(**request)
-            except Refused as error:
+            except jobsettings.Refused as error:
                 self.say("error", message=str(error), permanent=True)
             except RuntimeError as error:
                 # Operators raise it, with Blender's own words for the user.
@@ -123,30 +113,32 @@ class Driver:
         try:
             bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
         except RuntimeError as error:
-            raise Refused("Blender %s cannot open %s: %s" % (bpy.app.version_string, file, str(error).strip())) from error
+            raise jobsettings.Refused(
+                "Blender %s cannot open %s: %s" % (bpy.app.version_string, file, str(error).strip())
+            ) from error
         self.scene = bpy.data.scenes.get(scene)
         if self.scene is None:
             there = ", ".join(repr(s.name) for s in bpy.data.scenes)
-            raise Refused("%s has no scene %r; it has: %s" % (file, scene, there))
+            raise jobsettings.Refused("%s has no scene %r; it has: %s" % (file, scene, there))
         if suffix := views.leading_away(self.scene.render):
-            raise Refused(
+            raise jobsettings.Refused(
                 "A view of the scene %r of %s has the file suffix %r, which leads to another folder" % (scene, file, suffix)
             )
         for window in bpy.context.window_manager.windows[:1]:
             # As ``blender -S`` does. A render takes the frame number in its metadata from there, and scripts their scene.
             window.scene = self.scene
         remap.remap(rest["roots"])
-        self.set_camera(rest["camera"], file)
-        self.set_layers(rest["view_layers"], file)
-        if not engine and not same_engine(wanted_engine, self.scene.render.engine):
-            raise Refused(
+        jobsettings.set_camera(self.scene, rest["camera"], file)
+        jobsettings.set_layers(self.scene, rest["view_layers"], file)
+        if not engine and not jobsettings.same_engine(wanted_engine, self.scene.render.engine):
+            raise jobsettings.Refused(
                 "The scene %r wants the engine %s, an add-on that Blender %s does not have here: enable it for every user of the "
                 "worker's machine, or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
             )
-        self.set_engine(engine, rest["samples"])
+        jobsettings.set_engine(self.scene, engine, rest["samples"])
         if rest["film"] and (problem := film.problem(self.scene)):
             raise RuntimeError(problem)  # before a frame of it is rendered
-        self.set_format(rest["format"])
+        jobsettings.set_format(self.scene, rest["format"])
         render = self.scene.render
         if rest["resolution"]:
             render.resolution_percentage = rest["resolution"]
@@ -159,8 +151,8 @@ class Driver:
         self.piece, self.ways = None, {}
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
-        warnings = self.set_device(rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
-        self.set_note(note)
+        warnings = jobsettings.set_device(self.scene, rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
+        jobsettings.set_note(self.scene, note)
         self.say(
             "opened",
             size=self.size(),
@@ -172,92 +164,6 @@ class Driver:
             without_color_space=color.without_color_space(),
             strip_outputs=views.strip_outputs(self.scene),
         )
-
-    def set_camera(self, camera, file):
-        if camera is None:
-            return
-        found = self.scene.objects.get(camera)
-        if found is None or found.type != "CAMERA":
-            there = ", ".join(repr(o.name) for o in self.scene.objects if o.type == "CAMERA") or "none"
-            raise Refused("The scene %r of %s has no camera %r; it has: %s" % (self.scene.name, file, camera, there))
-        self.scene.camera = found
-        # A camera bound to a marker would take over again at that marker's frame.
-        for marker in self.scene.timeline_markers:
-            marker.camera = None
-
-    def set_engine(self, engine, samples):
-        render = self.scene.render
-        if engine:
-            for name in ENGINES[engine]:
-                try:
-                    render.engine = name
-                    break
-                except TypeError:
-                    continue
-            else:
-                raise Refused("Blender %s has no engine %r" % (bpy.app.version_string, engine))
-        if samples:
-            if render.engine == "CYCLES":
-                self.scene.cycles.samples = samples
-            elif render.engine == "BLENDER_WORKBENCH":
-                self.scene.display.render_aa = next(name for most, name in WORKBENCH_SAMPLES if samples >= most)
-            elif hasattr(self.scene, "eevee"):
-                self.scene.eevee.taa_render_samples = samples
-
-    def set_layers(self, layers, file):
-        unknown = views.choose_layers(self.scene, layers) if layers else None
-        if unknown is not None:
-            there = ", ".join(repr(layer.name) for layer in self.scene.view_layers)
-            raise Refused("The scene %r of %s has no view layer %r; it has: %s" % (self.scene.name, file, unknown, there))
-
-    def set_format(self, format):
-        settings = self.scene.render.image_settings
-        if settings.file_format == format:
-            return  # set again it would lose the color space that the scene has for linear formats (seen with 5.0.1)
-        movie = film.is_movie(self.scene) and (settings.color_mode, film.depth_of_frames(self.scene))
-        with views.kept(settings):
-            if hasattr(settings, "media_type"):
-                settings.media_type = "MULTI_LAYER_IMAGE" if format == "OPEN_EXR_MULTILAYER" else "IMAGE"
-            try:
-                settings.file_format = format
-            except TypeError as error:
-                raise Refused("Blender %s cannot write %s" % (bpy.app.version_string, format)) from error
-        if movie:
-            # As the film has them: what is set for a movie is not kept where its format is changed.
-            for name, value in zip(("color_mode", "color_depth"), movie, strict=True):
-                with contextlib.suppress(TypeError):  # a format without that choice
-                    setattr(settings, name, value)
-
-    def set_device(self, wanted, gpus):
-        """Render on *gpus* (kind and id of each), or on the CPU where there are none or it is *wanted*; returns what the job's
-        owner should know of that."""
-        cycles = self.scene.cycles
-        asks_gpu = wanted == "gpu" or (wanted == "scene" and cycles.device == "GPU")
-        warnings = []
-        if asks_gpu and gpus:
-            use_gpus(gpus)
-            cycles.device = "GPU"
-        else:
-            if asks_gpu:
-                warnings.append("The scene %r asks for a GPU; workers without one render it on the CPU" % self.scene.name)
-            cycles.device = "CPU"
-        on_optix = cycles.device == "GPU" and gpus[0][0] == "optix"
-        if getattr(cycles, "denoiser", None) in {"OPTIX", ""} and not on_optix:
-            # OptiX denoises on its own devices only; Open Image Denoise does so on any.
-            with contextlib.suppress(TypeError):
-                cycles.denoiser = "OPENIMAGEDENOISE"
-        if hasattr(cycles, "denoising_use_gpu"):
-            cycles.denoising_use_gpu = cycles.device == "GPU"
-        return warnings
-
-    def set_note(self, note):
-        """Let *note* stand in the metadata of every picture, beside the scene's own."""
-        render = self.scene.render
-        if render.use_stamp:
-            return  # it would be painted onto the picture
-        own = render.stamp_note_text if render.use_stamp_note else ""
-        render.use_stamp_note = True
-        render.stamp_note_text = own + " " + note if own else note
 
     def size(self):
         """Width and height that frames will have, in pixels; None where a border makes them other."""
@@ -383,7 +289,9 @@ class Driver:
 
     def do_denoise(self, merged, path):
         if not self.scene.cycles.denoiser:
-            raise Refused("Blender %s was built without Open Image Denoise, which this still asks for" % bpy.app.version_string)
+            raise jobsettings.Refused(
+                "Blender %s was built without Open Image Denoise, which this still asks for" % bpy.app.version_string
+            )
         split.denoise(self.scene, merged, path)
         self.say("denoised")
 
@@ -411,28 +319,6 @@ class Driver:
 def is_final(message):
     """Whether the *message* of an operator of Blender's tells of what no other attempt could mend."""
     return "no camera" in message.lower() or "Parse errors in path" in message
-
-
-def use_gpus(gpus):
-    """Let Cycles use the devices *gpus*, all of one kind, and no other."""
-    preferences = bpy.context.preferences.addons["cycles"].preferences
-    kind, ids = gpus[0][0].upper(), {id for _, id in gpus}
-    try:
-        preferences.compute_device_type = kind
-    except TypeError as error:
-        raise Refused("Blender %s cannot use %s devices here: %s" % (bpy.app.version_string, kind, error)) from error
-    preferences.get_devices_for_type(kind)
-    for device in preferences.devices:
-        device.use = device.type == kind and device.id in ids
-    if ids - {device.id for device in preferences.devices if device.use}:
-        raise Refused("Blender %s no longer finds all of the worker's devices: restart the worker" % bpy.app.version_string)
-
-
-def same_engine(wanted, there):
-    """Whether *there*, the engine of the scene as Blender opened it, is the *wanted* one that it was saved with: Blender puts
-    its own default where it does not know one."""
-    known = {name: word for word, names in ENGINES.items() for name in names}
-    return wanted in {"", there, "BLENDER_RENDER", "BLENDER_GAME"} or (wanted in known and known[wanted] == known.get(there))
 
 
 def uses_folders():
