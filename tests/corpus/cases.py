@@ -42,7 +42,7 @@ def _named(name: str, output: str, format: str = "PNG", **how: Any) -> Case:
 
 def _film(name: str, **how: Any) -> Case:
     """A movie. Its frames stay beside it, as the job says."""
-    said = {} if "refused" in how else {"warned": "they stay in the folder", "besides": "movie__frames/"}
+    said = {} if "refused" in how else {"warned": "they stay in the folder", "besides": "_frames/"}
     return _of("film", name, tolerance=_COMPRESSED, **({"output": "//out/movie_"} | said | how))
 
 
