@@ -47,7 +47,7 @@
     [...byId("blends").children].forEach((line) => line.classList.toggle("active", line.textContent === where.file));
     facts = await farm.post("/inspect", where);
     farm.content();
-    byId("facts").textContent = `Saved by Blender ${facts.version.join(".")}, ${farm.size(facts.size)}, ${facts.scenes.length} scenes`;
+    byId("facts").textContent = `Saved by Blender ${facts.version.join(".")}, ${farm.size(facts.size)}, ${facts.scenes.length === 1 ? "1 scene" : `${facts.scenes.length} scenes`}`;
     const missing = byId("missing");
     missing.classList.toggle("d-none", !facts.missing.length);
     missing.replaceChildren(farm.element("strong", "", `${facts.missing.length} files are missing:`), ...facts.missing.slice(0, 20).map((each) => farm.element("div", "text-break", `${each.path}, used by ${each.used_by}`)));

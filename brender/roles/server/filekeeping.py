@@ -83,9 +83,9 @@ class FileKeeper:
                 arrived, target = self._incoming(frame.attempt, frame.part, number), folder / output
                 if number and not arrived.exists():
                     continue  # named already, when an earlier try went wrong at a later one
-                target.parent.mkdir(parents=True, exist_ok=True)
                 if not target.resolve().is_relative_to(folder.resolve()):
                     raise PermissionError(1, "it would lie outside of the job's folder")
+                target.parent.mkdir(parents=True, exist_ok=True)
                 _move(arrived, target)
                 if frame.blob and not number:
                     self._copying.submit(self._keep, target, frame.blob)
