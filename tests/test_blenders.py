@@ -88,6 +88,7 @@ def test_without_any_blender_that_works_render_says_which_does_not(
     assert said.code and "There is no Blender here" in said.err and f"{broken} is no Blender" in said.err
 
 
+@pytest.mark.thorough
 def test_a_worker_works_without_a_broken_blender_and_says_so(
     broken: Path, folder: DataFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

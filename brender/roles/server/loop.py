@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import zmq
-from peewee import OperationalError
+from peewee import InterfaceError, OperationalError
 
 from brender import __version__
 from brender.bus.address import ServerAddresses
@@ -224,6 +224,9 @@ class Server:
         except BrenderError as error:
             log.warning("%s from %s: %s", type(received.message).__name__, received.route.hex(), error)
             self._answer_failure(received, error.code, str(error))
+        except (OperationalError, InterfaceError):
+            # The database is away, for a moment perhaps: whoever asked asks again.
+            log.exception("the database did not answer a %s from %s", type(received.message).__name__, received.route.hex())
         except Exception:
             name = type(received.message).__name__
             log.exception("the server failed at a %s from %s", name, received.route.hex())
