@@ -19,15 +19,15 @@ def files_of(absolute: str, many: bool, folder: bool = False) -> list[str]:
     if folder:
         found = (os.path.join(where, name) for where, _, names in os.walk(absolute) for name in names)
         return sorted(path for path in found if path.lower().endswith(CACHE_FILES))
-    folder, name = os.path.split(absolute)
+    beside, name = os.path.split(absolute)
     pattern = number_pattern(name, many)
     if pattern is None:
         return [absolute] if os.path.isfile(absolute) else []
     try:
-        names = os.listdir(folder)
+        names = os.listdir(beside)
     except OSError:
         return []
-    return sorted(os.path.join(folder, each) for each in names if re.fullmatch(pattern, each))
+    return sorted(os.path.join(beside, each) for each in names if re.fullmatch(pattern, each))
 
 
 def number_pattern(name: str, many: bool) -> str | None:
