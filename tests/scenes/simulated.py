@@ -57,6 +57,7 @@ def simulation_nodes(folder, frames=(1, 8), baked=False):
         (bake,) = modifier.bakes
         bake.bake_target, bake.bake_mode = "PACKED", "ANIMATION"
         named = {"session_uid": thing.session_uid, "modifier_name": modifier.name, "bake_id": bake.bake_id}
+        bpy.context.view_layer.objects.active = thing  # which 5.3 asks for
         bpy.ops.object.geometry_node_bake_single(**named)
 
 
