@@ -9,7 +9,7 @@ from brender.model.errors import BadInput
 from brender.model.grant import Grant
 from brender.model.job import FILM, JobSpec
 from brender.roles.policy import Policy
-from tests.world import World, animation, facts
+from tests.world import World, animation, facts, farm_of_two
 
 
 def movie(frames: str = "1-4", **settings: object) -> JobSpec:
@@ -19,10 +19,7 @@ def movie(frames: str = "1-4", **settings: object) -> JobSpec:
 
 @pytest.fixture
 def world() -> World:
-    farm = World()
-    farm.add_worker("one")
-    farm.add_worker("two")
-    return farm
+    return farm_of_two()
 
 
 def grants(world: World) -> list[Grant]:

@@ -3,7 +3,7 @@
 import pytest
 
 from brender.model.job import JobSpec
-from tests.world import World, animation, new_id
+from tests.world import World, animation, farm_of_two, new_id
 
 
 def still(pieces: int = 3) -> JobSpec:
@@ -15,10 +15,7 @@ def still(pieces: int = 3) -> JobSpec:
 
 @pytest.fixture
 def world() -> World:
-    farm = World()
-    farm.add_worker("one")
-    farm.add_worker("two")
-    return farm
+    return farm_of_two()
 
 
 def outputs(world: World) -> list[str]:

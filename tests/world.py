@@ -346,3 +346,11 @@ def granted(world: World, worker: str) -> list[int]:
     core = world.workers[worker].core
     grants = [grant for grant in (core.running, *core.waiting) if grant is not None]
     return [part.frame for grant in grants for part in grant.parts]
+
+
+def farm_of_two() -> World:
+    """Return a farm with two workers, ``one`` and ``two``."""
+    farm = World()
+    farm.add_worker("one")
+    farm.add_worker("two")
+    return farm
