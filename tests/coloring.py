@@ -53,7 +53,7 @@ texture.colorspace_settings.name = "Steep"
 scene.render.engine = "CYCLES"
 scene.cycles.samples, scene.cycles.use_denoising = 1, False
 scene.render.resolution_x, scene.render.resolution_y = 32, 24
-bpy.ops.wm.save_as_mainfile(filepath=FOLDER + "/graded.blend")
+bpy.ops.wm.save_as_mainfile(filepath=FOLDER + "/graded.blend", relative_remap=False)
 """
 
 

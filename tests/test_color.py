@@ -10,7 +10,9 @@ from brender.commands.localfarm import LocalFarm
 from brender.engines.blendfile import inspect
 from brender.engines.color import ColorRemarks, Unknown, color_line, color_refusal, color_warnings, read_remarks
 from brender.engines.ocio import configuration_to_send, read_configuration
+from brender.engines.packing import packed
 from brender.engines.resume import note_for
+from brender.model.errors import BadInput
 from brender.model.job import Inputs
 from brender.model.nodes import Blender
 from tests.coloring import configuration, graded_scene
@@ -99,6 +101,24 @@ def test_the_configuration_travels_with_its_luts(
     render_directly(bpy, file, tmp_path / "direct", "1-1", 100, 1)
     (ours,) = [path for path in (tmp_path / "out").iterdir() if path.name.endswith("0001.png")]
     assert numpy.array_equal(pixels(ours), pixels(tmp_path / "direct" / "direct_0001.png"))
+
+
+@pytest.mark.blender
+def test_a_copy_with_other_paths_keeps_its_colors_whatever_was_read_before_or_is_refused(
+    bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path / "studio")
+    graded = graded_scene(bpy, tmp_path / "graded", config)  # its texture has an absolute path, so that it travels as a copy
+    for configured in (str(config), None):  # (given, and by the environment)
+        with monkeypatch.context() as patch:
+            patch.setenv("OCIO", str(config))
+            with packed(graded, configuration=configured) as pack:
+                copy = shutil.copy(pack.files["graded.blend"], tmp_path / "copy.blend")
+        assert Path(copy).read_bytes() != graded.read_bytes()
+        scene = inspect(Path(copy)).scene(None)
+        assert (scene.display, scene.view, scene.look) == ("Wall", "Inverse", "Reddish")
+    with pytest.raises(BadInput, match=r"'Wall' of the scene.* would be lost in it: .* does not know.*--ocio"):
+        packed(graded).__enter__()
 
 
 def test_a_configuration_that_cannot_be_read_is_refused_before_anything_is_sent(

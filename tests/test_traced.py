@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,6 +69,28 @@ def test_blender_and_the_tracer_find_the_same_files(file: Path, request: pytest.
     request.getfixturevalue("without_blender")
     with packed(file) as pack:
         assert (pack.main, set(pack.files)) == found
+
+
+_WITH_A_SOUND = """
+import bpy
+scene = bpy.context.scene
+editor = scene.sequence_editor_create()
+strip = getattr(editor, "strips", getattr(editor, "sequences", None)).new_sound("tone", FOLDER + "/old/tone.wav", 1, 1)
+strip.sound.filepath = "//tone.wav"
+bpy.ops.wm.save_as_mainfile(filepath=FOLDER + "/shot.blend", relative_remap=False)
+"""
+
+
+@pytest.mark.blender
+def test_a_sound_strip_needs_the_file_of_its_sound_and_not_the_one_that_it_was_added_with(bpy: Blender, tmp_path: Path) -> None:
+    for place in (tmp_path / "old", tmp_path):
+        place.mkdir(exist_ok=True)
+        with wave.open(str(place / "tone.wav"), "wb") as sound:
+            sound.setparams((1, 2, 8000, 0, "NONE", ""))
+            sound.writeframes(bytes(1600))
+    in_blender(bpy, _WITH_A_SOUND.replace("FOLDER", repr(str(tmp_path))), tmp_path)
+    with packed(tmp_path / "shot.blend") as pack:
+        assert pack.files == {name: tmp_path / name for name in ("shot.blend", "tone.wav")}
 
 
 def _of(folder: Path, facts: FileFacts) -> set[str]:

@@ -20,7 +20,7 @@ from brender.store.datafolder import DataFolder
 def send_files(file: Path, server: str | None, data: Path, ocio: str = "") -> dict[str, Any]:
     """Send *file* and all that it needs to the farm, the OCIO configuration *ocio* too; returns what its job has of that
     (``bundle``, ``main`` and ``ocio``). Only what the farm does not have yet is sent. Raises `BadInput` or `Unreachable`."""
-    with packed(file) as pack, exchange(server, data) as connection, tempfile.TemporaryDirectory() as folder:
+    with packed(file, configuration=ocio) as pack, exchange(server, data) as connection, tempfile.TemporaryDirectory() as folder:
         configuration, added = configuration_to_send(ocio, Path(folder))
         bundle, blobs = Packed(pack.main, pack.files | added).bundle()
         listed = Path(folder) / "bundle"

@@ -7,6 +7,7 @@ renders on. The words are the same from 2.8 to 5.3 but for how the line begins (
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _BEGINNING = re.compile(
     r"^(?:\s*\d+:\d\d\.\d+\s+color_management\s*\|\s*(?:WARNING|ERROR)?\s*|(?:Blender )?[Cc]olor management: )"
@@ -87,6 +88,20 @@ def color_refusal(
     return (
         f"The scene {scene!r} has {wanted}, which {where} does not know and would replace by {instead}. Submit it with the OCIO "
         "configuration that it was made with (--ocio, or the environment variable OCIO), or choose what Blender has"
+    )
+
+
+def color_loss(remarks: ColorRemarks, file: Path, blender: str, configuration: str) -> str | None:
+    """Return why a copy of *file* that *blender* writes with the OCIO *configuration* would have other colors; ``None`` where it
+    would not. Blender saves what it has put in the place of names that it does not know."""
+    lost = [f"the {each.kind} {each.name!r} of the {each.user}" for each in remarks.unknown if not _is_alike(each)]
+    if not lost:
+        return None
+    where = f"the OCIO configuration {configuration}" if configuration else f"{blender} here"
+    return (
+        f"{file} names files by absolute paths or outside of its folder, so that a copy with other paths must be sent, and "
+        f"{' and '.join(lost)} would be lost in it: {where} does not know that. Name the OCIO configuration that it was made "
+        "with (--ocio, or the environment variable OCIO), or put those files into its folder and make their paths relative"
     )
 
 

@@ -77,12 +77,13 @@ class _Collector(Packer):  # type: ignore[misc]
 
 
 @contextmanager
-def packed(file: Path, within: Path | None = None) -> Iterator[Packed]:
+def packed(file: Path, within: Path | None = None, configuration: str | None = None) -> Iterator[Packed]:
     """*file* and all that it needs, or all of that which lies *within* a folder; copies that had to be rewritten are there for as
-    long as the block runs. Raises `BadInput`."""
+    long as the block runs. *configuration*: the OCIO configuration of its job, "" for none, ``None`` for that of this process's
+    environment. Raises `BadInput`."""
     file = plain_path(file)
     with ExitStack() as undo:
-        reader = undo.enter_context(reader_for(saved_by(file), within))
+        reader = undo.enter_context(reader_for(saved_by(file), within, configuration))
         try:
             collected = None if reader is None else undo.enter_context(collected_through_blender(reader, file, within))
         except NoReader:

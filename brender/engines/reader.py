@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from brender.engines.blenders import ask, own_bpy
+from brender.engines.color import color_line, color_loss, read_remarks
 from brender.engines.command_line import script_in
 from brender.engines.confine import Confinement
 from brender.engines.environment import clean_environment
+from brender.engines.ocio import VARIABLES, environment_of, own_configuration
 from brender.model.errors import BadInput, BrenderError
 from brender.model.nodes import Blender, can_read
 
@@ -48,10 +50,11 @@ class Reader:
 
     With *within*, what is read comes from a stranger: the process sees of homes and temporary folders only that folder, where
     bubblewrap is installed, and nothing that lies beyond it is looked at. *seconds*: as many as opening one file may take.
+    *configuration*: the OCIO configuration that files are opened with, "" for Blender's own.
     """
 
-    def __init__(self, blender: Blender, within: Path | None = None, seconds: float = _SECONDS) -> None:
-        self.blender = blender
+    def __init__(self, blender: Blender, within: Path | None = None, seconds: float = _SECONDS, configuration: str = "") -> None:
+        self.blender, self.configuration = blender, configuration
         self._within, self._seconds = within, seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -63,8 +66,8 @@ class Reader:
         """Return what inside/trace.py tells of *file*; with *copy*, also write a copy there in which each path that is a key of
         *names* is the other one.
 
-        Raises `CannotOpen` where Blender cannot open it, `BadInput` where that takes too long, `NoReader` where Blender does not
-        start or cannot tell.
+        Raises `CannotOpen` where Blender cannot open it, `BadInput` where that takes too long or a copy would lose colors,
+        `NoReader` where Blender does not start or cannot tell.
         """
         with self._lock, self._running() as process:
             # (In a sandbox it writes to its own folder only.)
@@ -78,6 +81,9 @@ class Reader:
                 self._end()
                 raise NoReader(f"{self.blender.label} cannot tell of {file}: {told.get('fault', 'it told of another file')}")
             if copy is not None:
+                remarks = read_remarks([remark for line in said if (remark := color_line(line)) is not None])
+                if loss := color_loss(remarks, file, self.blender.label, self.configuration):
+                    raise BadInput(loss)
                 shutil.move(written, copy)
             engines = {found[2]: found[1] for line in said if (found := _ENGINE.search(line))}
             for scene in told["scenes"]:
@@ -112,9 +118,10 @@ class Reader:
         command = script_in(self.blender, _SCRIPT)
         if self._within is not None and sys.platform == "linux" and shutil.which("bwrap") is not None:
             command = Confinement(sandbox=True).wrap(command, [self._folder], [self._within], self._folder)
+        environment = {name: value for name, value in clean_environment({}).items() if name not in VARIABLES}
         self._process = subprocess.Popen(
             command,
-            env=clean_environment({}),
+            env=environment | environment_of(self.configuration),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -131,7 +138,7 @@ class Reader:
     def _exchange(
         self, process: subprocess.Popen[str], file: Path | None, copy: str, names: dict[str, str]
     ) -> tuple[dict[str, Any], list[str]]:
-        """Ask about *file* (``None``: nothing); return the answer, and the lines that Blender printed until then."""
+        """Ask about *file* (``None``: nothing); return the answer, and the lines that Blender printed meanwhile."""
         assert process.stdin is not None and process.stdout is not None
         # Blender prints names that files have: neither the mark nor where the answer lies may be known to one.
         mark = f"brender-{secrets.token_hex(16)}"
@@ -146,16 +153,20 @@ class Reader:
         timer = threading.Timer(self._seconds, give_up)
         timer.start()
         lines: list[str] = []
+        has_begun = False
         try:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request | {"answer": str(answer), "mark": mark}) + "\n")
                 process.stdin.flush()
             for line in process.stdout:
-                if line.strip() == mark:
+                if line.strip() == mark and not has_begun:
+                    has_begun = True
+                    lines.clear()  # of what was open before
+                elif line.strip() == mark:
                     told = dict(json.loads(answer.read_text("utf-8")))
                     answer.unlink()
                     return told, lines
-                if line.strip():
+                elif line.strip():
                     lines.append(line.strip())
         except (OSError, ValueError) as error:
             self._end()
@@ -181,13 +192,14 @@ class Reader:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-_readers: dict[Blender, Reader] = {}
+_readers: dict[tuple[Blender, str], Reader] = {}
 _readers_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def reader_for(version: tuple[int, int], within: Path | None = None) -> Iterator[Reader | None]:
-    """Give a reader whose Blender can open what *version* saved, or ``None`` where this machine has none.
+def reader_for(version: tuple[int, int], within: Path | None = None, configuration: str | None = None) -> Iterator[Reader | None]:
+    """Give a reader whose Blender can open what *version* saved, or ``None`` where this machine has none. *configuration*: its
+    OCIO configuration, "" for Blender's own, ``None`` for that of this process's environment.
 
     The bpy package of this Python comes first, then the ``blender`` on the path. What lies *within* a folder of a stranger's is
     read by a process of its own, so that it can neither hold up nor mislead anybody else.
@@ -196,12 +208,13 @@ def reader_for(version: tuple[int, int], within: Path | None = None) -> Iterator
     if blender is None:
         yield None
         return
+    ocio = own_configuration() if configuration is None else configuration
     if within is None:
         with _readers_lock:
-            shared = _readers.setdefault(blender, Reader(blender))
+            shared = _readers.setdefault((blender, ocio), Reader(blender, configuration=ocio))
         yield shared
         return
-    own = Reader(blender, within.resolve(), _STRANGER_SECONDS)
+    own = Reader(blender, within.resolve(), _STRANGER_SECONDS, ocio)
     try:
         yield own
     finally:

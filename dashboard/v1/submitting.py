@@ -227,7 +227,7 @@ def _send(path: Path, upload: Path, ocio: str) -> tuple[str, str, str]:
         ocio = str(_inside(upload, ocio))
     if ocio:
         check_configuration(ocio)
-    with packed(path, upload) as pack, tempfile.TemporaryDirectory() as folder:
+    with packed(path, upload, ocio or None) as pack, tempfile.TemporaryDirectory() as folder:
         configuration, added = configuration_to_send(ocio, Path(folder), upload)
         bundle, blobs = Packed(pack.main, pack.files | added).bundle()
         listed = Path(folder) / "bundle"

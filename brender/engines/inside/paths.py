@@ -268,7 +268,11 @@ def listed_by_blender():
         return [("", path) for path in bpy.utils.blend_paths(absolute=True, packed=False)]
     found = []
 
+    pictures = {reference.absolute for scene in bpy.data.scenes for reference in strip_references(scene)}
+
     def see(owner, path, _):
+        if isinstance(owner, bpy.types.Scene) and normal(bpy.path.abspath(path, library=owner.library)) not in pictures:
+            return  # a sound strip's own, which Blender does not read: the sound has one
         library = None if isinstance(owner, bpy.types.Library) else owner.library
         if path:
             found.append((normal(bpy.path.abspath(library.filepath)) if library else "", bpy.path.abspath(path, library=library)))

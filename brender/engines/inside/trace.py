@@ -2,9 +2,9 @@
 
 Reads from standard input one request a line, as JSON: the ``file`` to open ("": none, only to see that it runs), the folder
 ``within`` which nobody looks beyond ("": anywhere), where to write the ``answer``, and, for a copy, its path (``copy``, else "")
-and what it names differently (``names``, from the path as it is written in the file to the new one). After each it writes the
-line ``mark`` to standard output, where Blender writes too, and names from files with it: so the mark is one that no file can
-know. It ends with its input, and takes its working folder with it.
+and what it names differently (``names``, from the path as it is written in the file to the new one). Before and after each it
+writes the line ``mark`` to standard output, where Blender writes too, and names from files with it: so the mark is one that no
+file can know. It ends with its input, and takes its working folder with it.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ import views
 def main():
     for line in sys.stdin:
         request = json.loads(line)
+        put(request["mark"])
         try:
             answer = answered(request) if request["file"] else {}
         except Exception as error:
@@ -36,14 +37,19 @@ def main():
             answer = {"fault": "%s: %s" % (type(error).__name__, error)}
         with open(request["answer"], "w", encoding="utf-8") as file:
             json.dump(answer, file)
-        sys.stdout.flush()
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
-        os.write(1, b"\n" + request["mark"].encode() + b"\n")
+        put(request["mark"])
         # What was opened may be large, and the next request may come late.
         bpy.ops.wm.read_factory_settings(use_empty=True)
     # Whoever started this process may have been killed, and has not come to it.
     shutil.rmtree(os.getcwd(), ignore_errors=True)
+
+
+def put(mark):
+    """Write the line *mark* to standard output, after all that Python and Blender have to write there."""
+    sys.stdout.flush()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
+    os.write(1, b"\n" + mark.encode() + b"\n")
 
 
 def answered(request):
