@@ -24,9 +24,9 @@ from benchmarks import plain
 from benchmarks.dispatch import rate
 from benchmarks.report import report
 from brender.bus.keys import Credentials, Guard, KeyPair, Keyring, Zap, new_pair
-from brender.bus.pieces import PIECE
 from brender.bus.rights import Door
 from brender.model.keys import KeyRole, Principal
+from brender.transfer.pieces import PIECE
 
 ON_THEIR_WAY = 32
 

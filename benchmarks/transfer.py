@@ -22,14 +22,14 @@ import psutil
 
 from benchmarks.localroles import Roles, until
 from benchmarks.report import report
+from brender.blendfile.packing import digest_of_file
 from brender.bus.address import free_ports
-from brender.bus.blobstore import BlobStore
 from brender.bus.keys import Credentials, kept_pair
-from brender.bus.sending import FileSender
 from brender.commands.joining import join_as_node
-from brender.engines.packing import digest_of_file
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.worker import FileSender
 
 
 def pull(folder: Path, blob: str) -> None:

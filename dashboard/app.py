@@ -26,7 +26,8 @@ from dashboard import pages, people, pictures
 from dashboard.endpoint import PREFIX
 from dashboard.farm import Farm, Settings
 from dashboard.stream import Stream
-from dashboard.v1 import jobs, nodes, submitting, whole
+from dashboard.v1 import farm as farm_api
+from dashboard.v1 import jobs, nodes, submitting
 from dashboard.v1 import people as people_api
 
 _STATUS = {"bad-input": 400, "not-found": 404, "conflict": 409, "unreachable": 503, "paused": 503}
@@ -77,7 +78,7 @@ def create_app(
     people.install(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(pictures.blueprint)
-    for each in (jobs, nodes, people_api, submitting, whole):
+    for each in (jobs, nodes, people_api, submitting, farm_api):
         app.register_blueprint(each.blueprint, url_prefix=PREFIX)
     app.jinja_env.globals.update(version=__version__)
     _guard(app, csrf, chosen)

@@ -18,7 +18,7 @@ from typing import Any
 
 from brender import __version__
 from brender.model.errors import BrenderError
-from brender.store import browsing, questions
+from brender.store import page_questions, questions
 from brender.store.reader import Reader
 from dashboard.farm import Settings
 
@@ -94,7 +94,7 @@ class Notifier:
         try:
             with self._reader.record() as record:
                 known = questions.job(record, job)
-                wanted = browsing.subscriptions(record)
+                wanted = page_questions.subscriptions(record)
         except BrenderError:
             return
         news = news_of(known, fields, self._url)

@@ -7,7 +7,7 @@ from brender.jobs.declare import job_types
 from brender.model.keys import KeyRole
 from brender.model.paths import PLATFORMS
 from brender.model.people import Right, Role
-from brender.store import browsing, questions
+from brender.store import page_questions, questions
 from dashboard.farm import farm
 from dashboard.people import need
 
@@ -47,7 +47,7 @@ def workers() -> str:
 @blueprint.get("/workers/<id>")
 def worker(id: str) -> str:
     with farm().reader.record() as record:
-        found = browsing.worker(record, id)
+        found = page_questions.worker(record, id)
     return render_template("worker.html", worker=found)
 
 
@@ -59,7 +59,7 @@ def managers() -> str:
 @blueprint.get("/managers/<id>")
 def manager(id: str) -> str:
     with farm().reader.record() as record:
-        found = browsing.manager(record, id)
+        found = page_questions.manager(record, id)
     return render_template("manager.html", manager=found)
 
 

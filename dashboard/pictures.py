@@ -11,7 +11,7 @@ from typing import Any
 import OpenImageIO as oiio
 from flask import Blueprint, Response, request, send_file
 
-from brender.engines.film import make_film
+from brender.engines.ffmpeg import make_film
 from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FILM

@@ -7,13 +7,13 @@ import sys
 import threading
 from pathlib import Path
 
-from brender.bus.blobstore import BlobStore
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.membership import Membership
-from brender.bus.sending import FileSender
 from brender.commands.joining import join_as_node
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.worker import FileSender
 from tests.tools import invite, until
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
+from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
 from brender.engines.attempt import Attempt, Place, start
 from brender.engines.blender import BlenderEngine
-from brender.engines.blendfile import inspect
 from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
 from brender.engines.publish import Lease

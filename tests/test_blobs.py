@@ -10,19 +10,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from brender.bus.blobs import Intake, Pull, from_here, served
-from brender.bus.blobstore import BlobStore, BlobWriter
 from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, NoFile
-from brender.bus.pieces import PIECE
 from brender.bus.transport import Received
 from brender.model.bundle import Bundle, BundleFile, as_bytes, check_path, check_paths, read_bundle
 from brender.model.changes import New, Put, Update
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole, Principal
-from brender.roles.server.filekeeping import FileKeeper
+from brender.roles.server.files import FileKeeper
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
+from brender.transfer.blob_store import BlobStore, BlobWriter
+from brender.transfer.blobs import Intake, Pull, from_here, served
+from brender.transfer.pieces import PIECE
 from tests.test_store import JOB
 from tests.tools import until
 

@@ -14,18 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brender.bus.address import Address, parse_address, resolve
-from brender.bus.blobstore import BlobStore
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.keys import Credentials, KeyPair, Keyring, new_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import PROTOCOL, Bye, Event, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
-from brender.bus.pieces import append_piece
-from brender.bus.receiving import FileReceiver, ServerPlaces
-from brender.bus.relaying import FileRelay
-from brender.bus.sending import FileSender
 from brender.bus.transport import Socket
 from brender.model.errors import BadInput, Conflict
 from brender.model.keys import KeyRole, Principal
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.manager import FileRelay
+from brender.transfer.pieces import append_piece
+from brender.transfer.server import FileReceiver, ServerPlaces
+from brender.transfer.worker import FileSender
 from tests.tools import until
 
 ANY = Address("127.0.0.1", 0)

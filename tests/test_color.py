@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy
 import pytest
 
+from brender.blendfile.facts import inspect
+from brender.blendfile.packing import packed
 from brender.commands.localfarm import LocalFarm
-from brender.engines.blendfile import inspect
 from brender.engines.color import ColorRemarks, Unknown, color_line, color_refusal, color_warnings, read_remarks
 from brender.engines.ocio import configuration_to_send, read_configuration
-from brender.engines.packing import packed
 from brender.engines.resume import note_for
 from brender.model.errors import BadInput
 from brender.model.job import Inputs

@@ -260,7 +260,7 @@ def test_without_ffmpeg_there_is_no_film_and_the_page_says_so(
     web: Browser, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture(output / "x_0001.png")
-    monkeypatch.setattr("brender.engines.film.shutil.which", lambda name: None)
+    monkeypatch.setattr("brender.engines.ffmpeg.shutil.which", lambda name: None)
     answer = web.get(f"/jobs/{JOB_ID}/movie.mp4")
     assert answer.status_code == 404 and "no ffmpeg" in answer.text
 

@@ -12,8 +12,8 @@ from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.changes import Delete, New, Put, Update
 from brender.model.errors import BrenderError, NotFound
+from brender.roles.server.deletion import Remover, other_with_its_files, retired
 from brender.roles.server.projects import Kept, outlived
-from brender.roles.server.removal import Remover, other_with_its_files, retired
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record, jobs, projects

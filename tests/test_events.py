@@ -18,7 +18,7 @@ from brender.bus.keys import new_pair
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.changes import Delete, NewRows, Put, Update, UpdateRows, UpdateWhere
-from brender.roles.server.telling import told
+from brender.roles.server.events import told
 from brender.store.reader import Reader
 from dashboard.farm import Settings
 from dashboard.notify import Notifier, news_of

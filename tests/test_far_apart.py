@@ -15,7 +15,7 @@ from brender.commands.joining import join_as_client
 from brender.commands.options import client
 from brender.model.nodes import Blender
 from brender.roles.effects import PublishFrame
-from brender.roles.server.filekeeping import FileKeeper
+from brender.roles.server.files import FileKeeper
 from brender.store.datafolder import DataFolder
 from tests.conftest import SCENES
 from tests.tools import command, invite, line_of, process, until

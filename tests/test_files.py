@@ -10,9 +10,9 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
+from brender.blendfile.packing import packed
 from brender.commands.options import client
 from brender.commands.sending import exchange
-from brender.engines.packing import packed
 from brender.model.errors import BadInput, NotFound
 from brender.model.nodes import Blender
 from tests.conftest import BLENDS, SCENES

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from brender import blendfile
+from brender.blendfile.facts import inspect
 from brender.commands.jobspec import blender_job
-from brender.engines import blendfile
 from brender.engines.attempt import Attempt
-from brender.engines.blendfile import inspect
 from brender.engines.destination import NoDestination, destination
 from brender.jobs.declare import job_type
 from brender.model import path_templates
@@ -141,7 +141,7 @@ bpy.ops.wm.save_as_mainfile(filepath=FILE)
 """
     in_blender(bpy, code.replace("FILE", repr(str(file))), tmp_path)
     told = inspect(file)
-    monkeypatch.setattr(blendfile, "reader_for", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(blendfile.facts, "reader_for", lambda *_: contextlib.nullcontext())
     assert inspect(file) == told, "without Blender"
     one, two = told.scenes
     assert (one.cameras, two.cameras, one.current, two.rate) == (("A", "D"), ("B",), 50, (30, pytest.approx(1.001)))

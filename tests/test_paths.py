@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.engines.destination import one_spelling
-from brender.engines.sight import look, proof_file
+from brender.engines.shared_folders import look, proof_file
 from brender.model.errors import BadInput
 from brender.model.grant import Order, localized
 from brender.model.job import Requirements

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 import pytest
 
-from brender.engines.blendfile import inspect
+from brender.blendfile.facts import inspect
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
 from brender.jobs.declare import job_type
@@ -157,7 +157,7 @@ def made(blender: Blender, folder: Path, *scenes: tuple[str, dict[str, Any]]) ->
 def by_the_tracer(file: Path) -> FileFacts:
     """What *file* says of itself where no Blender is at hand."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("brender.engines.blendfile.reader_for", lambda *_: contextlib.nullcontext())
+        patch.setattr("brender.blendfile.facts.reader_for", lambda *_: contextlib.nullcontext())
         return inspect(file)
 
 

@@ -6,7 +6,7 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
-from brender.engines.inputs import inputs_of
+from brender.blendfile.inputs import inputs_of
 from brender.model.nodes import Blender
 from tests.rendering import studio
 from tests.tools import in_blender, pixels

@@ -8,7 +8,7 @@ import OpenImageIO as oiio
 import pytest
 
 from brender.engines.events import Pictured
-from brender.engines.merging import CannotMerge, Cut, merge
+from brender.engines.exr_merge import CannotMerge, Cut, merge
 from brender.jobs.blender_still import rows_of, samples_of
 from brender.jobs.declare import job_type
 from brender.model.nodes import Blender

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy
 import pytest
 
-from brender.engines import blendfile, packing
-from brender.engines.blendfile import inspect, saved_by
+from brender.blendfile import facts, packing
+from brender.blendfile.facts import inspect, saved_by
+from brender.blendfile.packing import packed, write_folder
+from brender.blendfile.reader import NoReader, Reader, close_readers
 from brender.engines.inside.filesets import files_of, missing_of
-from brender.engines.packing import packed, write_folder
-from brender.engines.reader import NoReader, Reader, close_readers
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts
 from brender.model.nodes import Blender
@@ -30,7 +30,7 @@ EVERY = sorted(BLENDS.rglob("*.blend"))
 @pytest.fixture
 def without_blender(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine that has no Blender."""
-    monkeypatch.setattr(blendfile, "reader_for", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(facts, "reader_for", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(packing, "reader_for", lambda *_: contextlib.nullcontext())
 
 
@@ -228,7 +228,7 @@ def test_a_blender_that_does_not_start_is_not_the_file_s_fault(
     reader = Reader(Blender("bpy", shutil.which("false") or "", (5, 0, 1)))
     with pytest.raises(NoReader, match="does not start"):
         reader.ask(EVERY[0])
-    monkeypatch.setattr(blendfile, "reader_for", lambda *_: contextlib.nullcontext(reader))
+    monkeypatch.setattr(facts, "reader_for", lambda *_: contextlib.nullcontext(reader))
     found = inspect(EVERY[0])
     request.getfixturevalue("without_blender")
     assert found == inspect(EVERY[0])

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from brender.bus.address import Address, free_ports
-from brender.bus.blobs import Exchange
-from brender.bus.blobstore import BlobStore
 from brender.bus.client import Client
 from brender.bus.keys import Credentials
 from brender.commands.joining import as_client
 from brender.store.datafolder import DataFolder
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.blobs import Exchange
 from tests.tools import line_of, process, until
 
 

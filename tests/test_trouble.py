@@ -16,7 +16,7 @@ import pytest
 from brender.bus.address import free_ports
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
-from brender.engines.room import shortage
+from brender.engines.disk_space import shortage
 from brender.model.errors import Paused
 from brender.store.datafolder import DataFolder
 from tests.conftest import PostgreSQL

@@ -7,7 +7,7 @@ import msgspec
 import numpy
 import pytest
 
-from brender.engines.blendfile import inspect
+from brender.blendfile.facts import inspect
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, JobSpec, LayerFacts, SceneFacts
@@ -230,7 +230,7 @@ def test_file_output_nodes_of_a_scene_in_the_sequencer_have_the_number_of_its_fr
 def test_both_readers_tell_the_same_of_views_and_layers(bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = viewed(bpy, tmp_path / "s.blend", THREE + LAYERS + 'file_outputs(scene, "//nodes")')
     (told,) = inspect(scene).scenes
-    monkeypatch.setattr("brender.engines.blendfile.reader_for", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("brender.blendfile.facts.reader_for", lambda *_: contextlib.nullcontext())
     (traced,) = inspect(scene).scenes
     for name in ("layers", "views", "views_format", "composited"):
         assert getattr(told, name) == getattr(traced, name), name

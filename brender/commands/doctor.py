@@ -14,8 +14,8 @@ import click
 from brender import __version__
 from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Address, is_free
 from brender.bus.client import Client
+from brender.commands.checks import Finding
 from brender.commands.config import Configured
-from brender.commands.finding import Finding
 from brender.commands.joining import as_client
 from brender.commands.options import common, json_option, server_option, site_option
 from brender.commands.output import print_json, size

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
+from brender.blendfile.facts import inspect
+from brender.blendfile.packing import digest_of_file, packed, write_folder, write_zip
 from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.options import client, common, server_option
 from brender.commands.output import when
 from brender.commands.sending import exchange, transfer_bar
-from brender.engines.blendfile import inspect
-from brender.engines.film import make_film
-from brender.engines.packing import digest_of_file, packed, write_folder, write_zip
+from brender.engines.ffmpeg import make_film
 from brender.model.bundle import check_path
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.job import FILM

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from brender.blendfile.facts import inspect
 from brender.commands.config import Configured
 from brender.commands.jobspec import (
     blender_job,
@@ -25,7 +26,6 @@ from brender.commands.options import client, common, json_option, server_option,
 from brender.commands.output import counted, duration, print_json, print_table, when
 from brender.commands.sending import send_files
 from brender.commands.waiting import check_ended_well, wait_for
-from brender.engines.blendfile import inspect
 from brender.jobs.blender_still import PIECES
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames

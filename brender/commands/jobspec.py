@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
-from brender.engines.blendfile import inspect
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
 from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES, own_path

@@ -7,14 +7,14 @@ from typing import Any
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from brender.bus.blobs import Exchange
+from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.keys import Credentials
 from brender.commands.joining import as_client
 from brender.commands.output import size as in_words
 from brender.engines.ocio import configuration_to_send
-from brender.engines.packing import Packed, digest_of_file, packed
 from brender.model.bundle import as_bytes
 from brender.store.datafolder import DataFolder
+from brender.transfer.blobs import Exchange
 
 
 def send_files(file: Path, server: str | None, data: Path, ocio: str = "") -> dict[str, Any]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from brender.bus.client import Client
-from brender.commands.finding import Finding
-from brender.engines.sight import proof_file
+from brender.commands.checks import Finding
+from brender.engines.shared_folders import proof_file
 from brender.model.paths import PathVariable, check_site, places, platform_of
 
 #: How long the answers of all workers are waited for: a folder of the network may take seconds to show a new file.

@@ -15,7 +15,7 @@ from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
 from brender.engines.devices import find_devices, gpu_is_likely
-from brender.engines.room import LEAST
+from brender.engines.disk_space import LEAST
 from brender.engines.warm import Warmth
 from brender.jobs.declare import job_types
 from brender.model.devices import choose_devices, share_out

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from brender.engines.confine import Confinement
+from brender.engines.disk_space import LEAST, NO_ROOM, shortage
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.logfile import LogFile
 from brender.engines.ocio import configuration_files
 from brender.engines.process import SCRATCH, Supervised
 from brender.engines.publish import Lease
-from brender.engines.room import LEAST, NO_ROOM, shortage
 from brender.model.devices import Device
+from brender.model.frame_file import FrameFile
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
-from brender.model.parcel import Parcel
 
 #: The file in an attempt's folder that names its temporary files elsewhere, each ended by a NUL.
 _TEMPORARIES = "temporaries"
@@ -60,7 +60,7 @@ class Courier(Protocol):
     def lay_out(self, blob: str, target: Path) -> None:
         """Have the file *target* with this content. Raises `OSError`."""
 
-    def deliver(self, parcel: Parcel, arrived: Callable[[], None]) -> None:
+    def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
         """Bring the file of a frame to the server; *arrived* is called once it is there."""
 
 

@@ -6,11 +6,11 @@ Warm, unless the job asks for another way: its Blender keeps the scene open from
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from brender.engines.attempt import Attempt, AttemptFailed
-from brender.engines.filming import make_scene_film
+from brender.engines.film_task import make_scene_film
+from brender.engines.job_files import travel
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
-from brender.engines.still import do_part_of_still
+from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
-from brender.engines.travel import travel
 from brender.engines.warm import Keeper, Warmth
 from brender.model.job import FILM
 from brender.model.nodes import Blender, choose_blender

@@ -14,7 +14,7 @@ from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
 from brender.engines.color import color_refusal, color_warnings, read_remarks
 from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
-from brender.engines.extras import Further, extras_of_nodes, gathering_folder, move
+from brender.engines.further_files import Further, extras_of_nodes, gathering_folder, move
 from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import Published, flush, publish, signature

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brender.engines.attempt import Attempt
-from brender.engines.extras import Further, further_file
+from brender.engines.further_files import Further, further_file
 from brender.engines.resume import verified
 from brender.model.grant import Extra, PartGrant
 from brender.model.views import base_of, other_views, view_name
@@ -30,7 +30,7 @@ def own_picture(path: Path, views: tuple[str, ...]) -> Path:
 
 
 def further_pictures(attempt: Attempt, part: PartGrant, path: Path, own: Path, size: tuple[int, int] | None) -> Iterator[Further]:
-    """The other files that Blender has written for *path*, as `brender.engines.extras` makes them. Raises `AttemptFailed`."""
+    """Yield the other files that Blender has written for *path*. Raises `AttemptFailed`."""
     output, views = Path(attempt.order.output), attempt.order.views
     seen = {path.with_name(view_name(path.name, suffix)): f", of the view {suffix}" for suffix in views[1:]}
     for source in [*seen, *(each for each in _files(path) if each != own and each not in seen)]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from brender.model.errors import BadInput
-from brender.model.plain import Count
+from brender.model.field_types import Count
 
 #: A file's content, named by its SHA-256.
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]

@@ -1,7 +1,7 @@
 """Which camera a scene is seen through: its own, or the one that a marker binds to a frame. Pure."""
 
 from brender.model.job import SceneFacts
-from brender.model.single import single
+from brender.model.single_precision import single
 
 
 def marked_cameras(scene: SceneFacts) -> tuple[str, ...]:

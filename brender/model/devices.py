@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from brender.model.errors import BadInput
-from brender.model.plain import Count
+from brender.model.field_types import Count
 
 #: The kinds of GPU devices, the faster of two that drive the same card first.
 GPU_KINDS = ("optix", "cuda", "hip", "oneapi", "metal")

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
+from brender.model.field_types import Count, Id, Key, Name, Seconds, Text, Whole
 from brender.model.job import Inputs
 from brender.model.paths import PathVariable, expand, paths_of, places, platform_of
-from brender.model.plain import Count, Id, Key, Name, Seconds, Text, Whole
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from brender.model.errors import BadInput
-from brender.model.plain import Id, Name, Seconds
+from brender.model.field_types import Id, Name, Seconds
 
 
 class KeyRole(StrEnum):

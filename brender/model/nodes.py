@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from brender.model.devices import Device
-from brender.model.plain import Count, Number
+from brender.model.field_types import Count, Number
 
 
 class Standing(StrEnum):

@@ -1,6 +1,6 @@
 """The render region of a scene: a part of its picture, to which the render is limited. Pure."""
 
-from brender.model.single import single
+from brender.model.single_precision import single
 
 
 def pixels_within(border: tuple[float, float, float, float], width: int, height: int) -> tuple[int, int]:

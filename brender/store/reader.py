@@ -11,7 +11,7 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.paths import expand, places, platform_of
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
-from brender.store.places import path_variables
+from brender.store.path_variables import path_variables
 from brender.store.questions import Record
 from brender.store.tables import make_tables
 

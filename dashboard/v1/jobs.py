@@ -10,7 +10,7 @@ from werkzeug.exceptions import Forbidden
 
 from brender.model.errors import BrenderError
 from brender.model.people import Right
-from brender.store import browsing, questions
+from brender.store import page_questions, questions
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 
@@ -70,14 +70,14 @@ class Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def jobs(query: JobsQuery) -> Any:
     """Jobs that fit: a page of them, and how many there are."""
     with farm().reader.record() as record:
-        return browsing.find_jobs(record, **msgspec.structs.asdict(query))
+        return page_questions.find_jobs(record, **msgspec.structs.asdict(query))
 
 
 @endpoint(blueprint, "GET", "/jobs/choices", cached=True)
 def choices() -> Any:
     """The projects and users that jobs can be filtered by."""
     with farm().reader.record() as record:
-        return browsing.choices(record)
+        return page_questions.choices(record)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}", cached=True)
@@ -95,7 +95,7 @@ def cells(id: str, query: SinceQuery) -> Any:
         # Read first: what is committed meanwhile comes again with the next question, and nothing is missed.
         change = questions.change(record)
         found = questions.job(record, id)
-        shown = browsing.cells(record, id, query.since)
+        shown = page_questions.cells(record, id, query.since)
     return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
 
 
@@ -117,7 +117,7 @@ def tasks(id: str, query: PageQuery) -> Any:
 def graph(id: str) -> Any:
     """The stages of the job that follow each other, with their tasks by status."""
     with farm().reader.record() as record:
-        return browsing.task_graph(record, id)
+        return page_questions.task_graph(record, id)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/attempts", query=AttemptsQuery, cached=True)
@@ -172,4 +172,4 @@ def _act(id: str, action: str, value: int | str | None) -> Any:
 def overview() -> Any:
     """The farm at a glance: workers, jobs, throughput, the latest frames, what needs somebody."""
     with farm().reader.record() as record:
-        return browsing.overview(record, time.time())
+        return page_questions.overview(record, time.time())

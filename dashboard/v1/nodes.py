@@ -8,7 +8,7 @@ from flask import Blueprint
 
 from brender.model.errors import NotFound
 from brender.model.people import Right
-from brender.store import browsing, questions
+from brender.store import page_questions, questions
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 
@@ -38,14 +38,14 @@ def workers() -> Any:
 def worker(id: str) -> Any:
     """One worker, with the attempts that it made last."""
     with farm().reader.record() as record:
-        return browsing.worker(record, id)
+        return page_questions.worker(record, id)
 
 
 @endpoint(blueprint, "GET", "/workers/{id}/log")
 def worker_log(id: str) -> Any:
     """What a worker told last of its own log; the action `log` asks it to tell again."""
     with farm().reader.record() as record:
-        return browsing.worker_log(record, id)
+        return page_questions.worker_log(record, id)
 
 
 @endpoint(blueprint, "GET", "/managers", cached=True)
@@ -59,14 +59,14 @@ def managers() -> Any:
 def manager(id: str) -> Any:
     """One manager, with its workers."""
     with farm().reader.record() as record:
-        return browsing.manager(record, id)
+        return page_questions.manager(record, id)
 
 
 @endpoint(blueprint, "GET", "/nodes/{id}/history", query=HistoryQuery, cached=True)
 def history(id: str, query: HistoryQuery) -> Any:
     """What a worker or manager used lately: CPU, memory, disk, network, a row a minute."""
     with farm().reader.record() as record:
-        return browsing.history(record, id, query.seconds, time.time())
+        return page_questions.history(record, id, query.seconds, time.time())
 
 
 @endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said, right=Right.NODES)

@@ -12,7 +12,7 @@ from werkzeug.security import generate_password_hash
 
 from brender.model.errors import NotFound
 from brender.model.people import Right, Role
-from brender.store import browsing
+from brender.store import page_questions
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 from dashboard.people import PASSWORD_LEAST
@@ -59,7 +59,7 @@ class NewSubscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def users() -> Any:
     """The users."""
     with farm().reader.record() as record:
-        return browsing.people(record)
+        return page_questions.people(record)
 
 
 @endpoint(blueprint, "POST", "/users", body=NewUser, right=Right.ADMIN)
@@ -98,7 +98,7 @@ def me() -> Any:
 def tokens() -> Any:
     """One's own tokens; not their secrets, which nobody has."""
     with farm().reader.record() as record:
-        return browsing.api_tokens(record, user_name())
+        return page_questions.api_tokens(record, user_name())
 
 
 @endpoint(blueprint, "POST", "/tokens", body=NewToken)
@@ -126,7 +126,7 @@ def revoke_token(id: str) -> Any:
 def presets() -> Any:
     """Settings under a name, for the submit page."""
     with farm().reader.record() as record:
-        return browsing.presets(record)
+        return page_questions.presets(record)
 
 
 @endpoint(blueprint, "POST", "/presets", body=NewPreset, right=Right.SUBMIT)
@@ -153,7 +153,7 @@ def remove_preset(name: str) -> Any:
 def subscriptions() -> Any:
     """What one is told of, and how; for an admin, all of them."""
     with farm().reader.record() as record:
-        return browsing.subscriptions(record, "" if current_user.may(Right.ADMIN) else user_name())
+        return page_questions.subscriptions(record, "" if current_user.may(Right.ADMIN) else user_name())
 
 
 @endpoint(blueprint, "POST", "/subscriptions", body=NewSubscription, right=Right.SUBMIT)

@@ -15,13 +15,12 @@ from typing import Annotated, Any
 import msgspec
 from flask import Blueprint, current_app, request
 
-from brender.bus.blobs import Exchange
+from brender.blendfile.facts import inspect
+from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
-from brender.engines.blendfile import inspect
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.ocio import BUILT_IN, check_configuration, configuration_to_send
-from brender.engines.packing import Packed, digest_of_file, packed
 from brender.jobs.blender_animation import own_path
 from brender.jobs.declare import job_type
 from brender.model.bundle import as_bytes, check_path
@@ -31,7 +30,8 @@ from brender.model.naming import EXTENSIONS
 from brender.model.paths import collapse, expand, places, platform_of
 from brender.model.people import Right
 from brender.model.trust import check_trust
-from brender.store.places import path_variables
+from brender.store.path_variables import path_variables
+from brender.transfer.blobs import Exchange
 from dashboard.endpoint import describe, endpoint
 from dashboard.farm import farm, user_name
 from dashboard.people import need

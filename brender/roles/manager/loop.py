@@ -14,11 +14,9 @@ import zmq
 
 from brender import __version__
 from brender.bus.address import ManagerAddresses, ServerAddresses
-from brender.bus.blobstore import BlobStore
 from brender.bus.keys import Credentials, Guard, Keyring, Zap, kept_pair, read_private, write_private
 from brender.bus.loop import Loop
 from brender.bus.messages import AnyMessage, Beat, Hello
-from brender.bus.relaying import FileRelay
 from brender.bus.rights import Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
@@ -31,6 +29,8 @@ from brender.roles.identity import next_incarnation, node_id
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder, addresses_as_text
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.manager import FileRelay
 
 log = logging.getLogger("brender.manager")
 

@@ -45,7 +45,6 @@ from brender.model.keys import Principal
 from brender.model.status import ENDED_JOB, Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Record, Refuse, Reply, Send
 from brender.roles.policy import Policy
-from brender.roles.server.care import SAYABLE
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
@@ -54,6 +53,7 @@ from brender.roles.server.people import People
 from brender.roles.server.projects import Projects
 from brender.roles.server.state import Farm, ManagerState, TaskState
 from brender.roles.server.work import Work
+from brender.roles.server.worker_settings import SAYABLE
 
 _ANYBODY = frozenset({"", "manager"})
 _MANAGER = frozenset({"manager"})

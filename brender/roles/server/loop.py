@@ -23,7 +23,6 @@ from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import Act, Ask, Beats, Done, Event, Manage, Message, Pong, Renew, Sorry, Submit
-from brender.bus.receiving import FileReceiver
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
@@ -51,17 +50,18 @@ from brender.roles.effects import (
 )
 from brender.roles.policy import Policy
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
+from brender.roles.server.deletion import Remover, other_with_its_files, retired
 from brender.roles.server.enrolment import Enrolment
-from brender.roles.server.filekeeping import FileKeeper
+from brender.roles.server.events import told
+from brender.roles.server.files import FileKeeper
 from brender.roles.server.recording import DatabaseLost, Recording
-from brender.roles.server.removal import Remover, other_with_its_files, retired
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
-from brender.roles.server.telling import told
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.questions import Record as Books
 from brender.store.questions import answer, job_id, node_id
 from brender.store.writer import Writer
+from brender.transfer.server import FileReceiver
 
 log = logging.getLogger("brender.server")
 

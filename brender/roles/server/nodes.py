@@ -11,12 +11,12 @@ from brender.model.nodes import Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.roles.effects import Bind, Now, Peer, Publish, Record, Reply, Send, Unbind
 from brender.roles.policy import Policy
-from brender.roles.server.care import Care
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.state import Farm, ManagerState, WorkerState
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
+from brender.roles.server.worker_settings import Care
 
 _MEMORY_NOISE = 256 * 2**20
 _ASKED = "it was asked to finish and leave"

@@ -17,7 +17,7 @@ from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection, requirements_of
 from brender.roles.server.state import AttemptState, Farm, JobState, ManagerState, PartState, TaskState, WorkerState
-from brender.store.places import path_variables
+from brender.store.path_variables import path_variables
 from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from brender.bus.blobstore import BlobStore
-from brender.bus.sending import FileSender
-from brender.model.parcel import Parcel
+from brender.model.frame_file import FrameFile
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.worker import FileSender
 
 
 class FileCourier:
@@ -27,5 +27,5 @@ class FileCourier:
     def lay_out(self, blob: str, target: Path) -> None:
         self._store.lay_out(blob, target)
 
-    def deliver(self, parcel: Parcel, arrived: Callable[[], None]) -> None:
-        self._sender.send_frame(parcel, arrived)
+    def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
+        self._sender.send_frame(file, arrived)

@@ -17,21 +17,19 @@ import zmq
 
 from brender import __version__
 from brender.bus.address import ManagerAddresses
-from brender.bus.blobstore import BlobStore
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import LogTold, Message, PartDone, Reports, Seen
-from brender.bus.sending import FileSender
 from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
 from brender.engines.attempt import Attempt, Engine, InstantEngine, KeepsProcesses, Place, clear_leftovers, start
 from brender.engines.blender import BlenderEngine
 from brender.engines.command import CommandEngine
 from brender.engines.confine import Confinement
+from brender.engines.disk_space import LEAST, shortage
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.publish import Lease
-from brender.engines.room import LEAST, shortage
-from brender.engines.sight import look
+from brender.engines.shared_folders import look
 from brender.engines.stats import StatsReader
 from brender.jobs.declare import job_types
 from brender.model.devices import Device, device_tags
@@ -61,6 +59,8 @@ from brender.roles.worker.courier import FileCourier
 from brender.roles.worker.logtail import LogTail
 from brender.roles.worker.outbox import Outbox
 from brender.store.datafolder import DataFolder
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.worker import FileSender
 
 log = logging.getLogger("brender.worker")
 #: What it does, for whoever asks for its log; too much for a terminal.

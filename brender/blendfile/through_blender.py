@@ -1,6 +1,6 @@
-"""What a .blend says of itself and which files it needs, read through Blender itself (`brender.engines.reader`).
+"""What a .blend says of itself and which files it needs, read through Blender itself (`brender.blendfile.reader`).
 
-Where there is no Blender that can open the file, `brender.engines.blendfile` and `brender.engines.packing` use the tracer.
+Where there is no Blender that can open the file, `brender.blendfile.facts` and `brender.blendfile.packing` use the tracer.
 """
 
 import os
@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from brender.engines.inputs import inputs_of
-from brender.engines.reader import Reader
-from brender.engines.traced import bakes_missing, simulated
+from brender.blendfile.inputs import inputs_of
+from brender.blendfile.reader import Reader
+from brender.blendfile.tracer_simulations import bakes_missing, simulated
 from brender.model.bundle import check_paths
 from brender.model.job import FileFacts, MissingFile, SceneFacts
 

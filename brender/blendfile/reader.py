@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from brender import engines
 from brender.engines.blenders import ask, own_bpy
 from brender.engines.color import color_line, color_loss, read_remarks
 from brender.engines.command_line import script_in
@@ -28,7 +29,7 @@ from brender.engines.ocio import VARIABLES, environment_of, own_configuration
 from brender.model.errors import BadInput, BrenderError
 from brender.model.nodes import Blender, can_read
 
-_SCRIPT = Path(__file__).parent / "inside" / "trace.py"
+_SCRIPT = Path(engines.__file__).parent / "inside" / "trace.py"
 #: What Blender prints of a scene whose render engine it does not know, and for which it takes its default (wm_files.cc).
 _ENGINE = re.compile(r"Engine '(.+)' not available for scene '(.+)' \(an add-on")
 #: Seconds that opening one file may take, and one of a stranger's.

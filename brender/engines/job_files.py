@@ -19,8 +19,8 @@ from brender.jobs.blender_still import piece_name
 from brender.jobs.film import frames_of_film
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput
+from brender.model.frame_file import FrameFile
 from brender.model.job import FILM
-from brender.model.parcel import Parcel
 
 #: Blobs that are brought at once, and jobs whose files stay laid out.
 _AT_ONCE, _JOBS_KEPT = 4, 3
@@ -137,8 +137,8 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished) -> PartFi
         with path.open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())
         waiting.append(arrived := threading.Event())
-        parcel = Parcel(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digests[-1])
-        courier.deliver(parcel, arrived.set)
+        sent = FrameFile(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digests[-1])
+        courier.deliver(sent, arrived.set)
     for arrived in waiting:
         while not arrived.wait(_LOOK_SECONDS):
             attempt.check()

@@ -19,11 +19,11 @@ import zstandard
 from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
-from brender.engines import traced, tracer
-from brender.engines.blendviews import view_facts
-from brender.engines.inputs import inputs_of
-from brender.engines.reader import CannotOpen, NoReader, Reader, reader_for
-from brender.engines.tracing import facts_through_blender
+from brender.blendfile import tracer, tracer_simulations
+from brender.blendfile.inputs import inputs_of
+from brender.blendfile.reader import CannotOpen, NoReader, Reader, reader_for
+from brender.blendfile.through_blender import facts_through_blender
+from brender.blendfile.tracer_views import view_facts
 from brender.model.errors import BadInput
 from brender.model.job import FPS, CameraMarker, FileFacts, MissingFile, SceneFacts
 
@@ -206,7 +206,7 @@ def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
         cameras=tuple(sorted(_cameras(file))),
         missing=tuple(_missing(path, within)),
         inputs=inputs_of(Path(each) for usage in tracer.usages(path) for each in usage.files()),
-        needs_trust=traced.wanting_trust(file),
+        needs_trust=tracer_simulations.wanting_trust(file),
         size=path.stat().st_size,
     )
 
@@ -265,7 +265,7 @@ def _scene(file: Any, block: Any) -> SceneFacts:
         use_placeholder=bool(render(b"mode") & _USES_PLACEHOLDER),
         is_codestream=block.get((b"r", b"im_format", b"jp2_codec"), default=0) == _CODESTREAM,
         **_color_names(block),
-        simulations=traced.simulations(file, block),
+        simulations=tracer_simulations.simulations(file, block),
         **view_facts(block),
     )
 

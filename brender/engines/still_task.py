@@ -9,7 +9,7 @@ from typing import Any
 
 from brender.engines.attempt import AttemptFailed
 from brender.engines.events import Cautioned
-from brender.engines.merging import CannotMerge, Cut, check_cut, combined, merge, replace_combined, stamps
+from brender.engines.exr_merge import CannotMerge, Cut, check_cut, combined, merge, replace_combined, stamps
 from brender.engines.pictures import BadPicture, Picture, verify
 from brender.engines.publish import flush
 from brender.engines.rendering import (

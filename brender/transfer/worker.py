@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Literal
 
 from brender.bus.address import Address
-from brender.bus.blobs import Pulls
-from brender.bus.blobstore import BlobStore
-from brender.bus.filethread import FileKey, FileThread
 from brender.bus.keys import Credentials
 from brender.bus.messages import (
     BlobWanted,
     FileAck,
     FilePiece,
 )
-from brender.bus.pieces import PIECE
 from brender.bus.transport import Socket
-from brender.model.parcel import Parcel
+from brender.model.frame_file import FrameFile
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.blobs import Pulls
+from brender.transfer.file_thread import FileKey, FileThread
+from brender.transfer.pieces import PIECE
 
 log = logging.getLogger("brender.files")
 
@@ -65,19 +65,19 @@ class FileSender(FileThread):
         """Send the picture at *path*. From any thread."""
         self._add(_Transfer("thumbnail", job, attempt, part, path, True))
 
-    def send_frame(self, parcel: Parcel, arrived: Callable[[], None]) -> None:
+    def send_frame(self, file: FrameFile, arrived: Callable[[], None]) -> None:
         """Send the file of a frame; *arrived* is called, in a thread of this sender's, once the server has it. From any
         thread."""
         self._add(
             _Transfer(
-                parcel.kind,
-                parcel.job,
-                parcel.attempt,
-                parcel.part,
-                parcel.path,
+                file.kind,
+                file.job,
+                file.attempt,
+                file.part,
+                file.path,
                 True,
-                digest=parcel.digest,
-                file=parcel.file,
+                digest=file.digest,
+                file=file.file,
                 arrived=arrived,
             )
         )

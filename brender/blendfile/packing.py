@@ -17,10 +17,10 @@ from typing import Any
 
 from blender_asset_tracer.pack import Packer
 
-from brender.engines import tracer
-from brender.engines.blendfile import plain_path, quiet, saved_by
-from brender.engines.reader import NoReader, reader_for
-from brender.engines.tracing import collected_through_blender
+from brender.blendfile import tracer
+from brender.blendfile.facts import plain_path, quiet, saved_by
+from brender.blendfile.reader import NoReader, reader_for
+from brender.blendfile.through_blender import collected_through_blender
 from brender.model.bundle import Bundle, BundleFile, check_paths
 from brender.model.errors import BadInput, Conflict
 

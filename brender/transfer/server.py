@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brender.bus.address import Address
-from brender.bus.blobs import Intake, from_here, served
-from brender.bus.blobstore import BlobStore
-from brender.bus.filethread import FileThread
 from brender.bus.keys import KeyPair, Keyring
 from brender.bus.messages import (
     BlobPiece,
@@ -22,9 +19,12 @@ from brender.bus.messages import (
     NoFile,
     Offer,
 )
-from brender.bus.pieces import PIECE, append_piece
 from brender.bus.rights import Door
 from brender.bus.transport import Received
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.blobs import Intake, from_here, served
+from brender.transfer.file_thread import FileThread
+from brender.transfer.pieces import PIECE, append_piece
 
 log = logging.getLogger("brender.files")
 

@@ -16,9 +16,7 @@ from typing import Any
 
 from peewee import PeeweeException
 
-from brender.bus.blobstore import BlobStore
 from brender.bus.messages import FilePiece
-from brender.bus.receiving import ServerPlaces
 from brender.model.bundle import read_bundle
 from brender.model.errors import BadInput
 from brender.model.job import FILM, JobSpec
@@ -28,6 +26,8 @@ from brender.roles.effects import PublishFrame
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.server import ServerPlaces
 
 log = logging.getLogger("brender.files")
 _REMEMBERED = 10_000

@@ -17,13 +17,13 @@ import zmq
 
 from brender.bus.address import Address, is_loopback
 from brender.bus.asking import ask
-from brender.bus.blobstore import BlobStore, BlobWriter
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
-from brender.bus.pieces import PIECE, append_piece
 from brender.bus.transport import Received, Socket
 from brender.model.errors import BrenderError, NotFound, Unreachable
+from brender.transfer.blob_store import BlobStore, BlobWriter
+from brender.transfer.pieces import PIECE, append_piece
 
 log = logging.getLogger("brender.files")
 T = TypeVar("T")

@@ -7,9 +7,6 @@ from functools import partial
 import msgspec
 
 from brender.bus.address import Address
-from brender.bus.blobs import Pulls, from_here, served
-from brender.bus.blobstore import BlobStore
-from brender.bus.filethread import FileKey, FileThread
 from brender.bus.keys import Credentials, KeyPair, Keyring
 from brender.bus.messages import (
     BlobAt,
@@ -21,6 +18,9 @@ from brender.bus.messages import (
 )
 from brender.bus.rights import Door
 from brender.bus.transport import Socket
+from brender.transfer.blob_store import BlobStore
+from brender.transfer.blobs import Pulls, from_here, served
+from brender.transfer.file_thread import FileKey, FileThread
 
 log = logging.getLogger("brender.files")
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from peewee import PeeweeException, fn
 
-from brender.bus.receiving import digest_of
 from brender.model.changes import Change, Update
 from brender.model.status import ENDED_JOB, PartStatus
 from brender.roles.server.projects import Kept, outlived
@@ -24,6 +23,7 @@ from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables, make_tables
 from brender.store.writer import Writer
+from brender.transfer.server import digest_of
 
 log = logging.getLogger("brender.server")
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Parcel:
+class FrameFile:
     """The file at ``path``: a frame's, or a ``piece`` of a still's. ``file``: 0, or which of a frame's further files it is,
     counted from 1; ``digest`` its SHA-256."""
 

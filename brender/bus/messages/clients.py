@@ -1,0 +1,69 @@
+"""What clients ask and are answered, and the events that anyone may listen to."""
+
+from typing import Any, Literal
+
+from brender.bus.messages.base import Message
+from brender.model.field_types import Count, Id, Name, Seconds, Text
+from brender.model.job import JobSpec
+
+
+class Submit(Message, frozen=True, kw_only=True):
+    id: Id
+    job: JobSpec
+
+
+class Act(Message, frozen=True, kw_only=True):
+    """A change that a person asks for. ``target`` is a job's, a worker's or a manager's id, or the start of it, or its name."""
+
+    id: Id
+    action: Literal[
+        "pause",
+        "resume",
+        "cancel",
+        "requeue",
+        "priority",
+        "readmit",
+        "delete",
+        "drain",
+        "disable",
+        "enable",
+        "restart",
+        "tags",
+        "note",
+        "schedule",
+        "log",
+    ]
+    target: Text
+    value: int | str | None = None
+    user: Text = ""
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    id: Id
+    question: Name
+    arguments: dict[str, Any] = {}
+
+
+class Done(Message, frozen=True, kw_only=True):
+    """The answer to a client: it is done, and committed."""
+
+    id: Id
+    data: Any = None
+
+
+class Sorry(Message, frozen=True, kw_only=True):
+    """The answer to a client: it is not, and why. ``code`` names the error's kind (brender.model.errors)."""
+
+    id: Id
+    code: Name
+    message: Text
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """Something that was committed (or, for kind ``stats`` and ``progress``, seen). ``change`` is the commit's number."""
+
+    change: Count
+    wall: Seconds
+    kind: Name
+    key: Text
+    fields: dict[str, Any]
