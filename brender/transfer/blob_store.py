@@ -7,10 +7,13 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout
+
+from brender.transfer.durable import flush_file, flush_names
 
 _BLOCK = 2**20
 _GIVEN_UP_SECONDS = 7 * 86400.0
@@ -116,11 +119,20 @@ class BlobStore:
         return good
 
     def adopt(self, file: Path, blob: str) -> None:
-        """Have *file*, whose content has been seen to be *blob*, as that. Raises `OSError`."""
+        """Give *file*, whose content has been verified to be *blob*, that name. It survives a power cut, except in a cache (a
+        store with a limit), which can fetch it again. Raises `OSError`."""
         target = self.path(blob)
         target.parent.mkdir(parents=True, exist_ok=True)
-        file.chmod(0o444)
+        if not self.limit:
+            flush_file(file)
+        file.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
         file.replace(target)
+        if not self.limit:
+            self.flush_names([blob])
+
+    def flush_names(self, blobs: Iterable[str]) -> None:
+        """Write the names of *blobs* to the disk. Raises `OSError`."""
+        flush_names(map(self.path, blobs), self.root.parent)
 
     def keep(self, file: Path, blob: str) -> bool:
         """Have a copy of *file* as *blob*, if that is its content; whether it is. Whoever writes to *file* later changes nothing
@@ -131,7 +143,6 @@ class BlobStore:
             _copy(file, beside)
             with beside.open("rb") as copied:
                 good = hashlib.file_digest(copied, "sha256").hexdigest() == blob
-                os.fsync(copied.fileno())
             if good:
                 self.adopt(beside, blob)
             return good
@@ -211,15 +222,11 @@ class BlobWriter:
         `OSError`."""
         good = self._digest.hexdigest() == self._blob
         try:
-            if good and not self._store.limit:
-                os.fsync(self._file.fileno())  # what is only a cache may be lost with the power
             self._file.close()
             if not good:
                 self._partial.unlink()
                 return False
-            self._partial.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
-            self._store.path(self._blob).parent.mkdir(parents=True, exist_ok=True)
-            self._partial.replace(self._store.path(self._blob))
+            self._store.adopt(self._partial, self._blob)
         finally:
             self.close()
         self._store.give_up_the_oldest(self._blob)

@@ -23,6 +23,7 @@ from brender.bus.rights import Door
 from brender.bus.transport import Received
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.blobs import Intake, from_here, served
+from brender.transfer.durable import flush_file, flush_names
 from brender.transfer.file_thread import FileThread
 from brender.transfer.pieces import PIECE, append_piece
 
@@ -55,6 +56,8 @@ class FileReceiver(FileThread):
         self._keyring = keyring
         places.blobs.forget_what_was_given_up()
         self._intake = Intake(places.blobs, places.largest)
+        self._arrived: list[tuple[Path | None, FileAck, bytes]] = []
+        """Files that are complete and not acknowledged yet (``None``: a blob by now), with the routes of their senders."""
         self._socket = self._door(Door.SERVER_FILES, pair, keyring, "server files")
         self.address = self._bound(self._socket, address, "The server's files")
         self.loop.add(self._socket, self._read)
@@ -74,9 +77,10 @@ class FileReceiver(FileThread):
                     self._give_blob(received, message.blob)
                 case FrameWanted():
                     self._give_frame(received, message)
+        self._acknowledge_arrived()
 
     def _take_file(self, received: Received, piece: FilePiece, content: bytes) -> None:
-        path = self._places.of(piece)
+        path: Path | None = self._places.of(piece)
         if path is None:
             sender = f"the worker {piece.worker} by the manager {received.principal.name}"
             self._keyring.refusals.count(Door.SERVER_FILES, "a file of an attempt that is not the worker's", sender)
@@ -90,12 +94,38 @@ class FileReceiver(FileThread):
                 have, complete = 0, False
             elif complete and piece.kind == "piece" and piece.digest:
                 self._places.blobs.adopt(path, piece.digest)
+                path = None
         except OSError as error:
             # Not acknowledged, so it is sent again: when there is room, it arrives.
             log.error("cannot write the %s of attempt %s: %s", piece.kind, piece.attempt, error)
             return
-        answer = FileAck(kind=piece.kind, attempt=piece.attempt, part=piece.part, file=piece.file, offset=have, complete=complete)
-        self._socket.send(answer, received.route)
+        ack = FileAck(kind=piece.kind, attempt=piece.attempt, part=piece.part, file=piece.file, offset=have, complete=complete)
+        if complete:
+            self._arrived.append((path, ack, received.route))
+        else:
+            self._socket.send(ack, received.route)
+
+    def _acknowledge_arrived(self) -> None:
+        """Make the files that are complete survive a power cut, then acknowledge them: their senders delete them then."""
+        arrived, self._arrived = self._arrived, []
+        flushed = []
+        for path, ack, route in arrived:
+            try:
+                if path is not None:
+                    flush_file(path)
+                flushed.append((path, ack, route))
+            except OSError as error:
+                assert path is not None
+                # What the disk did not take may not be in memory any more either: all of it is to be sent again.
+                path.unlink(missing_ok=True)
+                log.error("cannot write the %s of attempt %s to the disk: %s", ack.kind, ack.attempt, error)
+        try:
+            flush_names([path for path, _, _ in flushed if path is not None], self._places.blobs.root.parent)
+        except OSError as error:
+            log.error("cannot write the names of %d files to the disk, which are sent again: %s", len(flushed), error)
+            return
+        for _, ack, route in flushed:
+            self._socket.send(ack, route)
 
     def _give_blob(self, received: Received, blob: str) -> None:
         places = self._places
