@@ -112,6 +112,7 @@ class Studio:
             settings=spec.settings,
             output=spec.output,
             blender=spec.facts.version,
+            oldest_blender=spec.facts.oldest_blender,
             trusted=spec.trusted,
             scene_engine=scene.engine,
             scene_color=(scene.display, scene.view, scene.look),

@@ -1,6 +1,7 @@
 """What the farm decides, told with the real cores and the real record, without a socket."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -390,6 +391,50 @@ def test_a_file_too_new_for_every_worker_waits_and_says_why(world: World) -> Non
     world.add_worker("new")
     world.finish_everything()
     assert world.status(job["id"]) == "completed"
+
+
+FOUR, FIVE = Blender("executable", "/4.5/blender", (4, 5, 3)), Blender("executable", "/5.3/blender", (5, 3, 0))
+NEW_FILE: dict[str, Any] = {"version": (5, 3), "oldest": (4, 5, 85)}
+
+
+def test_a_file_that_lets_an_older_blender_open_it_is_rendered_by_one(world: World) -> None:
+    world.add_worker("older", blenders=(FOUR,))
+    world.add_worker("too-old", blenders=(Blender("executable", "/4.2/blender", (4, 2, 0)),))
+    job = world.submit(animation("1-4", **NEW_FILE))
+    assert granted(world, "too-old") == []
+    world.finish_everything()
+    assert world.status(job["id"]) == "completed"
+
+
+def test_a_file_says_which_blender_it_takes(world: World) -> None:
+    world.add_worker("too-old", blenders=(Blender("executable", "/4.2/blender", (4, 2, 0)),))
+    job = world.submit(animation("1", **NEW_FILE))
+    world.run(2)
+    reason = world.ask("job", id=job["id"])["reason"]
+    assert reason.endswith("which cannot read a file saved by Blender 5.3 (that takes Blender 4.5 or later)")
+
+
+def test_an_older_blender_leaves_a_file_to_the_newer_one_for_as_long_as_that_takes_tasks(world: World) -> None:
+    world.add_worker("older", blenders=(FOUR,))
+    world.add_worker("newer", blenders=(FIVE,))
+    job = world.submit(animation("1-4", chunk=1, **NEW_FILE))
+    world.run(2)
+    assert granted(world, "older") == [] and granted(world, "newer")
+    world.act_on_node("disable", "newer")
+    world.finish("newer")
+    world.run(5)
+    assert granted(world, "older")
+    world.finish_everything()
+    assert world.status(job["id"]) == "completed"
+
+
+def test_an_older_blender_does_not_wait_for_a_newer_one_that_could_not_run_the_job(world: World) -> None:
+    world.add_worker("older", blenders=(FOUR,), tags=frozenset({"gpu"}))
+    world.add_worker("newer", blenders=(FIVE,))
+    tagged = world.submit(animation("1-4", tags=("gpu",), chunk=1, **NEW_FILE))
+    assert granted(world, "older"), "the newer one lacks the tag, so the older one does not wait for it"
+    world.finish_everything()
+    assert world.status(tagged["id"]) == "completed"
 
 
 def test_a_tagged_job_goes_only_to_a_worker_that_has_the_tag(world: World) -> None:

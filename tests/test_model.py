@@ -143,3 +143,27 @@ def test_the_blender_for_a_file_is_of_its_series_or_the_newest_never_an_older_on
     saved_by: tuple[int, int], chosen: Blender | None
 ) -> None:
     assert choose_blender((OLD, FIVE), saved_by) == chosen
+
+
+@pytest.mark.parametrize(
+    ("version", "subversion", "oldest", "opens"),
+    [
+        ((4, 5, 3), None, (4, 5, 85), True),
+        ((4, 5, 3), 92, (4, 5, 85), True),
+        ((4, 5, 0), 80, (4, 5, 85), False),
+        ((4, 4, 3), None, (4, 5, 85), False),
+        ((5, 0, 1), 119, (4, 5, 85), True),
+        ((5, 2, 0), None, None, False),
+        ((5, 3, 0), None, None, True),
+    ],
+)
+def test_a_blender_opens_a_newer_file_if_that_file_says_so(
+    version: tuple[int, int, int], subversion: int | None, oldest: tuple[int, int, int] | None, opens: bool
+) -> None:
+    blender = Blender("executable", "/b", version, subversion)
+    assert (choose_blender((blender,), (5, 3), oldest) is not None) is opens
+
+
+def test_of_blenders_older_than_the_file_the_newest_takes_it() -> None:
+    older = Blender("executable", "/b", (4, 5, 3))
+    assert choose_blender((FIVE, older), (5, 3), (4, 5, 85)) == FIVE

@@ -60,8 +60,8 @@ def memory_database() -> SqliteDatabase:
     return database
 
 
-def facts(version: tuple[int, int] = (5, 0), **scene: Any) -> FileFacts:
-    """What a small .blend says of itself."""
+def facts(version: tuple[int, int] = (5, 0), oldest: tuple[int, int, int] | None = None, **scene: Any) -> FileFacts:
+    """What a small .blend says of itself, which Blenders from *oldest* on may open."""
     plain: dict[str, Any] = {
         "name": "Scene",
         "first": 1,
@@ -77,13 +77,16 @@ def facts(version: tuple[int, int] = (5, 0), **scene: Any) -> FileFacts:
     return FileFacts(
         path="/projects/shot.blend",
         version=version,
+        oldest_blender=oldest,
         active_scene="Scene",
         cameras=("Camera",),
         scenes=(SceneFacts(**plain | scene),),
     )
 
 
-def animation(frames: str = "1-4", version: tuple[int, int] = (5, 0), **more: Any) -> JobSpec:
+def animation(
+    frames: str = "1-4", version: tuple[int, int] = (5, 0), oldest: tuple[int, int, int] | None = None, **more: Any
+) -> JobSpec:
     """A blender-animation job; settings such as ``chunk`` and fields such as ``priority`` by name."""
     fields = {
         name: more.pop(name)
@@ -93,7 +96,7 @@ def animation(frames: str = "1-4", version: tuple[int, int] = (5, 0), **more: An
     identity = new_id()
     base: dict[str, Any] = {"id": identity, "name": "shot", "output": f"/renders/{identity}"}
     settings = {"file": "/projects/shot.blend", "frames": frames, **more}
-    return JobSpec(job_type="blender-animation", settings=settings, facts=facts(version), **base | fields)
+    return JobSpec(job_type="blender-animation", settings=settings, facts=facts(version, oldest), **base | fields)
 
 
 class WorkerStub:

@@ -5,21 +5,19 @@ blender-asset-tracer reads what it can, in every header there has been (plain, g
 """
 
 import contextlib
-import gzip
 import io
 import logging
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import zstandard
 from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
 from brender.blendfile import tracer, tracer_simulations
+from brender.blendfile.header import explain_beginning, is_of_a_later_format, oldest_reader, saved_by
 from brender.blendfile.inputs import inputs_of
 from brender.blendfile.reader import CannotOpen, NoReader, Reader, reader_for
 from brender.blendfile.through_blender import facts_through_blender
@@ -66,10 +64,6 @@ _CONTAINERS = {
 }
 _LOG = logging.getLogger("brender.engines")
 _CAMERA_OBJECT = 11
-#: The header before and since Blender 5.0 (source/blender/blenloader, BLO_core_blend_header.hh).
-_HEADER = re.compile(rb"BLENDER(?:[-_][vV](?P<old>\d{3})|(?P<size>\d\d)-(?P<format>\d\d)v(?P<new>\d{4}))")
-_HEADER_BYTES = 32
-_KNOWN_FORMAT = (b"17", b"01")
 #: RenderData.scemode bit for "the sequencer takes part" (R_DOSEQ).
 _USES_SEQUENCER = 0x0001
 #: RenderData.scemode bit for "names get an extension" (R_EXTENSION), RenderData.mode bits for "keep what is there"
@@ -101,15 +95,19 @@ def inspect(path: Path, within: Path | None = None) -> FileFacts:
         raise BadInput(f"{path} is not a file: name a .blend")
     try:
         version = saved_by(path)
-        with reader_for(version, within) as reader:
-            if reader is not None:
-                try:
-                    return _through_blender(reader, path, version, within)
-                except NoReader as error:
-                    _LOG.warning("%s; blender-asset-tracer reads %s instead", error, path)
-        return _through_tracer(path, version, within)
+        return msgspec.structs.replace(_read_facts(path, version, within), oldest_blender=oldest_reader(path))
     except PermissionError as error:
         raise BadInput(f"{path} may not be read: {error.strerror}") from error
+
+
+def _read_facts(path: Path, version: tuple[int, int], within: Path | None) -> FileFacts:
+    with reader_for(version, within) as reader:
+        if reader is not None:
+            try:
+                return _through_blender(reader, path, version, within)
+            except NoReader as error:
+                _LOG.warning("%s; blender-asset-tracer reads %s instead", error, path)
+    return _through_tracer(path, version, within)
 
 
 def _through_blender(reader: Reader, path: Path, version: tuple[int, int], within: Path | None) -> FileFacts:
@@ -139,13 +137,13 @@ def _through_tracer(path: Path, version: tuple[int, int], within: Path | None) -
     except (BadInput, PermissionError):
         raise
     except BlendFileError as error:
-        if _is_of_a_later_format(path):
+        if is_of_a_later_format(path):
             dotted = ".".join(map(str, version))
             raise BadInput(
                 f"{path} was saved by Blender {dotted}: only Blender itself could read it, and no Blender {dotted} or later is "
                 "installed here"
             ) from error
-        raise BadInput(_explain(path)) from error
+        raise BadInput(explain_beginning(path)) from error
     except Exception as error:
         # A damaged file makes the reader stumble in ways of its own: struct errors, missing keys, wrong offsets.
         raise BadInput(
@@ -157,39 +155,6 @@ def plain_path(path: Path) -> Path:
     """Return *path* as an absolute path without ``..``; links stay as they are where it has none."""
     path = path.absolute()
     return path.parent.resolve() / path.name if ".." in path.parts else path
-
-
-def saved_by(path: Path) -> tuple[int, int]:
-    """Return the version of Blender that saved the .blend at *path*, by its header, old or new. Raises `BadInput` where it has
-    none."""
-    found = _HEADER.match(_beginning(path))
-    if found is None:
-        raise BadInput(_explain(path))
-    digits = int(found.group("old") or found.group("new"))
-    return digits // 100, digits % 100
-
-
-def _is_of_a_later_format(path: Path) -> bool:
-    """Whether the format of *path* is later than any that the tracer reads."""
-    found = _HEADER.match(_beginning(path))
-    return found is not None and found.group("new") is not None and (found.group("size"), found.group("format")) != _KNOWN_FORMAT
-
-
-def _beginning(path: Path) -> bytes:
-    """The first bytes of what is in the .blend at *path*, compressed or not."""
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(0)
-        try:
-            if head[:2] == b"\x1f\x8b":
-                with gzip.open(file) as inside:
-                    return inside.read(_HEADER_BYTES)
-            if head == b"\x28\xb5\x2f\xfd":
-                with zstandard.ZstdDecompressor().stream_reader(file) as stream:
-                    return bytes(stream.read(_HEADER_BYTES))
-        except (OSError, EOFError, zstandard.ZstdError):
-            return b""
-        return file.read(_HEADER_BYTES)
 
 
 def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
@@ -377,17 +342,6 @@ def _name(block: Any) -> str:
 
 def _text(raw: bytes | str) -> str:
     return raw if isinstance(raw, str) else raw.split(b"\0")[0].decode("utf-8", "replace")
-
-
-def _explain(path: Path) -> str:
-    """Return a sentence on what is wrong with the beginning of *path*."""
-    if path.stat().st_size == 0:
-        return f"{path} is empty"
-    with path.open("rb") as file:
-        head = file.read(7)
-    if head == b"BLENDER" or head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd":
-        return f"{path} is cut off or damaged: it begins like a .blend and does not end like one. Save or copy it again"
-    return f"{path} is not a .blend file"
 
 
 @contextlib.contextmanager

@@ -18,7 +18,8 @@ from typing import Any
 from blender_asset_tracer.pack import Packer
 
 from brender.blendfile import tracer
-from brender.blendfile.facts import plain_path, quiet, saved_by
+from brender.blendfile.facts import plain_path, quiet
+from brender.blendfile.header import saved_by
 from brender.blendfile.reader import NoReader, reader_for
 from brender.blendfile.through_blender import collected_through_blender
 from brender.model.bundle import Bundle, BundleFile, check_paths

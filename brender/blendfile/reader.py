@@ -27,7 +27,7 @@ from brender.engines.confine import Confinement
 from brender.engines.environment import clean_environment
 from brender.engines.ocio import VARIABLES, environment_of, own_configuration
 from brender.model.errors import BadInput, BrenderError
-from brender.model.nodes import Blender, can_read
+from brender.model.nodes import Blender, reads_all
 
 _SCRIPT = Path(engines.__file__).parent / "inside" / "trace.py"
 #: What Blender prints of a scene whose render engine it does not know, and for which it takes its default (wm_files.cc).
@@ -205,7 +205,9 @@ def reader_for(version: tuple[int, int], within: Path | None = None, configurati
     The bpy package of this Python comes first, then the ``blender`` on the path. What lies *within* a folder of a stranger's is
     read by a process of its own, so that it can neither hold up nor mislead anybody else.
     """
-    blender = next((found for find in (own_bpy, _executable) if (found := find()) is not None and can_read(found, version)), None)
+    # An older one would lose data, and write copies without it.
+    here = (find() for find in (own_bpy, _executable))
+    blender = next((found for found in here if found is not None and reads_all(found, version)), None)
     if blender is None:
         yield None
         return

@@ -6,6 +6,7 @@ Warm, unless the job asks for another way: its Blender keeps the scene open from
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.events import Cautioned
 from brender.engines.film_task import make_scene_film
 from brender.engines.job_files import travel
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
@@ -13,7 +14,7 @@ from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, Warmth
 from brender.model.job import FILM
-from brender.model.nodes import Blender, choose_blender
+from brender.model.nodes import Blender, choose_blender, reads_all
 
 
 class BlenderEngine:
@@ -54,10 +55,14 @@ class BlenderEngine:
 
 def _blender(attempt: Attempt) -> Blender:
     saved_by = attempt.order.blender or (0, 0)
-    blender = choose_blender(attempt.place.blenders, saved_by)
+    blender = choose_blender(attempt.place.blenders, saved_by, attempt.order.oldest_blender)
     if blender is None:
         have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
         raise AttemptFailed(f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}; this worker has {have}")
+    if not reads_all(blender, saved_by):
+        subject = f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}, which is newer than"
+        text = f"{subject} the {blender.label} that renders it: what that does not know is lost, as Blender itself warns"
+        attempt.emit(Cautioned(text, subject=subject))
     return blender
 
 

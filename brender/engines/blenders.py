@@ -20,7 +20,10 @@ from brender.model.nodes import Blender
 _BPY_FOR = {"3.11": "5.0", "3.13": "5.3"}
 _ASK_SECONDS = 60.0
 #: Asked of a Blender that has started: ``--version`` would be answered by one that cannot.
-_QUESTION = "import bpy, sys; sys.stdout.flush(); print('\\nbrender-blender', bpy.app.version_string, flush=True)"
+_QUESTION = (
+    "import bpy, sys; sys.stdout.flush(); "
+    "print('\\nbrender-blender', bpy.app.version_string, 'files', getattr(bpy.app, 'version_file', ['?'])[-1], flush=True)"
+)
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,10 @@ def ask(path: str) -> Blender:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BadInput(f"{found} does not answer: {error}") from error
-    match = re.search(r"^brender-blender (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)
+    match = re.search(r"^brender-blender (\d+\.\d+(?:\.\d+)?)(?:.* files (\d+))?", answer.stdout, re.MULTILINE)
     if match is None:
         raise BadInput(_why_not(kind, found, answer.returncode, (answer.stdout + answer.stderr).strip()))
-    return Blender(kind, found, _version(match.group(1)))
+    return Blender(kind, found, _version(match.group(1)), int(match.group(2)) if match.group(2) else None)
 
 
 def _why_not(kind: str, path: str, returncode: int, said: str) -> str:

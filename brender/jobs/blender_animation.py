@@ -226,7 +226,13 @@ class BlenderAnimation:
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"
         tags = frozenset(spec.tags) | ({"gpu"} if spec.settings["device"] == "gpu" else set())
-        return Requirements(job_type=self.name, tags=tags, blender=spec.facts.version, trusted=spec.trusted)
+        return Requirements(
+            job_type=self.name,
+            tags=tags,
+            blender=spec.facts.version,
+            oldest_blender=spec.facts.oldest_blender,
+            trusted=spec.trusted,
+        )
 
     def output_key(self, spec: JobSpec) -> str:
         return file_pattern(spec.settings["pattern"], self._extension(spec))

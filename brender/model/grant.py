@@ -38,6 +38,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settings: dict[str, Any]
     output: Text = ""
     blender: tuple[int, int] | None = None
+    """The Blender that saved its .blend; ``None``: it has none."""
+    oldest_blender: tuple[int, int, int] | None = None
+    """The oldest Blender that may open it (major, minor, file subversion); ``None``: the one that saved it."""
     trusted: bool = False
     scene_engine: Text = ""
     """The engine that the scene was saved with, in Blender's own word; "": any will do."""

@@ -126,6 +126,8 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     version: tuple[int, int]
     """The Blender that saved it, such as ``(5, 0)``."""
+    oldest_blender: tuple[int, int, int] | None = None
+    """The oldest Blender that may open it, by its own word: major, minor, file subversion. ``None``: the one that saved it."""
     active_scene: str
     scenes: tuple[SceneFacts, ...]
     cameras: tuple[str, ...] = ()
@@ -201,6 +203,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     tags: frozenset[str] = frozenset()
     blender: tuple[int, int] | None = None
     """Needs a Blender that can read a file saved by this version; ``None``: needs none."""
+    oldest_blender: tuple[int, int, int] | None = None
+    """The oldest Blender that may open that file (major, minor, file subversion); ``None``: the one that saved it."""
     program: str = ""
     """Needs to be let run this program; "": Blender alone."""
     trusted: bool = False

@@ -23,12 +23,14 @@ class Standing(StrEnum):
 class Blender(msgspec.Struct, frozen=True):
     """A Blender that a worker can start.
 
-    ``kind`` is ``bpy`` (a Python with the bpy package: ``path`` is that interpreter) or ``executable``.
+    ``kind`` is ``bpy`` (a Python with the bpy package: ``path`` is that interpreter) or ``executable``. ``file_subversion``
+    counts the changes of the file format within its series (``bpy.app.version_file``); ``None`` is not known.
     """
 
     kind: str
     path: str
     version: tuple[int, int, int]
+    file_subversion: Count | None = None
 
     @property
     def label(self) -> str:
@@ -87,18 +89,30 @@ def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> str:
     return ""
 
 
-def can_read(blender: Blender, saved_by: tuple[int, int]) -> bool:
-    """Whether *blender* may open a file saved by version *saved_by*: never one newer than itself.
-
-    Older files open in every later Blender; newer ones lose data, are refused (5.0's header in 3.x) or crash it.
-    """
+def reads_all(blender: Blender, saved_by: tuple[int, int]) -> bool:
+    """Return whether *blender* reads everything in a file saved by version *saved_by*: it is not older than that."""
     return blender.version[:2] >= saved_by
 
 
-def choose_blender(blenders: Iterable[Blender], saved_by: tuple[int, int]) -> Blender | None:
-    """The Blender for a file saved by *saved_by*: the same series if there is one, else the newest; ``None`` where
-    none can read it."""
-    able = [blender for blender in blenders if can_read(blender, saved_by)]
+def can_open(blender: Blender, saved_by: tuple[int, int], oldest: tuple[int, int, int] | None = None) -> bool:
+    """Return whether *blender* opens a file saved by version *saved_by* that names *oldest* as the oldest Blender to open it.
+
+    Blender decides by the same rule: it opens every older file, and a newer one if that one's word lets it, with a warning that
+    data may be lost. Where the word is not known (``None``), a newer file counts as one that it cannot open.
+    """
+    if reads_all(blender, saved_by):
+        return True
+    if oldest is None or blender.version[:2] < oldest[:2]:
+        return False
+    return blender.version[:2] > oldest[:2] or blender.file_subversion is None or blender.file_subversion >= oldest[2]
+
+
+def choose_blender(
+    blenders: Iterable[Blender], saved_by: tuple[int, int], oldest: tuple[int, int, int] | None = None
+) -> Blender | None:
+    """Return the Blender for a file saved by *saved_by* that names *oldest* as the oldest one to open it: of the same series if
+    there is one, else the newest; ``None`` where none can open it."""
+    able = [blender for blender in blenders if can_open(blender, saved_by, oldest)]
     same = [blender for blender in able if blender.version[:2] == saved_by]
     return max(same or able, key=lambda blender: blender.version, default=None)
 

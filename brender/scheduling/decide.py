@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.model.paths import PathVariable, places, platform_of
-from brender.scheduling.eligibility import obstacle
+from brender.scheduling.eligibility import loses, obstacle, waits_for_newer
 
 #: Seconds of work that a slot may hold beyond what it runs, and the most grants that this may be.
 PREFETCH_SECONDS = 2.0
@@ -22,7 +22,8 @@ PREFETCH_MOST = 512
 class Demand:
     """What a job wants: ``queued`` tasks of it wait. ``order`` is its age, ``live`` its attempts now, ``mean_seconds`` what
     a task of it takes (``None``: not known yet), ``kept_off`` the workers that it does not go to any more, ``memory`` the bytes
-    that a frame of it was seen to need, ``paths`` what path variables mean, where it needs any."""
+    that a frame of it was seen to need, ``paths`` what path variables mean, where it needs any. ``newer``: some worker
+    has a Blender that loses nothing of its .blend, so that older Blenders leave it to that one."""
 
     job: str
     priority: int
@@ -34,6 +35,7 @@ class Demand:
     kept_off: Collection[str] = ()
     memory: int = 0
     paths: tuple[PathVariable, ...] = ()
+    newer: bool = False
 
     def obstacle(self, worker: WorkerInfo, free: int | None = None) -> str:
         """Why *worker* cannot run its tasks, in words for a person; "" where it can. *free*: the bytes of memory that a render
@@ -46,7 +48,13 @@ class Demand:
             lost = self.need.variables - places(self.paths, platform_of(worker.platform), worker.site).keys()
             if lost:
                 return f"has no place for {', '.join(f'{{{name}}}' for name in sorted(lost))} (`brender path set` gives it one)"
-        return obstacle(self.need, worker)
+        if why := obstacle(self.need, worker):
+            return why
+        return waits_for_newer(self.need, worker) if self.newer and loses(self.need, worker) else ""
+
+    def loses_nothing(self, worker: WorkerInfo) -> bool:
+        """Return whether *worker* can run its tasks with a Blender that reads all of its .blend."""
+        return not (self.obstacle(worker) or loses(self.need, worker))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Dispatch:
         """Rows of the attempts that were granted in this round."""
         self._absorbed: list[tuple[TaskState, TaskState]] = []
         """Tasks whose parts went into others in this round, with those others."""
+        self._newer: dict[str, bool] = {}
+        """By job, whether some worker loses nothing of its .blend (`Demand.newer`); asked again when all slots are looked at."""
         self._look_at_all = self._explain = self._send_again = self._look_for_stragglers = 0.0
 
     def dispatch(self, now: Now) -> None:
@@ -54,6 +56,7 @@ class Dispatch:
         everything = farm.stirred and now.mono >= self._look_at_all
         if everything:
             farm.stirred = False
+            self._newer.clear()
             self._look_at_all = now.mono + _LOOK_SECONDS_A_SLOT * len(farm.workers)
             candidates = list(farm.workers.values())
         else:
@@ -105,6 +108,20 @@ class Dispatch:
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def _demand(self, job: JobState) -> Demand:
+        demand = self._plain_demand(job)
+        if job.need.oldest_blender is not None:
+            demand.newer = self._has_newer(demand)
+        return demand
+
+    def _has_newer(self, demand: Demand) -> bool:
+        """Return whether a worker that takes tasks could run the demand's without losing data of its .blend."""
+        found = self._newer.get(demand.job)
+        if found is None:
+            found = any(worker.status in _OPEN and demand.loses_nothing(worker.info) for worker in self.farm.workers.values())
+            self._newer[demand.job] = found
+        return found
+
+    def _plain_demand(self, job: JobState) -> Demand:
         return Demand(
             job.id,
             job.priority,

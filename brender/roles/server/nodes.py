@@ -318,7 +318,15 @@ class Nodes:
             "pid": info.pid,
             "cores": info.cores,
             "memory": info.memory,
-            "blenders": [{"kind": b.kind, "path": b.path, "version": ".".join(map(str, b.version))} for b in info.blenders],
+            "blenders": [
+                {
+                    "kind": b.kind,
+                    "path": b.path,
+                    "version": ".".join(map(str, b.version)),
+                    "file_subversion": b.file_subversion,
+                }
+                for b in info.blenders
+            ],
             "tags": sorted(worker.own_tags),
             "job_types": sorted(info.job_types),
             "programs": sorted(info.programs),

@@ -277,7 +277,7 @@ def _worker_info(row: Any) -> WorkerInfo:
     blenders = []
     for blender in row.blenders:
         major, minor, patch = (int(number) for number in blender["version"].split("."))
-        blenders.append(Blender(blender["kind"], blender["path"], (major, minor, patch)))
+        blenders.append(Blender(blender["kind"], blender["path"], (major, minor, patch), blender.get("file_subversion")))
     return WorkerInfo(
         id=row.id,
         incarnation=row.incarnation,

@@ -131,6 +131,7 @@ class JobState:
             settings=self.spec.settings,
             output=self.spec.output,
             blender=self.need.blender,
+            oldest_blender=self.need.oldest_blender,
             trusted=self.spec.trusted,
             scene_engine=self._scene_engine,
             scene_color=self._scene_color,
