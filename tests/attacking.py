@@ -77,11 +77,11 @@ class Target:
 
     def admit(self, role: KeyRole, name: str = "mallory", node: str | None = None) -> Attacker:
         pair, node = new_pair(), (new_id() if role in ("worker", "manager") else "") if node is None else node
-        membership = Joining(pair, role, name, node).with_token(self.token(role))
+        membership = Joining(pair, role, name, node).with_token(self.token(role, name=name))
         return Attacker(pair, node, membership)
 
     def token(self, role: KeyRole, **more: object) -> JoinToken:
-        made = self.admin.manage("create-token", role=role, **{"uses": 1, "expires": "1h", **more})
+        made = self.admin.manage("create-token", role=role, **{"uses": 1, "expires": "1h", "name": "mallory", **more})
         return JoinToken(role, self.server.key, (str(self.server.enrolment),), made["id"], made["secret"])
 
     def refusals(self) -> int:

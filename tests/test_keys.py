@@ -6,23 +6,27 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from brender.bus.address import ManagerAddresses, free_ports
+from brender.bus.ids import new_id
 from brender.bus.keys import kept_pair, new_pair
 from brender.bus.membership import JoinToken, parse_token
-from brender.bus.messages import Admitted, Hello, Joined
+from brender.bus.messages import Admitted, Enrol, Hello, Joined
 from brender.commands import discovery
 from brender.commands.joining import where_they_answer
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BadInput
-from brender.model.keys import KeyRole, Principal, parse_lifetime
+from brender.model.keys import KeyRole, Principal, Token, digest_of, parse_lifetime
 from brender.model.nodes import WorkerInfo
 from brender.model.pace import Pace
 from brender.roles.effects import Now, Peer, Send
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
+from brender.roles.server.core import ServerCore
+from brender.roles.server.state import Farm
 from brender.store.datafolder import DataFolder
 from tests.tools import command, ended, invite, line_of, one_farm, process, submit_command, tries, until
 
@@ -48,8 +52,9 @@ def test_keys_and_tokens_are_listed_named_and_revoked(
     farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = ("--data", farm.folder.root)
-    made = json.loads(command(capsys, "token", "create", "--role", "client", "--uses", "2", "--json", *data).out)
-    command(capsys, "join", made["token"], "--name", "brief", "--data", tmp_path)
+    named = ("--role", "client", "--name", "brief", "--uses", "2")
+    made = json.loads(command(capsys, "token", "create", *named, "--json", *data).out)
+    command(capsys, "join", made["token"], "--data", tmp_path)
     assert command(capsys, "key", "rename", "brief", "bert", *data).code == 0
     (row,) = [row for row in json.loads(command(capsys, "key", "list", "--json", *data).out) if row["name"] == "bert"]
     assert (row["role"], row["token"], row["revoked"]) == ("client", made["id"], None)
@@ -69,6 +74,7 @@ def test_keys_and_tokens_are_listed_named_and_revoked(
     [
         (("token", "create", "--role", "worker", "--expires", "soon"), "no length of time"),
         (("token", "create", "--role", "king"), "'king' is not one of"),
+        (("token", "create", "--role", "client"), "needs a name"),
         (("token", "revoke", "nothing"), "There is no token 'nothing'"),
         (("key", "revoke", "nobody"), "There is no admitted key 'nobody'"),
         (("key", "revoke", "local"), "of the server's own machine"),
@@ -183,6 +189,22 @@ def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, 
 
 
 # --- decisions ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_whose_token_has_no_name_does_not_choose_one() -> None:
+    """Tokens for clients that an earlier version made may have none."""
+    farm = Farm()
+    farm.tokens["t"] = Token(id="t", role=KeyRole.CLIENT, digest=digest_of("secret"), uses=1, expires=9e9)
+    core = ServerCore("s" * 16, "server", "x", Policy(), new_id, farm, master="m")
+    enrol = Enrol(id="q", role=KeyRole.CLIENT, name="boss", token="t", secret="secret")
+    principal, _ = core.enrol(Peer("", b"r"), "p" * 40, enrol, "f" * 80, Now(0.0, 0.0))
+    assert principal.name == "client-ffffffff" and principal.user == "client-ffffffff"
+
+
+def test_a_client_s_key_always_has_a_name_to_act_in() -> None:
+    nameless = Principal(id="k" * 16, public="p" * 40, role=KeyRole.CLIENT, name="")
+    assert nameless.user == "k" * 16, "or the message would say who it is"
+    assert msgspec.structs.replace(nameless, role=KeyRole.ADMIN).user == "", "who acts in the name of others"
 
 
 def _key(letter: str) -> Principal:

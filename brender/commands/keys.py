@@ -20,7 +20,12 @@ from brender.store.datafolder import DataFolder
 @click.command(cls=Configured, section="join")
 @common
 @click.argument("token_text", metavar="[TOKEN]", required=False, envvar="BRENDER_JOIN")
-@click.option("--name", default=platform.node, show_default="this host's name", help="What this machine's key is called.")
+@click.option(
+    "--name",
+    default=platform.node,
+    show_default="this host's name",
+    help="What this machine's key is called, where the token has no name and is not a client's.",
+)
 def join(data: Path, config: Path | None, verbose: bool, token_text: str | None, name: str) -> None:
     """Have this machine's commands join a farm: TOKEN, or @FILE that holds it, comes from `brender token create --role client`.
     Asked for where it is not given.
@@ -44,7 +49,12 @@ def token() -> None:
 @click.option("--role", type=click.Choice([role.value for role in KeyRole]), required=True, help="What the token lets in.")
 @click.option("--uses", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many may join by it.")
 @click.option("--expires", default="24h", show_default=True, metavar="TIME", help="How long it is good: 30m, 24h, 7d.")
-@click.option("--name", default="", help="What those are called that join by it. [default: what they call themselves]")
+@click.option(
+    "--name",
+    default="",
+    help="What those are called that join by it: for a client, whose jobs it submits. [default: what they call themselves; "
+    "a client needs one]",
+)
 @click.option("--key-expires", metavar="TIME", help="How long their keys are good. [default: until they are revoked]")
 @click.option(
     "--address",

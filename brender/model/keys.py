@@ -39,6 +39,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     expires: Seconds | None = None
 
+    @property
+    def user(self) -> str:
+        """The name in which its holder submits and acts, whatever a message says; "": the message says it."""
+        return (self.name or self.id) if self.role is KeyRole.CLIENT else ""
+
     def is_current(self, wall: float) -> bool:
         return self.expires is None or wall < self.expires
 

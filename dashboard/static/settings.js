@@ -23,10 +23,14 @@
     const path = { name: byId("path-name").value, platform: byId("path-platform").value, path: byId("path-folder").value, site: byId("path-site").value };
     farm.post("/paths", path).then(() => { farm.content(); event.target.reset(); return look(); }).catch(farm.complain);
   });
+  // A client submits in the name of its token.
+  const nameOf = () => { byId("join-name").required = byId("join-role").value === "client"; };
+  byId("join-role").addEventListener("change", nameOf);
+  nameOf();
   byId("new-join").addEventListener("submit", (event) => {
     event.preventDefault();
     const role = byId("join-role").value;
-    farm.post("/join-tokens", { role, uses: Number(byId("join-uses").value), expires: byId("join-expires").value }).then((made) => {
+    farm.post("/join-tokens", { role, name: byId("join-name").value, uses: Number(byId("join-uses").value), expires: byId("join-expires").value }).then((made) => {
       farm.content();
       const how = ["worker", "manager"].includes(role) ? `brender-${role} --join ${made.token}` : `brender join ${made.token}`;
       byId("joined").replaceChildren("On that machine (shown this once): ", farm.element("code", "copy text-break", how));

@@ -19,6 +19,9 @@ REFUSED = "refused"
 _USES_MOST = 100_000
 _HOW_TO_GET_ONE = "Ask whoever runs the farm for a new one: `brender token create --role {role}`"
 LOCAL_NAME = "local"
+#: The name of a client whose token has none, as tokens of earlier versions may. It does not choose one itself, since it submits
+#: and acts in that name.
+_CLIENT_NAME = "client-{}"
 _JOIN_AGAIN = "its key is not admitted any more. Join again with a new token"
 
 
@@ -81,7 +84,8 @@ class Keys:
             raise BadInput(f"This token has been used as often as it may be. {how}")
         token = msgspec.structs.replace(token, uses=token.uses - 1)
         expires = None if token.key_seconds is None else now.wall + token.key_seconds
-        principal = self._admit(public, enrol.role, token.name or enrol.name, enrol.node, fresh, expires, now, token.id)
+        name = token.name or (_CLIENT_NAME.format(fresh[:8]) if token.role is KeyRole.CLIENT else enrol.name)
+        principal = self._admit(public, enrol.role, name, enrol.node, fresh, expires, now, token.id)
         self.farm.tokens[token.id] = token
         self.emit(Record(Update("token", token.id, {"uses": token.uses})))
         return principal
@@ -188,7 +192,12 @@ class Keys:
             raise BadInput(f"A token is good for 1 to {_USES_MOST} uses, not {uses!r}")
         lifetime = parse_lifetime(_text(arguments, "expires"))
         valid = arguments.get("key_expires")
-        name = str(arguments.get("name") or "")[:255]
+        name = str(arguments.get("name") or "").strip()[:255]
+        if role is KeyRole.CLIENT and not name:
+            raise BadInput(
+                "A token for a client needs a name, in which its holder submits and acts: "
+                "`brender token create --role client --name anna`"
+            )
         # The secret is as long as its digest is hard to guess; the id tells nothing of it.
         id, secret = fresh[:16], fresh[16:]
         token = Token(
