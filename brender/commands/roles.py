@@ -61,6 +61,14 @@ _link_files = click.option(
     metavar="DAYS",
     help="How long after a job's end the files that were sent for it are kept.",
 )
+@click.option(
+    "--keep-activity",
+    type=click.FloatRange(1, 1e5),
+    default=365.0,
+    show_default=True,
+    metavar="DAYS",
+    help="How long the activity log is kept.",
+)
 @_link_files
 @site_option
 @click.option("--only-job", default="", hidden=True)
@@ -75,6 +83,7 @@ def server(
     lease: float,
     largest_file: float,
     keep_blobs: float,
+    keep_activity: float,
     link_files: bool,
     site: str,
     only_job: str,
@@ -91,6 +100,7 @@ def server(
         only_job=only_job,
         largest_file=int(largest_file * 1e9),
         blobs_keep=keep_blobs * 86400,
+        activity_keep=keep_activity * 86400,
         link_files=link_files,
     )
     role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site))

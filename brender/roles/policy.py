@@ -43,6 +43,9 @@ class Policy:
     stats_record: float = 60.0
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0
+    """Statistics are kept for so long."""
+    activity_keep: float = 365 * 86400.0
+    """The activity log is kept for so long."""
 
 
 def renewal_interval(left: float, lease: float) -> float:

@@ -269,6 +269,11 @@ def tokens(record: Record) -> list[dict[str, Any]]:
     return list(token.select(*columns).order_by(token.created).limit(PAGE).dicts())
 
 
+def keys_and_tokens(record: Record) -> dict[str, Any]:
+    """All of both. For admins, who ask with `Manage`."""
+    return {"keys": keys(record), "tokens": tokens(record)}
+
+
 QUESTIONS: dict[str, Callable[..., Any]] = {
     question.__name__: question
     for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about, projects, paths, sights)

@@ -15,7 +15,8 @@ from brender.model.keys import KeyRole, Principal
 from brender.model.pace import Pace
 from brender.roles.effects import Effect, Now, Peer
 from brender.roles.server.core import ServerCore
-from brender.store.questions import Record, keys, tokens
+from brender.roles.server.query_thread import QueryThread
+from brender.store.questions import keys_and_tokens
 
 #: Attempts to join that are listened to: a second, and at once; from one address, and from all together.
 _PACE_OF_ONE, _PACE_OF_ALL = (2.0, 60.0), (50.0, 500.0)
@@ -23,11 +24,11 @@ _REMEMBERED = 10_000
 
 
 class Enrolment:
-    """Stands before the *core*; *books* is the record that admins look into, *addresses* are the server's own."""
+    """Stands before the *core*; *queries* answers what admins ask about the record, *addresses* are the server's own."""
 
-    def __init__(self, core: ServerCore, books: Record, addresses: ServerAddresses, refusals: Refusals) -> None:
+    def __init__(self, core: ServerCore, queries: QueryThread, addresses: ServerAddresses, refusals: Refusals) -> None:
         self._core = core
-        self._books = books
+        self._queries = queries
         self._addresses = addresses
         self._refusals = refusals
         self._paces: OrderedDict[str, Pace] = OrderedDict()
@@ -52,7 +53,8 @@ class Enrolment:
         """What follows from what an admin asks, and the answer, where that is not among the effects."""
         match message.what:
             case "keys":
-                return [], Done(id=message.id, data={"keys": keys(self._books), "tokens": tokens(self._books)})
+                self._queries.put(peer.principal, peer.route, message.id, keys_and_tokens)
+                return [], None
             case "refusals":
                 managers = self._core.farm.managers.values()
                 told = {f"manager {each.name}, in all": each.refused for each in managers if each.refused}

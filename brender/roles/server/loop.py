@@ -5,6 +5,7 @@ send what it wants sent. While nothing can be recorded, the round is held back a
 """
 
 import contextlib
+import functools
 import gc
 import logging
 import platform
@@ -28,7 +29,6 @@ from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
 from brender.engines.destination import one_spelling
 from brender.model.errors import BrenderError, Conflict, Paused
-from brender.model.keys import KeyRole
 from brender.model.paths import places, platform_of
 from brender.roles.effects import (
     Admit,
@@ -54,10 +54,12 @@ from brender.roles.server.deletion import Remover, other_with_its_files, retired
 from brender.roles.server.enrolment import Enrolment
 from brender.roles.server.events import told
 from brender.roles.server.files import FileKeeper
+from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.recording import DatabaseLost, Recording
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
+from brender.store.pruning import Pruning
 from brender.store.questions import Record as Books
 from brender.store.questions import answer, job_id, node_id
 from brender.store.writer import Writer
@@ -100,6 +102,7 @@ class Server:
         self._outgoing: list[tuple[bytes, Message]] = []
         self._published: list[Publish] = []
         self._checkpointed = self._pruned = time.monotonic()
+        self._pruning: Pruning | None = None
         with contextlib.ExitStack() as undo:
             lock = folder.lock("server")
             undo.callback(lock.release)
@@ -113,16 +116,19 @@ class Server:
             undo.callback(self._writer.database.close)
             self._recording = Recording(self._writer, self.database, folder)
             self._books = Books(self._writer.tables, folder)
+            self._queries = QueryThread(folder, self.database, self._deliver)
+            undo.callback(self._queries.close)
             now = self._now()
             farm = restore(self._writer, now.mono)
             id = secrets.token_hex(8)
             self.core = ServerCore(id, name, __version__, policy, new_attempt_id, farm, master=self._pair.secret)
             self._carry_out(self.core.restored(now))
-            self._desk = Enrolment(self.core, self._books, self.addresses, self._keyring.refusals)
+            self._desk = Enrolment(self.core, self._queries, self.addresses, self._keyring.refusals)
             self._carry_out(self._desk.admit_own(local.public, now))
             self._keyring.replace(farm.keys.values())
             self.core.jobs.frames_folder = str(folder.frames_folder)
             self._learn_paths()
+            self._begin_pruning(now)
             self._keeper.sweep(self._writer.tables)
             self._remover.resume(self._writer.tables)
             folder.announce("server", database=self.database, site=site, **addresses_as_text(self.addresses))
@@ -241,7 +247,7 @@ class Server:
             received.route,
             *self._routes.who(received.route),
             bound=principal.node,
-            user=principal.name if principal.role is KeyRole.CLIENT else "",
+            user=principal.user,
             origin=received.origin,
         )
         self._at_hand = received
@@ -321,11 +327,16 @@ class Server:
 
     def _ask(self, peer: Peer, message: Ask) -> None:
         self._commit()
-        try:
-            reply: Message = Done(id=message.id, data=answer(self._books, message.question, message.arguments))
-        except BrenderError as error:
-            reply = Sorry(id=message.id, code=error.code, message=str(error))
-        self._control.send(reply, peer.route)
+        query = functools.partial(answer, question=message.question, arguments=message.arguments)
+        self._queries.put(peer.principal, peer.route, message.id, query)
+
+    def _deliver(self, route: bytes, reply: Message) -> None:
+        """Send the answer to a question. From any thread."""
+
+        def send() -> None:
+            self._control.send(reply, route)
+
+        self.loop.post(send)
 
     def _submitted(self, job: str) -> dict[str, Any] | None:
         """What the submitter of *job* was told, if it was accepted before and has left the core's mind since."""
@@ -448,6 +459,7 @@ class Server:
     def _housekeep(self, now: Now) -> None:
         with contextlib.suppress(OperationalError):  # it goes on when something can be written again
             self._recording.pending += self._remover.step(self._writer, now.wall)
+        self._prune()
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono
             self._keeper.settle()
@@ -455,7 +467,7 @@ class Server:
                 self._writer.checkpoint()
         if now.mono - self._pruned > _PRUNE_SECONDS:
             self._pruned = now.mono
-            self._prune(now)
+            self._begin_pruning(now)
             self._keeper.collect(self._writer.tables, now.wall, self.policy.blobs_keep)
             threading.Thread(target=self._retire, args=(now,), name="brender-retention", daemon=True).start()
 
@@ -476,12 +488,20 @@ class Server:
         if gone:
             self.loop.post(lambda: self._carry_out(self.core.retire(gone, self._now())))
 
-    def _prune(self, now: Now) -> None:
-        stat = self._writer.tables.Stat
+    def _begin_pruning(self, now: Now) -> None:
+        policy = self.policy
+        self._pruning = Pruning(self._writer.tables, now.wall - policy.stats_keep, now.wall - policy.activity_keep)
+
+    def _prune(self) -> None:
+        """Remove a slice of the history that is old enough."""
+        if self._pruning is None:
+            return
         try:
-            stat.delete().where(stat.wall < now.wall - self.policy.stats_keep).execute()
+            if not self._pruning.step():
+                self._pruning = None
         except OperationalError as error:
-            log.warning("old statistics could not be removed, and will be later: %s", error)
+            self._pruning = None
+            log.warning("old statistics and activity could not be removed, and will be later: %s", error)
 
     @staticmethod
     def _now() -> Now:
