@@ -1,9 +1,13 @@
 """Serving the dashboard with waitress."""
 
-import _thread
 import secrets
+import signal
+import threading
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
+from waitress import wasyncore
 from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher
 
@@ -42,9 +46,12 @@ class Dashboard:
         chosen = replace(settings or Settings(), setup=secrets.token_urlsafe(24), loopback_only=is_loopback(address.host))
         self._app = app = create_app(folder, server, pair, database, chosen, _session_secret(folder))
         farm = app.extensions["brender"]
+        self._ended = threading.Event()
+        self._sockets: dict[int, Any] = {}
         try:
             self._server = create_server(
                 app,
+                map=self._sockets,
                 _dispatcher=_Threads(farm.stream),
                 host=address.host,
                 port=address.port,
@@ -74,16 +81,29 @@ class Dashboard:
             return there_are_users()
 
     def run(self) -> None:
-        """Serve until `stop`, SIGTERM or Ctrl-C."""
+        """Serve until `stop`."""
+        # Not waitress's own loop: only an exception ends that one, and none can be raised in the main thread from another where
+        # SIGINT is ignored, as in every background job of a shell script.
         try:
-            self._server.run()
+            while not self._ended.is_set():
+                wasyncore.loop(timeout=1.0, map=self._sockets, use_poll=True, count=1)
+            self._server.task_dispatcher.shutdown()
         finally:
             self._lock.release()
 
     def stop(self) -> None:
-        """End `run` in the main thread. From any thread."""
-        _thread.interrupt_main()
-        self._server.pull_trigger()  # or it would only look after a second
+        """End `run` soon. From any thread and from a signal handler."""
+        self._ended.set()
+        self._server.pull_trigger()  # or the loop would only look after a second
+
+    def stop_on_signals(self) -> None:
+        """Let SIGTERM and SIGINT call `stop`. Only in a program's main thread."""
+
+        def react(number: int, frame: FrameType | None) -> None:
+            self.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, react)
 
 
 class _Threads(ThreadedTaskDispatcher):  # type: ignore[misc]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from brender.commands.lifeline import STOP_SECONDS
 from brender.store.datafolder import DataFolder
 
-_STOP_SECONDS = 10.0
 _NOT_FOR_CHILDREN = {
     "BRENDER_SERVER",
     "BRENDER_MANAGER",
@@ -72,7 +72,7 @@ class Children:
                 child.process.stdin.close()
         for child in ending:
             try:
-                child.process.wait(_STOP_SECONDS)
+                child.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()

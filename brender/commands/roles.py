@@ -215,6 +215,7 @@ def dashboard(
     click.echo(f"brender-dashboard is at {role.url}")
     if not role.has_users():
         click.echo(f"Nobody may come in yet. This link makes the first admin, once: {role.setup_url}")
+    role.stop_on_signals()
     lifeline_end.ends(role.stop)
     role.run()
 
