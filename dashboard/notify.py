@@ -8,24 +8,24 @@ import logging
 import queue
 import smtplib
 import threading
-import time
+import urllib.error
 import urllib.request
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from brender import __version__
 from brender.model.errors import BrenderError
 from brender.store import page_questions, questions
 from brender.store.reader import Reader
+from dashboard.deliveries import Deliveries
 from dashboard.farm import Settings
 
 log = logging.getLogger("brender.dashboard")
 
-_TRIES = 3
-_TRY_AGAIN_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 _WAITING_MOST = 1000
 _REMEMBERED = 10_000
@@ -60,7 +60,8 @@ def news_of(job: dict[str, Any], fields: dict[str, Any], url: str) -> News | Non
         event, reason = "attention", "files are missing"
     else:
         return None
-    return News(event, job["id"], job["name"], job["project"], job["status"], reason or job["reason"], f"{url}jobs/{job['id']}")
+    status = status or job["status"]
+    return News(event, job["id"], job["name"], job["project"], status, reason or job["reason"], f"{url}jobs/{job['id']}")
 
 
 class Notifier:
@@ -71,7 +72,9 @@ class Notifier:
         self._settings = settings
         self._url = settings.public_url.rstrip("/") + "/" if settings.public_url else url
         self._waiting: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue(_WAITING_MOST)
-        self._told: OrderedDict[tuple[str, str], str] = OrderedDict()
+        #: Of each job and event the occasion that was told: when the job ended, or why it needs somebody.
+        self._told: OrderedDict[tuple[str, str], object] = OrderedDict()
+        self._deliveries = Deliveries()
         threading.Thread(target=self._work, name="brender-notify", daemon=True).start()
 
     def hear(self, job: str, fields: dict[str, Any]) -> None:
@@ -98,15 +101,25 @@ class Notifier:
         except BrenderError:
             return
         news = news_of(known, fields, self._url)
-        if news is None or self._told.get((job, news.event)) == news.reason:
+        if news is None:
             return
-        self._told[job, news.event] = news.reason
+        # A job that was queued again ends again, at another time.
+        occasion = news.reason if news.event == "attention" else fields.get("finished") or known["finished"]
+        if self._told.get((job, news.event)) == occasion:
+            return
+        self._told[job, news.event] = occasion
         if len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         for each in wanted:
             if news.event in each["events"] and each["project"] in ("", news.project):
-                how: Callable[[str, News], None] = self._mail if each["kind"] == "email" else _ask
-                _try(how, each["target"], news)
+                self._deliver(each["kind"], each["target"], news)
+
+    def _deliver(self, kind: str, target: str, news: News) -> None:
+        if kind == "email":
+            # All letters go through one mail server.
+            self._deliveries.put("email", partial(self._mail, target, news), f"{target} that {news.sentence}")
+        else:
+            self._deliveries.put(target, partial(_ask, target, news), f"{_without_secret(target)} that {news.sentence}")
 
     def _mail(self, target: str, news: News) -> None:
         if not self._settings.smtp:
@@ -122,21 +135,28 @@ class Notifier:
 
 
 def _ask(target: str, news: News) -> None:
-    """Post *news* to the web address *target*, as JSON; ``text`` is the sentence, as chat programs take it."""
+    """Post *news* to the web address *target*, as JSON; ``text`` is the sentence, as chat programs take it. Raises `OSError`,
+    whose text has nothing of the address."""
     told = {"event": news.event, "text": f"{news.sentence} {news.url}", "job": news.job, "name": news.name}
     told |= {"project": news.project, "status": news.status, "reason": news.reason, "url": news.url}
     headers = {"Content-Type": "application/json", "User-Agent": f"brender/{__version__}"}
-    request = urllib.request.Request(target, json.dumps(told).encode(), headers, method="POST")
-    with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):  # nosec B310
-        pass
+    try:
+        request = urllib.request.Request(target, json.dumps(told).encode(), headers, method="POST")
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):  # nosec B310
+            pass
+    except urllib.error.HTTPError as error:
+        raise OSError(f"it answered {error.code}") from None
+    except urllib.error.URLError as error:
+        reason = error.reason
+        raise OSError(reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__) from None
+    except Exception as error:
+        raise OSError(type(error).__name__) from None
 
 
-def _try(how: Callable[[str, News], None], target: str, news: News) -> None:
-    for number in range(_TRIES):
-        try:
-            how(target, news)
-            return
-        except OSError as error:
-            log.warning("%s could not be told that %s: %s", target, news.sentence, error)
-            if number + 1 < _TRIES:
-                time.sleep(_TRY_AGAIN_SECONDS)
+def _without_secret(target: str) -> str:
+    """The web address *target* for a log: the rest of it is often what lets its holder post there."""
+    try:
+        parts = urlsplit(target)
+        return f"{parts.scheme}://{parts.hostname}/…"
+    except ValueError:
+        return "a web address"

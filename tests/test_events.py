@@ -17,12 +17,16 @@ from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.keys import new_pair
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
-from brender.model.changes import Delete, NewRows, Put, Update, UpdateRows, UpdateWhere
+from brender.model.changes import Delete, New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.roles.server.events import told
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
+from brender.store.writer import Writer
 from dashboard.farm import Settings
 from dashboard.notify import Notifier, news_of
 from dashboard.stream import Stream
+from tests.test_store import JOB as STORED
 from tests.tools import ended, submit_command, until
 from tests.web import asked, with_token
 
@@ -86,10 +90,21 @@ def test_more_pages_than_there_is_room_for_are_told_to_come_again() -> None:
     first, second = stream.listen(), stream.listen()
     assert first is not None and second is not None and stream.listen() is None
     next(first)
-    first.close()  # type: ignore[attr-defined]
+    first.close()
     assert stream.listen() is not None, "whoever goes makes room"
+    second.close()
+    assert stream.listen() is not None, "also where nothing was read, as by a HEAD request"
 
 
+def test_one_user_s_pages_leave_room_for_those_of_others() -> None:
+    nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
+    stream = Stream(nowhere, new_pair(), most=10, most_of_one=2)
+    for _ in range(2):
+        assert stream.listen(user="vera") is not None
+    assert stream.listen(user="vera") is None and stream.listen(user="anna") is not None
+
+
+JOB_ID = "a" * 16
 JOB: dict[str, Any] = {"id": "a", "name": "shot", "project": "film", "status": "failed", "reason": "it broke"}
 
 
@@ -131,7 +146,8 @@ class _Hook(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hook() -> Iterator[str]:
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr("dashboard.deliveries._TRY_AGAIN_SECONDS", 0.05)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/told"
@@ -147,10 +163,7 @@ class _Mailbox:
         return "250 OK"
 
 
-def test_who_wants_to_be_told_is_told_by_mail_and_by_their_web_address(
-    farm: LocalFarm, hook: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dashboard.notify._TRY_AGAIN_SECONDS", 0.1)
+def test_who_wants_to_be_told_is_told_by_mail_and_by_their_web_address(farm: LocalFarm, hook: str) -> None:
     mailbox, (port,) = _Mailbox(), (free_ports(1),)
     mail = Controller(mailbox, hostname="127.0.0.1", port=port)
     mail.start()
@@ -175,6 +188,47 @@ def test_who_wants_to_be_told_is_told_by_mail_and_by_their_web_address(
             until(lambda: _Hook.heard.empty())
     finally:
         mail.stop()
+
+
+def _subscriber(folder: DataFolder, *hooks: str) -> Writer:
+    """A record with one job, of which the addresses *hooks* are to be told."""
+    writer = Writer(open_for_writing(str(folder.make().database)))
+    hook = {"user": "boss", "kind": "webhook", "events": ["completed", "failed"], "project": "", "created": 1.0}
+    told = [Put("subscription", f"s{number}", {**hook, "target": target}) for number, target in enumerate(hooks)]
+    writer.commit([Put("project", "default", {}), New("job", JOB_ID, STORED), *told])
+    return writer
+
+
+def _end(writer: Writer, notifier: Notifier, status: str, finished: float) -> None:
+    writer.commit([Update("job", JOB_ID, {"status": status, "finished": finished})])
+    notifier.hear(JOB_ID, {"status": status, "finished": finished})
+
+
+def test_a_job_that_was_queued_again_and_is_completed_again_is_told_again(folder: DataFolder, hook: str) -> None:
+    writer = _subscriber(folder, hook)
+    notifier = Notifier(Reader(folder), Settings(), "http://x/")
+    for finished in (10.0, 10.0, 20.0):
+        _end(writer, notifier, "completed", finished)
+    told = [_Hook.heard.get(timeout=20) for _ in range(2)]
+    _end(writer, notifier, "failed", 30.0)
+    assert [each["event"] for each in [*told, _Hook.heard.get(timeout=20)]] == ["completed", "completed", "failed"]
+    writer.database.close()
+
+
+def test_an_address_that_does_not_answer_delays_no_other_and_is_not_logged(
+    folder: DataFolder, hook: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dead = f"http://user:password@127.0.0.1:{silent.getsockname()[1]}/services/T0/secret?key=secret"
+        writer = _subscriber(folder, dead, "http://127.0.0.1:1/secret", "http://[secret", hook)
+        notifier = Notifier(Reader(folder), Settings(), "http://x/")
+        began = time.monotonic()
+        _end(writer, notifier, "completed", 10.0)
+        assert _Hook.heard.get(timeout=20)["event"] == "completed" and time.monotonic() - began < 5.0
+        until(lambda: caplog.text.count("could not tell") >= 6)
+    assert "http://127.0.0.1/…" in caplog.text and "refused" in caplog.text
+    assert "secret" not in caplog.text and "password" not in caplog.text
+    writer.database.close()
 
 
 # --- what listeners of the bus are told -------------------------------------------------------------------------------------
