@@ -1,8 +1,10 @@
 """Pictures and files of frames: small ones, whole ones, EXR with an exposure; zips, films, contact sheets."""
 
+import contextlib
 import io
 import json
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,8 @@ from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FILM
 from brender.store import questions
-from dashboard.farm import farm
+from dashboard.farm import farm, user_name
+from dashboard.turns import Turns
 
 blueprint = Blueprint("pictures", __name__)
 
@@ -25,8 +28,15 @@ _SHOWN = {".png", ".jpg", ".webp", ".bmp"}
 _WIDTHS = (256, 640, 1280, 1920, 3840)
 _STOPS = 20.0
 _SHEET_MOST = 400
-_ZIP_BLOCK = 2**20
+_BLOCK = 2**20
 _FILM_WIDTH = 1920
+_FILM_SECONDS = 1800.0
+
+#: What anybody who may look can start, and what it holds of the machine: processes and cores, memory, threads and disk.
+_FILMS = Turns("films", in_all=2, of_one=1)
+_SHEETS = Turns("contact sheets", in_all=2, of_one=1)
+_PICTURES = Turns("pictures", in_all=4, of_one=4, wait=30.0)
+_DOWNLOADS = Turns("films and zips", in_all=24, of_one=3)
 
 
 @blueprint.get("/jobs/<id>/thumbnails/<int:part>")
@@ -56,17 +66,21 @@ def picture(id: str, part: int) -> Response:
         raise BadInput(f"The width is one of: {', '.join(map(str, _WIDTHS))}")
     if not abs(exposure) <= _STOPS:
         raise BadInput(f"The exposure is a number of stops, up to {_STOPS:g}")
-    return Response(
-        _as_jpeg(_frame(id, part), width, exposure), mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
-    )
+    path = _frame(id, part)
+    with _PICTURES.take(user_name()):
+        content = _as_jpeg(path, width, exposure)
+    return Response(content, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @blueprint.get("/jobs/<id>/frames.zip")
 def frames_zip(id: str) -> Response:
     """All finished frames in one zip, as it is made."""
     files, name = _all(id)
-    headers = {"Content-Disposition": f"attachment; filename={json.dumps(_safe(name))}.zip".replace('".zip', '.zip"')}
-    return Response(_zipped(files), mimetype="application/zip", headers=headers)
+    with contextlib.ExitStack() as held:
+        held.enter_context(_DOWNLOADS.take(user_name()))
+        response = Response(_zipped(files), mimetype="application/zip", headers=_attached(f"{_safe(name)}.zip"))
+        response.call_on_close(held.pop_all().close)
+        return response
 
 
 @blueprint.get("/jobs/<id>/film")
@@ -94,16 +108,25 @@ def movie(id: str) -> Response:
     except ValueError as error:
         raise BadInput(f"fps is a number of frames a second, not {request.args['fps']!r}") from error
     files, name = _all(id)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "film.mp4"
-        make_film((path for path, _ in files), fps, made, _FILM_WIDTH)
-        content = io.BytesIO(made.read_bytes())
-    return send_file(content, mimetype="video/mp4", download_name=f"{_safe(name)}.mp4", as_attachment=True)
+    with contextlib.ExitStack() as held:
+        held.enter_context(_DOWNLOADS.take(user_name()))
+        made = Path(held.enter_context(tempfile.TemporaryDirectory())) / "film.mp4"
+        with _FILMS.take(user_name()):
+            make_film(_while_wanted([path for path, _ in files]), fps, made, _FILM_WIDTH)
+        response = Response(_pieces(made), mimetype="video/mp4", headers=_attached(f"{_safe(name)}.mp4"))
+        response.content_length = made.stat().st_size
+        response.call_on_close(held.pop_all().close)
+        return response
 
 
 @blueprint.get("/jobs/<id>/contact-sheet.jpg")
 def contact_sheet(id: str) -> Response:
     """Small pictures of all finished frames beside each other, at most 400 of them."""
+    with _SHEETS.take(user_name()):
+        return Response(_contact_sheet(id), mimetype="image/jpeg")
+
+
+def _contact_sheet(id: str) -> bytes:
     reader = farm().reader
     with reader.record() as record:
         job, part = questions.job_id(record, id), record.tables.Part
@@ -121,7 +144,32 @@ def contact_sheet(id: str) -> Response:
     for number, each in enumerate(chosen):
         left, top = 8 + number % columns * (wide + 8), 8 + number // columns * (high + 8)
         oiio.ImageBufAlgo.paste(sheet, left, top, 0, 0, oiio.ImageBufAlgo.channels(each, (0, 1, 2)))
-    return Response(_written(sheet), mimetype="image/jpeg")
+    return _written(sheet)
+
+
+def _while_wanted(files: list[Path]) -> Iterator[Path]:
+    """*files*, as long as somebody waits for their film and it does not take too long. Raises `BadInput`."""
+    disconnected = request.environ.get("waitress.client_disconnected")
+    end = time.monotonic() + _FILM_SECONDS
+    for number, path in enumerate(files):
+        if disconnected is not None and disconnected():
+            raise BadInput("Nobody waits for this film any more")
+        if time.monotonic() > end:
+            raise BadInput(
+                f"After {_FILM_SECONDS / 60:.0f} minutes {number} of {len(files)} frames were in the film, and it was given up: "
+                "take the frames as a zip, or let the scene itself write a film"
+            )
+        yield path
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename={json.dumps(name)}"}
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block
 
 
 def _frame(id: str, part: int) -> Path:
@@ -152,7 +200,7 @@ def _zipped(files: list[tuple[Path, str]]) -> Iterator[bytes]:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for path, name in files:
             with path.open("rb") as source, archive.open(zipfile.ZipInfo.from_file(path, name), "w", force_zip64=True) as target:
-                while block := source.read(_ZIP_BLOCK):
+                while block := source.read(_BLOCK):
                     target.write(block)
                     yield out.taken()
             yield out.taken()

@@ -3,7 +3,10 @@
 import io
 import re
 import shutil
+import threading
 import zipfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import OpenImageIO as oiio
@@ -254,6 +257,62 @@ def test_finished_frames_make_a_film(web: Browser, output: Path) -> None:
     answer = web.get(f"/jobs/{JOB_ID}/movie.mp4?fps=12")
     assert answer.status_code == 200 and answer.data[4:8] == b"ftyp"
     assert web.get(f"/jobs/{JOB_ID}/movie.mp4?fps=0").status_code == 400
+
+
+def test_one_user_has_one_film_made_at_once_and_the_dashboard_makes_two(
+    app: Flask, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes all cores of the machine, which may be the server's."""
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def make(frames: Iterable[Path], fps: float, target: Path, width: int) -> int:
+        begun.release()
+        assert go.wait(30)
+        return target.write_bytes(b"film")
+
+    monkeypatch.setattr("dashboard.pictures.make_film", make)
+    picture(output / "x_0001.png")
+    film = f"/jobs/{JOB_ID}/movie.mp4"
+    readers = [Browser(app, name) for name in ("vera", "anna", "walt")]
+    with ThreadPoolExecutor(2) as pool:
+        making = [pool.submit(reader.get, film) for reader in readers[:2]]
+        assert begun.acquire(timeout=30) and begun.acquire(timeout=30)
+        again, third = readers[0].get(film), readers[2].get(film)
+        go.set()
+        made = [each.result(30) for each in making]
+    assert again.status_code == 429 and "as many films in the making as one may" in again.text and again.headers["Retry-After"]
+    assert third.status_code == 429 and "as many films as it may at once" in third.text
+    assert [(each.status_code, each.data) for each in made] == [(200, b"film")] * 2
+    for each in made:
+        each.close()
+    assert readers[0].get(film).status_code == 200, "what is done makes room"
+
+
+def test_downloads_that_nobody_reads_are_not_begun_without_end(app: Flask, output: Path) -> None:
+    picture(output / "x_0001.png")
+    vera, path = Browser(app, "vera"), f"/jobs/{JOB_ID}/frames.zip"
+    held = [vera.get(path, buffered=False) for _ in range(3)]
+    assert [each.status_code for each in held] == [200] * 3 and vera.get(path).status_code == 429
+    assert Browser(app, "anna").get(path).status_code == 200
+    for each in held:
+        each.close()
+    answer = vera.get(path)
+    assert answer.status_code == 200
+    answer.close()
+
+
+@pytest.mark.parametrize(
+    ("gone", "seconds", "says"), [(True, 60.0, "Nobody waits"), (False, -1.0, "0 of 1 frames were in the film")]
+)
+def test_a_film_is_given_up_where_nobody_waits_or_it_takes_too_long(
+    web: Browser, output: Path, monkeypatch: pytest.MonkeyPatch, gone: bool, seconds: float, says: str
+) -> None:
+    if shutil.which("ffmpeg") is None:
+        missing("ffmpeg")
+    monkeypatch.setattr("dashboard.pictures._FILM_SECONDS", seconds)
+    picture(output / "x_0001.png", size=(64, 36))
+    answer = web.get(f"/jobs/{JOB_ID}/movie.mp4", environ_overrides={"waitress.client_disconnected": lambda: gone})
+    assert answer.status_code == 400 and says in answer.text
 
 
 def test_without_ffmpeg_there_is_no_film_and_the_page_says_so(
