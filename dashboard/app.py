@@ -4,9 +4,11 @@ the bus.
 It owns nothing: everything shown comes from the server's database and data folder, through one reader.
 """
 
+import re
 from datetime import timedelta
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -17,7 +19,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
 from brender import __version__
-from brender.bus.address import ServerAddresses
+from brender.bus.address import ServerAddresses, is_loopback
 from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
@@ -35,7 +37,8 @@ _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-_LOOPBACK_NAMES = {"localhost", "brender-dashboard", "::1"}
+_LOOPBACK_NAMES = {"localhost", "brender-dashboard"}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d+)?")
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: What may be seen before signing in.
 _OPEN = frozenset({"static", "people.login", "people.setup", "people.look_around"})
@@ -91,7 +94,7 @@ def _guard(app: Flask, csrf: CSRFProtect, settings: Settings) -> None:
     def only_who_may() -> AnyResponse | None:
         """Refuse foreign host names (DNS rebinding), whoever has not signed in, and changes that another site's page sends
         through a signed-in browser. Programs with a token have no browser to be led astray."""
-        if settings.loopback_only and not _is_own_name(request.host):
+        if settings.loopback_only and not _is_own_name(request.host, settings.public_url):
             return _problem(f"This dashboard is not called {request.host!r}; use its address, such as 127.0.0.1", 421)
         by_token = request.headers.get("Authorization", "").lower().startswith("bearer ")
         if request.endpoint not in _OPEN and not current_user.is_authenticated:
@@ -135,8 +138,7 @@ def _explain(app: Flask) -> None:
         status = error.code or 500
         messages = {404: "There is no such page", 405: "That cannot be done here", 413: "That is too much at once"}
         told = _told(messages.get(status, error.description or error.name), str(status), status)
-        if status == 405 and error.get_headers():
-            told.headers.update({name: value for name, value in error.get_headers() if name == "Allow"})
+        told.headers.update({name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")})
         return told
 
     def _told(message: str, code: str, status: int) -> Response:
@@ -145,9 +147,10 @@ def _explain(app: Flask) -> None:
         return Response(render_template("problem.html", message=message), status=status)
 
 
-def _is_own_name(host: str) -> bool:
-    name = host.rpartition(":")[0].strip("[]") if ":" in host else host
-    return name.startswith("127.") or name in _LOOPBACK_NAMES
+def _is_own_name(host: str, public_url: str) -> bool:
+    """Return whether *host* (with or without a port) is a name of this machine's loopback, or the one in *public_url*."""
+    name = (urlsplit(f"//{host}").hostname or "") if _HOST.fullmatch(host) else ""
+    return name in _LOOPBACK_NAMES or is_loopback(name) or (name != "" and name == urlsplit(public_url).hostname)
 
 
 def _problem(message: str, status: int, code: str = "") -> Response:

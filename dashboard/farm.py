@@ -1,6 +1,7 @@
 """What the application knows of the farm: how to read it, where to send what people ask for, and what it does itself."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from flask import current_app
@@ -11,6 +12,7 @@ from brender.bus.client import Client
 from brender.bus.keys import KeyPair
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
+from dashboard.proxies import Proxies
 from dashboard.stream import Stream
 
 ACTION_SECONDS = 5.0
@@ -20,17 +22,23 @@ ACTION_SECONDS = 5.0
 class Settings:
     """How the dashboard is served. ``smtp`` and ``mail_from``: the mail server (HOST:PORT) that notifications go through, and
     who they come from; ``public_url``: what others reach the dashboard by. ``setup``: the secret of the link that makes the
-    first admin. ``login_header``: the header by which a reverse proxy at the address ``proxy`` says who somebody is; "": none
-    does. ``secure``: it is reached by HTTPS."""
+    first admin. ``proxy``: the addresses of reverse proxies whose X-Forwarded-For is believed; ``login_header``: the header by
+    which one of them, or one on this machine where none is named, says who somebody is; "": none does. ``secure``: it is reached
+    by HTTPS."""
 
     setup: str = ""
     login_header: str = ""
-    proxy: str = "127.0.0.1"
+    proxy: tuple[str, ...] = ()
     secure: bool = False
     loopback_only: bool = True
     smtp: str = ""
     mail_from: str = ""
     public_url: str = ""
+
+    @cached_property
+    def proxies(self) -> Proxies:
+        """The trusted proxies. Raises `BadInput`."""
+        return Proxies.parse(self.proxy or (("127.0.0.1",) if self.login_header else ()))
 
 
 @dataclass(frozen=True)

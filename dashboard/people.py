@@ -2,15 +2,17 @@
 
 import hashlib
 import hmac
+import logging
 import secrets
+import threading
 import time
 from collections import OrderedDict
 from typing import Any
 
-from flask import Blueprint, Flask, Request, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Request, current_app, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf import FlaskForm
-from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.exceptions import Forbidden, HTTPException, TooManyRequests, Unauthorized
 from werkzeug.security import check_password_hash, generate_password_hash
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, PasswordField, StringField
@@ -20,6 +22,9 @@ from brender.model.errors import BrenderError
 from brender.model.pace import Pace
 from brender.model.people import RIGHTS, Right, Role
 from dashboard.farm import farm
+from dashboard.proxies import origin
+
+log = logging.getLogger("brender.dashboard")
 
 blueprint = Blueprint("people", __name__)
 manager = LoginManager()
@@ -27,8 +32,11 @@ manager.login_view = "people.login"
 manager.login_message = ""
 
 PASSWORD_LEAST = 8
-#: Attempts to sign in: a second, and at once, from one address and for one name.
-_PACE = (0.1, 8.0)
+#: Attempts to sign in that are listened to, a second and at once: from one address for one name, and from one address in all.
+#: None are counted by name alone: then anybody could keep somebody out.
+_PACE_FOR_NAME, _PACE_FROM_ADDRESS = (0.1, 8.0), (1.0, 60.0)
+#: Passwords that are checked at once: each takes 32 MB and a tenth of a second of a core.
+_CHECKED_AT_ONCE = threading.BoundedSemaphore(4)
 _REMEMBERED = 10_000
 _GUEST = "guest"
 #: Compared with where there is no such user, so that nobody learns by the clock who there is.
@@ -38,9 +46,10 @@ _NOBODY = generate_password_hash(secrets.token_hex(8))
 class User(UserMixin):  # type: ignore[misc]
     """Somebody who has signed in, or whose program shows a token."""
 
-    def __init__(self, name: str, role: Role, stamp: str = "") -> None:
+    def __init__(self, name: str, role: Role, stamp: str = "", is_guest: bool = False) -> None:
         self.name = name
         self.role = role
+        self.is_guest = is_guest
         self._stamp = stamp
 
     def get_id(self) -> str:
@@ -56,22 +65,32 @@ class User(UserMixin):  # type: ignore[misc]
 
 
 class Paces:
-    """How often each address and each name may try."""
+    """How often somebody may try to sign in, by their address and the name they give."""
 
     def __init__(self) -> None:
-        self._paces: OrderedDict[str, Pace] = OrderedDict()
+        self._paces: OrderedDict[tuple[str, str], Pace] = OrderedDict()
+        self._lock = threading.Lock()
+        #: Whether it was said that a proxy is not trusted.
+        self.warned = False
 
-    def take(self, *whose: str) -> bool:
-        """Whether one more attempt of all of these is listened to."""
+    def take(self, address: str, name: str) -> bool:
+        """Return whether one more attempt from *address* for *name* is listened to."""
+        place = origin(address)
+        with self._lock:
+            return self._take((place, ""), _PACE_FROM_ADDRESS) and self._take((place, f"as {name}"), _PACE_FOR_NAME)
+
+    def forgive(self, address: str, name: str) -> None:
+        """Forget the attempts from *address* for *name*: who made them has signed in."""
+        with self._lock:
+            self._paces.pop((origin(address), f"as {name}"), None)
+
+    def _take(self, whose: tuple[str, str], rate: tuple[float, float]) -> bool:
         now = time.monotonic()
-        for each in whose:
-            pace = self._paces.setdefault(each, Pace(*_PACE, now))
-            self._paces.move_to_end(each)
-            if len(self._paces) > _REMEMBERED:
-                self._paces.popitem(last=False)
-            if not pace.take(now):
-                return False
-        return True
+        pace = self._paces.setdefault(whose, Pace(*rate, now))
+        self._paces.move_to_end(whose)
+        if len(self._paces) > _REMEMBERED:
+            self._paces.popitem(last=False)
+        return pace.take(now)
 
 
 class SignIn(FlaskForm):  # type: ignore[misc]
@@ -101,8 +120,9 @@ def install(app: Flask) -> None:
 @manager.user_loader  # type: ignore[untyped-decorator]
 def _load(id: str) -> User | None:
     name, _, stamp = id.partition("\n")
-    if name == _GUEST and stamp == "guest":
-        return User(_GUEST, Role.VIEWER, stamp)
+    if name == _GUEST and _same(stamp, _guest_stamp()):
+        # Whoever only looks around does so until there is somebody who could let them in.
+        return None if there_are_users() else _guest()
     found = _user(name)
     return found if found is not None and _same(found._stamp, stamp) else None
 
@@ -111,7 +131,11 @@ def _load(id: str) -> User | None:
 def _from_request(request: Request) -> User | None:
     """Who a program is that shows a token, or whom the reverse proxy says that somebody is."""
     settings = farm().settings
-    if settings.login_header and request.remote_addr == settings.proxy and (name := request.headers.get(settings.login_header)):
+    if (
+        settings.login_header
+        and settings.proxies.trust(request.remote_addr or "")
+        and (name := request.headers.get(settings.login_header))
+    ):
         found = _user(name)
         if found is None:
             raise Forbidden(f"There is no user {name!r} here: an admin has to make one first")
@@ -144,12 +168,30 @@ def _user(name: str) -> User | None:
     return User(row.name, Role(row.role), hashlib.sha256(row.password.encode()).hexdigest()[:16])
 
 
+def _guest() -> User:
+    return User(_GUEST, Role.VIEWER, _guest_stamp(), is_guest=True)
+
+
+def _guest_stamp() -> str:
+    """A mark of the link that let a guest in: another one, at the dashboard's next start, ends their session."""
+    return "guest " + hashlib.sha256(farm().settings.setup.encode()).hexdigest()[:16]
+
+
 def there_are_users() -> bool:
     try:
         with farm().reader.record() as record:
             return bool(record.tables.User.select().exists())
     except BrenderError:
         return False
+
+
+def still_signed_in(app: Flask, environ: dict[str, Any]) -> bool:
+    """Return whether the sender of the earlier request *environ* would be let in now. Outside of any request."""
+    with app.request_context(environ):
+        try:
+            return bool(current_user.is_authenticated)
+        except HTTPException:
+            return False
 
 
 def need(right: Right) -> None:
@@ -172,11 +214,13 @@ def login() -> Response | str | tuple[str, int]:
         raise TooManyRequests("Too many attempts: wait half a minute, then try again")
     with farm().reader.record() as record:
         row = record.tables.User.get_or_none(name=name)
-    good = check_password_hash(row.password if row is not None else _NOBODY, form.password.data)
+    with _CHECKED_AT_ONCE:
+        good = check_password_hash(row.password if row is not None else _NOBODY, form.password.data)
     found = _user(name) if good and row is not None else None
     if found is None:
         form.password.errors = [*form.password.errors, "Name and password do not fit together"]
         return render_template("login.html", form=form), 403
+    _paces().forgive(client_address(), name)
     session.clear()
     login_user(found, remember=form.stay.data)
     return redirect(_next())
@@ -214,7 +258,7 @@ def look_around() -> Response:
     if there_are_users() or not wanted or not _same(wanted, request.form.get("token", "")):
         raise Forbidden("This link is not good (any more)")
     session.clear()
-    login_user(User(_GUEST, Role.VIEWER, "guest"))
+    login_user(_guest())
     return redirect(_next())
 
 
@@ -229,7 +273,7 @@ def logout() -> Response:
 def account() -> Response | str | tuple[str, int]:
     """One's own password and tokens."""
     form = NewPassword()
-    if request.method == "POST" and current_user.name == _GUEST:
+    if request.method == "POST" and current_user.is_guest:
         raise Forbidden("Whoever only looks around has no account")
     if not form.validate_on_submit():
         return render_template("account.html", form=form), 200 if request.method == "GET" else 400
@@ -245,15 +289,32 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 
-def _may_try(name: str) -> bool:
-    from flask import current_app
+def client_address() -> str:
+    """The address that the request of now comes from, as the trusted proxies say."""
+    return farm().settings.proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
-    paces: Paces = current_app.extensions["brender-paces"]
-    return paces.take(f"from {request.remote_addr}", f"as {name}")
+
+def _paces() -> Paces:
+    found: Paces = current_app.extensions["brender-paces"]
+    return found
+
+
+def _may_try(name: str) -> bool:
+    paces = _paces()
+    address = client_address()
+    if address == request.remote_addr and "X-Forwarded-For" in request.headers and not paces.warned:
+        paces.warned = True
+        log.warning(
+            "a proxy at %s passes requests on and is not trusted, so all who sign in through it count as one address: name it "
+            "with --proxy",
+            address,
+        )
+    return paces.take(address, name)
 
 
 def _next() -> str:
     """Where somebody wanted to go: a path of this site, and nothing else."""
     wanted = request.args.get("next", "")
-    safe = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and "\n" not in wanted
-    return wanted if safe else url_for("pages.overview")
+    # Browsers leave out tabs and line ends, read \\ as /, and take what begins with two of these for another host.
+    is_path = wanted.startswith("/") and not wanted.startswith("//")
+    return wanted if is_path and wanted.isprintable() and "\\" not in wanted else url_for("pages.overview")

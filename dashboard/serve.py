@@ -44,6 +44,7 @@ class Dashboard:
     ) -> None:
         folder.make()
         chosen = replace(settings or Settings(), setup=secrets.token_urlsafe(24), loopback_only=is_loopback(address.host))
+        chosen.proxies  # noqa: B018  (whatever is wrong with them is said now)
         self._app = app = create_app(folder, server, pair, database, chosen, _session_secret(folder))
         farm = app.extensions["brender"]
         self._ended = threading.Event()
@@ -59,6 +60,8 @@ class Dashboard:
                 connection_limit=2000,
                 max_request_body_size=_UPLOAD_BYTES,
                 channel_request_lookahead=1,
+                # Whose word they are is for `Proxies` to say.
+                clear_untrusted_proxy_headers=False,
             )
         except OSError as error:
             if address.port:

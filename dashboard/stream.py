@@ -29,14 +29,37 @@ _WAITING_MOST = 64
 _NAMED_MOST = 200
 
 
-class Stream:
-    """Listens to the events of *server* with the key *pair*, once somebody wants to know; for up to *most* listeners."""
+class Listening:
+    """One listener's events. `close` gives up its place, also where nothing was read (a HEAD request)."""
 
-    def __init__(self, server: ServerAddresses, pair: KeyPair, most: int = 240) -> None:
+    def __init__(self, events: Iterator[str], leave: Callable[[], None]) -> None:
+        self._events = events
+        self._leave = leave
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self._events)
+        except StopIteration:
+            self._leave()
+            raise
+
+    def close(self) -> None:
+        self._leave()
+
+
+class Stream:
+    """Listens to the events of *server* with the key *pair*, once somebody wants to know; for up to *most* listeners, and up to
+    *most_of_one* of one user."""
+
+    def __init__(self, server: ServerAddresses, pair: KeyPair, most: int = 240, most_of_one: int = 220) -> None:
         self._server = server
         self._pair = pair
         self._most = most
-        self._listeners: set[queue.Queue[str]] = set()
+        self._most_of_one = most_of_one
+        self._listeners: dict[queue.Queue[str], str] = {}
         self._heard: Callable[[str, dict[str, Any]], None] | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -46,16 +69,21 @@ class Stream:
     def listeners(self) -> int:
         return len(self._listeners)
 
-    def listen(self, gone: Any = None) -> Iterator[str] | None:
-        """What happens from now on, as server-sent events; ``None`` where there are too many listeners already. *gone* tells
-        whether the reader is."""
+    def listen(self, gone: Callable[[], bool] = lambda: False, user: str = "") -> "Listening | None":
+        """What happens from now on, as server-sent events for *user*; ``None`` where there are too many listeners already. *gone*
+        tells whether the reader is, or may not listen any more; it is asked every second."""
         mine: queue.Queue[str] = queue.Queue(_WAITING_MOST)
         with self._lock:
-            if len(self._listeners) >= self._most:
+            theirs = sum(each == user for each in self._listeners.values())
+            if len(self._listeners) >= self._most or theirs >= self._most_of_one:
                 return None
-            self._listeners.add(mine)
+            self._listeners[mine] = user
             self._begin()
-        return self._told(mine, gone)
+        return Listening(self._told(mine, gone), lambda: self._leave(mine))
+
+    def _leave(self, mine: "queue.Queue[str]") -> None:
+        with self._lock:
+            self._listeners.pop(mine, None)
 
     def close(self) -> None:
         """Let every listener's stream end: the dashboard does. From any thread."""
@@ -76,21 +104,17 @@ class Stream:
             self._thread = threading.Thread(target=self._hear, name="brender-events", daemon=True)
             self._thread.start()
 
-    def _told(self, mine: "queue.Queue[str]", gone: Any) -> Iterator[str]:
-        try:
-            yield "retry: 2000\n: welcome\n\n"
-            quiet = time.monotonic()
-            while not self._closed and not (gone is not None and gone()):
-                try:
-                    yield mine.get(timeout=1.0)
+    def _told(self, mine: "queue.Queue[str]", gone: Callable[[], bool]) -> Iterator[str]:
+        yield "retry: 2000\n: welcome\n\n"
+        quiet = time.monotonic()
+        while not self._closed and not gone():
+            try:
+                yield mine.get(timeout=1.0)
+                quiet = time.monotonic()
+            except queue.Empty:
+                if time.monotonic() - quiet > _BEAT_SECONDS:
                     quiet = time.monotonic()
-                except queue.Empty:
-                    if time.monotonic() - quiet > _BEAT_SECONDS:
-                        quiet = time.monotonic()
-                        yield ": still here\n\n"
-        finally:
-            with self._lock:
-                self._listeners.discard(mine)
+                    yield ": still here\n\n"
 
     def _hear(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -2,12 +2,16 @@
 pages."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
 import pytest
 from flask import Flask
 
+from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.client import Client
+from brender.bus.keys import new_pair
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.changes import New, Put, Update
@@ -16,6 +20,9 @@ from brender.model.people import check_user_name
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
+from dashboard.farm import Settings
+from dashboard.people import Paces, client_address
+from dashboard.serve import Dashboard
 from tests.test_store import JOB
 from tests.web import HASH, PASSWORD, Browser, application, make_users, token_of
 
@@ -70,7 +77,9 @@ def test_a_wrong_password_and_a_name_that_nobody_has_are_answered_alike(app: Fla
 
 
 def test_after_signing_in_one_is_where_one_wanted_to_go_and_nowhere_else(app: Flask) -> None:
-    places = {"/jobs/": "/jobs/", "//evil.example/": "/", "https://evil.example/": "/", "/\\evil.example": "/", "": "/"}
+    elsewhere = ["//evil.example/", "https://evil.example/", "/\\evil.example", "/\t/evil.example", "/\r/evil.example", ""]
+    elsewhere += ["/\n/evil.example", "\t//evil.example", "/\t\\evil.example", "/\x00/evil.example", "/jobs/\\..//evil.example"]
+    places = {"/jobs/?q=gr\u00fcn": "/jobs/?q=gr%C3%BCn", **dict.fromkeys(elsewhere, "/")}
     for wanted, comes in places.items():
         browser = Browser(app, "")
         token = token_of(browser.get("/login"))
@@ -83,6 +92,62 @@ def test_after_signing_in_one_is_where_one_wanted_to_go_and_nowhere_else(app: Fl
 def test_guessing_is_slowed_down_and_others_are_not(app: Flask) -> None:
     codes = [Browser(app, "").sign_in("boss", f"guess {number}").status_code for number in range(12)]
     assert codes[0] == 403 and codes[-1] == 429
+
+
+def test_nobody_is_kept_out_by_what_others_try_in_their_name(app: Flask) -> None:
+    for number in range(12):
+        Browser(app, "", "192.0.2.9").sign_in("boss", f"guess {number}")
+    assert Browser(app, "", "192.0.2.9").sign_in("boss").status_code == 429
+    assert Browser(app, "", "192.0.2.9").sign_in("anna").status_code == 302, "from there others come in"
+    assert Browser(app, "", "192.0.2.10").sign_in("boss").status_code == 302, "and from elsewhere they themselves"
+
+
+def test_all_addresses_that_one_site_has_count_as_one(app: Flask) -> None:
+    codes = [Browser(app, "", f"2001:db8::{number:x}").sign_in("boss", "guess").status_code for number in range(12)]
+    assert codes[-1] == 429 and Browser(app, "", "2001:db8:0:1::1").sign_in("boss").status_code == 302
+
+
+def test_many_sign_in_from_one_address_and_one_address_does_not_try_for_ever() -> None:
+    paces = Paces()
+    listened = [paces.take("192.0.2.1", f"name {number}") for number in range(100)]
+    assert all(listened[:50]) and not any(listened[65:]) and paces.take("192.0.2.2", "name 1")
+
+
+def test_behind_a_proxy_each_is_known_by_their_own_address(folder: DataFolder) -> None:
+    make_users(folder)
+    app = application(folder, proxy=("127.0.0.1", "10.0.0.0/8"))
+
+    def through(forwarded: str, password: str = PASSWORD) -> int:
+        return Browser(app, "", forwarded=forwarded).sign_in("boss", password).status_code
+
+    for number in range(12):
+        through(f"192.0.2.{number}, 198.51.100.7, 10.1.2.3", "guess")
+    assert through("198.51.100.7") == 429, "what stands before the last trusted one is the sender's own word"
+    assert through("198.51.100.8") == 302 and through("[2001:db8::7]:4711") == 302
+
+
+def test_a_proxy_that_is_not_trusted_is_not_believed_and_that_is_said_once(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    codes = [Browser(app, "", forwarded=f"192.0.2.{number}").sign_in("boss", "guess").status_code for number in range(12)]
+    assert codes[-1] == 429 and caplog.text.count("name it with --proxy") == 1
+
+
+def test_what_a_proxy_says_passes_the_web_server(folder: DataFolder) -> None:
+    """It takes such headers away unless it is told not to."""
+    make_users(folder)
+    nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
+    settings = Settings(proxy=("127.0.0.1",), login_header="X-Remote-User")
+    dashboard = Dashboard(folder, Address("127.0.0.1", 0), nowhere, new_pair(), "", settings)
+    seen: list[str] = []
+    dashboard._app.before_request(lambda: seen.append(client_address()))
+    threading.Thread(target=dashboard.run, daemon=True).start()
+    urlopen(Request(f"{dashboard.url}login", headers={"X-Forwarded-For": "192.0.2.7"})).read()
+    assert seen == ["192.0.2.7"]
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example", "10.0.0.1/8", "", "300.1.1.1"])
+def test_a_proxy_that_is_no_address_is_refused(proxy: str) -> None:
+    with pytest.raises(BadInput, match=r"--proxy .* Give an address"):
+        Settings(proxy=(proxy,)).proxies  # noqa: B018
 
 
 def test_signing_out_ends_the_session(app: Flask) -> None:
@@ -139,7 +204,11 @@ def test_another_browser_s_token_is_no_better(app: Flask) -> None:
     assert answer.status_code == 400
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8888", "192.0.2.1"])
+_FOREIGN = ["evil.example", "evil.example:8888", "192.0.2.1", "127.evil.com", "127.0.0.1.evil.com:80", "localhost.evil.com"]
+_FOREIGN += ["evil.com@127.0.0.1", "127.0.0.1:80@evil.com", "", "127.1", "evil.com/127.0.0.1", "[::1].evil.com"]
+
+
+@pytest.mark.parametrize("host", _FOREIGN)
 def test_another_host_name_is_refused(app: Flask, host: str) -> None:
     assert app.test_client().get("/login", headers={"Host": host}).status_code == 421
 
@@ -147,6 +216,12 @@ def test_another_host_name_is_refused(app: Flask, host: str) -> None:
 @pytest.mark.parametrize("host", ["localhost:8888", "127.0.0.1", "brender-dashboard:8888", "[::1]:8888"])
 def test_the_dashboards_own_names_are_not(app: Flask, host: str) -> None:
     assert app.test_client().get("/login", headers={"Host": host}).status_code == 200
+
+
+def test_nor_is_the_name_that_others_reach_it_by_through_a_proxy(folder: DataFolder) -> None:
+    web = application(folder.make(), public_url="https://farm.example/").test_client()
+    codes = [web.get("/login", headers={"Host": host}).status_code for host in ("farm.example", "farm.example:443", "example")]
+    assert codes == [200, 200, 421]
 
 
 # --- what each may do -------------------------------------------------------------------------------------------------------
@@ -240,6 +315,32 @@ def test_a_wrong_setup_link_is_refused(folder: DataFolder, token: str) -> None:
     app = application(folder, setup="the-setup-secret")
     assert app.test_client().get(f"/setup?token={token}").status_code == 403
     assert app.test_client().get("/setup?token=the-setup-secret").status_code == 200
+
+
+def test_who_only_looks_around_does_so_until_there_is_an_admin(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.v1.farm._LOOK_AGAIN_SECONDS", 0.0)
+    folder.make()
+    open_for_writing(str(folder.database)).close()
+    guest = Browser(application(folder, setup="the-setup-secret"), "")
+    token = token_of(guest.get("/setup?token=the-setup-secret"))
+    assert guest.app.post("/look", data={"token": "the-setup-secret", "csrf_token": token}).status_code == 302
+    assert guest.get(f"{API}/jobs").status_code == 200
+    events = guest.get(f"{API}/events").response
+    assert b"welcome" in next(iter(events))
+    make_users(folder, boss="admin")
+    assert guest.get(f"{API}/jobs").status_code == 401 and guest.get("/jobs/").status_code == 302
+    assert not list(events), "what they listened to ends as well"
+
+
+def test_the_next_link_ends_the_session_of_who_only_looks_around(folder: DataFolder) -> None:
+    open_for_writing(str(folder.make().database)).close()
+    guest = Browser(application(folder, setup="one"), "")
+    guest.app.post("/look", data={"token": "one", "csrf_token": token_of(guest.get("/setup?token=one"))})
+    cookie = guest.app.get_cookie("brender")
+    assert cookie is not None
+    later = application(folder, setup="two").test_client()
+    later.set_cookie("brender", cookie.value)
+    assert guest.get("/jobs/").status_code == 200 and later.get("/jobs/").status_code == 302
 
 
 @pytest.fixture

@@ -48,8 +48,11 @@ def make_users(folder: DataFolder, **roles: str) -> None:
 class Browser:
     """A signed-in user's browser, as far as the application sees it: cookies, and the token of its pages."""
 
-    def __init__(self, app: Flask, name: str = "boss") -> None:
+    def __init__(self, app: Flask, name: str = "boss", address: str = "127.0.0.1", forwarded: str = "") -> None:
         self.app = app.test_client()
+        self.app.environ_base["REMOTE_ADDR"] = address
+        if forwarded:
+            self.app.environ_base["HTTP_X_FORWARDED_FOR"] = forwarded
         self._token = ""
         if name:
             assert self.sign_in(name).status_code == 302

@@ -178,7 +178,13 @@ def manager(
     metavar="HEADER",
     help="Believe a reverse proxy that says by this header who somebody is, such as X-Remote-User.",
 )
-@click.option("--proxy", default="127.0.0.1", show_default=True, help="The address of that proxy.")
+@click.option(
+    "--proxy",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A reverse proxy, or a network of them (10.0.0.0/8), that is believed: by X-Forwarded-For which address somebody comes "
+    "from, and by --login-header who they are. May be given several times. [default: none; with --login-header: 127.0.0.1]",
+)
 @click.option("--https", is_flag=True, help="It is reached by HTTPS, through a proxy: cookies go no other way.")
 @click.option("--public-url", default="", metavar="URL", help="What others reach it by, for links in notifications.")
 @click.option("--smtp", default="", metavar="HOST:PORT", help="The mail server that notifications go through.")
@@ -193,7 +199,7 @@ def dashboard(
     server: str | None,
     database: str | None,
     login_header: str,
-    proxy: str,
+    proxy: tuple[str, ...],
     https: bool,
     public_url: str,
     smtp: str,

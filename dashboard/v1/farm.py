@@ -1,9 +1,11 @@
 """The JSON API: what concerns the whole farm: what happens, projects and paths, activity, the API's own description."""
 
+import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, current_app, request
 
 from brender.bus.membership import JoinToken, reached_at
 from brender.jobs.declare import job_types
@@ -12,9 +14,13 @@ from brender.model.paths import Platform
 from brender.model.people import Right
 from brender.store import questions
 from dashboard.endpoint import describe, endpoint, openapi
-from dashboard.farm import farm
+from dashboard.farm import farm, user_name
+from dashboard.people import still_signed_in
 
 blueprint = Blueprint("v1-whole", __name__)
+
+#: Whether whoever listens may still do so is looked at so often.
+_LOOK_AGAIN_SECONDS = 10.0
 
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 
@@ -159,8 +165,27 @@ describe(
 @blueprint.get("/events")
 def events() -> Response:
     """What happens, as server-sent events: of each kind the ids of what changed."""
-    told = farm().stream.listen(request.environ.get("waitress.client_disconnected"))
+    told = farm().stream.listen(_listener_gone(), user_name())
     if told is None:
         return Response("Too many pages listen: try again soon", status=503, headers={"Retry-After": "10"})
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return Response(told, mimetype="text/event-stream", headers=headers)
+
+
+def _listener_gone() -> Callable[[], bool]:
+    """What tells whether the reader of the answer to this request is gone, or is not let in any more."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    environ = request.environ
+    disconnected = environ.get("waitress.client_disconnected")
+    looked = time.monotonic()
+
+    def gone() -> bool:
+        nonlocal looked
+        if disconnected is not None and disconnected():
+            return True
+        if time.monotonic() - looked < _LOOK_AGAIN_SECONDS:
+            return False
+        looked = time.monotonic()
+        return not still_signed_in(app, environ)
+
+    return gone
