@@ -79,6 +79,7 @@ def test_a_job_waits_for_a_worker_with_the_memory_that_its_frames_need(world: Wo
     spec = animation("1-8", chunk=1)
     world.submit(spec)
     world.server.farm.jobs[spec.id].memory = 10 * 10**9
+    world.server.farm.changed_jobs.add(spec.id)
     worker = next(iter(world.server.farm.workers.values()))
     worker.free = 8 * 10**9
     world.finish("one")
@@ -87,7 +88,7 @@ def test_a_job_waits_for_a_worker_with_the_memory_that_its_frames_need(world: Wo
     assert granted(world, "one") == []
     assert "has 8.0 GB of memory free, and a frame of it needed 10.0 GB" in world.ask("job", id=spec.id)["reason"]
     worker.free = 11 * 10**9
-    world.server.farm.stirred = True
+    world.server.farm.changed.add(worker.info.id)
     world.run(1)
     assert granted(world, "one") != []
 

@@ -20,7 +20,7 @@ from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, places, variables_in
 from brender.roles.effects import Now
-from brender.scheduling.decide import Demand
+from brender.scheduling.eligibility import general_obstacle
 from tests.conftest import SCENES
 from tests.rendering import studio
 from tests.tools import command, in_blender, pixels, until
@@ -106,11 +106,10 @@ def test_an_order_is_read_as_the_worker_s_machine_has_it() -> None:
 
 def test_a_worker_without_the_folder_is_passed_over_and_the_job_says_so() -> None:
     need = Requirements(job_type="t", variables=frozenset({"projects"}))
-    demand = Demand("job", 50, 1, 0, 1, need, paths=(WINDOWS, SOUTH))
     worker = WorkerInfo(id="w", incarnation=1, name="w", platform="Linux-6.1", job_types=frozenset({"t"}))
-    assert "has no place for {projects}" in demand.obstacle(worker)
+    assert "has no place for {projects}" in general_obstacle(need, (WINDOWS, SOUTH), worker)
     south = WorkerInfo(id="w", incarnation=1, name="w", platform="Linux-6.1", site="south", job_types=frozenset({"t"}))
-    assert demand.obstacle(south) == ""
+    assert general_obstacle(need, (WINDOWS, SOUTH), south) == ""
 
 
 def test_folders_elsewhere_are_listed_with_the_one_here_and_the_longest_first() -> None:

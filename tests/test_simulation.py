@@ -10,6 +10,7 @@ from brender.model.changes import Update, UpdateRows
 from brender.roles.effects import Record
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
+from brender.roles.server.jobs import Jobs
 from brender.roles.server.work import Work
 from brender.roles.worker.reporting import Reporting
 from brender.store.writer import _Run, _Segment
@@ -53,6 +54,11 @@ def test_a_bug_in_a_machine_is_found(bug: str) -> None:
 def test_a_grant_that_is_never_sent_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Dispatch, "_resend", lambda self, now: None)
     assert first_violation(Bugs())
+
+
+def test_a_change_that_the_scheduler_is_not_told_of_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "enqueue", lambda self, job, task: job.enqueue(task))
+    assert "the scheduler was not told" in first_violation(Bugs())
 
 
 def test_reports_that_are_never_sent_again_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

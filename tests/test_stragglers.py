@@ -1,5 +1,7 @@
 """An idle worker repeats what holds up a job that has nothing else left to give; whoever finishes first has finished it."""
 
+from collections.abc import Callable, Collection
+
 import pytest
 
 from brender.scheduling.stragglers import Running, repeats
@@ -10,18 +12,23 @@ def running(attempt: str, seconds: float, expected: float = 10.0, worker: str = 
     return Running(attempt, "job", worker, seconds, expected)
 
 
+def helper(*idle: str) -> Callable[[str, Collection[str]], str | None]:
+    """The first of the *idle* workers that may help; each could run anything."""
+    return lambda job, others_than: next((worker for worker in idle if worker not in others_than), None)
+
+
 def test_the_most_overdue_is_repeated_first_and_never_by_its_own_worker() -> None:
     slow = [running("a", 30), running("b", 60), running("c", 90, worker="idle")]
-    assert repeats(slow, ["idle", "other"], lambda job, worker: True) == [("c", "other"), ("b", "idle")]
+    assert repeats(slow, helper("idle", "other")) == [("c", "other"), ("b", "idle")]
 
 
 def test_what_is_on_time_or_could_not_run_there_is_not_repeated() -> None:
-    assert repeats([running("a", 19)], ["idle"], lambda job, worker: True) == []
-    assert repeats([running("a", 90)], ["idle"], lambda job, worker: False) == []
+    assert repeats([running("a", 19)], helper("idle")) == []
+    assert repeats([running("a", 90)], helper()) == []
 
 
 def test_a_short_task_is_given_some_seconds_more() -> None:
-    assert repeats([running("a", 4.0, expected=0.5)], ["idle"], lambda job, worker: True) == []
+    assert repeats([running("a", 4.0, expected=0.5)], helper("idle")) == []
 
 
 @pytest.fixture

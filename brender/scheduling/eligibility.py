@@ -2,6 +2,19 @@
 
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo, choose_blender, forbidden, reads_all
+from brender.model.paths import PathVariable, places, platform_of
+
+
+def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> str:
+    """Return why neither *worker* nor any other worker like it can run what has these requirements, for a person, or "".
+
+    *paths*: the farm's path variables.
+    """
+    if need.variables:
+        missing = need.variables - places(paths, platform_of(worker.platform), worker.site).keys()
+        if missing:
+            return f"has no place for {', '.join(f'{{{name}}}' for name in sorted(missing))} (`brender path set` gives it one)"
+    return obstacle(need, worker)
 
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> str:

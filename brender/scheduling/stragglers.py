@@ -1,7 +1,9 @@
 """Which running tasks an idle worker repeats, so that the slowest frame does not hold a whole job. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+
+from brender.scheduling.roster import Roster
 
 #: A task is a straggler once it has run for so many times what it should take, and for some seconds more than it should.
 TIMES_EXPECTED = 2.0
@@ -24,16 +26,32 @@ class Running:
         return self.seconds - max(self.expected * TIMES_EXPECTED, self.expected + SECONDS_MORE)
 
 
-def repeats(running: Iterable[Running], idle: Iterable[str], able: Callable[[str, str], bool]) -> list[tuple[str, str]]:
-    """Which attempt each of the *idle* workers repeats, the most overdue first: (attempt, worker). *able* (job, worker) says
-    whether that worker could run it."""
-    free = list(idle)
+def repeats(running: Iterable[Running], helper: Callable[[str, Collection[str]], str | None]) -> list[tuple[str, str]]:
+    """Return which attempts are repeated and by which idle workers, the most overdue first: (attempt, worker).
+
+    *helper* returns an idle worker that could run tasks of a job and is none of the given ones, or ``None``.
+    """
     found: list[tuple[str, str]] = []
+    taken: set[str] = set()
     for slow in sorted(running, key=lambda each: -each.overdue):
         if slow.overdue <= 0:
             break
-        helper = next((worker for worker in free if worker != slow.worker and able(slow.job, worker)), None)
-        if helper is not None:
-            free.remove(helper)
-            found.append((slow.attempt, helper))
+        worker = helper(slow.job, taken | {slow.worker})
+        if worker is not None:
+            taken.add(worker)
+            found.append((slow.attempt, worker))
     return found
+
+
+def idle_worker(roster: Roster, job_id: str, others_than: Collection[str]) -> str | None:
+    """Return an idle worker that could run tasks of an open job and is none of the given ones, or ``None``."""
+    job = roster.jobs.get(job_id)
+    if job is None:
+        return None
+    for kind, obstacle in job.kind.obstacles.items():
+        if not obstacle and kind.resting:
+            for order in (*kind.idle, *kind.blocked):
+                worker = roster.by_order[order]
+                if not worker.count and worker.id not in others_than and roster.fits(job.demand, worker):
+                    return worker.id
+    return None

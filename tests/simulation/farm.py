@@ -14,7 +14,7 @@ from brender.roles.policy import Policy
 from brender.roles.server.restore import adopt, select_for_requeue
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
-from tests.simulation.invariants import Violation, check_commit, check_ledger, check_publish, check_rest
+from tests.simulation.invariants import Violation, check_commit, check_ledger, check_publish, check_rest, check_schedule
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
 from tests.world import animation, memory_database
@@ -111,6 +111,7 @@ class Simulation:
             self._step()
         self.server.carry_out([])
         check_ledger(self)
+        check_schedule(self)
         check_rest(self)
 
     def new_id(self) -> str:
@@ -188,6 +189,7 @@ class Simulation:
         if self._since_ledger >= 20 and self.server.up and not self.server.paused and not self.server.gathered:
             self._since_ledger = 0
             check_ledger(self)
+            check_schedule(self)
 
     def _if_same(self, node: Node, deliver):  # type: ignore[no-untyped-def]
         """A message reaches only the process that it was sent to, not one that was started since."""

@@ -42,6 +42,12 @@ def check_commit(world: "Simulation") -> None:
         raise Violation(f"the task {twice[0][0]} has {twice[0][1]} live attempts")
 
 
+def check_schedule(world: "Simulation") -> None:
+    """What the scheduler keeps from change to change is what it would make of the farm now."""
+    if wrong := world.server.core.dispatch.audit():
+        raise Violation(wrong[0])
+
+
 def check_publish(world: "Simulation", attempt: str, part: int) -> None:
     """When *attempt* publishes *part*: nobody replaces a file that the record says another attempt completed."""
     recorded = world.completed.get(part)

@@ -1,10 +1,12 @@
 """Who is given what, in the server's core: grants, recalls, and both sent again until they are answered. Pure.
 
-What is decided, and why not, is `brender.scheduling.decide`'s; here it is carried out. Hot path, watched by
-benchmarks.dispatch: a round looks at the slots that changed since the last one, and at all of them only where something
-changed that may concern any.
+What is decided, and why not, is brender.scheduling's; here it is told what has changed (`Farm.changed`, `Farm.changed_jobs`), and
+what it decides is carried out. A round's work is bounded: what is left over is done in the next ones.
+
+Hot path, watched by benchmarks.dispatch and benchmarks.scale.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,15 +21,25 @@ from brender.roles.policy import Policy
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.stages import grow
 from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
-from brender.scheduling.decide import Demand, Held, Slot, assign, explain, take_back
-from brender.scheduling.stragglers import Running, repeats
+from brender.scheduling.assignment import assign
+from brender.scheduling.audit import audit
+from brender.scheduling.eligibility import general_obstacle
+from brender.scheduling.reasons import Reasons
+from brender.scheduling.recalls import Recalls
+from brender.scheduling.roster import Roster
+from brender.scheduling.stragglers import Running, idle_worker, repeats
+from brender.scheduling.terms import Demand, Held, Take
 
-#: Seconds between two looks at all slots, for each slot there is: a large farm looks at all less often.
-_LOOK_SECONDS_A_SLOT = 50e-6
-#: The same for explanations, for each pair of a waiting job and a slot.
-_EXPLAIN_SECONDS_A_PAIR = 20e-6
+#: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work.
+_ASSIGN_BUDGET = 6_000
+_RECALL_BUDGET = 6_000
+#: Explained jobs, looks for explanations, and attempts looked at, in a round at most.
+_EXPLAINED_A_ROUND = 200
+_EXPLAIN_LOOKS = 10_000
+_ATTEMPTS_A_ROUND = 2_000
 _GRANTS_A_MESSAGE = 500
 _OPEN = (WorkerStatus.IDLE, WorkerStatus.BUSY)
+_OPEN_JOB = (JobStatus.QUEUED, JobStatus.ACTIVE)
 
 
 class Dispatch:
@@ -39,61 +51,95 @@ class Dispatch:
         self.jobs = jobs
         self.emit = emit
         self.new_attempt_id = new_attempt_id
+        self.behind = False
+        """The last round had no time for all that could be given or asked back: the next one is to begin at once."""
+        self._roster = Roster(lambda worker: farm.workers[worker].free)
+        self._recalls = Recalls(self._roster, self._waiting)
+        self._reasons = Reasons(self._roster)
+        self._paths = farm.paths
+        """Those that the roster was told of."""
         self._granted: list[tuple[Any, ...]] = []
         """Rows of the attempts that were granted in this round."""
         self._absorbed: list[tuple[TaskState, TaskState]] = []
         """Tasks whose parts went into others in this round, with those others."""
-        self._newer: dict[str, bool] = {}
-        """By job, whether some worker loses nothing of its .blend (`Demand.newer`); asked again when all slots are looked at."""
-        self._look_at_all = self._explain = self._send_again = self._look_for_stragglers = 0.0
+        self._delayed: dict[str, None] = {}
+        """Jobs with retries that wait."""
+        self._silent: dict[str, None] = {}
+        """Open jobs of which nothing runs."""
+        self._given_out: dict[str, None] = {}
+        """Open jobs that have live attempts and no queued tasks in memory."""
+        self._to_explain: deque[str] = deque()
+        self._to_send_again: deque[str] = deque()
+        self._suspects: deque[tuple[str, int]] = deque()
+        """(job, task) that are still to be looked at for stragglers."""
+        self._stragglers: list[Running] = []
+        self._explain = self._send_again = self._look_for_stragglers = 0.0
 
     def dispatch(self, now: Now) -> None:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
-        farm = self.farm
-        for job in farm.jobs.values():
-            if job.delayed:
+        for job_id in list(self._delayed):
+            if job := self.farm.jobs.get(job_id):
                 self._wake_delayed(job, now)
-        everything = farm.stirred and now.mono >= self._look_at_all
-        if everything:
-            farm.stirred = False
-            self._newer.clear()
-            self._look_at_all = now.mono + _LOOK_SECONDS_A_SLOT * len(farm.workers)
-            candidates = list(farm.workers.values())
-        else:
-            candidates = [farm.workers[each] for each in sorted(farm.changed) if each in farm.workers]
-        farm.changed.clear()
-        if candidates:
-            demands = self._demands()
-            self._assign(demands, candidates, now)
-            if everything:
-                self._take_back(demands, now)
-            elif any(not worker.attempts for worker in candidates) and self._anything_waits():
-                farm.stirred = True
+        self._tell_roster(now)
+        assignment = assign(self._roster, _ASSIGN_BUDGET)
+        self._carry_out(assignment.takes, now)
+        if assignment.idle_served:
+            self._take_back(now)
+        self.behind = not assignment.complete or self._recalls.behind
         self._repeat_stragglers(now)
-        if now.mono >= self._send_again:
-            self._send_again = now.mono + self.policy.resend / 5
-            self._resend(now)
+        self._resend(now)
 
     def explain_waiting(self, now: Now) -> None:
-        """Say on each job that has work and none of it running why that is so. Now and then."""
-        if now.mono < self._explain:
-            return
-        open_statuses = (JobStatus.QUEUED, JobStatus.ACTIVE)
-        silent = [job for job in self.farm.jobs.values() if job.status in open_statuses and not job.live]
-        self._explain = now.mono + max(1.0, _EXPLAIN_SECONDS_A_PAIR * len(silent) * len(self.farm.workers))
-        slots = [self._slot(worker, now) for worker in self.farm.workers.values()] if silent else []
-        for job in silent:
-            reason = explain(self._demand(job), slots) if job.queued else ""
+        """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
+        if not self._to_explain and now.mono >= self._explain:
+            self._explain = now.mono + 1.0
+            self._to_explain.extend(self._silent)
+        looks = _EXPLAIN_LOOKS
+        for _ in range(min(_EXPLAINED_A_ROUND, len(self._to_explain))):
+            job = self.farm.jobs.get(self._to_explain.popleft())
+            if job is None or job.live or job.status not in _OPEN_JOB:
+                continue
+            reason = ""
             if self.policy.only_job not in ("", job.id):
                 reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
-            elif job.delayed and not job.queued:
+            elif job.queued and job.id in self._roster.jobs:
+                reason = self._reasons.reason(job.id)
+                looks -= self._reasons.looks(job.id)
+            elif job.delayed:
                 reason = "Its failed tasks are tried again in a moment"
             if reason or job.status is JobStatus.QUEUED:
                 self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
+            if looks <= 0:
+                break
 
-    def is_able(self, job: JobState, worker: WorkerState) -> bool:
-        """Whether *worker* could run tasks of *job*."""
-        return not self._demand(job).obstacle(worker.info)
+    def runs_elsewhere(self, job: JobState, worker: WorkerState) -> bool:
+        """Return whether a worker other than *worker*, which it is not kept off either, could run tasks of *job*."""
+        for kind in self._roster.worker_classes.values():
+            others = (each for each in kind.workers if each in self.farm.workers and each not in job.kept_off)
+            other = next((each for each in others if each != worker.info.id), None)
+            if other is not None and not general_obstacle(job.need, self.farm.paths, self.farm.workers[other].info):
+                return True
+        return False
+
+    def audit(self) -> list[str]:
+        """Return what is wrong with what the scheduler knows of the farm, a sentence each; for tests, after `dispatch`."""
+        farm, roster = self.farm, self._roster
+        found = audit(roster)
+        if roster.workers.keys() - farm.changed != farm.workers.keys() - farm.changed:
+            found.append("the scheduler knows other workers than there are")
+        for worker in (farm.workers[each] for each in farm.workers.keys() & roster.workers.keys() - farm.changed):
+            known = roster.workers[worker.info.id]
+            if (known.info, known.count, known.serving) != (worker.info, len(worker.attempts), worker.status in _OPEN):
+                found.append(f"the scheduler was not told of a change of the worker {worker.info.id}")
+        open_jobs = {job.id for job in farm.jobs.values() if self._is_open(job)}
+        if roster.jobs.keys() - farm.changed_jobs != open_jobs - farm.changed_jobs:
+            found.append("the scheduler knows other jobs than are open")
+        for job in (farm.jobs[each] for each in open_jobs & roster.jobs.keys() - farm.changed_jobs):
+            told, demand = roster.jobs[job.id].demand, self._demand(job)
+            demand.mean_seconds = told.mean_seconds  # depends on the number of workers too, and need not be exact
+            if told != demand:
+                found.append(f"the scheduler was not told of a change of the job {job.id}: {told} is {demand} by now")
+        return found
 
     def recall(self, worker: WorkerState, now: Now, job: str = "") -> None:
         """Ask back what waits at *worker*, or only what is of *job*."""
@@ -103,25 +149,48 @@ class Dispatch:
     def send_again(self, attempt: AttemptState) -> None:
         """Send what *attempt* waits for again in this round."""
         attempt.sent = float("-inf")
-        self._send_again = float("-inf")
+        self._to_send_again.appendleft(attempt.id)
 
-    # --- inside ---------------------------------------------------------------------------------------------------------
+    # --- what the scheduler knows ---------------------------------------------------------------------------------------
+
+    def _tell_roster(self, now: Now) -> None:
+        farm, roster = self.farm, self._roster
+        if farm.paths is not self._paths:
+            self._paths = farm.paths
+            farm.changed_jobs.update(job.id for job in farm.jobs.values() if job.need.variables)
+        for worker_id in sorted(farm.changed):
+            if worker := farm.workers.get(worker_id):
+                serving = worker.status in _OPEN
+                roster.worker_changed(worker.info, len(worker.attempts), serving, now.mono >= worker.closed_until)
+            else:
+                roster.worker_gone(worker_id)
+        farm.changed.clear()
+        for job_id in sorted(farm.changed_jobs):
+            self._tell_of_job(job_id, farm.jobs.get(job_id))
+        farm.changed_jobs.clear()
+
+    def _tell_of_job(self, job_id: str, job: JobState | None) -> None:
+        is_open = job is not None and self._is_open(job)
+        if job is not None and is_open:
+            self._roster.job_changed(self._demand(job))
+        elif job is not None:
+            self._roster.job_closed(job_id, job.priority, len(job.live))
+        else:
+            self._roster.job_closed(job_id)
+        for known, belongs in (
+            (self._delayed, job is not None and job.delayed),
+            (self._silent, job is not None and job.status in _OPEN_JOB and not job.live),
+            (self._given_out, job is not None and is_open and job.live and not job.queued),
+        ):
+            if belongs:
+                known[job_id] = None
+            else:
+                known.pop(job_id, None)
+
+    def _is_open(self, job: JobState) -> bool:
+        return job.status in _OPEN_JOB and self.policy.only_job in ("", job.id)
 
     def _demand(self, job: JobState) -> Demand:
-        demand = self._plain_demand(job)
-        if job.need.oldest_blender is not None:
-            demand.newer = self._has_newer(demand)
-        return demand
-
-    def _has_newer(self, demand: Demand) -> bool:
-        """Return whether a worker that takes tasks could run the demand's without losing data of its .blend."""
-        found = self._newer.get(demand.job)
-        if found is None:
-            found = any(worker.status in _OPEN and demand.loses_nothing(worker.info) for worker in self.farm.workers.values())
-            self._newer[demand.job] = found
-        return found
-
-    def _plain_demand(self, job: JobState) -> Demand:
         return Demand(
             job.id,
             job.priority,
@@ -130,25 +199,17 @@ class Dispatch:
             job.queued,
             job.need,
             job.mean_task_seconds(len(self.farm.workers)),
-            job.kept_off,
+            frozenset(job.kept_off),
             job.memory,
             self.farm.paths if job.need.variables else (),
         )
 
-    def _demands(self) -> list[Demand]:
-        open_jobs = [job for job in self.farm.jobs.values() if job.status in (JobStatus.QUEUED, JobStatus.ACTIVE)]
-        return [self._demand(job) for job in open_jobs if self.policy.only_job in ("", job.id)]
+    # --- inside ---------------------------------------------------------------------------------------------------------
 
-    def _slot(self, worker: WorkerState, now: Now) -> Slot:
-        return Slot(worker.info, worker.status in _OPEN and now.mono >= worker.closed_until, len(worker.attempts), worker.free)
-
-    def _anything_waits(self) -> bool:
-        return any(len(worker.attempts) > 1 for worker in self.farm.workers.values())
-
-    def _assign(self, demands: list[Demand], candidates: Iterable[WorkerState], now: Now) -> None:
+    def _carry_out(self, takes: list[Take], now: Now) -> None:
         grants: dict[str, list[Grant]] = {}
         orders: dict[str, dict[str, Order]] = {}
-        for take in assign(demands, [self._slot(worker, now) for worker in candidates], len(self.farm.workers)):
+        for take in takes:
             worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
             if not job.queued:
                 # Tasks that were given out before it in this round had grown, and took the last ones.
@@ -172,18 +233,29 @@ class Dispatch:
             self._granted = []
 
     def _repeat_stragglers(self, now: Now) -> None:
-        """Let idle workers repeat what holds up a job that has nothing else left to give. Now and then."""
-        if now.mono < self._look_for_stragglers:
-            return
-        idle = [w for w in self.farm.workers.values() if not w.attempts and self._slot(w, now).open]
-        if not idle:
-            return
-        self._look_for_stragglers = now.mono + 1.0
-        running = [each for job in self.farm.jobs.values() for each in self._only_attempts(job, now)]
+        """Let idle workers repeat what holds up a job that has nothing else to give. Now and then; many in several rounds."""
+        if not self._suspects:
+            if now.mono < self._look_for_stragglers or not any(kind.resting for kind in self._roster.worker_classes.values()):
+                return
+            self._look_for_stragglers = now.mono + 1.0
+            self._stragglers = []
+            for job in (self.farm.jobs[each] for each in self._given_out if each in self.farm.jobs):
+                if self._may_repeat(job):
+                    self._suspects.extend((job.id, task) for task in sorted(job.tasks))
+        for _ in range(min(_ATTEMPTS_A_ROUND, len(self._suspects))):
+            if (suspect := self._only_attempt(*self._suspects.popleft(), now)) is not None:
+                self._stragglers.append(suspect)
+        if self._stragglers and not self._suspects:
+            self._repeat(self._stragglers, now)
+
+    def _repeat(self, running: list[Running], now: Now) -> None:
         grants: dict[str, list[Grant]] = {}
         orders: dict[str, dict[str, Order]] = {}
-        for attempt_id, worker_id in repeats(running, [worker.info.id for worker in idle], self._is_able_now):
-            task, worker = self.farm.tasks[self.farm.attempts[attempt_id].task], self.farm.workers[worker_id]
+        for attempt_id, worker_id in repeats(running, lambda job, others: idle_worker(self._roster, job, others)):
+            attempt, worker = self.farm.attempts.get(attempt_id), self.farm.workers[worker_id]
+            task = self.farm.tasks.get(attempt.task) if attempt is not None else None
+            if task is None or task.attempts != [attempt_id] or worker.attempts:
+                continue  # it ended, or the worker got something, since it was looked at
             task.repeated = True
             job = self.farm.jobs[task.job]
             grants.setdefault(worker.manager, []).append(self._give(task, job, worker, now))
@@ -191,49 +263,35 @@ class Dispatch:
         self._record_grants()
         self._send_grants(grants, orders)
 
-    def _only_attempts(self, job: JobState, now: Now) -> list[Running]:
-        """The running attempts of *job* that could be repeated: where it has given out all its tasks."""
-        mean = job.mean_part_seconds
+    def _may_repeat(self, job: JobState) -> bool:
+        """Return whether *job* has given out all its tasks, and lets them be repeated."""
         elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
-        if mean is None or job.queued or job.delayed or elsewhere or not job.type.may_repeat(job.spec):
-            return []
-        if job.status is not JobStatus.ACTIVE or self.policy.only_job not in ("", job.id):
-            return []
-        found = []
-        for task_id in sorted(job.tasks):
-            task = self.farm.tasks[task_id]
-            attempts = [self.farm.attempts[each] for each in task.attempts]
-            if task.repeated or len(attempts) != 1 or attempts[0].canceling:
-                continue
-            if job.type.waits_for(job.spec, task.number):
-                continue  # it is another kind of work than the frames, whose time tells nothing of its own
-            if (began := attempts[0].began) is not None:
-                expected = mean * len(task.parts)
-                found.append(Running(attempts[0].id, job.id, attempts[0].worker, now.mono - began, expected))
-        return found
+        if job.mean_part_seconds is None or job.queued or job.delayed or elsewhere or not job.type.may_repeat(job.spec):
+            return False
+        return job.status is JobStatus.ACTIVE
 
-    def _is_able_now(self, job: str, worker: str) -> bool:
-        state = self.farm.workers[worker]
-        return not self._demand(self.farm.jobs[job]).obstacle(state.info, state.free)
+    def _only_attempt(self, job_id: str, task_id: int, now: Now) -> Running | None:
+        """Return the running attempt at a task if it could be repeated."""
+        job, task = self.farm.jobs.get(job_id), self.farm.tasks.get(task_id)
+        if job is None or task is None or not self._may_repeat(job) or task.repeated or len(task.attempts) != 1:
+            return None
+        attempt = self.farm.attempts[task.attempts[0]]
+        if attempt.canceling or attempt.began is None or job.type.waits_for(job.spec, task.number):
+            return None  # what waits for others is another kind of work, whose time tells nothing of its own
+        expected = (job.mean_part_seconds or 0.0) * len(task.parts)
+        return Running(attempt.id, job.id, attempt.worker, now.mono - attempt.began, expected)
 
-    def _take_back(self, demands: list[Demand], now: Now) -> None:
-        """Recall for idle slots and urgent jobs, where there can be any such."""
-        wanting = [demand.priority for demand in demands if demand.queued > 0]
-        lowest = min((job.priority for job in self.farm.jobs.values() if job.live), default=101)
-        idle = any(not worker.attempts and worker.status in _OPEN for worker in self.farm.workers.values())
-        if not ((idle or max(wanting, default=-1) > lowest) and self._anything_waits()):
-            return
-        slots = [self._slot(worker, now) for worker in self.farm.workers.values()]
-        for slot in slots:
-            slot.waiting = self._waiting(self.farm.workers[slot.worker.id])
+    def _take_back(self, now: Now) -> None:
+        """Recall for idle workers and urgent jobs."""
         back: dict[str, list[AttemptState]] = {}
-        for move in take_back(demands, slots):
+        for move in self._recalls.take_back(_RECALL_BUDGET):
             back.setdefault(move.worker, []).append(self.farm.attempts[move.attempt])
         for worker, attempts in back.items():
             self._recall(self.farm.workers[worker], attempts, now)
 
-    def _waiting(self, worker: WorkerState) -> list[Held]:
-        """The grants of a worker beyond the one that it runs, or is about to."""
+    def _waiting(self, worker_id: str) -> list[Held]:
+        """Return the grants of a worker beyond the one that it runs, or is about to."""
+        worker = self.farm.workers[worker_id]
         waiting = [attempt for each in worker.attempts if not (attempt := self.farm.attempts[each]).started]
         if not worker.running:
             del waiting[:1]
@@ -258,6 +316,7 @@ class Dispatch:
         job.live.add(attempt.id)
         worker.attempts[attempt.id] = None
         self.farm.changed.add(worker.info.id)
+        self.farm.changed_jobs.add(job.id)
         self._granted.append((attempt.id, job.id, task.id, worker.info.id, worker.manager, Outcome.LIVE, now.wall))
         return self._grant_message(attempt, task)
 
@@ -287,14 +346,19 @@ class Dispatch:
         for attempt in fresh:
             attempt.recalling = attempt.sent = now.mono
         if fresh:
+            self.farm.changed.add(worker.info.id)
             self.emit(Send(worker.manager, Recall(worker=worker.info.id, attempts=tuple(attempt.id for attempt in fresh))))
 
     def _resend(self, now: Now) -> None:
+        if not self._to_send_again and now.mono >= self._send_again:
+            self._send_again = now.mono + self.policy.resend / 5
+            self._to_send_again = deque(self.farm.attempts)
         grants: dict[str, list[Grant]] = {}
         orders: dict[str, dict[str, Order]] = {}
-        for attempt in self.farm.attempts.values():
-            worker = self.farm.workers.get(attempt.worker)
-            if worker is None or now.mono - attempt.sent < self.policy.resend:
+        for _ in range(min(_ATTEMPTS_A_ROUND, len(self._to_send_again))):
+            attempt = self.farm.attempts.get(self._to_send_again.popleft())
+            worker = self.farm.workers.get(attempt.worker) if attempt is not None else None
+            if attempt is None or worker is None or now.mono - attempt.sent < self.policy.resend:
                 continue
             if attempt.canceling:
                 message = Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)

@@ -108,6 +108,7 @@ class Jobs:
     def adopt(self, job: JobState, owned: tuple[str, str]) -> None:
         """Take *job*, new or read from the record, into mind."""
         self.farm.jobs[job.id] = job
+        self.farm.changed_jobs.add(job.id)
         if owned[1]:
             self.farm.owners[owned] = job.id
 
@@ -143,6 +144,7 @@ class Jobs:
         if job is None:
             return
         job.loading = False
+        self.farm.changed_jobs.add(job_id)
         if job.cursor != after:
             return  # it was requeued meanwhile, and will be read anew
         running = {attempt.task for attempt in self.farm.attempts.values()}
@@ -183,7 +185,7 @@ class Jobs:
     def priority(self, job: JobState, value: int, now: Now, user: str) -> None:
         check_priority(value)
         job.priority = value
-        self.farm.stirred = True
+        self.farm.changed_jobs.add(job.id)
         self.emit(Record(Update("job", job.id, {"priority": value})))
         self.note(now, "priority", f"priority set to {value}", job.id, user)
 
@@ -196,7 +198,7 @@ class Jobs:
             job.kept_off.discard(each)
             job.strikes.pop(each, None)
             self.emit(Record(Update("kept_off", (job.id, each), {"readmitted": now.wall})))
-        self.farm.stirred = True
+        self.farm.changed_jobs.add(job.id)
         self.note(now, "readmit", f"{len(chosen)} workers may try it again", job.id, user)
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> int:
@@ -261,6 +263,7 @@ class Jobs:
                 )
         for task in waiting:
             job.hold(task.id)
+        self.farm.changed_jobs.add(job.id)
 
     def delete(self, job: JobState, what: str, now: Now, user: str) -> None:
         """Delete *what* of *job*: its ``frames``, its ``record`` or ``both``. Raises `BadInput` or `Conflict`."""
@@ -314,6 +317,7 @@ class Jobs:
             text = f"{job.spec.name} is {status}" + (f": {reason}" if reason else "")
             self.note(now, str(status), text, job.id)
         job.forget_queue()
+        self.farm.changed_jobs.add(job.id)
         for task_id in job.tasks:
             task = self.farm.tasks.pop(task_id)
             task.status = TaskStatus.CANCELED
@@ -330,7 +334,7 @@ class Jobs:
             fields["started"] = now.wall
         if status != job.status or reason != job.reason:
             job.status, job.reason = status, reason
-            self.farm.stirred = True
+            self.farm.changed_jobs.add(job.id)
             self.emit(Record(Update("job", job.id, fields)))
 
     def warn(self, job: JobState, warning: str, subject: str = "") -> None:
@@ -437,9 +441,8 @@ class Jobs:
         self.emit(Record(NewRows("part", columns, parts)))
 
     def enqueue(self, job: JobState, task: TaskState) -> None:
-        """Let *task*, which is in mind, wait for its turn. A job that had nothing to give may concern any slot."""
-        if not job.queued:
-            self.farm.stirred = True
+        """Let *task*, which is in mind, wait for its turn."""
+        self.farm.changed_jobs.add(job.id)
         job.enqueue(task)
 
     def _complete(self, job: JobState, task: TaskState) -> None:

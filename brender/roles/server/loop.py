@@ -387,6 +387,8 @@ class Server:
             self._carry_out(self.core.restored(now))
         self._load()
         self._flush()
+        if self.core.dispatch.behind:
+            self.loop.post(lambda: None)  # the next round begins at once
         self._housekeep(now)
 
     def _load(self) -> None:

@@ -118,7 +118,7 @@ class Nodes:
         for attempt_id in list(worker.attempts):
             self.work.lose(self.farm.attempts[attempt_id], f"the worker {worker.info.name} {reason}", now)
         self.farm.workers.pop(worker.info.id)
-        self.farm.changed.discard(worker.info.id)
+        self.farm.changed.add(worker.info.id)
         if worker.manager in self.farm.managers:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer_drained("worker", worker.info.id)
@@ -141,8 +141,8 @@ class Nodes:
                 worker = self.farm.workers[beat.node]
                 if beat.stats is not None:
                     held = beat.stats.memory_total - beat.stats.memory_used + beat.stats.render_memory
-                    # Looked at again only for what is more than the noise of a machine at work.
-                    self.farm.stirred |= worker.free is None or held > worker.free + _MEMORY_NOISE
+                    if worker.free is None or held > worker.free + _MEMORY_NOISE:
+                        self.farm.changed.add(beat.node)  # more than the noise of a machine at work
                     worker.free = held
                 self._seen("worker", beat.node, worker.info.name, beat.sequence, beat.stats, now)
 
@@ -242,7 +242,6 @@ class Nodes:
 
     def _look_at(self, workers: set[str]) -> None:
         self.farm.changed |= workers
-        self.farm.stirred = True
 
     def _ask_to_leave(self, now: Now) -> None:
         for node, wanted in self.farm.wanted.items():

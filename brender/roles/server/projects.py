@@ -109,7 +109,6 @@ class Projects:
         return {"name": name, "removed": len(gone)}
 
     def _changed(self, text: str, now: Now) -> None:
-        self.farm.stirred = True
         self.jobs.note(now, "path", text)
 
 

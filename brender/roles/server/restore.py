@@ -80,6 +80,7 @@ def restore(writer: Writer, mono: float) -> Farm:
         if row.disabled is not None:
             farm.disabled_users.add(row.name)
     farm.changed = set(farm.workers)
+    farm.changed_jobs = set(farm.jobs)
     return farm
 
 

@@ -293,9 +293,9 @@ class Farm:
     paths: tuple[PathVariable, ...] = ()
     """What path variables mean."""
     changed: set[str] = field(default_factory=set)
-    """Workers whose slot may take something, or looks different, since it was last looked at."""
-    stirred: bool = True
-    """Something changed that may concern any slot."""
+    """Workers that came, went or changed since the scheduler was last told."""
+    changed_jobs: set[str] = field(default_factory=set)
+    """Jobs that came, went or changed since the scheduler was last told."""
     next_task: int = 1
     next_part: int = 1
     next_activity: int = 1

@@ -218,6 +218,7 @@ class Work:
         job.render_seconds += report.seconds
         job.kept_parts += report.kept
         job.memory = max(job.memory, report.memory)
+        self.farm.changed_jobs.add(job.id)
         for warning in report.warnings:
             self.jobs.warn(job, warning)
         picture = (report.output, report.size, report.width, report.height)
@@ -283,10 +284,10 @@ class Work:
         worker = self.farm.workers.get(attempt.worker)
         if strikes < self.policy.strikes or worker is None or attempt.worker in job.kept_off or job.status in ENDED_JOB:
             return
-        others = (other for other in self.farm.workers.values() if other is not worker)
-        if not any(self.dispatch.is_able(job, other) for other in others):
+        if not self.dispatch.runs_elsewhere(job, worker):
             return
         job.kept_off.add(attempt.worker)
+        self.farm.changed_jobs.add(job.id)
         fields = {"failures": strikes, "reason": reason, "wall": now.wall, "readmitted": None}
         self.emit(Record(Put("kept_off", (job.id, attempt.worker), fields)))
         text = f"the worker {worker.info.name} is kept off it after {strikes} failures in a row; the last one said: {reason}"
@@ -313,6 +314,7 @@ class Work:
             self.farm.changed.add(attempt.worker)
         job = self.farm.jobs[attempt.job]
         job.live.discard(attempt.id)
+        self.farm.changed_jobs.add(job.id)
         if job.status in ENDED_JOB and not job.live:
             del self.farm.jobs[job.id]
 
@@ -353,6 +355,7 @@ class Work:
         """The task waits for another attempt, the longer the more often this has happened."""
         delay = min(self.policy.retry_most, self.policy.retry * 2 ** (times - 1))
         job.delayed.append((now.mono + delay, task.id))
+        self.farm.changed_jobs.add(job.id)
         self._queue_again(task, job, now)
 
     def _again(self, attempt: AttemptState, now: Now) -> None:

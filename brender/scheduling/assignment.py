@@ -1,0 +1,118 @@
+"""Which workers take what next. Pure.
+
+Priority first; among equals the job with the fewest live attempts, then the oldest. An idle worker comes before a prefetch
+anywhere.
+
+Hot path, watched by benchmarks.scale and benchmarks.dispatch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heapreplace
+
+from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass
+from brender.scheduling.roster import Roster
+from brender.scheduling.terms import PREFETCH_MOST, Take
+
+#: What a take costs of a budget; a look at a job costs 1.
+TAKE_COST = 25
+
+
+@dataclass(slots=True)
+class Assignment:
+    """What was decided. ``idle_served``: no idle worker is left that could take something; ``complete``: nor any other."""
+
+    takes: list[Take] = field(default_factory=list)
+    idle_served: bool = False
+    complete: bool = False
+
+
+def assign(roster: Roster, budget: int) -> Assignment:
+    """Decide which workers take what, as *roster* knows them, and note it there.
+
+    Stops when *budget* is used up (in looks; a worker that has begun to look ends looking); the next call goes on from there.
+    """
+    return _Round(roster, budget).run()
+
+
+class _Round:
+    def __init__(self, roster: Roster, budget: int) -> None:
+        self.roster = roster
+        self.left = budget
+        self.found = Assignment()
+        self._able: dict[WorkerClass, list[JobClass]] = {}
+
+    def run(self) -> Assignment:
+        if self.roster.hungry:
+            for worker in self._in_order(idle=True):
+                if (best := self._best(worker)) is not None:
+                    self._take(worker, best)
+        self.found.idle_served = self.left > 0 or not self.roster.hungry
+        if self.found.idle_served and self.roster.hungry:
+            for worker in self._in_order(idle=False):
+                self._prefetch(worker)
+        self.found.complete = self.left > 0 or not self.roster.hungry
+        return self.found
+
+    def _in_order(self, idle: bool) -> Iterator[Worker]:
+        """Yield the first of all idle workers (or else of all others that may take more) again and again, until none is left in
+        the queues or the budget is used up."""
+        roster = self.roster
+        heads = []
+        for kind in list(roster.hungry):
+            queue = kind.idle if idle else kind.eager
+            if self._is_hungry(kind) and queue:
+                heads.append((queue[0], kind.number, kind))
+        heapify(heads)
+        while heads and self.left > 0:
+            order, number, kind = heads[0]
+            yield roster.by_order[order]
+            queue = kind.idle if idle else kind.eager
+            if kind in roster.hungry and queue:
+                heapreplace(heads, (queue[0], number, kind))
+            else:
+                heappop(heads)
+
+    def _is_hungry(self, kind: WorkerClass) -> bool:
+        """Return whether *kind* has workers that may take something, and there is something for them."""
+        able = self._able.get(kind)
+        if able is None:
+            able = self._able[kind] = [each for each in self.roster.ready if not each.obstacles[kind]]
+        if not able or not (kind.idle or kind.eager):
+            self.roster.sate(kind)
+            return False
+        return True
+
+    def _best(self, worker: Worker) -> Job | None:
+        """Return the job whose task *worker* should take next. If there is none, the worker or its class is put aside."""
+        best: Job | None = None
+        best_rank: Rank | None = None
+        ready = False
+        for kind in self._able[worker.kind]:
+            for rank in kind.ready:
+                ready = True
+                self.left -= 1
+                if best_rank is not None and rank > best_rank:
+                    break
+                job = kind.jobs[rank[3]]
+                if self.roster.fits(job.demand, worker):
+                    best, best_rank = job, rank
+                    break
+        if best is None:
+            if ready:
+                self.roster.block(worker)
+            else:
+                self.roster.sate(worker.kind)
+        return best
+
+    def _prefetch(self, worker: Worker) -> None:
+        width = len(self.roster.workers)
+        while worker.count <= PREFETCH_MOST and self.left > 0 and (best := self._best(worker)) is not None:
+            if worker.count > best.demand.prefetch_depth(width):
+                self.roster.content(worker)
+                return
+            self._take(worker, best)
+
+    def _take(self, worker: Worker, job: Job) -> None:
+        self.left -= TAKE_COST
+        self.found.takes.append(self.roster.take(worker, job))

@@ -1,0 +1,70 @@
+"""Whether what the scheduler keeps is what it would make from nothing; for the simulation and the tests. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from brender.scheduling.classes import WorkerClass, common_info
+from brender.scheduling.roster import Roster
+from brender.scheduling.terms import PREFETCH_MOST
+
+
+def audit(roster: Roster) -> list[str]:
+    """Return what is wrong with *roster*, a sentence each."""
+    fresh = Roster(roster.free)
+    for job in roster.jobs.values():
+        fresh.job_changed(replace(job.demand))
+    for worker in sorted(roster.workers.values(), key=lambda each: each.order):
+        fresh.worker_changed(worker.info, worker.count, worker.serving, worker.open)
+    return [*_ready(roster, fresh), *_workers(roster), *_loads(roster, fresh)]
+
+
+def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
+    expected = {key: (kind.ready, kind.waits) for key, kind in fresh.job_classes.items()}
+    if expected != {key: (kind.ready, kind.waits) for key, kind in roster.job_classes.items()}:
+        yield "the ready jobs differ"
+    if roster.ready.keys() != {kind for kind in roster.job_classes.values() if kind.ready}:
+        yield "the classes of ready jobs differ"
+    for kind in roster.job_classes.values():
+        if kind.obstacles.keys() != set(roster.worker_classes.values()):
+            yield f"jobs that need {kind.need} were not compared with each class of workers"
+
+
+def _workers(roster: Roster) -> Iterator[str]:
+    for worker in roster.workers.values():
+        kind, name = worker.kind, f"the worker {worker.id}"
+        if kind.workers.get(worker.id) is not worker or roster.by_order.get(worker.order) is not worker:
+            yield f"{name} is not where it should be"
+        if common_info(kind.info, kind.info.tags) != common_info(worker.info, kind.info.tags):
+            yield f"{name} is in a class that is not its own"
+        queues = {"idle": kind.idle, "eager": kind.eager, "blocked": kind.blocked}
+        places = [place for place, queue in queues.items() if worker.order in queue]
+        if len(places) > 1 or any(queues[place] is not worker.place for place in places):
+            yield f"{name} stands in the queues {places}"
+        may_take = worker.open and worker.count <= PREFETCH_MOST
+        if (places and not may_take) or (not places and may_take and not worker.count):
+            yield f"{name} {'is' if places else 'is not'} in a queue"
+        if places in (["idle"], ["eager"]):
+            if (places == ["idle"]) is not (worker.count == 0):
+                yield f"{name} with {worker.count} grants is among the {places[0]} ones"
+            if kind not in roster.hungry and _has_ready(roster, kind):
+                yield f"{name} could take something and is not asked"
+        if places == ["blocked"]:
+            able = [each for each in roster.ready if not each.obstacles[kind]]
+            for job in (each.jobs[rank[3]] for each in able for rank in each.ready):
+                if not job.demand.memory and roster.fits(job.demand, worker):
+                    yield f"{name} could take a task of {job.demand.job} and is kept waiting"
+
+
+def _has_ready(roster: Roster, kind: WorkerClass) -> bool:
+    return any(not each.obstacles[kind] for each in roster.ready)
+
+
+def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:
+    if roster.crowded.keys() != fresh.crowded.keys():
+        yield "the workers with more than one grant differ"
+    for kind in roster.worker_classes.values():
+        serving = sum(worker.serving for worker in kind.workers.values())
+        counted = sum(worker.open for worker in kind.workers.values())
+        resting = sum(worker.open and not worker.count for worker in kind.workers.values())
+        if (kind.serving, kind.open, kind.resting) != (serving, counted, resting):
+            yield f"a class counts {kind.open} open and {kind.resting} resting workers, and has {counted} and {resting}"

@@ -1,0 +1,134 @@
+"""Classes of workers, and of jobs, that the scheduler need not tell apart. Pure.
+
+Whether a worker can run a job is asked once per pair of classes. What differs inside a class (a job that is kept off one worker,
+a worker with too little free memory) is an exception, and is asked per worker where it matters.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from brender.model.job import Requirements
+from brender.model.nodes import WorkerInfo
+from brender.model.paths import PathVariable, platform_of
+from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
+from brender.scheduling.terms import Demand
+
+#: The rank of a job among those that a worker could take: priority first, then the fewest live attempts, then age; and its id.
+Rank = tuple[int, int, int, str]
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """A worker as the scheduler knows it.
+
+    ``order`` is its age, ``count`` the number of its grants. ``serving``: it takes tasks; ``open``: it does so at this moment.
+    """
+
+    id: str
+    info: WorkerInfo
+    order: int
+    kind: "WorkerClass"
+    serving: bool = False
+    open: bool = False
+    count: int = 0
+    place: "list[int] | None" = None
+    """The queue of its class that it stands in: ``idle``, ``eager`` or ``blocked``; ``None`` if in none."""
+
+
+@dataclass(slots=True, eq=False)
+class WorkerClass:
+    """Workers with the same Blenders, tags, platform, site, job types, programs and trust.
+
+    Its queues are sorted lists of their orders.
+    """
+
+    number: int
+    info: WorkerInfo
+    """What they have in common; the rest is blank."""
+    workers: dict[str, Worker] = field(default_factory=dict)
+    idle: list[int] = field(default_factory=list)
+    """Those without a grant that may take one."""
+    eager: list[int] = field(default_factory=list)
+    """Those with grants that may take one more."""
+    blocked: list[int] = field(default_factory=list)
+    """Those that would be in one of the above, but are an exception for each ready job that the others could take."""
+    serving: int = 0
+    """How many of its workers take tasks."""
+    open: int = 0
+    """How many of these may take one at this moment."""
+    resting: int = 0
+    """How many of the open ones have no grant."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An open job as the scheduler knows it. ``rank`` is its place in the ready list of its class; ``None`` if nothing waits."""
+
+    demand: Demand
+    kind: "JobClass"
+    rank: Rank | None = None
+
+
+@dataclass(slots=True, eq=False)
+class JobClass:
+    """Open jobs with the same requirements."""
+
+    need: Requirements
+    paths: tuple[PathVariable, ...]
+    settles: bool
+    """They are kept off each worker that loses nothing of their .blend, and settle for one that may."""
+    jobs: dict[str, Job] = field(default_factory=dict)
+    ready: list[Rank] = field(default_factory=list)
+    """The ranks of those with queued tasks, sorted. A sorted list: at thousands of jobs it is as quick as a heap, it can be read
+    in order past the exceptions, and nothing stale stays in it."""
+    obstacles: dict[WorkerClass, str] = field(default_factory=dict)
+    """Why each class of workers cannot run them, for a person; "" where it can."""
+    lossy: dict[WorkerClass, None] = field(default_factory=dict)
+    """The classes that could run them, but only with a Blender that may lose data of their .blend."""
+    waits: bool = False
+    """They wait for a worker that loses nothing, since there is one that takes tasks."""
+
+    def look_at(self, kind: WorkerClass) -> None:
+        """Find out whether *kind*, which is new, can run them."""
+        self.obstacles[kind] = general_obstacle(self.need, self.paths, kind.info)
+        if not self.obstacles[kind] and loses(self.need, kind.info):
+            self.lossy[kind] = None
+            if self.waits:
+                self.obstacles[kind] = waits_for_newer(self.need, kind.info)
+
+    def forget(self, kind: WorkerClass) -> None:
+        """Forget a class of workers that is no more."""
+        del self.obstacles[kind]
+        self.lossy.pop(kind, None)
+
+    def reconsider(self) -> bool:
+        """Find out whether they wait for a worker that loses nothing, and return whether that has changed."""
+        waits = False
+        if self.lossy and not self.settles:
+            waits = any(kind.serving and not text and kind not in self.lossy for kind, text in self.obstacles.items())
+        if waits is self.waits:
+            return False
+        self.waits = waits
+        for kind in self.lossy:
+            self.obstacles[kind] = waits_for_newer(self.need, kind.info) if waits else ""
+        return True
+
+
+def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:
+    """Return of *info* what may decide whether a worker can run a job; the rest is blank.
+
+    Of its tags only those that some job asks for, so that a tag of one machine does not make it a class of its own.
+    """
+    return WorkerInfo(
+        id="",
+        incarnation=0,
+        name="",
+        platform=platform_of(info.platform),
+        blenders=tuple(sorted({msgspec.structs.replace(blender, path="") for blender in info.blenders}, key=repr)),
+        tags=info.tags & wanted_tags,
+        job_types=info.job_types,
+        programs=info.programs,
+        takes_trusted=info.takes_trusted,
+        site=info.site,
+    )

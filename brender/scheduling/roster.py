@@ -1,0 +1,328 @@
+"""Everything that the scheduler knows of workers and open jobs, kept by class. Pure.
+
+It is told of each change (`Roster.worker_changed`, `Roster.job_changed`, …), and the cost of a change does not grow with the
+number of workers or jobs. `Roster.audit` compares it with a roster that is made from nothing.
+
+Hot path, watched by benchmarks.scale and benchmarks.dispatch.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable
+
+from brender.model.job import Requirements
+from brender.model.nodes import WorkerInfo
+from brender.model.paths import PathVariable
+from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass, common_info
+from brender.scheduling.eligibility import general_obstacle, loses
+from brender.scheduling.terms import PREFETCH_MOST, Demand, Take
+
+
+class Roster:
+    """The workers and the open jobs.
+
+    *free* returns the bytes of memory that a render could have at a worker, given its id; ``None`` if not known. It is asked
+    when it matters, since it changes with every heartbeat; a worker that has a good deal more than before is a changed worker.
+    """
+
+    def __init__(self, free: Callable[[str], int | None]) -> None:
+        self.free = free
+        self.workers: dict[str, Worker] = {}
+        self.jobs: dict[str, Job] = {}
+        self.by_order: dict[int, Worker] = {}
+        self.worker_classes: dict[WorkerInfo, WorkerClass] = {}
+        self.job_classes: dict[tuple[Requirements, tuple[PathVariable, ...], bool], JobClass] = {}
+        self.ready: dict[JobClass, None] = {}
+        """Classes with jobs that have queued tasks."""
+        self.hungry: dict[WorkerClass, None] = {}
+        """Classes in which a worker may take something, for all that is known."""
+        self.crowded: dict[str, None] = {}
+        """The ids of the open workers with more than one grant."""
+        self.live: dict[int, int] = {}
+        """The number of live attempts by priority, those of closed jobs too; none is 0."""
+        self.version = 0
+        """Grows with every change."""
+        self.touched: dict[str, None] = {}
+        """The ids of the workers that changed since someone emptied this."""
+        self.grants_moved = False
+        """A change of a job may concern the grants of any worker, since someone unset this."""
+        self._closed: dict[str, tuple[int, int]] = {}
+        """Jobs that are not open and have live attempts: their priority and the number of these, negative."""
+        self._picky: dict[str, Job] = {}
+        """Jobs that are kept off a worker and may wait for one that loses nothing of their .blend (`JobClass.settles`)."""
+        self._wanted_tags: frozenset[str] = frozenset()
+        self._with_tag: dict[str, dict[str, None]] = {}
+        self._next_order = self._next_class = 0
+
+    # --- changes ----------------------------------------------------------------------------------------------------------
+
+    def worker_changed(self, info: WorkerInfo, count: int, serving: bool = True, is_open: bool = True) -> None:
+        """Note how a worker, new or known, now is.
+
+        *count*: the number of its grants; *serving*: it takes tasks; *is_open*: it takes them at this moment.
+        """
+        worker = self.workers.get(info.id)
+        if worker is None:
+            self._next_order += 1
+            worker = Worker(info.id, info, self._next_order, self._class_of(info))
+            self.workers[info.id] = self.by_order[worker.order] = worker
+            self._enter_class(worker)
+        elif worker.info is not info:
+            self._reclassify(worker, info)
+        self._set_load(worker, count, serving, serving and is_open)
+        self._queue(worker)
+
+    def worker_gone(self, worker_id: str) -> None:
+        """Forget a worker."""
+        worker = self.workers.pop(worker_id, None)
+        if worker is not None:
+            self._set_load(worker, 0, False, False)
+            self._set_place(worker, None)
+            self._leave_class(worker)
+            del self.by_order[worker.order]
+
+    def job_changed(self, demand: Demand) -> None:
+        """Note what an open job, new or known, now wants. *demand* is the roster's from now on."""
+        kind = self._class_of_job(demand)
+        job = self.jobs.get(demand.job)
+        if job is not None and job.kind is not kind:
+            self._drop_job(job)
+            job = None
+        if job is None:
+            self._count_live(*self._closed.pop(demand.job, (0, 0)))
+            job = self.jobs[demand.job] = kind.jobs[demand.job] = Job(demand, kind)
+            newly = True
+            self.grants_moved |= demand.live > 0
+        else:
+            before = job.demand
+            self._count_live(before.priority, -before.live)
+            self.grants_moved |= before.priority != demand.priority
+            newly = not before.queued or demand.memory < before.memory or not set(before.kept_off) <= set(demand.kept_off)
+            job.demand = demand
+        if demand.kept_off and demand.need.oldest_blender is not None:
+            self._picky[demand.job] = job
+        else:
+            self._picky.pop(demand.job, None)
+        self._count_live(demand.priority, demand.live)
+        self.version += 1
+        self._rank(job)
+        if newly and demand.queued:
+            self._offer_to_blocked(job)
+
+    def job_closed(self, job_id: str, priority: int = 0, live: int = 0) -> None:
+        """Note that a job is not open (any more): nothing of it is given out. *live* attempts of it have not ended yet."""
+        job = self.jobs.get(job_id)
+        if job is not None:
+            self._drop_job(job)
+        self._count_live(*self._closed.pop(job_id, (0, 0)))
+        if live:
+            self._closed[job_id] = (priority, -live)
+            self._count_live(priority, live)
+
+    # --- decisions --------------------------------------------------------------------------------------------------------
+
+    def fits(self, demand: Demand, worker: Worker) -> bool:
+        """Return whether *worker*, whose class can run the job, is no exception."""
+        if worker.id in demand.kept_off:
+            return False
+        if not demand.memory:
+            return True
+        free = self.free(worker.id)
+        return free is None or free >= demand.memory
+
+    def take(self, worker: Worker, job: Job) -> Take:
+        """Note that *worker* takes the next task of *job*."""
+        demand = job.demand
+        demand.queued -= 1
+        demand.live += 1
+        self._count_live(demand.priority, 1)
+        self._rank(job)
+        self._set_load(worker, worker.count + 1, worker.serving, worker.open)
+        self._queue(worker)
+        return Take(worker.id, demand.job)
+
+    def block(self, worker: Worker) -> None:
+        """Note that *worker* is an exception for each ready job. It is tried again when it or a job changes."""
+        self._set_place(worker, worker.kind.blocked)
+
+    def content(self, worker: Worker) -> None:
+        """Note that *worker* has enough. It is tried again when it changes."""
+        self._set_place(worker, None)
+
+    def sate(self, kind: WorkerClass) -> None:
+        """Note that nothing is ready that *kind* could run. It is tried again when something is."""
+        self.hungry.pop(kind, None)
+
+    # --- inside -----------------------------------------------------------------------------------------------------------
+
+    def _set_load(self, worker: Worker, count: int, serving: bool, is_open: bool) -> None:
+        kind = worker.kind
+        kind.open += is_open - worker.open
+        kind.resting += (is_open and not count) - (worker.open and not worker.count)
+        worker.open, worker.count = is_open, count
+        if is_open and count > 1:
+            self.crowded[worker.id] = None
+        else:
+            self.crowded.pop(worker.id, None)
+        self.version += 1
+        self.touched[worker.id] = None
+        if serving is not worker.serving:
+            worker.serving = serving
+            kind.serving += 1 if serving else -1
+            if kind.serving == serving:  # it is the first, or was the last
+                self._reconsider()
+            for job in list(self._picky.values()):
+                self.job_changed(job.demand)
+
+    def _queue(self, worker: Worker) -> None:
+        """Put *worker* into the queue where it belongs, to be tried (again)."""
+        kind = worker.kind
+        if not worker.open or worker.count > PREFETCH_MOST:
+            self._set_place(worker, None)
+        else:
+            self._set_place(worker, kind.eager if worker.count else kind.idle)
+            self.hungry[kind] = None
+
+    def _set_place(self, worker: Worker, place: list[int] | None) -> None:
+        if worker.place is place:
+            return
+        if worker.place is not None:
+            del worker.place[bisect_left(worker.place, worker.order)]
+        worker.place = place
+        if place is not None:
+            insort(place, worker.order)
+
+    def _drop_job(self, job: Job) -> None:
+        demand, kind = job.demand, job.kind
+        self._count_live(demand.priority, -demand.live)
+        self.grants_moved |= demand.live > 0
+        self.version += 1
+        self._set_rank(job, None)
+        self._picky.pop(demand.job, None)
+        del self.jobs[demand.job]
+        del kind.jobs[demand.job]
+        if not kind.jobs:
+            del self.job_classes[kind.need, kind.paths, kind.settles]
+
+    def _rank(self, job: Job) -> None:
+        """Keep the place of *job* among the ready ones of its class true."""
+        demand = job.demand
+        self._set_rank(job, (-demand.priority, demand.live, demand.order, demand.job) if demand.queued > 0 else None)
+
+    def _set_rank(self, job: Job, rank: Rank | None) -> None:
+        if rank == job.rank:
+            return
+        ready = job.kind.ready
+        if job.rank is not None:
+            del ready[bisect_left(ready, job.rank)]
+        job.rank = rank
+        if rank is not None:
+            insort(ready, rank)
+        if not ready:
+            del self.ready[job.kind]
+        elif job.kind not in self.ready:
+            self.ready[job.kind] = None
+            self._wake(job.kind)
+
+    def _wake(self, job_class: JobClass) -> None:
+        """Let the workers that can run jobs of *job_class*, some of which are ready, be asked (again)."""
+        for kind, obstacle in job_class.obstacles.items():
+            if not obstacle and (kind.idle or kind.eager):
+                self.hungry[kind] = None
+
+    def _offer_to_blocked(self, job: Job) -> None:
+        """Let workers that were exceptions for all ready jobs try *job*, which is one more."""
+        for kind, obstacle in job.kind.obstacles.items():
+            if kind.blocked and not obstacle:
+                for worker in [self.by_order[order] for order in kind.blocked]:
+                    if self.fits(job.demand, worker):
+                        self._queue(worker)
+
+    def _count_live(self, priority: int, more: int) -> None:
+        count = self.live.get(priority, 0) + more
+        if count:
+            self.live[priority] = count
+        else:
+            self.live.pop(priority, None)
+
+    # --- classes ----------------------------------------------------------------------------------------------------------
+
+    def _class_of(self, info: WorkerInfo) -> WorkerClass:
+        common = common_info(info, self._wanted_tags)
+        kind = self.worker_classes.get(common)
+        if kind is None:
+            self._next_class += 1
+            kind = self.worker_classes[common] = WorkerClass(self._next_class, common)
+            for job_class in self.job_classes.values():
+                job_class.look_at(kind)
+        return kind
+
+    def _class_of_job(self, demand: Demand) -> JobClass:
+        key = (demand.need, demand.paths, self._settles(demand))
+        kind = self.job_classes.get(key)
+        if kind is None:
+            self._want_tags(demand.need.tags)
+            kind = self.job_classes[key] = JobClass(*key)
+            for worker_class in self.worker_classes.values():
+                kind.look_at(worker_class)
+            kind.reconsider()
+        return kind
+
+    def _settles(self, demand: Demand) -> bool:
+        """Return whether a job is kept off each worker that takes tasks and loses nothing of its .blend."""
+        if not demand.kept_off or demand.need.oldest_blender is None:
+            return False
+        best = [
+            worker
+            for kind in self.worker_classes.values()
+            for worker in kind.workers.values()
+            if worker.serving
+            and not general_obstacle(demand.need, demand.paths, worker.info)
+            and not loses(demand.need, worker.info)
+        ]
+        return bool(best) and all(worker.id in demand.kept_off for worker in best)
+
+    def _reconsider(self) -> None:
+        """Find out again which jobs wait for workers that lose nothing of their .blend."""
+        for job_class in self.job_classes.values():
+            if job_class.reconsider() and not job_class.waits and job_class.ready:
+                for kind in job_class.lossy:
+                    for order in list(kind.blocked):
+                        self._queue(self.by_order[order])
+                self._wake(job_class)
+
+    def _want_tags(self, tags: frozenset[str]) -> None:
+        """Tell workers apart by *tags* from now on."""
+        fresh = tags - self._wanted_tags
+        self._wanted_tags |= fresh
+        for worker_id in [worker for tag in sorted(fresh) for worker in self._with_tag.get(tag, ())]:
+            worker = self.workers[worker_id]
+            self._reclassify(worker, worker.info)
+
+    def _reclassify(self, worker: Worker, info: WorkerInfo) -> None:
+        load = worker.count, worker.serving, worker.open
+        self._set_load(worker, 0, False, False)
+        self._set_place(worker, None)
+        self._leave_class(worker)
+        worker.info, worker.kind = info, self._class_of(info)
+        self._enter_class(worker)
+        self._set_load(worker, *load)
+        self._queue(worker)
+
+    def _enter_class(self, worker: Worker) -> None:
+        worker.kind.workers[worker.id] = worker
+        for tag in worker.info.tags:
+            self._with_tag.setdefault(tag, {})[worker.id] = None
+
+    def _leave_class(self, worker: Worker) -> None:
+        kind = worker.kind
+        del kind.workers[worker.id]
+        for tag in worker.info.tags:
+            with_tag = self._with_tag[tag]
+            del with_tag[worker.id]
+            if not with_tag:
+                del self._with_tag[tag]
+        if not kind.workers:
+            del self.worker_classes[kind.info]
+            self.hungry.pop(kind, None)
+            for job_class in self.job_classes.values():
+                job_class.forget(kind)

@@ -1,0 +1,74 @@
+"""The values that the scheduler works with: what a job wants, what a worker holds, and what is decided. Pure."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from brender.model.job import Requirements
+from brender.model.paths import PathVariable
+
+#: Seconds of work that a slot may hold beyond what it runs, and the most grants that this may be.
+PREFETCH_SECONDS = 2.0
+PREFETCH_MOST = 512
+
+
+@dataclass(slots=True)
+class Demand:
+    """What an open job wants.
+
+    ``order`` is its age, ``live`` the number of its attempts, ``queued`` the number of its tasks that wait for a worker,
+    ``mean_seconds`` the time that a task of it takes (``None``: not known yet), ``kept_off`` the ids of the workers that it no
+    longer goes to, ``memory`` the bytes that a frame of it needed (0: not known), ``paths`` the path variables, if it needs any.
+    """
+
+    job: str
+    priority: int
+    order: int
+    live: int
+    queued: int
+    need: Requirements
+    mean_seconds: float | None = None
+    kept_off: Collection[str] = ()
+    memory: int = 0
+    paths: tuple[PathVariable, ...] = ()
+
+    def exception(self, worker: str, free: int | None) -> str:
+        """Return why the worker with this id cannot run its tasks although others like it could, for a person, or ""."""
+        if worker in self.kept_off:
+            return "failed it again and again and stays off it (`brender readmit` lets it try again)"
+        if free is not None and free < self.memory:
+            return f"has {free / 1e9:.1f} GB of memory free, and a frame of it needed {self.memory / 1e9:.1f} GB"
+        return ""
+
+    def prefetch_depth(self, width: int) -> int:
+        """Return how many of its grants may wait at a slot: one, or as many tiny ones as make `PREFETCH_SECONDS` of work, unless
+        others of the *width* slots could run them."""
+        if self.mean_seconds is None:
+            return 1
+        tiny = min(PREFETCH_MOST, int(PREFETCH_SECONDS / max(self.mean_seconds, 0.001)))
+        return max(1, min(tiny, self.queued // max(1, width)))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A grant that a slot holds and has not begun. ``recalling``: it has been asked back."""
+
+    attempt: str
+    job: str
+    priority: int
+    recalling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The slot of *worker* takes the next task of *job*."""
+
+    worker: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """The grant *attempt*, not started at *worker*, is asked back."""
+
+    worker: str
+    attempt: str

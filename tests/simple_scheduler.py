@@ -1,0 +1,127 @@
+"""The scheduler's decisions, made the simple way: every job is compared with every worker. What brender.scheduling does by class
+must be the same."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from brender.model.nodes import WorkerInfo
+from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
+from brender.scheduling.terms import PREFETCH_MOST, Demand, Held, Take, TakeBack
+
+
+@dataclass(slots=True)
+class Slot:
+    """A worker with ``count`` grants: the one that it runs or is about to run, and those that are ``waiting``. ``serving``: it
+    takes tasks; ``open``: at this moment. ``free``: the bytes of memory that a render could have (``None``: not known)."""
+
+    worker: WorkerInfo
+    open: bool = True
+    count: int = 0
+    free: int | None = None
+    serving: bool = True
+    waiting: Sequence[Held] = field(default=())
+
+
+def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> str:
+    """Return why the worker of *slot*, one of *slots*, cannot run tasks of *demand*, or ""."""
+    if why := general_obstacle(demand.need, demand.paths, slot.worker):
+        return why
+    if loses(demand.need, slot.worker) and any(
+        other.serving
+        and other.worker.id not in demand.kept_off
+        and not general_obstacle(demand.need, demand.paths, other.worker)
+        and not loses(demand.need, other.worker)
+        for other in slots
+    ):
+        return waits_for_newer(demand.need, slot.worker)
+    return demand.exception(slot.worker.id, slot.free)
+
+
+def assign(demands: list[Demand], slots: list[Slot]) -> list[Take]:
+    """Return which slots take what."""
+    width = len(slots)
+    available = [slot for slot in slots if slot.open]
+    takes: list[Take] = []
+    for slot in available:
+        if not slot.count and (best := _best(slot, demands, slots)):
+            takes.append(_take(slot, best))
+    for slot in available:
+        while slot.count and slot.count <= PREFETCH_MOST and (best := _best(slot, demands, slots)):
+            if slot.count > best.prefetch_depth(width):
+                break
+            takes.append(_take(slot, best))
+    return takes
+
+
+def explain(demand: Demand, slots: list[Slot]) -> str:
+    """Return why none of the queued tasks of *demand* runs now, or ""."""
+    if not slots:
+        return "No worker is connected. Start one with brender-worker"
+    obstacles = {slot.worker.id: obstacle(demand, slot, slots) for slot in slots}
+    able = [slot for slot in slots if not obstacles[slot.worker.id]]
+    if not able:
+        commonest = sorted(Counter(obstacles.values()).items(), key=lambda each: (-each[1], each[0]))[:3]
+        return "No worker can run it: " + "; ".join(f"{'one' if count == 1 else count} {reason}" for reason, count in commonest)
+    open_slots = [slot for slot in able if slot.open]
+    if not open_slots:
+        return (
+            "The only worker that could run it takes no new tasks"
+            if len(able) == 1
+            else f"All {len(able)} workers that could run it take no new tasks"
+        )
+    if all(slot.count for slot in open_slots):
+        return f"All {len(open_slots)} workers that could run it are busy"
+    return ""
+
+
+def relieve(demands: Iterable[Demand], slots: list[Slot]) -> list[TakeBack]:
+    """Return what idle slots ask back from busy ones: up to half of what waits at one. Nothing is on its way back yet."""
+    known = {demand.job: demand for demand in demands}
+    taken: list[TakeBack] = []
+    asked: set[str] = set()
+    for slot in (each for each in slots if each.open and not each.count):
+        for busy in (each for each in slots if each.open):
+            candidates = [
+                held
+                for held in busy.waiting
+                if held.attempt not in asked and held.job in known and not obstacle(known[held.job], slot, slots)
+            ]
+            if candidates:
+                part = candidates[len(candidates) // 2 :]
+                asked |= {held.attempt for held in part}
+                taken += [TakeBack(busy.worker.id, held.attempt) for held in part]
+                break
+    return taken
+
+
+def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
+    """Return what urgent jobs with queued tasks ask back from less urgent ones: one grant of a slot at a time."""
+    taken: list[TakeBack] = []
+    asked: set[str] = set()
+    wanting = [demand for demand in demands if demand.queued > 0]
+    for demand in sorted(wanting, key=lambda demand: (-demand.priority, demand.order)):
+        wished = demand.queued
+        for slot in (each for each in slots if each.open):
+            if wished <= 0:
+                break
+            if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or obstacle(demand, slot, slots):
+                continue
+            lesser = [held for held in slot.waiting if held.priority < demand.priority]
+            if lesser:
+                asked.add(slot.worker.id)
+                taken.append(TakeBack(slot.worker.id, lesser[-1].attempt))
+                wished -= 1
+    return taken
+
+
+def _best(slot: Slot, demands: list[Demand], slots: list[Slot]) -> Demand | None:
+    able = [demand for demand in demands if demand.queued > 0 and not obstacle(demand, slot, slots)]
+    return min(able, key=lambda demand: (-demand.priority, demand.live, demand.order), default=None)
+
+
+def _take(slot: Slot, demand: Demand) -> Take:
+    demand.queued -= 1
+    demand.live += 1
+    slot.count += 1
+    return Take(slot.worker.id, demand.job)

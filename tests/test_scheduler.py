@@ -1,0 +1,353 @@
+"""The scheduler decides by class what a simple one decides by comparing every job with every worker."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brender.model.job import Requirements
+from brender.model.nodes import Blender, WorkerInfo
+from brender.model.paths import PathVariable
+from brender.scheduling import classes
+from brender.scheduling.assignment import assign
+from brender.scheduling.audit import audit
+from brender.scheduling.eligibility import general_obstacle
+from brender.scheduling.reasons import Reasons
+from brender.scheduling.recalls import Recalls
+from brender.scheduling.roster import Roster
+from brender.scheduling.terms import Demand, Held, Take, TakeBack
+from tests import simple_scheduler
+from tests.simple_scheduler import Slot, obstacle
+
+PLENTY = 1_000_000
+PATHS = (PathVariable("projects", "linux", "/mnt/projects"), PathVariable("projects", "windows", "P:\\", "south"))
+
+tag_sets = st.frozensets(st.sampled_from(["gpu", "fast", "alone"]), max_size=2)
+versions = st.sampled_from([(3, 4, 1), (4, 2, 0), (5, 0, 1)])
+
+
+@st.composite
+def infos(draw: st.DrawFn, number: int) -> WorkerInfo:
+    return WorkerInfo(
+        id=f"w{number}",
+        incarnation=number,
+        name=f"worker {number}",
+        host=f"host {number}",
+        platform=draw(st.sampled_from(["Linux-6.1", "Windows-11"])),
+        blenders=tuple(
+            Blender("executable", f"/opt/{number}/blender", version)
+            for version in draw(st.lists(versions, max_size=2, unique=True))
+        ),
+        tags=draw(tag_sets),
+        job_types=frozenset({"command"}) | draw(st.sampled_from([frozenset(), frozenset({"video"})])),
+        programs=draw(st.sampled_from([frozenset({"*"}), frozenset({"ffmpeg"})])),
+        takes_trusted=draw(st.booleans()),
+        site=draw(st.sampled_from(["", "south"])),
+    )
+
+
+@st.composite
+def needs(draw: st.DrawFn) -> Requirements:
+    return Requirements(
+        job_type=draw(st.sampled_from(["command", "video"])),
+        tags=draw(st.one_of(st.just(frozenset[str]()), tag_sets)),
+        blender=(blender := draw(st.sampled_from([None, None, (4, 2), (5, 0)]))),
+        oldest_blender=draw(st.sampled_from([None, (3, 4, 0), (4, 2, 5)])) if blender else None,
+        program=draw(st.sampled_from(["", "ffmpeg", "true"])),
+        trusted=draw(st.sampled_from([False, False, True])),
+        variables=draw(st.sampled_from([frozenset(), frozenset({"projects"})])),
+    )
+
+
+@st.composite
+def slots(draw: st.DrawFn, number: int) -> Slot:
+    serving, is_open = draw(st.sampled_from([(True, True)] * 6 + [(True, False), (False, False)]))
+    return Slot(draw(infos(number)), is_open, draw(st.integers(0, 3)), draw(st.sampled_from([None, 1, 2, 3])), serving)
+
+
+@st.composite
+def demands(draw: st.DrawFn, number: int, need: st.SearchStrategy[Requirements]) -> Demand:
+    return Demand(
+        job=f"j{number}",
+        priority=draw(st.sampled_from([10, 50, 90])),
+        order=number,
+        live=draw(st.integers(0, 3)),
+        queued=draw(st.integers(0, 5)),
+        need=(asked := draw(need)),
+        mean_seconds=draw(st.sampled_from([None, 0.1, 1.0, 60.0])),
+        kept_off=draw(st.frozensets(st.sampled_from([f"w{n}" for n in range(8)]), max_size=2)),
+        memory=draw(st.sampled_from([0, 0, 2, 3])),
+        paths=PATHS if asked.variables else (),
+    )
+
+
+@st.composite
+def farms(draw: st.DrawFn) -> tuple[list[Slot], list[Demand]]:
+    """Some slots, and jobs of a few kinds."""
+    kinds = st.sampled_from(draw(st.lists(needs(), min_size=1, max_size=3)))
+    workers = [draw(slots(number)) for number in range(draw(st.integers(0, 7)))]
+    return workers, [draw(demands(number, kinds)) for number in range(draw(st.integers(0, 6)))]
+
+
+def roster_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Roster:
+    free = {slot.worker.id: slot.free for slot in workers}
+    roster = Roster(lambda worker: free[worker])
+    for slot in workers:
+        roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open)
+    for job in jobs:
+        roster.job_changed(replace(job))
+    return roster
+
+
+def copies(workers: Sequence[Slot]) -> list[Slot]:
+    return [replace(slot) for slot in workers]
+
+
+@given(st.data())
+def test_workers_of_one_class_cannot_be_told_apart(data: st.DataObject) -> None:
+    info, need = data.draw(infos(1)), data.draw(needs())
+    assert general_obstacle(need, PATHS, info) == general_obstacle(need, PATHS, classes.common_info(info, need.tags))
+
+
+@given(farms())
+def test_it_gives_each_worker_what_the_simple_one_gives(farm: tuple[list[Slot], list[Demand]]) -> None:
+    workers, jobs = farm
+    expected = simple_scheduler.assign([replace(job) for job in jobs], copies(workers))
+    roster = roster_of(workers, jobs)
+    assignment = assign(roster, PLENTY)
+    assert assignment.takes == expected and assignment.complete
+    assert audit(roster) == []
+
+
+@given(farms(), st.integers(1, 60))
+def test_what_a_round_has_no_time_for_is_decided_in_the_next(farm: tuple[list[Slot], list[Demand]], budget: int) -> None:
+    workers, jobs = farm
+    expected = assign(roster_of(workers, jobs), PLENTY).takes
+    roster, takes = roster_of(workers, jobs), list[Take]()
+    for _ in range(300):
+        assignment = assign(roster, budget)
+        takes += assignment.takes
+        if assignment.complete:
+            break
+    assert assignment.complete and takes == expected
+
+
+@given(farms())
+def test_it_gives_the_reasons_that_the_simple_one_gives(farm: tuple[list[Slot], list[Demand]]) -> None:
+    workers, jobs = farm
+    reasons = Reasons(roster_of(workers, jobs))
+    for job in jobs:
+        assert reasons.reason(job.job) == simple_scheduler.explain(job, workers)
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_after_any_changes_it_is_what_it_would_be_from_nothing(data: st.DataObject) -> None:
+    """And after each round no worker that may take something waits beside a task that it could run."""
+    kinds = st.sampled_from(data.draw(st.lists(needs(), min_size=1, max_size=3)))
+    workers: dict[str, Slot] = {}
+    jobs: dict[str, Demand] = {}
+    roster = Roster(lambda worker: workers[worker].free)
+    for _ in range(data.draw(st.integers(1, 25))):
+        match data.draw(st.sampled_from(["worker", "worker", "job", "job", "round", "worker gone", "job closed"])):
+            case "worker":
+                slot = data.draw(slots(data.draw(st.integers(0, 7))))
+                workers[slot.worker.id] = slot
+                roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open)
+            case "job":
+                job = data.draw(demands(data.draw(st.integers(0, 5)), kinds))
+                jobs[job.job] = job
+                roster.job_changed(replace(job))
+            case "worker gone" if workers:
+                gone = data.draw(st.sampled_from(sorted(workers)))
+                roster.worker_gone(gone)
+                del workers[gone]
+            case "job closed" if jobs:
+                gone = data.draw(st.sampled_from(sorted(jobs)))
+                roster.job_closed(gone)
+                del jobs[gone]
+            case "round":
+                assignment = assign(roster, data.draw(st.sampled_from([1, 30, PLENTY])))
+                for take in assignment.takes:
+                    assert not obstacle(jobs[take.job], workers[take.worker], workers.values())
+                    workers[take.worker].count += 1
+                    jobs[take.job].live += 1
+                    jobs[take.job].queued -= 1
+                if assignment.idle_served:
+                    left = [replace(slot, open=slot.open and not slot.count) for slot in workers.values()]
+                    assert simple_scheduler.assign([replace(job) for job in jobs.values()], left) == []
+        assert audit(roster) == []
+
+
+def test_a_worker_that_was_an_exception_takes_the_next_job_that_it_fits() -> None:
+    workers, need = [slot_of("w1", free=1)], Requirements(job_type="command")
+    roster = roster_of(workers, [Demand("large", 50, 1, 0, 3, need, memory=2)])
+    assert assign(roster, PLENTY).takes == []
+    roster.job_changed(Demand("small", 10, 2, 0, 1, need))
+    assert assign(roster, PLENTY).takes == [Take("w1", "small")]
+
+
+def test_a_worker_that_is_readmitted_takes_the_job_again() -> None:
+    need = Requirements(job_type="command")
+    roster = roster_of([slot_of("w1")], [Demand("job", 50, 1, 0, 1, need, kept_off={"w1"})])
+    assert assign(roster, PLENTY).takes == []
+    roster.job_changed(Demand("job", 50, 1, 0, 1, need))
+    assert assign(roster, PLENTY).takes == [Take("w1", "job")]
+
+
+def test_a_tag_that_a_job_asks_for_first_tells_workers_apart() -> None:
+    workers = [slot_of(f"w{number}", tags={f"host-{number}"}) for number in range(5)]
+    roster = roster_of(workers, [])
+    assert len(roster.worker_classes) == 1
+    roster.job_changed(Demand("job", 50, 1, 0, 3, Requirements(job_type="command", tags=frozenset({"host-3"}))))
+    assert assign(roster, PLENTY).takes[0] == Take("w3", "job")
+    assert len(roster.worker_classes) == 2 and audit(roster) == []
+
+
+def test_eligibility_is_asked_once_for_each_pair_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> str:
+        asked.append(need)
+        return general_obstacle(need, paths, worker)
+
+    monkeypatch.setattr(classes, "general_obstacle", counted)
+    gpu = frozenset({"gpu"})
+    workers = [slot_of(f"w{number}", tags=gpu if number % 2 else ()) for number in range(200)]
+    jobs = [
+        Demand(f"j{n}", 50, n, 0, 9, Requirements(job_type="command", tags=gpu if n % 2 else frozenset())) for n in range(100)
+    ]
+    roster = roster_of(workers, jobs)
+    reasons = Reasons(roster)
+    assert len(assign(roster, PLENTY).takes) == 400
+    assert len({reasons.reason(job.job) for job in jobs}) == 2
+    assert len(asked) <= 6
+
+
+# --- recalls ----------------------------------------------------------------------------------------------------------------
+
+
+def slot_of(worker: str, count: int = 0, tags: Sequence[str] | frozenset[str] | set[str] = (), free: int | None = None) -> Slot:
+    info = WorkerInfo(id=worker, incarnation=1, name=worker, tags=frozenset(tags), job_types=frozenset({"command"}))
+    return Slot(info, count=count, free=free)
+
+
+@st.composite
+def held_farms(draw: st.DrawFn, recalling: bool = False) -> tuple[list[Slot], list[Demand]]:
+    """A farm whose workers hold what they have not begun."""
+    workers, jobs = draw(farms())
+    known = [job.job for job in jobs] + ["paused"]
+    priorities = {job.job: job.priority for job in jobs} | {"paused": 10}
+    for slot in workers:
+        if slot.count > 1:
+            names = draw(st.lists(st.sampled_from(known), min_size=slot.count - 1, max_size=slot.count - 1))
+            slot.waiting = [
+                Held(f"{slot.worker.id}-{number}", job, priorities[job], recalling and draw(st.booleans()))
+                for number, job in enumerate(names)
+            ]
+            for job in jobs:
+                job.live += names.count(job.job)
+    return workers, jobs
+
+
+def recalls_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Recalls:
+    held = {slot.worker.id: slot.waiting for slot in workers}
+    roster = roster_of(workers, jobs)
+    roster.job_closed("paused", 10, sum(each.job == "paused" for waiting in held.values() for each in waiting))
+    return Recalls(roster, lambda worker: held[worker])
+
+
+def of_one_priority(jobs: Sequence[Demand]) -> list[Demand]:
+    return [replace(job, priority=50) for job in jobs]
+
+
+@given(held_farms())
+def test_idle_workers_ask_back_what_they_do_for_the_simple_one(farm: tuple[list[Slot], list[Demand]]) -> None:
+    workers, jobs = farm
+    jobs = of_one_priority(jobs)
+    for slot in workers:
+        slot.waiting = [replace(held, priority=50) for held in slot.waiting]
+    assert recalls_of(workers, jobs).take_back(PLENTY) == simple_scheduler.relieve(jobs, workers)
+
+
+@given(held_farms(recalling=True))
+def test_only_what_helps_someone_is_asked_back(farm: tuple[list[Slot], list[Demand]]) -> None:
+    workers, jobs = farm
+    for back in recalls_of(workers, jobs).take_back(PLENTY):
+        assert helps(back, workers, jobs)
+
+
+@given(held_farms(recalling=True), st.integers(20, 60))
+def test_what_a_round_has_no_time_to_ask_back_is_asked_back_in_the_next(
+    farm: tuple[list[Slot], list[Demand]], budget: int
+) -> None:
+    workers, jobs = farm
+    expected = recalls_of(workers, jobs).take_back(PLENTY)
+    held, asked = {slot.worker.id: slot.waiting for slot in workers}, list[TakeBack]()
+    recalls = Recalls(recalls_of(workers, jobs).roster, lambda worker: held[worker])
+    for _ in range(200):
+        for back in recalls.take_back(budget):
+            assert helps(back, workers, jobs)
+            asked.append(back)
+            held[back.worker] = [
+                replace(each, recalling=each.recalling or each.attempt == back.attempt) for each in held[back.worker]
+            ]
+        if not recalls.behind:
+            break
+    assert not recalls.behind and bool(asked) == bool(expected)
+
+
+@given(held_farms())
+def test_an_urgent_job_asks_back_as_many_less_urgent_grants_as_it_can_use(farm: tuple[list[Slot], list[Demand]]) -> None:
+    workers, jobs = farm
+    workers = [replace(slot, count=max(1, slot.count)) for slot in workers]  # nobody is idle
+    asked = recalls_of(workers, jobs).take_back(PLENTY)
+    assert len({back.worker for back in asked}) == len(asked), "one grant of a worker at a time"
+    assert bool(asked) == bool(simple_scheduler.preempt(jobs, workers))
+    for job in (each for each in jobs if each.priority == 90):
+        could = [
+            slot
+            for slot in workers
+            if slot.open and not obstacle(job, slot, workers) and any(held.priority < 90 for held in slot.waiting)
+        ]
+        assert len(asked) >= min(job.queued, len(could))
+
+
+def helps(back: TakeBack, workers: Sequence[Slot], jobs: Sequence[Demand]) -> bool:
+    """Whether an idle worker could run the grant, or a more urgent job that waits could run at its worker."""
+    slot = next(slot for slot in workers if slot.worker.id == back.worker)
+    held = next(held for held in slot.waiting if held.attempt == back.attempt)
+    job = next((job for job in jobs if job.job == held.job), None)
+    idle = [each for each in workers if each.open and not each.count]
+    relieved = job is not None and any(not obstacle(job, each, workers) for each in idle)
+    urgent = [each for each in jobs if each.queued and each.priority > held.priority]
+    return slot.open and not held.recalling and (relieved or any(not obstacle(each, slot, workers) for each in urgent))
+
+
+def test_workers_that_cannot_run_what_waits_elsewhere_cost_nothing() -> None:
+    read = []
+
+    def waiting(worker: str) -> list[Held]:
+        read.append(worker)
+        return [Held(f"{worker}-1", "job", 50)]
+
+    workers = [slot_of(f"idle{n}") for n in range(300)] + [slot_of(f"busy{n}", count=2, tags=["gpu"]) for n in range(300)]
+    roster = roster_of(workers, [Demand("job", 50, 1, 600, 9, Requirements(job_type="command", tags=frozenset({"gpu"})))])
+    recalls = Recalls(roster, waiting)
+    assert recalls.take_back(PLENTY) == [] and len(read) == 300
+    roster.worker_changed(workers[-1].worker, 2)
+    assert recalls.take_back(PLENTY) == [] and len(read) == 301
+
+
+def test_a_changed_worker_is_of_the_class_of_its_new_tags() -> None:
+    slot = slot_of("w1")
+    roster = roster_of([slot], [Demand("job", 50, 1, 0, 1, Requirements(job_type="command", tags=frozenset({"gpu"})))])
+    assert assign(roster, PLENTY).takes == []
+    roster.worker_changed(msgspec.structs.replace(slot.worker, tags=frozenset({"gpu"})), 0)
+    assert assign(roster, PLENTY).takes == [Take("w1", "job")] and audit(roster) == []
