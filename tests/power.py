@@ -24,7 +24,7 @@ class Disk:
             with os.scandir(descriptor) as entries:
                 self._names[stat.st_ino] = {entry.name: entry.inode() for entry in entries}
         else:
-            self._contents[stat.st_ino] = os.pread(descriptor, stat.st_size, 0)
+            self._contents[stat.st_ino] = Path(f"/dev/fd/{descriptor}").read_bytes()
 
     def has(self, path: Path, root: Path) -> bool:
         """Whether the file at *path*, below *root*, would be there with its present content after a power cut now."""

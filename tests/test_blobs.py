@@ -4,6 +4,7 @@ arrived."""
 import hashlib
 import os
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from brender.model.bundle import Bundle, BundleFile, as_bytes, check_path, check
 from brender.model.changes import New, Put, Update
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole, Principal
+from brender.roles.server.blob_retention import delete_unneeded, needed
 from brender.roles.server.files import FileKeeper
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -240,6 +242,13 @@ def accepted(tmp_path: Path) -> Iterator[tuple[FileKeeper, Writer, Path]]:
     writer.database.close()
 
 
+def publish(keeper: FileKeeper, writer: Writer) -> None:
+    """Start the server: what has arrived is put into the folders of jobs."""
+    for frame in keeper.sweep(writer.tables):
+        keeper.placement.add(frame)
+    assert keeper.threads.close(10)
+
+
 def test_a_server_that_was_killed_before_it_named_a_frame_names_it_when_it_starts(
     accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path
 ) -> None:
@@ -247,7 +256,7 @@ def test_a_server_that_was_killed_before_it_named_a_frame_names_it_when_it_start
     incoming = tmp_path / "data" / "incoming"
     (incoming / f"{'b' * 16}-1").write_bytes(b"frame")
     (incoming / f"{'c' * 16}-1").write_bytes(b"of an attempt that nobody waits for")
-    keeper.sweep(writer.tables)
+    publish(keeper, writer)
     assert (out / "x_0001.png").read_bytes() == b"frame" and not list(incoming.iterdir())
 
 
@@ -256,19 +265,21 @@ def test_a_frame_is_never_put_outside_of_the_job_s_folder(
 ) -> None:
     keeper, writer, _ = accepted
     (tmp_path / "data" / "incoming" / f"{'b' * 16}-2").write_bytes(b"frame")
-    keeper.sweep(writer.tables)
+    publish(keeper, writer)
     assert not list(tmp_path.rglob("climbed.png")) and "outside of the job's folder" in caplog.text
 
 
 def test_a_frame_that_cannot_be_put_in_its_place_is_put_there_later(
-    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper, writer, out = accepted
+    monkeypatch.setattr("brender.roles.server.placement.AGAIN_SECONDS", 0.0)
     out.write_text("a file where the folder is to be")
     (tmp_path / "data" / "incoming" / f"{'b' * 16}-1").write_bytes(b"frame")
-    keeper.sweep(writer.tables)
+    publish(keeper, writer)
     out.unlink()
-    keeper.settle()
+    keeper.placement.tick()
+    assert keeper.threads.close(10)
     assert (out / "x_0001.png").read_bytes() == b"frame"
 
 
@@ -284,7 +295,7 @@ def film(accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path) -> Iterator[
         ]
     )
     (tmp_path / "data" / "incoming" / f"{'b' * 16}-1").write_bytes(b"frame")
-    keeper.sweep(writer.tables)
+    publish(keeper, writer)
     yield keeper, writer, out / "x_0001.png"
     keeper.close()
 
@@ -294,7 +305,6 @@ def test_whoever_paints_on_a_frame_does_not_change_the_copy_that_its_film_is_mad
 ) -> None:
     keeper, _, file = film
     blob = digest(b"frame")
-    until(lambda: keeper.blobs.has(blob))
     with file.open("r+b") as opened:
         opened.write(b"PAINT")
     assert keeper.blobs.path(blob).read_bytes() == b"frame" and file.read_bytes() == b"PAINT"
@@ -306,43 +316,47 @@ def test_frames_whose_copies_were_collected_are_copied_again_for_a_film_that_is_
     film: tuple[FileKeeper, Writer, Path],
 ) -> None:
     keeper, writer, file = film
-    blob, places = digest(b"frame"), keeper.places(0, links=True)
-    until(lambda: keeper.blobs.has(blob))
+    blob = digest(b"frame")
+
+    def recovered() -> str | None:
+        said: list[str | None] = []
+        keeper.places(0, links=True).recover(blob, said.append)
+        return until(lambda: said)[0]  # type: ignore[no-any-return]
+
     keeper.blobs.path(blob).unlink()
-    assert places.recover(blob) is None and keeper.blobs.path(blob).read_bytes() == b"frame"
+    assert recovered() is None and keeper.blobs.path(blob).read_bytes() == b"frame"
     keeper.blobs.path(blob).unlink()
     file.write_bytes(b"PAINT")
-    assert "requeue aaaaaaaaaaaaaaaa --frames 1` renders it again" in str(places.recover(blob))
+    assert "requeue aaaaaaaaaaaaaaaa --frames 1` renders it again" in str(recovered())
     writer.commit([Update("job", "a" * 16, {"status": "completed"})])
-    assert places.recover(blob) is None and not keeper.blobs.has(blob), "no film is to be made of it"
+    assert recovered() is None and not keeper.blobs.has(blob), "no film is to be made of it"
 
 
-def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[FileKeeper, Writer, Path]) -> None:
-    keeper, _, _ = accepted
+def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path) -> None:
+    keeper, writer, _ = accepted
     store = keeper.blobs
     texture, old, young = (kept(store, content) for content in (b"texture", b"old", b"young"))
     bundle = kept(store, as_bytes(Bundle(main="x", files=(BundleFile("x", texture, 7),))))
     for blob in (texture, old, bundle):
         os.utime(store.path(blob), (1000, 1000))
-    assert keeper._collect({bundle}, set(), before=2000.0) == 1
+    writer.commit([New("job", "d" * 16, {**JOB, "bundle": bundle})])
+    assert delete_unneeded(str(tmp_path / "data" / "farm.db"), store, wall=time.time(), keep=0.0) == 1
     assert [store.has(blob) for blob in (texture, bundle, old, young)] == [True, True, False, True]
 
 
-def test_where_a_job_s_list_of_files_is_damaged_nothing_is_thrown_away(accepted: tuple[FileKeeper, Writer, Path]) -> None:
-    keeper, _, _ = accepted
-    damaged, old = kept(keeper.blobs, b"no list"), kept(keeper.blobs, b"old")
-    os.utime(keeper.blobs.path(old), (1000, 1000))
-    assert keeper._collect({damaged}, set(), before=2000.0) == 0 and keeper.blobs.has(old)
-
-
-def test_the_files_of_a_job_are_needed_until_long_after_its_end(
-    accepted: tuple[FileKeeper, Writer, Path], monkeypatch: pytest.MonkeyPatch
+def test_where_a_job_s_list_of_files_is_damaged_nothing_is_thrown_away(
+    accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path
 ) -> None:
     keeper, writer, _ = accepted
-    asked: list[set[str]] = []
-    monkeypatch.setattr(keeper, "_collect", lambda bundles, pieces, before: asked.append(bundles))
+    damaged, old = kept(keeper.blobs, b"no list"), kept(keeper.blobs, b"old")
+    os.utime(keeper.blobs.path(old), (1000, 1000))
+    writer.commit([New("job", "d" * 16, {**JOB, "bundle": damaged})])
+    assert delete_unneeded(str(tmp_path / "data" / "farm.db"), keeper.blobs, wall=time.time(), keep=0.0) == 0
+    assert keeper.blobs.has(old)
+
+
+def test_the_files_of_a_job_are_needed_until_long_after_its_end(accepted: tuple[FileKeeper, Writer, Path]) -> None:
+    _, writer, _ = accepted
     jobs = {"d" * 16: None, "e" * 16: 900.0, "f" * 16: 100.0}
     writer.commit([New("job", id, {**JOB, "bundle": id[0] * 64, "finished": ended}) for id, ended in jobs.items()])
-    keeper.collect(writer.tables, wall=1000.0, keep=500.0)
-    until(lambda: asked)
-    assert asked == [{"d" * 64, "e" * 64}]
+    assert needed(writer.tables, wall=1000.0, keep=500.0)[0] == {"d" * 64, "e" * 64}

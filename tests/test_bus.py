@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -264,7 +265,7 @@ def test_files_arrive_whole_through_a_manager_and_are_then_deleted_at_the_worker
     def place(piece: FilePiece) -> Path | None:
         return tmp_path / "server" / f"{piece.kind}-{piece.attempt}-{piece.part}" if piece.worker == "b" * 16 else None
 
-    places = ServerPlaces(place, lambda job, part: None, BlobStore(tmp_path / "blobs"))
+    places = ServerPlaces(place, lambda *wanted: None, BlobStore(tmp_path / "blobs"))
     server = FileReceiver(ANY, places, above, ring)
     manager = FileRelay(ANY, between, ring, BlobStore(tmp_path / "cache", 10**9))
     worker = FileSender(BlobStore(tmp_path / "own", 10**9))
@@ -295,8 +296,8 @@ def test_a_blob_that_is_gone_is_asked_of_whoever_can_have_it_again_or_knows_why_
     store, blob, lost = BlobStore(tmp_path / "blobs"), hashlib.sha256(b"frame").hexdigest(), "f" * 64
     (tmp_path / "frame").write_bytes(b"frame")
 
-    def recover(wanted: str) -> str | None:
-        return None if store.keep(tmp_path / "frame", wanted) else "it was changed"
+    def recover(wanted: str, then: Callable[[str | None], None]) -> None:
+        then(None if store.keep(tmp_path / "frame", wanted) else "it was changed")
 
     ring = Keyring([principal(KeyRole.MANAGER, between, "a"), principal(KeyRole.WORKER, below, "b")])
     server = FileReceiver(ANY, ServerPlaces(lambda piece: None, lambda *part: None, store, recover=recover), above, ring)

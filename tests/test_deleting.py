@@ -13,6 +13,7 @@ from brender.commands.options import client
 from brender.model.changes import Delete, New, Put, Update
 from brender.model.errors import BrenderError, NotFound
 from brender.roles.server.deletion import Remover, other_with_its_files, retired
+from brender.roles.server.files import FileKeeper
 from brender.roles.server.projects import Kept, outlived
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -85,7 +86,7 @@ def _work_off(remover: Remover, writer: Writer, wall: float = 5000.0) -> None:
         changes = remover.step(writer, wall)
         if changes:
             writer.commit(changes)
-        return remover._now is None and not remover._waiting
+        return remover.is_idle
 
     until(over)
 
@@ -95,7 +96,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _remover(folder: DataFolder) -> Remover:
-    return Remover(folder, str(folder.database), Path)
+    return Remover(folder, str(folder.database), FileKeeper(folder, str(folder.database)))
 
 
 def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untouched(

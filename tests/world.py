@@ -25,6 +25,7 @@ from brender.roles.effects import (
     NextManager,
     Now,
     Peer,
+    PublishFrame,
     Record,
     Reply,
     Send,
@@ -90,7 +91,7 @@ def animation(
     """A blender-animation job; settings such as ``chunk`` and fields such as ``priority`` by name."""
     fields = {
         name: more.pop(name)
-        for name in ("id", "name", "priority", "tags", "output", "paused", "user", "stall_minutes", "limit_minutes")
+        for name in ("id", "name", "priority", "tags", "output", "paused", "user", "bundle", "stall_minutes", "limit_minutes")
         if name in more
     }
     identity = new_id()
@@ -140,6 +141,9 @@ class World:
         """Managers that do not hear the server, nor it them; workers that do not hear their manager, nor it them."""
         self.dead: set[str] = set()
         """Managers that do nothing."""
+        self.hung = False
+        """The folders of jobs do not answer: frames that come back wait in ``unplaced``."""
+        self.unplaced: list[PublishFrame] = []
         self.answers: dict[str, Any] = {}
         self.routes = Routes()
         self.start_server()
@@ -253,6 +257,20 @@ class World:
         beats = Beats(manager=manager.node, incarnation=manager.incarnation, sequence=1, workers=(beat,))
         self._serve(self.server.beats(beats, self._at()))
 
+    # --- what folders of jobs do ----------------------------------------------------------------------------------------
+
+    def find_unplaced(self, frames: list[PublishFrame]) -> None:
+        """A server that has just started finds these frames, accepted before, not in their folders yet."""
+        self._serve(self.server.placing([(frame.job, frame.attempt, frame.part) for frame in frames], self._at()))
+
+    def place(self, frames: list[PublishFrame]) -> None:
+        """The folders have taken these frames."""
+        self._serve(self.server.placed([(frame.job, frame.attempt, frame.part) for frame in frames], self._at()))
+
+    def hinder(self, hindrances: dict[str, str]) -> None:
+        """The folders of these jobs cannot take frames; why is said for each job."""
+        self._serve(self.server.hindered(hindrances, self._at()))
+
     # --- time and delivery --------------------------------------------------------------------------------------------
 
     def run(self, seconds: float, step: float = 0.1) -> None:
@@ -286,9 +304,15 @@ class World:
                     self.routes.bind(route, node, role)
                 case Unbind(node):
                     self.routes.unbind(node)
+                case PublishFrame():
+                    self.unplaced.append(effect)
                 case LoadTasks(job, after):
                     tasks = queued_tasks(self.writer.tables, job, after, self.policy.plan_slice)
                     self._serve(self.server.feed(job, tasks, after, self._at()))
+
+        if self.unplaced and not self.hung:
+            frames, self.unplaced = self.unplaced, []
+            self.place(frames)
 
     def _down(self, node: str, message: Any) -> None:
         route = self.routes.to(node)

@@ -93,9 +93,11 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class PublishFrame(msgspec.Struct, frozen=True):
-    """Once all of this round is recorded: give the frame of *attempt*'s *part*, which has arrived, the name *output* in the
-    folder *into*; and its further files those of *extras*. *blob*: its digest, where a film is made of it later by a worker that
-    has it brought."""
+    """Once all of this round is recorded: give the frame of *attempt*'s *part* of *job*, which has arrived, the name *output* in
+    the folder *into*; and its further files those of *extras*. The core is told when that is done (`ServerCore.placed`).
+
+    *blob*: the frame's digest, where a worker makes a film of it later; "" otherwise.
+    """
 
     attempt: str
     part: int
@@ -103,6 +105,7 @@ class PublishFrame(msgspec.Struct, frozen=True):
     output: str
     extras: tuple[str, ...] = ()
     blob: str = ""
+    job: str = ""
 
 
 class DeleteJob(msgspec.Struct, frozen=True):

@@ -1,9 +1,11 @@
 """The server's end of files in transit: takes them in, and gives out blobs and frames."""
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from brender.bus.address import Address
@@ -13,9 +15,9 @@ from brender.bus.messages import (
     BlobWanted,
     FileAck,
     FilePiece,
-    FramePiece,
     FrameWanted,
     Lacks,
+    Message,
     NoFile,
     Offer,
 )
@@ -25,26 +27,32 @@ from brender.transfer.blob_store import BlobStore
 from brender.transfer.blobs import Intake, from_here, served
 from brender.transfer.durable import flush_file, flush_names
 from brender.transfer.file_thread import FileThread
-from brender.transfer.pieces import PIECE, append_piece
+from brender.transfer.pieces import append_piece
 
 log = logging.getLogger("brender.files")
+_BLOCK = 2**20
+
+
+Answer = Callable[[Message, list[bytes]], None]
+"""Sends a message, with its bulk, to whoever asked. From any thread."""
 
 
 @dataclass(frozen=True)
 class ServerPlaces:
-    """Where the server's files are. ``of`` gives the path that a piece is written to; where it gives none, the file is no
-    business of the worker that sends it. ``frame`` gives the file of a job's finished part, or which of its further ones, where
-    there is one."""
+    """Where the server's files are: below the folder of ``blobs``."""
 
     of: Callable[[FilePiece], Path | None]
-    frame: Callable[[str, int, int], Path | None]
+    """The path that a piece is written to; ``None`` where the file is not the sending worker's business."""
+    give_frame: Callable[[FrameWanted, Answer], None]
+    """Answers a client that wants a frame: at once or later, from any thread, or never."""
     blobs: BlobStore
     largest: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
     links: bool = True
     """Whoever is on this machine may take blobs by links."""
-    recover: Callable[[str], str | None] = lambda blob: None
-    """Has a blob that is not there (any more) again, where that can be done; returns why not, where more is known of it."""
+    recover: Callable[[str, Callable[[str | None], None]], None] = lambda blob, then: then(None)
+    """Makes a blob that is not there (any more) again, where that can be done. Calls back, from any thread or never, with
+    ``None``, or with a sentence that says why it cannot."""
 
 
 class FileReceiver(FileThread):
@@ -76,7 +84,7 @@ class FileReceiver(FileThread):
                 case BlobWanted():
                     self._give_blob(received, message.blob)
                 case FrameWanted():
-                    self._give_frame(received, message)
+                    self._places.give_frame(message, partial(self._answer, received.route))
         self._acknowledge_arrived()
 
     def _take_file(self, received: Received, piece: FilePiece, content: bytes) -> None:
@@ -117,7 +125,8 @@ class FileReceiver(FileThread):
             except OSError as error:
                 assert path is not None
                 # What the disk did not take may not be in memory any more either: all of it is to be sent again.
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
                 log.error("cannot write the %s of attempt %s to the disk: %s", ack.kind, ack.attempt, error)
         try:
             flush_names([path for path, _, _ in flushed if path is not None], self._places.blobs.root.parent)
@@ -128,31 +137,29 @@ class FileReceiver(FileThread):
             self._socket.send(ack, route)
 
     def _give_blob(self, received: Received, blob: str) -> None:
-        places = self._places
-        if not places.blobs.has(blob) and (why := places.recover(blob)) is not None:
-            self._socket.send(NoFile(what=blob, reason=why), received.route)
-            return
-        answer, content = served(places.blobs, from_here(received, places.links))
+        if self._places.blobs.has(blob):
+            self._serve(received, None)
+        else:
+            self._places.recover(blob, lambda why: self.loop.post(lambda: self._serve(received, why)))
+
+    def _serve(self, received: Received, why_not: str | None) -> None:
+        """Answer the `BlobWanted` that was *received*, or say *why_not*."""
+        wanted = from_here(received, self._places.links)
+        answer, content = (NoFile(what=wanted.blob, reason=why_not), []) if why_not else served(self._places.blobs, wanted)
         self._socket.send(answer, received.route, content)
 
-    def _give_frame(self, received: Received, wanted: FrameWanted) -> None:
-        path = self._places.frame(wanted.job, wanted.part, wanted.file)
-        try:
-            if path is None:
-                raise FileNotFoundError
-            with path.open("rb") as file:
-                size = file.seek(0, 2)
-                file.seek(wanted.offset)
-                content = file.read(PIECE)
-        except OSError:
-            reason = "That frame is not rendered, or its file is not where the server put it any more"
-            self._socket.send(NoFile(what=f"{wanted.job}/{wanted.part}", reason=reason), received.route)
-            return
-        answer = FramePiece(job=wanted.job, part=wanted.part, file=wanted.file, size=size, offset=wanted.offset)
-        self._socket.send(answer, received.route, [content])
+    def _answer(self, route: bytes, message: Message, bulk: list[bytes]) -> None:
+        def send() -> None:
+            self._socket.send(message, route, bulk)
+
+        self.loop.post(send)
 
 
-def digest_of(path: Path) -> str:
-    """The SHA-256 of the file *path*."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest_of(path: Path, alive: Callable[[], None] = lambda: None) -> str:
+    """The SHA-256 of the file *path*; *alive* is called again and again while it is read. Raises `OSError`."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            alive()
+    return digest.hexdigest()

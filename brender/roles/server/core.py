@@ -4,7 +4,7 @@
 clock and no chance in here: time comes in with each call, ids from the function that the core is given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -217,6 +217,29 @@ class ServerCore:
         self.jobs.by = None
         for job, what in jobs.items():
             self.jobs.retire(job, what, now)
+        return self._taken()
+
+    def placing(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
+        """At the start: these finished frames, each a job, an attempt and a part, are not in their jobs' folders yet. Jobs of
+        which only that was missing, and is there, end."""
+        self.jobs.by = None
+        for id, attempt, part in frames:
+            if (job := self.farm.jobs.get(id)) is not None:
+                job.placing.add((attempt, part))
+        for job in list(self.farm.jobs.values()):
+            self.jobs.settle(job, now)
+        return self._taken()
+
+    def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
+        """These finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
+        self.jobs.by = None
+        self.jobs.placed(frames, now)
+        return self._taken()
+
+    def hindered(self, hindrances: Mapping[str, str], now: Now) -> list[Effect]:
+        """Why the finished frames of these jobs cannot be put into their folders; none of another job waits."""
+        self.jobs.by = None
+        self.jobs.hinder(hindrances, now)
         return self._taken()
 
     def beats(self, message: Beats, now: Now) -> list[Effect]:

@@ -1,4 +1,4 @@
-"""Jobs are deleted: their files in a thread of its own, their rows a slice at a time, so that nobody waits for either.
+"""Jobs are deleted: their files by threads of their folders, their rows a slice at a time, so that nobody waits for either.
 
 What is to go stands in the record (``job.deleting``), so that a server that is killed meanwhile goes on when it is started again.
 """
@@ -6,18 +6,23 @@ What is to go stands in the record (``job.deleting``), so that a server that is 
 import contextlib
 import logging
 import shutil
-import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from stat import S_ISREG
 from typing import Any
 
 from peewee import PeeweeException, fn
 
 from brender.model.changes import Change, Update
+from brender.model.errors import BadInput
 from brender.model.status import ENDED_JOB, PartStatus
+from brender.roles.server.files import FileKeeper
+from brender.roles.server.folder_threads import Alive
 from brender.roles.server.projects import Kept, outlived
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
@@ -29,124 +34,181 @@ log = logging.getLogger("brender.server")
 
 _ROWS_A_SLICE = 5_000
 _PARTS_A_READ = 5_000
+_ATTEMPTS_A_READ = 500
+#: How long files of one job are deleted before the next action on the same folder has its turn.
+_SLICE_SECONDS = 0.5
 #: By how much the clock of a disk may be ahead of the server's before its files seem to be changed.
 _CLOCKS_DIFFER_SECONDS = 60.0
 #: What belongs to a job, in the order in which it may go.
 _BELONGS = ("attempt", "part", "task", "kept_off", "job_revision", "output_owner")
 
 
-class Remover:
-    """Deletes what belongs to jobs from *folder* and the record in *database*; *folder_of* tells which folder of this machine a
-    job's output is."""
+@dataclass
+class _Deletion:
+    """What is to be deleted of a job, and how it goes."""
 
-    def __init__(self, folder: DataFolder, database: str, folder_of: Callable[[str], Path]) -> None:
+    job: str
+    what: str
+    problem: str = ""
+    """Why it cannot be."""
+    left: int = 0
+    """Files that were changed after the job had made them, and stay."""
+
+
+class Remover:
+    """Deletes what belongs to jobs from *folder* and the record in *database*: files by the threads of their folders (*keeper*),
+    then rows, a slice at a time. A folder that does not answer delays its own job's deletion alone."""
+
+    def __init__(self, folder: DataFolder, database: str, keeper: FileKeeper) -> None:
         self._folder = folder
         self._database = database
-        self._folder_of = folder_of
-        self._waiting: deque[tuple[str, str]] = deque()
-        self._now: tuple[str, str] | None = None
-        self._thread: threading.Thread | None = None
-        self._problem = ""
-        self._left = 0
+        self._keeper = keeper
+        self._asked: deque[tuple[str, str]] = deque()
+        self._with_files: dict[str, str] = {}
+        """The jobs whose files are being deleted, each with the folder that is worked on."""
+        self._without_files: SimpleQueue[_Deletion] = SimpleQueue()
+        self._now: _Deletion | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to delete."""
+        return not self._asked and not self._with_files and self._now is None
 
     def resume(self, tables: Tables) -> None:
         """At the server's start: go on with what was begun."""
         job = tables.Job
-        self._waiting.extend(job.select(job.id, job.deleting).where(job.deleting != "").tuples())
+        self._asked.extend(job.select(job.id, job.deleting).where(job.deleting != "").tuples())
 
     def begin(self, job: str, what: str) -> None:
-        """Delete *what* of *job*, after what was asked for before."""
-        self._waiting.append((job, what))
+        """Delete *what* of *job*, once this is recorded."""
+        self._asked.append((job, what))
 
     def step(self, writer: Writer, wall: float) -> list[Change]:
         """Go on a little; returns what is to be recorded of it. Raises `OperationalError` while nothing can be written."""
+        while self._asked:
+            job, what = self._asked[0]
+            output = writer.tables.Job.get_by_id(job).output
+            self._asked.popleft()
+            self._with_files[job] = output
+            self._keeper.threads.do(output, partial(self._begin_files, _Deletion(job, what)))
         if self._now is None:
-            if not self._waiting:
+            try:
+                self._now = self._without_files.get_nowait()
+            except Empty:
                 return []
-            self._now = self._waiting.popleft()
-            self._problem, self._left = "", 0
-            self._thread = threading.Thread(target=self._delete_files, args=self._now, name="brender-removal", daemon=True)
-            self._thread.start()
-        job, what = self._now
-        if self._thread is not None:
-            if self._thread.is_alive():
-                return []
-            self._thread = None
-        if self._problem:
-            log.error("the job %s is not deleted: %s", job, self._problem)
+            self._with_files.pop(self._now.job, None)
+        now = self._now
+        if now.problem:
+            log.error("the job %s is not deleted: %s", now.job, now.problem)
             self._now = None
-            return [Update("job", job, {"deleting": "", "reason": f"Not deleted: {self._problem}"[:500]})]
-        if what == "frames":
+            return [Update("job", now.job, {"deleting": "", "reason": f"Not deleted: {now.problem}"[:500]})]
+        if now.what == "frames":
             self._now = None
-            return [Update("job", job, {"deleting": "", "frames_deleted": wall, **self._said_of_the_left(writer.tables, job)})]
+            return [Update("job", now.job, {"deleting": "", "frames_deleted": wall, **_said_of_the_left(writer.tables, now)})]
         for kind in _BELONGS:
-            if writer.delete(kind, "job", job, _ROWS_A_SLICE):
+            if writer.delete(kind, "job", now.job, _ROWS_A_SLICE):
                 return []
-        writer.delete("job", "id", job, 1)
+        writer.delete("job", "id", now.job, 1)
         self._now = None
         return []
 
-    # --- in the thread ------------------------------------------------------------------------------------------------
+    # --- in threads of folders ----------------------------------------------------------------------------------------
 
-    def _delete_files(self, job: str, what: str) -> None:
+    def _begin_files(self, deletion: _Deletion, alive: Alive) -> None:
+        """In the thread of the job's output folder, after all frames that were to be put there."""
+        if deletion.what != "record":
+            self._keeper.placement.give_up(deletion.job)
+        elif waiting := self._keeper.placement.waiting(deletion.job):
+            files = "1 finished frame waits" if len(waiting) == 1 else f"{len(waiting)} finished frames wait"
+            deletion.problem = f"{files} to be put into its folder. Delete the record when it is there, or the frames with it"
+            self._without_files.put(deletion)
+            return
+        self._go_on(self._with_files[deletion.job], deletion, self._files(deletion, alive), alive)
+
+    def _go_on(self, folder: str, deletion: _Deletion, steps: Iterator[None], alive: Alive) -> None:
+        """Take *steps* for a moment, then let others have the thread of *folder*."""
+        until = time.monotonic() + _SLICE_SECONDS
         try:
-            database = open_for_reading(self._database)
-            with database.connection_context():
-                tables = make_tables(database)
-                if what != "record":
-                    self._delete_frames(tables, job)
-                if what != "frames" and not self._problem:
-                    self._delete_logs(tables, job)
-        except (OSError, PeeweeException) as error:
-            self._problem = str(error)
+            for _ in steps:
+                alive()
+                if time.monotonic() > until:
+                    self._keeper.threads.do(folder, lambda alive: self._go_on(folder, deletion, steps, alive))
+                    return
+        except (OSError, BadInput, PeeweeException) as error:
+            deletion.problem = str(error)
+        except Exception as error:  # else the job would be going for ever
+            log.exception("the files of the job %s cannot be deleted", deletion.job)
+            deletion.problem = str(error)
+        self._without_files.put(deletion)
 
-    def _delete_frames(self, tables: Tables, job: str) -> None:
+    def _files(self, deletion: _Deletion, alive: Alive) -> Iterator[None]:
+        """Delete the files of the job, one a step."""
+        database = open_for_reading(self._database)
+        with database.connection_context():
+            tables = make_tables(database)
+            if deletion.what != "record":
+                yield from self._frames(tables, deletion, alive)
+            if deletion.what != "frames" and not deletion.problem:
+                yield from self._logs(tables, deletion.job)
+
+    def _frames(self, tables: Tables, deletion: _Deletion, alive: Alive) -> Iterator[None]:
         """Delete the files that the job made, below its own folder, unless they were changed since. Folders that this leaves
         empty go only where brender alone makes folders: in the farm's own, and those of a still's pieces."""
-        output = tables.Job.get_by_id(job).output
+        output = tables.Job.get_by_id(deletion.job).output
         if not output:
             return
-        folder = self._folder_of(output)
-        files = list(_files(tables, job))
+        folder = self._keeper.folder_of(output)
         ours = folder.is_relative_to(self._folder.root)
         if not folder.is_dir():
-            if files and not ours:
-                self._problem = f"the server's machine does not see its output folder {folder}"
+            if not ours and next(_files(tables, deletion.job), None) is not None:
+                deletion.problem = f"the server's machine does not see its output folder {folder}"
             return
         emptied = {folder} if ours else set()
-        for file in files:
+        for file in _files(tables, deletion.job):
+            yield
             path = folder / file.name
             if not path.parent.resolve().is_relative_to(folder.resolve()):
                 continue
             try:
-                if file.is_at(path):
+                if file.is_at(path, alive):
                     path.unlink()
                 elif path.exists():
-                    self._left += 1
-                    log.info("%s is not as the job %s made it, and stays", path, job)
+                    deletion.left += 1
+                    log.info("%s is not as the job %s made it, and stays", path, deletion.job)
             except OSError as error:
-                self._problem = f"{path} cannot be deleted: {error.strerror}"
+                deletion.problem = f"{path} cannot be deleted: {error.strerror}"
                 return
             emptied |= {each for each in path.parents if each.is_relative_to(folder) and (ours or _is_of_pieces(each))}
         for each in sorted(emptied, key=lambda path: -len(path.parts)):
             with contextlib.suppress(OSError):  # what is not the job's keeps its folder
                 each.rmdir()
 
-    def _said_of_the_left(self, tables: Tables, job: str) -> dict[str, Any]:
-        """What the record of *job* says more where some of its files were left."""
-        if not self._left:
-            return {}
-        files = "1 file was" if self._left == 1 else f"{self._left} files were"
-        warning = f"Of its frames {files} changed after the job had made them, and not deleted"
-        return {"warnings": [*tables.Job.get_by_id(job).warnings, warning]}
-
-    def _delete_logs(self, tables: Tables, job: str) -> None:
+    def _logs(self, tables: Tables, job: str) -> Iterator[None]:
+        """Delete the job's logs and thumbnails: an attempt may have left one of each part of its task."""
         shutil.rmtree(self._folder.root / "logs" / job, ignore_errors=True)
-        attempt = tables.Attempt
-        ids = {id for (id,) in attempt.select(attempt.id).where(attempt.job == job).tuples()}
-        for path in self._folder.thumbnails.glob("*/*.jpg") if ids else ():
-            if path.name.rpartition("-")[0] in ids:
-                path.unlink(missing_ok=True)
+        attempt, part, last = tables.Attempt, tables.Part, ""
+        while True:
+            query = attempt.select(attempt.id, attempt.task).where((attempt.job == job) & (attempt.id > last))
+            rows = list(query.order_by(attempt.id).limit(_ATTEMPTS_A_READ).tuples())
+            tasks: dict[int, list[int]] = {}
+            for id, task in part.select(part.id, part.task).where(part.task.in_({task for _, task in rows})).tuples():
+                tasks.setdefault(task, []).append(id)
+            for id, task in rows:
+                yield
+                for number in tasks.get(task, ()):
+                    self._folder.thumbnail(id, number).unlink(missing_ok=True)
+            if len(rows) < _ATTEMPTS_A_READ:
+                return
+            last = rows[-1][0]
+
+
+def _said_of_the_left(tables: Tables, deletion: _Deletion) -> dict[str, Any]:
+    """What the record of a job says more where some of its files were left."""
+    if not deletion.left:
+        return {}
+    files = "1 file was" if deletion.left == 1 else f"{deletion.left} files were"
+    warning = f"Of its frames {files} changed after the job had made them, and not deleted"
+    return {"warnings": [*tables.Job.get_by_id(deletion.job).warnings, warning]}
 
 
 def retired(database: str, frames: Path, wall: float) -> dict[str, str]:
@@ -222,7 +284,7 @@ class _File:
     digest: str
     finished: float | None
 
-    def is_at(self, path: Path) -> bool:
+    def is_at(self, path: Path, alive: Alive) -> bool:
         """Whether *path* is still that file. Raises `OSError` where it cannot be read."""
         try:
             stat = path.lstat()
@@ -231,7 +293,7 @@ class _File:
         if not S_ISREG(stat.st_mode) or stat.st_size != self.size:
             return False
         if self.digest:
-            return digest_of(path) == self.digest
+            return digest_of(path, alive) == self.digest
         return self.finished is None or stat.st_mtime <= self.finished + _CLOCKS_DIFFER_SECONDS
 
 

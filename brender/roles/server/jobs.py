@@ -1,6 +1,6 @@
 """The life of jobs in the server's core: accepted, planned in slices, changed by people, ended. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -284,13 +284,29 @@ class Jobs:
     # --- ends ---------------------------------------------------------------------------------------------------------
 
     def settle(self, job: JobState, now: Now) -> None:
-        """End *job* if all its tasks have ended."""
-        if job.ended_tasks < job.task_count or job.status in ENDED_JOB:
+        """End *job* if all its tasks have ended and its frames are in its folder."""
+        if job.ended_tasks < job.task_count or job.placing or job.status in ENDED_JOB:
             return
         if job.failed_tasks:
             self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {job.task_count} tasks failed", now)
         else:
             self.end(job, JobStatus.COMPLETED, "", now)
+
+    def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> None:
+        """Finished *frames*, each a job, an attempt and a part, are in the folders of their jobs."""
+        for id, attempt, part in frames:
+            if (job := self.farm.jobs.get(id)) is not None:
+                job.placing.discard((attempt, part))
+                self.settle(job, now)
+
+    def hinder(self, hindrances: Mapping[str, str], now: Now) -> None:
+        """Say on each job, by its id, why finished frames cannot be put into its folder; on all others that none waits."""
+        for job in self.farm.jobs.values():
+            hindrance = hindrances.get(job.id, "")
+            if hindrance != job.hindrance:
+                reason = "" if job.reason == job.hindrance else job.reason
+                job.hindrance = hindrance
+                self.set_status(job, job.status, reason, now)
 
     def end(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
         """End *job*: what runs is stopped, what waits is canceled, and it leaves the server's mind."""
@@ -328,6 +344,8 @@ class Jobs:
 
     def set_status(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
         change(JOB_TRANSITIONS, f"job {job.id}", job.status, status)
+        if status in (JobStatus.QUEUED, JobStatus.ACTIVE):
+            reason = job.hindrance or reason
         fields: dict[str, Any] = {"status": status, "reason": reason}
         if status is JobStatus.ACTIVE and job.started is None:
             job.started = now.wall

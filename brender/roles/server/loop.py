@@ -10,8 +10,8 @@ import gc
 import logging
 import platform
 import secrets
-import threading
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ from brender.bus.messages import Act, Ask, Beats, Done, Event, Manage, Message, 
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
-from brender.engines.destination import one_spelling
-from brender.model.errors import BrenderError, Conflict, Paused
+from brender.model.errors import BrenderError, Conflict, Paused, Unreachable
+from brender.model.job import JobSpec
 from brender.model.paths import places, platform_of
 from brender.roles.effects import (
     Admit,
@@ -49,14 +49,17 @@ from brender.roles.effects import (
     Unbind,
 )
 from brender.roles.policy import Policy
+from brender.roles.server.blob_retention import delete_unneeded
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.deletion import Remover, other_with_its_files, retired
 from brender.roles.server.enrolment import Enrolment
 from brender.roles.server.events import told
 from brender.roles.server.files import FileKeeper
+from brender.roles.server.folder_threads import Alive
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.recording import DatabaseLost, Recording
 from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
+from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.pruning import Pruning
@@ -69,6 +72,7 @@ log = logging.getLogger("brender.server")
 
 
 _TICK_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
 _CHECKPOINT_SECONDS = 30.0
 _PRUNE_SECONDS = 3600.0
 _REBIND_SECONDS = 2.0
@@ -99,6 +103,8 @@ class Server:
         self._at_hand: Received | None = None
         self._loads: list[LoadTasks] = []
         self._arrived: list[PublishFrame] = []
+        self._hindrances: dict[str, str] = {}
+        self._looked = 0.0
         self._outgoing: list[tuple[bytes, Message]] = []
         self._published: list[Publish] = []
         self._checkpointed = self._pruned = time.monotonic()
@@ -108,13 +114,15 @@ class Server:
             undo.callback(lock.release)
             self._pair, local = kept_pair(folder.server_key), kept_pair(folder.local_key)
             self._keyring = Keyring()
-            self._keeper = FileKeeper(folder, self.database)
+            self._keeper = FileKeeper(folder, self.database, lambda frames: self.loop.post(lambda: self._placed(frames)))
             undo.callback(self._keeper.close)
-            self._remover = Remover(folder, self.database, self._keeper.folder_of)
+            self._remover = Remover(folder, self.database, self._keeper)
+            self._submissions = Submissions(self._keeper, self.loop.post, self._submit_looked_at)
             self._bind(addresses, undo)
             self._writer = Writer(open_for_writing(self.database))
             undo.callback(self._writer.database.close)
-            self._recording = Recording(self._writer, self.database, folder)
+            folder.tell_trouble("")
+            self._recording = Recording(self._writer, self.database, self._tell_trouble)
             self._books = Books(self._writer.tables, folder)
             self._queries = QueryThread(folder, self.database, self._deliver)
             undo.callback(self._queries.close)
@@ -129,7 +137,10 @@ class Server:
             self.core.jobs.frames_folder = str(folder.frames_folder)
             self._learn_paths()
             self._begin_pruning(now)
-            self._keeper.sweep(self._writer.tables)
+            waiting = self._keeper.sweep(self._writer.tables)
+            self._carry_out(self.core.placing(_named(waiting), now))
+            for frame in waiting:
+                self._keeper.placement.add(frame)
             self._remover.resume(self._writer.tables)
             folder.announce("server", database=self.database, site=site, **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
@@ -261,19 +272,10 @@ class Server:
             self._manage(peer, message, now)
         elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
             self._outgoing.append((peer.route, Done(id=message.id, data=known)))
-        elif isinstance(message, Submit) and (why := self._files_missing(message)) is not None:
-            self._outgoing.append((peer.route, why))
-        elif isinstance(message, Submit):
-            self._carry_out(self.core.handle(peer, self._placed(message), now))
+        elif isinstance(message, Submit) and message.job.bundle:
+            self._submissions.look(peer, message, received, self.core.farm.paths, self.site, now.mono)
         else:
             self._carry_out(self.core.handle(peer, message, now))
-
-    def _placed(self, message: Submit) -> Submit:
-        """*message*, its job's output folder in its one spelling where the frames come to this machine."""
-        if not message.job.bundle:
-            return message
-        output = one_spelling(message.job.output, self.core.farm.paths, self.site)
-        return msgspec.structs.replace(message, job=msgspec.structs.replace(message.job, output=output))
 
     def _answer_failure(self, received: Received, code: str, text: str) -> None:
         """Let a client whose message failed know it, rather than wait for an answer in vain."""
@@ -281,13 +283,35 @@ class Server:
         if isinstance(message, Submit | Act | Manage | Ask):
             self._outgoing.append((received.route, Sorry(id=message.id, code=code, message=text)))
 
-    def _files_missing(self, message: Submit) -> Sorry | None:
-        """What to answer where the job's files should have travelled and have not."""
-        try:
-            self._keeper.check(message.job)
-        except (BrenderError, OSError) as error:
-            return Sorry(id=message.id, code=getattr(error, "code", "error"), message=str(error))
-        return None
+    def _submit_looked_at(self, submitted: Submitted, found: JobSpec | Exception) -> None:
+        """Accept a job as it was *found*, or tell its submitter why it cannot be."""
+        peer, submit = submitted.peer, submitted.submit
+        if isinstance(found, Exception):
+            code = getattr(found, "code", BrenderError.code)
+            self._outgoing.append((peer.route, Sorry(id=submit.id, code=code, message=str(found))))
+        elif self._recording.trouble:
+            self._while_paused(peer, submit, self._now())
+        else:
+            accepted = msgspec.structs.replace(submit, job=found)
+            self._guarded(lambda _: self._carry_out(self.core.handle(peer, accepted, self._now())), submitted.received)
+
+    def _look_at_folders(self, now: Now) -> None:
+        """See which jobs wait for their folders, and answer the submitters of jobs whose folders do not answer. Now and then."""
+        if now.mono - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now.mono
+        self._keeper.placement.tick()
+        hindrances = self._keeper.placement.hindrances()
+        if hindrances != self._hindrances:
+            self._hindrances = hindrances
+            self._carry_out(self.core.hindered(hindrances, now))
+        for late, why in self._submissions.overdue(now.mono):
+            sorry = Sorry(id=late.submit.id, code=Unreachable.code, message=why)
+            self._outgoing.append((late.peer.route, sorry))
+
+    def _placed(self, frames: list[PublishFrame]) -> None:
+        """These frames are in their jobs' folders now."""
+        self._carry_out(self.core.placed(_named(frames), self._now()))
 
     def _while_paused(self, peer: Peer, message: Message, now: Now) -> None:
         """Leases need no record, so that renders go on; clients are told; what else comes will come again."""
@@ -365,7 +389,7 @@ class Server:
                     f"The job {other} keeps frames of {row.name} in {row.output}: delete that job first, or the record only"
                 )
             if target not in self.core.farm.jobs:
-                adopt(self.core.farm, self._writer.tables, row)
+                adopt(self.core.farm, self._writer.tables, row).placing = self._keeper.placement.waiting(target)
             if message.action == "readmit" and value is not None:
                 value = node_id(self._books, str(value))[1]
             selection = select_for_requeue(self._writer.tables, target, value) if message.action == "requeue" else None
@@ -378,6 +402,7 @@ class Server:
     def _tick(self) -> None:
         now = self._now()
         if not self._recording.trouble:
+            self._look_at_folders(now)
             self._carry_out(self.core.tick(now))
         was_paused = bool(self._recording.trouble)
         self._commit()
@@ -419,7 +444,7 @@ class Server:
                 case PublishFrame():
                     self._arrived.append(effect)
                 case KeepLog(worker, text):
-                    threading.Thread(target=self._keep_log, args=(worker, text), name="brender-log", daemon=True).start()
+                    self._keeper.threads.do("logs", partial(self._keep_log, worker, text))
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
                 case LoadTasks():
@@ -445,7 +470,7 @@ class Server:
             return
         arrived, self._arrived = self._arrived, []
         for frame in arrived:
-            self._keeper.publish(frame)
+            self._keeper.placement.add(frame)
         outgoing, self._outgoing = self._outgoing, []
         for route, message in outgoing:
             self._control.send(message, route)
@@ -464,16 +489,27 @@ class Server:
         self._prune()
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono
-            self._keeper.settle()
             with contextlib.suppress(OperationalError):  # no room for it, or busy: there is a next time
                 self._writer.checkpoint()
         if now.mono - self._pruned > _PRUNE_SECONDS:
             self._pruned = now.mono
             self._begin_pruning(now)
-            self._keeper.collect(self._writer.tables, now.wall, self.policy.blobs_keep)
-            threading.Thread(target=self._retire, args=(now,), name="brender-retention", daemon=True).start()
+            keeper, keep = self._keeper, self.policy.blobs_keep
+            keeper.threads.do("blobs", partial(delete_unneeded, self.database, keeper.blobs, now.wall, keep))
+            keeper.threads.do("retention", lambda alive: self._retire(now))
 
-    def _keep_log(self, worker: str, text: str) -> None:
+    def _tell_trouble(self, text: str) -> None:
+        """Note in the data folder why nothing can be recorded; "": it can."""
+
+        def tell(alive: Alive) -> None:
+            try:
+                self.folder.tell_trouble(text)
+            except OSError as error:
+                log.error("cannot note in the data folder why nothing can be recorded: %s", error)
+
+        self._keeper.threads.do("trouble", tell)
+
+    def _keep_log(self, worker: str, text: str, alive: Alive) -> None:
         """Write down what a worker told of its own log; in a thread of its own."""
         path = self.folder.worker_log(worker)
         try:
@@ -508,3 +544,8 @@ class Server:
     @staticmethod
     def _now() -> Now:
         return Now(time.monotonic(), time.time())
+
+
+def _named(frames: list[PublishFrame]) -> list[tuple[str, str, int]]:
+    """*frames* as the core names them: each by its job, attempt and part."""
+    return [(frame.job, frame.attempt, frame.part) for frame in frames]

@@ -2,12 +2,12 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from peewee import InterfaceError, OperationalError, PeeweeException
 
 from brender.model.changes import Change
 from brender.model.errors import BrenderError
-from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 
 log = logging.getLogger("brender.server")
@@ -26,14 +26,13 @@ class Recording:
     server: whoever was not answered asks again.
     """
 
-    def __init__(self, writer: Writer, name: str, folder: DataFolder) -> None:
+    def __init__(self, writer: Writer, name: str, tell: Callable[[str], None]) -> None:
         self.writer = writer
         self.pending: list[Change] = []
         self.trouble = ""
         self._name = name
-        self._folder = folder
+        self._tell = tell
         self._tried = 0.0
-        folder.tell_trouble("")
 
     def commit(self) -> list[Change]:
         """Record what is pending, in one transaction; returns it, or nothing while it cannot be recorded (``trouble`` then says
@@ -55,7 +54,7 @@ class Recording:
         if self.trouble:
             log.warning("the database can be written again; nothing was lost")
             self.trouble = ""
-            self._tell()
+            self._tell("")
         committed, self.pending = self.pending, []
         return committed
 
@@ -64,13 +63,7 @@ class Recording:
         if said != self.trouble:
             log.error("%s: %s. Running renders go on", self._name, said)
             self.trouble = said
-            self._tell()
-
-    def _tell(self) -> None:
-        try:
-            self._folder.tell_trouble(self.trouble)
-        except OSError as error:
-            log.error("cannot note it in the data folder either: %s", error)
+            self._tell(said)
 
 
 def _cause(error: BaseException) -> str:

@@ -116,6 +116,10 @@ class JobState:
     """Retries that wait: (not before, task)."""
     pieces: dict[int, str] = field(default_factory=dict)
     """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame."""
+    placing: set[tuple[str, int]] = field(default_factory=set)
+    """Its finished frames, by attempt and part, that the server has and that are not in its folder yet."""
+    hindrance: str = ""
+    """Why they cannot be put there now, and how many they are."""
     _heap: list[tuple[int, int]] = field(default_factory=list)
 
     @cached_property

@@ -238,7 +238,8 @@ class Work:
             if is_of_film:
                 job.pieces[part.frame] = report.digest
             blob = report.digest if is_of_film else ""
-            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, part.output, further, blob))
+            job.placing.add((attempt.id, part.id))
+            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, part.output, further, blob, job.id))
 
     def _completed(self, report: Completed, attempt: AttemptState, job: JobState, now: Now) -> None:
         task = self._task_of(attempt)

@@ -1,0 +1,270 @@
+"""Finished frames on their way from the server's incoming folder into the folders of their jobs.
+
+A frame lies in the incoming folder, safe from a power cut, from before its report is accepted until it lies in its job's folder
+just as safely. A folder that cannot take it now, or does not answer, gets it later; until then its job says so.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from brender.model.errors import BadInput
+from brender.roles.effects import PublishFrame
+from brender.roles.server.folder_threads import Alive, FolderThreads
+from brender.transfer.durable import flush_folder
+
+log = logging.getLogger("brender.files")
+
+AGAIN_SECONDS = 30.0
+#: Frames whose folders are flushed together.
+_BATCH = 64
+_BLOCK = 4 * 2**20
+#: Bytes of a copy that are flushed at once: a slow disk shows progress that way.
+_FLUSHED_BYTES = 64 * 2**20
+
+
+@dataclass
+class _Folder:
+    """A job's folder that frames wait for."""
+
+    frames: dict[PublishFrame, None] = field(default_factory=dict)
+    """Those that are to be placed now, in their order."""
+    failed: dict[PublishFrame, str] = field(default_factory=dict)
+    """Those that could not be placed, and why."""
+    again: float = 0.0
+    """When those are tried again, monotonic."""
+    at_work: bool = False
+
+
+class Placement:
+    """Places frames in the folders of their jobs, each folder's by a thread of its own (*threads*).
+
+    *incoming* gives the path at which a file of an attempt's part arrives, by its number. *folder_of* gives this machine's folder
+    for a job's output, or raises `BadInput`. *before* is called with each frame before it is moved, and where it lies then.
+    *placed* is called with frames that are in their places. Both are called in threads.
+    """
+
+    def __init__(
+        self,
+        threads: FolderThreads,
+        incoming: Callable[[str, int, int], Path],
+        folder_of: Callable[[str], Path],
+        before: Callable[[PublishFrame, Path], None],
+        placed: Callable[[list[PublishFrame]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._threads = threads
+        self._incoming = incoming
+        self._folder_of = folder_of
+        self._before = before
+        self._placed = placed
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._folders: dict[str, _Folder] = {}
+
+    def add(self, frame: PublishFrame) -> None:
+        """Place *frame* as soon as its folder takes it, instead of an earlier one of the same part."""
+        with self._lock:
+            folder = self._folders.setdefault(frame.into, _Folder())
+            older = [each for each in (*folder.frames, *folder.failed) if each.part == frame.part and each != frame]
+            self._drop(folder, older)
+            folder.frames[frame] = None
+        if older:
+            self._threads.do(frame.into, lambda alive: self._throw_away(older))
+            self._placed(older)
+        self._work(frame.into)
+
+    def waiting(self, job: str) -> set[tuple[str, int]]:
+        """Return the frames of *job* that are not in their places, each by its attempt and part."""
+        with self._lock:
+            return {(frame.attempt, frame.part) for frame in self._all() if frame.job == job}
+
+    def give_up(self, job: str) -> None:
+        """Throw the frames of *job* away that are not in their places. In a thread of its folder."""
+        with self._lock:
+            dropped = [frame for frame in self._all() if frame.job == job]
+            for folder in self._folders.values():
+                self._drop(folder, dropped)
+        self._throw_away(dropped)
+        if dropped:
+            self._placed(dropped)
+
+    def tick(self) -> None:
+        """Try again, where it is time for that, what could not be placed."""
+        due = []
+        with self._lock:
+            for into, folder in list(self._folders.items()):
+                if folder.failed and folder.again <= self._clock():
+                    folder.frames |= dict.fromkeys(folder.failed)
+                    due.append(into)
+                elif not (folder.frames or folder.failed or folder.at_work):
+                    del self._folders[into]
+        for into in due:
+            self._work(into)
+
+    def hindrances(self) -> dict[str, str]:
+        """Return a sentence for each job with frames that wait for its folder: how many, and for what."""
+        silent = self._threads.silent()
+        said = {}
+        with self._lock:
+            for into, folder in self._folders.items():
+                waiting = {**folder.failed, **{frame: folder.failed.get(frame, "") for frame in folder.frames}}
+                for job in {frame.job for frame in waiting}:
+                    whys = [why for frame, why in waiting.items() if frame.job == job]
+                    if into in silent:
+                        said[job] = f"The folder {self._shown(into)} does not answer; {_wait(len(whys))} to be put there"
+                    elif why := next(filter(None, whys), ""):
+                        said[job] = (
+                            f"{_wait(len(whys))} to be put into {self._shown(into)}, which is tried again every "
+                            f"{AGAIN_SECONDS:.0f} seconds: {why}"
+                        )
+        return said
+
+    def _work(self, into: str) -> None:
+        with self._lock:
+            folder = self._folders[into]
+            if folder.at_work:
+                return
+            folder.at_work = True
+        self._threads.do(into, lambda alive: self._place_all(into, alive))
+
+    # --- in a thread of the folder --------------------------------------------------------------------------------------
+
+    def _place_all(self, into: str, alive: Alive) -> None:
+        folder = self._folders[into]
+        while True:
+            with self._lock:
+                batch = list(folder.frames)[:_BATCH]
+                if not batch:
+                    folder.at_work = False
+                    return
+            failed = self._place(batch, alive)
+            with self._lock:
+                # What was given up meanwhile has been told already.
+                still = [frame for frame in batch if frame in folder.frames]
+                self._drop(folder, still)
+                for frame in still:
+                    if frame in failed:
+                        folder.failed[frame] = failed[frame]
+                        folder.again = self._clock() + AGAIN_SECONDS
+            if done := [frame for frame in still if frame not in failed]:
+                self._placed(done)
+
+    def _place(self, batch: list[PublishFrame], alive: Alive) -> dict[PublishFrame, str]:
+        """Place *batch*, so that it survives a power cut; returns those frames that could not be, with why."""
+        failed: dict[PublishFrame, str] = {}
+        changed: set[Path] = set()
+        copied: list[Path] = []
+        for frame in batch:
+            alive()
+            try:
+                self._move(frame, changed, copied, alive)
+            except (OSError, BadInput) as error:
+                failed[frame] = _why(error)
+                log.error("the frame %s cannot be put into %s now: %s", frame.output, frame.into, error)
+            except Exception as error:  # whatever is wrong with one frame, the others go on
+                failed[frame] = str(error)
+                log.exception("the frame %s cannot be put into %s", frame.output, frame.into)
+        try:
+            for each in changed:
+                alive()
+                flush_folder(each)
+        except OSError as error:
+            return dict.fromkeys(batch, _why(error))
+        for source in copied:
+            source.unlink(missing_ok=True)
+        return failed
+
+    def _move(self, frame: PublishFrame, changed: set[Path], copied: list[Path], alive: Alive) -> None:
+        """Give the files of *frame* their names; adds the folders to flush to *changed*, and files to delete after that to
+        *copied*. The frame itself comes last: while it is in the incoming folder, not all is done."""
+        folder = self._folder_of(frame.into)
+        self._before(frame, self._incoming(frame.attempt, frame.part, 0))
+        names = (frame.output, *frame.extras)
+        for number in (*range(1, len(names)), 0):
+            arrived, target = self._incoming(frame.attempt, frame.part, number), folder / names[number]
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise PermissionError(1, "it would lie outside of the job's folder")
+            _make_folder(target.parent, changed)
+            if not arrived.exists():
+                # It was moved by an earlier try, which went wrong later, or before the server was started again.
+                if not target.exists():
+                    log.error("the file %s is gone, from %s too", target, arrived)
+            elif _move_file(arrived, target, alive):
+                copied.append(arrived)
+
+    def _throw_away(self, frames: Iterable[PublishFrame]) -> None:
+        for frame in frames:
+            for number in range(len(frame.extras) + 1):
+                with contextlib.suppress(OSError):
+                    self._incoming(frame.attempt, frame.part, number).unlink(missing_ok=True)
+
+    # --- with the lock held ---------------------------------------------------------------------------------------------
+
+    def _all(self) -> Iterable[PublishFrame]:
+        for folder in self._folders.values():
+            yield from {**folder.frames, **dict.fromkeys(folder.failed)}
+
+    @staticmethod
+    def _drop(folder: _Folder, frames: Iterable[PublishFrame]) -> None:
+        for frame in frames:
+            folder.frames.pop(frame, None)
+            folder.failed.pop(frame, None)
+
+    def _shown(self, into: str) -> str:
+        try:
+            return str(self._folder_of(into))
+        except BadInput:
+            return into
+
+
+def _wait(count: int) -> str:
+    return "1 finished frame waits" if count == 1 else f"{count} finished frames wait"
+
+
+def _why(error: OSError | BadInput) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _make_folder(path: Path, changed: set[Path]) -> None:
+    """Create *path* with its parents; adds it, and each folder that got a new one, to *changed*. Raises `OSError`."""
+    changed.add(path)
+    if not path.exists():
+        _make_folder(path.parent, changed)
+        path.mkdir(exist_ok=True)
+
+
+def _move_file(source: Path, target: Path, alive: Alive) -> bool:
+    """Give *source* the name *target* in one step. Returns whether *source* is still there, since *target*, on another disk, is a
+    copy. Raises `OSError`."""
+    try:
+        source.replace(target)
+        return False
+    except OSError:
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with source.open("rb") as read, temporary.open("wb") as written:
+                unflushed = 0
+                while block := read.read(_BLOCK):
+                    written.write(block)
+                    alive()
+                    unflushed += len(block)
+                    if unflushed >= _FLUSHED_BYTES:
+                        _flush(written.fileno(), alive)
+                        unflushed = 0
+                written.flush()
+                _flush(written.fileno(), alive)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
+
+
+def _flush(descriptor: int, alive: Alive) -> None:
+    os.fsync(descriptor)
+    alive()
