@@ -14,13 +14,14 @@ import pytest
 import zmq
 
 from brender.bus import messages as m
+from brender.bus.client import Client
 from brender.bus.codec import encode
 from brender.bus.ids import new_attempt_id, new_id
 from brender.bus.keys import new_pair
 from brender.bus.membership import Joining, parse_token
 from brender.bus.rights import LARGEST, LET_IN, MAY_SEND, Door, may_send
 from brender.commands.jobspec import command_job
-from brender.model.errors import BadInput, BrenderError, Unreachable
+from brender.model.errors import BadInput, BrenderError, Forbidden, Unreachable
 from brender.model.keys import KeyRole, proof_of
 from brender.model.nodes import Standing, WorkerInfo
 from tests.attacking import Target, outcome, target
@@ -192,10 +193,21 @@ def test_a_key_says_only_what_its_role_may(farm: Target, door: Door, role: KeyRo
     until(lambda: farm.enter(door, mallory.pair) == "in", 10)
     before, state = farm.refusals(), (farm.admin.manage("keys")["tokens"], len(farm.admin.ask("jobs")))
     if door is not Door.SERVER_EVENTS:  # where nothing can be said at all
-        assert farm.say(door, mallory.pair, *map(_example, forbidden)) == []
+        answers = farm.say(door, mallory.pair, *map(_example, forbidden))
+        assert all(isinstance(each, m.Sorry) and each.code == Forbidden.code for each in answers)
         if not door.startswith("manager"):
             until(lambda: farm.refusals() >= before + len(forbidden), 10)
     assert (farm.admin.manage("keys")["tokens"], len(farm.admin.ask("jobs"))) == state
+
+
+def test_a_client_that_asks_for_what_its_key_may_not_is_told_so_at_once(farm: Target) -> None:
+    began = time.monotonic()
+    with (
+        Client(farm.server, farm.attacker(KeyRole.CLIENT).pair) as connection,
+        pytest.raises(Forbidden, match=r"of the role client and may not manage keys.*a key of the role admin may"),
+    ):
+        connection.manage("create-token", role="client")
+    assert time.monotonic() - began < 3
 
 
 def test_the_enrolment_door_hears_nothing_but_enrolment(farm: Target) -> None:

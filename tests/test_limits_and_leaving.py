@@ -344,3 +344,39 @@ def test_what_an_earlier_manager_still_says_of_a_worker_is_left_alone(world: Wor
     world._manage("m", late.tick(world._at()))
     world.run(60)
     assert worker(world, "a")["manager_name"] == "n" and worker(world, "a")["status"] == "idle"
+
+
+# --- nobody above --------------------------------------------------------------------------------------------------------
+
+
+def ask_to_leave(world: World, name: str) -> None:
+    """A first SIGTERM."""
+    world._work(name, world.workers[name].core.drain("it was asked to finish and stop", world._at()))
+
+
+def test_a_worker_whose_manager_is_dead_stops_at_once_when_it_is_asked_to_leave(world: World) -> None:
+    world.add_worker("w")
+    world.submit(animation("1-2", chunk=1))
+    world.run(1)
+    running = world.workers["w"].running
+    world.dead.add("m")
+    world.workers["w"].core.cut_off = True
+    ask_to_leave(world, "w")
+    assert running is not None and world.workers["w"].stopped == [running.attempt]
+    world.end("w", stopped=True)
+    assert "w" in world.cut, "it has left"
+    assert world.workers["w"].kept, "what nobody has heard stays on disk"
+
+
+def test_a_worker_that_leaves_waits_no_longer_than_a_lease_for_its_reports_to_be_heard(world: World) -> None:
+    world.add_worker("w")
+    world.submit(animation("1"))
+    world.run(1)
+    world.dead.add("m")
+    ask_to_leave(world, "w")
+    world.finish("w")
+    assert world.workers["w"].core.is_waiting_to_leave
+    world.run(world.policy.lease - 2)
+    assert "w" not in world.cut
+    world.run(4)
+    assert "w" in world.cut

@@ -32,9 +32,11 @@ from brender.bus.messages import (
     Renew,
     Reports,
     Seen,
+    Sorry,
     Stands,
     Submit,
 )
+from brender.model.errors import Forbidden
 from brender.model.keys import KeyRole
 
 
@@ -102,6 +104,30 @@ PACE: dict[KeyRole, tuple[float, float]] = {
     KeyRole.CLIENT: (500.0, 2_000.0),
 }
 UNPACED = frozenset({Door.SERVER_FILES, Door.MANAGER_FILES})
+
+
+#: What clients ask for, in words for a person.
+_ASKED: dict[type[Message], str] = {
+    Submit: "submit a job",
+    Act: "change jobs or nodes",
+    Ask: "ask about the farm",
+    Look: "ask what workers see",
+    Manage: "manage keys, tokens, projects, paths and people",
+    Offer: "send files",
+}
+
+
+def refusal(door: Door, role: KeyRole, message: Message) -> Sorry | None:
+    """Return the answer to a *message* that a key of that role may not send through *door*; ``None`` where none is due: only
+    clients wait for answers, which they know by their request's id."""
+    request = getattr(message, "id", None)
+    if role not in _CLIENTS or type(message) not in _ASKED or not isinstance(request, str):
+        return None
+    able = sorted(MAY_SEND[door].get(type(message), ()))
+    allowed = f"a key of the role {' or '.join(able)} may" if able else "no key may, at this port"
+    advice = f". `brender token create --role {able[0]}` on the server's machine prints a token to join with" if able else ""
+    text = f"This machine's key is of the role {role} and may not {_ASKED[type(message)]}: {allowed}{advice}"
+    return Sorry(id=request, code=Forbidden.code, message=text)
 
 
 def may_send(door: Door, role: KeyRole, message: type[Message]) -> bool:

@@ -1,9 +1,9 @@
 """Sockets that carry messages: ROUTER and DEALER for what must arrive, PUB and SUB for what may be lost.
 
 Whatever arrives is decoded and checked here, its sender's key and rights first; what does not fit is counted, logged once a
-sender, and dropped. Sending
-never blocks: a refusal (no such route, queue full, not connected) is ``False``, and what must arrive is the caller's to
-send again. ZeroMQ's own queues are never relied on.
+sender, and dropped; a request that its sender's key does not allow is answered so. Sending never blocks: a refusal (no such
+route, queue full, not connected) is ``False``, and what must arrive is the caller's to send again. ZeroMQ's own queues are
+never relied on.
 """
 
 import logging
@@ -19,7 +19,7 @@ from brender.bus.address import Address
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.keys import Credentials, Guard
 from brender.bus.messages import AnyMessage, Message, Refused
-from brender.bus.rights import LARGEST, Door, may_send
+from brender.bus.rights import LARGEST, Door, may_send, refusal
 from brender.model.errors import BadInput, Conflict
 from brender.model.keys import KeyRole, Principal
 
@@ -32,10 +32,11 @@ MAX_FRAME = 64 * 1024 * 1024
 #: Messages that one drain takes at most before the loop looks at its other sockets.
 DRAIN = 1000
 _SENDERS_REMEMBERED = 10_000
-_MADE, _REFUSED, _STRANGE = (
+_MADE, _REFUSED, _STRANGE, _LOST = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+    zmq.EVENT_DISCONNECTED,
 )
 
 
@@ -148,7 +149,7 @@ class Socket:
 
     def connections(self) -> "Connections":
         """What tells of each connection that this socket makes, the first and every later one, and of those that fail."""
-        self._connections = Connections(self.raw.get_monitor_socket(_MADE | _REFUSED | _STRANGE))
+        self._connections = Connections(self.raw.get_monitor_socket(_MADE | _REFUSED | _STRANGE | _LOST))
         return self._connections
 
     def close(self) -> None:
@@ -186,6 +187,8 @@ class Socket:
         guard = self._guard
         if guard is not None and not may_send(guard.door, principal.role, type(message)):
             guard.refuse(f"{type(message).__name__} from a {principal.role}", described(principal, origin))
+            if self._routed and (answer := refusal(guard.door, principal.role, message)) is not None:
+                self.send(answer, route)
             return None
         return Received(principal, route if self._routed else b"", message, bulk, origin)
 
@@ -212,11 +215,12 @@ class Connections:
 
     ``refused``: the other end knows this one's key and does not admit it; libzmq then tries no more, so that whoever wants to
     try again makes a new socket. ``strange``: the other end is not who it was taken for, by its key, or speaks something else.
+    ``up``: there is a connection now, as far as is known.
     """
 
     def __init__(self, raw: zmq.Socket[bytes]) -> None:
         self.raw = raw
-        self.refused = self.strange = False
+        self.refused = self.strange = self.up = False
 
     def happened(self) -> bool:
         """Whether a connection was made since the last look."""
@@ -227,5 +231,8 @@ class Connections:
             except zmq.Again:
                 return found
             found = found or event == _MADE
+            self.up = event == _MADE
+            if event == _LOST:
+                continue
             self.refused = event == _REFUSED
             self.strange = event == _STRANGE

@@ -14,11 +14,17 @@ _STRANGE = (
 )
 
 
+#: Nothing answers, for so many seconds.
+_AWAY_SECONDS = 3.0
+_AWAY = "there is no connection to it. Is it running? It is tried again until there is one, and what is to be said to it is kept"
+
+
 class Uplink:
     """Watches a node's connecting socket, and the next one when that is made anew. ``connections`` is for the loop to poll."""
 
     def __init__(self) -> None:
         self.connections: Connections
+        self._down_since: float | None = None
         self._pause = _FIRST
         self._again: float | None = None
         self._trouble = ""
@@ -31,6 +37,10 @@ class Uplink:
     def made(self, now: float) -> bool:
         """Whether a connection was made since the last look; if so there is no trouble any more. *now*: monotonic."""
         made = self.connections.happened()
+        if self.up:
+            self._down_since = None
+        elif self._down_since is None:
+            self._down_since = now
         if made:
             self._pause, self._trouble = _FIRST, ""
         if self.connections.refused and self._again is None:
@@ -38,9 +48,16 @@ class Uplink:
             self._pause = min(_MOST, self._pause * 2)
         return made
 
-    def new_trouble(self) -> str:
-        """Why there is no connection, in words for a person, where that is not what was said before; else ""."""
+    @property
+    def up(self) -> bool:
+        """Whether there is a connection, as of the last look."""
+        return self.connections.up
+
+    def new_trouble(self, now: float) -> str:
+        """Return why there is no connection at the monotonic time *now*, as a sentence; "" if there is one, or that was said."""
         trouble = _REFUSED if self.connections.refused else _STRANGE if self.connections.strange else self._trouble
+        if not trouble and self._down_since is not None and now - self._down_since >= _AWAY_SECONDS:
+            trouble = _AWAY
         said, self._trouble = self._trouble, trouble
         return trouble if trouble != said else ""
 

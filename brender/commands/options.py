@@ -10,7 +10,10 @@ import click
 
 from brender.bus.address import SERVER_PORT, Address, parse_address
 from brender.bus.client import Client
+from brender.bus.membership import read_membership
 from brender.commands.joining import as_client
+from brender.model.errors import Forbidden, Unreachable
+from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,8 +89,24 @@ def listen_address(listen: str, port_base: int | None, default: int) -> Address:
 
 
 def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
-    """A connection to the server that the options name, with the key that this machine's commands have."""
-    addresses, pair = as_client(server, DataFolder(data))
+    """Return a connection to the server that the options name, with the key that this machine's commands have.
+
+    Raises `Forbidden` where that is a monitor's, and `Unreachable` at once where that is the server of the data folder and its
+    lock says that it does not run.
+    """
+    folder = DataFolder(data)
+    if server is None and folder.local_key.exists() and not folder.is_locked("server"):
+        raise Unreachable(
+            f"No server runs in the data folder {folder.root}. Start it with brender-server (or brender farm), or name another "
+            "with --server or --data"
+        )
+    addresses, pair = as_client(server, folder)
+    membership = None if folder.local_key.exists() else read_membership(folder.membership)
+    if membership is not None and membership.role is KeyRole.MONITOR:
+        raise Forbidden(
+            "This machine has joined the farm as a monitor, which may watch it (`brender-monitor`) and nothing else. "
+            "`brender token create --role client` on the server's machine prints a token to join with"
+        )
     return Client(addresses, pair, timeout)
 
 

@@ -33,6 +33,13 @@ class Conflict(BrenderError):
     exit_code = 3
 
 
+class Forbidden(BrenderError):
+    """The key of whoever asks does not allow it."""
+
+    code = "forbidden"
+    exit_code = 2
+
+
 class Unreachable(BrenderError):
     """The other end did not answer in time."""
 
@@ -61,7 +68,8 @@ class RenderFailed(BrenderError):
 
 
 BY_CODE: dict[str, type[BrenderError]] = {
-    kind.code: kind for kind in (BrenderError, BadInput, NotFound, Conflict, Unreachable, Paused, IllegalTransition, RenderFailed)
+    kind.code: kind
+    for kind in (BrenderError, BadInput, NotFound, Conflict, Forbidden, Unreachable, Paused, IllegalTransition, RenderFailed)
 }
 
 

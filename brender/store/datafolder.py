@@ -111,7 +111,10 @@ class DataFolder:
 
     def is_locked(self, role: str) -> bool:
         """Whether a *role* runs in this folder now."""
-        lock = FileLock(self.root / "run" / f"{role}.lock")
+        path = self.root / "run" / f"{role}.lock"
+        if not path.exists():
+            return False
+        lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:

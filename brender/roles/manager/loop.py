@@ -141,6 +141,12 @@ class Manager:
         def ask() -> None:
             if self.core.draining:
                 self.loop.stop()
+            elif not self._link.up:
+                log.warning(
+                    "leaving at once, for there is no connection to the server at %s that could hear of what the workers finish",
+                    self._server.control,
+                )
+                self.loop.stop()
             else:
                 log.warning("finishing what the workers run, then leaving; once more leaves at once")
                 self._carry_out(self.core.drain("it was asked to finish and stop", self._now()))
@@ -164,7 +170,10 @@ class Manager:
         if self._link.made(now.mono):
             self._open_the_rest()
             self._carry_out(self.core.connected(now))
-        if trouble := self._link.new_trouble():
+        self._tell_trouble(now)
+
+    def _tell_trouble(self, now: Now) -> None:
+        if trouble := self._link.new_trouble(now.mono):
             log.error("the server at %s: %s", self._server.control, trouble)
 
     def _read_beats(self) -> None:
@@ -181,6 +190,7 @@ class Manager:
 
     def _tick(self) -> None:
         now = self._now()
+        self._tell_trouble(now)
         if self._link.is_to_be_made_anew(now.mono):
             self._connect_again()
         self._carry_out(self.core.tick(now))

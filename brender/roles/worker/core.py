@@ -61,6 +61,8 @@ from brender.roles.worker.limits import Watch
 from brender.roles.worker.reporting import Reporting
 
 _PROGRESS_SECONDS = 1.0
+#: Seconds that a worker which stops waits for its last reports to be delivered.
+_GOODBYE_SECONDS = 5.0
 _SUPERSEDED = "the server gave its work to another attempt"
 
 
@@ -88,6 +90,8 @@ class WorkerCore:
         self.waiting: deque[Grant] = deque()
         self.running: Grant | None = None
         self.welcomed = False
+        self.cut_off = False
+        """There is no connection to a manager."""
         self.lease_until = float("-inf")
         self.standing = Standing.OPEN
         self.standing_reason = remark
@@ -98,6 +102,8 @@ class WorkerCore:
         self._said_hello = self._renewed = self._answered = self._beat = self._progressed = float("-inf")
         self._heard: float | None = None
         self._stop_by = float("inf")
+        self._idle_since: float | None = None
+        """When it had nothing left to do but to deliver its reports, and leave."""
         self._sequence = 0
         self._left = self._again = False
         self._effects: list[Effect] = []
@@ -136,6 +142,7 @@ class WorkerCore:
 
     def connected(self, now: Now) -> list[Effect]:
         """A connection to the manager was made: it may be another process than before, which does not know this worker."""
+        self.cut_off = False
         if not self._left:
             self.welcomed = False
             self._say_hello(now)
@@ -191,15 +198,17 @@ class WorkerCore:
         return self._next(now)
 
     def drain(self, reason: str, now: Now) -> list[Effect]:
-        """Finish what runs, give back what waits, then leave."""
+        """Finish what runs, give back what waits, then leave. Without a manager to hear of it, leave at once (`stop`)."""
+        if self.cut_off:
+            return self.stop(reason, now)
         self._begin_draining(reason)
         return self._next(now)
 
     def stop(self, reason: str, now: Now) -> list[Effect]:
-        """Leave: give back what waits, end what runs, report it, say goodbye."""
+        """Leave: give back what waits, end what runs, report it, say goodbye. Reports that nobody takes stay on disk."""
         if not self.stopping:
             self.stopping = reason
-            self._stop_by = now.mono + 5.0
+            self._stop_by = now.mono + (0.0 if self.cut_off else _GOODBYE_SECONDS)
             self._stand(Standing.DRAINING, reason)
             if self.running is not None:
                 self._effects.append(StopAttempt(self.running.attempt, reason))
@@ -223,11 +232,26 @@ class WorkerCore:
             if self.reporting.due_again(now.mono, self.policy.resend):
                 self.reporting.say_all_again()
             self.reporting.send(now.mono)
-        idle = self.running is None and self.standing is Standing.DRAINING
-        if idle and (not self.reporting.undelivered or now.mono >= self._stop_by):
+        if self._has_finished and (not self.reporting.undelivered or now.mono >= self._leave_by(now)):
             self._effects += [SendUp(Bye(reason=self.stopping or self.standing_reason)), Exit(again=self._again)]
             self._left = True
         return self._next(now)
+
+    @property
+    def is_waiting_to_leave(self) -> bool:
+        """Whether it has finished what it ran, and would leave if its reports were delivered."""
+        return self._has_finished and bool(self.reporting.undelivered) and not self.stopping
+
+    @property
+    def _has_finished(self) -> bool:
+        return self.running is None and self.standing is Standing.DRAINING
+
+    def _leave_by(self, now: Now) -> float:
+        """When it leaves although reports are not delivered. They stay on disk, so it waits no longer than a lease for a manager
+        or a server that may be gone for good."""
+        if self._idle_since is None:
+            self._idle_since = now.mono
+        return min(self._stop_by, self._idle_since + self.policy.lease)
 
     def beat_due(self, stats: Callable[[], Stats], now: Now) -> Beat | None:
         """The heartbeat, if it is time for it."""

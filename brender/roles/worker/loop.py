@@ -115,6 +115,7 @@ class Worker:
         self._manager = 0
         self._attempt: Attempt | None = None
         self._outgoing: list[Message] = []
+        self._told_of_waiting = False
         self._looked_around = float("-inf")
         self._watched_disks: Sequence[Path] = (own,)
         self._beats: Socket | None = None
@@ -147,6 +148,7 @@ class Worker:
             self.core = WorkerCore(
                 self._introduce(own), policy, self._outbox.kept, len(managers), self._vouch, ". ".join(setup.remarks)
             )
+            self.core.cut_off = True
             self._undo = undo.pop_all()
 
     def run(self) -> None:
@@ -154,7 +156,8 @@ class Worker:
         self._files.start()
         with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)
-            self._files.wait_idle(_FILES_SECONDS)
+            if self._link.up:
+                self._files.wait_idle(_FILES_SECONDS)
             self._context.destroy(linger=500)
         if self.error:
             raise BrenderError(self.error)
@@ -166,10 +169,19 @@ class Worker:
             if self.core.standing is Standing.DRAINING:
                 self._carry_out(self.core.stop("the worker was stopped", self._now()))
             else:
-                log.warning("%s finishes what it runs and then leaves; once more stops it at once", self._setup.name)
+                log.warning("%s %s", self._setup.name, self._how_it_leaves())
                 self._carry_out(self.core.drain("it was asked to finish and stop", self._now()))
 
         self.loop.post(ask)
+
+    def _how_it_leaves(self) -> str:
+        """What it does when it is asked to leave, in words for its log."""
+        if self.core.cut_off:
+            return (
+                f"stops at once, for there is no connection to the manager at {self._managers[self._manager].control}. "
+                f"What the server has not heard yet is kept in {self._place.folder}, and sent when the worker is started again"
+            )
+        return "finishes what it runs and then leaves; once more stops it at once"
 
     def stop(self) -> None:
         """End what runs, report it, and leave. From any thread."""
@@ -265,11 +277,23 @@ class Worker:
             journal.info("connected to the manager at %s", self._managers[self._manager].control)
             self._open_the_rest()
             self._carry_out(self.core.connected(now))
-        if trouble := self._link.new_trouble():
+        self.core.cut_off = not self._link.up
+        self._tell_trouble(now)
+
+    def _tell_trouble(self, now: Now) -> None:
+        if trouble := self._link.new_trouble(now.mono):
             log.error("the manager at %s: %s", self._managers[self._manager].control, trouble)
+        if self.core.is_waiting_to_leave and not self._told_of_waiting:
+            self._told_of_waiting = True
+            log.warning(
+                "%s waits to leave until the server has its last reports, for %.0f seconds at most; once more leaves at once",
+                self._setup.name,
+                self.core.policy.lease,
+            )
 
     def _tick(self) -> None:
         now = self._now()
+        self._tell_trouble(now)
         if self._link.is_to_be_made_anew(now.mono):
             self._connect_again()
         self._look_around(now)
