@@ -1,5 +1,6 @@
 """Jobs are deleted, by people and by what their projects keep: their own files and rows, and nothing else."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.changes import Delete, New, Put, Update
 from brender.model.errors import BrenderError, NotFound
+from brender.roles.effects import PublishFrame
 from brender.roles.server.deletion import Remover, other_with_its_files, retired
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.projects import Kept, outlived
@@ -193,6 +195,44 @@ def test_where_the_server_does_not_see_the_folder_nothing_is_deleted_and_the_job
     _work_off(remover, writer)
     row = writer.tables.Job.get_by_id(A)
     assert row.deleting == "" and "does not see its output folder" in row.reason
+
+
+def test_a_folder_that_hangs_delays_the_deletion_of_its_own_job_alone(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, out = farm_of_two
+    keeper, answers = FileKeeper(folder, str(folder.database)), threading.Event()
+    keeper.threads.do(str(out), lambda alive: answers.wait(30))
+    remover = Remover(folder, str(folder.database), keeper)
+    for job in (A, B):
+        writer.commit([Update("job", job, {"deleting": "both"})])
+        remover.begin(job, "both")
+
+    def is_gone(job: str) -> bool:
+        remover.step(writer, 5000.0)
+        return not writer.has("job", job)
+
+    until(lambda: is_gone(B))
+    assert writer.has("job", A) and len(_files_in(out)) == 2
+    answers.set()
+    until(lambda: is_gone(A))
+    assert _files_in(out) == []
+
+
+def test_a_record_stays_while_frames_of_its_job_wait_for_their_folder(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, out = farm_of_two
+    keeper, arrived = FileKeeper(folder, str(folder.database)), folder.incoming / f"{A}-9"
+    folder.incoming.mkdir()
+    arrived.write_bytes(b"frame")
+    (out / "new").write_text("a file where a folder is to be")
+    keeper.placement.add(PublishFrame(A, 9, str(out), "new/f_0009.png", job=A))
+    remover = Remover(folder, str(folder.database), keeper)
+    for what in ("record", "both"):
+        writer.commit([Update("job", A, {"deleting": what})])
+        remover.begin(A, what)
+        _work_off(remover, writer)
+        if what == "record":
+            row = writer.tables.Job.get_by_id(A)
+            assert row.reason.startswith("Not deleted: 1 finished frame waits to be put into its folder") and arrived.exists()
+    assert not writer.has("job", A) and not arrived.exists(), "whoever deletes its frames does not want those"
 
 
 def test_a_server_that_was_killed_while_it_deleted_goes_on_when_it_starts(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:

@@ -13,6 +13,8 @@ from brender.commands.output import duration
 from brender.model.errors import RenderFailed, Unreachable
 
 _LOOK_SECONDS = 0.25
+#: Characters of a reason that the progress line has room for.
+_REASON_CHARACTERS = 100
 _ENDED = ("completed", "failed", "canceled")
 
 
@@ -28,7 +30,7 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
         TextColumn("{task.fields[eta]}"),
     )
     warned: set[str] = set()
-    shown = -1
+    shown = (-1, "")
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("rendering", total=None, eta="", unit="frames")
         while True:
@@ -38,13 +40,8 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
                     warned.add(warning)
                     console.print(f"[yellow]Warning:[/yellow] {_plain(warning)}", highlight=False)
             eta = record["eta_seconds"]
-            left = (
-                f"about {duration(eta)} left"
-                if eta and eta >= 1
-                else record["reason"][:60]
-                if record["status"] in ("queued", "paused")
-                else ""
-            )
+            reason = record["reason"] if record["status"] not in _ENDED else ""
+            left = f"about {duration(eta)} left" if eta and eta >= 1 and not reason else reason[:_REASON_CHARACTERS]
             at = record["rendering"][:1]
             progress.update(
                 bar,
@@ -54,9 +51,11 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
                 unit=_unit(record),
                 eta=_plain(" · ".join(text for text in (left, at[0]["line"][:60] if at else "") if text)),
             )
-            if not console.is_terminal and record["completed_parts"] != shown:
-                shown = record["completed_parts"]
-                console.print(f"{shown}/{record['part_count']} {_unit(record)}{', ' + left if left else ''}", highlight=False)
+            if not console.is_terminal and (record["completed_parts"], reason) != shown:
+                shown = (record["completed_parts"], reason)
+                console.print(
+                    f"{shown[0]}/{record['part_count']} {_unit(record)}{', ' + (reason or left) if left else ''}", highlight=False
+                )
             if record["status"] in _ENDED:
                 return record
             keep_up()

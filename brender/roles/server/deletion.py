@@ -119,8 +119,8 @@ class Remover:
         if deletion.what != "record":
             self._keeper.placement.give_up(deletion.job)
         elif waiting := self._keeper.placement.waiting(deletion.job):
-            files = "1 finished frame waits" if len(waiting) == 1 else f"{len(waiting)} finished frames wait"
-            deletion.problem = f"{files} to be put into its folder. Delete the record when it is there, or the frames with it"
+            frames = "1 finished frame waits" if len(waiting) == 1 else f"{len(waiting)} finished frames wait"
+            deletion.problem = f"{frames} to be put into its folder: delete the record after that, or the frames with it"
             self._without_files.put(deletion)
             return
         self._go_on(self._with_files[deletion.job], deletion, self._files(deletion, alive), alive)
