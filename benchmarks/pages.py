@@ -23,11 +23,12 @@ from werkzeug.security import generate_password_hash
 from benchmarks.report import report
 from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.keys import new_pair
-from brender.model.changes import New, NewRows, Put, Update
+from brender.farm.record import Row
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from dashboard.serve import Dashboard
+from tests.rows import new, put, update
 
 PASSWORD = "measured"
 AIM_MS = 100.0
@@ -43,15 +44,15 @@ def fill(folder: DataFolder, jobs: int, frames: int, workers: int) -> str:
     stats = {"cpu_percent": 50.0, "memory_used": 8 * 10**9, "memory_total": 32 * 10**9, "disk_free": 10**12, "load": 4.0}
     writer.commit(
         [
-            *(Put("project", f"project-{number}", {}) for number in range(10)),
-            *(Put("manager", f"m{number}", {**node, "name": f"manager-{number}", "address": "x"}) for number in range(10)),
-            Put("user", "boss", {"role": "admin", "password": hashed, "created": 1.0}),
+            *(put("project", f"project-{number}", {}) for number in range(10)),
+            *(put("manager", f"m{number}", {**node, "name": f"manager-{number}", "address": "x"}) for number in range(10)),
+            put("user", "boss", {"role": "admin", "password": hashed, "created": 1.0}),
         ]
     )
     blenders = [{"kind": "bpy", "path": "/x", "version": "5.0.1"}]
     writer.commit(
         [
-            Put(
+            put(
                 "worker",
                 f"w{number:04d}",
                 {
@@ -100,9 +101,9 @@ def fill(folder: DataFolder, jobs: int, frames: int, workers: int) -> str:
             )
         writer.commit(
             [
-                New("job", id, fields),
-                New("task", number + 1, {"job": id, "number": 0, "status": "active"}),
-                NewRows("part", _PART, rows),
+                new("job", id, fields),
+                new("task", number + 1, {"job": id, "number": 0, "status": "active"}),
+                *(Row("insert", "part", row[0], _PART, row[1:]) for row in rows),
             ]
         )
     writer.database.close()
@@ -142,7 +143,7 @@ def measure(folder: DataFolder, dashboard: Dashboard, big: str, times: int) -> N
         while not ending.wait(0.05):
             number += 1
             began = time.perf_counter()
-            writer.commit([Update("worker", "w0001", {"line": f"at {number}"})])
+            writer.commit([update("worker", "w0001", {"line": f"at {number}"})])
             waits.append(time.perf_counter() - began)
 
     web = dashboard._app.test_client()

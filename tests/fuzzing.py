@@ -10,12 +10,12 @@ from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Keyring, Zap
 from brender.bus.membership import parse_token
 from brender.bus.messages import Enrol, Manage
+from brender.farm.farm import Farm
 from brender.model.errors import BadInput, BrenderError
 from brender.model.keys import KeyRole, Principal, Token, digest_of
 from brender.roles.effects import Now, Peer
 from brender.roles.policy import Policy
 from brender.roles.server.core import ServerCore
-from brender.roles.server.state import Farm
 
 NOW = Now(1000.0, 1000.0)
 PUBLIC = "a" * 40

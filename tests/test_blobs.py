@@ -14,7 +14,6 @@ import pytest
 from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, NoFile
 from brender.bus.transport import Received
 from brender.model.bundle import Bundle, BundleFile, as_bytes, check_path, check_paths, read_bundle
-from brender.model.changes import New, Put, Update
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole, Principal
 from brender.roles.server.blob_retention import delete_unneeded, needed
@@ -25,6 +24,7 @@ from brender.store.writer import Writer
 from brender.transfer.blob_store import BlobStore, BlobWriter
 from brender.transfer.blobs import Intake, Pull, from_here, served
 from brender.transfer.pieces import PIECE
+from tests.rows import new, put, update
 from tests.test_store import JOB
 from tests.tools import until
 
@@ -230,11 +230,11 @@ def accepted(tmp_path: Path) -> Iterator[tuple[FileKeeper, Writer, Path]]:
     part = {"job": "a" * 16, "task": 1, "status": "completed", "attempt": "b" * 16}
     writer.commit(
         [
-            Put("project", "default", {}),
-            New("job", "a" * 16, {**JOB, "output": str(out)}),
-            New("task", 1, {"job": "a" * 16, "number": 0, "status": "completed"}),
-            New("part", 1, {**part, "frame": 1, "output": "x_0001.png"}),
-            New("part", 2, {**part, "frame": 2, "output": "../../climbed.png"}),
+            put("project", "default", {}),
+            new("job", "a" * 16, {**JOB, "output": str(out)}),
+            new("task", 1, {"job": "a" * 16, "number": 0, "status": "completed"}),
+            new("part", 1, {**part, "frame": 1, "output": "x_0001.png"}),
+            new("part", 2, {**part, "frame": 2, "output": "../../climbed.png"}),
         ]
     )
     folder.incoming.mkdir()
@@ -290,8 +290,8 @@ def film(accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path) -> Iterator[
     frame = digest(b"frame")
     writer.commit(
         [
-            Update("job", "a" * 16, {"bundle": "e" * 64, "status": "queued", "settings": {"film": "x.mkv"}}),
-            Update("part", 1, {"digest": frame}),
+            update("job", "a" * 16, {"bundle": "e" * 64, "status": "queued", "settings": {"film": "x.mkv"}}),
+            update("part", 1, {"digest": frame}),
         ]
     )
     (tmp_path / "data" / "incoming" / f"{'b' * 16}-1").write_bytes(b"frame")
@@ -328,7 +328,7 @@ def test_frames_whose_copies_were_collected_are_copied_again_for_a_film_that_is_
     keeper.blobs.path(blob).unlink()
     file.write_bytes(b"PAINT")
     assert "requeue aaaaaaaaaaaaaaaa --frames 1` renders it again" in str(recovered())
-    writer.commit([Update("job", "a" * 16, {"status": "completed"})])
+    writer.commit([update("job", "a" * 16, {"status": "completed"})])
     assert recovered() is None and not keeper.blobs.has(blob), "no film is to be made of it"
 
 
@@ -339,7 +339,7 @@ def test_blobs_that_no_job_needs_are_thrown_away_and_no_others(accepted: tuple[F
     bundle = kept(store, as_bytes(Bundle(main="x", files=(BundleFile("x", texture, 7),))))
     for blob in (texture, old, bundle):
         os.utime(store.path(blob), (1000, 1000))
-    writer.commit([New("job", "d" * 16, {**JOB, "bundle": bundle})])
+    writer.commit([new("job", "d" * 16, {**JOB, "bundle": bundle})])
     assert delete_unneeded(str(tmp_path / "data" / "farm.db"), store, wall=time.time(), keep=0.0) == 1
     assert [store.has(blob) for blob in (texture, bundle, old, young)] == [True, True, False, True]
 
@@ -350,7 +350,7 @@ def test_where_a_job_s_list_of_files_is_damaged_nothing_is_thrown_away(
     keeper, writer, _ = accepted
     damaged, old = kept(keeper.blobs, b"no list"), kept(keeper.blobs, b"old")
     os.utime(keeper.blobs.path(old), (1000, 1000))
-    writer.commit([New("job", "d" * 16, {**JOB, "bundle": damaged})])
+    writer.commit([new("job", "d" * 16, {**JOB, "bundle": damaged})])
     assert delete_unneeded(str(tmp_path / "data" / "farm.db"), keeper.blobs, wall=time.time(), keep=0.0) == 0
     assert keeper.blobs.has(old)
 
@@ -358,5 +358,5 @@ def test_where_a_job_s_list_of_files_is_damaged_nothing_is_thrown_away(
 def test_the_files_of_a_job_are_needed_until_long_after_its_end(accepted: tuple[FileKeeper, Writer, Path]) -> None:
     _, writer, _ = accepted
     jobs = {"d" * 16: None, "e" * 16: 900.0, "f" * 16: 100.0}
-    writer.commit([New("job", id, {**JOB, "bundle": id[0] * 64, "finished": ended}) for id, ended in jobs.items()])
+    writer.commit([new("job", id, {**JOB, "bundle": id[0] * 64, "finished": ended}) for id, ended in jobs.items()])
     assert needed(writer.tables, wall=1000.0, keep=500.0)[0] == {"d" * 64, "e" * 64}

@@ -13,11 +13,11 @@ import OpenImageIO as oiio
 import pytest
 from flask import Flask
 
-from brender.model.changes import New, Put, Update
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from tests.conftest import missing
+from tests.rows import new, put, update
 from tests.test_store import JOB
 from tests.web import Browser, application, make_users, picture
 
@@ -42,15 +42,15 @@ def app(folder: DataFolder, output: Path) -> Flask:
     node = {"incarnation": 1, "name": "render-1", "status": "idle", "last_seen": 1.0}
     writer.commit(
         [
-            Put("project", "default", {}),
-            Put("manager", "m", {**node, "name": f"m {EVIL}", "status": "online"}),
-            Put("worker", "w", {**node, "manager": "m", "name": f"w {EVIL}"}),
-            New("job", JOB_ID, {**JOB, "name": f"shot {EVIL}", "user": "anna", "output": str(output), "completed_parts": 1}),
-            New("job", OTHER, {**JOB, "name": "other", "user": "somebody", **failed}),
-            New("task", 1, {"job": JOB_ID, "number": 0, "status": "active"}),
-            New("part", 1, {**part, "frame": 1, "output": "x_0001.png"}),
-            New("part", 2, {**part, "frame": 2, "status": "queued", "attempt": ""}),
-            New("part", 3, {**part, "frame": 3, "output": "../../farm.db"}),
+            put("project", "default", {}),
+            put("manager", "m", {**node, "name": f"m {EVIL}", "status": "online"}),
+            put("worker", "w", {**node, "manager": "m", "name": f"w {EVIL}"}),
+            new("job", JOB_ID, {**JOB, "name": f"shot {EVIL}", "user": "anna", "output": str(output), "completed_parts": 1}),
+            new("job", OTHER, {**JOB, "name": "other", "user": "somebody", **failed}),
+            new("task", 1, {"job": JOB_ID, "number": 0, "status": "active"}),
+            new("part", 1, {**part, "frame": 1, "output": "x_0001.png"}),
+            new("part", 2, {**part, "frame": 2, "status": "queued", "attempt": ""}),
+            new("part", 3, {**part, "frame": 3, "output": "../../farm.db"}),
         ]
     )
     writer.database.close()
@@ -138,7 +138,7 @@ def test_an_answer_is_not_made_again_as_long_as_nothing_has_changed(web: Browser
     again = web.get(f"{API}/jobs", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304 and not again.data
     writer = Writer(open_for_writing(str(folder.database)))
-    writer.commit([Update("job", JOB_ID, {"priority": 99})])
+    writer.commit([update("job", JOB_ID, {"priority": 99})])
     writer.database.close()
     assert web.get(f"{API}/jobs", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
 
@@ -147,9 +147,9 @@ def test_the_overview_names_what_needs_somebody(web: Browser, folder: DataFolder
     writer = Writer(open_for_writing(str(folder.database)))
     writer.commit(
         [
-            Update("job", OTHER, {"finished": 4e9}),
-            Update("job", JOB_ID, {"status": "queued", "reason": "No worker is connected", "warnings": ["Missing file: /x.png"]}),
-            Update("worker", "w", {"status": "paused", "reason": "No room on the disk"}),
+            update("job", OTHER, {"finished": 4e9}),
+            update("job", JOB_ID, {"status": "queued", "reason": "No worker is connected", "warnings": ["Missing file: /x.png"]}),
+            update("worker", "w", {"status": "paused", "reason": "No room on the disk"}),
         ]
     )
     writer.database.close()
@@ -221,7 +221,7 @@ def test_linear_light_is_shown_as_screens_need_it_and_with_an_exposure(
 ) -> None:
     picture(output / "e_0001.exr", (0.18, 0.18, 0.18))
     writer = Writer(open_for_writing(str(folder.database)))
-    writer.commit([Update("part", 1, {"output": "e_0001.exr"})])
+    writer.commit([update("part", 1, {"output": "e_0001.exr"})])
     writer.database.close()
     plain = _pixel(web.get(f"/jobs/{JOB_ID}/pictures/1").data, tmp_path)
     brighter = _pixel(web.get(f"/jobs/{JOB_ID}/pictures/1?exposure=1").data, tmp_path)

@@ -11,7 +11,6 @@ import pytest
 from brender.bus.client import Client
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
-from brender.model.changes import Delete, New, Put, Update
 from brender.model.errors import BrenderError, NotFound
 from brender.roles.effects import PublishFrame
 from brender.roles.server.deletion import Remover, other_with_its_files, retired
@@ -21,6 +20,7 @@ from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record, jobs, projects
 from brender.store.writer import Writer
+from tests.rows import gone, new, put, update
 from tests.test_store import JOB
 from tests.tools import command, ended, submit_command, until
 from tests.world import World, animation
@@ -59,16 +59,16 @@ def farm_of_two(tmp_path: Path) -> Iterator[tuple[Writer, DataFolder, Path]]:
         part = {"job": id, "task": number, "status": "completed", "frame": 1, "output": "x/f_0001.png", "size": 5}
         node = {"incarnation": 1, "name": "n", "status": "online", "last_seen": 1.0}
         changes: list[Any] = [
-            Put("project", "default", {}),
-            Put("manager", "m", node),
-            Put("worker", "w", {**node, "manager": "m"}),
-            New("job", id, {**JOB, "status": "completed", "output": str(output), "finished": 1000.0}),
-            New("task", number, {"job": id, "number": 0, "status": "completed"}),
-            New("part", number, {**part, "attempt": id, "extras": [{"output": "deep/f_0001.exr", "size": 5}]}),
-            New(
+            put("project", "default", {}),
+            put("manager", "m", node),
+            put("worker", "w", {**node, "manager": "m"}),
+            new("job", id, {**JOB, "status": "completed", "output": str(output), "finished": 1000.0}),
+            new("task", number, {"job": id, "number": 0, "status": "completed"}),
+            new("part", number, {**part, "attempt": id, "extras": [{"output": "deep/f_0001.exr", "size": 5}]}),
+            new(
                 "attempt", id, {"job": id, "task": number, "worker": "w", "manager": "m", "outcome": "completed", "granted": 1.0}
             ),
-            New("job_revision", (id, 1), {"settings": {}, "wall": 1.0}),
+            new("job_revision", (id, 1), {"settings": {}, "wall": 1.0}),
         ]
         writer.commit(changes)
         for file in (
@@ -85,9 +85,8 @@ def farm_of_two(tmp_path: Path) -> Iterator[tuple[Writer, DataFolder, Path]]:
 
 def _work_off(remover: Remover, writer: Writer, wall: float = 5000.0) -> None:
     def over() -> bool:
-        changes = remover.step(writer, wall)
-        if changes:
-            writer.commit(changes)
+        for job, fields in remover.step(writer, wall):
+            writer.commit([update("job", job, fields)])
         return remover.is_idle
 
     until(over)
@@ -106,7 +105,7 @@ def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untou
 ) -> None:
     writer, folder, out = farm_of_two
     remover = _remover(folder)
-    writer.commit([Update("job", A, {"deleting": "both"})])
+    writer.commit([update("job", A, {"deleting": "both"})])
     remover.begin(A, "both")
     _work_off(remover, writer)
     tables = writer.tables
@@ -146,7 +145,7 @@ def test_a_file_that_the_job_did_not_make_or_that_was_changed_since_stays(
 ) -> None:
     writer, folder, out = farm_of_two
     extra = {"output": "deep/f_0001.exr", "size": 6, "digest": "0" * 64}
-    writer.commit([Update("part", 1, {**fields, "extras": [extra]})])
+    writer.commit([update("part", 1, {**fields, "extras": [extra]})])
     remover = _remover(folder)
     remover.begin(A, "frames")
     _work_off(remover, writer)
@@ -163,7 +162,7 @@ def test_a_folder_that_was_there_before_stays_and_those_of_the_farm_and_of_piece
     pieces.mkdir()
     (pieces / "1.exr").write_bytes(b"12345")
     piece = {"job": A, "task": 1, "status": "completed", "frame": 1, "piece": 1, "kept": True, "size": 5}
-    writer.commit([New("part", 3, {**piece, "output": ".still.pieces/1.exr"})])
+    writer.commit([new("part", 3, {**piece, "output": ".still.pieces/1.exr"})])
     remover = _remover(folder)
     for each in (A, B):
         remover.begin(each, "frames")
@@ -177,7 +176,7 @@ def test_a_name_that_climbs_out_of_the_folder_is_not_deleted(
 ) -> None:
     writer, folder, _ = farm_of_two
     (tmp_path / "precious").write_text("x")
-    writer.commit([Update("part", 1, {"output": "../precious"})])
+    writer.commit([update("part", 1, {"output": "../precious"})])
     remover = _remover(folder)
     remover.begin(A, "both")
     _work_off(remover, writer)
@@ -190,7 +189,7 @@ def test_where_the_server_does_not_see_the_folder_nothing_is_deleted_and_the_job
     writer, folder, out = farm_of_two
     out.rename(out.with_name("away"))
     remover = _remover(folder)
-    writer.commit([Update("job", A, {"deleting": "both"})])
+    writer.commit([update("job", A, {"deleting": "both"})])
     remover.begin(A, "both")
     _work_off(remover, writer)
     row = writer.tables.Job.get_by_id(A)
@@ -203,7 +202,7 @@ def test_a_folder_that_hangs_delays_the_deletion_of_its_own_job_alone(farm_of_tw
     keeper.threads.do(str(out), lambda alive: answers.wait(30))
     remover = Remover(folder, str(folder.database), keeper)
     for job in (A, B):
-        writer.commit([Update("job", job, {"deleting": "both"})])
+        writer.commit([update("job", job, {"deleting": "both"})])
         remover.begin(job, "both")
 
     def is_gone(job: str) -> bool:
@@ -226,7 +225,7 @@ def test_a_record_stays_while_frames_of_its_job_wait_for_their_folder(farm_of_tw
     keeper.placement.add(PublishFrame(A, 9, str(out), "new/f_0009.png", job=A))
     remover = Remover(folder, str(folder.database), keeper)
     for what in ("record", "both"):
-        writer.commit([Update("job", A, {"deleting": what})])
+        writer.commit([update("job", A, {"deleting": what})])
         remover.begin(A, what)
         _work_off(remover, writer)
         if what == "record":
@@ -237,7 +236,7 @@ def test_a_record_stays_while_frames_of_its_job_wait_for_their_folder(farm_of_tw
 
 def test_a_server_that_was_killed_while_it_deleted_goes_on_when_it_starts(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, out = farm_of_two
-    writer.commit([Update("job", A, {"deleting": "both"}), Delete("part", {"job": B})])
+    writer.commit([update("job", A, {"deleting": "both"}), gone("part", B)])
     remover = _remover(folder)
     remover.resume(writer.tables)
     _work_off(remover, writer)
@@ -246,7 +245,7 @@ def test_a_server_that_was_killed_while_it_deleted_goes_on_when_it_starts(farm_o
 
 def test_a_job_that_is_going_is_not_listed(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, _ = farm_of_two
-    writer.commit([Update("job", A, {"deleting": "both"}), Update("job", B, {"deleting": "frames"})])
+    writer.commit([update("job", A, {"deleting": "both"}), update("job", B, {"deleting": "frames"})])
     record = Record(writer.tables, folder)
     assert [row["id"] for row in jobs(record)] == [B] and projects(record)[0]["jobs"] == 1
 
@@ -254,11 +253,11 @@ def test_a_job_that_is_going_is_not_listed(farm_of_two: tuple[Writer, DataFolder
 def test_frames_that_another_job_keeps_are_found(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, _, out = farm_of_two
     job = writer.tables.Job.get_by_id(A)
-    writer.commit([Update("part", 2, {"kept": True})])
+    writer.commit([update("part", 2, {"kept": True})])
     assert other_with_its_files(writer.tables, job) == ""
-    writer.commit([Update("job", B, {"output": str(out), "name": "later"})])
+    writer.commit([update("job", B, {"output": str(out), "name": "later"})])
     assert other_with_its_files(writer.tables, job) == "later"
-    writer.commit([Update("part", 1, {"kept": True})])
+    writer.commit([update("part", 1, {"kept": True})])
     assert other_with_its_files(writer.tables, job) == "", "what the job only kept is not deleted with it"
 
 
@@ -270,9 +269,9 @@ def test_a_frame_that_two_jobs_rendered_is_the_later_one_s(
     later = time.time() + 60
     writer.commit(
         [
-            Update("job", B, {"output": str(out)}),
-            Update("part", 1, {"finished": later - 1}),
-            Update("part", 2, {"finished": later, "extras": []}),
+            update("job", B, {"output": str(out)}),
+            update("part", 1, {"finished": later - 1}),
+            update("part", 2, {"finished": later, "extras": []}),
         ]
     )
     assert not any(other_with_its_files(writer.tables, job) for job in writer.tables.Job.select())
@@ -284,7 +283,7 @@ def test_a_frame_that_two_jobs_rendered_is_the_later_one_s(
 
 def test_a_project_s_own_frames_go_by_age_and_those_elsewhere_stay(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, _ = farm_of_two
-    writer.commit([Update("project", "default", {"keep_days": 1.0})])
+    writer.commit([update("project", "default", {"keep_days": 1.0})])
     where = str(folder.database)
     assert retired(where, folder.frames_folder, wall=1000.0 + DAY / 2) == {}
     assert retired(where, folder.frames_folder, wall=1000.0 + 2 * DAY) == {A: "record", B: "both"}
@@ -292,7 +291,7 @@ def test_a_project_s_own_frames_go_by_age_and_those_elsewhere_stay(farm_of_two: 
 
 def test_a_project_keeps_as_many_bytes_as_it_says(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, _ = farm_of_two
-    writer.commit([Update("project", "default", {"keep_bytes": 4})])
+    writer.commit([update("project", "default", {"keep_bytes": 4})])
     assert retired(str(folder.database), folder.frames_folder, wall=2000.0) == {B: "both"}, "the frames elsewhere do not count"
 
 

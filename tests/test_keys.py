@@ -18,6 +18,7 @@ from brender.commands import discovery
 from brender.commands.joining import where_they_answer
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.farm.farm import Farm
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole, Principal, Token, digest_of, parse_lifetime
 from brender.model.nodes import WorkerInfo
@@ -26,7 +27,6 @@ from brender.roles.effects import Now, Peer, Send
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.server.core import ServerCore
-from brender.roles.server.state import Farm
 from brender.store.datafolder import DataFolder
 from tests.tools import command, ended, invite, line_of, one_farm, process, submit_command, tries, until
 

@@ -14,11 +14,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from brender.model.changes import New, Put
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from dashboard.endpoint import openapi
+from tests.rows import new, put
 from tests.test_store import JOB
 from tests.web import Browser, application, make_users
 
@@ -40,9 +40,9 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     digest = hashlib.sha256(b"secret").hexdigest()
     writer.commit(
         [
-            Put("project", "default", {}),
-            New("job", "a" * 16, dict(JOB)),
-            Put("api_token", "t", {"user": "boss", "name": "x", "digest": digest, "created": 1.0}),
+            put("project", "default", {}),
+            new("job", "a" * 16, dict(JOB)),
+            put("api_token", "t", {"user": "boss", "name": "x", "digest": digest, "created": 1.0}),
         ]
     )
     writer.database.close()

@@ -14,7 +14,6 @@ from brender.bus.client import Client
 from brender.bus.keys import new_pair
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
-from brender.model.changes import New, Put, Update
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.people import check_user_name
 from brender.store.database import open_for_writing
@@ -23,6 +22,7 @@ from brender.store.writer import Writer
 from dashboard.farm import Settings
 from dashboard.people import Paces, client_address
 from dashboard.serve import Dashboard
+from tests.rows import new, put, update
 from tests.test_store import JOB
 from tests.web import HASH, PASSWORD, Browser, application, make_users, token_of
 
@@ -38,11 +38,11 @@ def app(folder: DataFolder) -> Flask:
     digest = hashlib.sha256(b"secret").hexdigest()
     writer.commit(
         [
-            Put("project", "default", {}),
-            New("job", MINE, {**JOB, "user": "anna"}),
-            New("job", FOREIGN, {**JOB, "user": "somebody"}),
-            Put("api_token", "t1", {"user": "anna", "name": "mine", "digest": digest, "created": 1.0}),
-            Put("api_token", "t2", {"user": "anna", "name": "old", "digest": "x", "created": 1.0, "expires": 2.0}),
+            put("project", "default", {}),
+            new("job", MINE, {**JOB, "user": "anna"}),
+            new("job", FOREIGN, {**JOB, "user": "somebody"}),
+            put("api_token", "t1", {"user": "anna", "name": "mine", "digest": digest, "created": 1.0}),
+            put("api_token", "t2", {"user": "anna", "name": "old", "digest": "x", "created": 1.0, "expires": 2.0}),
         ]
     )
     writer.database.close()
@@ -159,7 +159,7 @@ def test_signing_out_ends_the_session(app: Flask) -> None:
 def test_a_new_password_ends_other_sessions(app: Flask, folder: DataFolder) -> None:
     browser = Browser(app)
     writer = Writer(open_for_writing(str(folder.database)))
-    writer.commit([Update("user", "boss", {"password": HASH + "x"})])
+    writer.commit([update("user", "boss", {"password": HASH + "x"})])
     writer.database.close()
     assert browser.get("/jobs/").status_code == 302
 
@@ -167,7 +167,7 @@ def test_a_new_password_ends_other_sessions(app: Flask, folder: DataFolder) -> N
 def test_a_user_who_was_kept_out_is_out_at_once(app: Flask, folder: DataFolder) -> None:
     browser = Browser(app)
     writer = Writer(open_for_writing(str(folder.database)))
-    writer.commit([Update("user", "boss", {"disabled": 5.0})])
+    writer.commit([update("user", "boss", {"disabled": 5.0})])
     writer.database.close()
     assert browser.get("/jobs/").status_code == 302 and Browser(app, "").sign_in("boss").status_code == 403
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from brender.bus.address import Address, ServerAddresses, free_ports
-from brender.model.changes import New
 from brender.roles.policy import Policy
 from brender.roles.server.loop import Server
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.pruning import SLICE, Pruning
 from brender.store.writer import Writer
+from tests.rows import new
 from tests.tools import until
 
 
@@ -41,8 +41,8 @@ def _use(writer: Writer, used: list[tuple[str, float]]) -> None:
 
 def test_old_activity_and_statistics_are_deleted_in_bounded_slices(writer: Writer) -> None:
     tables, kept = writer.tables, 100.0
-    writer.commit([New("activity", number, _row(1.0)) for number in range(1, SLICE + 501)])
-    writer.commit([New("activity", SLICE + 501, _row(kept))])
+    writer.commit([new("activity", number, _row(1.0)) for number in range(1, SLICE + 501)])
+    writer.commit([new("activity", SLICE + 501, _row(kept))])
     _use(writer, [*(("worker", 1.0 + second / 1e6) for second in range(SLICE + 500)), ("manager", kept)])
     pruning, left = Pruning(tables, kept, kept), []
     while pruning.step():
@@ -53,7 +53,7 @@ def test_old_activity_and_statistics_are_deleted_in_bounded_slices(writer: Write
 
 
 def test_the_newest_activity_stays_since_the_next_one_s_number_follows_it(writer: Writer) -> None:
-    writer.commit([New("activity", number, _row(1.0)) for number in (1, 2)])
+    writer.commit([new("activity", number, _row(1.0)) for number in (1, 2)])
     Pruning(writer.tables, 100.0, 100.0).step()
     assert [row.id for row in writer.tables.Activity.select()] == [2]
 
@@ -61,7 +61,7 @@ def test_the_newest_activity_stays_since_the_next_one_s_number_follows_it(writer
 def test_old_activity_and_statistics_are_removed_when_a_server_starts(folder: DataFolder) -> None:
     writer = Writer(open_for_writing(str(folder.make().database)))
     long_ago, now = time.time() - 400 * 86400, time.time()
-    writer.commit([New("activity", number, _row(wall)) for number, wall in enumerate((long_ago, long_ago, now), 1)])
+    writer.commit([new("activity", number, _row(wall)) for number, wall in enumerate((long_ago, long_ago, now), 1)])
     _use(writer, [("w", long_ago), ("w", now)])
     made = Server(folder, ServerAddresses.of(Address("127.0.0.1", free_ports(4))), Policy())
     serving = threading.Thread(target=made.run)

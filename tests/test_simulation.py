@@ -6,14 +6,11 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from brender.bus.messages import PartDone
-from brender.model.changes import Update, UpdateRows
-from brender.roles.effects import Record
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.work import Work
 from brender.roles.worker.reporting import Reporting
-from brender.store.writer import _Run, _Segment
 from tests.simulation.farm import Bugs, Simulation, history
 
 SEEDS = 300
@@ -82,29 +79,13 @@ def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.Monke
             if isinstance(report, PartDone) and report.attempt not in self.farm.attempts:
                 for task in list(self.farm.tasks.values()):
                     for part in [part for part in task.parts if part.id == report.part and not part.done]:
-                        part.done = True
-                        job = self.farm.jobs[task.job]
-                        job.completed_parts += 1
-                        done = {"status": "completed", "attempt": report.attempt}
-                        self.emit(Record(Update("part", part.id, done)))
-                        self.emit(Record(Update("job", job.id, {"completed_parts": job.completed_parts})))
+                        part.begin(report.attempt, worker)
+                        part.complete(report.attempt, worker, now.wall)
+                        self.farm.jobs[task.job].count_part(1.0, 0, False)
         reports(self, manager, worker, said, now)
 
     monkeypatch.setattr(Work, "reports", accepting)
     assert "publish" in first_violation(Bugs())
-
-
-def test_rows_that_are_written_in_another_order_than_they_changed_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def any_order(self, change):  # type: ignore[no-untyped-def]
-        shape = (isinstance(change, UpdateRows), change.kind, change.columns)
-        same = [run for run in self.runs if (run.is_update, run.kind, run.columns) == shape]
-        if not same:
-            self.runs.append(same_run := _Run(*shape))
-            same = [same_run]
-        same[0].rows.extend(change.rows)
-
-    monkeypatch.setattr(_Segment, "add", any_order)
-    assert first_violation(Bugs())
 
 
 def test_a_worker_that_is_registered_only_once_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

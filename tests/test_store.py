@@ -7,7 +7,6 @@ import peewee
 import pytest
 from playhouse.schema_diff import diff_models
 
-from brender.model.changes import New, NewRows, Put, Update, UpdateRows, UpdateWhere
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.frames import parse_frames
 from brender.store.database import open_for_reading, open_for_writing
@@ -16,6 +15,7 @@ from brender.store.questions import Record, answer
 from brender.store.reader import Reader
 from brender.store.tables import make_tables
 from brender.store.writer import Writer
+from tests.rows import gone, new, put, update
 
 JOB = {
     "project": "default",
@@ -32,7 +32,7 @@ JOB = {
 
 def filled(where: str) -> Writer:
     made = Writer(open_for_writing(where))
-    made.commit([Put("project", "default", {}), New("job", "a" * 16, JOB)])
+    made.commit([put("project", "default", {}), new("job", "a" * 16, JOB)])
     return made
 
 
@@ -57,64 +57,37 @@ def test_the_migrations_make_just_the_tables_that_the_code_has(writer: Writer) -
 
 def test_every_touched_row_carries_the_number_of_its_commit(writer: Writer) -> None:
     first = writer.change
-    second = writer.commit([Update("job", "a" * 16, {"status": "active"})])
+    second = writer.commit([update("job", "a" * 16, {"status": "active"})])
     assert (second, writer.tables.Job.get().change) == (first + 1, first + 1)
 
 
-def test_changes_to_one_row_in_one_commit_are_merged_in_order(writer: Writer) -> None:
+def test_new_rows_come_before_what_points_at_them_and_before_updates_whatever_their_order(writer: Writer) -> None:
+    part = {"job": "b" * 16, "task": 1, "frame": 1, "status": "queued"}
+    job = {"project": "default", "name": "b", "job_type": "command", "status": "queued", "priority": 50, "settings": {},
+           "task_count": 1, "part_count": 1, "submitted": 1.0}  # fmt: skip
     writer.commit(
         [
-            New("task", 1, {"job": "a" * 16, "number": 0, "status": "queued"}),
-            Update("task", 1, {"status": "active"}),
-            Update("task", 1, {"status": "completed", "reason": "done"}),
+            update("task", 1, {"status": "active", "reason": "late"}),
+            new("part", 1, part),
+            new("task", 1, {"job": "b" * 16, "number": 0, "status": "queued"}),
+            new("job", "b" * 16, job),
         ]
     )
     task = writer.tables.Task.get()
-    assert (task.status, task.reason, task.failures) == ("completed", "done", 0)
+    assert (task.status, task.reason, task.failures) == ("active", "late", 0)
+    assert writer.tables.Part.get().task_id == 1
 
 
-def test_rows_that_are_changed_twice_in_one_commit_end_as_they_were_changed_last(writer: Writer) -> None:
-    """Two messages of one round: the first says that part 2 has begun, the second that it is done."""
-    task = {"job": "a" * 16, "number": 0, "status": "queued"}
-    writer.commit([New("task", 1, task), NewRows("part", ("job", "task", "frame", "status"), [
-        (part, "a" * 16, 1, part, "queued") for part in (1, 2, 3)
-    ])])  # fmt: skip
-    done, begun = ("status", "worker"), ("status", "attempt")
-    writer.commit(
-        [
-            UpdateRows("part", done, [("completed", "w", 1)]),
-            UpdateRows("part", begun, [("active", "x", 2)]),
-            UpdateRows("part", done, [("completed", "w", 2)]),
-            UpdateRows("part", begun, [("active", "x", 3)]),
-            Update("part", 3, {"output": "late"}),
-        ]
-    )
-    rows = writer.tables.Part.select().order_by(writer.tables.Part.id)
-    assert [(row.status, row.attempt, row.output) for row in rows] == [
-        ("completed", "", ""), ("completed", "x", ""), ("active", "x", "late")
-    ]  # fmt: skip
-
-
-def test_a_change_of_many_rows_stands_in_its_place_among_the_others(writer: Writer) -> None:
-    rows = [New("task", n, {"job": "a" * 16, "number": n, "status": "queued"}) for n in (1, 2, 3)]
-    writer.commit(
-        [
-            *rows,
-            Update("task", 2, {"status": "completed"}),
-            UpdateWhere("task", {"job": "a" * 16, "status": ("queued", "active")}, {"status": "canceled"}),
-            Update("task", 3, {"status": "queued"}),
-        ]
-    )
-    assert [task.status for task in writer.tables.Task.select().order_by(writer.tables.Task.id)] == [
-        "canceled",
-        "completed",
-        "queued",
-    ]
+def test_what_is_deleted_and_put_again_in_one_commit_is_there_as_new(writer: Writer) -> None:
+    writer.commit([put("preset", "fast", {"job_type": "command", "settings": {}, "user": "anna"})])
+    writer.commit([put("preset", "fast", {"job_type": "command", "settings": {"a": 1}}), gone("preset", "fast")])
+    preset = writer.tables.Preset.get()
+    assert (preset.settings, preset.user) == ({"a": 1}, "")
 
 
 def test_a_put_over_a_row_keeps_what_it_does_not_name(writer: Writer) -> None:
-    writer.commit([Update("project", "default", {"root": "/mnt"})])
-    writer.commit([Put("project", "default", {"keep_days": 7.0})])
+    writer.commit([update("project", "default", {"root": "/mnt"})])
+    writer.commit([put("project", "default", {"keep_days": 7.0})])
     project = writer.tables.Project.get()
     assert (project.root, project.keep_days) == ("/mnt", 7.0)
 
@@ -123,14 +96,14 @@ def test_a_commit_that_fails_writes_nothing(writer: Writer) -> None:
     before = writer.change
     with pytest.raises(peewee.IntegrityError):
         writer.commit(
-            [Update("job", "a" * 16, {"status": "active"}), New("task", 1, {"job": "nobody", "number": 0, "status": "x"})]
+            [update("job", "a" * 16, {"status": "active"}), new("task", 1, {"job": "nobody", "number": 0, "status": "x"})]
         )
     assert (writer.tables.Job.get().status, writer.change) == ("queued", before)
 
 
 def test_a_column_that_does_not_exist_is_a_loud_error(writer: Writer) -> None:
     with pytest.raises(ValueError, match="the table job has no column colour"):
-        writer.commit([Update("job", "a" * 16, {"colour": "red"})])
+        writer.commit([update("job", "a" * 16, {"colour": "red"})])
 
 
 def test_a_reader_sees_the_record_and_cannot_write(writer: Writer, database: str) -> None:
@@ -146,17 +119,17 @@ def test_reading_never_hinders_writing(writer: Writer, database: str) -> None:
     reader = open_for_reading(database)
     with reader.atomic():
         assert make_tables(reader).Job.get().status == "queued"
-        writer.commit([Update("job", "a" * 16, {"status": "active"})])
+        writer.commit([update("job", "a" * 16, {"status": "active"})])
     assert make_tables(reader).Job.get().status == "active"
     reader.close()
 
 
 def test_texts_and_numbers_at_their_limits_are_kept(writer: Writer) -> None:
     hostile = "a\0b\x1b[31m\u2028😀'\"%s?"
-    writer.commit([Update("job", "a" * 16, {"reason": hostile, "settings": {"x": hostile}, "priority": 2**31 - 1})])
+    writer.commit([update("job", "a" * 16, {"reason": hostile, "settings": {"x": hostile}, "priority": 2**31 - 1})])
     job = writer.tables.Job.get()
     assert (job.reason, job.settings) == (hostile.replace("\0", "\ufffd"), {"x": hostile})
-    writer.commit([New("task", 2**53, {"job": "a" * 16, "number": 0, "status": "queued"})])
+    writer.commit([new("task", 2**53, {"job": "a" * 16, "number": 0, "status": "queued"})])
     assert writer.tables.Task.get().id == 2**53
 
 
@@ -174,7 +147,7 @@ def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_damaged_database_is_refused(sqlite_writer: Writer, tmp_path: Path) -> None:
-    sqlite_writer.commit([New("task", n, {"job": "a" * 16, "number": n, "status": "queued"}) for n in range(2000)])
+    sqlite_writer.commit([new("task", n, {"job": "a" * 16, "number": n, "status": "queued"}) for n in range(2000)])
     sqlite_writer.database.close()
     path = tmp_path / "farm.db"
     raw = bytearray(path.read_bytes())
@@ -197,7 +170,7 @@ def test_a_frame_set_of_before_that_means_something_else_now_is_written_out_in_i
     writer: Writer, database: str, frames: str, meant: tuple[int, ...]
 ) -> None:
     old = {"file": "/a:b/shot.blend", "frames": frames, "pattern": "x"}
-    writer.commit([Update("job", "a" * 16, {"settings": old})])
+    writer.commit([update("job", "a" * 16, {"settings": old})])
     writer.database.execute_sql("DELETE FROM schema_migration WHERE name = '0009_frame_sets'")
     writer.database.close()
     again = open_for_writing(database)
@@ -209,7 +182,7 @@ def test_a_frame_set_of_before_that_means_something_else_now_is_written_out_in_i
 
 @pytest.mark.parametrize("frames", ["1-10x2, 12", "1-10y3", "nonsense"])
 def test_a_frame_set_of_before_that_means_the_same_stays_as_it_was_written(writer: Writer, database: str, frames: str) -> None:
-    writer.commit([Update("job", "a" * 16, {"settings": {"frames": frames}})])
+    writer.commit([update("job", "a" * 16, {"settings": {"frames": frames}})])
     writer.database.execute_sql("DELETE FROM schema_migration WHERE name = '0009_frame_sets'")
     writer.database.close()
     again = open_for_writing(database)
@@ -221,10 +194,10 @@ def test_frames_that_a_job_of_before_kept_are_known_by_the_time_that_they_took(w
     done = {"job": "a" * 16, "task": 1, "frame": 1, "status": "completed"}
     writer.commit(
         [
-            Update("job", "a" * 16, {"kept_parts": 1}),
-            New("task", 1, {"job": "a" * 16, "number": 0, "status": "completed"}),
-            New("part", 1, {**done, "seconds": 0.0}),
-            New("part", 2, {**done, "seconds": 0.1}),
+            update("job", "a" * 16, {"kept_parts": 1}),
+            new("task", 1, {"job": "a" * 16, "number": 0, "status": "completed"}),
+            new("part", 1, {**done, "seconds": 0.0}),
+            new("part", 2, {**done, "seconds": 0.1}),
         ]
     )
     writer.database.execute_sql("ALTER TABLE part DROP COLUMN kept")
@@ -268,7 +241,7 @@ def test_a_question_that_cannot_be_asked_is_refused(
 def test_a_job_is_found_by_the_start_of_its_id_or_by_its_name(writer: Writer, tmp_path: Path) -> None:
     record = Record(writer.tables, DataFolder(tmp_path))
     assert answer(record, "job", {"id": "aaa"})["id"] == answer(record, "job", {"id": "shot"})["id"] == "a" * 16
-    writer.commit([New("job", "aaab" + "0" * 12, JOB)])
+    writer.commit([new("job", "aaab" + "0" * 12, JOB)])
     with pytest.raises(BadInput, match="'aaa' means several jobs"):
         answer(record, "job", {"id": "aaa"})
     with pytest.raises(NotFound, match="no job 'zzz'"):

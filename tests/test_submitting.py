@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from flask import Flask
 
-from brender.model.changes import Put
 from brender.model.job import FileFacts, JobSpec
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from tests.conftest import SCENES
+from tests.rows import put
 from tests.web import Browser, application, make_users
 from tests.world import facts
 
@@ -39,7 +39,7 @@ def app(folder: DataFolder, root: Path, monkeypatch: pytest.MonkeyPatch) -> Flas
     monkeypatch.setattr("dashboard.farm.ACTION_SECONDS", 0.05)
     make_users(folder)
     writer = Writer(open_for_writing(str(folder.database)))
-    writer.commit([Put("project", "film", {"root": str(root)}), Put("project", "bare", {})])
+    writer.commit([put("project", "film", {"root": str(root)}), put("project", "bare", {})])
     writer.database.close()
     return application(folder)
 

@@ -18,12 +18,12 @@ from brender.bus.ids import new_id
 from brender.bus.keys import new_pair
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
-from brender.model.changes import Put
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from dashboard.app import create_app
 from dashboard.farm import Settings
+from tests.rows import put
 
 PASSWORD = "correct horse"
 #: Made once, since that takes long; with few rounds, since it is only for tests.
@@ -41,7 +41,7 @@ def make_users(folder: DataFolder, **roles: str) -> None:
     """Have users in the record, with the password `PASSWORD`: one of each role, unless others are named."""
     writer = Writer(open_for_writing(str(folder.make().database)))
     chosen = roles or ROLES
-    writer.commit([Put("user", name, {"role": role, "password": HASH, "created": 1.0}) for name, role in chosen.items()])
+    writer.commit([put("user", name, {"role": role, "password": HASH, "created": 1.0}) for name, role in chosen.items()])
     writer.database.close()
 
 

@@ -21,12 +21,12 @@ from brender.roles.effects import (
     ExtendLease,
     Forget,
     Keep,
+    LoadSlice,
     LoadTasks,
     NextManager,
     Now,
     Peer,
     PublishFrame,
-    Record,
     Reply,
     Send,
     SendUp,
@@ -38,8 +38,9 @@ from brender.roles.effects import (
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.server.core import ServerCore
-from brender.roles.server.restore import adopt, queued_tasks, restore, select_for_requeue
+from brender.roles.server.restore import SLICE_PARTS, adopt, queued_tasks, restore, select_for_requeue, slice_of_tasks
 from brender.roles.worker.core import WorkerCore
+from brender.store.audit import differences
 from brender.store.database import MIGRATIONS
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record as Books
@@ -214,12 +215,17 @@ class World:
         stub = self.workers[worker]
         grant = stub.running
         assert grant is not None, f"{worker} runs nothing"
-        done = {report.part for report in stub.kept if isinstance(report, PartDone) and report.attempt == grant.attempt}
+        done = self._done(worker, grant)
         part = next(part for part in grant.parts if part.id not in done)
         told = {"seconds": seconds, "output": part.output, "size": 10, "width": 100, "height": 50, "kept": kept}
         report = PartDone(attempt=grant.attempt, number=0, part=part.id, **told)
         self._work(worker, stub.core.part_done(report, self._at()))
         return part.frame
+
+    def _done(self, worker: str, grant: Grant) -> set[int]:
+        """The parts of *grant* that the worker has done."""
+        kept = self.workers[worker].kept
+        return {report.part for report in kept if isinstance(report, PartDone) and report.attempt == grant.attempt}
 
     def end(self, worker: str, reason: str = "", permanent: bool = False, stopped: bool = False) -> None:
         """The worker's running attempt ends."""
@@ -229,10 +235,10 @@ class World:
         self.run(0.2)
 
     def finish(self, worker: str) -> list[int]:
-        """The worker's running attempt finishes all its parts and ends well; returns the frames."""
+        """The worker's running attempt finishes what is left of its parts and ends well; returns the frames."""
         running = self.workers[worker].running
         assert running is not None, f"{worker} runs nothing"
-        frames = [self.finish_part(worker) for _ in running.parts]
+        frames = [self.finish_part(worker) for _ in range(len(running.parts) - len(self._done(worker, running)))]
         self.end(worker)
         return frames
 
@@ -288,7 +294,9 @@ class World:
 
     def _serve(self, effects: list[Effect]) -> None:
         """Commit first, then send: as the server's loop does."""
-        self.writer.commit([effect.change for effect in effects if isinstance(effect, Record)])
+        if rows := self.server.farm.ledger.take():
+            self.writer.commit(rows)
+            assert next(differences(self.writer, self.server.farm.entities()), "") == ""
         for effect in effects:
             match effect:
                 case Send(node, message):
@@ -309,6 +317,9 @@ class World:
                 case LoadTasks(job, after):
                     tasks = queued_tasks(self.writer.tables, job, after, self.policy.plan_slice)
                     self._serve(self.server.feed(job, tasks, after, self._at()))
+                case LoadSlice(job, after):
+                    tasks, is_last = slice_of_tasks(self.writer.tables, job, after, SLICE_PARTS)
+                    self._serve(self.server.sweep(job, tasks, after, is_last, self._at()))
 
         if self.unplaced and not self.hung:
             frames, self.unplaced = self.unplaced, []

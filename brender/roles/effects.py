@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from brender.bus.messages import AnyReport, Message
-from brender.model.changes import Change
 from brender.model.grant import Grant, Order
 from brender.model.keys import Principal
 
@@ -78,12 +77,6 @@ class Unbind(msgspec.Struct, frozen=True):
     node: str
 
 
-class Record(msgspec.Struct, frozen=True):
-    """Write *change* into the database, with all others of this round in one commit."""
-
-    change: Change
-
-
 class Publish(msgspec.Struct, frozen=True):
     """Tell whoever listens something that is not in the database."""
 
@@ -141,6 +134,13 @@ class Refuse(msgspec.Struct, frozen=True):
 
 class LoadTasks(msgspec.Struct, frozen=True):
     """Read the next queued tasks of *job*, those after number *after*, and feed them to the core."""
+
+    job: str
+    after: int
+
+
+class LoadSlice(msgspec.Struct, frozen=True):
+    """Read the next tasks of *job*, those after number *after*, with all their parts, and give them to the core's sweep."""
 
     job: str
     after: int
@@ -218,7 +218,7 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Send | Reply | SendUp | Bind | Unbind | Record | Publish | PublishFrame | DeleteJob | Admit | Dismiss | AdmitKeys
-    | Refuse | LoadTasks
+    Send | Reply | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | Admit | Dismiss | AdmitKeys
+    | Refuse | LoadTasks | LoadSlice
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager | Exit
 )  # fmt: skip

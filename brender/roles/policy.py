@@ -20,7 +20,11 @@ class Policy:
     losses: int = 10
     """Workers that may be lost while they run one task before the task has failed: it may be what kills them."""
     failure_limit: int = 30
-    """Attempts of one job that may fail before the job is stopped."""
+    """Attempts of one job that may fail in a row, with no frame done between, before the job is stopped."""
+    failure_window: int = 60
+    """So many attempts of a job, the last ones, are looked at for how many failed."""
+    failure_share: float = 0.75
+    """The job is stopped where more than this share of them failed."""
     strikes: int = 3
     """Attempts of one job that may fail in a row at one worker before it is kept off that job."""
     retry: float = 1.0

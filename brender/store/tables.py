@@ -39,7 +39,7 @@ class JSONField(TextField):
 
 @dataclass(frozen=True)
 class Tables:
-    """The model classes, bound to one database. ``by_kind`` finds them by the word that `model.changes` uses."""
+    """The model classes, bound to one database. ``by_kind`` finds them by the kind that rows have."""
 
     Counter: Any
     Project: Any
@@ -129,6 +129,7 @@ def make_tables(database: Database) -> Tables:
         finished = DoubleField(null=True)
         deleting = TextField(default="")
         frames_deleted = DoubleField(null=True)
+        sweeps = JSONField(default=list)
         change = BigIntegerField(default=0, index=True)
 
     class JobRevision(Base):

@@ -1,20 +1,18 @@
-"""Writing the record: a batch of changes, one transaction, one change number.
+"""Writing the record: the rows that are no longer true, one transaction, one change number.
 
-Hot path, watched by benchmarks.dispatch: changes to one row are merged, rows of one shape go in one statement each
-(``executemany``), what is the same for all rows stands in the statement, and the ORM is not asked per row.
+Hot path, watched by benchmarks.dispatch: rows of one shape go in one statement (``executemany``), what is the same for all rows
+stands in the statement, and the ORM is not asked per row.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 from peewee import Database, TextField, __exception_wrapper__, fn  # type: ignore[attr-defined]
 
-from brender.model.changes import Change, Delete, Key, New, NewRows, Put, Update, UpdateRows, UpdateWhere
+from brender.farm.record import Key, Row
 from brender.store.tables import JSONField, Tables, make_tables
 
-_Row = dict[str, Any]
 #: Rows of one statement up to which it is one that the database has seen before.
 _FEW = 20
 
@@ -30,42 +28,32 @@ class Writer:
         self.change = self._counter("change")
         self._uncertain = False
 
+    def as_written(self, row: Row) -> list[Any]:
+        """Return the values of *row* as the database holds them."""
+        return self._shapes[row.kind].values(row)[: len(row.columns)]
+
     def last_id(self, kind: str) -> int:
         """The highest id that rows of *kind* (task, part, activity) have; 0 where there is none."""
         model = self.tables.by_kind[kind]
         return int(model.select(fn.MAX(model.id)).scalar() or 0)
 
-    def commit(self, changes: Iterable[Change]) -> int:
-        """Write *changes*, all or none; returns the commit's change number. Raises peewee's errors, with nothing written as far
-        as is known: call it with the same changes again, and they are written once."""
+    def commit(self, rows: Iterable[Row]) -> int:
+        """Write *rows*, all or none; return the commit's change number. Raises peewee's errors, with nothing written as far as is
+        known: call it with the same rows again, and they are written once."""
         number = self.change + 1
         if self._uncertain and self._was_committed(number):
             self.change = number
             return number
         self._uncertain = True
+        statements: dict[tuple[int, str, str, tuple[str, ...]], list[list[Any]]] = {}
+        for row in rows:
+            # What goes is gone first; then come new rows, what is pointed at before what points at it; then updates.
+            rank = {"delete": -1, "update": len(self._order)}.get(row.verb, self._order[row.kind])
+            values = self._shapes[row.kind].values(row)
+            statements.setdefault((rank, row.kind, row.verb, row.columns), []).append(values)
         with self.database.atomic():
-            segment = _Segment()
-            for change in changes:
-                if isinstance(change, UpdateWhere | Delete):
-                    self._write(segment, number)
-                    segment = _Segment()
-                    if isinstance(change, UpdateWhere):
-                        self._update_where(change, number)
-                    else:
-                        self._delete_where(change)
-                elif isinstance(change, NewRows | UpdateRows):
-                    segment.add(change)
-                else:
-                    if any(run.kind == change.kind for run in segment.runs):
-                        self._write(segment, number)
-                        segment = _Segment()
-                    place = (change.kind, change.key)
-                    before = segment.batch.get(place)
-                    if before is None:
-                        segment.batch[place] = (_VERBS[type(change)], dict(change.fields))
-                    else:
-                        before[1].update(change.fields)
-            self._write(segment, number)
+            for (_, kind, verb, columns), several in sorted(statements.items(), key=lambda item: item[0][:3]):
+                self._execute_shape(kind, verb, columns, several, number)
             self._execute('UPDATE "counter" SET "value" = ? WHERE "name" = ?', [[number, "change"]])
         self.change = number
         self._uncertain = False
@@ -99,44 +87,13 @@ class Writer:
         self._uncertain = False
         return found
 
-    def _write(self, segment: "_Segment", number: int) -> None:
-        """Write a segment: what changes single rows, then what changes many, new rows before all."""
-        self._write_batch(segment.batch, number)
-        for run in sorted(segment.runs, key=lambda run: run.is_update):
-            rows = self._shapes[run.kind].encoded(run.columns, run.rows, 0 if run.is_update else 1)
-            self._execute_shape(run.kind, "update" if run.is_update else "insert", run.columns, rows, number)
-
-    def _write_batch(self, batch: Mapping[tuple[str, Key], tuple[str, _Row]], number: int) -> None:
-        statements: dict[tuple[int, str, str, tuple[str, ...]], list[list[Any]]] = {}
-        for (kind, key), (verb, fields) in batch.items():
-            # Rows before what points at them; updates after all new rows.
-            rank = len(self._order) if verb == "update" else self._order[kind]
-            statement = (rank, kind, verb, tuple(fields))
-            values = self._shapes[kind].values(verb, fields, key)
-            statements.setdefault(statement, []).append(values)
-        for (_, kind, verb, names), rows in sorted(statements.items(), key=lambda item: item[0][:3]):
-            self._execute_shape(kind, verb, names, rows, number)
-
-    def _update_where(self, change: UpdateWhere, number: int) -> None:
-        values = self._shapes[change.kind].values("update", dict(change.fields), ())
-        tests = []
-        for column, wanted in change.where.items():
-            several = wanted if isinstance(wanted, tuple) else (wanted,)
-            tests.append(f'"{column}" IN ({", ".join("?" * len(several))})')
-            values.extend(several)
-        assignments = ", ".join(f'"{name}" = ?' for name in change.fields)
-        statement = f'UPDATE "{change.kind}" SET {assignments}, "change" = {number} WHERE {" AND ".join(tests)}'
-        self._execute(statement, [values])
-
-    def _delete_where(self, change: Delete) -> None:
-        tests = " AND ".join(f'"{column}" = ?' for column in change.where)
-        self._execute(f'DELETE FROM "{change.kind}" WHERE {tests}', [list(change.where.values())])
-
     def _execute_shape(self, kind: str, verb: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]], number: int) -> None:
         """Execute a statement of `_Shape`. The commit's number is a variable where there are few rows, so that the database knows
         the statement from the last time; where there are many, it stands in the statement."""
         before, after = self._shapes[kind].statement(verb, names)
-        if len(rows) > _FEW:
+        if verb == "delete":
+            self._execute(before, rows)
+        elif len(rows) > _FEW:
             self._execute(f"{before}{number}{after}", rows)
         else:
             place = len(names) if verb == "update" else len(rows[0])
@@ -151,45 +108,6 @@ class Writer:
         counter = self.tables.Counter
         row, _ = counter.get_or_create(name=name, defaults={"value": 0})
         return int(row.value)
-
-
-@dataclass
-class _Run:
-    """Rows that one statement writes."""
-
-    is_update: bool
-    kind: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    keys: set[Any] = field(default_factory=set)
-
-
-@dataclass
-class _Segment:
-    """Changes that are written together: first those of single rows, then the runs in their order."""
-
-    batch: dict[tuple[str, Key], tuple[str, _Row]] = field(default_factory=dict)
-    runs: list[_Run] = field(default_factory=list)
-
-    def add(self, change: NewRows | UpdateRows) -> None:
-        """Put rows to an earlier run of the same shape, unless a later run touches one of them: then that must come before."""
-        is_update = isinstance(change, UpdateRows)
-        keys = {row[-1 if is_update else 0] for row in change.rows}
-        for run in reversed(self.runs):
-            if (run.is_update, run.kind, run.columns) == (is_update, change.kind, change.columns):
-                break
-            if run.kind == change.kind and not run.keys.isdisjoint(keys):
-                run = _Run(is_update, change.kind, change.columns)
-                self.runs.append(run)
-                break
-        else:
-            run = _Run(is_update, change.kind, change.columns)
-            self.runs.append(run)
-        run.rows.extend(change.rows)
-        run.keys |= keys
-
-
-_VERBS: dict[type, str] = {New: "insert", Put: "put", Update: "update"}
 
 
 def _json(value: Any) -> str | None:
@@ -221,24 +139,13 @@ class _Shape:
         self._encoders_of: dict[tuple[str, ...], list[tuple[int, Callable[[Any], Any]]]] = {}
         self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
 
-    def values(self, verb: str, fields: _Row, key: Key) -> list[Any]:
-        """The variables of the statement that `statement` makes for these fields."""
-        values = list(fields.values())
-        for place, encode in self._encoders_for(tuple(fields)):
+    def values(self, row: Row) -> list[Any]:
+        """Return the variables of the statement that `statement` makes for *row*."""
+        values = list(row.values)
+        for place, encode in self._encoders_for(row.columns):
             values[place] = encode(values[place])
-        keys = key if type(key) is tuple else (key,)
-        return [*values, *keys] if verb == "update" else [*keys, *values]
-
-    def encoded(self, names: tuple[str, ...], rows: list[tuple[Any, ...]], first: int) -> Sequence[Sequence[Any]]:
-        """*rows* as the database takes them; the values of *names* begin at place *first* of each."""
-        encoders = self._encoders_for(names)
-        if not encoders:
-            return rows
-        lists = [list(row) for row in rows]
-        for place, encode in encoders:
-            for row in lists:
-                row[first + place] = encode(row[first + place])
-        return lists
+        keys = row.key if type(row.key) is tuple else (row.key,)
+        return [*values, *keys] if row.verb in ("update", "delete") else [*keys, *values]
 
     def _encoders_for(self, names: tuple[str, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
         """The places among *names* whose values are written otherwise than they are."""
@@ -255,8 +162,13 @@ class _Shape:
         if found is None:
             if unknown := set(names) - self._columns.keys():
                 raise ValueError(f"the table {self._table} has no column {', '.join(sorted(unknown))}")
-            found = self._known[verb, names] = self._update(names) if verb == "update" else self._insert(verb, names)
+            made = {"update": self._update, "delete": self._delete}.get(verb)
+            found = self._known[verb, names] = made(names) if made else self._insert(verb, names)
         return found
+
+    def _delete(self, names: tuple[str, ...]) -> tuple[str, str]:
+        keys = " AND ".join(f'"{name}" = ?' for name in self._key)
+        return f'DELETE FROM "{self._table}" WHERE {keys}', ""
 
     def _update(self, names: tuple[str, ...]) -> tuple[str, str]:
         assignments = ", ".join(f'"{name}" = ?' for name in names)

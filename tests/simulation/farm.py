@@ -8,13 +8,21 @@ from dataclasses import dataclass, field
 from peewee import SqliteDatabase
 
 from brender.bus.messages import Act, Message, Submit
-from brender.model.changes import Change
+from brender.farm.record import Row
 from brender.roles.effects import Peer
 from brender.roles.policy import Policy
 from brender.roles.server.restore import adopt, select_for_requeue
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
-from tests.simulation.invariants import Violation, check_commit, check_ledger, check_publish, check_rest, check_schedule
+from tests.simulation.invariants import (
+    Violation,
+    check_commit,
+    check_ledger,
+    check_publish,
+    check_rest,
+    check_rows,
+    check_schedule,
+)
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
 from tests.world import animation, memory_database
@@ -123,12 +131,13 @@ class Simulation:
 
     # --- what nodes ask of the world ------------------------------------------------------------------------------------
 
-    def commit(self, changes: list[Change]) -> None:
+    def commit(self, rows: list[Row]) -> None:
         if self.bugs.acknowledge_before_commit and self.faults and self.chance.random() < 0.02:
             return
-        if changes:
-            self.writer.commit(changes)
+        if rows:
+            self.writer.commit(rows)
             check_commit(self)
+            check_rows(self)
             self._since_ledger += 1
 
     def to_manager(self, route: bytes, message: Message) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from brender.model.status import TaskStatus
+from brender.store.audit import differences
 
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
@@ -46,6 +47,12 @@ def check_schedule(world: "Simulation") -> None:
     """What the scheduler keeps from change to change is what it would make of the farm now."""
     if wrong := world.server.core.dispatch.audit():
         raise Violation(wrong[0])
+
+
+def check_rows(world: "Simulation") -> None:
+    """After every commit: the row of each entity in memory is what the entity says."""
+    for difference in differences(world.writer, world.server.core.farm.entities()):
+        raise Violation(difference)
 
 
 def check_publish(world: "Simulation", attempt: str, part: int) -> None:

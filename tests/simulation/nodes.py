@@ -17,11 +17,11 @@ from brender.roles.effects import (
     ExtendLease,
     Forget,
     Keep,
+    LoadSlice,
     LoadTasks,
     NextManager,
     Now,
     Peer,
-    Record,
     Reply,
     Send,
     SendUp,
@@ -32,7 +32,7 @@ from brender.roles.effects import (
 )
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.core import ServerCore
-from brender.roles.server.restore import queued_tasks, restore
+from brender.roles.server.restore import queued_tasks, restore, slice_of_tasks
 from brender.roles.worker.core import WorkerCore
 from tests.world import BPY
 
@@ -136,18 +136,21 @@ class ServerNode(Node):
         """Commit, with all that was gathered before, then send; now and then the machine dies before, between or after."""
         self._route(effects)
         effects, self.gathered = [*self.gathered, *effects], []
-        changes = [effect.change for effect in effects if isinstance(effect, Record)]
-        if self.paused or (changes and self.full):
-            self.pending += effects
+        ledger = self.core.farm.ledger
+        if self.paused or (ledger.is_behind and self.full):
+            self.pending += effects or [Unbind("")]
             return
         self.world.may_crash(self, "before the commit")
-        self.world.commit(changes)
+        self.world.commit(ledger.take())
         self.world.may_crash(self, "between the commit and its acknowledgement")
         self._send(effects)
         for effect in effects:
             if isinstance(effect, LoadTasks):
                 tasks = queued_tasks(self.world.writer.tables, effect.job, effect.after, self.world.policy.plan_slice)
                 self.carry_out(self.core.feed(effect.job, tasks, effect.after, self.now()))
+            elif isinstance(effect, LoadSlice):
+                tasks, is_last = slice_of_tasks(self.world.writer.tables, effect.job, effect.after, 7)
+                self.carry_out(self.core.sweep(effect.job, tasks, effect.after, is_last, self.now()))
 
     def _route(self, effects: list[Effect]) -> None:
         for effect in effects:

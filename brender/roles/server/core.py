@@ -38,12 +38,14 @@ from brender.bus.messages import (
     Welcome,
     WhoAreYou,
 )
-from brender.model.changes import Update
+from brender.farm.farm import Farm
+from brender.farm.nodes import ManagerState
+from brender.farm.tasks import TaskState
 from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.job import check_priority
 from brender.model.keys import Principal
-from brender.model.status import ENDED_JOB, Wanted
-from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Record, Refuse, Reply, Send
+from brender.model.status import Wanted
+from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
@@ -51,7 +53,6 @@ from brender.roles.server.keys import Keys
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.people import People
 from brender.roles.server.projects import Projects
-from brender.roles.server.state import Farm, ManagerState, TaskState
 from brender.roles.server.work import Work
 from brender.roles.server.worker_settings import SAYABLE
 
@@ -92,7 +93,7 @@ class ServerCore:
         self.work = Work(farm, policy, self.jobs, self.dispatch, emit)
         self.nodes = Nodes(farm, policy, self.jobs, self.work, self.dispatch, emit, welcome)
         self.projects = Projects(farm, self.jobs, emit)
-        self.people = People(farm, self.jobs, emit)
+        self.people = People(farm, self.jobs)
         self.keys = Keys(farm, self.jobs, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
         self._table: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
@@ -150,8 +151,7 @@ class ServerCore:
             answer: Message = Done(id=message.id, data={"id": job.id, "status": str(job.status)})
         except BrenderError as error:
             answer = Sorry(id=message.id, code=error.code, message=str(error))
-        if job.status in ENDED_JOB and not job.live:
-            self.farm.jobs.pop(job.id, None)
+        self.farm.forget_if_over(job)
         self._effects.append(Reply(peer.route, answer))
         return self._taken()
 
@@ -165,7 +165,7 @@ class ServerCore:
             elif message.action not in SAYABLE:
                 self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
             elif kind == "worker":
-                self.nodes.care.say(message.action, message.target, name, message.value, now, user)
+                self.nodes.settings.say(message.action, message.target, name, message.value, now, user)
             else:
                 raise BadInput(f"{name} is a manager: only workers have {message.action}")
             data = {"id": message.target, "kind": kind, "name": name, "wanted": self.farm.wanted.get(message.target, "")}
@@ -212,6 +212,10 @@ class ServerCore:
         self.jobs.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
 
+    def amend_job(self, job: str, fields: Mapping[str, Any]) -> None:
+        """Let *job*, in memory or not, have these *fields*: they say what came of its deletion."""
+        self.jobs.amend(job, fields)
+
     def retire(self, jobs: dict[str, str], now: Now) -> list[Effect]:
         """Delete of these ended jobs, by their ids, what is named with each (`Jobs.delete`): nobody keeps it any longer."""
         self.jobs.by = None
@@ -255,11 +259,18 @@ class ServerCore:
         self.dispatch.dispatch(now)
         self.dispatch.explain_waiting(now)
         self.keys.tick()
+        self.jobs.ask_for_slices()
         return self._taken()
 
     def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
         """The record's answer to `LoadTasks`."""
         self.jobs.feed(job, tasks, after, now)
+        return self._taken()
+
+    def sweep(self, job: str, tasks: list[TaskState], after: int, is_last: bool, now: Now) -> list[Effect]:
+        """Take the record's answer to `LoadSlice`."""
+        self.jobs.by = None
+        self.jobs.sweep(job, tasks, after, is_last, now)
         return self._taken()
 
     def restored(self, now: Now) -> list[Effect]:
@@ -318,8 +329,8 @@ class ServerCore:
         worker = self.farm.workers.get(progress.worker)
         if worker is None or worker.manager != peer.node or progress.attempt not in worker.attempts:
             return
-        fields = {"frame": progress.frame, "fraction": progress.fraction, "line": progress.line[:500]}
-        self._effects.append(Record(Update("worker", progress.worker, fields)))
+        worker.frame, worker.fraction, worker.line = progress.frame, progress.fraction, progress.line[:500]
+        worker.touch()
 
     def _seen(self, peer: Peer, seen: Seen, now: Now) -> None:
         if self._speaks_for(peer, seen.worker):

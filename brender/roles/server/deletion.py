@@ -18,7 +18,6 @@ from typing import Any
 
 from peewee import PeeweeException, fn
 
-from brender.model.changes import Change, Update
 from brender.model.errors import BadInput
 from brender.model.status import ENDED_JOB, PartStatus
 from brender.roles.server.files import FileKeeper
@@ -83,8 +82,9 @@ class Remover:
         """Delete *what* of *job*, once this is recorded."""
         self._asked.append((job, what))
 
-    def step(self, writer: Writer, wall: float) -> list[Change]:
-        """Go on a little; returns what is to be recorded of it. Raises `OperationalError` while nothing can be written."""
+    def step(self, writer: Writer, wall: float) -> list[tuple[str, dict[str, Any]]]:
+        """Go on a little; return the jobs of which something is to be recorded, and what. Raises `OperationalError` while nothing
+        can be written."""
         while self._asked:
             job, what = self._asked[0]
             output = writer.tables.Job.get_by_id(job).output
@@ -101,10 +101,10 @@ class Remover:
         if now.problem:
             log.error("the job %s is not deleted: %s", now.job, now.problem)
             self._now = None
-            return [Update("job", now.job, {"deleting": "", "reason": f"Not deleted: {now.problem}"[:500]})]
+            return [(now.job, {"deleting": "", "reason": f"Not deleted: {now.problem}"[:500]})]
         if now.what == "frames":
             self._now = None
-            return [Update("job", now.job, {"deleting": "", "frames_deleted": wall, **_said_of_the_left(writer.tables, now)})]
+            return [(now.job, {"deleting": "", "frames_deleted": wall, **_said_of_the_left(writer.tables, now)})]
         for kind in _BELONGS:
             if writer.delete(kind, "job", now.job, _ROWS_A_SLICE):
                 return []

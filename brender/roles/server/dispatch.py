@@ -8,19 +8,20 @@ Hot path, watched by benchmarks.dispatch and benchmarks.scale.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import msgspec
 
 from brender.bus.messages import Cancel, Grants, Recall
-from brender.model.changes import NewRows, UpdateRows
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.farm.nodes import WorkerState
+from brender.farm.stages import grow
+from brender.farm.tasks import AttemptState, TaskState
 from brender.model.grant import Grant, Order, PartGrant
-from brender.model.status import TASK_TRANSITIONS, JobStatus, Outcome, TaskStatus, WorkerStatus, change
-from brender.roles.effects import Now, Record, Send
+from brender.model.status import JobStatus, WorkerStatus
+from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
 from brender.roles.server.jobs import Emit, Jobs
-from brender.roles.server.stages import grow
-from brender.roles.server.state import AttemptState, Farm, JobState, TaskState, WorkerState
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
 from brender.scheduling.eligibility import general_obstacle
@@ -58,10 +59,6 @@ class Dispatch:
         self._reasons = Reasons(self._roster)
         self._paths = farm.paths
         """Those that the roster was told of."""
-        self._granted: list[tuple[Any, ...]] = []
-        """Rows of the attempts that were granted in this round."""
-        self._absorbed: list[tuple[TaskState, TaskState]] = []
-        """Tasks whose parts went into others in this round, with those others."""
         self._delayed: dict[str, None] = {}
         """Jobs with retries that wait."""
         self._silent: dict[str, None] = {}
@@ -217,20 +214,7 @@ class Dispatch:
                 continue
             grants.setdefault(worker.manager, []).append(self._grant(job, worker, now))
             self._add_order(orders, worker.manager, job)
-        if self._absorbed:
-            parts = [(into.id, part.id) for other, into in self._absorbed for part in other.parts]
-            gone = [(other.status, f"its frames went into task {into.number}", other.id) for other, into in self._absorbed]
-            self.emit(Record(UpdateRows("part", ("task",), parts)))
-            self.emit(Record(UpdateRows("task", ("status", "reason"), gone)))
-            self._absorbed = []
-        self._record_grants()
         self._send_grants(grants, orders)
-
-    def _record_grants(self) -> None:
-        if self._granted:
-            self.emit(Record(UpdateRows("task", ("status",), [(TaskStatus.ACTIVE, row[2]) for row in self._granted])))
-            self.emit(Record(NewRows("attempt", ("job", "task", "worker", "manager", "outcome", "granted"), self._granted)))
-            self._granted = []
 
     def _repeat_stragglers(self, now: Now) -> None:
         """Let idle workers repeat what holds up a job that has nothing else to give. Now and then; many in several rounds."""
@@ -260,7 +244,6 @@ class Dispatch:
             job = self.farm.jobs[task.job]
             grants.setdefault(worker.manager, []).append(self._give(task, job, worker, now))
             self._add_order(orders, worker.manager, job)
-        self._record_grants()
         self._send_grants(grants, orders)
 
     def _may_repeat(self, job: JobState) -> bool:
@@ -301,14 +284,23 @@ class Dispatch:
         task = self.farm.tasks[job.next_task()]
         wanted = job.chunk(len(self.farm.workers))
         if wanted > 1:
-            self._absorbed += grow(self.farm, job, task, wanted)
+            grow(self.farm, job, task, wanted)
         task.granted = True
         return self._give(task, job, worker, now)
 
     def _give(self, task: TaskState, job: JobState, worker: WorkerState, now: Now) -> Grant:
-        task.status = change(TASK_TRANSITIONS, "task", task.status, TaskStatus.ACTIVE)
-        attempt = AttemptState(
-            self.new_attempt_id(), task.id, job.id, worker.info.id, sent=now.mono, incarnation=worker.info.incarnation
+        task.start()
+        attempt = self.farm.keep(
+            AttemptState(
+                self.new_attempt_id(),
+                task.id,
+                job.id,
+                worker.info.id,
+                sent=now.mono,
+                manager=worker.manager,
+                granted_wall=now.wall,
+                incarnation=worker.info.incarnation,
+            )
         )
         attempt.repeats = bool(task.attempts)
         self.farm.attempts[attempt.id] = attempt
@@ -317,7 +309,6 @@ class Dispatch:
         worker.attempts[attempt.id] = None
         self.farm.changed.add(worker.info.id)
         self.farm.changed_jobs.add(job.id)
-        self._granted.append((attempt.id, job.id, task.id, worker.info.id, worker.manager, Outcome.LIVE, now.wall))
         return self._grant_message(attempt, task)
 
     def _add_order(self, orders: dict[str, dict[str, Order]], manager: str, job: JobState) -> None:
@@ -389,4 +380,4 @@ class Dispatch:
             job.delayed = [entry for entry in job.delayed if entry not in due]
             for _, task_id in due:
                 if task_id in self.farm.tasks:
-                    self.jobs.enqueue(job, self.farm.tasks[task_id])
+                    self.farm.enqueue(job, self.farm.tasks[task_id])

@@ -1,22 +1,24 @@
 """The life of jobs in the server's core: accepted, planned in slices, changed by people, ended. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from brender.bus.messages import Cancel
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.farm.stages import release
+from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
+from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType, job_type
-from brender.model.changes import New, NewRows, Put, Update, UpdateWhere
 from brender.model.errors import BadInput, Conflict
-from brender.model.job import FILM, JobSpec, Requirements, check_limits, check_priority
+from brender.model.job import JobSpec, Requirements, check_limits, check_priority
 from brender.model.paths import paths_of, variables_in
-from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, TASK_TRANSITIONS, JobStatus, PartStatus, TaskStatus, change
-from brender.roles.effects import DeleteJob, LoadTasks, Now, Peer, Record, Send
+from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
+from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, Now, Peer, Send
 from brender.roles.policy import Policy
-from brender.roles.server.stages import release
-from brender.roles.server.state import Farm, JobState, PartState, TaskState
 
 Emit = Callable[[Any], None]
 
@@ -32,18 +34,12 @@ _DELETED = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of a job's tasks are to be queued again. ``tasks``: these; ``None``: all of ``statuses``. ``frames``: only
-    these of their parts. The counts are what the record says of them."""
+    """What of a job is to be queued again: tasks and parts of ``statuses``, only of ``frames`` (``None``: of all).
+    ``is_empty``: the record has nothing of that kind."""
 
-    statuses: tuple[str, ...]
-    tasks: tuple[int, ...] | None
-    frames: tuple[int, ...] | None
-    part_count: int
-    completed_parts: int
-    ended_tasks: int
-    failed_tasks: int
-    film: bool = False
-    """The film of the frames is among them."""
+    statuses: tuple[str, ...] = UNFINISHED
+    frames: tuple[int, ...] | None = None
+    is_empty: bool = False
 
 
 class Jobs:
@@ -92,9 +88,15 @@ class Jobs:
             status=JobStatus.PAUSED if spec.paused else JobStatus.QUEUED,
             priority=spec.priority,
             warnings=list(spec.warnings),
+            submitted=now.wall,
         )
         self.farm.next_order += 1
-        self._record_new(job, owned, now)
+        ledger = self.farm.ledger
+        ledger.put("project", spec.project, {})
+        self.farm.keep(job)
+        ledger.insert("job_revision", (job.id, 1), {"settings": spec.settings, "user": spec.user, "wall": now.wall})
+        if owned[1]:
+            ledger.put("output_owner", owned, {"job": job.id})
         self.adopt(job, owned)
         self.note(
             now,
@@ -125,17 +127,15 @@ class Jobs:
             budget -= upto - job.planned
             if upto != job.planned:
                 self._plan_tasks(job, range(job.planned, upto))
-                job.planned = upto
-                job.cursor = upto - 1
-                self.emit(Record(Update("job", job.id, {"planned_tasks": upto})))
                 if job.held:  # all that it waits for may have ended already
-                    release(self.farm, job, self)
+                    release(self.farm, job)
                     self.settle(job, now)
 
     def _runs_short(self, job: JobState) -> bool:
         """Whether *job* has tasks that are not in mind, and not enough that are."""
         elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
-        return elsewhere and job.queued < self.policy.plan_ahead and not job.loading and job.status not in ENDED_JOB
+        busy = job.loading or job.sweeps or job.status in ENDED_JOB
+        return elsewhere and job.queued < self.policy.plan_ahead and not busy
 
     def feed(self, job_id: str, tasks: list[TaskState], after: int, now: Now) -> None:
         """The record's answer to a `LoadTasks`: queued tasks after number *after*, in order; fewer than a slice means that
@@ -148,21 +148,46 @@ class Jobs:
         if job.cursor != after:
             return  # it was requeued meanwhile, and will be read anew
         running = {attempt.task for attempt in self.farm.attempts.values()}
-        for task in tasks:
-            if task.id not in self.farm.tasks and not task.parts:
-                self._complete(job, task)
-            elif task.id not in self.farm.tasks:
-                self._keep(job, task)
-                if task.id in running:
-                    # An attempt that was canceled has not ended yet: two at once would write one file.
-                    job.delayed.append((0.0, task.id))
-                elif job.type.waits_for(job.spec, task.number):
-                    job.held.add(task.id)
-                else:
-                    self.enqueue(job, task)
+        for task in [task for task in tasks if task.id not in self.farm.tasks]:
+            self.farm.keep(task, recorded=True)
+            if not task.parts:  # every part of it was done before it was queued again
+                task.complete()
+                self.farm.drop(job, task)
+                continue
+            for part in task.parts:
+                self.farm.keep(part, recorded=True)
+            self.farm.hold_in_memory(job, task)
+            if task.id in running:
+                # An attempt that was canceled has not ended yet: two at once would write one file.
+                job.delayed.append((0.0, task.id))
+            elif job.type.waits_for(job.spec, task.number):
+                job.held.add(task.id)
+            else:
+                self.farm.enqueue(job, task)
         job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
-        release(self.farm, job, self)
+        release(self.farm, job)
         self.settle(job, now)
+
+    def ask_for_slices(self) -> None:
+        """Ask for the next slice of every job that has a sweep to do."""
+        for job in self.farm.jobs.values():
+            if job.sweeps:
+                self.emit(LoadSlice(job.id, job.sweeps[0].cursor))
+
+    def sweep(self, job_id: str, tasks: Sequence[TaskState], after: int, is_last: bool, now: Now) -> None:
+        """Take the record's answer to a `LoadSlice`: the *tasks* after number *after* with all their parts, in order."""
+        job = self.farm.jobs.get(job_id)
+        if job is None or not job.sweeps or job.sweeps[0].cursor != after:
+            return
+        sweep = sweep_slice(self.farm, job, tasks, is_last)
+        if sweep is None:
+            return
+        if sweep.what == "requeue":
+            frames = "1 frame" if sweep.count == 1 else f"{sweep.count} frames"
+            self.note(now, "requeue", f"queued {frames} again", job.id, sweep.user)
+            self.settle(job, now)
+        self.farm.changed_jobs.add(job.id)
+        self.farm.forget_if_over(job)
 
     # --- what people ask for ------------------------------------------------------------------------------------------
 
@@ -185,8 +210,8 @@ class Jobs:
     def priority(self, job: JobState, value: int, now: Now, user: str) -> None:
         check_priority(value)
         job.priority = value
+        job.touch()
         self.farm.changed_jobs.add(job.id)
-        self.emit(Record(Update("job", job.id, {"priority": value})))
         self.note(now, "priority", f"priority set to {value}", job.id, user)
 
     def readmit(self, job: JobState, worker: str | None, now: Now, user: str) -> None:
@@ -197,60 +222,32 @@ class Jobs:
         for each in chosen:
             job.kept_off.discard(each)
             job.strikes.pop(each, None)
-            self.emit(Record(Update("kept_off", (job.id, each), {"readmitted": now.wall})))
+            self.farm.ledger.change("kept_off", (job.id, each), {"readmitted": now.wall})
         self.farm.changed_jobs.add(job.id)
         self.note(now, "readmit", f"{len(chosen)} workers may try it again", job.id, user)
 
-    def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> int:
-        """Queue the *selection* again; returns how many parts that is. Raises `BadInput` where there is nothing to do."""
-        unplanned = selection.tasks is None and job.planned < job.task_count and job.status in ENDED_JOB
-        if not (selection.part_count or selection.ended_tasks or unplanned):
+    def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
+        """Queue the *selection* again, slice by slice. Raises `BadInput` where there is nothing to do."""
+        if selection.is_empty or not self._has_ended_work(job, selection):
             raise BadInput(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
         self._let_wait_again(job)
         self.adopt(job, self._may_own(job.spec, job.type))
-        where: dict[str, Any] = {"job": job.id, "status": selection.statuses}
-        if selection.tasks is not None:
-            where = {"job": job.id, "id": selection.tasks}
-        self.emit(Record(UpdateWhere("task", where, {"status": TaskStatus.QUEUED, "failures": 0, "reason": ""})))
-        fields: dict[str, Any] = {"status": PartStatus.QUEUED, "attempt": "", "finished": None, "digest": "", "extras": []}
-        if selection.frames is not None:
-            self.emit(Record(UpdateWhere("part", {"job": job.id, "frame": selection.frames}, fields)))
-            if selection.film:
-                self.emit(Record(UpdateWhere("part", {"job": job.id, "piece": (FILM,)}, fields)))
-        else:
-            self.emit(Record(UpdateWhere("part", {"job": job.id, "status": selection.statuses}, fields)))
-        if selection.completed_parts and not job.spec.overwrite:
-            # Who queues a finished frame again wants it rendered, and not found.
-            job.overwrite()
-            self.emit(Record(Update("job", job.id, {"overwrite": True})))
-        job.completed_parts -= selection.completed_parts
-        job.kept_parts = min(job.kept_parts, job.completed_parts)
-        job.ended_tasks -= selection.ended_tasks
-        job.failed_tasks -= selection.failed_tasks
         job.failures = 0
-        job.cursor = -1
-        job.loading = False
+        job.recent.clear()
+        job.sweeps.append(Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user))
+        job.touch()
         if job.status in ENDED_JOB:
             # Not active: what may still run of it was canceled, and is none of what is queued now.
             self.set_status(job, JobStatus.QUEUED, "", now)
-        self.emit(
-            Record(
-                Update(
-                    "job",
-                    job.id,
-                    {
-                        "completed_parts": job.completed_parts,
-                        "kept_parts": job.kept_parts,
-                        "failed_tasks": job.failed_tasks,
-                        "failures": 0,
-                        "finished": None,
-                        "frames_deleted": None,
-                    },
-                )
-            )
-        )
-        self.note(now, "requeue", f"queued {selection.part_count} frames again", job.id, user)
-        return selection.part_count
+
+    @staticmethod
+    def _has_ended_work(job: JobState, selection: Selection) -> bool:
+        """Whether *job* may have anything that *selection* means, by what is counted of it."""
+        if selection.frames is not None:
+            return True
+        if selection.statuses == ALL_ENDED and (job.completed_parts or job.ended_tasks):
+            return True
+        return job.failed_tasks > 0 or job.status in (JobStatus.FAILED, JobStatus.CANCELED)
 
     def _let_wait_again(self, job: JobState) -> None:
         """Before others of its tasks are queued again: let those that wait for them wait. Raises `Conflict` where one runs."""
@@ -273,22 +270,26 @@ class Jobs:
             raise Conflict(f"The job {job.id} is {job.status}: cancel it first, then delete it")
         if job.live:
             raise Conflict(f"The job {job.id} is still being stopped: delete it in a moment")
-        self._begin_deleting(job.id, what, now)
+        self._begin_deleting(job.id, what)
         self.note(now, "delete", f"{job.spec.name}: deleted {_DELETED[what]}", job.id, user)
 
     def retire(self, job: str, what: str, now: Now) -> None:
         """Delete *what* of the ended *job*, since its project does not keep it any longer."""
-        self._begin_deleting(job, what, now)
+        self._begin_deleting(job, what)
         self.note(now, "delete", f"deleted {_DELETED[what]}: its project keeps no more", job)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
     def settle(self, job: JobState, now: Now) -> None:
         """End *job* if all its tasks have ended and its frames are in its folder."""
-        if job.ended_tasks < job.task_count or job.placing or job.status in ENDED_JOB:
+        if job.ended_tasks < job.task_count or job.placing or job.sweeps or job.status in ENDED_JOB:
             return
         if job.failed_tasks:
             self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {job.task_count} tasks failed", now)
+        elif job.completed_parts < job.part_count:
+            left = job.part_count - job.completed_parts
+            text = "1 frame was" if left == 1 else f"{left} frames were"
+            self.end(job, JobStatus.CANCELED, f"{text} canceled before, and not queued again", now)
         else:
             self.end(job, JobStatus.COMPLETED, "", now)
 
@@ -309,58 +310,30 @@ class Jobs:
                 self.set_status(job, job.status, reason, now)
 
     def end(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
-        """End *job*: what runs is stopped, what waits is canceled, and it leaves the server's mind."""
+        """End *job*: what runs is stopped, and what waits is canceled, slice by slice."""
         self.set_status(job, status, reason, now)
         for attempt_id in sorted(job.live):
             attempt = self.farm.attempts[attempt_id]
             if attempt.superseded:
                 continue
             attempt.canceling = reason or str(status)
-            self.emit(
-                Send(
-                    self.farm.workers[attempt.worker].manager,
-                    Cancel(worker=attempt.worker, attempts=(attempt_id,), reason=attempt.canceling),
-                )
-            )
-        if status is not JobStatus.COMPLETED:
-            open_statuses = (TaskStatus.WAITING, TaskStatus.QUEUED, TaskStatus.ACTIVE)
-            where = {"job": job.id, "status": open_statuses}
-            self.emit(Record(UpdateWhere("task", where, {"status": TaskStatus.CANCELED})))
-            self.emit(Record(UpdateWhere("part", where, {"status": PartStatus.CANCELED})))
-            job.ended_tasks = job.planned
-        self.emit(Record(Update("job", job.id, {"finished": now.wall, "failed_tasks": job.failed_tasks})))
+            cancel = Cancel(worker=attempt.worker, attempts=(attempt_id,), reason=attempt.canceling)
+            self.emit(Send(self.farm.workers[attempt.worker].manager, cancel))
         if status is not JobStatus.CANCELED:
             text = f"{job.spec.name} is {status}" + (f": {reason}" if reason else "")
             self.note(now, str(status), text, job.id)
         job.forget_queue()
+        job.sweeps = [Sweep("cancel")] if job.ended_tasks < job.planned else []
+        job.touch()
         self.farm.changed_jobs.add(job.id)
-        for task_id in job.tasks:
-            task = self.farm.tasks.pop(task_id)
-            task.status = TaskStatus.CANCELED
-        job.tasks.clear()
         self.farm.owners = {key: owner for key, owner in self.farm.owners.items() if owner != job.id}
-        if not job.live:
-            del self.farm.jobs[job.id]
+        self.farm.forget_if_over(job)
 
     def set_status(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
-        change(JOB_TRANSITIONS, f"job {job.id}", job.status, status)
         if status in (JobStatus.QUEUED, JobStatus.ACTIVE):
             reason = job.hindrance or reason
-        fields: dict[str, Any] = {"status": status, "reason": reason}
-        if status is JobStatus.ACTIVE and job.started is None:
-            job.started = now.wall
-            fields["started"] = now.wall
-        if status != job.status or reason != job.reason:
-            job.status, job.reason = status, reason
+        if job.stand(status, reason, now.wall):
             self.farm.changed_jobs.add(job.id)
-            self.emit(Record(Update("job", job.id, fields)))
-
-    def warn(self, job: JobState, warning: str, subject: str = "") -> None:
-        """Put *warning* on *job*, unless one about the same *subject* is there. A hundred of them are enough to know."""
-        known = any((subject or warning) in other for other in job.warnings)
-        if not known and len(job.warnings) < 100:
-            job.warnings.append(warning)
-            self.emit(Record(Update("job", job.id, {"warnings": list(job.warnings)})))
 
     def note(self, now: Now, action: str, text: str, job: str = "", user: str = "", worker: str = "") -> None:
         """Write into the activity log: as the doing of whoever's message is handled now, where there is one."""
@@ -374,7 +347,7 @@ class Jobs:
             "worker": worker,
             "text": text,
         }
-        self.emit(Record(New("activity", self.farm.next_activity, fields)))
+        self.farm.ledger.insert("activity", self.farm.next_activity, fields)
         self.farm.next_activity += 1
 
     def _may_own(self, spec: JobSpec, kind: JobType) -> tuple[str, str]:
@@ -390,88 +363,42 @@ class Jobs:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _begin_deleting(self, job: str, what: str, now: Now) -> None:
-        self.emit(Record(Update("job", job, {"deleting": what})))
-        self.emit(DeleteJob(job, what))
+    def amend(self, job_id: str, fields: Mapping[str, Any]) -> None:
+        """Let *job_id*, in memory or not, have these *fields*."""
+        job = self.farm.jobs.get(job_id)
+        if job is None:
+            self.farm.ledger.change("job", job_id, fields)
+            return
+        for name, value in fields.items():
+            setattr(job, name, value)
+        job.touch()
 
-    def _record_new(self, job: JobState, owned: tuple[str, str], now: Now) -> None:
-        spec = job.spec
-        self.emit(Record(Put("project", spec.project, {})))
-        facts = spec.facts
-        self.emit(
-            Record(
-                New(
-                    "job",
-                    job.id,
-                    {
-                        "project": spec.project,
-                        "name": spec.name,
-                        "user": spec.user,
-                        "job_type": spec.job_type,
-                        "status": job.status,
-                        "priority": job.priority,
-                        "tags": list(spec.tags),
-                        "output": spec.output,
-                        "trusted": spec.trusted,
-                        "overwrite": spec.overwrite,
-                        "bundle": spec.bundle,
-                        "stall_minutes": spec.stall_minutes,
-                        "limit_minutes": spec.limit_minutes,
-                        "warnings": list(job.warnings),
-                        "settings": spec.settings,
-                        "facts": msgspec.to_builtins(facts) if facts else None,
-                        "blender_version": ".".join(map(str, facts.version)) if facts else "",
-                        "task_count": job.task_count,
-                        "part_count": job.part_count,
-                        "submitted": now.wall,
-                    },
-                )
-            )
-        )
-        revision = {"settings": spec.settings, "user": spec.user, "wall": now.wall}
-        self.emit(Record(New("job_revision", (job.id, 1), revision)))
-        if owned[1]:
-            self.emit(Record(Put("output_owner", owned, {"job": job.id})))
+    def _begin_deleting(self, job_id: str, what: str) -> None:
+        self.amend(job_id, {"deleting": what})
+        self.emit(DeleteJob(job_id, what))
 
     def _plan_tasks(self, job: JobState, numbers: Iterable[int]) -> None:
-        """Hot path, watched by benchmarks.dispatch."""
-        tasks: list[tuple[Any, ...]] = []
-        parts: list[tuple[Any, ...]] = []
-        for number in numbers:
-            task = TaskState(id=self.farm.next_task, job=job.id, number=number, parts=[])
-            if job.type.waits_for(job.spec, number):
-                task.status = TaskStatus.WAITING
-            self.farm.next_task += 1
-            tasks.append((task.id, job.id, number, task.status))
-            for plan in job.type.task(job.spec, number).parts:
-                part = PartState(self.farm.next_part, plan.frame, plan.output, plan.piece, plan.layer)
-                self.farm.next_part += 1
-                task.parts.append(part)
-                named = (plan.frame, plan.scene, plan.layer, plan.view, plan.piece, plan.output)
-                parts.append((part.id, job.id, task.id, PartStatus.QUEUED, *named))
-            self._keep(job, task)
-            if task.status is TaskStatus.WAITING:
+        """Let the tasks *numbers* of *job* have rows. Hot path, watched by benchmarks.dispatch."""
+        farm, spec = self.farm, job.spec
+        planned = [(number, job.type.waits_for(spec, number) > 0, job.type.task(spec, number).parts) for number in numbers]
+        for number, waits, parts in planned:
+            status = TaskStatus.WAITING if waits else TaskStatus.QUEUED
+            task = farm.keep(TaskState(farm.next_task, job.id, number, [], status))
+            farm.next_task += 1
+            for plan in parts:
+                part = PartState(
+                    farm.next_part, plan.frame, plan.output, plan.piece, plan.layer, job.id, task.id, plan.scene, plan.view
+                )
+                farm.next_part += 1
+                task.parts.append(farm.keep(part))
+            farm.hold_in_memory(job, task)
+            if waits:
                 job.held.add(task.id)
             else:
-                self.enqueue(job, task)
-        self.emit(Record(NewRows("task", ("job", "number", "status"), tasks)))
-        columns = ("job", "task", "status", "frame", "scene", "layer", "view", "piece", "output")
-        self.emit(Record(NewRows("part", columns, parts)))
-
-    def enqueue(self, job: JobState, task: TaskState) -> None:
-        """Let *task*, which is in mind, wait for its turn."""
-        self.farm.changed_jobs.add(job.id)
-        job.enqueue(task)
-
-    def _complete(self, job: JobState, task: TaskState) -> None:
-        """Complete *task*, of which every part was done before it was queued again."""
-        task.status = change(TASK_TRANSITIONS, f"task {task.id}", task.status, TaskStatus.COMPLETED)
-        job.ended_tasks += 1
-        self.emit(Record(Update("task", task.id, {"status": task.status})))
-
-    def _keep(self, job: JobState, task: TaskState) -> None:
-        self.farm.tasks[task.id] = task
-        job.tasks.add(task.id)
+                farm.enqueue(job, task)
+        job.planned = planned[-1][0] + 1
+        job.cursor = job.planned - 1
+        job.touch()
 
     @staticmethod
     def _receipt(job: JobState) -> dict[str, Any]:

@@ -6,13 +6,12 @@ from typing import Any
 import msgspec
 
 from brender.bus.messages import Admitted, Enrol, Manage, Refused
-from brender.model.changes import New, Update
+from brender.farm.farm import Farm
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.keys import NODE_ROLES, KeyRole, Principal, Token, digest_of, is_secret_of, parse_lifetime, proof_key, proof_of
-from brender.roles.effects import Admit, Dismiss, Effect, Now, Record, Send
+from brender.roles.effects import Admit, Dismiss, Effect, Now, Send
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.nodes import Nodes
-from brender.roles.server.state import Farm
 
 #: What a stranger is told, whatever was wrong.
 REFUSED = "refused"
@@ -87,7 +86,7 @@ class Keys:
         name = token.name or (_CLIENT_NAME.format(fresh[:8]) if token.role is KeyRole.CLIENT else enrol.name)
         principal = self._admit(public, enrol.role, name, enrol.node, fresh, expires, now, token.id)
         self.farm.tokens[token.id] = token
-        self.emit(Record(Update("token", token.id, {"uses": token.uses})))
+        self.farm.ledger.change("token", token.id, {"uses": token.uses})
         return principal
 
     def admit_own(self, public: str, fresh: str, now: Now) -> None:
@@ -168,7 +167,7 @@ class Keys:
             "created": now.wall,
             "token": token,
         }
-        self.emit(Record(New("key", principal.id, fields)))
+        self.farm.ledger.insert("key", principal.id, fields)
         self.jobs.note(
             now,
             "key-admitted",
@@ -212,7 +211,7 @@ class Keys:
         self.farm.tokens[id] = token
         fields = msgspec.to_builtins(token) | {"created": now.wall}
         del fields["id"]
-        self.emit(Record(New("token", id, fields)))
+        self.farm.ledger.insert("token", id, fields)
         self.jobs.note(now, "token-created", f"the token {id} lets {uses} keys in, as {role}")
         return {"id": id, "secret": secret, "role": role, "uses": uses, "expires": token.expires}
 
@@ -221,7 +220,7 @@ class Keys:
         if len(found) != 1:
             raise NotFound(f"There is no token {start!r}, or several begin so. `brender token list` lists them")
         del self.farm.tokens[found[0]]
-        self.emit(Record(Update("token", found[0], {"uses": 0, "revoked": now.wall})))
+        self.farm.ledger.change("token", found[0], {"uses": 0, "revoked": now.wall})
         self.jobs.note(now, "token-revoked", f"the token {found[0]} is revoked")
         return {"id": found[0]}
 
@@ -240,7 +239,7 @@ class Keys:
         if not 1 <= len(name) <= 255:
             raise BadInput("A key's name has 1 to 255 characters")
         self.farm.keys[principal.id] = renamed = msgspec.structs.replace(principal, name=name)
-        self.emit(Record(Update("key", principal.id, {"name": name})))
+        self.farm.ledger.change("key", principal.id, {"name": name})
         self.jobs.note(now, "key-renamed", f"the key {principal.id} is now called {name}")
         self.emit(Admit(renamed))
         return {"id": principal.id, "name": name}
@@ -267,7 +266,7 @@ class Keys:
         if principal.role is KeyRole.WORKER:
             self._came = [key for key in self._came if key.id != principal.id]
             self._went.append(principal.id)
-        self.emit(Record(Update("key", principal.id, {"revoked": now.wall, "reason": reason})))
+        self.farm.ledger.change("key", principal.id, {"revoked": now.wall, "reason": reason})
         self.jobs.note(
             now, "key-revoked", f"the key {principal.id} of the {principal.role} {principal.name} is revoked: {reason}"
         )

@@ -37,12 +37,12 @@ from brender.roles.effects import (
     Dismiss,
     Effect,
     KeepLog,
+    LoadSlice,
     LoadTasks,
     Now,
     Peer,
     Publish,
     PublishFrame,
-    Record,
     Refuse,
     Reply,
     Send,
@@ -53,12 +53,12 @@ from brender.roles.server.blob_retention import delete_unneeded
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.deletion import Remover, other_with_its_files, retired
 from brender.roles.server.enrolment import Enrolment
-from brender.roles.server.events import told
+from brender.roles.server.events import events
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.recording import DatabaseLost, Recording
-from brender.roles.server.restore import adopt, queued_tasks, receipt, restore, select_for_requeue
+from brender.roles.server.restore import SLICE_PARTS, adopt, queued_tasks, receipt, restore, select_for_requeue, slice_of_tasks
 from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
@@ -101,7 +101,7 @@ class Server:
         self._routes = Routes()
         self._subscribers = 0
         self._at_hand: Received | None = None
-        self._loads: list[LoadTasks] = []
+        self._loads: list[LoadTasks | LoadSlice] = []
         self._arrived: list[PublishFrame] = []
         self._hindrances: dict[str, str] = {}
         self._looked = 0.0
@@ -122,12 +122,12 @@ class Server:
             self._writer = Writer(open_for_writing(self.database))
             undo.callback(self._writer.database.close)
             folder.tell_trouble("")
-            self._recording = Recording(self._writer, self.database, self._tell_trouble)
             self._books = Books(self._writer.tables, folder)
             self._queries = QueryThread(folder, self.database, self._deliver)
             undo.callback(self._queries.close)
             now = self._now()
             farm = restore(self._writer, now.mono)
+            self._recording = Recording(self._writer, farm.ledger, self.database, self._tell_trouble)
             id = secrets.token_hex(8)
             self.core = ServerCore(id, name, __version__, policy, new_attempt_id, farm, master=self._pair.secret)
             self._carry_out(self.core.restored(now))
@@ -420,16 +420,17 @@ class Server:
         """Feed the core the tasks that it asked for, now that all before is recorded."""
         loads, self._loads = self._loads, []
         for load in loads:
-            tasks = queued_tasks(self._writer.tables, load.job, load.after, self.policy.plan_slice)
-            self._carry_out(self.core.feed(load.job, tasks, load.after, self._now()))
-        if loads:
+            if isinstance(load, LoadTasks):
+                tasks = queued_tasks(self._writer.tables, load.job, load.after, self.policy.plan_slice)
+                self._carry_out(self.core.feed(load.job, tasks, load.after, self._now()))
+            else:
+                tasks, is_last = slice_of_tasks(self._writer.tables, load.job, load.after, SLICE_PARTS)
+                self._carry_out(self.core.sweep(load.job, tasks, load.after, is_last, self._now()))
             self._commit()
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Record(change):
-                    self._recording.pending.append(change)
                 case Send(node, message):
                     if (route := self._routes.to(node)) is not None:
                         self._outgoing.append((route, message))
@@ -447,7 +448,7 @@ class Server:
                     self._keeper.threads.do("logs", partial(self._keep_log, worker, text))
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
-                case LoadTasks():
+                case LoadTasks() | LoadSlice():
                     self._loads.append(effect)
                 case Admit(key):
                     self._keyring.admit(key)
@@ -462,7 +463,7 @@ class Server:
     def _commit(self) -> None:
         changes = self._recording.commit()
         if changes and self._subscribers:
-            for kind, key, fields in told(changes):
+            for kind, key, fields in events(changes):
                 self._event(kind, key, fields, self._writer.change)
 
     def _flush(self) -> None:
@@ -485,7 +486,8 @@ class Server:
 
     def _housekeep(self, now: Now) -> None:
         with contextlib.suppress(OperationalError):  # it goes on when something can be written again
-            self._recording.pending += self._remover.step(self._writer, now.wall)
+            for job, fields in self._remover.step(self._writer, now.wall):
+                self.core.amend_job(job, fields)
         self._prune()
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono

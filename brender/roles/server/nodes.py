@@ -5,18 +5,18 @@ from typing import Any
 import msgspec
 
 from brender.bus.messages import Beats, Drain, Hello, Joined, Moved, Ping, Refused, Renew, Renewed, Stands, Welcome, WhoAreYou
-from brender.model.changes import Put, Update
+from brender.farm.farm import Farm
+from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.errors import Conflict, NotFound
 from brender.model.nodes import Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
-from brender.roles.effects import Bind, Now, Peer, Publish, Record, Reply, Send, Unbind
+from brender.roles.effects import Bind, Now, Peer, Publish, Reply, Send, Unbind
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
-from brender.roles.server.state import Farm, ManagerState, WorkerState
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
-from brender.roles.server.worker_settings import Care
+from brender.roles.server.worker_settings import WorkerSettings
 
 _MEMORY_NOISE = 256 * 2**20
 _ASKED = "it was asked to finish and leave"
@@ -38,7 +38,7 @@ class Nodes:
         self.emit = emit
         self.welcome = welcome
         self._stats = StatsRecorder(policy)
-        self.care = Care(farm, jobs, emit, self._look_at)
+        self.settings = WorkerSettings(farm, jobs, self._look_at)
         self._closed: dict[str, float] = {}
 
     # --- coming and going ---------------------------------------------------------------------------------------------
@@ -52,26 +52,24 @@ class Nodes:
         if known is not None and known.incarnation > hello.incarnation:
             return  # a word of an earlier process of that manager, come late
         address = _reachable(hello.address, peer.origin)
-        manager = ManagerState(hello.node, hello.incarnation, hello.name, heard=now.mono, beat=now.mono, address=address)
+        manager = ManagerState(
+            hello.node,
+            hello.incarnation,
+            hello.name,
+            heard=now.mono,
+            beat=now.mono,
+            address=address,
+            host=hello.host,
+            software=hello.software,
+            pid=hello.pid,
+            last_seen=now.wall,
+        )
         if known is not None:
-            manager.workers = known.workers
+            manager.workers, manager.stats = known.workers, known.stats
             if known.incarnation == hello.incarnation:
                 manager.standing, manager.reason = known.standing, known.reason
-        self.farm.managers[hello.node] = manager
-        fields = {
-            "incarnation": hello.incarnation,
-            "name": hello.name,
-            "host": hello.host,
-            "address": address,
-            "software": hello.software,
-            "pid": hello.pid,
-            "status": ManagerStatus.ONLINE,
-            "reason": "",
-            "last_seen": now.wall,
-        }
-        manager.shown = (str(ManagerStatus.ONLINE), "")
+        self.farm.managers[hello.node] = self.farm.keep(manager)
         self.emit(Bind(peer.route, hello.node, "manager"))
-        self.emit(Record(Put("manager", hello.node, fields)))
         self.emit(Reply(peer.route, self.welcome))
         if known is None:
             self.jobs.note(now, "manager-joined", f"the manager {hello.name} joined")
@@ -89,17 +87,18 @@ class Nodes:
         if known is not None and known.manager != peer.node and known.manager in self.farm.managers:
             self.farm.managers[known.manager].workers.discard(info.id)
             self.emit(Send(known.manager, Moved(worker=info.id)))
-        worker = WorkerState(self.care.tagged(info), manager=peer.node, term=joined.term, own_tags=info.tags)
+        worker = WorkerState(
+            self.settings.tagged(info), manager=peer.node, term=joined.term, own_tags=info.tags, last_seen=now.wall
+        )
         if known is not None:
+            worker.stats = known.stats
             worker.attempts, worker.running, worker.closed_until = known.attempts, known.running, known.closed_until
             if known.info.incarnation == info.incarnation:
                 worker.standing, worker.reason = known.standing, known.reason
         else:
             self.jobs.note(now, "worker-joined", f"the worker {info.name} joined", worker=info.id)
-        self.farm.workers[info.id] = worker
+        self.farm.workers[info.id] = self.farm.keep(worker)
         self.farm.managers[peer.node].workers.add(info.id)
-        self.emit(Record(Put("worker", info.id, self._row(worker, now))))
-        worker.shown = (str(WorkerStatus.IDLE), "", "", "")
         self._look_at({info.id})
         self.work.reconcile(worker, joined.held, now)
 
@@ -109,8 +108,7 @@ class Nodes:
                 self.worker_gone(worker, f"its manager {manager.name} {reason}", now)
         del self.farm.managers[manager.id]
         self._no_longer_drained("manager", manager.id)
-        fields = {"status": ManagerStatus.OFFLINE, "reason": reason}
-        self.emit(Record(Update("manager", manager.id, fields)))
+        manager.show(ManagerStatus.OFFLINE, reason)
         self.emit(Unbind(manager.id))
         self.jobs.note(now, "manager-left", f"the manager {manager.name} {reason}")
 
@@ -122,8 +120,7 @@ class Nodes:
         if worker.manager in self.farm.managers:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer_drained("worker", worker.info.id)
-        fields = {"status": WorkerStatus.OFFLINE, "reason": reason, "attempt": "", "job": "", "frame": None, "line": ""}
-        self.emit(Record(Update("worker", worker.info.id, fields)))
+        worker.leave(reason)
         self.jobs.note(now, "worker-left", f"the worker {worker.info.name} {reason}", worker=worker.info.id)
 
     # --- signs of life, and how they stand ----------------------------------------------------------------------------
@@ -173,12 +170,13 @@ class Nodes:
             silent = now.mono - max(manager.heard, manager.beat)
             if now.mono - manager.heard > self.policy.lease:
                 self.manager_gone(manager, "was not heard for a whole lease", now)
-            elif silent > self.policy.suspicion and (manager.asked is None or now.mono - manager.asked > self.policy.resend):
+                continue
+            if silent > self.policy.suspicion and (manager.asked is None or now.mono - manager.asked > self.policy.resend):
                 manager.asked = now.mono
                 self.emit(Send(manager.id, Ping()))
             self._show_manager(manager)
         self._ask_to_leave(now)
-        self._recall_all(self.care.tick(now), now)
+        self._recall_all(self.settings.tick(now), now)
         for worker_id in [each for each, until in self._closed.items() if until <= now.mono]:
             del self._closed[worker_id]
             self.farm.changed.add(worker_id)
@@ -200,7 +198,7 @@ class Nodes:
             self.farm.wanted.pop(node, None)
         else:
             self.farm.wanted[node] = wanted
-        self.emit(Record(Update(kind, node, {"wanted": wanted or ""})))
+        self.farm.ledger.change(kind, node, {"wanted": wanted or ""})
         text = {
             None: "enabled",
             Wanted.DISABLED: "disabled",
@@ -219,9 +217,17 @@ class Nodes:
         fields: dict[str, Any] = {"sequence": sequence, "name": name, "kind": kind}
         if stats is not None:
             fields["stats"] = msgspec.structs.asdict(stats)
-            for change in self._stats.seen(kind, node, stats, now):
-                self.emit(Record(change))
+            self._keep_stats(self.farm.workers[node] if kind == "worker" else self.farm.managers[node], stats, now)
         self.emit(Publish("stats", node, fields))
+
+    def _keep_stats(self, entity: WorkerState | ManagerState, stats: Stats, now: Now) -> None:
+        newest, history = self._stats.seen(str(entity.key), stats, now)
+        if newest is not None:
+            entity.stats, entity.last_seen = newest, now.wall
+            entity.touch()
+        if history is not None:
+            wall, fields = history
+            self.farm.ledger.put("stat", (str(entity.key), wall), fields)
 
     def _worker_stands(self, worker: WorkerState, standing: Standing, reason: str) -> None:
         if (worker.standing, worker.reason) != (standing, reason):
@@ -258,7 +264,7 @@ class Nodes:
     def _no_longer_drained(self, kind: str, node: str) -> None:
         if self.farm.wanted.get(node) in _LEAVING:
             del self.farm.wanted[node]
-            self.emit(Record(Update(kind, node, {"wanted": ""})))
+            self.farm.ledger.change(kind, node, {"wanted": ""})
 
     def _status(self, worker: WorkerState) -> tuple[WorkerStatus, str]:
         manager = self.farm.managers.get(worker.manager)
@@ -279,17 +285,11 @@ class Nodes:
 
     def _show(self, worker: WorkerState, now: Now) -> None:
         """Keep the worker's status and its row true."""
-        worker.status, reason = self._status(worker)
+        status, reason = self._status(worker)
         if worker.closed_until > now.mono:
             self._closed[worker.info.id] = worker.closed_until
         job = self.farm.attempts[worker.running].job if worker.running else ""
-        shown = (str(worker.status), reason, worker.running, job)
-        if shown != worker.shown:
-            fields: dict[str, Any] = {"status": worker.status, "reason": reason, "attempt": worker.running, "job": job}
-            if worker.running != worker.shown[2]:
-                fields |= {"fraction": 0.0, "line": "", "frame": None}
-            worker.shown = shown
-            self.emit(Record(Update("worker", worker.info.id, fields)))
+        worker.show(status, reason, job)
 
     def _show_manager(self, manager: ManagerState) -> None:
         wanted = self.farm.wanted.get(manager.id)
@@ -298,46 +298,7 @@ class Nodes:
             status, reason = ManagerStatus.DRAINING, manager.reason or _ASKED
         elif wanted is Wanted.DISABLED:
             status = ManagerStatus.DISABLED
-        if (str(status), reason) != manager.shown:
-            manager.shown = (str(status), reason)
-            self.emit(Record(Update("manager", manager.id, {"status": status, "reason": reason})))
-
-    @staticmethod
-    def _row(worker: WorkerState, now: Now) -> dict[str, Any]:
-        info = worker.info
-        return {
-            "incarnation": info.incarnation,
-            "name": info.name,
-            "host": info.host,
-            "manager": worker.manager,
-            "status": WorkerStatus.IDLE,
-            "reason": "",
-            "platform": info.platform,
-            "software": info.software,
-            "pid": info.pid,
-            "cores": info.cores,
-            "memory": info.memory,
-            "blenders": [
-                {
-                    "kind": b.kind,
-                    "path": b.path,
-                    "version": ".".join(map(str, b.version)),
-                    "file_subversion": b.file_subversion,
-                }
-                for b in info.blenders
-            ],
-            "tags": sorted(worker.own_tags),
-            "job_types": sorted(info.job_types),
-            "programs": sorted(info.programs),
-            "site": info.site,
-            "takes_trusted": info.takes_trusted,
-            "attempt": "",
-            "job": "",
-            "frame": None,
-            "fraction": 0.0,
-            "line": "",
-            "last_seen": now.wall,
-        }
+        manager.show(status, reason)
 
 
 def _reachable(address: str, origin: str) -> str:

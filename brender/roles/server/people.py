@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brender.bus.messages import Manage
+from brender.farm.farm import Farm
 from brender.jobs.declare import job_type
-from brender.model.changes import Delete, Put, Update
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.people import Role, check_role, check_user_name
-from brender.roles.effects import Effect, Now, Record
+from brender.roles.effects import Now
 from brender.roles.server.jobs import Jobs
-from brender.roles.server.state import Farm
 
 _TEXT = 255
 _KINDS = ("webhook", "email")
@@ -19,12 +18,11 @@ EVENTS = ("completed", "failed", "attention")
 
 
 class People:
-    """Works on *farm*; what must happen outside goes to *emit*."""
+    """The people of *farm*, and what is theirs."""
 
-    def __init__(self, farm: Farm, jobs: Jobs, emit: Callable[[Effect], None]) -> None:
+    def __init__(self, farm: Farm, jobs: Jobs) -> None:
         self.farm = farm
         self.jobs = jobs
-        self.emit = emit
         self._doings: dict[str, Callable[[Mapping[str, Any], str, Now], dict[str, Any]]] = {
             "set-user": self._set_user,
             "remove-user": self._remove_user,
@@ -68,7 +66,7 @@ class People:
         self._keep_an_admin(name, None if off else role)
         self.farm.users[name] = check_role(role)
         (self.farm.disabled_users.add if off else self.farm.disabled_users.discard)(name)
-        self.emit(Record(Put("user", name, fields) if known is None else Update("user", name, fields)))
+        (self.farm.ledger.put if known is None else self.farm.ledger.change)("user", name, fields)
         told = ", ".join(_TOLD[field](value) for field, value in fields.items() if field in _TOLD)
         self._note(now, f"the user {name}: {told or 'changed'}", arguments)
         return {"name": name, "role": role}
@@ -80,8 +78,11 @@ class People:
         self._keep_an_admin(name, None)
         del self.farm.users[name]
         self.farm.disabled_users.discard(name)
-        for kind, column in (("user", "name"), ("api_token", "user"), ("subscription", "user")):
-            self.emit(Record(Delete(kind, {column: name})))
+        self.farm.ledger.drop("user", name)
+        for kind, owners in (("api_token", self.farm.api_tokens), ("subscription", self.farm.subscriptions)):
+            for id in [id for id, owner in owners.items() if owner == name]:
+                del owners[id]
+                self.farm.ledger.drop(kind, id)
         self._note(now, f"the user {name} is removed", arguments)
         return {"name": name}
 
@@ -94,13 +95,14 @@ class People:
         if days is not None and not (isinstance(days, int | float) and 0 < days <= 36_500):
             raise BadInput(f"A token is good for up to 36500 days, not {days!r}")
         fields = {"user": user, "name": name, "digest": digest, "created": now.wall}
-        self.emit(Record(Put("api_token", id, fields | {"expires": now.wall + days * 86_400 if days else None})))
+        self.farm.api_tokens[id] = user
+        self.farm.ledger.put("api_token", id, fields | {"expires": now.wall + days * 86_400 if days else None})
         self._note(now, f"the token {name} ({id}) of {user} is made", arguments)
         return {"id": id, "name": name}
 
     def _revoke_token(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
         id = _text(arguments, "id")
-        self.emit(Record(Update("api_token", id, {"revoked": now.wall})))
+        self.farm.ledger.change("api_token", id, {"revoked": now.wall})
         self._note(now, f"the token {id} is revoked", arguments)
         return {"id": id}
 
@@ -112,12 +114,12 @@ class People:
             raise BadInput(f"A preset has settings of {kind.name}: {', '.join(known)}")
         checked = {key: known[key].check(value) for key, value in settings.items() if value is not None}
         fields = {"job_type": kind.name, "settings": checked, "user": str(arguments.get("by") or "")}
-        self.emit(Record(Put("preset", name, fields)))
+        self.farm.ledger.put("preset", name, fields)
         return {"name": name, **fields}
 
     def _remove_preset(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
         name = _text(arguments, "name")
-        self.emit(Record(Delete("preset", {"name": name})))
+        self.farm.ledger.drop("preset", name)
         return {"name": name}
 
     def _subscribe(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
@@ -139,12 +141,14 @@ class People:
             "project": str(arguments.get("project") or "")[:_TEXT],
             "created": now.wall,
         }
-        self.emit(Record(Put("subscription", fresh[:16], fields)))
+        self.farm.subscriptions[fresh[:16]] = str(fields["user"])
+        self.farm.ledger.put("subscription", fresh[:16], fields)
         return {"id": fresh[:16], **fields}
 
     def _unsubscribe(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
         id = _text(arguments, "id")
-        self.emit(Record(Delete("subscription", {"id": id})))
+        self.farm.subscriptions.pop(id, None)
+        self.farm.ledger.drop("subscription", id)
         return {"id": id}
 
     def _keep_an_admin(self, name: str, role: object) -> None:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from brender.bus.messages import Done, Look, Manage, Seen
-from brender.model.changes import Delete, Put
+from brender.farm.farm import Farm
 from brender.model.errors import BadInput, NotFound
 from brender.model.paths import PLATFORMS, PathVariable, check_variable, places, platform_of
-from brender.roles.effects import Effect, Now, Peer, Record, Reply, Send
+from brender.roles.effects import Effect, Now, Peer, Reply, Send
 from brender.roles.server.jobs import Jobs
-from brender.roles.server.state import Farm
 
 _DAY = 86_400.0
 _NAME_LENGTH = 255
@@ -66,7 +65,7 @@ class Projects:
             "problem": seen.problem[:500],
             "wall": now.wall,
         }
-        self.emit(Record(Put("sight", (seen.worker, seen.variable), fields)))
+        self.farm.ledger.put("sight", (seen.worker, seen.variable), fields)
 
     def _set_project(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:
         name = _text(arguments, "name")
@@ -77,7 +76,7 @@ class Projects:
             fields["keep_days"] = float(_number(days, "keep_days"))
         if (size := arguments.get("keep_bytes")) is not None:
             fields["keep_bytes"] = int(_number(size, "keep_bytes"))
-        self.emit(Record(Put("project", name, fields)))
+        self.farm.ledger.put("project", name, fields)
         told = ", ".join(f"{key} {value or 'any'}" for key, value in fields.items())
         self.jobs.note(now, "project", f"the project {name}" + (f": {told}" if told else " is there"))
         return {"name": name, **fields}
@@ -87,7 +86,7 @@ class Projects:
         variable = check_variable(PathVariable(**words))  # type: ignore[arg-type]
         key = (variable.name, variable.platform, variable.site)
         self.farm.paths = (*(each for each in self.farm.paths if _key(each) != key), variable)
-        self.emit(Record(Put("path_variable", key, {"path": variable.path})))
+        self.farm.ledger.put("path_variable", key, {"path": variable.path})
         self._changed(f"{_shown(variable)} is {variable.path}", now)
         return {"name": variable.name, "platform": variable.platform, "site": variable.site, "path": variable.path}
 
@@ -104,7 +103,7 @@ class Projects:
             raise NotFound(f"There is no such path variable {name!r}. `brender path list` lists them")
         self.farm.paths = tuple(each for each in self.farm.paths if each not in gone)
         for each in gone:
-            self.emit(Record(Delete("path_variable", {"name": each.name, "platform": each.platform, "site": each.site})))
+            self.farm.ledger.drop("path_variable", _key(each))
             self._changed(f"{_shown(each)} is no more", now)
         return {"name": name, "removed": len(gone)}
 

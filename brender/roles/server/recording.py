@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from peewee import InterfaceError, OperationalError, PeeweeException
 
-from brender.model.changes import Change
+from brender.farm.record import Ledger, Row
 from brender.model.errors import BrenderError
 from brender.store.writer import Writer
 
@@ -20,28 +20,30 @@ class DatabaseLost(BrenderError):
 
 
 class Recording:
-    """Changes on their way into the database of *writer*, called *name*.
+    """Rows on their way from *ledger* into the database of *writer*, called *name*.
 
     ``trouble`` says why they cannot be recorded now, "" where they can. Until then nothing that depends on them may leave the
     server: whoever was not answered asks again.
     """
 
-    def __init__(self, writer: Writer, name: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, writer: Writer, ledger: Ledger, name: str, tell: Callable[[str], None]) -> None:
         self.writer = writer
-        self.pending: list[Change] = []
+        self.ledger = ledger
+        self._pending: list[Row] = []
         self.trouble = ""
         self._name = name
         self._tell = tell
         self._tried = 0.0
 
-    def commit(self) -> list[Change]:
-        """Record what is pending, in one transaction; returns it, or nothing while it cannot be recorded (``trouble`` then says
-        why). Raises `DatabaseLost` where trying again would not help."""
-        if not self.pending or (self.trouble and time.monotonic() - self._tried < _TRY_AGAIN_SECONDS):
+    def commit(self) -> list[Row]:
+        """Write what is no longer true, in one transaction; return it, or nothing while it cannot be written (``trouble`` then
+        says why). Raises `DatabaseLost` where trying again would not help."""
+        self._pending = self._pending or self.ledger.take()
+        if not self._pending or (self.trouble and time.monotonic() - self._tried < _TRY_AGAIN_SECONDS):
             return []
         self._tried = time.monotonic()
         try:
-            self.writer.commit(self.pending)
+            self.writer.commit(self._pending)
         except (OperationalError, InterfaceError) as error:
             # A full disk, a lock that another program holds, a lost connection: what passes.
             self._pause(_cause(error))
@@ -55,7 +57,7 @@ class Recording:
             log.warning("the database can be written again; nothing was lost")
             self.trouble = ""
             self._tell("")
-        committed, self.pending = self.pending, []
+        committed, self._pending = self._pending, []
         return committed
 
     def _pause(self, why: str) -> None:

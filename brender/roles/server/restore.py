@@ -1,32 +1,39 @@
-"""From the record back into the server's mind: at its start, and when somebody acts on a job that has ended."""
+"""From the record back into the server's memory: at its start, and when somebody acts on a job that has ended."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from peewee import SQL
 
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.farm.nodes import ManagerState, WorkerState
+from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep
+from brender.farm.tasks import AttemptState, PartState, TaskState
 from brender.jobs.declare import job_type
 from brender.jobs.film import makes_film
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
-from brender.model.job import FILM, FileFacts, JobSpec
+from brender.model.job import FileFacts, JobSpec
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.people import Role
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection, requirements_of
-from brender.roles.server.state import AttemptState, Farm, JobState, ManagerState, PartState, TaskState, WorkerState
 from brender.store.path_variables import path_variables
 from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
 
 #: Frames that one requeue may name: each becomes a variable of an SQL statement.
 _REQUEUED_BY_NAME = 10_000
+#: Parts of one slice of a sweep: what is read, changed and written in one round.
+SLICE_PARTS = 500
 
 
 def restore(writer: Writer, mono: float) -> Farm:
-    """The farm as the record has it: its unfinished jobs, live attempts, and the nodes that were there."""
+    """Return the farm as the record has it: its unfinished jobs, live attempts, and the nodes that were there. *mono*: now."""
     tables = writer.tables
     farm = Farm(
         next_task=writer.last_id("task") + 1,
@@ -41,21 +48,16 @@ def restore(writer: Writer, mono: float) -> Farm:
     for table in (tables.Manager, tables.Worker):
         farm.wanted |= {row.id: Wanted(row.wanted) for row in table.select(table.id, table.wanted).where(table.wanted != "")}
     for row in tables.Manager.select().where(tables.Manager.status != ManagerStatus.OFFLINE):
-        farm.managers[row.id] = ManagerState(row.id, row.incarnation, row.name, heard=mono, beat=mono)
+        _keep_manager(farm, row, mono)
     for row in tables.Worker.select().where(tables.Worker.status != WorkerStatus.OFFLINE):
-        manager = row.__data__["manager"]
-        info = _worker_info(row)
-        tags = info.tags | farm.extra_tags.get(row.id, frozenset())
-        farm.workers[row.id] = WorkerState(msgspec.structs.replace(info, tags=tags), manager=manager, own_tags=info.tags)
-        if manager in farm.managers:
-            farm.managers[manager].workers.add(row.id)
+        _keep_worker(farm, row)
     for manager in {worker.manager for worker in farm.workers.values()} - farm.managers.keys():
         # It left while the server was not looking; its lease tells what became of its workers.
-        row = tables.Manager.get_by_id(manager)
-        farm.managers[row.id] = ManagerState(row.id, row.incarnation, row.name, heard=mono, beat=mono)
-        farm.managers[row.id].workers = {id for id, worker in farm.workers.items() if worker.manager == row.id}
+        _keep_manager(farm, tables.Manager.get_by_id(manager), mono)
+    for worker in farm.workers.values():
+        farm.managers[worker.manager].workers.add(worker.info.id)
     job = tables.Job
-    for row in job.select().where(job.status.not_in(ENDED_JOB)).order_by(job.submitted):
+    for row in job.select().where(job.status.not_in(ENDED_JOB) | SQL("sweeps <> '[]'")).order_by(job.submitted):
         adopt(farm, tables, row)
     attempt = tables.Attempt
     for row in attempt.select().where(SQL(ATTEMPT_LIVE)).order_by(attempt.granted):
@@ -79,6 +81,8 @@ def restore(writer: Writer, mono: float) -> Farm:
         farm.users[row.name] = Role(row.role)
         if row.disabled is not None:
             farm.disabled_users.add(row.name)
+    farm.api_tokens = dict(tables.ApiToken.select(tables.ApiToken.id, tables.ApiToken.user).tuples())
+    farm.subscriptions = dict(tables.Subscription.select(tables.Subscription.id, tables.Subscription.user).tuples())
     farm.changed = set(farm.workers)
     farm.changed_jobs = set(farm.jobs)
     return farm
@@ -108,7 +112,10 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         warnings=tuple(row.warnings),
     )
     task = tables.Task
-    ended = task.select().where((task.job == row.id) & task.status.in_(ENDED_TASK)).count()
+    if row.status in ENDED_JOB and not row.sweeps:
+        ended = row.planned_tasks
+    else:
+        ended = task.select().where((task.job == row.id) & task.status.in_(ENDED_TASK)).count()
     job = JobState(
         spec=spec,
         type=kind,
@@ -127,7 +134,12 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         failed_tasks=row.failed_tasks,
         failures=row.failures,
         render_seconds=row.render_seconds,
+        submitted=row.submitted,
         started=row.started,
+        finished=row.finished,
+        deleting=row.deleting,
+        frames_deleted=row.frames_deleted,
+        sweeps=msgspec.convert(row.sweeps, list[Sweep]),
         warnings=list(row.warnings),
     )
     kept_off = tables.KeptOff
@@ -139,63 +151,62 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         done = (part.job == row.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
         job.pieces = dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
     farm.next_order += 1
-    farm.jobs[job.id] = job
+    farm.jobs[job.id] = farm.keep(job, recorded=True)
     if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
         farm.owners[(spec.output, pattern)] = job.id
     return job
 
 
 def queued_tasks(tables: Tables, job: str, after: int, limit: int) -> list[TaskState]:
-    """The next *limit* tasks of *job* after number *after* that are queued or wait for others, with the parts that they still
-    have to do."""
+    """Return the next *limit* tasks of *job* after number *after* that are queued or wait for others, with the parts that they
+    still have to do."""
     task, part = tables.Task, tables.Part
     wanted = (task.job == job) & (task.number > after) & task.status.in_((TaskStatus.QUEUED, TaskStatus.WAITING))
-    rows = {row.id: _task_state(row) for row in task.select().where(wanted).order_by(task.number).limit(limit)}
-    if rows:
-        _load_parts(rows, part, (part.job == job) & part.task.between(min(rows), max(rows)))
-    return list(rows.values())
+    found = _tasks(tables, wanted, limit)
+    if found:
+        of_them = (part.job == job) & part.task.between(found[0].id, found[-1].id)
+        _add_parts(found, _parts(tables, of_them & (part.status != PartStatus.COMPLETED)))
+    return found
+
+
+def slice_of_tasks(tables: Tables, job: str, after: int, limit: int) -> tuple[list[TaskState], bool]:
+    """Return the tasks of *job* after number *after*, each with all its parts, as many as one round may change, and whether these
+    are the last."""
+    task, part = tables.Task, tables.Part
+    found = _tasks(tables, (task.job == job) & (task.number > after), limit)
+    if not found:
+        return [], True
+    of_them = (part.job == job) & part.task.between(found[0].id, found[-1].id)
+    parts = _parts(tables, of_them, SLICE_PARTS + 1)
+    if len(parts) <= SLICE_PARTS:
+        _add_parts(found, parts)
+        return found, len(found) < limit
+    # The last of these tasks may have more parts than were read: it is the next slice's, unless there is no other.
+    cut = parts[-1].task
+    whole = [each for each in found if each.id < cut] or found[:1]
+    if whole[0].id == cut:
+        parts = _parts(tables, part.task == cut)
+    _add_parts(whole, parts)
+    return whole, False
 
 
 def select_for_requeue(tables: Tables, job: str, value: object) -> Selection:
-    """What ``requeue`` means for *job*: *value* is ``None`` (what failed or was canceled), ``"all"``, or a frame set.
+    """Return what ``requeue`` means for *job*: *value* is ``None`` (what failed or was canceled), ``"all"``, or a frame set.
 
-    Raises `BadInput` for a frame set that is none.
+    Raises `BadInput` for text that is not a frame set.
     """
-    task, part = tables.Task, tables.Part
-    statuses: tuple[str, ...] = (TaskStatus.FAILED, TaskStatus.CANCELED)
-    ids: tuple[int, ...] | None = None
-    frames: tuple[int, ...] | None = None
-    if value in ("all", None):
-        if value == "all":
-            statuses = (*statuses, TaskStatus.COMPLETED)
-        which_tasks = (task.job == job) & task.status.in_(statuses)
-        which_parts = (part.job == job) & part.status.in_(statuses)
-    else:
-        frames = parse_frames(str(value))
-        if len(frames) > _REQUEUED_BY_NAME:
-            raise BadInput(
-                f"{len(frames)} frames are too many to name in one requeue ({_REQUEUED_BY_NAME} at most): queue all again instead"
-            )
-        ended = task.status.in_(ENDED_TASK)
-        # Whatever a film is made of, it is made again when that is.
-        whole = tuple(row.task_id for row in part.select(part.task).where((part.job == job) & (part.piece == FILM)))
-        owners = part.select(part.task).where((part.job == job) & part.frame.in_(frames))
-        named = (task.job == job) & ended
-        ids = tuple(row.id for row in task.select(task.id).where(named & task.id.in_(owners)))
-        if ids and whole:
-            ids = tuple(row.id for row in task.select(task.id).where(named & (task.id.in_(ids) | task.id.in_(whole))))
-        which_tasks = (task.job == job) & task.id.in_(ids)
-        which_parts = (part.job == job) & (part.frame.in_(frames) | (part.piece == FILM)) & part.task.in_(ids)
-    return Selection(
-        statuses=statuses,
-        tasks=ids,
-        frames=frames,
-        part_count=part.select().where(which_parts).count(),
-        completed_parts=part.select().where(which_parts & (part.status == PartStatus.COMPLETED)).count(),
-        ended_tasks=task.select().where(which_tasks & task.status.in_(ENDED_TASK)).count(),
-        failed_tasks=task.select().where(which_tasks & (task.status == TaskStatus.FAILED)).count(),
-        film=part.select().where(which_parts & (part.piece == FILM)).exists(),
-    )
+    if value is None:
+        return Selection(UNFINISHED)
+    if value == "all":
+        return Selection(ALL_ENDED)
+    frames = parse_frames(str(value))
+    if len(frames) > _REQUEUED_BY_NAME:
+        raise BadInput(
+            f"{len(frames)} frames are too many to name in one requeue ({_REQUEUED_BY_NAME} at most): queue all again instead"
+        )
+    part = tables.Part
+    ended = (part.job == job) & part.frame.in_(frames) & part.status.in_(ALL_ENDED)
+    return Selection(ALL_ENDED, frames, is_empty=not part.select().where(ended).exists())
 
 
 def receipt(row: Any) -> dict[str, Any]:
@@ -226,52 +237,103 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         job=job.id,
         worker=data["worker"],
         sent=mono,
+        manager=data["manager"],
+        granted_wall=row.granted,
         confirmed=row.last_report > 0,
-        started=row.started is not None,
+        started_wall=row.started,
         began=mono if row.started is not None else None,
         last_report=row.last_report,
-        canceling="" if speaks else "it was canceled before the server was started anew",
+        canceling="" if speaks else "it was canceled before the server restarted",
     )
-    farm.attempts[row.id] = state
+    farm.attempts[row.id] = farm.keep(state, recorded=True)
     job.live.add(row.id)
     if data["worker"] not in farm.workers:
-        worker = tables.Worker.get_by_id(data["worker"])
-        farm.workers[worker.id] = WorkerState(_worker_info(worker), manager=worker.__data__["manager"])
-    worker_state = farm.workers[data["worker"]]
-    worker_state.attempts[row.id] = None
+        _keep_worker(farm, tables.Worker.get_by_id(data["worker"]))
+    worker = farm.workers[data["worker"]]
+    worker.attempts[row.id] = None
     if state.started:
-        worker_state.running = row.id
-    state.incarnation = worker_state.info.incarnation
+        worker.running = row.id
+    state.incarnation = worker.info.incarnation
     if speaks and data["task"] in farm.tasks:
         farm.tasks[data["task"]].attempts.append(row.id)
         state.repeats = True
     elif speaks:
-        task = _task_state(task_row)
+        (task,) = _tasks(tables, tables.Task.id == data["task"], 1)
+        _add_parts([task], _parts(tables, (tables.Part.task == task.id) & (tables.Part.status != PartStatus.COMPLETED)))
         task.attempts.append(row.id)
         task.granted = True
-        _load_parts({task.id: task}, tables.Part, tables.Part.task == task.id)
-        farm.tasks[task.id] = task
-        job.tasks.add(task.id)
+        farm.keep(task, recorded=True)
+        for part in task.parts:
+            farm.keep(part, recorded=True)
+        farm.hold_in_memory(job, task)
 
 
-def _task_state(row: Any) -> TaskState:
-    return TaskState(
-        id=row.id,
-        job=row.__data__["job"],
-        number=row.number,
-        parts=[],
-        status=TaskStatus(row.status),
-        failures=row.failures,
-        losses=row.losses,
-        granted=bool(row.failures or row.losses),
+def _tasks(tables: Tables, where: Any, limit: int) -> list[TaskState]:
+    """The first *limit* tasks, by their numbers, without their parts."""
+    task = tables.Task
+    columns = (task.id, task.job, task.number, task.status, task.failures, task.losses, task.reason)
+    rows = task.select(*columns).where(where).order_by(task.number).limit(limit).tuples()
+    return [
+        TaskState(id, job, number, [], TaskStatus(status), failures, losses, reason, granted=bool(failures or losses))
+        for id, job, number, status, failures, losses, reason in rows
+    ]
+
+
+def _parts(tables: Tables, where: Any, limit: int | None = None) -> list[PartState]:
+    """The parts, in the order of their tasks and their own."""
+    part = tables.Part
+    fields = (*PartState.columns, "id", "job", "frame", "scene", "layer", "view", "piece")
+    query = part.select(*(getattr(part, name) for name in fields)).where(where).order_by(part.task, part.id).limit(limit)
+    found = []
+    for row in query.tuples():
+        values = dict(zip(fields, row, strict=True))
+        values["status"] = PartStatus(values["status"])
+        for name in ("extras", "warnings"):
+            values[name] = tuple(values[name])
+        found.append(PartState(**values))
+    return found
+
+
+def _add_parts(tasks: Iterable[TaskState], parts: Iterable[PartState]) -> None:
+    """Give each of *parts* to the one of *tasks* that it is of, if that is there."""
+    by_id = {task.id: task for task in tasks}
+    for part in parts:
+        if (task := by_id.get(part.task)) is not None:
+            task.parts.append(part)
+
+
+def _keep_manager(farm: Farm, row: Any, mono: float) -> None:
+    manager = ManagerState(
+        row.id,
+        row.incarnation,
+        row.name,
+        heard=mono,
+        beat=mono,
+        address=row.address,
+        shown=(ManagerStatus(row.status), row.reason),
+        host=row.host,
+        software=row.software,
+        pid=row.pid,
+        stats=row.stats,
+        last_seen=row.last_seen,
     )
+    farm.managers[row.id] = farm.keep(manager, recorded=True)
 
 
-def _load_parts(tasks: dict[int, TaskState], part: Any, where: Any) -> None:
-    for row in part.select().where(where & (part.status != PartStatus.COMPLETED)).order_by(part.id):
-        owner = row.__data__["task"]
-        if owner in tasks:
-            tasks[owner].parts.append(PartState(row.id, row.frame, row.output, row.piece, row.layer))
+def _keep_worker(farm: Farm, row: Any) -> None:
+    info = _worker_info(row)
+    worker = WorkerState(
+        msgspec.structs.replace(info, tags=info.tags | farm.extra_tags.get(row.id, frozenset())),
+        manager=row.__data__["manager"],
+        own_tags=info.tags,
+        shown=(WorkerStatus(row.status), row.reason, row.attempt, row.job),
+        frame=row.frame,
+        fraction=row.fraction,
+        line=row.line,
+        stats=row.stats,
+        last_seen=row.last_seen,
+    )
+    farm.workers[row.id] = farm.keep(worker, recorded=True)
 
 
 def _worker_info(row: Any) -> WorkerInfo:

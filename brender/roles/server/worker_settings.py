@@ -1,4 +1,4 @@
-"""What people say of a worker, in the server's core: further tags, a note, when it sleeps. Pure."""
+"""What people set on a worker: further tags, a note, when it sleeps. Pure."""
 
 import re
 from collections.abc import Callable
@@ -7,13 +7,12 @@ from typing import Any
 
 import msgspec
 
-from brender.model.changes import Update
+from brender.farm.farm import Farm
 from brender.model.errors import BadInput
 from brender.model.nodes import WorkerInfo
 from brender.model.schedule import asleep, parse_schedule
-from brender.roles.effects import Effect, Now, Record
+from brender.roles.effects import Now
 from brender.roles.server.jobs import Jobs
-from brender.roles.server.state import Farm
 
 #: What can be said, by the action that says it.
 SAYABLE = ("tags", "note", "schedule")
@@ -22,13 +21,12 @@ _NOTE_LENGTH = 1000
 _LOOK_SECONDS = 15.0
 
 
-class Care:
-    """Works on *farm*; what must happen outside goes to *emit*, and *look_at* is told of workers that something changed for."""
+class WorkerSettings:
+    """The settings that people gave the workers of *farm*; *look_at* is called with the workers that something changed for."""
 
-    def __init__(self, farm: Farm, jobs: Jobs, emit: Callable[[Effect], None], look_at: Callable[[set[str]], None]) -> None:
+    def __init__(self, farm: Farm, jobs: Jobs, look_at: Callable[[set[str]], None]) -> None:
         self.farm = farm
         self.jobs = jobs
-        self.emit = emit
         self.look_at = look_at
         self._looked = float("-inf")
 
@@ -52,7 +50,7 @@ class Care:
             if len(text) > _NOTE_LENGTH:
                 raise BadInput(f"A note has up to {_NOTE_LENGTH} characters")
             fields = {"note": text}
-        self.emit(Record(Update("worker", worker, fields)))
+        self.farm.ledger.change("worker", worker, fields)
         self.jobs.note(now, action, f"the {action} of the worker {name}: {text or 'none'}", user=user, worker=worker)
         self.look_at({worker})
 

@@ -1,0 +1,99 @@
+"""The farm, one aggregate: its unfinished jobs, the tasks near their turn, the live attempts, the nodes, and who may what.
+
+Everything here can be read again from the record, which is a projection of it (`brender.farm.record`). Pure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from brender.farm.jobs import JobState
+from brender.farm.nodes import ManagerState, WorkerState
+from brender.farm.record import Entity, Ledger
+from brender.farm.tasks import AttemptState, TaskState
+from brender.model.keys import Principal, Token
+from brender.model.paths import PathVariable
+from brender.model.people import Role
+from brender.model.schedule import Span
+from brender.model.status import Wanted
+
+E = TypeVar("E", bound=Entity)
+
+
+@dataclass
+class Farm:
+    """All that the server knows."""
+
+    jobs: dict[str, JobState] = field(default_factory=dict)
+    tasks: dict[int, TaskState] = field(default_factory=dict)
+    attempts: dict[str, AttemptState] = field(default_factory=dict)
+    workers: dict[str, WorkerState] = field(default_factory=dict)
+    """Those that are there."""
+    managers: dict[str, ManagerState] = field(default_factory=dict)
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(output folder, name pattern) → the unfinished job that owns it."""
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    """What people want of workers and managers, those that are away too."""
+    keys: dict[str, Principal] = field(default_factory=dict)
+    """Those that are admitted."""
+    tokens: dict[str, Token] = field(default_factory=dict)
+    extra_tags: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Tags that people gave workers."""
+    schedules: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    """When workers sleep."""
+    asleep: dict[str, str] = field(default_factory=dict)
+    """Those that do so now, and until what o'clock."""
+    users: dict[str, Role] = field(default_factory=dict)
+    disabled_users: set[str] = field(default_factory=set)
+    paths: tuple[PathVariable, ...] = ()
+    """What path variables mean."""
+    changed: set[str] = field(default_factory=set)
+    """Workers that came, went or changed since the scheduler was last told."""
+    changed_jobs: set[str] = field(default_factory=set)
+    """Jobs that came, went or changed since the scheduler was last told."""
+    next_task: int = 1
+    next_part: int = 1
+    next_activity: int = 1
+    next_order: int = 1
+    api_tokens: dict[str, str] = field(default_factory=dict)
+    """The users of the API's tokens."""
+    subscriptions: dict[str, str] = field(default_factory=dict)
+    """The users of subscriptions."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """Which rows are no longer true."""
+
+    def keep(self, entity: E, recorded: bool = False) -> E:
+        """Let *entity* have its row in the record from now on, and return it. *recorded*: the row is there already."""
+        entity.keep_in(self.ledger, recorded)
+        return entity
+
+    def entities(self) -> Iterator[Entity]:
+        """Yield every entity in memory."""
+        for several in (self.managers, self.workers, self.jobs, self.tasks, self.attempts):
+            yield from several.values()
+        for task in self.tasks.values():
+            yield from task.parts
+
+    def enqueue(self, job: JobState, task: TaskState) -> None:
+        """Let *task*, which is in memory, wait for its turn."""
+        self.changed_jobs.add(job.id)
+        job.enqueue(task)
+
+    def hold_in_memory(self, job: JobState, task: TaskState) -> None:
+        """Have *task* of *job* in memory."""
+        self.tasks[task.id] = task
+        job.tasks.add(task.id)
+
+    def drop(self, job: JobState, task: TaskState, failed: bool = False) -> None:
+        """Count *task* as ended, and let it leave memory, if it is there."""
+        self.changed_jobs.add(job.id)
+        job.count_ended_task(failed)
+        job.held.discard(task.id)
+        job.tasks.discard(task.id)
+        self.tasks.pop(task.id, None)
+
+    def forget_if_over(self, job: JobState) -> None:
+        """Let *job* leave memory once nothing of it goes on."""
+        if job.is_over:
+            self.changed_jobs.add(job.id)
+            self.jobs.pop(job.id, None)

@@ -1,0 +1,311 @@
+"""Jobs: what is kept of an unfinished one in memory, and how it stands. Pure."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from typing import Any, ClassVar
+
+import msgspec
+
+from brender.farm.record import Entity
+from brender.farm.sweeps import Sweep
+from brender.farm.tasks import TaskState
+from brender.jobs.declare import JobType
+from brender.jobs.film import frames_of_film
+from brender.model.grant import Order
+from brender.model.job import Inputs, JobSpec, Requirements
+from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
+from brender.model.views import view_suffixes
+from brender.scheduling.chunks import chunk_size
+
+#: Warnings of one job that are kept: so many are enough to know.
+_WARNINGS_MOST = 100
+
+
+@dataclass(eq=False)
+class JobState(Entity):
+    """An unfinished job, or one that has ended and of which something still goes on.
+
+    ``planned``: its first so many tasks have rows. ``cursor``: tasks up to this number have been brought into memory since the
+    last requeue. ``failures``: attempts that failed since a frame of it was last done. ``sweeps``: what is still to be done to
+    its tasks, in this order.
+    """
+
+    spec: JobSpec
+    type: JobType
+    need: Requirements
+    order: int
+    task_count: int
+    part_count: int
+    status: JobStatus = JobStatus.QUEUED
+    reason: str = ""
+    priority: int = 50
+    planned: int = 0
+    cursor: int = -1
+    loading: bool = False
+    completed_parts: int = 0
+    kept_parts: int = 0
+    """Those of them that were there already."""
+    memory: int = 0
+    """Bytes that a frame of it was seen to need at most."""
+    ended_tasks: int = 0
+    failed_tasks: int = 0
+    failures: int = 0
+    render_seconds: float = 0.0
+    submitted: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    deleting: str = ""
+    """What of it is being deleted; "" where nothing is."""
+    frames_deleted: float | None = None
+    sweeps: list[Sweep] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    strikes: dict[str, int] = field(default_factory=dict)
+    """Attempts that failed in a row, by worker."""
+    kept_off: set[str] = field(default_factory=set)
+    """The workers that it does not go to any more."""
+    tasks: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
+    """Tasks that wait for others of the job."""
+    live: set[str] = field(default_factory=set)
+    delayed: list[tuple[float, int]] = field(default_factory=list)
+    """Retries that wait: (not before, task)."""
+    pieces: dict[int, str] = field(default_factory=dict)
+    """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame."""
+    placing: set[tuple[str, int]] = field(default_factory=set)
+    """Its finished frames, by attempt and part, that the server has and that are not in its folder yet."""
+    hindrance: str = ""
+    """Why they cannot be put there now, and how many they are."""
+    recent: deque[bool] = field(default_factory=deque)
+    """Of its attempts that ended last, whether each failed."""
+    _heap: list[tuple[int, int]] = field(default_factory=list)
+
+    kind: ClassVar[str] = "job"
+    columns: ClassVar[tuple[str, ...]] = (
+        "status",
+        "reason",
+        "priority",
+        "overwrite",
+        "warnings",
+        "planned_tasks",
+        "completed_parts",
+        "kept_parts",
+        "memory",
+        "failed_tasks",
+        "failures",
+        "render_seconds",
+        "started",
+        "finished",
+        "deleting",
+        "frames_deleted",
+        "sweeps",
+    )
+
+    @cached_property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+    def values(self) -> tuple[Any, ...]:
+        return (
+            self.status,
+            self.reason,
+            self.priority,
+            self.spec.overwrite,
+            tuple(self.warnings),
+            self.planned,
+            self.completed_parts,
+            self.kept_parts,
+            self.memory,
+            self.failed_tasks,
+            self.failures,
+            self.render_seconds,
+            self.started,
+            self.finished,
+            self.deleting,
+            self.frames_deleted,
+            tuple(self.sweeps),
+        )
+
+    def birth(self) -> Mapping[str, Any]:
+        spec, facts = self.spec, self.spec.facts
+        return {
+            "project": spec.project,
+            "name": spec.name,
+            "user": spec.user,
+            "job_type": spec.job_type,
+            "tags": list(spec.tags),
+            "output": spec.output,
+            "trusted": spec.trusted,
+            "bundle": spec.bundle,
+            "stall_minutes": spec.stall_minutes,
+            "limit_minutes": spec.limit_minutes,
+            "settings": spec.settings,
+            "facts": msgspec.to_builtins(facts) if facts else None,
+            "blender_version": ".".join(map(str, facts.version)) if facts else "",
+            "task_count": self.task_count,
+            "part_count": self.part_count,
+            "submitted": self.submitted,
+        }
+
+    # --- transitions --------------------------------------------------------------------------------------------------
+
+    def stand(self, status: JobStatus, reason: str, wall: float) -> bool:
+        """Let it be *status*, for *reason*; returns whether that is news."""
+        change(JOB_TRANSITIONS, f"job {self.id}", self.status, status)
+        if (status, reason) == (self.status, self.reason):
+            return False
+        if status is JobStatus.ACTIVE and self.started is None:
+            self.started = wall
+        if status in ENDED_JOB:
+            self.finished = wall
+        elif self.status in ENDED_JOB:
+            self.finished, self.frames_deleted = None, None
+        self.status, self.reason = status, reason
+        self.touch()
+        return True
+
+    def warn(self, warning: str, subject: str = "") -> None:
+        """Put *warning* on it, unless one about the same *subject* is there."""
+        known = any((subject or warning) in other for other in self.warnings)
+        if not known and len(self.warnings) < _WARNINGS_MOST:
+            self.warnings.append(warning)
+            self.touch()
+
+    def count_part(self, seconds: float, memory: int, kept: bool) -> None:
+        """Count a part that is done, after so many *seconds*."""
+        self.completed_parts += 1
+        self.kept_parts += kept
+        self.render_seconds += seconds
+        self.memory = max(self.memory, memory)
+        self.failures = 0
+        self.touch()
+
+    def uncount_part(self) -> None:
+        """Count a part no longer that was done, for it is queued again."""
+        self.completed_parts -= 1
+        self.kept_parts = min(self.kept_parts, self.completed_parts)
+        self.touch()
+
+    def count_ended_task(self, failed: bool = False) -> None:
+        self.ended_tasks += 1
+        self.failed_tasks += failed
+        self.touch()
+
+    def uncount_ended_task(self, failed: bool) -> None:
+        """Count a task no longer that had ended, for it is queued again."""
+        self.ended_tasks -= 1
+        self.failed_tasks -= failed
+        self.touch()
+
+    def count_attempt(self, failed: bool, window: int) -> None:
+        """Count an attempt that ended, as one of the last *window*."""
+        self.failures += failed
+        self.recent.append(failed)
+        while len(self.recent) > window:
+            self.recent.popleft()
+        if failed:
+            self.touch()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it goes on any more."""
+        return self.status in ENDED_JOB and not self.live and not self.sweeps
+
+    @cached_property
+    def order_for_workers(self) -> Order:
+        """What all its grants have in common, but for what path variables mean."""
+        return Order(
+            job=self.id,
+            engine=self.type.engine,
+            settings=self.spec.settings,
+            output=self.spec.output,
+            blender=self.need.blender,
+            oldest_blender=self.need.oldest_blender,
+            trusted=self.spec.trusted,
+            scene_engine=self._scene_engine,
+            scene_color=self._scene_color,
+            inputs=self.spec.facts.inputs if self.spec.facts else Inputs(),
+            views=view_suffixes(self.spec),
+            overwrite=self.spec.overwrite,
+            bundle=self.spec.bundle,
+            stall_seconds=self.spec.stall_minutes * 60,
+            limit_seconds=self.spec.limit_minutes * 60,
+        )
+
+    def merges(self, number: int) -> tuple[str, ...]:
+        """The digests of the pieces that its task *number* merges, or of the frames of its film, where their files travel."""
+        waits = self.type.waits_for(self.spec, number) if self.pieces else 0
+        if not waits:
+            return ()
+        film = [frame for frame, _ in frames_of_film(self.spec.settings)]
+        return tuple(self.pieces.get(key, "") for key in film or range(1, waits + 1))
+
+    def overwrite(self) -> None:
+        """Render frames again that are there already, from now on."""
+        self.spec = msgspec.structs.replace(self.spec, overwrite=True)
+        self.__dict__.pop("order_for_workers", None)
+        self.touch()
+
+    @property
+    def _scene_engine(self) -> str:
+        facts = self.spec.facts
+        return facts.scene(self.spec.settings.get("scene")).engine if facts else ""
+
+    @property
+    def _scene_color(self) -> tuple[str, ...]:
+        facts = self.spec.facts
+        scene = facts.scene(self.spec.settings.get("scene")) if facts else None
+        return (scene.display, scene.view, scene.look) if scene else ()
+
+    @property
+    def queued(self) -> int:
+        return len(self._heap)
+
+    @property
+    def mean_part_seconds(self) -> float | None:
+        rendered = self.completed_parts - self.kept_parts
+        return self.render_seconds / rendered if rendered > 0 else None
+
+    @cached_property
+    def is_elastic(self) -> bool:
+        return self.type.is_elastic(self.spec)
+
+    def chunk(self, width: int) -> int:
+        """How many parts its next task should have, on a farm of *width* slots."""
+        if not self.is_elastic:
+            return 1
+        return chunk_size(self.mean_part_seconds, self.queued, width)
+
+    def mean_task_seconds(self, width: int) -> float | None:
+        mean = self.mean_part_seconds
+        if mean is None or not self.task_count:
+            return None
+        return mean * self.chunk(width) * self.part_count / self.task_count
+
+    def enqueue(self, task: TaskState) -> None:
+        heappush(self._heap, (task.number, task.id))
+
+    def hold(self, task: int) -> None:
+        """Let *task*, which is queued or waits for a retry, wait for the tasks before it (again)."""
+        self._heap = [entry for entry in self._heap if entry[1] != task]
+        heapify(self._heap)
+        self.delayed = [entry for entry in self.delayed if entry[1] != task]
+        self.held.add(task)
+
+    def first_queued(self) -> int:
+        """The task that is next."""
+        return self._heap[0][1]
+
+    def next_task(self) -> int:
+        return heappop(self._heap)[1]
+
+    def forget_queue(self) -> None:
+        self._heap.clear()
+        self.delayed.clear()
+        self.held.clear()

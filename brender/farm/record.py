@@ -1,0 +1,135 @@
+"""How the farm becomes a record: each entity says its row, and the ledger knows which rows are no longer true. Pure.
+
+The record is a projection of the farm. A transition changes an entity and touches it; at the end of a round `Ledger.take` gives
+the rows that differ from what the record holds, and the store writes them in one transaction. Kinds and columns are those of the
+tables (brender.store.tables).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+Key = str | int | tuple[str | int | float, ...]
+Verb = Literal["insert", "put", "update", "delete"]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What the record is to hold of one thing: ``values`` of ``columns`` in the row ``key`` of a ``kind``.
+
+    ``verb``: ``insert`` for a row that is not there yet, ``update`` for one that is, ``put`` for either, ``delete`` for one that
+    is to go.
+    """
+
+    verb: Verb
+    kind: str
+    key: Key
+    columns: tuple[str, ...] = ()
+    values: tuple[Any, ...] = ()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return dict(zip(self.columns, self.values, strict=True))
+
+
+class Entity:
+    """A thing that the record has a row of.
+
+    Subclasses name the ``kind``, the ``columns`` that may change with their `values`, and the columns that are written once, with
+    the row (`birth`). A value that can be changed in place (a list) is given as a copy.
+    """
+
+    kind: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    first_verb: ClassVar[Verb] = "insert"
+    _ledger: "Ledger | None" = None
+    _written: tuple[Any, ...] | None = None
+
+    @property
+    def key(self) -> Key:
+        raise NotImplementedError
+
+    def values(self) -> tuple[Any, ...]:
+        """The values of ``columns``, in their order."""
+        raise NotImplementedError
+
+    def birth(self) -> Mapping[str, Any]:
+        """The columns that are written with the row and never change."""
+        return {}
+
+    def touch(self) -> None:
+        """Note that the row may no longer be true."""
+        if self._ledger is not None:
+            self._ledger.dirty[self.kind, self.key] = self
+
+    def keep_in(self, ledger: "Ledger", recorded: bool = False) -> None:
+        """Belong to *ledger* from now on. *recorded*: its row is there, and true; else it is written."""
+        self._ledger = ledger
+        if recorded:
+            self._written = self.values()
+        else:
+            self.touch()
+
+    def take(self) -> Row | None:
+        """Return the row as far as it has to be written, or ``None`` where the record is true. It counts as written then."""
+        values, written = self.values(), self._written
+        if written is None:
+            birth = self.birth()
+            self._written = values
+            return Row(self.first_verb, self.kind, self.key, (*birth, *self.columns), (*birth.values(), *values))
+        if values == written:
+            return None
+        self._written = values
+        changed = [place for place, (old, new) in enumerate(zip(written, values, strict=True)) if old is not new and old != new]
+        columns = tuple(self.columns[place] for place in changed)
+        return Row("update", self.kind, self.key, columns, tuple(values[place] for place in changed))
+
+
+class Ledger:
+    """The rows that are no longer true: of entities that were touched, and of what the server keeps no entity of."""
+
+    def __init__(self) -> None:
+        self.dirty: dict[tuple[str, Key], Entity] = {}
+        """Where one took the place of another, as a worker that joins again does, the newer one."""
+        self._others: dict[tuple[str, Key], Row] = {}
+        self._gone: list[Row] = []
+
+    def insert(self, kind: str, key: Key, fields: Mapping[str, Any]) -> None:
+        """Add a row of which there is no entity."""
+        self._other("insert", kind, key, fields)
+
+    def put(self, kind: str, key: Key, fields: Mapping[str, Any]) -> None:
+        """Let the row *key*, there or not, have these *fields*."""
+        self._other("put", kind, key, fields)
+
+    def change(self, kind: str, key: Key, fields: Mapping[str, Any]) -> None:
+        """Let the row *key*, which is there, have these *fields*."""
+        self._other("update", kind, key, fields)
+
+    def drop(self, kind: str, key: Key) -> None:
+        """Let there be no row *key*."""
+        self._others.pop((kind, key), None)
+        self._gone.append(Row("delete", kind, key))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether anything may have to be written."""
+        return bool(self.dirty or self._others or self._gone)
+
+    def take(self) -> list[Row]:
+        """Return all that has to be written, what is deleted first; it counts as written then."""
+        entities, self.dirty = self.dirty, {}
+        others, self._others = self._others, {}
+        gone, self._gone = self._gone, []
+        return [*gone, *others.values(), *self._taken(entities)]
+
+    def _taken(self, entities: dict[tuple[str, Key], Entity]) -> Iterator[Row]:
+        for entity in entities.values():
+            if (row := entity.take()) is not None:
+                yield row
+
+    def _other(self, verb: Verb, kind: str, key: Key, fields: Mapping[str, Any]) -> None:
+        known = self._others.get((kind, key))
+        if known is not None:
+            verb, fields = known.verb, known.fields | dict(fields)
+        self._others[kind, key] = Row(verb, kind, key, tuple(fields), tuple(fields.values()))

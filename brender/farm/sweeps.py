@@ -1,0 +1,113 @@
+"""What is done to many tasks of a job: canceled or queued again, a slice in each round, so that no round is long. Pure.
+
+A sweep's intent and its cursor stand in its job's row: a server that is killed goes on with it. A slice has the tasks after the
+cursor, in the order of their numbers, each with all its parts.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from brender.model.job import FILM
+from brender.model.status import ENDED_TASK, PartStatus, TaskStatus
+
+if TYPE_CHECKING:
+    from brender.farm.farm import Farm
+    from brender.farm.jobs import JobState
+    from brender.farm.tasks import PartState, TaskState
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """What is still to be done to the tasks of a job after number ``cursor``.
+
+    ``cancel`` is about all that has not ended. ``requeue`` is about tasks and parts that have one of ``statuses``, and of them
+    only about ``frames`` (``None``: all of them, and then those are queued too whose task still runs); ``count`` is how many
+    parts it has queued so far, ``user`` who asked for it.
+    """
+
+    what: Literal["cancel", "requeue"]
+    cursor: int = -1
+    statuses: tuple[str, ...] = ()
+    frames: tuple[int, ...] | None = None
+    count: int = 0
+    user: str = ""
+
+
+#: What a requeue is about that names frames, or all of a job.
+ALL_ENDED: tuple[str, ...] = (TaskStatus.FAILED, TaskStatus.CANCELED, TaskStatus.COMPLETED)
+#: What it is about where nothing is named.
+UNFINISHED: tuple[str, ...] = (TaskStatus.FAILED, TaskStatus.CANCELED)
+
+
+def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_last: bool) -> Sweep | None:
+    """Do to *tasks*, which the record has after the cursor of *job*'s first sweep, what that asks for; returns the sweep where it
+    is over then (*is_last*)."""
+    sweep = job.sweeps[0]
+    count = 0
+    for loaded in tasks:
+        task = _in_memory(farm, loaded)
+        if sweep.what == "cancel":
+            _cancel(farm, job, task)
+        else:
+            count += _requeue(job, task, sweep, sweep.count + count)
+    cursor = tasks[-1].number if tasks else sweep.cursor
+    sweep = msgspec.structs.replace(sweep, cursor=cursor, count=sweep.count + count)
+    job.sweeps[0] = sweep
+    job.touch()
+    if not is_last:
+        return None
+    del job.sweeps[0]
+    # What is queued now and not in memory comes there in its turn.
+    job.cursor, job.loading = -1, False
+    return sweep
+
+
+def _in_memory(farm: "Farm", loaded: "TaskState") -> "TaskState":
+    """The task as it is in memory, with the parts that it had done before; where it is not there, *loaded* itself."""
+    task = farm.tasks.get(loaded.id)
+    if task is None:
+        farm.keep(loaded, recorded=True)
+        for part in loaded.parts:
+            farm.keep(part, recorded=True)
+        return loaded
+    known = {part.id for part in task.parts}
+    task.parts += [farm.keep(part, recorded=True) for part in loaded.parts if part.id not in known]
+    return task
+
+
+def _cancel(farm: "Farm", job: "JobState", task: "TaskState") -> None:
+    if task.status in ENDED_TASK:
+        return
+    task.cancel()
+    farm.drop(job, task)
+
+
+def _requeue(job: "JobState", task: "TaskState", sweep: Sweep, count: int) -> int:
+    """Queue again what *sweep* means of *task*; returns how many parts that is. *count*: those of the tasks before it."""
+    ended = task.status in ENDED_TASK
+    if not task.parts or (ended and task.status not in sweep.statuses):
+        return 0  # (a task without parts gave them to another)
+    parts = [part for part in task.parts if part.status in sweep.statuses and _is_named(part, sweep, count)]
+    if not parts and not (ended and sweep.frames is None):
+        return 0
+    if ended:
+        # It cannot be completed without those of its parts that nobody named.
+        parts += [part for part in task.parts if part.status in UNFINISHED and part not in parts]
+        job.uncount_ended_task(task.status is TaskStatus.FAILED)
+        task.requeue()
+    for part in parts:
+        if part.status is PartStatus.COMPLETED:
+            job.uncount_part()
+            if not job.spec.overwrite:
+                # Whoever queues a finished frame again wants it rendered, not found.
+                job.overwrite()
+        part.requeue()
+    return len(parts)
+
+
+def _is_named(part: "PartState", sweep: Sweep, count: int) -> bool:
+    """Whether *sweep* is about *part*. Whatever a film is made of, it is made again when that is."""
+    if sweep.frames is None:
+        return True
+    return bool(count) if part.piece == FILM else part.frame in sweep.frames

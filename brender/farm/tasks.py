@@ -1,0 +1,309 @@
+"""Tasks, their parts and their attempts: what is kept of them, and every change of how they stand. Pure.
+
+A status is changed here and nowhere else: each transition asks its table (brender.model.status), changes the entity, and touches
+it, so that its row follows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from brender.farm.record import Entity
+from brender.model.job import FILM
+from brender.model.status import (
+    OUTCOMES,
+    PART_TRANSITIONS,
+    TASK_TRANSITIONS,
+    Outcome,
+    PartStatus,
+    TaskStatus,
+    change,
+)
+
+
+@dataclass(eq=False)
+class PartState(Entity):
+    """A part that its task still has to do, or has done in the present attempt. What came of it is as in the record."""
+
+    id: int
+    frame: int
+    output: str
+    piece: int = 0
+    layer: str = ""
+    job: str = ""
+    task: int = 0
+    scene: str = ""
+    view: str = ""
+    status: PartStatus = PartStatus.QUEUED
+    attempt: str = ""
+    worker: str = ""
+    size: int = 0
+    width: int = 0
+    height: int = 0
+    digest: str = ""
+    extras: tuple[Any, ...] = ()
+    kept: bool = False
+    seconds: float = 0.0
+    memory: int = 0
+    warnings: tuple[str, ...] = ()
+    finished: float | None = None
+
+    kind: ClassVar[str] = "part"
+    columns: ClassVar[tuple[str, ...]] = (
+        "task",
+        "status",
+        "attempt",
+        "worker",
+        "output",
+        "size",
+        "width",
+        "height",
+        "digest",
+        "extras",
+        "kept",
+        "seconds",
+        "memory",
+        "warnings",
+        "finished",
+    )
+
+    @property
+    def key(self) -> int:
+        return self.id
+
+    def values(self) -> tuple[Any, ...]:
+        """Hot path, watched by benchmarks.dispatch."""
+        return (
+            self.task,
+            self.status,
+            self.attempt,
+            self.worker,
+            self.output,
+            self.size,
+            self.width,
+            self.height,
+            self.digest,
+            self.extras,
+            self.kept,
+            self.seconds,
+            self.memory,
+            self.warnings,
+            self.finished,
+        )
+
+    def birth(self) -> Mapping[str, Any]:
+        return {
+            "job": self.job,
+            "frame": self.frame,
+            "scene": self.scene,
+            "layer": self.layer,
+            "view": self.view,
+            "piece": self.piece,
+        }
+
+    @property
+    def done(self) -> bool:
+        return self.status is PartStatus.COMPLETED
+
+    def begin(self, attempt: str, worker: str) -> None:
+        """Let *attempt* at *worker* be the one that renders it."""
+        self._to(PartStatus.ACTIVE)
+        self.attempt, self.worker = attempt, worker
+
+    def complete(self, attempt: str, worker: str, wall: float, **came: Any) -> None:
+        """Record that *attempt* at *worker* finished it at *wall*, and what *came* of it, by the names of fields."""
+        self._to(PartStatus.COMPLETED)
+        self.attempt, self.worker, self.finished = attempt, worker, wall
+        for name, value in came.items():
+            setattr(self, name, value)
+
+    def give_up(self) -> None:
+        """Queue it again, since its attempt ended without it."""
+        self._to(PartStatus.QUEUED)
+        self.attempt = self.worker = ""
+
+    def requeue(self) -> None:
+        """Queue it again as if it had never been rendered."""
+        self.give_up()
+        self.finished, self.digest, self.extras, self.kept = None, "", (), False
+
+    def fail(self) -> None:
+        self._to(PartStatus.FAILED)
+
+    def cancel(self) -> None:
+        self._to(PartStatus.CANCELED)
+
+    def move_to(self, task: int) -> None:
+        """Let it be a part of another *task*."""
+        self.task = task
+        self.touch()
+
+    def _to(self, status: PartStatus) -> None:
+        self.status = change(PART_TRANSITIONS, f"part {self.id}", self.status, status)
+        self.touch()
+
+
+@dataclass(eq=False)
+class TaskState(Entity):
+    """A task, and the parts that it still has to do or has done in the present attempt."""
+
+    id: int
+    job: str
+    number: int
+    parts: list[PartState]
+    status: TaskStatus = TaskStatus.QUEUED
+    failures: int = 0
+    losses: int = 0
+    reason: str = ""
+    attempts: list[str] = field(default_factory=list)
+    """The live attempts that speak for it: none, one, or two where an idle worker repeats a straggler."""
+    granted: bool = False
+    """It was given out before, so that its parts are fixed."""
+    repeated: bool = False
+    """An idle worker has repeated it, or does; once is enough."""
+
+    kind: ClassVar[str] = "task"
+    columns: ClassVar[tuple[str, ...]] = ("status", "failures", "losses", "reason")
+
+    @property
+    def key(self) -> int:
+        return self.id
+
+    def values(self) -> tuple[Any, ...]:
+        return self.status, self.failures, self.losses, self.reason
+
+    def birth(self) -> Mapping[str, Any]:
+        return {"job": self.job, "number": self.number}
+
+    @property
+    def is_film(self) -> bool:
+        return any(part.piece == FILM for part in self.parts)
+
+    @property
+    def is_done(self) -> bool:
+        return all(part.done for part in self.parts)
+
+    def start(self) -> None:
+        self._to(TaskStatus.ACTIVE)
+
+    def release(self) -> None:
+        """Queue it, since nothing that it waited for is left."""
+        self._to(TaskStatus.QUEUED)
+
+    def queue_again(self) -> None:
+        """Queue it again, with the parts that are not done, for nobody renders it any more."""
+        self.attempts = []
+        self._to(TaskStatus.QUEUED)
+        for part in self.parts:
+            if not part.done:
+                part.give_up()
+
+    def requeue(self) -> None:
+        """Queue it again after it has ended; its parts are asked for one by one."""
+        self._to(TaskStatus.QUEUED)
+        self.failures, self.reason = 0, ""
+
+    def complete(self, reason: str = "") -> None:
+        self._to(TaskStatus.COMPLETED)
+        self.reason = reason or self.reason
+
+    def fail(self, reason: str) -> None:
+        """Fail for good, and all parts with it that are not done."""
+        self._to(TaskStatus.FAILED)
+        self.reason = reason
+        for part in self.parts:
+            if not part.done:
+                part.fail()
+
+    def cancel(self, reason: str = "") -> None:
+        """Cancel it, and all parts that are not done."""
+        self._to(TaskStatus.CANCELED)
+        self.reason = reason or self.reason
+        for part in self.parts:
+            if not part.done and part.status is not PartStatus.FAILED:
+                part.cancel()
+
+    def count_failure(self, reason: str) -> None:
+        self.failures, self.reason = self.failures + 1, reason
+        self.touch()
+
+    def count_loss(self, reason: str) -> None:
+        self.losses, self.reason = self.losses + 1, reason
+        self.touch()
+
+    def _to(self, status: TaskStatus) -> None:
+        self.status = change(TASK_TRANSITIONS, f"task {self.id}", self.status, status)
+        self.touch()
+
+
+@dataclass(eq=False)
+class AttemptState(Entity):
+    """A live attempt. Times on the server's monotonic clock, but for those that end in ``wall``."""
+
+    id: str
+    task: int
+    job: str
+    worker: str
+    sent: float
+    manager: str = ""
+    granted_wall: float = 0.0
+    incarnation: int = 0
+    """Of the worker that it was granted to."""
+    confirmed: bool = False
+    started_wall: float | None = None
+    began: float | None = None
+    """When the server heard of its start; ``None`` before, and where a server that restarted does not know."""
+    repeats: bool = False
+    superseded: bool = False
+    """Another attempt has finished its task."""
+    recalling: float | None = None
+    last_report: int = 0
+    canceling: str = ""
+    """Why it was asked to stop; "" where it was not."""
+    outcome: Outcome = Outcome.LIVE
+    reason: str = ""
+    seconds: float = 0.0
+    finished_wall: float | None = None
+
+    kind: ClassVar[str] = "attempt"
+    columns: ClassVar[tuple[str, ...]] = ("outcome", "reason", "last_report", "started", "finished", "seconds")
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+    def values(self) -> tuple[Any, ...]:
+        return self.outcome, self.reason, self.last_report, self.started_wall, self.finished_wall, self.seconds
+
+    def birth(self) -> Mapping[str, Any]:
+        return {
+            "job": self.job,
+            "task": self.task,
+            "worker": self.worker,
+            "manager": self.manager,
+            "granted": self.granted_wall,
+        }
+
+    @property
+    def started(self) -> bool:
+        return self.started_wall is not None
+
+    def begin(self, mono: float, wall: float) -> None:
+        self.began, self.started_wall, self.recalling = mono, wall, None
+        self.touch()
+
+    def take_report(self, number: int) -> None:
+        """Count report *number*, the one after the last."""
+        self.last_report, self.confirmed = number, True
+        self.touch()
+
+    def supersede(self) -> None:
+        """Let it stop: another attempt has finished its task."""
+        self.superseded, self.canceling = True, "another attempt finished it first"
+
+    def end(self, outcome: Outcome, reason: str, wall: float, seconds: float) -> None:
+        if self.superseded:
+            outcome, reason = Outcome.SUPERSEDED, self.canceling
+        self.outcome = change(OUTCOMES, f"attempt {self.id}", self.outcome, outcome)
+        self.reason, self.finished_wall, self.seconds = reason, wall, seconds
+        self.touch()

@@ -1,0 +1,119 @@
+"""Queueing again: what is meant is rendered again, however the job stands meanwhile, and the record says so."""
+
+import pytest
+
+from brender.model.status import JobStatus
+from brender.roles.policy import Policy
+from tests.world import World, animation, farm_of_two
+
+
+def _frames(world: World, job: str) -> dict[int, str]:
+    return {row["frame"]: row["status"] for row in world.ask("parts", job=job)}
+
+
+@pytest.mark.parametrize("value", ["all", "1-6"])
+def test_frames_that_are_queued_again_while_a_chunk_runs_are_all_rendered_again(value: str) -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1-6", chunk=3))["id"]
+    world.finish("one")
+    world.finish_part("one")
+    world.run(0.2)
+    assert world.act("requeue", job, value)["id"] == job
+    assert _frames(world, job) == {1: "queued", 2: "queued", 3: "queued", 4: "queued", 5: "active", 6: "active"}
+    rendered = world.finish_everything()
+    assert sorted(rendered) == [1, 2, 3, 4, 5, 6]
+    record = world.ask("job", id=job)
+    assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 6, 0)
+    assert set(_frames(world, job).values()) == {"completed"}
+
+
+def test_frames_of_a_running_chunk_that_are_queued_again_are_not_forgotten_when_the_server_restarts() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1-3", chunk=3))["id"]
+    world.finish_part("one")
+    world.run(0.2)
+    assert world.act("requeue", job, "1")["id"] == job
+    world.start_server()
+    assert sorted(world.finish_everything()) == [1, 2, 3]
+    assert (world.status(job), set(_frames(world, job).values())) == ("completed", {"completed"})
+
+
+def test_a_long_job_is_queued_again_in_slices_that_a_restart_does_not_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.world.SLICE_PARTS", 7)
+    monkeypatch.setattr("brender.roles.server.restore.SLICE_PARTS", 7)
+    world = farm_of_two()
+    job = world.submit(animation("1-40", chunk=1))["id"]
+    world.finish_everything()
+    world.act("requeue", job, "all")
+    assert world.server.farm.jobs[job].sweeps, "no slice is as long as the job"
+    world.start_server()
+    world.run(3.0)
+    assert not world.server.farm.jobs[job].sweeps
+    assert sorted(world.finish_everything()) == list(range(1, 41))
+    assert world.status(job) == "completed"
+    (told,) = [row["text"] for row in world.ask("activity", job=job) if row["action"] == "requeue"]
+    assert told == "queued 40 frames again"
+
+
+def test_a_job_that_is_canceled_while_it_is_queued_again_ends_canceled_and_can_be_queued_once_more() -> None:
+    world = farm_of_two()
+    job = world.submit(animation("1-9", chunk=3))["id"]
+    world.finish("one")
+    world.act("requeue", job, "all")
+    world.act("cancel", job)
+    world.run(1.0)
+    assert world.status(job) == JobStatus.CANCELED and "queued" not in _frames(world, job).values()
+    world.act("requeue", job)
+    world.finish_everything()
+    assert world.status(job) == "completed" and set(_frames(world, job).values()) == {"completed"}
+
+
+def test_one_frame_of_a_canceled_chunk_brings_the_unfinished_ones_of_that_chunk_with_it() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1-6", chunk=3))["id"]
+    world.finish_part("one")
+    world.run(0.2)
+    world.act("cancel", job)
+    world.end("one", stopped=True)
+    world.act("requeue", job, "2")
+    assert sorted(world.finish_everything()) == [2, 3]
+    assert _frames(world, job) == {1: "completed", 2: "completed", 3: "completed", 4: "canceled", 5: "canceled", 6: "canceled"}
+    record = world.ask("job", id=job)
+    assert (record["status"], record["reason"]) == ("canceled", "3 frames were canceled before, and not queued again")
+
+
+def test_a_long_job_whose_attempts_fail_now_and_then_is_completed() -> None:
+    world = World(Policy(retry=0.1, strikes=1000))
+    world.add_worker("one")
+    job = world.submit(animation("1-400", chunk=1))["id"]
+    for number in range(4000):
+        if world.workers["one"].running is None:
+            world.run(0.2)
+        elif number % 8 == 0:
+            world.end("one", "out of luck")
+        else:
+            world.finish("one")
+        if world.status(job) in ("completed", "failed"):
+            break
+    assert world.status(job) == "completed"
+
+
+def test_a_job_of_which_nearly_all_attempts_fail_is_stopped_and_says_so() -> None:
+    world = World(Policy(retry=0.0, retry_most=0.0, tries=100, strikes=1000, failure_window=20))
+    world.add_worker("one")
+    job = world.submit(animation("1-400", chunk=1))["id"]
+    for number in range(200):
+        if world.workers["one"].running is None:
+            break
+        if number % 6 == 5:
+            world.finish("one")
+        else:
+            world.end("one", "no such device")
+    record = world.ask("job", id=job)
+    assert (record["status"], record["reason"]) == (
+        "failed",
+        "Stopped after 17 failed attempts among the last 20; the last one said: no such device",
+    )
