@@ -487,6 +487,29 @@ def test_a_farm_for_one_job_leaves_the_others_alone() -> None:
     assert "one other job only" in world.ask("job", id=other["id"])["reason"]
 
 
+def test_a_farm_for_one_job_ends_it_once_its_workers_are_there_and_none_can_run_it() -> None:
+    world = World(Policy(only_job="aa" * 8, only_workers=2))
+    job = world.submit(animation("1-3", id="aa" * 8, tags=("moon",)))
+    world.add_worker("a")
+    world.run(5)
+    assert world.status(job["id"]) == "queued", "the other worker may be able to"
+    world.add_worker("b")
+    world.run(5)
+    record = world.ask("job", id=job["id"])
+    assert record["status"] == "failed"
+    assert record["reason"].startswith("No worker can run it: 2 ") and "the tag moon" in record["reason"]
+
+
+def test_a_farm_for_one_job_goes_on_while_one_worker_can_run_it() -> None:
+    world = World(Policy(only_job="aa" * 8, only_workers=2))
+    job = world.submit(animation("1-3", id="aa" * 8, tags=("moon",)))
+    world.add_worker("a")
+    world.add_worker("b", tags=frozenset({"moon"}))
+    world.run(5)
+    world.finish_everything()
+    assert world.status(job["id"]) == "completed"
+
+
 def test_a_worker_gets_its_lease_as_soon_as_its_manager_has_one(world: World) -> None:
     world.add_manager("m")
     world.cut.add("m")

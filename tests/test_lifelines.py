@@ -28,10 +28,16 @@ def _ignore_signals() -> None:
 @contextlib.contextmanager
 def _in_background(*words: object, data: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``brender`` with *words* as a background job that ignores signals; whatever it leaves behind is ended."""
-    command = [sys.executable, "-m", "brender.commands.main", *map(str, words), "--data", str(data)]
+    command = [sys.executable, "-P", "-m", "brender.commands.main", *map(str, words), "--data", str(data)]
     with (data.parent / "output").open("wb") as output:
         started = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, preexec_fn=_ignore_signals
+            command,
+            cwd=data.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_ignore_signals,
         )
     try:
         yield started
@@ -56,6 +62,7 @@ def _roles_in(data: Path) -> list[psutil.Process]:
 
 def test_all_roles_and_what_they_run_end_with_a_farm_that_is_killed(tmp_path: Path) -> None:
     data = tmp_path / "data"
+    (tmp_path / "glob.py").write_text("raise SystemExit('a file of the user is not a part of Python')")
     with _in_background("farm", "--any-ports", "--workers", 1, data=data) as farm:
         until(lambda: all(DataFolder(data).announced(role) for role in ("server", "manager-manager", "dashboard")))
         with client(None, data) as connection:

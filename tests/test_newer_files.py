@@ -11,10 +11,11 @@ import pytest
 from brender.blendfile import facts
 from brender.blendfile.facts import inspect
 from brender.blendfile.header import oldest_reader
+from brender.model.errors import RenderFailed
 from brender.model.nodes import Blender
 from tests.conftest import BLENDS, find_blender
 from tests.rendering import studio
-from tests.tools import in_blender
+from tests.tools import command, in_blender
 
 pytestmark = pytest.mark.blender
 _SAVE = """
@@ -57,6 +58,20 @@ def test_an_older_blender_renders_what_it_may_open_with_the_warning_that_blender
     assert outcome.ended.reason == "" and len(outcome.parts) == 1
     (warning,) = (text for text in outcome.warnings if "lost" in text)
     assert warning.startswith(f"The file was saved by Blender {newer[0]}.{newer[1]}, which is newer than the {blender.label}")
+
+
+@pytest.mark.thorough
+def test_a_farm_for_one_job_that_no_worker_can_run_ends_at_once_and_says_why(
+    bpy: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "shot.blend"
+    in_blender(bpy, _SAVE.format(file=str(file), compress=False), tmp_path)
+    said = command(capsys, "render", file, "--frames", 1, "--device", "gpu", "--output", tmp_path / "out", "--no-dashboard")
+    if said.code == 0:
+        pytest.skip("this machine has a GPU")
+    assert said.code == RenderFailed.exit_code
+    assert "No worker can run it: one lacks the tag gpu" in said.err
+    assert "brender log" not in said.err, "nothing ran, so there is no log"
 
 
 def test_what_an_older_blender_may_not_open_is_refused_before_it_starts(own: tuple[Blender, Path], tmp_path: Path) -> None:

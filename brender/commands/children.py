@@ -91,6 +91,7 @@ class Children:
         (self.folder.root / "run").mkdir(parents=True, exist_ok=True)
         command = [
             sys.executable,
+            "-P",  # a user's glob.py in the working folder is not Python's
             "-m",
             "brender.commands.main",
             "role",

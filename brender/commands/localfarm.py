@@ -82,7 +82,7 @@ class LocalFarm:
         for key in (self.folder.server_key, self.folder.local_key):
             kept_pair(key)  # the others look for them, perhaps before the server does
         to_server, to_manager = _address("--server", server), _address("--manager", manager)
-        only = ["--only-job", plan.only_job] if plan.only_job else []
+        only = ["--only-job", plan.only_job, "--only-workers", str(plan.workers)] if plan.only_job else []
         waits = [
             self._start("server", ["server", *_port(server), *only], announces="server"),
             self._start("manager", ["manager", "--name", "manager", *_port(manager), *to_server], announces="manager-manager"),

@@ -72,6 +72,7 @@ _link_files = click.option(
 @_link_files
 @site_option
 @click.option("--only-job", default="", hidden=True)
+@click.option("--only-workers", type=click.IntRange(0), default=0, hidden=True)
 @lifeline_option
 def server(
     data: Path,
@@ -87,6 +88,7 @@ def server(
     link_files: bool,
     site: str,
     only_job: str,
+    only_workers: int,
     lifeline: bool,
 ) -> None:
     """Run a server: it owns the database and decides who renders what."""
@@ -98,6 +100,7 @@ def server(
     policy = replace(
         _policy(lease),
         only_job=only_job,
+        only_workers=only_workers,
         largest_file=int(largest_file * 1e9),
         blobs_keep=keep_blobs * 86400,
         activity_keep=keep_activity * 86400,

@@ -15,6 +15,8 @@ from brender.model.errors import RenderFailed, Unreachable
 _LOOK_SECONDS = 0.25
 #: Characters of a reason that the progress line has room for.
 _REASON_CHARACTERS = 100
+#: Seconds that a reason has to last before it is shown.
+_LASTING_SECONDS = 2.0
 _ENDED = ("completed", "failed", "canceled")
 
 
@@ -31,6 +33,7 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
     )
     warned: set[str] = set()
     shown = (-1, "")
+    lasting, told = _Lasting(), ""
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("rendering", total=None, eta="", unit="frames")
         while True:
@@ -40,8 +43,11 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
                     warned.add(warning)
                     console.print(f"[yellow]Warning:[/yellow] {_plain(warning)}", highlight=False)
             eta = record["eta_seconds"]
-            reason = record["reason"] if record["status"] not in _ENDED else ""
+            reason = lasting.text(record["reason"] if record["status"] not in _ENDED else "")
             left = f"about {duration(eta)} left" if eta and eta >= 1 and not reason else reason[:_REASON_CHARACTERS]
+            if console.is_terminal and len(reason) > _REASON_CHARACTERS and reason != told:
+                told = reason
+                console.print(_plain(reason), highlight=False)
             at = record["rendering"][:1]
             progress.update(
                 bar,
@@ -62,6 +68,19 @@ def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: Non
             time.sleep(_LOOK_SECONDS)
 
 
+class _Lasting:
+    """Holds back the reason why a job waits until it has been the same for two seconds: workers take that long to start."""
+
+    def __init__(self) -> None:
+        self._reason, self._since = "", time.monotonic()
+
+    def text(self, reason: str) -> str:
+        """Return *reason*, which holds now, if it has lasted; "" otherwise."""
+        if reason != self._reason:
+            self._reason, self._since = reason, time.monotonic()
+        return reason if time.monotonic() - self._since >= _LASTING_SECONDS else ""
+
+
 def _look(client: Client, job: str) -> dict[str, Any]:
     """The job's record; a server that is away for a moment (started again after a crash) is waited for."""
     try:
@@ -75,11 +94,9 @@ def check_ended_well(record: dict[str, Any]) -> None:
     """Raises `RenderFailed`, with the reason and what is missing, unless the job of *record* is completed."""
     if record["status"] == "completed":
         return
-    missing = f"{record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
-    raise RenderFailed(
-        f"{record['reason'] or 'the job is ' + record['status']} (missing: {missing}; "
-        f"`brender log {record['id'][:8]}` shows the log)"
-    )
+    missing = f"missing: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
+    log = f"; `brender log {record['id'][:8]}` shows the log" if record["started"] else ""
+    raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing}{log})")
 
 
 def _unit(record: dict[str, Any]) -> str:

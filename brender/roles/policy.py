@@ -44,6 +44,8 @@ class Policy:
     """Files that were sent for a job are kept for so long after its end."""
     only_job: str = ""
     """A farm that runs for one job renders that one and leaves others in its record alone; "": it renders all."""
+    only_workers: int = 0
+    """The workers that a farm for one job has: once so many are there, a job that none of them can run has failed."""
     stats_record: float = 60.0
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0

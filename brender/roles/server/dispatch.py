@@ -102,12 +102,22 @@ class Dispatch:
             elif job.queued and job.id in self._roster.jobs:
                 reason = self._reasons.reason(job.id)
                 looks -= self._reasons.looks(job.id)
+                if self._ends_for_want_of_workers(job):
+                    self.jobs.end(job, JobStatus.FAILED, reason, now)
+                    continue
             elif job.delayed:
                 reason = "Its failed tasks are tried again in a moment"
             if reason or job.status is JobStatus.QUEUED:
                 self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
             if looks <= 0:
                 break
+
+    def _ends_for_want_of_workers(self, job: JobState) -> bool:
+        """Return whether the farm runs for *job* alone, and its workers are there, and none of them can run it."""
+        if self.policy.only_job != job.id or not self.policy.only_workers:
+            return False
+        here = sum(bool(worker.term) for worker in self.farm.workers.values())
+        return here >= self.policy.only_workers and self._reasons.nobody_can(job.id)
 
     def runs_elsewhere(self, job: JobState, worker: WorkerState) -> bool:
         """Return whether a worker other than *worker*, which it is not kept off either, could run tasks of *job*."""
