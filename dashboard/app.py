@@ -28,6 +28,7 @@ from dashboard import pages, people, pictures
 from dashboard.endpoint import PREFIX
 from dashboard.farm import Farm, Settings
 from dashboard.stream import Stream
+from dashboard.uploads import Uploads
 from dashboard.v1 import farm as farm_api
 from dashboard.v1 import jobs, nodes, submitting
 from dashboard.v1 import people as people_api
@@ -76,7 +77,8 @@ def create_app(
         WTF_CSRF_SSL_STRICT=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["brender"] = Farm(Reader(folder, database), server, pair, folder, Stream(server, pair), chosen)
+    uploads = Uploads(folder.root / "uploads", chosen.upload_quota, chosen.upload_total, chosen.keep_free)
+    app.extensions["brender"] = Farm(Reader(folder, database), server, pair, folder, Stream(server, pair), uploads, chosen)
     csrf = CSRFProtect(app)
     people.install(app)
     app.register_blueprint(pages.blueprint)
@@ -137,7 +139,9 @@ def _explain(app: Flask) -> None:
     def explain_http(error: HTTPException) -> Any:
         status = error.code or 500
         messages = {404: "There is no such page", 405: "That cannot be done here", 413: "That is too much at once"}
-        told = _told(messages.get(status, error.description or error.name), str(status), status)
+        # Where a sentence of our own was given, it says more.
+        own = error.description if error.description != type(error).description else None
+        told = _told(own or messages.get(status, error.description or error.name), str(status), status)
         told.headers.update({name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")})
         return told
 

@@ -14,6 +14,7 @@ from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
 from dashboard.proxies import Proxies
 from dashboard.stream import Stream
+from dashboard.uploads import Uploads
 
 ACTION_SECONDS = 5.0
 
@@ -24,7 +25,8 @@ class Settings:
     who they come from; ``public_url``: what others reach the dashboard by. ``setup``: the secret of the link that makes the
     first admin. ``proxy``: the addresses of reverse proxies whose X-Forwarded-For is believed; ``login_header``: the header by
     which one of them, or one on this machine where none is named, says who somebody is; "": none does. ``secure``: it is reached
-    by HTTPS."""
+    by HTTPS. ``upload_quota`` and ``upload_total``: bytes of uploads that it keeps of one user and of all, 0: any; ``keep_free``:
+    bytes of the disk that uploads leave free."""
 
     setup: str = ""
     login_header: str = ""
@@ -34,6 +36,9 @@ class Settings:
     smtp: str = ""
     mail_from: str = ""
     public_url: str = ""
+    upload_quota: int = 100 * 10**9
+    upload_total: int = 500 * 10**9
+    keep_free: int = 2 * 10**9
 
     @cached_property
     def proxies(self) -> Proxies:
@@ -48,6 +53,7 @@ class Farm:
     pair: KeyPair
     folder: DataFolder
     stream: Stream
+    uploads: Uploads
     settings: Settings = field(default_factory=Settings)
 
     def client(self) -> Client:

@@ -17,6 +17,7 @@ from brender.model.errors import BadInput, Conflict
 from brender.store.datafolder import DataFolder
 from dashboard.app import create_app
 from dashboard.farm import Settings
+from dashboard.large_bodies import admission, channel_with
 from dashboard.notify import Notifier
 from dashboard.people import there_are_users
 from dashboard.stream import Stream
@@ -70,6 +71,7 @@ class Dashboard:
                     "Stop that one, or choose another port with --port-base"
                 ) from error
             raise BadInput(f"The dashboard cannot listen on {address}: {error.strerror}") from error
+        self._server.channel_class = channel_with(admission(app))
         self.address = Address(address.host, int(self._server.effective_port))
         shown = Address("127.0.0.1", self.address.port) if address.host in ("0.0.0.0", "::") else self.address
         self.url = f"http://{shown}/"

@@ -210,6 +210,13 @@ def test_an_upload_that_is_larger_than_the_farm_takes_is_refused_at_its_first_pi
     assert isinstance(answer, NoFile) and "2.0 GB" in answer.reason and "--largest-file" in answer.reason
 
 
+def test_what_clients_send_leaves_room_on_the_server_s_disk(tmp_path: Path) -> None:
+    piece = BlobPiece(blob="b" * 64, size=3, offset=0)
+    answer = Intake(BlobStore(tmp_path), least_free=10**18).take(piece, b"abc")
+    assert isinstance(answer, NoFile) and "stay free" in answer.reason and "--keep-free" in answer.reason
+    assert isinstance(Intake(BlobStore(tmp_path), least_free=1).take(piece, b"abc"), BlobHave)
+
+
 def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")

@@ -15,7 +15,7 @@ from brender.commands.options import client
 from brender.store.datafolder import DataFolder
 from tests.conftest import SCENES, find_blender
 from tests.tools import ended, submit_command, until
-from tests.web import PASSWORD, add_user, sign_in
+from tests.web import PASSWORD, add_user, make_users, served, sign_in
 
 pytestmark = pytest.mark.browser
 # These machines are shared, and slow now and then.
@@ -292,3 +292,23 @@ def test_a_project_s_folder_is_looked_through_on_the_submit_page(page: Page, far
     expect(page.locator("#job-project")).to_have_value("film")
     page.get_by_label("Preset").select_option("720p")
     expect(page.locator("#field-resolution")).to_have_value("67")
+
+
+def test_the_submit_page_says_which_upload_does_not_fit_and_removes_uploads(
+    page: Page, folder: DataFolder, tmp_path: Path
+) -> None:
+    make_users(folder)
+    with served(folder, upload_quota=10**6) as dashboard:
+        page.goto(f"{dashboard.url}login?next=/submit")
+        page.get_by_label("Name").fill("anna")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        (tmp_path / "large.blend").write_bytes(b"x" * 2 * 10**6)
+        page.locator("#files").set_input_files(tmp_path / "large.blend")
+        expect(page.locator("#problem")).to_contain_text("one user may upload 1.0 MB a day")
+        (tmp_path / "small.blend").write_bytes(b"x" * 1000)
+        page.locator("#files").set_input_files(tmp_path / "small.blend")
+        expect(page.locator("#uploaded")).to_contain_text("of your uploads are kept here, for a day")
+        page.get_by_role("button", name="Remove them").click()
+        expect(page.locator("#uploaded")).to_be_hidden()
+    assert not list((folder.root / "uploads").iterdir())

@@ -83,7 +83,7 @@ def test_a_server_whose_disk_is_full_says_so_and_takes_the_rest_once_there_is_ro
     server, first = small_disk / "server", free_ports(9)
     shutil.copytree(SCENES.parent, tmp_path / "project")
     scene = tmp_path / "project" / "scenes" / "01_alpha_blend.blend"
-    with process("server", "--listen", f"127.0.0.1:{first + 4}", data=server) as serving:
+    with process("server", "--listen", f"127.0.0.1:{first + 4}", "--keep-free", "0", data=server) as serving:
         line_of(serving, "listens on")
         with scene.with_suffix(".png").open("ab") as file:
             file.write(os.urandom(12 * 2**20))

@@ -2,16 +2,13 @@
 pages."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
 from urllib.request import Request, urlopen
 
 import pytest
 from flask import Flask
 
-from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.client import Client
-from brender.bus.keys import new_pair
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BadInput, Conflict, NotFound
@@ -21,10 +18,9 @@ from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from dashboard.farm import Settings
 from dashboard.people import Paces, client_address
-from dashboard.serve import Dashboard
 from tests.rows import new, put, update
 from tests.test_store import JOB
-from tests.web import HASH, PASSWORD, Browser, application, make_users, token_of
+from tests.web import HASH, PASSWORD, Browser, application, make_users, served, token_of
 
 API = "/api/v1"
 MINE, FOREIGN = "a" * 16, "b" * 16
@@ -134,13 +130,10 @@ def test_a_proxy_that_is_not_trusted_is_not_believed_and_that_is_said_once(app: 
 def test_what_a_proxy_says_passes_the_web_server(folder: DataFolder) -> None:
     """It takes such headers away unless it is told not to."""
     make_users(folder)
-    nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
-    settings = Settings(proxy=("127.0.0.1",), login_header="X-Remote-User")
-    dashboard = Dashboard(folder, Address("127.0.0.1", 0), nowhere, new_pair(), "", settings)
     seen: list[str] = []
-    dashboard._app.before_request(lambda: seen.append(client_address()))
-    threading.Thread(target=dashboard.run, daemon=True).start()
-    urlopen(Request(f"{dashboard.url}login", headers={"X-Forwarded-For": "192.0.2.7"})).read()
+    with served(folder, proxy=("127.0.0.1",)) as dashboard:
+        dashboard._app.before_request(lambda: seen.append(client_address()))
+        urlopen(Request(f"{dashboard.url}login", headers={"X-Forwarded-For": "192.0.2.7"})).read()
     assert seen == ["192.0.2.7"]
 
 

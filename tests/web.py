@@ -1,8 +1,11 @@
 """A dashboard for tests: its application without a server around it, with users who have signed in."""
 
+import contextlib
 import hashlib
 import json
 import re
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -23,6 +26,7 @@ from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from dashboard.app import create_app
 from dashboard.farm import Settings
+from dashboard.serve import Dashboard
 from tests.rows import put
 
 PASSWORD = "correct horse"
@@ -35,6 +39,20 @@ def application(folder: DataFolder, **settings: Any) -> Flask:
     """The application over *folder*; no server runs."""
     nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
     return create_app(folder, nowhere, new_pair(), "", Settings(**settings), b"s" * 32)
+
+
+@contextlib.contextmanager
+def served(folder: DataFolder, **settings: Any) -> Iterator[Dashboard]:
+    """The dashboard over *folder* on a port of its own, by its web server; no brender server runs."""
+    nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
+    made = Dashboard(folder, Address("127.0.0.1", 0), nowhere, new_pair(), "", Settings(**settings))
+    serving = threading.Thread(target=made.run)
+    serving.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        serving.join(30)
 
 
 def make_users(folder: DataFolder, **roles: str) -> None:

@@ -54,6 +54,14 @@ _link_files = click.option(
     help="The largest file that a client may send; 0: any.",
 )
 @click.option(
+    "--keep-free",
+    type=click.FloatRange(0, 1e6),
+    default=1.0,
+    show_default=True,
+    metavar="GB",
+    help="How much of its disk the files that clients send leave free.",
+)
+@click.option(
     "--keep-blobs",
     type=click.FloatRange(0, 1e5),
     default=30.0,
@@ -83,6 +91,7 @@ def server(
     database: str | None,
     lease: float,
     largest_file: float,
+    keep_free: float,
     keep_blobs: float,
     keep_activity: float,
     link_files: bool,
@@ -102,6 +111,7 @@ def server(
         only_job=only_job,
         only_workers=only_workers,
         largest_file=int(largest_file * 1e9),
+        least_free=int(keep_free * 1e9),
         blobs_keep=keep_blobs * 86400,
         activity_keep=keep_activity * 86400,
         link_files=link_files,
@@ -190,6 +200,30 @@ def manager(
 )
 @click.option("--https", is_flag=True, help="It is reached by HTTPS, through a proxy: cookies go no other way.")
 @click.option("--public-url", default="", metavar="URL", help="What others reach it by, for links in notifications.")
+@click.option(
+    "--upload-quota",
+    type=click.FloatRange(0, 1e6),
+    default=100.0,
+    show_default=True,
+    metavar="GB",
+    help="How much of one user's uploads it keeps, each for a day; 0: any.",
+)
+@click.option(
+    "--upload-total",
+    type=click.FloatRange(0, 1e6),
+    default=500.0,
+    show_default=True,
+    metavar="GB",
+    help="How much of all users' uploads it keeps; 0: any.",
+)
+@click.option(
+    "--keep-free",
+    type=click.FloatRange(0, 1e6),
+    default=2.0,
+    show_default=True,
+    metavar="GB",
+    help="How much of the disk uploads leave free.",
+)
 @click.option("--smtp", default="", metavar="HOST:PORT", help="The mail server that notifications go through.")
 @click.option("--mail-from", default="", metavar="ADDRESS", help="Who they come from.")
 @lifeline_option
@@ -205,6 +239,9 @@ def dashboard(
     proxy: tuple[str, ...],
     https: bool,
     public_url: str,
+    upload_quota: float,
+    upload_total: float,
+    keep_free: float,
     smtp: str,
     mail_from: str,
     lifeline: bool,
@@ -218,7 +255,15 @@ def dashboard(
     lifeline_end = Lifeline(lifeline)
     address = resolve(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address")
     settings = Settings(
-        login_header=login_header, proxy=proxy, secure=https, smtp=smtp, mail_from=mail_from, public_url=public_url
+        login_header=login_header,
+        proxy=proxy,
+        secure=https,
+        smtp=smtp,
+        mail_from=mail_from,
+        public_url=public_url,
+        upload_quota=int(upload_quota * 1e9),
+        upload_total=int(upload_total * 1e9),
+        keep_free=int(keep_free * 1e9),
     )
     role = Dashboard(folder, address, *as_client(server, folder), database or "", settings)
     click.echo(f"brender-dashboard is at {role.url}")

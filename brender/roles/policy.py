@@ -36,6 +36,8 @@ class Policy:
     """Queued tasks of one job that are kept in memory."""
     largest_file: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
+    least_free: int = 10**9
+    """Bytes of the server's disk that files which clients send leave free."""
     cache_bytes: int = 20 * 2**30
     """What a manager, and the workers of one data folder, keep of files; those that were used least lately go first."""
     link_files: bool = True

@@ -9,6 +9,7 @@
     run/<role>.json              the addresses and process of the role that runs now
     run/server.trouble           why the server cannot record anything now; blank while it can
     blobs/                       contents of jobs' files, by their SHA-256
+    uploads/<id>, <id>.json      what a user has uploaded at the dashboard, for a day, and whose it is
     incoming/<attempt>-<part>    frames on their way, before the server has accepted their report; -<n> further files of one
     frames/<job>/                frames of jobs whose files travel and that name no other folder
     keys/server, keys/local      the server's key, and an admin's key for whoever may read this folder: secrets both

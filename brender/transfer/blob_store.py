@@ -45,6 +45,11 @@ class BlobStore:
     def path(self, blob: str) -> Path:
         return self.root / blob[:2] / blob
 
+    def free_bytes(self) -> int:
+        """Return how much of the disk is free. Raises `OSError`."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.root).free
+
     def has(self, blob: str) -> bool:
         return self.path(blob).exists()
 

@@ -225,11 +225,13 @@ def from_here(received: Received, links: bool) -> BlobWanted:
 
 
 class Intake:
-    """Takes into *store* what clients push, files of *largest* bytes at most (0: of any size)."""
+    """Takes into *store* what clients push: files of *largest* bytes at most (0: of any size), with *least_free* bytes of its
+    disk left free."""
 
-    def __init__(self, store: BlobStore, largest: int = 0) -> None:
+    def __init__(self, store: BlobStore, largest: int = 0, least_free: int = 0) -> None:
         self._store = store
         self._largest = largest
+        self._least_free = least_free
         self._writers: OrderedDict[str, BlobWriter] = OrderedDict()
 
     def take(self, piece: BlobPiece, content: bytes) -> Message:
@@ -241,6 +243,13 @@ class Intake:
             reason = f"it has {sizes} (brender-server --largest-file)"
             return NoFile(what=piece.blob, reason=reason)
         try:
+            free = self._store.free_bytes() if self._least_free else 0
+            if self._least_free and free - (piece.size - piece.offset) < self._least_free:
+                reason = (
+                    f"it has {piece.size / 1e9:.1f} GB, its disk {free / 1e9:.1f} GB free, and {self._least_free / 1e9:.1f} GB "
+                    "stay free (brender-server --keep-free): make room there, and submit again"
+                )
+                return NoFile(what=piece.blob, reason=reason)
             writer = self._writers.get(piece.blob) or self._begin(piece.blob)
             have = writer.add(piece.offset, content)
             if have < piece.size:

@@ -48,6 +48,8 @@ class ServerPlaces:
     blobs: BlobStore
     largest: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
+    least_free: int = 0
+    """Bytes of the disk that files which clients send leave free."""
     links: bool = True
     """Whoever is on this machine may take blobs by links."""
     recover: Callable[[str, Callable[[str | None], None]], None] = lambda blob, then: then(None)
@@ -63,7 +65,7 @@ class FileReceiver(FileThread):
         self._places = places
         self._keyring = keyring
         places.blobs.forget_what_was_given_up()
-        self._intake = Intake(places.blobs, places.largest)
+        self._intake = Intake(places.blobs, places.largest, places.least_free)
         self._arrived: list[tuple[Path | None, FileAck, bytes]] = []
         """Files that are complete and not acknowledged yet (``None``: a blob by now), with the routes of their senders."""
         self._socket = self._door(Door.SERVER_FILES, pair, keyring, "server files")

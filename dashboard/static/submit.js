@@ -9,7 +9,10 @@
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
 
   // --- what ---
-  function upload(files) {
+  async function upload(files) {
+    // Asked first: an answer that comes while a large body is on its way is not always seen.
+    const size = [...files].reduce((sum, file) => sum + file.size, 0);
+    showUploaded((await farm.ask(`/uploads?more=${size}`)).bytes);
     const form = new FormData();
     [...files].forEach((file) => form.append("files", file, file.path || file.webkitRelativePath || file.name));
     const request = new XMLHttpRequest();
@@ -26,6 +29,7 @@
       try { answer = JSON.parse(request.responseText); } catch { answer = { error: `The dashboard answered ${request.status}` }; }
       if (request.status !== 200) { farm.complain(new Error(answer.error)); return; }
       farm.content();
+      farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
       showBlends(answer.blends.map((file) => ({ upload: answer.upload, file })));
     });
     request.addEventListener("error", () => farm.complain(new TypeError()));
@@ -33,6 +37,16 @@
     request.setRequestHeader("X-CSRFToken", farm.token);
     request.send(form);
   }
+  function showUploaded(bytes) {
+    byId("uploaded").classList.toggle("d-none", !bytes);
+    byId("uploaded-size").textContent = farm.size(bytes);
+  }
+  byId("remove-uploads").addEventListener("click", () => farm.remove("/uploads").then((left) => {
+    farm.content();
+    showUploaded(left.bytes);
+    if (source?.upload) { source = facts = null; byId("blends").replaceChildren(); ["go", "test-frame"].forEach((each) => { byId(each).disabled = true; }); }
+  }).catch(farm.complain));
+  farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
   function showBlends(found) {
     byId("blends").replaceChildren(...found.map((each) => {
       const line = farm.element("button", "list-group-item list-group-item-action", each.file);
@@ -84,9 +98,9 @@
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const found = [];
     for (const entry of entries) await walk(entry, "", found);
-    upload(found.length ? found : event.dataTransfer.files);
+    upload(found.length ? found : event.dataTransfer.files).catch(farm.complain);
   });
-  ["files", "folder"].forEach((name) => byId(name).addEventListener("change", (event) => { if (event.target.files.length) upload(event.target.files); }));
+  ["files", "folder"].forEach((name) => byId(name).addEventListener("change", (event) => { if (event.target.files.length) upload(event.target.files).catch(farm.complain); }));
   async function browse(folder) {
     const project = byId("browse-project").value;
     if (!project) { byId("browse").replaceChildren(); return; }

@@ -4,16 +4,16 @@ server's machine; what it says of itself fills in the rest.
 Uploads are sent to the farm by their content, as `brender submit --send` does; files of a project's folder are used where they
 are."""
 
+import contextlib
 import platform
-import secrets
-import shutil
 import tempfile
-import time
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
 from flask import Blueprint, current_app, request
+from werkzeug.exceptions import LengthRequired
+from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import Packed, digest_of_file, packed
@@ -40,14 +40,18 @@ blueprint = Blueprint("v1-submitting", __name__)
 
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 _MISSING_SHOWN = 10
-_UPLOADS_KEPT_SECONDS = 86_400.0
 _LISTED_MOST = 2000
 _FILES_MOST = 100_000
+_BLOCK = 2**16
 
 
 class FilesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     project: Name
     folder: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class RoomQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    more: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
 
 class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,30 +130,37 @@ describe(
 def upload() -> Any:
     """Take in files: .blend files and what they need, each under its path beside the others."""
     need(Right.SUBMIT)
+    if not request.content_length:
+        raise LengthRequired("Say how long the files are (Content-Length), so that it is seen whether there is room")
     request.max_content_length = current_app.config["UPLOAD_LENGTH"]
-    request.max_form_parts = _FILES_MOST
-    _forget_old_uploads()
-    id = secrets.token_hex(8)
-    folder = _uploads() / id
-    blends = []
+    uploads = farm().uploads
+    reserved = uploads.reserve(user_name(), request.content_length)
     try:
-        for file in request.files.getlist("files"):
-            name = (file.filename or "").replace("\\", "/")
-            check_path(name)
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.save(target)
-            if target.suffix == ".blend":
-                blends.append(name)
-        if not blends:
-            raise BadInput("There is no .blend among these files")
-    except (BadInput, OSError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise BadInput(f"The files cannot be kept on the dashboard's machine: {error.strerror}") from error
-        raise
-    (folder / ".user").write_text(user_name())
+        with uploads.new(user_name()) as (id, folder):
+            blends = [name for name in _files_into(folder) if name.endswith(".blend")]
+            if not blends:
+                raise BadInput("There is no .blend among these files")
+    except OSError as error:
+        raise BadInput(f"The files cannot be kept on the dashboard's machine: {error.strerror}") from error
+    finally:
+        reserved.release()
     return {"upload": id, "blends": blends}
+
+
+@endpoint(blueprint, "GET", "/uploads", query=RoomQuery, right=Right.SUBMIT)
+def room(query: RoomQuery) -> Any:
+    """How many bytes of one's uploads lie here. Answered 413, with the reason, where ``more`` bytes would be too many."""
+    uploads = farm().uploads
+    if query.more:
+        uploads.reserve(user_name(), query.more).release()
+    return {"bytes": uploads.bytes_of(user_name())}
+
+
+@endpoint(blueprint, "DELETE", "/uploads", right=Right.SUBMIT)
+def remove_uploads() -> Any:
+    """Remove one's uploads. What was submitted of them, the farm has."""
+    farm().uploads.remove_all_of(user_name())
+    return {"bytes": farm().uploads.bytes_of(user_name())}
 
 
 @endpoint(blueprint, "POST", "/jobs", body=Submission, right=Right.SUBMIT)
@@ -256,21 +267,43 @@ def _source(where: Where) -> Path:
 
 
 def _upload(id: str) -> Path:
-    folder = _uploads() / id
-    if not id.isalnum() or not folder.is_dir() or (folder / ".user").read_text() != user_name():
-        raise NotFound(f"There is no upload {id!r} of yours (any more): upload the files again")
-    return folder
+    return farm().uploads.folder(id, user_name())
 
 
-def _uploads() -> Path:
-    return farm().folder.root / "uploads"
+def _files_into(folder: Path) -> list[str]:
+    """Write the files of the request's body, one after the other as they come, to their places in *folder*; returns their names.
+    Raises `BadInput` or `OSError`."""
+    boundary = request.mimetype_params.get("boundary", "")
+    if request.mimetype != "multipart/form-data" or not boundary:
+        raise BadInput("Files are uploaded as multipart/form-data")
+    decoder = MultipartDecoder(boundary.encode("latin-1"), _BLOCK * 16, max_parts=_FILES_MOST)
+    names: list[str] = []
+    target: BinaryIO | None = None
+    with contextlib.ExitStack() as opened:
+        while not isinstance(event := _next_event(decoder), Epilogue):
+            if isinstance(event, File) and event.name == "files":
+                name = event.filename.replace("\\", "/")
+                check_path(name)
+                names.append(name)
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                target = opened.enter_context(path.open("wb"))
+            elif isinstance(event, Data) and target is not None:
+                target.write(event.data)
+                if not event.more_data:
+                    opened.close()
+                    target = None
+    return names
 
 
-def _forget_old_uploads() -> None:
-    """Throw away what was uploaded more than a day ago: what was submitted of it, the farm has."""
-    for folder in _uploads().glob("*"):
-        if folder.stat().st_mtime < time.time() - _UPLOADS_KEPT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+def _next_event(decoder: MultipartDecoder) -> Event:
+    """What comes next in the body. Raises `BadInput` where it makes no sense or is cut off."""
+    try:
+        while isinstance(event := decoder.next_event(), NeedData):
+            decoder.receive_data(request.stream.read(_BLOCK) or None)
+    except ValueError as error:
+        raise BadInput(f"The files did not arrive whole: {error}") from error
+    return event
 
 
 def _root(project: str) -> Path:

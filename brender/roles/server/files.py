@@ -61,9 +61,10 @@ class FileKeeper:
         self.threads = threads or FolderThreads()
         self.placement = Placement(self.threads, self._incoming, self.folder_of, self._keep_for_film, placed)
 
-    def places(self, largest: int, links: bool) -> ServerPlaces:
-        """*largest*: bytes of a file that a client may send at most; 0: any. *links*: roles on this machine may link blobs."""
-        return ServerPlaces(self._place, self._give_frame, self.blobs, largest, links, self._recover)
+    def places(self, largest: int, links: bool, least_free: int = 0) -> ServerPlaces:
+        """*largest*: bytes of a file that a client may send at most; 0: any. *links*: roles on this machine may link blobs.
+        *least_free*: bytes of the disk that what clients send leaves free."""
+        return ServerPlaces(self._place, self._give_frame, self.blobs, largest, least_free, links, self._recover)
 
     def close(self) -> None:
         """Wait a moment for what is being done in folders; what is left is done after the next start."""

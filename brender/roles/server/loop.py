@@ -169,7 +169,7 @@ class Server:
         self._stats = self._door(zmq.SUB, "server stats", Door.SERVER_STATS)
         self._enrolment = self._door(zmq.ROUTER, "server enrolment", Door.ENROLMENT)
         wanted = wanted.resolved()
-        files = self._keeper.places(self.policy.largest_file, self.policy.link_files)
+        files = self._keeper.places(self.policy.largest_file, self.policy.link_files, self.policy.least_free)
         self._files = FileReceiver(wanted.files, files, self._pair, self._keyring)
         undo.callback(self._files.stop)
         self.addresses = ServerAddresses(
