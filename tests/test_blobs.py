@@ -22,7 +22,7 @@ from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from brender.transfer.blob_store import BlobStore, BlobWriter
-from brender.transfer.blobs import Intake, Pull, from_here, served
+from brender.transfer.blobs import Intake, Pull, Pulls, from_here, served
 from brender.transfer.pieces import PIECE
 from tests.rows import new, put, update
 from tests.test_store import JOB
@@ -208,6 +208,18 @@ def test_an_upload_whose_bytes_do_not_match_its_name_begins_anew(tmp_path: Path)
 def test_an_upload_that_is_larger_than_the_farm_takes_is_refused_at_its_first_piece(tmp_path: Path) -> None:
     answer = Intake(BlobStore(tmp_path), largest=10**9).take(BlobPiece(blob="b" * 64, size=2 * 10**9, offset=0), b"x")
     assert isinstance(answer, NoFile) and "2.0 GB" in answer.reason and "--largest-file" in answer.reason
+
+
+def test_a_manager_whose_disk_is_full_says_so_to_the_worker_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(BlobWriter, "add", full)
+    ended: list[str] = []
+    pulls = Pulls(BlobStore(tmp_path), lambda wanted: True, "the manager's", lambda call: None)
+    pulls.begin("b" * 64, ended.append)
+    pulls.hear(BlobPiece(blob="b" * 64, size=3, offset=0), [b"abc"])
+    assert ended == ["the manager's disk cannot take it (No space left on device)"]
 
 
 def test_what_clients_send_leaves_room_on_the_server_s_disk(tmp_path: Path) -> None:
