@@ -6,9 +6,9 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from brender.bus.messages import PartDone
+from brender.farm.farm import Farm
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
-from brender.roles.server.jobs import Jobs
 from brender.roles.server.work import Work
 from brender.roles.worker.reporting import Reporting
 from tests.simulation.farm import Bugs, Simulation, history
@@ -54,7 +54,7 @@ def test_a_grant_that_is_never_sent_again_is_found(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_change_that_the_scheduler_is_not_told_of_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Jobs, "enqueue", lambda self, job, task: job.enqueue(task))
+    monkeypatch.setattr(Farm, "enqueue", lambda self, job, task: job.enqueue(task))
     assert "the scheduler was not told" in first_violation(Bugs())
 
 

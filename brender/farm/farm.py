@@ -49,6 +49,8 @@ class Farm:
     """What path variables mean."""
     changed: set[str] = field(default_factory=set)
     """Workers that came, went or changed since the scheduler was last told."""
+    unanswered: dict[str, None] = field(default_factory=dict)
+    """Live attempts whose worker may owe an answer: to a grant, a recall or a cancel."""
     changed_jobs: set[str] = field(default_factory=set)
     """Jobs that came, went or changed since the scheduler was last told."""
     next_task: int = 1

@@ -77,7 +77,7 @@ class _Round:
         """Return whether *kind* has workers that may take something, and there is something for them."""
         able = self._able.get(kind)
         if able is None:
-            able = self._able[kind] = [each for each in self.roster.ready if not each.obstacles[kind]]
+            able = self._able[kind] = [each for each in self.roster.ready if kind in each.able]
         if not able or not (kind.idle or kind.eager):
             self.roster.sate(kind)
             return False

@@ -27,6 +27,8 @@ def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
     for kind in roster.job_classes.values():
         if kind.obstacles.keys() != set(roster.worker_classes.values()):
             yield f"jobs that need {kind.need} were not compared with each class of workers"
+        if kind.able.keys() != {each for each, obstacle in kind.obstacles.items() if not obstacle}:
+            yield f"the classes that can run jobs that need {kind.need} differ from those without an obstacle"
 
 
 def _workers(roster: Roster) -> Iterator[str]:
@@ -49,14 +51,14 @@ def _workers(roster: Roster) -> Iterator[str]:
             if kind not in roster.hungry and _has_ready(roster, kind):
                 yield f"{name} could take something and is not asked"
         if places == ["blocked"]:
-            able = [each for each in roster.ready if not each.obstacles[kind]]
+            able = [each for each in roster.ready if kind in each.able]
             for job in (each.jobs[rank[3]] for each in able for rank in each.ready):
                 if not job.demand.memory and roster.fits(job.demand, worker):
                     yield f"{name} could take a task of {job.demand.job} and is kept waiting"
 
 
 def _has_ready(roster: Roster, kind: WorkerClass) -> bool:
-    return any(not each.obstacles[kind] for each in roster.ready)
+    return any(kind in each.able for each in roster.ready)
 
 
 def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:

@@ -84,6 +84,8 @@ class JobClass:
     in order past the exceptions, and nothing stale stays in it."""
     obstacles: dict[WorkerClass, str] = field(default_factory=dict)
     """Why each class of workers cannot run them, for a person; "" where it can."""
+    able: dict[WorkerClass, None] = field(default_factory=dict)
+    """The classes of workers that can run them."""
     lossy: dict[WorkerClass, None] = field(default_factory=dict)
     """The classes that could run them, but only with a Blender that may lose data of their .blend."""
     waits: bool = False
@@ -91,28 +93,36 @@ class JobClass:
 
     def look_at(self, kind: WorkerClass) -> None:
         """Find out whether *kind*, which is new, can run them."""
-        self.obstacles[kind] = general_obstacle(self.need, self.paths, kind.info)
-        if not self.obstacles[kind] and loses(self.need, kind.info):
+        obstacle = general_obstacle(self.need, self.paths, kind.info)
+        if not obstacle and loses(self.need, kind.info):
             self.lossy[kind] = None
-            if self.waits:
-                self.obstacles[kind] = waits_for_newer(self.need, kind.info)
+            obstacle = waits_for_newer(self.need, kind.info) if self.waits else ""
+        self._note(kind, obstacle)
 
     def forget(self, kind: WorkerClass) -> None:
         """Forget a class of workers that is no more."""
         del self.obstacles[kind]
+        self.able.pop(kind, None)
         self.lossy.pop(kind, None)
 
     def reconsider(self) -> bool:
         """Find out whether they wait for a worker that loses nothing, and return whether that has changed."""
         waits = False
         if self.lossy and not self.settles:
-            waits = any(kind.serving and not text and kind not in self.lossy for kind, text in self.obstacles.items())
+            waits = any(kind.serving and kind not in self.lossy for kind in self.able)
         if waits is self.waits:
             return False
         self.waits = waits
         for kind in self.lossy:
-            self.obstacles[kind] = waits_for_newer(self.need, kind.info) if waits else ""
+            self._note(kind, waits_for_newer(self.need, kind.info) if waits else "")
         return True
+
+    def _note(self, kind: WorkerClass, obstacle: str) -> None:
+        self.obstacles[kind] = obstacle
+        if obstacle:
+            self.able.pop(kind, None)
+        else:
+            self.able[kind] = None
 
 
 def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:

@@ -14,7 +14,7 @@ from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Held, TakeBack
 
 #: What it costs of a budget to read what a worker holds, beyond 1 for each grant.
-_READ_COST = 4
+_READ_COST = 8
 
 
 @dataclass(slots=True)
@@ -109,7 +109,8 @@ class Recalls:
         self._holdings[worker.id] = holding
         for kind in holding.waiting:
             insort(self._holders.setdefault(kind, []), worker.order)
-        self._recalling += holding.recalling
+        if holding.recalling:
+            self._recalling += holding.recalling
         if not any(held.recalling for held in grants):
             holding.lowest = min(held.priority for held in grants)
             insort(self._lowest.setdefault(worker.kind, []), (holding.lowest, worker.order))
@@ -123,7 +124,8 @@ class Recalls:
             del orders[bisect_left(orders, holding.order)]
             if not orders:
                 del self._holders[kind]
-        self._recalling -= holding.recalling
+        if holding.recalling:
+            self._recalling -= holding.recalling
         if holding.lowest is not None:
             entries = self._lowest[holding.kind]
             del entries[bisect_left(entries, (holding.lowest, holding.order))]
@@ -150,7 +152,7 @@ class Recalls:
         is on its way back already."""
         able: dict[WorkerClass, list[JobClass]] = {}
         for kind in idle:
-            useful = [each for each in {**self._holders, **self._recalling} if each.obstacles.get(kind) == ""]
+            useful = [each for each in {**self._holders, **self._recalling} if kind in each.able]
             if useful:
                 able[kind] = useful
         orders = sorted(order for kind in able for queue in (kind.idle, kind.blocked) for order in queue)
@@ -233,8 +235,11 @@ class Recalls:
         *start*: the rank of the last job of a call that did not come to its end.
         """
         queues = []
+        lowest = min((entries[0][0] for entries in self._lowest.values()), default=101)
         for kind in self.roster.ready:
-            able = [self._lowest[each][0][0] for each, text in kind.obstacles.items() if not text and each in self._lowest]
+            if -kind.ready[0][0] <= lowest:
+                continue
+            able = [self._lowest[each][0][0] for each in kind.able if each in self._lowest]
             if able:
                 begin = 0 if start is None else bisect_right(kind.ready, start)
                 queues.append(kind.ready[begin : bisect_left(kind.ready, (-min(able),))])
@@ -244,9 +249,9 @@ class Recalls:
     def _less_urgent(self, job: Job) -> Iterator[int]:
         """Yield the orders of the workers that hold something less urgent than *job*, the least urgent first."""
         queues = []
-        for kind, obstacle in job.kind.obstacles.items():
+        for kind in job.kind.able:
             entries = self._lowest.get(kind)
-            if entries and not obstacle:
+            if entries:
                 queues.append(entries[: bisect_left(entries, (job.demand.priority,))])
         for _, order in merge(*queues):
             yield order

@@ -45,6 +45,8 @@ class Roster:
         """The ids of the workers that changed since someone emptied this."""
         self.grants_moved = False
         """A change of a job may concern the grants of any worker, since someone unset this."""
+        self._blocked: dict[WorkerClass, None] = {}
+        """Classes in which a worker may be blocked."""
         self._closed: dict[str, tuple[int, int]] = {}
         """Jobs that are not open and have live attempts: their priority and the number of these, negative."""
         self._picky: dict[str, Job] = {}
@@ -86,6 +88,7 @@ class Roster:
         job = self.jobs.get(demand.job)
         if job is not None and job.kind is not kind:
             self._drop_job(job)
+            self.grants_moved |= demand.live > 0
             job = None
         if job is None:
             self._count_live(*self._closed.pop(demand.job, (0, 0)))
@@ -113,6 +116,7 @@ class Roster:
         job = self.jobs.get(job_id)
         if job is not None:
             self._drop_job(job)
+            self.grants_moved |= live > 0
         self._count_live(*self._closed.pop(job_id, (0, 0)))
         if live:
             self._closed[job_id] = (priority, -live)
@@ -143,6 +147,7 @@ class Roster:
     def block(self, worker: Worker) -> None:
         """Note that *worker* is an exception for each ready job. It is tried again when it or a job changes."""
         self._set_place(worker, worker.kind.blocked)
+        self._blocked[worker.kind] = None
 
     def content(self, worker: Worker) -> None:
         """Note that *worker* has enough. It is tried again when it changes."""
@@ -194,7 +199,6 @@ class Roster:
     def _drop_job(self, job: Job) -> None:
         demand, kind = job.demand, job.kind
         self._count_live(demand.priority, -demand.live)
-        self.grants_moved |= demand.live > 0
         self.version += 1
         self._set_rank(job, None)
         self._picky.pop(demand.job, None)
@@ -225,17 +229,18 @@ class Roster:
 
     def _wake(self, job_class: JobClass) -> None:
         """Let the workers that can run jobs of *job_class*, some of which are ready, be asked (again)."""
-        for kind, obstacle in job_class.obstacles.items():
-            if not obstacle and (kind.idle or kind.eager):
+        for kind in job_class.able:
+            if kind.idle or kind.eager:
                 self.hungry[kind] = None
 
     def _offer_to_blocked(self, job: Job) -> None:
         """Let workers that were exceptions for all ready jobs try *job*, which is one more."""
-        for kind, obstacle in job.kind.obstacles.items():
-            if kind.blocked and not obstacle:
-                for worker in [self.by_order[order] for order in kind.blocked]:
-                    if self.fits(job.demand, worker):
-                        self._queue(worker)
+        for kind in [each for each in self._blocked if each in job.kind.able]:
+            for worker in [self.by_order[order] for order in kind.blocked]:
+                if self.fits(job.demand, worker):
+                    self._queue(worker)
+            if not kind.blocked:
+                del self._blocked[kind]
 
     def _count_live(self, priority: int, more: int) -> None:
         count = self.live.get(priority, 0) + more
@@ -324,5 +329,6 @@ class Roster:
         if not kind.workers:
             del self.worker_classes[kind.info]
             self.hungry.pop(kind, None)
+            self._blocked.pop(kind, None)
             for job_class in self.job_classes.values():
                 job_class.forget(kind)

@@ -48,8 +48,8 @@ def idle_worker(roster: Roster, job_id: str, others_than: Collection[str]) -> st
     job = roster.jobs.get(job_id)
     if job is None:
         return None
-    for kind, obstacle in job.kind.obstacles.items():
-        if not obstacle and kind.resting:
+    for kind in job.kind.able:
+        if kind.resting:
             for order in (*kind.idle, *kind.blocked):
                 worker = roster.by_order[order]
                 if not worker.count and worker.id not in others_than and roster.fits(job.demand, worker):

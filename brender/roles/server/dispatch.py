@@ -8,6 +8,7 @@ Hot path, watched by benchmarks.dispatch and benchmarks.scale.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 import msgspec
 
@@ -32,12 +33,18 @@ from brender.scheduling.stragglers import Running, idle_worker, repeats
 from brender.scheduling.terms import Demand, Held, Take
 
 #: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work.
-_ASSIGN_BUDGET = 6_000
-_RECALL_BUDGET = 6_000
+_ASSIGN_BUDGET = 4_000
+_RECALL_BUDGET = 1_500
+#: New jobs, and new workers, that are taken into account in a round at most.
+_NEW_A_ROUND = 100
 #: Explained jobs, looks for explanations, and attempts looked at, in a round at most.
-_EXPLAINED_A_ROUND = 200
-_EXPLAIN_LOOKS = 10_000
-_ATTEMPTS_A_ROUND = 2_000
+_EXPLAINED_A_ROUND = 100
+_EXPLAIN_LOOKS = 5_000
+#: Seconds between two explanations of all such jobs, for each job; a second at least.
+_EXPLAIN_SECONDS_A_JOB = 1e-3
+_ATTEMPTS_A_ROUND = 1_000
+#: Jobs whose retries become due that are looked at in a round at most.
+_DELAYED_A_ROUND = 200
 _GRANTS_A_MESSAGE = 500
 _OPEN = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 _OPEN_JOB = (JobStatus.QUEUED, JobStatus.ACTIVE)
@@ -59,8 +66,11 @@ class Dispatch:
         self._reasons = Reasons(self._roster)
         self._paths = farm.paths
         """Those that the roster was told of."""
-        self._delayed: dict[str, None] = {}
-        """Jobs with retries that wait."""
+        self._new_jobs: dict[str, None] = {}
+        self._new_workers: dict[str, None] = {}
+        """Those that the roster was not told of yet."""
+        self._delayed: dict[str, float] = {}
+        """Jobs with retries that wait: when the first of them may be made."""
         self._silent: dict[str, None] = {}
         """Open jobs of which nothing runs."""
         self._given_out: dict[str, None] = {}
@@ -74,7 +84,7 @@ class Dispatch:
 
     def dispatch(self, now: Now) -> None:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
-        for job_id in list(self._delayed):
+        for job_id in [job_id for job_id, due in self._delayed.items() if due <= now.mono][:_DELAYED_A_ROUND]:
             if job := self.farm.jobs.get(job_id):
                 self._wake_delayed(job, now)
         self._tell_roster(now)
@@ -82,14 +92,14 @@ class Dispatch:
         self._carry_out(assignment.takes, now)
         if assignment.idle_served:
             self._take_back(now)
-        self.behind = not assignment.complete or self._recalls.behind
+        self.behind = not assignment.complete or self._recalls.behind or bool(self._new_jobs or self._new_workers)
         self._repeat_stragglers(now)
         self._resend(now)
 
     def explain_waiting(self, now: Now) -> None:
         """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
         if not self._to_explain and now.mono >= self._explain:
-            self._explain = now.mono + 1.0
+            self._explain = now.mono + max(1.0, _EXPLAIN_SECONDS_A_JOB * len(self._silent))
             self._to_explain.extend(self._silent)
         looks = _EXPLAIN_LOOKS
         for _ in range(min(_EXPLAINED_A_ROUND, len(self._to_explain))):
@@ -132,16 +142,17 @@ class Dispatch:
         """Return what is wrong with what the scheduler knows of the farm, a sentence each; for tests, after `dispatch`."""
         farm, roster = self.farm, self._roster
         found = audit(roster)
-        if roster.workers.keys() - farm.changed != farm.workers.keys() - farm.changed:
+        changed, changed_jobs = farm.changed | self._new_workers.keys(), farm.changed_jobs | self._new_jobs.keys()
+        if roster.workers.keys() - changed != farm.workers.keys() - changed:
             found.append("the scheduler knows other workers than there are")
-        for worker in (farm.workers[each] for each in farm.workers.keys() & roster.workers.keys() - farm.changed):
+        for worker in (farm.workers[each] for each in farm.workers.keys() & roster.workers.keys() - changed):
             known = roster.workers[worker.info.id]
             if (known.info, known.count, known.serving) != (worker.info, len(worker.attempts), worker.status in _OPEN):
                 found.append(f"the scheduler was not told of a change of the worker {worker.info.id}")
         open_jobs = {job.id for job in farm.jobs.values() if self._is_open(job)}
-        if roster.jobs.keys() - farm.changed_jobs != open_jobs - farm.changed_jobs:
+        if roster.jobs.keys() - changed_jobs != open_jobs - changed_jobs:
             found.append("the scheduler knows other jobs than are open")
-        for job in (farm.jobs[each] for each in open_jobs & roster.jobs.keys() - farm.changed_jobs):
+        for job in (farm.jobs[each] for each in open_jobs & roster.jobs.keys() - changed_jobs):
             told, demand = roster.jobs[job.id].demand, self._demand(job)
             demand.mean_seconds = told.mean_seconds  # depends on the number of workers too, and need not be exact
             if told != demand:
@@ -156,6 +167,7 @@ class Dispatch:
     def send_again(self, attempt: AttemptState) -> None:
         """Send what *attempt* waits for again in this round."""
         attempt.sent = float("-inf")
+        self.farm.unanswered[attempt.id] = None
         self._to_send_again.appendleft(attempt.id)
 
     # --- what the scheduler knows ---------------------------------------------------------------------------------------
@@ -165,16 +177,31 @@ class Dispatch:
         if farm.paths is not self._paths:
             self._paths = farm.paths
             farm.changed_jobs.update(job.id for job in farm.jobs.values() if job.need.variables)
-        for worker_id in sorted(farm.changed):
-            if worker := farm.workers.get(worker_id):
-                serving = worker.status in _OPEN
-                roster.worker_changed(worker.info, len(worker.attempts), serving, now.mono >= worker.closed_until)
-            else:
-                roster.worker_gone(worker_id)
-        farm.changed.clear()
         for job_id in sorted(farm.changed_jobs):
-            self._tell_of_job(job_id, farm.jobs.get(job_id))
+            if job_id in farm.jobs and job_id not in roster.jobs:
+                self._new_jobs[job_id] = None
+            else:
+                self._tell_of_job(job_id, farm.jobs.get(job_id))
         farm.changed_jobs.clear()
+        for worker_id in sorted(farm.changed):
+            if worker_id in farm.workers and worker_id not in roster.workers:
+                self._new_workers[worker_id] = None
+            else:
+                self._tell_of_worker(worker_id, farm.workers.get(worker_id), now)
+        farm.changed.clear()
+        for job_id in list(islice(self._new_jobs, _NEW_A_ROUND)):
+            del self._new_jobs[job_id]
+            self._tell_of_job(job_id, farm.jobs.get(job_id))
+        for worker_id in list(islice(self._new_workers, _NEW_A_ROUND)):
+            del self._new_workers[worker_id]
+            self._tell_of_worker(worker_id, farm.workers.get(worker_id), now)
+
+    def _tell_of_worker(self, worker_id: str, worker: WorkerState | None, now: Now) -> None:
+        if worker is None:
+            self._roster.worker_gone(worker_id)
+        else:
+            serving = worker.status in _OPEN
+            self._roster.worker_changed(worker.info, len(worker.attempts), serving, now.mono >= worker.closed_until)
 
     def _tell_of_job(self, job_id: str, job: JobState | None) -> None:
         is_open = job is not None and self._is_open(job)
@@ -184,8 +211,11 @@ class Dispatch:
             self._roster.job_closed(job_id, job.priority, len(job.live))
         else:
             self._roster.job_closed(job_id)
+        if job is not None and job.delayed:
+            self._delayed[job_id] = min(job.delayed)[0]
+        else:
+            self._delayed.pop(job_id, None)
         for known, belongs in (
-            (self._delayed, job is not None and job.delayed),
             (self._silent, job is not None and job.status in _OPEN_JOB and not job.live),
             (self._given_out, job is not None and is_open and job.live and not job.queued),
         ):
@@ -319,6 +349,7 @@ class Dispatch:
         worker.attempts[attempt.id] = None
         self.farm.changed.add(worker.info.id)
         self.farm.changed_jobs.add(job.id)
+        self.farm.unanswered[attempt.id] = None
         return self._grant_message(attempt, task)
 
     def _add_order(self, orders: dict[str, dict[str, Order]], manager: str, job: JobState) -> None:
@@ -346,33 +377,44 @@ class Dispatch:
         fresh = [attempt for attempt in attempts if attempt.recalling is None]
         for attempt in fresh:
             attempt.recalling = attempt.sent = now.mono
+            self.farm.unanswered[attempt.id] = None
         if fresh:
             self.farm.changed.add(worker.info.id)
             self.emit(Send(worker.manager, Recall(worker=worker.info.id, attempts=tuple(attempt.id for attempt in fresh))))
 
     def _resend(self, now: Now) -> None:
+        farm = self.farm
         if not self._to_send_again and now.mono >= self._send_again:
             self._send_again = now.mono + self.policy.resend / 5
-            self._to_send_again = deque(self.farm.attempts)
+            self._to_send_again = deque(farm.unanswered)
         grants: dict[str, list[Grant]] = {}
         orders: dict[str, dict[str, Order]] = {}
         for _ in range(min(_ATTEMPTS_A_ROUND, len(self._to_send_again))):
-            attempt = self.farm.attempts.get(self._to_send_again.popleft())
-            worker = self.farm.workers.get(attempt.worker) if attempt is not None else None
-            if attempt is None or worker is None or now.mono - attempt.sent < self.policy.resend:
+            attempt_id = self._to_send_again.popleft()
+            attempt = farm.attempts.get(attempt_id)
+            if attempt is None or self._is_answered(attempt):
+                farm.unanswered.pop(attempt_id, None)
+                continue
+            worker = farm.workers.get(attempt.worker)
+            if worker is None or now.mono - attempt.sent < self.policy.resend:
                 continue
             if attempt.canceling:
                 message = Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)
                 self.emit(Send(worker.manager, message))
-            elif not attempt.confirmed and attempt.task in self.farm.tasks:
-                grants.setdefault(worker.manager, []).append(self._grant_message(attempt, self.farm.tasks[attempt.task]))
-                self._add_order(orders, worker.manager, self.farm.jobs[attempt.job])
+            elif not attempt.confirmed and attempt.task in farm.tasks:
+                grants.setdefault(worker.manager, []).append(self._grant_message(attempt, farm.tasks[attempt.task]))
+                self._add_order(orders, worker.manager, farm.jobs[attempt.job])
             elif attempt.recalling is not None and not attempt.started:
                 self.emit(Send(worker.manager, Recall(worker=attempt.worker, attempts=(attempt.id,))))
             else:
                 continue
             attempt.sent = now.mono
         self._send_grants(grants, orders)
+
+    @staticmethod
+    def _is_answered(attempt: AttemptState) -> bool:
+        recalled = attempt.recalling is not None and not attempt.started
+        return attempt.confirmed and not attempt.canceling and not recalled
 
     def _send_grants(self, grants: dict[str, list[Grant]], orders: dict[str, dict[str, Order]]) -> None:
         """Send *grants* and the *orders* that they need, both by manager, in messages of a bounded size."""
@@ -387,7 +429,8 @@ class Dispatch:
         running = {self.farm.attempts[attempt].task for attempt in job.live}
         due = [entry for entry in job.delayed if entry[0] <= now.mono and entry[1] not in running]
         if due:
-            job.delayed = [entry for entry in job.delayed if entry not in due]
+            job.delayed = [entry for entry in job.delayed if entry[0] > now.mono or entry[1] in running]
+            self.farm.changed_jobs.add(job.id)
             for _, task_id in due:
                 if task_id in self.farm.tasks:
                     self.farm.enqueue(job, self.farm.tasks[task_id])

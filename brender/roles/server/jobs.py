@@ -317,6 +317,7 @@ class Jobs:
             if attempt.superseded:
                 continue
             attempt.canceling = reason or str(status)
+            self.farm.unanswered[attempt_id] = None
             cancel = Cancel(worker=attempt.worker, attempts=(attempt_id,), reason=attempt.canceling)
             self.emit(Send(self.farm.workers[attempt.worker].manager, cancel))
         if status is not JobStatus.CANCELED:

@@ -246,6 +246,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         canceling="" if speaks else "it was canceled before the server restarted",
     )
     farm.attempts[row.id] = farm.keep(state, recorded=True)
+    farm.unanswered[row.id] = None
     job.live.add(row.id)
     if data["worker"] not in farm.workers:
         _keep_worker(farm, tables.Worker.get_by_id(data["worker"]))

@@ -230,6 +230,7 @@ class Work:
     def _supersede(self, attempt: AttemptState) -> None:
         """Let *attempt* stop, since another has finished its task."""
         attempt.supersede()
+        self.farm.unanswered[attempt.id] = None
         worker = self.farm.workers[attempt.worker]
         self.emit(Send(worker.manager, Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)))
 

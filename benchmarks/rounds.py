@@ -1,0 +1,245 @@
+"""What a round of the server's decisions costs on a large farm: who gets what, what is asked back, and why not.
+
+    python -m benchmarks.rounds [--quick] [--before FOLDER]
+
+10,000 workers of 50 kinds, 5,000 open jobs of many priorities and requirements, 1,000,000 tasks of 30 seconds; the server's core
+alone, on a clock of its own, with each message that the workers would send. Measured are the milliseconds of the
+processor that a round's decisions take, explanations included, in a farm
+
+- that has just been switched on, so that all workers are idle;
+- at work;
+- in which nothing has changed;
+- to which an urgent job of 20,000 tasks was submitted;
+- of which a tenth of the workers went away and came back;
+- with 1,000 jobs more that nobody can run.
+
+``--before``: a checkout of an earlier version. Both are measured, in turn, with smaller numbers.
+"""
+
+import argparse
+import gc
+import itertools
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import report
+from brender.bus.messages import Completed, Hello, Joined, Left, PartDone, Recall, Recalled, Received, Reports, Started, Submit
+from brender.bus.messages import Grants as GrantsMessage
+from brender.commands.jobspec import command_job
+from brender.model.grant import Grant
+from brender.model.nodes import WorkerInfo
+from brender.roles.effects import Now, Peer, Send
+from brender.roles.policy import Policy
+from brender.roles.server.core import ServerCore
+
+try:
+    from brender.farm.farm import Farm
+except ImportError:  # an earlier version (--before)
+    from brender.roles.server.state import Farm
+
+TASK_SECONDS, ROUND_SECONDS = 30.0, 0.1
+POOLS, PROGRAMS = 10, 5
+CLIENT = Peer("local", b"client")
+MANAGER = Peer("local", b"manager", "m" * 16, "manager")
+
+
+class SimulatedFarm:
+    """The server's core, and workers that do what they are granted on the clock ``now``."""
+
+    def __init__(self, workers: int, seed: int = 1) -> None:
+        self.chance = random.Random(seed)
+        self.now = 1000.0
+        numbers = itertools.count(1)
+        self.core = ServerCore("5e" * 8, "server", "3", Policy(lease=1e9, suspicion=1e9), lambda: f"{next(numbers):016x}", Farm())
+        self.spent = 0.0
+        """Seconds of decisions in the present round."""
+        dispatch: Any = self.core.dispatch
+        dispatch.dispatch = self._timed(dispatch.dispatch)
+        dispatch.explain_waiting = self._timed(dispatch.explain_waiting)
+        self.granted = 0
+        self._held: dict[str, deque[Grant]] = {}
+        self._due: list[tuple[float, str, Grant]] = []
+        self._running: dict[str, Grant] = {}
+        self._sent: deque[Any] = deque()
+        self._handle(Hello(node=MANAGER.node, incarnation=1, role="manager", name="m", host="h", software="3"))
+        self.infos = {info.id: info for info in (self._info(number) for number in range(workers))}
+
+    def _info(self, number: int) -> WorkerInfo:
+        pool, program = number % POOLS, number // POOLS % PROGRAMS
+        return WorkerInfo(
+            id=f"{number:016x}",
+            incarnation=1,
+            name=f"w{number}",
+            platform="Linux",
+            tags=frozenset({f"pool-{pool}", f"machine-{number}"}),
+            job_types=frozenset({"command"}),
+            programs=frozenset(f"program-{each}" for each in range(program + 1)),
+        )
+
+    def join(self) -> None:
+        for info in self.infos.values():
+            if info.id not in self._held:
+                self._held[info.id] = deque()
+                self._handle(Joined(worker=info, term=f"m.{self.now}"))
+
+    def leave(self, workers: list[str]) -> None:
+        for worker in workers:
+            del self._held[worker]
+            self._running.pop(worker, None)
+            self._handle(Left(worker=worker, reason="was switched off"))
+
+    def submit(self, tasks: int, **more: Any) -> None:
+        program = f"program-{self.chance.randrange(PROGRAMS)}"
+        pool = (f"pool-{self.chance.randrange(POOLS)}",) if self.chance.random() < 0.7 else ()
+        fields = {"tags": pool, "priority": self.chance.choice([30, 50, 50, 50, 70])} | more
+        self._handle(Submit(id="0" * 16, job=command_job((program,), f"1-{tasks}", 1, "job", **fields)))
+
+    def plan(self) -> None:
+        """Until all tasks are in memory."""
+        now = self._at()
+        while any(job.planned < job.task_count and job.queued < 4000 for job in self.core.farm.jobs.values()):
+            self.core.jobs.plan(now)
+        self.core._effects.clear()
+        self._record()
+
+    def round(self) -> float:
+        """Let the workers go on for a moment, and the server decide; returns the seconds of that."""
+        self.now += ROUND_SECONDS
+        while self._due and self._due[0][0] <= self.now:
+            _, worker, grant = heappop(self._due)
+            if self._running.get(worker) is grant:
+                done = PartDone(attempt=grant.attempt, number=2, part=grant.parts[0].id, seconds=TASK_SECONDS)
+                self._report(worker, done, Completed(attempt=grant.attempt, number=3, seconds=TASK_SECONDS))
+                del self._running[worker]
+                self._start_next(worker)
+        self.spent = 0.0
+        self._take(self.core.tick(self._at()))
+        self._record()
+        while self._sent:
+            self._receive(self._sent.popleft())
+        return self.spent
+
+    # --- inside -----------------------------------------------------------------------------------------------------------
+
+    def _record(self) -> None:
+        """Take what the store would write."""
+        if (ledger := getattr(self.core.farm, "ledger", None)) is not None:
+            ledger.take()
+
+    def _timed(self, call: Callable[[Now], None]) -> Callable[[Now], None]:
+        def timed(now: Now) -> None:
+            began = time.thread_time()
+            call(now)
+            self.spent += time.thread_time() - began
+
+        return timed
+
+    def _at(self) -> Now:
+        return Now(self.now, self.now)
+
+    def _handle(self, message: Any) -> None:
+        self._take(self.core.handle(CLIENT if isinstance(message, Submit) else MANAGER, message, self._at()))
+
+    def _take(self, effects: list[Any]) -> None:
+        self._sent.extend(effect.message for effect in effects if isinstance(effect, Send))
+
+    def _receive(self, message: Any) -> None:
+        if isinstance(message, GrantsMessage):
+            for grant in message.grants:
+                self.granted += 1
+                self._handle(Received(worker=grant.worker, attempts=(grant.attempt,)))
+                self._held[grant.worker].append(grant)
+                self._start_next(grant.worker)
+        elif isinstance(message, Recall):
+            held = self._held[message.worker]
+            back = [grant.attempt for grant in held if grant.attempt in message.attempts]
+            self._held[message.worker] = deque(grant for grant in held if grant.attempt not in back)
+            self._report(message.worker, *(Recalled(attempt=attempt, number=1) for attempt in back))
+
+    def _start_next(self, worker: str) -> None:
+        if worker not in self._running and self._held[worker]:
+            grant = self._running[worker] = self._held[worker].popleft()
+            heappush(self._due, (self.now + TASK_SECONDS * self.chance.uniform(0.5, 1.5), worker, grant))
+            self._report(worker, Started(attempt=grant.attempt, number=1))
+
+    def _report(self, worker: str, *reports: Any) -> None:
+        if reports:
+            self._handle(Reports(worker=worker, reports=reports))
+
+
+def phases(workers: int, jobs: int, tasks: int) -> Iterator[tuple[str, list[float]]]:
+    """Yield the seconds of the rounds of each phase."""
+    farm = SimulatedFarm(workers)
+    for _ in range(jobs):
+        farm.submit(tasks // jobs)
+    farm.plan()
+    farm.join()
+    gc.collect()
+    gc.freeze()  # the server plans slice by slice, and here it is not what is measured
+    rounds = [farm.round()]
+    while farm.granted < workers and len(rounds) < 500:
+        rounds.append(farm.round())
+    yield "switched on", rounds
+    for _ in range(int(TASK_SECONDS * 1.5 / ROUND_SECONDS)):
+        farm.round()
+    yield "at work", [farm.round() for _ in range(300)]
+    farm.submit(workers * 2, priority=90, tags=())
+    farm.plan()
+    yield "an urgent job", [farm.round() for _ in range(300)]
+    some = list(farm.infos)[::10]
+    farm.leave(some)
+    rounds = [farm.round() for _ in range(100)]
+    farm.join()
+    yield "a tenth of the workers went and came", rounds + [farm.round() for _ in range(200)]
+    for _ in range(jobs // 5):
+        farm.submit(1, tags=("nobody-has-it",))
+    yield "jobs that nobody can run", [farm.round() for _ in range(200)]
+    farm._due.clear()
+    for _ in range(100):
+        farm.round()
+    yield "nothing has changed", [farm.round() for _ in range(300)]
+
+
+def measure(size: tuple[int, int, int]) -> dict[str, dict[str, float]]:
+    """Return the milliseconds of a round, by phase: p50, p99 and the longest."""
+    gc.set_threshold(100_000, 20, 20)  # as the server has it
+    found = {}
+    for phase, rounds in phases(*size):
+        ordered = sorted(seconds * 1e3 for seconds in rounds)
+        found[phase] = {
+            "p50": ordered[len(ordered) // 2],
+            "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
+            "longest": ordered[-1],
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a short run: enough to see that it works")
+    parser.add_argument("--before", type=Path, help="a checkout of an earlier version, measured too, both with smaller numbers")
+    parser.add_argument("--size", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    size = (1_000, 500, 20_000) if options.quick or options.before else (10_000, 5_000, 1_000_000)
+    workers, jobs, tasks = tuple(map(int, options.size.split(","))) if options.size else size
+    what = f"{workers} workers of {POOLS * PROGRAMS} kinds, {jobs} jobs, {tasks} tasks"
+    if options.before:
+        command = [sys.executable, __file__, "--size", f"{workers},{jobs},{tasks}"]
+        print(f"# before: {options.before}", flush=True)
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(options.before)})
+        print("# now", flush=True)
+    for phase, figures in measure((workers, jobs, tasks)).items():
+        for name, value in figures.items():
+            report(f"decisions of a round, {phase}, {name}", value, "ms", what)
+
+
+if __name__ == "__main__":
+    main()
