@@ -71,13 +71,13 @@ def test_a_file_that_its_worker_forgets_survives_a_power_cut_of_the_server(
     assert all(acknowledged(tmp_path, monkeypatch).values())
 
 
-@pytest.mark.parametrize("forgotten", ["flush_file", "flush_names"])
+@pytest.mark.parametrize("forgotten", ["flush_files", "flush_names"])
 def test_a_file_that_is_acknowledged_before_it_is_flushed_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: str
 ) -> None:
     """So that the test before can fail: of the file the content, or its name, is not flushed."""
     for module in ("server", "blob_store"):
-        monkeypatch.setattr(f"brender.transfer.{module}.{forgotten}", lambda *_: None)
+        monkeypatch.setattr(f"brender.transfer.{module}.{forgotten}", lambda *_: {})
     assert not any(acknowledged(tmp_path, monkeypatch).values())
 
 

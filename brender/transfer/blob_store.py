@@ -7,13 +7,13 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from brender.transfer.durable import flush_file, flush_names
+from brender.transfer.durable import flush_files, flush_names
 
 _BLOCK = 2**20
 _GIVEN_UP_SECONDS = 7 * 86400.0
@@ -126,14 +126,30 @@ class BlobStore:
     def adopt(self, file: Path, blob: str) -> None:
         """Give *file*, whose content has been verified to be *blob*, that name. It survives a power cut, except in a cache (a
         store with a limit), which can fetch it again. Raises `OSError`."""
-        target = self.path(blob)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not self.limit:
-            flush_file(file)
-        file.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
-        file.replace(target)
-        if not self.limit:
-            self.flush_names([blob])
+        for error in self.adopt_many({blob: file}).values():
+            raise error
+
+    def adopt_many(self, files: Mapping[str, Path]) -> dict[str, OSError]:
+        """Give *files* their names (`adopt`), by which they are given, so that all are flushed together; returns those that
+        failed."""
+        problems = flush_files(files.values()) if not self.limit else {}
+        failed = {blob: problems[file] for blob, file in files.items() if file in problems}
+        named = []
+        for blob, file in files.items():
+            try:
+                if blob not in failed:
+                    self.path(blob).parent.mkdir(parents=True, exist_ok=True)
+                    file.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
+                    file.replace(self.path(blob))
+                    named.append(blob)
+            except OSError as error:
+                failed[blob] = error
+        try:
+            if not self.limit:
+                self.flush_names(named)
+        except OSError as error:
+            failed |= dict.fromkeys(named, error)
+        return failed
 
     def flush_names(self, blobs: Iterable[str]) -> None:
         """Write the names of *blobs* to the disk. Raises `OSError`."""
@@ -186,7 +202,7 @@ class BlobWriter:
     def __init__(self, store: BlobStore, blob: str, partial: Path, lock: BaseFileLock | None = None) -> None:
         self._store = store
         self._blob = blob
-        self._partial = partial
+        self.partial = partial
         self._lock = lock
         self._digest = hashlib.sha256()
         self.have = 0
@@ -225,21 +241,26 @@ class BlobWriter:
     def finish(self) -> bool:
         """All has been added: whether it is what its name says. If so it has that name now, else it is thrown away. Raises
         `OSError`."""
-        good = self._digest.hexdigest() == self._blob
         try:
-            self._file.close()
-            if not good:
-                self._partial.unlink()
+            if not self.is_right():
                 return False
-            self._store.adopt(self._partial, self._blob)
+            self._store.adopt(self.partial, self._blob)
         finally:
             self.close()
         self._store.give_up_the_oldest(self._blob)
         return True
 
+    def is_right(self) -> bool:
+        """All has been added: whether it is what its name says. Else it is thrown away. Raises `OSError`."""
+        self._file.close()
+        if self._digest.hexdigest() == self._blob:
+            return True
+        self.partial.unlink()
+        return False
+
     def give_up(self) -> None:
         """Throw away what is here."""
-        self._partial.unlink(missing_ok=True)
+        self.partial.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:

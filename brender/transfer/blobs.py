@@ -6,8 +6,8 @@ Whoever asks holds the state: how much it has lies on its disk, and after whatev
 import logging
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,8 @@ log = logging.getLogger("brender.files")
 T = TypeVar("T")
 
 ON_THEIR_WAY = 16
+#: Files of one piece that a client sends at once.
+_SMALL_ON_THEIR_WAY = 32
 _RESEND_SECONDS = 3.0
 _OFFERED_AT_ONCE = 500
 #: Times that a blob is fetched anew which did not arrive as what its name says.
@@ -236,7 +238,24 @@ class Intake:
 
     def take(self, piece: BlobPiece, content: bytes) -> Message:
         """The answer to *piece*."""
-        if self._store.has(piece.blob):
+        (answer,) = self.take_many([(piece, content)])
+        return answer
+
+    def take_many(self, pieces: Sequence[tuple[BlobPiece, bytes]]) -> list[Message]:
+        """The answers to *pieces*, each with its content. What is complete by them is flushed together."""
+        complete: dict[str, BlobWriter] = {}
+        answers = [self._add(piece, content, complete) for piece, content in pieces]
+        failed = self._store.adopt_many({blob: writer.partial for blob, writer in complete.items()})
+        for writer in complete.values():
+            writer.close()
+        for number, (piece, _) in enumerate(pieces):
+            if piece.blob in failed:
+                answers[number] = _no_room(piece.blob, failed[piece.blob])
+        return answers
+
+    def _add(self, piece: BlobPiece, content: bytes, complete: dict[str, BlobWriter]) -> Message:
+        """The answer to *piece*, if what is *complete* by it, which is added there, gets its name."""
+        if piece.blob in complete or self._store.has(piece.blob):
             return BlobHave(blob=piece.blob, offset=piece.size, complete=True)
         if self._largest and piece.size > self._largest:
             sizes = f"{piece.size / 1e9:.1f} GB, and this farm takes files of up to {self._largest / 1e9:.1f} GB"
@@ -255,11 +274,13 @@ class Intake:
             if have < piece.size:
                 return BlobHave(blob=piece.blob, offset=have, complete=False)
             del self._writers[piece.blob]
-            good = writer.finish()
+            if not writer.is_right():
+                writer.close()
+                return BlobHave(blob=piece.blob, offset=0, complete=False)
         except OSError as error:
-            reason = f"its disk cannot take it ({error.strerror}): make room there, and submit again"
-            return NoFile(what=piece.blob, reason=reason)
-        return BlobHave(blob=piece.blob, offset=piece.size if good else 0, complete=good)
+            return _no_room(piece.blob, error)
+        complete[piece.blob] = writer
+        return BlobHave(blob=piece.blob, offset=piece.size, complete=True)
 
     def _begin(self, blob: str) -> BlobWriter:
         self._writers[blob] = writer = self._store.writing(blob)
@@ -267,6 +288,10 @@ class Intake:
             _, oldest = self._writers.popitem(last=False)
             oldest.close()
         return writer
+
+
+def _no_room(blob: str, error: OSError) -> NoFile:
+    return NoFile(what=blob, reason=f"its disk cannot take it ({error.strerror}): make room there, and submit again")
 
 
 class Exchange:
@@ -294,10 +319,14 @@ class Exchange:
             offer = Offer(id=new_id(), blobs=tuple(names[start : start + _OFFERED_AT_ONCE]))
             lacking += self._ask(offer, partial(_lacking, offer.id))
         total, sent = sum(blobs[blob].stat().st_size for blob in lacking), 0
-        for blob in lacking:
+        large = [blob for blob in lacking if blobs[blob].stat().st_size > PIECE]
+        for blob in large:
             for have in self._push(blob, blobs[blob]):
                 progress(sent + have, total)
             sent += blobs[blob].stat().st_size
+        for size in self._push_small({blob: blobs[blob] for blob in lacking if blob not in set(large)}):
+            sent += size
+            progress(sent, total)
         return lacking
 
     def fetch(
@@ -351,6 +380,35 @@ class Exchange:
                         acknowledged = message.offset
                         sent = max(sent, acknowledged) if message.offset else sent
                         yield acknowledged
+
+    def _push_small(self, blobs: Mapping[str, Path]) -> Iterator[int]:
+        """Send *blobs*, files of one piece each, many at once; yields the size of each that has arrived, in bytes."""
+        waiting, on_their_way = deque(blobs), dict[str, float]()
+        moved = time.monotonic()
+        while waiting or on_their_way:
+            now = time.monotonic()
+            if now - moved > self._patience:
+                left = len(waiting) + len(on_their_way)
+                raise Unreachable(
+                    f"The server took none of {left} files for {self._patience:.0f} seconds; submit them again, and it goes on"
+                )
+            lost = [blob for blob, at in on_their_way.items() if now - at > _RESEND_SECONDS]
+            waiting.extendleft(lost)
+            for blob in lost:
+                del on_their_way[blob]
+            while waiting and len(on_their_way) < _SMALL_ON_THEIR_WAY:
+                content = blobs[waiting[0]].read_bytes()
+                if not self._socket.send(BlobPiece(blob=waiting[0], size=len(content), offset=0), bulk=[content]):
+                    break
+                on_their_way[waiting.popleft()] = now
+            self._socket.raw.poll(100)
+            for received in self._socket.drain():
+                message = received.message
+                if isinstance(message, NoFile) and message.what in on_their_way:
+                    raise BrenderError(f"The server did not take {blobs[message.what]}: {message.reason}")
+                if isinstance(message, BlobHave) and message.complete and on_their_way.pop(message.blob, None) is not None:
+                    moved = time.monotonic()
+                    yield blobs[message.blob].stat().st_size
 
     def _ask(self, question: Message, answer: Callable[[Received], T | None]) -> T:
         found = ask(self._socket, question, self._patience, _RESEND_SECONDS, answer)

@@ -4,8 +4,13 @@ Whoever acknowledges a file calls this first: the sender forgets what is acknowl
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+_FEW = 4
+_threads = ThreadPoolExecutor(16, "brender-flush")
+"""Started when they are needed."""
 
 
 def flush_file(path: Path) -> None:
@@ -31,16 +36,23 @@ def flush_names(files: Iterable[Path], root: Path) -> None:
             folders[folder] = None
             if folder == root:
                 break
-    for folder in sorted(folders, key=lambda each: -len(each.parts)):
-        flush_folder(folder)
+    for _ in _threads.map(flush_folder, folders) if len(folders) > _FEW else map(flush_folder, folders):
+        pass  # what goes wrong in one of them is raised
 
 
-def flush(files: Iterable[Path], root: Path) -> None:
-    """Make *files*, which lie below *root*, survive a power cut: their contents, then their names. Raises `OSError`."""
-    files = list(files)
-    for file in files:
+def flush_files(files: Collection[Path]) -> dict[Path, OSError]:
+    """Write the contents of *files* to their disk, many at once, which a disk does together; returns those that failed."""
+    if len(files) < 2:
+        return {file: error for file in files if (error := _problem(file)) is not None}
+    return {file: error for file, error in zip(files, _threads.map(_problem, files), strict=True) if error is not None}
+
+
+def _problem(file: Path) -> OSError | None:
+    try:
         flush_file(file)
-    flush_names(files, root)
+    except OSError as error:
+        return error
+    return None
 
 
 def _flush(path: Path, flags: int) -> None:

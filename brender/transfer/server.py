@@ -25,12 +25,14 @@ from brender.bus.rights import Door
 from brender.bus.transport import Received
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.blobs import Intake, from_here, served
-from brender.transfer.durable import flush_file, flush_names
+from brender.transfer.durable import flush_files, flush_names
 from brender.transfer.file_thread import FileThread
 from brender.transfer.pieces import append_piece
 
 log = logging.getLogger("brender.files")
 _BLOCK = 2**20
+#: Pieces of blobs that are held in memory at most.
+_PIECES_AT_ONCE = 32
 
 
 Answer = Callable[[Message, list[bytes]], None]
@@ -73,6 +75,7 @@ class FileReceiver(FileThread):
         self.loop.add(self._socket, self._read)
 
     def _read(self) -> None:
+        pieces, routes = list[tuple[BlobPiece, bytes]](), list[bytes]()
         for received in self._socket.drain():
             message, bulk = received.message, received.bulk
             match message:
@@ -82,12 +85,23 @@ class FileReceiver(FileThread):
                     lacking = tuple(blob for blob in blobs if not self._places.blobs.is_wanted(blob))
                     self._socket.send(Lacks(id=id, blobs=lacking), received.route)
                 case BlobPiece() if len(bulk) == 1:
-                    self._socket.send(self._intake.take(message, bulk[0]), received.route)
+                    pieces.append((message, bulk[0]))
+                    routes.append(received.route)
+                    if len(pieces) >= _PIECES_AT_ONCE:
+                        self._take_blobs(pieces, routes)
                 case BlobWanted():
                     self._give_blob(received, message.blob)
                 case FrameWanted():
                     self._places.give_frame(message, partial(self._answer, received.route))
+        self._take_blobs(pieces, routes)
         self._acknowledge_arrived()
+
+    def _take_blobs(self, pieces: list[tuple[BlobPiece, bytes]], routes: list[bytes]) -> None:
+        """Take *pieces* in, and answer each by its route; both lists are empty then."""
+        for answer, route in zip(self._intake.take_many(pieces), routes, strict=True):
+            self._socket.send(answer, route)
+        pieces.clear()
+        routes.clear()
 
     def _take_file(self, received: Received, piece: FilePiece, content: bytes) -> None:
         path: Path | None = self._places.of(piece)
@@ -119,13 +133,12 @@ class FileReceiver(FileThread):
         """Make the files that are complete survive a power cut, then acknowledge them: their senders delete them then."""
         arrived, self._arrived = self._arrived, []
         flushed = []
+        problems = flush_files([path for path, _, _ in arrived if path is not None])
         for path, ack, route in arrived:
-            try:
-                if path is not None:
-                    flush_file(path)
+            error = problems.get(path) if path is not None else None
+            if error is None:
                 flushed.append((path, ack, route))
-            except OSError as error:
-                assert path is not None
+            elif path is not None:
                 # What the disk did not take may not be in memory any more either: all of it is to be sent again.
                 with contextlib.suppress(OSError):
                     path.unlink()
