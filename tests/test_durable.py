@@ -1,9 +1,12 @@
 """What was acknowledged survives a power cut: its sender has forgotten it."""
 
 import hashlib
+import os
 import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from brender.bus.keys import Credentials, Keyring, new_pair
@@ -79,6 +82,23 @@ def test_a_file_that_is_acknowledged_before_it_is_flushed_is_noticed(
     for module in ("server", "blob_store"):
         monkeypatch.setattr(f"brender.transfer.{module}.{forgotten}", lambda *_: {})
     assert not any(acknowledged(tmp_path, monkeypatch).values())
+
+
+def test_a_cache_trusts_nothing_that_a_power_cut_may_have_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache does not flush what it fetches, since it can fetch it again."""
+    cache, written = BlobStore(tmp_path, 10**9), time.time() - 86_400
+    cache.forget_what_was_given_up()
+    blobs = {age: hashlib.sha256(age.encode()).hexdigest() for age in ("old", "new")}
+    for age, blob in blobs.items():
+        cache.path(blob).parent.mkdir()
+        cache.path(blob).write_bytes(age.encode())
+        os.utime(cache.path(blob), (written - 3600 * (age == "old"),) * 2)
+    cache.forget_what_was_given_up()
+    assert cache.has(blobs["old"]) and cache.has(blobs["new"]), "the role was started again, not the machine"
+    boot = psutil.boot_time()
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot + 50_000)
+    BlobStore(tmp_path, 10**9).forget_what_was_given_up()
+    assert cache.has(blobs["old"]) and not cache.has(blobs["new"])
 
 
 @pytest.mark.parametrize("length", [0, 5])

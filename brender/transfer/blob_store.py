@@ -11,12 +11,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
 from brender.transfer.durable import flush_files, flush_names
 
 _BLOCK = 2**20
 _GIVEN_UP_SECONDS = 7 * 86400.0
+#: How long what is written may be in memory alone, amply.
+_UNWRITTEN_SECONDS = 300.0
+_BOOTS_DIFFER_SECONDS = 60.0
 
 #: Linux's ioctl that lets a file share another one's blocks until either is written to.
 _FICLONE = 0x40049409
@@ -171,10 +175,35 @@ class BlobStore:
             beside.unlink(missing_ok=True)
 
     def forget_what_was_given_up(self) -> None:
-        """Remove the beginnings of blobs that nobody has added to for a week."""
+        """Remove the beginnings of blobs that nobody has added to for a week; and in a cache, once after each start of the
+        machine, what was used last before that, which may not have reached the disk if the power was cut."""
+        if self.limit and not self._is_from_this_boot():
+            self._forget_the_last_used()
         for path in (self.root / "partial").glob("*"):
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < time.time() - _GIVEN_UP_SECONDS:
+                    path.unlink()
+
+    def _is_from_this_boot(self) -> bool:
+        """Whether this was asked before since the machine was started."""
+        noted, booted = self.root / "boot", psutil.boot_time()
+        with contextlib.suppress(OSError, ValueError):
+            # (The clock may have been set since.)
+            if abs(float(noted.read_text()) - booted) < _BOOTS_DIFFER_SECONDS:
+                return True
+        with contextlib.suppress(OSError):
+            self.root.mkdir(parents=True, exist_ok=True)
+            noted.write_text(str(booted))
+        return False
+
+    def _forget_the_last_used(self) -> None:
+        used = {}
+        for path in self.root.glob("[0-9a-f][0-9a-f]/*"):
+            with contextlib.suppress(OSError):
+                used[path] = path.stat().st_mtime
+        for path, time_used in used.items():
+            if time_used > max(used.values()) - _UNWRITTEN_SECONDS:
+                with contextlib.suppress(OSError):
                     path.unlink()
 
     def give_up_the_oldest(self, but: str) -> None:
