@@ -1,4 +1,4 @@
-"""The command that backs the record up."""
+"""The commands that back the record up, and put a backup in its place."""
 
 import time
 from pathlib import Path
@@ -9,6 +9,7 @@ from brender.commands.config import Configured
 from brender.commands.options import common
 from brender.commands.output import size
 from brender.store.backup import back_up
+from brender.store.backup import restore as put_back
 from brender.store.datafolder import DataFolder
 
 
@@ -19,10 +20,31 @@ from brender.store.datafolder import DataFolder
 def backup(data: Path, config: Path | None, verbose: bool, database: str | None, target: Path | None) -> None:
     """Copy the server's database to TARGET while the farm works. [default: farm-DATE-TIME.db, here]
 
-    To go back to it, stop the server, put the copy in the place of farm.db (remove farm.db-wal and farm.db-shm), and start it.
+    To go back to it, stop the server, `brender restore TARGET`, and start it.
     """
     chosen = target or Path(time.strftime("farm-%Y%m%d-%H%M%S.db"))
     folder = DataFolder(data)
     announced = (folder.announced("server") or {}).get("database")
     taken = back_up(database or announced or str(folder.database), chosen)
     click.echo(f"{chosen}: {size(taken)}, checked")
+
+
+@click.command(cls=Configured, section="backup")
+@common
+@click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
+@click.argument("backup", type=click.Path(path_type=Path, dir_okay=False))
+def restore(data: Path, config: Path | None, verbose: bool, database: str | None, backup: Path) -> None:
+    """Put BACKUP, a copy that `brender backup` made, in the place of the server's database.
+
+    The server must not run. The database that was there is kept beside it.
+    """
+    folder = DataFolder(data)
+    lock = folder.make().lock("server")
+    try:
+        where = database or str(folder.database)
+        kept = put_back(backup, where)
+    finally:
+        lock.release()
+    click.echo(f"{where} is {backup} from now on. Start the server with brender-server (or brender farm)")
+    if kept is not None:
+        click.echo(f"What was there is kept: {kept}")

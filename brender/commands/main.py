@@ -45,7 +45,7 @@ class Commands(click.Group):
         "nodes": ("workers", "managers", "drain", "disable", "enable", "restart", "describe"),
         "projects": ("project", "path", "delete"),
         "keys": ("join", "token", "key", "discover"),
-        "backup": ("backup",),
+        "backup": ("backup", "restore"),
         "doctor": ("doctor",),
     },
 )

@@ -1,10 +1,13 @@
-"""A copy of the record, taken while the farm works."""
+"""A copy of the record, taken while the farm works, and put back in its place."""
 
 import os
+import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 from brender.model.errors import BadInput, BrenderError, Conflict
+from brender.store.write_ahead_log import check_log, log_of, mark_of
 
 
 def back_up(where: str, target: Path) -> int:
@@ -17,6 +20,7 @@ def back_up(where: str, target: Path) -> int:
         raise BadInput("The farm's database is PostgreSQL: pg_dump takes its backups, while the farm works too")
     if not Path(where).is_file():
         raise BadInput(f"There is no farm database at {where}. Give the server's data folder with --data")
+    check_log(where)
     partial = target.with_name(target.name + ".part")
     try:
         target.touch(mode=0o600, exist_ok=False)  # the name is taken first, empty, so that no other file is ever replaced
@@ -33,6 +37,74 @@ def back_up(where: str, target: Path) -> int:
     except (sqlite3.Error, OSError) as error:
         raise BrenderError(f"The backup to {target} failed: {error}") from error
     return target.stat().st_size
+
+
+def restore(backup: Path, where: str) -> Path | None:
+    """Put the *backup* in the place of the SQLite database *where*, which no server may be using; the backup itself stays.
+
+    Returns where the database that was there is kept, with its write-ahead log, or ``None`` if there was none. Raises `BadInput`
+    if the backup is not a farm's database, or the farm's is not SQLite; `BrenderError` if it is damaged or cannot be copied.
+    """
+    if "://" in where:
+        raise BadInput("The farm's database is PostgreSQL: pg_restore puts its backups back")
+    if not backup.is_file():
+        raise BadInput(f"There is no backup {backup}")
+    check_log(str(backup))
+    database = Path(where)
+    partial = database.with_name(database.name + ".restored")
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        _check_kind(backup)
+        _copy(str(backup), partial)
+        kept = _set_aside(database) if database.exists() else None
+        partial.replace(database)
+        _sync_folder(database.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise BrenderError(f"The backup {backup} could not be put in the place of {where}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return kept
+
+
+def _check_kind(backup: Path) -> None:
+    """Raise `BadInput` unless *backup* is the database of a farm."""
+    try:
+        opened = sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            known = {row[0] for row in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        finally:
+            opened.close()
+    except sqlite3.DatabaseError as error:
+        raise BadInput(f"{backup} is no database, or a damaged one ({error}). `brender backup` makes backups") from error
+    if not {"job", "task", "worker"} <= known:
+        raise BadInput(f"{backup} is not the database of a farm. `brender backup` makes backups")
+
+
+def _set_aside(database: Path) -> Path:
+    """Keep the *database* under another name too, with its log, and take its log away; returns that name.
+
+    The database itself stays in its place until the backup takes it, so that there is always one.
+    """
+    kept = database.with_name(f"{database.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+    try:
+        os.link(database, kept)
+    except OSError:  # a file system without links
+        shutil.copy2(database, kept)
+    for of in (mark_of, log_of):
+        if of(str(database)).exists():
+            of(str(database)).replace(of(str(kept)))
+    Path(f"{database}-shm").unlink(missing_ok=True)
+    return kept
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in *folder* durable, where the system can do that."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _copy(where: str, partial: Path) -> None:

@@ -5,7 +5,6 @@ The server opens it to write (`open_for_writing`) and is its only writer. Everyb
 """
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from peewee import Database, DatabaseError, ImproperlyConfigured, OperationalError, SqliteDatabase
@@ -13,6 +12,7 @@ from playhouse.db_url import connect
 from playhouse.migrations import Runner
 
 from brender.model.errors import BadInput, BrenderError
+from brender.store.write_ahead_log import check_log, check_log_once, log_of, renew_stamp
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds that a statement waits for a lock before it gives up: a reader's, and the server's, which meanwhile does nothing else
@@ -32,8 +32,10 @@ _WRITING = {
 def open_for_writing(where: str) -> Database:
     """The database at *where* (a file's path, or a ``postgresql://`` URL), migrated to this software's schema.
 
-    Raises `BadInput` where it cannot be opened or belongs to a newer brender, `BrenderError` where it is damaged.
+    Raises `BadInput` where it cannot be opened or belongs to a newer brender, or where the write-ahead log beside it is another
+    database's; `BrenderError` where it is damaged.
     """
+    on_disk = 0 if _is_url(where) else check_log(where)
     database = _open(where, read_only=False)
     try:
         database.connect()
@@ -47,15 +49,20 @@ def open_for_writing(where: str) -> Database:
                 "Install that version, or give another data folder with --data"
             )
         runner.up()
+        if isinstance(database, SqliteDatabase):
+            renew_stamp(database, where, on_disk)
     except (OperationalError, DatabaseError) as error:
         raise _explained(where, error) from error
     return database
 
 
 def open_for_reading(where: str) -> Database:
-    """The same database, opened so that nothing can be written. Raises `BadInput` where there is none."""
+    """The same database, opened so that nothing can be written. Raises `BadInput` where there is none, or where the write-ahead
+    log beside it is another database's."""
     if not _is_url(where) and not Path(where).exists():
         raise BadInput(f"There is no farm database at {where}: start the server first, or give its data folder with --data")
+    if not _is_url(where):
+        check_log_once(where)
     return _open(where, read_only=True)
 
 
@@ -117,5 +124,5 @@ def _shown(where: str) -> str:
 
 def wal_bytes(where: str) -> int:
     """The size of SQLite's write-ahead log beside *where*; 0 where there is none."""
-    wal: Any = Path(f"{where}-wal")
+    wal = log_of(where)
     return wal.stat().st_size if not _is_url(where) and wal.exists() else 0

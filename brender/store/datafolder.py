@@ -3,6 +3,7 @@
 ::
 
     farm.db                      the server's database
+    farm.db-mark                 which database file its write-ahead log belongs to
     logs/<job>/<attempt>.log     what an attempt printed
     logs/workers/<worker>.log    what a worker told last of its own log, when it was asked
     thumbnails/<last two digits of the attempt>/<attempt>-<part>.jpg
