@@ -9,8 +9,10 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from brender.model.errors import BadInput
@@ -36,6 +38,8 @@ class _Folder:
     """Those that are to be placed now, in their order."""
     failed: dict[PublishFrame, str] = field(default_factory=dict)
     """Those that could not be placed, and why."""
+    of_part: dict[int, PublishFrame] = field(default_factory=dict)
+    """All of these, by part: it has one at most."""
     again: float = 0.0
     """When those are tried again, monotonic."""
     at_work: bool = False
@@ -71,9 +75,11 @@ class Placement:
         """Place *frame* as soon as its folder takes it, instead of an earlier one of the same part."""
         with self._lock:
             folder = self._folders.setdefault(frame.into, _Folder())
-            older = [each for each in (*folder.frames, *folder.failed) if each.part == frame.part and each != frame]
+            known = folder.of_part.get(frame.part)
+            older = [known] if known is not None and known != frame else []
             self._drop(folder, older)
             folder.frames[frame] = None
+            folder.of_part[frame.part] = frame
         if older:
             self._threads.do(frame.into, lambda alive: self._throw_away(older))
             self._placed(older)
@@ -113,15 +119,16 @@ class Placement:
         said = {}
         with self._lock:
             for into, folder in self._folders.items():
-                waiting = {**folder.failed, **{frame: folder.failed.get(frame, "") for frame in folder.frames}}
-                for job in {frame.job for frame in waiting}:
-                    whys = [why for frame, why in waiting.items() if frame.job == job]
+                if into not in silent and not folder.failed:
+                    continue
+                whys = {frame.job: why for frame, why in folder.failed.items()}
+                for job, count in Counter(frame.job for frame in folder.of_part.values()).items():
                     if into in silent:
-                        said[job] = f"The folder {self._shown(into)} does not answer; {_wait(len(whys))} to be put there"
-                    elif why := next(filter(None, whys), ""):
+                        said[job] = f"The folder {self._shown(into)} does not answer; {_wait(count)} to be put there"
+                    elif job in whys:
                         said[job] = (
-                            f"{_wait(len(whys))} to be put into {self._shown(into)}, which is tried again every "
-                            f"{AGAIN_SECONDS:.0f} seconds: {why}"
+                            f"{_wait(count)} to be put into {self._shown(into)}, which is tried again every "
+                            f"{AGAIN_SECONDS:.0f} seconds: {whys[job]}"
                         )
         return said
 
@@ -139,7 +146,7 @@ class Placement:
         folder = self._folders[into]
         while True:
             with self._lock:
-                batch = list(folder.frames)[:_BATCH]
+                batch = list(islice(folder.frames, _BATCH))
                 if not batch:
                     folder.at_work = False
                     return
@@ -151,6 +158,7 @@ class Placement:
                 for frame in still:
                     if frame in failed:
                         folder.failed[frame] = failed[frame]
+                        folder.of_part[frame.part] = frame
                         folder.again = self._clock() + AGAIN_SECONDS
             if done := [frame for frame in still if frame not in failed]:
                 self._placed(done)
@@ -208,13 +216,15 @@ class Placement:
 
     def _all(self) -> Iterable[PublishFrame]:
         for folder in self._folders.values():
-            yield from {**folder.frames, **dict.fromkeys(folder.failed)}
+            yield from folder.of_part.values()
 
     @staticmethod
     def _drop(folder: _Folder, frames: Iterable[PublishFrame]) -> None:
         for frame in frames:
             folder.frames.pop(frame, None)
             folder.failed.pop(frame, None)
+            if folder.of_part.get(frame.part) == frame:
+                del folder.of_part[frame.part]
 
     def _shown(self, into: str) -> str:
         try:
