@@ -45,6 +45,8 @@ try:
 except ImportError:  # an earlier version (--before)
     from brender.roles.server.state import Farm
 
+#: Workers, open jobs, tasks.
+LARGE, SMALL = (10_000, 5_000, 1_000_000), (1_000, 500, 20_000)
 TASK_SECONDS, ROUND_SECONDS = 30.0, 0.1
 POOLS, PROGRAMS = 10, 5
 CLIENT = Peer("local", b"client")
@@ -222,23 +224,26 @@ def measure(size: tuple[int, int, int]) -> dict[str, dict[str, float]]:
     return found
 
 
+def report_all(size: tuple[int, int, int]) -> None:
+    """Print the figures of a farm with so many workers, jobs and tasks."""
+    workers, jobs, tasks = size
+    what = f"{workers} workers of {POOLS * PROGRAMS} kinds, {jobs} jobs, {tasks} tasks"
+    for phase, figures in measure(size).items():
+        for name, value in figures.items():
+            report(f"decisions of a round, {phase}, {name}", value, "ms", what)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a short run: enough to see that it works")
     parser.add_argument("--before", type=Path, help="a checkout of an earlier version, measured too, both with smaller numbers")
-    parser.add_argument("--size", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    size = (1_000, 500, 20_000) if options.quick or options.before else (10_000, 5_000, 1_000_000)
-    workers, jobs, tasks = tuple(map(int, options.size.split(","))) if options.size else size
-    what = f"{workers} workers of {POOLS * PROGRAMS} kinds, {jobs} jobs, {tasks} tasks"
     if options.before:
-        command = [sys.executable, __file__, "--size", f"{workers},{jobs},{tasks}"]
+        command = [sys.executable, __file__, "--quick"]
         print(f"# before: {options.before}", flush=True)
         subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(options.before)})
         print("# now", flush=True)
-    for phase, figures in measure((workers, jobs, tasks)).items():
-        for name, value in figures.items():
-            report(f"decisions of a round, {phase}, {name}", value, "ms", what)
+    report_all(SMALL if options.quick or options.before else LARGE)
 
 
 if __name__ == "__main__":

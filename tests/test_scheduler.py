@@ -340,9 +340,9 @@ def test_workers_that_cannot_run_what_waits_elsewhere_cost_nothing() -> None:
     workers = [slot_of(f"idle{n}") for n in range(300)] + [slot_of(f"busy{n}", count=2, tags=["gpu"]) for n in range(300)]
     roster = roster_of(workers, [Demand("job", 50, 1, 600, 9, Requirements(job_type="command", tags=frozenset({"gpu"})))])
     recalls = Recalls(roster, waiting)
-    assert recalls.take_back(PLENTY) == [] and len(read) == 300
+    assert recalls.take_back(PLENTY) == [] and not read
     roster.worker_changed(workers[-1].worker, 2)
-    assert recalls.take_back(PLENTY) == [] and len(read) == 301
+    assert recalls.take_back(PLENTY) == [] and not read
 
 
 def test_a_changed_worker_is_of_the_class_of_its_new_tags() -> None:

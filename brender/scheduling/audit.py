@@ -27,6 +27,8 @@ def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
     for kind in roster.job_classes.values():
         if kind.obstacles.keys() != set(roster.worker_classes.values()):
             yield f"jobs that need {kind.need} were not compared with each class of workers"
+        if kind.live != sum(job.demand.live for job in kind.jobs.values()):
+            yield f"jobs that need {kind.need} count {kind.live} live attempts"
         if kind.able.keys() != {each for each, obstacle in kind.obstacles.items() if not obstacle}:
             yield f"the classes that can run jobs that need {kind.need} differ from those without an obstacle"
 

@@ -79,6 +79,8 @@ class JobClass:
     settles: bool
     """They are kept off each worker that loses nothing of their .blend, and settle for one that may."""
     jobs: dict[str, Job] = field(default_factory=dict)
+    live: int = 0
+    """The number of their live attempts."""
     ready: list[Rank] = field(default_factory=list)
     """The ranks of those with queued tasks, sorted. A sorted list: at thousands of jobs it is as quick as a heap, it can be read
     in order past the exceptions, and nothing stale stays in it."""

@@ -38,6 +38,8 @@ class Recalls:
         self.waiting = waiting
         self.behind = False
         """The budget was used up before all was looked at; the next call goes on from there."""
+        self.spent = 0
+        """What the last call used of its budget."""
         self._seen = -1
         self._holdings: dict[str, _Holding] = {}
         self._holders: dict[JobClass, list[int]] = {}
@@ -54,9 +56,11 @@ class Recalls:
     def take_back(self, budget: int) -> list[TakeBack]:
         """Return what is asked back now, once `assign` has served the idle workers. Nothing is done while nothing has changed."""
         roster = self.roster
+        self.spent = 0
         if roster.version == self._seen or not roster.crowded:
             return []
-        idle = [kind for kind in roster.worker_classes.values() if kind.resting]
+        live = [kind for kind in roster.job_classes.values() if kind.live > 1]
+        idle = [kind for kind in roster.worker_classes.values() if kind.resting and any(kind in each.able for each in live)]
         lowest_live = min(roster.live, default=None)
         urgent = lowest_live is not None and any(-kind.ready[0][0] > lowest_live for kind in roster.ready)
         if not idle and not urgent:
@@ -73,6 +77,7 @@ class Recalls:
         if urgent:
             found += self._preempt()
         self.behind = self._left <= 0
+        self.spent = budget - self._left
         if not self.behind:
             self._seen = roster.version
         return found

@@ -98,6 +98,7 @@ class Roster:
         else:
             before = job.demand
             self._count_live(before.priority, -before.live)
+            kind.live -= before.live
             self.grants_moved |= before.priority != demand.priority
             newly = not before.queued or demand.memory < before.memory or not set(before.kept_off) <= set(demand.kept_off)
             job.demand = demand
@@ -106,6 +107,7 @@ class Roster:
         else:
             self._picky.pop(demand.job, None)
         self._count_live(demand.priority, demand.live)
+        kind.live += demand.live
         self.version += 1
         self._rank(job)
         if newly and demand.queued:
@@ -139,6 +141,7 @@ class Roster:
         demand.queued -= 1
         demand.live += 1
         self._count_live(demand.priority, 1)
+        job.kind.live += 1
         self._rank(job)
         self._set_load(worker, worker.count + 1, worker.serving, worker.open)
         self._queue(worker)
@@ -199,6 +202,7 @@ class Roster:
     def _drop_job(self, job: Job) -> None:
         demand, kind = job.demand, job.kind
         self._count_live(demand.priority, -demand.live)
+        kind.live -= demand.live
         self.version += 1
         self._set_rank(job, None)
         self._picky.pop(demand.job, None)

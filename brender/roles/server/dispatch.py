@@ -35,6 +35,9 @@ from brender.scheduling.terms import Demand, Held, Take
 #: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work.
 _ASSIGN_BUDGET = 4_000
 _RECALL_BUDGET = 1_500
+#: Seconds until the next look at what could be asked back, for each unit of the budget that the last one used: it takes a tenth
+#: of the time at most.
+_RECALL_PAUSE = 13e-6
 #: New jobs, and new workers, that are taken into account in a round at most.
 _NEW_A_ROUND = 100
 #: Explained jobs, looks for explanations, and attempts looked at, in a round at most.
@@ -80,7 +83,7 @@ class Dispatch:
         self._suspects: deque[tuple[str, int]] = deque()
         """(job, task) that are still to be looked at for stragglers."""
         self._stragglers: list[Running] = []
-        self._explain = self._send_again = self._look_for_stragglers = 0.0
+        self._explain = self._send_again = self._look_for_stragglers = self._look_back = 0.0
 
     def dispatch(self, now: Now) -> None:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
@@ -90,9 +93,9 @@ class Dispatch:
         self._tell_roster(now)
         assignment = assign(self._roster, _ASSIGN_BUDGET)
         self._carry_out(assignment.takes, now)
-        if assignment.idle_served:
+        if assignment.idle_served and now.mono >= self._look_back:
             self._take_back(now)
-        self.behind = not assignment.complete or self._recalls.behind or bool(self._new_jobs or self._new_workers)
+        self.behind = not assignment.complete or bool(self._new_jobs or self._new_workers)
         self._repeat_stragglers(now)
         self._resend(now)
 
@@ -311,6 +314,7 @@ class Dispatch:
             back.setdefault(move.worker, []).append(self.farm.attempts[move.attempt])
         for worker, attempts in back.items():
             self._recall(self.farm.workers[worker], attempts, now)
+        self._look_back = now.mono + _RECALL_PAUSE * self._recalls.spent
 
     def _waiting(self, worker_id: str) -> list[Held]:
         """Return the grants of a worker beyond the one that it runs, or is about to."""
