@@ -4,7 +4,7 @@ import pytest
 
 from brender.model.status import JobStatus
 from brender.roles.policy import Policy
-from tests.world import World, animation, farm_of_two
+from tests.world import World, animation, farm_of_two, granted
 
 
 def _frames(world: World, job: str) -> dict[int, str]:
@@ -38,6 +38,39 @@ def test_frames_of_a_running_chunk_that_are_queued_again_are_not_forgotten_when_
     world.start_server()
     assert sorted(world.finish_everything()) == [1, 2, 3]
     assert (world.status(job), set(_frames(world, job).values())) == ("completed", {"completed"})
+
+
+def test_a_frame_that_is_queued_again_while_a_grant_without_it_waits_is_not_asked_of_that_attempt() -> None:
+    world = World(Policy(retry=0.1))
+    world.add_worker("one")
+    job = world.submit(animation("1-3", chunk=3))["id"]
+    world.finish_part("one")
+    world.submit(animation("100"))
+    world.end("one", "out of luck")
+    world.run(1.0)
+    assert granted(world, "one") == [100, 2, 3]
+    assert world.act("requeue", job, "1")["id"] == job
+    assert sorted(world.finish_everything()) == [1, 2, 3, 100]
+    assert world.status(job) == "completed"
+    assert sorted(row["outcome"] for row in world.ask("attempts", job=job)) == ["completed", "completed", "failed"]
+
+
+def test_a_frame_that_is_queued_again_while_two_workers_render_its_chunk_fails_neither() -> None:
+    world = farm_of_two()
+    job = world.submit(animation("1-4", chunk=4))["id"]
+    world.run(1.0)
+    (first,) = [name for name, stub in world.workers.items() if stub.running]
+    world.finish_part(first)
+    world.finish_part(first)
+    world.run(0.2)
+    assert world.act("requeue", job, "1")["id"] == job
+    world.run(40.0)
+    assert all(stub.running for stub in world.workers.values()), "the other one repeats what takes so long"
+    world.finish(first)
+    world.finish_everything()
+    record = world.ask("job", id=job)
+    assert (record["status"], record["failures"]) == ("completed", 0)
+    assert "failed" not in {row["outcome"] for row in world.ask("attempts", job=job)}
 
 
 def test_a_long_job_is_queued_again_in_slices_that_a_restart_does_not_lose(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,6 +249,8 @@ class AttemptState(Entity):
     granted_wall: float = 0.0
     incarnation: int = 0
     """Of the worker that it was granted to."""
+    parts: set[int] | None = None
+    """Those that it was given and has not reported; ``None`` where a server that restarted does not know."""
     confirmed: bool = False
     started_wall: float | None = None
     began: float | None = None
@@ -296,6 +298,11 @@ class AttemptState(Entity):
         """Count report *number*, the one after the last."""
         self.last_report, self.confirmed = number, True
         self.touch()
+
+    def has_to_do(self, part: PartState) -> bool:
+        """Whether it was given *part*, or may have been, and has not reported it. What was queued again since its grant, it was
+        not given."""
+        return self.parts is None or part.id in self.parts
 
     def supersede(self) -> None:
         """Let it stop: another attempt has finished its task."""

@@ -344,6 +344,7 @@ class Dispatch:
                 manager=worker.manager,
                 granted_wall=now.wall,
                 incarnation=worker.info.incarnation,
+                parts={part.id for part in task.parts if not part.done},
             )
         )
         attempt.repeats = bool(task.attempts)
@@ -373,7 +374,9 @@ class Dispatch:
             repeats=attempt.repeats,
             pieces=self.farm.jobs[task.job].merges(task.number) if self.farm.jobs[task.job].pieces else (),
             parts=tuple(
-                PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer) for p in task.parts if not p.done
+                PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer)
+                for p in task.parts
+                if not p.done and attempt.has_to_do(p)
             ),
         )
 

@@ -160,7 +160,7 @@ class Work:
         if task is None:
             return
         for part in task.parts:
-            if not part.done:
+            if not part.done and attempt.has_to_do(part):
                 part.begin(attempt.id, attempt.worker)
         if job.status is JobStatus.QUEUED:
             self.jobs.set_status(job, JobStatus.ACTIVE, "", now)
@@ -169,6 +169,8 @@ class Work:
         """Record a part that is done. Hot path, watched by benchmarks.dispatch."""
         task = self._task_of(attempt)
         part = next((p for p in task.parts if p.id == report.part), None) if task else None
+        if attempt.parts is not None:
+            attempt.parts.discard(report.part)
         if part is None or part.status is not PartStatus.ACTIVE:
             return  # (one that was queued again meanwhile is rendered again)
         planned, warnings = part.output, tuple(report.warnings)
@@ -206,7 +208,8 @@ class Work:
 
     def _completed(self, report: Completed, attempt: AttemptState, job: JobState, now: Now) -> None:
         task = self._task_of(attempt)
-        missing = [part.frame for part in task.parts if part.status is PartStatus.ACTIVE] if task else []
+        own = task.parts if task is not None and attempt.parts is not None else []
+        missing = [part.frame for part in own if part.status is PartStatus.ACTIVE and attempt.has_to_do(part)]
         if missing:
             reason = f"the worker said it was done, but frame {missing[0]} never came"
             self._finish(attempt, Outcome.FAILED, reason, now, report.seconds)
