@@ -9,7 +9,7 @@ from typing import Any
 from peewee import Database, SqliteDatabase
 from playhouse.migrations import Runner
 
-from brender.bus.messages import Act, Beat, Beats, Done, Hello, PartDone, Sorry, Submit
+from brender.bus.messages import Act, Beat, Beats, Done, Hello, PartDone, Reports, Sorry, Submit
 from brender.bus.routes import Routes
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
@@ -262,6 +262,12 @@ class World:
         beat = Beat(node=info.id, incarnation=info.incarnation, sequence=1, stats=stats)
         beats = Beats(manager=manager.node, incarnation=manager.incarnation, sequence=1, workers=(beat,))
         self._serve(self.server.beats(beats, self._at()))
+
+    def report(self, worker: str, *reports: Any) -> None:
+        """These reports of the worker reach the server by way of its manager, whatever became of those before them."""
+        stub = self.workers[worker]
+        peer = Peer("local", stub.manager.encode(), *self.routes.who(stub.manager.encode()))
+        self._serve(self.server.handle(peer, Reports(worker=stub.core.info.id, reports=reports), self._at()))
 
     # --- what folders of jobs do ----------------------------------------------------------------------------------------
 
