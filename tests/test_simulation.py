@@ -1,12 +1,16 @@
 """The simulated farm: histories full of faults in which nothing is lost, and planted bugs that it must find."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
+import msgspec
 import pytest
 
 from brender.bus.messages import PartDone
 from brender.farm.farm import Farm
+from brender.farm.sweeps import Sweep, sweep_slice
+from brender.farm.tasks import PartState
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.work import Work
@@ -67,7 +71,7 @@ def test_reports_that_are_never_sent_again_are_found(monkeypatch: pytest.MonkeyP
 def test_a_late_grant_that_is_run_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brender.roles.worker.reporting._REMEMBERED", -1)
     monkeypatch.setattr(Work, "_disown", lambda self, manager, worker, attempts: None)
-    assert first_violation(Bugs(), first=1310)
+    assert first_violation(Bugs(), first=1360)
 
 
 def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,4 +101,60 @@ def test_a_worker_that_is_registered_only_once_is_found(monkeypatch: pytest.Monk
         register(self, worker, now)
 
     monkeypatch.setattr(ManagerCore, "_register", same_term)
-    assert first_violation(Bugs(), first=1350)
+    assert first_violation(Bugs(), first=1475)
+
+
+@pytest.mark.parametrize("transition", ["complete", "requeue", "begin"])
+def test_a_transition_that_does_not_touch_its_entity_is_found(monkeypatch: pytest.MonkeyPatch, transition: str) -> None:
+    changing = getattr(PartState, transition)
+
+    def untouched(self, *given, **named):  # type: ignore[no-untyped-def]
+        ledger, self._ledger = self._ledger, None
+        changing(self, *given, **named)
+        self._ledger = ledger
+
+    monkeypatch.setattr(PartState, transition, untouched)
+    assert first_violation(Bugs())
+
+
+def test_a_report_that_is_accepted_although_the_one_before_it_is_missing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = Work.reports
+
+    def accepting(self, manager, worker, said, now):  # type: ignore[no-untyped-def]
+        for report in said:
+            if (attempt := self.farm.attempts.get(report.attempt)) is not None and report.number > attempt.last_report:
+                attempt.last_report = report.number - 1
+            reports(self, manager, worker, [report], now)
+
+    monkeypatch.setattr(Work, "reports", accepting)
+    assert first_violation(Bugs())
+
+
+def after_a_restart(monkeypatch: pytest.MonkeyPatch, first_slice: Callable[..., Sweep | None]) -> None:
+    """Let *first_slice* do the first slice that a restarted server does of a sweep which had begun before."""
+    known = set()
+
+    def slice(farm, job, tasks, is_last):  # type: ignore[no-untyped-def]
+        is_first = (id(farm), job.id) not in known
+        known.add((id(farm), job.id))
+        went_on = is_first and job.sweeps[0].cursor >= 0
+        return (first_slice if went_on else sweep_slice)(farm, job, tasks, is_last)
+
+    monkeypatch.setattr("brender.roles.server.jobs.sweep_slice", slice)
+
+
+def test_a_sweep_that_begins_again_after_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(farm, job, tasks, is_last):  # type: ignore[no-untyped-def]
+        job.sweeps[0] = msgspec.structs.replace(job.sweeps[0], cursor=-1)
+        job.touch()
+
+    after_a_restart(monkeypatch, again)
+    assert first_violation(Bugs(), first=345)
+
+
+def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def skip(farm, job, tasks, is_last):  # type: ignore[no-untyped-def]
+        return sweep_slice(farm, job, tasks[-1:], is_last)
+
+    after_a_restart(monkeypatch, skip)
+    assert first_violation(Bugs(), first=115)

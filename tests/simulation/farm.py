@@ -5,13 +5,12 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from peewee import SqliteDatabase
+from peewee import SQL, SqliteDatabase
 
-from brender.bus.messages import Act, Message, Submit
+from brender.bus.messages import Message, Submit
 from brender.farm.record import Row
 from brender.roles.effects import Peer
 from brender.roles.policy import Policy
-from brender.roles.server.restore import adopt, select_for_requeue
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
 from tests.simulation.invariants import (
@@ -25,6 +24,7 @@ from tests.simulation.invariants import (
 )
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
+from tests.simulation.people import People
 from tests.world import animation, memory_database
 
 POLICY = Policy(
@@ -95,6 +95,7 @@ class Simulation:
         """By part, the attempt whose file is there, and since when."""
         self.kept: set[str] = set()
         """Attempts of which a worker had reports on disk when it crashed."""
+        self.people = People(self)
         self._ids = 0
         self._since_ledger = 0
         self.server = ServerNode(self, "server")
@@ -136,8 +137,8 @@ class Simulation:
             return
         if rows:
             self.writer.commit(rows)
-            check_commit(self)
             check_rows(self)
+            check_commit(self)
             self._since_ledger += 1
 
     def to_manager(self, route: bytes, message: Message) -> None:
@@ -211,8 +212,7 @@ class Simulation:
             f"1-{self.chance.randint(1, 25)}", chunk=self.chance.choice([1, 0, 4]), id=f"{number + 1:016x}", stall_minutes=0.5
         )
         self._ask(Submit(id=self.new_id(), job=spec))
-        if self.chance.random() < 0.25:
-            self.clock.at(self.chance.uniform(1, 20), lambda: self._cancel(spec.id))
+        self.people.follow(spec.id)
 
     def _ask(self, message: Submit) -> None:
         job = message.job.id
@@ -226,33 +226,6 @@ class Simulation:
     def _accepted(self, job: str) -> None:
         self.accepted.add(job)
         self.say(f"job {job} accepted")
-
-    def _cancel(self, job: str) -> None:
-        if not self.server.up or self.server.paused or job not in self.server.core.farm.jobs or job not in self.accepted:
-            return
-        self.say(f"job {job} is canceled")
-        self.canceled.add(job)
-        message = Act(id=self.new_id(), action="cancel", target=job)
-        effects = self.server.core.act(Peer("local", b"client"), message, None, self.server.now())
-        self.server.guarded(lambda: self.server.carry_out(effects))
-        if self.chance.random() < 0.5:
-            self.clock.at(self.chance.uniform(0.1, 10), lambda: self._requeue(job))
-
-    def _requeue(self, job: str) -> None:
-        """Somebody thinks better of it, and queues what was canceled again."""
-        if self.server.up:
-            self.server.guarded(lambda: self.server.carry_out([]))
-        row = self.writer.tables.Job.get_by_id(job)
-        if not self.server.up or self.server.paused or row.status != "canceled":
-            return
-        self.say(f"job {job} is queued again")
-        farm = self.server.core.farm
-        if job not in farm.jobs:
-            adopt(farm, self.writer.tables, row)
-        message = Act(id=self.new_id(), action="requeue", target=job)
-        selection = select_for_requeue(self.writer.tables, job, None)
-        effects = self.server.core.act(Peer("local", b"client"), message, selection, self.server.now())
-        self.server.guarded(lambda: self.server.carry_out(effects))
 
     def _next_fault(self) -> None:
         """Now and then a link is cut, a machine dies, is asked to leave, has a full disk or a clock that jumps; for a while."""
@@ -311,7 +284,8 @@ class Simulation:
 
     def _at_rest(self) -> bool:
         jobs = self.writer.tables.Job
-        open_jobs = jobs.select().where(jobs.status.not_in(("completed", "failed", "canceled"))).count()
+        is_open = jobs.status.not_in(("completed", "failed", "canceled")) | SQL("sweeps <> '[]'")
+        open_jobs = jobs.select().where(is_open).count()
         everybody = all(node.up for node in (self.server, *self.managers, *self.workers))
         recorded = not self.server.paused  # else what it has in mind is not in the record yet
         return everybody and recorded and not open_jobs and not any(worker.journal for worker in self.workers)

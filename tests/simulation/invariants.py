@@ -1,5 +1,6 @@
 """What must be true of the farm after every step, and once it has come to rest."""
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -25,19 +26,23 @@ def check_commit(world: "Simulation") -> None:
     rows = _rows(world, "SELECT id, attempt FROM part WHERE status = 'completed'")
     completed = dict(rows)
     for part, attempt in world.completed.items():
-        if completed.get(part) != attempt:
+        if completed.get(part) != attempt and not world.people.let_undo(part):
             raise Violation(f"part {part} was completed by {attempt}, and now the record says {completed.get(part)}")
-    for part in completed.keys() - world.completed.keys():
-        if completed[part] not in world.published.get(part, ()):
-            raise Violation(f"part {part} is recorded as completed by {completed[part]}, which never published it")
+    for part, attempt in completed.items():
+        if world.completed.get(part) != attempt and attempt not in world.published.get(part, ()):
+            raise Violation(f"part {part} is recorded as completed by {attempt}, which never published it")
     world.completed = completed
-    jobs = dict(_rows(world, "SELECT id, completed_parts FROM job"))
+    rows = _rows(world, "SELECT id, completed_parts, status, sweeps FROM job")
+    jobs = {job: parts for job, parts, _, _ in rows}
     if lost := world.accepted - jobs.keys():
         raise Violation(f"the accepted job {sorted(lost)[0]} is gone")
     counted = Counter(job for (job,) in _rows(world, "SELECT job FROM part WHERE status = 'completed'"))
     for job, claimed in jobs.items():
         if claimed != counted[job]:
             raise Violation(f"the job {job} counts {claimed} completed parts, and has {counted[job]}")
+    asked = {job: (status, {sweep["user"]: sweep["cursor"] for sweep in json.loads(sweeps)}) for job, _, status, sweeps in rows}
+    if broken := world.people.broken_promise(asked, completed):
+        raise Violation(broken)
     twice = _rows(world, "SELECT task, COUNT(*) FROM attempt WHERE outcome = 'live' GROUP BY task HAVING COUNT(*) > 2")
     if twice and not world.canceled:
         raise Violation(f"the task {twice[0][0]} has {twice[0][1]} live attempts")
@@ -69,7 +74,8 @@ def check_ledger(world: "Simulation") -> None:
     for task in farm.tasks.values():
         if recorded.get(task.id) != task.status:
             raise Violation(f"the server thinks that task {task.id} is {task.status}; the record says {recorded.get(task.id)}")
-        if task.status is TaskStatus.ACTIVE and not any(each in farm.attempts for each in task.attempts):
+        held = any(each in farm.attempts for each in task.attempts) or farm.jobs[task.job].sweeps  # a sweep will come by it
+        if task.status is TaskStatus.ACTIVE and not held:
             raise Violation(f"task {task.id} is active, and nobody has it")
     live = {attempt for (attempt,) in _rows(world, "SELECT id FROM attempt WHERE outcome = 'live'")}
     if live != farm.attempts.keys():
@@ -77,16 +83,26 @@ def check_ledger(world: "Simulation") -> None:
 
 
 def check_rest(world: "Simulation") -> None:
-    """Once all faults have ended and there was time: every job has ended, and a completed one has every part."""
-    for job, status, claimed, parts in _rows(world, "SELECT id, status, completed_parts, part_count FROM job"):
+    """Once all faults have ended and there was time: every job has ended as it should, and nothing of it waits."""
+    own_failures = bool(world.failing or world.sticking)
+    for job, status, reason, claimed, parts in _rows(world, "SELECT id, status, reason, completed_parts, part_count FROM job"):
         if status not in ("completed", "failed", "canceled"):
             raise Violation(f"the job {job} is still {status}, with {claimed} of {parts} parts")
         if status == "completed" and claimed != parts:
             raise Violation(f"the job {job} is completed with {claimed} of {parts} parts")
-        if status == "failed" and not world.failing and not world.sticking:
+        if status == "canceled" and job not in world.canceled:
+            raise Violation(f"the job {job} is canceled ({reason}), and nobody asked for that")
+        if status == "failed" and not own_failures:
             raise Violation(f"the job {job} has failed, and no attempt ever failed by itself")
+        if status != "completed" and not reason:
+            raise Violation(f"the job {job} is {status}, and does not say why")
+    for attempt, reason in _rows(world, "SELECT id, reason FROM attempt WHERE reason LIKE '%never came'"):
+        raise Violation(f"{attempt} had finished every part, and is recorded as failed: {reason}")
     for part, status, task in _rows(world, _UNFINISHED_PARTS):
         raise Violation(f"part {part} is {status}, and its task {task} is completed")
+    for kind in ("task", "part"):
+        for which, status in _rows(world, f"SELECT id, status FROM {kind} WHERE status IN ('waiting', 'queued', 'active')"):
+            raise Violation(f"{kind} {which} is still {status}, and all jobs have ended")
     forgotten = "SELECT id FROM attempt WHERE outcome = 'lost' AND reason LIKE '%no longer knows of it'"
     for (attempt,) in _rows(world, forgotten):
         if attempt in world.kept:

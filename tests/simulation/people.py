@@ -1,0 +1,150 @@
+"""What people ask of jobs while a history goes on, and what they were promised then."""
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from brender.bus.messages import Act, Sorry
+from brender.model.status import PartStatus
+from brender.roles.effects import Peer, Reply
+from brender.roles.server.jobs import Selection
+from brender.roles.server.restore import adopt, select_for_requeue
+
+if TYPE_CHECKING:
+    from tests.simulation.farm import Simulation
+
+
+@dataclass
+class Requeue:
+    """An accepted request to render parts again that are completed.
+
+    ``may``: the parts that it may still undo, each once. ``owed``: those that were completed when it was made, by the attempt that
+    had completed them: none of them may stay so. ``epoch``: the server's, for a request that may be lost with it.
+    """
+
+    job: str
+    user: str
+    may: set[int]
+    owed: dict[int, str]
+    epoch: int
+    cursor: int = -1
+    """How far the record says that it has come."""
+    is_recorded: bool = False
+
+
+class People:
+    """Those who cancel, queue again, pause and reorder jobs. In half of all histories they only ever cancel."""
+
+    def __init__(self, world: "Simulation") -> None:
+        self.world = world
+        self.chance = random.Random(f"people of {world.seed}")
+        self.are_many = world.seed % 2 == 1
+        self.requeues: list[Requeue] = []
+        self._asked = 0
+
+    def follow(self, job: str) -> None:
+        """Plan what is asked of *job*, which has just been submitted."""
+        world, chance = self.world, self.chance
+        if world.chance.random() < 0.25:
+            world.clock.at(world.chance.uniform(1, 20), lambda: self._cancel(job))
+        for _ in range(chance.choice([1, 2, 4]) if self.are_many else 0):
+            ask = chance.choice([self._requeue_all, self._requeue_all, self._requeue_frames, self._requeue_frames,
+                                 self._requeue_failed, self._cancel, self._pause, self._reorder])  # fmt: skip
+            world.clock.at(chance.uniform(1, 40), lambda ask=ask: ask(job))  # type: ignore[misc]
+
+    # --- what they were promised --------------------------------------------------------------------------------------
+
+    def let_undo(self, part: int) -> bool:
+        """Whether somebody asked for *part* to be rendered again; each asking counts once."""
+        for requeue in self.requeues:
+            if part in requeue.may:
+                requeue.may.discard(part)
+                return True
+        return False
+
+    def broken_promise(self, jobs: dict[str, tuple[str, dict[str, int]]], completed: dict[int, str]) -> str:
+        """Return what was promised and not done, "" for nothing. *jobs*: the status of each, and how far that has come
+        which somebody asked for; *completed*: the attempt of each completed part; both as the record has them."""
+        for requeue in list(self.requeues):
+            status, waiting = jobs[requeue.job]
+            if requeue.user in waiting:
+                if waiting[requeue.user] < requeue.cursor:
+                    return f"what {requeue.user} asked for was done up to task {requeue.cursor}, and is {waiting[requeue.user]} now"
+                requeue.is_recorded, requeue.cursor = True, waiting[requeue.user]
+                continue
+            if not requeue.is_recorded and requeue.epoch == self.world.server.epoch:
+                continue  # it is not in the record yet
+            self.requeues.remove(requeue)
+            if not requeue.is_recorded or status in ("canceled", "failed"):
+                continue  # it was lost with the server before it was answered, or the job was ended meanwhile
+            for part, attempt in requeue.owed.items():
+                if completed.get(part) == attempt:
+                    return f"part {part} was to be rendered again, and what {attempt} made is still taken for it"
+        return ""
+
+    # --- what they do -------------------------------------------------------------------------------------------------
+
+    def _cancel(self, job: str) -> None:
+        if self._act("cancel", job) and self.world.chance.random() < 0.5:
+            # Somebody thinks better of it.
+            self.world.clock.at(self.world.chance.uniform(0.1, 10), lambda: self._requeue_failed(job))
+
+    def _requeue_failed(self, job: str) -> None:
+        self._act("requeue", job)
+
+    def _requeue_all(self, job: str) -> None:
+        self._act("requeue", job, "all")
+
+    def _requeue_frames(self, job: str) -> None:
+        first = self.chance.randint(1, 20)
+        self._act("requeue", job, f"{first}-{first + self.chance.randint(0, 8)}")
+
+    def _pause(self, job: str) -> None:
+        self._act("pause", job)
+        self.world.clock.at(self.chance.uniform(1, 15), lambda: self._resume(job))
+
+    def _resume(self, job: str) -> None:
+        """Resume *job*, sooner or later."""
+        server = self.world.server
+        waiting = not server.up or server.paused
+        if not waiting and job in self.world.accepted and self.world.writer.tables.Job.get_by_id(job).status == "paused":
+            waiting = not self._act("resume", job) or not server.up or server.paused  # it was not answered
+        if waiting:
+            self.world.clock.at(3.0, lambda: self._resume(job))
+
+    def _reorder(self, job: str) -> None:
+        self._act("priority", job, self.chance.randint(0, 100))
+
+    def _act(self, action: Any, job: str, value: Any = None) -> bool:
+        """Ask for *action* as the server's loop does; returns whether it was not refused."""
+        world, server = self.world, self.world.server
+        if action == "cancel" and server.up and job not in server.core.farm.jobs:
+            return False  # it has ended
+        if server.up and action != "cancel":
+            server.guarded(lambda: server.carry_out([]))
+        if not server.up or server.paused or job not in world.accepted:
+            return False
+        if job not in server.core.farm.jobs:
+            adopt(server.core.farm, world.writer.tables, world.writer.tables.Job.get_by_id(job))
+        self._asked += 1
+        message = Act(id=world.new_id(), action=action, target=job, value=value, user=f"person {self._asked}")
+        selection = select_for_requeue(world.writer.tables, job, value) if action == "requeue" else None
+        effects = server.core.act(Peer("local", b"client"), message, selection, server.now())
+        refused = [each.message for each in effects if isinstance(each, Reply) and isinstance(each.message, Sorry)]
+        world.say(f"{message.user} asks: {action} {job} {value or ''}: {refused[0].message if refused else 'accepted'}")
+        if refused:
+            return False
+        if action == "cancel":
+            world.canceled.add(job)
+        if selection is not None:
+            self._promise(job, message.user, selection)
+        server.guarded(lambda: server.carry_out(effects))
+        return True
+
+    def _promise(self, job: str, user: str, selection: Selection) -> None:
+        rows = self.world.writer.database.execute_sql("SELECT id, frame FROM part WHERE job = ?", (job,)).fetchall()
+        frames = selection.frames
+        chosen = {part for part, frame in rows if frames is None or frame in frames}
+        may = chosen if PartStatus.COMPLETED in selection.statuses else set()
+        owed = {part: self.world.completed[part] for part in may if part in self.world.completed}
+        self.requeues.append(Requeue(job, user, may, owed, self.world.server.epoch))
