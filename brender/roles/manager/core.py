@@ -294,6 +294,8 @@ class ManagerCore:
         self._effects.append(SendUp(Pong()))
 
     def _lease(self, renewed: Renewed, now: Now) -> None:
+        if not self.welcomed:
+            return  # the server may have given up its workers: no lease for them before they are registered again
         self.lease_until = max(self.lease_until, renewed.sent + renewed.seconds)
 
     def _grants(self, message: Grants, now: Now) -> None:

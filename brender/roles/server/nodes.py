@@ -160,8 +160,10 @@ class Nodes:
             if worker := self.farm.workers.get(worker_id):
                 self._worker_stands(worker, *closed.get(worker_id, (Standing.OPEN, "")))
         if not set(renew.workers) <= manager.workers:
-            # It has workers that are not known to be there: ask it to introduce itself, and them, again.
+            # It has workers that are not known to be there, and may render what others were given since: no lease for them, until
+            # it has introduced itself, and them, again.
             self.emit(Reply(peer.route, WhoAreYou()))
+            return
         self.emit(Reply(peer.route, Renewed(sent=renew.sent, seconds=self.policy.lease)))
 
     def tick(self, now: Now) -> None:

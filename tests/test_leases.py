@@ -1,0 +1,31 @@
+"""Leases: who may publish frames, and who may not although it was heard again."""
+
+from brender.bus.messages import Renew, Renewed, Welcome, WhoAreYou
+from brender.roles.effects import Now, Peer, Reply
+from tests.world import World
+
+
+def test_a_manager_that_the_server_does_not_know_has_no_lease_for_its_workers_before_it_is_welcome() -> None:
+    """The server may have given their attempts to others: under their old registration they must not publish."""
+    world = World()
+    world.add_worker("one")
+    manager, now = world.managers["m"], Now(world.now + 5.0, 0.0)
+    lease, term = manager.lease_until, manager.workers[world.workers["one"].core.info.id].term
+    manager.from_above(WhoAreYou(), now)
+    manager.from_above(Renewed(sent=now.mono, seconds=30.0), now)
+    assert manager.lease_until == lease
+    manager.from_above(Welcome(node="5e" * 8, name="server", software="3", heartbeat_seconds=1.0, lease_seconds=30.0), now)
+    manager.from_above(Renewed(sent=now.mono, seconds=30.0), now)
+    assert manager.lease_until == now.mono + 30.0
+    assert manager.workers[world.workers["one"].core.info.id].term != term
+
+
+def test_a_manager_with_a_worker_that_the_server_has_given_up_gets_no_lease_before_it_introduces_both_again() -> None:
+    world = World()
+    world.add_worker("one")
+    peer = Peer("local", b"m", world.managers["m"].hello.node, "manager")
+    known = world.workers["one"].core.info.id
+    answers = world.server.handle(peer, Renew(sent=world.now, workers=(known, "given-up")), Now(world.now, 0.0))
+    assert [type(each.message) for each in answers if isinstance(each, Reply)] == [WhoAreYou]
+    answers = world.server.handle(peer, Renew(sent=world.now, workers=(known,)), Now(world.now, 0.0))
+    assert [type(each.message) for each in answers if isinstance(each, Reply)] == [Renewed]
