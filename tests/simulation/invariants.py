@@ -61,7 +61,10 @@ def check_rows(world: "Simulation") -> None:
 
 
 def check_publish(world: "Simulation", attempt: str, part: int) -> None:
-    """When *attempt* publishes *part*: nobody replaces a file that the record says another attempt completed."""
+    """When *attempt* publishes *part*: nobody replaces a file that the record says another attempt completed, and no attempt
+    publishes that was given up."""
+    for (outcome,) in _rows(world, f"SELECT outcome FROM attempt WHERE id = '{attempt}' AND outcome = 'lost'"):
+        raise Violation(f"{attempt} published part {part}, and the record says that it is {outcome}")
     recorded = world.completed.get(part)
     if recorded is not None and recorded != attempt:
         raise Violation(f"{attempt} published part {part}, which {recorded} had completed")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Requeue:
     """An accepted request to render parts again that are completed.
 
-    ``may``: the parts that it may still undo, each once. ``owed``: those that were completed when it was made, by the attempt that
-    had completed them: none of them may stay so. ``epoch``: the server's, for a request that may be lost with it.
+    ``may``: the parts that it may still undo, each once. ``owed``: those that were completed when it was made, by the attempt
+    that had completed them: none of them may stay so. ``epoch``: the server's, for a request that may be lost with it.
     """
 
     job: str
@@ -69,7 +69,9 @@ class People:
             status, waiting = jobs[requeue.job]
             if requeue.user in waiting:
                 if waiting[requeue.user] < requeue.cursor:
-                    return f"what {requeue.user} asked for was done up to task {requeue.cursor}, and is {waiting[requeue.user]} now"
+                    return (
+                        f"what {requeue.user} asked for was done up to task {requeue.cursor}, and is {waiting[requeue.user]} now"
+                    )
                 requeue.is_recorded, requeue.cursor = True, waiting[requeue.user]
                 continue
             if not requeue.is_recorded and requeue.epoch == self.world.server.epoch:
