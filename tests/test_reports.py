@@ -63,7 +63,11 @@ def test_the_warnings_of_a_finished_frame_stay_with_it_and_with_its_job(world: W
 def test_warnings_about_one_subject_stand_once_on_their_job(world: World) -> None:
     running = world.workers["one"].running
     assert running is not None
-    for number, text in ((2, "The file wood.png is missing"), (3, "wood.png is missing here too"), (4, "The file oak.png is missing")):
+    for number, text in (
+        (2, "The file wood.png is missing"),
+        (3, "wood.png is missing here too"),
+        (4, "The file oak.png is missing"),
+    ):
         subject = "oak.png" if "oak" in text else "wood.png"
         world.report("one", Warned(attempt=running.attempt, number=number, warning=text, subject=subject))
     assert world.ask("job", id="aa" * 8)["warnings"] == ["The file wood.png is missing", "The file oak.png is missing"]

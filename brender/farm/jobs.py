@@ -192,7 +192,7 @@ class JobState(Entity):
         self.kept_parts = min(self.kept_parts, self.completed_parts)
         self.touch()
 
-    def count_ended_task(self, failed: bool = False) -> None:
+    def count_ended_task(self, failed: bool) -> None:
         self.ended_tasks += 1
         self.failed_tasks += failed
         self.touch()
