@@ -1,8 +1,8 @@
 """Leases: who may publish frames, and who may not although it was heard again."""
 
-from brender.bus.messages import Renew, Renewed, Welcome, WhoAreYou
+from brender.bus.messages import Left, Renew, Renewed, Welcome, WhoAreYou
 from brender.roles.effects import Now, Peer, Reply
-from tests.world import World
+from tests.world import World, animation
 
 
 def test_a_manager_that_the_server_does_not_know_has_no_lease_for_its_workers_before_it_is_welcome() -> None:
@@ -29,3 +29,18 @@ def test_a_manager_with_a_worker_that_the_server_has_given_up_gets_no_lease_befo
     assert [type(each.message) for each in answers if isinstance(each, Reply)] == [WhoAreYou]
     answers = world.server.handle(peer, Renew(sent=world.now, workers=(known,)), Now(world.now, 0.0))
     assert [type(each.message) for each in answers if isinstance(each, Reply)] == [Renewed]
+
+
+def test_the_late_word_that_a_worker_is_gone_does_not_take_its_work_once_it_is_there_again() -> None:
+    world = World()
+    worker = world.add_worker("one")
+    job = world.submit(animation("1"))["id"]
+    peer = Peer("local", b"m", world.managers["m"].hello.node, "manager")
+    known = world.server.farm.workers[worker.core.info.id]
+    for number, is_there in ((0, True), (1, False)):
+        manager, incarnation, terms = known.term.split(".")
+        term = f"{manager}.{incarnation}.{int(terms) - 1 + number:010d}"
+        world.server.handle(peer, Left(worker=known.info.id, reason="was not heard", term=term), Now(world.now, 0.0))
+        assert (known.info.id in world.server.farm.workers) is is_there
+    world.run(1.0)
+    assert {row["outcome"] for row in world.ask("attempts", job=job)} >= {"lost"}

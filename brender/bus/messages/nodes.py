@@ -114,10 +114,12 @@ class Confirm(Message, frozen=True, kw_only=True):
 
 
 class Left(Message, frozen=True, kw_only=True):
-    """A manager tells the server that a worker is gone, and how that came."""
+    """A manager tells the server that a worker is gone, and how that came. ``term``: the registration that has ended; "" where
+    the manager knows of none. A worker that was registered again since is there."""
 
     worker: Id
     reason: Text
+    term: Text = ""
 
 
 class Drain(Message, frozen=True, kw_only=True):

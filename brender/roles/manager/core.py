@@ -411,7 +411,7 @@ class ManagerCore:
     def _gone(self, worker: ManagedWorker, reason: str) -> None:
         del self.workers[worker.info.id]
         self._beats.pop(worker.info.id, None)
-        self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason))]
+        self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, term=worker.term))]
 
     @staticmethod
     def _heard(worker: ManagedWorker, now: Now) -> None:

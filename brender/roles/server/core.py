@@ -304,7 +304,7 @@ class ServerCore:
 
     def _left(self, peer: Peer, left: Left, now: Now) -> None:
         worker = self.farm.workers.get(left.worker)
-        if worker is not None and worker.manager == peer.node:
+        if worker is not None and worker.manager == peer.node and not "" < left.term < worker.term:
             self.nodes.worker_gone(worker, left.reason, now)
 
     def _heard(self, manager: ManagerState, now: Now) -> None:
