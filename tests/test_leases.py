@@ -1,6 +1,6 @@
 """Leases: who may publish frames, and who may not although it was heard again."""
 
-from brender.bus.messages import Left, Renew, Renewed, Welcome, WhoAreYou
+from brender.bus.messages import Joined, Left, Renew, Renewed, Welcome, WhoAreYou
 from brender.roles.effects import Now, Peer, Reply
 from tests.world import World, animation
 
@@ -44,3 +44,19 @@ def test_the_late_word_that_a_worker_is_gone_does_not_take_its_work_once_it_is_t
         assert (known.info.id in world.server.farm.workers) is is_there
     world.run(1.0)
     assert {row["outcome"] for row in world.ask("attempts", job=job)} >= {"lost"}
+
+
+def test_a_worker_that_the_server_counts_under_an_earlier_registration_gets_its_work_all_the_same() -> None:
+    """The word of the later one came first, and the word that an earlier one had ended between the two."""
+    world = World()
+    worker = world.add_worker("one")
+    peer = Peer("local", b"m", world.managers["m"].hello.node, "manager")
+    known = world.server.farm.workers[worker.core.info.id]
+    manager, incarnation, _ = known.term.split(".")
+    world.server.handle(peer, Left(worker=known.info.id, reason="is not there"), Now(world.now, 0.0))
+    earlier = Joined(worker=worker.core.info, term=f"{manager}.{incarnation}.{0:010d}")
+    world.server.handle(peer, earlier, Now(world.now, 0.0))
+    job = world.submit(animation("1-2"))["id"]
+    world.run(10.0)
+    assert sorted(world.finish_everything()) == [1, 2]
+    assert world.status(job) == "completed"

@@ -307,12 +307,16 @@ class ManagerCore:
             worker = self.workers.get(worker_id)
             if worker is None:
                 self._not_here(worker_id)
-            elif grants := [grant for grant in grants if grant.term == worker.term]:
-                # Grants for an earlier registration came late: what the server counts now, it has confirmed or sends again.
-                worker.held |= {grant.attempt for grant in grants}
-                jobs = {grant.job for grant in grants}
+                continue
+            # Grants for an earlier registration came late: what the server counts now, it has confirmed or sends again.
+            current = tuple(grant for grant in grants if grant.term == worker.term)
+            if len(current) < len(grants) and now.mono - worker.joined > self.policy.resend:
+                self._join(worker, now)  # or the server still counts that one: the later one was overtaken on its way
+            if current:
+                worker.held |= {grant.attempt for grant in current}
+                jobs = {grant.job for grant in current}
                 needed = tuple(order for job, order in orders.items() if job in jobs)
-                self._effects.append(Send(worker_id, Grants(grants=tuple(grants), orders=needed)))
+                self._effects.append(Send(worker_id, Grants(grants=current, orders=needed)))
 
     def _acks(self, message: Acks, now: Now) -> None:
         worker = self.workers.get(message.worker)
