@@ -114,8 +114,8 @@ class Confirm(Message, frozen=True, kw_only=True):
 
 
 class Left(Message, frozen=True, kw_only=True):
-    """A manager tells the server that a worker is gone, and how that came. ``term``: the registration that has ended; "" where
-    the manager knows of none. A worker that was registered again since is there."""
+    """A manager tells the server that a worker is gone, and how that came. ``term``: the last that it had given to any worker by
+    then ("": it does not say). A worker that was registered later is there."""
 
     worker: Id
     reason: Text

@@ -371,7 +371,7 @@ class ManagerCore:
 
     def _not_here(self, worker: str) -> None:
         """The server speaks to a worker that is gone: its farewell was lost on the way."""
-        self._effects.append(SendUp(Left(worker=worker, reason="is not with its manager any more")))
+        self._effects.append(SendUp(Left(worker=worker, reason="is not with its manager any more", term=self._last_term)))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -387,11 +387,15 @@ class ManagerCore:
             stands = Stands(incarnation=self.hello.incarnation, standing=Standing.DRAINING, reason=reason)
             self._effects.append(SendUp(stands))
 
+    @property
+    def _last_term(self) -> str:
+        """The term that was given last. Later terms of one manager sort after earlier ones."""
+        return f"{self.hello.node}.{self.hello.incarnation:010d}.{self._terms:010d}"
+
     def _register(self, worker: ManagedWorker, now: Now) -> None:
         """Give *worker* a new term, and tell the server of it."""
         self._terms += 1
-        # Later terms of one manager sort after earlier ones.
-        worker.term = f"{self.hello.node}.{self.hello.incarnation:010d}.{self._terms:010d}"
+        worker.term = self._last_term
         worker.confirmed = None
         self._join(worker, now)
 
@@ -415,7 +419,7 @@ class ManagerCore:
     def _gone(self, worker: ManagedWorker, reason: str) -> None:
         del self.workers[worker.info.id]
         self._beats.pop(worker.info.id, None)
-        self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, term=worker.term))]
+        self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, term=self._last_term))]
 
     @staticmethod
     def _heard(worker: ManagedWorker, now: Now) -> None:
