@@ -36,7 +36,7 @@ _FARM = (
 TESTS = {
     "farm": _FARM,
     "scheduling": ("tests/test_scheduler.py", *_FARM),
-    "model": ("tests/test_model.py", "tests/test_devices.py", "tests/test_job_types.py", *_FARM),
+    "model": ("tests/test_model.py", "tests/test_job_types.py", *_FARM),
 }
 
 _SETTINGS = """
