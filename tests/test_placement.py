@@ -66,8 +66,8 @@ def test_a_job_that_still_renders_says_it_too(world: World) -> None:
 
 def test_a_server_that_starts_again_waits_for_the_frames_that_are_not_in_their_folders(waiting: tuple[World, str]) -> None:
     world, job = waiting
+    world.unplaced = world.unplaced[:1]
     world.start_server()
-    world.find_unplaced(world.unplaced[:1])
     world.run(1)
     assert world.status(job) == "active"
     world.place(world.unplaced[:1])
@@ -78,8 +78,8 @@ def test_a_server_that_was_killed_after_it_placed_the_last_frame_ends_the_job_wh
     waiting: tuple[World, str],
 ) -> None:
     world, job = waiting
+    world.unplaced = []
     world.start_server()
-    world.find_unplaced([])
     assert world.status(job) == "completed"
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from brender.model.status import JobStatus
 from brender.roles.policy import Policy
+from brender.roles.server.farm_store import FarmStore
 from tests.world import World, animation, farm_of_two, granted
 
 
@@ -73,10 +74,9 @@ def test_a_frame_that_is_queued_again_while_two_workers_render_its_chunk_fails_n
     assert "failed" not in {row["outcome"] for row in world.ask("attempts", job=job)}
 
 
-def test_a_long_job_is_queued_again_in_slices_that_a_restart_does_not_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.world.SLICE_PARTS", 7)
-    monkeypatch.setattr("brender.roles.server.restore.SLICE_PARTS", 7)
+def test_a_long_job_is_queued_again_in_slices_that_a_restart_does_not_lose() -> None:
     world = farm_of_two()
+    world.round.store = FarmStore(world.writer, world.books, sweep_size=7)
     job = world.submit(animation("1-40", chunk=1))["id"]
     world.finish_everything()
     world.act("requeue", job, "all")

@@ -12,6 +12,7 @@ from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.roles.policy import Policy
+from brender.roles.server.core import ServerCore
 from brender.roles.server.loop import Server
 from brender.roles.server.query_thread import QueryThread
 from brender.store.database import open_for_writing
@@ -30,21 +31,30 @@ def server(tmp_path: Path) -> Iterator[Server]:
     serving.join(30)
 
 
-def test_a_submit_and_an_action_at_which_the_server_fails_are_answered_and_logged(
-    server: Server, caplog: pytest.LogCaptureFixture
+def test_a_submit_and_an_action_at_which_the_server_fails_are_answered_logged_and_shown_by_the_doctor(
+    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault of this server")
+
     with client(None, server.folder.root, timeout=60.0) as connection:
         job = submit_command(connection, "true")
-
-        def fail(*_: object) -> None:
-            raise ZeroDivisionError("a fault of this server")
-
-        server.core.handle = server.core.act = fail  # type: ignore[method-assign, assignment]
-        with pytest.raises(BrenderError, match=r"The server failed at this submit, .* its log says why"):
-            submit_command(connection, "true")
-        with pytest.raises(BrenderError, match=r"The server failed at this act, "):
+        with monkeypatch.context() as patch:
+            patch.setattr(ServerCore, "handle", fail)
+            patch.setattr(ServerCore, "act", fail)
+            with pytest.raises(BrenderError, match=r"The server failed at this submit, and has done nothing of it: its log and"):
+                submit_command(connection, "true")
+            with pytest.raises(BrenderError, match=r"The server failed at this act, "):
+                connection.act("pause", job)
+        with pytest.raises(BrenderError, match=r"The server failed at this act before, and does not try it again"):
             connection.act("pause", job)
+        assert connection.ask("job", id=job)["status"] == "queued"
+        shown = connection.ask("set_aside")
     assert caplog.text.count("ZeroDivisionError: a fault of this server") == 2
+    assert [(each["type"], each["error"].splitlines()[-1]) for each in shown] == [
+        ("Act", "ZeroDivisionError: a fault of this server"),
+        ("Submit", "ZeroDivisionError: a fault of this server"),
+    ]
 
 
 def test_a_question_with_a_large_answer_does_not_hold_up_the_others(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

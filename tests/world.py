@@ -11,6 +11,8 @@ from playhouse.migrations import Runner
 
 from brender.bus.messages import Act, Beat, Beats, Done, Hello, PartDone, Reports, Sorry, Submit
 from brender.bus.routes import Routes
+from brender.farm.farm import Farm
+from brender.farm.record import Row
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
 from brender.model.nodes import Blender, Stats, WorkerInfo, tags_of
@@ -21,12 +23,11 @@ from brender.roles.effects import (
     ExtendLease,
     Forget,
     Keep,
-    LoadSlice,
-    LoadTasks,
     NextManager,
     Now,
     Peer,
     PublishFrame,
+    Refuse,
     Reply,
     Send,
     SendUp,
@@ -38,13 +39,15 @@ from brender.roles.effects import (
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.server.core import ServerCore
-from brender.roles.server.restore import SLICE_PARTS, adopt, queued_tasks, restore, select_for_requeue, slice_of_tasks
+from brender.roles.server.farm_store import FarmStore
+from brender.roles.server.restore import SLICE_PARTS
+from brender.roles.server.round import Round, Run
 from brender.roles.worker.core import WorkerCore
 from brender.store.audit import differences
 from brender.store.database import MIGRATIONS
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record as Books
-from brender.store.questions import answer, node_id
+from brender.store.questions import answer
 from brender.store.writer import Writer
 
 BPY = Blender("bpy", "/usr/bin/python3", (5, 0, 1))
@@ -147,6 +150,7 @@ class World:
         self.unplaced: list[PublishFrame] = []
         self.answers: dict[str, Any] = {}
         self.routes = Routes()
+        self.sweep_size = SLICE_PARTS
         self.start_server()
 
     # --- building -----------------------------------------------------------------------------------------------------
@@ -154,9 +158,22 @@ class World:
     def start_server(self) -> None:
         """Start the server, or start it anew from its record."""
         self.routes = Routes()
-        farm = restore(self.writer, self.now)
-        self.server = ServerCore("5e" * 8, "server", "3", self.policy, new_id, farm)
-        self._serve(self.server.restored(self._at()))
+        self.store = FarmStore(
+            self.writer, self.books, slice_size=self.policy.plan_slice, sweep_size=self.sweep_size, waiting=self._waiting
+        )
+        self.round = Round(self.store, self, self._make_core, self._at)
+        self.round.start()
+        self.round.settle()
+
+    @property
+    def server(self) -> ServerCore:
+        return self.round.core
+
+    def _make_core(self, farm: Farm) -> ServerCore:
+        return ServerCore("5e" * 8, "server", "3", self.policy, new_id, farm)
+
+    def _waiting(self, job: str) -> set[tuple[str, int]]:
+        return {(frame.attempt, frame.part) for frame in self.unplaced if frame.job == job}
 
     def add_manager(self, name: str) -> ManagerCore:
         hello = Hello(node=new_id(), incarnation=1, role="manager", name=name, host="host", software="3")
@@ -181,24 +198,18 @@ class World:
     def submit(self, spec: JobSpec) -> Any:
         """The server's answer: the receipt, or the `Sorry`."""
         message = Submit(id=new_id(), job=spec)
-        self._serve(self.server.handle(Peer("local", b"client"), message, self._at()))
+        self.round.receive(Peer("local", b"client"), message)
         self.run(0.3)
         return self.answers.pop(message.id)
 
     def act_on_node(self, action: str, name: str, value: Any = None) -> Any:
         """What a person asks of the worker or manager called *name*; the server's answer."""
-        kind, id, _ = node_id(self.books, name)
-        message = Act(id=new_id(), action=action, target=id, value=value)  # type: ignore[arg-type]
-        self._serve(self.server.act_on_node(Peer("local", b"client"), message, kind, name, self._at()))
-        self.run(0.3)
-        return self.answers.pop(message.id)
+        return self.act(action, name, value)
 
     def act(self, action: str, job: str, value: Any = None) -> Any:
+        """What a person asks of *job*, or of another thing that has a name; the server's answer."""
         message = Act(id=new_id(), action=action, target=job, value=value)  # type: ignore[arg-type]
-        if job not in self.server.farm.jobs:
-            adopt(self.server.farm, self.writer.tables, self.writer.tables.Job.get_by_id(job))
-        selection = select_for_requeue(self.writer.tables, job, value) if action == "requeue" else None
-        self._serve(self.server.act(Peer("local", b"client"), message, selection, self._at()))
+        self.round.receive(Peer("local", b"client"), message)
         self.run(0.3)
         return self.answers.pop(message.id)
 
@@ -261,7 +272,7 @@ class World:
         manager = self.managers[self.workers[worker].manager].hello
         beat = Beat(node=info.id, incarnation=info.incarnation, sequence=1, stats=stats)
         beats = Beats(manager=manager.node, incarnation=manager.incarnation, sequence=1, workers=(beat,))
-        self._serve(self.server.beats(beats, self._at()))
+        self._serve(lambda core, now: core.beats(beats, now))
 
     def report(self, worker: str, *reports: Any) -> None:
         """These reports of the worker reach the server by way of its manager, whatever became of those before them."""
@@ -271,17 +282,13 @@ class World:
 
     # --- what folders of jobs do ----------------------------------------------------------------------------------------
 
-    def find_unplaced(self, frames: list[PublishFrame]) -> None:
-        """A server that has just started finds these frames, accepted before, not in their folders yet."""
-        self._serve(self.server.placing([(frame.job, frame.attempt, frame.part) for frame in frames], self._at()))
-
     def place(self, frames: list[PublishFrame]) -> None:
         """The folders have taken these frames."""
-        self._serve(self.server.placed([(frame.job, frame.attempt, frame.part) for frame in frames], self._at()))
+        self._serve(lambda core, now: core.placed([(frame.job, frame.attempt, frame.part) for frame in frames], now))
 
     def hinder(self, hindrances: dict[str, str]) -> None:
         """The folders of these jobs cannot take frames; why is said for each job."""
-        self._serve(self.server.hindered(hindrances, self._at()))
+        self._serve(lambda core, now: core.hindered(hindrances, now))
 
     # --- time and delivery --------------------------------------------------------------------------------------------
 
@@ -293,16 +300,21 @@ class World:
                 self._manage(name, manager.tick(self._at()))
             for name, stub in list(self.workers.items()):
                 self._work(name, stub.core.tick(self._at()))
-            self._serve(self.server.tick(self._at()))
+            self.round.tick()
 
     def _at(self) -> Now:
         return Now(self.now, 1_700_000_000.0 + self.now)
 
-    def _serve(self, effects: list[Effect]) -> None:
-        """Commit first, then send: as the server's loop does."""
-        if rows := self.server.farm.ledger.take():
-            self.writer.commit(rows)
-            assert next(differences(self.writer, self.server.farm.entities()), "") == ""
+    # --- what leads out of the server's rounds (`Links`) ----------------------------------------------------------------
+
+    def bind(self, effect: Bind | Unbind | Refuse) -> None:
+        match effect:
+            case Bind(route, node, role):
+                self.routes.bind(route, node, role)
+            case Unbind(node):
+                self.routes.unbind(node)
+
+    def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(node, message):
@@ -314,22 +326,22 @@ class World:
                         self.answers[message.id] = message
                     elif route != b"client":
                         self._to_manager(route.decode(), message)
-                case Bind(route, node, role):
-                    self.routes.bind(route, node, role)
-                case Unbind(node):
-                    self.routes.unbind(node)
                 case PublishFrame():
                     self.unplaced.append(effect)
-                case LoadTasks(job, after):
-                    tasks = queued_tasks(self.writer.tables, job, after, self.policy.plan_slice)
-                    self._serve(self.server.feed(job, tasks, after, self._at()))
-                case LoadSlice(job, after):
-                    tasks, is_last = slice_of_tasks(self.writer.tables, job, after, SLICE_PARTS)
-                    self._serve(self.server.sweep(job, tasks, after, is_last, self._at()))
-
         if self.unplaced and not self.hung:
             frames, self.unplaced = self.unplaced, []
             self.place(frames)
+
+    def committed(self, rows: list[Row]) -> None:
+        assert next(differences(self.writer, self.server.farm.entities()), "") == ""
+
+    def renewed(self, core: ServerCore) -> list[Effect]:
+        return []
+
+    def _serve(self, run: Run) -> None:
+        """Let the server do something in a round of its own."""
+        self.round.apply(run)
+        self.round.settle()
 
     def _down(self, node: str, message: Any) -> None:
         route = self.routes.to(node)
@@ -346,7 +358,8 @@ class World:
                 case SendUp(message):
                     if name not in self.cut:
                         peer = Peer("local", name.encode(), *self.routes.who(name.encode()))
-                        self._serve(self.server.handle(peer, message, self._at()))
+                        self.round.receive(peer, message)
+                        self.round.settle()
                 case Send(node, message):
                     for worker, stub in self.workers.items():
                         if stub.core.info.id == node and stub.manager == name:

@@ -107,7 +107,7 @@ def _server(server: str | None, folder: DataFolder, site: str) -> Iterator[Findi
         addresses, pair = as_client(server, folder)
         began = time.time()
         with Client(addresses, pair, 5.0) as client:
-            info = client.ask("about")
+            info, faults = client.ask("about"), client.ask("set_aside")
     except BrenderError as error:
         yield Finding("server", False, str(error), "Start it with brender-server, or name the right one with --server")
         return
@@ -115,6 +115,13 @@ def _server(server: str | None, folder: DataFolder, site: str) -> Iterator[Findi
     yield Finding(
         "server", same, f"{addresses.control} runs brender {info['software']}", f"Install brender {__version__} on both machines"
     )
+    if faults:
+        newest = faults[0]
+        found = (
+            f"failed at {len(faults)} message{'' if len(faults) == 1 else 's'}, last at a {newest['type'].lower()} on "
+            f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(newest['wall']))}: {newest['error'].strip().splitlines()[-1]}"
+        )
+        yield Finding("server's faults", False, found, "Report it with the server's log of that time: it is a fault of brender")
     off = abs(info["wall"] - (began + time.time()) / 2)
     yield Finding("clock", off < 2.0, f"{off:.1f} s from the server's", "Set this machine's clock (NTP)")
     with Client(addresses, pair) as client:

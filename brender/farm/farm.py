@@ -47,6 +47,8 @@ class Farm:
     disabled_users: set[str] = field(default_factory=set)
     paths: tuple[PathVariable, ...] = ()
     """What path variables mean."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """Jobs whose job type is not there or raised when they were read, and what it said."""
     changed: set[str] = field(default_factory=set)
     """Workers that came, went or changed since the scheduler was last told."""
     unanswered: dict[str, None] = field(default_factory=dict)

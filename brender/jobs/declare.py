@@ -103,14 +103,28 @@ class JobType(Protocol):
 
 
 @cache
+def _loaded() -> dict[str, JobType | str]:
+    """Every job type that is installed, by name; one that others wrote and that cannot be loaded hinders none but itself, and is
+    the reason instead."""
+    found: dict[str, JobType | str] = {}
+    for entry in entry_points(group="brender.job_types"):
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:
+            found[entry.name] = f"{type(error).__name__}: {error}"
+    return found
+
+
 def job_types() -> dict[str, JobType]:
-    """Every job type that is installed, by name."""
-    return {entry.name: entry.load() for entry in entry_points(group="brender.job_types")}
+    """Every job type that is installed and can be loaded, by name."""
+    return {name: kind for name, kind in _loaded().items() if not isinstance(kind, str)}
 
 
 def job_type(name: str) -> JobType:
     """The job type called *name*. Raises `BadInput` with the names there are."""
     found = job_types()
+    if isinstance(problem := _loaded().get(name), str):
+        raise BadInput(f"The job type {name!r} cannot be loaded: {problem}")
     if name not in found:
         raise BadInput(f"There is no job type {name!r}; installed: {', '.join(sorted(found))}")
     return found[name]

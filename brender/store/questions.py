@@ -256,6 +256,13 @@ def sights(record: Record, proof: str) -> list[dict[str, Any]]:
     return list(query.where(sight.proof == proof).order_by(worker.name).limit(PAGE).dicts())
 
 
+def set_aside(record: Record) -> list[dict[str, Any]]:
+    """The messages that the server failed at, newest first; of what they said nothing, for it may be another's."""
+    table = record.tables.SetAside
+    columns = (table.wall, table.type, table.principal, table.origin, table.error)
+    return list(table.select(*columns).order_by(table.wall.desc()).limit(PAGE).dicts())
+
+
 def keys(record: Record) -> list[dict[str, Any]]:
     """Every key that was ever admitted, newest last. For admins, who ask with `Manage`."""
     key = record.tables.Key
@@ -276,7 +283,23 @@ def keys_and_tokens(record: Record) -> dict[str, Any]:
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
     question.__name__: question
-    for question in (jobs, job, tasks, parts, attempts, workers, managers, activity, log, change, about, projects, paths, sights)
+    for question in (
+        jobs,
+        job,
+        tasks,
+        parts,
+        attempts,
+        workers,
+        managers,
+        activity,
+        log,
+        change,
+        about,
+        projects,
+        paths,
+        sights,
+        set_aside,
+    )
 }
 
 

@@ -58,6 +58,7 @@ class Tables:
     Token: Any
     PathVariable: Any
     Sight: Any
+    SetAside: Any
     User: Any
     ApiToken: Any
     Preset: Any
@@ -363,6 +364,18 @@ def make_tables(database: Database) -> Tables:
         class Meta:
             primary_key = CompositeKey("worker", "variable")
 
+    class SetAside(Base):
+        """A message that the server failed at, by the ``digest`` of what it says: whole as far as it is not long, and why."""
+
+        digest = TextField(primary_key=True)
+        wall = DoubleField()
+        principal = TextField(default="")
+        origin = TextField(default="")
+        type = TextField()
+        message = TextField()
+        error = TextField()
+        change = BigIntegerField(default=0)
+
     class User(Base):
         """Somebody who may come in at the web page. ``password`` is its hash (Werkzeug's)."""
 
@@ -410,5 +423,5 @@ def make_tables(database: Database) -> Tables:
 
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
-        Token, PathVariable, Sight, User, ApiToken, Preset, Subscription,
+        Token, PathVariable, Sight, SetAside, User, ApiToken, Preset, Subscription,
     )  # fmt: skip

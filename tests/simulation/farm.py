@@ -118,7 +118,7 @@ class Simulation:
         end = FAULTS_SECONDS + REST_SECONDS
         while self.clock.now < end and not (self.steps % 50 == 0 and self._at_rest()):
             self._step()
-        self.server.carry_out([])
+        self.server.do([])
         check_ledger(self)
         check_schedule(self)
         check_rest(self)
@@ -220,7 +220,7 @@ class Simulation:
             return
         if self.server.up and not self.server.paused and self.writer.tables.Job.get_or_none(id=job) is None:
             effects: Iterable = self.server.core.handle(Peer("local", b"client"), message, self.server.now())
-            self.server.guarded(lambda: (self.server.carry_out(list(effects)), self.server.paused or self._accepted(job)))  # type: ignore[func-returns-value]
+            self.server.guarded(lambda: (self.server.do(list(effects)), self.server.paused or self._accepted(job)))  # type: ignore[func-returns-value]
         self.clock.at(3.0, lambda: self._ask(message))
 
     def _accepted(self, job: str) -> None:

@@ -5,9 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from brender.bus.messages import AnyReport, Hello, PartDone, Pong, Renew
+from peewee import OperationalError
+
+from brender.bus.messages import AnyReport, Hello, PartDone
 from brender.bus.routes import Routes
 from brender.engines.publish import Lease
+from brender.farm.farm import Farm
+from brender.farm.record import Row
 from brender.model.grant import Grant
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import (
@@ -17,8 +21,6 @@ from brender.roles.effects import (
     ExtendLease,
     Forget,
     Keep,
-    LoadSlice,
-    LoadTasks,
     NextManager,
     Now,
     Peer,
@@ -32,8 +34,11 @@ from brender.roles.effects import (
 )
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.core import ServerCore
-from brender.roles.server.restore import queued_tasks, restore, slice_of_tasks
+from brender.roles.server.farm_store import FarmStore
+from brender.roles.server.round import Round
 from brender.roles.worker.core import WorkerCore
+from brender.store.datafolder import DataFolder
+from brender.store.questions import Record
 from tests.world import BPY
 
 if TYPE_CHECKING:
@@ -92,82 +97,89 @@ class Node:
             self.world.restart_later(self)
 
 
+class _Disk:
+    """The record's writer on a disk that may be full, in a machine that may die before, between or after."""
+
+    def __init__(self, node: "ServerNode") -> None:
+        self._node = node
+
+    def commit(self, rows: list[Row]) -> None:
+        if self._node.full:
+            raise OperationalError("database or disk is full")
+        self._node.world.may_crash(self._node, "before the commit")
+        self._node.world.commit(rows)
+        self._node.world.may_crash(self._node, "between the commit and its acknowledgement")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._node.world.writer, name)
+
+
 class ServerNode(Node):
-    """The server and its record, which outlives every crash. ``full``: nothing can be recorded now; the round is held back as it
-    is, as brender.roles.server.loop does."""
+    """The server and its record, which outlives every crash. ``full``: nothing can be recorded now."""
 
     full = False
 
     def start(self) -> None:
         self.routes = Routes()
-        self.pending: list[Effect] = []
-        self.gathered: list[Effect] = []
-        farm = restore(self.world.writer, self.world.clock.now)
-        self.core = ServerCore("5e" * 8, "server", "3", self.world.policy, self.world.new_id, farm)
+        record = Record(self.world.writer.tables, DataFolder.__new__(DataFolder))
+        store = FarmStore(_Disk(self), record, slice_size=self.world.policy.plan_slice, sweep_size=7)  # type: ignore[arg-type]
+        self.round = Round(store, self, self._make_core, self.now)
         super().start()
-        self.guarded(lambda: self.carry_out(self.core.restored(self.now())))
+        self.guarded(lambda: (self.round.start(), self.round.settle()))  # type: ignore[func-returns-value]
+
+    @property
+    def core(self) -> ServerCore:
+        return self.round.core
 
     @property
     def paused(self) -> bool:
-        return bool(self.pending)
+        return bool(self.round.store.trouble)
+
+    @property
+    def gathered(self) -> bool:
+        """Whether anything was applied that is not written yet."""
+        return self.core.farm.ledger.is_behind
 
     def tick(self) -> None:
-        if not self.paused:
-            self.carry_out(self.core.tick(self.now()))
-        elif not self.full:
-            effects, self.pending = self.pending, []
-            self.carry_out(effects)
-            self.carry_out(self.core.restored(self.now()))
+        self.round.tick()
 
     def hear(self, sender: Node, route: bytes, message: object) -> None:
         if not self.up:
             return
         peer = Peer("local", route, *self.routes.who(route))
-        if not self.paused and self.world.batching:
-            effects = self.core.handle(peer, message, self.now())  # type: ignore[arg-type]
-            self._route(effects)
-            self.gathered += effects
-        elif not self.paused:
-            self.guarded(lambda: self.carry_out(self.core.handle(peer, message, self.now())))  # type: ignore[arg-type]
-        elif isinstance(message, Renew | Pong):
-            self._send([effect for effect in self.core.handle(peer, message, self.now()) if isinstance(effect, Reply)])
+        self.round.receive(peer, message)  # type: ignore[arg-type]
+        if not self.world.batching:
+            self.guarded(self.round.settle)
+
+    def do(self, effects: list[Effect]) -> None:
+        """Write what was done to the farm, with all that was gathered before, and carry out *effects*."""
+        self.round.apply(lambda core, now: effects)
+        self.round.settle()
+
+    def _make_core(self, farm: Farm) -> ServerCore:
+        return ServerCore("5e" * 8, "server", "3", self.world.policy, self.world.new_id, farm)
+
+    def bind(self, effect: Effect) -> None:
+        match effect:
+            case Bind(route, node, role):
+                self.routes.bind(route, node, role)
+            case Unbind(node):
+                self.routes.unbind(node)
 
     def carry_out(self, effects: list[Effect]) -> None:
-        """Commit, with all that was gathered before, then send; now and then the machine dies before, between or after."""
-        self._route(effects)
-        effects, self.gathered = [*self.gathered, *effects], []
-        ledger = self.core.farm.ledger
-        if self.paused or (ledger.is_behind and self.full):
-            self.pending += effects or [Unbind("")]
-            return
-        self.world.may_crash(self, "before the commit")
-        self.world.commit(ledger.take())
-        self.world.may_crash(self, "between the commit and its acknowledgement")
-        self._send(effects)
-        for effect in effects:
-            if isinstance(effect, LoadTasks):
-                tasks = queued_tasks(self.world.writer.tables, effect.job, effect.after, self.world.policy.plan_slice)
-                self.carry_out(self.core.feed(effect.job, tasks, effect.after, self.now()))
-            elif isinstance(effect, LoadSlice):
-                tasks, is_last = slice_of_tasks(self.world.writer.tables, effect.job, effect.after, 7)
-                self.carry_out(self.core.sweep(effect.job, tasks, effect.after, is_last, self.now()))
-
-    def _route(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Bind(route, node, role):
-                    self.routes.bind(route, node, role)
-                case Unbind(node):
-                    self.routes.unbind(node)
-
-    def _send(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(node, message):
-                    if (route := self.routes.to(node)) is not None:
-                        self.world.to_manager(route, message)
+                    if (to := self.routes.to(node)) is not None:
+                        self.world.to_manager(to, message)
                 case Reply(route, message):
                     self.world.to_manager(route, message)
+
+    def committed(self, rows: list[Row]) -> None:
+        """Nobody listens."""
+
+    def renewed(self, core: ServerCore) -> list[Effect]:
+        return []
 
 
 class ManagerNode(Node):

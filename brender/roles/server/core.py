@@ -223,17 +223,6 @@ class ServerCore:
             self.jobs.retire(job, what, now)
         return self._taken()
 
-    def placing(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
-        """At the start: these finished frames, each a job, an attempt and a part, are not in their jobs' folders yet. Jobs of
-        which only that was missing, and is there, end."""
-        self.jobs.by = None
-        for id, attempt, part in frames:
-            if (job := self.farm.jobs.get(id)) is not None:
-                job.placing.add((attempt, part))
-        for job in list(self.farm.jobs.values()):
-            self.jobs.settle(job, now)
-        return self._taken()
-
     def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
         """These finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
         self.jobs.by = None
@@ -278,6 +267,25 @@ class ServerCore:
         whole lease."""
         for manager in self.farm.managers.values():
             manager.heard = manager.beat = now.mono
+        self.jobs.by = None
+        for job in list(self.farm.jobs.values()):
+            self.jobs.settle(job, now)  # one of which only a frame's place was missing, which it has now
+        while self.farm.broken:
+            self.jobs.fail(*self.farm.broken.popitem(), now)
+        return self._taken()
+
+    def fail_job(self, job: str, reason: str, now: Now) -> list[Effect]:
+        """Let *job* fail, since its job type does not do what it must."""
+        self.jobs.by = None
+        self.jobs.fail(job, reason, now)
+        return self._taken()
+
+    def give_up(self, attempts: Iterable[str], reason: str, now: Now) -> list[Effect]:
+        """Give up those of *attempts* that are live: their tasks are tried again."""
+        self.jobs.by = None
+        for attempt in attempts:
+            if attempt in self.farm.attempts:
+                self.work.lose(self.farm.attempts[attempt], reason, now)
         return self._taken()
 
     # --- managers -----------------------------------------------------------------------------------------------------

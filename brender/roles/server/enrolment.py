@@ -2,6 +2,7 @@
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,6 +17,7 @@ from brender.model.pace import Pace
 from brender.roles.effects import Effect, Now, Peer
 from brender.roles.server.core import ServerCore
 from brender.roles.server.query_thread import QueryThread
+from brender.roles.server.round import FAILED, Round
 from brender.store.questions import keys_and_tokens
 
 #: Attempts to join that are listened to: a second, and at once; from one address, and from all together.
@@ -24,10 +26,10 @@ _REMEMBERED = 10_000
 
 
 class Enrolment:
-    """Stands before the *core*; *queries* answers what admins ask about the record, *addresses* are the server's own."""
+    """Stands before *round*; *queries* answers what admins ask about the record, *addresses* are the server's own."""
 
-    def __init__(self, core: ServerCore, queries: QueryThread, addresses: ServerAddresses, refusals: Refusals) -> None:
-        self._core = core
+    def __init__(self, round: Round, queries: QueryThread, addresses: ServerAddresses, refusals: Refusals) -> None:
+        self._round = round
         self._queries = queries
         self._addresses = addresses
         self._refusals = refusals
@@ -45,43 +47,65 @@ class Enrolment:
         self._refusals.count(Door.ENROLMENT, "too many attempts to join", origin)
         return False
 
-    def admit_own(self, public: str, now: Now) -> list[Effect]:
+    def admit_own(self, public: str) -> None:
         """Have the key *public* of the server's own data folder admitted."""
-        return self._core.admit_own(public, _fresh(), now)
+        fresh = _fresh()
+        self._round.apply(lambda core, now: core.admit_own(public, fresh, now))
 
-    def manage(self, peer: Peer, message: Manage, now: Now) -> tuple[list[Effect], Message | None]:
-        """What follows from what an admin asks, and the answer, where that is not among the effects."""
+    def manage(self, peer: Peer, message: Manage) -> Message | None:
+        """Carry out what an admin asks; return the answer, where that is not among the effects."""
+        fresh = _fresh()
         match message.what:
             case "keys":
                 self._queries.put(peer.principal, peer.route, message.id, keys_and_tokens)
-                return [], None
+                return None
             case "refusals":
                 managers = self._core.farm.managers.values()
-                told = {f"manager {each.name}, in all": each.refused for each in managers if each.refused}
-                return [], Done(id=message.id, data=dict(self._refusals.counts) | told)
+                counted = {f"manager {each.name}, in all": each.refused for each in managers if each.refused}
+                return Done(id=message.id, data=dict(self._refusals.counts) | counted)
             case "admit":
-                try:
-                    principal, effects = self._core.admit_local(peer, message, _fresh(), now)
-                except BrenderError as error:
-                    return [], Sorry(id=message.id, code=error.code, message=str(error))
-                return effects, Done(id=message.id, data=msgspec.to_builtins(self._told(message.id, principal)))
-        return self._core.manage(peer, message, _fresh(), now), None
+                told = self._admitted(message.id, lambda core, now: core.admit_local(peer, message, fresh, now), peer, message)
+                return Done(id=message.id, data=msgspec.to_builtins(told)) if isinstance(told, Enrolled) else told
+        self._round.apply(lambda core, now: core.manage(peer, message, fresh, now), peer, message)
+        return None
 
-    def enrol(self, received: Received, now: Now) -> tuple[list[Effect], Message]:
-        """What follows from an attempt to join, and the answer."""
+    def enrol(self, received: Received) -> Message:
+        """Carry out an attempt to join; return the answer."""
         message, public = received.message, received.principal.public
         assert isinstance(message, Enrol), "no other message comes in at this door"
-        peer = Peer("", received.route, origin=received.origin)
-        try:
-            principal, effects = self._core.enrol(peer, public, message, _fresh(), now)
-        except BrenderError as error:
+        peer, fresh = Peer("", received.route, origin=received.origin), _fresh()
+        answer = self._admitted(message.id, lambda core, now: core.enrol(peer, public, message, fresh, now), peer, message)
+        if isinstance(answer, Sorry):
             self._refusals.count(Door.ENROLMENT, "what was shown lets nobody in", f"{public} at {received.origin}")
-            return [], Sorry(id=message.id, code=error.code, message=str(error))
-        return effects, self._told(message.id, principal)
+        return answer
 
-    def _told(self, id: str, principal: Principal) -> Enrolled:
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _core(self) -> ServerCore:
+        return self._round.core
+
+    def _admitted(
+        self, id: str, admit: Callable[[ServerCore, Now], tuple[Principal, list[Effect]]], peer: Peer, message: Message
+    ) -> Message:
+        """Let *admit* admit a key; return what its holder is told."""
+        answer: list[Message] = [Sorry(id=id, code=BrenderError.code, message=FAILED.format(what="message"))]
+
+        def run(core: ServerCore, now: Now) -> list[Effect]:
+            try:
+                principal, effects = admit(core, now)
+            except BrenderError as error:
+                answer[:] = [Sorry(id=id, code=error.code, message=str(error))]
+                return []
+            answer[:] = [self._told(id, core, principal)]
+            return effects
+
+        self._round.apply(run, peer, message)
+        return answer[0]
+
+    def _told(self, id: str, core: ServerCore, principal: Principal) -> Enrolled:
         """What the holder of the admitted key *principal* is told."""
-        places = [] if principal.role is not KeyRole.WORKER else _places(self._core)
+        places = [] if principal.role is not KeyRole.WORKER else _places(core)
         return Enrolled(
             id=id,
             key=principal.id,
@@ -90,7 +114,7 @@ class Enrolment:
             expires=principal.expires,
             ports=self._addresses.ports,
             managers=tuple(places),
-            proof=self._core.keys.proof_key(principal),
+            proof=core.keys.proof_key(principal),
         )
 
 

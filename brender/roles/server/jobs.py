@@ -8,6 +8,7 @@ import msgspec
 
 from brender.bus.messages import Cancel
 from brender.farm.farm import Farm
+from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
 from brender.farm.stages import release
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
@@ -67,11 +68,12 @@ class Jobs:
             raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
         check_priority(spec.priority)
         check_limits(spec)
-        kind = job_type(spec.job_type)
-        if spec.bundle and not spec.output:
-            spec = msgspec.structs.replace(spec, output=f"{self.frames_folder}/{spec.id}")
-        spec = kind.prepare(spec)
-        need = requirements_of(kind, spec)
+        installed = job_type(spec.job_type)
+        try:
+            spec, need, counts = self._prepared(spec, guarded(installed, spec.id, may_refuse=True))
+        except JobTypeFailed as failure:
+            raise BadInput(str(failure)) from failure
+        kind = guarded(installed, spec.id)
         if unknown := need.variables - {variable.name for variable in self.farm.paths}:
             raise BadInput(
                 f"There is no path variable {{{sorted(unknown)[0]}}}: `brender path list` shows those that there are, and "
@@ -83,8 +85,8 @@ class Jobs:
             type=kind,
             need=need,
             order=self.farm.next_order,
-            task_count=kind.task_count(spec),
-            part_count=kind.part_count(spec),
+            task_count=counts[0],
+            part_count=counts[1],
             status=JobStatus.PAUSED if spec.paused else JobStatus.QUEUED,
             priority=spec.priority,
             warnings=list(spec.warnings),
@@ -106,6 +108,20 @@ class Jobs:
             spec.user,
         )
         return self._receipt(job)
+
+    def _prepared(self, spec: JobSpec, kind: JobType) -> tuple[JobSpec, Requirements, tuple[int, int]]:
+        """Return *spec* as its job type makes it ready, what it needs, and how many tasks and parts it has. Raises `BadInput`."""
+        if spec.bundle and not spec.output:
+            spec = msgspec.structs.replace(spec, output=f"{self.frames_folder}/{spec.id}")
+        spec = kind.prepare(spec)
+        kind.output_key(spec)  # (which is asked again in a moment, when it may raise no more)
+        return spec, requirements_of(kind, spec), (kind.task_count(spec), kind.part_count(spec))
+
+    def fail(self, job_id: str, reason: str, now: Now) -> None:
+        """Let the job *job_id* fail, where it has not ended: its job type does not do what it must."""
+        job = self.farm.jobs.get(job_id)
+        if job is not None and job.status not in ENDED_JOB:
+            self.end(job, JobStatus.FAILED, reason, now)
 
     def adopt(self, job: JobState, owned: tuple[str, str]) -> None:
         """Take *job*, new or read from the record, into mind."""

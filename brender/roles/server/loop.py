@@ -1,8 +1,4 @@
-"""The server's loop: its sockets, its database and its clock around the core.
-
-Each round: drain the sockets into the core, commit what the core wants recorded, all of it in one transaction, and only then
-send what it wants sent. While nothing can be recorded, the round is held back as it is, and only what needs no record is done.
-"""
+"""The server's loop: its sockets, files and clock around the rounds (brender.roles.server.round)."""
 
 import contextlib
 import functools
@@ -16,20 +12,22 @@ from typing import Any
 
 import msgspec
 import zmq
-from peewee import InterfaceError, OperationalError
+from peewee import OperationalError
 
 from brender import __version__
 from brender.bus.address import ServerAddresses
 from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Done, Event, Manage, Message, Pong, Renew, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Event, Manage, Message, Sorry, Submit
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
-from brender.model.errors import BrenderError, Conflict, Paused, Unreachable
+from brender.farm.farm import Farm
+from brender.farm.record import Row
+from brender.model.errors import BrenderError, Conflict, Unreachable
 from brender.model.job import JobSpec
-from brender.model.paths import places, platform_of
+from brender.model.paths import PathVariable, places, platform_of
 from brender.roles.effects import (
     Admit,
     Bind,
@@ -37,8 +35,6 @@ from brender.roles.effects import (
     Dismiss,
     Effect,
     KeepLog,
-    LoadSlice,
-    LoadTasks,
     Now,
     Peer,
     Publish,
@@ -50,21 +46,21 @@ from brender.roles.effects import (
 )
 from brender.roles.policy import Policy
 from brender.roles.server.blob_retention import delete_unneeded
-from brender.roles.server.core import NODE_ACTIONS, ServerCore
-from brender.roles.server.deletion import Remover, other_with_its_files, retired
+from brender.roles.server.core import ServerCore
+from brender.roles.server.deletion import Remover, retired
 from brender.roles.server.enrolment import Enrolment
 from brender.roles.server.events import events
+from brender.roles.server.farm_store import DatabaseLost, FarmStore
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
 from brender.roles.server.query_thread import QueryThread
-from brender.roles.server.recording import DatabaseLost, Recording
-from brender.roles.server.restore import SLICE_PARTS, adopt, queued_tasks, receipt, restore, select_for_requeue, slice_of_tasks
+from brender.roles.server.round import FAILED, Round
 from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
+from brender.store.path_variables import path_variables
 from brender.store.pruning import Pruning
-from brender.store.questions import Record as Books
-from brender.store.questions import answer, job_id, node_id
+from brender.store.questions import Record, answer
 from brender.store.writer import Writer
 from brender.transfer.server import FileReceiver
 
@@ -101,12 +97,8 @@ class Server:
         self._routes = Routes()
         self._subscribers = 0
         self._at_hand: Received | None = None
-        self._loads: list[LoadTasks | LoadSlice] = []
-        self._arrived: list[PublishFrame] = []
         self._hindrances: dict[str, str] = {}
         self._looked = 0.0
-        self._outgoing: list[tuple[bytes, Message]] = []
-        self._published: list[Publish] = []
         self._checkpointed = self._pruned = time.monotonic()
         self._pruning: Pruning | None = None
         with contextlib.ExitStack() as undo:
@@ -122,28 +114,36 @@ class Server:
             self._writer = Writer(open_for_writing(self.database))
             undo.callback(self._writer.database.close)
             folder.tell_trouble("")
-            self._books = Books(self._writer.tables, folder)
+            record = Record(self._writer.tables, folder)
             self._queries = QueryThread(folder, self.database, self._deliver)
             undo.callback(self._queries.close)
-            now = self._now()
-            farm = restore(self._writer, now.mono)
-            self._recording = Recording(self._writer, farm.ledger, self.database, self._tell_trouble)
-            id = secrets.token_hex(8)
-            self.core = ServerCore(id, name, __version__, policy, new_attempt_id, farm, master=self._pair.secret)
-            self._carry_out(self.core.restored(now))
-            self._desk = Enrolment(self.core, self._queries, self.addresses, self._keyring.refusals)
-            self._carry_out(self._desk.admit_own(local.public, now))
-            self._keyring.replace(farm.keys.values())
-            self.core.jobs.frames_folder = str(folder.frames_folder)
-            self._learn_paths()
-            self._begin_pruning(now)
-            waiting = self._keeper.sweep(self._writer.tables)
-            self._carry_out(self.core.placing(_named(waiting), now))
-            for frame in waiting:
+            self._begin_pruning(self._now())
+            self._learn_paths(path_variables(self._writer.tables))
+            unplaced = self._keeper.sweep(self._writer.tables)
+            for frame in unplaced:
                 self._keeper.placement.add(frame)
+            self._store = FarmStore(
+                self._writer, record, self.database, self._tell_trouble, self._keeper.placement.waiting, policy.plan_slice
+            )
+            self._id, self._name = secrets.token_hex(8), name
+            self._round = Round(self._store, self, self._make_core, self._now)
+            self._desk = Enrolment(self._round, self._queries, self.addresses, self._keyring.refusals)
+            self._round.start()
+            self._desk.admit_own(local.public)
+            self._round.settle()
             self._remover.resume(self._writer.tables)
             folder.announce("server", database=self.database, site=site, **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
+
+    @property
+    def core(self) -> ServerCore:
+        """The core of the present rounds."""
+        return self._round.core
+
+    def _make_core(self, farm: Farm) -> ServerCore:
+        core = ServerCore(self._id, self._name, __version__, self.policy, new_attempt_id, farm, master=self._pair.secret)
+        core.jobs.frames_folder = str(self.folder.frames_folder)
+        return core
 
     def run(self) -> None:
         """Serve until `stop`."""
@@ -233,7 +233,7 @@ class Server:
     # --- a round ------------------------------------------------------------------------------------------------------
 
     def _guarded(self, handle: Any, received: Received) -> None:
-        """Whatever one message does wrong, the server lives and the others are served."""
+        """Take one message. Whatever it does wrong, the server lives and the others are served."""
         try:
             handle(received)
         except DatabaseLost:
@@ -241,17 +241,13 @@ class Server:
         except BrenderError as error:
             log.warning("%s from %s: %s", type(received.message).__name__, received.route.hex(), error)
             self._answer_failure(received, error.code, str(error))
-        except (OperationalError, InterfaceError):
-            # The database is away, for a moment perhaps: whoever asked asks again.
-            log.exception("the database did not answer a %s from %s", type(received.message).__name__, received.route.hex())
         except Exception:
-            name = type(received.message).__name__
-            log.exception("the server failed at a %s from %s", name, received.route.hex())
-            text = f"The server failed at this {name.lower()}, and may have done a part of it: its log says why"
-            self._answer_failure(received, BrenderError.code, text)
+            # What a round applies it guards itself: this is about what comes before that, and has changed nothing.
+            log.exception("a %s from %s was not taken", type(received.message).__name__, received.route.hex())
+            self._answer_failure(received, BrenderError.code, FAILED.format(what=type(received.message).__name__.lower()))
 
     def _one_message(self, received: Received) -> None:
-        message, now = received.message, self._now()
+        message = received.message
         principal = received.principal
         peer = Peer(
             principal.id,
@@ -264,36 +260,28 @@ class Server:
         self._at_hand = received
         if isinstance(message, Ask):
             self._ask(peer, message)
-        elif self._recording.trouble:
-            self._while_paused(peer, message, now)
-        elif isinstance(message, Act):
-            self._act(peer, message, now)
-        elif isinstance(message, Manage):
-            self._manage(peer, message, now)
-        elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
-            self._outgoing.append((peer.route, Done(id=message.id, data=known)))
-        elif isinstance(message, Submit) and message.job.bundle:
-            self._submissions.look(peer, message, received, self.core.farm.paths, self.site, now.mono)
+        elif isinstance(message, Manage) and not self._store.trouble:
+            self._manage(peer, message)
+        elif isinstance(message, Submit) and message.job.bundle and not self._round.has_taken(message.job.id):
+            core = self._round.core
+            self._submissions.look(peer, message, received, core.farm.paths, self.site, self._now().mono)
         else:
-            self._carry_out(self.core.handle(peer, message, now))
+            self._round.receive(peer, message)
 
     def _answer_failure(self, received: Received, code: str, text: str) -> None:
         """Let a client whose message failed know it, rather than wait for an answer in vain."""
         message = received.message
         if isinstance(message, Submit | Act | Manage | Ask):
-            self._outgoing.append((received.route, Sorry(id=message.id, code=code, message=text)))
+            self._control.send(Sorry(id=message.id, code=code, message=text), received.route)
 
     def _submit_looked_at(self, submitted: Submitted, found: JobSpec | Exception) -> None:
         """Accept a job as it was *found*, or tell its submitter why it cannot be."""
         peer, submit = submitted.peer, submitted.submit
         if isinstance(found, Exception):
             code = getattr(found, "code", BrenderError.code)
-            self._outgoing.append((peer.route, Sorry(id=submit.id, code=code, message=str(found))))
-        elif self._recording.trouble:
-            self._while_paused(peer, submit, self._now())
+            self._control.send(Sorry(id=submit.id, code=code, message=str(found)), peer.route)
         else:
-            accepted = msgspec.structs.replace(submit, job=found)
-            self._guarded(lambda _: self._carry_out(self.core.handle(peer, accepted, self._now())), submitted.received)
+            self._round.receive(peer, msgspec.structs.replace(submit, job=found))
 
     def _look_at_folders(self, now: Now) -> None:
         """See which jobs wait for their folders, and answer the submitters of jobs whose folders do not answer. Now and then."""
@@ -304,53 +292,41 @@ class Server:
         hindrances = self._keeper.placement.hindrances()
         if hindrances != self._hindrances:
             self._hindrances = hindrances
-            self._carry_out(self.core.hindered(hindrances, now))
+            self._round.apply(lambda core, now: core.hindered(hindrances, now))
         for late, why in self._submissions.overdue(now.mono):
-            sorry = Sorry(id=late.submit.id, code=Unreachable.code, message=why)
-            self._outgoing.append((late.peer.route, sorry))
+            self._control.send(Sorry(id=late.submit.id, code=Unreachable.code, message=why), late.peer.route)
 
     def _placed(self, frames: list[PublishFrame]) -> None:
         """These frames are in their jobs' folders now."""
-        self._carry_out(self.core.placed(_named(frames), self._now()))
+        self._round.apply(lambda core, now: core.placed(_named(frames), now))
 
-    def _while_paused(self, peer: Peer, message: Message, now: Now) -> None:
-        """Leases need no record, so that renders go on; clients are told; what else comes will come again."""
-        if isinstance(message, Renew | Pong):
-            for effect in self.core.handle(peer, message, now):
-                if isinstance(effect, Reply):
-                    self._control.send(effect.message, effect.route)
-        elif isinstance(message, Submit | Act | Manage):
-            self._control.send(Sorry(id=message.id, code=Paused.code, message=self._recording.trouble), peer.route)
-
-    def _manage(self, peer: Peer, message: Manage, now: Now) -> None:
-        self._commit()
-        effects, answer = self._desk.manage(peer, message, now)
-        self._carry_out(effects)
+    def _manage(self, peer: Peer, message: Manage) -> None:
+        self._round.settle()
+        answer = self._desk.manage(peer, message)
         if answer is not None:
-            self._outgoing.append((peer.route, answer))
-        self._learn_paths()
+            self._round.answer(peer.route, answer)
+        self._learn_paths(self._round.core.farm.paths)
 
-    def _learn_paths(self) -> None:
-        """Where this machine has the folders of path variables, which may have changed."""
-        self._keeper.here = places(self.core.farm.paths, platform_of(platform.system()), self.site)
+    def _learn_paths(self, paths: tuple[PathVariable, ...]) -> None:
+        """Learn where this machine has the folders that *paths* stand for, which may have changed."""
+        self._keeper.here = places(paths, platform_of(platform.system()), self.site)
 
     def _one_enrolment(self, received: Received) -> None:
-        now = self._now()
-        if self._recording.trouble or not self._desk.has_time_for(received.origin, now.mono):
+        if self._store.trouble or not self._desk.has_time_for(received.origin, self._now().mono):
             return  # it will ask again
-        effects, answer = self._desk.enrol(received, now)
-        self._carry_out(effects)
-        self._commit()
-        if not self._recording.trouble:
+        answer = self._desk.enrol(received)
+        self._round.settle()
+        if not self._store.trouble:
             self._enrolment.send(answer, received.route)
 
     def _one_beat(self, received: Received) -> None:
-        assert isinstance(received.message, Beats)
-        if not self._recording.trouble:
-            self._carry_out(self.core.beats(received.message, self._now()))
+        message = received.message
+        assert isinstance(message, Beats)
+        if not self._store.trouble:
+            self._round.apply(lambda core, now: core.beats(message, now))
 
     def _ask(self, peer: Peer, message: Ask) -> None:
-        self._commit()
+        self._round.settle()
         query = functools.partial(answer, question=message.question, arguments=message.arguments)
         self._queries.put(peer.principal, peer.route, message.id, query)
 
@@ -362,123 +338,60 @@ class Server:
 
         self.loop.post(send)
 
-    def _submitted(self, job: str) -> dict[str, Any] | None:
-        """What the submitter of *job* was told, if it was accepted before and has left the core's mind since."""
-        if job in self.core.farm.jobs:
-            return None
-        self._commit()
-        return receipt(self._writer.tables.Job.get_by_id(job)) if self._writer.has("job", job) else None
-
-    def _act(self, peer: Peer, message: Act, now: Now) -> None:
-        self._commit()
-        if self._recording.trouble:
-            self._while_paused(peer, message, now)
-            return
-        try:
-            if message.action in NODE_ACTIONS:
-                kind, id, name = node_id(self._books, message.target)
-                self._carry_out(self.core.act_on_node(peer, msgspec.structs.replace(message, target=id), kind, name, now))
-                return
-            target = job_id(self._books, message.target)
-            value = message.value
-            row = self._writer.tables.Job.get_by_id(target)
-            if row.deleting:
-                raise Conflict(f"The job {target} is being deleted")
-            if message.action == "delete" and value != "record" and (other := other_with_its_files(self._writer.tables, row)):
-                raise Conflict(
-                    f"The job {other} keeps frames of {row.name} in {row.output}: delete that job first, or the record only"
-                )
-            if target not in self.core.farm.jobs:
-                adopt(self.core.farm, self._writer.tables, row).placing = self._keeper.placement.waiting(target)
-            if message.action == "readmit" and value is not None:
-                value = node_id(self._books, str(value))[1]
-            selection = select_for_requeue(self._writer.tables, target, value) if message.action == "requeue" else None
-        except BrenderError as error:
-            self._outgoing.append((peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
-            return
-        known = msgspec.structs.replace(message, target=target, value=value)
-        self._carry_out(self.core.act(peer, known, selection, now))
-
     def _tick(self) -> None:
         now = self._now()
-        if not self._recording.trouble:
+        if not self._store.trouble:
             self._look_at_folders(now)
-            self._carry_out(self.core.tick(now))
-        was_paused = bool(self._recording.trouble)
-        self._commit()
-        if self._recording.trouble:
-            return
-        if was_paused:
-            self._carry_out(self.core.restored(now))
-        self._load()
-        self._flush()
-        if self.core.dispatch.behind:
+        self._round.tick()
+        if self._round.has_more_to_do:
             self.loop.post(lambda: None)  # the next round begins at once
-        self._housekeep(now)
+        if not self._store.trouble:
+            self._housekeep(now)
 
-    def _load(self) -> None:
-        """Feed the core the tasks that it asked for, now that all before is recorded."""
-        loads, self._loads = self._loads, []
-        for load in loads:
-            if isinstance(load, LoadTasks):
-                tasks = queued_tasks(self._writer.tables, load.job, load.after, self.policy.plan_slice)
-                self._carry_out(self.core.feed(load.job, tasks, load.after, self._now()))
-            else:
-                tasks, is_last = slice_of_tasks(self._writer.tables, load.job, load.after, SLICE_PARTS)
-                self._carry_out(self.core.sweep(load.job, tasks, load.after, is_last, self._now()))
-            self._commit()
+    # --- what leads out of a round (`Links`) --------------------------------------------------------------------------
 
-    def _carry_out(self, effects: list[Effect]) -> None:
+    def bind(self, effect: Bind | Unbind | Refuse) -> None:
+        match effect:
+            case Bind(route, node, role):
+                self._routes.bind(route, node, role)
+            case Unbind(node):
+                self._routes.unbind(node)
+            case Refuse(what):
+                sender = self._at_hand.sender if self._at_hand is not None else ""
+                self._keyring.refusals.count(Door.SERVER, what, sender)
+
+    def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(node, message):
                     if (route := self._routes.to(node)) is not None:
-                        self._outgoing.append((route, message))
+                        self._control.send(message, route)
                 case Reply(route, message):
-                    self._outgoing.append((route, message))
-                case Bind(route, node, role):
-                    self._routes.bind(route, node, role)
-                case Unbind(node):
-                    self._routes.unbind(node)
-                case Publish():
-                    self._published.append(effect)
+                    self._control.send(message, route)
+                case Publish(kind, key, fields):
+                    if self._subscribers:
+                        self._event(kind, key, fields, self._writer.change)
                 case PublishFrame():
-                    self._arrived.append(effect)
+                    self._keeper.placement.add(effect)
                 case KeepLog(worker, text):
                     self._keeper.threads.do("logs", partial(self._keep_log, worker, text))
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
-                case LoadTasks() | LoadSlice():
-                    self._loads.append(effect)
                 case Admit(key):
                     self._keyring.admit(key)
                 case Dismiss(key):
                     self._keyring.dismiss(key)
                     if key.role in LET_IN[Door.SERVER_EVENTS]:
                         self._cut_listeners()
-                case Refuse(what):
-                    sender = self._at_hand.sender if self._at_hand is not None else ""
-                    self._keyring.refusals.count(Door.SERVER, what, sender)
 
-    def _commit(self) -> None:
-        changes = self._recording.commit()
-        if changes and self._subscribers:
-            for kind, key, fields in events(changes):
+    def committed(self, rows: list[Row]) -> None:
+        if self._subscribers:
+            for kind, key, fields in events(rows):
                 self._event(kind, key, fields, self._writer.change)
 
-    def _flush(self) -> None:
-        if self._recording.trouble:
-            return
-        arrived, self._arrived = self._arrived, []
-        for frame in arrived:
-            self._keeper.placement.add(frame)
-        outgoing, self._outgoing = self._outgoing, []
-        for route, message in outgoing:
-            self._control.send(message, route)
-        published, self._published = self._published, []
-        if self._subscribers:
-            for item in published:
-                self._event(item.kind, item.key, item.fields, self._writer.change)
+    def renewed(self, core: ServerCore) -> list[Effect]:
+        self._keyring.replace(core.farm.keys.values())
+        return []
 
     def _event(self, kind: str, key: str, fields: dict[str, Any], number: int) -> None:
         event = Event(change=number, wall=time.time(), kind=kind, key=key, fields=fields)
@@ -487,7 +400,7 @@ class Server:
     def _housekeep(self, now: Now) -> None:
         with contextlib.suppress(OperationalError):  # it goes on when something can be written again
             for job, fields in self._remover.step(self._writer, now.wall):
-                self.core.amend_job(job, fields)
+                self._round.apply(partial(_amended, job, fields))
         self._prune()
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono
@@ -526,7 +439,7 @@ class Server:
         """Look for jobs that are kept too long; in a thread of its own."""
         gone = retired(self.database, self.folder.frames_folder, now.wall)
         if gone:
-            self.loop.post(lambda: self._carry_out(self.core.retire(gone, self._now())))
+            self.loop.post(lambda: self._round.apply(lambda core, now: core.retire(gone, now)))
 
     def _begin_pruning(self, now: Now) -> None:
         policy = self.policy
@@ -551,3 +464,8 @@ class Server:
 def _named(frames: list[PublishFrame]) -> list[tuple[str, str, int]]:
     """*frames* as the core names them: each by its job, attempt and part."""
     return [(frame.job, frame.attempt, frame.part) for frame in frames]
+
+
+def _amended(job: str, fields: dict[str, Any], core: ServerCore, now: Now) -> list[Effect]:
+    core.amend_job(job, fields)
+    return []

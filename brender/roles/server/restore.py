@@ -7,15 +7,16 @@ import msgspec
 from peewee import SQL
 
 from brender.farm.farm import Farm
+from brender.farm.job_plugin import JobTypeFailed, guarded, missing
 from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep
 from brender.farm.tasks import AttemptState, PartState, TaskState
-from brender.jobs.declare import job_type
+from brender.jobs.declare import JobType, job_type
 from brender.jobs.film import makes_film
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
-from brender.model.job import FileFacts, JobSpec
+from brender.model.job import FileFacts, JobSpec, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.people import Role
@@ -90,7 +91,7 @@ def restore(writer: Writer, mono: float) -> Farm:
 
 def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     """The job of *row*, taken into *farm*'s mind."""
-    kind = job_type(row.job_type)
+    kind = _kind_of(row)
     facts = msgspec.convert(row.facts, FileFacts) if row.facts else None
     spec = JobSpec(
         id=row.id,
@@ -119,7 +120,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     job = JobState(
         spec=spec,
         type=kind,
-        need=requirements_of(kind, spec),
+        need=Requirements(job_type=row.job_type),
         order=farm.next_order,
         task_count=row.task_count,
         part_count=row.part_count,
@@ -145,16 +146,32 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     kept_off = tables.KeptOff
     rows = kept_off.select(kept_off.worker).where((kept_off.job == row.id) & kept_off.readmitted.is_null())
     job.kept_off = {worker for (worker,) in rows.tuples()}
-    part = tables.Part
-    if row.bundle and kind.waits_for(spec, row.task_count - 1):
-        film = makes_film(spec)
-        done = (part.job == row.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
-        job.pieces = dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
     farm.next_order += 1
     farm.jobs[job.id] = farm.keep(job, recorded=True)
-    if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
-        farm.owners[(spec.output, pattern)] = job.id
+    try:
+        job.need = requirements_of(kind, spec)
+        if row.bundle and kind.waits_for(spec, row.task_count - 1):
+            job.pieces = _pieces(tables, job)
+        if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
+            farm.owners[(spec.output, pattern)] = job.id
+    except JobTypeFailed as failure:
+        farm.broken[job.id] = str(failure)
     return job
+
+
+def _kind_of(row: Any) -> JobType:
+    """The job type of the job of *row*; something that stands for it where it is not installed any more."""
+    try:
+        return guarded(job_type(row.job_type), row.id)
+    except BadInput:
+        return missing(row.job_type, row.id)
+
+
+def _pieces(tables: Tables, job: JobState) -> dict[int, str]:
+    """The digests of the pieces of a still that are done, by number, or of the frames of a film."""
+    part, film = tables.Part, makes_film(job.spec)
+    done = (part.job == job.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
+    return dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
 
 
 def queued_tasks(tables: Tables, job: str, after: int, limit: int) -> list[TaskState]:

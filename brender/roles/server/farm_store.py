@@ -1,0 +1,161 @@
+"""Where the server keeps its farm: what a round writes into the database, and reads from it.
+
+While the database cannot be written (a full disk, a lock, a lost connection), ``trouble`` says why, and nothing that depends on
+what was not written may leave the server: whoever was not answered asks again.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from peewee import DataError, IntegrityError, InterfaceError, OperationalError, PeeweeException
+
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.farm.record import Ledger, Row
+from brender.farm.tasks import TaskState
+from brender.model.errors import BrenderError
+from brender.roles.server import restore
+from brender.roles.server.deletion import other_with_its_files
+from brender.roles.server.jobs import Selection
+from brender.store.questions import Record, job_id, node_id
+from brender.store.writer import Writer
+
+log = logging.getLogger("brender.server")
+
+_TRY_AGAIN_SECONDS = 1.0
+
+
+class DatabaseLost(BrenderError):
+    """What was accepted can never be recorded."""
+
+
+class Unrecordable(Exception):
+    """The database does not take these rows, whatever its state: something in them is wrong."""
+
+
+class FarmStore:
+    """The farm in the database of *writer*, called *name*; *record* answers questions about it.
+
+    *tell* is called with why nothing can be written, and with "" when it can be again. *waiting* returns the finished frames of a
+    job that are not in its folder yet. *slice_size*: tasks that are brought into memory at once.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        record: Record,
+        name: str = "",
+        tell: Callable[[str], None] = lambda text: None,
+        waiting: Callable[[str], set[tuple[str, int]]] = lambda job: set(),
+        slice_size: int = 1000,
+        sweep_size: int = restore.SLICE_PARTS,
+    ) -> None:
+        self.writer = writer
+        self.record = record
+        self.trouble = ""
+        self._pending: list[Row] = []
+        self._name = name
+        self._tell = tell
+        self._waiting = waiting
+        self._slice, self._sweep = slice_size, sweep_size
+        self._tried = 0.0
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def commit(self, ledger: Ledger, mono: float) -> list[Row]:
+        """Write what *ledger* says is no longer true, in one transaction; return it, or nothing while it cannot be written
+        (``trouble`` then says why). *mono*: now. Raises `Unrecordable`, with nothing written; `DatabaseLost` where trying again
+        would not help."""
+        self._pending = self._pending or ledger.take()
+        if not self._pending or (self.trouble and mono - self._tried < _TRY_AGAIN_SECONDS):
+            return []
+        self._tried = mono
+        try:
+            self.writer.commit(self._pending)
+        except (OperationalError, InterfaceError) as error:
+            # A full disk, a lock that another program holds, a lost connection: what passes.
+            self._pause(_cause(error))
+            return []
+        except (IntegrityError, DataError, ValueError) as error:
+            self._pending = []
+            raise Unrecordable(_cause(error)) from error
+        except PeeweeException as error:
+            raise DatabaseLost(
+                f"The database {self._name} cannot be written ({error}). The server stops; nothing that was acknowledged is "
+                "lost. Mend it, or put a backup in its place, and start the server again"
+            ) from error
+        if self.trouble:
+            log.warning("the database can be written again; nothing was lost")
+            self.trouble = ""
+            self._tell("")
+        committed, self._pending = self._pending, []
+        return committed
+
+    def _pause(self, why: str) -> None:
+        said = f"The server cannot write its database ({why}). Nothing new is accepted or handed out until it can"
+        if said != self.trouble:
+            log.error("%s: %s. Running renders go on", self._name, said)
+            self.trouble = said
+            self._tell(said)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def restore(self, mono: float) -> Farm:
+        """Return the farm as the record has it. *mono*: now."""
+        farm = restore.restore(self.writer, mono)
+        for job in farm.jobs.values():
+            job.placing = self._waiting(job.id)
+        return farm
+
+    def adopt(self, farm: Farm, job: str) -> JobState:
+        """Bring the ended *job* into the memory of *farm*."""
+        adopted = restore.adopt(farm, self.writer.tables, self.writer.tables.Job.get_by_id(job))
+        adopted.placing = self._waiting(job)
+        return adopted
+
+    def queued_tasks(self, job: str, after: int) -> list[TaskState]:
+        """Return the next tasks of *job* after number *after* that are queued or wait for others."""
+        return restore.queued_tasks(self.writer.tables, job, after, self._slice)
+
+    def slice_of_tasks(self, job: str, after: int) -> tuple[list[TaskState], bool]:
+        """Return the next tasks of *job* after number *after*, with all their parts, and whether these are the last."""
+        return restore.slice_of_tasks(self.writer.tables, job, after, self._sweep)
+
+    def select_for_requeue(self, job: str, value: object) -> Selection:
+        return restore.select_for_requeue(self.writer.tables, job, value)
+
+    def job_id(self, named: str) -> str:
+        """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""
+        return job_id(self.record, named)
+
+    def node(self, named: str) -> tuple[str, str, str]:
+        """Return kind, id and name of the worker or manager *named* so. Raises `NotFound` or `BadInput`."""
+        return node_id(self.record, named)
+
+    def why_not(self, action: str, job: str, value: object) -> str:
+        """Return why *action* cannot be done to *job* by what only the record knows, "" where it can."""
+        row = self.writer.tables.Job.get_by_id(job)
+        if row.deleting:
+            return f"The job {job} is being deleted"
+        if action == "delete" and value != "record" and (other := other_with_its_files(self.writer.tables, row)):
+            return f"The job {other} keeps frames of {row.name} in {row.output}: delete that job first, or the record only"
+        return ""
+
+    def has_job(self, job: str) -> bool:
+        return self.writer.has("job", job)
+
+    def receipt(self, job: str) -> dict[str, Any] | None:
+        """Return what the submitter of *job* was told, ``None`` where there is no such job."""
+        return restore.receipt(self.writer.tables.Job.get_by_id(job)) if self.writer.has("job", job) else None
+
+    def set_aside_digests(self) -> set[str]:
+        """Return what the messages are known by that the server failed at."""
+        return {digest for (digest,) in self.writer.tables.SetAside.select(self.writer.tables.SetAside.digest).tuples()}
+
+
+def _cause(error: BaseException) -> str:
+    """Return what was wrong first: undoing a transaction that a full disk has undone already fails too."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return " ".join(str(error).split())
