@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from brender.model.errors import BadInput
 from brender.store.backup import back_up, restore
 from brender.store.database import open_for_reading, open_for_writing
 from brender.store.datafolder import DataFolder
+from brender.store.tables import make_tables
+from brender.store.writer import Writer
+from tests.rows import put
 from tests.tools import command
 
 _SUFFIXES = ("", "-wal", "-shm", "-mark")
@@ -126,3 +131,19 @@ def test_nothing_is_restored_under_a_running_server(folder: DataFolder, capsys: 
     said = command(capsys, "restore", "copy.db", "--data", folder.root)
     assert said.code == 3 and "Stop it" in said.err
     lock.release()
+
+
+def test_the_log_of_a_new_database_stays_when_a_reader_of_another_process_leaves(tmp_path: Path) -> None:
+    """The file is not read apart from SQLite while it is open: that would take its locks away, and the last to leave, who thinks
+    it is, takes the log along."""
+    writer = Writer(open_for_writing(str(tmp_path / "farm.db")))
+    reader = open_for_reading(str(tmp_path / "farm.db"))
+    with reader.connection_context():
+        assert make_tables(reader).Job.select().count() == 0
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT COUNT(*) FROM job').fetchall(); c.close()"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "farm.db")], check=True)
+    assert (tmp_path / "farm.db-wal").exists()
+    writer.commit([put("project", "seen", {})])
+    with reader.connection_context():
+        assert [project.name for project in make_tables(reader).Project.select()] == ["seen"]
+    writer.database.close()

@@ -12,7 +12,7 @@ from playhouse.db_url import connect
 from playhouse.migrations import Runner
 
 from brender.model.errors import BadInput, BrenderError
-from brender.store.write_ahead_log import check_log, check_log_once, log_of, renew_stamp
+from brender.store.write_ahead_log import check_log, check_log_once, log_of, note_opened, renew_stamp
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds that a statement waits for a lock before it gives up: a reader's, and the server's, which meanwhile does nothing else
@@ -39,6 +39,8 @@ def open_for_writing(where: str) -> Database:
     database = _open(where, read_only=False)
     try:
         database.connect()
+        if not _is_url(where):
+            note_opened(where)
         if isinstance(database, SqliteDatabase):
             _check_integrity(database, where)
         runner = Runner(database, str(MIGRATIONS))

@@ -55,6 +55,12 @@ def check_log_once(where: str) -> None:
             _checked[where] = identity
 
 
+def note_opened(where: str) -> None:
+    """Note that this process has just opened the database at *where*, and made it perhaps: its file is not read any more."""
+    with _lock:
+        _checked[where] = _identity(where)
+
+
 def _identity(where: str) -> tuple[int, int] | None:
     try:
         found = Path(where).stat()
