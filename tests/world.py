@@ -314,11 +314,12 @@ class World:
             case Unbind(node):
                 self.routes.unbind(node)
 
+    def route_to(self, node: str) -> bytes | None:
+        return self.routes.to(node)
+
     def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(node, message):
-                    self._down(node, message)
                 case Reply(route, message):
                     if isinstance(message, Done):
                         self.answers[message.id] = message.data
@@ -342,11 +343,6 @@ class World:
         """Let the server do something in a round of its own."""
         self.round.apply(run)
         self.round.settle()
-
-    def _down(self, node: str, message: Any) -> None:
-        route = self.routes.to(node)
-        if route is not None:
-            self._to_manager(route.decode(), message)
 
     def _to_manager(self, name: str, message: Any) -> None:
         if name in self.managers and name not in self.cut | self.dead:

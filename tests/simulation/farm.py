@@ -1,5 +1,6 @@
 """One simulated history: a farm, its faults, its jobs, all decided by one seed."""
 
+import logging
 import random
 import sqlite3
 from collections.abc import Iterable
@@ -27,6 +28,8 @@ from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerN
 from tests.simulation.people import People
 from tests.world import animation, memory_database
 
+#: What the server logs of full disks is not for the terminal.
+logging.getLogger("brender.server").addHandler(logging.NullHandler())
 POLICY = Policy(
     lease=10.0, suspicion=4.0, resend=2.0, heartbeat=1.0, tries=50, losses=1000, failure_limit=1000, plan_slice=5, plan_ahead=10
 )

@@ -166,12 +166,12 @@ class ServerNode(Node):
             case Unbind(node):
                 self.routes.unbind(node)
 
+    def route_to(self, node: str) -> bytes | None:
+        return self.routes.to(node)
+
     def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(node, message):
-                    if (to := self.routes.to(node)) is not None:
-                        self.world.to_manager(to, message)
                 case Reply(route, message):
                     self.world.to_manager(route, message)
 

@@ -41,7 +41,6 @@ from brender.roles.effects import (
     PublishFrame,
     Refuse,
     Reply,
-    Send,
     Unbind,
 )
 from brender.roles.policy import Policy
@@ -360,12 +359,12 @@ class Server:
                 sender = self._at_hand.sender if self._at_hand is not None else ""
                 self._keyring.refusals.count(Door.SERVER, what, sender)
 
+    def route_to(self, node: str) -> bytes | None:
+        return self._routes.to(node)
+
     def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(node, message):
-                    if (route := self._routes.to(node)) is not None:
-                        self._control.send(message, route)
                 case Reply(route, message):
                     self._control.send(message, route)
                 case Publish(kind, key, fields):

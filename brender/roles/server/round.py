@@ -41,8 +41,11 @@ class Links(Protocol):
     def bind(self, effect: Bind | Unbind | Refuse) -> None:
         """Carry out at once what concerns the connections themselves."""
 
+    def route_to(self, node: str) -> bytes | None:
+        """Return the route to *node* of now, ``None`` where there is none."""
+
     def carry_out(self, effects: list[Effect]) -> None:
-        """Carry out *effects*, all of which the record has."""
+        """Carry out *effects*, all of which the record has; what is sent is among them as a `Reply` by its route."""
 
     def committed(self, rows: list[Row]) -> None:
         """Tell whoever listens that these *rows* were written."""
@@ -222,8 +225,11 @@ class Round:
         for effect in effects:
             if isinstance(effect, Bind | Unbind | Refuse):
                 self._links.bind(effect)
-            else:
+            elif not isinstance(effect, Send):
                 self._held.append(effect)
+            elif (route := self._links.route_to(effect.node)) is not None:
+                # By the route of now: what is said to a manager that leaves is said before it has none.
+                self._held.append(Reply(route, effect.message))
 
     def _abandon(self, failed: _Input, why: str, job: str = "", text: str = "") -> None:
         """Forget the present round, and do it again without *failed*. *why*: the trace, "" where the message is not to blame.
@@ -251,7 +257,7 @@ class Round:
         self.core = self._make_core(farm)
         self._hold(self.core.restored(self._now()))
         self._hold(self._links.renewed(self.core))
-        self._held += [Send(manager, WhoAreYou()) for manager in farm.managers]
+        self._hold([Send(manager, WhoAreYou()) for manager in farm.managers])
         return True
 
     def _set_aside(self, peer: Peer, message: Message, why: str) -> None:
