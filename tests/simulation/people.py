@@ -123,7 +123,7 @@ class People:
         if action == "cancel" and server.up and job not in server.core.farm.jobs:
             return False  # it has ended
         if server.up and action != "cancel":
-            server.guarded(lambda: server.carry_out([]))
+            server.guarded(lambda: server.do([]))
         if not server.up or server.paused or job not in world.accepted:
             return False
         if job not in server.core.farm.jobs:
@@ -140,7 +140,7 @@ class People:
             world.canceled.add(job)
         if selection is not None:
             self._promise(job, message.user, selection)
-        server.guarded(lambda: server.carry_out(effects))
+        server.guarded(lambda: server.do(effects))
         return True
 
     def _promise(self, job: str, user: str, selection: Selection) -> None:
