@@ -86,6 +86,7 @@ class ManagerCore:
         self._said_hello = self._renewed = self._beat = float("-inf")
         self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
+        self._began: float | None = None
         self._beats: dict[str, Beat] = {}
         self._keys: dict[str, Principal] = {}
         self._keys_number = -1
@@ -139,6 +140,8 @@ class ManagerCore:
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
         """What follows from the server's *message*."""
         handler = self._above.get(type(message))
+        if self._began is None:
+            self._began = now.mono
         if handler is not None:
             handler(message, now)
         return self._taken()
@@ -306,7 +309,7 @@ class ManagerCore:
         for worker_id, grants in by_worker.items():
             worker = self.workers.get(worker_id)
             if worker is None:
-                self._not_here(worker_id)
+                self._not_here(worker_id, now)
                 continue
             # Grants for an earlier registration came late: what the server counts now, it has confirmed or sends again.
             current = tuple(grant for grant in grants if grant.term == worker.term)
@@ -321,7 +324,7 @@ class ManagerCore:
     def _acks(self, message: Acks, now: Now) -> None:
         worker = self.workers.get(message.worker)
         if worker is None:
-            self._not_here(message.worker)
+            self._not_here(message.worker, now)
             return
         for attempt, number in message.acks:
             if number >= worker.ends.get(attempt, number + 1):
@@ -338,7 +341,7 @@ class ManagerCore:
         if message.worker in self.workers:
             self._effects.append(Send(message.worker, message))
         else:
-            self._not_here(message.worker)
+            self._not_here(message.worker, now)
 
     def _drain(self, message: Drain, now: Now) -> None:
         if message.worker:
@@ -369,8 +372,11 @@ class ManagerCore:
             self._beats.pop(message.worker, None)
             self._effects.append(Unbind(message.worker))
 
-    def _not_here(self, worker: str) -> None:
-        """The server speaks to a worker that is gone: its farewell was lost on the way."""
+    def _not_here(self, worker: str, now: Now) -> None:
+        """Tell the server that a worker is gone: its farewell was lost on the way. For one lease after its own start a manager
+        calls nobody gone, since workers that it had before still hold theirs and come back."""
+        if self._began is None or now.mono - self._began < self._server_lease:
+            return
         self._effects.append(SendUp(Left(worker=worker, reason="is not with its manager any more", term=self._last_term)))
 
     # --- inside -------------------------------------------------------------------------------------------------------
