@@ -1,7 +1,6 @@
 """Jobs: what is kept of an unfinished one in memory, and how it stands. Pure."""
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -83,6 +82,24 @@ class JobState(Entity):
     _heap: list[tuple[int, int]] = field(default_factory=list)
 
     kind: ClassVar[str] = "job"
+    born: ClassVar[tuple[str, ...]] = (
+        "project",
+        "name",
+        "user",
+        "job_type",
+        "tags",
+        "output",
+        "trusted",
+        "bundle",
+        "stall_minutes",
+        "limit_minutes",
+        "settings",
+        "facts",
+        "blender_version",
+        "task_count",
+        "part_count",
+        "submitted",
+    )
     columns: ClassVar[tuple[str, ...]] = (
         "status",
         "reason",
@@ -132,26 +149,26 @@ class JobState(Entity):
             tuple(self.sweeps),
         )
 
-    def birth(self) -> Mapping[str, Any]:
+    def birth(self) -> tuple[Any, ...]:
         spec, facts = self.spec, self.spec.facts
-        return {
-            "project": spec.project,
-            "name": spec.name,
-            "user": spec.user,
-            "job_type": spec.job_type,
-            "tags": list(spec.tags),
-            "output": spec.output,
-            "trusted": spec.trusted,
-            "bundle": spec.bundle,
-            "stall_minutes": spec.stall_minutes,
-            "limit_minutes": spec.limit_minutes,
-            "settings": spec.settings,
-            "facts": msgspec.to_builtins(facts) if facts else None,
-            "blender_version": ".".join(map(str, facts.version)) if facts else "",
-            "task_count": self.task_count,
-            "part_count": self.part_count,
-            "submitted": self.submitted,
-        }
+        return (
+            spec.project,
+            spec.name,
+            spec.user,
+            spec.job_type,
+            list(spec.tags),
+            spec.output,
+            spec.trusted,
+            spec.bundle,
+            spec.stall_minutes,
+            spec.limit_minutes,
+            spec.settings,
+            msgspec.to_builtins(facts) if facts else None,
+            ".".join(map(str, facts.version)) if facts else "",
+            self.task_count,
+            self.part_count,
+            self.submitted,
+        )
 
     # --- transitions --------------------------------------------------------------------------------------------------
 

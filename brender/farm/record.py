@@ -5,7 +5,7 @@ the rows that differ from what the record holds, and the store writes them in on
 tables (brender.store.tables).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -33,17 +33,23 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Entity:
-    """A thing that the record has a row of.
+    """A thing that the record has a row of. Hot path, watched by benchmarks.dispatch.
 
-    Subclasses name the ``kind``, the ``columns`` that may change with their `values`, and the columns that are written once, with
-    the row (`birth`). A value that can be changed in place (a list) is given as a copy.
+    Subclasses name the ``kind``; the ``columns`` that may change, with their `values`; and the columns that are written once,
+    with the row: ``born``, with their values, `birth`. A value that can be changed in place (a list) is given as a copy.
     """
 
     kind: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    born: ClassVar[tuple[str, ...]] = ()
     first_verb: ClassVar[Verb] = "insert"
+    _all_columns: ClassVar[tuple[str, ...]]
     _ledger: "Ledger | None" = None
     _written: tuple[Any, ...] | None = None
+    _is_touched = False
+
+    def __init_subclass__(cls) -> None:
+        cls._all_columns = (*cls.born, *cls.columns)
 
     @property
     def key(self) -> Key:
@@ -53,14 +59,15 @@ class Entity:
         """The values of ``columns``, in their order."""
         raise NotImplementedError
 
-    def birth(self) -> Mapping[str, Any]:
-        """The columns that are written with the row and never change."""
-        return {}
+    def birth(self) -> tuple[Any, ...]:
+        """The values of ``born``, in their order."""
+        return ()
 
     def touch(self) -> None:
         """Note that the row may no longer be true."""
-        if self._ledger is not None:
-            self._ledger.dirty[self.kind, self.key] = self
+        if not self._is_touched and self._ledger is not None:
+            self._is_touched = True
+            self._ledger.touched.append(self)
 
     def keep_in(self, ledger: "Ledger", recorded: bool = False) -> None:
         """Belong to *ledger* from now on. *recorded*: its row is there, and true; else it is written."""
@@ -68,29 +75,28 @@ class Entity:
         if recorded:
             self._written = self.values()
         else:
-            self.touch()
+            self._is_touched = True
+            ledger.touched.append(self)
 
     def take(self) -> Row | None:
         """Return the row as far as it has to be written, or ``None`` where the record is true. It counts as written then."""
+        self._is_touched = False
         values, written = self.values(), self._written
+        self._written = values
         if written is None:
-            birth = self.birth()
-            self._written = values
-            return Row(self.first_verb, self.kind, self.key, (*birth, *self.columns), (*birth.values(), *values))
+            return Row(self.first_verb, self.kind, self.key, self._all_columns, self.birth() + values)
         if values == written:
             return None
-        self._written = values
-        changed = [place for place, (old, new) in enumerate(zip(written, values, strict=True)) if old is not new and old != new]
-        columns = tuple(self.columns[place] for place in changed)
-        return Row("update", self.kind, self.key, columns, tuple(values[place] for place in changed))
+        changed = [place for place, new in enumerate(values) if new is not written[place] and new != written[place]]
+        columns = tuple([self.columns[place] for place in changed])
+        return Row("update", self.kind, self.key, columns, tuple([values[place] for place in changed]))
 
 
 class Ledger:
     """The rows that are no longer true: of entities that were touched, and of what the server keeps no entity of."""
 
     def __init__(self) -> None:
-        self.dirty: dict[tuple[str, Key], Entity] = {}
-        """Where one took the place of another, as a worker that joins again does, the newer one."""
+        self.touched: list[Entity] = []
         self._others: dict[tuple[str, Key], Row] = {}
         self._gone: list[Row] = []
 
@@ -114,19 +120,19 @@ class Ledger:
     @property
     def is_behind(self) -> bool:
         """Whether anything may have to be written."""
-        return bool(self.dirty or self._others or self._gone)
+        return bool(self.touched or self._others or self._gone)
 
     def take(self) -> list[Row]:
         """Return all that has to be written, what is deleted first; it counts as written then."""
-        entities, self.dirty = self.dirty, {}
+        touched, self.touched = self.touched, []
         others, self._others = self._others, {}
         gone, self._gone = self._gone, []
-        return [*gone, *others.values(), *self._taken(entities)]
-
-    def _taken(self, entities: dict[tuple[str, Key], Entity]) -> Iterator[Row]:
-        for entity in entities.values():
-            if (row := entity.take()) is not None:
-                yield row
+        rows = [row for entity in touched if (row := entity.take()) is not None]
+        # Where one took the place of another in this round, as a worker that joins again does, the newer one counts.
+        newest = {(row.kind, row.key): row for row in rows if row.verb == "put"}
+        if newest:
+            rows = [row for row in rows if newest.get((row.kind, row.key), row) is row]
+        return [*gone, *others.values(), *rows]
 
     def _other(self, verb: Verb, kind: str, key: Key, fields: Mapping[str, Any]) -> None:
         known = self._others.get((kind, key))

@@ -4,7 +4,6 @@ A status is changed here and nowhere else: each transition asks its table (brend
 it, so that its row follows.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -49,6 +48,7 @@ class PartState(Entity):
     finished: float | None = None
 
     kind: ClassVar[str] = "part"
+    born: ClassVar[tuple[str, ...]] = ("job", "frame", "scene", "layer", "view", "piece")
     columns: ClassVar[tuple[str, ...]] = (
         "task",
         "status",
@@ -91,15 +91,8 @@ class PartState(Entity):
             self.finished,
         )
 
-    def birth(self) -> Mapping[str, Any]:
-        return {
-            "job": self.job,
-            "frame": self.frame,
-            "scene": self.scene,
-            "layer": self.layer,
-            "view": self.view,
-            "piece": self.piece,
-        }
+    def birth(self) -> tuple[Any, ...]:
+        return self.job, self.frame, self.scene, self.layer, self.view, self.piece
 
     @property
     def done(self) -> bool:
@@ -163,6 +156,7 @@ class TaskState(Entity):
     """An idle worker has repeated it, or does; once is enough."""
 
     kind: ClassVar[str] = "task"
+    born: ClassVar[tuple[str, ...]] = ("job", "number")
     columns: ClassVar[tuple[str, ...]] = ("status", "failures", "losses", "reason")
 
     @property
@@ -172,8 +166,8 @@ class TaskState(Entity):
     def values(self) -> tuple[Any, ...]:
         return self.status, self.failures, self.losses, self.reason
 
-    def birth(self) -> Mapping[str, Any]:
-        return {"job": self.job, "number": self.number}
+    def birth(self) -> tuple[Any, ...]:
+        return self.job, self.number
 
     @property
     def is_film(self) -> bool:
@@ -268,6 +262,7 @@ class AttemptState(Entity):
     finished_wall: float | None = None
 
     kind: ClassVar[str] = "attempt"
+    born: ClassVar[tuple[str, ...]] = ("job", "task", "worker", "manager", "granted")
     columns: ClassVar[tuple[str, ...]] = ("outcome", "reason", "last_report", "started", "finished", "seconds")
 
     @property
@@ -277,14 +272,8 @@ class AttemptState(Entity):
     def values(self) -> tuple[Any, ...]:
         return self.outcome, self.reason, self.last_report, self.started_wall, self.finished_wall, self.seconds
 
-    def birth(self) -> Mapping[str, Any]:
-        return {
-            "job": self.job,
-            "task": self.task,
-            "worker": self.worker,
-            "manager": self.manager,
-            "granted": self.granted_wall,
-        }
+    def birth(self) -> tuple[Any, ...]:
+        return self.job, self.task, self.worker, self.manager, self.granted_wall
 
     @property
     def started(self) -> bool:

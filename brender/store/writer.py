@@ -30,7 +30,8 @@ class Writer:
 
     def as_written(self, row: Row) -> list[Any]:
         """Return the values of *row* as the database holds them."""
-        return self._shapes[row.kind].values(row)[: len(row.columns)]
+        (values,) = self._shapes[row.kind].variables("update", row.columns, [row])
+        return values[: len(row.columns)]
 
     def last_id(self, kind: str) -> int:
         """The highest id that rows of *kind* (task, part, activity) have; 0 where there is none."""
@@ -45,15 +46,18 @@ class Writer:
             self.change = number
             return number
         self._uncertain = True
-        statements: dict[tuple[int, str, str, tuple[str, ...]], list[list[Any]]] = {}
+        groups: dict[tuple[int, str, str, tuple[str, ...]], list[Row]] = {}
         for row in rows:
             # What goes is gone first; then come new rows, what is pointed at before what points at it; then updates.
-            rank = {"delete": -1, "update": len(self._order)}.get(row.verb, self._order[row.kind])
-            values = self._shapes[row.kind].values(row)
-            statements.setdefault((rank, row.kind, row.verb, row.columns), []).append(values)
+            verb, kind = row.verb, row.kind
+            rank = len(self._order) if verb == "update" else -1 if verb == "delete" else self._order[kind]
+            group = (rank, kind, verb, row.columns)
+            if (several := groups.get(group)) is None:
+                several = groups[group] = []
+            several.append(row)
         with self.database.atomic():
-            for (_, kind, verb, columns), several in sorted(statements.items(), key=lambda item: item[0][:3]):
-                self._execute_shape(kind, verb, columns, several, number)
+            for (_, name, how, columns), several in sorted(groups.items(), key=lambda item: item[0][:3]):
+                self._execute_shape(name, how, columns, self._shapes[name].variables(how, columns, several), number)
             self._execute('UPDATE "counter" SET "value" = ? WHERE "name" = ?', [[number, "change"]])
         self.change = number
         self._uncertain = False
@@ -111,7 +115,7 @@ class Writer:
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else "[]" if value == [] else msgspec.json.encode(value).decode()
+    return None if value is None else "[]" if value in ((), []) else msgspec.json.encode(value).decode()
 
 
 def _without_nul(value: Any) -> Any:
@@ -139,13 +143,18 @@ class _Shape:
         self._encoders_of: dict[tuple[str, ...], list[tuple[int, Callable[[Any], Any]]]] = {}
         self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
 
-    def values(self, row: Row) -> list[Any]:
-        """Return the variables of the statement that `statement` makes for *row*."""
-        values = list(row.values)
-        for place, encode in self._encoders_for(row.columns):
-            values[place] = encode(values[place])
-        keys = row.key if type(row.key) is tuple else (row.key,)
-        return [*values, *keys] if row.verb in ("update", "delete") else [*keys, *values]
+    def variables(self, verb: str, columns: tuple[str, ...], rows: list[Row]) -> list[list[Any]]:
+        """Return the variables of the statement that `statement` makes, for each of *rows*, which have the same *columns*."""
+        encoders = self._encoders_for(columns)
+        key_is_last, several = verb in ("update", "delete"), len(self._key) > 1
+        found = []
+        for row in rows:
+            values = list(row.values)
+            for place, encode in encoders:
+                values[place] = encode(values[place])
+            key = list(row.key) if several else [row.key]  # type: ignore[arg-type]
+            found.append(values + key if key_is_last else key + values)
+        return found
 
     def _encoders_for(self, names: tuple[str, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
         """The places among *names* whose values are written otherwise than they are."""
