@@ -30,7 +30,7 @@ from brender.store.writer import Writer
 #: Frames that one requeue may name: each becomes a variable of an SQL statement.
 _REQUEUED_BY_NAME = 10_000
 #: Parts of one slice of a sweep: what is read, changed and written in one round.
-SLICE_PARTS = 500
+SLICE_PARTS = 250
 
 
 def restore(writer: Writer, mono: float) -> Farm:
