@@ -1,7 +1,8 @@
 """Leases: who may publish frames, and who may not although it was heard again."""
 
-from brender.bus.messages import Joined, Left, Renew, Renewed, Welcome, WhoAreYou
+from brender.bus.messages import Hello, Joined, Left, Renew, Renewed, Welcome, WhoAreYou
 from brender.roles.effects import Now, Peer, Reply
+from brender.roles.manager.core import ManagerCore
 from tests.world import World, animation
 
 
@@ -60,3 +61,39 @@ def test_a_worker_that_the_server_counts_under_an_earlier_registration_gets_its_
     world.run(10.0)
     assert sorted(world.finish_everything()) == [1, 2]
     assert world.status(job) == "completed"
+
+
+def restart_manager(world: World, name: str = "m") -> None:
+    """The manager's process ends, and another is started; its workers have not found it again yet."""
+    old = world.managers[name].hello
+    hello = Hello(node=old.node, incarnation=old.incarnation + 1, role="manager", name=name, host="host", software="3")
+    world.managers[name] = ManagerCore(hello, world.policy)
+
+
+def test_a_manager_that_starts_again_gives_up_no_worker_that_is_on_its_way_to_it() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1"))["id"]
+    world.cut.add("one")
+    restart_manager(world)
+    world.run(1.0)
+    other = world.submit(animation("2"))["id"]
+    world.run(5.0)
+    world.cut.clear()
+    world.run(3.0)
+    assert sorted(world.finish_everything()) == [1, 2]
+    assert [row["outcome"] for each in (job, other) for row in world.ask("attempts", job=each)] == ["completed", "completed"]
+
+
+def test_a_worker_that_does_not_come_back_to_its_restarted_manager_is_given_up_after_a_lease() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1"))["id"]
+    world.run(1.0)
+    world.cut.add("one")
+    restart_manager(world)
+    world.run(world.policy.lease / 2)
+    assert [row["outcome"] for row in world.ask("attempts", job=job)] == ["live"]
+    world.run(world.policy.lease * 1.5)
+    assert [row["outcome"] for row in world.ask("attempts", job=job)] == ["lost"]
+    assert {row["name"]: row["status"] for row in world.ask("workers")} == {"one": "offline"}

@@ -26,6 +26,8 @@ class WorkerState(Entity):
     """It gave work back unasked: until then, monotonic, it is given none."""
     asked_to_leave: float = float("-inf")
     """When it was last asked to drain, monotonic."""
+    missing_since: float | None = None
+    """Since when its manager, which is there, does not name it among its workers, monotonic."""
     free: int | None = None
     """Bytes of its machine's memory that a render could have: what is free, and what its own render holds now."""
     attempts: dict[str, None] = field(default_factory=dict)

@@ -156,15 +156,27 @@ class Nodes:
         manager = self.farm.managers[peer.node]
         self._manager_stands(manager, renew.standing, renew.reason, now)
         closed = {worker: (standing, reason) for worker, standing, reason in renew.closed}
+        named = set(renew.workers)
         for worker_id in manager.workers:
             if worker := self.farm.workers.get(worker_id):
                 self._worker_stands(worker, *closed.get(worker_id, (Standing.OPEN, "")))
-        if not set(renew.workers) <= manager.workers:
+                if worker_id in named:
+                    worker.missing_since = None
+        self._look_for(sorted(manager.workers - named), now)
+        if not named <= manager.workers:
             # It has workers that are not known to be there, and may render what others were given since: no lease for them, until
             # it has introduced itself, and them, again.
             self.emit(Reply(peer.route, WhoAreYou()))
             return
         self.emit(Reply(peer.route, Renewed(sent=renew.sent, seconds=self.policy.lease)))
+
+    def _look_for(self, missing: list[str], now: Now) -> None:
+        """Give up the *missing* workers that their manager, which may have started again, has not named for a whole lease."""
+        for worker in [self.farm.workers[each] for each in missing if each in self.farm.workers]:
+            if worker.missing_since is None:
+                worker.missing_since = now.mono
+            elif now.mono - worker.missing_since > self.policy.lease:
+                self.worker_gone(worker, "is not with its manager any more", now)
 
     def tick(self, now: Now) -> None:
         """Suspicions, losses, requests to leave, and every changed worker's row kept true."""
