@@ -278,7 +278,8 @@ class World:
         """These reports of the worker reach the server by way of its manager, whatever became of those before them."""
         stub = self.workers[worker]
         peer = Peer("local", stub.manager.encode(), *self.routes.who(stub.manager.encode()))
-        self._serve(self.server.handle(peer, Reports(worker=stub.core.info.id, reports=reports), self._at()))
+        message = Reports(worker=stub.core.info.id, reports=reports)
+        self._serve(lambda core, now: core.handle(peer, message, now))
 
     # --- what folders of jobs do ----------------------------------------------------------------------------------------
 
