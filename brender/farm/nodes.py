@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from brender.farm.record import Entity, Verb
-from brender.model.nodes import Standing, WorkerInfo
+from brender.model.nodes import Blender, Standing, WorkerInfo
 from brender.model.status import ManagerStatus, WorkerStatus
 
 
@@ -90,15 +90,7 @@ class WorkerState(Entity):
             info.pid,
             info.cores,
             info.memory,
-            [
-                {
-                    "kind": b.kind,
-                    "path": b.path,
-                    "version": ".".join(map(str, b.version)),
-                    "file_subversion": b.file_subversion,
-                }
-                for b in info.blenders
-            ],
+            [_plain(blender) for blender in info.blenders],
             tuple(sorted(self.own_tags)),
             tuple(sorted(info.job_types)),
             tuple(sorted(info.programs)),
@@ -193,3 +185,9 @@ class ManagerState(Entity):
         if (status, reason) != self.shown:
             self.shown = (status, reason)
             self.touch()
+
+
+def _plain(blender: Blender) -> dict[str, Any]:
+    """What the row of a worker has of one of its Blenders."""
+    known = {"kind": blender.kind, "path": blender.path, "version": ".".join(map(str, blender.version))}
+    return known if blender.file_subversion is None else known | {"file_subversion": blender.file_subversion}
