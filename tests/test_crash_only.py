@@ -5,12 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from peewee import OperationalError
 
-from brender.bus.messages import Sorry
+from brender.bus.messages import Act, Sorry, Submit
 from brender.jobs import declare
 from brender.jobs.command import Command
 from brender.model.job import JobSpec, Requirements
+from brender.roles.effects import Peer
 from brender.roles.server.dispatch import Dispatch
+from brender.roles.server.farm_store import FarmStore
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.work import Work
 from tests.world import World, animation, farm_of_two, new_id
@@ -117,3 +120,111 @@ def test_a_job_whose_type_is_no_longer_installed_fails_when_the_server_starts_an
     assert world.status(other) == "completed"
     record = world.ask("job", id=mine)
     assert record["status"] == "failed" and record["reason"].startswith("This server does not have the job type plugin")
+
+
+# --- what a round that was abandoned must not do --------------------------------------------------------------------------
+
+
+def test_a_job_with_a_number_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = animation("1")
+    assert spec.facts is not None
+    (scene,) = spec.facts.scenes
+    odd = msgspec.structs.replace(spec.facts, scenes=(msgspec.structs.replace(scene, frame_length=float("nan")),))
+    answer = farm_of_two().submit(msgspec.structs.replace(spec, facts=odd))
+    assert isinstance(answer, Sorry) and "is not finite" in answer.message
+
+
+def test_a_job_that_cannot_be_read_from_the_record_fails_and_the_others_go_on() -> None:
+    world = farm_of_two()
+    mine, other = world.submit(animation("1-2", paused=True))["id"], world.submit(animation("1-3", chunk=1))["id"]
+    world.writer.database.execute_sql("UPDATE job SET facts = '{\"path\": 3}' WHERE id = ?", (mine,))
+    world.start_server()
+    world.run(1.0)
+    world.finish_everything()
+    assert (world.status(mine), world.status(other)) == ("failed", "completed")
+    assert world.ask("job", id=mine)["reason"].startswith(
+        "What its .blend says of itself cannot be read from the record any more"
+    )
+
+
+def test_a_sweep_loses_nothing_when_that_of_another_job_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = farm_of_two()
+    world.round.store = FarmStore(world.writer, world.books, sweep_size=3)
+    jobs = [world.submit(animation("1-9", chunk=1))["id"] for _ in range(2)]
+    for job in jobs:
+        world.act("cancel", job)
+    for name, stub in world.workers.items():
+        if stub.running:
+            world.end(name, stopped=True)
+    good, failing = FarmStore.slice_of_tasks, [True]
+
+    def fails_once(self: FarmStore, job: str, after: int) -> Any:
+        if job == jobs[1] and failing:
+            failing.clear()
+            raise ZeroDivisionError("planted")
+        return good(self, job, after)
+
+    monkeypatch.setattr(FarmStore, "slice_of_tasks", fails_once)
+    for job in jobs:
+        world.act("requeue", job)
+    world.run(40.0)
+    world.finish_everything()
+    assert [world.status(job) for job in jobs] == ["completed", "completed"]
+
+
+def test_half_a_round_is_not_written_while_the_record_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = farm_of_two()
+    job = world.submit(animation("1-4", chunk=1))["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Jobs, "note", _explode)
+        patch.setattr(FarmStore, "restore", _away)
+        message = Act(id=new_id(), action="cancel", target=job)
+        world.round.receive(Peer("local", b"client"), message)
+        world.round.settle()
+        world.run(2.0)
+        assert world.status(job) == "active" and world.round.paused
+    world.run(2.0)
+    assert isinstance(world.answers[message.id], Sorry) and not world.round.paused
+    assert len(world.ask("set_aside")) == 1
+    assert sorted(world.finish_everything()) == [1, 2, 3, 4] and world.status(job) == "completed"
+
+
+def _away(*_: Any) -> None:
+    raise OperationalError("the database is away")
+
+
+def test_two_messages_that_raise_in_one_round_are_both_answered_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = farm_of_two()
+    job = world.submit(animation("1-4", chunk=1))["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Jobs, "note", _explode)
+        asked = [Submit(id=new_id(), job=animation("7", name=name)) for name in ("one", "other")]
+        for message in asked:
+            world.round.receive(Peer("local", b"client"), message)
+        world.round.settle()
+    assert all(isinstance(world.answers[message.id], Sorry) for message in asked)
+    assert len(world.ask("set_aside")) == 2 and world.status(job) == "active"
+
+
+def test_a_job_whose_type_is_installed_again_can_be_queued_again(
+    plugin: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = farm_of_two()
+    mine = _plugged(world)["id"]
+    world.act("cancel", mine)
+    with monkeypatch.context() as patch:
+        known = declare._loaded()
+        patch.setattr(declare, "_loaded", lambda: {name: kind for name, kind in known.items() if name != "plugin"})
+        answer = world.act("requeue", mine)
+        assert isinstance(answer, Sorry) and "does not have the job type plugin: install it" in answer.message
+    world.start_server()
+    assert world.act("requeue", mine)["status"] == "queued"
+
+
+def test_a_job_that_was_queued_again_meanwhile_is_not_deleted_for_its_age() -> None:
+    world = farm_of_two()
+    job = world.submit(animation("1-4", chunk=1))["id"]
+    world.finish_everything()
+    world.act("requeue", job, "all")
+    world._serve(lambda core, now: core.retire({job: "both"}, now))
+    assert world.ask("job", id=job)["deleting"] == ""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from brender.bus.messages import Sorry
 from brender.model.status import JobStatus
 from brender.roles.policy import Policy
 from brender.roles.server.farm_store import FarmStore
@@ -150,3 +151,26 @@ def test_a_job_of_which_nearly_all_attempts_fail_is_stopped_and_says_so() -> Non
         "failed",
         "Stopped after 17 failed attempts among the last 20; the last one said: no such device",
     )
+
+
+def test_named_frames_of_a_job_that_ended_before_it_was_planned_are_refused_and_no_others_rendered() -> None:
+    world = World(Policy(plan_slice=3, plan_ahead=3))
+    world.add_worker("one")
+    job = world.submit(animation("1-40", chunk=1))["id"]
+    world.act("cancel", job)
+    answer = world.act("requeue", job, "1")
+    assert isinstance(answer, Sorry) and "ended before all its frames were planned" in answer.message
+    assert world.status(job) == "canceled"
+
+
+def test_what_is_counted_of_a_job_is_right_after_frames_that_were_there_are_queued_again() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1-4", chunk=4))["id"]
+    for kept in (True, True, False, False):
+        world.finish_part("one", seconds=0.0 if kept else 2.0, kept=kept)
+    world.end("one")
+    world.act("requeue", job, "1")
+    world.finish_everything()
+    record = world.ask("job", id=job)
+    assert (record["completed_parts"], record["kept_parts"], record["render_seconds"]) == (4, 1, 5.0)

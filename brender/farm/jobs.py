@@ -10,7 +10,7 @@ import msgspec
 
 from brender.farm.record import Entity
 from brender.farm.sweeps import Sweep
-from brender.farm.tasks import TaskState
+from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType
 from brender.jobs.film import frames_of_film
 from brender.model.grant import Order
@@ -203,10 +203,12 @@ class JobState(Entity):
         self.failures = 0
         self.touch()
 
-    def uncount_part(self) -> None:
-        """Count a part no longer that was done, for it is queued again."""
+    def uncount_part(self, part: PartState) -> None:
+        """Count *part* no longer, which was done, for it is queued again."""
         self.completed_parts -= 1
-        self.kept_parts = min(self.kept_parts, self.completed_parts)
+        # (One that was found there took no time, whoever found it.)
+        self.kept_parts = max(0, self.kept_parts - (part.kept or not part.seconds))
+        self.render_seconds = max(0.0, self.render_seconds - part.seconds)
         self.touch()
 
     def count_ended_task(self, failed: bool) -> None:

@@ -44,13 +44,14 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     """Do to *tasks*, which the record has after the cursor of *job*'s first sweep, what that asks for; returns the sweep where it
     is over then (*is_last*)."""
     sweep = job.sweeps[0]
+    frames = None if sweep.frames is None else frozenset(sweep.frames)
     count = 0
     for loaded in tasks:
         task = _in_memory(farm, loaded)
         if sweep.what == "cancel":
             _cancel(farm, job, task)
         else:
-            count += _requeue(job, task, sweep, sweep.count + count)
+            count += _requeue(job, task, sweep.statuses, frames, sweep.count + count)
     cursor = tasks[-1].number if tasks else sweep.cursor
     sweep = msgspec.structs.replace(sweep, cursor=cursor, count=sweep.count + count)
     job.sweeps[0] = sweep
@@ -83,13 +84,14 @@ def _cancel(farm: "Farm", job: "JobState", task: "TaskState") -> None:
     farm.drop(job, task)
 
 
-def _requeue(job: "JobState", task: "TaskState", sweep: Sweep, count: int) -> int:
-    """Queue again what *sweep* means of *task*; returns how many parts that is. *count*: those of the tasks before it."""
+def _requeue(job: "JobState", task: "TaskState", statuses: tuple[str, ...], frames: frozenset[int] | None, count: int) -> int:
+    """Queue again what has one of *statuses* of *task*, of *frames* only (``None``: of all); return how many parts that is.
+    *count*: those of the tasks before it."""
     ended = task.status in ENDED_TASK
-    if not task.parts or (ended and task.status not in sweep.statuses):
+    if not task.parts or (ended and task.status not in statuses):
         return 0  # (a task without parts gave them to another)
-    parts = [part for part in task.parts if part.status in sweep.statuses and _is_named(part, sweep, count)]
-    if not parts and not (ended and sweep.frames is None):
+    parts = [part for part in task.parts if part.status in statuses and _is_named(part, frames, count)]
+    if not parts and not (ended and frames is None):
         return 0
     if ended:
         # It cannot be completed without those of its parts that nobody named.
@@ -98,7 +100,7 @@ def _requeue(job: "JobState", task: "TaskState", sweep: Sweep, count: int) -> in
         task.requeue()
     for part in parts:
         if part.status is PartStatus.COMPLETED:
-            job.uncount_part()
+            job.uncount_part(part)
             if not job.spec.overwrite:
                 # Whoever queues a finished frame again wants it rendered, not found.
                 job.overwrite()
@@ -106,8 +108,8 @@ def _requeue(job: "JobState", task: "TaskState", sweep: Sweep, count: int) -> in
     return len(parts)
 
 
-def _is_named(part: "PartState", sweep: Sweep, count: int) -> bool:
-    """Whether *sweep* is about *part*. Whatever a film is made of, it is made again when that is."""
-    if sweep.frames is None:
+def _is_named(part: "PartState", frames: frozenset[int] | None, count: int) -> bool:
+    """Whether *part* is of *frames*. Whatever a film is made of, it is made again when that is."""
+    if frames is None:
         return True
-    return bool(count) if part.piece == FILM else part.frame in sweep.frames
+    return bool(count) if part.piece == FILM else part.frame in frames

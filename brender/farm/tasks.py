@@ -195,7 +195,8 @@ class TaskState(Entity):
     def requeue(self) -> None:
         """Queue it again after it has ended; its parts are asked for one by one."""
         self._to(TaskStatus.QUEUED)
-        self.failures, self.reason = 0, ""
+        self.failures = self.losses = 0
+        self.reason = ""
 
     def complete(self, reason: str = "") -> None:
         self._to(TaskStatus.COMPLETED)

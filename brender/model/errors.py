@@ -54,10 +54,8 @@ class Paused(BrenderError):
     exit_code = 4
 
 
-class IllegalTransition(BrenderError):
-    """A status change that stands in no table: a fault of brender, never of the user."""
-
-    code = "illegal-transition"
+class IllegalTransition(Exception):
+    """A status would change as its table does not allow: a fault of brender, never of whoever asked for something."""
 
 
 class RenderFailed(BrenderError):
@@ -68,8 +66,7 @@ class RenderFailed(BrenderError):
 
 
 BY_CODE: dict[str, type[BrenderError]] = {
-    kind.code: kind
-    for kind in (BrenderError, BadInput, NotFound, Conflict, Forbidden, Unreachable, Paused, IllegalTransition, RenderFailed)
+    kind.code: kind for kind in (BrenderError, BadInput, NotFound, Conflict, Forbidden, Unreachable, Paused, RenderFailed)
 }
 
 

@@ -257,10 +257,12 @@ def sights(record: Record, proof: str) -> list[dict[str, Any]]:
 
 
 def set_aside(record: Record) -> list[dict[str, Any]]:
-    """The messages that the server failed at, newest first; of what they said nothing, for it may be another's."""
+    """The messages that the server failed at, newest first, with the last line of why; of what they said nothing, for it may be
+    another's."""
     table = record.tables.SetAside
     columns = (table.wall, table.type, table.principal, table.origin, table.error)
-    return list(table.select(*columns).order_by(table.wall.desc()).limit(PAGE).dicts())
+    rows = list(table.select(*columns).order_by(table.wall.desc()).limit(PAGE).dicts())
+    return [row | {"error": row["error"].strip().splitlines()[-1].partition("DETAIL")[0]} for row in rows]
 
 
 def keys(record: Record) -> list[dict[str, Any]]:

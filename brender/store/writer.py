@@ -82,11 +82,15 @@ class Writer:
         if self.database.param == "?":
             self.database.execute_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _was_committed(self, number: int) -> bool:
-        """After a commit that failed: whether it had come through nevertheless (the connection was lost on the way back)."""
+    def reconnect(self) -> None:
+        """Connect to the database again, where it is another process' and the connection may be lost."""
         if self.database.param != "?":
             self.database.close()
             self.database.connect()
+
+    def _was_committed(self, number: int) -> bool:
+        """After a commit that failed: whether it had come through nevertheless (the connection was lost on the way back)."""
+        self.reconnect()
         found = self._counter("change") >= number
         self._uncertain = False
         return found

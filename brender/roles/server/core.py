@@ -256,7 +256,7 @@ class ServerCore:
         self.jobs.feed(job, tasks, after, now)
         return self._taken()
 
-    def sweep(self, job: str, tasks: list[TaskState], after: int, is_last: bool, now: Now) -> list[Effect]:
+    def sweep(self, job: str, tasks: list[TaskState], is_last: bool, after: int, now: Now) -> list[Effect]:
         """Take the record's answer to `LoadSlice`."""
         self.jobs.by = None
         self.jobs.sweep(job, tasks, after, is_last, now)
@@ -280,12 +280,12 @@ class ServerCore:
         self.jobs.fail(job, reason, now)
         return self._taken()
 
-    def give_up(self, attempts: Iterable[str], reason: str, now: Now) -> list[Effect]:
-        """Give up those of *attempts* that are live: their tasks are tried again."""
+    def give_up(self, worker: str, attempts: Iterable[str], reason: str, now: Now) -> list[Effect]:
+        """Give up those of *attempts* that are live at *worker*: their tasks are tried again."""
         self.jobs.by = None
-        for attempt in attempts:
-            if attempt in self.farm.attempts:
-                self.work.lose(self.farm.attempts[attempt], reason, now)
+        for attempt in [self.farm.attempts[each] for each in attempts if each in self.farm.attempts]:
+            if attempt.worker == worker:
+                self.work.lose(attempt, reason, now)
         return self._taken()
 
     # --- managers -----------------------------------------------------------------------------------------------------

@@ -92,6 +92,11 @@ class FarmStore:
         committed, self._pending = self._pending, []
         return committed
 
+    def finish_pending(self, mono: float) -> bool:
+        """Write what an earlier commit could not; return whether nothing of that is left."""
+        self.commit(Ledger(), mono)
+        return not self._pending
+
     def _pause(self, why: str) -> None:
         said = f"The server cannot write its database ({why}). Nothing new is accepted or handed out until it can"
         if said != self.trouble:
@@ -103,7 +108,11 @@ class FarmStore:
 
     def restore(self, mono: float) -> Farm:
         """Return the farm as the record has it. *mono*: now."""
-        farm = restore.restore(self.writer, mono)
+        try:
+            farm = restore.restore(self.writer, mono)
+        except (OperationalError, InterfaceError):
+            self.writer.reconnect()
+            farm = restore.restore(self.writer, mono)
         for job in farm.jobs.values():
             job.placing = self._waiting(job.id)
         return farm

@@ -15,7 +15,7 @@ from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType, job_type
 from brender.model.errors import BadInput, Conflict
-from brender.model.job import JobSpec, Requirements, check_limits, check_priority
+from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.paths import paths_of, variables_in
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, Now, Peer, Send
@@ -68,6 +68,7 @@ class Jobs:
             raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
         check_priority(spec.priority)
         check_limits(spec)
+        _check_readable(spec)
         installed = job_type(spec.job_type)
         try:
             spec, need, counts = self._prepared(spec, guarded(installed, spec.id, may_refuse=True))
@@ -246,6 +247,11 @@ class Jobs:
         """Queue the *selection* again, slice by slice. Raises `BadInput` where there is nothing to do."""
         if selection.is_empty or not self._has_ended_work(job, selection):
             raise BadInput(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
+        if selection.frames is not None and job.status in ENDED_JOB and job.planned < job.task_count:
+            raise Conflict(
+                f"The job {job.id} ended before all its frames were planned: queue all that is unfinished of it again "
+                f"(`brender requeue {job.id}`), or submit these frames as a job of their own"
+            )
         self._let_wait_again(job)
         self.adopt(job, self._may_own(job.spec, job.type))
         job.failures = 0
@@ -284,13 +290,16 @@ class Jobs:
             raise BadInput(f"{what!r} of a job cannot be deleted; what can: {', '.join(DELETABLE)}")
         if job.status not in ENDED_JOB:
             raise Conflict(f"The job {job.id} is {job.status}: cancel it first, then delete it")
-        if job.live:
+        if job.live or job.sweeps:
             raise Conflict(f"The job {job.id} is still being stopped: delete it in a moment")
         self._begin_deleting(job.id, what)
         self.note(now, "delete", f"{job.spec.name}: deleted {_DELETED[what]}", job.id, user)
 
     def retire(self, job: str, what: str, now: Now) -> None:
-        """Delete *what* of the ended *job*, since its project does not keep it any longer."""
+        """Delete *what* of the ended *job*, since its project does not keep it any longer; one that was queued again meanwhile,
+        or of which something still goes on, is left alone."""
+        if job in self.farm.jobs:
+            return
         self._begin_deleting(job, what)
         self.note(now, "delete", f"deleted {_DELETED[what]}: its project keeps no more", job)
 
@@ -433,6 +442,14 @@ class Jobs:
     def _must_be_unfinished(job: JobState, verb: str) -> None:
         if job.status in ENDED_JOB:
             raise BadInput(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
+
+
+def _check_readable(spec: JobSpec) -> None:
+    """Raise `BadInput` unless what the record keeps of *spec*'s .blend can be read again (JSON has no infinite numbers)."""
+    try:
+        msgspec.convert(msgspec.json.decode(msgspec.json.encode(spec.facts)), FileFacts | None)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"What the job says of its .blend cannot be kept: {error}. A number in it is not finite") from error
 
 
 def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:

@@ -19,7 +19,7 @@ from brender.bus.address import ServerAddresses
 from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Event, Manage, Message, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Enrolled, Event, Manage, Message, Sorry, Submit
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
@@ -259,7 +259,7 @@ class Server:
         self._at_hand = received
         if isinstance(message, Ask):
             self._ask(peer, message)
-        elif isinstance(message, Manage) and not self._store.trouble:
+        elif isinstance(message, Manage) and not self._round.paused:
             self._manage(peer, message)
         elif isinstance(message, Submit) and message.job.bundle and not self._round.has_taken(message.job.id):
             core = self._round.core
@@ -311,18 +311,20 @@ class Server:
         self._keeper.here = places(paths, platform_of(platform.system()), self.site)
 
     def _one_enrolment(self, received: Received) -> None:
-        if self._store.trouble or not self._desk.has_time_for(received.origin, self._now().mono):
+        if self._round.paused or not self._desk.has_time_for(received.origin, self._now().mono):
             return  # it will ask again
         answer = self._desk.enrol(received)
         self._round.settle()
-        if not self._store.trouble:
+        admitted = not isinstance(answer, Enrolled) or answer.key in self._round.core.farm.keys
+        if admitted and not self._round.paused:
             self._enrolment.send(answer, received.route)
 
     def _one_beat(self, received: Received) -> None:
         message = received.message
         assert isinstance(message, Beats)
-        if not self._store.trouble:
-            self._round.apply(lambda core, now: core.beats(message, now))
+        if not self._round.paused:
+            peer = Peer(received.principal.id, received.route, message.manager)
+            self._round.apply(lambda core, now: core.beats(message, now), peer, message)
 
     def _ask(self, peer: Peer, message: Ask) -> None:
         self._round.settle()
@@ -339,12 +341,12 @@ class Server:
 
     def _tick(self) -> None:
         now = self._now()
-        if not self._store.trouble:
+        if not self._round.paused:
             self._look_at_folders(now)
         self._round.tick()
         if self._round.has_more_to_do:
             self.loop.post(lambda: None)  # the next round begins at once
-        if not self._store.trouble:
+        if not self._round.paused:
             self._housekeep(now)
 
     # --- what leads out of a round (`Links`) --------------------------------------------------------------------------
@@ -390,6 +392,7 @@ class Server:
 
     def renewed(self, core: ServerCore) -> list[Effect]:
         self._keyring.replace(core.farm.keys.values())
+        self._hindrances = {}
         return []
 
     def _event(self, kind: str, key: str, fields: dict[str, Any], number: int) -> None:

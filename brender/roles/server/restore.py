@@ -92,7 +92,7 @@ def restore(writer: Writer, mono: float) -> Farm:
 def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     """The job of *row*, taken into *farm*'s mind."""
     kind = _kind_of(row)
-    facts = msgspec.convert(row.facts, FileFacts) if row.facts else None
+    facts = _facts_of(farm, row)
     spec = JobSpec(
         id=row.id,
         name=row.name,
@@ -155,8 +155,17 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
             farm.owners[(spec.output, pattern)] = job.id
     except JobTypeFailed as failure:
-        farm.broken[job.id] = str(failure)
+        farm.broken.setdefault(job.id, str(failure))
     return job
+
+
+def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
+    """What the .blend of the job of *row* says of itself; a job of which that cannot be read fails, and no other."""
+    try:
+        return msgspec.convert(row.facts, FileFacts) if row.facts else None
+    except msgspec.ValidationError as error:
+        farm.broken[row.id] = f"What its .blend says of itself cannot be read from the record any more: {error}"
+        return None
 
 
 def _kind_of(row: Any) -> JobType:

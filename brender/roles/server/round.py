@@ -11,12 +11,29 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import msgspec
 from peewee import InterfaceError, OperationalError
 
-from brender.bus.messages import Act, Ask, Done, Enrol, Manage, Message, Pong, Renew, Reports, Sorry, Submit, WhoAreYou
+from brender import __version__
+from brender.bus.messages import (
+    Act,
+    Ask,
+    Beats,
+    Done,
+    Enrol,
+    Joined,
+    Manage,
+    Message,
+    Pong,
+    Renew,
+    Reports,
+    Sorry,
+    Submit,
+    WhoAreYou,
+)
 from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Row
@@ -29,8 +46,11 @@ log = logging.getLogger("brender.server")
 
 #: What is kept of a message that was set aside, and of why: bytes.
 _KEPT = 20_000
+#: Seconds that something rests at most that failed by itself.
+_REST_MOST = 30.0
+_AT_A_REPORT = "the server failed at a report of it"
 FAILED = "The server failed at this {what}, and has done nothing of it: its log and `brender doctor` say why"
-_REFUSED = "The server failed at this {what} before, and does not try it again: its log and `brender doctor` say why"
+REFUSED = "The server failed at this {what} before, and does not try it again: its log and `brender doctor` say why"
 
 Run = Callable[[ServerCore, Now], list[Effect]]
 
@@ -61,6 +81,10 @@ class _Input:
     run: Run
     peer: Peer | None = None
     message: Message | None = None
+    loads: str = ""
+    """The job whose tasks it brings into memory."""
+    is_of_time: bool = False
+    """It is what time brings."""
 
 
 class Round:
@@ -73,8 +97,16 @@ class Round:
         self._now = now
         self._held: list[Effect] = []
         self._inputs: list[_Input] = []
+        self._postponed: list[_Input] = []
+        """What is to be applied once the farm could be read again."""
         self._refused = store.set_aside_digests()
         self._must_read_again = False
+        self._read_after = float("-inf")
+        self._failures = 0
+        """How often what time brings has failed in a row, and until when it is not tried again."""
+        self._tick_again = float("-inf")
+        self._not_before: dict[str, float] = {}
+        """Jobs whose tasks could not be brought into memory, and until when that is not tried again."""
         self.core = make_core(store.restore(now().mono))
 
     def start(self) -> None:
@@ -82,29 +114,35 @@ class Round:
         self._apply(_Input(lambda core, now: core.restored(now)))
         self._hold(self._links.renewed(self.core))
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing can be accepted now, since the record cannot be written or read."""
+        return bool(self.store.trouble) or self._must_read_again
+
     # --- what arrives -------------------------------------------------------------------------------------------------
 
     def receive(self, peer: Peer, message: Message) -> None:
         """Apply *message* of *peer*. It is answered after the commit (`settle`)."""
-        if self.store.trouble or self._must_read_again:
+        if self.paused:
             self._while_paused(peer, message)
-        elif self._refused and _digest(message) in self._refused:
-            self._answer(peer, message, BrenderError.code, _REFUSED)
         elif isinstance(message, Act):
             self._act(peer, message)
         elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
-            self._held.append(Reply(peer.route, Done(id=message.id, data=known)))
+            self.answer(peer.route, Done(id=message.id, data=known))
         else:
             self.apply(lambda core, now: core.handle(peer, message, now), peer, message)  # type: ignore[arg-type]
 
     def apply(self, run: Run, peer: Peer | None = None, message: Message | None = None) -> None:
-        """Let *run* change the farm, for the *message* of *peer* where it is for one."""
-        self._apply(_Input(run, peer, message))
+        """Let *run* change the farm, for the *message* of *peer* where it is for one; one that was set aside is refused."""
+        if self._refused and peer is not None and message is not None and _digest(peer, message) in self._refused:
+            self._answer(peer, message, BrenderError.code, REFUSED)
+        else:
+            self._apply(_Input(run, peer, message))
 
     def _act(self, peer: Peer, message: Act) -> None:
         """Carry out what a person asks of a job, a worker or a manager, which the record has under the name that they gave."""
         self.settle()
-        if self.store.trouble:
+        if self.paused:
             self._while_paused(peer, message)
             return
         store, value = self.store, message.value
@@ -121,7 +159,7 @@ class Round:
                 value = store.node(str(value))[1]
             selection = store.select_for_requeue(target, value) if message.action == "requeue" else None
         except BrenderError as error:
-            self._held.append(Reply(peer.route, Sorry(id=message.id, code=error.code, message=str(error))))
+            self.answer(peer.route, Sorry(id=message.id, code=error.code, message=str(error)))
             return
         on_job = msgspec.structs.replace(message, target=target, value=value)
 
@@ -150,7 +188,7 @@ class Round:
 
     def answer(self, route: bytes, message: Message) -> None:
         """Send *message* by *route* once all that was applied is written."""
-        self._held.append(Reply(route, message))
+        self._apply(_Input(lambda core, now: [Reply(route, message)]))
 
     def has_taken(self, job: str) -> bool:
         """Return whether *job* was accepted before."""
@@ -159,16 +197,21 @@ class Round:
     @property
     def has_more_to_do(self) -> bool:
         """Whether the next round is to begin at once."""
-        return self.core.dispatch.behind or any(job.sweeps for job in self.core.farm.jobs.values())
+        if self.paused or self._now().mono < self._tick_again:
+            return False
+        waiting = self._not_before.keys()
+        return self.core.dispatch.behind or any(job.sweeps and job.id not in waiting for job in self.core.farm.jobs.values())
 
     # --- the end of a round -------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """End a round: do what time brings, write all of it, answer, and bring into memory what is next."""
+        mono = self._now().mono
         if self._must_read_again and not self._read_again():
             return
-        if not self.store.trouble:
-            self._apply(_Input(lambda core, now: core.tick(now)))
+        self._not_before = {job: until for job, until in self._not_before.items() if until > mono}
+        if not self.store.trouble and mono >= self._tick_again:
+            self._apply(_Input(lambda core, now: core.tick(now), is_of_time=True))
         was_paused = bool(self.store.trouble)
         self.settle()
         if was_paused and not self.store.trouble:
@@ -177,6 +220,8 @@ class Round:
 
     def settle(self) -> None:
         """Write what was applied, and then carry out what follows from it; nothing of that while it cannot be written."""
+        if self._must_read_again:
+            return
         try:
             rows = self.store.commit(self.core.farm.ledger, self._now().mono)
         except Unrecordable as error:
@@ -187,39 +232,62 @@ class Round:
         self._inputs = []
         if rows:
             self._links.committed(rows)
-        held, self._held = self._held, []
-        loads = [effect for effect in held if isinstance(effect, LoadTasks | LoadSlice)]
-        self._links.carry_out([effect for effect in held if not isinstance(effect, LoadTasks | LoadSlice)])
+        loads = self._carry_out_held()
         for load in loads:
             self._load(load)
         if loads:
             self.settle()
 
+    def _carry_out_held(self) -> list[LoadTasks | LoadSlice]:
+        """Carry out what follows from what is written; return what the core asks to have in memory."""
+        held, self._held = self._held, []
+        self._links.carry_out([effect for effect in held if not isinstance(effect, LoadTasks | LoadSlice)])
+        return [effect for effect in held if isinstance(effect, LoadTasks | LoadSlice)]
+
     def _load(self, load: LoadTasks | LoadSlice) -> None:
         """Give the core the tasks that it asked for, now that all before is written."""
-        job, after = load.job, load.after
-        if isinstance(load, LoadTasks):
-            tasks = self.store.queued_tasks(job, after)
-            self._apply(_Input(lambda core, now: core.feed(job, tasks, after, now)))
+        store, job, after = self.store, load.job, load.after
+        if job in self._not_before:
+            if (known := self.core.farm.jobs.get(job)) is not None:
+                known.loading = False
+        elif isinstance(load, LoadTasks):
+            self._apply(_Input(lambda core, now: core.feed(job, store.queued_tasks(job, after), after, now), loads=job))
         else:
-            some, is_last = self.store.slice_of_tasks(job, after)
-            self._apply(_Input(lambda core, now: core.sweep(job, some, after, is_last, now)))
+            self._apply(_Input(lambda core, now: core.sweep(job, *store.slice_of_tasks(job, after), after, now), loads=job))
 
     # --- when something raises ----------------------------------------------------------------------------------------
 
     def _apply(self, applied: _Input) -> None:
+        if self._must_read_again:
+            self._postponed.append(applied)
+            return
         try:
             effects = applied.run(self.core, self._now())
         except (OperationalError, InterfaceError):
             # The database is away, for a moment perhaps. Whoever asked asks again.
             log.exception("the database did not answer")
             self._abandon(applied, "")
-        except Exception as error:
+        except JobTypeFailed as error:
+            log.exception("the job type of the job %s failed at %s", error.job, _named(applied))
+            self._abandon(applied, "", error.job, str(error))
+        except Exception:
             log.exception("the server failed at %s", _named(applied))
-            self._abandon(applied, traceback.format_exc(), error.job if isinstance(error, JobTypeFailed) else "", str(error))
+            self._back_off(applied)
+            self._abandon(applied, traceback.format_exc())
         else:
+            if applied.is_of_time:
+                self._failures = 0
             self._inputs.append(applied)
             self._hold(effects)
+
+    def _back_off(self, failed: _Input) -> None:
+        """Let what fails by itself rest for a while: each try reads the whole farm."""
+        mono = self._now().mono
+        if failed.is_of_time:
+            self._failures += 1
+            self._tick_again = mono + min(_REST_MOST, 2.0 ** (self._failures - 1))
+        elif failed.loads:
+            self._not_before[failed.loads] = mono + _REST_MOST
 
     def _hold(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -234,55 +302,73 @@ class Round:
     def _abandon(self, failed: _Input, why: str, job: str = "", text: str = "") -> None:
         """Forget the present round, and do it again without *failed*. *why*: the trace, "" where the message is not to blame.
         *job*: whose job type failed, with *text*."""
-        inputs = [each for each in self._inputs if each is not failed]
-        if not self._read_again():
-            return
-        if why and failed.message is not None and failed.peer is not None:
-            self._set_aside(failed.peer, failed.message, why)
+        # (What was brought into memory is asked for again; time comes by itself.)
+        again = [each for each in self._inputs if each is not failed and not each.loads and not each.is_of_time]
         if job:
-            self._apply(_Input(lambda core, now: core.fail_job(job, text, now)))
-        for each in inputs:
-            self._apply(each)
+            again.insert(0, _Input(lambda core, now: core.fail_job(job, text, now)))
+        if failed.message is not None and failed.peer is not None:
+            if why:
+                again += self._set_aside(failed.peer, failed.message, why)
+            elif job:
+                again.append(_Input(lambda core, now: _sorry(failed, text)))
+        self._postponed = again + self._postponed
+        self._read_again()
 
     def _read_again(self) -> bool:
-        """Read the farm from the record; return whether that could be done. The managers are asked to introduce their workers."""
+        """Read the farm from the record, and apply what waits for that; return whether it could be done. Managers are asked to
+        introduce their workers."""
         self._inputs, self._held = [], []
+        self._must_read_again = True
+        if self._now().mono < self._read_after:
+            return False
         try:
+            if not self.store.finish_pending(self._now().mono):
+                return False
             farm = self.store.restore(self._now().mono)
-        except (OperationalError, InterfaceError):
-            log.exception("the record cannot be read now, and will be in a moment")
-            self._must_read_again = True
+        except Exception:
+            log.exception("the record cannot be read now, and is tried again")
+            self._read_after = self._now().mono + 1.0
             return False
         self._must_read_again = False
         self.core = self._make_core(farm)
         self._hold(self.core.restored(self._now()))
         self._hold(self._links.renewed(self.core))
         self._hold([Send(manager, WhoAreYou()) for manager in farm.managers])
+        postponed, self._postponed = self._postponed, []
+        for each in postponed:
+            self._apply(each)
         return True
 
-    def _set_aside(self, peer: Peer, message: Message, why: str) -> None:
-        digest = _digest(message)
+    def _set_aside(self, peer: Peer, message: Message, why: str) -> list[_Input]:
+        """Refuse *message* from now on; return what keeps it in the record and tells its sender."""
+        digest, wall = _digest(peer, message), self._now().wall
         self._refused.add(digest)
         fields = {
-            "wall": self._now().wall,
+            "wall": wall,
             "principal": peer.principal,
             "origin": peer.origin,
             "type": type(message).__name__,
             "message": _without_secrets(message)[:_KEPT],
             "error": why[-_KEPT:],
         }
-        self.core.farm.ledger.put("set_aside", digest, fields)
-        self._answer(peer, message, BrenderError.code, FAILED)
-        if isinstance(message, Reports):
-            # Its reports would come again, and others after them: the attempts that they are of are given up.
-            attempts = tuple(dict.fromkeys(report.attempt for report in message.reports))
-            self._apply(_Input(lambda core, now: core.give_up(attempts, "the server failed at a report of it", now)))
+
+        def keep(core: ServerCore, now: Now) -> list[Effect]:
+            core.farm.ledger.put("set_aside", digest, fields)
+            return _sorry(_Input(keep, peer, message), FAILED)
+
+        if not isinstance(message, Reports):
+            return [_Input(keep)]
+        # Its reports would come again, and others after them: the attempts that they are of are given up.
+        attempts = tuple(dict.fromkeys(report.attempt for report in message.reports))
+        given_up = partial(ServerCore.give_up, worker=message.worker, attempts=attempts, reason=_AT_A_REPORT)
+        return [_Input(keep), _Input(lambda core, now: given_up(core, now=now))]
 
     def _one_by_one(self, error: Exception) -> None:
         """The record does not take what was applied: apply each alone, so that only what is to blame is set aside."""
         log.error("the record does not take a round (%s): each message of it is tried alone", error)
-        inputs = self._inputs
+        inputs = [each for each in self._inputs if not each.loads and not each.is_of_time]
         if not self._read_again():
+            self._postponed += inputs
             return
         for each in inputs:
             self._apply(each)
@@ -295,19 +381,34 @@ class Round:
                 self._inputs = []
                 if rows:
                     self._links.committed(rows)
+                if not self.store.trouble:
+                    self._carry_out_held()  # (what it asks to have in memory, it asks for again)
 
     def _answer(self, peer: Peer, message: Message, code: str, text: str) -> None:
         """Let a client know whose message is not carried out, rather than wait for an answer in vain."""
-        if isinstance(message, Submit | Act | Manage | Ask):
-            said = text.format(what=type(message).__name__.lower())
-            self._held.append(Reply(peer.route, Sorry(id=message.id, code=code, message=said)))
+        self._apply(_Input(lambda core, now: _sorry(_Input(lambda *_: [], peer, message), text, code)))
 
 
-def _digest(message: Message) -> str:
-    """Return what a message is known by when it comes again, with another id perhaps."""
-    plain = msgspec.to_builtins(message)
-    plain.pop("id", None)
-    return hashlib.sha256(msgspec.msgpack.encode(plain)).hexdigest()
+def _sorry(failed: _Input, text: str, code: str = BrenderError.code) -> list[Effect]:
+    """What tells the client of *failed* that its message is not carried out, where it is one that waits for an answer."""
+    peer, message = failed.peer, failed.message
+    if peer is None or not isinstance(message, Submit | Act | Manage | Ask):
+        return []
+    said = text.replace("{what}", type(message).__name__.lower())
+    return [Reply(peer.route, Sorry(id=message.id, code=code, message=said))]
+
+
+def _digest(peer: Peer, message: Message) -> str:
+    """Return what a message of *peer* is known by when it comes again, with another id perhaps, to this version of brender."""
+    if isinstance(message, Beats):
+        plain: object = "beats"  # each has another number
+    else:
+        plain = msgspec.to_builtins(message)
+        if isinstance(plain, dict):
+            plain.pop("id", None)
+    return hashlib.sha256(
+        msgspec.msgpack.encode([__version__, peer.principal, peer.node, type(message).__name__, plain])
+    ).hexdigest()
 
 
 def _without_secrets(message: Message) -> str:
@@ -316,6 +417,8 @@ def _without_secrets(message: Message) -> str:
         message = msgspec.structs.replace(message, arguments=dict.fromkeys(message.arguments, "…"))
     elif isinstance(message, Enrol):
         message = msgspec.structs.replace(message, secret="…")
+    elif isinstance(message, Joined):
+        message = msgspec.structs.replace(message, proof="…")
     return msgspec.json.encode(message).decode()
 
 
