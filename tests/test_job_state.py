@@ -53,8 +53,16 @@ from tests.world import animation
             {"completed_parts": 2, "kept_parts": 1, "render_seconds": 3.0, "memory": 7, "failures": 0},
         ),
         (lambda: a_job(memory=9), lambda job: job.count_part(3.0, 7, False), {"completed_parts": 1, "render_seconds": 3.0}),
-        (lambda: a_job(completed_parts=2, kept_parts=2), JobState.uncount_part, {"completed_parts": 1, "kept_parts": 1}),
-        (lambda: a_job(completed_parts=2, kept_parts=1), JobState.uncount_part, {"completed_parts": 1}),
+        (
+            lambda: a_job(completed_parts=2, kept_parts=2),
+            lambda job: job.uncount_part(a_part(1, kept=True)),
+            {"completed_parts": 1, "kept_parts": 1},
+        ),
+        (
+            lambda: a_job(completed_parts=2, kept_parts=1, render_seconds=5.0),
+            lambda job: job.uncount_part(a_part(1, seconds=3.0)),
+            {"completed_parts": 1, "render_seconds": 2.0},
+        ),
         (lambda: a_job(failed_tasks=1), lambda job: job.count_ended_task(True), {"failed_tasks": 2}),
         (lambda: a_job(failed_tasks=1), lambda job: job.count_ended_task(False), {}),
         (lambda: a_job(ended_tasks=3, failed_tasks=1), lambda job: job.uncount_ended_task(True), {"failed_tasks": 0}),

@@ -30,6 +30,7 @@ from brender.bus.messages import (
     Received,
     Refused,
     Renew,
+    Renewed,
     Reports,
     Seen,
     Sorry,
@@ -125,6 +126,16 @@ class ServerCore:
                 self._heard(self.farm.managers[peer.node], now)
             handler(peer, message, now)
         return self._taken()
+
+    def keep_alive(self, peer: Peer, message: Renew | Pong, now: Now) -> list[Effect]:
+        """While nothing can be recorded: hear a manager, and renew its lease. Nothing that has a row is changed."""
+        manager = self.farm.managers.get(peer.node)
+        if manager is None:
+            return []
+        self._heard(manager, now)
+        if isinstance(message, Renew) and set(message.workers) <= manager.workers:
+            return [Reply(peer.route, Renewed(sent=message.sent, seconds=self.policy.lease))]
+        return []
 
     def act(self, peer: Peer, message: Act, selection: Selection | None, now: Now) -> list[Effect]:
         """Carry out what a person asks of a job that is in mind. *selection*: what the record says a requeue means."""
@@ -267,6 +278,8 @@ class ServerCore:
         whole lease."""
         for manager in self.farm.managers.values():
             manager.heard = manager.beat = now.mono
+        for worker in self.farm.workers.values():
+            worker.missing_since = None
         self.jobs.by = None
         for job in list(self.farm.jobs.values()):
             self.jobs.settle(job, now)  # one of which only a frame's place was missing, which it has now

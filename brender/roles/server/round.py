@@ -180,8 +180,7 @@ class Round:
     def _while_paused(self, peer: Peer, message: Message) -> None:
         """Leases need no record, so that renders go on; clients are told; what else comes will come again."""
         if isinstance(message, Renew | Pong):
-            effects = self.core.handle(peer, message, self._now())
-            self._links.carry_out([effect for effect in effects if isinstance(effect, Reply)])
+            self._links.carry_out(self.core.keep_alive(peer, message, self._now()))
         elif isinstance(message, Submit | Act | Manage):
             sorry = Sorry(id=message.id, code=Paused.code, message=self.store.trouble or "The server reads its record: ask again")
             self._links.carry_out([Reply(peer.route, sorry)])
