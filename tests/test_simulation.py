@@ -71,7 +71,7 @@ def test_reports_that_are_never_sent_again_are_found(monkeypatch: pytest.MonkeyP
 def test_a_late_grant_that_is_run_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brender.roles.worker.reporting._REMEMBERED", -1)
     monkeypatch.setattr(Work, "_disown", lambda self, manager, worker, attempts: None)
-    assert first_violation(Bugs(), first=1590)
+    assert first_violation(Bugs(), first=1718)
 
 
 def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +157,4 @@ def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest
         return sweep_slice(farm, job, tasks[-1:], is_last)
 
     after_a_restart(monkeypatch, skip)
-    assert first_violation(Bugs(), first=485)
+    assert first_violation(Bugs(), first=1120)
