@@ -48,6 +48,7 @@ log = logging.getLogger("brender.server")
 _KEPT = 20_000
 #: Seconds that something rests at most that failed by itself.
 _REST_MOST = 30.0
+_HIDDEN = "…"
 _AT_A_REPORT = "the server failed at a report of it"
 FAILED = "The server failed at this {what}, and has done nothing of it: its log and `brender doctor` say why"
 REFUSED = "The server failed at this {what} before, and does not try it again: its log and `brender doctor` say why"
@@ -413,11 +414,11 @@ def _digest(peer: Peer, message: Message) -> str:
 def _without_secrets(message: Message) -> str:
     """Return what is kept of *message*: all of it, but for arguments that may be passwords, tokens or addresses with a secret."""
     if isinstance(message, Manage):
-        message = msgspec.structs.replace(message, arguments=dict.fromkeys(message.arguments, "…"))
+        message = msgspec.structs.replace(message, arguments=dict.fromkeys(message.arguments, _HIDDEN))
     elif isinstance(message, Enrol):
-        message = msgspec.structs.replace(message, secret="…")
+        message = msgspec.structs.replace(message, secret=_HIDDEN)
     elif isinstance(message, Joined):
-        message = msgspec.structs.replace(message, proof="…")
+        message = msgspec.structs.replace(message, proof=_HIDDEN)
     return msgspec.json.encode(message).decode()
 
 
