@@ -71,6 +71,12 @@ class Farm:
         entity.keep_in(self.ledger, recorded)
         return entity
 
+    def keep_recorded(self, task: TaskState) -> TaskState:
+        """Let *task* and its parts, whose rows are in the record, have them from now on; return it."""
+        for part in task.parts:
+            self.keep(part, recorded=True)
+        return self.keep(task, recorded=True)
+
     def entities(self) -> Iterator[Entity]:
         """Yield every entity in memory."""
         for several in (self.managers, self.workers, self.jobs, self.tasks, self.attempts):

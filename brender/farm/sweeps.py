@@ -68,10 +68,7 @@ def _in_memory(farm: "Farm", loaded: "TaskState") -> "TaskState":
     """The task as it is in memory, with the parts that it had done before; where it is not there, *loaded* itself."""
     task = farm.tasks.get(loaded.id)
     if task is None:
-        farm.keep(loaded, recorded=True)
-        for part in loaded.parts:
-            farm.keep(part, recorded=True)
-        return loaded
+        return farm.keep_recorded(loaded)
     known = {part.id for part in task.parts}
     task.parts += [farm.keep(part, recorded=True) for part in loaded.parts if part.id not in known]
     return task

@@ -166,13 +166,11 @@ class Jobs:
             return  # it was requeued meanwhile, and will be read anew
         running = {attempt.task for attempt in self.farm.attempts.values()}
         for task in [task for task in tasks if task.id not in self.farm.tasks]:
-            self.farm.keep(task, recorded=True)
+            self.farm.keep_recorded(task)
             if not task.parts:  # every part of it was done before it was queued again
                 task.complete()
                 self.farm.drop(job, task)
                 continue
-            for part in task.parts:
-                self.farm.keep(part, recorded=True)
             self.farm.hold_in_memory(job, task)
             if task.id in running:
                 # An attempt that was canceled has not ended yet: two at once would write one file.

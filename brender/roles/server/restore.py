@@ -289,10 +289,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         _add_parts([task], _parts(tables, (tables.Part.task == task.id) & (tables.Part.status != PartStatus.COMPLETED)))
         task.attempts.append(row.id)
         task.granted = True
-        farm.keep(task, recorded=True)
-        for part in task.parts:
-            farm.keep(part, recorded=True)
-        farm.hold_in_memory(job, task)
+        farm.hold_in_memory(job, farm.keep_recorded(task))
 
 
 def _tasks(tables: Tables, where: Any, limit: int) -> list[TaskState]:

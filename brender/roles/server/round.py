@@ -104,8 +104,9 @@ class Round:
         self._must_read_again = False
         self._read_after = float("-inf")
         self._failures = 0
-        """How often what time brings has failed in a row, and until when it is not tried again."""
+        """How often what time brings has failed in a row."""
         self._tick_again = float("-inf")
+        """Until when it is not tried again."""
         self._not_before: dict[str, float] = {}
         """Jobs whose tasks could not be brought into memory, and until when that is not tried again."""
         self.core = make_core(store.restore(now().mono))
