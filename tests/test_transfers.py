@@ -19,7 +19,7 @@ from brender.bus.keys import Credentials
 from brender.commands.joining import as_client
 from brender.store.datafolder import DataFolder
 from brender.transfer.blob_store import BlobStore
-from brender.transfer.blobs import Exchange
+from brender.transfer.client import Exchange
 from tests.tools import line_of, process, until
 
 

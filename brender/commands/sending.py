@@ -14,7 +14,7 @@ from brender.commands.output import size as in_words
 from brender.engines.ocio import configuration_to_send
 from brender.model.bundle import as_bytes
 from brender.store.datafolder import DataFolder
-from brender.transfer.blobs import Exchange
+from brender.transfer.client import Exchange
 
 
 def send_files(file: Path, server: str | None, data: Path, ocio: str = "") -> dict[str, Any]:

@@ -1,38 +1,28 @@
-"""Blobs in transit: pulled from above, piece by piece, so many on their way at once; pushed by a client, likewise.
+"""Blobs on their way: pulled from above, piece by piece, many pieces at once; and taken in from a client that pushes them
+(`brender.transfer.client`).
 
-Whoever asks holds the state: how much it has lies on its disk, and after whatever cut it goes on there. Who answers keeps none.
+The receiver holds the state: how much it has lies on its disk, and it goes on there after a cut. The other end keeps none.
 """
 
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
-import zmq
 
-from brender.bus.address import Address, is_loopback
-from brender.bus.asking import ask
-from brender.bus.ids import new_id
-from brender.bus.keys import Credentials
-from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
-from brender.bus.transport import Received, Socket
-from brender.model.errors import BrenderError, NotFound, Unreachable
+from brender.bus.address import is_loopback
+from brender.bus.messages import BlobAt, BlobHave, BlobPiece, BlobWanted, Message, NoFile
+from brender.bus.transport import Received
 from brender.transfer.blob_store import BlobStore, BlobWriter
-from brender.transfer.pieces import PIECE, append_piece
+from brender.transfer.pieces import PIECE
 
 log = logging.getLogger("brender.files")
-T = TypeVar("T")
 
 ON_THEIR_WAY = 16
-#: Files of one piece that a client sends at once.
-_SMALL_ON_THEIR_WAY = 32
-_RESEND_SECONDS = 3.0
-_OFFERED_AT_ONCE = 500
+RESEND_SECONDS = 3.0
 #: Times that a blob is fetched anew which did not arrive as what its name says.
 _TRIES = 3
 #: Bytes from which on a blob is linked where it can be: less is sent sooner.
@@ -73,7 +63,7 @@ class Pull:
         """Ask for what is missing: as much as may be on its way; all of it again, where nothing has come for a while."""
         if self.done or not self._is_linked(now):
             return
-        if now - self._moved > _RESEND_SECONDS:
+        if now - self._moved > RESEND_SECONDS:
             self._asked, self._moved = self.have, now
         end = self.have + 1 if self.size is None else min(self.size, self.have + ON_THEIR_WAY * PIECE)
         while self._asked < end:
@@ -292,142 +282,3 @@ class Intake:
 
 def _no_room(blob: str, error: OSError) -> NoFile:
     return NoFile(what=blob, reason=f"its disk cannot take it ({error.strerror}): make room there, and submit again")
-
-
-class Exchange:
-    """A client's connection to the server's *files* door, for blobs to it and frames from it. Use it in a ``with`` statement."""
-
-    def __init__(self, files: Address, credentials: Credentials, patience: float = 60.0) -> None:
-        self._files = files
-        self._patience = patience
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = Socket(self._context, zmq.DEALER, "client files", credentials)
-        self._socket.connect(files)
-
-    def __enter__(self) -> "Exchange":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._socket.close()
-        self._context.term()
-
-    def send(self, blobs: Mapping[str, Path], progress: Callable[[int, int], None] = lambda sent, size: None) -> list[str]:
-        """Let the server have *blobs*, each by its digest a file that has it; returns those that it did not have. *progress*
-        hears of the bytes sent and to be sent. Raises `Unreachable`, or `BrenderError` where the server does not take one."""
-        names, lacking = list(blobs), list[str]()
-        for start in range(0, len(names), _OFFERED_AT_ONCE):
-            offer = Offer(id=new_id(), blobs=tuple(names[start : start + _OFFERED_AT_ONCE]))
-            lacking += self._ask(offer, partial(_lacking, offer.id))
-        total, sent = sum(blobs[blob].stat().st_size for blob in lacking), 0
-        large = [blob for blob in lacking if blobs[blob].stat().st_size > PIECE]
-        for blob in large:
-            for have in self._push(blob, blobs[blob]):
-                progress(sent + have, total)
-            sent += blobs[blob].stat().st_size
-        for size in self._push_small({blob: blobs[blob] for blob in lacking if blob not in set(large)}):
-            sent += size
-            progress(sent, total)
-        return lacking
-
-    def fetch(
-        self, job: str, part: int, target: Path, progress: Callable[[int, int], None] = lambda have, size: None, file: int = 0
-    ) -> None:
-        """Have the file of *job*'s finished *part*, or with *file* which of its further ones, as *target*; what is there of it
-        from before is gone on from. Raises `NotFound`, `Unreachable`, or `OSError`."""
-        beginning = target.with_name(f".{target.name}.part")
-        have, size = beginning.stat().st_size if beginning.exists() else 0, -1
-        while have != size:
-            size, content = self._ask(
-                FrameWanted(job=job, part=part, file=file, offset=have), partial(_piece, (part, file, have))
-            )
-            have = append_piece(beginning, have, content)
-            if have > size:
-                beginning.unlink()
-                have = 0
-            progress(have, size)
-        beginning.replace(target)
-
-    def _push(self, blob: str, path: Path) -> Iterator[int]:
-        """Send the file *path*; tells, again and again, how many of its bytes have arrived."""
-        size, acknowledged, sent = path.stat().st_size, 0, 0
-        moved = asked = time.monotonic()
-        with path.open("rb") as file:
-            while True:
-                now = time.monotonic()
-                if now - moved > self._patience:
-                    raise Unreachable(
-                        f"The server took nothing of {path} for {self._patience:.0f} seconds; submit it again, and it goes on"
-                    )
-                if now - asked > _RESEND_SECONDS:
-                    sent, asked = acknowledged, now
-                while sent < size + (size == 0) and sent - acknowledged < ON_THEIR_WAY * PIECE:
-                    file.seek(sent)
-                    content = file.read(PIECE)
-                    if not self._socket.send(BlobPiece(blob=blob, size=size, offset=sent), bulk=[content]):
-                        break
-                    sent += max(1, len(content))
-                self._socket.raw.poll(100)
-                for received in self._socket.drain():
-                    message = received.message
-                    if isinstance(message, NoFile) and message.what == blob:
-                        raise BrenderError(f"The server did not take {path}: {message.reason}")
-                    if isinstance(message, BlobHave) and message.blob == blob:
-                        if message.complete:
-                            yield size
-                            return
-                        if message.offset != acknowledged:
-                            moved = asked = time.monotonic()
-                        acknowledged = message.offset
-                        sent = max(sent, acknowledged) if message.offset else sent
-                        yield acknowledged
-
-    def _push_small(self, blobs: Mapping[str, Path]) -> Iterator[int]:
-        """Send *blobs*, files of one piece each, many at once; yields the size of each that has arrived, in bytes."""
-        waiting, on_their_way = deque(blobs), dict[str, float]()
-        moved = time.monotonic()
-        while waiting or on_their_way:
-            now = time.monotonic()
-            if now - moved > self._patience:
-                left = len(waiting) + len(on_their_way)
-                raise Unreachable(
-                    f"The server took none of {left} files for {self._patience:.0f} seconds; submit them again, and it goes on"
-                )
-            lost = [blob for blob, at in on_their_way.items() if now - at > _RESEND_SECONDS]
-            waiting.extendleft(lost)
-            for blob in lost:
-                del on_their_way[blob]
-            while waiting and len(on_their_way) < _SMALL_ON_THEIR_WAY:
-                content = blobs[waiting[0]].read_bytes()
-                if not self._socket.send(BlobPiece(blob=waiting[0], size=len(content), offset=0), bulk=[content]):
-                    break
-                on_their_way[waiting.popleft()] = now
-            self._socket.raw.poll(100)
-            for received in self._socket.drain():
-                message = received.message
-                if isinstance(message, NoFile) and message.what in on_their_way:
-                    raise BrenderError(f"The server did not take {blobs[message.what]}: {message.reason}")
-                if isinstance(message, BlobHave) and message.complete and on_their_way.pop(message.blob, None) is not None:
-                    moved = time.monotonic()
-                    yield blobs[message.blob].stat().st_size
-
-    def _ask(self, question: Message, answer: Callable[[Received], T | None]) -> T:
-        found = ask(self._socket, question, self._patience, _RESEND_SECONDS, answer)
-        if found is None:
-            raise Unreachable(f"The server's files at {self._files} did not answer within {self._patience:.0f} seconds")
-        return found
-
-
-def _lacking(offer: str, received: Received) -> tuple[str, ...] | None:
-    """What the server lacks, where *received* is its answer to that *offer*."""
-    told = received.message
-    return told.blobs if isinstance(told, Lacks) and told.id == offer else None
-
-
-def _piece(which: tuple[int, int, int], received: Received) -> tuple[int, bytes] | None:
-    """The size of a part's file, and its piece from an offset on, where *received* is that: *which* part, file and offset. Raises
-    `NotFound`."""
-    told = received.message
-    if isinstance(told, NoFile):
-        raise NotFound(told.reason)
-    wanted = isinstance(told, FramePiece) and (told.part, told.file, told.offset) == which and len(received.bulk) == 1
-    return (told.size, received.bulk[0]) if isinstance(told, FramePiece) and wanted else None

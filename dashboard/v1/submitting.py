@@ -31,7 +31,7 @@ from brender.model.paths import collapse, expand, places, platform_of
 from brender.model.people import Right
 from brender.model.trust import check_trust
 from brender.store.path_variables import path_variables
-from brender.transfer.blobs import Exchange
+from brender.transfer.client import Exchange
 from dashboard.endpoint import describe, endpoint
 from dashboard.farm import farm, user_name
 from dashboard.people import need
