@@ -16,7 +16,7 @@ from brender.bus.messages import Completed, Failed, Started
 from brender.engines.attempt import Attempt, Place, clear_leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
 from brender.engines.pictures import BadPicture, verify, write_thumbnail
-from brender.engines.process import Supervised
+from brender.engines.process import STOP_SECONDS, Supervised
 from brender.engines.publish import Lease, Published, publish, signature
 from brender.model.grant import Grant, Order
 from brender.roles.worker.outbox import Outbox
@@ -166,6 +166,29 @@ def test_stopping_kills_the_whole_tree_even_if_it_does_not_want_to(tmp_path: Pat
     wait_until_gone(found)
 
 
+def test_stopping_ends_soon_where_the_supervisor_was_killed_and_a_descendant_holds_the_output(
+    tmp_path: Path, collected: Collected
+) -> None:
+    process = start(tmp_path, collected, STUBBORN)
+    found = pids(collected)
+    supervisor = psutil.Process(found[0]).parent()
+    assert supervisor is not None
+    supervisor.kill()
+    began = time.monotonic()
+    process.stop()
+    assert time.monotonic() - began < STOP_SECONDS / 2
+    wait_until_gone(found)
+    assert process.ending == "its supervisor was killed"
+
+
+def test_output_that_cannot_be_kept_does_not_stop_a_process(tmp_path: Path) -> None:
+    def fails(piece: bytes) -> None:
+        raise ValueError("no")
+
+    process = Supervised([sys.executable, "-c", "print('x' * 1_000_000)"], os.environ, tmp_path, fails)
+    assert process.wait(20) and process.ending == ""
+
+
 def test_what_a_process_leaves_behind_is_killed(tmp_path: Path, collected: Collected) -> None:
     code = (
         "import subprocess, sys;"
@@ -193,7 +216,7 @@ def parent(tmp_path: Path) -> Iterator[psutil.Popen]:
     code = f"""
 import os, sys, time
 from pathlib import Path
-from brender.engines.process import Supervised
+from brender.engines.process import STOP_SECONDS, Supervised
 process = Supervised([sys.executable, "-c", {STUBBORN!r}], os.environ, Path({str(tmp_path)!r}), lambda piece: os.write(1, piece))
 time.sleep(1000)
 """

@@ -12,7 +12,7 @@ TAIL_BYTES = 256 * 1024
 class LogFile:
     """Writes to *path*, from any thread. ``last_line`` is the last line that came, ``received`` counts all bytes that did.
 
-    A log that cannot be written (a full disk) ends no render: what does not fit is left out."""
+    A log that cannot be written (a full disk) ends no render: what does not fit is left out, as is what comes after `close`."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,6 +29,8 @@ class LogFile:
     def write(self, piece: bytes) -> None:
         with self._lock:
             self.received += len(piece)
+            if self._file.closed:
+                return
             lines = piece.rstrip().rsplit(b"\n", 1)
             if lines[-1]:
                 self.last_line = lines[-1].decode("utf-8", "replace")[:500]
@@ -45,6 +47,8 @@ class LogFile:
 
     def close(self) -> None:
         with self._lock:
+            if self._file.closed:
+                return
             if self._left_out:
                 self._append(f"\n[brender] {self._left_out} bytes are left out here\n".encode())
             self._append(b"".join(self._tail))

@@ -1,15 +1,24 @@
-"""A render process under its supervisor: started, its output read, its end told, and stopped with all that it started."""
+"""A render process under its supervisor: started, its output read, its end told, and stopped with all that it started.
 
+Nothing here waits for ever. Whatever the process left behind, whoever holds its output open, and however its supervisor ended:
+`Supervised.stop` returns within `STOP_SECONDS`.
+"""
+
+import contextlib
 import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from brender.engines.exits import describe_exit
 
@@ -19,7 +28,13 @@ SCRATCH = "temporary-"
 #: What names that folder to programs on Unix and on Windows (Python's `tempfile.gettempdir` says which).
 _TEMPORARY_FOLDER = ("TMPDIR", "TEMP", "TMP")
 #: Seconds that a supervisor may take to kill its tree before it is killed itself.
-_STOP_SECONDS = 15.0
+_SUPERVISOR_SECONDS = 10.0
+#: Seconds that the end of a supervisor, and of what it and its child still had to say, may take to arrive after that.
+_END_SECONDS = 2.0
+#: Seconds within which `Supervised.stop` returns.
+STOP_SECONDS = _SUPERVISOR_SECONDS + 4 * _END_SECONDS
+
+log = logging.getLogger("brender.worker")
 
 
 class Supervised:
@@ -36,7 +51,7 @@ class Supervised:
         self.pid: int | None = None
         self.returncode: int | None = None
         self.error = ""
-        scratch = tempfile.mkdtemp(prefix=SCRATCH, dir=folder)
+        self._scratch = scratch = tempfile.mkdtemp(prefix=SCRATCH, dir=folder)
         # A session of its own: Ctrl-C at the terminal is for the worker, which decides what becomes of the render.
         apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
         self._supervisor = subprocess.Popen(
@@ -48,37 +63,46 @@ class Supervised:
             cwd=folder,
             **apart,
         )
-        self._readers = [
-            threading.Thread(target=self._read_output, args=(write,), name="render-output", daemon=True),
-            threading.Thread(target=self._read_status, name="render-status", daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
+        self._output = threading.Thread(target=self._read_output, args=(write,), name="render-output", daemon=True)
+        self._status = threading.Thread(target=self._read_status, name="render-status", daemon=True)
+        self._output.start()
+        self._status.start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end of process and output, at most *seconds*; whether it has ended."""
+        """Wait for the end of process and output, at most *seconds*; whether it has ended. What it leaves running is killed."""
         try:
             self._supervisor.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
-        for reader in self._readers:
-            reader.join()
+        self._status.join(_END_SECONDS)
+        if self.returncode is None and not self.error:
+            # Its supervisor was killed: what that watched over is nobody's now, and may hold the output open for ever.
+            self._kill_what_is_left()
+        self._output.join(_END_SECONDS)
+        if self._output.is_alive():
+            self._kill_what_is_left()
+            self._output.join(_END_SECONDS)
         return True
 
     def stop(self) -> None:
-        """Kill it and everything it started, and wait until that is done. Harmless where it has ended."""
+        """Kill it and everything it started, and wait until that is done, at most `STOP_SECONDS`: what hangs in the system's
+        kernel, on a drive that does not answer, ends only when that does. Harmless where it has ended."""
         self.let_go()
-        if not self.wait(_STOP_SECONDS):
-            self._supervisor.kill()
-            self._kill_group()
-            self._supervisor.wait()
-        elif self.returncode is None:
-            self._kill_group()
+        if self.wait(_SUPERVISOR_SECONDS):
+            return
+        with contextlib.suppress(psutil.Error):
+            supervisor = psutil.Process(self._supervisor.pid)
+            _kill(supervisor.children(recursive=True))
+        self._supervisor.kill()
+        if not self.wait(_END_SECONDS):
+            self._kill_what_is_left()
+            log.error("the process %s cannot be ended: it hangs in the system, and ends when what it waits for answers", self.pid)
 
     def let_go(self) -> None:
         """Tell the supervisor to kill the tree, without waiting."""
         if self._supervisor.stdin is not None and not self._supervisor.stdin.closed:
-            self._supervisor.stdin.close()
+            with contextlib.suppress(OSError):
+                self._supervisor.stdin.close()
 
     @property
     def ending(self) -> str:
@@ -91,19 +115,24 @@ class Supervised:
             return "the machine ran out of memory, and its system killed it"
         return describe_exit(self.returncode)
 
-    def _kill_group(self) -> None:
-        """The supervisor is gone and has not said that its child ended: kill the child's group from here."""
-        if self.pid is not None and os.name != "nt":
-            try:
+    def _kill_what_is_left(self) -> None:
+        """Kill what the child left: its group, and whatever has its folder for temporary files in its environment. So what left
+        its session is found too, where no supervisor is its parent."""
+        if self.pid is not None and self.returncode is None and os.name != "nt":
+            with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+        _kill(_with_temporary_folder(self._scratch))
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _read_output(self, write: Callable[[bytes], None]) -> None:
         assert self._supervisor.stdout is not None
         with self._supervisor.stdout as stream:
             while piece := os.read(stream.fileno(), 65536):
-                write(piece)
+                try:
+                    write(piece)
+                except Exception:
+                    # Read on: a process whose output nobody takes stands still.
+                    log.exception("a piece of the output of process %s was lost", self.pid)
 
     def _read_status(self) -> None:
         assert self._supervisor.stderr is not None
@@ -117,6 +146,22 @@ class Supervised:
                 self.pid = said.get("pid", self.pid)
                 self.returncode = said.get("returncode", self.returncode)
                 self.error = said.get("error", self.error)
+
+
+def _with_temporary_folder(folder: str) -> list[psutil.Process]:
+    """The processes that were started with *folder* for their temporary files."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get("TMPDIR") == folder:
+                found.append(process)
+    return found
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
