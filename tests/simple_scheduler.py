@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from brender.model.nodes import WorkerInfo
 from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
+from brender.scheduling.reasons import counted
 from brender.scheduling.terms import PREFETCH_MOST, Demand, Held, Take, TakeBack
 
 
@@ -62,7 +63,7 @@ def explain(demand: Demand, slots: list[Slot]) -> str:
     able = [slot for slot in slots if not obstacles[slot.worker.id]]
     if not able:
         commonest = sorted(Counter(obstacles.values()).items(), key=lambda each: (-each[1], each[0]))[:3]
-        return "No worker can run it: " + "; ".join(f"{'one' if count == 1 else count} {reason}" for reason, count in commonest)
+        return "No worker can run it: " + "; ".join(counted(count, reason) for reason, count in commonest)
     open_slots = [slot for slot in able if slot.open]
     if not open_slots:
         return (
@@ -71,7 +72,11 @@ def explain(demand: Demand, slots: list[Slot]) -> str:
             else f"All {len(able)} workers that could run it take no new tasks"
         )
     if all(slot.count for slot in open_slots):
-        return f"All {len(open_slots)} workers that could run it are busy"
+        return (
+            "The only worker that could run it now is busy"
+            if len(open_slots) == 1
+            else f"All {len(open_slots)} workers that could run it are busy"
+        )
     return ""
 
 

@@ -200,7 +200,7 @@ def test_a_job_in_a_shared_folder_keeps_its_paths_with_the_variable(
     said = command(capsys, "requeue", job["id"], "--all", "--data", data)
     with client(None, data) as connection:
         reason = until(lambda: connection.ask("job", id=job["id"])["reason"])
-    assert "has no place for {projects}" in reason
+    assert "no place for {projects}" in reason
 
 
 def test_doctor_says_whether_all_workers_see_the_same_folder(

@@ -15,7 +15,7 @@ from brender.scheduling import classes
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
 from brender.scheduling.eligibility import general_obstacle
-from brender.scheduling.reasons import Reasons
+from brender.scheduling.reasons import Reasons, counted
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Demand, Held, Take, TakeBack
@@ -351,3 +351,46 @@ def test_a_changed_worker_is_of_the_class_of_its_new_tags() -> None:
     assert assign(roster, PLENTY).takes == []
     roster.worker_changed(msgspec.structs.replace(slot.worker, tags=frozenset({"gpu"})), 0)
     assert assign(roster, PLENTY).takes == [Take("w1", "job")] and audit(roster) == []
+
+
+_WORKER = WorkerInfo(id="w", incarnation=1, name="w", host="h", platform="Linux-6.1", job_types=frozenset({"command"}))
+
+
+@pytest.mark.parametrize(
+    ("need", "worker", "one", "two"),
+    [
+        ({"tags": {"gpu"}}, {}, "one lacks the tag gpu", "2 lack the tag gpu"),
+        ({"tags": {"gpu", "fast"}}, {}, "one lacks the tags fast, gpu", "2 lack the tags fast, gpu"),
+        ({"job_type": "video"}, {}, "one does not take video jobs", "2 do not take video jobs"),
+        ({"program": "true"}, {}, "one does not run the program 'true': ", "2 do not run the program 'true': "),
+        ({"trusted": True}, {}, "one does not run the scripts of ", "2 do not run the scripts of "),
+        ({"blender": (5, 0)}, {}, "one has no Blender", "2 have no Blender"),
+        (
+            {"blender": (5, 0)},
+            {"blenders": (Blender("executable", "b", (3, 4, 1)),)},
+            "one has Blender 3.4.1, ",
+            "2 have Blender 3.4.1, ",
+        ),
+        (
+            {"variables": {"projects"}},
+            {"platform": "Windows-11"},
+            "one has no place for {projects} ",
+            "2 have no place for {projects} ",
+        ),
+    ],
+)
+def test_an_obstacle_agrees_in_number_with_the_workers_that_have_it(
+    need: dict[str, object], worker: dict[str, object], one: str, two: str
+) -> None:
+    given = {"job_type": "command"} | {key: frozenset(value) if isinstance(value, set) else value for key, value in need.items()}
+    obstacle = general_obstacle(Requirements(**given), PATHS, msgspec.structs.replace(_WORKER, **worker))  # type: ignore[arg-type]
+    assert counted(1, obstacle).startswith(one) and counted(2, obstacle).startswith(two)
+    assert " its " not in obstacle, "which would be one worker's"
+
+
+def test_what_is_said_of_workers_of_one_class_agrees_in_number() -> None:
+    kept_off = Demand("j", 50, 1, 0, 1, need=Requirements(job_type="command"), kept_off=frozenset({"w"}))
+    assert counted(2, kept_off.exception("w", None)).startswith("2 failed it again and again (")
+    short = replace(kept_off, kept_off=frozenset(), memory=2 * 10**9)
+    assert counted(1, short.exception("w", 10**9)) == "one has 1.0 GB of memory free, and a frame of it needed 2.0 GB"
+    assert counted(2, short.exception("w", 10**9)) == "2 have 1.0 GB of memory free, and a frame of it needed 2.0 GB"

@@ -83,9 +83,9 @@ def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> str:
     """Why the owner of *worker* does not let it run a task that starts *program* ("": Blender) or is *trusted*; "" where it
     may."""
     if program and not allows_program(worker, program):
-        return f"does not run the program {program!r}: its owner has not allowed it (brender-worker --allow-program)"
+        return f"does not run the program {program!r}: the owner has not allowed it (brender-worker --allow-program)"
     if trusted and not worker.takes_trusted:
-        return "does not run the scripts of trusted jobs: its owner has not allowed it (brender-worker --accept-trusted)"
+        return "does not run the scripts of trusted jobs: the owner has not allowed it (brender-worker --accept-trusted)"
     return ""
 
 

@@ -1,4 +1,7 @@
-"""Whether a worker can run a task, and if not, why not, in words for a person. Pure."""
+"""Whether a worker can run a task, and if not, why not, in words for a person. Pure.
+
+These words are said of one worker or of several: only their first, the verb, depends on that (brender.scheduling.reasons).
+"""
 
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo, choose_blender, forbidden, reads_all
@@ -13,7 +16,7 @@ def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker
     if need.variables:
         missing = need.variables - places(paths, platform_of(worker.platform), worker.site).keys()
         if missing:
-            return f"has no place for {', '.join(f'{{{name}}}' for name in sorted(missing))} (`brender path set` gives it one)"
+            return f"has no place for {', '.join(f'{{{name}}}' for name in sorted(missing))} (`brender path set` gives one)"
     return obstacle(need, worker)
 
 
@@ -25,7 +28,7 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> str:
         return not_allowed
     missing = need.tags - worker.tags
     if missing:
-        return f"lacks the tag {', '.join(sorted(missing))}"
+        return f"lacks the tag{'s' if len(missing) > 1 else ''} {', '.join(sorted(missing))}"
     if need.blender is not None and choose_blender(worker.blenders, need.blender, need.oldest_blender) is None:
         if not worker.blenders:
             return "has no Blender"
@@ -46,7 +49,7 @@ def waits_for_newer(need: Requirements, worker: WorkerInfo) -> str:
     """Return why *worker*, which would lose data of the job's .blend (`loses`), leaves it to another worker."""
     assert need.blender is not None, "what loses nothing of a .blend waits for no newer Blender"
     dotted = _dotted(need.blender)
-    return f"has {_blenders(worker)}, which may lose what Blender {dotted} saved, and leaves it to a worker with Blender {dotted}"
+    return f"has {_blenders(worker)}, which may lose what Blender {dotted} saved: that is left to a worker with Blender {dotted}"
 
 
 def _oldest(need: Requirements) -> str:

@@ -5,6 +5,9 @@ from collections import Counter
 from brender.scheduling.classes import Job, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
+#: What becomes of the first word of an obstacle (brender.scheduling.eligibility) where it is said of several workers.
+_OF_SEVERAL = {"does": "do", "failed": "failed", "has": "have", "lacks": "lack"}
+
 
 class Reasons:
     """Sentences about the open jobs of *roster*. Those of jobs without exceptions are made once for each class of jobs."""
@@ -57,7 +60,7 @@ class Reasons:
                     idle -= worker.open and not worker.count
         if not able:
             commonest = sorted(hindered.items(), key=lambda each: (-each[1], each[0]))[:3]
-            return "No worker can run it: " + "; ".join(f"{'one' if n == 1 else n} {reason}" for reason, n in commonest)
+            return "No worker can run it: " + "; ".join(counted(n, obstacle) for obstacle, n in commonest)
         if not open_workers:
             return (
                 "The only worker that could run it takes no new tasks"
@@ -65,7 +68,11 @@ class Reasons:
                 else f"All {able} workers that could run it take no new tasks"
             )
         if not idle:
-            return f"All {open_workers} workers that could run it are busy"
+            return (
+                "The only worker that could run it now is busy"
+                if open_workers == 1
+                else f"All {open_workers} workers that could run it are busy"
+            )
         return ""
 
     def _doubtful(self, job: Job, kind: WorkerClass) -> list[Worker]:
@@ -73,3 +80,15 @@ class Reasons:
         if job.demand.memory:
             return list(kind.workers.values())
         return [kind.workers[each] for each in job.demand.kept_off if each in kind.workers]
+
+
+def counted(workers: int, obstacle: str) -> str:
+    """Return that so many *workers* have this *obstacle*, for a person.
+
+    >>> counted(1, "lacks the tag gpu"), counted(2, "lacks the tag gpu")
+    ('one lacks the tag gpu', '2 lack the tag gpu')
+    """
+    if workers == 1:
+        return f"one {obstacle}"
+    verb, _, rest = obstacle.partition(" ")
+    return f"{workers} {_OF_SEVERAL[verb]} {rest}"

@@ -34,7 +34,7 @@ class Demand:
     def exception(self, worker: str, free: int | None) -> str:
         """Return why the worker with this id cannot run its tasks although others like it could, for a person, or ""."""
         if worker in self.kept_off:
-            return "failed it again and again and stays off it (`brender readmit` lets it try again)"
+            return "failed it again and again (`brender readmit` allows another try)"
         if free is not None and free < self.memory:
             return f"has {free / 1e9:.1f} GB of memory free, and a frame of it needed {self.memory / 1e9:.1f} GB"
         return ""

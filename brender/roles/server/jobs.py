@@ -239,7 +239,8 @@ class Jobs:
             job.strikes.pop(each, None)
             self.farm.ledger.change("kept_off", (job.id, each), {"readmitted": now.wall})
         self.farm.changed_jobs.add(job.id)
-        self.note(now, "readmit", f"{len(chosen)} workers may try it again", job.id, user)
+        workers = "1 worker" if len(chosen) == 1 else f"{len(chosen)} workers"
+        self.note(now, "readmit", f"{workers} may try it again", job.id, user)
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
         """Queue the *selection* again, slice by slice. Raises `BadInput` where there is nothing to do."""
