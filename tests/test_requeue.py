@@ -174,3 +174,30 @@ def test_what_is_counted_of_a_job_is_right_after_frames_that_were_there_are_queu
     world.finish_everything()
     record = world.ask("job", id=job)
     assert (record["completed_parts"], record["kept_parts"], record["render_seconds"]) == (4, 1, 5.0)
+
+
+def test_an_attempt_that_was_canceled_stops_although_the_server_restarts_before_all_of_its_job_was() -> None:
+    world = World()
+    world.sweep_size = 1
+    world.start_server()
+    stub = world.add_worker("one")
+    job = world.submit(animation("1-30", chunk=1))["id"]
+    for _ in range(20):
+        world.finish("one")
+    assert stub.running is not None
+    attempt = stub.running.attempt
+    world.cut |= {"m"}
+    world.act("cancel", job)
+    world.act("requeue", job)
+    assert [sweep.what for sweep in world.server.farm.jobs[job].sweeps] == ["cancel", "requeue"], "neither is through"
+    world.start_server()
+    assert world.server.farm.attempts[attempt].canceling
+    world.cut.clear()
+    world.run(3.0)
+    assert attempt in stub.stopped
+    world.end("one", stopped=True)
+    again = world.finish_everything()
+    assert sorted(again) == list(range(21, 31)), "each that was canceled is rendered once more"
+    assert world.status(job) == "completed"
+    (row,) = [row for row in world.ask("attempts", job=job) if row["id"] == attempt]
+    assert row["outcome"] == "canceled"

@@ -256,7 +256,8 @@ class AttemptState(Entity):
     recalling: float | None = None
     last_report: int = 0
     canceling: str = ""
-    """Why it was asked to stop; "" where it was not."""
+    """Why it was asked to stop; "" where it was not. In the row it is the ``reason`` of an attempt that is live, so that a server
+    that restarts knows it."""
     outcome: Outcome = Outcome.LIVE
     reason: str = ""
     seconds: float = 0.0
@@ -271,7 +272,8 @@ class AttemptState(Entity):
         return self.id
 
     def values(self) -> tuple[Any, ...]:
-        return self.outcome, self.reason, self.last_report, self.started_wall, self.finished_wall, self.seconds
+        reason = self.canceling if self.outcome is Outcome.LIVE else self.reason
+        return self.outcome, reason, self.last_report, self.started_wall, self.finished_wall, self.seconds
 
     def birth(self) -> tuple[Any, ...]:
         return self.job, self.task, self.worker, self.manager, self.granted_wall
@@ -294,9 +296,15 @@ class AttemptState(Entity):
         not given."""
         return self.parts is None or part.id in self.parts
 
+    def cancel(self, reason: str) -> None:
+        """Let it stop, for this *reason*."""
+        self.canceling = reason
+        self.touch()
+
     def supersede(self) -> None:
         """Let it stop: another attempt has finished its task."""
-        self.superseded, self.canceling = True, "another attempt finished it first"
+        self.superseded = True
+        self.cancel("another attempt finished it first")
 
     def end(self, outcome: Outcome, reason: str, wall: float, seconds: float) -> None:
         if self.superseded:

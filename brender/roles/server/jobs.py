@@ -340,7 +340,7 @@ class Jobs:
             attempt = self.farm.attempts[attempt_id]
             if attempt.superseded:
                 continue
-            attempt.canceling = reason or str(status)
+            attempt.cancel(reason or str(status))
             self.farm.unanswered[attempt_id] = None
             cancel = Cancel(worker=attempt.worker, attempts=(attempt_id,), reason=attempt.canceling)
             self.emit(Send(self.farm.workers[attempt.worker].manager, cancel))

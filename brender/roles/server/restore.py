@@ -255,8 +255,11 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         # It was being canceled when the server stopped; its job has ended, and the attempt still has to.
         adopt(farm, tables, tables.Job.get_by_id(data["job"]))
     job = farm.jobs[data["job"]]
-    # An attempt that was canceled and has not ended yet is live in the record; its task is canceled, or queued again.
-    speaks = job.status not in ENDED_JOB and task_row.status == TaskStatus.ACTIVE
+    # An attempt that was canceled and has not ended yet is live in the record, with the reason. (A record of an earlier version
+    # has none; there its task is canceled, or queued again.)
+    canceling = row.reason
+    if not canceling and (job.status in ENDED_JOB or task_row.status != TaskStatus.ACTIVE):
+        canceling = "it was canceled before the server restarted"
     state = AttemptState(
         id=row.id,
         task=data["task"],
@@ -269,7 +272,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         started_wall=row.started,
         began=mono if row.started is not None else None,
         last_report=row.last_report,
-        canceling="" if speaks else "it was canceled before the server restarted",
+        canceling=canceling,
     )
     farm.attempts[row.id] = farm.keep(state, recorded=True)
     farm.unanswered[row.id] = None
@@ -281,10 +284,12 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
     if state.started:
         worker.running = row.id
     state.incarnation = worker.info.incarnation
-    if speaks and data["task"] in farm.tasks:
+    if canceling:
+        return
+    if data["task"] in farm.tasks:
         farm.tasks[data["task"]].attempts.append(row.id)
         state.repeats = True
-    elif speaks:
+    else:
         (task,) = _tasks(tables, tables.Task.id == data["task"], 1)
         _add_parts([task], _parts(tables, (tables.Part.task == task.id) & (tables.Part.status != PartStatus.COMPLETED)))
         task.attempts.append(row.id)
