@@ -261,6 +261,34 @@ def test_frames_that_another_job_keeps_are_found(farm_of_two: tuple[Writer, Data
     assert other_with_its_files(writer.tables, job) == "", "what the job only kept is not deleted with it"
 
 
+@pytest.mark.parametrize("what", ["both", "frames"])
+def test_frames_that_another_job_keeps_are_not_deleted_whoever_asks(
+    farm_of_two: tuple[Writer, DataFolder, Path], what: str
+) -> None:
+    writer, folder, out = farm_of_two
+    writer.commit([update("part", 2, {"kept": True}), update("job", B, {"output": str(out), "name": "later"})])
+    writer.commit([update("job", A, {"deleting": what})])
+    remover = _remover(folder)
+    remover.begin(A, what)
+    _work_off(remover, writer)
+    row = writer.tables.Job.get_by_id(A)
+    assert row.reason == f"Not deleted: the job later keeps frames of it in {out}: delete that job first, or the record only"
+    assert row.deleting == "" and _files_in(out) == ["deep/f_0001.exr", "x/f_0001.png"] and folder.log(A, A).exists()
+
+
+def test_a_job_s_deletion_asks_nothing_about_the_frames_of_others_in_the_server_s_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    job = world.submit(animation("1-3"))["id"]
+    world.act("cancel", job)
+    asked: list[str] = []
+    execute = world.writer.database.execute_sql
+    monkeypatch.setattr(world.writer.database, "execute_sql", lambda sql, *more: asked.append(sql) or execute(sql, *more))
+    assert world.act("delete", job, "both")["status"] == "canceled"
+    assert asked and not [sql for sql in asked if "SELECT" in sql and '"part"' in sql]
+
+
 @pytest.mark.parametrize(("first", "left"), [(A, ["deep/f_0001.exr", "x/f_0001.png"]), (B, ["deep/f_0001.exr"])])
 def test_a_frame_that_two_jobs_rendered_is_the_later_one_s(
     farm_of_two: tuple[Writer, DataFolder, Path], first: str, left: list[str]

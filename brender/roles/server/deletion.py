@@ -117,6 +117,10 @@ class Remover:
     def _begin_files(self, deletion: _Deletion, alive: Alive) -> None:
         """In the thread of the job's output folder, after all frames that were to be put there."""
         if deletion.what != "record":
+            deletion.problem = self._kept_by_another(deletion.job)
+            if deletion.problem:
+                self._without_files.put(deletion)
+                return
             self._keeper.placement.give_up(deletion.job)
         elif waiting := self._keeper.placement.waiting(deletion.job):
             frames = "1 finished frame waits" if len(waiting) == 1 else f"{len(waiting)} finished frames wait"
@@ -124,6 +128,19 @@ class Remover:
             self._without_files.put(deletion)
             return
         self._go_on(self._with_files[deletion.job], deletion, self._files(deletion, alive), alive)
+
+    def _kept_by_another(self, job: str) -> str:
+        """Return why the frames of *job* stay: another job that has found them counts them among its own. "" where none does.
+        That is looked up here, since it may take a while."""
+        try:
+            database = open_for_reading(self._database)
+            with database.connection_context():
+                tables = make_tables(database)
+                row = tables.Job.get_by_id(job)
+                other = other_with_its_files(tables, row)
+        except PeeweeException as error:
+            return str(error)
+        return f"the job {other} keeps frames of it in {row.output}: delete that job first, or the record only" if other else ""
 
     def _go_on(self, folder: str, deletion: _Deletion, steps: Iterator[None], alive: Alive) -> None:
         """Take *steps* for a moment, then let others have the thread of *folder*."""

@@ -16,7 +16,6 @@ from brender.farm.record import Ledger, Row
 from brender.farm.tasks import TaskState
 from brender.model.errors import BrenderError
 from brender.roles.server import restore
-from brender.roles.server.deletion import other_with_its_files
 from brender.roles.server.jobs import Selection
 from brender.store.questions import Record, job_id, node_id
 from brender.store.writer import Writer
@@ -142,14 +141,10 @@ class FarmStore:
         """Return kind, id and name of the worker or manager *named* so. Raises `NotFound` or `BadInput`."""
         return node_id(self.record, named)
 
-    def why_not(self, action: str, job: str, value: object) -> str:
-        """Return why *action* cannot be done to *job* by what only the record knows, "" where it can."""
-        row = self.writer.tables.Job.get_by_id(job)
-        if row.deleting:
-            return f"The job {job} is being deleted"
-        if action == "delete" and value != "record" and (other := other_with_its_files(self.writer.tables, row)):
-            return f"The job {other} keeps frames of {row.name} in {row.output}: delete that job first, or the record only"
-        return ""
+    def why_not(self, job: str) -> str:
+        """Return why nothing can be done to *job* by what only the record knows, "" where something can."""
+        deleting = self.writer.tables.Job.select(self.writer.tables.Job.deleting).where(self.writer.tables.Job.id == job).scalar()
+        return f"The job {job} is being deleted" if deleting else ""
 
     def has_job(self, job: str) -> bool:
         return self.writer.has("job", job)

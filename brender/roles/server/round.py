@@ -155,7 +155,7 @@ class Round:
                 self.apply(lambda core, now: core.act_on_node(peer, known, kind, name, now), peer, message)
                 return
             target = store.job_id(message.target)
-            if why := store.why_not(message.action, target, value):
+            if why := store.why_not(target):
                 raise Conflict(why)
             if message.action == "readmit" and value is not None:
                 value = store.node(str(value))[1]
