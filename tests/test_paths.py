@@ -175,6 +175,62 @@ def test_a_texture_that_another_platform_named_is_found_here(blender: Blender, t
     assert not found.ended.reason and not any("a.png" in warning for warning in found.warnings)
 
 
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_a_library_of_a_library_and_its_texture_that_another_platform_named_are_found_here(
+    blender: Blender, tmp_path: Path
+) -> None:
+    """The scene links P:\\lib\\one.blend, which links P:\\lib\\two.blend, which has the texture P:\\tex\\a.png."""
+    here = tmp_path / "projects"
+    for name in ("lib", "tex"):
+        (here / name).mkdir(parents=True)
+    shutil.copy(SCENES / "01_alpha_blend.png", here / "tex" / "a.png")
+    in_blender(blender, LIBRARIES.format(here=str(here), scene=str(SCENES / "01_alpha_blend.blend")), tmp_path)
+    with studio(tmp_path / "w", blender) as worker:
+        plain = worker.job(here / "s.blend", tmp_path / "out", frames="1", samples=1, resolution=5)
+        lost = worker.run(plain)
+        worker.paths = (WINDOWS, PathVariable("projects", "linux", str(here)))
+        found = worker.run(msgspec.structs.replace(plain, overwrite=True))
+    assert any("one.blend" in warning for warning in lost.warnings)
+    assert not found.ended.reason and not any("P:" in warning for warning in found.warnings), found.warnings
+
+
+LIBRARIES = """
+import bpy, os
+os.chdir({here!r})
+def link(library, name, elsewhere):
+    with bpy.data.libraries.load(os.path.abspath(library), link=True) as (there, here):
+        here.collections = [name]
+    for each in bpy.data.libraries:
+        if os.path.basename(each.filepath) == os.path.basename(library):
+            each.filepath = elsewhere
+    return bpy.data.collections[name]
+def save(name):
+    bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath(name), relative_remap=False)
+bpy.ops.wm.read_factory_settings(use_empty=True)
+image = bpy.data.images.load(os.path.abspath("tex/a.png"))
+image.filepath = r"P:\\tex\\a.png"
+material = bpy.data.materials.new("m")
+material.use_nodes = True
+material.node_tree.nodes.new("ShaderNodeTexImage").image = image
+mesh = bpy.data.meshes.new("mesh")
+mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+mesh.materials.append(material)
+two = bpy.data.collections.new("two")
+two.objects.link(bpy.data.objects.new("thing", mesh))
+bpy.context.scene.collection.children.link(two)
+save("lib/two.blend")
+bpy.ops.wm.read_factory_settings(use_empty=True)
+one = bpy.data.collections.new("one")
+one.children.link(link("lib/two.blend", "two", r"P:\\lib\\two.blend"))
+bpy.context.scene.collection.children.link(one)
+save("lib/one.blend")
+bpy.ops.wm.open_mainfile(filepath={scene!r})
+bpy.context.scene.collection.children.link(link("lib/one.blend", "one", r"P:\\lib\\one.blend"))
+save("s.blend")
+"""
+
+
 # --- on a farm ------------------------------------------------------------------------------------------------------------
 
 
