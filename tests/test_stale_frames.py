@@ -9,7 +9,7 @@ import pytest
 from brender.blendfile.inputs import inputs_of
 from brender.model.nodes import Blender
 from tests.rendering import studio
-from tests.tools import in_blender, pixels
+from tests.tools import in_blender, pixels, replace_unseen
 
 pytestmark = pytest.mark.blender
 
@@ -107,3 +107,11 @@ def test_what_frames_are_made_of_is_told_by_names_sizes_and_times(tmp_path: Path
     assert inputs_of([other, one]) == first
     other.write_text("2")
     assert inputs_of([one, other]).digest != first.digest
+
+
+def test_a_file_in_the_place_of_another_of_its_size_and_time_is_another_input(tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    one.write_text("1")
+    first = inputs_of([one])
+    replace_unseen(one, b"2")
+    assert inputs_of([one]).digest != first.digest

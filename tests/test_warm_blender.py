@@ -2,16 +2,19 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy
 import pytest
 
-from brender.engines.warm import Warmth
+from brender.engines.warm import Warmth, signatures, unsure_of_changed
 from brender.model.nodes import Blender
+from brender.transfer.blob_store import BlobStore
 from tests.conftest import SCENES, find_blender
 from tests.rendering import studio
-from tests.tools import blender_processes, in_blender, pixels, until
+from tests.test_blobs import kept
+from tests.tools import blender_processes, in_blender, pixels, replace_unseen, until
 
 pytestmark = pytest.mark.blender
 
@@ -83,8 +86,31 @@ def test_a_file_that_was_changed_is_opened_anew(blender: Blender, tmp_path: Path
         spec = farm.job(file, tmp_path / "out", frames="1-3", **SMALL)
         farm.run(spec, 0)
         assert farm.run(spec, 1).was_warm
-        os.utime(file)
+        content = file.read_bytes()
+        replace_unseen(file, content[:-1] + b"\0")
         assert not farm.run(spec, 2).was_warm
+
+
+def test_a_file_laid_out_by_the_worker_stays_the_same_however_often_its_blob_is_used(tmp_path: Path) -> None:
+    blobs, laid_out = BlobStore(tmp_path / "blobs"), tmp_path / "jobs"
+    blob = kept(blobs, b"texture")
+    files = [laid_out / job / "files" / "a.png" for job in ("one", "two")]
+    blobs.lay_out(blob, files[0])
+    before = signatures([str(files[0])], laid_out)
+    os.utime(blobs.path(blob), (1, 1))
+    blobs.lay_out(blob, files[1])
+    assert signatures([str(files[0])], laid_out) == before
+    files[0].unlink()
+    files[0].write_bytes(b"another")
+    assert signatures([str(files[0])], laid_out) != before
+
+
+def test_a_library_that_was_changed_while_the_scene_was_opened_is_read_again(tmp_path: Path) -> None:
+    library, began = tmp_path / "lib.blend", time.time_ns()
+    library.write_bytes(b"new")
+    signed = signatures([str(library)], tmp_path / "jobs")
+    assert unsure_of_changed(signed, began) != signed
+    assert unsure_of_changed(signed, began + 10**9) == signed
 
 
 @pytest.mark.parametrize(

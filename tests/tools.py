@@ -214,6 +214,14 @@ def pixels(path: Path) -> numpy.ndarray:
     return numpy.asarray(found)
 
 
+def replace_unseen(path: Path, content: bytes) -> None:
+    """Put a file with *content* in the place of *path* that has its time of change, and its size if *content* has."""
+    stat, other = path.stat(), path.with_name(f"{path.name}.other")
+    other.write_bytes(content)
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(path)
+
+
 def in_blender(blender: Blender, code: str, folder: Path) -> None:
     """Run *code* in *blender*."""
     script = folder / f"{new_id()}.py"

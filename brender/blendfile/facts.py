@@ -170,7 +170,7 @@ def _read(file: Any, path: Path, within: Path | None) -> FileFacts:
         scenes=tuple(_scene(file, block) for block in scenes),
         cameras=tuple(sorted(_cameras(file))),
         missing=tuple(_missing(path, within)),
-        inputs=inputs_of(Path(each) for usage in tracer.usages(path) for each in usage.files()),
+        inputs=inputs_of([path, *(Path(each) for usage in tracer.usages(path) for each in usage.files())]),
         needs_trust=tracer_simulations.wanting_trust(file),
         size=path.stat().st_size,
     )

@@ -8,7 +8,8 @@ from brender.model.job import Inputs
 
 
 def inputs_of(files: Iterable[Path]) -> Inputs:
-    """Return what tells whether *files* have changed: the name, size and time of change of each, or that it is not there."""
+    """Return what tells whether *files* have changed: name, size, inode, mtime and ctime of each, or that it is not
+    there."""
     digest = hashlib.sha256()
     for file in sorted(set(files)):
         try:
@@ -16,5 +17,7 @@ def inputs_of(files: Iterable[Path]) -> Inputs:
         except OSError:
             digest.update(f"{file} is not there\n".encode(errors="surrogateescape"))
             continue
-        digest.update(f"{file} {stat.st_size} {stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        digest.update(
+            f"{file} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {stat.st_ctime_ns}\n".encode(errors="surrogateescape")
+        )
     return Inputs(digest=digest.hexdigest()[:16])

@@ -61,7 +61,7 @@ def facts_through_blender(reader: Reader, path: Path, version: tuple[int, int], 
         scenes=scenes,
         cameras=tuple(told["cameras"]),
         missing=tuple({each.path: each for each in missing}.values()),
-        inputs=inputs_of(file for named in read.named for file in named.files),
+        inputs=inputs_of([path, *(file for named in read.named for file in named.files)]),
         needs_trust=tuple(told["needs_trust"]),
         size=path.stat().st_size,
     )

@@ -1,5 +1,6 @@
 """Keeping Blender warm: one session that lives on after its attempt, for the next one that wants the same scene."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +14,13 @@ from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
 from brender.engines.ocio import configuration_files
 from brender.engines.session import Session
 from brender.model.nodes import Blender
+
+Signature = tuple[int, ...] | None
+"""Of a file: its inode, its size, and where they mean something the times of change of its content (mtime) and of the file itself
+(ctime), in nanoseconds. A file that is put in the place of another may have that one's size and mtime."""
+_MTIME, _CTIME = 2, 3
+#: Nanoseconds that the times of files lag behind the clock at most: the system takes them from its last tick.
+_CLOCK_STEP = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -34,13 +42,15 @@ class WarmScene:
     request: dict[str, Any]
     opened: dict[str, Any]
     job: str
-    files: dict[str, tuple[int, int] | None]
+    files: dict[str, Signature]
     """The files that it uses, as they were."""
+    laid_out: Path
+    """Below it the files are those that the worker laid out itself."""
 
     def serves(self, blender: Blender, request: Mapping[str, Any], job: str) -> bool:
         """Whether it is what *request* would open, to the last texture."""
         same = self.blender == blender and self.request == request and (self.job == job or not self.opened["vague"])
-        return same and self.session.alive and self.files == signatures(self.files)
+        return same and self.session.alive and self.files == signatures(self.files, self.laid_out)
 
 
 class Keeper:
@@ -65,14 +75,17 @@ class Keeper:
                 kept.job = attempt.grant.job
                 return kept
             kept.session.close(wait=True)
-        before = signatures([request["file"], *map(str, configuration_files(request["ocio"]))])
+        laid_out = attempt.place.folder / "jobs"
+        before = signatures([request["file"], *map(str, configuration_files(request["ocio"]))], laid_out)
         session = Session(attempt, blender, env, attempt.place.folder / "blender", request["threads"])
+        began = time.time_ns()
         try:
             opened = session.open(**request)
         except BaseException:
             session.close(wait=True)
             raise
-        return WarmScene(session, blender, request, opened, attempt.grant.job, signatures(opened["files"]) | before)
+        files = unsure_of_changed(signatures(opened["files"], laid_out), began) | before
+        return WarmScene(session, blender, request, opened, attempt.grant.job, files, laid_out)
 
     def begin(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], threads: int) -> Session:
         """A new session with nothing open, which is never kept: its owner closes it. Raises `AttemptFailed` or
@@ -137,17 +150,33 @@ class Keeper:
             return kept
 
 
-def signatures(paths: Iterable[str]) -> dict[str, tuple[int, int] | None]:
-    """What tells whether the files *paths* have changed: time of change and size of each, ``None`` where there is none."""
-    found: dict[str, tuple[int, int] | None] = {}
+def signatures(paths: Iterable[str], laid_out: Path) -> dict[str, Signature]:
+    """Return what tells whether the files *paths* have changed; ``None`` for one that is not there.
+
+    A file that the worker has laid out, below *laid_out*, is a link to a blob, whose content never changes and whose times change
+    with each use by anybody. It is known by its inode and size alone.
+    """
+    found: dict[str, Signature] = {}
     for path in paths:
         try:
             stat = Path(path).stat()
         except OSError:
             found[path] = None
         else:
-            found[path] = (stat.st_mtime_ns, stat.st_size)
+            times = () if Path(path).is_relative_to(laid_out) else (stat.st_mtime_ns, stat.st_ctime_ns)
+            found[path] = (stat.st_ino, stat.st_size, *times)
     return found
+
+
+def unsure_of_changed(files: Mapping[str, Signature], began: int) -> dict[str, Signature]:
+    """Return *files* with a signature that no file has for those that were changed since *began*, in nanoseconds: Blender, which
+    began to open them then, may have read them before."""
+    # What Windows calls ctime is when the file was created.
+    when = _MTIME if os.name == "nt" else _CTIME
+    return {
+        path: () if signature is not None and len(signature) > when and signature[when] > began - _CLOCK_STEP else signature
+        for path, signature in files.items()
+    }
 
 
 def memory_available() -> float:

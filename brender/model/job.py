@@ -114,10 +114,10 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """The files that a .blend uses, as they were at one time."""
+    """A .blend and the files that it uses, as they were at one time."""
 
     digest: str = ""
-    """Of their names, sizes and times of change; "": not known."""
+    """Of their names, sizes, inodes and times of change; "": not known."""
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
