@@ -6,7 +6,6 @@ One JSON line for each: the longest round and the median in milliseconds of the 
 No round should be over 50 ms.
 """
 
-import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from brender.bus.messages import Act, Submit
 from brender.farm.record import Row
 from brender.roles.effects import Peer
 from brender.roles.policy import Policy
+from brender.roles.server.collection import collect_seldom
 from brender.store.database import open_for_writing
 from tests.world import World, animation, new_id
 
@@ -43,6 +43,7 @@ def rounds(world: World, is_over: Callable[[], bool]) -> list[float]:
 
 def main() -> None:
     frames = 50_000 if arguments(__doc__.splitlines()[0]).quick else 1_000_000
+    collect_seldom()
     with tempfile.TemporaryDirectory() as folder:
         world = Quiet(Policy(plan_ahead=2 * frames), open_for_writing(str(Path(folder) / "farm.db")))
         spec = animation(f"1-{frames}", chunk=1, paused=True)
@@ -51,9 +52,6 @@ def main() -> None:
         world.policy = Policy()
         world.start_server()  # which has in memory what a server has
         rounds(world, lambda: world.server.farm.jobs[spec.id].queued >= world.policy.plan_ahead)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 20)  # as the server's loop does
         for action, value in (("cancel", None), ("requeue", None)):
             began = time.thread_time()
             world.round.receive(_CLIENT, Act(id=new_id(), action=action, target=spec.id, value=value))  # type: ignore[arg-type]

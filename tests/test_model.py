@@ -132,7 +132,7 @@ def test_every_status_has_its_row_in_the_table(table: dict, statuses: type) -> N
 
 def test_a_change_that_is_in_no_table_is_an_error_that_names_it() -> None:
     with pytest.raises(IllegalTransition, match="task 7 cannot go from completed to active"):
-        change(TASK_TRANSITIONS, "task 7", TaskStatus.COMPLETED, TaskStatus.ACTIVE)
+        change(TASK_TRANSITIONS, "task", 7, TaskStatus.COMPLETED, TaskStatus.ACTIVE)
 
 
 OLD, FIVE = Blender("executable", "/b", (3, 4, 1)), Blender("bpy", "/p", (5, 0, 1))

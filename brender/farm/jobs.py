@@ -174,7 +174,7 @@ class JobState(Entity):
 
     def stand(self, status: JobStatus, reason: str, wall: float) -> bool:
         """Let it be *status*, for *reason*; returns whether that is news."""
-        change(JOB_TRANSITIONS, f"job {self.id}", self.status, status)
+        change(JOB_TRANSITIONS, "job", self.id, self.status, status)
         if (status, reason) == (self.status, self.reason):
             return False
         if status is JobStatus.ACTIVE and self.started is None:

@@ -5,7 +5,8 @@ the rows that differ from what the record holds, and the store writes them in on
 tables (brender.store.tables).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter, ne
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -44,12 +45,15 @@ class Entity:
     born: ClassVar[tuple[str, ...]] = ()
     first_verb: ClassVar[Verb] = "insert"
     _all_columns: ClassVar[tuple[str, ...]]
+    _changes: ClassVar[dict[tuple[bool, ...], "_Change"]]
+    """By which of the ``columns`` have changed: those, and what picks their values, as far as it was asked for."""
     _ledger: "Ledger | None" = None
     _written: tuple[Any, ...] | None = None
     _is_touched = False
 
     def __init_subclass__(cls) -> None:
         cls._all_columns = (*cls.born, *cls.columns)
+        cls._changes = {}
 
     @property
     def key(self) -> Key:
@@ -85,11 +89,22 @@ class Entity:
         self._written = values
         if written is None:
             return Row(self.first_verb, self.kind, self.key, self._all_columns, self.birth() + values)
-        if values == written:
-            return None
-        changed = [place for place, new in enumerate(values) if new is not written[place] and new != written[place]]
-        columns = tuple([self.columns[place] for place in changed])
-        return Row("update", self.kind, self.key, columns, tuple([values[place] for place in changed]))
+        has_changed = tuple(map(ne, values, written))
+        if (change := self._changes.get(has_changed)) is None:
+            change = self._changes[has_changed] = _change(self.columns, has_changed)
+        columns, pick = change
+        return Row("update", self.kind, self.key, columns, pick(values)) if columns else None
+
+
+_Change = tuple[tuple[str, ...], Callable[[tuple[Any, ...]], tuple[Any, ...]]]
+
+
+def _change(columns: tuple[str, ...], has_changed: tuple[bool, ...]) -> _Change:
+    """Return those of *columns* that have changed, and a function that picks their values among those of all."""
+    places = [place for place, changed in enumerate(has_changed) if changed]
+    first = places[0] if places else 0
+    pick = itemgetter(*places) if len(places) > 1 else itemgetter(slice(first, first + 1))  # a tuple too
+    return tuple(columns[place] for place in places), pick
 
 
 class Ledger:

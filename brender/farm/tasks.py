@@ -132,7 +132,7 @@ class PartState(Entity):
         self.touch()
 
     def _to(self, status: PartStatus) -> None:
-        self.status = change(PART_TRANSITIONS, f"part {self.id}", self.status, status)
+        self.status = change(PART_TRANSITIONS, "part", self.id, self.status, status)
         self.touch()
 
 
@@ -168,6 +168,13 @@ class TaskState(Entity):
 
     def birth(self) -> tuple[Any, ...]:
         return self.job, self.number
+
+    def part(self, id: int) -> PartState | None:
+        """Return the part *id*, ``None`` where it is none of its own."""
+        for part in self.parts:
+            if part.id == id:
+                return part
+        return None
 
     @property
     def is_film(self) -> bool:
@@ -227,7 +234,7 @@ class TaskState(Entity):
         self.touch()
 
     def _to(self, status: TaskStatus) -> None:
-        self.status = change(TASK_TRANSITIONS, f"task {self.id}", self.status, status)
+        self.status = change(TASK_TRANSITIONS, "task", self.id, self.status, status)
         self.touch()
 
 
@@ -309,6 +316,6 @@ class AttemptState(Entity):
     def end(self, outcome: Outcome, reason: str, wall: float, seconds: float) -> None:
         if self.superseded:
             outcome, reason = Outcome.SUPERSEDED, self.canceling
-        self.outcome = change(OUTCOMES, f"attempt {self.id}", self.outcome, outcome)
+        self.outcome = change(OUTCOMES, "attempt", self.id, self.outcome, outcome)
         self.reason, self.finished_wall, self.seconds = reason, wall, seconds
         self.touch()

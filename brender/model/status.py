@@ -116,11 +116,12 @@ ENDED_JOB = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
 ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
 
 
-def change(table: Table[S], thing: str, old: S, new: S) -> S:
-    """*new*, if *table* allows it after *old*; the same status again is no change and always allowed.
+def change(table: Table[S], kind: str, id: int | str, old: S, new: S) -> S:
+    """Return *new*, if *table* allows it after *old*; the same status again is no change and always allowed.
 
-    *thing* names what would change, for the error. Raises `IllegalTransition`.
+    *kind* and *id* name what would change, for the error. Raises `IllegalTransition`.
     """
     if new is not old and new not in table[old]:
-        raise IllegalTransition(f"{thing} cannot go from {old} to {new}; allowed: {', '.join(sorted(table[old])) or 'nothing'}")
+        allowed = ", ".join(sorted(table[old])) or "nothing"
+        raise IllegalTransition(f"{kind} {id} cannot go from {old} to {new}; allowed: {allowed}")
     return new

@@ -14,8 +14,9 @@ from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST, Take
 
-#: What a take costs of a budget; a look at a job costs 1.
+#: What a take costs of a budget, and one for a worker that was looked at for a take before; a look at a job costs 1.
 TAKE_COST = 25
+NEXT_TAKE_COST = 7
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class _Round:
         if self.roster.hungry:
             for worker in self._in_order(idle=True):
                 if (best := self._best(worker)) is not None:
-                    self._take(worker, best)
+                    self._take(worker, best, TAKE_COST)
         self.found.idle_served = self.left > 0 or not self.roster.hungry
         if self.found.idle_served and self.roster.hungry:
             for worker in self._in_order(idle=False):
@@ -106,13 +107,14 @@ class _Round:
         return best
 
     def _prefetch(self, worker: Worker) -> None:
-        width = len(self.roster.workers)
+        width, cost = len(self.roster.workers), TAKE_COST
         while worker.count <= PREFETCH_MOST and self.left > 0 and (best := self._best(worker)) is not None:
             if worker.count > best.demand.prefetch_depth(width):
                 self.roster.content(worker)
                 return
-            self._take(worker, best)
+            self._take(worker, best, cost)
+            cost = NEXT_TAKE_COST
 
-    def _take(self, worker: Worker, job: Job) -> None:
-        self.left -= TAKE_COST
+    def _take(self, worker: Worker, job: Job, cost: int) -> None:
+        self.left -= cost
         self.found.takes.append(self.roster.take(worker, job))

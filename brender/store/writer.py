@@ -13,8 +13,8 @@ from peewee import Database, TextField, __exception_wrapper__, fn  # type: ignor
 from brender.farm.record import Key, Row
 from brender.store.tables import JSONField, Tables, make_tables
 
-#: Rows of one statement up to which it is one that the database has seen before.
-_FEW = 20
+Column = Sequence[Any]
+"""The values of one column in several rows."""
 
 
 class Writer:
@@ -30,8 +30,8 @@ class Writer:
 
     def as_written(self, row: Row) -> list[Any]:
         """Return the values of *row* as the database holds them."""
-        (values,) = self._shapes[row.kind].variables("update", row.columns, [row])
-        return values[: len(row.columns)]
+        (values,) = self._shapes[row.kind].variables("update", row.columns, [row], 0)
+        return list(values[: len(row.columns)])
 
     def last_id(self, kind: str) -> int:
         """The highest id that rows of *kind* (task, part, activity) have; 0 where there is none."""
@@ -46,19 +46,17 @@ class Writer:
             self.change = number
             return number
         self._uncertain = True
-        groups: dict[tuple[int, str, str, tuple[str, ...]], list[Row]] = {}
+        groups: dict[tuple[str, str, tuple[str, ...]], list[Row]] = {}
         for row in rows:
-            # What goes is gone first; then come new rows, what is pointed at before what points at it; then updates.
-            verb, kind = row.verb, row.kind
-            rank = len(self._order) if verb == "update" else -1 if verb == "delete" else self._order[kind]
-            group = (rank, kind, verb, row.columns)
+            group = (row.verb, row.kind, row.columns)
             if (several := groups.get(group)) is None:
                 several = groups[group] = []
             several.append(row)
         with self.database.atomic():
-            for (_, name, how, columns), several in sorted(groups.items(), key=lambda item: item[0][:3]):
-                self._execute_shape(name, how, columns, self._shapes[name].variables(how, columns, several), number)
-            self._execute('UPDATE "counter" SET "value" = ? WHERE "name" = ?', [[number, "change"]])
+            for (verb, kind, columns), several in sorted(groups.items(), key=lambda item: self._rank(*item[0])):
+                shape = self._shapes[kind]
+                self._execute(shape.statement(verb, columns), shape.variables(verb, columns, several, number))
+            self._execute('UPDATE "counter" SET "value" = ? WHERE "name" = ?', [(number, "change")])
         self.change = number
         self._uncertain = False
         return number
@@ -95,17 +93,10 @@ class Writer:
         self._uncertain = False
         return found
 
-    def _execute_shape(self, kind: str, verb: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]], number: int) -> None:
-        """Execute a statement of `_Shape`. The commit's number is a variable where there are few rows, so that the database knows
-        the statement from the last time; where there are many, it stands in the statement."""
-        before, after = self._shapes[kind].statement(verb, names)
-        if verb == "delete":
-            self._execute(before, rows)
-        elif len(rows) > _FEW:
-            self._execute(f"{before}{number}{after}", rows)
-        else:
-            place = len(names) if verb == "update" else len(rows[0])
-            self._execute(f"{before}?{after}", [[*row[:place], number, *row[place:]] for row in rows])
+    def _rank(self, verb: str, kind: str, columns: tuple[str, ...]) -> tuple[int, str, str]:
+        """What goes is gone first; then come new rows, what is pointed at before what points at it; then updates."""
+        rank = len(self._order) if verb == "update" else -1 if verb == "delete" else self._order[kind]
+        return rank, kind, verb
 
     def _execute(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         # Past the ORM, but with its errors, so that callers know one kind on every database.
@@ -118,13 +109,17 @@ class Writer:
         return int(row.value)
 
 
-def _json(value: Any) -> str | None:
-    return None if value is None else "[]" if value in ((), []) else msgspec.json.encode(value).decode()
+def _json(values: Column) -> Column:
+    return [None if value is None else "[]" if value in ((), []) else msgspec.json.encode(value).decode() for value in values]
 
 
-def _without_nul(value: Any) -> Any:
-    """*value* as every database takes it: PostgreSQL knows no text with a NUL in it."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) and "\0" in value else value
+def _text(values: Column) -> Column:
+    """*values* as every database takes them: PostgreSQL knows no text with a NUL in it, and SQLite's driver takes long to find
+    out that a member of an enumeration is a text."""
+    if None in values:
+        return [value if value is None else _text([value])[0] for value in values]
+    texts = list(map(str, values))
+    return [text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in texts] if "\0" in "".join(texts) else texts
 
 
 class _Shape:
@@ -138,29 +133,29 @@ class _Shape:
         key = meta.primary_key
         self._key = tuple(key.field_names) if hasattr(key, "field_names") else (key.name,)
         self._defaults = {name: column.default for name, column in meta.fields.items() if column.default is not None}
-        self._encoders: dict[str, Callable[[Any], Any]] = {}
+        self._encoders: dict[str, Callable[[Column], Column]] = {}
         for name, column in meta.fields.items():
             if isinstance(column, JSONField):
                 self._encoders[name] = _json
             elif isinstance(column, TextField):
-                self._encoders[name] = _without_nul
-        self._encoders_of: dict[tuple[str, ...], list[tuple[int, Callable[[Any], Any]]]] = {}
-        self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
+                self._encoders[name] = _text
+        self._encoders_of: dict[tuple[str, ...], list[tuple[int, Callable[[Column], Column]]]] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], str] = {}
 
-    def variables(self, verb: str, columns: tuple[str, ...], rows: list[Row]) -> list[list[Any]]:
-        """Return the variables of the statement that `statement` makes, for each of *rows*, which have the same *columns*."""
-        encoders = self._encoders_for(columns)
-        key_is_last, several = verb in ("update", "delete"), len(self._key) > 1
-        found = []
-        for row in rows:
-            values = list(row.values)
-            for place, encode in encoders:
-                values[place] = encode(values[place])
-            key = list(row.key) if several else [row.key]  # type: ignore[arg-type]
-            found.append(values + key if key_is_last else key + values)
-        return found
+    def variables(self, verb: str, columns: tuple[str, ...], rows: list[Row], number: int) -> list[tuple[Any, ...]]:
+        """Return the variables of the statement that `statement` makes, for each of *rows*, which have the same *columns*, in the
+        commit *number*."""
+        values: list[Column] = list(zip(*[row.values for row in rows], strict=True))
+        for place, encode in self._encoders_for(columns):
+            values[place] = encode(values[place])
+        keys: list[Column] = [[row.key for row in rows]]
+        if len(self._key) > 1:
+            keys = list(zip(*keys[0], strict=True))
+        numbers = [] if verb == "delete" else [[number] * len(rows)]
+        ordered = [*values, *numbers, *keys] if verb in ("update", "delete") else [*keys, *values, *numbers]
+        return list(zip(*ordered, strict=True))
 
-    def _encoders_for(self, names: tuple[str, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
+    def _encoders_for(self, names: tuple[str, ...]) -> list[tuple[int, Callable[[Column], Column]]]:
         """The places among *names* whose values are written otherwise than they are."""
         found = self._encoders_of.get(names)
         if found is None:
@@ -168,9 +163,9 @@ class _Shape:
             self._encoders_of[names] = found
         return found
 
-    def statement(self, verb: str, names: tuple[str, ...]) -> tuple[str, str]:
-        """SQL for rows of which the columns *names* are given, in two parts: the number of the commit stands between them. A put
-        over an existing row changes only what was given. Raises `ValueError` for a column that the table has not."""
+    def statement(self, verb: str, names: tuple[str, ...]) -> str:
+        """Return the SQL for rows of which the columns *names* are given. A put over an existing row changes only what was given.
+        Raises `ValueError` for a column that the table has not."""
         found = self._known.get((verb, names))
         if found is None:
             if unknown := set(names) - self._columns.keys():
@@ -179,26 +174,26 @@ class _Shape:
             found = self._known[verb, names] = made(names) if made else self._insert(verb, names)
         return found
 
-    def _delete(self, names: tuple[str, ...]) -> tuple[str, str]:
+    def _delete(self, names: tuple[str, ...]) -> str:
         keys = " AND ".join(f'"{name}" = ?' for name in self._key)
-        return f'DELETE FROM "{self._table}" WHERE {keys}', ""
+        return f'DELETE FROM "{self._table}" WHERE {keys}'
 
-    def _update(self, names: tuple[str, ...]) -> tuple[str, str]:
-        assignments = ", ".join(f'"{name}" = ?' for name in names)
+    def _update(self, names: tuple[str, ...]) -> str:
+        assignments = ", ".join(f'"{name}" = ?' for name in (*names, "change"))
         keys = " AND ".join(f'"{name}" = ?' for name in self._key)
-        return f'UPDATE "{self._table}" SET {assignments}, "change" = ', f" WHERE {keys}"
+        return f'UPDATE "{self._table}" SET {assignments} WHERE {keys}'
 
-    def _insert(self, verb: str, names: tuple[str, ...]) -> tuple[str, str]:
+    def _insert(self, verb: str, names: tuple[str, ...]) -> str:
         given = [*self._key, *names]
         rest = {name: default for name, default in self._defaults.items() if name not in given and name != "change"}
-        columns = ", ".join(f'"{name}"' for name in [*given, *rest, "change"])
-        variables = ", ".join(["?"] * len(given) + [_literal(default) for default in rest.values()])
-        after = ")"
+        columns = ", ".join(f'"{name}"' for name in [*given, "change", *rest])
+        variables = ", ".join(["?"] * (len(given) + 1) + [_literal(default) for default in rest.values()])
+        statement = f'INSERT INTO "{self._table}" ({columns}) VALUES ({variables})'
         if verb == "put":
             keys = ", ".join(f'"{name}"' for name in self._key)
             news = ", ".join(f'"{name}" = excluded."{name}"' for name in (*names, "change"))
-            after += f" ON CONFLICT ({keys}) DO UPDATE SET {news}"
-        return f'INSERT INTO "{self._table}" ({columns}) VALUES ({variables}, ', after
+            statement += f" ON CONFLICT ({keys}) DO UPDATE SET {news}"
+        return statement
 
 
 def _literal(default: Any) -> str:
@@ -208,5 +203,5 @@ def _literal(default: Any) -> str:
         return "TRUE" if value else "FALSE"
     if isinstance(value, int | float):
         return repr(value)
-    text = value if isinstance(value, str) else str(_json(value))
+    text = value if isinstance(value, str) else str(_json([value])[0])
     return "'" + text.replace("'", "''") + "'"

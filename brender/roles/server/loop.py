@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import gc
 import logging
 import platform
 import secrets
@@ -45,6 +44,7 @@ from brender.roles.effects import (
 )
 from brender.roles.policy import Policy
 from brender.roles.server.blob_retention import delete_unneeded
+from brender.roles.server.collection import collect_seldom
 from brender.roles.server.core import ServerCore
 from brender.roles.server.deletion import Remover, retired
 from brender.roles.server.enrolment import Enrolment
@@ -146,9 +146,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        # The farm in mind is large, lives long and has no cycles worth looking for every few hundred messages.
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 20)
+        collect_seldom()
         self._files.start()
         with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)

@@ -168,7 +168,7 @@ class Work:
     def _part_done(self, report: PartDone, attempt: AttemptState, job: JobState, now: Now) -> None:
         """Record a part that is done. Hot path, watched by benchmarks.dispatch."""
         task = self._task_of(attempt)
-        part = next((p for p in task.parts if p.id == report.part), None) if task else None
+        part = task.part(report.part) if task else None
         if attempt.parts is not None:
             attempt.parts.discard(report.part)
         if part is None or part.status is not PartStatus.ACTIVE:
@@ -188,7 +188,7 @@ class Work:
             # Where files travel, a frame that its worker still had is given its name here like any other.
             kept=report.kept and not job.spec.bundle,
             digest=report.digest,
-            extras=tuple(msgspec.to_builtins(extra) for extra in report.extras),
+            extras=tuple([msgspec.to_builtins(extra) for extra in report.extras]),
         )
         job.strikes.pop(attempt.worker, None)
         job.count_part(report.seconds, report.memory, report.kept)
