@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -48,17 +48,22 @@ class AttemptStopped(Exception):
 class Courier(Protocol):
     """Brings a job's files to the worker, and its frames to the server. Every method may be called from any thread."""
 
-    def has(self, blob: str) -> bool:
-        """Whether the content *blob* is here."""
-
-    def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
-        """Bring it; *ended* is called with "" once it is here, or with why it cannot be had."""
-
-    def read(self, blob: str) -> bytes:
-        """All of it. Raises `OSError`."""
+    def fetch(self, blob: str, targets: Sequence[Path], ended: Callable[[str], None]) -> None:
+        """Bring the content *blob*; link it to those of *targets* that are not there, if the disk can do that. *ended* is called
+        with "" once it is here, or with why it cannot be had."""
 
     def lay_out(self, blob: str, target: Path) -> None:
-        """Have the file *target* with this content. Raises `OSError`."""
+        """Make the file *target* of *blob*, whole or not at all.
+
+        Raises `OSError`: `FileNotFoundError` where the blob is not here (any more).
+        """
+
+    def make_room(self, needed: int, blobs: Collection[str], free: int) -> tuple[int, int]:
+        """Give up contents that are not in use, but *blobs*, until *needed* more bytes fit: into the worker's limit, and onto its
+        disk with *free* bytes left. Returns the bytes that are too many for either. Raises `OSError`."""
+
+    def moved(self) -> int:
+        """Return how many bytes of jobs' files and frames have come and gone so far."""
 
     def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
         """Bring the file of a frame to the server; *arrived* is called once it is there."""

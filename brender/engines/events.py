@@ -9,7 +9,7 @@ from brender.model.grant import Extra
 @dataclass(frozen=True)
 class Progressed:
     """Where it is: the frame, how much of the whole attempt is done (0 to 1), the last line of the log, and how many bytes
-    the render process has written to it."""
+    have been written to it, or of the job's files have moved."""
 
     frame: int
     fraction: float

@@ -1,10 +1,18 @@
 """Jobs whose files travel: brought to the worker and laid out before the attempt, frames brought to the server as they are
-finished."""
+finished.
+
+A file is laid out as it arrives. So a scene may be larger than the worker's cache, which then gives its blobs up again, and jobs
+on one machine do not take each other's files away.
+"""
 
 import contextlib
 import hashlib
+import queue
 import shutil
 import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +21,7 @@ from typing import Literal
 import msgspec
 
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
+from brender.engines.boot import is_this_boot, this_boot
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
 from brender.engines.ocio import BUILT_IN
 from brender.jobs.blender_still import piece_name
@@ -25,6 +34,11 @@ from brender.model.job import FILM
 #: Blobs that are brought at once, and jobs whose files stay laid out.
 _AT_ONCE, _JOBS_KEPT = 4, 3
 _LOOK_SECONDS = 0.5
+#: Times that a blob is brought which is given up before it is laid out.
+_TRIES = 5
+
+Places = Mapping[str, Sequence[Path]]
+"""By blob the paths of the files that are to be made of it."""
 
 
 def travel(attempt: Attempt) -> None:
@@ -35,15 +49,14 @@ def travel(attempt: Attempt) -> None:
         raise AttemptFailed("This worker has nothing to bring a job's files with")
     folder = attempt.place.job_folder(attempt.order.job)
     files = folder / "files"
-    _bring(attempt, courier, [attempt.order.bundle])
+    _trust(folder)
+    _bring(attempt, courier, {attempt.order.bundle: [folder / "bundle"]})
     try:
-        bundle = read_bundle(courier.read(attempt.order.bundle))
+        bundle = read_bundle((folder / "bundle").read_bytes())
     except BadInput as error:
         raise AttemptFailed(str(error), permanent=True) from error
     if not files.exists():
-        _bring(attempt, courier, [file.blob for file in bundle.files])
-        _lay_out(courier, bundle, files)
-        _clear(folder)
+        _lay_out(attempt, courier, bundle, files)
     if attempt.grant.pieces:
         _bring_pieces(attempt, courier, folder / "out")
     settings = attempt.order.settings | {"file": str(files / bundle.main)}
@@ -52,82 +65,140 @@ def travel(attempt: Attempt) -> None:
             raise AttemptFailed(f"The job's OCIO configuration {ocio} is not among the files that it brought", permanent=True)
         settings["ocio"] = str(files / ocio)
     attempt.order = msgspec.structs.replace(attempt.order, settings=settings, output=str(folder / "out"))
-    told = attempt.emit
+    told, latest = attempt.emit, Progressed(attempt.grant.parts[0].frame, 0.0, "")
 
     def emit(event: AttemptEvent) -> None:
-        told(_delivered(attempt, courier, event) if isinstance(event, PartFinished) and event.output else event)
+        nonlocal latest
+        if isinstance(event, Progressed):
+            latest = event
+        elif isinstance(event, PartFinished) and event.output:
+            event = _delivered(attempt, courier, event, latest)
+        told(event)
 
     attempt.emit = emit
 
 
-def _bring(attempt: Attempt, courier: Courier, blobs: list[str]) -> None:
-    """Have all of *blobs* here."""
-    missing = [blob for blob in dict.fromkeys(blobs) if not courier.has(blob)]
-    waiting: dict[str, threading.Event] = {}
-    reasons: dict[str, str] = {}
+def _trust(folder: Path) -> None:
+    """Make the job's *folder* the one that was used last, empty if it is from before the machine was started: a power cut may
+    have left files there without their content."""
+    if not is_this_boot(folder / "boot"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "boot").write_text(this_boot())
+    (folder / "boot").touch()
 
-    def ended(blob: str, reason: str) -> None:
-        reasons[blob] = reason
-        waiting[blob].set()
 
-    queue = list(missing)
-    while queue or waiting:
-        while queue and len(waiting) < _AT_ONCE:
-            blob = queue.pop(0)
-            waiting[blob] = threading.Event()
-            courier.fetch(blob, partial(ended, blob))
-        next(iter(waiting.values())).wait(_LOOK_SECONDS)
+def _lay_out(attempt: Attempt, courier: Courier, bundle: Bundle, files: Path) -> None:
+    """Lay out *bundle* in the new folder *files*, whole or not at all. What an earlier attempt has laid out of it stays."""
+    building = files.with_name("files.new")
+    places: dict[str, list[Path]] = {}
+    for file in bundle.files:
+        places.setdefault(file.blob, []).append(building / file.path)
+    missing = {blob: paths for blob, paths in places.items() if not _is_laid_out(courier, blob, paths)}
+    sizes = {file.blob: file.size for file in bundle.files}
+    _make_room(attempt, courier, sizes, sum(sizes[blob] for blob in missing), files.parent)
+    _bring(attempt, courier, missing, sizes)
+    building.rename(files)
+
+
+def _bring(attempt: Attempt, courier: Courier, places: Places, sizes: Mapping[str, int] | None = None) -> None:
+    """Have each blob of *places* laid out there; *sizes* in bytes, where they are known. Raises `AttemptFailed` or
+    `AttemptStopped`."""
+    missing = [blob for blob, paths in places.items() if not _is_laid_out(courier, blob, paths)]
+    waiting, on_their_way, tries, here = list(missing), set[str](), Counter[str](), 0
+    over: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    told = float("-inf")
+    while waiting or on_their_way:
+        while waiting and len(on_their_way) < _AT_ONCE:
+            blob = waiting.pop(0)
+            on_their_way.add(blob)
+            courier.fetch(blob, places[blob], partial(_over, over, blob))
+        with contextlib.suppress(queue.Empty):
+            blob, reason = over.get(timeout=_LOOK_SECONDS)
+            on_their_way.remove(blob)
+            tries[blob] += 1
+            if not reason and not _is_laid_out(courier, blob, places[blob]):
+                reason = "the worker's cache gave it up again and again before it was used: give it more room (--cache)"
+                if tries[blob] < _TRIES:
+                    waiting.insert(0, blob)
+                    continue
+            if reason:
+                raise AttemptFailed(f"A file of the job cannot be had: {reason}")
+            here += sizes[blob] if sizes else 0
         attempt.check()
-        for blob in [blob for blob, event in waiting.items() if event.is_set()]:
-            del waiting[blob]
-            if reasons[blob]:
-                raise AttemptFailed(f"A file of the job cannot be had: {reasons[blob]}")
-        text = f"bringing files: {len(missing) - len(queue) - len(waiting)} of {len(missing)}"
-        attempt.emit(Progressed(attempt.grant.parts[0].frame, 0.0, text, attempt.log.received + len(reasons)))
+        if (now := time.monotonic()) - told >= _LOOK_SECONDS:
+            told, left = now, len(waiting) + len(on_their_way)
+            of = f", {here / 1e9:.1f} of {sum(sizes[blob] for blob in missing) / 1e9:.1f} GB" if sizes else ""
+            text = f"bringing files: {len(missing) - left} of {len(missing)}{of}"
+            _tell(attempt, courier, Progressed(attempt.grant.parts[0].frame, 0.0, text))
     if missing:
         attempt.log.say(f"{len(missing)} files were brought here")
 
 
-def _lay_out(courier: Courier, bundle: Bundle, files: Path) -> None:
-    """Have *bundle* in the new folder *files*, whole or not at all."""
-    building = files.with_name("files.new")
-    shutil.rmtree(building, ignore_errors=True)
-    try:
-        for file in bundle.files:
-            courier.lay_out(file.blob, building / file.path)
-        building.rename(files)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+def _over(over: "queue.SimpleQueue[tuple[str, str]]", blob: str, reason: str) -> None:
+    over.put((blob, reason))
 
 
-def _clear(newest: Path) -> None:
-    """Remove what is laid out of jobs that were not worked on lately."""
-    others = [each for each in newest.parent.iterdir() if each != newest]
-    dated = []
-    for each in others:
-        with contextlib.suppress(OSError):
-            dated.append((each.stat().st_mtime, each))
-    for _, each in sorted(dated, reverse=True)[_JOBS_KEPT - 1 :]:
+def _tell(attempt: Attempt, courier: Courier, progress: Progressed) -> None:
+    """Tell *progress* while files are on their way: the bytes that have moved count, as those of the log do."""
+    attempt.emit(replace(progress, output=attempt.log.received + courier.moved()))
+
+
+def _is_laid_out(courier: Courier, blob: str, paths: Sequence[Path]) -> bool:
+    """Return whether *blob* is laid out at all its *paths*, which is done if it is here."""
+    for path in paths:
+        if path.exists():
+            continue
+        try:
+            courier.lay_out(blob, path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _make_room(attempt: Attempt, courier: Courier, blobs: Mapping[str, int], needed: int, folder: Path) -> None:
+    """Make room for *needed* more bytes of the job of *folder*, which has *blobs*: of blobs that nothing needs now, and of jobs
+    that were not worked on lately. Raises `AttemptFailed` where the disk is too small."""
+    others = _other_jobs(folder)
+    for each in others[_JOBS_KEPT - 1 :]:
         shutil.rmtree(each, ignore_errors=True)
+    others = others[: _JOBS_KEPT - 1]
+    while any(shortages := courier.make_room(needed, blobs, attempt.place.least_free)) and others:
+        shutil.rmtree(others.pop(), ignore_errors=True)
+    if shortages[1]:
+        raise AttemptFailed(
+            f"The job's files have {sum(blobs.values()) / 1e9:.1f} GB, and the disk of {attempt.place.folder} is "
+            f"{shortages[1] / 1e9:.1f} GB too small for them: make room there, or start the worker with --data on a larger disk"
+        )
+
+
+def _other_jobs(folder: Path) -> list[Path]:
+    """Return the folders of other jobs that are laid out beside *folder*, the one that was used last first."""
+    dated = []
+    for each in folder.parent.iterdir():
+        if each != folder:
+            noted = each / "boot"
+            dated.append((noted.stat().st_mtime if noted.exists() else 0.0, each))
+    return [each for _, each in sorted(dated, reverse=True)]
 
 
 def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
     """Have the pieces that the attempt merges, or the frames of its film, where it looks for them."""
-    _bring(attempt, courier, [blob for blob in attempt.grant.pieces if blob])
     part = attempt.grant.parts[0]
     if part.piece == FILM:
         names = [name for _, name in frames_of_film(attempt.order.settings)]
     else:
         names = [piece_name(part.output, number) for number in range(1, len(attempt.grant.pieces) + 1)]
+    places: dict[str, list[Path]] = {}
     for name, blob in zip(names, attempt.grant.pieces, strict=True):
-        place = out / name
-        place.unlink(missing_ok=True)
+        (out / name).unlink(missing_ok=True)
         if blob:
-            courier.lay_out(blob, place)
+            places.setdefault(blob, []).append(out / name)
+    _bring(attempt, courier, places)
 
 
-def _delivered(attempt: Attempt, courier: Courier, part: PartFinished) -> PartFinished:
-    """*part*, once the server has all its files: with the digest of each."""
+def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: Progressed) -> PartFinished:
+    """*part*, once the server has all its files: with the digest of each. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
     kind: Literal["frame", "piece"] = "piece" if numbers[part.part] > 0 else "frame"
     names = [part.output, *(extra.output for extra in part.extras)]
@@ -142,5 +213,6 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished) -> PartFi
     for arrived in waiting:
         while not arrived.wait(_LOOK_SECONDS):
             attempt.check()
+            _tell(attempt, courier, replace(latest, line=f"sending {part.output}"))
     extras = [msgspec.structs.replace(extra, digest=digest) for extra, digest in zip(part.extras, digests[1:], strict=True)]
     return replace(part, digest=digests[0], extras=tuple(extras))

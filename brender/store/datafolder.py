@@ -21,6 +21,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,12 @@ class DataFolder:
 
     def worker(self, name: str) -> Path:
         return self.root / "workers" / name
+
+    def laid_out(self) -> Iterator[Path]:
+        """The files of jobs that the workers of this folder have laid out, or are laying out."""
+        for folder in self.root.glob("workers/*/jobs/*/files*"):
+            for below, _, names in os.walk(folder):
+                yield from (Path(below, name) for name in names)
 
     def lock(self, role: str) -> FileLock:
         """Hold the place of *role* in this folder until the process ends. Raises `Conflict` where another has it."""

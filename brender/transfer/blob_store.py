@@ -7,20 +7,23 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
+from brender.engines.boot import is_this_boot, this_boot
 from brender.transfer.durable import flush_files, flush_names
 
 _BLOCK = 2**20
 _GIVEN_UP_SECONDS = 7 * 86400.0
 #: How long what is written may be in memory alone, amply.
 _UNWRITTEN_SECONDS = 300.0
-_BOOTS_DIFFER_SECONDS = 60.0
+#: A blob that was read so lately is being read: pieces of it follow each other.
+_READING_SECONDS = 10.0
+#: Shares of the limit that may come before the store is measured again: at most, and at least.
+_UNMEASURED_MOST, _UNMEASURED_LEAST = 8, 64
 
 #: Linux's ioctl that lets a file share another one's blocks until either is written to.
 _FICLONE = 0x40049409
@@ -37,14 +40,29 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-class BlobStore:
-    """The blobs in the folder *root*, which several processes may share. *limit*: bytes beyond which those that were used least
-    lately are given up (0: none is)."""
+def _link_to(file: Path, targets: Iterable[Path]) -> None:
+    for target in targets:
+        with contextlib.suppress(OSError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(file, target)
 
-    def __init__(self, root: Path, limit: int = 0) -> None:
+
+class BlobStore:
+    """The blobs in the folder *root*, which several processes may share.
+
+    *limit*: bytes beyond which the blobs that were used least lately are given up; 0: none is. *laid_out* yields the files that
+    are made of blobs of this store, as links where the disk can do that: they count in the limit, once with their blobs.
+    """
+
+    def __init__(self, root: Path, limit: int = 0, laid_out: Callable[[], Iterable[Path]] = lambda: ()) -> None:
         self.root = root
         self.limit = limit
+        self._laid_out = laid_out
         self._open: tuple[str, BinaryIO] | None = None
+        self._read: dict[str, float] = {}
+        """When each blob was last read from, monotonic; of those that were lately."""
+        self._unmeasured = -1
+        """Bytes that may still come before the store is measured; below 0: none."""
 
     def path(self, blob: str) -> Path:
         return self.root / blob[:2] / blob
@@ -85,6 +103,7 @@ class BlobStore:
             file: BinaryIO = self.path(blob).open("rb")
             self.is_wanted(blob)
             self._open = (blob, file)
+        self._read[blob] = time.monotonic()
         file = self._open[1]
         file.seek(offset)
         return file.read(length), os.fstat(file.fileno()).st_size
@@ -96,20 +115,27 @@ class BlobStore:
             self._open = None
 
     def lay_out(self, blob: str, target: Path) -> None:
-        """Have the file *target* with the content of *blob*: a link where the disk can do that, a copy elsewhere. Raises
-        `OSError`."""
+        """Make the file *target* of *blob*, whole or not at all: a link where the disk can do that, else a copy.
+
+        Raises `OSError`: `FileNotFoundError` where the blob is not there (any more).
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
         self.is_wanted(blob)
         try:
             os.link(self.path(blob), target)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
             raise
         except OSError:
-            shutil.copyfile(self.path(blob), target)
+            copying = target.with_name(f"{blob}.copying")
+            try:
+                shutil.copyfile(self.path(blob), copying)
+                copying.rename(target)
+            finally:
+                copying.unlink(missing_ok=True)
 
-    def link(self, blob: str, path: Path) -> bool:
+    def link(self, blob: str, path: Path, targets: Iterable[Path] = ()) -> bool:
         """Have *blob* as a link to the file *path* of another store on this machine, if it can be linked and has that content;
-        whether it could. Reads all of it."""
+        whether it could. Reads all of it. *targets* as in `BlobWriter.finish`."""
         beside = self.root / "partial" / f"{blob}.{os.getpid()}.link"
         try:
             os.link(path, beside, follow_symlinks=False)
@@ -117,6 +143,7 @@ class BlobStore:
                 with beside.open("rb") as file:
                     good = beside.is_file() and hashlib.file_digest(file, "sha256").hexdigest() == blob
                 if good:
+                    _link_to(beside, targets)
                     self.path(blob).parent.mkdir(parents=True, exist_ok=True)
                     beside.replace(self.path(blob))
             finally:
@@ -124,7 +151,7 @@ class BlobStore:
         except (OSError, NotImplementedError):
             return False
         if good:
-            self.give_up_the_oldest(blob)
+            self.has_come(blob)
         return good
 
     def adopt(self, file: Path, blob: str) -> None:
@@ -177,24 +204,16 @@ class BlobStore:
     def forget_what_was_given_up(self) -> None:
         """Remove the beginnings of blobs that nobody has added to for a week; and in a cache, once after each start of the
         machine, what was used last before that, which may not have reached the disk if the power was cut."""
-        if self.limit and not self._is_from_this_boot():
+        noted = self.root / "boot"
+        if self.limit and not is_this_boot(noted):
+            with contextlib.suppress(OSError):
+                self.root.mkdir(parents=True, exist_ok=True)
+                noted.write_text(this_boot())
             self._forget_the_last_used()
         for path in (self.root / "partial").glob("*"):
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < time.time() - _GIVEN_UP_SECONDS:
                     path.unlink()
-
-    def _is_from_this_boot(self) -> bool:
-        """Whether this was asked before since the machine was started."""
-        noted, booted = self.root / "boot", psutil.boot_time()
-        with contextlib.suppress(OSError, ValueError):
-            # (The clock may have been set since.)
-            if abs(float(noted.read_text()) - booted) < _BOOTS_DIFFER_SECONDS:
-                return True
-        with contextlib.suppress(OSError):
-            self.root.mkdir(parents=True, exist_ok=True)
-            noted.write_text(str(booted))
-        return False
 
     def _forget_the_last_used(self) -> None:
         used = {}
@@ -206,22 +225,58 @@ class BlobStore:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
-    def give_up_the_oldest(self, but: str) -> None:
-        """Keep within the limit, with all but *but* at its disposal."""
+    def has_come(self, blob: str) -> None:
+        """Keep within the limit, now that *blob* has come. The store is measured now and then, not for each blob."""
         if not self.limit:
             return
-        found = []
-        for path in self.root.glob("[0-9a-f][0-9a-f]/*"):
+        with contextlib.suppress(OSError):
+            self._unmeasured -= self.path(blob).stat().st_size
+        if self._unmeasured < 0:
+            self.make_room(0, {blob})
+
+    def expect(self, blob: str, size: int) -> None:
+        """Make room on the disk, in a cache that has less, for *size* bytes of *blob* that are to come. Raises `OSError`."""
+        if self.limit and self.free_bytes() < size:
+            self.make_room(size, {blob})
+
+    def make_room(self, needed: int, but: Collection[str] = (), free: int = 0) -> tuple[int, int]:
+        """Give up the blobs that were used least lately until *needed* more bytes fit: into the limit, and onto the disk with
+        *free* bytes left. Those of *but* stay, and so do those that are laid out, which would free nothing, or being read.
+
+        Returns the bytes that are too many for the limit, and those that the disk is short of: 0 where all fits. Raises `OSError`
+        where the disk cannot be asked.
+        """
+        total, old = self._measured(but)
+        over = total + needed - self.limit if self.limit else 0
+        short = needed + free - self.free_bytes()
+        for _, size, path in sorted(old):
+            if over <= 0 and short <= 0:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+                over, short = over - size, short - size
+        self._unmeasured = min(max(-over, self.limit // _UNMEASURED_LEAST), self.limit // _UNMEASURED_MOST)
+        return max(over, 0), max(short, 0)
+
+    def _measured(self, but: Collection[str]) -> tuple[int, list[tuple[float, int, Path]]]:
+        """Return the bytes of the store with what is laid out of it, and the blobs that may be given up, but those of *but*: when
+        each was used, its bytes, its path."""
+        self._read = {blob: at for blob, at in self._read.items() if at > time.monotonic() - _READING_SECONDS}
+        sizes = {}
+        for path in self._laid_out():
             with contextlib.suppress(OSError):
                 stat = path.stat()
-                found.append((stat.st_mtime, stat.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self.limit:
-                return
-            if path.name != but:
-                path.unlink(missing_ok=True)
-                total -= size
+                sizes[stat.st_ino] = stat.st_size
+        laid_out = set(sizes)
+        old = []
+        for path in self.root.glob("[0-9a-fp]*/*"):  # with the beginnings of blobs
+            with contextlib.suppress(OSError):
+                stat = path.stat()
+                sizes[stat.st_ino] = stat.st_size
+                stays = path.name in but or path.name in self._read or stat.st_ino in laid_out
+                if not stays and path.parent.name != "partial":
+                    old.append((stat.st_mtime, stat.st_size, path))
+        return sum(sizes.values()), old
 
 
 class BlobWriter:
@@ -267,16 +322,20 @@ class BlobWriter:
         self._file.seek(offset)
         return self._file.read(length) or b""
 
-    def finish(self) -> bool:
+    def finish(self, targets: Iterable[Path] = ()) -> bool:
         """All has been added: whether it is what its name says. If so it has that name now, else it is thrown away. Raises
-        `OSError`."""
+        `OSError`.
+
+        Before it has its name, by which another process may give it up at once, it is linked to *targets*, where it can be.
+        """
         try:
             if not self.is_right():
                 return False
+            _link_to(self.partial, targets)
             self._store.adopt(self.partial, self._blob)
         finally:
             self.close()
-        self._store.give_up_the_oldest(self._blob)
+        self._store.has_come(self._blob)
         return True
 
     def is_right(self) -> bool:

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,6 +39,8 @@ class Pull:
         self, blob: str, store: BlobStore, ask: Callable[[BlobWanted], bool], wake: Callable[[], None] = lambda: None
     ) -> None:
         self.blob = blob
+        self.targets: list[Path] = []
+        """Files that it is linked to when it is here (`BlobWriter.finish`)."""
         self.error = ""
         self.done = False
         self.size: int | None = None
@@ -75,11 +77,13 @@ class Pull:
         """A piece has come. Raises `OSError` where it cannot be written."""
         if self.done or piece.offset != self.have or (not content and piece.size != self.have):
             return
+        if self.size is None:
+            self._store.expect(self.blob, piece.size - self.have)
         self.size, self._moved = piece.size, now
         self._asked = max(self._asked, self._writer.add(piece.offset, content))
         if self.have < piece.size:
             self.tick(now)
-        elif self._writer.finish():
+        elif self._writer.finish(self.targets):
             self.done = True
         else:
             self._bad += 1
@@ -97,7 +101,7 @@ class Pull:
             threading.Thread(target=self._link, args=what, name="brender-link", daemon=True).start()
 
     def _link(self, path: Path, tried: threading.Event) -> None:
-        self._store.link(self.blob, path)
+        self._store.link(self.blob, path, list(self.targets))
         tried.set()
         self._wake()
 
@@ -149,16 +153,20 @@ class Pulls:
         going = self._going.get(blob)
         return going[0] if going is not None else None
 
-    def begin(self, blob: str, ended: Callable[[str], None]) -> None:
-        """Bring *blob*; *ended* is called with "" once it is there, or with why it cannot be had."""
+    def begin(self, blob: str, ended: Callable[[str], None], targets: Iterable[Path] = ()) -> None:
+        """Bring *blob*; *ended* is called with "" once it is there, linked to *targets* where it can be, or with why it cannot be
+        had."""
         if blob in self._going:
-            self._going[blob][1].append(ended)
+            pull, waiting = self._going[blob]
+            pull.targets += targets
+            waiting.append(ended)
             return
         try:
             pull = Pull(blob, self._store, self._ask, lambda: self._post(self.tick))
         except OSError as error:
             ended(self._full(error))
             return
+        pull.targets += targets
         self._going[blob] = (pull, [ended])
         pull.tick(time.monotonic())
 

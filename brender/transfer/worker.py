@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,6 +49,8 @@ class FileSender(FileThread):
 
     def __init__(self, store: BlobStore) -> None:
         super().__init__("brender-files")
+        self.moved = 0
+        """Bytes of blobs that have come, and of frames that have arrived at the server."""
         self._transfers: dict[FileKey, _Transfer] = {}
         self._idle = threading.Event()
         self._idle.set()
@@ -82,15 +84,15 @@ class FileSender(FileThread):
             )
         )
 
-    def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
-        """Pull *blob* into the store; *ended* is called, in a thread of this sender's, with "" once it is there, or with why it
-        cannot be had. From any thread."""
+    def fetch(self, blob: str, ended: Callable[[str], None], targets: Iterable[Path] = ()) -> None:
+        """Pull *blob* into the store, and link it to *targets* where it can be; *ended* is called, in a thread of this sender's,
+        with "" once it is there, or with why it cannot be had. From any thread."""
 
         def begin() -> None:
             if self._store.has(blob):
                 ended("")
             else:
-                self._pulls.begin(blob, ended)
+                self._pulls.begin(blob, ended, targets)
 
         self.loop.post(begin)
 
@@ -164,14 +166,16 @@ class FileSender(FileThread):
         for received in self._socket.drain() if self._socket is not None else ():
             if isinstance(received.message, FileAck):
                 self._acknowledged(received.message)
-            else:
-                self._pulls.hear(received.message, received.bulk)
+            elif self._pulls.hear(received.message, received.bulk):
+                self.moved += sum(map(len, received.bulk))
 
     def _acknowledged(self, ack: FileAck) -> None:
         key = (ack.kind, ack.attempt, ack.part, ack.file)
         transfer = self._transfers.get(key)
         if transfer is None:
             return
+        if transfer.kind in ("frame", "piece"):
+            self.moved += max(0, ack.offset - transfer.offset)
         transfer.offset = ack.offset
         transfer.sent_at = None
         if ack.complete:

@@ -1,6 +1,6 @@
 """The worker's courier: its connection for files and its cache of blobs, as engines need them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from brender.model.frame_file import FrameFile
@@ -15,17 +15,17 @@ class FileCourier:
         self._sender = sender
         self._store = store
 
-    def has(self, blob: str) -> bool:
-        return self._store.has(blob)
-
-    def fetch(self, blob: str, ended: Callable[[str], None]) -> None:
-        self._sender.fetch(blob, ended)
-
-    def read(self, blob: str) -> bytes:
-        return self._store.path(blob).read_bytes()
+    def fetch(self, blob: str, targets: Sequence[Path], ended: Callable[[str], None]) -> None:
+        self._sender.fetch(blob, ended, targets)
 
     def lay_out(self, blob: str, target: Path) -> None:
         self._store.lay_out(blob, target)
+
+    def make_room(self, needed: int, blobs: Collection[str], free: int) -> tuple[int, int]:
+        return self._store.make_room(needed, blobs, free)
+
+    def moved(self) -> int:
+        return self._sender.moved
 
     def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
         self._sender.send_frame(file, arrived)

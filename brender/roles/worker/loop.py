@@ -107,6 +107,7 @@ class Worker:
     def __init__(self, folder: DataFolder, managers: Sequence[ManagerAddresses], policy: Policy, setup: Setup) -> None:
         own = folder.make().worker(setup.name)
         self._cache_bytes = policy.cache_bytes
+        self._folder = folder
         self._cache = folder.root / "cache" / "blobs"
         self.error, self.again = "", False
         self.loop = Loop()
@@ -190,7 +191,7 @@ class Worker:
     def _open(self, undo: contextlib.ExitStack) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(self._context.destroy, linger=0)
-        store = BlobStore(self._cache, self._cache_bytes)
+        store = BlobStore(self._cache, self._cache_bytes, self._folder.laid_out)
         self._files = FileSender(store)
         self._place.courier = FileCourier(self._files, store)
         undo.callback(self._files.stop)
