@@ -16,7 +16,7 @@ from brender.bus.messages import Act, Submit
 from brender.farm.record import Row
 from brender.roles.effects import Peer
 from brender.roles.policy import Policy
-from brender.roles.server.collection import collect_seldom
+from brender.roles.server.collection import collect_in_steps
 from brender.store.database import open_for_writing
 from tests.world import World, animation, new_id
 
@@ -43,7 +43,7 @@ def rounds(world: World, is_over: Callable[[], bool]) -> list[float]:
 
 def main() -> None:
     frames = 50_000 if arguments(__doc__.splitlines()[0]).quick else 1_000_000
-    collect_seldom()
+    collect_in_steps()
     with tempfile.TemporaryDirectory() as folder:
         world = Quiet(Policy(plan_ahead=2 * frames), open_for_writing(str(Path(folder) / "farm.db")))
         spec = animation(f"1-{frames}", chunk=1, paused=True)

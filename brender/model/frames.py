@@ -7,6 +7,7 @@ twice. A colon is refused: it is a step at some farms, and at others all frames 
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from fileseq import FrameSet
 
@@ -31,7 +32,8 @@ def parse_frames(text: str) -> tuple[int, ...]:
     if sum(len(frames) for frames, _ in ranges) > _NAMED_MOST:
         raise BadInput(f"The frame set names the same frames again and again: {_EXAMPLES}")
     # What is left out of a range (y) is known from what the step takes of it.
-    return tuple(dict.fromkeys(frame for frames, without in ranges for frame in frames if frame not in without))
+    named = [[frame for frame in frames if frame not in without] if without else frames for frames, without in ranges]
+    return tuple(named[0]) if len(named) == 1 else tuple(dict.fromkeys(chain.from_iterable(named)))
 
 
 def _pieces(text: str) -> list[str]:

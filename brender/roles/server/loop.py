@@ -44,7 +44,7 @@ from brender.roles.effects import (
 )
 from brender.roles.policy import Policy
 from brender.roles.server.blob_retention import delete_unneeded
-from brender.roles.server.collection import collect_seldom
+from brender.roles.server.collection import collect_in_steps
 from brender.roles.server.core import ServerCore
 from brender.roles.server.deletion import Remover, retired
 from brender.roles.server.enrolment import Enrolment
@@ -146,7 +146,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        collect_seldom()
+        collect_in_steps()
         self._files.start()
         with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)
