@@ -20,6 +20,7 @@ from brender.engines.process import STOP_SECONDS, Supervised
 from brender.engines.publish import Lease, Published, publish, signature
 from brender.model.grant import Grant, Order
 from brender.roles.worker.outbox import Outbox
+from tests.power import Disk
 
 STARTED = Started(attempt="a" * 16, number=1)
 COMPLETED = Completed(attempt="a" * 16, number=2, seconds=1.0)
@@ -40,6 +41,19 @@ def test_acknowledged_reports_are_gone(tmp_path: Path) -> None:
     outbox.forget("a" * 16, 1)
     outbox.flush()
     assert Outbox(tmp_path / "outbox").kept == [COMPLETED]
+
+
+def test_what_came_of_an_attempt_survives_a_power_cut_and_that_it_started_need_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    outbox = Outbox(tmp_path / "outbox")
+    outbox.keep(STARTED)
+    outbox.flush()
+    assert not disk.has(tmp_path / "outbox", tmp_path)
+    outbox.keep(COMPLETED)
+    outbox.flush()
+    assert disk.has(tmp_path / "outbox", tmp_path)
 
 
 def test_a_journal_that_cannot_be_written_anew_goes_on_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgpack
 import msgspec
 
-from brender.bus.messages import AnyReport
+from brender.bus.messages import AnyReport, Started
 from brender.model.errors import BadInput
+from brender.transfer.durable import flush_folder
 
 log = logging.getLogger("brender.worker")
 
@@ -28,7 +29,7 @@ class Outbox:
         self._pack = msgpack.Packer().pack
         self._file: FileIO
         self._length = self._needed = 0
-        self._must_sync = False
+        self._must_write = self._must_sync = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             for entry in _read(path):
@@ -50,7 +51,9 @@ class Outbox:
         """Add *report*. Not on disk before `flush`."""
         self._add(report)
         self._pending += self._pack(["keep", msgspec.to_builtins(report)])
-        self._must_sync = True
+        self._must_write = True
+        # That an attempt has started matters to nobody after a power cut, which it does not outlive.
+        self._must_sync |= not isinstance(report, Started)
 
     def forget(self, attempt: str, number: int) -> None:
         """The reports of *attempt* up to *number* are not needed any more."""
@@ -59,20 +62,21 @@ class Outbox:
         self._pending += self._pack(["forget", attempt, number])
 
     def flush(self) -> None:
-        """Bring what was kept to disk; once a round of the loop, before anything is sent. Raises `OSError`, where the disk is
-        full for one; nothing is lost then, and the next call tries again."""
-        if not self._must_sync:
+        """Write what was kept, and have it outlive a power cut where it has to; once a round of the loop, before anything is
+        sent. Raises `OSError`, where the disk is full for one; nothing is lost then, and the next call tries again."""
+        if not self._must_write:
             return
         try:
             if os.write(self._file.fileno(), self._pending) < len(self._pending):
                 raise OSError(28, "No space left on device")
-            os.fsync(self._file.fileno())
+            if self._must_sync:
+                os.fsync(self._file.fileno())
         except OSError:
             self._file.truncate(self._length)
             raise
         self._length += len(self._pending)
         self._pending.clear()
-        self._must_sync = False
+        self._must_write = self._must_sync = False
         if self._length > max(_COMPACT_BYTES, 8 * self._needed):
             self._compact()
 
@@ -110,6 +114,7 @@ class Outbox:
             os.fsync(file.fileno())
             self._length = self._needed = file.tell()
         temporary.replace(self._path)
+        flush_folder(self._path.parent)
         self._file = self._path.open("ab", buffering=0)
 
 
