@@ -557,7 +557,7 @@ def test_arguments_reach_the_program_as_they_are_and_no_shell(farm: Target, argu
 
 @pytest.mark.parametrize("argument", ["{frame.__class__}", "{frame[0]}", "{output.__init__.__globals__}", "{0}", "{secret}"])
 def test_placeholders_reach_nothing_but_frame_and_output(farm: Target, argument: str) -> None:
-    with pytest.raises(BadInput, match=r"no placeholder|no text with placeholders"):
+    with pytest.raises(BadInput, match="is no placeholder"):
         submit_command(farm.admin, "echo", argument)
 
 

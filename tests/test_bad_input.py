@@ -210,7 +210,7 @@ def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str
         (("requeue", "JOB", "--frames", "5", "--all"), ["--all or --frames, not both"]),
         (("submit", "--type", "nonsense"), ["no job type 'nonsense'"]),
         (("submit", "--type", "command"), ["needs a program"]),
-        (("submit", "--type", "command", "--", "echo", "{nope}"), ["no placeholder {nope}"]),
+        (("submit", "--type", "command", "--", "echo", "{nope}"), ["{nope} in '{nope}' is no placeholder"]),
         (("submit",), ["Name one .blend"]),
     ],
 )

@@ -1,5 +1,7 @@
 """Job types: settings in, tasks out."""
 
+import re
+
 import pytest
 
 from brender.jobs.command import fill
@@ -101,10 +103,24 @@ def test_a_command_gets_the_frame_number_in_its_arguments() -> None:
     assert fill(["render", "{frame}", "{frame:04d}", "{output}", "{{x}}"], 7, "/out") == ["render", "7", "0007", "/out", "{x}"]
 
 
-@pytest.mark.parametrize("word", ["{nope}", "{0}", "{frame.__class__}", "{", "{frame:zz}", "{output.x}", "{}"])
+@pytest.mark.parametrize("word", ["{nope}", "{0}", "{frame.__class__}", "{", "{frame:zz}", "{output.x}", "{}", "}", "{frame:{x}}",
+    "{frame:1000000000d}", "{frame:999d}", "{frame:,}", "{output:99}"])  # fmt: skip
 def test_what_is_no_placeholder_is_refused(word: str) -> None:
     with pytest.raises(BadInput):
         fill([word], 1, "")
+
+
+@pytest.mark.parametrize("word", ["{frame:1000000000d}", "{frame:999d}", "{nope}", "{"])
+def test_a_command_whose_placeholders_are_none_is_refused_before_it_is_accepted(word: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(word)):
+        job_type("command").prepare(
+            JobSpec(id="a" * 16, name="c", job_type="command", settings={"program": "true", "arguments": [word]})
+        )
+
+
+def test_an_argument_that_becomes_longer_than_any_program_takes_is_refused() -> None:
+    with pytest.raises(BadInput, match="becomes longer than 131,000 characters, which no program takes"):
+        fill(["{output}" * 1000], 1, "/" + "o" * 200)
 
 
 def test_a_command_without_frames_runs_once() -> None:

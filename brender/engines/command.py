@@ -6,6 +6,7 @@ from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.environment import clean_environment
 from brender.engines.events import PartFinished, Progressed
 from brender.jobs.command import fill
+from brender.model.errors import BadInput
 
 
 class CommandEngine:
@@ -17,7 +18,10 @@ class CommandEngine:
         env = clean_environment(attempt.place.env)
         for index, part in enumerate(grant.parts):
             began = time.monotonic()
-            command = fill([program, *arguments], frame=part.frame, output=order.output)
+            try:
+                command = fill([program, *arguments], frame=part.frame, output=order.output)
+            except BadInput as error:
+                raise AttemptFailed(str(error), permanent=True) from error
             attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line, attempt.log.received))
             process = attempt.start_process(command, env)
             while not process.wait(1.0):

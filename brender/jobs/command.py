@@ -1,10 +1,11 @@
 """The job type ``command``: any program with arguments, once, or once a frame.
 
 In the arguments ``{frame}`` becomes the frame number, ``{frame:04d}`` the number with four digits, and ``{output}`` the
-job's output folder. The program is started directly, never through a shell.
+job's output folder; ``{{`` and ``}}`` are plain braces. The worker fills them in. The program is started directly, never
+through a shell.
 """
 
-import string
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,13 @@ from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
 
 _parse = lru_cache(maxsize=256)(parse_frames)
 _ONCE = (0,)
+_PIECE = re.compile(
+    r"(?P<plain>[^{}]+)|(?P<brace>\{\{|\}\})"
+    r"|\{(?P<name>output|frame(?::(?P<width>[0-9]{1,3}d|d))?)\}|(?P<odd>\{[^{}]*\}?|\})"
+)
+_PLACEHOLDERS = "there are {frame}, {frame:04d} and {output}; write {{ and }} for plain braces"
+#: Digits of a frame number, and characters of an argument (Linux takes 128 KiB of bytes: MAX_ARG_STRLEN), at most.
+_WIDEST, _LONGEST = 32, 131_000
 
 
 class Command:
@@ -36,7 +44,8 @@ class Command:
             raise BadInput("The setting 'program' is empty: name the program to start")
         if settings["frames"] is not None:
             parse_frames(settings["frames"])
-        fill([settings["program"], *settings["arguments"]], frame=1, output=spec.output)
+        for word in [settings["program"], *settings["arguments"]]:
+            _pieces(word)
         return msgspec.structs.replace(spec, settings=settings)
 
     def task_count(self, spec: JobSpec) -> int:
@@ -70,26 +79,39 @@ class Command:
 
 
 def fill(words: list[str], frame: int, output: str) -> list[str]:
-    """*words* with their placeholders filled. Raises `BadInput` for a placeholder that does not exist.
+    """Return *words* with their placeholders filled. Raises `BadInput` for a placeholder that does not exist, and for a word that
+    becomes longer than a program takes.
 
     >>> fill(["--frame", "{frame:04d}"], 7, "/renders")
     ['--frame', '0007']
     """
-    values: dict[str, Any] = {"frame": frame, "output": output}
+    return [_filled(word, frame, output) for word in words]
+
+
+def _filled(word: str, frame: int, output: str) -> str:
     filled = []
-    for word in words:
-        try:
-            # Attribute and index access ({frame.__class__}) is none of our placeholders.
-            fields = [name for _, name, _, _ in string.Formatter().parse(word) if name is not None]
-            for name in fields:
-                if name not in values:
-                    raise BadInput(
-                        f"There is no placeholder {{{name}}} (in {word!r}); there are {{frame}}, {{frame:04d}} and {{output}}"
-                    )
-            filled.append(word.format(**values))
-        except ValueError as error:
-            raise BadInput(f"{word!r} is not a text with placeholders ({error}); write {{{{ and }}}} for plain braces") from error
-    return filled
+    length = 0
+    for plain, name, width in _pieces(word):
+        filled.append(plain if not name else output if name == "output" else format(frame, width))
+        length += len(filled[-1])
+        if length > _LONGEST:
+            raise BadInput(
+                f"The argument that begins with {word[:40]!r} becomes longer than {_LONGEST:,} characters, which no program takes"
+            )
+    return "".join(filled)
+
+
+def _pieces(word: str) -> list[tuple[str, str, str]]:
+    """Return what *word* is made of: plain text, or a placeholder's name and the format of its number. Raises `BadInput`."""
+    pieces = []
+    for found in _PIECE.finditer(word):
+        plain, name, width = found["plain"] or (found["brace"] or "")[:1], found["name"] or "", found["width"] or ""
+        if found["odd"] is not None:
+            raise BadInput(f"{found['odd']} in {word[:200]!r} is no placeholder: {_PLACEHOLDERS}")
+        if int(width.rstrip("d") or 0) > _WIDEST:
+            raise BadInput(f"{found[0]} in {word[:200]!r} is too wide: a frame number has {_WIDEST} digits at most")
+        pieces.append((plain, name, width))
+    return pieces
 
 
 JOB_TYPE = Command()
