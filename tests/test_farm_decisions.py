@@ -247,10 +247,12 @@ def test_what_was_finished_while_the_server_was_away_is_not_rendered_again(world
 def test_a_paused_job_starts_nothing_more_and_goes_on_when_resumed(world: World) -> None:
     world.add_worker("a")
     job = world.submit(animation("1-4"))
+    assert granted(world, "a") == [1, 2]
     world.act("pause", job["id"])
+    assert granted(world, "a") == [1]  # what waits at a worker is asked back
     while world.workers["a"].running:
         world.finish("a")
-    assert world.ask("job", id=job["id"])["completed_parts"] == 2
+    assert world.ask("job", id=job["id"])["completed_parts"] == 1
     assert world.status(job["id"]) == "paused"
     world.act("resume", job["id"])
     world.finish_everything()

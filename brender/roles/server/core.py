@@ -146,6 +146,7 @@ class ServerCore:
             match message.action:
                 case "pause":
                     self.jobs.pause(job, now, user)
+                    self.dispatch.recall_job(job, now)
                 case "resume":
                     self.jobs.resume(job, now, user)
                 case "cancel":

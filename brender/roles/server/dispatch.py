@@ -167,6 +167,12 @@ class Dispatch:
         attempts = [self.farm.attempts[each] for each in worker.attempts]
         self._recall(worker, [a for a in attempts if not a.started and job in ("", a.job)], now)
 
+    def recall_job(self, job: JobState, now: Now) -> None:
+        """Ask back what waits of *job* at its workers."""
+        for worker in sorted({self.farm.attempts[attempt].worker for attempt in job.live}):
+            if worker in self.farm.workers:
+                self.recall(self.farm.workers[worker], now, job.id)
+
     def send_again(self, attempt: AttemptState) -> None:
         """Send what *attempt* waits for again in this round."""
         attempt.sent = float("-inf")
