@@ -12,29 +12,34 @@ import pytest
 from brender.bus.keys import Credentials, Keyring, new_pair
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole
+from brender.roles.server.files import piece_of
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.client import Exchange
 from brender.transfer.pieces import PIECE
 from brender.transfer.server import FileReceiver, ServerPlaces
 from tests.test_bus import ANY, principal
+from tests.test_job_files import contents
+from tests.tools import replace_unseen
 
 
 @dataclass
 class Server:
-    """A server's files door, and a client that is connected to it."""
+    """A server's files door, and a client that is connected to it; *frame* is the only one that it has."""
 
     store: BlobStore
     client: Exchange
+    frame: Path
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    above, below, store = new_pair(), new_pair(), BlobStore(tmp_path / "blobs")
+    above, below, store, frame = new_pair(), new_pair(), BlobStore(tmp_path / "blobs"), tmp_path / "frame"
     ring = Keyring([principal(KeyRole.CLIENT, below, "c")])
-    receiver = FileReceiver(ANY, ServerPlaces(lambda piece: None, lambda *part: None, store), above, ring)
+    places = ServerPlaces(lambda piece: None, lambda wanted, answer: answer(*piece_of(frame, wanted)), store)
+    receiver = FileReceiver(ANY, places, above, ring)
     receiver.start()
     with Exchange(receiver.address, Credentials(below, above.public)) as client:
-        yield Server(store, client)
+        yield Server(store, client, frame)
     receiver.stop()
 
 
@@ -52,7 +57,7 @@ def saved_in_place(path: Path) -> None:
         file.write(b"saved")
 
 
-@pytest.mark.parametrize("pieces", [0, 40])
+@pytest.mark.parametrize("pieces", [0, 3])
 @pytest.mark.parametrize("change", [cut, saved_in_place, Path.unlink])
 def test_a_file_that_is_changed_before_it_is_sent_is_refused_in_a_sentence(
     server: Server, tmp_path: Path, pieces: int, change: Callable[[Path], None]
@@ -69,7 +74,7 @@ def test_a_file_that_is_changed_before_it_is_sent_is_refused_in_a_sentence(
 def test_a_file_that_is_changed_while_it_is_sent_is_refused_in_a_sentence(
     server: Server, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
-    path, content = tmp_path / "scene.blend", random.Random(2).randbytes(60 * PIECE)
+    path, content = tmp_path / "scene.blend", random.Random(2).randbytes(34 * PIECE)
     path.write_bytes(content)
     changes = iter([change])
 
@@ -83,7 +88,7 @@ def test_a_file_that_is_changed_while_it_is_sent_is_refused_in_a_sentence(
 
 def test_a_file_that_is_replaced_while_it_is_sent_arrives_as_it_was(server: Server, tmp_path: Path) -> None:
     """Blender saves to another name, and gives that the file's own."""
-    path, content = tmp_path / "scene.blend", random.Random(3).randbytes(60 * PIECE)
+    path, content = tmp_path / "scene.blend", random.Random(3).randbytes(34 * PIECE)
     path.write_bytes(content)
 
     def progress(sent: int, total: int) -> None:
@@ -93,3 +98,50 @@ def test_a_file_that_is_replaced_while_it_is_sent_arrives_as_it_was(server: Serv
 
     server.client.send({digest(content): path}, progress)
     assert server.store.path(digest(content)).read_bytes() == content
+
+
+class Cut(Exception):
+    """The client was ended in the middle."""
+
+
+def fetch(server: Server, target: Path, at: int = -1, then: Callable[[], object] = lambda: None) -> None:
+    """Fetch the frame as *target*; when *at* bytes are here for the first time, *then* is done."""
+    once = iter([then])
+
+    def progress(have: int, size: int) -> None:
+        for each in once if have == at else ():
+            each()
+
+    server.client.fetch("a" * 16, 1, target, progress)
+
+
+def end() -> None:
+    raise Cut
+
+
+def test_a_fetch_goes_on_where_it_was_cut(server: Server, tmp_path: Path) -> None:
+    content, asked = random.Random(1).randbytes(3 * PIECE + 1), []
+    server.frame.write_bytes(content)
+    with pytest.raises(Cut):
+        fetch(server, tmp_path / "got" / "1.png", 2 * PIECE, end)
+    server.client.fetch("a" * 16, 1, tmp_path / "got" / "1.png", lambda have, size: asked.append(have))
+    assert asked == [3 * PIECE, 3 * PIECE + 1]
+    assert contents(tmp_path / "got") == {"1.png": content}
+
+
+@pytest.mark.parametrize("size", [PIECE // 2, 3 * PIECE])
+def test_the_beginning_of_an_earlier_rendering_is_not_continued_by_a_later_one(server: Server, tmp_path: Path, size: int) -> None:
+    server.frame.write_bytes(random.Random(1).randbytes(3 * PIECE))
+    with pytest.raises(Cut):
+        fetch(server, tmp_path / "got" / "1.png", 2 * PIECE, end)
+    content = random.Random(2).randbytes(size)
+    replace_unseen(server.frame, content)
+    fetch(server, tmp_path / "got" / "1.png")
+    assert contents(tmp_path / "got") == {"1.png": content}
+
+
+def test_a_frame_that_is_rendered_again_while_it_is_fetched_is_fetched_from_its_beginning(server: Server, tmp_path: Path) -> None:
+    server.frame.write_bytes(random.Random(1).randbytes(3 * PIECE))
+    content = random.Random(2).randbytes(3 * PIECE)
+    fetch(server, tmp_path / "got" / "1.png", PIECE, lambda: replace_unseen(server.frame, content))
+    assert contents(tmp_path / "got") == {"1.png": content}

@@ -70,20 +70,26 @@ class Exchange:
     def fetch(
         self, job: str, part: int, target: Path, progress: Callable[[int, int], None] = lambda have, size: None, file: int = 0
     ) -> None:
-        """Have the file of *job*'s finished *part*, or with *file* which of its further ones, as *target*; what is there of it
-        from before is gone on from. Raises `NotFound`, `Unreachable`, or `OSError`."""
-        beginning = target.with_name(f".{target.name}.part")
-        have, size = beginning.stat().st_size if beginning.exists() else 0, -1
+        """Have the file of *job*'s finished *part*, or with *file* one of its further ones, as *target*. Goes on from a beginning
+        of it that is there, unless the file has changed since. Raises `NotFound`, `Unreachable`, or `OSError`."""
+        named = f".brender-{hashlib.sha256(target.name.encode(errors='surrogateescape')).hexdigest()[:12]}-"
+        found = {path.name[len(named) : -len(".part")]: path for path in target.parent.glob(f"{named}?*.part")}
+        version, begun = next(iter(found.items()), ("", target))
+        have, size = begun.stat().st_size if version else 0, -1
         while have != size:
-            size, content = self._ask(
+            piece, content = self._ask(
                 FrameWanted(job=job, part=part, file=file, offset=have), partial(_piece, (part, file, have))
             )
-            have = append_piece(beginning, have, content)
-            if have > size:
-                beginning.unlink()
-                have = 0
+            if (size < 0 and not have) or piece.version != version:
+                for old in target.parent.glob(f"{named}*.part"):
+                    old.unlink()
+                version, begun = piece.version, target.with_name(f"{named}{piece.version}.part")
+                have, size = 0, -1
+                if piece.offset:
+                    continue
+            have, size = append_piece(begun, have, content), piece.size
             progress(have, size)
-        beginning.replace(target)
+        begun.replace(target)
 
     def _push(self, blob: str, path: Path) -> Iterator[int]:
         """Send the file *path*; yields, again and again, how many of its bytes have arrived.
@@ -200,11 +206,11 @@ def _lacking(offer: str, received: Received) -> tuple[str, ...] | None:
     return told.blobs if isinstance(told, Lacks) and told.id == offer else None
 
 
-def _piece(which: tuple[int, int, int], received: Received) -> tuple[int, bytes] | None:
-    """The size of a part's file, and its piece from an offset on, where *received* is that: *which* part, file and offset. Raises
-    `NotFound`."""
+def _piece(which: tuple[int, int, int], received: Received) -> tuple[FramePiece, bytes] | None:
+    """What *received* says of a piece, and its bytes, where it is that: *which* part, file and offset. Raises `NotFound`."""
     told = received.message
     if isinstance(told, NoFile):
         raise NotFound(told.reason)
-    wanted = isinstance(told, FramePiece) and (told.part, told.file, told.offset) == which and len(received.bulk) == 1
-    return (told.size, received.bulk[0]) if isinstance(told, FramePiece) and wanted else None
+    if isinstance(told, FramePiece) and (told.part, told.file, told.offset) == which and len(received.bulk) == 1:
+        return told, received.bulk[0]
+    return None

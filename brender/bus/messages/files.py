@@ -93,11 +93,15 @@ class FrameWanted(Message, frozen=True, kw_only=True):
 
 
 class FramePiece(Message, frozen=True, kw_only=True):
+    """A piece of a finished part's file, from ``offset`` on, in the raw frame that follows. ``size``: bytes of the whole file.
+    ``version`` is another where the file was changed or replaced; "": the server does not say."""
+
     job: Id
     part: Count
     file: Count = 0
     size: Count
     offset: Count
+    version: Annotated[str, msgspec.Meta(max_length=64, pattern="^[0-9a-f-]*$")] = ""
 
 
 class NoFile(Message, frozen=True, kw_only=True):

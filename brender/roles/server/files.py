@@ -6,6 +6,7 @@ What touches a job's folder is done by a thread of that folder (`FolderThreads`)
 import contextlib
 import json
 import logging
+import os
 import platform
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -201,7 +202,7 @@ class FileKeeper:
             return
         into, name = row[0], names[wanted.file]
         with contextlib.suppress(OSError):
-            answer(*_piece(self._incoming(row[3], wanted.part, wanted.file), wanted))
+            answer(*piece_of(self._incoming(row[3], wanted.part, wanted.file), wanted))
             return
 
         def look(alive: Alive) -> None:
@@ -210,7 +211,7 @@ class FileKeeper:
                 path = (folder / name).resolve()
                 if not path.is_relative_to(folder):
                     raise FileNotFoundError
-                answer(*_piece(path, wanted))
+                answer(*piece_of(path, wanted))
             except (OSError, BadInput):
                 answer(missing, [])
 
@@ -247,10 +248,14 @@ class FileKeeper:
         return self._folder.incoming / (f"{attempt}-{part}-{file}" if file else f"{attempt}-{part}")
 
 
-def _piece(path: Path, wanted: FrameWanted) -> tuple[FramePiece, list[bytes]]:
+def piece_of(path: Path, wanted: FrameWanted) -> tuple[FramePiece, list[bytes]]:
     """The piece of the file *path* that is *wanted*. Raises `OSError`."""
     with path.open("rb") as file:
-        size = file.seek(0, 2)
+        stat = os.fstat(file.fileno())
+        version = f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"
         file.seek(wanted.offset)
         content = file.read(PIECE)
-    return FramePiece(job=wanted.job, part=wanted.part, file=wanted.file, size=size, offset=wanted.offset), [content]
+    piece = FramePiece(
+        job=wanted.job, part=wanted.part, file=wanted.file, size=stat.st_size, offset=wanted.offset, version=version
+    )
+    return piece, [content]
