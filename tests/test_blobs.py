@@ -4,6 +4,8 @@ arrived."""
 import hashlib
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +23,11 @@ from brender.roles.server.files import FileKeeper
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
+from brender.transfer import file_thread
 from brender.transfer.blob_store import BlobStore, BlobWriter
 from brender.transfer.blobs import Intake, Pull, Pulls, from_here, served
 from brender.transfer.pieces import PIECE
+from brender.transfer.worker import FileSender
 from tests.rows import new, put, update
 from tests.test_store import JOB
 from tests.tools import until
@@ -238,6 +242,25 @@ def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.M
     assert isinstance(answer, NoFile) and "No space left on device" in answer.reason and "make room" in answer.reason
 
 
+def test_what_processes_left_behind_goes_while_the_farm_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_thread, "_SWEEP_SECONDS", 0.0)
+    store, gone = BlobStore(tmp_path), subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    sender = FileSender(store)
+    sender.start()
+    names = ("lock", "new.lock", str(gone.pid), f"{gone.pid}.link", str(os.getpid()))
+    left = {name: store.root / "partial" / f"{letter * 64}.{name}" for letter, name in zip("abcde", names, strict=True)}
+    left["new.lock"] = left["new.lock"].with_name("f" * 64 + ".lock")
+    (tmp_path / "partial").mkdir(exist_ok=True)
+    for name, path in left.items():
+        path.touch()
+        if name != "new.lock":
+            os.utime(path, (time.time() - 4000,) * 2)
+    until(lambda: sum(path.exists() for path in left.values()) == 2)
+    sender.stop()
+    assert left["new.lock"].exists() and left[str(os.getpid())].exists()
+
+
 # --- what becomes of frames that have arrived ---------------------------------------------------------------------------
 
 
@@ -277,6 +300,21 @@ def test_a_server_that_was_killed_before_it_named_a_frame_names_it_when_it_start
     (incoming / f"{'c' * 16}-1").write_bytes(b"of an attempt that nobody waits for")
     publish(keeper, writer)
     assert (out / "x_0001.png").read_bytes() == b"frame" and not list(incoming.iterdir())
+
+
+def test_files_that_nobody_waits_for_go_while_the_server_runs(accepted: tuple[FileKeeper, Writer, Path], tmp_path: Path) -> None:
+    keeper, writer, _ = accepted
+    writer.database.execute_sql("PRAGMA foreign_keys = 0")  # who works on it is of no interest here
+    attempt = {"job": "a" * 16, "task": 1, "worker": "w", "manager": "m", "granted": 0.0, "outcome": "live"}
+    writer.commit([new("attempt", "e" * 16, attempt)])
+    incoming = tmp_path / "data" / "incoming"
+    stays = {f"{'b' * 16}-1": "completed by it", f"{'e' * 16}-1": "live", f"{'c' * 16}-2": "new"}
+    for name in (*stays, f"{'c' * 16}-1", f"{'c' * 16}-1-1"):
+        (incoming / name).write_bytes(b"frame")
+        if stays.get(name) != "new":
+            os.utime(incoming / name, (1000, 1000))
+    keeper.delete_leftovers(time.time(), lambda: None)
+    assert {path.name for path in incoming.iterdir()} == set(stays)
 
 
 def test_a_frame_is_never_put_outside_of_the_job_s_folder(

@@ -21,6 +21,7 @@ from brender.bus.loop import Loop
 from brender.bus.messages import PROTOCOL, Bye, Event, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
 from brender.bus.transport import Socket
 from brender.model.errors import BadInput, Conflict
+from brender.model.frame_file import FrameFile
 from brender.model.keys import KeyRole, Principal
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.manager import FileRelay
@@ -314,6 +315,33 @@ def test_a_blob_that_is_gone_is_asked_of_whoever_can_have_it_again_or_knows_why_
     for end in (server, manager, worker):
         end.stop()
     assert told == {blob: "", lost: "it was changed"}
+
+
+def test_frames_wait_at_their_worker_while_the_server_s_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.transfer.worker._RESEND_SECONDS", 0.1)
+    above, between, below = new_pair(), new_pair(), new_pair()
+    ring = Keyring([principal(KeyRole.MANAGER, between, "a"), principal(KeyRole.WORKER, below, "b")])
+    store, free = BlobStore(tmp_path / "blobs"), [10**8]
+    monkeypatch.setattr(store, "free_bytes", lambda: free[0])
+    places = ServerPlaces(lambda piece: tmp_path / "arrived", lambda *wanted: None, store, least_free=10**9)
+    server = FileReceiver(ANY, places, above, ring)
+    manager = FileRelay(ANY, between, ring, BlobStore(tmp_path / "cache", 10**9))
+    worker = FileSender(BlobStore(tmp_path / "own", 10**9))
+    manager.connect(server.address, Credentials(between, above.public))
+    worker.turn_to(manager.address, Credentials(below, between.public))
+    (tmp_path / "frame").write_bytes(b"frame")
+    arrived = threading.Event()
+    for end in (server, manager, worker):
+        end.start()
+    worker.send_frame(
+        FrameFile("frame", "a" * 16, "b" * 16, 1, 0, tmp_path / "frame", hashlib.sha256(b"frame").hexdigest()), arrived.set
+    )
+    until(lambda: worker.refused)
+    assert "0.5 GB stay free (half of brender-server --keep-free)" in worker.refused and not (tmp_path / "arrived").exists()
+    free[0] = 10**10
+    assert arrived.wait(10) and not worker.refused
+    for end in (server, manager, worker):
+        end.stop()
 
 
 def test_a_goodbye_has_its_default_reason() -> None:

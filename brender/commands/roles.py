@@ -59,7 +59,7 @@ _link_files = click.option(
     default=1.0,
     show_default=True,
     metavar="GB",
-    help="How much of its disk the files that clients send leave free.",
+    help="How much of its disk the files that clients send leave free. Frames and logs leave half of that.",
 )
 @click.option(
     "--keep-blobs",

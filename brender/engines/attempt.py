@@ -65,6 +65,9 @@ class Courier(Protocol):
     def moved(self) -> int:
         """Return how many bytes of jobs' files and frames have come and gone so far."""
 
+    def refused(self) -> str:
+        """Return why the server takes no frames now, in a sentence; "" where it does."""
+
     def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
         """Bring the file of a frame to the server; *arrived* is called once it is there."""
 

@@ -213,6 +213,6 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
     for arrived in waiting:
         while not arrived.wait(_LOOK_SECONDS):
             attempt.check()
-            _tell(attempt, courier, replace(latest, line=f"sending {part.output}"))
+            _tell(attempt, courier, replace(latest, line=courier.refused() or f"sending {part.output}"))
     extras = [msgspec.structs.replace(extra, digest=digest) for extra, digest in zip(part.extras, digests[1:], strict=True)]
     return replace(part, digest=digests[0], extras=tuple(extras))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
 from brender.engines.boot import is_this_boot, this_boot
@@ -18,6 +19,8 @@ from brender.transfer.durable import flush_files, flush_names
 
 _BLOCK = 2**20
 _GIVEN_UP_SECONDS = 7 * 86400.0
+#: Nobody needs what is as old as this, and of a process that is gone or has let go of it.
+_LEFT_SECONDS = 3600.0
 #: How long what is written may be in memory alone, amply.
 _UNWRITTEN_SECONDS = 300.0
 #: A blob that was read so lately is being read: pieces of it follow each other.
@@ -38,6 +41,12 @@ def _copy(source: Path, target: Path) -> None:
             fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
     except (ImportError, OSError):
         shutil.copyfile(source, target)
+
+
+def _is_of_the_dead(owner: str) -> bool:
+    """Whether the file with *owner* in its name, which begins with a process, is of one that is gone."""
+    pid = owner.partition(".")[0]
+    return pid.isdecimal() and not psutil.pid_exists(int(pid))
 
 
 def _link_to(file: Path, targets: Iterable[Path]) -> None:
@@ -202,8 +211,11 @@ class BlobStore:
             beside.unlink(missing_ok=True)
 
     def forget_what_was_given_up(self) -> None:
-        """Remove the beginnings of blobs that nobody has added to for a week; and in a cache, once after each start of the
-        machine, what was used last before that, which may not have reached the disk if the power was cut."""
+        """Remove the beginnings of blobs that nobody has added to for a week, and what processes that are gone left behind.
+
+        In a cache, once after each start of the machine, remove what was used last before that: it may not have reached the disk
+        if the power was cut.
+        """
         noted = self.root / "boot"
         if self.limit and not is_this_boot(noted):
             with contextlib.suppress(OSError):
@@ -211,8 +223,14 @@ class BlobStore:
                 noted.write_text(this_boot())
             self._forget_the_last_used()
         for path in (self.root / "partial").glob("*"):
-            with contextlib.suppress(OSError):
-                if path.stat().st_mtime < time.time() - _GIVEN_UP_SECONDS:
+            with contextlib.suppress(OSError, Timeout):
+                age = time.time() - path.stat().st_mtime
+                _, _, owner = path.name.partition(".")
+                if owner == "lock":
+                    if age > _LEFT_SECONDS:
+                        with FileLock(path).acquire(timeout=0):
+                            path.unlink()
+                elif age > _GIVEN_UP_SECONDS or (age > _LEFT_SECONDS and _is_of_the_dead(owner)):
                     path.unlink()
 
     def _forget_the_last_used(self) -> None:

@@ -8,6 +8,7 @@ the sender has not seen acknowledged it keeps.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import zmq
@@ -17,18 +18,31 @@ from brender.bus.keys import Credentials, Guard, KeyPair, Keyring, Zap
 from brender.bus.loop import Loop
 from brender.bus.rights import Door
 from brender.bus.transport import Socket
+from brender.transfer.blob_store import BlobStore
 
 log = logging.getLogger("brender.files")
 
 _LOOK_SECONDS = 0.25
 
 FileKey = tuple[str, str, int, int]
+"""A file on its way up: its kind, its attempt, its part, and which of the part's files it is."""
+
+#: Seconds between two looks for leftovers.
+_SWEEP_SECONDS = 3600.0
+
+
+def name_of(key: FileKey) -> str:
+    """Return what a `NoFile` calls the file *key*."""
+    return "/".join(map(str, key))
 
 
 class FileThread:
-    """What the three ends have in common: a thread, a Context, a `Loop`."""
+    """What the three ends have in common: a thread, a Context, a `Loop`, and a store of blobs that it clears of leftovers."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, store: BlobStore) -> None:
+        self._store = store
+        self._swept = time.monotonic()
+        store.forget_what_was_given_up()
         self.loop = Loop()
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -71,8 +85,14 @@ class FileThread:
             self.stop()
             raise
 
+    def _tick(self) -> None:
+        self.tick()
+        if time.monotonic() - self._swept > _SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            self._store.forget_what_was_given_up()
+
     def _run(self) -> None:
         try:
-            self.loop.run(self.tick, _LOOK_SECONDS)
+            self.loop.run(self._tick, _LOOK_SECONDS)
         finally:
             self.context.destroy(linger=0)

@@ -32,14 +32,12 @@ class FileRelay(FileThread):
     it pulls what it does not have yet, once for all its workers. *links*: workers on this machine may take blobs by links."""
 
     def __init__(self, address: Address, pair: KeyPair, keyring: Keyring, store: BlobStore, links: bool = True) -> None:
-        super().__init__("brender-files")
+        super().__init__("brender-files", store)
         self._below = self._door(Door.MANAGER_FILES, pair, keyring, "manager files")
         self.address = self._bound(self._below, address, "The manager's files")
         self._above: Socket | None = None
         self._routes: OrderedDict[FileKey, bytes] = OrderedDict()
-        self._store = store
         self._links = links
-        store.forget_what_was_given_up()
         self._pulls = Pulls(store, self._ask_above, "the manager's", self.loop.post)
         self._waiting: dict[str, list[tuple[bytes, BlobWanted]]] = {}
         self.loop.add(self._below, self._up)
@@ -95,11 +93,22 @@ class FileRelay(FileThread):
                     route = self._routes.pop(key, None) if ack.complete else self._routes.get(key)
                     if route is not None:
                         self._below.send(ack, route)
+                case NoFile(what=what) if (found := self._routes_by_name(what)) is not None:
+                    self._below.send(received.message, found)
                 case BlobPiece() | BlobAt() | NoFile() as told:
                     blob = self._pulls.hear(told, received.bulk)
                     waiting = self._waiting.pop(blob, [])
                     for route, wanted in waiting:
                         self._give(route, wanted)
+
+    def _routes_by_name(self, what: str) -> bytes | None:
+        """The route of the worker whose file it is that the server calls *what*; ``None`` where it is no such file."""
+        kind, _, rest = what.partition("/")
+        attempt, _, numbers = rest.partition("/")
+        part, _, file = numbers.partition("/")
+        if not (part.isdecimal() and file.isdecimal()):
+            return None
+        return self._routes.get((kind, attempt, int(part), int(file)))
 
     def _settle(self, blob: str, error: str) -> None:
         """A pull is over: tell those who wait for it."""

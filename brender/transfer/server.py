@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,13 +27,15 @@ from brender.bus.transport import Received
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.blobs import Intake, from_here, served
 from brender.transfer.durable import flush_files, flush_names
-from brender.transfer.file_thread import FileThread
+from brender.transfer.file_thread import FileThread, name_of
 from brender.transfer.pieces import append_piece
 
 log = logging.getLogger("brender.files")
 _BLOCK = 2**20
 #: Pieces of blobs that are held in memory at most.
 _PIECES_AT_ONCE = 32
+#: Seconds between two words in the log on a disk that is full.
+_TELL_SECONDS = 60.0
 
 
 Answer = Callable[[Message, list[bytes]], None]
@@ -51,7 +54,7 @@ class ServerPlaces:
     largest: int = 0
     """Bytes of a file that a client may send at most; 0: any."""
     least_free: int = 0
-    """Bytes of the disk that files which clients send leave free."""
+    """Bytes of the disk that files which clients send leave free. Those of workers leave half of it."""
     links: bool = True
     """Whoever is on this machine may take blobs by links."""
     recover: Callable[[str, Callable[[str | None], None]], None] = lambda blob, then: then(None)
@@ -63,11 +66,11 @@ class FileReceiver(FileThread):
     """The server's end: takes files in, and gives out blobs and frames."""
 
     def __init__(self, address: Address, places: ServerPlaces, pair: KeyPair, keyring: Keyring) -> None:
-        super().__init__("brender-files")
+        super().__init__("brender-files", places.blobs)
         self._places = places
         self._keyring = keyring
-        places.blobs.forget_what_was_given_up()
         self._intake = Intake(places.blobs, places.largest, places.least_free)
+        self._told_of_room = float("-inf")
         self._arrived: list[tuple[Path | None, FileAck, bytes]] = []
         """Files that are complete and not acknowledged yet (``None``: a blob by now), with the routes of their senders."""
         self._socket = self._door(Door.SERVER_FILES, pair, keyring, "server files")
@@ -110,6 +113,11 @@ class FileReceiver(FileThread):
             self._keyring.refusals.count(Door.SERVER_FILES, "a file of an attempt that is not the worker's", sender)
             return
         try:
+            if reason := self._shortage(len(content)):
+                # Its sender asks again until there is room.
+                key = (piece.kind, piece.attempt, piece.part, piece.file)
+                self._socket.send(NoFile(what=name_of(key), reason=reason), received.route)
+                return
             have = append_piece(path, piece.offset, content)
             complete = piece.last and have == piece.offset + len(content)
             if complete and piece.digest and digest_of(path) != piece.digest:
@@ -128,6 +136,24 @@ class FileReceiver(FileThread):
             self._arrived.append((path, ack, received.route))
         else:
             self._socket.send(ack, received.route)
+
+    def _shortage(self, size: int) -> str:
+        """Why *size* more bytes of workers' files are not taken now, "" where they are.
+
+        Half of the room that is kept free of clients' files is kept free of them too: the record needs it.
+        """
+        least, store = self._places.least_free // 2, self._places.blobs
+        free = store.free_bytes() - size if least else 0
+        if free >= least:
+            return ""
+        reason = (
+            f"The disk of {store.root.parent} on the server's machine has {max(0, free) / 1e9:.1f} GB free, and "
+            f"{least / 1e9:.1f} GB stay free (half of brender-server --keep-free): make room there. Frames and logs wait for it"
+        )
+        if time.monotonic() - self._told_of_room > _TELL_SECONDS:
+            self._told_of_room = time.monotonic()
+            log.error("%s", reason)
+        return reason
 
     def _acknowledge_arrived(self) -> None:
         """Make the files that are complete survive a power cut, then acknowledge them: their senders delete them then."""

@@ -14,12 +14,13 @@ from brender.bus.messages import (
     BlobWanted,
     FileAck,
     FilePiece,
+    NoFile,
 )
 from brender.bus.transport import Socket
 from brender.model.frame_file import FrameFile
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.blobs import Pulls
-from brender.transfer.file_thread import FileKey, FileThread
+from brender.transfer.file_thread import FileKey, FileThread, name_of
 from brender.transfer.pieces import PIECE
 
 log = logging.getLogger("brender.files")
@@ -48,15 +49,15 @@ class FileSender(FileThread):
     """A worker's end. Files handed to it are deleted once the server has them whole; blobs come into *store*."""
 
     def __init__(self, store: BlobStore) -> None:
-        super().__init__("brender-files")
+        super().__init__("brender-files", store)
         self.moved = 0
         """Bytes of blobs that have come, and of frames that have arrived at the server."""
+        self.refused = ""
+        """Why the server takes no file now, in a sentence; "" once it takes one again."""
         self._transfers: dict[FileKey, _Transfer] = {}
         self._idle = threading.Event()
         self._idle.set()
         self._socket: Socket | None = None
-        self._store = store
-        store.forget_what_was_given_up()
         self._pulls = Pulls(store, self._ask, "the worker's", self.loop.post)
 
     def send_log(self, job: str, attempt: str, path: Path, finished: bool = False) -> None:
@@ -166,6 +167,8 @@ class FileSender(FileThread):
         for received in self._socket.drain() if self._socket is not None else ():
             if isinstance(received.message, FileAck):
                 self._acknowledged(received.message)
+            elif isinstance(received.message, NoFile) and received.message.what in map(name_of, self._transfers):
+                self.refused = received.message.reason
             elif self._pulls.hear(received.message, received.bulk):
                 self.moved += sum(map(len, received.bulk))
 
@@ -177,6 +180,7 @@ class FileSender(FileThread):
         if transfer.kind in ("frame", "piece"):
             self.moved += max(0, ack.offset - transfer.offset)
         transfer.offset = ack.offset
+        self.refused = ""
         transfer.sent_at = None
         if ack.complete:
             transfer.path.unlink(missing_ok=True)

@@ -35,6 +35,7 @@ from brender.transfer.server import Answer, ServerPlaces
 
 log = logging.getLogger("brender.files")
 _REMEMBERED = 10_000
+_DAY = 86_400.0
 _CLOSE_SECONDS = 2.0
 _PLATFORM = platform_of(platform.system())
 _NOT_THERE = "That frame is not rendered, or its file is not where the server put it any more"
@@ -115,6 +116,24 @@ class FileKeeper:
                 for path in paths:
                     path.unlink(missing_ok=True)
         return frames
+
+    def delete_leftovers(self, wall: float, alive: Alive) -> None:
+        """Delete files that arrived more than a day before *wall*, of attempts that are over and did not complete their parts.
+
+        While the record cannot be read, nothing is deleted.
+        """
+        words = (
+            "SELECT (SELECT COUNT(*) FROM attempt WHERE id = {} AND outcome = {}), "
+            "(SELECT COUNT(*) FROM part WHERE id = {} AND attempt = {} AND status = {})"
+        )
+        for path in self._folder.incoming.glob("*-*"):
+            alive()
+            attempt, part = path.name.split("-")[:2]
+            with contextlib.suppress(OSError):
+                if part.isdecimal() and path.stat().st_mtime < wall - _DAY:
+                    found = self._look_up(words, attempt, Outcome.LIVE, int(part), attempt, PartStatus.COMPLETED)
+                    if found is not None and not any(found):
+                        path.unlink()
 
     def _check(self, spec: JobSpec) -> None:
         """Raises `BadInput` where not all files of *spec* are here, or `OSError`."""

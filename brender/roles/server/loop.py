@@ -411,6 +411,7 @@ class Server:
             self._begin_pruning(now)
             keeper, keep = self._keeper, self.policy.blobs_keep
             keeper.threads.do("blobs", partial(delete_unneeded, self.database, keeper.blobs, now.wall, keep))
+            keeper.threads.do("incoming", partial(keeper.delete_leftovers, now.wall))
             keeper.threads.do("retention", lambda alive: self._retire(now))
 
     def _tell_trouble(self, text: str) -> None:

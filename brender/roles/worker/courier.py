@@ -27,5 +27,8 @@ class FileCourier:
     def moved(self) -> int:
         return self._sender.moved
 
+    def refused(self) -> str:
+        return self._sender.refused
+
     def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
         self._sender.send_frame(file, arrived)
