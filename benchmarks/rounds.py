@@ -35,6 +35,7 @@ from brender.bus.messages import Completed, Hello, Joined, Left, PartDone, Recal
 from brender.bus.messages import Grants as GrantsMessage
 from brender.commands.jobspec import command_job
 from brender.model.grant import Grant
+from brender.model.keys import KeyRole
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import Now, Peer, Send
 from brender.roles.policy import Policy
@@ -49,8 +50,8 @@ except ImportError:  # an earlier version (--before)
 LARGE, SMALL = (10_000, 5_000, 1_000_000), (1_000, 500, 20_000)
 TASK_SECONDS, ROUND_SECONDS = 30.0, 0.1
 POOLS, PROGRAMS = 10, 5
-CLIENT = Peer("local", b"client")
-MANAGER = Peer("local", b"manager", "m" * 16, "manager")
+CLIENT = Peer("local", b"client", key=KeyRole.ADMIN)
+MANAGER = Peer("local", b"manager", "m" * 16, "manager", key=KeyRole.MANAGER)
 
 
 class SimulatedFarm:

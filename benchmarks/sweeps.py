@@ -14,13 +14,14 @@ from pathlib import Path
 from benchmarks.report import arguments, report
 from brender.bus.messages import Act, Submit
 from brender.farm.record import Row
+from brender.model.keys import KeyRole
 from brender.roles.effects import Peer
 from brender.roles.policy import Policy
 from brender.roles.server.collection import collect_in_steps
 from brender.store.database import open_for_writing
 from tests.world import World, animation, new_id
 
-_CLIENT = Peer("local", b"client")
+_CLIENT = Peer("local", b"client", key=KeyRole.ADMIN)
 
 
 class Quiet(World):

@@ -33,7 +33,7 @@ from dashboard.v1 import farm as farm_api
 from dashboard.v1 import jobs, nodes, submitting
 from dashboard.v1 import people as people_api
 
-_STATUS = {"bad-input": 400, "not-found": 404, "conflict": 409, "unreachable": 503, "paused": 503}
+_STATUS = {"bad-input": 400, "forbidden": 403, "not-found": 404, "conflict": 409, "unreachable": 503, "paused": 503}
 _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"

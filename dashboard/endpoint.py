@@ -11,7 +11,6 @@ from flask_login import current_user
 
 from brender import __version__
 from brender.model.errors import BadInput
-from brender.model.people import Right
 from brender.store import questions
 from dashboard.farm import farm, user_name
 from dashboard.people import need
@@ -38,8 +37,8 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``query`` and ``body``: what it takes, as structs; ``right``: what the user must be allowed; ``cached``: the answer is
-    the same as long as nothing was recorded."""
+    """``query`` and ``body``: what it takes, as structs; ``needed``: what the user must be allowed, where the dashboard answers
+    without asking the server (brender.model.rights); ``cached``: the answer is the same as long as nothing was recorded."""
 
     method: str
     path: str
@@ -47,7 +46,7 @@ class Endpoint:
     summary: str
     query: type[msgspec.Struct]
     body: Any
-    right: Right | None
+    needed: str
     cached: bool
     content: str
 
@@ -69,7 +68,7 @@ def endpoint(
     *,
     query: type[msgspec.Struct] = Nothing,
     body: Any = None,
-    right: Right | None = None,
+    needed: str = "",
     cached: bool = False,
     content: str = "application/json",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -78,7 +77,7 @@ def endpoint(
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         summary = (function.__doc__ or function.__name__).strip().split("\n\n")[0]
-        made = Endpoint(method, path, function, " ".join(summary.split()), query, body, right, cached, content)
+        made = Endpoint(method, path, function, " ".join(summary.split()), query, body, needed, cached, content)
         _DECLARED.append(made)
         rule = path.replace("{", "<").replace("}", ">")
 
@@ -92,8 +91,8 @@ def endpoint(
 
 
 def _answer(made: Endpoint, where: dict[str, str]) -> Response:
-    if made.right is not None:
-        need(made.right)
+    if made.needed:
+        need(made.needed)
     arguments: dict[str, Any] = dict(where)
     if made.query is not Nothing or request.args:
         arguments["query"] = _query(made.query)

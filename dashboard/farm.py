@@ -10,6 +10,7 @@ from flask_login import current_user
 from brender.bus.address import ServerAddresses
 from brender.bus.client import Client
 from brender.bus.keys import KeyPair
+from brender.model.errors import Forbidden
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
 from dashboard.proxies import Proxies
@@ -57,13 +58,19 @@ class Farm:
     settings: Settings = field(default_factory=Settings)
 
     def client(self) -> Client:
-        """A connection to the server, for one request."""
+        """A connection to the server, for one request, on behalf of the user of now. Raises `Forbidden` without one."""
+        if not current_user.is_authenticated or current_user.is_guest:
+            raise Forbidden("Who has no account changes nothing: sign in")
+        return Client(self.server, self.pair, ACTION_SECONDS, user_name())
+
+    def own_client(self) -> Client:
+        """A connection to the server as the dashboard itself, for one request: while there are no users yet."""
         return Client(self.server, self.pair, ACTION_SECONDS)
 
     def manage(self, what: str, **arguments: Any) -> Any:
-        """Ask the server for a change of what admins change, as the user of now."""
+        """Have the server do *what*, on behalf of the user of now (`Manage` lists what there is)."""
         with self.client() as client:
-            return client.manage(what, **arguments, by=user_name())
+            return client.manage(what, **arguments, by=user_name())  # (``by``: for a server of an earlier version)
 
 
 def farm() -> Farm:

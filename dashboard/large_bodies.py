@@ -14,7 +14,6 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
 
-from brender.model.people import Right
 from dashboard.farm import farm, user_name
 from dashboard.people import need
 from dashboard.uploads import Reservation
@@ -41,7 +40,7 @@ def admission(app: Flask) -> Admission:
                     raise RequestEntityTooLarge
                 if not request.content_length:
                     raise LengthRequired("Say how long the files are (Content-Length), so that it is seen whether there is room")
-                need(Right.SUBMIT)
+                need("submit")
                 return farm().uploads.reserve(user_name(), request.content_length)
             except Exception as error:
                 return app.make_response(app.handle_user_exception(error))

@@ -6,7 +6,7 @@ from flask_login import current_user
 from brender.jobs.declare import job_types
 from brender.model.keys import KeyRole
 from brender.model.paths import PLATFORMS
-from brender.model.people import Right, Role
+from brender.model.people import Role
 from brender.store import page_questions, questions
 from dashboard.farm import farm
 from dashboard.people import need
@@ -33,7 +33,7 @@ def job(id: str) -> str:
 
 @blueprint.get("/submit")
 def submit() -> str:
-    need(Right.SUBMIT)
+    need("submit")
     with farm().reader.record() as record:
         projects = questions.projects(record)
     return render_template("submit.html", projects=projects, kinds=job_types().values())
@@ -75,13 +75,13 @@ def activity() -> str:
 
 @blueprint.get("/settings/")
 def settings() -> str:
-    need(Right.ADMIN)
+    need("manage keys")
     return render_template("settings.html", roles=list(KeyRole), platforms=PLATFORMS)
 
 
 @blueprint.get("/users/")
 def users() -> str:
-    need(Right.ADMIN)
+    need("manage set-user")
     return render_template("users.html", roles=list(Role))
 
 
@@ -92,7 +92,6 @@ def _links() -> dict[str, object]:
         return {"menu": []}
     shown = [("overview", "Overview"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
     shown += [("projects", "Projects"), ("activity", "Activity")]
-    if current_user.may(Right.ADMIN):
-        shown += [("users", "Users"), ("settings", "Settings")]
-    rights = {right.value for right in Right if current_user.may(right)}
-    return {"menu": [(url_for(f"pages.{page}"), f"pages.{page}", label) for page, label in shown], "rights": rights}
+    shown += [("users", "Users")] if current_user.may("manage set-user") else []
+    shown += [("settings", "Settings")] if current_user.may("manage keys") else []
+    return {"menu": [(url_for(f"pages.{page}"), f"pages.{page}", label) for page, label in shown], "rights": current_user.rights}

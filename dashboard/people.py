@@ -20,7 +20,8 @@ from wtforms.validators import DataRequired, EqualTo, Length
 
 from brender.model.errors import BrenderError
 from brender.model.pace import Pace
-from brender.model.people import RIGHTS, Right, Role
+from brender.model.people import Role
+from brender.model.rights import Actor, Scope, may, rights_of, why_not
 from dashboard.farm import farm
 from dashboard.proxies import origin
 
@@ -56,12 +57,20 @@ class User(UserMixin):  # type: ignore[misc]
         # With a mark of the password, so that a new one ends every other session.
         return f"{self.name}\n{self._stamp}"
 
-    def may(self, right: Right) -> bool:
-        return right in RIGHTS[self.role]
+    @property
+    def rights(self) -> dict[str, Scope]:
+        """What they may do, and whose things to, by the table of rights."""
+        return {} if self.is_guest else rights_of(self.role)
+
+    def may(self, action: str, owner: str | None = None) -> bool:
+        """Return whether they may do *action* to a thing of *owner*; ``None``: to any thing at all, their own perhaps."""
+        if owner is None:
+            return action in self.rights
+        return action in self.rights and may(Actor(self.role, self.name), action, owner)
 
     def may_act_on(self, job: dict[str, Any]) -> bool:
-        """Whether they may change that *job*."""
-        return self.may(Right.ALL_JOBS) or (self.may(Right.OWN_JOBS) and job.get("user") == self.name)
+        """Return whether they may change that *job*."""
+        return self.may("act cancel", str(job.get("user", "")))
 
 
 class Paces:
@@ -194,10 +203,11 @@ def still_signed_in(app: Flask, environ: dict[str, Any]) -> bool:
             return False
 
 
-def need(right: Right) -> None:
-    """Raises `Forbidden` where the user of now has not that *right*."""
-    if not current_user.may(right):
-        raise Forbidden(f"A {current_user.role} may not do that: ask whoever runs the farm")
+def need(action: str) -> None:
+    """Check that the user of now may do *action*, for what the dashboard shows or keeps itself: what the server does, it is asked
+    for, and says itself who may. Raises `Forbidden`."""
+    if not current_user.may(action):
+        raise Forbidden(why_not(Actor(current_user.role), action, "") or "Who has no account may not do that: sign in")
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
@@ -238,7 +248,7 @@ def setup() -> Response | str | tuple[str, int]:
     if not form.validate_on_submit():
         return render_template("setup.html", form=form, token=shown), 200 if request.method == "GET" else 400
     try:
-        with farm().client() as client:
+        with farm().own_client() as client:
             password = generate_password_hash(form.password.data)
             client.manage("set-user", name=form.name.data.strip(), role=Role.ADMIN.value, password=password, new=True)
     except BrenderError as error:
@@ -273,8 +283,6 @@ def logout() -> Response:
 def account() -> Response | str | tuple[str, int]:
     """One's own password and tokens."""
     form = NewPassword()
-    if request.method == "POST" and current_user.is_guest:
-        raise Forbidden("Whoever only looks around has no account")
     if not form.validate_on_submit():
         return render_template("account.html", form=form), 200 if request.method == "GET" else 400
     farm().manage("set-user", name=current_user.name, password=generate_password_hash(form.password.data))

@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code's own tables: statuses, messages, job types, commands."""
+"""Writes the pages that are made from the code's own tables: statuses, messages, rights, job types, commands."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,9 @@ from brender.bus import messages
 from brender.commands.main import brender
 from brender.jobs.declare import job_types
 from brender.model import status
+from brender.model.keys import KeyRole
+from brender.model.people import Role
+from brender.model.rights import TABLE, Scope, scope
 
 TABLES = (
     ("Jobs", status.JOB_TRANSITIONS),
@@ -25,6 +28,7 @@ def write_all(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "statuses.rst").write_text(statuses())
     (folder / "messages.rst").write_text(message_types())
+    (folder / "rights.rst").write_text(rights())
     (folder / "job_types.rst").write_text(types_of_job())
     (folder / "commands.rst").write_text(commands())
 
@@ -66,6 +70,25 @@ def message_types() -> str:
     ]
     text += table(("type", "what it says", "fields"), rows)
     return text + heading("Reports", "-") + table(("kind", "what it says", "fields"), reports)
+
+
+def rights() -> str:
+    text = heading("Rights", "=") + (
+        "Who may do what, by the table that the server asks about each message (``brender/model/rights.py``). *own*: to what is "
+        "their own; *all*: to anybody's things; nothing: not at all.\n\n"
+    )
+    text += heading("Users", "-") + "On whose behalf the dashboard speaks.\n\n" + table_of_rights(tuple(Role))
+    return text + heading("Keys", "-") + "Who speaks for themselves.\n\n" + table_of_rights(tuple(KeyRole))
+
+
+def table_of_rights(roles: tuple[Role, ...] | tuple[KeyRole, ...]) -> str:
+    shown = {Scope.NOBODY: "", Scope.OWN: "own", Scope.ALL: "all"}
+    rows: dict[tuple[str, ...], None] = {}
+    for action, entry in TABLE.items():
+        scopes = [shown[scope(role, action)] for role in roles]
+        if any(scopes):
+            rows[(entry.deed, *scopes)] = None
+    return table(("may", *roles), list(rows))
 
 
 def types_of_job() -> str:

@@ -11,6 +11,7 @@ from brender.bus.messages import Act, Sorry, Submit
 from brender.jobs import declare
 from brender.jobs.command import Command
 from brender.model.job import JobSpec, Requirements
+from brender.model.keys import KeyRole
 from brender.roles.effects import Peer
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.farm_store import FarmStore
@@ -179,7 +180,7 @@ def test_half_a_round_is_not_written_while_the_record_cannot_be_read(monkeypatch
         patch.setattr(Jobs, "note", _explode)
         patch.setattr(FarmStore, "restore", _away)
         message = Act(id=new_id(), action="cancel", target=job)
-        world.round.receive(Peer("local", b"client"), message)
+        world.round.receive(Peer("local", b"client", key=KeyRole.ADMIN), message)
         world.round.settle()
         world.run(2.0)
         assert world.status(job) == "active" and world.round.paused
@@ -200,7 +201,7 @@ def test_two_messages_that_raise_in_one_round_are_both_answered_and_kept(monkeyp
         patch.setattr(Jobs, "note", _explode)
         asked = [Submit(id=new_id(), job=animation("7", name=name)) for name in ("one", "other")]
         for message in asked:
-            world.round.receive(Peer("local", b"client"), message)
+            world.round.receive(Peer("local", b"client", key=KeyRole.ADMIN), message)
         world.round.settle()
     assert all(isinstance(world.answers[message.id], Sorry) for message in asked)
     assert len(world.ask("set_aside")) == 2 and world.status(job) == "active"

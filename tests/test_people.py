@@ -12,15 +12,15 @@ from brender.bus.client import Client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BadInput, Conflict, NotFound
-from brender.model.people import check_user_name
+from brender.model.people import Role, check_user_name
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from dashboard.farm import Settings
-from dashboard.people import Paces, client_address
+from dashboard.people import Paces, User, client_address
 from tests.rows import new, put, update
 from tests.test_store import JOB
-from tests.web import HASH, PASSWORD, Browser, application, make_users, served, token_of
+from tests.web import HASH, PASSWORD, Browser, application, make_users, serve_in_process, served, token_of
 
 API = "/api/v1"
 MINE, FOREIGN = "a" * 16, "b" * 16
@@ -28,13 +28,16 @@ MINE, FOREIGN = "a" * 16, "b" * 16
 
 @pytest.fixture
 def app(folder: DataFolder) -> Flask:
-    """The application, with a user of each role, a job of anna's and one of somebody else's."""
+    """The application, with a user of each role, a job of anna's and one of somebody else's, and a worker."""
     make_users(folder)
     writer = Writer(open_for_writing(str(folder.database)))
     digest = hashlib.sha256(b"secret").hexdigest()
+    node = {"incarnation": 1, "name": "n", "status": "offline", "last_seen": 1.0}
     writer.commit(
         [
             put("project", "default", {}),
+            put("manager", "m", node),
+            put("worker", "w", {**node, "manager": "m"}),
             new("job", MINE, {**JOB, "user": "anna"}),
             new("job", FOREIGN, {**JOB, "user": "somebody"}),
             put("api_token", "t1", {"user": "anna", "name": "mine", "digest": digest, "created": 1.0}),
@@ -47,7 +50,7 @@ def app(folder: DataFolder) -> Flask:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No server runs here: what gets as far as asking it has been let through, and is answered 503."""
+    """No server runs here, unless a test has one: what gets as far as asking it is answered 503, soon."""
     monkeypatch.setattr("dashboard.farm.ACTION_SECONDS", 0.05)
 
 
@@ -246,12 +249,43 @@ _MAY = {
 
 @pytest.mark.parametrize("what", _ASKED)
 @pytest.mark.parametrize("name", _MAY)
-def test_each_role_may_do_what_is_its_own(app: Flask, name: str, what: str) -> None:
+def test_each_role_may_do_what_is_its_own(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch, name: str, what: str
+) -> None:
+    serve_in_process(folder, monkeypatch)
     method, path, body = _ASKED[what]
     browser = Browser(app, name)
     answer = browser.get(API + path) if method == "get" else browser.post(API + path, body)
-    assert (answer.status_code in (200, 503)) is (what in _MAY[name]), (answer.status_code, answer.text)
-    assert answer.status_code in (200, 403, 503)
+    assert answer.status_code == (200 if what in _MAY[name] else 403), (answer.status_code, answer.text)
+
+
+def test_what_a_dashboard_forgot_to_hide_and_to_check_the_server_refuses(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_in_process(folder, monkeypatch)
+    monkeypatch.setattr(User, "may", lambda *anything: True)
+    browser = Browser(app, "vera")
+    for what in _ASKED.keys() - _MAY["vera"] - {"see users"}:
+        _, path, body = _ASKED[what]
+        assert browser.post(API + path, body).status_code == 403, what
+    told = browser.post(f"{API}/jobs/{MINE}/actions/cancel").json["error"]
+    assert told == "A viewer may not cancel jobs: an artist may (their own), a wrangler or an admin may"
+
+
+def test_who_only_looks_around_changes_nothing_whatever_they_are_shown(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_for_writing(str(folder.make().database)).close()
+    serve_in_process(folder, monkeypatch)
+    guest = Browser(application(folder, setup="secret"), "")
+    token = token_of(guest.get("/setup?token=secret"))
+    guest.app.post("/look", data={"token": "secret", "csrf_token": token})
+    guest._token = token_of(guest.get("/"))
+    assert "no account" in guest.post(f"{API}/tokens", {"name": "x"}).json["error"]
+    assert guest.get("/submit").status_code == 403
+    monkeypatch.setattr("dashboard.farm.current_user", User("guest", Role.ADMIN))
+    refused = guest.post(f"{API}/tokens", {"name": "x"})
+    assert refused.status_code == 403 and "There is no user 'guest'" in refused.json["error"]
 
 
 def test_a_viewer_sees_no_buttons_and_no_pages_that_are_not_for_them(app: Flask) -> None:
@@ -261,17 +295,37 @@ def test_a_viewer_sees_no_buttons_and_no_pages_that_are_not_for_them(app: Flask)
     assert browser.get("/users/").status_code == 403 and browser.get("/submit").status_code == 403
 
 
-def test_of_many_jobs_only_one_s_own_are_changed_and_the_others_named(app: Flask) -> None:
-    answer = Browser(app, "anna").post(f"{API}/jobs/actions", {"ids": [FOREIGN, "nonsense"], "action": "cancel"}).json
-    assert (
-        answer["done"] == [] and "only their own jobs" in answer["refused"][FOREIGN] and "no job" in answer["refused"]["nonsense"]
+def test_of_many_jobs_only_one_s_own_are_changed_and_the_others_named(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_in_process(folder, monkeypatch)
+    answer = Browser(app, "anna").post(f"{API}/jobs/actions", {"ids": [FOREIGN, "nonsense", MINE], "action": "cancel"}).json
+    assert answer["done"] == [MINE] and "no job" in answer["refused"]["nonsense"]
+    assert answer["refused"][FOREIGN] == (
+        "An artist may cancel jobs, but only their own, and this is somebody's: a wrangler or an admin may"
     )
+
+
+def test_one_s_own_password_is_one_s_own_to_change_and_one_s_role_is_not(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_in_process(folder, monkeypatch)
+    browser = Browser(app, "vera")
+    data = {"password": "long enough", "again": "long enough", "csrf_token": browser._token}
+    assert browser.app.post("/account", data=data).status_code == 302
+    assert Browser(app, "").sign_in("vera", "long enough").status_code == 302
+    monkeypatch.setattr(User, "may", lambda *anything: True)
+    for name, change in (("vera", {"role": "admin"}), ("boss", {"password": "long enough"})):
+        assert browser.post(f"{API}/users/{name}", change).status_code in (401, 403)
 
 
 # --- programs ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_lets_a_program_in_as_its_user_without_cookies(app: Flask) -> None:
+def test_a_token_lets_a_program_in_as_its_user_without_cookies(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_in_process(folder, monkeypatch)
     headers = {"Authorization": "Bearer secret"}
     assert app.test_client().get(f"{API}/me", headers=headers).json["name"] == "anna"
     answer = app.test_client().post(f"{API}/jobs/{FOREIGN}/actions/cancel", json={}, headers=headers)

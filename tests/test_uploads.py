@@ -124,7 +124,7 @@ def _asking(
     [
         (f"{API}/uploads", "", 10**10, 401, "Sign in first"),
         (f"{API}/uploads", "wrong", 10**10, 401, "not good"),
-        (f"{API}/uploads", "vera", 10**10, 403, "may not do that"),
+        (f"{API}/uploads", "vera", 10**10, 403, "may not submit jobs"),
         (f"{API}/uploads", "anna", 10**10, 413, "one user may upload 8.0 MB a day"),
         (f"{API}/jobs", "anna", 2**21, 413, "too much at once"),
         ("/login", "", 2**21, 413, "too much at once"),

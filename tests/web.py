@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import pytest
 from flask import Flask
 from playwright.sync_api import Page
 from werkzeug.security import generate_password_hash
@@ -18,9 +19,11 @@ from werkzeug.test import TestResponse
 from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.client import Client
 from brender.bus.ids import new_id
-from brender.bus.keys import new_pair
+from brender.bus.keys import KeyPair, new_pair
+from brender.bus.messages import Sorry
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.model.errors import from_code
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -28,6 +31,7 @@ from dashboard.app import create_app
 from dashboard.farm import Settings
 from dashboard.serve import Dashboard
 from tests.rows import put
+from tests.world import World
 
 PASSWORD = "correct horse"
 #: Made once, since that takes long; with few rounds, since it is only for tests.
@@ -61,6 +65,29 @@ def make_users(folder: DataFolder, **roles: str) -> None:
     chosen = roles or ROLES
     writer.commit([put("user", name, {"role": role, "password": HASH, "created": 1.0}) for name, role in chosen.items()])
     writer.database.close()
+
+
+def serve_in_process(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server in this process, without sockets, answer what dashboards ask: its core and rounds on the database of
+    *folder*."""
+    world: list[World] = []
+
+    class InProcess(Client):
+        def __init__(self, server: ServerAddresses, pair: KeyPair, timeout: float = 10.0, on_behalf_of: str = "") -> None:
+            self.on_behalf_of = on_behalf_of
+
+        def close(self) -> None:
+            pass
+
+        def _request(self, message: Any) -> Any:
+            if not world:
+                world.append(World(database=open_for_writing(str(folder.database))))
+            told = world[0].request(message)
+            if isinstance(told, Sorry):
+                raise from_code(told.code, told.message)
+            return told
+
+    monkeypatch.setattr("dashboard.farm.Client", InProcess)
 
 
 class Browser:

@@ -9,12 +9,13 @@ from typing import Any
 from peewee import Database, SqliteDatabase
 from playhouse.migrations import Runner
 
-from brender.bus.messages import Act, Beat, Beats, Done, Hello, PartDone, Reports, Sorry, Submit
+from brender.bus.messages import Act, Beat, Beats, Done, Hello, Manage, PartDone, Reports, Sorry, Submit
 from brender.bus.routes import Routes
 from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
+from brender.model.keys import KeyRole
 from brender.model.nodes import Blender, Stats, WorkerInfo, tags_of
 from brender.roles.effects import (
     Bind,
@@ -195,12 +196,21 @@ class World:
 
     # --- what clients do ----------------------------------------------------------------------------------------------
 
-    def submit(self, spec: JobSpec) -> Any:
-        """The server's answer: the receipt, or the `Sorry`."""
-        message = Submit(id=new_id(), job=spec)
-        self.round.receive(Peer("local", b"client"), message)
+    def request(self, message: Submit | Act | Manage, key: KeyRole = KeyRole.ADMIN, user: str = "") -> Any:
+        """The server's answer to what a client with a key of that role, called *user*, asks."""
+        peer = Peer("local", b"client", key=key, user=user)
+        if isinstance(message, Manage):
+            if (allowed := self.round.allowed(peer, message)) is not None:
+                fresh = new_id() * 4
+                self.round.apply(lambda core, now: core.manage(allowed[0], message, fresh, now), *allowed)
+        else:
+            self.round.receive(peer, message)
         self.run(0.3)
         return self.answers.pop(message.id)
+
+    def submit(self, spec: JobSpec) -> Any:
+        """The server's answer: the receipt, or the `Sorry`."""
+        return self.request(Submit(id=new_id(), job=spec))
 
     def act_on_node(self, action: str, name: str, value: Any = None) -> Any:
         """What a person asks of the worker or manager called *name*; the server's answer."""
@@ -208,10 +218,7 @@ class World:
 
     def act(self, action: str, job: str, value: Any = None) -> Any:
         """What a person asks of *job*, or of another thing that has a name; the server's answer."""
-        message = Act(id=new_id(), action=action, target=job, value=value)  # type: ignore[arg-type]
-        self.round.receive(Peer("local", b"client"), message)
-        self.run(0.3)
-        return self.answers.pop(message.id)
+        return self.request(Act(id=new_id(), action=action, target=job, value=value))  # type: ignore[arg-type]
 
     def ask(self, question: str, **arguments: Any) -> Any:
         return answer(self.books, question, arguments)
@@ -354,7 +361,7 @@ class World:
             match effect:
                 case SendUp(message):
                     if name not in self.cut:
-                        peer = Peer("local", name.encode(), *self.routes.who(name.encode()))
+                        peer = Peer("local", name.encode(), *self.routes.who(name.encode()), key=KeyRole.MANAGER)
                         self.round.receive(peer, message)
                         self.round.settle()
                 case Send(node, message):

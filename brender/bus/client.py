@@ -22,13 +22,15 @@ class Client:
     statement.
 
     ``timeout`` is how many seconds one request waits for its answer; meanwhile it is sent again, which is safe because
-    each request carries an id and each is idempotent.
+    each request carries an id and each is idempotent. ``on_behalf_of``: the user for whom it asks, as the dashboard does; "": for
+    itself.
     """
 
-    def __init__(self, server: ServerAddresses, pair: KeyPair, timeout: float = 10.0) -> None:
+    def __init__(self, server: ServerAddresses, pair: KeyPair, timeout: float = 10.0, on_behalf_of: str = "") -> None:
         self.addresses = server
         self.server = server.control
         self.timeout = timeout
+        self.on_behalf_of = on_behalf_of
         self._context = zmq.Context()
         self._socket = Socket(self._context, zmq.DEALER, "client", Credentials(pair, server.key))
         self._connections = self._socket.connections()
@@ -46,27 +48,28 @@ class Client:
 
     def submit(self, job: JobSpec) -> dict[str, Any]:
         """Hand in *job*; returns its record once the server has committed it. Raises what the server says of it."""
-        return dict(self._request(Submit(id=new_id(), job=job)))
+        return dict(self._request(Submit(id=new_id(), job=job, on_behalf_of=self.on_behalf_of)))
 
     def act(self, action: str, target: str, value: int | str | None = None, user: str = "") -> dict[str, Any]:
         """Ask for a change, such as ``pause`` of the job *target* (its id, or the start of it)."""
-        message = msgspec.convert(
-            {"type": "act", "id": new_id(), "action": action, "target": target, "value": value, "user": user}, Act
-        )
-        return dict(self._request(message))
+        given = {"action": action, "target": target, "value": value, "user": user or self.on_behalf_of}
+        return dict(self._request(msgspec.convert({**self._begun("act"), **given}, Act)))
 
     def ask(self, question: str, **arguments: Any) -> Any:
         """The answer to *question* (brender.store.questions lists them)."""
-        return self._request(Ask(id=new_id(), question=question, arguments=arguments))
+        return self._request(Ask(id=new_id(), question=question, arguments=arguments, on_behalf_of=self.on_behalf_of))
 
     def manage(self, what: str, **arguments: Any) -> Any:
         """Ask something about keys and tokens, which only an admin's key may (`Manage` lists what)."""
-        return self._request(msgspec.convert({"type": "manage", "id": new_id(), "what": what, "arguments": arguments}, Manage))
+        return self._request(msgspec.convert({**self._begun("manage"), "what": what, "arguments": arguments}, Manage))
 
     def look(self, variable: str, proof: str) -> dict[str, Any]:
         """Have every worker look for the file for *proof* in the folder of the path *variable*; returns the ``workers`` there
         are. What they see, the question ``sights`` tells."""
         return dict(self._request(Look(id=new_id(), variable=variable, proof=proof)))
+
+    def _begun(self, kind: str) -> dict[str, str]:
+        return {"type": kind, "id": new_id(), "on_behalf_of": self.on_behalf_of}
 
     def _request(self, message: Submit | Act | Ask | Manage | Look) -> Any:
         def answer(received: Received) -> Done | None:

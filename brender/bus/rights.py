@@ -1,10 +1,13 @@
-"""The one table of who may say what: which keys come in at which door, and which messages each may send there. Free of zmq.
+"""The doors: which keys come in at each, and which messages are heard there from which, by the table of rights. Free of zmq.
 
-A door is a socket that others connect to. What somebody may not send is refused before any role's code sees it. Whose things a
-message is about (a worker's own attempt, a manager's own workers) is then checked by the core that it is for.
+A door is a socket that others connect to. What no key of a role may send is refused before any role's code sees it. Whose things
+a message is about is asked later: of what people ask by the server (brender.roles.server.permission), of what nodes say (a
+worker's own attempt, a manager's own workers) by the core that it is for.
 """
 
 from enum import StrEnum
+from functools import cache
+from typing import get_args
 
 from brender.bus.messages import (
     Act,
@@ -38,6 +41,7 @@ from brender.bus.messages import (
 )
 from brender.model.errors import Forbidden
 from brender.model.keys import KeyRole
+from brender.model.rights import TABLE, Scope, scope
 
 
 class Door(StrEnum):
@@ -53,36 +57,72 @@ class Door(StrEnum):
     MANAGER_FILES = "manager-files"
 
 
-_MANAGER = frozenset({KeyRole.MANAGER})
-_WORKER = frozenset({KeyRole.WORKER})
-_CLIENTS = frozenset({KeyRole.CLIENT, KeyRole.ADMIN})
-_ADMIN = frozenset({KeyRole.ADMIN})
-
-#: What may be sent through each door, and with which keys.
-MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
-    Door.SERVER: {
-        **dict.fromkeys(
-            (Hello, Renew, Pong, Bye, Stands, Joined, Left, Received, Gone, Seen, LogTold, Reports, Progress), _MANAGER
-        ),
-        **dict.fromkeys((Submit, Act, Ask, Look), _CLIENTS),
-        Manage: _ADMIN,
-    },
-    Door.SERVER_STATS: {Beats: _MANAGER},
-    Door.SERVER_FILES: {
-        **dict.fromkeys((FilePiece, BlobWanted), _MANAGER),
-        **dict.fromkeys((Offer, BlobPiece, FrameWanted), _CLIENTS),
-    },
-    Door.SERVER_EVENTS: {},
-    Door.MANAGER: dict.fromkeys((Hello, Renew, Pong, Bye, Stands, Received, Gone, Seen, LogTold, Reports, Progress), _WORKER),
-    Door.MANAGER_STATS: {Beat: _WORKER},
-    Door.MANAGER_FILES: dict.fromkeys((FilePiece, BlobWanted), _WORKER),
-    # Any key at all, and this one message: who may join is told by what it says.
-    Door.ENROLMENT: {Enrol: frozenset(KeyRole)},
+#: Which keys come in at each door.
+LET_IN: dict[Door, frozenset[KeyRole]] = {
+    Door.SERVER: frozenset({KeyRole.MANAGER, KeyRole.CLIENT, KeyRole.ADMIN}),
+    Door.SERVER_EVENTS: frozenset({KeyRole.MONITOR, KeyRole.CLIENT, KeyRole.ADMIN}),
+    Door.SERVER_STATS: frozenset({KeyRole.MANAGER}),
+    Door.SERVER_FILES: frozenset({KeyRole.MANAGER, KeyRole.CLIENT, KeyRole.ADMIN}),
+    # Any key at all: who may join is told by what it says.
+    Door.ENROLMENT: frozenset(KeyRole),
+    Door.MANAGER: frozenset({KeyRole.WORKER}),
+    Door.MANAGER_STATS: frozenset({KeyRole.WORKER}),
+    Door.MANAGER_FILES: frozenset({KeyRole.WORKER}),
 }
 
-#: Which keys come in at each door.
-LET_IN: dict[Door, frozenset[KeyRole]] = {door: frozenset().union(*messages.values()) for door, messages in MAY_SEND.items()} | {
-    Door.SERVER_EVENTS: frozenset({KeyRole.MONITOR, KeyRole.CLIENT, KeyRole.ADMIN})
+_OF_NODES = (Hello, Renew, Pong, Bye, Stands, Received, Gone, Seen, LogTold, Reports, Progress)
+#: What is heard at each door.
+_HEARD: dict[Door, tuple[type[Message], ...]] = {
+    Door.SERVER: (*_OF_NODES, Joined, Left, Submit, Act, Ask, Look, Manage),
+    Door.SERVER_EVENTS: (),
+    Door.SERVER_STATS: (Beats,),
+    Door.SERVER_FILES: (FilePiece, BlobWanted, Offer, BlobPiece, FrameWanted),
+    Door.ENROLMENT: (Enrol,),
+    Door.MANAGER: _OF_NODES,
+    Door.MANAGER_STATS: (Beat,),
+    Door.MANAGER_FILES: (FilePiece, BlobWanted),
+}
+
+
+@cache
+def tag_of(kind: type[Message]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def action_of(message: Message) -> str:
+    """Return the action that *message* asks for, as the table of rights names it."""
+    if isinstance(message, Act):
+        return f"act {message.action}"
+    if isinstance(message, Manage):
+        return f"manage {_what(message)}"
+    return tag_of(type(message))
+
+
+def _what(message: Manage) -> str:
+    if message.what == "set-user" and message.arguments.keys() <= {"name", "password", "by"}:
+        return "set-password"
+    if message.what == "subscribe":
+        return f"subscribe-{'email' if message.arguments.get('kind') == 'email' else 'webhook'}"
+    return message.what
+
+
+def actions_of(kind: type[Message]) -> tuple[str, ...]:
+    """Return all actions that a message of this *kind* may ask for."""
+    if kind is Act:
+        return tuple(f"act {action}" for action in get_args(Act.__annotations__["action"]))
+    if kind is Manage:
+        asked = set(get_args(Manage.__annotations__["what"])) - {"subscribe"}
+        return tuple(f"manage {what}" for what in sorted(asked | {"set-password", "subscribe-email", "subscribe-webhook"}))
+    return (tag_of(kind),)
+
+
+def _able(door: Door, kind: type[Message]) -> frozenset[KeyRole]:
+    return frozenset(role for role in LET_IN[door] if any(scope(role, action) is not Scope.NOBODY for action in actions_of(kind)))
+
+
+#: What may be sent through each door, and with which keys, by the table of rights.
+MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
+    door: {kind: _able(door, kind) for kind in kinds} for door, kinds in _HEARD.items()
 }
 
 #: The largest frame that is taken at each door, in bytes: whoever sends a larger one is cut off.
@@ -106,28 +146,20 @@ PACE: dict[KeyRole, tuple[float, float]] = {
 UNPACED = frozenset({Door.SERVER_FILES, Door.MANAGER_FILES})
 
 
-#: What clients ask for, in words for a person.
-_ASKED: dict[type[Message], str] = {
-    Submit: "submit a job",
-    Act: "change jobs or nodes",
-    Ask: "ask about the farm",
-    Look: "ask what workers see",
-    Manage: "manage keys, tokens, projects, paths and people",
-    Offer: "send files",
-}
+#: What a client waits for an answer to.
+_ANSWERED = (Submit, Act, Ask, Look, Manage, Offer)
 
 
 def refusal(door: Door, role: KeyRole, message: Message) -> Sorry | None:
     """Return the answer to a *message* that a key of that role may not send through *door*; ``None`` where none is due: only
     clients wait for answers, which they know by their request's id."""
-    request = getattr(message, "id", None)
-    if role not in _CLIENTS or type(message) not in _ASKED or not isinstance(request, str):
+    if role not in (KeyRole.CLIENT, KeyRole.ADMIN) or not isinstance(message, _ANSWERED):
         return None
     able = sorted(MAY_SEND[door].get(type(message), ()))
     allowed = f"a key of the role {' or '.join(able)} may" if able else "no key may, at this port"
     advice = f". `brender token create --role {able[0]}` on the server's machine prints a token to join with" if able else ""
-    text = f"This machine's key is of the role {role} and may not {_ASKED[type(message)]}: {allowed}{advice}"
-    return Sorry(id=request, code=Forbidden.code, message=text)
+    text = f"This machine's key is of the role {role} and may not {TABLE[action_of(message)].deed}: {allowed}{advice}"
+    return Sorry(id=message.id, code=Forbidden.code, message=text)
 
 
 def may_send(door: Door, role: KeyRole, message: type[Message]) -> bool:

@@ -13,7 +13,7 @@ from brender.bus.client import Client
 from brender.bus.membership import read_membership
 from brender.commands.joining import as_client
 from brender.model.errors import Forbidden, Unreachable
-from brender.model.keys import KeyRole
+from brender.model.rights import TABLE, Scope, scope
 from brender.store.datafolder import DataFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,9 +102,10 @@ def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
         )
     addresses, pair = as_client(server, folder)
     membership = None if folder.local_key.exists() else read_membership(folder.membership)
-    if membership is not None and membership.role is KeyRole.MONITOR:
+    if membership is not None and scope(membership.role, "ask") is Scope.NOBODY:
         raise Forbidden(
-            "This machine has joined the farm as a monitor, which may watch it (`brender-monitor`) and nothing else. "
+            f"This machine has joined the farm as a {membership.role}, which may not {TABLE['ask'].deed} (a monitor watches it: "
+            "`brender-monitor`). "
             "`brender token create --role client` on the server's machine prints a token to join with"
         )
     return Client(addresses, pair, timeout)

@@ -12,7 +12,7 @@ from brender.model.field_types import Id, Name, Seconds
 
 
 class KeyRole(StrEnum):
-    """What a key is for. What it may say on the bus is `brender.bus.rights`' matter."""
+    """What a key is for. What it may do stands in brender.model.rights."""
 
     WORKER = "worker"
     MANAGER = "manager"

@@ -1,4 +1,4 @@
-"""The people who use a farm: what each role may do. Pure."""
+"""The people who use a farm, and their roles. Pure."""
 
 import re
 from enum import StrEnum
@@ -9,7 +9,8 @@ _NAME = re.compile(r"[^\W_][\w.@+ -]{0,63}")
 
 
 class Role(StrEnum):
-    """What a user is on the web page and in the JSON API. (Keys of the bus have roles of their own: brender.model.keys.)"""
+    """What a user is on the web page and in the JSON API. (Keys of the bus have roles of their own: brender.model.keys. What each
+    may do stands in brender.model.rights.)"""
 
     VIEWER = "viewer"
     """Sees everything of the work, and changes nothing."""
@@ -19,25 +20,6 @@ class Role(StrEnum):
     """Acts on every job, worker, manager and project."""
     ADMIN = "admin"
     """And on users, paths and settings."""
-
-
-class Right(StrEnum):
-    """What somebody may be allowed to do."""
-
-    SUBMIT = "submit"
-    OWN_JOBS = "own-jobs"
-    ALL_JOBS = "all-jobs"
-    NODES = "nodes"
-    PROJECTS = "projects"
-    ADMIN = "admin"
-
-
-RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.VIEWER: frozenset(),
-    Role.ARTIST: frozenset({Right.SUBMIT, Right.OWN_JOBS}),
-    Role.WRANGLER: frozenset({Right.SUBMIT, Right.OWN_JOBS, Right.ALL_JOBS, Right.NODES, Right.PROJECTS}),
-    Role.ADMIN: frozenset(Right),
-}
 
 
 def check_user_name(name: str) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 from brender.bus.messages import AnyReport, Message
 from brender.model.grant import Grant, Order
-from brender.model.keys import Principal
+from brender.model.keys import KeyRole, Principal
 
 #: What a node is told whose key is another's.
 FOREIGN_KEY = (
@@ -30,8 +30,8 @@ class Peer:
     """Who sent a message: the id of its key (``principal``), the route back, and the node and role that its `Hello` gave (""
     before one).
 
-    ``bound`` is the node that the key belongs to, ``user`` who its holder is whatever the message says ("": the message says it),
-    ``origin`` the network address that it came from.
+    ``bound`` is the node that the key belongs to, ``user`` who its holder is, or whom it speaks for ("": the message says it),
+    ``origin`` the network address that it came from. ``key`` is the role of its key; without one it may do nothing.
     """
 
     principal: str
@@ -41,6 +41,7 @@ class Peer:
     bound: str = ""
     user: str = ""
     origin: str = ""
+    key: KeyRole | None = None
 
 
 class Send(msgspec.Struct, frozen=True):

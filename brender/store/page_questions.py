@@ -199,23 +199,27 @@ def _attention(record: Record, wall: float) -> list[dict[str, Any]]:
     tables = record.tables
     job, worker, manager = tables.Job, tables.Worker, tables.Manager
     found: list[dict[str, Any]] = []
+
+    def job_needs(id: str, name: str, user: str, why: str, action: str = "") -> None:
+        found.append({"kind": "job", "id": id, "name": name, "user": user, "why": why, "action": action})
+
     there = job.deleting.not_in(GOING)
     failed = job.select().where((job.status == "failed") & (job.finished > wall - 7 * _DAY) & there).order_by(job.finished.desc())
     for row in failed.limit(_ATTENTION_SHOWN):
-        found.append({"kind": "job", "id": row.id, "name": row.name, "why": row.reason or "it has failed", "action": "requeue"})
+        job_needs(row.id, row.name, row.user, row.reason or "it has failed", "requeue")
     stuck = (job.status == "queued") & (job.reason != "") & there
     for row in job.select().where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
-        found.append({"kind": "job", "id": row.id, "name": row.name, "why": row.reason, "action": ""})
+        job_needs(row.id, row.name, row.user, row.reason)
     off = tables.KeptOff
-    query = off.select(off, job.name.alias("job_name"), worker.name.alias("worker_name")).join(worker).switch(off).join(job)
+    columns = (off, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"))
+    query = off.select(*columns).join(worker).switch(off).join(job)
     for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB)).limit(_ATTENTION_SHOWN).dicts():
         why = f"{each['worker_name']} is kept off it after {each['failures']} failures: {each['reason']}"
-        found.append({"kind": "job", "id": each["job"], "name": each["job_name"], "why": why, "action": "readmit"})
+        job_needs(each["job"], each["job_name"], each["user"], why, "readmit")
     missing = job.select().where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
     for row in missing.limit(_ATTENTION_SHOWN):
         (first, *more) = [text for text in row.warnings if text.startswith("Missing file")] or [""]
-        why = first + (f", and {len(more)} more" if more else "")
-        found.append({"kind": "job", "id": row.id, "name": row.name, "why": why, "action": ""})
+        job_needs(row.id, row.name, row.user, first + (f", and {len(more)} more" if more else ""))
     for kind, table in (("worker", worker), ("manager", manager)):
         ill = table.select().where((table.status != "offline") & (table.reason != "") & (table.wanted == ""))
         for row in ill.limit(_ATTENTION_SHOWN):

@@ -39,15 +39,17 @@ def job_id(record: Record, start: str) -> str:
     """The id of the one job whose id starts with *start*, or whose name is it. Raises `NotFound` or `BadInput`."""
     job = record.tables.Job
     there = job.deleting.not_in(GOING)
+    if job.select().where((job.id == start) & there).exists():
+        return start
     found = [row.id for row in job.select(job.id).where(job.id.startswith(start) & there).limit(6)] if start else []
     if not found:
         named = job.select(job.id).where((job.name == start) & there)
         found = [row.id for row in named.order_by(job.submitted.desc()).limit(6)]
     if not found:
         raise NotFound(f"There is no job {start!r}. `brender jobs` lists them")
-    if len(found) > 1 and start not in found:
+    if len(found) > 1:
         raise BadInput(f"{start!r} means several jobs: {', '.join(found)}. Write more of the id")
-    return start if start in found else str(found[0])
+    return str(found[0])
 
 
 def node_id(record: Record, start: str) -> tuple[str, str, str]:

@@ -3,8 +3,10 @@ const farm = (() => {
   const base = "/api/v1";
   const problem = document.getElementById("problem");
   const token = document.querySelector("meta[name=csrf-token]").content;
-  const rights = new Set((document.body.dataset.rights || "").split(" "));
+  const rights = JSON.parse(document.body.dataset.rights);
   const user = document.body.dataset.user;
+  // Whether to show what does this to a thing of that owner. (Whether it is done, the server decides, by the same table.)
+  const may = (action, owner) => rights[action] === "all" || (rights[action] === "own" && user !== "" && owner === user);
 
   async function ask(path, options) {
     const response = await fetch(base + path, options);
@@ -128,8 +130,7 @@ const farm = (() => {
   // What may be asked of a worker or manager that stands like this one.
   function nodeButtons(row) {
     const made = element("span", "text-nowrap");
-    if (!rights.has("nodes")) return made;
-    const on = (label, title, action) => made.append(button(label, title, () => actOnNode(row.id, action)));
+    const on = (label, title, action) => may(`act ${action}`) && made.append(button(label, title, () => actOnNode(row.id, action)));
     if (row.wanted) on("Enable", "Give it tasks again", "enable");
     else on("Disable", "Let it finish its task and give it no other", "disable");
     if (!["offline", "draining"].includes(row.status)) {
@@ -237,5 +238,5 @@ const farm = (() => {
     });
   }
 
-  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, bar, time, duration, size, table, columnsOf, language, toast, rights, user, token };
+  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, bar, time, duration, size, table, columnsOf, language, toast, may, user, token };
 })();

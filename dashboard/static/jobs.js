@@ -19,9 +19,8 @@
     made.addEventListener("change", () => { chosen[made.checked ? "add" : "delete"](row.id); showChosen(); });
     return made;
   };
-  const mayAct = (row) => farm.rights.has("all-jobs") || (farm.rights.has("own-jobs") && row.user === farm.user);
   const priority = (row) => {
-    if (!mayAct(row)) return farm.element("span", "", row.priority);
+    if (!farm.may("act priority", row.user)) return farm.element("span", "", row.priority);
     const made = farm.element("input", "form-control form-control-sm priority");
     Object.assign(made, { type: "number", min: 0, max: 100, value: row.priority });
     made.setAttribute("aria-label", `Priority of ${row.name}`);

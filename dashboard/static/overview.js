@@ -29,7 +29,7 @@
     const text = farm.element("span", "small");
     text.append(farm.link(href, each.name, "fw-semibold text-decoration-none me-2"), each.why);
     line.append(text);
-    if (each.action && farm.rights.has("all-jobs")) {
+    if (each.action && farm.may(`act ${each.action}`, each.user)) {
       const label = { requeue: "Requeue failed", readmit: "Readmit" }[each.action];
       const made = farm.button(label, label, () => farm.act(each.id, each.action));
       made.classList.add("ms-auto", "text-nowrap");

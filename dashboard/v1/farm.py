@@ -11,7 +11,6 @@ from brender.bus.membership import JoinToken, reached_at
 from brender.jobs.declare import job_types
 from brender.model.keys import KeyRole
 from brender.model.paths import Platform
-from brender.model.people import Right
 from brender.store import questions
 from dashboard.endpoint import describe, endpoint, openapi
 from dashboard.farm import farm, user_name
@@ -72,7 +71,7 @@ def projects() -> Any:
         return questions.projects(record)
 
 
-@endpoint(blueprint, "POST", "/projects", body=ProjectChange, right=Right.PROJECTS)
+@endpoint(blueprint, "POST", "/projects", body=ProjectChange)
 def set_project(body: ProjectChange) -> Any:
     """Make a project, or change what it keeps."""
     return farm().manage("set-project", **{key: value for key, value in msgspec.to_builtins(body).items() if value is not None})
@@ -85,31 +84,31 @@ def paths() -> Any:
         return questions.paths(record)
 
 
-@endpoint(blueprint, "POST", "/paths", body=PathChange, right=Right.ADMIN)
+@endpoint(blueprint, "POST", "/paths", body=PathChange)
 def set_path(body: PathChange) -> Any:
     """Say where a path variable leads to."""
     return farm().manage("set-path", **msgspec.to_builtins(body))
 
 
-@endpoint(blueprint, "DELETE", "/paths/{name}", right=Right.ADMIN)
+@endpoint(blueprint, "DELETE", "/paths/{name}")
 def unset_path(name: str) -> Any:
     """Forget a path variable."""
     return farm().manage("unset-path", name=name)
 
 
-@endpoint(blueprint, "GET", "/keys", right=Right.ADMIN)
+@endpoint(blueprint, "GET", "/keys")
 def keys() -> Any:
     """The keys that were admitted to the bus, and the tokens that let others in."""
     return farm().manage("keys")
 
 
-@endpoint(blueprint, "DELETE", "/keys/{id}", right=Right.ADMIN)
+@endpoint(blueprint, "DELETE", "/keys/{id}")
 def revoke_key(id: str) -> Any:
     """Revoke a key of the bus: who has it is cut off."""
     return farm().manage("revoke-key", key=id)
 
 
-@endpoint(blueprint, "POST", "/join-tokens", body=NewJoinToken, right=Right.ADMIN)
+@endpoint(blueprint, "POST", "/join-tokens", body=NewJoinToken)
 def join_token(body: NewJoinToken) -> Any:
     """Make a token that lets workers, managers, clients, monitors or admins join the bus; it is shown this once."""
     here = farm()

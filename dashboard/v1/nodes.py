@@ -7,10 +7,9 @@ import msgspec
 from flask import Blueprint
 
 from brender.model.errors import NotFound
-from brender.model.people import Right
 from brender.store import page_questions, questions
 from dashboard.endpoint import endpoint
-from dashboard.farm import farm, user_name
+from dashboard.farm import farm
 
 blueprint = Blueprint("v1-nodes", __name__)
 
@@ -69,11 +68,11 @@ def history(id: str, query: HistoryQuery) -> Any:
         return page_questions.history(record, id, query.seconds, time.time())
 
 
-@endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said, right=Right.NODES)
+@endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said)
 def act_on_node(id: str, action: str, body: Said) -> Any:
     """Drain, disable, enable or restart a worker or manager; say a worker's tags, note or hours of sleep; or ask for its log."""
     known = Action.__args__  # type: ignore[attr-defined]
     if action not in known:
         raise NotFound(f"There is no action {action!r}; there are: {', '.join(known)}")
     with farm().client() as client:
-        return client.act(action, id, body.value, user=user_name())
+        return client.act(action, id, body.value)

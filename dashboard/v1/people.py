@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from flask import Blueprint
 from flask_login import current_user
-from werkzeug.exceptions import Forbidden
 from werkzeug.security import generate_password_hash
 
-from brender.model.errors import NotFound
-from brender.model.people import Right, Role
+from brender.model.people import Role
+from brender.model.rights import Scope
 from brender.store import page_questions
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
@@ -55,33 +54,30 @@ class NewSubscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     project: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
-@endpoint(blueprint, "GET", "/users", right=Right.ADMIN, cached=True)
+@endpoint(blueprint, "GET", "/users", needed="manage set-user", cached=True)
 def users() -> Any:
     """The users."""
     with farm().reader.record() as record:
         return page_questions.people(record)
 
 
-@endpoint(blueprint, "POST", "/users", body=NewUser, right=Right.ADMIN)
+@endpoint(blueprint, "POST", "/users", body=NewUser, needed="manage set-user")
 def make_user(body: NewUser) -> Any:
     """Make a user."""
     hashed = generate_password_hash(body.password)
     return farm().manage("set-user", name=body.name, role=body.role.value, email=body.email, password=hashed, new=True)
 
 
-@endpoint(blueprint, "POST", "/users/{name}", body=UserChange, right=Right.ADMIN)
+@endpoint(blueprint, "POST", "/users/{name}", body=UserChange, needed="manage set-user")
 def change_user(name: str, body: UserChange) -> Any:
     """Change a user's role, password or e-mail address, or whether they may come in."""
-    with farm().reader.record() as record:
-        if record.tables.User.get_or_none(name=name) is None:
-            raise NotFound(f"There is no user {name!r}")
     given = {key: value for key, value in msgspec.to_builtins(body).items() if value is not None}
     if "password" in given:
         given["password"] = generate_password_hash(given["password"])
-    return farm().manage("set-user", name=name, **given)
+    return farm().manage("set-user", name=name, **given, new=False)
 
 
-@endpoint(blueprint, "DELETE", "/users/{name}", right=Right.ADMIN)
+@endpoint(blueprint, "DELETE", "/users/{name}")
 def remove_user(name: str) -> Any:
     """Remove a user, with all that lets their programs in."""
     return farm().manage("remove-user", name=name)
@@ -89,9 +85,8 @@ def remove_user(name: str) -> Any:
 
 @endpoint(blueprint, "GET", "/me")
 def me() -> Any:
-    """Who asks, and what they may do."""
-    rights = sorted(right.value for right in Right if current_user.may(right))
-    return {"name": current_user.name, "role": current_user.role.value, "rights": rights}
+    """Who asks, and what they may do: of each action whether to all things or their own."""
+    return {"name": current_user.name, "role": current_user.role.value, "rights": current_user.rights}
 
 
 @endpoint(blueprint, "GET", "/tokens")
@@ -113,12 +108,6 @@ def make_token(body: NewToken) -> Any:
 @endpoint(blueprint, "DELETE", "/tokens/{id}")
 def revoke_token(id: str) -> Any:
     """Revoke a token: one's own, or as an admin anybody's."""
-    with farm().reader.record() as record:
-        row = record.tables.ApiToken.get_or_none(id=id)
-    if row is None:
-        raise NotFound(f"There is no token {id!r}")
-    if row.user != user_name() and not current_user.may(Right.ADMIN):
-        raise Forbidden("This token is somebody else's")
     return farm().manage("revoke-api-token", id=id)
 
 
@@ -129,23 +118,15 @@ def presets() -> Any:
         return page_questions.presets(record)
 
 
-@endpoint(blueprint, "POST", "/presets", body=NewPreset, right=Right.SUBMIT)
+@endpoint(blueprint, "POST", "/presets", body=NewPreset)
 def set_preset(body: NewPreset) -> Any:
     """Keep settings under a name, in place of those that it had."""
-    with farm().reader.record() as record:
-        known = record.tables.Preset.get_or_none(name=body.name)
-    _check_owner(known.user if known is not None else user_name())
     return farm().manage("set-preset", **msgspec.to_builtins(body))
 
 
-@endpoint(blueprint, "DELETE", "/presets/{name}", right=Right.SUBMIT)
+@endpoint(blueprint, "DELETE", "/presets/{name}")
 def remove_preset(name: str) -> Any:
     """Forget a preset."""
-    with farm().reader.record() as record:
-        known = record.tables.Preset.get_or_none(name=name)
-    if known is None:
-        raise NotFound(f"There is no preset {name!r}")
-    _check_owner(known.user)
     return farm().manage("remove-preset", name=name)
 
 
@@ -153,29 +134,17 @@ def remove_preset(name: str) -> Any:
 def subscriptions() -> Any:
     """What one is told of, and how; for an admin, all of them."""
     with farm().reader.record() as record:
-        return page_questions.subscriptions(record, "" if current_user.may(Right.ADMIN) else user_name())
+        sees_all = current_user.rights.get("manage unsubscribe") is Scope.ALL
+        return page_questions.subscriptions(record, "" if sees_all else user_name())
 
 
-@endpoint(blueprint, "POST", "/subscriptions", body=NewSubscription, right=Right.SUBMIT)
+@endpoint(blueprint, "POST", "/subscriptions", body=NewSubscription)
 def subscribe(body: NewSubscription) -> Any:
     """Be told by a web address or an e-mail when jobs are completed, have failed, or need somebody."""
-    if body.kind == "webhook" and not current_user.may(Right.ADMIN):
-        # The dashboard itself asks that address, and so could be made to ask others inside its network.
-        raise Forbidden("Web addresses to be told are for admins to set")
     return farm().manage("subscribe", **msgspec.to_builtins(body))
 
 
-@endpoint(blueprint, "DELETE", "/subscriptions/{id}", right=Right.SUBMIT)
+@endpoint(blueprint, "DELETE", "/subscriptions/{id}")
 def unsubscribe(id: str) -> Any:
     """Not be told any more."""
-    with farm().reader.record() as record:
-        known = record.tables.Subscription.get_or_none(id=id)
-    if known is None:
-        raise NotFound(f"There is no subscription {id!r}")
-    _check_owner(known.user)
     return farm().manage("unsubscribe", id=id)
-
-
-def _check_owner(user: str) -> None:
-    if user != user_name() and not current_user.may(Right.ADMIN):
-        raise Forbidden("That is somebody else's")

@@ -28,7 +28,6 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.job import PRIORITY_NORMAL, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
 from brender.model.paths import collapse, expand, places, platform_of
-from brender.model.people import Right
 from brender.model.trust import check_trust
 from brender.store.path_variables import path_variables
 from brender.transfer.client import Exchange
@@ -81,7 +80,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     trusted: bool | None = None
 
 
-@endpoint(blueprint, "GET", "/files", query=FilesQuery, right=Right.SUBMIT)
+@endpoint(blueprint, "GET", "/files", query=FilesQuery, needed="submit")
 def files(query: FilesQuery) -> Any:
     """What is in a folder of a project: its folders and .blend files. It never leads out of the project's own folder."""
     root = _root(query.project)
@@ -98,7 +97,7 @@ def files(query: FilesQuery) -> Any:
     return {"folder": folder.relative_to(root).as_posix().removeprefix("."), "files": found}
 
 
-@endpoint(blueprint, "POST", "/inspect", body=Where, right=Right.SUBMIT)
+@endpoint(blueprint, "POST", "/inspect", body=Where, needed="submit")
 def look_into(body: Where) -> Any:
     """What a .blend says of itself: its scenes and cameras, and which of its files are missing."""
     return _told(inspect(_source(body), _bounds(body)))
@@ -129,7 +128,7 @@ describe(
 @blueprint.post("/uploads")
 def upload() -> Any:
     """Take in files: .blend files and what they need, each under its path beside the others."""
-    need(Right.SUBMIT)
+    need("submit")
     if not request.content_length:
         raise LengthRequired("Say how long the files are (Content-Length), so that it is seen whether there is room")
     request.max_content_length = current_app.config["UPLOAD_LENGTH"]
@@ -147,7 +146,7 @@ def upload() -> Any:
     return {"upload": id, "blends": blends}
 
 
-@endpoint(blueprint, "GET", "/uploads", query=RoomQuery, right=Right.SUBMIT)
+@endpoint(blueprint, "GET", "/uploads", query=RoomQuery, needed="submit")
 def room(query: RoomQuery) -> Any:
     """How many bytes of one's uploads lie here. Answered 413, with the reason, where ``more`` bytes would be too many."""
     uploads = farm().uploads
@@ -156,14 +155,14 @@ def room(query: RoomQuery) -> Any:
     return {"bytes": uploads.bytes_of(user_name())}
 
 
-@endpoint(blueprint, "DELETE", "/uploads", right=Right.SUBMIT)
+@endpoint(blueprint, "DELETE", "/uploads", needed="submit")
 def remove_uploads() -> Any:
     """Remove one's uploads. What was submitted of them, the farm has."""
     farm().uploads.remove_all_of(user_name())
     return {"bytes": farm().uploads.bytes_of(user_name())}
 
 
-@endpoint(blueprint, "POST", "/jobs", body=Submission, right=Right.SUBMIT)
+@endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit")
 def submit(body: Submission) -> Any:
     """Submit a job."""
     more: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from peewee import SQL, SqliteDatabase
 
 from brender.bus.messages import Message, Submit
 from brender.farm.record import Row
+from brender.model.keys import KeyRole
 from brender.roles.effects import Peer
 from brender.roles.policy import Policy
 from brender.store.writer import Writer
@@ -222,7 +223,7 @@ class Simulation:
         if job in self.accepted:
             return
         if self.server.up and not self.server.paused and self.writer.tables.Job.get_or_none(id=job) is None:
-            effects: Iterable = self.server.core.handle(Peer("local", b"client"), message, self.server.now())
+            effects: Iterable = self.server.core.handle(Peer("local", b"client", key=KeyRole.ADMIN), message, self.server.now())
             self.server.guarded(lambda: (self.server.do(list(effects)), self.server.paused or self._accepted(job)))  # type: ignore[func-returns-value]
         self.clock.at(3.0, lambda: self._ask(message))
 

@@ -13,6 +13,7 @@ from brender.engines.publish import Lease
 from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.model.grant import Grant
+from brender.model.keys import KeyRole
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import (
     Bind,
@@ -146,7 +147,7 @@ class ServerNode(Node):
     def hear(self, sender: Node, route: bytes, message: object) -> None:
         if not self.up:
             return
-        peer = Peer("local", route, *self.routes.who(route))
+        peer = Peer("local", route, *self.routes.who(route), key=KeyRole.MANAGER)
         self.round.receive(peer, message)  # type: ignore[arg-type]
         if not self.world.batching:
             self.guarded(self.round.settle)

@@ -1,4 +1,8 @@
-"""What clients ask and are answered, and the events that anyone may listen to."""
+"""What clients ask and are answered, and the events that anyone may listen to.
+
+``on_behalf_of`` names the user whom the sender speaks for, as the dashboard does; "": it speaks for itself. Only some keys may
+(brender.model.rights).
+"""
 
 from typing import Any, Literal
 
@@ -10,10 +14,12 @@ from brender.model.job import JobSpec
 class Submit(Message, frozen=True, kw_only=True):
     id: Id
     job: JobSpec
+    on_behalf_of: Text = ""
 
 
 class Act(Message, frozen=True, kw_only=True):
-    """A change that a person asks for. ``target`` is a job's, a worker's or a manager's id, or the start of it, or its name."""
+    """A change that a person asks for. ``target`` is a job's, a worker's or a manager's id, or the start of it, or its name.
+    ``user``: what an admin's own key is to be called in the activity log."""
 
     id: Id
     action: Literal[
@@ -36,12 +42,14 @@ class Act(Message, frozen=True, kw_only=True):
     target: Text
     value: int | str | None = None
     user: Text = ""
+    on_behalf_of: Text = ""
 
 
 class Ask(Message, frozen=True, kw_only=True):
     id: Id
     question: Name
     arguments: dict[str, Any] = {}
+    on_behalf_of: Text = ""
 
 
 class Done(Message, frozen=True, kw_only=True):

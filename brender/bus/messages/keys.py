@@ -35,6 +35,8 @@ class Manage(Message, frozen=True, kw_only=True):
         "unsubscribe",
     ]
     arguments: dict[str, Any] = {}
+    on_behalf_of: Text = ""
+    """As of what clients ask."""
 
 
 class Enrol(Message, frozen=True, kw_only=True):

@@ -137,6 +137,15 @@ class FarmStore:
         """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""
         return job_id(self.record, named)
 
+    def job_owner(self, job: str) -> str:
+        """Return the user of the job with this id."""
+        return str(self.writer.tables.Job.select(self.writer.tables.Job.user).where(self.writer.tables.Job.id == job).scalar())
+
+    def preset_owner(self, name: str) -> str | None:
+        """Return the user who keeps the preset *name*, ``None`` where there is none."""
+        row = self.writer.tables.Preset.get_or_none(name=name)
+        return None if row is None else str(row.user)
+
     def node(self, named: str) -> tuple[str, str, str]:
         """Return kind, id and name of the worker or manager *named* so. Raises `NotFound` or `BadInput`."""
         return node_id(self.record, named)

@@ -364,7 +364,7 @@ class Jobs:
         """Write into the activity log: as the doing of whoever's message is handled now, where there is one."""
         fields = {
             "wall": now.wall,
-            "user": user,
+            "user": user or (self.by.user if self.by is not None else ""),
             "principal": self.by.principal if self.by is not None else "",
             "origin": self.by.origin if self.by is not None else "",
             "action": action,

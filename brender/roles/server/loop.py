@@ -244,26 +244,30 @@ class Server:
             self._answer_failure(received, BrenderError.code, FAILED.format(what=type(received.message).__name__.lower()))
 
     def _one_message(self, received: Received) -> None:
-        message = received.message
         principal = received.principal
-        peer = Peer(
+        sender = Peer(
             principal.id,
             received.route,
             *self._routes.who(received.route),
             bound=principal.node,
             user=principal.user,
             origin=received.origin,
+            key=principal.role,
         )
         self._at_hand = received
+        allowed = self._round.allowed(sender, received.message)
+        if allowed is None:
+            return
+        peer, message = allowed
         if isinstance(message, Ask):
             self._ask(peer, message)
-        elif isinstance(message, Manage) and not self._round.paused:
+        elif isinstance(message, Manage):
             self._manage(peer, message)
         elif isinstance(message, Submit) and message.job.bundle and not self._round.has_taken(message.job.id):
             core = self._round.core
             self._submissions.look(peer, message, received, core.farm.paths, self.site, self._now().mono)
         else:
-            self._round.receive(peer, message)
+            self._round.take(peer, message)
 
     def _answer_failure(self, received: Received, code: str, text: str) -> None:
         """Let a client whose message failed know it, rather than wait for an answer in vain."""
@@ -278,7 +282,7 @@ class Server:
             code = getattr(found, "code", BrenderError.code)
             self._control.send(Sorry(id=submit.id, code=code, message=str(found)), peer.route)
         else:
-            self._round.receive(peer, msgspec.structs.replace(submit, job=found))
+            self._round.take(peer, msgspec.structs.replace(submit, job=found))
 
     def _look_at_folders(self, now: Now) -> None:
         """See which jobs wait for their folders, and answer the submitters of jobs whose folders do not answer. Now and then."""
@@ -298,7 +302,6 @@ class Server:
         self._round.apply(lambda core, now: core.placed(_named(frames), now))
 
     def _manage(self, peer: Peer, message: Manage) -> None:
-        self._round.settle()
         answer = self._desk.manage(peer, message)
         if answer is not None:
             self._round.answer(peer.route, answer)

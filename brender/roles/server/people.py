@@ -38,16 +38,23 @@ class People:
         return what in self._doings
 
     def manage(self, message: Manage, fresh: str, now: Now) -> dict[str, Any]:
-        """Carry out what is asked; returns the answer. ``by`` among the arguments is who asks it. *fresh*: new randomness, in
-        hexadecimal digits. Raises `BrenderError`."""
-        return self._doings[message.what](message.arguments, fresh, now)
+        """Carry out what is asked; returns the answer. *fresh*: new randomness, in hexadecimal digits. Raises `BrenderError`.
+
+        The dashboard of an earlier version says in the argument ``by`` who asks.
+        """
+        asker = self.jobs.by.user if self.jobs.by is not None else ""
+        arguments = {**message.arguments, "by": asker or message.arguments.get("by")}
+        return self._doings[message.what](arguments, fresh, now)
 
     def _set_user(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
-        """Make the user ``name``, or change what is given: ``role``, ``password`` (its hash), ``email``, ``disabled``."""
+        """Make the user ``name``, or change what is given: ``role``, ``password`` (its hash), ``email``, ``disabled``. ``new``:
+        whether it must be a new one, or must not."""
         name = check_user_name(_text(arguments, "name"))
         known = self.farm.users.get(name)
         if arguments.get("new") and known is not None:
             raise Conflict(f"There is a user {name} already")
+        if arguments.get("new") is False and known is None:
+            raise NotFound(f"There is no user {name!r}")
         fields: dict[str, Any] = {}
         if (role := arguments.get("role")) is not None:
             fields["role"] = check_role(role)

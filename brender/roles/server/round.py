@@ -25,6 +25,7 @@ from brender.bus.messages import (
     Done,
     Enrol,
     Joined,
+    Look,
     Manage,
     Message,
     Pong,
@@ -34,13 +35,15 @@ from brender.bus.messages import (
     Submit,
     WhoAreYou,
 )
+from brender.bus.rights import action_of
 from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Row
-from brender.model.errors import BrenderError, Conflict, Paused
+from brender.model.errors import BrenderError, Conflict, Forbidden, Paused
 from brender.roles.effects import Bind, Effect, LoadSlice, LoadTasks, Now, Peer, Refuse, Reply, Send, Unbind
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.farm_store import FarmStore, Unrecordable
+from brender.roles.server.permission import permitted
 
 log = logging.getLogger("brender.server")
 
@@ -124,7 +127,28 @@ class Round:
     # --- what arrives -------------------------------------------------------------------------------------------------
 
     def receive(self, peer: Peer, message: Message) -> None:
-        """Apply *message* of *peer*. It is answered after the commit (`settle`)."""
+        """Apply *message* of *peer*, if they may ask for that. It is answered after the commit (`settle`)."""
+        if (allowed := self.allowed(peer, message)) is not None:
+            self.take(*allowed)
+
+    def allowed(self, peer: Peer, message: Message) -> tuple[Peer, Message] | None:
+        """Return *peer* as the one who asks, and *message*, for `take`; ``None`` where that was answered already: they may not
+        have it done. No message is taken that was not asked about here."""
+        if isinstance(message, Act | Manage):
+            self.settle()  # what it is about may be new
+            if self.paused:
+                self._while_paused(peer, message)
+                return None
+        try:
+            return permitted(self.core.farm, self.store, peer, message)
+        except BrenderError as error:
+            if isinstance(error, Forbidden):
+                self._links.bind(Refuse(f"{action_of(message)!r}, which its sender may not do"))
+            self._answer(peer, message, error.code, str(error))
+            return None
+
+    def take(self, peer: Peer, message: Message) -> None:
+        """Apply *message* of *peer*, who may ask for it (`allowed`)."""
         if self.paused:
             self._while_paused(peer, message)
         elif isinstance(message, Act):
@@ -142,11 +166,7 @@ class Round:
             self._apply(_Input(run, peer, message))
 
     def _act(self, peer: Peer, message: Act) -> None:
-        """Carry out what a person asks of a job, a worker or a manager, which the record has under the name that they gave."""
-        self.settle()
-        if self.paused:
-            self._while_paused(peer, message)
-            return
+        """Carry out what a person asks of a job by its id, or of a worker or manager by the name that they gave."""
         store, value = self.store, message.value
         try:
             if message.action in NODE_ACTIONS:
@@ -154,7 +174,7 @@ class Round:
                 known = msgspec.structs.replace(message, target=id)
                 self.apply(lambda core, now: core.act_on_node(peer, known, kind, name, now), peer, message)
                 return
-            target = store.job_id(message.target)
+            target = message.target
             if why := store.why_not(target):
                 raise Conflict(why)
             if message.action == "readmit" and value is not None:
@@ -393,7 +413,7 @@ class Round:
 def _sorry(failed: _Input, text: str, code: str = BrenderError.code) -> list[Effect]:
     """What tells the client of *failed* that its message is not carried out, where it is one that waits for an answer."""
     peer, message = failed.peer, failed.message
-    if peer is None or not isinstance(message, Submit | Act | Manage | Ask):
+    if peer is None or not isinstance(message, Submit | Act | Manage | Ask | Look):
         return []
     said = text.replace("{what}", type(message).__name__.lower())
     return [Reply(peer.route, Sorry(id=message.id, code=code, message=said))]
