@@ -10,10 +10,11 @@ import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
-from brender.engines.attempt import Attempt, Place, start
+from brender.engines.attempt import Attempt, Place
 from brender.engines.blender import BlenderEngine
 from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
+from brender.engines.life import begin
 from brender.engines.publish import Lease
 from brender.engines.warm import Warmth
 from brender.jobs.declare import job_type
@@ -125,12 +126,11 @@ class Studio:
         events: list[AttemptEvent] = []
         place = Place(self.folder, (self.blender,), _AlwaysHeld(), devices=self.devices, confinement=self.confinement)
         attempt = Attempt(grant, order, place, events.append)
-        self._thread = start(attempt, self.engine)
+        self._life = begin(attempt, self.engine)
         return attempt, events
 
     def finish(self, attempt: Attempt, events: list[AttemptEvent]) -> Outcome:
-        self._thread.join(120)
-        assert not self._thread.is_alive(), "the attempt has ended"
+        assert self._life.join(120), "the attempt has ended"
         return Outcome(events, attempt.log.path.read_text("utf-8", "replace"))
 
     def run(self, spec: JobSpec, *tasks: int) -> Outcome:

@@ -7,13 +7,14 @@ import pytest
 
 from brender.bus.ids import new_id
 from brender.commands.options import client
+from brender.engines.life import STOP_SECONDS
 from brender.model.errors import Unreachable
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
 from tests.conftest import SCENES
 from tests.hanging import can_hang, hanging
-from tests.test_trouble import three_roles
-from tests.tools import Said, command, ended, tries, until
+from tests.test_trouble import PYTHON, three_roles
+from tests.tools import Said, command, ended, submit_command, tries, until
 
 LEASE_SECONDS = 5
 
@@ -55,3 +56,32 @@ def test_a_drive_that_hangs_under_a_job_s_folder_stops_only_that_job(
             assert ended(connection, "stuck")["status"] == "completed"
             assert len(list(drive.behind.glob("show/*"))) == 4 and not list((server_data / "incoming").iterdir())
             assert tries(connection, "stuck") == ["completed"] * 4 and tries(connection, "fine") == ["completed"] * 2
+
+
+@pytest.mark.thorough
+def test_a_drive_that_hangs_under_a_worker_costs_no_lease_and_the_job_says_why_while_others_are_done(tmp_path: Path) -> None:
+    if not can_hang():
+        pytest.skip("this user may not mount a drive that hangs (FUSE)")
+    server_data, clients = tmp_path / "server", tmp_path / "clients"
+    drive_at = (tmp_path / "drive", tmp_path / "behind")
+    with (
+        hanging(*drive_at) as drive,
+        three_roles(server_data, tmp_path / "worker", clients, lease=LEASE_SECONDS) as (server, _),
+        client(server, clients) as connection,
+    ):
+        wanted = f"print('begun', flush=True); open(r'{drive.path / 'x'}', 'w')"
+        running = submit_command(connection, PYTHON, "-c", wanted, name="running", priority=90)
+        until(lambda: ended(connection, running)["status"] == "completed")
+        drive.hang()
+        began = time.monotonic()
+        running = submit_command(connection, PYTHON, "-c", wanted, name="hangs", priority=90)
+        until(lambda: connection.ask("job", id=running)["status"] == "active")
+        connection.act("cancel", running)
+        stuck = submit_command(connection, PYTHON, "-c", "pass", name="stuck", output=str(drive.path / "show"), priority=80)
+        fine = submit_command(connection, PYTHON, "-c", "pass", name="fine", frames="1-5")
+        assert ended(connection, fine)["status"] == "completed" and time.monotonic() - began < STOP_SECONDS + 15
+        assert f"(The folder {drive.path / 'show'} does not answer)" in until(lambda: connection.ask("job", id=stuck)["reason"])
+        assert connection.ask("job", id=stuck)["failures"] == 0
+        assert [row["status"] for row in connection.ask("workers")] == ["idle"]
+        assert tries(connection, stuck) == ["canceled"] and tries(connection, running) == ["canceled"]
+        drive.go_on()

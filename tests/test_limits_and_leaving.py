@@ -301,6 +301,75 @@ def test_a_worker_without_room_pauses_says_why_and_goes_on_once_there_is(world: 
     assert granted(world, "a") == [1, 2] and worker(world, "a")["status"] == "busy"
 
 
+def put_off(world: World, name: str, reason: str) -> None:
+    core = world.workers[name].core
+    assert core.running is not None
+    world._work(name, core.ended(core.running.attempt, 1.0, reason, False, False, world._at(), put_off=True))
+    world.run(0.2)
+
+
+def test_a_job_whose_folder_has_no_room_waits_with_its_reason_while_its_worker_renders_others(world: World) -> None:
+    world.add_worker("a")
+    full = world.submit(animation("1-3", name="full", priority=90))["id"]
+    assert granted(world, "a") == [1, 2]
+    other = world.submit(animation("11-12", name="other"))["id"]
+    put_off(world, "a", "No room on the disk of /renders/full")
+    world.run(10)
+    assert world.ask("job", id=full)["reason"] == (
+        "No worker can run it: one cannot run it for now (No room on the disk of /renders/full), and tries again in some minutes"
+    )
+    assert world.ask("job", id=full)["failures"] == 0, "a full disk is no fault of the job's"
+    assert worker(world, "a")["status"] == "busy"
+    assert world.finish("a") == [11] and world.finish("a") == [12]
+    assert world.status(other) == "completed"
+    world.run(60)
+    assert world.finish_everything() == [1, 2, 3] and world.status(full) == "completed"
+
+
+def test_a_job_that_one_worker_cannot_write_goes_to_another_at_once(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-2"))["id"]
+    world.run(1)
+    world.add_worker("b")
+    put_off(world, "a", "The folder /renders/show does not answer")
+    assert sorted(world.finish_everything()) == [1, 2] and world.status(job) == "completed"
+    assert granted(world, "a") == []
+
+
+def test_a_folder_that_stays_away_is_tried_less_and_less_often(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-2"))
+    tries = 0
+    for _ in range(40):
+        if world.workers["a"].running is not None:
+            tries += 1
+            put_off(world, "a", "The folder /renders/show does not answer")
+        world.run(60, step=1)
+    assert 5 <= tries <= 9
+
+
+def test_a_worker_that_cannot_write_its_reports_gives_its_tasks_back_and_says_why(world: World) -> None:
+    stub = world.add_worker("a")
+    job = world.submit(animation("1-3"))["id"]
+    assert granted(world, "a") == [1, 2]
+    why = "Reports cannot be written to /data/a: No space left on device"
+    for _ in range(20):
+        world._work("a", stub.core.reports_cannot_be_kept(why, world._at()))
+        world.run(1)
+    assert len(stub.stopped) == 1 and stub.core.keeps_no_reports(world._at())
+    world.end("a", reason="stopped", stopped=True)
+    world.run(20)
+    assert (worker(world, "a")["status"], worker(world, "a")["reason"]) == ("error", why)
+    assert world.ask("job", id=job)["reason"] == "The only worker that could run it takes no new tasks"
+    world._work("a", stub.core.room("", world._at()))
+    assert worker(world, "a")["status"] == "error", "there is room for frames, and none for reports"
+    world.add_worker("b")
+    assert world.finish_everything() == [1, 2, 3]
+    world._work("a", stub.core.reports_are_kept(world._at()))
+    world.run(1)
+    assert worker(world, "a")["status"] == "idle"
+
+
 # --- another manager ----------------------------------------------------------------------------------------------------
 
 

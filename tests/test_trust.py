@@ -17,12 +17,13 @@ import zmq
 from brender.bus.ids import new_id
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
-from brender.engines.attempt import Attempt, Place, start
+from brender.engines.attempt import Attempt, Place
 from brender.engines.command import CommandEngine
 from brender.engines.command_line import script_in
 from brender.engines.confine import Confinement, confinement
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.inside.expressions import needs_trust
+from brender.engines.life import begin
 from brender.engines.publish import Lease
 from brender.model.errors import BadInput
 from brender.model.grant import Grant, Order, PartGrant
@@ -165,7 +166,7 @@ def run_program(tmp_path: Path, kept: Confinement, code: str) -> tuple[Ended, st
     grant = Grant(attempt=new_id(), worker="w", task=1, job=order.job, parts=(PartGrant(id=1, frame=1),))
     events: list[AttemptEvent] = []
     attempt = Attempt(grant, order, Place(tmp_path / "data" / "w", (), Lease(), confinement=kept), events.append)
-    start(attempt, CommandEngine()).join(60)
+    assert begin(attempt, CommandEngine()).join(60)
     (end,) = (event for event in events if isinstance(event, Ended))
     return end, attempt.log.path.read_text()
 

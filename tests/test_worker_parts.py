@@ -12,14 +12,15 @@ import OpenImageIO as oiio
 import psutil
 import pytest
 
-from brender.bus.messages import Completed, Failed, Started
-from brender.engines.attempt import Attempt, Place, clear_leftovers
+from brender.bus.messages import Completed, Failed, Started, Stopped
+from brender.engines.attempt import Attempt, Place, clear_leftovers, set_leftovers_aside
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
 from brender.engines.pictures import BadPicture, verify, write_thumbnail
 from brender.engines.process import STOP_SECONDS, Supervised
 from brender.engines.publish import Lease, Published, publish, signature
 from brender.model.grant import Grant, Order
 from brender.roles.worker.outbox import Outbox
+from brender.roles.worker.reporting import Reporting
 from tests.power import Disk
 
 STARTED = Started(attempt="a" * 16, number=1)
@@ -373,14 +374,26 @@ def test_a_file_system_without_links_is_published_on_too(tmp_path: Path, monkeyp
     assert final.read_text() == "new"
 
 
+def test_the_end_of_an_attempt_is_said_again_where_the_server_took_it_for_a_report_that_was_never_kept() -> None:
+    kept = Started(attempt="a", number=1)
+    reporting = Reporting("w", [kept])
+    reporting.add(Stopped(attempt="a", number=0, reason="the worker was started anew"))
+    reporting.acknowledged("a", 3)  # an earlier process had said two more
+    ((last,),) = reporting.undelivered.values()
+    assert last == Stopped(attempt="a", number=4, reason="the worker was started anew")
+    reporting.acknowledged("a", 4)
+    assert not reporting.undelivered and reporting.is_known("a")
+
+
 def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_again(tmp_path: Path) -> None:
     left = tmp_path / "frames" / ".x_0001.attempt.tmp.png"
     left.parent.mkdir()
     left.write_text("half")
     (tmp_path / "w" / "attempts" / "a").mkdir(parents=True)
     (tmp_path / "w" / "attempts" / "a" / "temporaries").write_bytes(bytes(left) + b"\0")
+    set_leftovers_aside(tmp_path / "w")
     clear_leftovers(tmp_path / "w")
-    assert not left.exists() and not (tmp_path / "w" / "attempts").exists()
+    assert not left.exists() and not list((tmp_path / "w").iterdir())
 
 
 def test_an_empty_file_that_a_killed_worker_put_in_a_frame_s_place_is_removed_and_a_frame_stays(tmp_path: Path) -> None:
@@ -393,6 +406,7 @@ def test_an_empty_file_that_a_killed_worker_put_in_a_frame_s_place_is_removed_an
         attempt.will_hold(path)
         path.touch()
     frame.write_text("rendered")
+    set_leftovers_aside(tmp_path / "w")
     clear_leftovers(tmp_path / "w")
     assert not empty.exists() and frame.read_text() == "rendered"
 
@@ -401,5 +415,5 @@ def test_temporary_files_of_a_killed_worker_s_blender_are_removed_when_it_starts
     left, kept = tmp_path / "blender" / "temporary-x" / "blender_y", tmp_path / "blender" / "userpref.blend"
     left.mkdir(parents=True)
     kept.touch()
-    clear_leftovers(tmp_path)
+    set_leftovers_aside(tmp_path)
     assert list((tmp_path / "blender").iterdir()) == [kept]

@@ -112,6 +112,13 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+def as_ordinary_user() -> list[str]:
+    """The words before a command that runs it without the superuser's right to open every file."""
+    if os.name == "nt" or os.geteuid() != 0:
+        return []
+    return ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+
+
 def can_hide() -> bool:
     """Whether a process here may have mounts of its own."""
     words = ["unshare", "--mount", "true"]

@@ -1,10 +1,10 @@
-"""One attempt, run to its end in a thread of its own, whatever happens in it.
+"""An attempt, as its engine sees it: what it is to do, where, its log, its process.
 
-The seam between worker and engines: an engine gets an `Attempt` and raises `AttemptFailed`; it never sees the bus.
+The seam between worker and engines: an engine gets an `Attempt` and raises `AttemptFailed`; it never sees the bus. Who runs the
+engine, and ends the attempt whatever happens in it, is `brender.engines.life`.
 """
 
 import contextlib
-import logging
 import os
 import shutil
 import threading
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from brender.engines.confine import Confinement
-from brender.engines.disk_space import LEAST, NO_ROOM, shortage
-from brender.engines.events import AttemptEvent, Ended
+from brender.engines.disk_space import LEAST
+from brender.engines.events import AttemptEvent
+from brender.engines.folder_looks import FolderLooks
 from brender.engines.logfile import LogFile
 from brender.engines.ocio import configuration_files
 from brender.engines.process import SCRATCH, Supervised
@@ -26,11 +27,12 @@ from brender.model.frame_file import FrameFile
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
 
+#: Where the folders of attempts of an earlier process of the worker are kept until all that they note is removed.
+_LEFT = "attempts.left"
 #: The file in an attempt's folder that names its temporary files elsewhere, each ended by a NUL.
 _TEMPORARIES = "temporaries"
 #: Likewise, files that hold a frame's name while they are empty, and are the frame afterwards.
 _PLACEHOLDERS = "placeholders"
-log = logging.getLogger("brender.worker")
 
 
 class AttemptFailed(Exception):
@@ -87,14 +89,12 @@ class Place:
     confinement: Confinement = field(default_factory=Confinement)
     courier: Courier | None = None
     site: str = ""
+    looks: FolderLooks = field(default_factory=FolderLooks)
+    """How the folders of jobs are looked at."""
 
     def job_folder(self, job: str) -> Path:
         """Where the files and frames of *job* are, where they travel."""
         return self.folder / "jobs" / job
-
-    def written(self, order: Order) -> list[Path]:
-        """The folders that an attempt by *order* writes to."""
-        return [self.folder, *([Path(order.output)] if order.output and not order.bundle else [])]
 
 
 class Attempt:
@@ -110,15 +110,20 @@ class Attempt:
         self.process: Supervised | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        """Held for a moment only, and never while a folder is touched: `stop` needs it."""
 
     def start_process(self, command: list[str], env: Mapping[str, str]) -> Supervised:
         """Start *command* under a supervisor, its output going to the log. Raises `AttemptStopped`."""
-        with self._lock:
-            self.check()
-            self.log.say("starting " + " ".join(command))
-            kept = self.confined(command, self.folder)
-            self.process = Supervised(kept, env, self.folder, self.log.write, self.place.confinement.memory)
-            return self.process
+        self.check()
+        self.log.say("starting " + " ".join(command))
+        kept = self.confined(command, self.folder)
+        process = Supervised(kept, env, self.folder, self.log.write, self.place.confinement.memory)
+        try:
+            self.use(process)
+        except AttemptStopped:
+            process.stop()
+            raise
+        return process
 
     def confined(self, command: list[str], folder: Path) -> list[str]:
         """*command* as it is started in *folder*: in the sandbox, where this worker keeps its renders in one."""
@@ -149,6 +154,19 @@ class Attempt:
         with self._lock:
             self.check()
             self.process = None
+
+    @property
+    def written(self) -> list[Path]:
+        """The folder of the job that it writes to; none where files travel. Its drive may not answer."""
+        return [Path(self.order.output)] if self.order.output and not self.order.bundle else []
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the job that it works with, those that are `written` first. Their drives may not answer."""
+        if self.order.bundle:
+            return []
+        read = [str(self.order.settings.get(name) or "") for name in ("file", "ocio")]
+        return list(dict.fromkeys([*self.written, *(Path(each).parent for each in read if Path(each).is_absolute())]))
 
     def check(self) -> None:
         """Raises `AttemptStopped` where the attempt was asked to stop."""
@@ -208,45 +226,19 @@ class InstantEngine(Protocol):
         """All that happens in the attempt, the last of it an `Ended`."""
 
 
-def start(attempt: Attempt, engine: Engine) -> threading.Thread:
-    """Run *attempt* in *engine* in a new thread. Its last event is always an `Ended`."""
-    thread = threading.Thread(target=_run, args=(attempt, engine), name=f"attempt-{attempt.grant.attempt}", daemon=True)
-    thread.start()
-    return thread
-
-
-def _run(attempt: Attempt, engine: Engine) -> None:
-    began = time.monotonic()
-    reason, permanent, stopped, full = "", False, False, False
-    try:
-        attempt.folder.mkdir(parents=True, exist_ok=True)
-        engine.run(attempt)
-    except AttemptStopped:
-        stopped, reason = True, "stopped"
-    except AttemptFailed as error:
-        reason, permanent = str(error), error.permanent
-    except OSError as error:
-        reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        full = error.errno in NO_ROOM
-    except Exception as error:
-        log.exception("the attempt %s failed in brender itself", attempt.grant.attempt)
-        reason = f"brender itself failed: {type(error).__name__}: {error}"
-    finally:
-        if attempt.process is not None:
-            attempt.process.stop()
-        shutil.rmtree(attempt.folder, ignore_errors=True)
-    if attempt.stopping:
-        stopped = bool(reason)
-    missing = ""
-    if reason and not stopped and not permanent:
-        missing = shortage(attempt.place.written(attempt.order), attempt.place.least_free) or (reason if full else "")
-    attempt.log.say(f"ended: {missing or reason or 'completed'}")
-    attempt.log.close()
-    attempt.emit(Ended(time.monotonic() - began, reason, permanent, stopped, missing))
+def set_leftovers_aside(folder: Path) -> None:
+    """Move what attempts of an earlier process of the worker in *folder* left out of the way of new ones. Raises `OSError`."""
+    attempts = folder / "attempts"
+    if attempts.is_dir():
+        (folder / _LEFT).mkdir(exist_ok=True)
+        attempts.rename(folder / _LEFT / f"{time.time_ns():x}")
+    for scratch in (folder / "blender").glob(f"{SCRATCH}*"):
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what attempts of an earlier process of the worker in *folder* left behind when that was killed."""
+    """Remove what attempts of an earlier process of the worker in *folder* left behind, there (`set_leftovers_aside`) and among
+    the frames of jobs, when that was killed. Waits for the drives that those are on."""
     for left in _noted(folder, _TEMPORARIES):
         with contextlib.suppress(OSError):
             if left.is_dir():
@@ -257,13 +249,11 @@ def clear_leftovers(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if left.is_file() and not left.stat().st_size:
                 left.unlink()
-    shutil.rmtree(folder / "attempts", ignore_errors=True)
-    for scratch in (folder / "blender").glob(f"{SCRATCH}*"):
-        shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(folder / _LEFT, ignore_errors=True)
 
 
 def _noted(folder: Path, where: str) -> Iterator[Path]:
-    """What the attempts of the worker in *folder* noted in their files called *where*."""
-    for noted in (folder / "attempts").glob(f"*/{where}"):
+    """What attempts before those of this worker in *folder* noted in their files called *where*."""
+    for noted in (folder / _LEFT).glob(f"*/*/{where}"):
         with contextlib.suppress(OSError):
             yield from (Path(os.fsdecode(name)) for name in noted.read_bytes().split(b"\0") if name)

@@ -6,6 +6,7 @@ Warm, unless the job asks for another way: its Blender keeps the scene open from
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.disk_space import NO_ANSWER, NO_ROOM
 from brender.engines.events import Cautioned
 from brender.engines.film_task import make_scene_film
 from brender.engines.job_files import travel
@@ -80,5 +81,7 @@ def _output_folder(attempt: Attempt) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in NO_ROOM | NO_ANSWER:
+            raise
         raise AttemptFailed(f"The output folder {folder} cannot be made: {error.strerror}", permanent=True) from error
     return folder

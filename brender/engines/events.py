@@ -53,14 +53,16 @@ class Pictured:
 
 @dataclass(frozen=True)
 class Ended:
-    """The attempt is over. ``reason`` is "" where it went well; ``stopped`` where it was ended on purpose. ``shortage``: it
-    failed for want of room on a disk, which is no fault of its own; what is missing, in words."""
+    """The attempt is over. ``reason`` is "" where it went well; ``stopped`` where it was ended on purpose. ``shortage``: the
+    worker itself cannot go on, for what its own folder lacks, in words; ``put_off``: the job cannot, from this worker, for a
+    folder of its own that is full or does not answer. Neither is a fault of the attempt's."""
 
     seconds: float
     reason: str = ""
     permanent: bool = False
     stopped: bool = False
     shortage: str = ""
+    put_off: bool = False
 
 
 AttemptEvent = Progressed | Cautioned | PartFinished | Pictured | Ended

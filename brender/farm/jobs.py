@@ -71,6 +71,11 @@ class JobState(Entity):
     live: set[str] = field(default_factory=set)
     delayed: list[tuple[float, int]] = field(default_factory=list)
     """Retries that wait: (not before, task)."""
+    put_off: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """By worker that cannot use its folders now: (until when it does not go there, why not). Not kept: after a restart it is
+    tried again."""
+    put_off_times: dict[str, int] = field(default_factory=dict)
+    """How often that happened in a row, by worker."""
     pieces: dict[int, str] = field(default_factory=dict)
     """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame."""
     placing: set[tuple[str, int]] = field(default_factory=set)

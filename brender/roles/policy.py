@@ -30,6 +30,10 @@ class Policy:
     retry: float = 1.0
     """The first retry waits this long, each further one twice as long."""
     retry_most: float = 60.0
+    put_off: float = 60.0
+    """A worker that cannot use a job's folders, which are full or do not answer, tries again after this long, each further time
+    after twice as long."""
+    put_off_most: float = 600.0
     plan_slice: int = 1000
     """Tasks that come into being, or into memory, in one tick."""
     plan_ahead: int = 4000

@@ -33,9 +33,11 @@ class Reasons:
         return found
 
     def nobody_can(self, job_id: str) -> bool:
-        """Return whether none of the connected workers could ever run the open job *job_id*. A lack of memory may pass."""
+        """Return whether none of the connected workers could ever run the open job *job_id*. A lack of memory, or of room,
+        may pass."""
         job = self.roster.jobs[job_id]
-        return all(obstacle or kind.workers.keys() <= set(job.demand.kept_off) for kind, obstacle in job.kind.obstacles.items())
+        off = set(job.demand.kept_off) - job.demand.put_off.keys()
+        return all(obstacle or kind.workers.keys() <= off for kind, obstacle in job.kind.obstacles.items())
 
     def looks(self, job_id: str) -> int:
         """Return how many workers and classes `reason` may have to look at."""

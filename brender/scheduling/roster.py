@@ -288,7 +288,7 @@ class Roster:
             and not general_obstacle(demand.need, demand.paths, worker.info)
             and not loses(demand.need, worker.info)
         ]
-        return bool(best) and all(worker.id in demand.kept_off for worker in best)
+        return bool(best) and all(worker.id in demand.kept_off and worker.id not in demand.put_off for worker in best)
 
     def _reconsider(self) -> None:
         """Find out again which jobs wait for workers that lose nothing of their .blend."""

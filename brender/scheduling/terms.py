@@ -1,7 +1,7 @@
 """The values that the scheduler works with: what a job wants, what a worker holds, and what is decided. Pure."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from brender.model.job import Requirements
 from brender.model.paths import PathVariable
@@ -17,7 +17,8 @@ class Demand:
 
     ``order`` is its age, ``live`` the number of its attempts, ``queued`` the number of its tasks that wait for a worker,
     ``mean_seconds`` the time that a task of it takes (``None``: not known yet), ``kept_off`` the ids of the workers that it no
-    longer goes to, ``memory`` the bytes that a frame of it needed (0: not known), ``paths`` the path variables, if it needs any.
+    longer goes to, ``memory`` the bytes that a frame of it needed (0: not known), ``paths`` the path variables, if it needs any,
+    ``put_off`` those of ``kept_off`` that it does not go to for a while only, with why not, as a sentence.
     """
 
     job: str
@@ -30,9 +31,12 @@ class Demand:
     kept_off: Collection[str] = ()
     memory: int = 0
     paths: tuple[PathVariable, ...] = ()
+    put_off: Mapping[str, str] = field(default_factory=dict)
 
     def exception(self, worker: str, free: int | None) -> str:
         """Return why the worker with this id cannot run its tasks although others like it could, for a person, or ""."""
+        if worker in self.put_off:
+            return f"cannot run it for now ({self.put_off[worker]}), and tries again in some minutes"
         if worker in self.kept_off:
             return "failed it again and again (`brender readmit` allows another try)"
         if free is not None and free < self.memory:

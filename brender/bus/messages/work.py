@@ -88,9 +88,11 @@ class Failed(Report, frozen=True, kw_only=True):
 
 
 class Stopped(Report, frozen=True, kw_only=True):
-    """The attempt was ended on purpose: canceled, or its worker was stopped."""
+    """The attempt was ended on purpose: canceled, or its worker was stopped. ``put_off``: its worker cannot use the job's folders
+    for now, and does well without this job for a while."""
 
     reason: Text
+    put_off: bool = False
 
 
 class Recalled(Report, frozen=True, kw_only=True):

@@ -73,7 +73,7 @@ class Dispatch:
         self._new_workers: dict[str, None] = {}
         """Those that the roster was not told of yet."""
         self._delayed: dict[str, float] = {}
-        """Jobs with retries that wait: when the first of them may be made."""
+        """Jobs with retries that wait, or that are put off: when the first of it may be tried."""
         self._silent: dict[str, None] = {}
         """Open jobs of which nothing runs."""
         self._given_out: dict[str, None] = {}
@@ -220,8 +220,8 @@ class Dispatch:
             self._roster.job_closed(job_id, job.priority, len(job.live))
         else:
             self._roster.job_closed(job_id)
-        if job is not None and job.delayed:
-            self._delayed[job_id] = min(job.delayed)[0]
+        if job is not None and (job.delayed or job.put_off):
+            self._delayed[job_id] = min(due for due, _ in (*job.delayed, *job.put_off.values()))
         else:
             self._delayed.pop(job_id, None)
         for known, belongs in (
@@ -245,9 +245,10 @@ class Dispatch:
             job.queued,
             job.need,
             job.mean_task_seconds(len(self.farm.workers)),
-            frozenset(job.kept_off),
+            frozenset(job.kept_off | job.put_off.keys()),
             job.memory,
             self.farm.paths if job.need.variables else (),
+            {worker: reason for worker, (_, reason) in job.put_off.items()},
         )
 
     # --- inside ---------------------------------------------------------------------------------------------------------
@@ -440,6 +441,10 @@ class Dispatch:
 
     def _wake_delayed(self, job: JobState, now: Now) -> None:
         running = {self.farm.attempts[attempt].task for attempt in job.live}
+        if ready := [worker for worker, (until, _) in job.put_off.items() if until <= now.mono]:
+            for worker in ready:
+                del job.put_off[worker]
+            self.farm.changed_jobs.add(job.id)
         due = [entry for entry in job.delayed if entry[0] <= now.mono and entry[1] not in running]
         if due:
             job.delayed = [entry for entry in job.delayed if entry[0] > now.mono or entry[1] in running]

@@ -143,7 +143,10 @@ class Work:
             case Failed():
                 self._failed(report, attempt, job, now)
             case Stopped():
-                self._gave_back(attempt, attempt.canceling != "", now)
+                if report.put_off:
+                    self._put_off(attempt, job, report.reason, now)
+                else:
+                    self._gave_back(attempt, attempt.canceling != "", now)
                 self._finish(attempt, Outcome.CANCELED, report.reason, now)
                 self._again(attempt, now)
             case Recalled():
@@ -191,6 +194,7 @@ class Work:
             extras=tuple([msgspec.to_builtins(extra) for extra in report.extras]),
         )
         job.strikes.pop(attempt.worker, None)
+        job.put_off_times.pop(attempt.worker, None)
         job.count_part(report.seconds, report.memory, report.kept)
         self.farm.changed_jobs.add(job.id)
         for warning in warnings:
@@ -262,6 +266,17 @@ class Work:
         text = f"the worker {worker.info.name} is kept off it after {strikes} failures in a row; the last one said: {reason}"
         self.jobs.note(now, "kept-off", text, job.id, worker=attempt.worker)
         self.dispatch.recall(worker, now, job.id)
+
+    def _put_off(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
+        """Keep the worker of *attempt*, which cannot use the folders of *job* now, off that for a while. It may take others."""
+        if attempt.worker in job.put_off:
+            return  # what it had been given before it said so
+        job.put_off_times[attempt.worker] = times = job.put_off_times.get(attempt.worker, 0) + 1
+        delay = min(self.policy.put_off_most, self.policy.put_off * 2 ** min(times - 1, 10))
+        job.put_off[attempt.worker] = (now.mono + delay, reason)
+        self.farm.changed_jobs.add(job.id)
+        if (worker := self.farm.workers.get(attempt.worker)) is not None:
+            self.dispatch.recall(worker, now, job.id)
 
     def _gave_back(self, attempt: AttemptState, was_asked: bool, now: Now) -> None:
         """A worker that gives work back unasked has its reasons, and will say them: for a moment it gets none."""

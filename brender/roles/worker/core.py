@@ -63,6 +63,8 @@ from brender.roles.worker.reporting import Reporting
 _PROGRESS_SECONDS = 1.0
 #: Seconds that a worker which stops waits for its last reports to be delivered.
 _GOODBYE_SECONDS = 5.0
+#: Seconds that reports may wait for a disk before work is given back, and they are sent though they are nowhere but in memory.
+_GIVE_BACK_SECONDS = 10.0
 _SUPERSEDED = "the server gave its work to another attempt"
 
 
@@ -106,6 +108,10 @@ class WorkerCore:
         """When it had nothing left to do but to deliver its reports, and leave."""
         self._sequence = 0
         self._left = self._again = False
+        self._shortage = self._unkept = ""
+        """What is wrong with the worker's own disk: that it has no room, that reports cannot be written."""
+        self._unkept_since: float | None = None
+        self._gave_back = False
         self._effects: list[Effect] = []
         self._above: dict[type[Message], Callable[[Any, Now], None]] = {
             Welcome: self._welcome,
@@ -173,13 +179,18 @@ class WorkerCore:
         self.reporting.add(done)
         return self._next(now)
 
-    def ended(self, attempt: str, seconds: float, reason: str, permanent: bool, stopped: bool, now: Now) -> list[Effect]:
-        """The running attempt is over."""
+    def ended(
+        self, attempt: str, seconds: float, reason: str, permanent: bool, stopped: bool, now: Now, put_off: bool = False
+    ) -> list[Effect]:
+        """The running attempt is over. *put_off*: this worker cannot use the job's folders for now."""
         overrun = self._watch.overrun if self._watch is not None else ""
         if stopped and overrun:
             self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
         elif stopped:
-            self.reporting.add(Stopped(attempt=attempt, number=0, reason=self.stopping or reason))
+            self.reporting.add(Stopped(attempt=attempt, number=0, reason=self.stopping or self._unkept or reason))
+        elif put_off:
+            self.reporting.add(Stopped(attempt=attempt, number=0, reason=reason, put_off=True))
+            self._give_back_waiting(self.running.job if self.running is not None else "")
         elif reason:
             self.reporting.add(Failed(attempt=attempt, number=0, reason=reason, permanent=permanent, seconds=seconds))
         else:
@@ -190,10 +201,36 @@ class WorkerCore:
     # --- how it stands ------------------------------------------------------------------------------------------------
 
     def room(self, shortage: str, now: Now) -> list[Effect]:
-        """How the disk is: *shortage* says what is missing, "" nothing. Without room nothing new is begun."""
-        if shortage and self.standing is Standing.OPEN:
-            self._stand(Standing.PAUSED, shortage)
-        elif not shortage and self.standing is Standing.PAUSED:
+        """How the worker's own disk is: *shortage* says what is missing, "" nothing. Without room nothing new is begun."""
+        self._shortage = shortage
+        return self._stand_by_disk(now)
+
+    def reports_cannot_be_kept(self, reason: str, now: Now) -> list[Effect]:
+        """Reports cannot be written to disk, for this *reason*, a sentence: nothing new is begun. What runs is given back once it
+        has been so for `_GIVE_BACK_SECONDS`."""
+        if self._unkept_since is None:
+            self._unkept_since = now.mono
+        self._unkept = reason
+        if self.keeps_no_reports(now) and self.running is not None and not self._gave_back:
+            self._gave_back = True
+            self._effects.append(StopAttempt(self.running.attempt, reason))
+        return self._stand_by_disk(now)
+
+    def reports_are_kept(self, now: Now) -> list[Effect]:
+        """They are on disk, all of them."""
+        self._unkept, self._unkept_since, self._gave_back = "", None, False
+        return self._stand_by_disk(now)
+
+    def keeps_no_reports(self, now: Now) -> bool:
+        """Whether that has been so for long that reports go out from memory: what is lost with this process is rendered again,
+        and a task that nobody hears of stays "active" for ever."""
+        return self._unkept_since is not None and now.mono - self._unkept_since >= _GIVE_BACK_SECONDS
+
+    def _stand_by_disk(self, now: Now) -> list[Effect]:
+        trouble = self._unkept or self._shortage
+        if trouble and self.standing is Standing.OPEN:
+            self._stand(Standing.PAUSED, trouble)
+        elif not trouble and self.standing is Standing.PAUSED:
             self._stand(Standing.OPEN, self._remark)
         return self._next(now)
 
@@ -398,9 +435,13 @@ class WorkerCore:
             SendUp(Stands(worker=self.info.id, incarnation=self.info.incarnation, standing=standing, reason=reason))
         )
         if standing is not Standing.OPEN:
-            for grant in self.waiting:
-                self.reporting.add(Recalled(attempt=grant.attempt, number=0))
-            self.waiting.clear()
+            self._give_back_waiting()
+
+    def _give_back_waiting(self, job: str = "") -> None:
+        """Give back what waits, or only what is of *job*."""
+        for grant in [grant for grant in self.waiting if job in ("", grant.job)]:
+            self.waiting.remove(grant)
+            self.reporting.add(Recalled(attempt=grant.attempt, number=0))
 
     def _renew(self, now: Now) -> None:
         self._renewed = now.mono

@@ -22,12 +22,21 @@ from brender.bus.loop import Loop
 from brender.bus.messages import LogTold, Message, PartDone, Reports, Seen
 from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
-from brender.engines.attempt import Attempt, Engine, InstantEngine, KeepsProcesses, Place, clear_leftovers, start
+from brender.engines.attempt import (
+    Attempt,
+    Engine,
+    InstantEngine,
+    KeepsProcesses,
+    Place,
+    clear_leftovers,
+    set_leftovers_aside,
+)
 from brender.engines.blender import BlenderEngine
 from brender.engines.command import CommandEngine
 from brender.engines.confine import Confinement
-from brender.engines.disk_space import LEAST, shortage
+from brender.engines.disk_space import LEAST, shortage, why_not_writable
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
+from brender.engines.life import Life
 from brender.engines.publish import Lease
 from brender.engines.shared_folders import look
 from brender.engines.stats import StatsReader
@@ -114,11 +123,11 @@ class Worker:
         self._setup = setup
         self._managers = [manager.resolved() for manager in managers]
         self._manager = 0
-        self._attempt: Attempt | None = None
+        self._life: Life | None = None
         self._outgoing: list[Message] = []
         self._told_of_waiting = False
         self._looked_around = float("-inf")
-        self._watched_disks: Sequence[Path] = (own,)
+        self._disk_trouble = self._reports_unkept = False
         self._beats: Socket | None = None
         self._link = Uplink()
         with contextlib.ExitStack() as undo:
@@ -142,7 +151,9 @@ class Worker:
                 confinement=setup.confinement,
                 site=setup.site,
             )
-            clear_leftovers(own)
+            set_leftovers_aside(own)
+            # In a thread, for what was left may lie on a drive that does not answer.
+            threading.Thread(target=clear_leftovers, args=(own,), name="brender-leftovers", daemon=True).start()
             self._open(undo)
             undo.callback(self._end_attempt)
             self._stats = StatsReader(own)
@@ -306,37 +317,53 @@ class Worker:
 
     def _render_pid(self) -> int | None:
         """The process that renders, or that is kept warm."""
-        if self._attempt and self._attempt.process:
-            return self._attempt.process.pid
+        if self._life and self._life.process:
+            return self._life.process.pid
         return next((engine.pid for engine in self._keeping() if engine.pid is not None), None)
 
     def _send(self) -> None:
         """Bring the reports of this round to disk, all at once, and only then send them."""
+        now, unkept = self._now(), self._reports_unkept
         try:
             self._outbox.flush()
+            self._reports_unkept = False
         except OSError as error:
-            # The rest goes out: a lease must not end because a disk is full.
-            self._outgoing, held_back = [], self._outgoing
-            for message in held_back:
-                if isinstance(message, Reports):
-                    self._outgoing.append(message)
-                else:
-                    self._above.send(message)
-            self._carry_out(
-                self.core.room(f"The reports cannot be written to {self._place.folder}: {error.strerror}", self._now())
-            )
-            return
+            self._reports_unkept = True
+            if not unkept:
+                log.error("reports cannot be written to %s: %s", self._place.folder, error)
+            reason = f"Reports cannot be written to {self._place.folder}: {error.strerror or error}"
+            self._carry_out(self.core.reports_cannot_be_kept(reason, now))
+        if unkept and not self._reports_unkept:
+            log.warning("reports can be written to %s again", self._place.folder)
+            self._carry_out(self.core.reports_are_kept(now))
+        # All but reports go out in any case: a lease must not end because a disk is full.
+        wait = self._reports_unkept and not self.core.keeps_no_reports(now)
         outgoing, self._outgoing = self._outgoing, []
         for message in outgoing:
-            self._above.send(message)
+            if wait and isinstance(message, Reports):
+                self._outgoing.append(message)
+            else:
+                self._above.send(message)
 
     def _look_around(self, now: Now) -> None:
-        """Now and then: whether there is room on the disks, and what engines need not keep any longer."""
-        if now.mono - self._looked_around >= _LOOK_SECONDS:
-            self._looked_around = now.mono
-            self._carry_out(self.core.room(shortage(self._watched_disks, self._setup.least_free), now))
-            for engine in self._keeping():
+        """Now and then: whether there is room on the worker's own disk, whether what runs can still end, and what engines need
+        not keep any longer."""
+        if now.mono - self._looked_around < _LOOK_SECONDS:
+            return
+        self._looked_around = now.mono
+        own = self._place.folder
+        trouble = shortage([own], self._setup.least_free)
+        if self._disk_trouble and not trouble:
+            trouble = why_not_writable(own)
+        self._disk_trouble = bool(trouble)
+        self._carry_out(self.core.room(trouble, now))
+        if self._life is not None:
+            self._life.look()
+        for engine in self._keeping():
+            try:
                 engine.look()
+            except Exception:
+                log.exception("an engine could not see to the processes that it keeps")
 
     def _keeping(self) -> list[KeepsProcesses]:
         return [engine for engine in self._setup.engines.values() if isinstance(engine, KeepsProcesses)]
@@ -353,9 +380,8 @@ class Worker:
                 case StartAttempt(grant, order):
                     self._start(grant, order)
                 case StopAttempt(attempt, reason):
-                    if self._attempt is not None and self._attempt.grant.attempt == attempt:
-                        self._attempt.log.say(f"stopping: {reason}")
-                        self._attempt.stop()
+                    if self._life is not None and self._life.attempt.grant.attempt == attempt:
+                        self._life.stop(reason)
                 case ExtendLease(until, term):
                     self._place.lease.extend(until, term)
                 case Vouch(attempt, term):
@@ -374,6 +400,15 @@ class Worker:
                     self.loop.stop()
 
     def _start(self, grant: Grant, order: Order) -> None:
+        """Begin an attempt, or let it end with why it cannot be begun. No folder of the job is touched here: see `Life`."""
+        try:
+            self._begin(grant, order)
+        except Exception as error:
+            log.exception("the attempt %s could not be begun", grant.attempt)
+            self._life = None
+            self._hear_soon(grant, Ended(0.0, f"brender itself failed: {type(error).__name__}: {error}"))
+
+    def _begin(self, grant: Grant, order: Order) -> None:
         engine = self._setup.engines.get(order.engine)
         if engine is None:
             self._hear_soon(grant, Ended(0.0, f"This worker has no engine {order.engine!r}"))
@@ -392,16 +427,13 @@ class Worker:
             for event in engine.events(grant, order):
                 self._hear_soon(grant, event)
             return
-        folders = self._place.written(order)
-        if missing := shortage(folders, self._setup.least_free):
-            self._watched_disks = folders
-            self._hear_soon(grant, Ended(0.0, missing, shortage=missing))
-            return
         try:
-            self._attempt = Attempt(grant, order, self._place, partial(self._hear_soon, grant))
+            attempt = Attempt(grant, order, self._place, partial(self._hear_soon, grant))
         except OSError as error:
-            self._hear_soon(grant, Ended(0.0, f"The worker's folder cannot be written: {error.strerror}"))
+            reason = f"The worker's folder {self._place.folder} cannot be written: {error.strerror}"
+            self._hear_soon(grant, Ended(0.0, reason, shortage=reason))
             return
+        self._life = Life(attempt, engine)
         journal.info(
             "attempt %s of job %s begins: frame %d and %d more",
             grant.attempt,
@@ -409,8 +441,8 @@ class Worker:
             grant.parts[0].frame,
             len(grant.parts) - 1,
         )
-        self._files.send_log(grant.job, grant.attempt, self._attempt.log.path)
-        start(self._attempt, engine)
+        self._files.send_log(grant.job, grant.attempt, attempt.log.path)
+        self._life.begin()
 
     def _look_at(self, variable: str, folder: str, proof: str) -> None:
         """Look, and tell the server. In a thread of its own: a folder of the network may take long to answer."""
@@ -440,25 +472,24 @@ class Worker:
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
             case Pictured(part, thumbnail):
                 self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
-            case Ended(seconds, reason, permanent, stopped, missing):
+            case Ended(seconds, reason, permanent, stopped, missing, put_off):
                 self._place.lease.forget(attempt)
-                if self._attempt is not None:
-                    journal.info("attempt %s ended after %.1f seconds: %s", attempt, seconds, missing or reason or "completed")
-                    self._files.send_log(grant.job, attempt, self._attempt.log.path, finished=True)
-                    if missing:
-                        self._watched_disks = self._place.written(self._attempt.order)
-                    self._attempt = None
+                if self._life is not None and self._life.attempt.grant.attempt == attempt:
+                    journal.info("attempt %s ended after %.1f seconds: %s", attempt, seconds, reason or "completed")
+                    self._files.send_log(grant.job, attempt, self._life.attempt.log.path, finished=True)
+                    self._life = None
                 if missing:
                     # No fault of the job's: the task goes back, and the worker takes no other until there is room.
+                    self._disk_trouble = True
                     self._carry_out(self.core.room(missing, now))
-                self._carry_out(self.core.ended(attempt, seconds, missing or reason, permanent, stopped or bool(missing), now))
+                self._carry_out(
+                    self.core.ended(attempt, seconds, reason, permanent, stopped or bool(missing), now, put_off=put_off)
+                )
 
     def _end_attempt(self) -> None:
         """Leave no render process behind, however the loop ended."""
-        if self._attempt is not None:
-            self._attempt.stop()
-            if self._attempt.process is not None:
-                self._attempt.process.stop()
+        if self._life is not None:
+            self._life.close()
         for engine in self._keeping():
             engine.close()
 

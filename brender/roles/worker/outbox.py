@@ -81,8 +81,11 @@ class Outbox:
             self._compact()
 
     def close(self) -> None:
+        """Write what can be written. What cannot is lost with this process: its tasks are done again."""
         try:
             self.flush()
+        except OSError as error:
+            log.error("%s: the last reports cannot be written: %s", self._path, error)
         finally:
             self._file.close()
 

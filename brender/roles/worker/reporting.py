@@ -50,6 +50,12 @@ class Reporting:
         else:
             del self.undelivered[attempt]
             if isinstance(kept[-1], FINAL):
+                if number > kept[-1].number:
+                    # An earlier process said more than it could keep, so that this end was taken for one of those reports.
+                    self._effects.append(Forget(attempt, number))
+                    self._numbers[attempt] = number
+                    self.add(kept[-1])
+                    return
                 self._numbers.pop(attempt, None)
                 self.remember(attempt)
         self._effects.append(Forget(attempt, number))
