@@ -19,6 +19,7 @@ from wtforms import BooleanField, PasswordField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length
 
 from brender.model.errors import BrenderError
+from brender.model.errors import Forbidden as NotAllowed
 from brender.model.pace import Pace
 from brender.model.people import Role
 from brender.model.rights import Actor, Scope, may, rights_of, why_not
@@ -207,7 +208,7 @@ def need(action: str) -> None:
     """Check that the user of now may do *action*, for what the dashboard shows or keeps itself: what the server does, it is asked
     for, and says itself who may. Raises `Forbidden`."""
     if not current_user.may(action):
-        raise Forbidden(why_not(Actor(current_user.role), action, "") or "Who has no account may not do that: sign in")
+        raise NotAllowed(why_not(Actor(current_user.role), action, "") or "Who has no account may not do that: sign in")
 
 
 @blueprint.route("/login", methods=["GET", "POST"])

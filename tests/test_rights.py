@@ -92,6 +92,10 @@ _ONLY_OWN = "An artist may delete jobs, but only their own, and this is {}'s: a 
             *(Actor(Role.VIEWER, "vera"), "submit", "vera"),
             "A viewer may not submit jobs: an artist or a wrangler may (their own), an admin may",
         ),
+        (
+            *(Actor(Role.WRANGLER, "walt"), "manage remove-preset", "anna"),
+            "A wrangler may remove presets, but only their own, and this is anna's: an admin may",
+        ),
         (Actor(Role.WRANGLER, "walt"), "manage set-path", "", "A wrangler may not set path variables: an admin may"),
         (
             *(Actor(KeyRole.CLIENT, "anna"), "manage keys", ""),

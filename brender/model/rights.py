@@ -158,20 +158,20 @@ def why_not(actor: Actor, action: str, owner: str) -> str | None:
     """Return why *actor* may not do *action* to a thing of *owner*, and who may, for a person. ``None`` where they may."""
     if may(actor, action, owner):
         return None
-    one, deed, able = _one(actor.role), TABLE.get(action, _NO_ENTRY).deed, who_may(actor.role, action)
+    one, entry = _one(actor.role), TABLE.get(action, _NO_ENTRY)
     one = one[0].upper() + one[1:]
     if scope(actor.role, action) is Scope.OWN:
-        return f"{one} may {deed}, but only their own, and this is {owner or 'nobody'}'s: {able}"
-    return f"{one} may not {deed}: {able}"
+        able = _able(actor.role, (entry.all, ""))
+        return f"{one} may {entry.deed}, but only their own, and this is {owner or 'nobody'}'s: {able}"
+    return f"{one} may not {entry.deed}: {_able(actor.role, (entry.own, ' (their own)'), (entry.all, ''))}"
 
 
-def who_may(role: Role | KeyRole, action: str) -> str:
-    """Return, for a person, which other roles than *role* may do *action*: users' where it is one of these, else keys'."""
-    entry = TABLE.get(action, _NO_ENTRY)
+def _able(role: Role | KeyRole, *given: tuple[frozenset[str], str]) -> str:
+    """Return, for a person, which other roles may, and what is said of these: users' where *role* is one, else keys'."""
     kind: type[Role] | type[KeyRole] = Role if isinstance(role, Role) else KeyRole
     able = []
-    for able_roles, whose in ((entry.own, " (their own)"), (entry.all, "")):
-        if named := [_one(each) for each in kind if each in able_roles and each is not role]:
+    for roles, whose in given:
+        if named := [_one(each) for each in kind if each in roles and each is not role]:
             able.append(f"{' or '.join(named)} may{whose}")
     return ", ".join(able) or ("no user may" if kind is Role else "no key may")
 
