@@ -43,7 +43,8 @@ def test_files_of_output_nodes_go_where_the_scene_says_and_are_told_of(blender: 
 def test_in_a_sandbox_files_of_output_nodes_stay_in_the_job_s_folder(bpy: Blender, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     scene = with_file_outputs(bpy, tmp_path / "a" / "s.blend", (str(elsewhere), "x_"))
-    kept = confinement("auto", 0, (), tmp_path / "w")
+    (tmp_path / "out").mkdir()
+    kept = confinement("auto", 0, roots=[tmp_path / "out", tmp_path / "a"])
     if not kept.sandbox:
         missing("bubblewrap")
     with studio(tmp_path / "w", bpy, confinement=kept) as worker:

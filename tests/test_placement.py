@@ -1,5 +1,6 @@
 """Finished frames on their way into the folders of their jobs: durable, in order, and past folders that do not answer."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -207,13 +208,13 @@ def test_a_job_is_told_of_a_frame_once_it_survives_a_power_cut_in_its_folder(
     if planted:
         monkeypatch.setattr("brender.roles.server.placement.flush_folder", lambda folder: None)
     if not same_disk:
-        replace = Path.replace
+        replace = os.replace
 
-        def to_another_disk(source: Path, target: Path) -> Path:
-            if source.parent == farm.incoming:
+        def to_another_disk(source: str, target: str, **directories: int) -> None:
+            if target in {"f_1.png", "f_1.exr"} and not source.startswith("."):
                 raise OSError(18, "Invalid cross-device link")
-            return replace(source, target)
+            replace(source, target, **directories)
 
-        monkeypatch.setattr(Path, "replace", to_another_disk)
+        monkeypatch.setattr(os, "replace", to_another_disk)
     farm.arrive(1, "new/out")
     assert farm.threads.close(10) and survives == [not planted] and not list(farm.incoming.iterdir())

@@ -35,7 +35,9 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     above, below, store, frame = new_pair(), new_pair(), BlobStore(tmp_path / "blobs"), tmp_path / "frame"
     ring = Keyring([principal(KeyRole.CLIENT, below, "c")])
-    places = ServerPlaces(lambda piece: None, lambda wanted, answer: answer(*piece_of(frame, wanted)), store)
+    places = ServerPlaces(
+        lambda piece: None, lambda wanted, answer: answer(*piece_of(os.open(frame, os.O_RDONLY), wanted)), store
+    )
     receiver = FileReceiver(ANY, places, above, ring)
     receiver.start()
     with Exchange(receiver.address, Credentials(below, above.public)) as client:

@@ -20,7 +20,7 @@ from brender.commands.options import client
 from brender.engines.attempt import Attempt, Place
 from brender.engines.command import CommandEngine
 from brender.engines.command_line import script_in
-from brender.engines.confine import Confinement, confinement
+from brender.engines.confine import Confinement, confinement, lacking
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.inside.expressions import needs_trust
 from brender.engines.life import begin
@@ -155,12 +155,13 @@ def test_what_needs_trust_is_refused_until_it_is_trusted_or_not() -> None:
 def sandbox(tmp_path: Path) -> Confinement:
     if shutil.which("bwrap") is None:
         missing("bubblewrap (apt-get install bubblewrap)")
-    return confinement("bubblewrap", 0, (), tmp_path / "data")
+    (tmp_path / "show").mkdir()
+    return confinement("bubblewrap", 0, roots=[tmp_path / "show"], data=tmp_path / "data")
 
 
 def run_program(tmp_path: Path, kept: Confinement, code: str) -> tuple[Ended, str]:
     """Run the Python *code*, which finds the job's output folder in its arguments, as a command task."""
-    output = tmp_path / "out"
+    output = tmp_path / "show" / "out"
     settings = {"program": sys.executable, "arguments": ["-c", code, "{output}"]}
     order = Order(job=new_id(), engine="command", settings=settings, output=str(output))
     grant = Grant(attempt=new_id(), worker="w", task=1, job=order.job, parts=(PartGrant(id=1, frame=1),))
@@ -193,7 +194,6 @@ def test_in_the_sandbox_a_program_does_not_reach(
         secret.parent.mkdir(parents=True)
         secret.write_text("x")
     monkeypatch.setenv("HOME", str(home))
-    kept = replace(sandbox, hidden=(tmp_path / "data", home))
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as temporary:
         own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         try:
@@ -207,7 +207,8 @@ def test_in_the_sandbox_a_program_does_not_reach(
             ).replace("{", "{{")
             free, _ = run_program(tmp_path, Confinement(), filled) if "owned" not in code else (None, "")
             assert free is None or free.reason == "", "outside the sandbox it does, so that this can fail"
-            assert run_program(tmp_path, kept, filled)[0].reason, f"it {what}"
+            end, log = run_program(tmp_path, sandbox, "print('it began');" + filled)
+            assert end.reason and "\nit began\n" in log, f"it {what}"
         finally:
             own.kill()
             own.wait()
@@ -217,28 +218,39 @@ def test_in_the_sandbox_a_program_does_not_reach(
 def test_in_the_sandbox_a_program_writes_to_the_job_s_output(sandbox: Confinement, tmp_path: Path) -> None:
     end, log = run_program(tmp_path, sandbox, "import sys; open(sys.argv[1] + '/made', 'w').write('it')")
     assert end.reason == "", log
-    assert (tmp_path / "out" / "made").read_text() == "it"
+    assert (tmp_path / "show" / "out" / "made").read_text() == "it"
 
 
 @pytest.mark.blender
 def test_a_render_in_the_sandbox_is_the_same(blender: Blender, sandbox: Confinement, tmp_path: Path) -> None:
     files = {}
-    # The scene uses pictures that lie beside its folder.
-    kept_in = replace(sandbox, readable=(BLENDS,))
+    kept_in = replace(sandbox, roots=(*sandbox.roots, BLENDS))
     for name, kept in (("free", Confinement()), ("kept", kept_in)):
         with studio(tmp_path / "data" / name, blender, confinement=kept) as worker:
-            spec = worker.job(SCENES / "03_animated_cube.blend", tmp_path / name, frames="1", samples=1, resolution=5)
+            spec = worker.job(SCENES / "03_animated_cube.blend", tmp_path / "show" / name, frames="1", samples=1, resolution=5)
             outcome = worker.run(spec)
         assert outcome.ended.reason == "", outcome.log
-        files[name] = (tmp_path / name / outcome.parts[0].output).read_bytes()
+        files[name] = (tmp_path / "show" / name / outcome.parts[0].output).read_bytes()
     assert len(files["free"]) == len(files["kept"]) > 0
 
 
 def test_a_sandbox_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(BadInput, match="apt-get install bubblewrap"):
-        confinement("bubblewrap", 0, (), tmp_path)
-    assert not confinement("auto", 0, (), tmp_path).sandbox
+    monkeypatch.setattr("brender.engines.confine.lacking", lambda: "needs Linux and the program bwrap")
+    with pytest.raises(BadInput, match="needs Linux and the program bwrap"):
+        confinement("bubblewrap", 0, roots=[tmp_path])
+    assert not confinement("auto", 0).sandbox
+
+
+def test_a_sandbox_needs_folders_that_its_owner_allows_and_they_are_none_with_the_farm_s_keys(tmp_path: Path) -> None:
+    if lacking() is not None:
+        missing("bubblewrap (apt-get install bubblewrap)")
+    for sandbox in ("bubblewrap", "auto"):
+        with pytest.raises(BadInput, match="needs --allow-folder FOLDER"):
+            confinement(sandbox, 0)  # type: ignore[arg-type]
+    for root in (Path("/"), tmp_path, tmp_path / "data", tmp_path / "data" / "in"):
+        (tmp_path / "data" / "in").mkdir(parents=True, exist_ok=True)
+        with pytest.raises(BadInput, match="with its keys, would be in jobs' reach"):
+            confinement("bubblewrap", 0, roots=[root], data=tmp_path / "data")
 
 
 def test_a_program_that_takes_more_memory_than_it_may_is_ended_and_says_so(tmp_path: Path) -> None:

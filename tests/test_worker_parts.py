@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgpack
@@ -13,12 +13,14 @@ import psutil
 import pytest
 
 from brender.bus.messages import Completed, Failed, Started, Stopped
-from brender.engines.attempt import Attempt, Place, clear_leftovers, set_leftovers_aside
+from brender.engines.attempt import clear_leftovers, set_leftovers_aside
+from brender.engines.directories import Directory
+from brender.engines.directories import signature as signature_below
+from brender.engines.leftovers import PLACEHOLDER, TEMPORARY, Leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
-from brender.engines.pictures import BadPicture, verify, write_thumbnail
+from brender.engines.pictures import BadPicture, small_jpeg, verify
 from brender.engines.process import STOP_SECONDS, Supervised
-from brender.engines.publish import Lease, Published, publish, signature
-from brender.model.grant import Grant, Order
+from brender.engines.publish import Lease, Published, Staged
 from brender.roles.worker.outbox import Outbox
 from brender.roles.worker.reporting import Reporting
 from tests.power import Disk
@@ -258,7 +260,8 @@ def picture(path: Path, width: int = 32, height: int = 16, fill: float = 0.5, ch
 def test_a_picture_of_each_format_is_verified_and_made_small(tmp_path: Path, extension: str) -> None:
     path = picture(tmp_path / f"frame.{extension}", 640, 320)
     seen = verify(path, (640, 320))
-    write_thumbnail(seen.image, tmp_path / "small" / "t.jpg")
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "t.jpg").write_bytes(small_jpeg(seen.image))
     assert (seen.width, seen.height, seen.warnings) == (640, 320, ())
     small = oiio.ImageBuf(str(tmp_path / "small" / "t.jpg")).spec()
     assert (small.width, small.height, small.nchannels) == (256, 128, 3)
@@ -325,6 +328,21 @@ def test_an_attempt_from_before_the_lease_lapsed_publishes_only_once_the_server_
     assert lease.wait("a", 0)
 
 
+def publish(
+    temporary: Path,
+    final: Path,
+    holds: Callable[[], bool],
+    before: tuple[int, int, int] | None = None,
+    repeats: bool = False,
+) -> Published:
+    directory = Directory.open(final.parent)
+    return Staged(directory, temporary.name, final.name, directory.read(temporary.name)).publish(holds, before, repeats)
+
+
+def signature(final: Path) -> tuple[int, int, int] | None:
+    return signature_below(final.parent, final.name)
+
+
 def two_files(folder: Path) -> tuple[Path, Path]:
     (folder / ".x.tmp").write_text("new")
     (folder / "x").write_text("old")
@@ -364,7 +382,7 @@ def test_an_attempt_that_repeats_another_replaces_nothing(tmp_path: Path) -> Non
 
 
 def test_a_file_system_without_links_is_published_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(*paths: object) -> None:
+    def no_links(*paths: object, **more: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
@@ -390,7 +408,7 @@ def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_a
     left.parent.mkdir()
     left.write_text("half")
     (tmp_path / "w" / "attempts" / "a").mkdir(parents=True)
-    (tmp_path / "w" / "attempts" / "a" / "temporaries").write_bytes(bytes(left) + b"\0")
+    Leftovers(tmp_path / "w", "a").note(TEMPORARY, left.parent, left.name)
     set_leftovers_aside(tmp_path / "w")
     clear_leftovers(tmp_path / "w")
     assert not left.exists() and not list((tmp_path / "w").iterdir())
@@ -398,12 +416,8 @@ def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_a
 
 def test_an_empty_file_that_a_killed_worker_put_in_a_frame_s_place_is_removed_and_a_frame_stays(tmp_path: Path) -> None:
     empty, frame = tmp_path / "f_0001.png", tmp_path / "f_0002.png"
-    (tmp_path / "w" / "attempts" / "a").mkdir(parents=True)
-    grant = Grant(attempt="a", worker="w", task=1, job="j" * 16, parts=())
-    order = Order(job="j" * 16, engine="blender", settings={})
-    attempt = Attempt(grant, order, Place(tmp_path / "w", (), Lease()), lambda event: None)
     for path in (empty, frame):
-        attempt.will_hold(path)
+        Leftovers(tmp_path / "w", "a").note(PLACEHOLDER, tmp_path, path.name)
         path.touch()
     frame.write_text("rendered")
     set_leftovers_aside(tmp_path / "w")

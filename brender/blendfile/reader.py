@@ -23,9 +23,9 @@ from brender import engines
 from brender.engines.blenders import ask, own_bpy
 from brender.engines.color import color_line, color_loss, read_remarks
 from brender.engines.command_line import script_in
-from brender.engines.confine import Confinement
+from brender.engines.confine import Confinement, folders_of
 from brender.engines.environment import clean_environment
-from brender.engines.ocio import VARIABLES, environment_of, own_configuration
+from brender.engines.ocio import VARIABLES, configuration_files, environment_of, own_configuration
 from brender.model.errors import BadInput, BrenderError
 from brender.model.nodes import Blender, reads_all
 
@@ -118,7 +118,12 @@ class Reader:
         self._folder = Path(tempfile.mkdtemp(prefix="brender-reader-"))
         command = script_in(self.blender, _SCRIPT)
         if self._within is not None and sys.platform == "linux" and shutil.which("bwrap") is not None:
-            command = Confinement(sandbox=True).wrap(command, [self._folder], [self._within], self._folder)
+            readable = [
+                self._within,
+                *folders_of(self.blender),
+                *(file.parent for file in configuration_files(self.configuration)),
+            ]
+            command = Confinement(sandbox=True).wrap(command, [self._folder], readable, self._folder)
         environment = {name: value for name, value in clean_environment({}).items() if name not in VARIABLES}
         self._process = subprocess.Popen(
             command,

@@ -102,11 +102,18 @@ from brender.store.datafolder import DataFolder
     help="Keep renders in bubblewrap's sandbox, without network and with the job's folders only; auto: where there is one.",
 )
 @click.option(
+    "--allow-folder",
+    "roots",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder that jobs' files and outputs lie below; several may be named. A sandbox needs one. [default: any]",
+)
+@click.option(
     "--sandbox-read",
     "readable",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A folder that renders may read in the sandbox, beside that of their .blend, such as a project's.",
+    help="A folder that renders may read in the sandbox, beside those of --allow-folder, such as a library's.",
 )
 @click.option(
     "--limit-memory",
@@ -138,6 +145,7 @@ def worker(
     accept_trusted: bool,
     site: str,
     sandbox: Sandbox,
+    roots: tuple[Path, ...],
     readable: tuple[Path, ...],
     limit_memory: int,
     cache: float,
@@ -173,6 +181,7 @@ def worker(
             *(("--accept-trusted",) if accept_trusted else ()),
             *(("--site", site) if site else ()),
             *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
+            *(word for path in roots for word in ("--allow-folder", str(path))),
             *(word for path in readable for word in ("--sandbox-read", str(path))),
             *(
                 "--cache",
@@ -208,7 +217,7 @@ def worker(
         programs,
         accept_trusted,
         check_site(site),
-        confinement(sandbox, limit_memory * 2**20, readable, folder.root),
+        confinement(sandbox, limit_memory * 2**20, readable, roots, folder.root),
         engines,
         search.passed_over,
     )

@@ -4,22 +4,21 @@ The seam between worker and engines: an engine gets an `Attempt` and raises `Att
 engine, and ends the attempt whatever happens in it, is `brender.engines.life`.
 """
 
-import contextlib
-import os
 import shutil
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
-from brender.engines.confine import Confinement
+from brender.engines.confine import Confinement, folders_of
+from brender.engines.directories import Directory
 from brender.engines.disk_space import LEAST
 from brender.engines.events import AttemptEvent
 from brender.engines.folder_looks import FolderLooks
+from brender.engines.leftovers import Leftovers, clear, set_aside
 from brender.engines.logfile import LogFile
-from brender.engines.ocio import configuration_files
+from brender.engines.ocio import configuration_files, own_configuration
 from brender.engines.process import SCRATCH, Supervised
 from brender.engines.publish import Lease
 from brender.model.devices import Device
@@ -27,12 +26,8 @@ from brender.model.frame_file import FrameFile
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
 
-#: Where the folders of attempts of an earlier process of the worker are kept until all that they note is removed.
-_LEFT = "attempts.left"
-#: The file in an attempt's folder that names its temporary files elsewhere, each ended by a NUL.
-_TEMPORARIES = "temporaries"
-#: Likewise, files that hold a frame's name while they are empty, and are the frame afterwards.
-_PLACEHOLDERS = "placeholders"
+#: How the name of a Blender's own folder begins, in the worker's: it works in it, and writes nowhere else.
+SESSION = "session-"
 
 
 class AttemptFailed(Exception):
@@ -107,6 +102,7 @@ class Attempt:
         self.emit = emit
         self.folder = place.folder / "attempts" / grant.attempt
         self.log = LogFile(place.folder / "logs" / f"{grant.attempt}.log")
+        self.leftovers = Leftovers(place.folder, grant.attempt)
         self.process: Supervised | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -130,17 +126,50 @@ class Attempt:
         place, order = self.place, self.order
         if not place.confinement.sandbox:
             return command
-        output = [Path(order.output)] if order.output else []
-        for each in output:
-            each.mkdir(parents=True, exist_ok=True)  # what is not there cannot be let in
-        writable = [self.folder, place.folder / "blender", place.folder / "cache", *output]
-        readable = [Path(blender.path).resolve().parent for blender in place.blenders if blender.kind != "bpy"]
-        readable += {path.parent for path in configuration_files(str(order.settings.get("ocio") or ""))}
+        writable = [folder]
+        readable: list[Path] = []
+        for blender in place.blenders:
+            readable += folders_of(blender)
+        if own := own_configuration():
+            readable += {path.parent for path in configuration_files(own)}
         if order.bundle:
-            readable.append(place.job_folder(order.job) / "files")
-        elif file := order.settings.get("file"):
-            readable.append(Path(file).parent)
-        return place.confinement.wrap(command, [each for each in writable if each.exists()], readable, folder)
+            readable.append(place.job_folder(order.job))
+        elif order.engine == "command" and order.output:
+            root, relative = self.output
+            with Directory.open(root, relative, make=True):  # what is not there cannot be let in
+                writable.append(Path(order.output))
+        if program := shutil.which(str(order.settings.get("program") or "")):
+            readable += {Path(program), Path(program).resolve()}  # (its owner has allowed it)
+        return place.confinement.wrap(command, writable, readable, folder)
+
+    @property
+    def output(self) -> tuple[Path, str]:
+        """The folder that the job's output folder lies below, as this worker's owner allows it, and the path from there.
+
+        Raises `AttemptFailed` where it lies elsewhere.
+        """
+        return self.allowed("The job's output folder", Path(self.order.output))
+
+    def allowed(self, what: str, path: Path) -> tuple[Path, str]:
+        """Return the root that the folder *path*, which is *what*, is reached from, and its path from there. Raises
+        `AttemptFailed` where this worker's owner does not allow it."""
+        confinement = self.place.confinement
+        if self.order.bundle or not confinement.roots:
+            return path, ""
+        if refusal := confinement.refusal(what, path):
+            raise AttemptFailed(refusal)
+        found = confinement.place(path)
+        assert found is not None, "it is not refused"
+        return found
+
+    def where(self, final: Path) -> tuple[Path, str]:
+        """Return the root and the path from there of the file *final*, which is to be published. Raises `AttemptFailed`."""
+        output = Path(self.order.output)
+        if final.is_relative_to(output):
+            root, below = self.output
+            return root, (PurePath(below) / final.relative_to(output)).as_posix()
+        root, below = self.allowed("The folder of a file-output node", final.parent)
+        return root, (PurePath(below) / final.name).as_posix()
 
     def use(self, process: Supervised) -> None:
         """Work with *process*, which is not the attempt's own: it ends only where the attempt is stopped meanwhile, or where
@@ -172,17 +201,6 @@ class Attempt:
         """Raises `AttemptStopped` where the attempt was asked to stop."""
         if self._stopping.is_set():
             raise AttemptStopped
-
-    def will_leave(self, temporary: Path) -> None:
-        """Note that the file or folder *temporary* may be left behind elsewhere, should this worker be killed
-        (`clear_leftovers`)."""
-        with (self.folder / _TEMPORARIES).open("ab") as file:
-            file.write(os.fsencode(temporary) + b"\0")
-
-    def will_hold(self, place: Path) -> None:
-        """Note that *place* may be left behind as an empty file, likewise. What is in it by then stays."""
-        with (self.folder / _PLACEHOLDERS).open("ab") as file:
-            file.write(os.fsencode(place) + b"\0")
 
     @property
     def stopping(self) -> bool:
@@ -228,32 +246,13 @@ class InstantEngine(Protocol):
 
 def set_leftovers_aside(folder: Path) -> None:
     """Move what attempts of an earlier process of the worker in *folder* left out of the way of new ones. Raises `OSError`."""
-    attempts = folder / "attempts"
-    if attempts.is_dir():
-        (folder / _LEFT).mkdir(exist_ok=True)
-        attempts.rename(folder / _LEFT / f"{time.time_ns():x}")
-    for scratch in (folder / "blender").glob(f"{SCRATCH}*"):
-        shutil.rmtree(scratch, ignore_errors=True)
+    set_aside(folder)
+    shutil.rmtree(folder / "attempts", ignore_errors=True)
+    for name in (SCRATCH, SESSION):
+        for scratch in (folder / "blender").glob(f"{name}*"):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what attempts of an earlier process of the worker in *folder* left behind, there (`set_leftovers_aside`) and among
-    the frames of jobs, when that was killed. Waits for the drives that those are on."""
-    for left in _noted(folder, _TEMPORARIES):
-        with contextlib.suppress(OSError):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
-    for left in _noted(folder, _PLACEHOLDERS):
-        with contextlib.suppress(OSError):
-            if left.is_file() and not left.stat().st_size:
-                left.unlink()
-    shutil.rmtree(folder / _LEFT, ignore_errors=True)
-
-
-def _noted(folder: Path, where: str) -> Iterator[Path]:
-    """What attempts before those of this worker in *folder* noted in their files called *where*."""
-    for noted in (folder / _LEFT).glob(f"*/*/{where}"):
-        with contextlib.suppress(OSError):
-            yield from (Path(os.fsdecode(name)) for name in noted.read_bytes().split(b"\0") if name)
+    """Remove what such attempts left among the frames of jobs (`set_leftovers_aside`). Waits for the drives that those are on."""
+    clear(folder)

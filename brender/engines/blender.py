@@ -6,10 +6,12 @@ Warm, unless the job asks for another way: its Blender keeps the scene open from
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.directories import Directory
 from brender.engines.disk_space import NO_ANSWER, NO_ROOM
 from brender.engines.events import Cautioned
 from brender.engines.film_task import make_scene_film
 from brender.engines.job_files import travel
+from brender.engines.picture_reader import ConfinedReader, PictureReader
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
 from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
@@ -24,12 +26,14 @@ class BlenderEngine:
     def __init__(self, warmth: Warmth | None = None) -> None:
         self._keeper = Keeper(warmth or Warmth())
         self._thumbnails = Thumbnails()
+        self._reader: PictureReader | None = None
 
     def run(self, attempt: Attempt) -> None:
         if attempt.order.bundle:
             travel(attempt)
         folder = _output_folder(attempt)
-        with Rendering(attempt, self._keeper, self._thumbnails, _blender(attempt)) as rendering:
+        reader = self._reading(attempt)
+        with Rendering(attempt, self._keeper, self._thumbnails, reader, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):
                 attempt.check()
                 final = _within(folder, part.output, attempt.order.views)
@@ -52,6 +56,15 @@ class BlenderEngine:
     def close(self) -> None:
         self._keeper.close()
         self._thumbnails.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    def _reading(self, attempt: Attempt) -> PictureReader:
+        """What reads this worker's pictures: in a process of its own, where renders are kept in a sandbox."""
+        if self._reader is None:
+            self._reader = ConfinedReader() if attempt.place.confinement.sandbox else PictureReader()
+        self._reader.warm_up()
+        return self._reader
 
 
 def _blender(attempt: Attempt) -> Blender:
@@ -78,10 +91,11 @@ def _within(folder: Path, output: str, views: tuple[str, ...]) -> Path:
 
 def _output_folder(attempt: Attempt) -> Path:
     folder = Path(attempt.order.output)
+    root, relative = attempt.output
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with Directory.open(root, relative, make=True):
+            return folder
     except OSError as error:
         if error.errno in NO_ROOM | NO_ANSWER:
             raise
         raise AttemptFailed(f"The output folder {folder} cannot be made: {error.strerror}", permanent=True) from error
-    return folder

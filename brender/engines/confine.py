@@ -1,67 +1,170 @@
 """What a render process is kept in: a sandbox without network and with the job's folders only, and a limit of memory.
 
-The sandbox is bubblewrap's (``bwrap``, https://github.com/containers/bubblewrap), on Linux. Everything of the machine is there
-to be read, but for homes, temporary folders, the farm's data folder and its keys; only what the attempt writes can be written.
+The sandbox is bubblewrap's (``bwrap``, https://github.com/containers/bubblewrap), on Linux. It has to read: the system's programs
+and libraries, Python, brender, the Blenders, and the folders that the worker's owner allows. It has to write: its own folder.
+Nothing else of the machine is in it: no homes, no /run, no temporary files, no network, no data folder of the farm.
 """
 
+import json
+import os
 import shutil
+import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from brender.model.errors import BadInput
+from brender.model.nodes import Blender
 
 Sandbox = Literal["auto", "bubblewrap", "none"]
-#: What renders on a GPU needs of /dev.
-_GPU_DEVICES = ("/dev/dri", "/dev/kfd", "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-modeset")
+_ENTER = Path(__file__).with_name("enter.py")
+#: What of the system programs need: their code, and of its settings those of the loader, of names, fonts and drivers.
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/gnu/store", "/sys")
+_SETTINGS = (
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ld-nix.so.preload", "alternatives", "fonts", "passwd", "group"),
+    *("nsswitch.conf", "localtime", "timezone", "locale.alias", "os-release", "mime.types", "magic", "ImageMagick-6"),
+    *("OpenCL", "vulkan", "glvnd", "egl", "drirc", "openal", "python3", "python3.11"),
+)
+#: What renders on a GPU needs: the drivers of NixOS, and of /dev.
+_DRIVERS = ("/run/opengl-driver",)
+_GPU_DEVICES = ("/dev/dri", "/dev/kfd")
+_GPU_FILES = "nvidia*"
+#: Bytes that the sandbox's own temporary folders may hold: they are memory, which no limit of an attempt counts.
+_TEMPORARY_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Confinement:
     """How the processes of attempts are kept. ``sandbox``: in bubblewrap's. ``memory``: bytes that an attempt's processes may
-    hold together, 0 for any. ``readable``: files and folders that the sandbox has beside the job's, ``hidden``: those that it has
-    not."""
+    hold together, 0 for any. ``readable``: files and folders that the sandbox has beside the job's. ``roots``: the folders that
+    jobs' files and outputs lie below; none: wherever the job says."""
 
     sandbox: bool = False
     memory: int = 0
     readable: tuple[Path, ...] = ()
-    hidden: tuple[Path, ...] = ()
+    roots: tuple[Path, ...] = ()
+
+    def place(self, path: Path) -> tuple[Path, str] | None:
+        """Return the root that *path* is below, as it is spelled, and its path from there; ``None`` where it is below none."""
+        spelled = Path(os.path.normpath(path))
+        for root in self.roots:
+            for each in dict.fromkeys([root, root.resolve()]):
+                if spelled.is_relative_to(each):
+                    return each, spelled.relative_to(each).as_posix().removeprefix(".")
+        return None
+
+    def refusal(self, what: str, path: str | Path, to_read: bool = False) -> str | None:
+        """Return a sentence where *path*, which is *what* of a job, is not below an allowed folder, or one *to_read*; ``None``
+        where it is."""
+        spelled = Path(os.path.normpath(path))
+        if not self.roots or self.place(spelled) or (to_read and any(spelled.is_relative_to(each) for each in self.readable)):
+            return None
+        named = ", ".join(map(str, self.roots))
+        return (
+            f"{what}, {path}, does not lie below {named}, where this worker's owner keeps its jobs: move it there, or start the "
+            "worker with another --allow-folder"
+        )
 
     def wrap(self, command: Sequence[str], writable: Iterable[Path], readable: Iterable[Path], folder: Path) -> list[str]:
-        """*command*, as it is started in the sandbox, where *folder* is its working folder."""
-        words = ["bwrap", "--die-with-parent", "--new-session", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev"]
-        words += ["--proc", "/proc"]
-        for device in _GPU_DEVICES:
-            words += ["--dev-bind-try", device, device]
-        for path in _hidden(self.hidden):
-            words += ["--tmpfs", str(path)]
+        """Return *command* as it is started in the sandbox, where *folder* is its working folder.
+
+        Of what is *writable* or *readable*, the part below one of the roots is reached without following links.
+        """
+        words: list[Any] = ["--die-with-parent", "--new-session", "--unshare-all", "--unshare-user", "--disable-userns"]
+        words += ["--dev", "/dev", "--proc", "/proc"]
+        for each in ("/dev/shm", "/tmp", "/var/tmp", "/run"):  # nosec B108: the sandbox's own, not the machine's
+            words += ["--size", str(_TEMPORARY_BYTES), "--tmpfs", each]
+        words += _links_and_folders(_SYSTEM)
+        for each in _SETTINGS:
+            words += ["--ro-bind-try", f"/etc/{each}", f"/etc/{each}"]
+        for each in _DRIVERS:
+            words += ["--ro-bind-try", each, each]
+        for each in (*_GPU_DEVICES, *map(str, sorted(Path("/dev").glob(_GPU_FILES)))):
+            words += ["--dev-bind-try", each, each]
+        words += ["--size", str(_TEMPORARY_BYTES), "--tmpfs", str(Path.home())]
+        for root in self.roots:
+            words += [_bound("--ro-bind-fd", root, "", spelled) for spelled in dict.fromkeys([root, root.resolve()])]
         # What is written lies beneath what is read, perhaps, so it comes after.
+        there = [Path(each) for each in _SYSTEM] + list(self.roots)
         for path in [*_programs(), *self.readable, *readable]:
-            words += ["--ro-bind-try", str(path), str(path)]
+            if not any(path.is_relative_to(each) for each in there):
+                words.append(self._bound("--ro-bind-fd", path) | {"try": True})
+                there.append(path)
         for path in writable:
-            words += ["--bind", str(path), str(path)]
-        return [*words, "--chdir", str(folder), "--", *command]
+            words.append(self._bound("--bind-fd", path))
+        words += ["--chdir", str(folder), "--remount-ro", "/"]
+        return [sys.executable, "-I", "-S", str(_ENTER), json.dumps(words), *command]
+
+    def _bound(self, option: str, path: Path) -> dict[str, Any]:
+        root, below = self.place(path) or (path, "")
+        return _bound(option, root, below, path)
 
 
-def confinement(sandbox: Sandbox, memory: int, readable: Sequence[Path], hidden: Path) -> Confinement:
-    """What the options of a worker mean: *memory* in bytes; *hidden*, the farm's data folder. Raises `BadInput` where this
-    machine cannot do it."""
-    able = sys.platform == "linux" and shutil.which("bwrap") is not None
-    if sandbox == "bubblewrap" and not able:
-        raise BadInput("--sandbox bubblewrap needs Linux and the program bwrap (on Debian: apt-get install bubblewrap)")
-    return Confinement(sandbox == "bubblewrap" or (sandbox == "auto" and able), memory, tuple(readable), (hidden,))
+def confinement(
+    sandbox: Sandbox, memory: int, readable: Sequence[Path] = (), roots: Sequence[Path] = (), data: Path | None = None
+) -> Confinement:
+    """Return what the options of a worker mean: *memory* in bytes; *data*, the farm's data folder, which no root may hold or lie
+    in. Raises `BadInput` where this machine cannot do it, or where a sandbox has no *roots*."""
+    missing = lacking()
+    if sandbox == "bubblewrap" and missing:
+        raise BadInput(f"--sandbox bubblewrap {missing}")
+    kept = sandbox == "bubblewrap" or (sandbox == "auto" and not missing)
+    if kept and not roots:
+        raise BadInput(
+            f"--sandbox {sandbox} needs --allow-folder FOLDER, once for each folder that jobs' files and frames lie below, such "
+            "as the one of your projects: renders see nothing of this machine beyond it"
+        )
+    for root in roots:
+        if not root.is_absolute() or not root.is_dir():
+            raise BadInput(f"--allow-folder {root}: that is not the whole path of a folder")
+        if data is not None and (_overlap(root, data) or _overlap(root.resolve(), data.resolve())):
+            raise BadInput(f"--allow-folder {root}: the farm's data folder {data}, with its keys, would be in jobs' reach")
+    return Confinement(kept, memory, tuple(readable), tuple(Path(os.path.normpath(root)) for root in roots))
 
 
-def _hidden(more: Iterable[Path]) -> list[Path]:
-    """Folders that the sandbox has empty: homes, and what other programs leave in passing."""
-    candidates = [Path("/home"), Path("/root"), Path.home(), Path("/run/user"), Path("/var/tmp"), Path(tempfile.gettempdir())]
-    return [path for path in dict.fromkeys([*candidates, *(path.resolve() for path in more)]) if path.is_dir()]
+def folders_of(blender: Blender) -> set[Path]:
+    """Return the folders that *blender* is made of."""
+    paths = [Path(blender.path), Path(blender.path).resolve()]
+    return {path.parents[1] if blender.kind == "bpy" else path.parent for path in paths}
+
+
+@cache
+def lacking() -> str | None:
+    """What this machine lacks for a sandbox, as the end of a sentence; ``None``: nothing."""
+    program = shutil.which("bwrap")
+    if sys.platform != "linux" or program is None:
+        return "needs Linux and the program bwrap (on Debian: apt-get install bubblewrap)"
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    if "--bind-fd" not in told.stdout + told.stderr:
+        return "needs a bwrap that knows --bind-fd: 0.10, or one of a distribution with its correction of 2024 (apt-get upgrade)"
+    return None
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _bound(option: str, root: Path, below: str, at: Path) -> dict[str, Any]:
+    return {"option": option, "root": str(root), "below": below, "at": str(at), "try": False}
+
+
+def _links_and_folders(paths: Iterable[str]) -> list[str]:
+    """The words that make each of *paths* be in the sandbox as it is outside, where it is there: a link (/bin to usr/bin), or the
+    folder."""
+    words = []
+    for path in paths:
+        if Path(path).is_symlink():
+            words += ["--symlink", str(Path(path).readlink()), path]
+        elif Path(path).is_dir():
+            words += ["--ro-bind", path, path]
+    return words
 
 
 def _programs() -> list[Path]:
     """What Python and brender themselves need, wherever they are installed."""
     here = Path(__file__).resolve().parents[1]
-    return list(dict.fromkeys([Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), here]))
+    packages = [Path(each) for each in sys.path if each.endswith("-packages")]
+    return list(dict.fromkeys([Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), *packages, here]))

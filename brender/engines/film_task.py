@@ -3,41 +3,41 @@
 (`brender.engines.ffmpeg` makes others, by ffmpeg, for whoever wants to see any job's frames move.)
 """
 
+import contextlib
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import OpenImageIO as oiio
-
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.events import Cautioned
-from brender.engines.pictures import BadPicture, Picture, verify
-from brender.engines.publish import flush, signature
-from brender.engines.rendering import Rendering, finished, make_thumbnail, publish_when_leased
+from brender.engines.frame_path import Seen, explained
+from brender.engines.pictures import BadPicture, Picture
+from brender.engines.publish import Staged
+from brender.engines.rendering import Rendering, finished, make_thumbnail
 from brender.jobs.film import frames_of_film, is_regular
 from brender.model.grant import Extra, PartGrant
-from brender.model.naming import temporary_name
 
 _PROBE_SECONDS = 600.0
+#: Frames whose sizes are read at once.
+_AT_ONCE = 100
 #: By how much of itself the rate of a film may differ from its scene's: DV has 29.97 where the scene says 30.
 _RATE_SHARE = 0.01
 
 
 def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None:
     """Make the film *part* of the frames in *folder*. Raises `AttemptFailed` or `AttemptStopped`."""
-    attempt, final = rendering.attempt, folder / part.output
+    attempt, files, final = rendering.attempt, rendering.files, folder / part.output
     frames = [(number, folder / output) for number, output in frames_of_film(rendering.settings)]
-    size = _size(attempt, frames)
-    # Blender would take a # in its name for the place of a number.
-    temporary = final.with_name(temporary_name(f"film{final.suffix}", attempt.grant.attempt).replace("#", ""))
-    final.parent.mkdir(parents=True, exist_ok=True)
-    attempt.will_leave(temporary)
-    waiting: list[Path] = [temporary]
+    size = _size(rendering, frames)
     session = rendering.bare_session()
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(session.close, wait=True)
+        scratch = undo.enter_context(rendering.scratch(session))
         made = session.film(
             part.frame,
             file=str(rendering.file),
@@ -45,55 +45,75 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
             scene=rendering.settings["scene"],
             roots=rendering.roots(),
             frames=[[number, str(file)] for number, file in frames],
-            path=str(temporary),
+            path=str(scratch / f"film{final.suffix}"),
             size=size,
             sound=is_regular([number for number, _ in frames]),
         )
-        waiting = [Path(each) for each in made["files"]]
         if made["warning"]:
             attempt.emit(Cautioned(made["warning"], subject=made["warning"]))
         if tuple(made["size"]) != size:
             raise AttemptFailed(f"The film is {made['size'][0]} x {made['size'][1]}, and its frames are {size[0]} x {size[1]}")
+        waiting = []
+        with explained("The film"):
+            for number, file in enumerate(made["files"]):
+                place = folder / _piece(part.output, number)
+                waiting.append(undo.enter_context(files.stage(Path(file), session.folder, place)))
         if len(waiting) == 1:
-            _probe(attempt, temporary, len(frames), size, made["fps"], made["sound"])
-        done = finished(part, made["seconds"], waiting[0].stat().st_size, Picture(*size, ()), 0)
-        extras: list[Extra] = []
-        for number, each in reversed(list(enumerate(waiting))):  # the first file is the film: it comes last
-            flush(each)
-            name = _piece(part.output, number)
-            if number:
-                extras.insert(0, Extra(output=name, size=each.stat().st_size))
-            before = signature(folder / name) if number else rendering.found[part.id]
-            publish_when_leased(attempt, each, folder / name, before)
-    finally:
-        session.close(wait=True)
-        for each in waiting:
-            each.unlink(missing_ok=True)
+            _probe(attempt, waiting[0].waiting, len(frames), size, made["fps"], made["sound"])
+        lengths, digests = [each.size for each in waiting], [_digest(attempt, each) for each in waiting]
+        for number, staged in reversed(list(enumerate(waiting))):  # the first file is the film: it comes last
+            files.publish(staged, staged.directory.signature(staged.name) if number else rendering.found[part.id])
     attempt.log.say(f"{len(frames)} frames make {final}")
-    attempt.emit(replace(done, extras=tuple(extras)))
-    make_thumbnail(rendering, part, _first_picture(frames[0][1]))
+    extras = tuple(
+        Extra(output=_piece(part.output, number), size=lengths[number], digest=digests[number])
+        for number in range(1, len(lengths))
+    )
+    done = finished(part, made["seconds"], Seen(Picture(*size, ()), lengths[0], digests[0], lambda: None))
+    attempt.emit(replace(done, extras=extras))
+    if (first := rendering.verified(frames[0][1], None, small=True)) is not None:
+        make_thumbnail(rendering, part, first)
 
 
-def _size(attempt: Attempt, frames: list[tuple[int, Path]]) -> tuple[int, int]:
+def _digest(attempt: Attempt, staged: Staged) -> str:
+    """The SHA-256 of the file, where it is to travel."""
+    if not attempt.order.bundle:
+        return ""
+    with os.fdopen(os.dup(staged.descriptor), "rb") as file:
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(rendering: Rendering, frames: list[tuple[int, Path]]) -> tuple[int, int]:
     """Width and height of all *frames*. Raises `AttemptFailed` where one is not there, or other than the first."""
+    attempt, files = rendering.attempt, rendering.files
     found: tuple[int, int] | None = None
-    for number, file in frames:
+    for first in range(0, len(frames), _AT_ONCE):
+        batch = frames[first : first + _AT_ONCE]
         attempt.check()
-        opened = oiio.ImageInput.open(str(file)) if file.exists() else None
-        if opened is None:
-            oiio.geterror()
-            again = f"`brender requeue {attempt.order.job} --frames {number}` renders it again"
-            raise AttemptFailed(f"The frame {number} of the film is gone, or cannot be read: {file}. {again}")
-        spec = opened.spec()
-        opened.close()
-        found = found or (spec.width, spec.height)
-        if (spec.width, spec.height) != found:
-            raise AttemptFailed(
-                f"The frame {number} is {spec.width} x {spec.height}, and the first one of the film {found[0]} x {found[1]}: "
-                f"`brender requeue {attempt.order.job} --all` renders all again"
-            )
+        with contextlib.ExitStack() as undo:
+            opened = []
+            for number, file in batch:
+                try:
+                    opened.append(undo.enter_context(files.opened(file)))
+                except BadPicture as error:
+                    raise _gone(attempt, number, file) from error
+            sizes = files.ask("sizes", opened)["sizes"]
+        for (number, file), size in zip(batch, sizes, strict=True):
+            if size is None:
+                raise _gone(attempt, number, file)
+            found = found or (size[0], size[1])
+            if (size[0], size[1]) != found:
+                raise AttemptFailed(
+                    f"The frame {number} is {size[0]} x {size[1]}, and the first one of the film {found[0]} x {found[1]}: "
+                    f"`brender requeue {attempt.order.job} --all` renders all again"
+                )
     assert found is not None, "a job has frames"
     return found
+
+
+def _gone(attempt: Attempt, number: int, file: Path) -> AttemptFailed:
+    again = f"`brender requeue {attempt.order.job} --frames {number}` renders it again"
+    return AttemptFailed(f"The frame {number} of the film is gone, or cannot be read: {file}. {again}")
 
 
 def _piece(output: str, number: int) -> str:
@@ -138,10 +158,3 @@ def _streams(attempt: Attempt, words: list[str]) -> list[dict[str, Any]]:
         return list(json.loads(done.stdout)["streams"])
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
         raise AttemptFailed(f"ffprobe cannot read the film: {error}") from error
-
-
-def _first_picture(file: Path) -> Any:
-    try:
-        return verify(file, None).image
-    except BadPicture:
-        return None

@@ -6,7 +6,6 @@ on one machine do not take each other's files away.
 """
 
 import contextlib
-import hashlib
 import queue
 import shutil
 import threading
@@ -198,21 +197,18 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
 
 
 def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: Progressed) -> PartFinished:
-    """*part*, once the server has all its files: with the digest of each. *latest* is how far the attempt was."""
+    """*part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
     kind: Literal["frame", "piece"] = "piece" if numbers[part.part] > 0 else "frame"
-    names = [part.output, *(extra.output for extra in part.extras)]
-    digests, waiting = [], []
-    for number, name in enumerate(names):
+    files = [(part.output, part.digest), *((extra.output, extra.digest) for extra in part.extras)]
+    waiting = []
+    for number, (name, digest) in enumerate(files):
         path = Path(attempt.order.output) / name
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
         waiting.append(arrived := threading.Event())
-        sent = FrameFile(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digests[-1])
+        sent = FrameFile(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digest)
         courier.deliver(sent, arrived.set)
     for arrived in waiting:
         while not arrived.wait(_LOOK_SECONDS):
             attempt.check()
             _tell(attempt, courier, replace(latest, line=courier.refused() or f"sending {part.output}"))
-    extras = [msgspec.structs.replace(extra, digest=digest) for extra, digest in zip(part.extras, digests[1:], strict=True)]
-    return replace(part, digest=digests[0], extras=tuple(extras))
+    return part

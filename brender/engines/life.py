@@ -127,6 +127,7 @@ class Life:
                 if attempt.process is not None:
                     attempt.process.stop()
                 shutil.rmtree(attempt.folder, ignore_errors=True)
+                attempt.leftovers.forget()
         except AttemptStopped:
             ended = Ended(0.0, "stopped", stopped=True)
         except AttemptFailed as error:

@@ -1,11 +1,27 @@
-"""A finished file gets its own name: only once, only whole, and only while its attempt holds the worker's lease."""
+"""The one publisher: a finished file gets its own name, once, whole, below a root, and for an attempt only under its lease.
 
+First it is *staged*: it comes under a temporary name into the directory that it will be in, where the process that made it cannot
+reach it any more. What is verified is that file. Then it gets its name in one step. `put` does both, for files that need no look.
+"""
+
+import contextlib
+import errno
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
+
+from brender.engines.directories import Directory, Signature
+
+_BLOCK = 4 * 2**20
+#: Bytes of a copy that are flushed at once: a slow disk shows progress that way.
+_FLUSHED_BYTES = 64 * 2**20
+#: What says that one file system cannot do a thing which another can.
+_OTHER_DISK = frozenset({errno.EXDEV, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 
 
 class Lease:
@@ -47,15 +63,6 @@ class Lease:
             return self._changed.wait_for(lambda: self.holds(attempt), seconds)
 
 
-def flush(path: Path) -> None:
-    """Make the file or folder at *path* survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class Published(Enum):
     """What came of publishing a file."""
 
@@ -68,46 +75,231 @@ class Published(Enum):
     """A file is there that this attempt must not replace."""
 
 
-def signature(path: Path) -> tuple[int, int, int] | None:
-    """What tells one file called *path* from another that takes its place; ``None`` where there is none."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+class BadSource(Exception):
+    """What is to be published is not there, or is not a file; the text says which, as the end of a sentence."""
 
 
-def publish(
-    temporary: Path,
-    final: Path,
-    holds: Callable[[], bool],
-    before: tuple[int, int, int] | None = None,
-    repeats: bool = False,
-) -> Published:
-    """Give the file *temporary* its own name, in one step, so that it survives a power cut.
+@dataclass
+class Staged:
+    """A file under its *temporary* name in the *directory* where it is to be called *name*; ``descriptor`` is it, open for
+    reading. A context that removes what has not been published."""
 
-    A name that nobody has is taken by a link, which never replaces what another attempt put there meanwhile: this process may
-    have been stopped (SIGSTOP, a suspended machine) since it last looked at its lease. Where a file is there, of an earlier
-    rendering or of an attempt that was given up, it is replaced only if it is the one that was there *before* this attempt
-    rendered its own (`signature`), and if the lease is held (*holds*) now that this is known. An attempt that *repeats* one
-    that runs replaces nothing: what is there may be the other's, finished and not told of yet. An empty file only holds a name.
+    directory: Directory
+    temporary: str
+    name: str
+    descriptor: int
+
+    @property
+    def path(self) -> Path:
+        """Where it will be, for messages."""
+        return self.directory.path / self.name
+
+    @property
+    def waiting(self) -> Path:
+        """Where it is until then."""
+        return self.directory.path / self.temporary
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return os.fstat(self.descriptor).st_size
+
+    def __enter__(self) -> "Staged":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def flush(self) -> None:
+        """Write its content to the disk. Raises `OSError`."""
+        if os.name != "nt":
+            os.fsync(self.descriptor)
+        else:  # which flushes only what is open for writing
+            descriptor = os.open(self.waiting, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def publish(self, holds: Callable[[], bool], before: Signature | None = None, repeats: bool = False) -> Published:
+        """Give the file its own name, in one step, so that it survives a power cut. Raises `OSError`.
+
+        A name that nobody has is taken by a link, which never replaces what another attempt put there meanwhile: this process may
+        have been stopped (SIGSTOP, a suspended machine) since it last looked at its lease. Where a file is there, of an earlier
+        rendering or of an attempt that was given up, it is replaced only if it is the one that was there *before* this attempt
+        rendered its own (`signature`), and if the lease is held (*holds*) now that this is known. An attempt that *repeats* one
+        that runs replaces nothing: what is there may be the other's, finished and not told of yet. An empty file only holds a
+        name.
+        """
+        directory = self.directory
+        try:
+            directory.link(self.temporary, self.name)
+            directory.remove(self.temporary)
+        except OSError:
+            # (Other errors than that it exists: a file system without links, as some network shares are.)
+            there = directory.stat(self.name)
+            if there is not None:
+                if stat.S_ISDIR(there.st_mode):
+                    raise IsADirectoryError(errno.EISDIR, "A folder has the name of the file", str(self.path)) from None
+                is_placeholder = stat.S_ISREG(there.st_mode) and there.st_size == 0
+                if directory.signature(self.name) != before and not is_placeholder:
+                    directory.remove(self.temporary)
+                    return Published.THERE
+                if repeats and not is_placeholder:
+                    return Published.NOT_OURS
+                if not holds():
+                    return Published.NOT_HELD
+            self._let_go_on_windows()
+            directory.take(directory, self.temporary, self.name)
+        directory.flush()
+        return Published.DONE
+
+    def replace(self) -> None:
+        """Give the file its own name in place of what is called so, in one step; `Directory.flush` makes that last. Raises
+        `OSError`."""
+        self._let_go_on_windows()
+        self.directory.take(self.directory, self.temporary, self.name)
+
+    def close(self) -> None:
+        """Remove it where it was not published, and let everything go."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+            with contextlib.suppress(OSError):
+                self.directory.remove(self.temporary)
+            self.directory.close()
+
+    def _let_go_on_windows(self) -> None:
+        """Windows renames nothing that is open: then the descriptor is that of nothing."""
+        if os.name == "nt":
+            os.close(self.descriptor)
+            self.descriptor = os.open(os.devnull, os.O_RDONLY)
+
+
+def stage(
+    root: Path,
+    relative: str | PurePath,
+    file: Path,
+    temporary: str,
+    below: Path | None = None,
+    copies: bool = False,
+    most: int | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> Staged:
+    """Bring the regular *file* under the name *temporary* into the directory of *relative* below *root*, which is made.
+
+    No link is followed on the way to *file* from *below*, the folder that it lies in where that is ``None``. It is moved, where
+    the disk is the same, unless it *copies*: then the process that wrote *file*, and may still have it open, cannot change what
+    is published, and other names of *file* do not matter. *progress* is called now and then. Raises `BadSource`, or
+    `OSError`: ENOSPC where it is to be copied and has more than *most* bytes.
     """
+    target, below = PurePath(relative), below or file.parent
+    if not file.is_relative_to(below) or ".." in file.parts:
+        raise BadSource("it was written elsewhere than where renders write")
+    directory = Directory.open(root, target.parent, make=True)
     try:
-        os.link(temporary, final)
-        temporary.unlink()
+        with _source(file, below) as source:
+            descriptor = _opened(source, file.name)
+            try:
+                found = os.fstat(descriptor)
+                if not copies and _moved(source, file.name, directory, temporary):
+                    os.close(descriptor)
+                    descriptor = directory.read(temporary)  # what has been moved may be another file than was looked at
+                    return Staged(directory, temporary, target.name, descriptor)
+                if most is not None and found.st_size > most:
+                    raise OSError(
+                        errno.ENOSPC,
+                        f"It has {found.st_size // 2**20} MB, and there is room for {most // 2**20}",
+                        str(directory.path),
+                    )
+                own = directory.create(temporary)
+                try:
+                    _copy(descriptor, own, found.st_size, progress)
+                except BaseException:
+                    os.close(own)
+                    directory.remove(temporary)
+                    raise
+                os.close(descriptor)
+                descriptor = -1
+                return Staged(directory, temporary, target.name, own)
+            except BaseException:
+                if descriptor >= 0:
+                    os.close(descriptor)
+                raise
+    except BaseException:
+        directory.close()
+        raise
+
+
+def put(root: Path, relative: str | PurePath, file: Path, temporary: str, progress: Callable[[], object]) -> bool:
+    """Publish the regular *file* as *relative* below *root*, in one step, in place of what is called so. Returns whether *file*
+    is still there, since that is another disk. The names are not flushed. Raises `BadSource` or `OSError`."""
+    target = PurePath(relative)
+    with Directory.open(root, target.parent, make=True) as directory, _source(file, file.parent) as source:
+        os.close(_opened(source, file.name))
+        if _moved(source, file.name, directory, target.name):
+            return False
+    with stage(root, relative, file, temporary, copies=True, progress=progress) as staged:
+        staged.flush()
+        staged.replace()
+    return True
+
+
+def _source(file: Path, below: Path) -> Directory:
+    try:
+        return Directory.open(below, file.parent.relative_to(below))
+    except FileNotFoundError as error:
+        raise BadSource("the render ended without writing its file") from error
     except OSError as error:
-        # (Other errors: a file system without links, as some network shares are.)
-        if isinstance(error, FileExistsError) or final.exists():
-            there = signature(final)
-            is_placeholder = there is not None and there[2] == 0
-            if there != before and not is_placeholder:
-                temporary.unlink()
-                return Published.THERE
-            if repeats and not is_placeholder:
-                return Published.NOT_OURS
-            if not holds():
-                return Published.NOT_HELD
-        temporary.replace(final)
-    if os.name != "nt":  # which cannot flush folders
-        flush(final.parent)
-    return Published.DONE
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        raise BadSource("the file that was written is behind a link, which is not followed") from error
+
+
+def _opened(source: Directory, name: str) -> int:
+    try:
+        return source.read(name)
+    except FileNotFoundError as error:
+        raise BadSource("the render ended without writing its file") from error
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ELOOP):
+            raise
+        raise BadSource("what was written is a link, a folder, a device or a pipe, and not a file") from error
+
+
+def _moved(source: Directory, name: str, directory: Directory, temporary: str) -> bool:
+    try:
+        directory.take(source, name, temporary)
+    except OSError as error:
+        if error.errno in _OTHER_DISK:
+            return False
+        raise
+    return True
+
+
+def _copy(source: int, target: int, size: int, progress: Callable[[], object]) -> None:
+    """Copy *size* bytes, no more, and flush them. Raises `OSError`."""
+    at = unflushed = 0
+    quick = hasattr(os, "copy_file_range")
+    while at < size:
+        if quick:
+            try:
+                done = os.copy_file_range(source, target, min(_BLOCK, size - at))
+            except OSError as error:
+                if error.errno not in _OTHER_DISK:
+                    raise
+                quick = False
+                continue
+        else:
+            block = os.read(source, min(_BLOCK, size - at))
+            done = len(block)
+            while block:
+                block = block[os.write(target, block) :]
+        if not done:
+            raise OSError(errno.EIO, "The file became shorter while it was read")
+        at += done
+        unflushed += done
+        if unflushed >= _FLUSHED_BYTES:
+            os.fsync(target)
+            unflushed = 0
+        progress()

@@ -1,36 +1,37 @@
-"""How a frame becomes a file: rendered under a temporary name, verified, flushed, published under its own."""
+"""How a frame becomes a file: rendered to a plain name in scratch, then on the one way of all files (`FramePath`)."""
 
 import contextlib
 import platform
 import shutil
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
+from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.color import color_refusal, color_warnings, read_remarks
+from brender.engines.directories import Signature
 from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
-from brender.engines.further_files import Further, extras_of_nodes, gathering_folder, move
+from brender.engines.frame_path import FramePath, Seen, explained
+from brender.engines.further_files import Further, Gathered
 from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
-from brender.engines.pictures import BadPicture, Picture, verify
-from brender.engines.publish import Published, flush, publish, signature
-from brender.engines.resume import carries, note_for, verified
+from brender.engines.picture_reader import PictureReader
+from brender.engines.pictures import BadPicture, Picture
+from brender.engines.resume import NOTED, note_for
 from brender.engines.session import Session, shader_cache
 from brender.engines.thumbnails import Thumbnails
-from brender.engines.views import further_pictures, own_picture, picture_path, standing_views
+from brender.engines.views import own_picture, picture_path
 from brender.engines.warm import Keeper, WarmScene
 from brender.jobs.blender_animation import said_of_strips
 from brender.model.grant import Extra, PartGrant
-from brender.model.naming import temporary_name
 from brender.model.nodes import Blender
 from brender.model.paths import foreign, places, platform_of
 from brender.model.views import other_views
 
-_LEASE_LOOK_SECONDS = 0.5
+#: Further files of one frame: each is held open until all are published.
+_MOST_FURTHER = 400
 _STAYING = "Frames that were there already stay as they are: the scene overwrites nothing (--overwrite renders them anew)"
 _KEPT = "Frames that were there already, of this file with these settings, are kept (--overwrite renders them anew)"
 
@@ -42,15 +43,19 @@ class Rendering:
     attempt: Attempt
     keeper: Keeper
     thumbnails: Thumbnails
+    reader: PictureReader
     blender: Blender
     note: str = ""
-    found: dict[int, tuple[int, int, int] | None] = field(default_factory=dict, init=False)
+    files: FramePath = field(init=False)
+    found: dict[int, Signature | None] = field(default_factory=dict, init=False)
     """What was there for each part when the attempt began (`signature`)."""
     _open: WarmScene | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.files = FramePath(self.attempt, self.reader)
+        self._check_places()
         folder = Path(self.attempt.order.output)
-        self.found = {part.id: signature(folder / part.output) for part in self.attempt.grant.parts}
+        self.found = {part.id: self.files.signature(folder / part.output) for part in self.attempt.grant.parts}
         with contextlib.suppress(OSError):
             # Where the file is not there, opening it says so better.
             order = self.attempt.order
@@ -80,6 +85,27 @@ class Rendering:
                 raise
         else:
             scene.session.close(wait=True)
+
+    def _check_places(self) -> None:
+        """Raise `AttemptFailed` where a file that the job names lies where this worker's owner allows none."""
+        if self.attempt.order.bundle:
+            return
+        named = [("The job's file", self.settings["file"]), ("The job's OCIO configuration", self.settings.get("ocio") or "")]
+        for what, name in named:
+            refusal = self.attempt.place.confinement.refusal(what, name, to_read=True)
+            if name and not name.startswith(BUILT_IN) and refusal:
+                raise AttemptFailed(refusal)
+
+    @contextlib.contextmanager
+    def scratch(self, session: Session) -> Iterator[Path]:
+        """A new folder that *session* writes to, for the length of the block."""
+        folder = session.folder / f"{self.attempt.grant.attempt}.frame"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def scene(self) -> WarmScene:
         """The session with the scene open."""
@@ -142,6 +168,13 @@ class Rendering:
         size = self.scene().opened["size"]
         return (size[0], size[1]) if size else None
 
+    def verified(self, final: Path, size: tuple[int, int] | None, small: bool = False) -> Seen | None:
+        """What the picture *final* holds, if it is there, and a good one of that *size*."""
+        try:
+            return self.files.look_at(final, size, small)
+        except BadPicture:
+            return None
+
     def frame_done(self) -> None:
         """A job that wants each frame cold gets a new Blender for the next one."""
         if self.settings["process"] == "cold" and self._open is not None:
@@ -156,7 +189,9 @@ class Rendering:
 
     def _environment(self) -> dict[str, str]:
         place = self.attempt.place
-        own = {**shader_cache(place.folder / "cache" / "shaders"), **place.env}
+        # In a sandbox nothing is kept from one Blender to the next: it could be prepared for it.
+        kept = {} if place.confinement.sandbox else shader_cache(place.folder / "cache" / "shaders")
+        own = {**kept, **place.env}
         return clean_environment({**own, **environment_of(self._configuration())})
 
     def _request(self) -> dict[str, Any]:
@@ -185,176 +220,138 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     if part.piece or not _stays(rendering, final):
         return False
     others = {name: Path(attempt.order.output) / name for name in other_views(part.output, attempt.order.views)}
-    if not all(map(_holds_something, others.values())):
+    if not all(map(rendering.files.holds_something, others.values())):
         return False
-    picture = _as_it_is(final)
-    strange = chain(picture.warnings, *(_as_it_is(path).warnings for path in others.values()))
+    seen = _as_it_is(rendering, final, small=True)
+    beside = {name: _as_it_is(rendering, path) for name, path in others.items()}
     attempt.log.say(f"frame {part.frame} is there already, and the scene overwrites nothing: {final}")
     attempt.emit(Cautioned(_STAYING, subject=_STAYING))
-    extras = tuple(Extra(output=name, size=path.stat().st_size) for name, path in others.items())
-    told = replace(picture, warnings=tuple(strange))
-    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, told, 0), kept=True, extras=extras))
-    make_thumbnail(rendering, part, picture.image)
+    extras = tuple(Extra(output=name, size=each.size, digest=each.digest) for name, each in beside.items())
+    strange = tuple(chain(seen.picture.warnings, *(each.picture.warnings for each in beside.values())))
+    told = replace(seen, picture=replace(seen.picture, warnings=strange))
+    attempt.emit(replace(finished(part, 0.0, told), kept=True, extras=extras))
+    make_thumbnail(rendering, part, seen)
     return True
 
 
-def _as_it_is(path: Path) -> Picture:
+def _as_it_is(rendering: Rendering, path: Path, small: bool = False) -> Seen:
     """The picture at *path*, which stays; where that is none, a warning says so."""
     try:
-        return verify(path, None)
+        return rendering.files.look_at(path, None, small)
     except BadPicture as error:
-        return Picture(0, 0, (f"stays as it is, and is no picture: {path} ({error}). --overwrite renders it anew",))
+        warning = f"stays as it is, and is no picture: {path} ({error}). --overwrite renders it anew"
+        found = rendering.files.signature(path)
+        return Seen(Picture(0, 0, (warning,)), found[2] if found else 0, "", lambda: None)
 
 
 def _stays(rendering: Rendering, final: Path) -> bool:
     keeps = not rendering.attempt.order.overwrite and rendering.settings.get("keep")
-    return bool(keeps) and _holds_something(final)
-
-
-def _holds_something(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
+    return bool(keeps) and rendering.files.holds_something(final)
 
 
 def stands(rendering: Rendering, final: Path) -> bool:
     """Whether the file *final* is there already and may be kept."""
-    if _stays(rendering, final):
-        return True
-    return final.exists() and _is_the_same(rendering, final) and verified(final, None) is not None
+    return _stays(rendering, final) or (_is_the_same(rendering, final) and rendering.verified(final, None) is not None)
 
 
 def _is_the_same(rendering: Rendering, final: Path) -> bool:
     """Whether the file *final* was rendered by brender, of the same file with the same settings, and the job may keep it."""
-    return not rendering.attempt.order.overwrite and carries(final, rendering.note)
+    if rendering.attempt.order.overwrite or not rendering.note or final.suffix not in NOTED:
+        return False
+    try:
+        with rendering.files.opened(final) as file:
+            return bool(rendering.files.ask("notes", [file], note=rendering.note)["carries"][0])
+    except BadPicture:
+        return False
 
 
 def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     """Whether the frame is there already, and good: then it is done."""
-    attempt = rendering.attempt
-    if not final.exists():
+    attempt, there = rendering.attempt, rendering.files.signature(final)
+    if there is None:
         return False
-    came_meanwhile = signature(final) != rendering.found[part.id]  # by another attempt at the same task
+    came_meanwhile = there != rendering.found[part.id]  # by another attempt at the same task
     output = Path(attempt.order.output)
     own = [final, *(output / name for name in other_views(part.output, attempt.order.views))]
     if not (came_meanwhile or all(_is_the_same(rendering, each) for each in own)):
         return False
     size = rendering.size() if came_meanwhile else None
-    picture = verified(final, size)
-    others = standing_views(output, part, attempt.order.views, size)
-    if picture is None or others is None:
-        rendering.found[part.id] = signature(final)  # it is to be replaced, whoever put it there
+    seen = [rendering.verified(each, size, small=each is final) for each in own]
+    good = [each for each in seen if each is not None]
+    if len(good) != len(own):
+        rendering.found[part.id] = there  # it is to be replaced, whoever put it there
         return False
     attempt.log.say(f"frame {part.frame} is there already: {final}")
     if not came_meanwhile:
         attempt.emit(Cautioned(_KEPT, subject=_KEPT))
-    attempt.emit(replace(finished(part, 0.0, final.stat().st_size, picture, 0), kept=True, extras=others))
-    make_thumbnail(rendering, part, picture.image)
+    others = zip(own[1:], good[1:], strict=True)
+    extras = tuple(Extra(output=path.relative_to(output).as_posix(), size=each.size, digest=each.digest) for path, each in others)
+    attempt.emit(replace(finished(part, 0.0, good[0]), kept=True, extras=extras))
+    make_thumbnail(rendering, part, good[0])
     return True
 
 
-def render_part(
-    rendering: Rendering, part: PartGrant, final: Path, index: int, asked: Mapping[str, Any] | None = None
-) -> Picture:
+def render_part(rendering: Rendering, part: PartGrant, final: Path, index: int, asked: Mapping[str, Any] | None = None) -> None:
     """Render the frame, verify it, publish it as *final*. *asked* is what the driver is asked to do beyond rendering it whole.
 
     *index*: how many parts of the attempt came before. Raises `AttemptFailed` or `AttemptStopped`.
     """
-    attempt = rendering.attempt
-    temporary = temporary_for(rendering, final)
-    gathering = gathering_folder(attempt)
-    further: list[Further] = []
+    attempt, files, views = rendering.attempt, rendering.files, rendering.attempt.order.views
     share = 1 / len(attempt.grant.parts)
-    placeholder = bool(rendering.settings.get("placeholders")) and asked is None and not _holds_something(final)
-    try:
-        size = rendering.size()
-        final.parent.mkdir(parents=True, exist_ok=True)
-        attempt.will_leave(temporary)
-        attempt.will_leave(gathering)
+    size, session = rendering.size(), rendering.scene().session
+    whole = asked is None
+    placeholder = bool(rendering.settings.get("placeholders")) and whole and not files.holds_something(final)
+    with contextlib.ExitStack() as undo:
+        scratch = undo.enter_context(rendering.scratch(session))
         if placeholder:
-            attempt.will_hold(final)
-            final.touch()
-        to = temporary if asked is not None else picture_path(gathering, final)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        wanted = {"gather": str(gathering), "layer": part.layer} if asked is None else asked
-        rendered = rendering.scene().session.render(part.frame, to, index * share, share, wanted)
-        own = temporary if asked is not None else own_picture(to, attempt.order.views)
-        try:
-            picture = verify(own, size, asked is None and rendering.scene().opened["filled"])
-        except BadPicture as error:
-            raise AttemptFailed(f"Frame {part.frame}: {error}") from error
-        if asked is None:
-            for each in chain(
-                further_pictures(attempt, part, to, own, size), extras_of_nodes(attempt, part.frame, rendered.written)
-            ):
+            undo.enter_context(files.held(final))
+        to = picture_path(scratch, final)
+        to.parent.mkdir()
+        wanted = {"gather": str(scratch), "layer": part.layer} if asked is None else asked
+        rendered = session.render(part.frame, to, index * share, share, wanted)
+        own = own_picture(to, views) if whole else to
+        further: list[Further] = []
+        if whole:
+            gathered = Gathered(files, session.folder, part)
+            for each in chain(gathered.pictures(to, own, size), gathered.of_nodes(rendered.written)):
+                undo.enter_context(each.staged)
                 further.append(each)
-            move(own, temporary)
-        flush(temporary)
-        length = temporary.stat().st_size
-        for waiting, place, _ in further:
-            publish_when_leased(attempt, waiting, place, signature(place))
-        publish_when_leased(attempt, temporary, final, rendering.found[part.id])
-    finally:
-        for each_temporary in (temporary, *(waiting for waiting, _, _ in further)):
-            each_temporary.unlink(missing_ok=True)
-        if placeholder and not _holds_something(final):
-            final.unlink(missing_ok=True)
-        shutil.rmtree(gathering, ignore_errors=True)
+                if len(further) > _MOST_FURTHER:
+                    raise AttemptFailed(f"Frame {part.frame} has more than {_MOST_FURTHER} further files", permanent=True)
+        with explained(f"Frame {part.frame}"):
+            staged = undo.enter_context(files.stage(own, session.folder, final))
+            seen = files.look(staged, size, whole and rendering.scene().opened["filled"], small=whole)
+        for each in further:
+            files.publish(each.staged, each.staged.directory.signature(each.staged.name))
+        files.publish(staged, rendering.found[part.id])
     rendering.frame_done()
     attempt.log.say(f"frame {part.frame} in {rendered.seconds:.2f} seconds: {final}")
-    for _, place, _ in further:
-        attempt.log.say(f"with it: {place}")
-    done = finished(part, rendered.seconds, length, picture, rendered.memory)
-    attempt.emit(replace(done, extras=tuple(extra for _, _, extra in further)))
-    if asked is None:
-        make_thumbnail(rendering, part, picture.image)
-    return picture
+    for each in further:
+        attempt.log.say(f"with it: {each.staged.path}")
+    done = finished(part, rendered.seconds, seen, rendered.memory)
+    attempt.emit(replace(done, extras=tuple(each.extra for each in further)))
+    if whole:
+        make_thumbnail(rendering, part, seen)
 
 
-def temporary_for(rendering: Rendering, final: Path) -> Path:
-    """Where the attempt writes what becomes *final*."""
-    return final.parent / temporary_name(final.name, rendering.attempt.grant.attempt)
-
-
-def finished(part: PartGrant, seconds: float, length: int, picture: Picture, memory: int) -> PartFinished:
+def finished(part: PartGrant, seconds: float, seen: Seen, memory: int = 0) -> PartFinished:
     """The event that the part is done, with what is to be known of its file."""
+    picture = seen.picture
     return PartFinished(
         part=part.id,
         seconds=seconds,
         output=part.output,
-        size=length,
+        size=seen.size,
         width=picture.width,
         height=picture.height,
         warnings=() if part.piece else tuple(f"Frame {part.frame} {text}" for text in picture.warnings),
         memory=memory,
+        digest=seen.digest,
     )
 
 
-def make_thumbnail(rendering: Rendering, part: PartGrant, image: Any) -> None:
-    """Let there be a small picture of *image*, decoded, for the part; where it is ``None``, there is none."""
-    if image is not None:
-        attempt = rendering.attempt
-        path = attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
-        rendering.thumbnails.make(image, path, lambda made: attempt.emit(Pictured(part.id, made)))
-
-
-def publish_when_leased(attempt: Attempt, temporary: Path, final: Path, before: tuple[int, int, int] | None) -> None:
-    """Give the frame its name, when the worker holds its lease; until then the frame waits under its temporary one. *before*:
-    what was there when its rendering began (`signature`)."""
-    waited = time.monotonic()
-    lease, own = attempt.place.lease, attempt.grant.attempt
-    while True:
-        held = lease.wait(own, _LEASE_LOOK_SECONDS)
-        attempt.check()
-        if held:
-            published = publish(temporary, final, lambda: lease.holds(own), before, attempt.grant.repeats)
-            if published is Published.THERE:
-                attempt.log.say(f"{final.name} has come there meanwhile, by another attempt, and stays")
-            if published is Published.NOT_OURS:
-                raise AttemptStopped
-            if published is not Published.NOT_HELD:
-                return
-        if time.monotonic() - waited > 10.0:
-            waited = time.monotonic()
-            attempt.log.say(f"waiting for the server before {final.name} is published")
+def make_thumbnail(rendering: Rendering, part: PartGrant, seen: Seen) -> None:
+    """Let there be a small picture of the part, where there is one of what was *seen*."""
+    attempt = rendering.attempt
+    path = attempt.place.folder / "thumbnails" / f"{attempt.grant.attempt}-{part.id}.jpg"
+    rendering.thumbnails.make(seen.small, path, lambda made: attempt.emit(Pictured(part.id, made)))

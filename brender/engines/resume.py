@@ -15,12 +15,12 @@ from typing import Any
 import OpenImageIO as oiio
 
 from brender.engines.ocio import configuration_files
-from brender.engines.pictures import BadPicture, Picture, verify
 from brender.jobs.view_layers import layers_apart
 from brender.model.job import Inputs
 
 _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
-_NOTED = {".png", ".jpg", ".exr"}
+#: What ends the names of files that carry one.
+NOTED = {".png", ".jpg", ".exr"}
 #: What changes where frames go or who renders them when, and not what is on them.
 _NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "film", "threads", "process", "persistent", "device"}
 #: A split still is the same picture as the frame that is rendered whole.
@@ -47,8 +47,6 @@ def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: st
 
 def carries(path: Path, note: str) -> bool:
     """Whether the picture *path* carries that *note*: then it is as good as rendered again. Somebody else's carries none."""
-    if not note or path.suffix not in _NOTED:
-        return False
     opened = oiio.ImageInput.open(str(path))
     if opened is None:
         oiio.geterror()
@@ -59,11 +57,3 @@ def carries(path: Path, note: str) -> bool:
         opened.close()
     found = [match[0] for text in texts if (match := _NOTE.search(text))]
     return found[:1] == [note]
-
-
-def verified(path: Path, size: tuple[int, int] | None) -> Picture | None:
-    """What the picture *path* holds, if it is a good one of that *size*."""
-    try:
-        return verify(path, size)
-    except BadPicture:
-        return None

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.attempt import SESSION, Attempt, AttemptFailed
 from brender.engines.color import color_line, read_remarks
 from brender.engines.command_line import script_in
 from brender.engines.device_errors import device_error
@@ -32,9 +33,9 @@ _LOOK_SECONDS = 0.5
 _START_SECONDS = 300.0
 #: Seconds that output which is on its way may take to arrive.
 _OUTPUT_SECONDS = 5.0
+#: Seconds that a process which was let go may take to end.
+_END_SECONDS = 30.0
 
-
-_UNIX_NAME_BYTES = 107
 _UNIX = getattr(socket, "AF_UNIX", None)
 
 
@@ -50,8 +51,8 @@ class Rendered:
 
 
 class Session:
-    """A *blender* running in *folder*, started for *attempt*, which it serves until it is given to another (`serve`). *threads*:
-    as many as it may use, 0 for all.
+    """A *blender* running in a new folder in *folder*, started for *attempt*, which it serves until it is given to another
+    (`serve`). *threads*: as many as it may use, 0 for all.
 
     Every method but `close` raises `AttemptFailed` or `AttemptStopped`; after either the session is of no more use.
     """
@@ -71,7 +72,9 @@ class Session:
         self._devices, self._colors = LineWatch(device_error), LineWatch(color_line)
         token = secrets.token_hex(16)
         command = script_in(blender, _DRIVER, threads)
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder = folder / f"{SESSION}{secrets.token_hex(8)}"
+        """It works in this one, and writes nowhere else. Gone with it."""
+        folder.mkdir(parents=True)
         attempt.check()
         attempt.log.say("starting " + " ".join(command))
         confinement = attempt.place.confinement
@@ -84,6 +87,7 @@ class Session:
                 self._connection = self._accept(listener, token)
             except BaseException:
                 self.process.stop()
+                shutil.rmtree(folder, ignore_errors=True)
                 raise
         self.version = tuple(self._answer("hello")["version"])
 
@@ -146,8 +150,15 @@ class Session:
         self._connection.close()
         if wait:
             self.process.stop()
+            self._clear()
         else:
             self.process.let_go()
+            threading.Thread(target=self._clear, name="session-end", daemon=True).start()
+
+    def _clear(self) -> None:
+        """Remove its folder, once nobody writes there."""
+        self.process.wait(_END_SECONDS)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def _working_for(self) -> Attempt:
@@ -295,11 +306,13 @@ def _listener(folder: Path, no_network: bool) -> socket.socket:
     if not no_network:
         return socket.create_server(("127.0.0.1", 0))
     assert _UNIX is not None, "there is no sandbox where there are no such sockets"
-    path = folder / "channel"
-    path.unlink(missing_ok=True)
     listener = socket.socket(_UNIX)
-    # Its name may have 107 bytes (unix(7)); the folder's may be longer, so it is named from within.
-    listener.bind(os.path.relpath(path) if len(os.fsencode(path)) > _UNIX_NAME_BYTES else str(path))
+    # Its name may have 107 bytes (unix(7)); the folder's may be longer, so it is reached by a descriptor.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        listener.bind(f"/proc/self/fd/{descriptor}/channel")
+    finally:
+        os.close(descriptor)
     listener.listen(1)
     return listener
 

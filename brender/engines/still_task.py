@@ -1,28 +1,24 @@
 """One part of a split still: a piece of it, or the picture that is made of all pieces."""
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from brender.engines.attempt import AttemptFailed
+from brender.engines.directories import Directory, read
 from brender.engines.events import Cautioned
-from brender.engines.exr_merge import CannotMerge, Cut, check_cut, combined, merge, replace_combined, stamps
-from brender.engines.pictures import BadPicture, Picture, verify
-from brender.engines.publish import flush
-from brender.engines.rendering import (
-    Rendering,
-    finished,
-    keep_standing,
-    make_thumbnail,
-    publish_when_leased,
-    render_part,
-    stands,
-    temporary_for,
-)
-from brender.engines.resume import verified
+from brender.engines.exr_merge import CannotMerge, Cut
+from brender.engines.frame_path import Seen
+from brender.engines.picture_reader import OpenFile
+from brender.engines.pictures import BadPicture, Picture
+from brender.engines.publish import BadSource
+from brender.engines.rendering import Rendering, finished, keep_standing, make_thumbnail, render_part, stands
 from brender.jobs.blender_still import final_name, piece_name, rows_of, samples_of
 from brender.model.grant import PartGrant
 
@@ -73,16 +69,17 @@ def _notes(rendering: Rendering, cut: Cut) -> list[str]:
 
 def _nothing_to_do(rendering: Rendering, part: PartGrant) -> None:
     rendering.attempt.log.say(f"piece {part.piece}: nothing to do")
-    rendering.attempt.emit(replace(finished(part, 0.0, 0, Picture(0, 0, ()), 0), output=""))
+    rendering.attempt.emit(replace(finished(part, 0.0, Seen(Picture(0, 0, ()), 0, "", lambda: None)), output=""))
 
 
 def _piece(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, str]) -> None:
     size = rendering.size()
     assert size is not None, "a scene with a render region is not split"
     file, note = list(pieces.items())[part.piece - 1]
-    if not rendering.attempt.order.overwrite and _is_piece(file, note) and (picture := verified(file, size)):
+    overwrite = rendering.attempt.order.overwrite
+    if not overwrite and _is_piece(rendering, file, note) and (seen := rendering.verified(file, size)):
         rendering.attempt.log.say(f"piece {part.piece} is there already: {file}")
-        rendering.attempt.emit(replace(finished(part, 0.0, file.stat().st_size, picture, 0), kept=True))
+        rendering.attempt.emit(replace(finished(part, 0.0, seen), kept=True))
     else:
         asked: dict[str, Any] = {"do": "piece", "samples": None, "rows": None, "note": note}
         if cut.how == "samples":
@@ -93,73 +90,101 @@ def _piece(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, s
     _preview(rendering, part, cut, pieces)
 
 
-def _is_piece(file: Path, note: str) -> bool:
+def _is_piece(rendering: Rendering, file: Path, note: str) -> bool:
     """Whether *file* is there and is the piece that says *note* of itself."""
     try:
-        check_cut(file, note)
-    except CannotMerge:
+        with rendering.files.opened(file) as opened:
+            rendering.files.ask("cuts", [opened], notes=[note])
+    except (BadPicture, CannotMerge):
         return False
     return True
 
 
 def _preview(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, str]) -> None:
     """Let the small picture of this piece show all that there is of the still by now."""
-    there = {piece: file for piece, (file, note) in enumerate(pieces.items(), start=1) if file.exists() and _is_piece(file, note)}
+    files = rendering.files
+    there = {number: file for number, (file, note) in enumerate(pieces.items(), start=1) if _is_piece(rendering, file, note)}
     try:
-        image = combined(there, cut)
-    except CannotMerge as error:
+        with contextlib.ExitStack() as undo:
+            opened = [undo.enter_context(files.opened(file)) for file in there.values()]
+            made = files.reader.ask("preview", opened, rendering.attempt.check, numbers=list(there), **vars(cut))
+            small = made.small()
+    except (BadPicture, CannotMerge) as error:
         rendering.attempt.log.say(f"no preview: {error}")
         return
-    make_thumbnail(rendering, part, image)
+    make_thumbnail(rendering, part, Seen(Picture(0, 0, ()), 0, "", lambda: small))
 
 
 def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces: dict[Path, str], *, denoises: bool) -> None:
-    attempt, files = rendering.attempt, list(pieces)
-    if not files[0].parent.exists() and (done := _done_before(rendering, final)):
-        attempt.emit(replace(finished(part, 0.0, final.stat().st_size, done, 0), kept=True))
+    attempt, files, names = rendering.attempt, rendering.files, list(pieces)
+    if not any(map(files.holds_something, names)) and (done := _done_before(rendering, final)):
+        attempt.emit(replace(finished(part, 0.0, done), kept=True))
         return
     again = f"`brender requeue {attempt.order.job} --all` renders"
-    for piece, file in enumerate(files, start=1):
-        if not file.exists():
-            raise AttemptFailed(f"Piece {piece} of the still is gone: {file}. {again} it")
-    temporary = temporary_for(rendering, final)
-    merged, denoised = temporary.with_suffix(".merged.exr"), temporary.with_suffix(".denoised.exr")
     session = rendering.scene().session
-    try:
-        for each in (temporary, merged, denoised):
-            attempt.will_leave(each)
+    with contextlib.ExitStack() as undo:
+        opened = []
+        for piece, file in enumerate(names, start=1):
+            try:
+                opened.append(undo.enter_context(files.opened(file)))
+            except BadPicture as error:
+                raise AttemptFailed(f"Piece {piece} of the still is gone: {file}. {again} it") from error
+        scratch = undo.enter_context(rendering.scratch(session))
+        whole, merged, denoised = scratch / f"whole{final.suffix}", scratch / "merged.exr", scratch / "denoised.exr"
         try:
-            for file, note in pieces.items():
-                check_cut(file, note)
-        except CannotMerge as error:
-            raise AttemptFailed(f"{error}. {again} all pieces alike") from error
-        merge(files, cut, merged)
-        attempt.check()
-        if denoises:
-            attempt.log.say("denoising the merged picture")
-            session.ask("denoised", do="denoise", merged=str(merged), path=str(denoised))
-            replace_combined(merged, denoised)
-        session.ask("merged", do="merged", frame=part.frame, path=str(temporary), merged=str(merged), stamps=stamps(files, cut))
-        picture = verify(temporary, rendering.size())
-        flush(temporary)
-        length = temporary.stat().st_size
-        publish_when_leased(attempt, temporary, final, rendering.found[part.id])
-    except (BadPicture, CannotMerge) as error:
-        raise AttemptFailed(f"Frame {part.frame}: {error}") from error
-    finally:
-        for each in (temporary, merged, denoised):
-            each.unlink(missing_ok=True)
+            try:
+                files.ask("cuts", opened, notes=list(pieces.values()))
+            except CannotMerge as error:
+                raise AttemptFailed(f"{error}. {again} all pieces alike") from error
+            made = undo.enter_context(_made(merged, session.folder))
+            stamps = files.ask("merged", [*opened, made], **vars(cut))["stamps"]
+            attempt.check()
+            if denoises:
+                attempt.log.say("denoising the merged picture")
+                session.ask("denoised", do="denoise", merged=str(merged), path=str(denoised))
+                files.ask("denoised", [made, undo.enter_context(_written(denoised, session.folder))])
+            session.ask("merged", do="merged", frame=part.frame, path=str(whole), merged=str(merged), stamps=stamps)
+            staged = undo.enter_context(files.stage(whole, session.folder, final))
+            seen = files.look(staged, rendering.size(), small=True)
+        except (BadPicture, BadSource, CannotMerge) as error:
+            raise AttemptFailed(f"Frame {part.frame}: {error}") from error
+        files.publish(staged, rendering.found[part.id])
     attempt.log.say(f"{cut.pieces} pieces make {final}")
-    attempt.emit(finished(part, 0.0, length, picture, 0))
-    make_thumbnail(rendering, part, picture.image)
-    shutil.rmtree(files[0].parent, ignore_errors=True)
+    attempt.emit(finished(part, 0.0, seen))
+    make_thumbnail(rendering, part, seen)
+    shutil.rmtree(names[0].parent, ignore_errors=True)
 
 
-def _done_before(rendering: Rendering, final: Path) -> Picture | None:
-    """What is there already, where an attempt before this one finished and never came to say so: it has cleared the pieces."""
+@contextlib.contextmanager
+def _made(file: Path, below: Path) -> Iterator[OpenFile]:
+    """Create *file*, which lies below a folder that Blender writes to, for the length of the block."""
+    with Directory.open(below, file.parent.relative_to(below)) as directory:
+        descriptor = directory.create(file.name)
     try:
-        if final.stat().st_mtime >= rendering.file.stat().st_mtime:
-            return verify(final, rendering.size())
-    except (OSError, BadPicture):
+        yield OpenFile(descriptor, file)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _written(file: Path, below: Path) -> Iterator[OpenFile]:
+    """Open *file*, that Blender has written there, likewise. Raises `BadSource`."""
+    try:
+        descriptor = read(below, file.relative_to(below))
+    except OSError as error:
+        raise BadSource(f"the denoised picture cannot be read: {error.strerror}") from error
+    try:
+        yield OpenFile(descriptor, file)
+    finally:
+        os.close(descriptor)
+
+
+def _done_before(rendering: Rendering, final: Path) -> Seen | None:
+    """What is there already, where an attempt before this one finished and never came to say so: it has cleared the pieces."""
+    there = rendering.files.signature(final)
+    try:
+        if there is not None and there[1] >= rendering.file.stat().st_mtime_ns:
+            return rendering.verified(final, rendering.size())
+    except OSError:
         return None
     return None

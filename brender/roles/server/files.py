@@ -18,6 +18,7 @@ from peewee import PeeweeException
 
 from brender.bus.messages import FilePiece, FramePiece, FrameWanted, NoFile
 from brender.engines.destination import one_spelling
+from brender.engines.directories import read
 from brender.model.bundle import read_bundle
 from brender.model.errors import BadInput, BrenderError
 from brender.model.job import FILM, JobSpec
@@ -221,16 +222,13 @@ class FileKeeper:
             return
         into, name = row[0], names[wanted.file]
         with contextlib.suppress(OSError):
-            answer(*piece_of(self._incoming(row[3], wanted.part, wanted.file), wanted))
+            arrived = self._incoming(row[3], wanted.part, wanted.file)
+            answer(*piece_of(read(arrived.parent, arrived.name), wanted))
             return
 
         def look(alive: Alive) -> None:
             try:
-                folder = self.folder_of(into).resolve()
-                path = (folder / name).resolve()
-                if not path.is_relative_to(folder):
-                    raise FileNotFoundError
-                answer(*piece_of(path, wanted))
+                answer(*piece_of(read(self.folder_of(into), name), wanted))
             except (OSError, BadInput):
                 answer(missing, [])
 
@@ -267,9 +265,9 @@ class FileKeeper:
         return self._folder.incoming / (f"{attempt}-{part}-{file}" if file else f"{attempt}-{part}")
 
 
-def piece_of(path: Path, wanted: FrameWanted) -> tuple[FramePiece, list[bytes]]:
-    """The piece of the file *path* that is *wanted*. Raises `OSError`."""
-    with path.open("rb") as file:
+def piece_of(descriptor: int, wanted: FrameWanted) -> tuple[FramePiece, list[bytes]]:
+    """The piece that is *wanted* of the file that is open as *descriptor*, which is closed. Raises `OSError`."""
+    with os.fdopen(descriptor, "rb") as file:
         stat = os.fstat(file.fileno())
         version = f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"
         file.seek(wanted.offset)

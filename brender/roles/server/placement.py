@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from brender.engines.directories import signature
+from brender.engines.publish import BadSource, put
 from brender.model.errors import BadInput
 from brender.roles.effects import PublishFrame
 from brender.roles.server.folder_threads import Alive, FolderThreads
@@ -25,9 +27,6 @@ log = logging.getLogger("brender.files")
 AGAIN_SECONDS = 30.0
 #: Frames whose folders are flushed together.
 _BATCH = 64
-_BLOCK = 4 * 2**20
-#: Bytes of a copy that are flushed at once: a slow disk shows progress that way.
-_FLUSHED_BYTES = 64 * 2**20
 
 
 @dataclass
@@ -172,7 +171,7 @@ class Placement:
             alive()
             try:
                 self._move(frame, changed, copied, alive)
-            except (OSError, BadInput) as error:
+            except (OSError, BadSource, BadInput) as error:
                 failed[frame] = _why(error)
                 log.error("the frame %s cannot be put into %s now: %s", frame.output, frame.into, error)
             except Exception as error:  # whatever is wrong with one frame, the others go on
@@ -196,14 +195,12 @@ class Placement:
         names = (frame.output, *frame.extras)
         for number in (*range(1, len(names)), 0):
             arrived, target = self._incoming(frame.attempt, frame.part, number), folder / names[number]
-            if not target.resolve().is_relative_to(folder.resolve()):
-                raise PermissionError(1, "it would lie outside of the job's folder")
-            _make_folder(target.parent, changed)
+            _note_folders(target.parent, changed)
             if not arrived.exists():
                 # It was moved by an earlier try, which went wrong later, or before the server was started again.
-                if not target.exists():
+                if signature(folder, names[number]) is None:
                     log.error("the file %s is gone, from %s too", target, arrived)
-            elif _move_file(arrived, target, alive):
+            elif put(folder, names[number], arrived, f".{target.name}.{os.getpid()}", alive):
                 copied.append(arrived)
 
     def _throw_away(self, frames: Iterable[PublishFrame]) -> None:
@@ -237,44 +234,13 @@ def _wait(count: int) -> str:
     return "1 finished frame waits" if count == 1 else f"{count} finished frames wait"
 
 
-def _why(error: OSError | BadInput) -> str:
+def _why(error: OSError | BadSource | BadInput) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
-def _make_folder(path: Path, changed: set[Path]) -> None:
-    """Create *path* with its parents; adds it, and each folder that got a new one, to *changed*. Raises `OSError`."""
+def _note_folders(path: Path, changed: set[Path]) -> None:
+    """Add the folder *path*, in which something changes, to *changed*, and each that gets a new folder with it. Raises
+    `OSError`."""
     changed.add(path)
     if not path.exists():
-        _make_folder(path.parent, changed)
-        path.mkdir(exist_ok=True)
-
-
-def _move_file(source: Path, target: Path, alive: Alive) -> bool:
-    """Give *source* the name *target* in one step. Returns whether *source* is still there, since *target*, on another disk, is a
-    copy. Raises `OSError`."""
-    try:
-        source.replace(target)
-        return False
-    except OSError:
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with source.open("rb") as read, temporary.open("wb") as written:
-                unflushed = 0
-                while block := read.read(_BLOCK):
-                    written.write(block)
-                    alive()
-                    unflushed += len(block)
-                    if unflushed >= _FLUSHED_BYTES:
-                        _flush(written.fileno(), alive)
-                        unflushed = 0
-                written.flush()
-                _flush(written.fileno(), alive)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return True
-
-
-def _flush(descriptor: int, alive: Alive) -> None:
-    os.fsync(descriptor)
-    alive()
+        _note_folders(path.parent, changed)
