@@ -1,12 +1,14 @@
 """Messages, sockets, files in transit: how roles talk, and what they make of rubbish."""
 
 import hashlib
+import random
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from select import select
+from typing import Literal
 
 import msgpack
 import pytest
@@ -25,7 +27,7 @@ from brender.model.frame_file import FrameFile
 from brender.model.keys import KeyRole, Principal
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.manager import FileRelay
-from brender.transfer.pieces import append_piece
+from brender.transfer.pieces import PIECE, append_piece
 from brender.transfer.server import FileReceiver, ServerPlaces
 from brender.transfer.worker import FileSender
 from tests.tools import until
@@ -342,6 +344,42 @@ def test_frames_wait_at_their_worker_while_the_server_s_disk_is_full(tmp_path: P
     assert arrived.wait(10) and not worker.refused
     for end in (server, manager, worker):
         end.stop()
+
+
+def test_a_frame_arrives_whole_whatever_is_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.transfer.worker._RESEND_SECONDS", 0.05)
+    above, between, below, chance = new_pair(), new_pair(), new_pair(), random.Random(1)
+    ring = Keyring([principal(KeyRole.MANAGER, between, "a"), principal(KeyRole.WORKER, below, "b")])
+    store, send, most = BlobStore(tmp_path / "blobs"), Socket.send, [0]
+    places = ServerPlaces(lambda piece: tmp_path / f"arrived-{piece.part}", lambda *wanted: None, store)
+    server = FileReceiver(ANY, places, above, ring)
+    manager = FileRelay(ANY, between, ring, BlobStore(tmp_path / "cache", 10**9))
+    worker = FileSender(BlobStore(tmp_path / "own", 10**9))
+    manager.connect(server.address, Credentials(between, above.public))
+    worker.turn_to(manager.address, Credentials(below, between.public))
+    content = {part: random.Random(part).randbytes(part * PIECE + part) for part in (1, 9)}
+    over = {part: threading.Event() for part in content}
+
+    def lossy(socket: Socket, message: object, *args: object, **more: object) -> bool:
+        if socket.name == "manager files, upward" and isinstance(message, FilePiece):
+            most[0] = max(most[0], message.offset - (tmp_path / "arrived-9").stat().st_size if message.part == 9 else 0)
+        return chance.random() < 0.2 or send(socket, message, *args, **more)  # type: ignore[arg-type]
+
+    (tmp_path / "arrived-9").touch()
+    monkeypatch.setattr(Socket, "send", lossy)
+    for end in (server, manager, worker):
+        end.start()
+    for part, bytes_ in content.items():
+        (tmp_path / f"frame-{part}").write_bytes(bytes_)
+        kind: Literal["frame", "piece"] = "piece" if part == 1 else "frame"
+        name = hashlib.sha256(bytes_).hexdigest()
+        worker.send_frame(FrameFile(kind, "a" * 16, "b" * 16, part, 0, tmp_path / f"frame-{part}", name), over[part].set)
+    assert all(event.wait(30) for event in over.values())
+    for end in (server, manager, worker):
+        end.stop()
+    assert (tmp_path / "arrived-9").read_bytes() == content[9]
+    assert store.path(hashlib.sha256(content[1]).hexdigest()).read_bytes() == content[1]
+    assert most[0] >= PIECE, "pieces are on their way while others arrive"
 
 
 def test_a_goodbye_has_its_default_reason() -> None:

@@ -10,13 +10,15 @@ import psutil
 import pytest
 
 from brender.bus.keys import Credentials, Keyring, new_pair
-from brender.bus.messages import BlobHave, BlobPiece, FileAck, FilePiece
+from brender.bus.messages import BlobHave, BlobPiece, FileAck, FilePiece, Message, NoFile
 from brender.bus.transport import Socket
 from brender.model.frame_file import FrameFile
 from brender.model.keys import KeyRole
+from brender.transfer import durable
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.blobs import Intake
 from brender.transfer.manager import FileRelay
+from brender.transfer.pieces import Arrivals
 from brender.transfer.server import FileReceiver, ServerPlaces
 from brender.transfer.worker import FileSender
 from tests.power import Disk
@@ -109,3 +111,33 @@ def test_a_file_that_a_client_sent_survives_a_power_cut_of_the_server(
     blob = hashlib.sha256(content).hexdigest()
     answer = Intake(store).take(BlobPiece(blob=blob, size=length, offset=0), content)
     assert answer == BlobHave(blob=blob, offset=length, complete=True) and disk.has(store.path(blob), tmp_path / "data")
+
+
+def test_what_a_disk_did_not_take_while_it_came_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is flushed as it comes, and only the first flush after a failure tells of it."""
+    store, content, failing = BlobStore(tmp_path / "blobs"), bytes(range(200)), [OSError(5, "Input/output error")]
+    blob, arrivals, intake = hashlib.sha256(content).hexdigest(), Arrivals(), Intake(store)
+    monkeypatch.setattr(durable, "_AHEAD_BYTES", 50)
+    flush = durable.flush_file
+
+    def flushed(path: Path) -> None:
+        if failing:
+            raise failing.pop()
+        flush(path)
+
+    monkeypatch.setattr(durable, "flush_file", flushed)
+
+    def sent() -> list[Message]:
+        pieces = [BlobPiece(blob=blob, size=200, offset=offset) for offset in range(0, 200, 50)]
+        return [intake.take(piece, content[piece.offset : piece.offset + 50]) for piece in pieces]
+
+    assert any(isinstance(answer, NoFile) and "Input/output error" in answer.reason for answer in sent())
+    assert not store.has(blob) and sent()[-1] == BlobHave(blob=blob, offset=200, complete=True)
+    failing.append(OSError(5, "Input/output error"))
+    frame = tmp_path / "frame"
+    arrivals.add(frame, 0, content)
+    with pytest.raises(OSError, match="Input/output error"):
+        arrivals.digest(frame)
+    assert not frame.exists()
+    arrivals.add(frame, 0, content)
+    assert arrivals.digest(frame) == blob

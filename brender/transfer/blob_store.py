@@ -15,7 +15,7 @@ import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
 from brender.engines.boot import is_this_boot, this_boot
-from brender.transfer.durable import flush_files, flush_names
+from brender.transfer.durable import FlushAhead, flush_files, flush_names
 
 _BLOCK = 2**20
 _GIVEN_UP_SECONDS = 7 * 86400.0
@@ -307,6 +307,7 @@ class BlobWriter:
         self.partial = partial
         self._lock = lock
         self._digest = hashlib.sha256()
+        self._flush = None if store.limit else FlushAhead()
         self.have = 0
         try:
             self._file = partial.open("a+b", buffering=0)
@@ -333,6 +334,7 @@ class BlobWriter:
                 raise
             self._digest.update(piece)
             self.have += len(piece)
+            self._or_none(lambda flush: flush.grown(self.partial, self.have))
         return self.have
 
     def read(self, offset: int, length: int) -> bytes:
@@ -359,10 +361,20 @@ class BlobWriter:
     def is_right(self) -> bool:
         """All has been added: whether it is what its name says. Else it is thrown away. Raises `OSError`."""
         self._file.close()
+        self._or_none(FlushAhead.wait)
         if self._digest.hexdigest() == self._blob:
             return True
         self.partial.unlink()
         return False
+
+    def _or_none(self, flush: Callable[[FlushAhead], None]) -> None:
+        """Throw away what is here where *flush* fails: a later one would say nothing of what this one lost. Raises `OSError`."""
+        try:
+            if self._flush is not None:
+                flush(self._flush)
+        except OSError:
+            self.give_up()
+            raise
 
     def give_up(self) -> None:
         """Throw away what is here."""

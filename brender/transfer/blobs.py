@@ -276,6 +276,8 @@ class Intake:
                 writer.close()
                 return BlobHave(blob=piece.blob, offset=0, complete=False)
         except OSError as error:
+            if (failed := self._writers.pop(piece.blob, None)) is not None:
+                failed.close()
             return _no_room(piece.blob, error)
         complete[piece.blob] = writer
         return BlobHave(blob=piece.blob, offset=piece.size, complete=True)

@@ -5,10 +5,12 @@ Whoever acknowledges a file calls this first: the sender forgets what is acknowl
 
 import os
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 _FEW = 4
+#: Bytes of a growing file that are flushed at once.
+_AHEAD_BYTES = 64 * 2**20
 _threads = ThreadPoolExecutor(16, "brender-flush")
 """Started when they are needed."""
 
@@ -45,6 +47,27 @@ def flush_files(files: Collection[Path]) -> dict[Path, OSError]:
     if len(files) < 2:
         return {file: error for file in files if (error := _problem(file)) is not None}
     return {file: error for file, error in zip(files, _threads.map(_problem, files), strict=True) if error is not None}
+
+
+class FlushAhead:
+    """Flushes a file while it still grows, in a thread, so that little is left to flush at its end."""
+
+    def __init__(self) -> None:
+        self._flushed = 0
+        self._flushing: Future[None] | None = None
+
+    def grown(self, path: Path, size: int) -> None:
+        """The file at *path* has *size* bytes now. Raises `OSError` where its disk did not take what it had before."""
+        if size - self._flushed >= _AHEAD_BYTES and (self._flushing is None or self._flushing.done()):
+            self.wait()
+            self._flushed = size
+            self._flushing = _threads.submit(flush_file, path)
+
+    def wait(self) -> None:
+        """Wait until nothing is being flushed here. Raises `OSError` as `grown` does: no later flush would tell of it."""
+        flushing, self._flushing = self._flushing, None
+        if flushing is not None:
+            flushing.result()
 
 
 def _problem(file: Path) -> OSError | None:

@@ -1,7 +1,6 @@
 """The server's end of files in transit: takes them in, and gives out blobs and frames."""
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -28,10 +27,9 @@ from brender.transfer.blob_store import BlobStore
 from brender.transfer.blobs import Intake, from_here, served
 from brender.transfer.durable import flush_files, flush_names
 from brender.transfer.file_thread import FileThread, name_of
-from brender.transfer.pieces import append_piece
+from brender.transfer.pieces import Arrivals, append_piece
 
 log = logging.getLogger("brender.files")
-_BLOCK = 2**20
 #: Pieces of blobs that are held in memory at most.
 _PIECES_AT_ONCE = 32
 #: Seconds between two words in the log on a disk that is full.
@@ -70,6 +68,7 @@ class FileReceiver(FileThread):
         self._places = places
         self._keyring = keyring
         self._intake = Intake(places.blobs, places.largest, places.least_free)
+        self._arrivals = Arrivals()
         self._told_of_room = float("-inf")
         self._arrived: list[tuple[Path | None, FileAck, bytes]] = []
         """Files that are complete and not acknowledged yet (``None``: a blob by now), with the routes of their senders."""
@@ -118,13 +117,11 @@ class FileReceiver(FileThread):
                 key = (piece.kind, piece.attempt, piece.part, piece.file)
                 self._socket.send(NoFile(what=name_of(key), reason=reason), received.route)
                 return
-            have = append_piece(path, piece.offset, content)
-            complete = piece.last and have == piece.offset + len(content)
-            if complete and piece.digest and digest_of(path) != piece.digest:
-                log.error("the %s of attempt %s arrived as something else, and is sent again", piece.kind, piece.attempt)
-                path.unlink()
-                have, complete = 0, False
-            elif complete and piece.kind == "piece" and piece.digest:
+            if piece.kind == "piece" and piece.digest and self._places.blobs.has(piece.digest):
+                path, have, complete = None, piece.offset + len(content), piece.last
+            else:
+                have, complete = self._add(path, piece, content)
+            if complete and path is not None and piece.kind == "piece" and piece.digest:
                 self._places.blobs.adopt(path, piece.digest)
                 path = None
         except OSError as error:
@@ -136,6 +133,21 @@ class FileReceiver(FileThread):
             self._arrived.append((path, ack, received.route))
         else:
             self._socket.send(ack, received.route)
+
+    def _add(self, path: Path, piece: FilePiece, content: bytes) -> tuple[int, bool]:
+        """Add *content* to the file *path*; returns its bytes, and whether it is complete and what its digest says. Raises
+        `OSError`."""
+        if piece.kind not in ("frame", "piece"):
+            have = append_piece(path, piece.offset, content)
+            return have, piece.last and have == piece.offset + len(content)
+        have = self._arrivals.add(path, piece.offset, content)
+        if not piece.last or have != piece.offset + len(content):
+            return have, False
+        if self._arrivals.digest(path) == piece.digest or not piece.digest:
+            return have, True
+        log.error("the %s of attempt %s arrived as something else, and is sent again", piece.kind, piece.attempt)
+        path.unlink()
+        return 0, False
 
     def _shortage(self, size: int) -> str:
         """Why *size* more bytes of workers' files are not taken now, "" where they are.
@@ -194,13 +206,3 @@ class FileReceiver(FileThread):
             self._socket.send(message, route, bulk)
 
         self.loop.post(send)
-
-
-def digest_of(path: Path, alive: Callable[[], None] = lambda: None) -> str:
-    """The SHA-256 of the file *path*; *alive* is called again and again while it is read. Raises `OSError`."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            alive()
-    return digest.hexdigest()

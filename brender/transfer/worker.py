@@ -1,6 +1,7 @@
 """A worker's end of files in transit."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -26,6 +27,8 @@ from brender.transfer.pieces import PIECE
 log = logging.getLogger("brender.files")
 
 _RESEND_SECONDS = 5.0
+#: Pieces of a frame that are on their way at once. All of them may lie in the memory of the manager.
+_ON_THEIR_WAY = 4
 #: Thumbnails that may wait before further ones are dropped.
 _THUMBNAILS_WAITING = 500
 
@@ -39,7 +42,11 @@ class _Transfer:
     path: Path
     finished: bool
     offset: int = 0
+    """Bytes that the server has."""
+    sent: int = 0
+    """Bytes that are on their way to it, or there."""
     sent_at: float | None = None
+    """When something was sent or arrived last, monotonic; ``None``: it is to be sent from ``offset`` on."""
     digest: str = ""
     file: int = 0
     arrived: Callable[[], None] = lambda: None
@@ -116,6 +123,7 @@ class FileSender(FileThread):
         for key, transfer in list(self._transfers.items()):
             waiting = transfer.sent_at is not None and now - transfer.sent_at < _RESEND_SECONDS
             if not waiting:
+                transfer.sent, transfer.sent_at = transfer.offset, None
                 self._send(key, transfer, now)
         self._pulls.tick()
         if not self._transfers:
@@ -136,29 +144,37 @@ class FileSender(FileThread):
             self._transfers[key] = transfer
 
     def _send(self, key: FileKey, transfer: _Transfer, now: float) -> None:
+        """Send of *transfer* as much as may be on its way: many pieces of what is whole, one of a log that grows."""
+        whole = transfer.kind in ("frame", "piece")
         try:
             with transfer.path.open("rb") as file:
-                file.seek(transfer.offset)
-                piece = file.read(PIECE)
-                last = transfer.finished and not file.read(1)
+                size = os.fstat(file.fileno()).st_size
+                while transfer.sent - transfer.offset < (_ON_THEIR_WAY if whole else 1) * PIECE:
+                    file.seek(transfer.sent)
+                    piece = file.read(PIECE)
+                    last = transfer.finished and transfer.sent + len(piece) == size
+                    if not (piece or (last and transfer.sent_at is None)) or not self._send_piece(transfer, piece, last):
+                        return
+                    transfer.sent += len(piece)
+                    transfer.sent_at = now
+                    if last:
+                        return
         except OSError as error:
             log.error("the %s of attempt %s cannot be read and is not sent: %s", transfer.kind, transfer.attempt, error)
             del self._transfers[key]
-            return
-        if not piece and not last:
-            return
+
+    def _send_piece(self, transfer: _Transfer, piece: bytes, last: bool) -> bool:
         message = FilePiece(
             kind=transfer.kind,
             job=transfer.job,
             attempt=transfer.attempt,
             part=transfer.part,
             file=transfer.file,
-            offset=transfer.offset,
+            offset=transfer.sent,
             last=last,
-            digest=transfer.digest if last else "",
+            digest=transfer.digest,
         )
-        if self._socket is not None and self._socket.send(message, bulk=[piece]):
-            transfer.sent_at = now
+        return self._socket is not None and self._socket.send(message, bulk=[piece])
 
     def _ask(self, wanted: BlobWanted) -> bool:
         return self._socket is not None and self._socket.send(wanted)
@@ -179,12 +195,16 @@ class FileSender(FileThread):
             return
         if transfer.kind in ("frame", "piece"):
             self.moved += max(0, ack.offset - transfer.offset)
+        now, moved = time.monotonic(), ack.offset != transfer.offset
+        if transfer.kind == "log" or ack.offset < transfer.offset or ack.offset > transfer.sent:
+            transfer.sent, transfer.sent_at = ack.offset, None
+        elif moved:
+            transfer.sent_at = now
         transfer.offset = ack.offset
         self.refused = ""
-        transfer.sent_at = None
         if ack.complete:
             transfer.path.unlink(missing_ok=True)
             del self._transfers[key]
             transfer.arrived()
         else:
-            self._send(key, transfer, time.monotonic())
+            self._send(key, transfer, now)

@@ -27,7 +27,7 @@ from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables, make_tables
 from brender.store.writer import Writer
-from brender.transfer.server import digest_of
+from brender.transfer.pieces import digest_of
 
 log = logging.getLogger("brender.server")
 
