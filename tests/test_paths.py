@@ -18,7 +18,7 @@ from brender.model.errors import BadInput
 from brender.model.grant import Order, localized
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
-from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, places, variables_in
+from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, from_elsewhere, places, variables_in
 from brender.roles.effects import Now
 from brender.scheduling.eligibility import general_obstacle
 from tests.conftest import SCENES
@@ -289,6 +289,35 @@ def test_a_file_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     threading.Thread(target=come).start()
     assert look(tmp_path, "a" * 32).digest
     assert "there is no folder" in look(tmp_path / "x", "a" * 32).problem
+
+
+@pytest.mark.parametrize("path", ["C:\\tmp\\out", "c:/tmp/out", "\\\\nas\\show\\out"])
+def test_a_folder_in_windows_words_that_nothing_maps_is_refused_with_what_maps_it(path: str) -> None:
+    with pytest.raises(BadInput, match=r"is a path of Windows, and this machine is of linux.*brender path set NAME --windows"):
+        one_spelling(path, [each for each in ALL if each.platform != "windows"])
+
+
+def test_a_folder_in_windows_words_that_a_variable_begins_is_kept_with_the_variable() -> None:
+    assert one_spelling("p:/shot/out", [WINDOWS]) == "{projects}/shot/out"
+    share = PathVariable("shows", "windows", "\\\\nas\\shows", "south")
+    assert one_spelling("\\\\NAS\\shows\\sh_010", [share]) == "{shows}/sh_010"
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("/P:/tex/a.png", "/mnt/projects/tex/a.png"),
+        ("P:\\tex\\a.png", "/mnt/projects/tex/a.png"),
+        ("/nas/shows/b.png", ""),
+        ("/Volumes/projects/c.png", "/mnt/projects/c.png"),
+        ("/P:/../secret", None),
+        ("/Q:/d.png", None),
+        ("/mnt/projects/gone.png", None),
+    ],
+)
+def test_a_file_that_another_platform_named_is_where_its_variable_is_here(named: str, found: str | None) -> None:
+    variables = (*ALL, PathVariable("shows", "windows", "\\\\nas\\shows"))
+    assert from_elsewhere(named, variables, places(ALL, "linux")) == found
 
 
 def test_braces_in_names_of_files_are_no_variables() -> None:

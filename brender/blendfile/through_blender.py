@@ -18,6 +18,7 @@ from brender.blendfile.reader import Reader
 from brender.blendfile.tracer_simulations import bakes_missing, simulated
 from brender.model.bundle import check_paths
 from brender.model.job import FileFacts, MissingFile, SceneFacts
+from brender.model.paths import in_own_words
 
 _OUTSIDE = "_outside_project"
 
@@ -51,7 +52,7 @@ def facts_through_blender(reader: Reader, path: Path, version: tuple[int, int], 
     missing. Raises `BadInput`."""
     read = _only_within(_read(reader, path), within)
     told = read.told
-    missing = [MissingFile(each, named.user) for named in read.named for each in named.missing]
+    missing = [MissingFile(in_own_words(each), named.user) for named in read.named for each in named.missing]
     scenes = simulated(tuple(msgspec.convert(scene, SceneFacts) for scene in told["scenes"]), path)
     missing += bakes_missing(scenes)
     return FileFacts(

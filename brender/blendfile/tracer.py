@@ -10,7 +10,6 @@ keeps its handlers in tables that are meant to be added to:
 """
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from blender_asset_tracer.blendfile.exceptions import SegmentationFault
 from blender_asset_tracer.trace import blocks2assets, expanders, modifier_walkers, result
 
 from brender.engines.inside.filesets import missing_of
+from brender.model.paths import in_own_words
 
 _KINDS = {
     "IM": "image",
@@ -43,7 +43,6 @@ _SHADER_NODES = {b"ShaderNodeScript": "OSL script", b"ShaderNodeTexIES": "IES fi
 _EXTERNAL = 1
 #: FLUID_DOMAIN_BAKED_DATA, _NOISE, _MESH, _PARTICLES and _GUIDE (DNA_fluid_types.h).
 _FLUID_BAKED = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 9
-_DRIVE = re.compile(r"^/?([A-Za-z]:)/")
 
 
 def usages(path: Path) -> Iterator[Any]:
@@ -59,7 +58,7 @@ def missing(usage: Any) -> list[str]:
     tiles = _tiles(usage.block) if usage.block.code == b"IM" else None
     caches = usage.is_sequence and tiles is None and Path(where).is_dir()
     found: list[str] = missing_of(where, usage.is_sequence, tiles, caches)
-    return [_DRIVE.sub(r"\1/", each).replace("/", "\\") if _DRIVE.match(each) else each for each in found]
+    return [in_own_words(each) for each in found]
 
 
 def user(usage: Any) -> str:

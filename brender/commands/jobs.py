@@ -1,6 +1,5 @@
 """Commands about jobs: submit, look, and act on them."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from brender.commands.jobspec import (
     other_job,
     priority_option,
     render_options,
+    seen_elsewhere,
     shared_folder,
     shared_path,
     user,
@@ -99,9 +99,13 @@ def submit(
             options["ocio"] = more.pop("ocio")
         elif not DataFolder(data).local_key.exists():
             click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
-        asked = partial(_shared, server, data, site)
-        placed = partial(asked, shared_folder)
-        spec = blender_job(Path(words[0]), options, partial(asked, shared_path), facts, placed, **more)
+        with client(server, data) as connection:
+            variables = connection.ask("paths")
+        if not send:
+            facts = seen_elsewhere(facts, variables, site)
+        known = {"variables": variables, "site": site}
+        shared, placed = partial(shared_path, **known), partial(shared_folder, **known)
+        spec = blender_job(Path(words[0]), options, shared, facts, placed, **more)
     elif kind == "command":
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
     else:
@@ -117,12 +121,6 @@ def submit(
             click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {accepted['tasks']} tasks")
         if wait:
             check_ended_well(wait_for(connection, spec.id))
-
-
-def _shared(server: str | None, data: Path, site: str, read: Callable[[str, list[dict[str, Any]], str], str], path: str) -> str:
-    """*path* as *read* makes it with the path variables of the farm."""
-    with client(server, data) as connection:
-        return read(path, connection.ask("paths"), site)
 
 
 @click.command(cls=Configured, section="jobs")

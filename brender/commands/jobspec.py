@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
@@ -22,8 +23,10 @@ from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
-from brender.model.paths import PathVariable, check_site, collapse, platform_of
+from brender.model.paths import PathVariable, check_site, collapse, from_elsewhere, is_foreign, places, platform_of
 from brender.model.trust import check_trust
+
+_HERE = platform_of(platform.system())
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MISSING_SHOWN = 10
@@ -175,13 +178,27 @@ def _configuration(wanted: str | None, shared: Shared, travels: bool) -> tuple[s
 
 
 def _output_here(wanted: Path) -> Path | None:
-    """The folder of this machine for the frames; ``None`` where a path variable says which it is on each."""
-    return None if str(wanted).startswith("{") else wanted.absolute()
+    """The folder of this machine for the frames; ``None`` where a path variable says which it is on each, or a word of another
+    platform does."""
+    return None if str(wanted).startswith("{") or is_foreign(str(wanted), _HERE) else wanted.absolute()
+
+
+def seen_elsewhere(facts: FileFacts, variables: list[dict[str, Any]], site: str) -> FileFacts:
+    """*facts*, without the files among the missing ones that this machine has in the place of one of the *variables* that the
+    server knows; and without those for which it has no place, which others will look for."""
+    known = _known(variables)
+    here = places(known, _HERE, check_site(site))
+
+    def is_missing(path: str) -> bool:
+        found = from_elsewhere(path, known, here)
+        return found is None or (found != "" and not Path(found).exists())
+
+    return msgspec.structs.replace(facts, missing=tuple(each for each in facts.missing if is_missing(each.path)))
 
 
 def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
     """*path*, of this machine at *site*, with one of the *variables* that the server knows for its beginning, where one fits."""
-    return collapse(path, _known(variables), platform_of(platform.system()), check_site(site))
+    return collapse(path, _known(variables), _HERE, check_site(site))
 
 
 def shared_folder(path: str, variables: list[dict[str, Any]], site: str) -> str:

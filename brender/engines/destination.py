@@ -11,7 +11,7 @@ import msgspec
 
 from brender.model.errors import BadInput
 from brender.model.naming import ScenePath
-from brender.model.paths import PathVariable, collapse, expand, places, platform_of
+from brender.model.paths import PathVariable, adopt, collapse, expand, places, platform_of
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
@@ -40,9 +40,12 @@ def one_spelling(folder: str, variables: Iterable[PathVariable] = (), site: str 
     """Return the one spelling of the output *folder*, as this machine at *site* sees it: every link and ``..`` is followed, and a
     path variable stands for its beginning where one fits. So two jobs that write to one folder are known to.
 
-    What has no place on this machine, or is no absolute path, stays as it is.
+    What has no place on this machine, or is no absolute path, stays as it is. Raises `BadInput` for a path of Windows that means
+    nothing here.
     """
     here = platform_of(platform.system())
+    variables = tuple(variables)
+    folder = adopt(folder, variables, here)
     known = [each for each in variables if each.platform == here]
     try:
         path = expand(folder, places(known, here, site), here)

@@ -20,6 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_-]{0,31})\}(?=[/\\]|$)")
 #: Settings that name files in the output folder: braces in them stand for other things.
 _NAMES_OF_FILES = {"pattern", "film"}
+_OF_WINDOWS = re.compile(r"/?[A-Za-z]:[/\\]|\\\\")
 _SITE = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
@@ -115,6 +116,56 @@ def collapse(path: str, variables: Iterable[PathVariable], platform: Platform, s
             rest = pure.relative_to(base).as_posix()
             best = len(base.parts), f"{{{name}}}" if rest == "." else f"{{{name}}}/{rest}"
     return path if best is None else best[1]
+
+
+def is_foreign(path: str, platform: Platform) -> bool:
+    """Whether *path* is one of Windows, and *platform* another."""
+    return platform != "windows" and _OF_WINDOWS.match(path) is not None
+
+
+def in_own_words(path: str) -> str:
+    """*path*, one of Windows as that writes it, though the machine that read it has made ``/P:/tex/a.png`` of it.
+
+    >>> in_own_words("/P:/tex/a.png"), in_own_words("/mnt/tex/a.png")
+    ('P:\\\\tex\\\\a.png', '/mnt/tex/a.png')
+    """
+    return str(PureWindowsPath(path.lstrip("/"))) if re.match(r"/?[A-Za-z]:[/\\]", path) else path
+
+
+def adopt(path: str, variables: Iterable[PathVariable], platform: Platform) -> str:
+    """*path*, or, where it is one of Windows and this machine is of another *platform*, *path* with the variable at its beginning
+    that fits. Raises `BadInput` where none does.
+
+    >>> adopt("P:\\\\shot", [PathVariable("projects", "windows", "P:\\\\")], "linux"), adopt("/mnt/shot", [], "linux")
+    ('{projects}/shot', '/mnt/shot')
+    """
+    if not is_foreign(path, platform):
+        return path
+    known = list(variables)
+    for site in sorted({each.site for each in known} | {""}):
+        if (found := collapse(path, known, "windows", site)) != path:
+            return found
+    start = PureWindowsPath(path).anchor
+    raise BadInput(
+        f"{path} is a path of Windows, and this machine is of {platform}: give the folder as this machine has it, or say once "
+        f"where each has it, with `brender path set NAME --windows {start} --{platform} FOLDER`"
+    )
+
+
+def from_elsewhere(path: str, variables: Iterable[PathVariable], here: Mapping[str, str]) -> str | None:
+    """Where this machine, with its places *here*, has the file that a machine elsewhere calls *path*; "": it has no place for the
+    variable; ``None``: no variable fits.
+
+    A .blend may have its paths in Windows' words, in which it does not matter how they are written: capitals, which slashes.
+    """
+    for each in sorted(variables, key=lambda each: -len(each.path)):
+        for given in dict.fromkeys((path, path.lstrip("/") if _OF_WINDOWS.match(path) else path, "/" + path)):
+            if each.path == here.get(each.name) or ".." in re.split(r"[/\\]", given):
+                continue
+            pure, base = _pure(each.platform, given), _pure(each.platform, each.path)
+            if pure.is_relative_to(base) and pure.is_absolute():
+                return str(PurePosixPath(here[each.name], *pure.relative_to(base).parts)) if each.name in here else ""
+    return None
 
 
 def foreign(variables: Iterable[PathVariable], here: Mapping[str, str]) -> list[tuple[str, str]]:
