@@ -199,7 +199,8 @@ def _zipped(files: list[tuple[Path, str]]) -> Iterator[bytes]:
     out = _Outlet()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for path, name in files:
-            with path.open("rb") as source, archive.open(zipfile.ZipInfo.from_file(path, name), "w", force_zip64=True) as target:
+            told = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)  # of a file from before 1980 too
+            with path.open("rb") as source, archive.open(told, "w", force_zip64=True) as target:
                 while block := source.read(_BLOCK):
                     target.write(block)
                     yield out.taken()

@@ -1,6 +1,7 @@
 """Files that travel: traced, sent once, laid out where the scene expects them, and frames that come back."""
 
 import json
+import os
 import shutil
 import subprocess
 import zipfile
@@ -10,7 +11,7 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
-from brender.blendfile.packing import packed
+from brender.blendfile.packing import Packed, packed, write_zip
 from brender.commands.options import client
 from brender.commands.sending import exchange
 from brender.model.errors import BadInput, NotFound
@@ -53,6 +54,17 @@ def test_a_pack_is_written_as_folder_or_zip_and_over_nothing(
         assert (target / "pbr_node" / "glTF2.blend").stat().st_size > 0
     again = command(capsys, "pack", SCENES / "01_alpha_blend.blend", target)
     assert again.code == 3 and "there already" in again.err
+
+
+def test_a_file_of_1970_is_packed_into_a_zip_and_what_fails_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    old = tmp_path / "old.png"
+    old.write_bytes(b"old")
+    os.utime(old, (0, 0))
+    write_zip(Packed("s.blend", {"s.blend": old}), tmp_path / "pack.zip")
+    assert zipfile.ZipFile(tmp_path / "pack.zip").read("s.blend") == b"old"
+    with pytest.raises(FileNotFoundError):
+        write_zip(Packed("s.blend", {"s.blend": tmp_path / "gone"}), tmp_path / "other.zip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.png", "pack.zip"]
 
 
 def test_a_texture_named_by_an_absolute_path_comes_along(blender: Blender, tmp_path: Path) -> None:

@@ -135,12 +135,18 @@ def write_zip(pack: Packed, file: Path) -> None:
     """Write *pack* as the new zip *file*. Raises `Conflict` where there is one already."""
     temporary = file.with_name(f".{file.name}.part")
     try:
-        with file.open("xb"), zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        file.open("xb").close()
+    except FileExistsError as error:
+        raise Conflict(f"{file} is there already. Name another") from error
+    try:
+        # Not strict: a zip knows no time before 1980, and such a file gets that year.
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
             for path, source in sorted(pack.files.items()):
                 archive.write(source, path)
         temporary.replace(file)
-    except FileExistsError as error:
-        raise Conflict(f"{file} is there already. Name another") from error
+    except BaseException:
+        file.unlink(missing_ok=True)  # it would be in the way of the next try
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

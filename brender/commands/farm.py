@@ -16,7 +16,7 @@ from brender.commands.jobspec import blender_job, render_options
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client, common
 from brender.commands.output import counted, duration
-from brender.commands.waiting import check_ended_well, wait_for
+from brender.commands.waiting import wait_for_frames
 from brender.engines.blenders import find_blenders, how_to_get_one, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
@@ -193,11 +193,10 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm) -> None:
         click.echo(f"Warning: {warning}", err=True)
     click.echo(f"Job {spec.id[:8]}, {spec.name}: {counted(spec.settings, accepted['frames'])} to {spec.output}")
     try:
-        record = wait_for(connection, spec.id, running.check)
+        record = wait_for_frames(connection, spec.id, running.check)
     except KeyboardInterrupt:
         connection.act("cancel", spec.id, user=spec.user)
         raise
-    check_ended_well(record)
     click.echo(f"{counted(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
 
 

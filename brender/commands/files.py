@@ -4,27 +4,23 @@ import json
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import digest_of_file, packed, write_folder, write_zip
-from brender.bus.client import Client
 from brender.commands.config import Configured
+from brender.commands.finished import JobFile, finished_files
 from brender.commands.options import client, common, server_option
 from brender.commands.output import when
 from brender.commands.sending import exchange, transfer_bar
 from brender.engines.ffmpeg import make_film
 from brender.model.bundle import check_path
 from brender.model.errors import BadInput, Conflict, NotFound
-from brender.model.job import FILM
 from brender.model.path_templates import safe
 from brender.model.status import ENDED_JOB
 from brender.model.text import harmless
-from brender.store.questions import PAGE
 
 _LOOK_SECONDS = 1.0
 
@@ -80,7 +76,7 @@ def fetch(
         task, changed = bar.add_task("fetching", total=None), -1
         while True:
             ended = connection.ask("job", id=job["id"])["status"] in ENDED_JOB
-            for each in _finished(connection, job["id"], changed):
+            for each in finished_files(connection, job["id"], changed):
                 changed = max(changed, each.change)
                 path = (target / each.output).resolve()
                 if not path.is_relative_to(target.resolve()):
@@ -135,14 +131,14 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
             job = connection.ask("job", id=id)
             parts, attempts = (connection.ask(question, job=job["id"]) for question in ("parts", "attempts"))
             activity = connection.ask("activity", job=job["id"], limit=10_000)
-            with zipfile.ZipFile(beginning, "w", zipfile.ZIP_DEFLATED) as zipped:
+            with zipfile.ZipFile(beginning, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zipped:
                 record = {"job": job, "parts": parts, "attempts": attempts, "activity": activity}
                 zipped.writestr("job.json", json.dumps(record, indent=1))
                 for attempt in attempts:
                     text = connection.ask("log", job=job["id"], attempt=attempt["id"])["text"]
                     zipped.writestr(f"logs/{attempt['id']}.log", text)
                 there = with_frames and job["frames_deleted"] is None
-                for each in _finished(connection, job["id"]) if there else ():
+                for each in finished_files(connection, job["id"]) if there else ():
                     check_path(each.output)
                     frame = Path(folder) / "frame"
                     files.fetch(job["id"], each.part, frame, file=each.file)
@@ -154,48 +150,7 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
     click.echo(f"{harmless(job['name'])}: {count} files and {len(attempts)} logs in {target}")
 
 
-@dataclass(frozen=True)
-class _File:
-    """A file of a finished part: which part's, of which view layer ("": all), of which frame (``None``: of its film), which of
-    its files, its name in the job's folder, its size, SHA-256 ("": not known), and the commit that told of it."""
-
-    part: int
-    layer: str
-    frame: int | None
-    file: int
-    output: str
-    size: int
-    digest: str
-    change: int
-
-
-def _finished(connection: Client, job: str, since: int = -1) -> Iterator[_File]:
-    """The files of frames of *job* that were finished after the commit *since*; not those that lie elsewhere than in its folder,
-    and no pieces of stills."""
-    while True:
-        parts = connection.ask("parts", job=job, since=since, by="change")
-        for part in parts:
-            since = part["change"]
-            if part["status"] == "completed" and part["output"] and part["piece"] <= 0:
-                frame = part["frame"] if part["piece"] != FILM else None
-                yield _File(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], since)
-                for number, extra in enumerate(part["extras"], start=1):
-                    if not Path(extra["output"]).is_absolute():
-                        yield _File(
-                            part["id"],
-                            part["layer"],
-                            frame,
-                            number,
-                            extra["output"],
-                            extra.get("size", 0),
-                            extra.get("digest", ""),
-                            since,
-                        )
-        if len(parts) < PAGE:
-            return
-
-
-def _is_here(path: Path, file: _File) -> bool:
+def _is_here(path: Path, file: JobFile) -> bool:
     """Whether *path* is that file already, whole."""
     if not path.exists() or path.stat().st_size != file.size:
         return False

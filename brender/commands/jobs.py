@@ -25,7 +25,7 @@ from brender.commands.jobspec import (
 from brender.commands.options import client, common, json_option, server_option, site_option
 from brender.commands.output import counted, duration, print_json, print_table, when
 from brender.commands.sending import send_files
-from brender.commands.waiting import check_ended_well, wait_for
+from brender.commands.waiting import check_ended_well, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames
@@ -120,7 +120,10 @@ def submit(
             frames = counted(spec.settings, accepted["frames"])
             click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {accepted['tasks']} tasks")
         if wait:
-            check_ended_well(wait_for(connection, spec.id))
+            if server is None:  # it is on this machine, and its folders are
+                wait_for_frames(connection, spec.id)
+            else:
+                check_ended_well(wait_for(connection, spec.id))
 
 
 @click.command(cls=Configured, section="jobs")

@@ -23,7 +23,7 @@ from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
-from brender.model.paths import PathVariable, check_site, collapse, from_elsewhere, is_foreign, places, platform_of
+from brender.model.paths import PathVariable, check_site, collapse, expand, from_elsewhere, is_foreign, places, platform_of
 from brender.model.trust import check_trust
 
 _HERE = platform_of(platform.system())
@@ -204,6 +204,11 @@ def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
 def shared_folder(path: str, variables: list[dict[str, Any]], site: str) -> str:
     """The one spelling of the output folder *path* (`one_spelling`), likewise."""
     return one_spelling(path, _known(variables), check_site(site))
+
+
+def folder_here(output: str, variables: list[dict[str, Any]]) -> Path:
+    """Return the folder of this machine that a job's *output* means. Raises `BadInput` where it has no place here."""
+    return Path(expand(output, places(_known(variables), _HERE, ""), _HERE))
 
 
 def _known(variables: list[dict[str, Any]]) -> list[PathVariable]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from brender.bus.client import Client
+from brender.commands.finished import JobFile, finished_files
+from brender.commands.jobspec import folder_here
 from brender.commands.output import duration
 from brender.model.errors import RenderFailed, Unreachable
 
@@ -17,6 +20,8 @@ _LOOK_SECONDS = 0.25
 _REASON_CHARACTERS = 100
 #: Seconds that a reason has to last before it is shown.
 _LASTING_SECONDS = 2.0
+#: Names of files that a sentence has room for.
+_NAMES_SHOWN = 5
 _ENDED = ("completed", "failed", "canceled")
 
 
@@ -88,6 +93,49 @@ def _look(client: Client, job: str) -> dict[str, Any]:
     except Unreachable:
         click.echo("The server does not answer; waiting for it", err=True)
         return dict(client.ask("job", id=job))
+
+
+def wait_for_frames(client: Client, job: str, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Wait until *job* has ended (`wait_for`), and look at its files, which are on this machine: frames that are gone are
+    rendered again, once. Returns its record. Raises `RenderFailed` unless all is there."""
+    record = wait_for(client, job, keep_up)
+    check_ended_well(record)
+    if not (gone := gone_files(client, record)):
+        return record
+    click.echo(f"Gone from {record['output']} since they were rendered: {_named(gone)}. Rendering again, once", err=True)
+    numbers = sorted({file.frame for file in gone if file.frame is not None})
+    film = any(file.frame is None for file in gone)
+    client.act("requeue", job, value="all" if film else ",".join(map(str, numbers)), user=record["user"])
+    record = wait_for(client, job, keep_up)
+    check_ended_well(record)
+    if gone := gone_files(client, record):
+        raise RenderFailed(
+            f"These were rendered twice, and are gone from {record['output']} again: {_named(gone)}. Something removes them; "
+            f"`brender requeue {job[:8]} --all` renders them once more"
+        )
+    return record
+
+
+def gone_files(client: Client, record: dict[str, Any]) -> list[JobFile]:
+    """Return those finished files of the job of *record* that are not in its output folder, on this machine, any more."""
+    if record["output"] == "" or record["frames_deleted"] is not None:
+        return []
+    folder = folder_here(record["output"], client.ask("paths"))
+    return [file for file in finished_files(client, record["id"]) if _is_gone(folder / file.output)]
+
+
+def _is_gone(file: Path) -> bool:
+    try:
+        return file.stat().st_size == 0
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # it cannot be looked at from here
+
+
+def _named(files: list[JobFile]) -> str:
+    shown = ", ".join(file.output for file in files[:_NAMES_SHOWN])
+    return shown + (f" and {len(files) - _NAMES_SHOWN} more" if len(files) > _NAMES_SHOWN else "")
 
 
 def check_ended_well(record: dict[str, Any]) -> None:

@@ -170,8 +170,7 @@ class Driver:
         render = self.scene.render
         if render.use_border and render.use_crop_to_border:
             return None
-        share = render.resolution_percentage / 100
-        return views.pictured(self.scene, [int(render.resolution_x * share), int(render.resolution_y * share)])
+        return views.pictured(self.scene, views.frame_size(render))
 
     def fills_the_picture(self):
         """Whether no pixel is left empty on purpose: by a transparent background, a border, strips, nodes, or by Workbench, whose

@@ -1,0 +1,50 @@
+"""The files of finished frames of a job, as the server's record has them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from brender.bus.client import Client
+from brender.model.job import FILM
+from brender.store.questions import PAGE
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """A file of a finished part: which part's, of which view layer ("": all), of which frame (``None``: of its film), which of
+    its files, its name in the job's folder, its size, SHA-256 ("": not known), and the commit that told of it."""
+
+    part: int
+    layer: str
+    frame: int | None
+    file: int
+    output: str
+    size: int
+    digest: str
+    change: int
+
+
+def finished_files(connection: Client, job: str, since: int = -1) -> Iterator[JobFile]:
+    """The files of frames of *job* that were finished after the commit *since*; not those that lie elsewhere than in its folder,
+    and no pieces of stills."""
+    while True:
+        parts = connection.ask("parts", job=job, since=since, by="change")
+        for part in parts:
+            since = part["change"]
+            if part["status"] == "completed" and part["output"] and part["piece"] <= 0:
+                frame = part["frame"] if part["piece"] != FILM else None
+                yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], since)
+                for number, extra in enumerate(part["extras"], start=1):
+                    if not Path(extra["output"]).is_absolute():
+                        yield JobFile(
+                            part["id"],
+                            part["layer"],
+                            frame,
+                            number,
+                            extra["output"],
+                            extra.get("size", 0),
+                            extra.get("digest", ""),
+                            since,
+                        )
+        if len(parts) < PAGE:
+            return
