@@ -160,6 +160,28 @@ def test_whoever_joined_once_comes_back_without_a_token_also_while_the_server_is
             assert ended(admin, submit_command(admin, "true"))["status"] == "completed"
 
 
+def test_a_worker_that_is_started_with_the_token_by_which_it_joined_comes_back_when_that_is_over(tmp_path: Path) -> None:
+    first, server, worker = free_ports(9), tmp_path / "server", tmp_path / "worker"
+    with (
+        _server(server, first + 4),
+        process("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", data=server) as managing,
+        client(None, server) as admin,
+    ):
+        line_of(managing, "listens on")
+        (tmp_path / "token").write_text(invite("worker", server))
+        words = ("worker", "--name", "w", "--join", f"@{tmp_path / 'token'}")
+        with process(*words, data=worker):
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+        (token,) = admin.manage("keys")["tokens"]
+        admin.manage("revoke-token", token=token["id"])
+        with process(*words, data=worker):
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+        until(lambda: [row["status"] for row in admin.ask("workers")] == ["offline"])
+        (tmp_path / "token").unlink()
+        with process(*words, data=worker):
+            until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
+
+
 def test_a_node_that_asks_for_a_new_key_has_it_and_works_on(tmp_path: Path) -> None:
     first, server = free_ports(9), tmp_path / "server"
     with (
@@ -189,6 +211,21 @@ def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, 
 
 
 # --- decisions ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_is_admitted_is_known_whatever_became_of_the_token_that_it_was_admitted_by() -> None:
+    farm = Farm()
+    farm.tokens["t"] = Token(id="t", role=KeyRole.WORKER, digest=digest_of("secret"), uses=1, expires=100.0)
+    core = ServerCore("s" * 16, "server", "x", Policy(), new_id, farm, master="m")
+
+    def enrol(now: float, node: str = "n" * 16, token: str = "t") -> Principal:
+        asked = Enrol(id="q", role=KeyRole.WORKER, name="w", node=node, token=token, secret="secret")
+        return core.enrol(Peer("", b"r"), "p" * 40, asked, "f" * 80, Now(0.0, now))[0]
+
+    admitted = enrol(50.0)
+    assert enrol(200.0) == admitted == enrol(200.0, token="gone")
+    with pytest.raises(BadInput, match="expired"):
+        enrol(200.0, node="o" * 16)
 
 
 def test_a_client_whose_token_has_no_name_does_not_choose_one() -> None:

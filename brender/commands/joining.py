@@ -25,10 +25,10 @@ from brender.bus.address import (
 )
 from brender.bus.client import Client
 from brender.bus.keys import KeyPair, kept_pair, new_pair, read_pair, write_pair
-from brender.bus.membership import Joining, Membership, parse_token, read_membership
+from brender.bus.membership import Joining, JoinToken, Membership, parse_token, read_membership
 from brender.bus.messages import Enrolled
 from brender.commands.discovery import find_managers, find_server
-from brender.model.errors import BadInput, Unreachable
+from brender.model.errors import BadInput, BrenderError, Unreachable
 from brender.model.keys import KeyRole
 from brender.roles.identity import node_id
 from brender.store.datafolder import DataFolder
@@ -122,7 +122,7 @@ def join_as_node(
     before = read_membership(kept)
     try:
         if join is not None:
-            membership = _with_token(joining, given_token(join))
+            membership = _by_key_or_token(joining, before, join, server)
             reached = _at(membership.server, server)
             membership = msgspec.structs.replace(membership, host=reached.control.host, ports=reached.ports)
         elif is_own:
@@ -205,8 +205,27 @@ def _named(managers: str, membership: Membership) -> tuple[list[ManagerAddresses
     return found, ""
 
 
-def _with_token(joining: Joining, text: str) -> Membership:
-    token = parse_token(text)
+def _by_key_or_token(joining: Joining, before: Membership | None, join: str, server: str | None) -> Membership:
+    """By the key that was admitted *before*, in the same farm; else by the token *join*, which is good for a while only."""
+    token = None
+    try:
+        token = parse_token(given_token(join))
+        if before is None or token.key != before.server_key:
+            return _with_token(joining, token)
+    except BadInput as error:
+        if before is None or token is not None:
+            raise
+        log.warning("%s; going on as it joined before", error)
+    assert before is not None
+    try:
+        return joining.again(_at(before.server, server))
+    except BrenderError:
+        if token is None:
+            raise
+        return _with_token(joining, token)
+
+
+def _with_token(joining: Joining, token: JoinToken) -> Membership:
     try:
         return joining.with_token(token)
     except Unreachable as error:

@@ -63,6 +63,8 @@ class Keys:
             if known is None or known.role is not enrol.role or not known.is_current(now.wall):
                 raise BrenderError(REFUSED)
             return self._replace(known, enrol.instead, fresh, now) if enrol.instead else known
+        if known is not None and known.is_current(now.wall) and (known.role, known.node) == (enrol.role, enrol.node):
+            return known  # it asks again, since the answer was lost, or its token with which it was started may be over by now
         token = self.farm.tokens.get(enrol.token)
         if token is None or not is_secret_of(token, enrol.secret):
             raise BrenderError(REFUSED)
@@ -77,8 +79,6 @@ class Keys:
             raise BadInput(f"This token lets a {token.role} in, not a {enrol.role}. {_HOW_TO_GET_ONE.format(role=enrol.role)}")
         if known is not None and not known.is_current(now.wall):
             self._drop(known, "its time was over", now)
-        elif known is not None and known.role is token.role and known.node == enrol.node:
-            return known  # it asked before, and the answer was lost
         if token.uses <= 0:
             raise BadInput(f"This token has been used as often as it may be. {how}")
         token = msgspec.structs.replace(token, uses=token.uses - 1)
