@@ -1,9 +1,10 @@
 """Messages, sockets, files in transit: how roles talk, and what they make of rubbish."""
 
+import contextlib
 import hashlib
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -319,6 +320,63 @@ def test_a_blob_that_is_gone_is_asked_of_whoever_can_have_it_again_or_knows_why_
     assert told == {blob: "", lost: "it was changed"}
 
 
+@contextlib.contextmanager
+def files_sent(folder: Path, of: Callable[[FilePiece], Path | None]) -> Iterator[FileSender]:
+    """A worker's end, by way of a manager's to a server's that puts files where *of* says."""
+    above, between, below = new_pair(), new_pair(), new_pair()
+    ring = Keyring([principal(KeyRole.MANAGER, between, "a"), principal(KeyRole.WORKER, below, "b")])
+    server = FileReceiver(ANY, ServerPlaces(of, lambda *wanted: None, BlobStore(folder / "blobs")), above, ring)
+    manager = FileRelay(ANY, between, ring, BlobStore(folder / "cache", 10**9))
+    worker = FileSender(BlobStore(folder / "own", 10**9))
+    manager.connect(server.address, Credentials(between, above.public))
+    worker.turn_to(manager.address, Credentials(below, between.public))
+    ends = (server, manager, worker)
+    for end in ends:
+        end.start()
+    try:
+        yield worker
+    finally:
+        for end in ends:
+            end.stop()
+
+
+def test_files_of_a_deleted_attempt_are_refused_once_and_go(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("x")
+    (tmp_path / "frame").write_bytes(b"frame")
+    told: list[str] = []
+    with files_sent(tmp_path, lambda piece: None) as worker:
+        worker.send_log("a" * 16, "b" * 16, tmp_path / "log", finished=True)
+        worker.send_frame(FrameFile("frame", "a" * 16, "b" * 16, 1, 0, tmp_path / "frame", "0" * 64), told.append)
+        assert worker.wait_idle(10)
+    assert told == ["the server knows no such attempt of this worker (any more)"]
+    assert not (tmp_path / "log").exists() and not (tmp_path / "frame").exists()
+
+
+def test_a_frame_that_cannot_be_read_any_more_is_told_of_at_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    with files_sent(tmp_path, lambda piece: tmp_path / "arrived") as worker:
+        worker.send_frame(FrameFile("frame", "a" * 16, "b" * 16, 1, 0, tmp_path / "gone", "0" * 64), told.append)
+        assert worker.wait_idle(10)
+    assert told == ["it cannot be read any more: No such file or directory"]
+
+
+def test_a_thread_for_files_goes_on_after_what_nobody_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.transfer.worker._RESEND_SECONDS", 0.1)
+
+    def fails_first(piece: FilePiece) -> Path:
+        if not failed:
+            failed.append(piece)
+            raise RuntimeError("unexpected")
+        return tmp_path / "arrived"
+
+    failed: list[FilePiece] = []
+    (tmp_path / "log").write_text("x")
+    with files_sent(tmp_path, fails_first) as worker:
+        worker.send_log("a" * 16, "b" * 16, tmp_path / "log", finished=True)
+        assert worker.wait_idle(15)
+    assert failed and (tmp_path / "arrived").read_text() == "x"
+
+
 def test_frames_wait_at_their_worker_while_the_server_s_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brender.transfer.worker._RESEND_SECONDS", 0.1)
     above, between, below = new_pair(), new_pair(), new_pair()
@@ -336,7 +394,8 @@ def test_frames_wait_at_their_worker_while_the_server_s_disk_is_full(tmp_path: P
     for end in (server, manager, worker):
         end.start()
     worker.send_frame(
-        FrameFile("frame", "a" * 16, "b" * 16, 1, 0, tmp_path / "frame", hashlib.sha256(b"frame").hexdigest()), arrived.set
+        FrameFile("frame", "a" * 16, "b" * 16, 1, 0, tmp_path / "frame", hashlib.sha256(b"frame").hexdigest()),
+        lambda reason: arrived.set(),
     )
     until(lambda: worker.refused)
     assert "0.5 GB stay free (half of brender-server --keep-free)" in worker.refused and not (tmp_path / "arrived").exists()
@@ -373,7 +432,8 @@ def test_a_frame_arrives_whole_whatever_is_lost_on_the_way(tmp_path: Path, monke
         (tmp_path / f"frame-{part}").write_bytes(bytes_)
         kind: Literal["frame", "piece"] = "piece" if part == 1 else "frame"
         name = hashlib.sha256(bytes_).hexdigest()
-        worker.send_frame(FrameFile(kind, "a" * 16, "b" * 16, part, 0, tmp_path / f"frame-{part}", name), over[part].set)
+        file = FrameFile(kind, "a" * 16, "b" * 16, part, 0, tmp_path / f"frame-{part}", name)
+        worker.send_frame(file, lambda reason, part=part: over[part].set())
     assert all(event.wait(30) for event in over.values())
     for end in (server, manager, worker):
         end.stop()

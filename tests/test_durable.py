@@ -62,7 +62,7 @@ def acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, b
     over = {"frame": threading.Event(), "piece": threading.Event()}
     for kind, event in over.items():
         file = FrameFile(kind, "a" * 16, ATTEMPT, 1, 0, tmp_path / kind, digests[kind])  # type: ignore[arg-type]
-        worker.send_frame(file, event.set)
+        worker.send_frame(file, lambda reason, event=event: event.set())
     assert worker.wait_idle(20) and all(event.wait(5) for event in over.values())
     for end in (worker, manager, server):
         end.stop()

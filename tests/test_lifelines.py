@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from brender.commands.children import Children
 from brender.commands.options import client
 from brender.store.datafolder import DataFolder
 from tests.tools import submit_command, until
@@ -89,6 +90,25 @@ def test_the_workers_of_a_machine_end_with_the_command_that_runs_them(tmp_path: 
             slots.kill()
             slots.wait()
             until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in below), 15)
+
+
+@pytest.mark.thorough
+def test_slots_in_the_settings_file_are_shared_out_once(tmp_path: Path) -> None:
+    settings = tmp_path / "brender.toml"
+    settings.write_text('[worker]\nslots = "2"\n')
+    said = tmp_path / "data" / "run" / "worker-s-1.log"
+    with _in_background("role", "worker", "--name", "s", "--config", settings, data=tmp_path / "data"):
+        assert until(lambda: said.exists() and said.read_text()).startswith("Error: The worker s-1 has not joined a farm yet")
+
+
+def test_a_role_that_refuses_what_it_is_given_is_not_started_again_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brender.commands.children._REFUSALS", 0)
+    children = Children(DataFolder(tmp_path))
+    children.start("w", ["no-such-role"])
+    until(lambda: children.check() or not children.all)
+    assert "no-such-role" in children.refused
 
 
 def test_a_role_that_does_not_stop_when_it_is_asked_to_is_ended() -> None:

@@ -202,6 +202,23 @@ def test_a_second_sigterm_stops_it_at_once_and_its_task_is_queued_again(tmp_path
         assert (record["status"], record["failures"]) == ("queued", 0)
 
 
+@pytest.mark.thorough
+def test_what_a_killed_worker_had_not_sent_is_sent_or_cleared_when_it_starts_again(tmp_path: Path) -> None:
+    own = tmp_path / "w" / "workers" / "w"
+    with three_roles(tmp_path / "server", tmp_path / "w", tmp_path) as (server, worker), client(server, tmp_path) as connection:
+        job = submit_command(connection, PYTHON, "-c", "import time; print('so far', flush=True); time.sleep(1000)")
+        (log,) = until(lambda: [each for each in own.glob("logs/*") if b"so far" in each.read_bytes()])
+        worker.kill()
+        worker.wait()
+        (own / "thumbnails").mkdir(exist_ok=True)
+        left = {own / "thumbnails/x.jpg", own / "logs/earlier.log", own / f"logs/{job}-{'0' * 24}.log", log}
+        for each in left - {log}:
+            each.write_bytes(b"x")
+        with process("worker", "--name", "w", data=tmp_path / "w"):
+            until(lambda: not any(each.exists() for each in left))
+        assert "so far" in DataFolder(tmp_path / "server").log(job, log.stem.partition("-")[2]).read_text()
+
+
 def settled(connection, job: str):  # type: ignore[no-untyped-def]
     """The attempts of *job*, once none of them lives."""
     rows = connection.ask("attempts", job=job)

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from brender.commands.lifeline import STOP_SECONDS
+from brender.model.errors import BadInput
 from brender.store.datafolder import DataFolder
 
+#: Times in a row that a child may refuse what it is given, soon after its start, before it is given up. They take some minutes:
+#: a name that is not known yet, on a machine that has just started, is such a refusal too.
+_REFUSALS = 20
 _NOT_FOR_CHILDREN = {
     "BRENDER_SERVER",
     "BRENDER_MANAGER",
@@ -41,6 +45,8 @@ class Children:
     config: Path | None = None
     notify: Callable[[str], None] = field(default=lambda text: None)
     all: list[Child] = field(default_factory=list, init=False)
+    refused: str = field(default="", init=False)
+    """Why the last child that was given up could not be started."""
 
     def start(self, name: str, arguments: list[str]) -> Child:
         """Start the role that *arguments* say."""
@@ -49,7 +55,8 @@ class Children:
         return child
 
     def check(self) -> None:
-        """Start again what has died, later and later if it keeps dying, but not what left on purpose. Call it now and then."""
+        """Start again what has died, later and later if it keeps dying, but not what left on purpose, nor what refuses again and
+        again what it is given. Call it now and then."""
         for child in list(self.all):
             if child.process.poll() is None:
                 continue
@@ -59,6 +66,11 @@ class Children:
                 continue
             if time.monotonic() - child.started > 60:
                 child.restarts = 0
+            if child.process.returncode == BadInput.exit_code and child.restarts >= _REFUSALS:
+                self.refused = self.last_words(child.name)
+                self.notify(f"{child.name} is not started again: {self.refused}")
+                self.all.remove(child)
+                continue
             if time.monotonic() - child.started < min(30.0, 0.5 * 2**child.restarts):
                 continue
             self.notify(f"{child.name} ended ({self.last_words(child.name)}) and is started again")

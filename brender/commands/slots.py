@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from brender.commands.children import Children
+from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 
 _LOOK_SECONDS = 0.5
@@ -28,7 +29,7 @@ def run_slots(
         os.environ["BRENDER_JOIN"] = join  # the children's words may be read by others, their environment may not
     children = Children(folder, config, lambda text: click.echo(text, err=True))
     for number, (device, threads) in enumerate(slots, start=1):
-        own = ["--name", f"{name}-{number}", "--device", device, "--threads", str(threads)]
+        own = ["--name", f"{name}-{number}", "--device", device, "--threads", str(threads), "--slots", ""]
         children.start(f"worker-{name}-{number}", ["worker", *own, *options])
         click.echo(f"{name}-{number}: {device}, {threads} threads; its output is in {children.log(f'worker-{name}-{number}')}")
     leaving = threading.Event()
@@ -47,5 +48,7 @@ def run_slots(
                 children.all = [child for child in children.all if child.process.poll() is None]
             else:
                 children.check()
+                if children.refused and not children.all:
+                    raise BrenderError(f"No worker of {name} can be started: {children.refused}")
     finally:
         children.end(list(children.all))

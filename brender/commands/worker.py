@@ -167,7 +167,7 @@ def worker(
     search = search_blenders(blenders)
     found = search.found
     gpus = find_devices(found) if gpu_is_likely() or set(devices) - {"auto", "cpu"} else ()
-    if slots is not None:
+    if slots:  # ("" in the words of one slot: the settings file may name slots for all)
         if devices or threads:
             raise BadInput("--slots shares the machine out by itself: leave out --device and --threads, or start single workers")
         shares = share_out(slots, gpus, psutil.cpu_count() or 1)

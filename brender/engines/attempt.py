@@ -6,7 +6,7 @@ engine, and ends the attempt whatever happens in it, is `brender.engines.life`.
 
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
@@ -65,8 +65,8 @@ class Courier(Protocol):
     def refused(self) -> str:
         """Return why the server takes no frames now, in a sentence; "" where it does."""
 
-    def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
-        """Bring the file of a frame to the server; *arrived* is called once it is there."""
+    def deliver(self, file: FrameFile, ended: Callable[[str], None]) -> None:
+        """Bring the file of a frame to the server; *ended* is called with "" once it is there, or with why it never will be."""
 
 
 @dataclass
@@ -87,6 +87,16 @@ class Place:
     looks: FolderLooks = field(default_factory=FolderLooks)
     """How the folders of jobs are looked at."""
 
+    def log(self, job: str, attempt: str) -> Path:
+        """The file for the log of *attempt* at *job*, until it is at the server."""
+        return self.folder / "logs" / f"{job}-{attempt}.log"
+
+    def logs_left(self) -> Iterator[tuple[str, str, Path]]:
+        """The logs that an earlier process of the worker left: job, attempt and file of each, the newest first."""
+        for path in sorted((self.folder / "logs").glob("*.log"), key=_changed, reverse=True):
+            job, _, attempt = path.stem.partition("-")
+            yield job, attempt, path
+
     def job_folder(self, job: str) -> Path:
         """Where the files and frames of *job* are, where they travel."""
         return self.folder / "jobs" / job
@@ -101,7 +111,7 @@ class Attempt:
         self.place = place
         self.emit = emit
         self.folder = place.folder / "attempts" / grant.attempt
-        self.log = LogFile(place.folder / "logs" / f"{grant.attempt}.log")
+        self.log = LogFile(place.log(grant.job, grant.attempt))
         self.leftovers = Leftovers(place.folder, grant.attempt)
         self.process: Supervised | None = None
         self._stopping = threading.Event()
@@ -242,6 +252,13 @@ class InstantEngine(Protocol):
 
     def events(self, grant: Grant, order: Order) -> Iterable[AttemptEvent]:
         """All that happens in the attempt, the last of it an `Ended`."""
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def set_leftovers_aside(folder: Path) -> None:

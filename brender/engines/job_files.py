@@ -196,19 +196,33 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
     _bring(attempt, courier, places)
 
 
+class _Delivery:
+    """A file on its way to the server. ``reason``, once it has ``ended``: why it never comes there, "" where it has."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.reason = ""
+
+    def end(self, reason: str) -> None:
+        self.reason = reason
+        self.ended.set()
+
+
 def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: Progressed) -> PartFinished:
     """*part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
     kind: Literal["frame", "piece"] = "piece" if numbers[part.part] > 0 else "frame"
     files = [(part.output, part.digest), *((extra.output, extra.digest) for extra in part.extras)]
-    waiting = []
+    waiting = list[tuple[str, _Delivery]]()
     for number, (name, digest) in enumerate(files):
         path = Path(attempt.order.output) / name
-        waiting.append(arrived := threading.Event())
+        waiting.append((name, delivery := _Delivery()))
         sent = FrameFile(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digest)
-        courier.deliver(sent, arrived.set)
-    for arrived in waiting:
-        while not arrived.wait(_LOOK_SECONDS):
+        courier.deliver(sent, delivery.end)
+    for name, delivery in waiting:
+        while not delivery.ended.wait(_LOOK_SECONDS):
             attempt.check()
             _tell(attempt, courier, replace(latest, line=courier.refused() or f"sending {part.output}"))
+        if delivery.reason:
+            raise AttemptFailed(f"{name} could not be brought to the server: {delivery.reason}")
     return part

@@ -27,6 +27,8 @@ _LOOK_SECONDS = 0.25
 FileKey = tuple[str, str, int, int]
 """A file on its way up: its kind, its attempt, its part, and which of the part's files it is."""
 
+#: Seconds between two words of what goes wrong again and again.
+_TELL_SECONDS = 60.0
 #: Seconds between two looks for leftovers.
 _SWEEP_SECONDS = 3600.0
 
@@ -42,6 +44,7 @@ class FileThread:
     def __init__(self, name: str, store: BlobStore) -> None:
         self._store = store
         self._swept = time.monotonic()
+        self._told, self._failures = float("-inf"), 0
         store.forget_what_was_given_up()
         self.loop = Loop()
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -93,6 +96,20 @@ class FileThread:
 
     def _run(self) -> None:
         try:
-            self.loop.run(self._tick, _LOOK_SECONDS)
+            while not self._ran_to_its_end():
+                time.sleep(_LOOK_SECONDS)
         finally:
             self.context.destroy(linger=0)
+
+    def _ran_to_its_end(self) -> bool:
+        """Run the loop; whether it was stopped. What goes wrong in it is logged, and it goes on: its role, which lives on, would
+        wait for files for ever. What was lost of a message is sent again."""
+        try:
+            self.loop.run(self._tick, _LOOK_SECONDS)
+            return True
+        except Exception:
+            self._failures += 1
+            if time.monotonic() - self._told > _TELL_SECONDS:
+                self._told = time.monotonic()
+                log.exception("the thread for files failed (%d times so far), and goes on", self._failures)
+            return False

@@ -45,7 +45,8 @@ class ServerPlaces:
     """Where the server's files are: below the folder of ``blobs``."""
 
     of: Callable[[FilePiece], Path | None]
-    """The path that a piece is written to; ``None`` where the file is not the sending worker's business."""
+    """The path that a piece is written to; ``None`` where the file is not the sending worker's business. Raises `OSError` where
+    that cannot be told now."""
     give_frame: Callable[[FrameWanted, Answer], None]
     """Answers a client that wants a frame: at once or later, from any thread, or never."""
     blobs: BlobStore
@@ -106,10 +107,15 @@ class FileReceiver(FileThread):
         routes.clear()
 
     def _take_file(self, received: Received, piece: FilePiece, content: bytes) -> None:
-        path: Path | None = self._places.of(piece)
+        try:
+            path: Path | None = self._places.of(piece)
+        except OSError as error:
+            log.error("whose the %s of attempt %s is cannot be told now: %s", piece.kind, piece.attempt, error)
+            return  # it is sent again
         if path is None:
             sender = f"the worker {piece.worker} by the manager {received.principal.name}"
             self._keyring.refusals.count(Door.SERVER_FILES, "a file of an attempt that is not the worker's", sender)
+            self._refuse(received, piece)
             return
         try:
             if reason := self._shortage(len(content)):
@@ -148,6 +154,20 @@ class FileReceiver(FileThread):
         log.error("the %s of attempt %s arrived as something else, and is sent again", piece.kind, piece.attempt)
         path.unlink()
         return 0, False
+
+    def _refuse(self, received: Received, piece: FilePiece) -> None:
+        """Let the sender forget the file of *piece*, whose attempt was deleted, or never was. (A worker of an earlier version
+        takes it for arrived.)"""
+        refusal = FileAck(
+            kind=piece.kind,
+            attempt=piece.attempt,
+            part=piece.part,
+            file=piece.file,
+            offset=piece.offset,
+            complete=True,
+            refused="the server knows no such attempt of this worker (any more)",
+        )
+        self._socket.send(refusal, received.route)
 
     def _shortage(self, size: int) -> str:
         """Why *size* more bytes of workers' files are not taken now, "" where they are.

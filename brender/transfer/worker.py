@@ -1,5 +1,6 @@
 """A worker's end of files in transit."""
 
+import contextlib
 import logging
 import os
 import threading
@@ -49,7 +50,7 @@ class _Transfer:
     """When something was sent or arrived last, monotonic; ``None``: it is to be sent from ``offset`` on."""
     digest: str = ""
     file: int = 0
-    arrived: Callable[[], None] = lambda: None
+    ended: Callable[[str], None] = lambda reason: None
 
 
 class FileSender(FileThread):
@@ -75,9 +76,9 @@ class FileSender(FileThread):
         """Send the picture at *path*. From any thread."""
         self._add(_Transfer("thumbnail", job, attempt, part, path, True))
 
-    def send_frame(self, file: FrameFile, arrived: Callable[[], None]) -> None:
-        """Send the file of a frame; *arrived* is called, in a thread of this sender's, once the server has it. From any
-        thread."""
+    def send_frame(self, file: FrameFile, ended: Callable[[str], None]) -> None:
+        """Send the file of a frame; *ended* is called, in a thread of this sender's, with "" once the server has it, or with why
+        it never will. From any thread."""
         self._add(
             _Transfer(
                 file.kind,
@@ -88,7 +89,7 @@ class FileSender(FileThread):
                 True,
                 digest=file.digest,
                 file=file.file,
-                arrived=arrived,
+                ended=ended,
             )
         )
 
@@ -124,7 +125,12 @@ class FileSender(FileThread):
             waiting = transfer.sent_at is not None and now - transfer.sent_at < _RESEND_SECONDS
             if not waiting:
                 transfer.sent, transfer.sent_at = transfer.offset, None
-                self._send(key, transfer, now)
+                try:
+                    self._send(key, transfer, now)
+                except Exception as error:
+                    # One file that cannot be sent keeps no other from it.
+                    log.exception("the %s of attempt %s cannot be sent", transfer.kind, transfer.attempt)
+                    self._forget(key, f"brender itself failed: {error}")
         self._pulls.tick()
         if not self._transfers:
             self._idle.set()
@@ -139,7 +145,8 @@ class FileSender(FileThread):
         if known is not None:
             known.finished = transfer.finished
         elif transfer.kind == "thumbnail" and len(self._transfers) >= _THUMBNAILS_WAITING:
-            transfer.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                transfer.path.unlink()
         else:
             self._transfers[key] = transfer
 
@@ -161,7 +168,7 @@ class FileSender(FileThread):
                         return
         except OSError as error:
             log.error("the %s of attempt %s cannot be read and is not sent: %s", transfer.kind, transfer.attempt, error)
-            del self._transfers[key]
+            self._forget(key, f"it cannot be read any more: {error.strerror or error}")
 
     def _send_piece(self, transfer: _Transfer, piece: bytes, last: bool) -> bool:
         message = FilePiece(
@@ -203,8 +210,15 @@ class FileSender(FileThread):
         transfer.offset = ack.offset
         self.refused = ""
         if ack.complete:
-            transfer.path.unlink(missing_ok=True)
-            del self._transfers[key]
-            transfer.arrived()
+            self._forget(key, ack.refused)
         else:
             self._send(key, transfer, now)
+
+    def _forget(self, key: FileKey, reason: str) -> None:
+        """The file *key* is at the server, or never will be, for this *reason*: its sender is told, and it goes."""
+        transfer = self._transfers.pop(key)
+        try:
+            transfer.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("the %s of attempt %s was sent and stays: %s", transfer.kind, transfer.attempt, error)
+        transfer.ended(reason)

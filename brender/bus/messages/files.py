@@ -27,7 +27,8 @@ class FilePiece(Message, frozen=True, kw_only=True):
 
 
 class FileAck(Message, frozen=True, kw_only=True):
-    """The receiver has ``offset`` bytes of it; ``complete`` once it has all."""
+    """The receiver has ``offset`` bytes of it; ``complete`` once it has all. ``refused``: it takes none of it, now or later, for
+    this reason; the sender may forget it."""
 
     kind: Literal["log", "thumbnail", "frame", "piece"]
     attempt: Id
@@ -35,6 +36,7 @@ class FileAck(Message, frozen=True, kw_only=True):
     file: Count = 0
     offset: Count
     complete: bool
+    refused: Text = ""
 
 
 class Offer(Message, frozen=True, kw_only=True):

@@ -200,8 +200,11 @@ class FileKeeper:
         self._once(into, blob, look)
 
     def _owner(self, attempt: str) -> tuple[str, str] | None:
-        """The worker and the job of *attempt*, as the record has them."""
-        row = self._look_up("SELECT worker, job FROM attempt WHERE id = {}", attempt)
+        """The worker and the job of *attempt*, as the record has them. Raises `OSError`."""
+        try:
+            row = self._found("SELECT worker, job FROM attempt WHERE id = {}", attempt)
+        except PeeweeException as error:
+            raise OSError(f"the record cannot be read: {error}") from error
         if row is None:
             return None
         self._owners[attempt] = found = (row[0], row[1])
@@ -254,12 +257,16 @@ class FileKeeper:
 
     def _look_up(self, words: str, *values: Any) -> Any:
         try:
-            database = open_for_reading(self._database)
-            with database.connection_context():
-                sql = words.replace("{}", database.param)
-                return database.execute_sql(sql, values).fetchone()  # type: ignore[no-untyped-call]
+            return self._found(words, *values)
         except PeeweeException:
             return None  # whoever asks will ask again
+
+    def _found(self, words: str, *values: Any) -> Any:
+        """The first row that *words* find in the record, or ``None``. Raises `PeeweeException`."""
+        database = open_for_reading(self._database)
+        with database.connection_context():
+            sql = words.replace("{}", database.param)
+            return database.execute_sql(sql, values).fetchone()  # type: ignore[no-untyped-call]
 
     def _incoming(self, attempt: str, part: int, file: int) -> Path:
         return self._folder.incoming / (f"{attempt}-{part}-{file}" if file else f"{attempt}-{part}")

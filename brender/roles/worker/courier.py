@@ -30,5 +30,5 @@ class FileCourier:
     def refused(self) -> str:
         return self._sender.refused
 
-    def deliver(self, file: FrameFile, arrived: Callable[[], None]) -> None:
-        self._sender.send_frame(file, arrived)
+    def deliver(self, file: FrameFile, ended: Callable[[str], None]) -> None:
+        self._sender.send_frame(file, ended)

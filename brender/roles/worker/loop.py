@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import platform
+import shutil
 import socket
 import threading
 import time
@@ -81,6 +82,8 @@ _TICK_SECONDS = 0.1
 #: Seconds that a worker which stops waits for its logs and thumbnails to arrive.
 _FILES_SECONDS = 3.0
 _LOOK_SECONDS = 2.0
+#: Logs of an earlier process that are sent.
+_LOGS_LEFT = 100
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ class Worker:
             threading.Thread(target=clear_leftovers, args=(own,), name="brender-leftovers", daemon=True).start()
             self._open(undo)
             undo.callback(self._end_attempt)
+            self._clear_what_was_not_sent()
             self._stats = StatsReader(own)
             self.core = WorkerCore(
                 self._introduce(own), policy, self._outbox.kept, len(managers), self._vouch, ". ".join(setup.remarks)
@@ -207,6 +211,16 @@ class Worker:
         self._place.courier = FileCourier(self._files, store)
         undo.callback(self._files.stop)
         self._connect()
+
+    def _clear_what_was_not_sent(self) -> None:
+        """Send the logs that an earlier process of this worker left when it was killed, the newest of them; the server refuses
+        those of attempts that it does not know. Pictures are not worth it."""
+        for number, (job, attempt, path) in enumerate(self._place.logs_left()):
+            if attempt and number < _LOGS_LEFT:
+                self._files.send_log(job, attempt, path, finished=True)
+            else:
+                path.unlink(missing_ok=True)
+        shutil.rmtree(self._place.folder / "thumbnails", ignore_errors=True)
 
     def _connect(self) -> None:
         manager = self._managers[self._manager]
