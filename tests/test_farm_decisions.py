@@ -177,6 +177,16 @@ def test_silence_shorter_than_the_lease_loses_nobody(world: World) -> None:
     assert [attempt["outcome"] for attempt in world.ask("attempts", job=job["id"])] == ["completed"]
 
 
+def test_a_server_and_a_manager_that_stood_still_call_nobody_lost_whom_they_could_not_hear(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-4"))["id"]
+    world.now += 10 * world.policy.lease
+    world.round.tick()
+    world.run(1.0)
+    assert {row["outcome"] for row in world.ask("attempts", job=job)} == {"live"} and world.workers["a"].running
+    assert len(world.finish_everything()) == 4 and len(world.ask("attempts", job=job)) == 4, "nothing was rendered twice"
+
+
 def test_the_late_report_of_a_lost_attempt_changes_nothing(world: World) -> None:
     world.add_worker("a")
     job = world.submit(animation("1"))

@@ -14,6 +14,7 @@ import pytest
 
 from brender.bus.messages import Completed, Failed, Started, Stopped
 from brender.engines.attempt import clear_leftovers, set_leftovers_aside
+from brender.engines.clock import steady
 from brender.engines.directories import Directory
 from brender.engines.directories import signature as signature_below
 from brender.engines.leftovers import PLACEHOLDER, TEMPORARY, Leftovers
@@ -431,3 +432,9 @@ def test_temporary_files_of_a_killed_worker_s_blender_are_removed_when_it_starts
     kept.touch()
     set_leftovers_aside(tmp_path)
     assert list((tmp_path / "blender").iterdir()) == [kept]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other clocks that go on")
+def test_the_clock_of_leases_goes_on_while_the_machine_sleeps() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= steady() <= time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -9,12 +9,12 @@ import errno
 import os
 import stat
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePath
 
+from brender.engines.clock import steady
 from brender.engines.directories import Directory, Signature
 
 _BLOCK = 4 * 2**20
@@ -25,13 +25,13 @@ _OTHER_DISK = frozenset({errno.EXDEV, errno.EPERM, errno.EINVAL, errno.ENOSYS, e
 
 
 class Lease:
-    """Until when the worker may publish, on its own monotonic clock, and which attempts.
+    """Until when the worker may publish, on its own clock, and which attempts.
 
     A lease is one registration's (its term); an attempt may publish under it only if the server counts it as this worker's in
     that registration. The loop extends and vouches; attempts' threads wait.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = steady) -> None:
         self._clock = clock
         self._until = float("-inf")
         self._term = ""

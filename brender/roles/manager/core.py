@@ -83,7 +83,7 @@ class ManagerCore:
         self.draining = ""
         """Why it finishes what its workers run and then leaves; "" while it does not."""
         self._left = self._again = False
-        self._said_hello = self._renewed = self._beat = float("-inf")
+        self._said_hello = self._renewed = self._beat = self._ticked = float("-inf")
         self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
         self._began: float | None = None
@@ -166,6 +166,10 @@ class ManagerCore:
                 self._effects.append(SendUp(self.hello))
         elif now.mono - self._renewed >= renewal_interval(self.lease_until - now.mono, self._server_lease):
             self._renew_above(now)
+        if now.mono - self._ticked > self.policy.lease / 2:
+            for worker in self.workers.values():
+                worker.heard = now.mono  # it stood still itself, and has heard nobody
+        self._ticked = now.mono
         for worker in list(self.workers.values()):
             if self.welcomed and worker.confirmed is None and now.mono - worker.joined > self.policy.resend:
                 self._join(worker, now)

@@ -21,6 +21,7 @@ from brender.bus.rights import Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
 from brender.bus.uplink import Uplink
+from brender.engines.clock import steady
 from brender.engines.stats import StatsReader
 from brender.model.errors import BrenderError
 from brender.model.keys import Principal
@@ -241,4 +242,4 @@ class Manager:
 
     @staticmethod
     def _now() -> Now:
-        return Now(time.monotonic(), time.time())
+        return Now(steady(), time.time())

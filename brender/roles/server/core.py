@@ -86,6 +86,7 @@ class ServerCore:
         """*master*: the secret that workers' proofs are made of (`Keys`)."""
         self.policy = policy
         self.farm = farm
+        self._ticked = float("-inf")
         self._effects: list[Effect] = []
         emit = self._effects.append
         welcome = Welcome(node=node, name=name, software=software, heartbeat_seconds=policy.heartbeat, lease_seconds=policy.lease)
@@ -255,6 +256,9 @@ class ServerCore:
     def tick(self, now: Now) -> list[Effect]:
         """The end of a round: what time brings, and plans and grants after all that arrived in it."""
         self.jobs.by = None
+        if now.mono - self._ticked > self.policy.lease / 2:
+            self._bear_with_all(now)  # it stood still itself, and has heard nobody
+        self._ticked = now.mono
         self.nodes.tick(now)
         self.jobs.plan(now)
         self.dispatch.dispatch(now)
@@ -277,16 +281,20 @@ class ServerCore:
     def restored(self, now: Now) -> list[Effect]:
         """After a start from the record, and after a time in which nothing could be recorded: nobody is declared lost for one
         whole lease."""
-        for manager in self.farm.managers.values():
-            manager.heard = manager.beat = now.mono
-        for worker in self.farm.workers.values():
-            worker.missing_since = None
+        self._bear_with_all(now)
         self.jobs.by = None
         for job in list(self.farm.jobs.values()):
             self.jobs.settle(job, now)  # one of which only a frame's place was missing, which it has now
         while self.farm.broken:
             self.jobs.fail(*self.farm.broken.popitem(), now)
         return self._taken()
+
+    def _bear_with_all(self, now: Now) -> None:
+        """Call nobody lost for one whole lease from now on."""
+        for manager in self.farm.managers.values():
+            manager.heard = manager.beat = now.mono
+        for worker in self.farm.workers.values():
+            worker.missing_since = None
 
     def fail_job(self, job: str, reason: str, now: Now) -> list[Effect]:
         """Let *job* fail, since its job type does not do what it must."""

@@ -22,6 +22,7 @@ from brender.bus.messages import Act, Ask, Beats, Enrolled, Event, Manage, Messa
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
+from brender.engines.clock import steady
 from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.model.errors import BrenderError, Conflict, Unreachable
@@ -98,7 +99,7 @@ class Server:
         self._at_hand: Received | None = None
         self._hindrances: dict[str, str] = {}
         self._looked = 0.0
-        self._checkpointed = self._pruned = time.monotonic()
+        self._checkpointed = self._pruned = steady()
         self._pruning: Pruning | None = None
         with contextlib.ExitStack() as undo:
             lock = folder.lock("server")
@@ -462,7 +463,7 @@ class Server:
 
     @staticmethod
     def _now() -> Now:
-        return Now(time.monotonic(), time.time())
+        return Now(steady(), time.time())
 
 
 def _named(frames: list[PublishFrame]) -> list[tuple[str, str, int]]:

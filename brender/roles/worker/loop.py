@@ -33,6 +33,7 @@ from brender.engines.attempt import (
     set_leftovers_aside,
 )
 from brender.engines.blender import BlenderEngine
+from brender.engines.clock import steady
 from brender.engines.command import CommandEngine
 from brender.engines.confine import Confinement
 from brender.engines.disk_space import LEAST, shortage, why_not_writable
@@ -509,7 +510,7 @@ class Worker:
 
     @staticmethod
     def _now() -> Now:
-        return Now(time.monotonic(), time.time())
+        return Now(steady(), time.time())
 
 
 def _part_done(attempt: str, event: PartFinished) -> PartDone:
