@@ -33,8 +33,10 @@ _ALL: dict[str, str] = {
     KeyRole.WORKER: f"{_OF_BOTH} beat",
     KeyRole.MANAGER: f"{_OF_BOTH} beats joined left",
     KeyRole.MONITOR: "enrol",
+    KeyRole.DASHBOARD: "offer blobpiece enrol make-first-admin",
     "admin": f"ask look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path unset-path "
-    "subscribe-webhook set-user remove-user admit create-token revoke-token revoke-key rename-key keys refusals",
+    "subscribe-webhook set-user remove-user admit create-token revoke-token revoke-key rename-key keys "
+    "refusals make-first-admin",
 }
 _OWN: dict[str, str] = {
     Role.VIEWER: _PROGRAMS,
@@ -157,7 +159,7 @@ def test_the_dashboard_does_for_each_what_they_may(world: World, name: str) -> N
         assert {row["user"] for row in world.ask("activity") if row["action"] in ("priority", "disable", "user")} == {name}
 
 
-@pytest.mark.parametrize("role", [role for role in KeyRole if role is not KeyRole.ADMIN])
+@pytest.mark.parametrize("role", [role for role in KeyRole if role is not KeyRole.DASHBOARD])
 def test_no_key_but_the_dashboard_s_speaks_for_somebody_else(world: World, role: KeyRole) -> None:
     told = world.request(_act("cancel", on_behalf_of="boss"), role, "mallory")
     assert _is_refused(told) and "may not speak on behalf of boss" in told.message
@@ -216,6 +218,15 @@ def test_a_dashboard_of_an_earlier_version_is_still_understood(world: World) -> 
     world.request(_manage("set-preset", name="hers", job_type="command", settings={}, by="anna"))
     assert world.ask("activity")[0]["user"] == "anna"
     assert world.store.preset_owner("hers") == "anna"
+
+
+def test_the_dashboard_makes_the_first_user_and_by_itself_nothing_else(world: World) -> None:
+    boss = {"name": "new", "role": "admin", "password": "x"}
+    for message in (_manage("set-user", **boss), _manage("keys"), _act("cancel")):
+        assert _is_refused(world.request(message, KeyRole.DASHBOARD)), message
+    empty = World()
+    assert empty.request(_manage("set-user", **boss), KeyRole.DASHBOARD)["name"] == "new"
+    assert _is_refused(empty.request(_manage("set-user", **boss | {"name": "second"}), KeyRole.DASHBOARD))
 
 
 def test_without_a_key_nobody_does_anything() -> None:

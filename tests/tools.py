@@ -85,7 +85,7 @@ def submit_command(
 def one_farm(*folders: Path) -> None:
     """Let what runs in *folders* belong to one farm: each has its keys, as the data folder of a server has."""
     first = DataFolder(folders[0])
-    for key in (first.server_key, first.local_key):
+    for key in (first.server_key, first.local_key, first.dashboard_key):
         pair = kept_pair(key)
         for other in folders[1:]:
             write_pair(other / key.relative_to(first.root), pair)

@@ -24,6 +24,7 @@ from brender.bus.messages import Sorry
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import from_code
+from brender.model.keys import KeyRole
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -82,7 +83,7 @@ def serve_in_process(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Non
         def _request(self, message: Any) -> Any:
             if not world:
                 world.append(World(database=open_for_writing(str(folder.database))))
-            told = world[0].request(message)
+            told = world[0].request(message, KeyRole.DASHBOARD)
             if isinstance(told, Sorry):
                 raise from_code(told.code, told.message)
             return told

@@ -196,8 +196,10 @@ class World:
 
     # --- what clients do ----------------------------------------------------------------------------------------------
 
-    def request(self, message: Submit | Act | Manage, key: KeyRole = KeyRole.ADMIN, user: str = "") -> Any:
-        """The server's answer to what a client with a key of that role, called *user*, asks."""
+    def request(self, message: Submit | Act | Manage, key: KeyRole | None = None, user: str = "") -> Any:
+        """The server's answer to what a client with a key of that role, called *user*, asks; without one it is an admin's, or the
+        dashboard's for what is asked on behalf of somebody."""
+        key = key or (KeyRole.DASHBOARD if message.on_behalf_of else KeyRole.ADMIN)
         peer = Peer("local", b"client", key=key, user=user)
         if isinstance(message, Manage):
             if (allowed := self.round.allowed(peer, message)) is not None:

@@ -41,7 +41,8 @@ from brender.bus.messages import (
 )
 from brender.model.errors import Forbidden
 from brender.model.keys import KeyRole
-from brender.model.rights import TABLE, Scope, scope
+from brender.model.people import Role
+from brender.model.rights import SPEAKS_FOR_USERS, TABLE, Scope, scope
 
 
 class Door(StrEnum):
@@ -57,12 +58,15 @@ class Door(StrEnum):
     MANAGER_FILES = "manager-files"
 
 
+#: The keys of those who ask, and wait for an answer.
+_CLIENTS = frozenset({KeyRole.CLIENT, KeyRole.DASHBOARD, KeyRole.ADMIN})
+
 #: Which keys come in at each door.
 LET_IN: dict[Door, frozenset[KeyRole]] = {
-    Door.SERVER: frozenset({KeyRole.MANAGER, KeyRole.CLIENT, KeyRole.ADMIN}),
-    Door.SERVER_EVENTS: frozenset({KeyRole.MONITOR, KeyRole.CLIENT, KeyRole.ADMIN}),
+    Door.SERVER: frozenset({KeyRole.MANAGER, *_CLIENTS}),
+    Door.SERVER_EVENTS: frozenset({KeyRole.MONITOR, *_CLIENTS}),
     Door.SERVER_STATS: frozenset({KeyRole.MANAGER}),
-    Door.SERVER_FILES: frozenset({KeyRole.MANAGER, KeyRole.CLIENT, KeyRole.ADMIN}),
+    Door.SERVER_FILES: frozenset({KeyRole.MANAGER, *_CLIENTS}),
     # Any key at all: who may join is told by what it says.
     Door.ENROLMENT: frozenset(KeyRole),
     Door.MANAGER: frozenset({KeyRole.WORKER}),
@@ -89,8 +93,10 @@ def tag_of(kind: type[Message]) -> str:
     return str(kind.__struct_config__.tag)
 
 
-def action_of(message: Message) -> str:
-    """Return the action that *message* asks for, as the table of rights names it."""
+def action_of(message: Message, has_users: bool = True) -> str:
+    """Return the action that *message* asks for, as the table of rights names it. *has_users*: whether there are users yet."""
+    if isinstance(message, Manage) and message.what == "set-user" and not has_users:
+        return "manage make-first-admin"
     if isinstance(message, Act):
         return f"act {message.action}"
     if isinstance(message, Manage):
@@ -112,12 +118,16 @@ def actions_of(kind: type[Message]) -> tuple[str, ...]:
         return tuple(f"act {action}" for action in get_args(Act.__annotations__["action"]))
     if kind is Manage:
         asked = set(get_args(Manage.__annotations__["what"])) - {"subscribe"}
-        return tuple(f"manage {what}" for what in sorted(asked | {"set-password", "subscribe-email", "subscribe-webhook"}))
+        asked |= {"set-password", "make-first-admin", "subscribe-email", "subscribe-webhook"}
+        return tuple(f"manage {what}" for what in sorted(asked))
     return (tag_of(kind),)
 
 
 def _able(door: Door, kind: type[Message]) -> frozenset[KeyRole]:
-    return frozenset(role for role in LET_IN[door] if any(scope(role, action) is not Scope.NOBODY for action in actions_of(kind)))
+    """Return the keys that may send a message of this *kind* through *door*: for themselves, or on behalf of a user."""
+    able = {str(role) for role in (*KeyRole, *Role) if any(scope(role, each) is not Scope.NOBODY for each in actions_of(kind))}
+    by_others = SPEAKS_FOR_USERS if "on_behalf_of" in kind.__struct_fields__ and able & set(Role) else frozenset()
+    return LET_IN[door] & frozenset(role for role in KeyRole if role in able or role in by_others)
 
 
 #: What may be sent through each door, and with which keys, by the table of rights.
@@ -153,12 +163,13 @@ _ANSWERED = (Submit, Act, Ask, Look, Manage, Offer)
 def refusal(door: Door, role: KeyRole, message: Message) -> Sorry | None:
     """Return the answer to a *message* that a key of that role may not send through *door*; ``None`` where none is due: only
     clients wait for answers, which they know by their request's id."""
-    if role not in (KeyRole.CLIENT, KeyRole.ADMIN) or not isinstance(message, _ANSWERED):
+    if role not in _CLIENTS or not isinstance(message, _ANSWERED):
         return None
-    able = sorted(MAY_SEND[door].get(type(message), ()))
+    action, heard = action_of(message), MAY_SEND[door].get(type(message), frozenset())
+    able = sorted(each for each in heard if scope(each, action) is not Scope.NOBODY)
     allowed = f"a key of the role {' or '.join(able)} may" if able else "no key may, at this port"
     advice = f". `brender token create --role {able[0]}` on the server's machine prints a token to join with" if able else ""
-    text = f"This machine's key is of the role {role} and may not {TABLE[action_of(message)].deed}: {allowed}{advice}"
+    text = f"This machine's key is of the role {role} and may not {TABLE[action].deed}: {allowed}{advice}"
     return Sorry(id=message.id, code=Forbidden.code, message=text)
 
 

@@ -97,6 +97,12 @@ def as_client(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, 
     return _at(membership.server, server).resolved(), read_pair(folder.client_key)
 
 
+def as_dashboard(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, KeyPair]:
+    """Where the farm's server is, and the key that this machine's dashboard has there. Raises `Unreachable`."""
+    addresses, pair = as_client(server, folder)
+    return addresses, kept_pair(folder.dashboard_key) if folder.local_key.exists() else pair
+
+
 def join_as_client(folder: DataFolder, join: str, name: str) -> Membership:
     """Have this machine's commands join a farm, as what the token says. Raises `BrenderError`."""
     if folder.local_key.exists():

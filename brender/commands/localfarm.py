@@ -79,7 +79,7 @@ class LocalFarm:
         ports = free_ports(9) if plan.any_ports else None
         # The server has its port and the four below it, the manager the ones on both sides of its own.
         server, manager, dashboard = (None, None, None) if ports is None else (ports + 4, ports + 6, ports + 8)
-        for key in (self.folder.server_key, self.folder.local_key):
+        for key in (self.folder.server_key, self.folder.local_key, self.folder.dashboard_key):
             kept_pair(key)  # the others look for them, perhaps before the server does
         to_server, to_manager = _address("--server", server), _address("--manager", manager)
         only = ["--only-job", plan.only_job, "--only-workers", str(plan.workers)] if plan.only_job else []

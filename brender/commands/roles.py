@@ -9,7 +9,7 @@ from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Manag
 from brender.bus.keys import Credentials
 from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
-from brender.commands.joining import as_client, hide_token, join_as_node, join_option, new_key_option
+from brender.commands.joining import as_client, as_dashboard, hide_token, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option, start_again
 from brender.commands.options import begin_logging, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.worker import worker
@@ -265,7 +265,7 @@ def dashboard(
         upload_total=int(upload_total * 1e9),
         keep_free=int(keep_free * 1e9),
     )
-    role = Dashboard(folder, address, *as_client(server, folder), database or "", settings)
+    role = Dashboard(folder, address, *as_dashboard(server, folder), database or "", settings)
     click.echo(f"brender-dashboard is at {role.url}")
     if not role.has_users():
         click.echo(f"Nobody may come in yet. This link makes the first admin, once: {role.setup_url}")

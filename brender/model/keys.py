@@ -20,6 +20,8 @@ class KeyRole(StrEnum):
     """Submits jobs and acts on them: an artist, a script."""
     MONITOR = "monitor"
     """Only listens to what happens."""
+    DASHBOARD = "dashboard"
+    """Speaks on behalf of the users who have signed in there."""
     ADMIN = "admin"
     """A client that also gives out tokens and revokes keys."""
 

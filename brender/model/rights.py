@@ -45,7 +45,7 @@ def _entry(deed: str, all: Iterable[str] = (), own: Iterable[str] = ()) -> Entry
 
 
 _VIEWER, _ARTIST, _WRANGLER = Role.VIEWER, Role.ARTIST, Role.WRANGLER
-_CLIENT, _MANAGER, _WORKER = KeyRole.CLIENT, KeyRole.MANAGER, KeyRole.WORKER
+_CLIENT, _DASHBOARD, _MANAGER, _WORKER = KeyRole.CLIENT, KeyRole.DASHBOARD, KeyRole.MANAGER, KeyRole.WORKER
 #: An admin's key, and a user who is an admin: they may do the same.
 _ADMIN = KeyRole.ADMIN
 
@@ -100,6 +100,7 @@ TABLE: dict[str, Entry] = {
     "manage keys": _entry("see keys and tokens", all=(_ADMIN,)),
     "manage refusals": _entry("see what was refused", all=(_ADMIN,)),
     # People
+    "manage make-first-admin": _entry("make the first user", all=(_DASHBOARD, _ADMIN)),
     "manage set-user": _entry("see, make and change users", all=(_ADMIN,)),
     "manage set-password": _entry("change passwords", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage remove-user": _entry("remove users", all=(_ADMIN,)),
@@ -112,8 +113,8 @@ TABLE: dict[str, Entry] = {
     "manage subscribe-webhook": _entry("have web addresses told", all=(_ADMIN,)),
     "manage unsubscribe": _entry("end notifications", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     # Files
-    "offer": _entry("send files", all=(_CLIENT, _ADMIN)),
-    "blobpiece": _entry("send files", all=(_CLIENT, _ADMIN)),
+    "offer": _entry("send files", all=(_CLIENT, _DASHBOARD, _ADMIN)),
+    "blobpiece": _entry("send files", all=(_CLIENT, _DASHBOARD, _ADMIN)),
     "framewanted": _entry("fetch frames", all=(_CLIENT, _ADMIN)),
     # Nodes. Whether it is its own that a worker speaks of, or a manager its workers', the core asks by their registrations.
     **_of_nodes("hello", "bye", "pong", "renew", "stands", deed="take part as a node"),
@@ -136,8 +137,8 @@ TABLE: dict[str, Entry] = {
     },
 }
 
-#: The keys whose holder may speak on behalf of a user: the dashboard has such a one. Everybody else is who their key says.
-SPEAKS_FOR_USERS = frozenset({KeyRole.ADMIN})
+#: The keys that may speak on behalf of a user. Everybody else is who their key says.
+SPEAKS_FOR_USERS = frozenset({KeyRole.DASHBOARD})
 
 _NO_ENTRY = Entry("do that")
 

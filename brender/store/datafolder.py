@@ -42,6 +42,7 @@ class DataFolder:
         self.database = self.root / "farm.db"
         self.server_key = self.root / "keys" / "server"
         self.local_key = self.root / "keys" / "local"
+        self.dashboard_key = self.root / "keys" / "dashboard"
         self.client_key = self.root / "keys" / "client"
         self.membership = self.root / "membership.json"
 

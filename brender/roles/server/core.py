@@ -44,7 +44,7 @@ from brender.farm.nodes import ManagerState
 from brender.farm.tasks import TaskState
 from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.job import check_priority
-from brender.model.keys import Principal
+from brender.model.keys import KeyRole, Principal
 from brender.model.status import Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send
 from brender.roles.policy import Policy
@@ -215,9 +215,9 @@ class ServerCore:
         self.jobs.by = peer
         return self.keys.admit_local(message.arguments, fresh, now), self._taken()
 
-    def admit_own(self, public: str, fresh: str, now: Now) -> list[Effect]:
-        """Have the key *public* of the server's own data folder admitted."""
-        self.keys.admit_own(public, fresh, now)
+    def admit_own(self, public: str, role: KeyRole, fresh: str, now: Now) -> list[Effect]:
+        """Have the key *public* of the server's own data folder admitted, as one of that *role*."""
+        self.keys.admit_own(public, role, fresh, now)
         return self._taken()
 
     def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:

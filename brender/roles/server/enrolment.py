@@ -47,10 +47,10 @@ class Enrolment:
         self._refusals.count(Door.ENROLMENT, "too many attempts to join", origin)
         return False
 
-    def admit_own(self, public: str) -> None:
-        """Have the key *public* of the server's own data folder admitted."""
+    def admit_own(self, public: str, role: KeyRole) -> None:
+        """Have the key *public* of the server's own data folder admitted, as one of that *role*."""
         fresh = _fresh()
-        self._round.apply(lambda core, now: core.admit_own(public, fresh, now))
+        self._round.apply(lambda core, now: core.admit_own(public, role, fresh, now))
 
     def manage(self, peer: Peer, message: Manage) -> Message | None:
         """Carry out what an admin asks; return the answer, where that is not among the effects."""

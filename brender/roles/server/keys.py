@@ -17,7 +17,8 @@ from brender.roles.server.nodes import Nodes
 REFUSED = "refused"
 _USES_MOST = 100_000
 _HOW_TO_GET_ONE = "Ask whoever runs the farm for a new one: `brender token create --role {role}`"
-LOCAL_NAME = "local"
+#: The keys that lie in the server's own data folder, in ``keys``, and their names there.
+_OWN = {KeyRole.ADMIN: "local", KeyRole.DASHBOARD: "dashboard"}
 #: The name of a client whose token has none, as tokens of earlier versions may. It does not choose one itself, since it submits
 #: and acts in that name.
 _CLIENT_NAME = "client-{}"
@@ -89,10 +90,10 @@ class Keys:
         self.farm.ledger.change("token", token.id, {"uses": token.uses})
         return principal
 
-    def admit_own(self, public: str, fresh: str, now: Now) -> None:
-        """Have the key *public*, which lies in the server's own data folder, admitted as an admin's."""
+    def admit_own(self, public: str, role: KeyRole, fresh: str, now: Now) -> None:
+        """Have the key *public*, which lies in the server's own data folder, admitted as one of that *role*."""
         if self._with_public(public) is None:
-            self._admit(public, KeyRole.ADMIN, LOCAL_NAME, "", fresh, None, now, "")
+            self._admit(public, role, _OWN[role], "", fresh, None, now, "")
 
     def admit_local(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> Principal:
         """Admit a node of the server's own machine. Raises `BrenderError`."""
@@ -226,10 +227,10 @@ class Keys:
 
     def _revoke_key(self, start: str, now: Now) -> dict[str, Any]:
         principal = self._find(start)
-        if principal.role is KeyRole.ADMIN and principal.name == LOCAL_NAME:
+        if _OWN.get(principal.role) == principal.name:
             raise Conflict(
-                "This key is that of the server's own machine. To change it, stop the server, remove keys/local in its data "
-                "folder, and start it again"
+                f"This key is that of the server's own machine. To change it, stop the server, remove keys/{principal.name} in "
+                "its data folder, and start it again"
             )
         self._drop(principal, "its key was revoked", now)
         return {"id": principal.id, "name": principal.name, "role": principal.role}

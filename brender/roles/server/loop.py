@@ -27,6 +27,7 @@ from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.model.errors import BrenderError, Conflict, Unreachable
 from brender.model.job import JobSpec
+from brender.model.keys import KeyRole
 from brender.model.paths import PathVariable, places, platform_of
 from brender.roles.effects import (
     Admit,
@@ -104,7 +105,8 @@ class Server:
         with contextlib.ExitStack() as undo:
             lock = folder.lock("server")
             undo.callback(lock.release)
-            self._pair, local = kept_pair(folder.server_key), kept_pair(folder.local_key)
+            self._pair = kept_pair(folder.server_key)
+            own = {KeyRole.ADMIN: kept_pair(folder.local_key), KeyRole.DASHBOARD: kept_pair(folder.dashboard_key)}
             self._keyring = Keyring()
             self._keeper = FileKeeper(folder, self.database, lambda frames: self.loop.post(lambda: self._placed(frames)))
             undo.callback(self._keeper.close)
@@ -129,7 +131,8 @@ class Server:
             self._round = Round(self._store, self, self._make_core, self._now)
             self._desk = Enrolment(self._round, self._queries, self.addresses, self._keyring.refusals)
             self._round.start()
-            self._desk.admit_own(local.public)
+            for role, pair in own.items():
+                self._desk.admit_own(pair.public, role)
             self._round.settle()
             self._remover.resume(self._writer.tables)
             folder.announce("server", database=self.database, site=site, **addresses_as_text(self.addresses))

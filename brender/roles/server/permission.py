@@ -39,7 +39,7 @@ def permitted(farm: Farm, things: Things, peer: Peer, message: Message) -> tuple
     from_node = peer.key is not None and not isinstance(message, _OF_PEOPLE)
     if from_node and scope(str(peer.key), action_of(message)) is Scope.ALL:
         return peer, message  # (These come in thousands a second: `benchmarks.dispatch`.)
-    actor, action = _actor(farm, peer, message), action_of(message)
+    actor, action = _actor(farm, peer, message), action_of(message, has_users=bool(farm.users))
     owner = ""
     if scope(actor.role, action) is not Scope.NOBODY:
         if isinstance(message, Act) and message.action not in NODE_ACTIONS:
@@ -60,7 +60,8 @@ def _actor(farm: Farm, peer: Peer, message: Message) -> Actor:
     if peer.key not in SPEAKS_FOR_USERS:
         able = " or ".join(sorted(SPEAKS_FOR_USERS))
         raise Forbidden(
-            f"A key of the role {peer.key} may not speak on behalf of {user}: only one of the role {able} may, as the dashboard's"
+            f"A key of the role {peer.key} may not speak on behalf of {user}: a key of the role {able} may. "
+            f"`brender token create --role {able}` on the server's machine prints a token for `brender join`"
         )
     role = farm.users.get(user)
     if role is None or user in farm.disabled_users:
