@@ -3,12 +3,15 @@
 import contextlib
 import hashlib
 import random
+import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from select import select
+from types import SimpleNamespace
 from typing import Literal
 
 import msgpack
@@ -17,12 +20,13 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brender.bus.address import Address, parse_address, resolve
+from brender.bus.address import Address, ManagerAddresses, ServerAddresses, own_hosts, parse_address, resolve
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.keys import Credentials, KeyPair, Keyring, new_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import PROTOCOL, Bye, Event, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
 from brender.bus.transport import Socket
+from brender.commands import discovery
 from brender.model.errors import BadInput, Conflict
 from brender.model.frame_file import FrameFile
 from brender.model.keys import KeyRole, Principal
@@ -208,6 +212,22 @@ def test_a_wake_up_that_comes_late_does_not_keep_the_loop_from_resting() -> None
     assert waiting == [[]]
 
 
+def test_signals_that_come_at_once_are_one_and_a_later_one_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, heard, at = Loop(), [], [100.0]
+    monkeypatch.setattr("brender.bus.loop.time", SimpleNamespace(monotonic=lambda: at[0]))
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        loop.on_signals(lambda: heard.append(at[0]))
+        for at[0] in (100.0, 100.1, 103.0):
+            signal.raise_signal(signal.SIGTERM)
+        loop.stop()
+        loop.run(lambda: None, interval=10)
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    assert len(heard) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "host", "port"),
     [("here", "here", 9999), ("here:1", "here", 1), ("tcp://here:1", "here", 1), ("[::1]:5", "::1", 5), ("::1", "::1", 9999)],
@@ -247,6 +267,36 @@ def test_the_name_that_debian_gives_a_host_leads_to_where_roles_listen(monkeypat
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(None, None, None, "", ("127.0.1.1", 0))])
     assert resolve(Address("brender-server", 9999), "It") == Address("127.0.0.1", 9999)
     assert resolve(Address("127.0.1.1", 9999), "It") == Address("127.0.1.1", 9999)
+
+
+@pytest.mark.parametrize(
+    ("number", "stays"), [("10.0.0.7", True), ("127.0.1.1", False), ("fd00::7", False)], ids=["another's", "own", "IPv6 alone"]
+)
+def test_the_name_of_another_machine_is_looked_up_at_each_try_to_connect(
+    number: str, stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(None, None, None, "", (number, 0))])
+    server = ServerAddresses.of(Address("farm", 9999), "k").to_connect()
+    assert {server.control.host, server.files.host} == {"farm" if stays else "127.0.0.1" if number != "fd00::7" else number}
+    assert ManagerAddresses.of(Address("farm", 7777)).to_connect().stats.port == 7778
+
+
+def test_addresses_that_only_containers_of_this_machine_reach_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(host: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(family=socket.AF_INET, address=host)]
+
+    known = {"lo": at("127.0.0.1"), "docker0": at("10.1.0.1"), "br-04f2": at("10.2.0.1"), "eth0": at("192.168.1.5")}
+    monkeypatch.setattr("psutil.net_if_addrs", lambda: known)
+    assert own_hosts() == ["192.168.1.5", "10.1.0.1", "10.2.0.1"]
+
+
+def test_of_the_addresses_that_a_role_announces_the_one_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "_ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as gone:
+        good, bad = (Address("127.0.0.1", each.getsockname()[1]) for each in (there, gone))
+        gone.close()
+        assert discovery.one_that_answers([bad, good]) == good
+        assert discovery.one_that_answers([bad, bad]) == bad, "perhaps it answers later"
 
 
 def test_a_piece_is_written_only_where_the_file_ends(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ TWO_CARDS = (
 )
 RADEON = (Device(kind="hip", name="Radeon", id="HIP_Radeon_0000:03:00"),)
 CUBE = SCENES / "03_animated_cube.blend"
+#: A card that OptiX does not know.
+OLD_CARD = Device(kind="cuda", index=2, name="GTX 980", id="CUDA_GTX 980_0000:03:00")
 
 
 def test_a_worker_takes_every_card_once_and_as_what_is_faster() -> None:
@@ -60,6 +62,7 @@ def test_a_device_that_is_not_there_is_refused_with_what_is(named: list[str], sa
     ("wanted", "found", "slots"),
     [
         ("auto", TWO_CARDS, [("optix:0", 8), ("optix:1", 8)]),
+        ("auto", (*TWO_CARDS, OLD_CARD), [("optix:0", 5), ("optix:1", 5), ("cuda:2", 5)]),
         ("auto", TWO_CARDS + RADEON, [("optix:0", 5), ("optix:1", 5), ("hip:0", 5)]),
         ("auto", (), [("cpu", 16)]),
         ("3", (), [("cpu", 5)] * 3),

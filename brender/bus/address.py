@@ -4,7 +4,7 @@ import ipaddress
 import os
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -15,6 +15,9 @@ from brender.model.errors import BadInput, Conflict
 DOORS = ("control", "events", "stats", "files", "enrolment")
 #: A role's first port; its others lie beside it (`server_ports`, `manager_ports`).
 SERVER_PORT, MANAGER_PORT, DASHBOARD_PORT = 9999, 7777, 8888
+
+#: How the networks are called that lead to containers and virtual machines of this machine alone.
+_INWARD = ("docker", "br-", "veth", "virbr", "podman", "cni", "lxc", "lxdbr", "vmnet", "vboxnet")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,14 @@ def resolve(address: Address, what: str, local_only: bool = False) -> Address:
     return Address("127.0.0.1" if is_name and ":" not in loopback[0] else loopback[0], address.port)
 
 
+def resolve_to_connect(address: Address, what: str) -> Address:
+    """Return *address* for sockets that connect to it: the name of another machine stays one, for ZeroMQ looks it up at each try,
+    and so finds a machine whose number has changed. Raises `BadInput` where it resolves to none."""
+    found = resolve(address, what)
+    stays = found.host != address.host and ":" not in found.host and not is_loopback(found.host)
+    return address if stays else found
+
+
 def is_loopback(host: str) -> bool:
     """Whether the number *host* is in 127.0.0.0/8 or ::1; a name is not."""
     try:
@@ -91,15 +102,16 @@ def is_loopback(host: str) -> bool:
 
 
 def own_hosts() -> list[str]:
-    """The addresses of this machine that others may reach it by, IPv4 first; 127.0.0.1 where it has no other."""
+    """The addresses of this machine that others may reach it by, IPv4 first, and those last that only its own containers and
+    virtual machines can reach; 127.0.0.1 where it has no other."""
     found = {
-        address.address.partition("%")[0]
-        for addresses in psutil.net_if_addrs().values()
+        address.address.partition("%")[0]: name.startswith(_INWARD)
+        for name, addresses in psutil.net_if_addrs().items()
         for address in addresses
         if address.family in (socket.AF_INET, socket.AF_INET6)
     }
     usable = [host for host in found if not is_loopback(host) and not ipaddress.ip_address(host).is_link_local]
-    return sorted(usable, key=lambda host: (":" in host, host)) or ["127.0.0.1"]
+    return sorted(usable, key=lambda host: (found[host], ":" in host, host)) or ["127.0.0.1"]
 
 
 @dataclass(frozen=True)
@@ -129,15 +141,16 @@ class ServerAddresses:
 
     def resolved(self) -> "ServerAddresses":
         """The same, as numbers. Raises `BadInput`."""
+        return self._each(resolve)
+
+    def to_connect(self) -> "ServerAddresses":
+        """The same, as `resolve_to_connect` has them. Raises `BadInput`."""
+        return self._each(resolve_to_connect)
+
+    def _each(self, read: Callable[[Address, str], Address]) -> "ServerAddresses":
         what = "The server's address"
-        return ServerAddresses(
-            control=resolve(self.control, what),
-            events=resolve(self.events, what),
-            stats=resolve(self.stats, what),
-            files=resolve(self.files, what),
-            enrolment=resolve(self.enrolment, what),
-            key=self.key,
-        )
+        control, events, stats, files, enrolment = (read(getattr(self, door), what) for door in DOORS)
+        return ServerAddresses(control, events, stats, files, enrolment, self.key)
 
 
 @dataclass(frozen=True)
@@ -155,8 +168,15 @@ class ManagerAddresses:
 
     def resolved(self) -> "ManagerAddresses":
         """The same, as numbers. Raises `BadInput`."""
+        return self._each(resolve)
+
+    def to_connect(self) -> "ManagerAddresses":
+        """The same, as `resolve_to_connect` has them. Raises `BadInput`."""
+        return self._each(resolve_to_connect)
+
+    def _each(self, read: Callable[[Address, str], Address]) -> "ManagerAddresses":
         what = "The manager's address"
-        return ManagerAddresses(resolve(self.control, what), resolve(self.stats, what), resolve(self.files, what), self.key)
+        return ManagerAddresses(read(self.control, what), read(self.stats, what), read(self.files, what), self.key)
 
 
 def free_ports(count: int) -> int:

@@ -5,12 +5,15 @@ One thread, plain `zmq.Poller`. Sockets belong to the thread that runs the loop;
 
 import signal
 import socket
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Protocol
 
 import zmq
+
+_AT_ONCE_SECONDS = 0.5
 
 
 class Readable(Protocol):
@@ -61,10 +64,16 @@ class Loop:
         self.post(self._stop)
 
     def on_signals(self, handler: Callable[[], None]) -> None:
-        """Run *handler* in the loop on each SIGTERM or SIGINT. Only in a program's main thread."""
+        """Run *handler* in the loop on each SIGTERM or SIGINT; several at once are one (systemd sends one to every process of a
+        service, and the parent of a slot passes its own on). Only in a program's main thread."""
+        last = float("-inf")
 
         def react(number: int, frame: FrameType | None) -> None:
-            self.post(handler)
+            nonlocal last
+            now = time.monotonic()
+            if now - last > _AT_ONCE_SECONDS:
+                self.post(handler)
+            last = now
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, react)

@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ log = logging.getLogger("brender.discovery")
 
 SERVICE = "_brender._tcp.local."
 _LOOK_SECONDS = 3.0
+_ANSWER_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def find(seconds: float = _LOOK_SECONDS) -> list[Found]:
         info = zeroconf.get_service_info(service_type, name, 1000)
         if info is not None and info.port and info.parsed_addresses():
             facts = info.decoded_properties
-            address = Address(info.parsed_addresses()[0], info.port)
+            address = one_that_answers([Address(host, info.port) for host in info.parsed_addresses()])
             found[name] = Found(str(facts.get("role")), str(facts.get("name")), address, str(facts.get("key")))
 
     try:
@@ -86,6 +88,23 @@ def find(seconds: float = _LOOK_SECONDS) -> list[Found]:
     finally:
         zeroconf.close()
     return sorted(found.values(), key=lambda each: (each.role, each.name))
+
+
+def one_that_answers(addresses: list[Address]) -> Address:
+    """Return the first of *addresses* that can be connected to from here, all tried at once, else the first."""
+
+    def answers(address: Address) -> bool:
+        try:
+            with socket.create_connection((address.host, address.port), _ANSWER_SECONDS):
+                return True
+        except OSError:
+            return False
+
+    if len(addresses) == 1:
+        return addresses[0]
+    with ThreadPoolExecutor(len(addresses)) as threads:
+        found = zip(addresses, threads.map(answers, addresses), strict=True)
+        return next((address for address, does in found if does), addresses[0])
 
 
 def find_server(key: str) -> Address | None:

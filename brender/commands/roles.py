@@ -11,6 +11,7 @@ from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
 from brender.commands.joining import as_client, as_dashboard, hide_token, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option, start_again
+from brender.commands.open_files import allow_many_files
 from brender.commands.options import begin_logging, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
@@ -118,6 +119,7 @@ def server(
     )
     role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site))
     click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
+    allow_many_files()
     role.loop.on_signals(role.stop)
     lifeline_end.ends(role.stop)
     with announced("server", host_name(), role.addresses.enrolment, role.addresses.key):
@@ -171,6 +173,8 @@ def manager(
     policy = replace(_policy(lease), link_files=link_files, cache_bytes=int(cache * 1e9))
     role = Manager(folder, addresses, membership.server, policy, name)
     click.echo(f"brender-manager {name} listens on {role.addresses.control}")
+    if few := allow_many_files():
+        click.echo(few, err=True)
     role.loop.on_signals(role.drain)
     lifeline_end.ends(role.stop)
     with announced("manager", name, role.addresses.control, role.addresses.key):

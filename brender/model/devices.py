@@ -21,6 +21,12 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
 
     @property
+    def card(self) -> str:
+        """What is the same of two devices that drive one card: Blender gives the OptiX device the id of the CUDA device, with an
+        end of its own (Cycles' ``device/optix/device.cpp``)."""
+        return self.id.removesuffix("_OptiX") or self.name
+
+    @property
     def label(self) -> str:
         return self.kind if self.kind == CPU else f"{self.kind}:{self.index}"
 
@@ -28,8 +34,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 def best(found: Iterable[Device]) -> tuple[Device, ...]:
     """Of *found* each card once: as an OptiX device where it is a CUDA device too."""
     devices = list(found)
-    kinds = {device.kind for device in devices}
-    return tuple(device for device in devices if not (device.kind == "cuda" and "optix" in kinds))
+    by_optix = {device.card for device in devices if device.kind == "optix"}
+    return tuple(device for device in devices if device.kind != "cuda" or device.card not in by_optix)
 
 
 def choose_devices(named: Sequence[str], found: Iterable[Device]) -> tuple[Device, ...]:

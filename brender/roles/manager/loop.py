@@ -52,7 +52,7 @@ class Manager:
         self._routes = Routes()
         own = folder.manager(name)
         self._admitted = own / "admitted"
-        self._server = server.resolved()
+        self._server = server.to_connect()
         self._beats_out: Socket | None = None
         self._link = Uplink()
         self._unkept, self._kept = False, float("-inf")

@@ -125,7 +125,7 @@ class Worker:
         self.error, self.again = "", False
         self.loop = Loop()
         self._setup = setup
-        self._managers = [manager.resolved() for manager in managers]
+        self._managers = [manager.to_connect() for manager in managers]
         self._manager = 0
         self._life: Life | None = None
         self._outgoing: list[Message] = []
