@@ -11,6 +11,7 @@ import pytest
 
 from brender.engines.device_errors import device_error
 from brender.engines.linewatch import LineWatch
+from brender.engines.neighbours import Neighbours
 from brender.engines.pictures import verify
 from brender.model.nodes import Blender
 from tests.rendering import studio
@@ -52,6 +53,54 @@ def test_a_frame_during_which_blender_prints_a_device_error_is_a_failed_attempt_
         assert len(list(out.iterdir())) == 1, "frame 1 is there, and nothing of frame 2"
         again = farm.run(farm.job(file, tmp_path / "again", frames="3", trusted=True))
         assert again.ended.reason == "" and not again.was_warm, "that Blender is used no more"
+
+
+_HALF = """
+import bpy
+bpy.ops.wm.read_factory_settings()
+text = bpy.data.texts.new("half.py")
+text.write('''
+import bpy
+def half(scene, *rest):
+    scene.render.use_border = scene.frame_current == 2  # which is seen in the next frame
+    scene.render.border_min_y, scene.render.border_max_y = 0.0, 0.5
+bpy.app.handlers.render_pre.append(half)
+''')
+text.use_module = True
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.samples, scene.cycles.use_denoising = 1, False
+scene.render.film_transparent = True  # so that empty tiles are not looked for
+bpy.data.objects["Cube"].scale = 50, 50, 50
+scene.render.resolution_x = scene.render.resolution_y = 64
+scene.render.resolution_percentage = 100
+bpy.ops.wm.save_as_mainfile(filepath=FILE)
+"""
+
+
+@pytest.mark.thorough
+def test_a_frame_that_is_half_empty_beside_others_that_are_not_is_warned_of(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "half.blend"
+    in_blender(bpy, _HALF.replace("FILE", repr(str(file))), tmp_path)
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcome = farm.run(farm.job(file, tmp_path / "out", frames="1-4", chunk=4, trusted=True))
+    assert outcome.ended.reason == "", outcome.log
+    warnings = [part.warnings for part in outcome.parts]
+    assert warnings[0] == warnings[1] == warnings[3] == ()
+    assert warnings[2] == (
+        "Frame 3 is exactly empty in 50% of it, where the frame beside it is not, as a picture is that a device has not rendered "
+        "all of",
+    )
+
+
+def test_frames_are_measured_by_those_beside_them_alone() -> None:
+    half, none = "ff" * 16 + "00" * 16, ""
+    seen = Neighbours()
+    assert seen.warning("j", "", 1, half) is None, "nothing is known yet"
+    assert seen.warning("j", "", 2, half) is None, "a transparent background"
+    assert seen.warning("j", "", 30, none) is None and seen.warning("j", "other", 31, half) is None
+    assert seen.warning("j", "", 31, half) and seen.warning("j", "", 32, half), "by the last good one"
+    assert seen.warning("k", "", 31, half) is None, "another job"
 
 
 @pytest.mark.parametrize(

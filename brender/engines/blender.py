@@ -11,6 +11,7 @@ from brender.engines.disk_space import NO_ANSWER, NO_ROOM
 from brender.engines.events import Cautioned
 from brender.engines.film_task import make_scene_film
 from brender.engines.job_files import travel
+from brender.engines.neighbours import Neighbours
 from brender.engines.picture_reader import ConfinedReader, PictureReader
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
 from brender.engines.still_task import do_part_of_still
@@ -27,13 +28,14 @@ class BlenderEngine:
         self._keeper = Keeper(warmth or Warmth())
         self._thumbnails = Thumbnails()
         self._reader: PictureReader | None = None
+        self._neighbours = Neighbours()
 
     def run(self, attempt: Attempt) -> None:
         if attempt.order.bundle:
             travel(attempt)
         folder = _output_folder(attempt)
         reader = self._reading(attempt)
-        with Rendering(attempt, self._keeper, self._thumbnails, reader, _blender(attempt)) as rendering:
+        with Rendering(attempt, self._keeper, self._thumbnails, reader, self._neighbours, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):
                 attempt.check()
                 final = _within(folder, part.output, attempt.order.views)

@@ -86,7 +86,7 @@ def newly_empty(empty: str, neighbours: Iterable[str]) -> str | None:
     *neighbours* has; ``None`` where that is not so, or where it has no neighbours.
 
     >>> newly_empty("ff" * 16, ["", "f"])
-    'is exactly empty in 48% of it, where the frame beside it is not, as a picture is that a device has not rendered all of'
+    'is exactly empty in 48% of it, where the frames beside it are not, as a picture is that a device has not rendered all of'
     >>> newly_empty("ff" * 16, ["ff" * 16, ""])
     >>> newly_empty("ff" * 16, [])
     """

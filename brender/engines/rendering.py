@@ -16,6 +16,7 @@ from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.frame_path import FramePath, Seen, explained
 from brender.engines.further_files import Further, Gathered
+from brender.engines.neighbours import Neighbours
 from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
 from brender.engines.picture_reader import PictureReader
 from brender.engines.pictures import BadPicture, Picture
@@ -44,6 +45,7 @@ class Rendering:
     keeper: Keeper
     thumbnails: Thumbnails
     reader: PictureReader
+    neighbours: Neighbours
     blender: Blender
     note: str = ""
     files: FramePath = field(init=False)
@@ -321,6 +323,9 @@ def render_part(rendering: Rendering, part: PartGrant, final: Path, index: int, 
         with explained(f"Frame {part.frame}"):
             staged = undo.enter_context(files.stage(own, session.folder, final))
             seen = files.look(staged, size, whole and rendering.scene().opened["filled"], small=whole)
+        if whole and not seen.picture.warnings:
+            strange = rendering.neighbours.warning(attempt.order.job, part.layer, part.frame, seen.picture.empty)
+            seen = replace(seen, picture=replace(seen.picture, warnings=(strange,) if strange else ()))
         for each in further:
             files.publish(each.staged, each.staged.directory.signature(each.staged.name))
         files.publish(staged, rendering.found[part.id])

@@ -122,13 +122,21 @@ class Session:
 
     def ask(self, answer: str, **request: Any) -> dict[str, Any]:
         """Ask the driver for something else, and return its answer of that kind."""
+        self._devices.take()
         self._say(request)
-        return self._answer(answer)
+        said = self._answer(answer)
+        self._catch_up()
+        self._check_devices("The device failed that does this")
+        return said
 
     def film(self, frame: int, **request: Any) -> dict[str, Any]:
         """Have the driver make the film of a scene; progress is told of *frame*."""
+        self._devices.take()
         self._say({"do": "film", **request})
-        return self._answer("filmed", frame, 0.0, 1.0)
+        said = self._answer("filmed", frame, 0.0, 1.0)
+        self._catch_up()
+        self._check_devices("The film: the device failed that makes it")
+        return said
 
     def render(self, frame: int, path: Path, done: float, share: float, asked: Mapping[str, Any] | None = None) -> Rendered:
         """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1);
@@ -137,9 +145,7 @@ class Session:
         self._say({"do": "render", "frame": frame, "path": str(path)} | dict(asked or {}))
         answer = self._answer("rendered", frame, done, share)
         self._catch_up()
-        if errors := self._devices.take():
-            # Blender may go on and leave black tiles. Not permanent: another try, or another device, may do it.
-            raise AttemptFailed(f"Frame {frame}: the device failed that renders it, by Blender's own word: {errors[0]}")
+        self._check_devices(f"Frame {frame}: the device failed that renders it")
         if wrong := read_remarks(self._colors.take()).errors:
             raise AttemptFailed(f"Frame {frame}: its colors are wrong, by OpenColorIO's own word: {wrong[0]}")
         self.frames += 1
@@ -159,6 +165,12 @@ class Session:
         """Remove its folder, once nobody writes there."""
         self.process.wait(_END_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_devices(self, what: str) -> None:
+        """Raise `AttemptFailed`, which begins with *what*, where Blender has printed that a device failed."""
+        if errors := self._devices.take():
+            # Blender may go on and leave black tiles. Not permanent: another try, or another device, may do it.
+            raise AttemptFailed(f"{what}, by Blender's own word: {errors[0]}")
 
     @property
     def _working_for(self) -> Attempt:

@@ -4,7 +4,7 @@
   const id = byId("job").dataset.id;
   const split = byId("job").dataset.type === "blender-still";
   const many = 2000, group = 250;
-  const parts = new Map(), cells = new Map(), selected = new Set();
+  const parts = new Map(), cells = new Map(), selected = new Set(), lines = new Map();
   let change = -1, chosen = null, ended = "", names = {}, first = true;
 
   function showJob(job) {
@@ -18,7 +18,7 @@
     byId("eta").textContent = job.eta_seconds ? `about ${farm.duration(job.eta_seconds)} left` : "";
     byId("times").textContent = job.finished ? `finished ${farm.time(job.finished)}` : `submitted ${farm.time(job.submitted)}`;
     byId("cost").textContent = job.render_seconds ? `${(job.render_seconds / 3600).toFixed(2)} machine hours` : "";
-    const shown = job.warnings.map((warning) => farm.element("div", "alert alert-warning py-1 px-2 small mb-1", warning));
+    const shown = job.warnings.map(warned);
     byId("warnings").replaceChildren(...shown, ...job.kept_off.map(keptOff));
     byId("rendering").replaceChildren(...job.rendering.map(atWork));
     const over = ["completed", "failed", "canceled"].includes(job.status);
@@ -27,6 +27,24 @@
     if (byId("delete")) byId("delete").disabled = !over;
     if (ended !== job.status && chosen !== null) showFrame(chosen).catch(farm.complain);
     ended = job.status;
+  }
+
+  // A warning; one about a frame has its small picture, and leads to it.
+  function warned(warning) {
+    const line = lines.get(warning) || farm.element("div", "alert alert-warning py-1 px-2 small mb-1", warning);
+    lines.set(warning, line);
+    const about = /^Frame (-?\d+) /.exec(warning);
+    if (!about || line.querySelector("img")) return line;
+    const part = [...parts.values()].find((each) => each.frame === Number(about[1]) && each.piece === 0 && each.status === "completed");
+    if (!part) return line;
+    const image = farm.element("img", "me-2");
+    image.alt = "";
+    image.height = 48;
+    line.prepend(image);
+    line.role = "button";
+    line.addEventListener("click", () => choose(part.id).catch(farm.complain));
+    picture(image, part);
+    return line;
   }
 
   // What a worker does for the job just now.
