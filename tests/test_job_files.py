@@ -1,8 +1,10 @@
 """Files of jobs at the worker: brought, laid out, and given up again."""
 
+import os
 import random
 import shutil
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from brender.engines.job_files import travel
 from brender.engines.publish import Lease
 from brender.model.bundle import Bundle, BundleFile, as_bytes
 from brender.model.grant import Grant, Order, PartGrant
-from brender.roles.worker.courier import FileCourier
+from brender.roles.worker.courier import FileCourier, delete_jobs_of_others
 from brender.store.datafolder import DataFolder
 from brender.transfer.blob_store import BlobStore
 from tests.test_blobs import digest, kept
@@ -113,6 +115,17 @@ def test_what_is_laid_out_counts_in_the_limit_and_goes_when_its_room_is_needed(t
     large = worker.begin("9" * 16, scene(above, 7, seed=9)[0])
     assert large.exists() and not second.exists() and not third.exists()
     assert cached(worker.store) <= 7 * GIGABYTE + 1000, "nothing but the scene in use, links to which cost nothing"
+
+
+def test_what_workers_that_do_not_run_have_laid_out_goes_after_a_week(tmp_path: Path, above: BlobStore) -> None:
+    bundle, _ = scene(above, 2, seed=1)
+    laid_out = {(name, job): Worker(tmp_path, name, above).begin(job * 16, bundle) for name in ("gone", "runs") for job in "ab"}
+    for name in ("gone", "runs"):
+        os.utime(laid_out[name, "a"].with_name("boot"), (time.time() - 8 * 86_400,) * 2)
+    running = DataFolder(tmp_path).lock("worker-runs")
+    delete_jobs_of_others(DataFolder(tmp_path), DataFolder(tmp_path).worker("mine"))
+    running.release()
+    assert {key for key, path in laid_out.items() if path.exists()} == set(laid_out) - {("gone", "a")}
 
 
 def test_a_scene_that_the_disk_cannot_take_is_said_in_a_sentence_before_it_is_brought(

@@ -35,6 +35,7 @@ _AT_ONCE, _JOBS_KEPT = 4, 3
 _LOOK_SECONDS = 0.5
 #: Times that a blob is brought which is given up before it is laid out.
 _TRIES = 5
+_UNUSED_SECONDS = 7 * 86400.0
 
 Places = Mapping[str, Sequence[Path]]
 """By blob the paths of the files that are to be made of it."""
@@ -171,14 +172,24 @@ def _make_room(attempt: Attempt, courier: Courier, blobs: Mapping[str, int], nee
         )
 
 
+def delete_unused(jobs: Path, wall: float) -> None:
+    """Delete the files of the jobs in the folder *jobs*, which no worker uses now, that were not worked on in the week before
+    *wall*."""
+    if jobs.is_dir():
+        for each in jobs.iterdir():
+            if _last_use(each) < wall - _UNUSED_SECONDS:
+                shutil.rmtree(each, ignore_errors=True)
+
+
 def _other_jobs(folder: Path) -> list[Path]:
     """Return the folders of other jobs that are laid out beside *folder*, the one that was used last first."""
-    dated = []
-    for each in folder.parent.iterdir():
-        if each != folder:
-            noted = each / "boot"
-            dated.append((noted.stat().st_mtime if noted.exists() else 0.0, each))
-    return [each for _, each in sorted(dated, reverse=True)]
+    return sorted((each for each in folder.parent.iterdir() if each != folder), key=_last_use, reverse=True)
+
+
+def _last_use(folder: Path) -> float:
+    """Return when the job of *folder* was worked on last, as wall time."""
+    noted = folder / "boot"
+    return noted.stat().st_mtime if noted.exists() else 0.0
 
 
 def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:

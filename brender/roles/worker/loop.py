@@ -66,7 +66,7 @@ from brender.roles.effects import (
 from brender.roles.identity import next_incarnation, node_id
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
-from brender.roles.worker.courier import FileCourier
+from brender.roles.worker.courier import FileCourier, delete_jobs_of_others
 from brender.roles.worker.logtail import LogTail
 from brender.roles.worker.outbox import Outbox
 from brender.store.datafolder import DataFolder
@@ -158,6 +158,7 @@ class Worker:
             set_leftovers_aside(own)
             # In a thread, for what was left may lie on a drive that does not answer.
             threading.Thread(target=clear_leftovers, args=(own,), name="brender-leftovers", daemon=True).start()
+            threading.Thread(target=delete_jobs_of_others, args=(folder, own), name="brender-others", daemon=True).start()
             self._open(undo)
             undo.callback(self._end_attempt)
             self._clear_what_was_not_sent()
