@@ -316,7 +316,7 @@ def test_a_job_whose_folder_has_no_room_waits_with_its_reason_while_its_worker_r
     put_off(world, "a", "No room on the disk of /renders/full")
     world.run(10)
     assert world.ask("job", id=full)["reason"] == (
-        "No worker can run it: one cannot run it for now (No room on the disk of /renders/full), and tries again in some minutes"
+        "No worker can run it: one cannot run it now (No room on the disk of /renders/full); tried again in some minutes"
     )
     assert world.ask("job", id=full)["failures"] == 0, "a full disk is no fault of the job's"
     assert worker(world, "a")["status"] == "busy"
@@ -334,6 +334,18 @@ def test_a_job_that_one_worker_cannot_write_goes_to_another_at_once(world: World
     put_off(world, "a", "The folder /renders/show does not answer")
     assert sorted(world.finish_everything()) == [1, 2] and world.status(job) == "completed"
     assert granted(world, "a") == []
+
+
+def test_a_job_that_no_worker_can_write_says_so_of_all_of_them(world: World) -> None:
+    for name in ("a", "b"):
+        world.add_worker(name)
+    job = world.submit(animation("1-8"))["id"]
+    for name in ("a", "b"):
+        put_off(world, name, "The folder /renders/show does not answer")
+    world.run(5)
+    assert world.ask("job", id=job)["reason"] == (
+        "No worker can run it: 2 cannot run it now (The folder /renders/show does not answer); tried again in some minutes"
+    )
 
 
 def test_a_folder_that_stays_away_is_tried_less_and_less_often(world: World) -> None:

@@ -5,7 +5,8 @@ from collections import Counter
 from brender.scheduling.classes import Job, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
-#: What becomes of the first word of an obstacle (brender.scheduling.eligibility) where it is said of several workers.
+#: What becomes of the first word of an obstacle (brender.scheduling.eligibility, `Demand.exception`) where it is said of several
+#: workers; others stay as they are.
 _OF_SEVERAL = {"does": "do", "failed": "failed", "has": "have", "lacks": "lack"}
 
 
@@ -93,4 +94,4 @@ def counted(workers: int, obstacle: str) -> str:
     if workers == 1:
         return f"one {obstacle}"
     verb, _, rest = obstacle.partition(" ")
-    return f"{workers} {_OF_SEVERAL[verb]} {rest}"
+    return f"{workers} {_OF_SEVERAL.get(verb, verb)} {rest}"

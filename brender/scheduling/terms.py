@@ -36,7 +36,7 @@ class Demand:
     def exception(self, worker: str, free: int | None) -> str:
         """Return why the worker with this id cannot run its tasks although others like it could, for a person, or ""."""
         if worker in self.put_off:
-            return f"cannot run it for now ({self.put_off[worker]}), and tries again in some minutes"
+            return f"cannot run it now ({self.put_off[worker]}); tried again in some minutes"
         if worker in self.kept_off:
             return "failed it again and again (`brender readmit` allows another try)"
         if free is not None and free < self.memory:
