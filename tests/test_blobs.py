@@ -23,7 +23,7 @@ from brender.roles.server.files import FileKeeper
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
-from brender.transfer import file_thread
+from brender.transfer import blob_store, file_thread
 from brender.transfer.blob_store import BlobStore, BlobWriter
 from brender.transfer.blobs import Intake, Pull, Pulls, from_here, served
 from brender.transfer.pieces import PIECE
@@ -122,6 +122,19 @@ def test_what_was_used_least_lately_is_given_up_first(tmp_path: Path) -> None:
     store.read(names[0], 0, 10)
     newest = kept(store, b"z" * 100)
     assert [store.has(name) for name in (*names, newest)] == [True, False, True]
+
+
+def test_what_is_being_read_is_given_up_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager passes on many blobs at once, which its limit may be too small for."""
+    store, names = BlobStore(tmp_path, limit=150), list[str]()
+    store.forget_what_was_given_up()
+    for number in range(3):
+        names.append(kept(store, bytes([number]) * 100))
+        store.read(names[-1], 0, 10)
+    assert all(map(store.has, names))
+    monkeypatch.setattr(blob_store, "_READING_SECONDS", 0.0)
+    store.forget_what_was_given_up()
+    assert sum(map(store.has, names)) == 1
 
 
 @pytest.mark.parametrize("length", [0, 1, PIECE, PIECE + 1, 40 * PIECE + 7])

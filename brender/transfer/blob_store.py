@@ -211,7 +211,8 @@ class BlobStore:
             beside.unlink(missing_ok=True)
 
     def forget_what_was_given_up(self) -> None:
-        """Remove the beginnings of blobs that nobody has added to for a week, and what processes that are gone left behind.
+        """Remove beginnings of blobs that nobody has added to for a week, and what processes that are gone left behind. Give up
+        the blobs beyond the limit that were in use before.
 
         In a cache, once after each start of the machine, remove what was used last before that: it may not have reached the disk
         if the power was cut.
@@ -232,6 +233,9 @@ class BlobStore:
                             path.unlink()
                 elif age > _GIVEN_UP_SECONDS or (age > _LEFT_SECONDS and _is_of_the_dead(owner)):
                     path.unlink()
+        if self.limit:
+            with contextlib.suppress(OSError):
+                self.make_room(0)
 
     def _forget_the_last_used(self) -> None:
         used = {}
