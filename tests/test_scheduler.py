@@ -394,3 +394,11 @@ def test_what_is_said_of_workers_of_one_class_agrees_in_number() -> None:
     short = replace(kept_off, kept_off=frozenset(), memory=2 * 10**9)
     assert counted(1, short.exception("w", 10**9)) == "one has 1.0 GB of memory free, and a frame of it needed 2.0 GB"
     assert counted(2, short.exception("w", 10**9)) == "2 have 1.0 GB of memory free, and a frame of it needed 2.0 GB"
+
+
+def test_an_idle_worker_relieves_one_that_holds_the_only_task_of_its_kind() -> None:
+    held = Held("w1-0", "j0", 50)
+    busy = Slot(msgspec.structs.replace(_WORKER, id="w1", programs=frozenset({"*"})), count=2, waiting=[held])
+    idle = Slot(msgspec.structs.replace(_WORKER, id="w0", programs=frozenset({"*"})))
+    job = Demand("j0", 50, 0, 1, 0, Requirements(job_type="command"))
+    assert recalls_of([idle, busy], [job]).take_back(PLENTY) == [TakeBack("w1", "w1-0")]

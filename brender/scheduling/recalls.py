@@ -59,7 +59,7 @@ class Recalls:
         self.spent = 0
         if roster.version == self._seen or not roster.crowded:
             return []
-        live = [kind for kind in roster.job_classes.values() if kind.live > 1]
+        live = [kind for kind in roster.job_classes.values() if kind.live]
         idle = [kind for kind in roster.worker_classes.values() if kind.resting and any(kind in each.able for each in live)]
         lowest_live = min(roster.live, default=None)
         urgent = lowest_live is not None and any(-kind.ready[0][0] > lowest_live for kind in roster.ready)
@@ -70,13 +70,15 @@ class Recalls:
         self._refresh()
         found: list[TakeBack] = []
         half = self._left // 2
+        self.behind = False
         if idle:
             self._left -= half
             found += self._relieve(idle)
+            self.behind = self._left <= 0
             self._left += half
         if urgent:
             found += self._preempt()
-        self.behind = self._left <= 0
+        self.behind = self.behind or self._left <= 0
         self.spent = budget - self._left
         if not self.behind:
             self._seen = roster.version
