@@ -570,6 +570,16 @@ def _(at: Stage) -> None:
         thread.join()
 
 
+@attack("what ends the process that reads, once: the picture is read by another")
+def _(at: Stage) -> None:
+    (at.scratch / "f.png").write_bytes(png(64, 64, zlib.compress(b"\0" * 193 * 64)))
+    at.look(at.scratch / "f.png")
+    first = at.reader.pid
+    for each in psutil.Process(first).children(recursive=True):
+        each.kill()
+    assert at.look(at.scratch / "f.png")["width"] == 64 and at.reader.pid != first
+
+
 class _Taken(ConfinedReader):
     """What reads pictures has been taken over: it says *words*."""
 

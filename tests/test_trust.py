@@ -33,7 +33,7 @@ from brender.model.trust import check_trust
 from brender.scheduling.eligibility import obstacle
 from tests.conftest import BLENDS, SCENES, missing
 from tests.rendering import studio
-from tests.tools import ended, submit_command, until
+from tests.tools import ended, in_blender, submit_command, until
 from tests.world import facts
 
 _HOSTILE = """
@@ -232,6 +232,42 @@ def test_a_render_in_the_sandbox_is_the_same(blender: Blender, sandbox: Confinem
         assert outcome.ended.reason == "", outcome.log
         files[name] = (tmp_path / "show" / name / outcome.parts[0].output).read_bytes()
     assert len(files["free"]) == len(files["kept"]) > 0
+
+
+_SCENE = """
+import bpy
+bpy.ops.wm.read_factory_settings()
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.samples, scene.cycles.use_denoising = 4, DENOISES
+scene.render.resolution_x = scene.render.resolution_y = 32
+scene.render.resolution_percentage, scene.frame_end = 100, 2
+image = scene.render.image_settings
+if FILM:
+    if hasattr(image, "media_type"):
+        image.media_type = "VIDEO"
+    image.file_format, scene.render.ffmpeg.format = "FFMPEG", "MPEG4"
+bpy.ops.wm.save_as_mainfile(filepath=FILE)
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("film", [False, True])
+def test_a_split_still_and_a_film_are_made_in_the_sandbox_and_leave_nothing_there(
+    blender: Blender, sandbox: Confinement, tmp_path: Path, film: bool
+) -> None:
+    file, out, data = tmp_path / "show" / "s.blend", tmp_path / "show" / "out", tmp_path / "data" / "w"
+    denoises = str(blender.kind == "bpy" and not film)  # Debian's Blender has no denoiser
+    made = _SCENE.replace("DENOISES", denoises).replace("FILM", str(film))
+    in_blender(blender, made.replace("FILE", repr(str(file))), tmp_path)
+    with studio(data, blender, confinement=sandbox) as worker:
+        job = worker.job(file, out) if film else worker.job(file, out, job_type="blender-still", pieces=2, frame=1)
+        outcome = worker.run(job)
+        assert outcome.ended.reason == "", outcome.log
+        assert all((out / part.output).exists() for part in outcome.parts[2 if not film else 0 :])
+        assert len(outcome.parts) == 3
+    assert {path.suffix for path in out.rglob("*") if path.is_file()} == ({".png", ".mp4"} if film else {".png"})
+    assert not list((data / "blender").glob("session-*")) and not list((data / "leftovers").iterdir())
 
 
 def test_a_sandbox_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def worker(
     folder = DataFolder(data)
     if unknown := set(types) - job_types().keys():
         raise BadInput(f"--job-type: there is no job type {', '.join(sorted(unknown))}; there are: {', '.join(job_types())}")
+    kept = confinement(sandbox, limit_memory * 2**20, readable, roots, folder.root)
     search = search_blenders(blenders)
     found = search.found
     gpus = find_devices(found) if gpu_is_likely() or set(devices) - {"auto", "cpu"} else ()
@@ -217,7 +218,7 @@ def worker(
         programs,
         accept_trusted,
         check_site(site),
-        confinement(sandbox, limit_memory * 2**20, readable, roots, folder.root),
+        kept,
         engines,
         search.passed_over,
     )
