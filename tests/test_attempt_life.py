@@ -194,6 +194,12 @@ def test_stopping_ends_an_attempt_whose_engine_hangs(tmp_path: Path, drive: Driv
     assert process is not None and process.wait(0.1), "its process is gone"
 
 
+LOOK = """
+import sys
+from pathlib import Path
+from brender.engines.shared_folders import look
+print(look(Path(sys.argv[1]), "0" * 32, 0.0).problem)
+"""
 AS_ORDINARY_USER = """
 import sys
 from pathlib import Path
@@ -215,3 +221,13 @@ def test_a_folder_that_an_ordinary_user_may_not_look_into_stops_no_worker(tmp_pa
     ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     home.chmod(0o700)
     assert (ran.stdout, ran.stderr) == ("''\n", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have other rights there")
+def test_what_a_worker_sees_of_a_folder_that_it_may_not_look_into_is_a_sentence(tmp_path: Path) -> None:
+    home, env = tmp_path / "home", os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    home.mkdir(mode=0)
+    command = [*as_ordinary_user(), sys.executable, "-c", LOOK, str(home / "show")]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    home.chmod(0o700)
+    assert (ran.stdout, ran.stderr) == (f"{home}/show: Permission denied\n", "")

@@ -94,6 +94,28 @@ def test_a_worker_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(
         assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 20, 0)
 
 
+@pytest.mark.thorough
+def test_a_worker_that_cannot_write_its_reports_gives_its_tasks_to_another_and_says_why(small_disk: Path, tmp_path: Path) -> None:
+    options = ("--least-free", "0")
+    with (
+        three_roles(tmp_path / "server", small_disk / "w", tmp_path, *options) as (server, _),
+        client(server, tmp_path) as connection,
+    ):
+        job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-30")
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
+        ballast = fill(small_disk)
+        row = until(lambda: next((row for row in connection.ask("workers") if row["status"] == "error"), None))
+        assert "cannot be written" in row["reason"]
+        manager = connection.ask("managers")[0]["address"]
+        with process("worker", "--name", "other", "--manager", manager, data=tmp_path / "other", farm=tmp_path / "server"):
+            record = ended(connection, job)
+        assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 30, 0)
+        (row,) = [row for row in connection.ask("workers") if row["name"] == "w"]
+        assert row["status"] == "error" and row["reason"]
+        ballast.unlink()
+        until(lambda: {row["status"] for row in connection.ask("workers") if row["name"] == "w"} == {"idle"})
+
+
 def test_a_shortage_names_the_folder_and_what_is_free(tmp_path: Path) -> None:
     assert shortage([tmp_path], 0) == ""
     assert shortage([tmp_path / "not" / "there"], 2**60).startswith(f"No room on the disk of {tmp_path / 'not' / 'there'}: ")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 #: Bytes that must be free before anything new is begun.
 LEAST = 100 * 1024 * 1024
+#: A disk with less bytes free is full, whatever the worker's owner wants to be left.
+FULL = 2**20
 #: What the system says when there is none: no space on the device, or no more of it for this user.
 NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 #: What it says of a drive whose other end is gone. None of it is a fault of the files there.

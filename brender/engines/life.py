@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped, Engine
-from brender.engines.disk_space import NO_ANSWER, NO_ROOM, no_answer, shortage
+from brender.engines.disk_space import FULL, NO_ANSWER, NO_ROOM, no_answer, shortage
 from brender.engines.events import AttemptEvent, Ended, Pictured
 from brender.engines.process import STOP_SECONDS as PROCESS_SECONDS
 from brender.engines.process import Supervised
@@ -26,8 +26,6 @@ STOP_SECONDS = _ENGINE_SECONDS + PROCESS_SECONDS + 2.0
 SILENCE_SECONDS = 60.0
 #: Seconds without a sign of progress after which its folders are looked at.
 _LOOK_AFTER_SECONDS = 5.0
-#: Bytes; a disk with less is full, whatever the worker's owner wants to be left free.
-_FULL = 2**20
 log = logging.getLogger("brender.worker")
 
 
@@ -149,7 +147,7 @@ class Life:
             return ended
         own = self.attempt.place.folder
         if error.errno in NO_ROOM:
-            of_worker = str(error.filename or "").startswith(str(own)) or shortage([own], _FULL)
+            of_worker = str(error.filename or "").startswith(str(own)) or shortage([own], FULL)
             return replace(ended, shortage=reason) if of_worker else replace(ended, put_off=True)
         return replace(ended, put_off=error.errno in NO_ANSWER)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,20 @@ def look(folder: Path, proof: str, patience: float = _PATIENCE_SECONDS) -> Sight
             with proof_file(folder, proof).open("rb") as file:
                 return Sight(hashlib.sha256(file.read(_BYTES)).hexdigest(), writable)
         except FileNotFoundError:
-            if not folder.is_dir():
-                return Sight(problem=f"there is no folder {folder}")
+            if problem := _why_not_there(folder):
+                return Sight(problem=problem)
             if time.monotonic() > deadline:
                 return Sight(writable=writable, problem=f"the file is not in {folder}: it is another folder there")
         except OSError as error:
             return Sight(writable=writable, problem=f"{folder}: {error.strerror}")
         time.sleep(_LOOK_SECONDS)
+
+
+def _why_not_there(folder: Path) -> str:
+    """Why *folder* is no folder of this machine; "" where it is one."""
+    try:
+        return "" if stat.S_ISDIR(folder.stat().st_mode) else f"{folder} is not a folder"
+    except FileNotFoundError:
+        return f"there is no folder {folder}"
+    except OSError as error:
+        return f"{folder}: {error.strerror}"

@@ -36,11 +36,11 @@ from brender.engines.blender import BlenderEngine
 from brender.engines.clock import steady
 from brender.engines.command import CommandEngine
 from brender.engines.confine import Confinement
-from brender.engines.disk_space import LEAST, shortage, why_not_writable
+from brender.engines.disk_space import FULL, LEAST, no_answer, shortage, why_not_writable
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.life import Life
 from brender.engines.publish import Lease
-from brender.engines.shared_folders import look
+from brender.engines.shared_folders import Sight, look
 from brender.engines.stats import StatsReader
 from brender.jobs.declare import job_types
 from brender.model.devices import Device, device_tags
@@ -129,6 +129,8 @@ class Worker:
         self._manager = 0
         self._life: Life | None = None
         self._outgoing: list[Message] = []
+        self._looked_at: set[str] = set()
+        """Folders that a look for the server is under way at."""
         self._told_of_waiting = False
         self._looked_around = float("-inf")
         self._disk_trouble = self._reports_unkept = False
@@ -344,7 +346,7 @@ class Worker:
             self._outbox.flush()
             self._reports_unkept = False
         except OSError as error:
-            self._reports_unkept = True
+            self._reports_unkept = self._disk_trouble = True
             if not unkept:
                 log.error("reports cannot be written to %s: %s", self._place.folder, error)
             reason = f"Reports cannot be written to {self._place.folder}: {error.strerror or error}"
@@ -368,7 +370,9 @@ class Worker:
             return
         self._looked_around = now.mono
         own = self._place.folder
-        trouble = shortage([own], self._setup.least_free)
+        least = self._setup.least_free
+        # Once it was full, some bytes that a deleted log has freed are not enough to go on.
+        trouble = shortage([own], max(least, FULL) if self._disk_trouble else least)
         if self._disk_trouble and not trouble:
             trouble = why_not_writable(own)
         self._disk_trouble = bool(trouble)
@@ -405,9 +409,7 @@ class Worker:
                 case TellLog():
                     self._outgoing.append(LogTold(worker=self.core.info.id, text=self._log_tail.text()))
                 case LookAt(variable, folder, proof):
-                    threading.Thread(
-                        target=self._look_at, args=(variable, folder, proof), name="brender-look", daemon=True
-                    ).start()
+                    self._begin_to_look(variable, folder, proof)
                 case NextManager():
                     self._turn_to_next_manager()
                 case Exit(error, again):
@@ -460,9 +462,27 @@ class Worker:
         self._files.send_log(grant.job, grant.attempt, attempt.log.path)
         self._life.begin()
 
+    def _begin_to_look(self, variable: str, folder: str, proof: str) -> None:
+        """Look, in a thread of its own: a folder of the network may not answer. One at a time for each folder."""
+        if folder in self._looked_at:
+            self._tell_of_look(variable, proof, Sight(problem=no_answer(Path(folder))))
+            return
+        self._looked_at.add(folder)
+        threading.Thread(target=self._look_at, args=(variable, folder, proof), name="brender-look", daemon=True).start()
+
     def _look_at(self, variable: str, folder: str, proof: str) -> None:
-        """Look, and tell the server. In a thread of its own: a folder of the network may take long to answer."""
-        seen = look(Path(folder), proof)
+        try:
+            seen = look(Path(folder), proof)
+        except Exception as error:
+            seen = Sight(problem=f"{folder} cannot be looked at: {error}")
+
+        def tell() -> None:
+            self._looked_at.discard(folder)
+            self._tell_of_look(variable, proof, seen)
+
+        self.loop.post(tell)
+
+    def _tell_of_look(self, variable: str, proof: str, seen: Sight) -> None:
         told = Seen(
             worker=self.core.info.id,
             variable=variable,
@@ -471,7 +491,7 @@ class Worker:
             writable=seen.writable,
             problem=seen.problem,
         )
-        self.loop.post(lambda: self._carry_out([SendUp(told)]))
+        self._carry_out([SendUp(told)])
 
     def _hear_soon(self, grant: Grant, event: AttemptEvent) -> None:
         """Let the loop hear *event*. From any thread."""
