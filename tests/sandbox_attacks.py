@@ -592,7 +592,6 @@ class _Taken(ConfinedReader):
         theirs.sendall(self._words)
         theirs.shutdown(socket.SHUT_WR)
         self.theirs = theirs
-        ours.setblocking(False)
         return ours
 
 

@@ -10,6 +10,7 @@ import psutil
 from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option, start_again
+from brender.commands.open_files import allow_many_files
 from brender.commands.options import begin_logging, cache_option, common, host_name, site_option
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
@@ -160,6 +161,7 @@ def worker(
     from brender.roles.worker.loop import Setup, Worker
 
     begin_logging(verbose)
+    allow_many_files()  # a still of a thousand pieces is merged with all of them open
     lifeline_end = Lifeline(lifeline)
     folder = DataFolder(data)
     if unknown := set(types) - job_types().keys():

@@ -4,9 +4,7 @@
 """
 
 import contextlib
-import hashlib
 import json
-import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -17,7 +15,6 @@ from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.events import Cautioned
 from brender.engines.frame_path import Seen, explained
 from brender.engines.pictures import BadPicture, Picture
-from brender.engines.publish import Staged
 from brender.engines.rendering import Rendering, finished, make_thumbnail
 from brender.jobs.film import frames_of_film, is_regular
 from brender.model.grant import Extra, PartGrant
@@ -60,7 +57,7 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
                 waiting.append(undo.enter_context(files.stage(Path(file), session.folder, place)))
         if len(waiting) == 1:
             _probe(attempt, waiting[0].waiting, len(frames), size, made["fps"], made["sound"])
-        lengths, digests = [each.size for each in waiting], [_digest(attempt, each) for each in waiting]
+        lengths, digests = [each.size for each in waiting], [files.digest(each.descriptor) for each in waiting]
         for number, staged in reversed(list(enumerate(waiting))):  # the first file is the film: it comes last
             files.publish(staged, staged.directory.signature(staged.name) if number else rendering.found[part.id])
     attempt.log.say(f"{len(frames)} frames make {final}")
@@ -72,15 +69,6 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
     attempt.emit(replace(done, extras=extras))
     if (first := rendering.verified(frames[0][1], None, small=True)) is not None:
         make_thumbnail(rendering, part, first)
-
-
-def _digest(attempt: Attempt, staged: Staged) -> str:
-    """The SHA-256 of the file, where it is to travel."""
-    if not attempt.order.bundle:
-        return ""
-    with os.fdopen(os.dup(staged.descriptor), "rb") as file:
-        file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(rendering: Rendering, frames: list[tuple[int, Path]]) -> tuple[int, int]:

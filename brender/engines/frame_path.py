@@ -5,6 +5,7 @@ worker's `PictureReader`.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import stat
@@ -80,6 +81,14 @@ class FramePath:
             yield OpenFile(descriptor, final)
         finally:
             os.close(descriptor)
+
+    def digest(self, descriptor: int) -> str:
+        """Return the SHA-256 of the open file, where it is to travel; else ""."""
+        if not self.attempt.order.bundle:
+            return ""
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def signature(self, final: Path) -> Signature | None:
         """Return what tells the file *final* from one that takes its place; ``None`` where there is none."""

@@ -26,11 +26,13 @@ from brender.engines.confine import Confinement
 from brender.engines.environment import clean_environment
 from brender.engines.exr_merge import CannotMerge
 from brender.engines.pictures import BadPicture
-from brender.engines.readings import READINGS, Answer
+from brender.engines.readings import MOST_AT_ONCE, READINGS, Answer
 
 #: Seconds that a reading may take: so many, and more for large files, of which so many bytes a second are read at the least.
 _SECONDS, _BYTES_A_SECOND = 120.0, 2 * 2**20
 _LOOK_SECONDS = 0.5
+#: Seconds that it may take to hear a request.
+_SEND_SECONDS = 30.0
 _LONGEST_ANSWER = 4 * 2**20
 _HEAD = struct.Struct(">cI")
 _LENGTH = struct.Struct(">I")
@@ -128,8 +130,9 @@ class ConfinedReader(PictureReader):
         body = json.dumps(asked | {"values": values}).encode()
         size = sum(os.fstat(file.descriptor).st_size for file in files)
         try:
-            socket.send_fds(connection, [_LENGTH.pack(len(body))], [file.descriptor for file in files])
-            connection.sendall(body)
+            connection.sendall(_LENGTH.pack(len(body)) + body)
+            for first in range(0, len(files), MOST_AT_ONCE):
+                socket.send_fds(connection, [b"f"], [file.descriptor for file in files[first : first + MOST_AT_ONCE]])
         except OSError as error:
             raise _Died from error
         said = self._answers(connection, time.monotonic() + _SECONDS + size / _BYTES_A_SECOND, check)
@@ -205,7 +208,7 @@ class ConfinedReader(PictureReader):
                     env=clean_environment({"TMPDIR": "/tmp"}),  # nosec B108: the sandbox's own
                     start_new_session=True,
                 )
-            ours.setblocking(False)
+            ours.settimeout(_SEND_SECONDS)
             self._connection = ours
         return self._connection
 
@@ -231,18 +234,16 @@ class _Died(Exception):
 
 def _received(connection: socket.socket, length: int, deadline: float, check: Callable[[], None]) -> bytes:
     """Return so many bytes of what it says. Raises `_Died`."""
-    received = bytearray()
+    received, poll = bytearray(), select.poll()  # (select.select takes no descriptors from 1,024 on)
+    poll.register(connection, select.POLLIN)
     while len(received) < length:
-        ready, _, _ = select.select([connection], [], [], _LOOK_SECONDS)
-        if not ready:
+        if not poll.poll(_LOOK_SECONDS * 1000):
             check()
             if time.monotonic() > deadline:
                 raise _Died("took longer than a picture of its size may", late=True)
             continue
         try:
             piece = connection.recv(length - len(received))
-        except BlockingIOError:
-            continue
         except OSError as error:
             raise _Died from error
         if not piece:

@@ -1,7 +1,7 @@
 """The process that reads pictures in a sandbox: it is asked over its standard input, a socket, and answers there.
 
-A request is four bytes of length and JSON, ``{"do", "names", "values"}``, with the files' descriptors beside it; an answer is one
-byte of its kind, four of length, and JSON or a JPEG. It has no other way out.
+A request is four bytes of length and JSON, ``{"do", "names", "shown", "values"}``, and then the files' descriptors, some with
+each byte that follows; an answer is one byte of its kind, four of length, and JSON or a JPEG. It has no other way out.
 """
 
 import contextlib
@@ -17,9 +17,8 @@ from typing import Any
 
 from brender.engines.exr_merge import CannotMerge
 from brender.engines.pictures import BadPicture
-from brender.engines.readings import READINGS
+from brender.engines.readings import MOST_AT_ONCE, READINGS
 
-MOST_FILES = 200
 LENGTH = struct.Struct(">I")
 ANSWER, ERROR, SMALL, END = b"a", b"e", b"s", b"."
 
@@ -28,6 +27,8 @@ def main(memory: int) -> None:
     """Answer until the socket ends. *memory*: bytes that this process may take."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with socket.socket(fileno=os.dup(0)) as connection:
         while (request := _request(connection)) is not None:
             asked, descriptors = request
@@ -55,16 +56,30 @@ def _answer(connection: socket.socket, asked: dict[str, Any], files: list[Path])
 
 
 def _request(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, MOST_FILES)
-    if not head:
+    head = _read(connection, LENGTH.size)
+    if head is None:
         return None
-    while len(head) < LENGTH.size:
-        head += connection.recv(LENGTH.size - len(head))
     (length,) = LENGTH.unpack(head)
-    body = b""
-    while len(body) < length:
-        body += connection.recv(length - len(body))
-    return json.loads(body), list(descriptors)
+    body = _read(connection, length)
+    if body is None:
+        return None
+    asked, descriptors = json.loads(body), list[int]()
+    while len(descriptors) < len(asked["names"]):
+        byte, more, _, _ = socket.recv_fds(connection, 1, MOST_AT_ONCE)
+        if not byte:
+            return None
+        descriptors += more
+    return asked, descriptors
+
+
+def _read(connection: socket.socket, length: int) -> bytes | None:
+    read = bytearray()
+    while len(read) < length:
+        piece = connection.recv(length - len(read))
+        if not piece:
+            return None
+        read += piece
+    return bytes(read)
 
 
 def _send(connection: socket.socket, kind: bytes, body: bytes) -> None:

@@ -15,6 +15,8 @@ from brender.engines.exr_merge import Cut, check_cut, combined, merge, replace_c
 from brender.engines.pictures import small_jpeg, verify
 from brender.engines.resume import carries
 
+#: Open files that one message carries to a confined process (Linux takes 253).
+MOST_AT_ONCE = 200
 Answer = dict[str, Any]
 Reading = Callable[..., Iterator[Answer | bytes]]
 """Takes files and plain values; yields one answer, and after it perhaps a small JPEG. Raises `BadPicture` or `CannotMerge`."""

@@ -1,6 +1,7 @@
 """How a frame becomes a file: rendered to a plain name in scratch, then on the one way of all files (`FramePath`)."""
 
 import contextlib
+import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -242,8 +243,12 @@ def _as_it_is(rendering: Rendering, path: Path, small: bool = False) -> Seen:
         return rendering.files.look_at(path, None, small)
     except BadPicture as error:
         warning = f"stays as it is, and is no picture: {path} ({error}). --overwrite renders it anew"
-        found = rendering.files.signature(path)
-        return Seen(Picture(0, 0, (warning,)), found[2] if found else 0, "", lambda: None)
+        try:
+            with rendering.files.opened(path) as file:
+                size, digest = os.fstat(file.descriptor).st_size, rendering.files.digest(file.descriptor)
+        except BadPicture:
+            size, digest = 0, ""
+        return Seen(Picture(0, 0, (warning,)), size, digest, lambda: None)
 
 
 def _stays(rendering: Rendering, final: Path) -> bool:

@@ -70,6 +70,8 @@ class Keeper:
         `AttemptFailed` or `AttemptStopped`."""
         kept = self._taken()
         if kept is not None:
+            if attempt.place.confinement.sandbox and kept.job != attempt.grant.job:
+                fresh = True  # one job's scripts, or what took its Blender over, render nothing of another's
             if not fresh and kept.serves(blender, request, attempt.grant.job) and self._is_awake(kept, attempt):
                 attempt.log.say(f"{blender.label} is warm: it has the scene open, after {kept.session.frames} frames")
                 kept.job = attempt.grant.job
