@@ -426,6 +426,70 @@ def test_a_file_says_which_blender_it_takes(world: World) -> None:
     assert reason.endswith("which cannot read a file saved by Blender 5.3 (that takes Blender 4.5 or later)")
 
 
+def blender_of(version: str) -> Blender:
+    major, minor = version.split(".")
+    return Blender("executable", f"/opt/{version}/blender", (int(major), int(minor), 0))
+
+
+def worked(world: World, job: str) -> set[str]:
+    """Return the workers that rendered frames of *job*."""
+    names = {stub.core.info.id: name for name, stub in world.workers.items()}
+    return {names[part["worker"]] for part in world.ask("parts", job=job) if part["worker"]}
+
+
+def test_all_frames_of_a_job_are_rendered_with_one_series_of_blender_that_most_workers_have(world: World) -> None:
+    for name, versions in {"new": "5.0", "both": "4.5 5.0", "old": "4.5", "old too": "4.5"}.items():
+        world.add_worker(name, blenders=tuple(map(blender_of, versions.split())))
+    job = world.submit(animation("1-12", chunk=1, version=(4, 2)))["id"]
+    assert len(world.finish_everything()) == 12
+    assert world.ask("job", id=job)["series"] == "4.5" and worked(world, job) == {"both", "old", "old too"}
+
+
+def test_a_job_is_rendered_with_the_series_that_saved_its_file_where_a_worker_has_it(world: World) -> None:
+    for name, version in {"new": "5.0", "new too": "5.0", "own": "4.5"}.items():
+        world.add_worker(name, blenders=(blender_of(version),))
+    job = world.submit(animation("1-3", chunk=1, version=(4, 5)))["id"]
+    assert len(world.finish_everything()) == 3 and worked(world, job) == {"own"}
+
+
+def test_the_series_may_be_chosen_and_a_job_that_nobody_has_it_for_says_so(world: World) -> None:
+    world.add_worker("new", blenders=(blender_of("5.0"),))
+    job = world.submit(animation("1-3", chunk=1, version=(4, 2), blender="4.5"))["id"]
+    world.run(3.0)
+    assert "the job is rendered with Blender 4.5, so that its frames match" in world.ask("job", id=job)["reason"]
+    world.add_worker("old", blenders=(blender_of("4.5"),))
+    assert len(world.finish_everything()) == 3 and worked(world, job) == {"old"}
+
+
+@pytest.mark.parametrize(("series", "said"), [("4.1", "Blender 4.1 cannot open"), ("four", "is no series of Blender")])
+def test_a_series_that_cannot_open_the_file_is_refused(world: World, series: str, said: str) -> None:
+    answer = world.submit(animation("1", version=(4, 2), blender=series))
+    assert isinstance(answer, Sorry) and said in answer.message
+
+
+def test_the_series_of_a_job_outlives_the_server_and_is_chosen_anew_when_all_of_it_is_queued_again(world: World) -> None:
+    world.add_worker("new", blenders=(blender_of("5.0"),))
+    job = world.submit(animation("1-3", chunk=1, version=(4, 2)))["id"]
+    world.finish("new")
+    world.start_server()
+    for name in ("old", "old too"):
+        world.add_worker(name, blenders=(blender_of("4.5"),))
+    assert world.finish_everything() and worked(world, job) == {"new"}
+    world.act("requeue", job, "all")
+    assert len(world.finish_everything()) == 3 and worked(world, job) == {"old", "old too"}
+
+
+def test_a_job_of_which_nothing_was_rendered_yet_is_not_bound_to_a_worker_that_is_gone(world: World) -> None:
+    world.add_worker("new", blenders=(blender_of("5.0"),))
+    job = world.submit(animation("1-2", chunk=1, version=(4, 2)))["id"]
+    assert world.workers["new"].running
+    world.act_on_node("disable", "new")
+    world.end("new", "the disk is broken")
+    world.add_worker("old", blenders=(blender_of("4.5"),))
+    world.run(60.0)
+    assert len(world.finish_everything()) == 2 and worked(world, job) == {"old"}
+
+
 def test_an_older_blender_leaves_a_file_to_the_newer_one_for_as_long_as_that_takes_tasks(world: World) -> None:
     world.add_worker("older", blenders=(FOUR,))
     world.add_worker("newer", blenders=(FIVE,))
@@ -433,8 +497,8 @@ def test_an_older_blender_leaves_a_file_to_the_newer_one_for_as_long_as_that_tak
     world.run(2)
     assert granted(world, "older") == [] and granted(world, "newer")
     world.act_on_node("disable", "newer")
-    world.finish("newer")
-    world.run(5)
+    world.end("newer", "the disk is broken")  # and nothing was rendered that others would have to match
+    world.run(30)
     assert granted(world, "older")
     world.finish_everything()
     assert world.status(job["id"]) == "completed"

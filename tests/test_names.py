@@ -11,8 +11,8 @@ import pytest
 from brender import blendfile
 from brender.blendfile.facts import inspect
 from brender.commands.jobspec import blender_job
-from brender.engines.attempt import Attempt
 from brender.engines.destination import NoDestination, destination
+from brender.engines.leftovers import PLACEHOLDER, Leftovers
 from brender.jobs.declare import job_type
 from brender.model import path_templates
 from brender.model.errors import BadInput
@@ -366,7 +366,14 @@ def test_a_scene_that_overwrites_nothing_keeps_what_is_there_and_renders_the_res
     bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[Path] = []
-    monkeypatch.setattr(Attempt, "will_hold", lambda attempt, place: held.append(place))
+    note = Leftovers.note
+
+    def noted(self: Leftovers, kind: str, root: Path, relative: str) -> None:
+        if kind == PLACEHOLDER:
+            held.append(root / relative)
+        note(self, kind, root, relative)
+
+    monkeypatch.setattr(Leftovers, "note", noted)
     file = with_file_outputs(bpy, tmp_path / "shot.blend")
     output = tmp_path / "out"
     output.mkdir()

@@ -177,6 +177,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Time left", f"about {duration(record['eta_seconds'])}" if record["eta_seconds"] else ""),
         ("Type", record["job_type"]),
         ("File", record["settings"].get("file", "")),
+        ("Blender", record["series"]),
         ("Saved by", f"Blender {record['blender_version']}" if record["blender_version"] else ""),
         ("Output", record["output"]),
         (

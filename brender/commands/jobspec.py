@@ -78,6 +78,12 @@ def render_options(function: F) -> F:
         click.option(
             "--persistent/--no-persistent", default=None, help="Cycles keeps what does not change. [default: --persistent]"
         ),
+        click.option(
+            "--blender-series",
+            "blender",
+            metavar="4.5",
+            help="The series of Blender that renders all of it. [default: the file's own, else that of most workers]",
+        ),
         click.option("--ocio", metavar="FILE", help="The OpenColorIO configuration; none: the workers' own. [default: $OCIO]"),
         click.option("--trusted/--untrusted", default=None, help=_TRUSTED),
         click.option("--allow-missing", is_flag=True, help="Render although files that the .blend names are not there."),

@@ -71,9 +71,12 @@ class BlenderEngine:
 
 def _blender(attempt: Attempt) -> Blender:
     saved_by = attempt.order.blender or (0, 0)
-    blender = choose_blender(attempt.place.blenders, saved_by, attempt.order.oldest_blender)
+    series = attempt.order.series
+    blender = choose_blender(attempt.place.blenders, saved_by, attempt.order.oldest_blender, series)
     if blender is None:
         have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
+        if series is not None:
+            raise AttemptFailed(f"The job is rendered with Blender {series[0]}.{series[1]}; this worker has {have}")
         raise AttemptFailed(f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}; this worker has {have}")
     if not reads_all(blender, saved_by):
         subject = f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}, which is newer than"

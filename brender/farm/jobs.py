@@ -15,6 +15,7 @@ from brender.jobs.declare import JobType
 from brender.jobs.film import frames_of_film
 from brender.model.grant import Order
 from brender.model.job import Inputs, JobSpec, Requirements
+from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
 from brender.model.views import view_suffixes
 from brender.scheduling.chunks import chunk_size
@@ -120,6 +121,7 @@ class JobState(Entity):
         "render_seconds",
         "started",
         "finished",
+        "series",
         "deleting",
         "frames_deleted",
         "sweeps",
@@ -149,6 +151,7 @@ class JobState(Entity):
             self.render_seconds,
             self.started,
             self.finished,
+            dotted(self.need.series) if self.need.series else "",
             self.deleting,
             self.frames_deleted,
             tuple(self.sweeps),
@@ -176,6 +179,19 @@ class JobState(Entity):
         )
 
     # --- transitions --------------------------------------------------------------------------------------------------
+
+    def pin(self, series: tuple[int, int] | None) -> None:
+        """Let all of it be rendered with that *series* of Blender from now on; ``None``: with the one that is chosen next."""
+        self.need = msgspec.structs.replace(self.need, series=series)
+        self.__dict__.pop("order_for_workers", None)  # it is another now
+        self.touch()
+
+    def unpin(self) -> bool:
+        """Let the series of Blender be chosen anew, unless its owner chose it; return whether it is."""
+        if self.need.series is None or self.spec.settings.get("blender"):
+            return False
+        self.pin(None)
+        return True
 
     def stand(self, status: JobStatus, reason: str, wall: float) -> bool:
         """Let it be *status*, for *reason*; returns whether that is news."""
@@ -251,6 +267,7 @@ class JobState(Entity):
             output=self.spec.output,
             blender=self.need.blender,
             oldest_blender=self.need.oldest_blender,
+            series=self.need.series,
             trusted=self.spec.trusted,
             scene_engine=self._scene_engine,
             scene_color=self._scene_color,

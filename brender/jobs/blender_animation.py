@@ -27,6 +27,7 @@ from brender.model.naming import (
     scene_path,
     scene_pattern,
 )
+from brender.model.nodes import can_open_with, dotted, read_series
 from brender.model.regions import pixels_within
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
 from brender.model.views import check_suffixes, view_name, view_suffixes
@@ -122,6 +123,7 @@ class BlenderAnimation:
             from_file=True,
         ),
         Setting("persistent", bool, "Cycles keeps what does not change from frame to frame", default=True),
+        Setting("blender", str, "the series of Blender that renders it, such as 4.5; none: chosen at its start", default=""),
         Setting("ocio", str, "the OpenColorIO configuration, as an absolute path; none: each worker's own", default=""),
     )
 
@@ -159,6 +161,11 @@ class BlenderAnimation:
             )
         if not spec.output and not spec.bundle:
             raise BadInput("The job has no output folder: give one with --output")
+        if settings["blender"] and not can_open_with(read_series(settings["blender"]), facts.version, facts.oldest_blender):
+            raise BadInput(
+                f"Blender {settings['blender']} cannot open {facts.path}, which Blender {dotted(facts.version)} saved: choose a "
+                "later series, or none"
+            )
         scene = facts.scene(settings["scene"])
         settings["scene"] = scene.name
         self._check_camera(settings, scene, facts.path)
@@ -231,6 +238,7 @@ class BlenderAnimation:
             tags=tags,
             blender=spec.facts.version,
             oldest_blender=spec.facts.oldest_blender,
+            series=read_series(spec.settings["blender"]) if spec.settings["blender"] else None,
             trusted=spec.trusted,
         )
 

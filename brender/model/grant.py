@@ -41,6 +41,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The Blender that saved its .blend; ``None``: it has none."""
     oldest_blender: tuple[int, int, int] | None = None
     """The oldest Blender that may open it (major, minor, file subversion); ``None``: the one that saved it."""
+    series: tuple[int, int] | None = None
+    """The series of Blender that renders all of the job; ``None``: the worker chooses, as workers of before did."""
     trusted: bool = False
     scene_engine: Text = ""
     """The engine that the scene was saved with, in Blender's own word; "": any will do."""

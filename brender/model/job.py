@@ -205,6 +205,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Needs a Blender that can read a file saved by this version; ``None``: needs none."""
     oldest_blender: tuple[int, int, int] | None = None
     """The oldest Blender that may open that file (major, minor, file subversion); ``None``: the one that saved it."""
+    series: tuple[int, int] | None = None
+    """The series of Blender that renders all of it; ``None``: none is chosen yet."""
     program: str = ""
     """Needs to be let run this program; "": Blender alone."""
     trusted: bool = False

@@ -1,5 +1,7 @@
 """What a worker says of itself: its machine, its Blenders, its slot."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -7,7 +9,10 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from brender.model.devices import Device
+from brender.model.errors import BadInput
 from brender.model.field_types import Count, Number
+
+_SERIES = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 
 class Standing(StrEnum):
@@ -107,14 +112,55 @@ def can_open(blender: Blender, saved_by: tuple[int, int], oldest: tuple[int, int
     return blender.version[:2] > oldest[:2] or blender.file_subversion is None or blender.file_subversion >= oldest[2]
 
 
+def can_open_with(series: tuple[int, int], saved_by: tuple[int, int], oldest: tuple[int, int, int] | None) -> bool:
+    """Return whether Blenders of *series* may be able to open a file saved by version *saved_by*, likewise."""
+    return can_open(Blender("", "", (*series, 0)), saved_by, oldest)
+
+
 def choose_blender(
-    blenders: Iterable[Blender], saved_by: tuple[int, int], oldest: tuple[int, int, int] | None = None
+    blenders: Iterable[Blender],
+    saved_by: tuple[int, int],
+    oldest: tuple[int, int, int] | None = None,
+    series: tuple[int, int] | None = None,
 ) -> Blender | None:
     """Return the Blender for a file saved by *saved_by* that names *oldest* as the oldest one to open it: of the same series if
-    there is one, else the newest; ``None`` where none can open it."""
+    there is one, else the newest; ``None`` where none can open it. *series*: only one of that series will do."""
     able = [blender for blender in blenders if can_open(blender, saved_by, oldest)]
+    if series is not None:
+        able = [blender for blender in able if blender.version[:2] == series]
     same = [blender for blender in able if blender.version[:2] == saved_by]
     return max(same or able, key=lambda blender: blender.version, default=None)
+
+
+def choose_series(
+    workers: Iterable[tuple[Iterable[Blender], int]], saved_by: tuple[int, int], oldest: tuple[int, int, int] | None = None
+) -> tuple[int, int] | None:
+    """Return the series of Blender that renders all of a job, whose file *saved_by* saved; ``None`` where no Blender opens it.
+
+    *workers*: the Blenders of each kind of worker, and how many workers there are of it. The file's own series comes first; then
+    that which most workers have of those that read all of the file, the newest of several; then the newest that opens it.
+    """
+    counts: Counter[tuple[int, int]] = Counter()
+    for blenders, number in workers:
+        for series in {blender.version[:2] for blender in blenders if can_open(blender, saved_by, oldest)}:
+            counts[series] += number
+    if saved_by in counts:
+        return saved_by
+    newer = {series: count for series, count in counts.items() if series > saved_by}
+    return max(newer, key=lambda series: (newer[series], series)) if newer else max(counts, default=None)
+
+
+def read_series(text: str) -> tuple[int, int]:
+    """Return the series of Blender that *text* names, such as 4.5. Raises `BadInput`."""
+    if not _SERIES.fullmatch(text):
+        raise BadInput(f"{text!r} is no series of Blender: write it as 4.5")
+    major, minor = text.split(".")
+    return int(major), int(minor)
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """Return *version* as people write it: ``4.5``."""
+    return ".".join(map(str, version))
 
 
 def tags_of(blenders: Iterable[Blender]) -> frozenset[str]:

@@ -4,7 +4,7 @@ These words are said of one worker or of several: only their first, the verb, de
 """
 
 from brender.model.job import Requirements
-from brender.model.nodes import WorkerInfo, choose_blender, forbidden, reads_all
+from brender.model.nodes import Blender, WorkerInfo, choose_blender, dotted, forbidden, reads_all
 from brender.model.paths import PathVariable, places, platform_of
 
 
@@ -29,10 +29,14 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> str:
     missing = need.tags - worker.tags
     if missing:
         return f"lacks the tag{'s' if len(missing) > 1 else ''} {', '.join(sorted(missing))}"
-    if need.blender is not None and choose_blender(worker.blenders, need.blender, need.oldest_blender) is None:
+    if need.blender is not None and _blender(need, worker) is None:
         if not worker.blenders:
             return "has no Blender"
-        return f"has {_blenders(worker)}, which cannot read a file saved by Blender {_dotted(need.blender)}{_oldest(need)}"
+        if need.series is not None and choose_blender(worker.blenders, need.blender, need.oldest_blender) is not None:
+            return (
+                f"has {_blenders(worker)}, and the job is rendered with Blender {dotted(need.series)}, so that its frames match"
+            )
+        return f"has {_blenders(worker)}, which cannot read a file saved by Blender {dotted(need.blender)}{_oldest(need)}"
     return ""
 
 
@@ -41,27 +45,32 @@ def loses(need: Requirements, worker: WorkerInfo) -> bool:
     data. False where it cannot open it."""
     if need.blender is None:
         return False
-    chosen = choose_blender(worker.blenders, need.blender, need.oldest_blender)
+    chosen = _blender(need, worker)
     return chosen is not None and not reads_all(chosen, need.blender)
 
 
 def waits_for_newer(need: Requirements, worker: WorkerInfo) -> str:
     """Return why *worker*, which would lose data of the job's .blend (`loses`), leaves it to another worker."""
     assert need.blender is not None, "what loses nothing of a .blend waits for no newer Blender"
-    dotted = _dotted(need.blender)
-    return f"has {_blenders(worker)}, which may lose what Blender {dotted} saved: that is left to a worker with Blender {dotted}"
+    saved_by = dotted(need.blender)
+    return (
+        f"has {_blenders(worker)}, which may lose what Blender {saved_by} saved: that is left to a worker with Blender {saved_by}"
+    )
+
+
+def _blender(need: Requirements, worker: WorkerInfo) -> Blender | None:
+    """The Blender that *worker* would render with; ``None`` where it has none for that, or none is needed."""
+    if need.blender is None:
+        return None
+    return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series)
 
 
 def _oldest(need: Requirements) -> str:
     """Which Blender it takes, where that is not the one that saved the file."""
     if need.oldest_blender is None or need.oldest_blender[:2] == need.blender:
         return ""
-    return f" (that takes Blender {_dotted(need.oldest_blender[:2])} or later)"
+    return f" (that takes Blender {dotted(need.oldest_blender[:2])} or later)"
 
 
 def _blenders(worker: WorkerInfo) -> str:
     return ", ".join(sorted(blender.label for blender in worker.blenders))
-
-
-def _dotted(version: tuple[int, int]) -> str:
-    return ".".join(map(str, version))

@@ -116,6 +116,7 @@ def make_tables(database: Database) -> Tables:
         settings = JSONField()
         facts = JSONField(null=True)
         blender_version = TextField(default="")
+        series = TextField(default="")
         task_count = IntegerField()
         planned_tasks = IntegerField(default=0)
         part_count = IntegerField()

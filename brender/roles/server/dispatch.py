@@ -19,6 +19,7 @@ from brender.farm.nodes import WorkerState
 from brender.farm.stages import grow
 from brender.farm.tasks import AttemptState, TaskState
 from brender.model.grant import Grant, Order, PartGrant
+from brender.model.nodes import choose_blender, choose_series
 from brender.model.status import JobStatus, WorkerStatus
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
@@ -256,15 +257,40 @@ class Dispatch:
     def _carry_out(self, takes: list[Take], now: Now) -> None:
         grants: dict[str, list[Grant]] = {}
         orders: dict[str, dict[str, Order]] = {}
+        pinned: set[str] = set()
         for take in takes:
             worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
             if not job.queued:
                 # Tasks that were given out before it in this round had grown, and took the last ones.
                 self.farm.changed.add(take.worker)
                 continue
+            if not self._has_its_blender(worker, job, pinned):
+                self.farm.changed.add(take.worker)
+                self.farm.changed_jobs.add(job.id)
+                continue
             grants.setdefault(worker.manager, []).append(self._grant(job, worker, now))
             self._add_order(orders, worker.manager, job)
         self._send_grants(grants, orders)
+
+    def _has_its_blender(self, worker: WorkerState, job: JobState, pinned: set[str]) -> bool:
+        """Return whether *worker* has the series of Blender that all of *job* is rendered with.
+
+        It is chosen here where nothing of the job was given out yet. *pinned* are the jobs for which that was done in this round,
+        after it was decided who takes what.
+        """
+        need = job.need
+        if need.blender is None or (need.series is not None and job.id not in pinned):
+            return True
+        if need.series is None:
+            pinned.add(job.id)
+            kinds = [
+                (kind.info.blenders, sum(each.serving and each.id not in job.kept_off for each in kind.workers.values()))
+                for kind in self._roster.jobs[job.id].kind.able
+            ]
+            able = [(blenders, count) for blenders, count in kinds if count]
+            job.pin(choose_series(able or [(worker.info.blenders, 1)], need.blender, need.oldest_blender))
+            self.farm.changed_jobs.add(job.id)
+        return choose_blender(worker.info.blenders, need.blender, need.oldest_blender, job.need.series) is not None
 
     def _repeat_stragglers(self, now: Now) -> None:
         """Let idle workers repeat what holds up a job that has nothing else to give. Now and then; many in several rounds."""

@@ -255,6 +255,8 @@ class Jobs:
         self.adopt(job, self._may_own(job.spec, job.type))
         job.failures = 0
         job.recent.clear()
+        if selection.statuses == ALL_ENDED and selection.frames is None and not job.live:
+            job.unpin()
         job.sweeps.append(Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user))
         job.touch()
         if job.status in ENDED_JOB:

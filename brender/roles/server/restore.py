@@ -18,7 +18,7 @@ from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import FileFacts, JobSpec, Requirements
 from brender.model.keys import KeyRole, Principal, Token
-from brender.model.nodes import Blender, WorkerInfo
+from brender.model.nodes import Blender, WorkerInfo, read_series
 from brender.model.people import Role
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
@@ -120,7 +120,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     job = JobState(
         spec=spec,
         type=kind,
-        need=Requirements(job_type=row.job_type),
+        need=Requirements(job_type=row.job_type, series=read_series(row.series) if row.series else None),
         order=farm.next_order,
         task_count=row.task_count,
         part_count=row.part_count,
@@ -149,7 +149,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     farm.next_order += 1
     farm.jobs[job.id] = farm.keep(job, recorded=True)
     try:
-        job.need = requirements_of(kind, spec)
+        job.need = msgspec.structs.replace(requirements_of(kind, spec), series=job.need.series)
         if row.bundle and kind.waits_for(spec, row.task_count - 1):
             job.pieces = _pieces(tables, job)
         if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):

@@ -297,6 +297,8 @@ class Work:
         job.live.discard(attempt.id)
         if outcome in (Outcome.COMPLETED, Outcome.FAILED):
             job.count_attempt(outcome is Outcome.FAILED, self.policy.failure_window)
+        if not job.live and job.completed_parts == job.kept_parts:
+            job.unpin()  # nothing of it is rendered yet that others would have to match
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
 
