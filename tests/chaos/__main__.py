@@ -1,8 +1,9 @@
 """python -m tests.chaos [--kills 200] [--tasks 2000] [--frames 12] [--seed N]
 
 A real farm renders and runs commands while chance kills its roles (SIGKILL), stops them for a while (SIGSTOP), and cuts, silences
-and slows the links between them. At the end the record, the files and the processes are audited against a quiet run. The last
-line is JSON; the exit code is 1 where anything is not as it must be.
+and slows the links between them. The drive that frames go to hangs for a while, and is full for a while. At the end the record,
+the files and the processes are audited against a quiet run. The last line is JSON; the exit code is 1 where anything is not as
+it must be.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 from brender.bus.client import Client
 from brender.commands.farm import make_demo
 from brender.commands.jobspec import blender_job, command_job
+from tests.chaos.drive import Drive, drive
 from tests.chaos.farm import ChaosFarm
 from tests.tools import pixels
 
@@ -54,12 +56,14 @@ def wait(farm: ChaosFarm, client: Client, jobs: list[str]) -> None:
         time.sleep(0.25)
 
 
-def make_chaos(farm: ChaosFarm, chance: random.Random, kills: int, done: Any) -> dict[str, int]:
+def make_chaos(farm: ChaosFarm, drive: Drive | None, chance: random.Random, kills: int, done: Any) -> dict[str, int]:
     """Until there were *kills* kills; returns what was done. ``done()``: whether there is nothing left to disturb."""
-    made = {"kills": 0, "stops": 0, "cuts": 0}
+    made = {"kills": 0, "stops": 0, "cuts": 0, "hangs": 0, "full": 0}
     healing: list[tuple[float, Any]] = []
     while made["kills"] < kills and not done():
         farm.mend()
+        if drive is not None:
+            drive.mend()
         now = time.monotonic()
         for due, link in [entry for entry in healing if entry[0] <= now]:
             healing.remove((due, link))
@@ -71,6 +75,10 @@ def make_chaos(farm: ChaosFarm, chance: random.Random, kills: int, done: Any) ->
         elif what < 0.8:
             farm.pause(name, chance.choice([0.5, 2.0, 9.0]))
             made["stops"] += 1
+        elif what < 0.87 and drive is not None:
+            made["hangs"] += drive.hang(chance.choice([1.0, 5.0, 90.0]))
+        elif what < 0.92 and drive is not None:
+            made["full"] += drive.fill(chance.choice([1.0, 5.0, 20.0]))
         else:
             link = chance.choice(farm.links[chance.choice(list(farm.links))])
             link.mode = chance.choice(["cut", "half", "slow"])
@@ -81,6 +89,8 @@ def make_chaos(farm: ChaosFarm, chance: random.Random, kills: int, done: Any) ->
         for link in links:
             link.mode = "open"
     farm.mend(everything=True)
+    if drive is not None:
+        drive.mend(everything=True)
     return made
 
 
@@ -126,9 +136,9 @@ def compare(quiet: Path, disturbed: Path) -> list[str]:
     return wrong
 
 
-def one_run(root: Path, blend: Path, options: argparse.Namespace, chance: random.Random | None) -> tuple[ChaosFarm, Any]:
-    folder = root / ("quiet" if chance is None else "chaos")
-    folder.mkdir()
+def one_run(
+    folder: Path, frames_on: Drive | None, blend: Path, options: argparse.Namespace, chance: random.Random | None
+) -> tuple[ChaosFarm, Any]:
     farm = ChaosFarm(folder)
     made: dict[str, int] = {}
     for name in farm.names:
@@ -136,7 +146,7 @@ def one_run(root: Path, blend: Path, options: argparse.Namespace, chance: random
     with farm.client() as client:
         jobs = submit(client, folder, blend, options.tasks, options.frames)
         if chance is not None:
-            made = make_chaos(farm, chance, options.kills, lambda: False)
+            made = make_chaos(farm, frames_on, chance, options.kills, lambda: False)
         wait(farm, client, jobs)
     return farm, (jobs, made, farm.end())
 
@@ -153,10 +163,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="brender-chaos-") as temporary:
         root = Path(temporary)
         blend = make_demo(root / "demo.blend", ()) if options.frames else root / "none"
-        one_run(root, blend, options, None)
+        quiet, folder = root / "quiet", root / "chaos"
+        quiet.mkdir()
+        one_run(quiet, None, blend, options, None)
         print(f"quiet run: {time.monotonic() - began:.0f} seconds", flush=True)
-        farm, (jobs, made, orphans) = one_run(root, blend, options, random.Random(options.seed))
-        counts, wrong = audit(farm, root / "chaos", root / "quiet", jobs)
+        folder.mkdir()
+        with drive(folder / "frames") as frames_on:
+            farm, (jobs, made, orphans) = one_run(folder, frames_on, blend, options, random.Random(options.seed))
+            counts, wrong = audit(farm, folder, quiet, jobs)
         wrong += [f"left running: {orphan}" for orphan in orphans]
         if wrong:
             for name in farm.names:

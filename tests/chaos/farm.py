@@ -127,7 +127,20 @@ class ChaosFarm:
         # Every other worker turns to the other manager first.
         order = range(MANAGERS) if int(number) % 2 == 0 else reversed(range(MANAGERS))
         managers = ",".join(f"manager-{manager}@127.0.0.1:{self.ports[f'{name}→manager-{manager}']}" for manager in order)
-        return ["worker", "--name", name, "--manager", managers, "--threads", "1", "--allow-program", "*", *data]
+        return [
+            "worker",
+            "--name",
+            name,
+            "--manager",
+            managers,
+            "--threads",
+            "1",
+            "--allow-program",
+            "*",
+            "--least-free",
+            "1",
+            *data,
+        ]
 
 
 def _tree(pid: int) -> list[psutil.Process]:
@@ -142,6 +155,7 @@ def _render_processes(folder: Path) -> list[psutil.Process]:
     found = []
     for each in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if each.pid != os.getpid() and str(folder) in " ".join([*each.cmdline(), each.cwd()]):
+            is_drive = "tests.hanging" in each.cmdline()
+            if each.pid != os.getpid() and not is_drive and str(folder) in " ".join([*each.cmdline(), each.cwd()]):
                 found.append(each)
     return found
