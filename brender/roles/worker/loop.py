@@ -20,7 +20,7 @@ from brender import __version__
 from brender.bus.address import ManagerAddresses
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import LogTold, Message, PartDone, Reports, Seen
+from brender.bus.messages import LogTold, Message, PartDone, Reports
 from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
 from brender.engines.attempt import (
@@ -36,11 +36,10 @@ from brender.engines.blender import BlenderEngine
 from brender.engines.clock import steady
 from brender.engines.command import CommandEngine
 from brender.engines.confine import Confinement
-from brender.engines.disk_space import FULL, LEAST, no_answer, shortage, why_not_writable
+from brender.engines.disk_space import FULL, LEAST, shortage, why_not_writable
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.life import Life
 from brender.engines.publish import Lease
-from brender.engines.shared_folders import Sight, look
 from brender.engines.stats import StatsReader
 from brender.jobs.declare import job_types
 from brender.model.devices import Device, device_tags
@@ -69,6 +68,7 @@ from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.courier import FileCourier, delete_jobs_of_others
 from brender.roles.worker.logtail import LogTail
 from brender.roles.worker.outbox import Outbox
+from brender.roles.worker.shared import SharedFolders
 from brender.store.datafolder import DataFolder
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.worker import FileSender
@@ -129,8 +129,7 @@ class Worker:
         self._manager = 0
         self._life: Life | None = None
         self._outgoing: list[Message] = []
-        self._looked_at: set[str] = set()
-        """Folders that a look for the server is under way at."""
+        self._shared_folders = SharedFolders(self.loop.post, lambda seen: self._carry_out([SendUp(seen)]))
         self._told_of_waiting = False
         self._looked_around = float("-inf")
         self._disk_trouble = self._reports_unkept = False
@@ -409,7 +408,7 @@ class Worker:
                 case TellLog():
                     self._outgoing.append(LogTold(worker=self.core.info.id, text=self._log_tail.text()))
                 case LookAt(variable, folder, proof):
-                    self._begin_to_look(variable, folder, proof)
+                    self._shared_folders.look(self.core.info.id, variable, folder, proof)
                 case NextManager():
                     self._turn_to_next_manager()
                 case Exit(error, again):
@@ -461,37 +460,6 @@ class Worker:
         )
         self._files.send_log(grant.job, grant.attempt, attempt.log.path)
         self._life.begin()
-
-    def _begin_to_look(self, variable: str, folder: str, proof: str) -> None:
-        """Look, in a thread of its own: a folder of the network may not answer. One at a time for each folder."""
-        if folder in self._looked_at:
-            self._tell_of_look(variable, proof, Sight(problem=no_answer(Path(folder))))
-            return
-        self._looked_at.add(folder)
-        threading.Thread(target=self._look_at, args=(variable, folder, proof), name="brender-look", daemon=True).start()
-
-    def _look_at(self, variable: str, folder: str, proof: str) -> None:
-        try:
-            seen = look(Path(folder), proof)
-        except Exception as error:
-            seen = Sight(problem=f"{folder} cannot be looked at: {error}")
-
-        def tell() -> None:
-            self._looked_at.discard(folder)
-            self._tell_of_look(variable, proof, seen)
-
-        self.loop.post(tell)
-
-    def _tell_of_look(self, variable: str, proof: str, seen: Sight) -> None:
-        told = Seen(
-            worker=self.core.info.id,
-            variable=variable,
-            proof=proof,
-            digest=seen.digest,
-            writable=seen.writable,
-            problem=seen.problem,
-        )
-        self._carry_out([SendUp(told)])
 
     def _hear_soon(self, grant: Grant, event: AttemptEvent) -> None:
         """Let the loop hear *event*. From any thread."""
