@@ -8,6 +8,7 @@ import pytest
 import zmq
 
 from brender.bus.address import Address, free_ports
+from brender.commands.config import check_config, settings_for
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.store.datafolder import DataFolder
@@ -258,3 +259,11 @@ def test_rubbish_on_every_socket_stops_no_role(tmp_path: Path) -> None:
         job = submit_command(connection, "true", frames="1-3")
         assert ended(connection, job)["status"] == "completed"
         context.destroy(linger=0)
+
+
+def test_a_setting_is_called_as_its_option_is(tmp_path: Path) -> None:
+    """(As the documentation has them.)"""
+    content = {"worker": {"allow-program": ["ffmpeg"], "tag": ["tall"], "allow-folder": ["/mnt/show"], "programs": ["x"]}}
+    check_config(content, tmp_path)
+    del content["worker"]["programs"]
+    assert settings_for("worker", content) == {"programs": ["ffmpeg"], "tags": ["tall"], "roots": ["/mnt/show"]}

@@ -71,16 +71,28 @@ def check_config(content: dict[str, Any], path: Path) -> None:
             raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, [*SECTIONS, *SHARED])}")
         if not isinstance(value, dict):
             raise BadInput(f"{path}: {key!r} must be a table, [{key}], with settings below it")
-        names = [parameter.name or "" for parameter in SECTIONS[key].params if isinstance(parameter, click.Option)]
+        names = _settings(key)
         for name in value:
             if name.replace("-", "_") not in names:
-                raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, names)}")
+                raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, list(names))}")
 
 
 def settings_for(section: str, content: dict[str, Any]) -> dict[str, Any]:
     shared = {name: content[name] for name in SHARED if name in content}
+    names = _settings(section) if section in SECTIONS else {}
     own = {name.replace("-", "_"): value for name, value in content.get(section, {}).items()}
-    return shared | own
+    return shared | {names.get(name, name): value for name, value in own.items()}
+
+
+def _settings(section: str) -> dict[str, str]:
+    """Each name of a setting of *section*, and the parameter that it sets: an option's own name (``allow_program`` for
+    ``--allow-program``), and the parameter's."""
+    options = [each for each in SECTIONS[section].params if isinstance(each, click.Option)]
+    found = {each.name or "": each.name or "" for each in options}
+    for option in options:
+        own = [word.removeprefix("--").replace("-", "_") for word in option.opts if word.startswith("--")]
+        found |= {word: option.name or "" for word in own if word not in found}
+    return found
 
 
 def run(command: click.Command, args: Sequence[str] | None = None) -> None:
