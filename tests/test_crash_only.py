@@ -16,6 +16,7 @@ from brender.roles.effects import Peer
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.farm_store import FarmStore
 from brender.roles.server.jobs import Jobs
+from brender.roles.server.nodes import Nodes
 from brender.roles.server.work import Work
 from tests.world import World, animation, farm_of_two, new_id
 
@@ -65,6 +66,30 @@ def test_a_report_that_makes_the_server_fail_loses_its_attempt_and_not_its_frame
     assert (world.status(job), world.ask("job", id=job)["completed_parts"]) == ("completed", 2)
     (lost, *_) = [row for row in world.ask("attempts", job=job) if row["outcome"] == "lost"]
     assert lost["reason"] == "the server failed at a report of it"
+
+
+def test_reports_that_are_refused_are_acknowledged_so_that_their_worker_forgets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.add_worker("one")
+    world.submit(animation("1", chunk=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "_completed", _explode)
+        world.finish("one")
+        world.run(30.0)
+        assert not world.workers["one"].core.reporting.undelivered
+
+
+def test_what_a_node_says_and_the_server_failed_at_is_heard_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    with monkeypatch.context() as patch:
+        patch.setattr(Nodes, "joined", _explode)
+        world.add_worker("one")
+        world.run(5.0)
+        assert not world.ask("workers")
+    world.run(30.0)
+    assert not world.ask("workers"), "each try reads the whole farm"
+    world.run(60.0)
+    assert [row["status"] for row in world.ask("workers")] == ["idle"]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from brender.farm.sweeps import Sweep, sweep_slice
 from brender.farm.tasks import PartState
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
+from brender.roles.server.round import Round
 from brender.roles.server.work import Work
 from brender.roles.worker.reporting import Reporting
 from tests.simulation.farm import Bugs, Simulation, history
@@ -127,6 +128,15 @@ def test_a_report_that_is_accepted_although_the_one_before_it_is_missing_is_foun
             reports(self, manager, worker, [report], now)
 
     monkeypatch.setattr(Work, "reports", accepting)
+    assert first_violation(Bugs())
+
+
+def test_a_round_that_goes_on_with_what_a_failed_one_left_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def go_on(self: Round) -> bool:
+        self._inputs, self._postponed, self._must_read_again = [], [], False
+        return True
+
+    monkeypatch.setattr(Round, "_read_again", go_on)
     assert first_violation(Bugs())
 
 

@@ -3,15 +3,12 @@
 import logging
 import random
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from peewee import SQL, SqliteDatabase
 
-from brender.bus.messages import Message, Submit
+from brender.bus.messages import Done, Message, Submit
 from brender.farm.record import Row
-from brender.model.keys import KeyRole
-from brender.roles.effects import Peer
 from brender.roles.policy import Policy
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
@@ -85,6 +82,11 @@ class Simulation:
         self.sticking = chance.choice([0.0, 0.0, 0.01])
         self.batching = chance.random() < 0.5
         """Many messages in one commit, as in a busy server; else each in one of its own."""
+        self._mishaps = random.Random(f"mishaps of {self.seed}")
+        self.mishaps = 0
+        self.fragile = ""
+        """What the server is at, of that at which it may fail."""
+        self.raising = self._mishaps.choice([0.0, 0.0, 0.0005, 0.003])
         self.wall_jump = 0.0
         self.part_seconds = chance.choice([0.3, 1.0, 3.0, 12.0])
         weather = Weather(
@@ -192,6 +194,12 @@ class Simulation:
             self.say(f"{node.name} dies {where}")
             raise Crash
 
+    def may_raise(self) -> None:
+        if self.fragile and self.faults and self._mishaps.random() < self.raising:
+            self.say(f"the server fails at {self.fragile}")
+            self.mishaps += 1
+            raise RuntimeError(f"planted at {self.fragile}")
+
     def restart_later(self, node: Node) -> None:
         self.clock.at(self.chance.uniform(0.1, 2.5 * self.policy.lease), node.start)
 
@@ -222,9 +230,9 @@ class Simulation:
         job = message.job.id
         if job in self.accepted:
             return
-        if self.server.up and not self.server.paused and self.writer.tables.Job.get_or_none(id=job) is None:
-            effects: Iterable = self.server.core.handle(Peer("local", b"client", key=KeyRole.ADMIN), message, self.server.now())
-            self.server.guarded(lambda: (self.server.do(list(effects)), self.server.paused or self._accepted(job)))  # type: ignore[func-returns-value]
+        if isinstance(self.server.request(message), Done):
+            self._accepted(job)
+            return
         self.clock.at(3.0, lambda: self._ask(message))
 
     def _accepted(self, job: str) -> None:

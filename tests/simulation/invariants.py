@@ -5,6 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from brender.model.status import TaskStatus
+from brender.roles.server.round import AT_A_REPORT
 from brender.store.audit import differences
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ def check_rows(world: "Simulation") -> None:
 
 def check_publish(world: "Simulation", attempt: str, part: int) -> None:
     """When *attempt* publishes *part*: nobody replaces a file that the record says another attempt completed, and no attempt
-    publishes that was given up."""
-    for (outcome,) in _rows(world, f"SELECT outcome FROM attempt WHERE id = '{attempt}' AND outcome = 'lost'"):
+    publishes that was given up (but for one that the server itself failed at: its worker does not know yet)."""
+    lost = f"SELECT outcome FROM attempt WHERE id = '{attempt}' AND outcome = 'lost' AND reason <> '{AT_A_REPORT}'"
+    for (outcome,) in _rows(world, lost):
         raise Violation(f"{attempt} published part {part}, and the record says that it is {outcome}")
     recorded = world.completed.get(part)
     if recorded is not None and recorded != attempt:
@@ -87,7 +89,7 @@ def check_ledger(world: "Simulation") -> None:
 
 def check_rest(world: "Simulation") -> None:
     """Once all faults have ended and there was time: every job has ended as it should, and nothing of it waits."""
-    own_failures = bool(world.failing or world.sticking)
+    own_failures = bool(world.failing or world.sticking or world.raising)
     for job, status, reason, claimed, parts in _rows(world, "SELECT id, status, reason, completed_parts, part_count FROM job"):
         if status not in ("completed", "failed", "canceled"):
             raise Violation(f"the job {job} is still {status}, with {claimed} of {parts} parts")

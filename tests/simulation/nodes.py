@@ -1,17 +1,19 @@
 """The simulated machines: each a real core, with the shell around it that its loop is in the world."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from peewee import OperationalError
 
-from brender.bus.messages import AnyReport, Hello, PartDone
+from brender.bus.messages import Act, AnyReport, Gone, Hello, Message, PartDone, Received, Reports, Submit
 from brender.bus.routes import Routes
 from brender.engines.publish import Lease
 from brender.farm.farm import Farm
-from brender.farm.record import Row
+from brender.farm.record import Entity, Row
+from brender.farm.tasks import TaskState
 from brender.model.grant import Grant
 from brender.model.keys import KeyRole
 from brender.model.nodes import WorkerInfo
@@ -36,6 +38,7 @@ from brender.roles.effects import (
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.core import ServerCore
 from brender.roles.server.farm_store import FarmStore
+from brender.roles.server.jobs import Selection
 from brender.roles.server.round import Round
 from brender.roles.worker.core import WorkerCore
 from brender.store.datafolder import DataFolder
@@ -44,6 +47,9 @@ from tests.world import BPY
 
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
+
+
+CLIENT = b"client"
 
 
 class Crash(Exception):
@@ -115,6 +121,54 @@ class _Disk:
         return getattr(self._node.world.writer, name)
 
 
+class _Touched(list[Entity]):
+    """The entities that were touched, in a world in which a change may end in its middle: when an entity says that it changed."""
+
+    world: "Simulation"
+
+    def append(self, entity: Entity) -> None:
+        super().append(entity)
+        self.world.may_raise()
+
+
+class _Fragile(ServerCore):
+    """A core that now and then raises in the middle of what it does: at what is refused when it comes again, and does no harm
+    then (a node whose hello is refused would never join)."""
+
+    world: "Simulation"
+
+    def handle(self, peer: Peer, message: Message, now: Now) -> list[Effect]:
+        with self._raising(type(message).__name__ if isinstance(message, Reports | Received | Gone | Submit) else ""):
+            return super().handle(peer, message, now)
+
+    def act(self, peer: Peer, message: Act, selection: Selection | None, now: Now) -> list[Effect]:
+        with self._raising(message.action):
+            return super().act(peer, message, selection, now)
+
+    def tick(self, now: Now) -> list[Effect]:
+        with self._raising("what time brings"):
+            return super().tick(now)
+
+    def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
+        with self._raising("tasks that are read"):
+            return super().feed(job, tasks, after, now)
+
+    def sweep(self, job: str, tasks: list[TaskState], is_last: bool, after: int, now: Now) -> list[Effect]:
+        with self._raising("a slice of a sweep"):
+            return super().sweep(job, tasks, is_last, after, now)
+
+    @contextmanager
+    def _raising(self, where: str) -> Iterator[None]:
+        touched = _Touched(self.farm.ledger.touched)
+        touched.world, self.farm.ledger.touched = self.world, touched
+        self.world.fragile = where
+        try:
+            yield
+            self.world.may_raise()
+        finally:
+            self.world.fragile = ""
+
+
 class ServerNode(Node):
     """The server and its record, which outlives every crash. ``full``: nothing can be recorded now."""
 
@@ -122,6 +176,7 @@ class ServerNode(Node):
 
     def start(self) -> None:
         self.routes = Routes()
+        self.answers: dict[str, Message] = {}
         record = Record(self.world.writer.tables, DataFolder.__new__(DataFolder))
         store = FarmStore(_Disk(self), record, slice_size=self.world.policy.plan_slice, sweep_size=7)  # type: ignore[arg-type]
         self.round = Round(store, self, self._make_core, self.now)
@@ -152,13 +207,23 @@ class ServerNode(Node):
         if not self.world.batching:
             self.guarded(self.round.settle)
 
+    def request(self, message: Message) -> Message | None:
+        """What the server answers the *message* of a client; ``None`` where it does not answer now."""
+        if not self.up:
+            return None
+        peer = Peer("local", CLIENT, key=KeyRole.ADMIN)
+        self.guarded(lambda: (self.round.receive(peer, message), self.round.settle()))  # type: ignore[func-returns-value]
+        return self.answers.pop(message.id, None)  # type: ignore[union-attr]
+
     def do(self, effects: list[Effect]) -> None:
         """Write what was done to the farm, with all that was gathered before, and carry out *effects*."""
         self.round.apply(lambda core, now: effects)
         self.round.settle()
 
     def _make_core(self, farm: Farm) -> ServerCore:
-        return ServerCore("5e" * 8, "server", "3", self.world.policy, self.world.new_id, farm)
+        core = _Fragile("5e" * 8, "server", "3", self.world.policy, self.world.new_id, farm)
+        core.world = self.world
+        return core
 
     def bind(self, effect: Effect) -> None:
         match effect:
@@ -173,6 +238,8 @@ class ServerNode(Node):
     def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
+                case Reply(route, message) if route == CLIENT:
+                    self.answers[message.id] = message  # type: ignore[union-attr]
                 case Reply(route, message):
                     self.world.to_manager(route, message)
 

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from brender.bus.messages import Act, Sorry
-from brender.model.keys import KeyRole
 from brender.model.status import PartStatus
-from brender.roles.effects import Peer, Reply
-from brender.roles.server.jobs import Selection
-from brender.roles.server.restore import adopt, select_for_requeue
+from brender.roles.server.restore import select_for_requeue
 
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
@@ -127,27 +124,27 @@ class People:
             server.guarded(lambda: server.do([]))
         if not server.up or server.paused or job not in world.accepted:
             return False
-        if job not in server.core.farm.jobs:
-            adopt(server.core.farm, world.writer.tables, world.writer.tables.Job.get_by_id(job))
         self._asked += 1
         message = Act(id=world.new_id(), action=action, target=job, value=value, user=f"person {self._asked}")
-        selection = select_for_requeue(world.writer.tables, job, value) if action == "requeue" else None
-        effects = server.core.act(Peer("local", b"client", key=KeyRole.ADMIN), message, selection, server.now())
-        refused = [each.message for each in effects if isinstance(each, Reply) and isinstance(each.message, Sorry)]
-        world.say(f"{message.user} asks: {action} {job} {value or ''}: {refused[0].message if refused else 'accepted'}")
-        if refused:
-            return False
+        promise = self._promise(job, message.user, value) if action == "requeue" else None
+        before = set(world.canceled)
         if action == "cancel":
             world.canceled.add(job)
-        if selection is not None:
-            self._promise(job, message.user, selection)
-        server.guarded(lambda: server.do(effects))
-        return True
+        answer = server.request(message)
+        said = answer.message if isinstance(answer, Sorry) else "accepted" if answer else "no answer"
+        world.say(f"{message.user} asks: {action} {job} {value or ''}: {said}")
+        if isinstance(answer, Sorry):
+            world.canceled = before
+            if promise is not None:
+                self.requeues.remove(promise)
+        return not isinstance(answer, Sorry)
 
-    def _promise(self, job: str, user: str, selection: Selection) -> None:
+    def _promise(self, job: str, user: str, value: Any) -> Requeue:
+        selection = select_for_requeue(self.world.writer.tables, job, value)
         rows = self.world.writer.database.execute_sql("SELECT id, frame FROM part WHERE job = ?", (job,)).fetchall()
         frames = selection.frames
         chosen = {part for part, frame in rows if frames is None or frame in frames}
         may = chosen if PartStatus.COMPLETED in selection.statuses else set()
         owed = {part: self.world.completed[part] for part in may if part in self.world.completed}
-        self.requeues.append(Requeue(job, user, may, owed, self.world.server.epoch))
+        self.requeues.append(requeue := Requeue(job, user, may, owed, self.world.server.epoch))
+        return requeue

@@ -17,6 +17,7 @@ from brender.farm.tasks import TaskState
 from brender.model.errors import BrenderError
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
+from brender.roles.server.set_aside import REFUSED_FOR_EVER
 from brender.store.questions import Record, job_id, node_id
 from brender.store.writer import Writer
 
@@ -163,8 +164,9 @@ class FarmStore:
         return restore.receipt(self.writer.tables.Job.get_by_id(job)) if self.writer.has("job", job) else None
 
     def set_aside_digests(self) -> set[str]:
-        """Return what the messages are known by that the server failed at."""
-        return {digest for (digest,) in self.writer.tables.SetAside.select(self.writer.tables.SetAside.digest).tuples()}
+        """Return what the messages are known by that the server failed at, and does not try again."""
+        table, types = self.writer.tables.SetAside, [each.__name__ for each in REFUSED_FOR_EVER]
+        return {digest for (digest,) in table.select(table.digest).where(table.type.in_(types)).tuples()}
 
 
 def _cause(error: BaseException) -> str:

@@ -6,7 +6,6 @@ farm is read again from the record, what else had arrived is applied again, and 
 in the record for whoever looks into it, and refused when it comes again.
 """
 
-import hashlib
 import logging
 import traceback
 from collections.abc import Callable
@@ -17,14 +16,10 @@ from typing import Protocol
 import msgspec
 from peewee import InterfaceError, OperationalError
 
-from brender import __version__
 from brender.bus.messages import (
     Act,
     Ask,
-    Beats,
     Done,
-    Enrol,
-    Joined,
     Look,
     Manage,
     Message,
@@ -44,6 +39,7 @@ from brender.roles.effects import Bind, Effect, LoadSlice, LoadTasks, Now, Peer,
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.farm_store import FarmStore, Unrecordable
 from brender.roles.server.permission import permitted
+from brender.roles.server.set_aside import REFUSED_FOR_EVER, digest, without_secrets
 
 log = logging.getLogger("brender.server")
 
@@ -51,8 +47,9 @@ log = logging.getLogger("brender.server")
 _KEPT = 20_000
 #: Seconds that something rests at most that failed by itself.
 _REST_MOST = 30.0
-_HIDDEN = "…"
-_AT_A_REPORT = "the server failed at a report of it"
+#: Seconds until that is tried again which a node says.
+_AGAIN_SECONDS = 60.0
+AT_A_REPORT = "the server failed at a report of it"
 FAILED = "The server failed at this {what}, and has done nothing of it: its log and `brender doctor` say why"
 REFUSED = "The server failed at this {what} before, and does not try it again: its log and `brender doctor` say why"
 
@@ -103,7 +100,8 @@ class Round:
         self._inputs: list[_Input] = []
         self._postponed: list[_Input] = []
         """What is to be applied once the farm could be read again."""
-        self._refused = store.set_aside_digests()
+        self._refused = dict.fromkeys(store.set_aside_digests(), float("inf"))
+        """Messages that the server failed at, by their digests, and until when they are not tried again."""
         self._must_read_again = False
         self._read_after = float("-inf")
         self._failures = 0
@@ -160,10 +158,18 @@ class Round:
 
     def apply(self, run: Run, peer: Peer | None = None, message: Message | None = None) -> None:
         """Let *run* change the farm, for the *message* of *peer* where it is for one; one that was set aside is refused."""
-        if self._refused and peer is not None and message is not None and _digest(peer, message) in self._refused:
-            self._answer(peer, message, BrenderError.code, REFUSED)
+        if self._refused and peer is not None and message is not None and self._is_refused(peer, message):
+            if isinstance(message, Reports):
+                # What they are of is given up by then, so that they are acknowledged like all that is not known.
+                self._apply(_give_up(message))
+                self._apply(_Input(lambda core, now: core.handle(peer, message, now)))
+            else:
+                self._answer(peer, message, BrenderError.code, REFUSED)
         else:
             self._apply(_Input(run, peer, message))
+
+    def _is_refused(self, peer: Peer, message: Message) -> bool:
+        return self._now().mono < self._refused.get(digest(peer, message), float("-inf"))
 
     def _act(self, peer: Peer, message: Act) -> None:
         """Carry out what a person asks of a job by its id, or of a worker or manager by the name that they gave."""
@@ -362,27 +368,25 @@ class Round:
 
     def _set_aside(self, peer: Peer, message: Message, why: str) -> list[_Input]:
         """Refuse *message* from now on; return what keeps it in the record and tells its sender."""
-        digest, wall = _digest(peer, message), self._now().wall
-        self._refused.add(digest)
+        key, now = digest(peer, message), self._now()
+        self._refused[key] = float("inf") if isinstance(message, REFUSED_FOR_EVER) else now.mono + _AGAIN_SECONDS
         fields = {
-            "wall": wall,
+            "wall": now.wall,
             "principal": peer.principal,
             "origin": peer.origin,
             "type": type(message).__name__,
-            "message": _without_secrets(message)[:_KEPT],
+            "message": without_secrets(message)[:_KEPT],
             "error": why[-_KEPT:],
         }
 
         def keep(core: ServerCore, now: Now) -> list[Effect]:
-            core.farm.ledger.put("set_aside", digest, fields)
+            core.farm.ledger.put("set_aside", key, fields)
             return _sorry(_Input(keep, peer, message), FAILED)
 
         if not isinstance(message, Reports):
             return [_Input(keep)]
         # Its reports would come again, and others after them: the attempts that they are of are given up.
-        attempts = tuple(dict.fromkeys(report.attempt for report in message.reports))
-        given_up = partial(ServerCore.give_up, worker=message.worker, attempts=attempts, reason=_AT_A_REPORT)
-        return [_Input(keep), _Input(lambda core, now: given_up(core, now=now))]
+        return [_Input(keep), _give_up(message)]
 
     def _one_by_one(self, error: Exception) -> None:
         """The record does not take what was applied: apply each alone, so that only what is to blame is set aside."""
@@ -410,6 +414,13 @@ class Round:
         self._apply(_Input(lambda core, now: _sorry(_Input(lambda *_: [], peer, message), text, code)))
 
 
+def _give_up(message: Reports) -> _Input:
+    """Give up the attempts that the reports in *message* are of."""
+    attempts = tuple(dict.fromkeys(report.attempt for report in message.reports))
+    given_up = partial(ServerCore.give_up, worker=message.worker, attempts=attempts, reason=AT_A_REPORT)
+    return _Input(lambda core, now: given_up(core, now=now))
+
+
 def _sorry(failed: _Input, text: str, code: str = BrenderError.code) -> list[Effect]:
     """What tells the client of *failed* that its message is not carried out, where it is one that waits for an answer."""
     peer, message = failed.peer, failed.message
@@ -417,30 +428,6 @@ def _sorry(failed: _Input, text: str, code: str = BrenderError.code) -> list[Eff
         return []
     said = text.replace("{what}", type(message).__name__.lower())
     return [Reply(peer.route, Sorry(id=message.id, code=code, message=said))]
-
-
-def _digest(peer: Peer, message: Message) -> str:
-    """Return what a message of *peer* is known by when it comes again, with another id perhaps, to this version of brender."""
-    if isinstance(message, Beats):
-        plain: object = "beats"  # each has another number
-    else:
-        plain = msgspec.to_builtins(message)
-        if isinstance(plain, dict):
-            plain.pop("id", None)
-    return hashlib.sha256(
-        msgspec.msgpack.encode([__version__, peer.principal, peer.node, type(message).__name__, plain])
-    ).hexdigest()
-
-
-def _without_secrets(message: Message) -> str:
-    """Return what is kept of *message*: all of it, but for arguments that may be passwords, tokens or addresses with a secret."""
-    if isinstance(message, Manage):
-        message = msgspec.structs.replace(message, arguments=dict.fromkeys(message.arguments, _HIDDEN))
-    elif isinstance(message, Enrol):
-        message = msgspec.structs.replace(message, secret=_HIDDEN)
-    elif isinstance(message, Joined):
-        message = msgspec.structs.replace(message, proof=_HIDDEN)
-    return msgspec.json.encode(message).decode()
 
 
 def _named(applied: _Input) -> str:
