@@ -262,7 +262,7 @@ def test_rubbish_on_every_socket_stops_no_role(tmp_path: Path) -> None:
 
 
 def test_a_setting_is_called_as_its_option_is(tmp_path: Path) -> None:
-    """(As the documentation has them.)"""
+    """(As the documentation has them.) Also where no other command is declared, as in `brender jobs`."""
     content = {"worker": {"allow-program": ["ffmpeg"], "tag": ["tall"], "allow-folder": ["/mnt/show"], "programs": ["x"]}}
     check_config(content, tmp_path)
     del content["worker"]["programs"]

@@ -4,7 +4,9 @@ The file has a table for each command that takes settings (``[server]``, ``[work
 ``data`` at its top. It is named by ``--config`` or ``BRENDER_CONFIG``, or lies at the platform's own place.
 """
 
+import importlib
 import os
+import pkgutil
 import sys
 import tomllib
 import traceback
@@ -68,6 +70,8 @@ def check_config(content: dict[str, Any], path: Path) -> None:
         if key in SHARED:
             continue
         if key not in SECTIONS:
+            _declare_all()
+        if key not in SECTIONS:
             raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, [*SECTIONS, *SHARED])}")
         if not isinstance(value, dict):
             raise BadInput(f"{path}: {key!r} must be a table, [{key}], with settings below it")
@@ -75,6 +79,12 @@ def check_config(content: dict[str, Any], path: Path) -> None:
         for name in value:
             if name.replace("-", "_") not in names:
                 raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, list(names))}")
+
+
+def _declare_all() -> None:
+    """Have all commands in `SECTIONS`: they are declared as their modules are imported, and one file is for all of them."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)], "brender.commands."):
+        importlib.import_module(module.name)
 
 
 def settings_for(section: str, content: dict[str, Any]) -> dict[str, Any]:
