@@ -10,14 +10,18 @@ from peewee import OperationalError
 from brender.bus.messages import Act, Sorry, Submit
 from brender.jobs import declare
 from brender.jobs.command import Command
+from brender.model.errors import Paused
 from brender.model.job import JobSpec, Requirements
 from brender.model.keys import KeyRole
-from brender.roles.effects import Peer
+from brender.roles.effects import Effect, Now, Peer
+from brender.roles.server.core import ServerCore
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.farm_store import FarmStore
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.nodes import Nodes
+from brender.roles.server.round import Run
 from brender.roles.server.work import Work
+from brender.store.writer import Writer
 from tests.world import World, animation, farm_of_two, new_id
 
 
@@ -217,6 +221,37 @@ def test_half_a_round_is_not_written_while_the_record_cannot_be_read(monkeypatch
 
 def _away(*_: Any) -> None:
     raise OperationalError("the database is away")
+
+
+def test_nothing_is_answered_before_it_is_written_after_a_time_in_which_nothing_could_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    written, full = Writer.commit, [True]
+
+    def commit(self: Writer, rows: Any) -> int:
+        if full[0]:
+            raise OperationalError("database or disk is full")
+        return written(self, rows)
+
+    def put(project: str) -> Run:
+        def run(core: ServerCore, now: Now) -> list[Effect]:
+            core.farm.ledger.put("project", project, {})
+            return []
+
+        return run
+
+    monkeypatch.setattr(Writer, "commit", commit)
+    world.round.apply(put("one"))
+    job = animation("1")
+    message = Submit(id=new_id(), job=job)
+    world.round.receive(Peer("local", b"client", key=KeyRole.ADMIN), message)  # which finds out that nothing can be written
+    answer = world.answers[message.id]
+    assert isinstance(answer, Sorry) and answer.code == Paused.code and job.id not in world.server.farm.jobs
+    world.round.apply(put("two"))
+    full[0] = False
+    world.now += 5.0
+    world.round.settle()
+    assert {row["name"] for row in world.ask("projects")} >= {"one", "two"}
+    assert not world.server.farm.ledger.is_behind, "what could not be written, then the rest, and only then the answers"
 
 
 def test_two_messages_that_raise_in_one_round_are_both_answered_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,19 +10,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-import msgspec
-
-from brender.bus.messages import Cancel, Grants, Recall
+from brender.bus.messages import Cancel, Recall
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import grow
-from brender.farm.tasks import AttemptState, TaskState
-from brender.model.grant import Grant, Order, PartGrant
+from brender.farm.tasks import AttemptState
 from brender.model.nodes import choose_blender, choose_series
 from brender.model.status import JobStatus, WorkerStatus
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
+from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
@@ -49,7 +47,6 @@ _EXPLAIN_SECONDS_A_JOB = 1e-3
 _ATTEMPTS_A_ROUND = 1_000
 #: Jobs whose retries become due that are looked at in a round at most.
 _DELAYED_A_ROUND = 200
-_GRANTS_A_MESSAGE = 500
 _OPEN = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 _OPEN_JOB = (JobStatus.QUEUED, JobStatus.ACTIVE)
 
@@ -62,7 +59,7 @@ class Dispatch:
         self.policy = policy
         self.jobs = jobs
         self.emit = emit
-        self.new_attempt_id = new_attempt_id
+        self._grants = Granting(farm, emit, new_attempt_id)
         self.behind = False
         """The last round had no time for all that could be given or asked back: the next one is to begin at once."""
         self._roster = Roster(lambda worker: farm.workers[worker].free)
@@ -255,8 +252,6 @@ class Dispatch:
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def _carry_out(self, takes: list[Take], now: Now) -> None:
-        grants: dict[str, list[Grant]] = {}
-        orders: dict[str, dict[str, Order]] = {}
         pinned: set[str] = set()
         for take in takes:
             worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
@@ -268,9 +263,8 @@ class Dispatch:
                 self.farm.changed.add(take.worker)
                 self.farm.changed_jobs.add(job.id)
                 continue
-            grants.setdefault(worker.manager, []).append(self._grant(job, worker, now))
-            self._add_order(orders, worker.manager, job)
-        self._send_grants(grants, orders)
+            self._grant(job, worker, now)
+        self._grants.send()
 
     def _has_its_blender(self, worker: WorkerState, job: JobState, pinned: set[str]) -> bool:
         """Return whether *worker* has the series of Blender that all of *job* is rendered with.
@@ -309,18 +303,14 @@ class Dispatch:
             self._repeat(self._stragglers, now)
 
     def _repeat(self, running: list[Running], now: Now) -> None:
-        grants: dict[str, list[Grant]] = {}
-        orders: dict[str, dict[str, Order]] = {}
         for attempt_id, worker_id in repeats(running, lambda job, others: idle_worker(self._roster, job, others)):
             attempt, worker = self.farm.attempts.get(attempt_id), self.farm.workers[worker_id]
             task = self.farm.tasks.get(attempt.task) if attempt is not None else None
             if task is None or task.attempts != [attempt_id] or worker.attempts:
                 continue  # it ended, or the worker got something, since it was looked at
             task.repeated = True
-            job = self.farm.jobs[task.job]
-            grants.setdefault(worker.manager, []).append(self._give(task, job, worker, now))
-            self._add_order(orders, worker.manager, job)
-        self._send_grants(grants, orders)
+            self._grants.give(task, self.farm.jobs[task.job], worker, now)
+        self._grants.send()
 
     def _may_repeat(self, job: JobState) -> bool:
         """Return whether *job* has given out all its tasks, and lets them be repeated."""
@@ -357,61 +347,14 @@ class Dispatch:
             del waiting[:1]
         return [Held(a.id, a.job, self.farm.jobs[a.job].priority, a.recalling is not None) for a in waiting]
 
-    def _grant(self, job: JobState, worker: WorkerState, now: Now) -> Grant:
+    def _grant(self, job: JobState, worker: WorkerState, now: Now) -> None:
+        """Give the next task of *job* to *worker*."""
         task = self.farm.tasks[job.next_task()]
         wanted = job.chunk(len(self.farm.workers))
         if wanted > 1:
             grow(self.farm, job, task, wanted)
         task.granted = True
-        return self._give(task, job, worker, now)
-
-    def _give(self, task: TaskState, job: JobState, worker: WorkerState, now: Now) -> Grant:
-        task.start()
-        attempt = self.farm.keep(
-            AttemptState(
-                self.new_attempt_id(),
-                task.id,
-                job.id,
-                worker.info.id,
-                sent=now.mono,
-                manager=worker.manager,
-                granted_wall=now.wall,
-                incarnation=worker.info.incarnation,
-                parts={part.id for part in task.parts if not part.done},
-            )
-        )
-        attempt.repeats = bool(task.attempts)
-        self.farm.attempts[attempt.id] = attempt
-        task.attempts.append(attempt.id)
-        job.live.add(attempt.id)
-        worker.attempts[attempt.id] = None
-        self.farm.changed.add(worker.info.id)
-        self.farm.changed_jobs.add(job.id)
-        self.farm.unanswered[attempt.id] = None
-        return self._grant_message(attempt, task)
-
-    def _add_order(self, orders: dict[str, dict[str, Order]], manager: str, job: JobState) -> None:
-        """Have the order of *job* among those for *manager*."""
-        known = orders.setdefault(manager, {})
-        if job.id not in known:
-            order = job.order_for_workers
-            known[job.id] = msgspec.structs.replace(order, paths=self.farm.paths) if self.farm.paths else order
-
-    def _grant_message(self, attempt: AttemptState, task: TaskState) -> Grant:
-        return Grant(
-            attempt=attempt.id,
-            worker=attempt.worker,
-            term=self.farm.workers[attempt.worker].term,
-            task=task.id,
-            job=task.job,
-            repeats=attempt.repeats,
-            pieces=self.farm.jobs[task.job].merges(task.number) if self.farm.jobs[task.job].pieces else (),
-            parts=tuple(
-                PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer)
-                for p in task.parts
-                if not p.done and attempt.has_to_do(p)
-            ),
-        )
+        self._grants.give(task, job, worker, now)
 
     def _recall(self, worker: WorkerState, attempts: Iterable[AttemptState], now: Now) -> None:
         fresh = [attempt for attempt in attempts if attempt.recalling is None]
@@ -427,8 +370,6 @@ class Dispatch:
         if not self._to_send_again and now.mono >= self._send_again:
             self._send_again = now.mono + self.policy.resend / 5
             self._to_send_again = deque(farm.unanswered)
-        grants: dict[str, list[Grant]] = {}
-        orders: dict[str, dict[str, Order]] = {}
         for _ in range(min(_ATTEMPTS_A_ROUND, len(self._to_send_again))):
             attempt_id = self._to_send_again.popleft()
             attempt = farm.attempts.get(attempt_id)
@@ -442,28 +383,18 @@ class Dispatch:
                 message = Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)
                 self.emit(Send(worker.manager, message))
             elif not attempt.confirmed and attempt.task in farm.tasks:
-                grants.setdefault(worker.manager, []).append(self._grant_message(attempt, farm.tasks[attempt.task]))
-                self._add_order(orders, worker.manager, farm.jobs[attempt.job])
+                self._grants.add(attempt, farm.tasks[attempt.task], farm.jobs[attempt.job], worker.manager)
             elif attempt.recalling is not None and not attempt.started:
                 self.emit(Send(worker.manager, Recall(worker=attempt.worker, attempts=(attempt.id,))))
             else:
                 continue
             attempt.sent = now.mono
-        self._send_grants(grants, orders)
+        self._grants.send()
 
     @staticmethod
     def _is_answered(attempt: AttemptState) -> bool:
         recalled = attempt.recalling is not None and not attempt.started
         return attempt.confirmed and not attempt.canceling and not recalled
-
-    def _send_grants(self, grants: dict[str, list[Grant]], orders: dict[str, dict[str, Order]]) -> None:
-        """Send *grants* and the *orders* that they need, both by manager, in messages of a bounded size."""
-        for manager, given in grants.items():
-            for start in range(0, len(given), _GRANTS_A_MESSAGE):
-                some = tuple(given[start : start + _GRANTS_A_MESSAGE])
-                jobs = {grant.job for grant in some}
-                needed = tuple(order for job, order in orders[manager].items() if job in jobs)
-                self.emit(Send(manager, Grants(grants=some, orders=needed)))
 
     def _wake_delayed(self, job: JobState, now: Now) -> None:
         running = {self.farm.attempts[attempt].task for attempt in job.live}

@@ -55,6 +55,8 @@ class FarmStore:
         self.record = record
         self.trouble = ""
         self._pending: list[Row] = []
+        self._committed: list[Row] = []
+        """Rows that are written, and were not returned yet."""
         self._name = name
         self._tell = tell
         self._waiting = waiting
@@ -65,18 +67,31 @@ class FarmStore:
 
     def commit(self, ledger: Ledger, mono: float) -> list[Row]:
         """Write what *ledger* says is no longer true, in one transaction; return it, or nothing while it cannot be written
-        (``trouble`` then says why). *mono*: now. Raises `Unrecordable`, with nothing written; `DatabaseLost` where trying again
-        would not help."""
-        self._pending = self._pending or ledger.take()
-        if not self._pending or (self.trouble and mono - self._tried < _TRY_AGAIN_SECONDS):
+        (``trouble`` then says why).
+
+        After such a time what could not be written then comes first, in a transaction of its own. *mono*: now. Raises
+        `Unrecordable`, with nothing written; `DatabaseLost` where trying again would not help.
+        """
+        if self.trouble and mono - self._tried < _TRY_AGAIN_SECONDS:
             return []
         self._tried = mono
+        while self._pending or ledger.is_behind:
+            self._pending = self._pending or ledger.take()
+            if self._pending and not self._write():
+                return []
+            self._committed += self._pending
+            self._pending = []
+        committed, self._committed = self._committed, []
+        return committed
+
+    def _write(self) -> bool:
+        """Write what is pending; return whether it could be."""
         try:
             self.writer.commit(self._pending)
         except (OperationalError, InterfaceError) as error:
             # A full disk, a lock that another program holds, a lost connection: what passes.
             self._pause(_cause(error))
-            return []
+            return False
         except (IntegrityError, DataError, ValueError) as error:
             self._pending = []
             raise Unrecordable(_cause(error)) from error
@@ -89,8 +104,7 @@ class FarmStore:
             log.warning("the database can be written again; nothing was lost")
             self.trouble = ""
             self._tell("")
-        committed, self._pending = self._pending, []
-        return committed
+        return True
 
     def finish_pending(self, mono: float) -> bool:
         """Write what an earlier commit could not; return whether nothing of that is left."""

@@ -153,6 +153,8 @@ class Round:
             self._act(peer, message)
         elif isinstance(message, Submit) and (known := self._submitted(message.job.id)) is not None:
             self.answer(peer.route, Done(id=message.id, data=known))
+        elif self.paused:
+            self._while_paused(peer, message)  # as the look for what was submitted before has shown
         else:
             self.apply(lambda core, now: core.handle(peer, message, now), peer, message)  # type: ignore[arg-type]
 
