@@ -55,8 +55,8 @@ def create_app(
     settings: Settings | None = None,
     secret: bytes = b"",
 ) -> Flask:
-    """The application for the farm whose data is in *folder* and whose *server* is asked with the key *pair*. *secret* signs
-    sessions."""
+    """Return the application for the farm whose data is in *folder* and whose *server* is asked with the key *pair*.
+    *secret* signs sessions."""
     chosen = settings or Settings()
     app = Flask("dashboard", root_path=str(files("dashboard")))
     app.config.update(

@@ -142,7 +142,7 @@ def _tagged(response: Response, tag: str) -> Response:
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document (3.1) of all that was declared."""
+    """Return the OpenAPI document (3.1) of all that was declared."""
     structs = [kind for each in _DECLARED for kind in (each.query, each.body) if kind is not None and kind is not Nothing]
     schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     described = dict(zip([id(kind) for kind in structs], schemas, strict=True))

@@ -58,13 +58,13 @@ class Farm:
     settings: Settings = field(default_factory=Settings)
 
     def client(self) -> Client:
-        """A connection to the server, for one request, on behalf of the user of now. Raises `Forbidden` without one."""
+        """Return a connection to the server, for one request, on behalf of the user of now. Raises `Forbidden` without one."""
         if not current_user.is_authenticated or current_user.is_guest:
             raise Forbidden("Who has no account changes nothing: sign in")
         return Client(self.server, self.pair, ACTION_SECONDS, user_name())
 
     def own_client(self) -> Client:
-        """A connection to the server as the dashboard itself, for one request: while there are no users yet."""
+        """Return a connection to the server as the dashboard itself, for one request: while there are no users yet."""
         return Client(self.server, self.pair, ACTION_SECONDS)
 
     def manage(self, what: str, **arguments: Any) -> Any:

@@ -50,7 +50,7 @@ class News:
 
 
 def news_of(job: dict[str, Any], fields: dict[str, Any], url: str) -> News | None:
-    """What there is to tell after *fields* of the *job* changed; ``None``: nothing."""
+    """Return what there is to tell after *fields* of the *job* changed; ``None``: nothing."""
     status, reason = str(fields.get("status", "")), str(fields.get("reason", ""))
     if status in ("completed", "failed"):
         event = status
@@ -154,7 +154,7 @@ def _ask(target: str, news: News) -> None:
 
 
 def _without_secret(target: str) -> str:
-    """The web address *target* for a log: the rest of it is often what lets its holder post there."""
+    """Return the web address *target* for a log: the rest of it is often what lets its holder post there."""
     try:
         parts = urlsplit(target)
         return f"{parts.scheme}://{parts.hostname}/…"

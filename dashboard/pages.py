@@ -87,7 +87,7 @@ def users() -> str:
 
 @blueprint.app_context_processor
 def _links() -> dict[str, object]:
-    """The pages that the user of now may open."""
+    """Return the pages that the user of now may open."""
     if not current_user.is_authenticated:
         return {"menu": []}
     shown = [("overview", "Overview"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]

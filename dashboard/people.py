@@ -167,7 +167,7 @@ def _sign_in_first() -> Response:
 
 
 def _user(name: str) -> User | None:
-    """The user *name*, where there is one who may come in."""
+    """Return the user *name*, where there is one who may come in."""
     try:
         with farm().reader.record() as record:
             row = record.tables.User.get_or_none(name=name)
@@ -183,7 +183,7 @@ def _guest() -> User:
 
 
 def _guest_stamp() -> str:
-    """A mark of the link that let a guest in: another one, at the dashboard's next start, ends their session."""
+    """Return a mark of the link that let a guest in: another one, at the dashboard's next start, ends their session."""
     return "guest " + hashlib.sha256(farm().settings.setup.encode()).hexdigest()[:16]
 
 
@@ -294,12 +294,12 @@ def account() -> Response | str | tuple[str, int]:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether they are the same, without telling by the clock how nearly they are."""
+    """Return whether they are the same, without telling by the clock how nearly they are."""
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 
 def client_address() -> str:
-    """The address that the request of now comes from, as the trusted proxies say."""
+    """Return the address that the request of now comes from, as the trusted proxies say."""
     return farm().settings.proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
 
@@ -322,7 +322,7 @@ def _may_try(name: str) -> bool:
 
 
 def _next() -> str:
-    """Where somebody wanted to go: a path of this site, and nothing else."""
+    """Return where somebody wanted to go: a path of this site, and nothing else."""
     wanted = request.args.get("next", "")
     # Browsers leave out tabs and line ends, read \\ as /, and take what begins with two of these for another host.
     is_path = wanted.startswith("/") and not wanted.startswith("//")

@@ -52,14 +52,15 @@ def thumbnail(id: str, part: int) -> Response:
 
 @blueprint.get("/jobs/<id>/frames/<int:part>")
 def frame(id: str, part: int) -> Response:
-    """The frame's own file, as it was rendered."""
+    """Return the frame's own file, as it was rendered."""
     path = _frame(id, part)
     return send_file(path, as_attachment=path.suffix.lower() not in _SHOWN)
 
 
 @blueprint.get("/jobs/<id>/pictures/<int:part>")
 def picture(id: str, part: int) -> Response:
-    """The frame as a JPEG that any browser shows, ``width`` pixels wide at most; linear light with ``exposure`` stops more."""
+    """Return the frame as a JPEG that any browser shows, ``width`` pixels wide at most; linear light with ``exposure`` stops
+    more."""
     width = request.args.get("width", 1280, type=int)
     exposure = request.args.get("exposure", 0.0, type=float)
     if width not in _WIDTHS:
@@ -74,7 +75,7 @@ def picture(id: str, part: int) -> Response:
 
 @blueprint.get("/jobs/<id>/frames.zip")
 def frames_zip(id: str) -> Response:
-    """All finished frames in one zip, as it is made."""
+    """Return all finished frames in one zip, as it is made."""
     files, name = _all(id)
     with contextlib.ExitStack() as held:
         held.enter_context(_DOWNLOADS.take(user_name()))
@@ -85,7 +86,7 @@ def frames_zip(id: str) -> Response:
 
 @blueprint.get("/jobs/<id>/film")
 def scene_film(id: str) -> Response:
-    """The film that the job has made, as its scene is set to write it."""
+    """Return the film that the job has made, as its scene is set to write it."""
     reader = farm().reader
     with reader.record() as record:
         job, part = questions.job_id(record, id), record.tables.Part
@@ -100,7 +101,8 @@ def scene_film(id: str) -> Response:
 
 @blueprint.get("/jobs/<id>/movie.mp4")
 def movie(id: str) -> Response:
-    """The finished frames as a film, where the dashboard's machine has ffmpeg: as many a second as the scene has, or ``fps``."""
+    """Return the finished frames as a film, where the dashboard's machine has ffmpeg: as many a second as the scene has, or
+    ``fps``."""
     with farm().reader.record() as record:
         own = questions.job(record, id)["fps"]
     try:
@@ -178,7 +180,8 @@ def _frame(id: str, part: int) -> Path:
 
 
 def _all(id: str) -> tuple[list[tuple[Path, str]], str]:
-    """The files of the job's finished frames, each with its name, and the job's name. Raises `NotFound` where there are none."""
+    """Return the files of the job's finished frames, each with its name, and the job's name. Raises `NotFound` where there
+    are none."""
     reader = farm().reader
     with reader.record() as record:
         job, part = record.tables.Job.get_by_id(questions.job_id(record, id)), record.tables.Part
@@ -227,7 +230,7 @@ class _Outlet(io.RawIOBase):
 
 
 def _as_jpeg(path: Path, width: int, exposure: float) -> bytes:
-    """The picture at *path* as a JPEG, *width* pixels wide at most; linear light with *exposure* stops more."""
+    """Return the picture at *path* as a JPEG, *width* pixels wide at most; linear light with *exposure* stops more."""
     try:
         return _written(displayed(path, width, exposure))
     except BadPicture as error:
@@ -244,5 +247,5 @@ def _written(image: Any) -> bytes:
 
 
 def _safe(name: str) -> str:
-    """*name* as a file may be called everywhere."""
+    """Return *name* as a file may be called everywhere."""
     return "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in name).strip() or "frames"

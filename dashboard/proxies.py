@@ -59,7 +59,7 @@ def origin(address: str) -> str:
 
 
 def _parsed(text: str) -> Address | None:
-    """The address in *text*, which may carry a zone or a port, as some proxies write it."""
+    """Return the address in *text*, which may carry a zone or a port, as some proxies write it."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

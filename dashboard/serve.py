@@ -81,7 +81,7 @@ class Dashboard:
         self._lock = folder.lock("dashboard")
 
     def has_users(self) -> bool:
-        """Whether anybody may come in by a password already."""
+        """Return whether anybody may come in by a password already."""
         with self._app.app_context():
             return there_are_users()
 
@@ -125,7 +125,7 @@ class _Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
 
 
 def _session_secret(folder: DataFolder) -> bytes:
-    """What signs this farm's sessions: made once, and readable by its owner alone."""
+    """Return what signs this farm's sessions: made once, and readable by its owner alone."""
     path = folder.root / "keys" / "sessions"
     try:
         kept = path.read_bytes()

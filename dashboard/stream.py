@@ -70,8 +70,8 @@ class Stream:
         return len(self._listeners)
 
     def listen(self, gone: Callable[[], bool] = lambda: False, user: str = "") -> "Listening | None":
-        """What happens from now on, as server-sent events for *user*; ``None`` where there are too many listeners already. *gone*
-        tells whether the reader is, or may not listen any more; it is asked every second."""
+        """Return what happens from now on, as server-sent events for *user*; ``None`` where there are too many listeners
+        already. *gone* tells whether the reader is, or may not listen any more; it is asked every second."""
         mine: queue.Queue[str] = queue.Queue(_WAITING_MOST)
         with self._lock:
             theirs = sum(each == user for each in self._listeners.values())

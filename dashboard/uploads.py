@@ -83,13 +83,13 @@ class Uploads:
             raise
 
     def folder(self, id: str, user: str) -> Path:
-        """The folder of the upload *id* of *user*. Raises `NotFound`."""
+        """Return the folder of the upload *id* of *user*. Raises `NotFound`."""
         if not _ID.fullmatch(id) or self._read(self._label(id))[0] != user:
             raise NotFound(f"There is no upload {id!r} of yours (any more): upload the files again")
         return self.root / id
 
     def bytes_of(self, user: str) -> int:
-        """How much of *user*'s lies there."""
+        """Return how much of *user*'s lies there."""
         return sum(bytes for owner, bytes in self._known() if owner == user)
 
     def remove_all_of(self, user: str) -> None:

@@ -241,7 +241,7 @@ def _border(scene: Any) -> tuple[float, float, float, float]:
 
 
 def _color_names(scene: Any) -> dict[str, Any]:
-    """The names of the *scene*'s color management; none in files from before there was such."""
+    """Return the names of the *scene*'s color management; none in files from before there was such."""
     try:
         return {
             "display": str(scene.get((b"display_settings", b"display_device"), as_str=True)),
@@ -273,8 +273,8 @@ def _cameras(file: Any) -> Iterator[str]:
 
 
 def _cameras_of(scene: Any) -> tuple[str, ...] | None:
-    """The cameras in *scene*, and what is linked there and may be one; ``None`` where a linked collection is in it, whose objects
-    only Blender knows."""
+    """Return the cameras in *scene*, and what is linked there and may be one; ``None`` where a linked collection is in it,
+    whose objects only Blender knows."""
     found, seen = set(), set()
     master = scene.get_pointer(b"master_collection", default=None)
     waiting = [master] if master else []
@@ -330,7 +330,7 @@ def _missing(path: Path, within: Path | None) -> Iterator[MissingFile]:
 
 
 def _ends_well(file: Any) -> bool:
-    """Whether the file goes on to its end mark after the last block that was read."""
+    """Return whether the file goes on to its end mark after the last block that was read."""
     last = file.blocks[-1]
     file.fileobj.seek(last.file_offset + last.size)
     return bool(file.fileobj.read(4) == b"ENDB")

@@ -37,8 +37,8 @@ class Packed:
     files: dict[str, Path]
 
     def bundle(self) -> tuple[Bundle, dict[str, Path]]:
-        """The files by their content: the bundle, and for each blob in it a file that has it. Raises `BadInput` where one cannot
-        be read."""
+        """Return the files by their content: the bundle, and for each blob in it a file that has it. Raises `BadInput` where
+        one cannot be read."""
         found, blobs = [], {}
         for path, source in sorted(self.files.items()):
             try:
@@ -71,7 +71,7 @@ class _Collector(Packer):  # type: ignore[misc]
         self.found[Path(target).relative_to(_NOWHERE).as_posix()] = Path(asset_path)
 
     def _may_go(self, path: Path) -> bool:
-        """Whether it lies where it may be taken from, or is a copy that was rewritten."""
+        """Return whether it lies where it may be taken from, or is a copy that was rewritten."""
         return self._within is None or any(
             path.resolve().is_relative_to(folder) for folder in (self._within, Path(self._tmpdir.name).resolve())
         )
@@ -105,8 +105,8 @@ def _through_tracer(file: Path, undo: ExitStack, within: Path | None) -> tuple[s
 
 
 def _collected(file: Path, undo: ExitStack, within: Path | None) -> tuple[str, dict[str, Path]]:
-    """The path of *file* in the bundle, and the bundle's files; rewritten copies go with *undo*. Raises whatever the tracer
-    does."""
+    """Return the path of *file* in the bundle, and the bundle's files; rewritten copies go with *undo*. Raises whatever the
+    tracer does."""
     with quiet():
         collector = _Collector(file, _shared_folder(file), within.resolve() if within else None)
         undo.callback(_close, collector)
@@ -152,13 +152,13 @@ def write_zip(pack: Packed, file: Path) -> None:
 
 
 def digest_of_file(path: Path) -> tuple[str, int]:
-    """The SHA-256 of the file *path*, and its bytes."""
+    """Return the SHA-256 of the file *path*, and its bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
 def _shared_folder(file: Path) -> Path:
-    """The folder that *file* and all that it names by relative paths lie in."""
+    """Return the folder that *file* and all that it names by relative paths lie in."""
     folders = [str(file.parent)]
     for usage in tracer.usages(file):
         if usage.asset_path.is_blendfile_relative():

@@ -73,7 +73,7 @@ def user(usage: Any) -> str:
 
 
 def _tiles(block: Any) -> set[int] | None:
-    """The numbers of the tiles of an image; ``None`` where it has none."""
+    """Return the numbers of the tiles of an image; ``None`` where it has none."""
     if block.get(b"source", default=cdefs.IMA_SRC_FILE) != cdefs.IMA_SRC_TILED:
         return None
     return {int(tile[b"tile_number"]) for tile in iterators.listbase(block.get_pointer((b"tiles", b"first")))}
@@ -84,7 +84,7 @@ def _text(raw: bytes | str) -> str:
 
 
 def _node_tree(block: Any) -> Any:
-    """The node tree that *block* owns, or ``None``."""
+    """Return the node tree that *block* owns, or ``None``."""
     if block.code == b"NT":
         return block
     if block.code == b"SC" and block.has_field(b"compositing_node_group"):

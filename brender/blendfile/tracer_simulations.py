@@ -190,7 +190,7 @@ _MODIFIERS: dict[str, Callable[[Any, Any, tuple[int, int]], Iterator[Simulation]
 
 
 def _simulates(tree: Any, seen: set[int]) -> bool:
-    """Whether *tree*, or a group in it, has a simulation zone. (A group of a library is a bare name here.)"""
+    """Return whether *tree*, or a group in it, has a simulation zone. (A group of a library is a bare name here.)"""
     if tree.addr_old in seen or not tree.has_field(b"nodes"):
         return False
     seen.add(tree.addr_old)
@@ -204,7 +204,7 @@ def _simulates(tree: Any, seen: set[int]) -> bool:
 
 
 def _packed(bake: Any) -> tuple[int, int] | None:
-    """The first and last frame of *bake*, where it is packed into the file."""
+    """Return the first and last frame of *bake*, where it is packed into the file."""
     packed = _pointer(bake, b"packed")
     files = _pointer(packed, b"meta_files") if packed is not None else None
     if files is None:
@@ -221,7 +221,7 @@ def _items(block: Any) -> Iterator[Any]:
 
 
 def _pointer(block: Any, path: Any) -> Any:
-    """What a pointer of *block* points to; ``None`` where it is not set, unknown to this version, or leads nowhere."""
+    """Return what a pointer of *block* points to; ``None`` where it is not set, unknown to this version, or leads nowhere."""
     try:
         found = block.get_pointer(path, default=None)
     except (SegmentationFault, KeyError):

@@ -17,7 +17,7 @@ _VIEWS_FORMATS = ("INDIVIDUAL", "STEREO_3D", "MULTIVIEW")
 
 
 def view_facts(scene: Any) -> dict[str, Any]:
-    """The fields of `SceneFacts` that tell of them, for the block *scene*."""
+    """Return the fields of `SceneFacts` that tell of them, for the block *scene*."""
     has_views = _field(scene, b"r", b"scemode") & _HAS_VIEWS
     number = _field(scene, b"r", b"im_format", b"views_format")
     return {
@@ -58,7 +58,7 @@ def _listed(block: Any, *path: bytes) -> Iterator[Any]:
 
 
 def _field(block: Any, *path: bytes) -> int:
-    """The number *path*; 0 where Blender had no such field yet."""
+    """Return the number *path*; 0 where Blender had no such field yet."""
     try:
         return int(block.get(path if len(path) > 1 else path[0]))
     except KeyError:

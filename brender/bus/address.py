@@ -37,7 +37,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def beside(self, offset: int) -> "Address":
-        """The same host, *offset* ports on; any free port stays any free port."""
+        """Return the same host, *offset* ports on; any free port stays any free port."""
         return Address(self.host, self.port + offset if self.port else 0)
 
 
@@ -58,8 +58,8 @@ def parse_address(text: str, default_port: int) -> Address:
 
 
 def resolve(address: Address, what: str, local_only: bool = False) -> Address:
-    """*address* with its host resolved to a number; ``*`` stands for all of this machine's. Raises `BadInput` where it resolves
-    to none, or, for what is *local_only*, to one that is not this machine's alone (127.0.0.0/8 or ::1)."""
+    """Return *address* with its host resolved to a number; ``*`` stands for all of this machine's. Raises `BadInput` where
+    it resolves to none, or, for what is *local_only*, to one that is not this machine's alone (127.0.0.0/8 or ::1)."""
     if address.host in ("*", "0.0.0.0", "::") and not local_only:
         return Address("0.0.0.0" if address.host == "*" else address.host, address.port)
     try:
@@ -94,7 +94,7 @@ def resolve_to_connect(address: Address, what: str) -> Address:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the number *host* is in 127.0.0.0/8 or ::1; a name is not."""
+    """Return whether the number *host* is in 127.0.0.0/8 or ::1; a name is not."""
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
@@ -102,8 +102,8 @@ def is_loopback(host: str) -> bool:
 
 
 def own_hosts() -> list[str]:
-    """The addresses of this machine that others may reach it by, IPv4 first, and those last that only its own containers and
-    virtual machines can reach; 127.0.0.1 where it has no other."""
+    """Return the addresses of this machine that others may reach it by, IPv4 first, and those last that only its own
+    containers and virtual machines can reach; 127.0.0.1 where it has no other."""
     found = {
         address.address.partition("%")[0]: name.startswith(_INWARD)
         for name, addresses in psutil.net_if_addrs().items()
@@ -132,7 +132,7 @@ class ServerAddresses:
 
     @classmethod
     def at(cls, host: str, ports: Mapping[str, int], key: str) -> "ServerAddresses":
-        """Each door on *host*, at the port that *ports* has under its name."""
+        """Return each door on *host*, at the port that *ports* has under its name."""
         return cls(**{door: Address(host, ports[door]) for door in DOORS}, key=key)
 
     @property
@@ -140,11 +140,11 @@ class ServerAddresses:
         return {door: getattr(self, door).port for door in DOORS}
 
     def resolved(self) -> "ServerAddresses":
-        """The same, as numbers. Raises `BadInput`."""
+        """Return the same, as numbers. Raises `BadInput`."""
         return self._each(resolve)
 
     def to_connect(self) -> "ServerAddresses":
-        """The same, as `resolve_to_connect` has them. Raises `BadInput`."""
+        """Return the same, as `resolve_to_connect` has them. Raises `BadInput`."""
         return self._each(resolve_to_connect)
 
     def _each(self, read: Callable[[Address, str], Address]) -> "ServerAddresses":
@@ -167,11 +167,11 @@ class ManagerAddresses:
         return cls(control, control.beside(1), control.beside(-1), key)
 
     def resolved(self) -> "ManagerAddresses":
-        """The same, as numbers. Raises `BadInput`."""
+        """Return the same, as numbers. Raises `BadInput`."""
         return self._each(resolve)
 
     def to_connect(self) -> "ManagerAddresses":
-        """The same, as `resolve_to_connect` has them. Raises `BadInput`."""
+        """Return the same, as `resolve_to_connect` has them. Raises `BadInput`."""
         return self._each(resolve_to_connect)
 
     def _each(self, read: Callable[[Address, str], Address]) -> "ManagerAddresses":
@@ -180,7 +180,7 @@ class ManagerAddresses:
 
 
 def free_ports(count: int) -> int:
-    """The first of *count* neighbouring ports on which nobody listens on loopback now. Raises `Conflict` where none are.
+    """Return the first of *count* neighbouring ports on which nobody listens on loopback now. Raises `Conflict` where none are.
 
     Below the range from which systems give ports to outgoing connections, so that they are still free a moment later.
     """
@@ -192,7 +192,7 @@ def free_ports(count: int) -> int:
 
 
 def is_free(address: Address) -> bool:
-    """Whether something could listen on *address* now."""
+    """Return whether something could listen on *address* now."""
     with socket.socket() as probe:
         if os.name != "nt":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

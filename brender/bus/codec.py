@@ -35,7 +35,7 @@ class WrongVersion(Malformed):
 
 
 def encode(message: Message, bulk: Sequence[bytes] = ()) -> list[bytes]:
-    """The frames of *message*, its bulk after it, uncopied. Hot path, watched by benchmarks.dispatch."""
+    """Return the frames of *message*, its bulk after it, uncopied. Hot path, watched by benchmarks.dispatch."""
     try:
         return [_encoder.encode(message), *bulk]
     except UnicodeEncodeError:
@@ -44,7 +44,7 @@ def encode(message: Message, bulk: Sequence[bytes] = ()) -> list[bytes]:
 
 
 def decode(frames: Sequence[bytes]) -> tuple[AnyMessage, list[bytes]]:
-    """The message in *frames* and the bulk behind it. Raises `Malformed`, or `WrongVersion`."""
+    """Return the message in *frames* and the bulk behind it. Raises `Malformed`, or `WrongVersion`."""
     if not 1 <= len(frames) <= FRAME_LIMIT:
         raise Malformed(f"{len(frames)} frames, where 1 to {FRAME_LIMIT} are allowed")
     if len(frames[0]) > HEADER_LIMIT:
@@ -60,7 +60,8 @@ def decode(frames: Sequence[bytes]) -> tuple[AnyMessage, list[bytes]]:
 
 
 def _why(frame: bytes, error: Exception) -> Malformed:
-    """What is wrong with *frame*, at which the decoder said *error*: looked at a second time, more slowly, in plain data."""
+    """Return what is wrong with *frame*, at which the decoder said *error*: looked at a second time, more slowly, in plain
+    data."""
     try:
         header = msgpack.unpackb(frame, strict_map_key=True)
     except Exception as unreadable:  # msgpack raises a dozen unrelated kinds on hostile bytes

@@ -6,13 +6,13 @@ import time
 
 
 def new_id() -> str:
-    """A fresh random id, 16 hexadecimal digits."""
+    """Return a fresh random id, 16 hexadecimal digits."""
     return secrets.token_hex(8)
 
 
 def new_attempt_id() -> str:
-    """A new id for an attempt: later ones sort after earlier ones, so that a database's index of them grows at its end (which
-    is half of what recording one costs); and nobody guesses it.
+    """Return a new id for an attempt: later ones sort after earlier ones, so that a database's index of them grows at its end
+    (which is half of what recording one costs); and nobody guesses it.
 
     Hot path, watched by benchmarks.dispatch: many are made of each look at the system's source of randomness.
     """

@@ -47,7 +47,7 @@ def new_pair() -> KeyPair:
 
 
 def kept_pair(path: Path) -> KeyPair:
-    """The pair in the file *path*, made now where there is none; the file is its owner's alone. Raises `BadInput`."""
+    """Return the pair in the file *path*, made now where there is none; the file is its owner's alone. Raises `BadInput`."""
     if not path.exists():
         write_pair(path, new_pair())
     return read_pair(path)
@@ -59,7 +59,7 @@ def write_pair(path: Path, pair: KeyPair) -> None:
 
 
 def read_pair(path: Path) -> KeyPair:
-    """The pair in the file *path*. Raises `BadInput` where it holds none, or others could have read it."""
+    """Return the pair in the file *path*. Raises `BadInput` where it holds none, or others could have read it."""
     facts = read_private(path, "key")
     try:
         pair = KeyPair(str(facts["public"]), str(facts["secret"]))
@@ -87,7 +87,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_private(path: Path, what: str) -> dict[str, object]:
-    """What `write_private` has written as JSON. Raises `BadInput`, also where others may read the file."""
+    """Return what `write_private` has written as JSON. Raises `BadInput`, also where others may read the file."""
     try:
         if os.name == "posix" and path.stat().st_mode & 0o077:
             raise BadInput(
@@ -158,7 +158,7 @@ class Keyring:
         return tuple(self._by_id.values())
 
     def who(self, id: str) -> Principal | None:
-        """The admitted key *id*, ``None`` where it is not (any more)."""
+        """Return the admitted key *id*, ``None`` where it is not (any more)."""
         found = self._by_id.get(id)
         return found if found is not None and found.is_current(time.time()) else None
 
@@ -167,7 +167,7 @@ class Keyring:
         return found if found is not None and found.is_current(time.time()) else None
 
     def lets_in(self, door: Door, public: str) -> str | None:
-        """Whether the key *public* may come in at *door*: the name by which libzmq marks all that it sends."""
+        """Return whether the key *public* may come in at *door*: the name by which libzmq marks all that it sends."""
         if door is Door.ENROLMENT:
             return public
         found = self.with_public(public)
@@ -192,7 +192,7 @@ class Guard:
         raw.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MILLISECONDS)
 
     def keeps_pace(self, principal: Principal, now: float) -> bool:
-        """Whether *principal* does not say more than it may."""
+        """Return whether *principal* does not say more than it may."""
         allowed = PACE.get(principal.role) if self.door not in UNPACED else None
         if allowed is None:
             return True

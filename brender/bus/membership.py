@@ -40,12 +40,12 @@ class JoinToken(msgspec.Struct, frozen=True, array_like=True):
         return f"JoinToken({self.role}, {self.id})"
 
     def as_text(self) -> str:
-        """The one string."""
+        """Return the one string."""
         return _PREFIX + base64.urlsafe_b64encode(msgspec.msgpack.encode(self)).decode().rstrip("=")
 
 
 def parse_token(text: str) -> JoinToken:
-    """The token of which *text* is the string. Raises `BadInput`, which never repeats it."""
+    """Return the token of which *text* is the string. Raises `BadInput`, which never repeats it."""
     bare = "".join(text.split())
     try:
         if not bare.startswith(_PREFIX):
@@ -77,7 +77,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, enrolled: Enrolled, server_key: str, host: str) -> "Membership":
-        """What *enrolled* says, which a server known by *server_key* and reached at *host* has answered."""
+        """Return what *enrolled* says, which a server known by *server_key* and reached at *host* has answered."""
         places = tuple(msgspec.structs.replace(place, address=_seen_from(place.address, host)) for place in enrolled.managers)
         return cls(
             key=enrolled.key,
@@ -106,7 +106,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_membership(path: Path) -> Membership | None:
-    """What `Membership.keep` has written to *path*, ``None`` where there is none. Raises `BadInput`."""
+    """Return what `Membership.keep` has written to *path*, ``None`` where there is none. Raises `BadInput`."""
     if not path.exists():
         return None
     try:
@@ -137,7 +137,8 @@ class Joining:
         return self._ask([parse_address(each, 0) for each in token.addresses], token.key, shown)
 
     def again(self, server: ServerAddresses, instead: str = "") -> Membership:
-        """Ask anew, by the key that is admitted; *instead*: the public key that from now on is to be admitted in its place."""
+        """Return ask anew, by the key that is admitted; *instead*: the public key that from now on is to be admitted in its
+        place."""
         return self._ask([server.enrolment], server.key, {"instead": instead})
 
     def _ask(self, addresses: Sequence[Address], key: str, shown: dict[str, Any]) -> Membership:
@@ -200,8 +201,8 @@ def _told(sorry: Sorry, message: Enrol) -> BrenderError:
 
 
 def _seen_from(address: str, server: str) -> str:
-    """A manager's *address* as a machine uses it that reaches the server at the host *server*: a manager on the server's own
-    machine tells only of loopback.
+    """Return a manager's *address* as a machine uses it that reaches the server at the host *server*: a manager on the server's
+    own machine tells only of loopback.
 
     >>> _seen_from("127.0.0.1:7777", "10.0.0.1")
     '10.0.0.1:7777'
@@ -211,7 +212,7 @@ def _seen_from(address: str, server: str) -> str:
 
 
 def reached_at(announced: str, enrolment: Address, named: Sequence[str] = ()) -> tuple[str, ...]:
-    """Where others reach the server's enrolment door, for a token: as it is *named*; else at the address that it has
+    """Return where others reach the server's enrolment door, for a token: as it is *named*; else at the address that it has
     *announced* on this machine ("": it is another), on each of this machine's hosts where it listens on all; else at
     *enrolment*, where this machine reaches it."""
     listens = parse_address(announced, 0) if announced else enrolment

@@ -174,5 +174,5 @@ def refusal(door: Door, role: KeyRole, message: Message) -> Sorry | None:
 
 
 def may_send(door: Door, role: KeyRole, message: type[Message]) -> bool:
-    """Whether a key of that role may send that kind of *message* through *door*."""
+    """Return whether a key of that role may send that kind of *message* through *door*."""
     return role in MAY_SEND[door].get(message, frozenset())

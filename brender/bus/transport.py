@@ -58,7 +58,7 @@ class Received:
 
 
 def described(principal: Principal, origin: str) -> str:
-    """*principal* at *origin*, in words for a person."""
+    """Return *principal* at *origin*, in words for a person."""
     return f"{principal.name} ({principal.id}) at {origin}"
 
 
@@ -148,7 +148,7 @@ class Socket:
                 yield received
 
     def connections(self) -> "Connections":
-        """What tells of each connection that this socket makes, the first and every later one, and of those that fail."""
+        """Return what tells of each connection that this socket makes, the first and every later one, and of those that fail."""
         self._connections = Connections(self.raw.get_monitor_socket(_MADE | _REFUSED | _STRANGE | _LOST))
         return self._connections
 
@@ -223,7 +223,7 @@ class Connections:
         self.refused = self.strange = self.up = False
 
     def happened(self) -> bool:
-        """Whether a connection was made since the last look."""
+        """Return whether a connection was made since the last look."""
         found = False
         while True:
             try:

@@ -35,7 +35,7 @@ class Uplink:
         self._again = None
 
     def made(self, now: float) -> bool:
-        """Whether a connection was made since the last look; if so there is no trouble any more. *now*: monotonic."""
+        """Return whether a connection was made since the last look; if so there is no trouble any more. *now*: monotonic."""
         made = self.connections.happened()
         if self.up:
             self._down_since = None
@@ -62,5 +62,5 @@ class Uplink:
         return trouble if trouble != said else ""
 
     def is_to_be_made_anew(self, now: float) -> bool:
-        """Whether it was refused, and it is time to try again, with a new socket."""
+        """Return whether it was refused, and it is time to try again, with a new socket."""
         return self._again is not None and now >= self._again

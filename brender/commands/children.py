@@ -91,11 +91,11 @@ class Children:
         self.all = [child for child in self.all if child not in ending]
 
     def log(self, name: str) -> Path:
-        """The file with the own output of the role called *name*."""
+        """Return the file with the own output of the role called *name*."""
         return self.folder.root / "run" / f"{name}.log"
 
     def last_words(self, name: str) -> str:
-        """The last line of it: mostly why it ended."""
+        """Return the last line of it: mostly why it ended."""
         lines = self.log(name).read_text("utf-8", "replace").strip().splitlines()
         return lines[-1].removeprefix("Error: ") if lines else f"it said nothing; see {self.log(name)}"
 

@@ -47,7 +47,7 @@ class Configured(click.Command):
 
 
 def read_config(args: Sequence[str]) -> dict[str, Any]:
-    """The settings file that *args*, the environment or the platform names, checked. Raises `BadInput`."""
+    """Return the settings file that *args*, the environment or the platform names, checked. Raises `BadInput`."""
     named = _named_in(args) or os.environ.get("BRENDER_CONFIG")
     path = Path(named) if named else default_config()
     try:
@@ -95,7 +95,7 @@ def settings_for(section: str, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(section: str) -> dict[str, str]:
-    """Each name of a setting of *section*, and the parameter that it sets: an option's own name (``allow_program`` for
+    """Return each name of a setting of *section*, and the parameter that it sets: an option's own name (``allow_program`` for
     ``--allow-program``), and the parameter's."""
     options = [each for each in SECTIONS[section].params if isinstance(each, click.Option)]
     found = {each.name or "": each.name or "" for each in options}

@@ -65,7 +65,7 @@ def announced(role: str, name: str, address: Address, key: str) -> Iterator[None
 
 
 def find(seconds: float = _LOOK_SECONDS) -> list[Found]:
-    """Every server and manager that says within *seconds* that it is there."""
+    """Return every server and manager that says within *seconds* that it is there."""
     found: dict[str, Found] = {}
 
     def hear(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
@@ -108,18 +108,18 @@ def one_that_answers(addresses: list[Address]) -> Address:
 
 
 def find_server(key: str) -> Address | None:
-    """Where the server with that public *key* says that its enrolment door is."""
+    """Return where the server with that public *key* says that its enrolment door is."""
     found = _vouched_for("server", {key})
     return found[0].address if found else None
 
 
 def find_managers(keys: set[str]) -> list[ManagerAddresses]:
-    """Where the managers with those public *keys* say that they are."""
+    """Return where the managers with those public *keys* say that they are."""
     return [ManagerAddresses.of(each.address, each.key) for each in _vouched_for("manager", keys)]
 
 
 def _vouched_for(role: str, keys: set[str]) -> list[Found]:
-    """Those of a *role* whose key is one of *keys*; all else that is found is named in the log, and not joined."""
+    """Return those of a *role* whose key is one of *keys*; all else that is found is named in the log, and not joined."""
     good = []
     for each in find():
         vouched = each.role == role and each.key in keys

@@ -167,7 +167,7 @@ def demo(
 
 
 def make_demo(path: Path, named: tuple[str, ...]) -> Path:
-    """The demo's .blend at *path*, made by our script with the first Blender there is. Raises `BrenderError`."""
+    """Return the demo's .blend at *path*, made by our script with the first Blender there is. Raises `BrenderError`."""
     blender = choose_blender(find_blenders(named), (0, 0))
     if blender is None:
         raise _no_blender()

@@ -151,7 +151,7 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
 
 
 def _is_here(path: Path, file: JobFile) -> bool:
-    """Whether *path* is that file already, whole."""
+    """Return whether *path* is that file already, whole."""
     if not path.exists() or path.stat().st_size != file.size:
         return False
     return not file.digest or digest_of_file(path)[0] == file.digest

@@ -260,7 +260,7 @@ def log(data: Path, config: Path | None, verbose: bool, server: str | None, id: 
 
 
 def _action(name: str, help: str) -> click.Command:
-    """A command that asks for one change of one job."""
+    """Return a command that asks for one change of one job."""
 
     @click.command(name, cls=Configured, section=name, help=help)
     @common

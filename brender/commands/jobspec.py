@@ -49,7 +49,7 @@ class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it 
 
 
 def render_options(function: F) -> F:
-    """What may be said of a Blender render; what is not said is what the .blend says."""
+    """Return what may be said of a Blender render; what is not said is what the .blend says."""
     said = "[default: what the .blend says]"
     decorators = (
         click.option("--frames", help=f"Frames, such as 1-100x2,150. {said}"),
@@ -153,7 +153,7 @@ def blender_job(
 
 
 def _own_folder(file: Path, facts: FileFacts, options: dict[str, Any]) -> tuple[Path, str]:
-    """The folder that the scene itself names, and ""; or, where that is none for frames, one in the current folder, and a
+    """Return the folder that the scene itself names, and ""; or, where that is none for frames, one in the current folder, and a
     sentence that says so. Raises `BadInput`."""
     try:
         return destination(own_path(facts, options), file), ""
@@ -173,8 +173,8 @@ def chosen_configuration(wanted: str | None) -> str:
 
 
 def _configuration(wanted: str | None, shared: Shared, travels: bool) -> tuple[str, tuple[str, ...]]:
-    """The job's OCIO configuration, and what its owner should know of it; where it *travels*, *wanted* is its path among the
-    job's files."""
+    """Return the job's OCIO configuration, and what its owner should know of it; where it *travels*, *wanted* is its path
+    among the job's files."""
     if travels:
         return wanted or "", ()
     name = chosen_configuration(wanted)
@@ -184,14 +184,14 @@ def _configuration(wanted: str | None, shared: Shared, travels: bool) -> tuple[s
 
 
 def _output_here(wanted: Path) -> Path | None:
-    """The folder of this machine for the frames; ``None`` where a path variable says which it is on each, or a word of another
-    platform does."""
+    """Return the folder of this machine for the frames; ``None`` where a path variable says which it is on each, or a word
+    of another platform does."""
     return None if str(wanted).startswith("{") or is_foreign(str(wanted), _HERE) else wanted.absolute()
 
 
 def seen_elsewhere(facts: FileFacts, variables: list[dict[str, Any]], site: str) -> FileFacts:
-    """*facts*, without the files among the missing ones that this machine has in the place of one of the *variables* that the
-    server knows; and without those for which it has no place, which others will look for."""
+    """Return *facts*, without the files among the missing ones that this machine has in the place of one of the *variables*
+    that the server knows; and without those for which it has no place, which others will look for."""
     known = _known(variables)
     here = places(known, _HERE, check_site(site))
 
@@ -203,12 +203,13 @@ def seen_elsewhere(facts: FileFacts, variables: list[dict[str, Any]], site: str)
 
 
 def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
-    """*path*, of this machine at *site*, with one of the *variables* that the server knows for its beginning, where one fits."""
+    """Return *path*, of this machine at *site*, with one of the *variables* that the server knows for its beginning, where
+    one fits."""
     return collapse(path, _known(variables), _HERE, check_site(site))
 
 
 def shared_folder(path: str, variables: list[dict[str, Any]], site: str) -> str:
-    """The one spelling of the output folder *path* (`one_spelling`), likewise."""
+    """Return the one spelling of the output folder *path* (`one_spelling`), likewise."""
     return one_spelling(path, _known(variables), check_site(site))
 
 
@@ -242,7 +243,7 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
 
 
 def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
-    """*settings*, with the one frame that ``--frames`` names. Raises `BadInput`."""
+    """Return *settings*, with the one frame that ``--frames`` names. Raises `BadInput`."""
     for name in ("chunk", "order"):
         if name in settings:
             raise BadInput(f"--{name} is for animations: a still, which --pieces makes of this, has one frame")
@@ -254,7 +255,7 @@ def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def command_job(words: tuple[str, ...], frames: str | None, chunk: int | None, name: str | None, **more: Any) -> JobSpec:
-    """The job that runs the program and arguments in *words*. Raises `BadInput`."""
+    """Return the job that runs the program and arguments in *words*. Raises `BadInput`."""
     if not words:
         raise BadInput("A command job needs a program: brender submit --type command -- PROGRAM [ARGUMENTS]")
     settings: dict[str, Any] = {"program": words[0], "arguments": list(words[1:])}
@@ -264,7 +265,8 @@ def command_job(words: tuple[str, ...], frames: str | None, chunk: int | None, n
 
 
 def other_job(kind: str, settings: tuple[str, ...], name: str | None, output: Path | None, **more: Any) -> JobSpec:
-    """A job of a type that others have added, its settings as NAME=VALUE (VALUE is JSON, or else text). Raises `BadInput`."""
+    """Return a job of a type that others have added, its settings as NAME=VALUE (VALUE is JSON, or else text). Raises
+    `BadInput`."""
     given: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -304,7 +306,7 @@ def priority_option(function: F) -> F:
 
 
 def limit_options(function: F) -> F:
-    """How long an attempt at one of the job's tasks may take."""
+    """Return how long an attempt at one of the job's tasks may take."""
     stall = click.option(
         "--stall-minutes",
         type=click.FloatRange(0, 1e6),

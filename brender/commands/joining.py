@@ -61,7 +61,7 @@ def hide_token() -> None:
 
 
 def given_token(join: str) -> str:
-    """The token's string that *join* is, or that the file holds which it names with an @. Raises `BadInput`."""
+    """Return the token's string that *join* is, or that the file holds which it names with an @. Raises `BadInput`."""
     if not join.startswith("@"):
         return join
     try:
@@ -71,7 +71,8 @@ def given_token(join: str) -> str:
 
 
 def own_server(server: str | None, folder: DataFolder) -> ServerAddresses | None:
-    """The server whose own data folder *folder* is, at the address *server* where that is given; ``None`` where it is none's."""
+    """Return the server whose own data folder *folder* is, at the address *server* where that is given; ``None`` where it is
+    none's."""
     if not folder.local_key.exists():
         return None
     key = read_pair(folder.server_key).public
@@ -82,7 +83,7 @@ def own_server(server: str | None, folder: DataFolder) -> ServerAddresses | None
 
 
 def as_client(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, KeyPair]:
-    """Where the farm's server is, and the key that this machine's commands have there. Raises `Unreachable`."""
+    """Return where the farm's server is, and the key that this machine's commands have there. Raises `Unreachable`."""
     if server is not None:  # what is no address is said before what is missing
         resolve(parse_address(server, SERVER_PORT), "The server's address")
     own = own_server(server, folder)
@@ -98,7 +99,7 @@ def as_client(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, 
 
 
 def as_dashboard(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, KeyPair]:
-    """Where the farm's server is, and the key that this machine's dashboard has there. Raises `Unreachable`."""
+    """Return where the farm's server is, and the key that this machine's dashboard has there. Raises `Unreachable`."""
     addresses, pair = as_client(server, folder)
     return addresses, kept_pair(folder.dashboard_key) if folder.local_key.exists() else pair
 
@@ -156,8 +157,9 @@ def join_as_node(
 def managers_for(
     membership: Membership, name: str, managers: str | None, ask_again: Callable[[], Membership]
 ) -> tuple[Membership, list[ManagerAddresses]]:
-    """The managers that a worker turns to: those that *managers* names (addresses with commas between, ``NAME@`` before one
-    where it is not the manager's own), else all that the server knows. Waits until there are such. Raises `BadInput`."""
+    """Return the managers that a worker turns to: those that *managers* names (addresses with commas between, ``NAME@``
+    before one where it is not the manager's own), else all that the server knows. Waits until there are such. Raises
+    `BadInput`."""
     said = float("-inf")
     while True:
         if managers is None:
@@ -175,7 +177,8 @@ def managers_for(
 
 
 def where_they_answer(known: list[ManagerAddresses]) -> list[ManagerAddresses]:
-    """The *known* managers; where none of them answers, those of them that say on the local network that they are elsewhere."""
+    """Return the *known* managers; where none of them answers, those of them that say on the local network that they are
+    elsewhere."""
     if not known or any(_answers(each.control) for each in known):
         return known
     return find_managers({each.key for each in known}) or known
@@ -190,7 +193,7 @@ def _answers(address: Address) -> bool:
 
 
 def _named(managers: str, membership: Membership) -> tuple[list[ManagerAddresses], str]:
-    """The addresses that *managers* names, with the keys of those managers; and which of them is not known yet."""
+    """Return the addresses that *managers* names, with the keys of those managers; and which of them is not known yet."""
     found = []
     for text in managers.split(","):
         name, at, address_text = text.strip().rpartition("@")
@@ -243,7 +246,7 @@ def _with_token(joining: Joining, token: JoinToken) -> Membership:
 
 
 def _as_own(joining: Joining, folder: DataFolder, server: str | None) -> Membership:
-    """Admitted by the key that lies in the server's own data folder, once that server runs: it may be starting as well."""
+    """Return admitted by the key that lies in the server's own data folder, once that server runs: it may be starting as well."""
     local, deadline = read_pair(folder.local_key), time.monotonic() + _WAIT_SECONDS
     while True:
         found = own_server(server, folder)
@@ -263,5 +266,5 @@ def _as_own(joining: Joining, folder: DataFolder, server: str | None) -> Members
 
 
 def _at(server: ServerAddresses, text: str | None) -> ServerAddresses:
-    """*server*, at the address *text* where one is given."""
+    """Return *server*, at the address *text* where one is given."""
     return server if text is None else ServerAddresses.of(parse_address(text, server.control.port), server.key)

@@ -59,8 +59,8 @@ class LocalFarm:
         self.stop()
 
     def link(self, path: str = "") -> str:
-        """The address of the dashboard's page at *path*; as long as there are no users, the link that makes the first one and
-        then leads there."""
+        """Return the address of the dashboard's page at *path*; as long as there are no users, the link that makes the first
+        one and then leads there."""
         with client(None, self.folder.root) as connection:
             users = connection.ask("about")["users"]
         return self.dashboard_url + path if users else f"{self._setup_url}&next=/{path}"

@@ -75,7 +75,7 @@ def managers(data: Path, config: Path | None, verbose: bool, server: str | None,
 
 
 def _action(name: str, help: str, said: str) -> click.Command:
-    """A command that says what people want of one worker or manager."""
+    """Return a command that says what people want of one worker or manager."""
 
     @click.command(name, cls=Configured, section=name, help=help)
     @common

@@ -112,5 +112,5 @@ def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
 
 
 def host_name() -> str:
-    """What a node is called where nobody names it."""
+    """Return what a node is called where nobody names it."""
     return platform.node() or "brender"

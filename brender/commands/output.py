@@ -57,12 +57,12 @@ def counted(settings: Mapping[str, Any], parts: int) -> str:
 
 
 def when(wall: float | None) -> str:
-    """A moment, in local time; "" for none."""
+    """Return a moment, in local time; "" for none."""
     return datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M:%S") if wall else ""
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time, as 1:02:03 or 4.2 s; "" for none."""
+    """Return a length of time, as 1:02:03 or 4.2 s; "" for none."""
     if seconds is None:
         return ""
     if seconds < 60:

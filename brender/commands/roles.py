@@ -291,7 +291,7 @@ def monitor(data: Path, config: Path | None, verbose: bool, server: str | None, 
 
 
 def _policy(lease: float) -> Policy:
-    """The default policy, with its other times in proportion to the *lease*."""
+    """Return the default policy, with its other times in proportion to the *lease*."""
     share = min(1.0, lease / Policy.lease)
     return Policy(
         lease=lease,

@@ -36,7 +36,7 @@ def send_files(file: Path, server: str | None, data: Path, ocio: str = "") -> di
 
 
 def exchange(server: str | None, data: Path) -> Exchange:
-    """A connection for files to the server that the options name."""
+    """Return a connection for files to the server that the options name."""
     addresses, pair = as_client(server, DataFolder(data))
     return Exchange(addresses.files, Credentials(pair, addresses.key))
 

@@ -65,7 +65,7 @@ def _compared(client: Client, name: str, folder: Path, proof: str, digest: str) 
 
 
 def _judged(sight: dict[str, Any] | None, digest: str) -> tuple[str, str]:
-    """What is wrong with what a worker saw, and what to do; "" where it is the same as here."""
+    """Return what is wrong with what a worker saw, and what to do; "" where it is the same as here."""
     if sight is None:
         return "did not say what it sees", "See whether it runs, and whether its network folder answers"
     if sight["problem"]:

@@ -87,7 +87,7 @@ class _Lasting:
 
 
 def _look(client: Client, job: str) -> dict[str, Any]:
-    """The job's record; a server that is away for a moment (started again after a crash) is waited for."""
+    """Return the job's record; a server that is away for a moment (started again after a crash) is waited for."""
     try:
         return dict(client.ask("job", id=job))
     except Unreachable:
@@ -157,5 +157,5 @@ def _unit(record: dict[str, Any]) -> str:
 
 
 def _plain(text: str) -> str:
-    """*text* with what rich would take for markup escaped."""
+    """Return *text* with what rich would take for markup escaped."""
     return text.replace("[", r"\[")

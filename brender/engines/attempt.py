@@ -88,7 +88,7 @@ class Place:
     """How the folders of jobs are looked at."""
 
     def log(self, job: str, attempt: str) -> Path:
-        """The file for the log of *attempt* at *job*, until it is at the server."""
+        """Return the file for the log of *attempt* at *job*, until it is at the server."""
         return self.folder / "logs" / f"{job}-{attempt}.log"
 
     def logs_left(self) -> Iterator[tuple[str, str, Path]]:
@@ -98,7 +98,7 @@ class Place:
             yield job, attempt, path
 
     def job_folder(self, job: str) -> Path:
-        """Where the files and frames of *job* are, where they travel."""
+        """Return where the files and frames of *job* are, where they travel."""
         return self.folder / "jobs" / job
 
 
@@ -132,7 +132,7 @@ class Attempt:
         return process
 
     def confined(self, command: list[str], folder: Path) -> list[str]:
-        """*command* as it is started in *folder*: in the sandbox, where this worker keeps its renders in one."""
+        """Return *command* as it is started in *folder*: in the sandbox, where this worker keeps its renders in one."""
         place, order = self.place, self.order
         if not place.confinement.sandbox:
             return command

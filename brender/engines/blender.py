@@ -62,7 +62,7 @@ class BlenderEngine:
             self._reader.close()
 
     def _reading(self, attempt: Attempt) -> PictureReader:
-        """What reads this worker's pictures: in a process of its own, where renders are kept in a sandbox."""
+        """Return what reads this worker's pictures: in a process of its own, where renders are kept in a sandbox."""
         if self._reader is None:
             self._reader = ConfinedReader() if attempt.place.confinement.sandbox else PictureReader()
         self._reader.warm_up()
@@ -86,7 +86,8 @@ def _blender(attempt: Attempt) -> Blender:
 
 
 def _within(folder: Path, output: str, views: tuple[str, ...]) -> Path:
-    """The file *output* of *folder*, whose names may have *views* more. Raises `AttemptFailed` where it is not below it."""
+    """Return the file *output* of *folder*, whose names may have *views* more. Raises `AttemptFailed` where it is not below
+    it."""
     path = PureWindowsPath(output) if "\\" in output else PurePosixPath(output)
     leaves = path.is_absolute() or path.anchor or ".." in path.parts or not path.name
     if leaves or any("/" in view or "\\" in view for view in views):

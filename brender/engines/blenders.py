@@ -76,7 +76,7 @@ def why_no_blender(named: Sequence[str] = ()) -> str | None:
 
 
 def own_bpy() -> Blender | None:
-    """The bpy package of this very Python, ``None`` where it has none. Found without importing it."""
+    """Return the bpy package of this very Python, ``None`` where it has none. Found without importing it."""
     if importlib.util.find_spec("bpy") is None:
         return None
     try:
@@ -86,7 +86,7 @@ def own_bpy() -> Blender | None:
 
 
 def ask(path: str) -> Blender:
-    """The Blender at *path*, by its own word. Raises `BadInput`."""
+    """Return the Blender at *path*, by its own word. Raises `BadInput`."""
     found = shutil.which(path)
     if found is None:
         raise BadInput(f"There is no program {path!r}, which --blender names")
@@ -112,7 +112,7 @@ def ask(path: str) -> Blender:
 
 
 def _why_not(kind: str, path: str, returncode: int, said: str) -> str:
-    """The sentence that says why the program at *path* is no Blender that works."""
+    """Return the sentence that says why the program at *path* is no Blender that works."""
     words = said.splitlines()
     last = f" It says {words[-1].strip()[-200:]!r}" if words else ""
     if "OpenColorIO" in said:

@@ -121,12 +121,12 @@ def color_warnings(remarks: ColorRemarks, saved: Sequence[str], images: Sequence
 
 
 def _is_of(each: Unknown, saved: Sequence[str]) -> bool:
-    """Whether it is the scene's own, as far as is known what that was *saved* with."""
+    """Return whether it is the scene's own, as far as is known what that was *saved* with."""
     names = dict(zip(("display", "view", "look"), saved or ("", "", ""), strict=True))
     return each.user == "scene" and names.get(each.kind) in ("", each.name)
 
 
 def _is_alike(each: Unknown) -> bool:
-    """Whether it is the same by another name, as Blender 5 looks for such."""
+    """Return whether it is the same by another name, as Blender 5 looks for such."""
     one, other = each.name, each.instead
     return bool(other) and (one.startswith(other) or other.startswith(one) or {one, other} == _SAME)

@@ -6,8 +6,8 @@ from brender.model.nodes import Blender
 
 
 def script_in(blender: Blender, script: Path, threads: int = 0) -> list[str]:
-    """The command that runs the file *script* in *blender*; its own arguments come after a ``--``. *threads*: as many as Blender
-    may use, 0 for all (the bpy package takes no such word: driver.py sees to it)."""
+    """Return the command that runs the file *script* in *blender*; its own arguments come after a ``--``. *threads*: as many
+    as Blender may use, 0 for all (the bpy package takes no such word: driver.py sees to it)."""
     if blender.kind == "bpy":
         return [blender.path, "-I", str(script)]
     # -Y: scripts in the .blend that Blender opens first, its start-up file, do not run either.
@@ -16,7 +16,7 @@ def script_in(blender: Blender, script: Path, threads: int = 0) -> list[str]:
 
 
 def python_in(blender: Blender, code: str) -> list[str]:
-    """The command that runs *code* in *blender*. What it prints comes among Blender's own lines."""
+    """Return the command that runs *code* in *blender*. What it prints comes among Blender's own lines."""
     if blender.kind == "bpy":
         return [blender.path, "-I", "-c", "import bpy\n" + code]
     return [blender.path, "--background", "--factory-startup", "--python-expr", code]

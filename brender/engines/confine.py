@@ -133,7 +133,7 @@ def folders_of(blender: Blender) -> set[Path]:
 
 @cache
 def lacking() -> str | None:
-    """What this machine lacks for a sandbox, as the end of a sentence; ``None``: nothing."""
+    """Return what this machine lacks for a sandbox, as the end of a sentence; ``None``: nothing."""
     program = shutil.which("bwrap")
     if sys.platform != "linux" or program is None:
         return "needs Linux and the program bwrap (on Debian: apt-get install bubblewrap)"
@@ -152,8 +152,8 @@ def _bound(option: str, root: Path, below: str, at: Path) -> dict[str, Any]:
 
 
 def _links_and_folders(paths: Iterable[str]) -> list[str]:
-    """The words that make each of *paths* be in the sandbox as it is outside, where it is there: a link (/bin to usr/bin), or the
-    folder."""
+    """Return the words that make each of *paths* be in the sandbox as it is outside, where it is there: a link (/bin to
+    usr/bin), or the folder."""
     words = []
     for path in paths:
         if Path(path).is_symlink():
@@ -164,7 +164,7 @@ def _links_and_folders(paths: Iterable[str]) -> list[str]:
 
 
 def _programs() -> list[Path]:
-    """What Python and brender themselves need, wherever they are installed."""
+    """Return what Python and brender themselves need, wherever they are installed."""
     here = Path(__file__).resolve().parents[1]
     packages = [Path(each) for each in sys.path if each.endswith("-packages")]
     return list(dict.fromkeys([Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), *packages, here]))

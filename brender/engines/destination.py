@@ -21,7 +21,7 @@ class NoDestination(Exception):
 
 
 def destination(path: ScenePath, blend: Path) -> Path:
-    """The folder of this machine that *path*, of a scene of *blend*, leads to. Nothing is made. Raises `NoDestination`."""
+    """Return the folder of this machine that *path*, of a scene of *blend*, leads to. Nothing is made. Raises `NoDestination`."""
     if path.is_temporary or (path.folder.startswith("/") and _same(Path(path.folder), Path(tempfile.gettempdir()))):
         raise NoDestination(f"The scene names a temporary place ({path.folder})" if path.folder else "The scene names no place")
     if os.name != "nt" and (path.folder.startswith("\\\\") or _DRIVE.match(path.folder)):
@@ -63,7 +63,7 @@ def one_spelling(folder: str, variables: Iterable[PathVariable] = (), site: str 
 
 
 def _why_unwritable(folder: Path) -> str | None:
-    """Why nothing could be written to *folder*, or why it could not be made; ``None``: it could."""
+    """Return why nothing could be written to *folder*, or why it could not be made; ``None``: it could."""
     there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
     if not there.is_dir():
         return f"{there} is no folder"

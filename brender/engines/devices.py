@@ -30,13 +30,13 @@ _SIGNS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/dri/renderD128")
 
 
 def gpu_is_likely() -> bool:
-    """Whether it is worth starting a Blender to ask."""
+    """Return whether it is worth starting a Blender to ask."""
     return sys.platform != "linux" or any(Path(sign).exists() for sign in _SIGNS)
 
 
 def find_devices(blenders: Sequence[Blender]) -> tuple[Device, ...]:
-    """The GPUs that Cycles in the newest of *blenders* can render on, as Blender names them. One GPU may be there twice, as a
-    CUDA and as an OptiX device. Empty where there are none, or where Blender does not answer."""
+    """Return the GPUs that Cycles in the newest of *blenders* can render on, as Blender names them. One GPU may be there
+    twice, as a CUDA and as an OptiX device. Empty where there are none, or where Blender does not answer."""
     newest = max(blenders, key=lambda blender: blender.version, default=None)
     if newest is None:
         return ()
@@ -56,6 +56,6 @@ def find_devices(blenders: Sequence[Blender]) -> tuple[Device, ...]:
 
 
 def read_devices(answer: str) -> tuple[Device, ...]:
-    """The devices in what a Blender answered."""
+    """Return the devices in what a Blender answered."""
     lines = [line for line in answer.splitlines() if line.startswith("brender-devices ")]
     return tuple(Device(**each) for each in json.loads(lines[-1].partition(" ")[2])) if lines else ()

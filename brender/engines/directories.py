@@ -114,7 +114,7 @@ class Directory:
             os.fsync(self._descriptor)
 
     def _at(self, name: str) -> str:
-        """*name* as system calls take it together with the descriptor."""
+        """Return *name* as system calls take it together with the descriptor."""
         if not name or name in {".", ".."} or "/" in name or (os.name == "nt" and ("\\" in name or ":" in name)):
             raise OSError(errno.EINVAL, "That is not the name of a file", name)
         return name if self._descriptor is not None else str(self.path / name)

@@ -41,7 +41,7 @@ _PASSED = (
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a render process: of this one's what it needs, without secrets or what would lead its Python astray,
-    and *extra*."""
+    """Return the environment for a render process: of this one's what it needs, without secrets or what would lead its
+    Python astray, and *extra*."""
     kept = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED)}
     return kept | dict(extra)

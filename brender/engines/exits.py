@@ -4,7 +4,7 @@ import signal
 
 
 def describe_exit(returncode: int) -> str:
-    """*returncode*, as `subprocess` gives it, in words; "" for 0.
+    """Return *returncode*, as `subprocess` gives it, in words; "" for 0.
 
     >>> describe_exit(-9)
     'it was killed by SIGKILL'

@@ -37,12 +37,13 @@ class Cut:
     samples: int
 
     def note(self, piece: int, blender: str, source: str) -> str:
-        """What *piece* says of itself in its metadata: its place in the cut, the series of the *blender* that rendered it, and
-        what it was rendered from, *source*. The same words, but for the number, stand in every piece of one picture."""
+        """Return what *piece* says of itself in its metadata: its place in the cut, the series of the *blender* that
+        rendered it, and what it was rendered from, *source*. The same words, but for the number, stand in every piece of one
+        picture."""
         return f"piece {piece} of {self.pieces} by {self.how}, {self.samples} samples, Blender {blender}, {source}"
 
     def weight(self, piece: int) -> float:
-        """How much *piece* (from 1) counts in the average, of 1."""
+        """Return how much *piece* (from 1) counts in the average, of 1."""
         return samples_of(piece, self.pieces, self.samples)[1] / self.samples
 
 
@@ -96,8 +97,8 @@ def stamps(files: Sequence[Path], cut: Cut) -> list[tuple[str, str]]:
 
 
 def combined(files: dict[int, Path], cut: Cut) -> Any:
-    """What those pieces that are there, *files* by their number, show together: an ``OpenImageIO.ImageBuf`` of the combined
-    pass. Pieces that are missing leave bands black, or grain. Raises `CannotMerge`."""
+    """Return what those pieces that are there, *files* by their number, show together: an ``OpenImageIO.ImageBuf`` of the
+    combined pass. Pieces that are missing leave bands black, or grain. Raises `CannotMerge`."""
     whole: Any = None
     weights = sum(cut.weight(piece) for piece in files)
     for piece, file in files.items():
@@ -124,7 +125,8 @@ def combined(files: dict[int, Path], cut: Cut) -> Any:
 
 
 def combined_channels(spec: Any) -> list[int]:
-    """Which channels of *spec* are the red, green, blue and alpha of its combined pass, or of a plain picture, in that order."""
+    """Return which channels of *spec* are the red, green, blue and alpha of its combined pass, or of a plain picture, in
+    that order."""
     names = {name.rpartition(".")[2]: place for place, name in enumerate(spec.channelnames) if _pass_of(name) in {"Combined", ""}}
     return [names[channel] for channel in "RGBA" if channel in names]
 
@@ -156,13 +158,13 @@ def _add(plane: Any, spec: Any, pixels: Any, piece: int, cut: Cut) -> None:
 
 
 def _band(piece: int, cut: Cut, height: int) -> slice:
-    """The rows of *piece*, counted from the top as files do."""
+    """Return the rows of *piece*, counted from the top as files do."""
     first, beyond = rows_of(piece, cut.pieces, height)
     return slice(height - beyond, height - first)
 
 
 def _pass_of(channel: str) -> str:
-    """The pass that a channel such as ``ViewLayer.Combined.R`` belongs to; "" for a plain ``R``."""
+    """Return the pass that a channel such as ``ViewLayer.Combined.R`` belongs to; "" for a plain ``R``."""
     return channel.rpartition(".")[0].rpartition(".")[2]
 
 

@@ -77,7 +77,7 @@ def _shown(path: Path, width: int) -> Any:
 
 
 def _pixels(image: Any, size: tuple[int, int]) -> bytes:
-    """The rows of *image*, made as large as the others."""
+    """Return the rows of *image*, made as large as the others."""
     if (image.spec().width, image.spec().height) != size:
         image = oiio.ImageBufAlgo.fit(image, "", 0.0, "letterbox", False, oiio.ROI(0, size[0], 0, size[1], 0, 1, 0, 3))
     return bytes(image.get_pixels(oiio.UINT8).tobytes())

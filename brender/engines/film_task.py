@@ -105,7 +105,7 @@ def _gone(attempt: Attempt, number: int, file: Path) -> AttemptFailed:
 
 
 def _piece(output: str, number: int) -> str:
-    """The name of file *number* of a film whose first is *output*, where its scene splits it."""
+    """Return the name of file *number* of a film whose first is *output*, where its scene splits it."""
     before, mark, after = output.rpartition("_000")
     return f"{before}_{number:03d}{after}" if mark and number else output
 
@@ -139,7 +139,7 @@ def _probe(attempt: Attempt, film: Path, frames: int, size: tuple[int, int], fps
 
 
 def _streams(attempt: Attempt, words: list[str]) -> list[dict[str, Any]]:
-    """What ffprobe tells of a film's streams. Raises `AttemptFailed` where it cannot read it."""
+    """Return what ffprobe tells of a film's streams. Raises `AttemptFailed` where it cannot read it."""
     kept = attempt.confined(words, attempt.folder)
     try:
         done = subprocess.run(kept, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS, check=False)

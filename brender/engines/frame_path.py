@@ -95,7 +95,7 @@ class FramePath:
         return signature(*self.attempt.where(final))
 
     def holds_something(self, final: Path) -> bool:
-        """Whether there is a file *final* that is not empty."""
+        """Return whether there is a file *final* that is not empty."""
         root, relative = self.attempt.where(final)
         with contextlib.suppress(OSError), Directory.open(root, PurePath(relative).parent) as directory:
             found = directory.stat(final.name)

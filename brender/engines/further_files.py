@@ -70,7 +70,7 @@ class Gathered:
         return Further(staged, Extra(output=told, size=seen.size, digest=seen.digest))
 
     def _target(self, directory: str) -> Path:
-        """The folder for what a node writes to *directory*."""
+        """Return the folder for what a node writes to *directory*."""
         attempt = self.files.attempt
         output, confinement = Path(attempt.order.output), attempt.place.confinement
         if directory and not attempt.order.bundle:

@@ -23,8 +23,8 @@ class GpuUse:
 
 
 def read_use(text: str) -> GpuUse:
-    """What the lines of ``nvidia-smi`` say: percent, MiB used and MiB in all of each GPU; what is not known of one counts as
-    0."""
+    """Return what the lines of ``nvidia-smi`` say: percent, MiB used and MiB in all of each GPU; what is not known of one
+    counts as 0."""
     rows = [[_number(field) for field in line.split(",")] for line in text.splitlines() if line.count(",") == 2]
     if not rows:
         return GpuUse()

@@ -220,7 +220,7 @@ class _Delivery:
 
 
 def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: Progressed) -> PartFinished:
-    """*part*, once the server has all its files. *latest* is how far the attempt was."""
+    """Return *part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
     kind: Literal["frame", "piece"] = "piece" if numbers[part.part] > 0 else "frame"
     files = [(part.output, part.digest), *((extra.output, extra.digest) for extra in part.extras)]

@@ -140,7 +140,7 @@ class Life:
         self._end(ended)
 
     def _of_error(self, error: OSError) -> Ended:
-        """The end by an *error* of the system."""
+        """Return the end by an *error* of the system."""
         reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         ended = self._judged(Ended(0.0, reason))
         if ended.shortage or ended.put_off:
@@ -152,7 +152,8 @@ class Life:
         return replace(ended, put_off=error.errno in NO_ANSWER)
 
     def _judged(self, ended: Ended) -> Ended:
-        """*ended*; where there is no room on a disk, or no answer from a drive, that it ended for this: no fault of its own."""
+        """Return *ended*; where there is no room on a disk, or no answer from a drive, that it ended for this: no fault of
+        its own."""
         place = self.attempt.place
         if ended.permanent or self._stopped is not None:
             return ended

@@ -117,7 +117,7 @@ def configuration_to_send(name: str, folder: Path, within: Path | None = None) -
 
 
 def _is_below(path: Path, root: Path) -> bool:
-    """Whether *path* lies in *root*, by its name and in truth."""
+    """Return whether *path* lies in *root*, by its name and in truth."""
     return Path(os.path.normpath(path)).is_relative_to(root) and path.resolve().is_relative_to(root.resolve())
 
 
@@ -134,13 +134,13 @@ def _folders(text: str) -> Iterator[str]:
 
 
 def _found(root: Path, folders: tuple[str, ...], name: str) -> Path | None:
-    """The file that the LUT *name* of a configuration in *root* is, by its *folders* in turn."""
+    """Return the file that the LUT *name* of a configuration in *root* is, by its *folders* in turn."""
     places = [root / _expanded(folder) / _expanded(name) for folder in (*folders, "")]
     return next((place for place in places if place.is_file()), None)
 
 
 def _expanded(text: str) -> str:
-    """*text* with this process's environment for the variables in it."""
+    """Return *text* with this process's environment for the variables in it."""
     return _VARIABLE.sub(lambda match: os.environ.get(match[1] or match[2], match[0]), text)
 
 

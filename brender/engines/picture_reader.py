@@ -253,5 +253,5 @@ def _received(connection: socket.socket, length: int, deadline: float, check: Ca
 
 
 def _kind(path: Path) -> str:
-    """The end of a file's name that tells its format, if it is of a few letters and digits."""
+    """Return the end of a file's name that tells its format, if it is of a few letters and digits."""
     return path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", path.suffix) else ""

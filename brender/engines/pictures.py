@@ -112,7 +112,8 @@ def _strange(picture: Any, stats: Any) -> list[str]:
 
 
 def _empty_cells(picture: Any, stats: Any) -> str:
-    """Which cells of the picture hold nothing but zeros in color and alpha (`Picture.empty`). All of a picture: none of it."""
+    """Return which cells of the picture hold nothing but zeros in color and alpha (`Picture.empty`). All of a picture: none
+    of it."""
     spec = picture.spec()
     colors = _color_channels(spec)
     name = spec.channelnames[colors[0]]
@@ -137,8 +138,9 @@ def _empty_cells(picture: Any, stats: Any) -> str:
 
 
 def _empty_tiles(picture: Any) -> float:
-    """The share of the picture in rectangles of pixels that are exactly 0 in color and alpha, where every other pixel is opaque;
-    0 where there are none such. A scene with a transparent background has empty pixels too, but none with such edges."""
+    """Return the share of the picture in rectangles of pixels that are exactly 0 in color and alpha, where every other pixel
+    is opaque; 0 where there are none such. A scene with a transparent background has empty pixels too, but none with such
+    edges."""
     spec = picture.spec()
     colors = _color_channels(spec)
     name = spec.channelnames[colors[0]]
@@ -157,7 +159,7 @@ def _empty_tiles(picture: Any) -> float:
 
 
 def _color_channels(spec: Any) -> list[int]:
-    """The channels that make the picture: the combined pass of a multi-layer file, else the first three or the one."""
+    """Return the channels that make the picture: the combined pass of a multi-layer file, else the first three or the one."""
     combined = [spec.channelnames.index(name) for name in spec.channelnames if name.rpartition(".")[0].endswith("Combined")]
     colors = [channel for channel in combined if spec.channelnames[channel].endswith((".R", ".G", ".B"))]
     if len(colors) == 3:
@@ -166,8 +168,8 @@ def _color_channels(spec: Any) -> list[int]:
 
 
 def displayed(path: Path, width: int = 0, exposure: float = 0.0) -> Any:
-    """The picture at *path* as a screen shows it, an ``OpenImageIO.ImageBuf`` of red, green and blue from 0 to 1: *width* pixels
-    wide at most (0: any), linear light with *exposure* stops more. Raises `BadPicture`."""
+    """Return the picture at *path* as a screen shows it, an ``OpenImageIO.ImageBuf`` of red, green and blue from 0 to 1:
+    *width* pixels wide at most (0: any), linear light with *exposure* stops more. Raises `BadPicture`."""
     picture = oiio.ImageBuf(str(path))
     if not picture.read(0, 0, True, oiio.FLOAT):
         raise BadPicture(f"it does not decode: {picture.geterror()}")

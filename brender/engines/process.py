@@ -149,7 +149,7 @@ class Supervised:
 
 
 def _with_temporary_folder(folder: str) -> list[psutil.Process]:
-    """The processes that were started with *folder* for their temporary files."""
+    """Return the processes that were started with *folder* for their temporary files."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -165,7 +165,8 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
-    """How many processes this machine's kernel has killed for want of memory; 0 where it does not say (proc(5), vmstat)."""
+    """Return how many processes this machine's kernel has killed for want of memory; 0 where it does not say (proc(5),
+    vmstat)."""
     try:
         lines = counters.read_text().splitlines()
     except OSError:

@@ -59,7 +59,7 @@ class FrameProgress:
 
 
 def read_progress(text: str) -> FrameProgress | None:
-    """What *text*, a line of Blender's, says of the frame that renders; ``None`` where it is not about that."""
+    """Return what *text*, a line of Blender's, says of the frame that renders; ``None`` where it is not about that."""
     samples, remaining, memory = _SAMPLES.search(text), _REMAINING.search(text), _MEMORY.search(text)
     if not (samples or memory or remaining):
         return None

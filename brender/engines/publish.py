@@ -54,7 +54,7 @@ class Lease:
             self._vouched.pop(attempt, None)
 
     def holds(self, attempt: str) -> bool:
-        """Whether *attempt* may publish now."""
+        """Return whether *attempt* may publish now."""
         return self._clock() < self._until and self._term in self._vouched.get(attempt, ())
 
     def wait(self, attempt: str, seconds: float) -> bool:

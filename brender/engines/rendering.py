@@ -111,7 +111,7 @@ class Rendering:
             shutil.rmtree(folder, ignore_errors=True)
 
     def scene(self) -> WarmScene:
-        """The session with the scene open."""
+        """Return the session with the scene open."""
         if self._open is None:
             attempt = self.attempt
             self._open = self.keeper.take(
@@ -129,7 +129,8 @@ class Rendering:
         return self._open
 
     def _configuration(self) -> str:
-        """The OCIO configuration that the job names, "" for the worker's own. Raises `AttemptFailed` where it is not here."""
+        """Return the OCIO configuration that the job names, "" for the worker's own. Raises `AttemptFailed` where it is not
+        here."""
         name = str(self.settings.get("ocio") or "")
         if name and not name.startswith(BUILT_IN) and not Path(name).is_file():
             raise AttemptFailed(
@@ -151,7 +152,7 @@ class Rendering:
             self.attempt.emit(Cautioned(warning, subject=warning))
 
     def _frames_in_order(self) -> list[int]:
-        """The frames that the attempt asks for, where all that comes before each must happen first; else none."""
+        """Return the frames that the attempt asks for, where all that comes before each must happen first; else none."""
         parts = self.attempt.grant.parts if self.settings["process"] == "in-order" else ()
         return [part.frame for part in parts if part.piece == 0]
 
@@ -162,7 +163,7 @@ class Rendering:
         return str(Path(path).relative_to(files)) if inside else path
 
     def bare_session(self) -> Session:
-        """A new session with nothing open; whoever asks for it closes it."""
+        """Return a new session with nothing open; whoever asks for it closes it."""
         threads = self.settings["threads"] or self.attempt.place.threads
         return self.keeper.begin(self.attempt, self.blender, self._environment(), threads)
 
@@ -172,7 +173,7 @@ class Rendering:
         return (size[0], size[1]) if size else None
 
     def verified(self, final: Path, size: tuple[int, int] | None, small: bool = False) -> Seen | None:
-        """What the picture *final* holds, if it is there, and a good one of that *size*."""
+        """Return what the picture *final* holds, if it is there, and a good one of that *size*."""
         try:
             return self.files.look_at(final, size, small)
         except BadPicture:
@@ -186,7 +187,7 @@ class Rendering:
             self._open = None
 
     def roots(self) -> Any:
-        """Which beginnings of paths in the .blend are others on this machine."""
+        """Return which beginnings of paths in the .blend are others on this machine."""
         paths, site = self.attempt.order.paths, self.attempt.place.site
         return foreign(paths, places(paths, platform_of(platform.system()), site))
 
@@ -217,8 +218,8 @@ class Rendering:
 
 
 def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
-    """Whether the frame is there already and stays, whatever it is, since the scene overwrites nothing: then it is done. An empty
-    file is not a frame but a placeholder."""
+    """Return whether the frame is there already and stays, whatever it is, since the scene overwrites nothing: then it is
+    done. An empty file is not a frame but a placeholder."""
     attempt = rendering.attempt
     if part.piece or not _stays(rendering, final):
         return False
@@ -238,7 +239,7 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
 
 
 def _as_it_is(rendering: Rendering, path: Path, small: bool = False) -> Seen:
-    """The picture at *path*, which stays; where that is none, a warning says so."""
+    """Return the picture at *path*, which stays; where that is none, a warning says so."""
     try:
         return rendering.files.look_at(path, None, small)
     except BadPicture as error:
@@ -257,12 +258,13 @@ def _stays(rendering: Rendering, final: Path) -> bool:
 
 
 def stands(rendering: Rendering, final: Path) -> bool:
-    """Whether the file *final* is there already and may be kept."""
+    """Return whether the file *final* is there already and may be kept."""
     return _stays(rendering, final) or (_is_the_same(rendering, final) and rendering.verified(final, None) is not None)
 
 
 def _is_the_same(rendering: Rendering, final: Path) -> bool:
-    """Whether the file *final* was rendered by brender, of the same file with the same settings, and the job may keep it."""
+    """Return whether the file *final* was rendered by brender, of the same file with the same settings, and the job may keep
+    it."""
     if rendering.attempt.order.overwrite or not rendering.note or final.suffix not in NOTED:
         return False
     try:
@@ -273,7 +275,7 @@ def _is_the_same(rendering: Rendering, final: Path) -> bool:
 
 
 def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
-    """Whether the frame is there already, and good: then it is done."""
+    """Return whether the frame is there already, and good: then it is done."""
     attempt, there = rendering.attempt, rendering.files.signature(final)
     if there is None:
         return False
@@ -345,7 +347,7 @@ def render_part(rendering: Rendering, part: PartGrant, final: Path, index: int, 
 
 
 def finished(part: PartGrant, seconds: float, seen: Seen, memory: int = 0) -> PartFinished:
-    """The event that the part is done, with what is to be known of its file."""
+    """Return the event that the part is done, with what is to be known of its file."""
     picture = seen.picture
     return PartFinished(
         part=part.id,

@@ -46,7 +46,8 @@ def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: st
 
 
 def carries(path: Path, note: str) -> bool:
-    """Whether the picture *path* carries that *note*: then it is as good as rendered again. Somebody else's carries none."""
+    """Return whether the picture *path* carries that *note*: then it is as good as rendered again. Somebody else's carries
+    none."""
     opened = oiio.ImageInput.open(str(path))
     if opened is None:
         oiio.geterror()

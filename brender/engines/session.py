@@ -121,7 +121,7 @@ class Session:
         return opened | {"color_lines": lines + self._colors.take()}
 
     def ask(self, answer: str, **request: Any) -> dict[str, Any]:
-        """Ask the driver for something else, and return its answer of that kind."""
+        """Return ask the driver for something else, and return its answer of that kind."""
         self._devices.take()
         self._say(request)
         said = self._answer(answer)
@@ -208,7 +208,7 @@ class Session:
             self._output_is_here.set()
 
     def _accept(self, listener: socket.socket, token: str) -> socket.socket:
-        """The driver's connection: the one that knows the token. Others are shown the door."""
+        """Return the driver's connection: the one that knows the token. Others are shown the door."""
         listener.settimeout(_LOOK_SECONDS)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
@@ -238,7 +238,7 @@ class Session:
             raise self._death() from error
 
     def _answer(self, kind: str, frame: int | None = None, done: float = 0.0, share: float = 0.0) -> dict[str, Any]:
-        """The driver's answer of this *kind*; while it is awaited, progress is told of *frame*."""
+        """Return the driver's answer of this *kind*; while it is awaited, progress is told of *frame*."""
         status, began, told = None, time.monotonic(), time.monotonic()
         while True:
             line = self._line()
@@ -271,7 +271,7 @@ class Session:
         self._working_for.emit(Progressed(frame, done + within * share, text, log.received + self._statuses))
 
     def _line(self) -> bytes | None:
-        """The driver's next line; ``None`` where none came for a moment, in which all is well."""
+        """Return the driver's next line; ``None`` where none came for a moment, in which all is well."""
         while b"\n" not in self._buffer:
             try:
                 piece = self._connection.recv(65536)
@@ -292,7 +292,7 @@ class Session:
             raise self._death(when)
 
     def _death(self, when: str = "") -> AttemptFailed:
-        """Why the process is no more."""
+        """Return why the process is no more."""
         self.process.wait(10.0)
         self._working_for.check()
         ending = self.process.ending or "it ended of its own accord, with exit code 0"
@@ -314,7 +314,7 @@ def shader_cache(folder: Path) -> dict[str, str]:
 
 
 def _listener(folder: Path, no_network: bool) -> socket.socket:
-    """What the driver connects to: a loopback port, or, where it has *no_network*, a socket in its *folder*."""
+    """Return what the driver connects to: a loopback port, or, where it has *no_network*, a socket in its *folder*."""
     if not no_network:
         return socket.create_server(("127.0.0.1", 0))
     assert _UNIX is not None, "there is no sandbox where there are no such sockets"

@@ -23,12 +23,12 @@ class Sight:
 
 
 def proof_file(folder: Path, proof: str) -> Path:
-    """The file in *folder* for *proof*, 32 hexadecimal digits."""
+    """Return the file in *folder* for *proof*, 32 hexadecimal digits."""
     return folder / f".brender-check-{proof}"
 
 
 def look(folder: Path, proof: str, patience: float = _PATIENCE_SECONDS) -> Sight:
-    """What there is in *folder* of the file for *proof*; waits for it for up to *patience* seconds."""
+    """Return what there is in *folder* of the file for *proof*; waits for it for up to *patience* seconds."""
     deadline = time.monotonic() + patience
     writable = os.access(folder, os.W_OK | os.X_OK)
     while True:
@@ -46,7 +46,7 @@ def look(folder: Path, proof: str, patience: float = _PATIENCE_SECONDS) -> Sight
 
 
 def _why_not_there(folder: Path) -> str:
-    """Why *folder* is no folder of this machine; "" where it is one."""
+    """Return why *folder* is no folder of this machine; "" where it is one."""
     try:
         return "" if stat.S_ISDIR(folder.stat().st_mode) else f"{folder} is not a folder"
     except FileNotFoundError:

@@ -21,7 +21,7 @@ class StatsReader:
         psutil.cpu_percent(None)
 
     def read(self, render_pid: int | None = None) -> Stats:
-        """The statistics of now, rates since the last reading; with those of the process *render_pid* and its children."""
+        """Return the statistics of now, rates since the last reading; with those of the process *render_pid* and its children."""
         at, counters = time.monotonic(), self._counters()
         seconds = max(at - self._before_at, 1e-3)
         rates = [max(0.0, (new - old) / seconds) for new, old in zip(counters, self._before, strict=True)]

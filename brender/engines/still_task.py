@@ -91,7 +91,7 @@ def _piece(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, s
 
 
 def _is_piece(rendering: Rendering, file: Path, note: str) -> bool:
-    """Whether *file* is there and is the piece that says *note* of itself."""
+    """Return whether *file* is there and is the piece that says *note* of itself."""
     try:
         with rendering.files.opened(file) as opened:
             rendering.files.ask("cuts", [opened], notes=[note])
@@ -180,7 +180,8 @@ def _written(file: Path, below: Path) -> Iterator[OpenFile]:
 
 
 def _done_before(rendering: Rendering, final: Path) -> Seen | None:
-    """What is there already, where an attempt before this one finished and never came to say so: it has cleared the pieces."""
+    """Return what is there already, where an attempt before this one finished and never came to say so: it has cleared the
+    pieces."""
     there = rendering.files.signature(final)
     try:
         if there is not None and there[1] >= rendering.file.stat().st_mtime_ns:

@@ -59,7 +59,7 @@ def kill_tree(pid: int) -> None:
 
 
 def below(pid: int) -> list[int]:
-    """The processes that are left: what runs below this one, but for zombies (only the child itself may be one)."""
+    """Return the processes that are left: what runs below this one, but for zombies (only the child itself may be one)."""
     import psutil
 
     left = []
@@ -75,7 +75,7 @@ def below(pid: int) -> list[int]:
 
 
 def anything_left(pid: int) -> bool:
-    """Whether the child *pid*, which has ended, left processes behind. Cheap, since nearly always it did not."""
+    """Return whether the child *pid*, which has ended, left processes behind. Cheap, since nearly always it did not."""
     if os.name == "nt":
         return False
     try:

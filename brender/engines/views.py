@@ -13,12 +13,13 @@ _STEM = "frame"
 
 
 def picture_path(scratch: Path, final: Path) -> Path:
-    """The path that Blender is told to render *final* to."""
+    """Return the path that Blender is told to render *final* to."""
     return scratch / "picture" / f"{_STEM}{final.suffix}"
 
 
 def own_picture(path: Path, views: tuple[str, ...]) -> Path:
-    """The part's own picture, of those that Blender has written for *path* (`picture_path`), whose names have *views* more."""
+    """Return the part's own picture, of those that Blender has written for *path* (`picture_path`), whose names have *views*
+    more."""
     own = path.with_name(view_name(path.name, views[0]) if views else path.name)
     there = _files(path)
     # Whether the name of a view that is rendered alone has it depends on Blender's version.

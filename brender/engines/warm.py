@@ -48,7 +48,7 @@ class WarmScene:
     """Below it the files are those that the worker laid out itself."""
 
     def serves(self, blender: Blender, request: Mapping[str, Any], job: str) -> bool:
-        """Whether it is what *request* would open, to the last texture."""
+        """Return whether it is what *request* would open, to the last texture."""
         same = self.blender == blender and self.request == request and (self.job == job or not self.opened["vague"])
         return same and self.session.alive and self.files == signatures(self.files, self.laid_out)
 
@@ -66,7 +66,7 @@ class Keeper:
     def take(
         self, attempt: Attempt, blender: Blender, env: Mapping[str, str], request: dict[str, Any], fresh: bool = False
     ) -> WarmScene:
-        """A session of *blender* that has opened what *request* names; a new one where it must be *fresh*. Raises
+        """Return a session of *blender* that has opened what *request* names; a new one where it must be *fresh*. Raises
         `AttemptFailed` or `AttemptStopped`."""
         kept = self._taken()
         if kept is not None:
@@ -90,7 +90,7 @@ class Keeper:
         return WarmScene(session, blender, request, opened, attempt.grant.job, files, laid_out)
 
     def begin(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], threads: int) -> Session:
-        """A new session with nothing open, which is never kept: its owner closes it. Raises `AttemptFailed` or
+        """Return a new session with nothing open, which is never kept: its owner closes it. Raises `AttemptFailed` or
         `AttemptStopped`."""
         kept = self._taken()
         if kept is not None:
@@ -132,7 +132,7 @@ class Keeper:
 
     @staticmethod
     def _is_awake(kept: WarmScene, attempt: Attempt) -> bool:
-        """Whether the kept process still answers: what died at rest is no failure of the attempt's."""
+        """Return whether the kept process still answers: what died at rest is no failure of the attempt's."""
         try:
             kept.session.serve(attempt)
         except AttemptFailed:
@@ -182,6 +182,6 @@ def unsure_of_changed(files: Mapping[str, Signature], began: int) -> dict[str, S
 
 
 def memory_available() -> float:
-    """How much of the machine's memory is free for use, 0 to 1."""
+    """Return how much of the machine's memory is free for use, 0 to 1."""
     memory = psutil.virtual_memory()
     return memory.available / memory.total

@@ -280,7 +280,8 @@ class JobState(Entity):
         )
 
     def merges(self, number: int) -> tuple[str, ...]:
-        """The digests of the pieces that its task *number* merges, or of the frames of its film, where their files travel."""
+        """Return the digests of the pieces that its task *number* merges, or of the frames of its film, where their files
+        travel."""
         waits = self.type.waits_for(self.spec, number) if self.pieces else 0
         if not waits:
             return ()
@@ -318,7 +319,7 @@ class JobState(Entity):
         return self.type.is_elastic(self.spec)
 
     def chunk(self, width: int) -> int:
-        """How many parts its next task should have, on a farm of *width* slots."""
+        """Return how many parts its next task should have, on a farm of *width* slots."""
         if not self.is_elastic:
             return 1
         return chunk_size(self.mean_part_seconds, self.queued, width)
@@ -340,7 +341,7 @@ class JobState(Entity):
         self.held.add(task)
 
     def first_queued(self) -> int:
-        """The task that is next."""
+        """Return the task that is next."""
         return self._heap[0][1]
 
     def next_task(self) -> int:

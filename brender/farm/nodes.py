@@ -188,6 +188,6 @@ class ManagerState(Entity):
 
 
 def _plain(blender: Blender) -> dict[str, Any]:
-    """What the row of a worker has of one of its Blenders."""
+    """Return what the row of a worker has of one of its Blenders."""
     known = {"kind": blender.kind, "path": blender.path, "version": ".".join(map(str, blender.version))}
     return known if blender.file_subversion is None else known | {"file_subversion": blender.file_subversion}

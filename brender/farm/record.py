@@ -60,11 +60,11 @@ class Entity:
         raise NotImplementedError
 
     def values(self) -> tuple[Any, ...]:
-        """The values of ``columns``, in their order."""
+        """Return the values of ``columns``, in their order."""
         raise NotImplementedError
 
     def birth(self) -> tuple[Any, ...]:
-        """The values of ``born``, in their order."""
+        """Return the values of ``born``, in their order."""
         return ()
 
     def touch(self) -> None:

@@ -65,7 +65,7 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
 
 
 def _in_memory(farm: "Farm", loaded: "TaskState") -> "TaskState":
-    """The task as it is in memory, with the parts that it had done before; where it is not there, *loaded* itself."""
+    """Return the task as it is in memory, with the parts that it had done before; where it is not there, *loaded* itself."""
     task = farm.tasks.get(loaded.id)
     if task is None:
         return farm.keep_recorded(loaded)
@@ -106,7 +106,7 @@ def _requeue(job: "JobState", task: "TaskState", statuses: tuple[str, ...], fram
 
 
 def _is_named(part: "PartState", frames: frozenset[int] | None, count: int) -> bool:
-    """Whether *part* is of *frames*. Whatever a film is made of, it is made again when that is."""
+    """Return whether *part* is of *frames*. Whatever a film is made of, it is made again when that is."""
     if frames is None:
         return True
     return bool(count) if part.piece == FILM else part.frame in frames

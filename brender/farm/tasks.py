@@ -299,8 +299,8 @@ class AttemptState(Entity):
         self.touch()
 
     def has_to_do(self, part: PartState) -> bool:
-        """Whether it was given *part*, or may have been, and has not reported it. What was queued again since its grant, it was
-        not given."""
+        """Return whether it was given *part*, or may have been, and has not reported it. What was queued again since its
+        grant, it was not given."""
         return self.parts is None or part.id in self.parts
 
     def cancel(self, reason: str) -> None:

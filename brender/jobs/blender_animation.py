@@ -246,7 +246,7 @@ class BlenderAnimation:
         return file_pattern(spec.settings["pattern"], self._extension(spec))
 
     def _name(self, spec: JobSpec, frame: int, layer: str = "") -> str:
-        """The file of *frame*: of its first view, where each view has its own."""
+        """Return the file of *frame*: of its first view, where each view has its own."""
         assert spec.facts is not None, "a prepared render has its file's facts"
         scene = spec.facts.scene(spec.settings["scene"])
         pattern = path_templates.for_frame(spec.settings["pattern"], spec.facts, scene, frame, spec.settings["camera"])
@@ -289,8 +289,8 @@ class BlenderAnimation:
 
     @staticmethod
     def _limit(minutes: float, settings: Mapping[str, Any]) -> float:
-        """The time limit of an attempt, for each frame of a task that is rendered in order unless the job has chosen one: nobody
-        else could render a part of it."""
+        """Return the time limit of an attempt, for each frame of a task that is rendered in order unless the job has chosen
+        one: nobody else could render a part of it."""
         if settings["process"] != IN_ORDER or minutes != LIMIT_MINUTES:
             return minutes
         return min(minutes * min(settings["chunk"] or 1, len(parse_frames(settings["frames"]))), MINUTES_MOST)
@@ -375,7 +375,8 @@ def engine_word(blender_engine: str) -> str:
 
 
 def own_path(facts: FileFacts, settings: Mapping[str, Any], as_film: bool = False) -> ScenePath:
-    """Where the output path of the scene that *settings* name leads, rendered as they say (`scene_path`). Raises `BadInput`."""
+    """Return where the output path of the scene that *settings* name leads, rendered as they say (`scene_path`). Raises
+    `BadInput`."""
     camera, percent = settings.get("camera"), settings.get("resolution")  # not checked yet
     scene = facts.scene(settings.get("scene"))
     return scene_path(
@@ -384,7 +385,8 @@ def own_path(facts: FileFacts, settings: Mapping[str, Any], as_film: bool = Fals
 
 
 def said_of_strips(scene: str, outputs: Iterable[str]) -> str:
-    """What is done otherwise than Blender does with the file-output nodes of *outputs*, which the sequencer of *scene* shows."""
+    """Return what is done otherwise than Blender does with the file-output nodes of *outputs*, which the sequencer of
+    *scene* shows."""
     return (
         f"File-output nodes of {', '.join(map(repr, outputs))}, which the sequencer of {scene!r} shows, name no place for the "
         "frame's number: Blender 5 would write the files of all frames to one name, and here they get that scene's frame number"

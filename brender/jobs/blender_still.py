@@ -91,7 +91,7 @@ class BlenderStill(BlenderAnimation):
 
 
 def piece_name(final: str, piece: int) -> str:
-    """The file of *piece* (from 1) of the picture *final*, in a hidden folder beside it.
+    """Return the file of *piece* (from 1) of the picture *final*, in a hidden folder beside it.
 
     >>> piece_name("a/shot_0001.png", 3)
     'a/.shot_0001.png.pieces/3.exr'
@@ -112,7 +112,7 @@ def final_name(piece: str) -> str:
 
 
 def samples_of(piece: int, pieces: int, samples: int) -> tuple[int, int]:
-    """The first sample and the number of samples of *piece* (from 1) of a picture with so many *samples*.
+    """Return the first sample and the number of samples of *piece* (from 1) of a picture with so many *samples*.
 
     >>> [samples_of(piece, 3, 100) for piece in (1, 2, 3)]
     [(0, 33), (33, 33), (66, 34)]
@@ -122,7 +122,7 @@ def samples_of(piece: int, pieces: int, samples: int) -> tuple[int, int]:
 
 
 def rows_of(piece: int, pieces: int, height: int) -> tuple[int, int]:
-    """The rows, from the bottom, of *piece* (from 1) of a picture so many pixels high: the first, and the first beyond."""
+    """Return the rows, from the bottom, of *piece* (from 1) of a picture so many pixels high: the first, and the first beyond."""
     return height * (piece - 1) // pieces, height * piece // pieces
 
 

@@ -34,7 +34,7 @@ class Setting:
     highest: int | None = None
 
     def check(self, value: Any) -> Any:
-        """*value*, if it fits. Raises `BadInput` that names the setting and what it takes."""
+        """Return *value*, if it fits. Raises `BadInput` that names the setting and what it takes."""
         if value is None:
             if self.required:
                 raise BadInput(f"The setting {self.name!r} is missing: {self.help}")
@@ -51,7 +51,7 @@ class Setting:
 
 
 def check_settings(job_type: str, declared: tuple[Setting, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every declared setting with its checked value or default. Raises `BadInput` for an unknown name or a bad value."""
+    """Return every declared setting with its checked value or default. Raises `BadInput` for an unknown name or a bad value."""
     names = [setting.name for setting in declared]
     for name in given:
         if name not in names:
@@ -71,41 +71,41 @@ class JobType(Protocol):
     settings: tuple[Setting, ...]
 
     def prepare(self, spec: JobSpec) -> JobSpec:
-        """*spec* with every setting checked and filled in, and warnings added. Raises `BadInput`.
+        """Return *spec* with every setting checked and filled in, and warnings added. Raises `BadInput`.
 
         Preparing a prepared job changes nothing.
         """
 
     def task_count(self, spec: JobSpec) -> int:
-        """How many tasks a prepared job has."""
+        """Return how many tasks a prepared job has."""
 
     def part_count(self, spec: JobSpec) -> int:
-        """How many parts all its tasks have together."""
+        """Return how many parts all its tasks have together."""
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         """Task *index*, from 0, of a prepared job."""
 
     def may_repeat(self, spec: JobSpec) -> bool:
-        """Whether a task of it may run twice at once, at two workers, without harm."""
+        """Return whether a task of it may run twice at once, at two workers, without harm."""
 
     def is_elastic(self, spec: JobSpec) -> bool:
-        """Whether the farm may make several of its tasks one, before they are first given out."""
+        """Return whether the farm may make several of its tasks one, before they are first given out."""
 
     def waits_for(self, spec: JobSpec, index: int) -> int:
         """Task *index* waits until the first so many tasks are completed; 0: for none."""
 
     def requirements(self, spec: JobSpec) -> Requirements:
-        """What a worker must have for any of its tasks."""
+        """Return what a worker must have for any of its tasks."""
 
     def output_key(self, spec: JobSpec) -> str:
-        """What of its output folder the job takes for itself: two jobs with an equal key would write the same files.
+        """Return what of its output folder the job takes for itself: two jobs with an equal key would write the same files.
         "" takes nothing."""
 
 
 @cache
 def _loaded() -> dict[str, JobType | str]:
-    """Every job type that is installed, by name; one that others wrote and that cannot be loaded hinders none but itself, and is
-    the reason instead."""
+    """Return every job type that is installed, by name; one that others wrote and that cannot be loaded hinders none but
+    itself, and is the reason instead."""
     found: dict[str, JobType | str] = {}
     for entry in entry_points(group="brender.job_types"):
         try:
@@ -116,12 +116,12 @@ def _loaded() -> dict[str, JobType | str]:
 
 
 def job_types() -> dict[str, JobType]:
-    """Every job type that is installed and can be loaded, by name."""
+    """Return every job type that is installed and can be loaded, by name."""
     return {name: kind for name, kind in _loaded().items() if not isinstance(kind, str)}
 
 
 def job_type(name: str) -> JobType:
-    """The job type called *name*. Raises `BadInput` with the names there are."""
+    """Return the job type called *name*. Raises `BadInput` with the names there are."""
     found = job_types()
     if isinstance(problem := _loaded().get(name), str):
         raise BadInput(f"The job type {name!r} cannot be loaded: {problem}")

@@ -27,8 +27,8 @@ FRAMES_FORMAT = "PNG"
 
 
 def writes_film(scene: SceneFacts) -> bool:
-    """Whether *scene* is set to write a movie that a job can make of its frames. (Blender has not written AVI_JPEG and AVI_RAW
-    since 4.2.)"""
+    """Return whether *scene* is set to write a movie that a job can make of its frames. (Blender has not written AVI_JPEG
+    and AVI_RAW since 4.2.)"""
     return scene.image_format == "FFMPEG" and scene.container in MOVIE_EXTENSIONS
 
 
@@ -76,8 +76,8 @@ def check_film(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
 
 
 def _name_film(pattern: str, scene: SceneFacts, numbers: list[int], chosen: bool) -> tuple[str, list[str]]:
-    """What the film of the frames *numbers* is called by *pattern*, and what is to be said of that: the film of all frames is
-    never replaced by one of others, unless its name was *chosen* for this job."""
+    """Return what the film of the frames *numbers* is called by *pattern*, and what is to be said of that: the film of all
+    frames is never replaced by one of others, unless its name was *chosen* for this job."""
     own = range(scene.first, scene.last + 1, max(1, scene.step))
     whole = _as_blender(pattern, scene, scene.first, scene.last)
     if len(numbers) == len(own) and numbers == list(own):
@@ -98,7 +98,7 @@ def _as_blender(pattern: str, scene: SceneFacts, first: int, last: int) -> str:
 
 
 def _told_apart(pattern: str, scene: SceneFacts, numbers: list[int]) -> str:
-    """*pattern* with the frames *numbers* in it, where it does not name them by itself, or only the first and the last."""
+    """Return *pattern* with the frames *numbers* in it, where it does not name them by itself, or only the first and the last."""
     extensions = MOVIE_EXTENSIONS[scene.container]
     step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
     more = (f"x{step}" if step > 1 else "") if is_regular(numbers) else f"_{len(numbers)}-frames"
@@ -112,7 +112,7 @@ def _told_apart(pattern: str, scene: SceneFacts, numbers: list[int]) -> str:
 
 
 def pattern_of_frames(pattern: str, extensions: Sequence[str]) -> str:
-    """The names of the pictures that the film called by *pattern* is made of: other ones for each.
+    """Return the names of the pictures that the film called by *pattern* is made of: other ones for each.
 
     >>> [pattern_of_frames(pattern, [".mp4"]) for pattern in ("movie.mp4", "movie_.mp4", "out_", "a/shot_##", "")]
     ['movie_frames/movie_####', 'movie__frames/movie__####', 'out__frames/out_####', 'a/shot__frames/shot_##', 'frames/####']
@@ -128,7 +128,7 @@ def pattern_of_frames(pattern: str, extensions: Sequence[str]) -> str:
 
 
 def without_extension(pattern: str, extensions: Sequence[str]) -> tuple[str, str]:
-    """*pattern* up to that of *extensions* which it ends with, and from there on."""
+    """Return *pattern* up to that of *extensions* which it ends with, and from there on."""
     for extension in extensions:
         if pattern.lower().endswith(extension):
             return pattern[: -len(extension)], pattern[-len(extension) :]
@@ -136,18 +136,18 @@ def without_extension(pattern: str, extensions: Sequence[str]) -> tuple[str, str
 
 
 def is_regular(numbers: Sequence[int]) -> bool:
-    """Whether *numbers* follow each other by equal steps, so that a scene could have them as its range."""
+    """Return whether *numbers* follow each other by equal steps, so that a scene could have them as its range."""
     return len({later - number for number, later in pairwise(numbers)}) <= 1
 
 
 def makes_film(spec: JobSpec) -> bool:
-    """Whether the prepared job *spec* makes a film of its frames."""
+    """Return whether the prepared job *spec* makes a film of its frames."""
     return bool(spec.settings.get("film"))
 
 
 def frames_of_film(settings: dict[str, Any]) -> list[tuple[int, str]]:
-    """The number and file of each frame of the film of a prepared job with these *settings*, in their order; none where it makes
-    no film."""
+    """Return the number and file of each frame of the film of a prepared job with these *settings*, in their order; none
+    where it makes no film."""
     if not settings.get("film"):
         return []
     extension = EXTENSIONS[settings["format"]]

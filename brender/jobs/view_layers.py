@@ -59,7 +59,7 @@ def _each_by_itself(layers: list[str], scene: SceneFacts, path: str) -> list[str
 
 
 def layers_apart(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The layers that have files of their own, by *settings* of a prepared job; one "" where one picture shows all it has.
+    """Return the layers that have files of their own, by *settings* of a prepared job; one "" where one picture shows all it has.
 
     A job of before layers were chosen has none, whatever its pattern."""
     named = settings.get("view_layers") if TEMPLATE in (settings.get("pattern") or "") else None
@@ -67,7 +67,7 @@ def layers_apart(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def named_for(name: str, layer: str) -> str:
-    """The file *name* as it is for *layer*.
+    """Return the file *name* as it is for *layer*.
 
     >>> named_for("{view_layer}/shot_0001.png", "Props: near")
     'Props_ near/shot_0001.png'

@@ -5,7 +5,7 @@ from brender.model.single_precision import single
 
 
 def marked_cameras(scene: SceneFacts) -> tuple[str, ...]:
-    """The cameras that markers of *scene* bind, each once."""
+    """Return the cameras that markers of *scene* bind, each once."""
     return tuple(dict.fromkeys(marker.camera for marker in scene.camera_markers))
 
 

@@ -39,8 +39,8 @@ def best(found: Iterable[Device]) -> tuple[Device, ...]:
 
 
 def choose_devices(named: Sequence[str], found: Iterable[Device]) -> tuple[Device, ...]:
-    """What a worker is bound to: the devices *named* (``auto``, ``cpu``, ``optix``, ``cuda:1``…; none is ``auto``) of those that
-    were *found*. Empty means the CPU. All must be of one kind, since Blender renders with one kind at a time.
+    """Return what a worker is bound to: the devices *named* (``auto``, ``cpu``, ``optix``, ``cuda:1``…; none is ``auto``) of
+    those that were *found*. Empty means the CPU. All must be of one kind, since Blender renders with one kind at a time.
 
     Raises `BadInput` where one is named that is not there.
     """
@@ -66,13 +66,13 @@ def choose_devices(named: Sequence[str], found: Iterable[Device]) -> tuple[Devic
 
 
 def device_tags(devices: Iterable[Device]) -> frozenset[str]:
-    """The tags that a worker has by its *devices*: ``gpu`` and their kinds, or ``cpu``."""
+    """Return the tags that a worker has by its *devices*: ``gpu`` and their kinds, or ``cpu``."""
     kinds = {device.kind for device in devices}
     return frozenset({"gpu", *kinds} if kinds else {CPU})
 
 
 def share_out(wanted: str, found: Iterable[Device], cores: int) -> list[tuple[str, int]]:
-    """The slots that ``--slots`` *wanted* (a number, or ``auto``) makes of a machine: the device and CPU threads of each.
+    """Return the slots that ``--slots`` *wanted* (a number, or ``auto``) makes of a machine: the device and CPU threads of each.
 
     ``auto``: one slot for each GPU; on a machine without one, a single slot with all *cores*. A number: so many slots that
     share the CPU's threads. Raises `BadInput`.

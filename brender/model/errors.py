@@ -71,5 +71,5 @@ BY_CODE: dict[str, type[BrenderError]] = {
 
 
 def from_code(code: str, message: str) -> BrenderError:
-    """The error that *code* names (an unknown code gives a plain `BrenderError`), saying *message*."""
+    """Return the error that *code* names (an unknown code gives a plain `BrenderError`), saying *message*."""
     return BY_CODE.get(code, BrenderError)(message)

@@ -24,7 +24,7 @@ _NAMED_MOST = 4 * (LAST_FRAME - FIRST_FRAME)
 
 
 def parse_frames(text: str) -> tuple[int, ...]:
-    """The frames that *text* names, in its order. Raises `BadInput` where it names none or is no frame set."""
+    """Return the frames that *text* names, in its order. Raises `BadInput` where it names none or is no frame set."""
     pieces = _pieces(text)
     if not pieces:
         raise BadInput(f"The frame set is empty: {_EXAMPLES}")
@@ -37,7 +37,7 @@ def parse_frames(text: str) -> tuple[int, ...]:
 
 
 def _pieces(text: str) -> list[str]:
-    """The single frames and ranges of *text*, each in one spelling."""
+    """Return the single frames and ranges of *text*, each in one spelling."""
     plain = _DASHES.sub("-", text).replace("..", "-")
     plain = re.sub(r"(?<=[0-9])\s*-\s+(?=-?[0-9])", "-", plain)  # 1 - 10; but 1 -5 is two frames
     plain = re.sub(r"\s*([xXyY:])\s*", r"\1", plain)
@@ -45,7 +45,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _range(piece: str, text: str) -> tuple[range, range]:
-    """The frames of *piece*, and those of them that it leaves out. Raises `BadInput`, which names the whole *text*."""
+    """Return the frames of *piece*, and those of them that it leaves out. Raises `BadInput`, which names the whole *text*."""
     found = _PIECE.fullmatch(piece)
     if found is None:
         raise BadInput(f"{text!r} is not a frame set: {_why_not(piece)}{_EXAMPLES}")
@@ -66,7 +66,7 @@ def _range(piece: str, text: str) -> tuple[range, range]:
 
 
 def _why_not(piece: str) -> str:
-    """What is odd about *piece*, as the beginning of a sentence; "" where that is not clear."""
+    """Return what is odd about *piece*, as the beginning of a sentence; "" where that is not clear."""
     if re.fullmatch(r"-?[0-9]+\.[0-9]+", piece):
         return f"{piece} lies between two frames; "
     if re.fullmatch(r"-?[0-9]+-", piece):
@@ -77,14 +77,14 @@ def _why_not(piece: str) -> str:
 
 
 def format_frames(frames: Iterable[int]) -> str:
-    """*frames* as a short text that `parse_frames` reads back, in ascending order: ``1-8`` or ``1-100x2,150``."""
+    """Return *frames* as a short text that `parse_frames` reads back, in ascending order: ``1-8`` or ``1-100x2,150``."""
     numbers = sorted(set(frames))
     return FrameSet.framesToFrameRange(numbers) if numbers else ""
 
 
 def arrange(frames: Sequence[int], order: str) -> tuple[int, ...]:
-    """*frames* in the order in which they are to be rendered: ``forward`` (as they stand), ``backward``, ``preview`` (every
-    eighth, then the gaps between, halved again and again) or ``random`` (always the same way).
+    """Return *frames* in the order in which they are to be rendered: ``forward`` (as they stand), ``backward``, ``preview``
+    (every eighth, then the gaps between, halved again and again) or ``random`` (always the same way).
 
     >>> arrange(range(10), "preview")
     (0, 8, 4, 2, 6, 1, 3, 5, 7, 9)
@@ -102,10 +102,10 @@ def arrange(frames: Sequence[int], order: str) -> tuple[int, ...]:
 
 
 def chunk_count(frame_count: int, size: int) -> int:
-    """How many chunks of at most *size* frames *frame_count* frames make."""
+    """Return how many chunks of at most *size* frames *frame_count* frames make."""
     return -(-frame_count // size)
 
 
 def chunk(frames: Sequence[int], size: int, index: int) -> Sequence[int]:
-    """The frames of chunk *index* (from 0)."""
+    """Return the frames of chunk *index* (from 0)."""
     return frames[index * size : (index + 1) * size]

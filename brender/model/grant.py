@@ -82,8 +82,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def localized(order: Order, system: str, site: str) -> Order:
-    """*order* with the path variables of its settings and its output read as a machine has them that runs *system* and stands at
-    *site*. Raises `BadInput` where one has no place there."""
+    """Return *order* with the path variables of its settings and its output read as a machine has them that runs *system*
+    and stands at *site*. Raises `BadInput` where one has no place there."""
     here_platform = platform_of(system)
     here = places(order.paths, here_platform, site)
     read = {name: expand(value, here, here_platform) for name, value in paths_of(order.settings).items()}

@@ -139,7 +139,7 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes on disk."""
 
     def scene(self, name: str | None) -> SceneFacts:
-        """The scene called *name*, the active one for ``None``. Raises `BadInput` with the names there are."""
+        """Return the scene called *name*, the active one for ``None``. Raises `BadInput` with the names there are."""
         wanted = name or self.active_scene
         for scene in self.scenes:
             if scene.name == wanted:
@@ -223,7 +223,7 @@ def check_limits(spec: JobSpec) -> None:
 
 
 def check_priority(value: object) -> int:
-    """*value*, if it is a priority. Raises `BadInput`."""
+    """Return *value*, if it is a priority. Raises `BadInput`."""
     if type(value) is not int or not PRIORITY_LOWEST <= value <= PRIORITY_HIGHEST:
         raise BadInput(f"The priority {value!r} is not a whole number from {PRIORITY_LOWEST} to {PRIORITY_HIGHEST}")
     return value

@@ -64,7 +64,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def digest_of(secret: str) -> str:
-    """What is kept of a token's *secret*, which is long and random, so that no salt or slow hash is needed."""
+    """Return what is kept of a token's *secret*, which is long and random, so that no salt or slow hash is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -73,14 +73,14 @@ def is_secret_of(token: Token, secret: str) -> bool:
 
 
 def proof_key(master: str, public: str) -> str:
-    """The secret that the server shares with the worker whose key is *public*: made from the server's own *master* secret, so
-    that nobody has to keep it."""
+    """Return the secret that the server shares with the worker whose key is *public*: made from the server's own *master*
+    secret, so that nobody has to keep it."""
     return hmac.new(master.encode(), b"brender proof " + public.encode(), hashlib.sha256).hexdigest()
 
 
 def proof_of(key: str, node: str, registration: tuple[int, int], manager: str) -> str:
-    """A worker's word, by its proof *key*, that it turned to the manager whose public key is *manager*. By it the server knows
-    that the manager does not speak for a worker that never came to it."""
+    """Return a worker's word, by its proof *key*, that it turned to the manager whose public key is *manager*. By it the
+    server knows that the manager does not speak for a worker that never came to it."""
     said = f"{node} {registration[0]} {registration[1]} {manager}"
     return hmac.new(key.encode(), said.encode(), hashlib.sha256).hexdigest()
 

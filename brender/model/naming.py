@@ -59,9 +59,9 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 
 
 def frame_name(pattern: str, frame: int, extension: str) -> str:
-    """The file name of *frame*, as Blender makes it: the last run of ``#`` in the name becomes the number, zero-padded to its
-    length; without a ``#`` four digits are appended. *extension* (``.png``; "": none) is added unless it is there, and takes the
-    place of another image's.
+    """Return the file name of *frame*, as Blender makes it: the last run of ``#`` in the name becomes the number, zero-padded
+    to its length; without a ``#`` four digits are appended. *extension* (``.png``; "": none) is added unless it is there, and
+    takes the place of another image's.
 
     >>> frame_name("shot_##", 7, ".png"), frame_name("v1.2_####.exr", 7, ".png")
     ('shot_07.png', 'v1.2_0007.png')
@@ -72,7 +72,7 @@ def frame_name(pattern: str, frame: int, extension: str) -> str:
 
 
 def file_pattern(pattern: str, extension: str) -> str:
-    """The names of all files of *pattern*, whole, with ``#`` for the number.
+    """Return the names of all files of *pattern*, whole, with ``#`` for the number.
 
     >>> file_pattern("shot", ".png")
     'shot####.png'
@@ -82,7 +82,7 @@ def file_pattern(pattern: str, extension: str) -> str:
 
 
 def is_frame_name(name: str, pattern: str, extension: str) -> bool:
-    """Whether *name*, however it is spelled, is that of the file of some frame of *pattern*, or leads through it.
+    """Return whether *name*, however it is spelled, is that of the file of some frame of *pattern*, or leads through it.
 
     >>> is_frame_name("./A/Shot_07.png", "a/shot_##", ".png"), is_frame_name("a/shot_07.mp4", "a/shot_##", ".png")
     (True, False)
@@ -94,17 +94,18 @@ def is_frame_name(name: str, pattern: str, extension: str) -> bool:
 
 
 def is_folder_of(name: str, pattern: str) -> bool:
-    """Whether *name*, however it is spelled, is that of a folder which files of *pattern* lie in."""
+    """Return whether *name*, however it is spelled, is that of a folder which files of *pattern* lie in."""
     return _plain(pattern).startswith(_plain(name) + "/")
 
 
 def _plain(name: str) -> str:
-    """The relative path *name* in one spelling."""
+    """Return the relative path *name* in one spelling."""
     return PurePosixPath(name.replace("\\", "/")).as_posix().casefold()
 
 
 def _place_of_number(pattern: str) -> tuple[int, int, int]:
-    """Where the number goes in *pattern*: from, to, its digits. In the file's name, or else in a folder's that has a ``#``."""
+    """Return where the number goes in *pattern*: from, to, its digits. In the file's name, or else in a folder's that has a
+    ``#``."""
     runs = list(_HASHES.finditer(pattern, pattern.rfind("/") + 1)) or list(_HASHES.finditer(pattern))
     if not runs:
         return len(pattern), len(pattern), 4
@@ -113,7 +114,7 @@ def _place_of_number(pattern: str) -> tuple[int, int, int]:
 
 
 def _with_extension(name: str, extension: str) -> str:
-    """*name* as Blender gives it the *extension* of a format."""
+    """Return *name* as Blender gives it the *extension* of a format."""
     lower = name.lower()
     if not extension or lower.endswith(_AS_GOOD.get(extension, (extension,))):
         return name
@@ -123,7 +124,7 @@ def _with_extension(name: str, extension: str) -> str:
 
 
 def extension_of(image_format: str, scene: SceneFacts) -> str:
-    """What Blender ends the names of *scene* with, in that format; "" where the scene wants none."""
+    """Return what Blender ends the names of *scene* with, in that format; "" where the scene wants none."""
     if not scene.use_extension:
         return ""
     return ".j2c" if image_format == "JPEG2000" and scene.is_codestream else EXTENSIONS[image_format]
@@ -154,9 +155,9 @@ _TEMPORARY_OF_WINDOWS = re.compile(r"[a-z]:/(windows/)?te?mp|[a-z]:/users/[^/]+/
 def scene_path(
     facts: FileFacts, scene: SceneFacts, camera: str | None = None, percent: int | None = None, as_film: bool = False
 ) -> ScenePath:
-    """Where the output path of *scene* leads, its templates expanded (`brender.model.path_templates`); *as_film*: the name is its
-    film's, and not its frames'. Where `CAMERA` stays in it, it is in the name, with the
-    folders from there on. Raises `BadInput` where Blender could not expand them."""
+    """Return where the output path of *scene* leads, its templates expanded (`brender.model.path_templates`); *as_film*: the
+    name is its film's, and not its frames'. Where `CAMERA` stays in it, it is in the name, with the folders from there on.
+    Raises `BadInput` where Blender could not expand them."""
     path, end_of_folders = scene.output, ""
     if facts.version >= path_templates.SINCE:
         known = path_templates.variables(facts, scene, camera, percent, each_frame=not as_film)
@@ -177,16 +178,16 @@ def scene_path(
 
 
 def scene_pattern(path: ScenePath, blend: str) -> str:
-    """The pattern of the files of a scene of *blend* whose own *path* is that. Files that nobody named are named after *blend*;
-    where a folder alone was chosen, they are numbers."""
+    """Return the pattern of the files of a scene of *blend* whose own *path* is that. Files that nobody named are named
+    after *blend*; where a folder alone was chosen, they are numbers."""
     if path.name or not path.is_temporary:
         return path.name or "####"
     return f"{PureWindowsPath(blend).stem if chr(92) in blend else PurePosixPath(blend).stem}_####"
 
 
 def movie_name(pattern: str, container: str, first: int, last: int, use_extension: bool = True, splits: bool = False) -> str:
-    """The file name of a movie of the frames *first* to *last*, as Blender makes it of *pattern*, the name in the scene's output
-    path. *splits*: it is the first of several files.
+    """Return the file name of a movie of the frames *first* to *last*, as Blender makes it of *pattern*, the name in the
+    scene's output path. *splits*: it is the first of several files.
 
     >>> [movie_name(pattern, "MPEG4", 1, 250) for pattern in ("movie.mp4", "out_", "shot_##", "")]
     ['movie.mp4', 'out_0001-0250.mp4', 'shot_01-250.mp4', '0001-0250.mp4']
@@ -202,7 +203,7 @@ def movie_name(pattern: str, container: str, first: int, last: int, use_extensio
 
 
 def with_range(pattern: str, first: int, last: int, more: str = "") -> str:
-    """*pattern* with the frames from *first* to *last*, and *more*, in place of its last run of ``#``, or at its end."""
+    """Return *pattern* with the frames from *first* to *last*, and *more*, in place of its last run of ``#``, or at its end."""
     folder, slash, name = pattern.rpartition("/")
     runs = list(_HASHES.finditer(name))
     width, (start, end) = (len(runs[-1].group()), runs[-1].span()) if runs else (4, (len(name), len(name)))
@@ -211,8 +212,8 @@ def with_range(pattern: str, first: int, last: int, more: str = "") -> str:
 
 
 def check_pattern(pattern: str, what: str = "The output pattern", own: bool = False) -> str:
-    """*pattern*, if every name made from it stays inside the output folder on every platform. Raises `BadInput`, which calls it
-    *what*, and names the remedy where it is the scene's *own*."""
+    """Return *pattern*, if every name made from it stays inside the output folder on every platform. Raises `BadInput`,
+    which calls it *what*, and names the remedy where it is the scene's *own*."""
     remedy = (
         ". The scene names it so (Output properties): name the files with --pattern, such as --pattern NAME_####" if own else ""
     )
@@ -237,7 +238,7 @@ def check_pattern(pattern: str, what: str = "The output pattern", own: bool = Fa
 
 
 def temporary_name(final: str, attempt: str) -> str:
-    """Where *attempt* writes before the file *final* (a path in the output folder) is published: beside it, hidden,
+    """Return where *attempt* writes before the file *final* (a path in the output folder) is published: beside it, hidden,
     and carrying the attempt's id, so that two attempts never write one file.
 
     >>> temporary_name("a/shot_01.png", "f00d")

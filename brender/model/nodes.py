@@ -76,8 +76,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def allows_program(worker: WorkerInfo, program: str) -> bool:
-    """Whether *worker* may run *program*. What its owner allows are patterns (as of a shell, ``*`` for any); one without a slash
-    is the name of a program on the worker's own PATH, and no path's ending."""
+    """Return whether *worker* may run *program*. What its owner allows are patterns (as of a shell, ``*`` for any); one
+    without a slash is the name of a program on the worker's own PATH, and no path's ending."""
     return any(
         pattern == "*" or (".." not in program and fnmatchcase(program, pattern) and ("/" in program) == ("/" in pattern))
         for pattern in worker.programs
@@ -85,8 +85,8 @@ def allows_program(worker: WorkerInfo, program: str) -> bool:
 
 
 def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> str:
-    """Why the owner of *worker* does not let it run a task that starts *program* ("": Blender) or is *trusted*; "" where it
-    may."""
+    """Return why the owner of *worker* does not let it run a task that starts *program* ("": Blender) or is *trusted*; ""
+    where it may."""
     if program and not allows_program(worker, program):
         return f"does not run the program {program!r}: the owner has not allowed it (brender-worker --allow-program)"
     if trusted and not worker.takes_trusted:
@@ -164,7 +164,7 @@ def dotted(version: tuple[int, ...]) -> str:
 
 
 def tags_of(blenders: Iterable[Blender]) -> frozenset[str]:
-    """The tags that a worker has by its Blenders: ``blender-5.0`` and ``blender-bpy`` or ``blender-executable``."""
+    """Return the tags that a worker has by its Blenders: ``blender-5.0`` and ``blender-bpy`` or ``blender-executable``."""
     found = set()
     for blender in blenders:
         found |= {f"blender-{blender.version[0]}.{blender.version[1]}", f"blender-{blender.kind}"}

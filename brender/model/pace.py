@@ -13,7 +13,7 @@ class Pace:
     _left: float = -1.0
 
     def take(self, now: float) -> bool:
-        """Whether one more may be taken at *now*; if so it is."""
+        """Return whether one more may be taken at *now*; if so it is."""
         left = self.burst if self._left < 0 else min(self.burst, self._left + (now - self.since) * self.rate)
         self.since = now
         if left < 1:

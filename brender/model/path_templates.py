@@ -33,9 +33,9 @@ def variables(
     percent: int | None = None,
     each_frame: bool = False,
 ) -> dict[str, str | int | float]:
-    """What each name stands for in the output path of *scene*, rendered through *camera* at so many *percent*; ``None``: as the
-    scene says. Names that a Blender of the file's version does not know are not there. *each_frame*: the path is that of its
-    frames, so that `CAMERA` stays where their cameras differ (`for_frame`)."""
+    """Return what each name stands for in the output path of *scene*, rendered through *camera* at so many *percent*;
+    ``None``: as the scene says. Names that a Blender of the file's version does not know are not there. *each_frame*: the
+    path is that of its frames, so that `CAMERA` stays where their cameras differ (`for_frame`)."""
     folder, slash, name = facts.path.replace("\\", "/").rpartition("/")
     stem, where = PurePosixPath(name).stem, folder + slash
     fps = frames_a_second(scene, facts.path)
@@ -59,13 +59,13 @@ def variables(
 
 
 def names_camera(pattern: str, facts: FileFacts) -> bool:
-    """Whether *pattern* has `CAMERA` in it, in the place of which the camera of each frame is put."""
+    """Return whether *pattern* has `CAMERA` in it, in the place of which the camera of each frame is put."""
     return CAMERA in pattern and facts.version >= _SINCE_CAMERA
 
 
 def for_frame(pattern: str, facts: FileFacts, scene: SceneFacts, frame: int, camera: str | None = None) -> str:
-    """*pattern* with the camera of *frame* in the place of `CAMERA`, if there is one; *camera*: the one that all are rendered
-    through."""
+    """Return *pattern* with the camera of *frame* in the place of `CAMERA`, if there is one; *camera*: the one that all are
+    rendered through."""
     if not names_camera(pattern, facts):
         return pattern
     seen_through = camera or camera_at(scene, frame)
@@ -73,7 +73,7 @@ def for_frame(pattern: str, facts: FileFacts, scene: SceneFacts, frame: int, cam
 
 
 def frames_a_second(scene: SceneFacts, path: str) -> float:
-    """The frame rate of *scene*, unrounded. Raises `BadInput`, which names the file *path*, where it is not a rate."""
+    """Return the frame rate of *scene*, unrounded. Raises `BadInput`, which names the file *path*, where it is not a rate."""
     frames, seconds = scene.rate or (scene.fps, 1.0)
     if frames > 0 and seconds > 0 and math.isfinite(frames / seconds):
         return frames / seconds
@@ -92,8 +92,8 @@ def check_nodes(facts: FileFacts, scene: SceneFacts, known: Mapping[str, str | i
 
 
 def expand(path: str, known: Mapping[str, str | int | float], what: str = "The output path") -> str:
-    """*path* with what is *known* in the place of its names. Raises `BadInput`, which calls the path *what*, for what Blender
-    would not read.
+    """Return *path* with what is *known* in the place of its names. Raises `BadInput`, which calls the path *what*, for what
+    Blender would not read.
 
     >>> expand("//{scene_name}_{fps:##.#}_####", {"scene_name": "Lake", "fps": 24.0})
     '//Lake_24.0_####'
@@ -119,7 +119,7 @@ def expand(path: str, known: Mapping[str, str | int | float], what: str = "The o
 
 
 def escape(path: str) -> str:
-    """*path* as a template that stands for it.
+    """Return *path* as a template that stands for it.
 
     >>> escape("/shots/{wip}/a")
     '/shots/{{wip}}/a'
@@ -128,7 +128,7 @@ def escape(path: str) -> str:
 
 
 def safe(name: str) -> str:
-    """The *name* of a scene or a camera as it stands in a path."""
+    """Return the *name* of a scene or a camera as it stands in a path."""
     plain = _UNSAFE.sub("_", name)
     return plain if plain.strip(".") else "_" + plain[1:]
 
@@ -141,7 +141,7 @@ def _there_is(known: Iterable[str]) -> str:
 
 
 def _formatted(value: str | int | float, form: str | None) -> str:
-    """*value* as the *form* of a template asks for it. Raises `ValueError`, which says what is wrong."""
+    """Return *value* as the *form* of a template asks for it. Raises `ValueError`, which says what is wrong."""
     if form is None:
         return repr(value) if isinstance(value, float) else str(value)
     if isinstance(value, str):

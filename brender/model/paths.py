@@ -34,7 +34,7 @@ class PathVariable(msgspec.Struct, frozen=True):
 
 
 def platform_of(system: str) -> Platform:
-    """The platform of a machine that says of itself what ``platform.platform`` or ``platform.system`` do.
+    """Return the platform of a machine that says of itself what ``platform.platform`` or ``platform.system`` do.
 
     >>> platform_of("Linux-6.1-x86_64"), platform_of("Windows-11"), platform_of("macOS-14.5-arm64")
     ('linux', 'windows', 'macos')
@@ -44,7 +44,7 @@ def platform_of(system: str) -> Platform:
 
 
 def check_variable(variable: PathVariable) -> PathVariable:
-    """*variable*, its path without an end that means nothing. Raises `BadInput` where it is none."""
+    """Return *variable*, its path without an end that means nothing. Raises `BadInput` where it is none."""
     if not _NAME.fullmatch(variable.name):
         raise BadInput(
             f"{variable.name!r} cannot be a path variable's name: it begins with a letter, and has up to 32 small letters, "
@@ -61,7 +61,7 @@ def check_variable(variable: PathVariable) -> PathVariable:
 
 
 def check_site(site: str) -> str:
-    """*site*, if it can be a site's name. Raises `BadInput`."""
+    """Return *site*, if it can be a site's name. Raises `BadInput`."""
     if site and not _SITE.fullmatch(site):
         raise BadInput(f"{site!r} cannot be a site's name: it has up to 32 small letters, digits, '.', - and _")
     return site
@@ -74,17 +74,18 @@ def places(variables: Iterable[PathVariable], platform: Platform, site: str = ""
 
 
 def paths_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Those of a job's *settings* that may be paths, which a variable can begin."""
+    """Return those of a job's *settings* that may be paths, which a variable can begin."""
     return {name: value for name, value in settings.items() if isinstance(value, str) and name not in _NAMES_OF_FILES}
 
 
 def variables_in(*texts: str) -> frozenset[str]:
-    """The names of the variables that begin any of *texts*."""
+    """Return the names of the variables that begin any of *texts*."""
     return frozenset(found.group(1) for text in texts if (found := _VARIABLE.match(text)))
 
 
 def expand(text: str, here: Mapping[str, str], platform: Platform) -> str:
-    """*text* with the variable at its beginning read from *here* (`places`). Raises `BadInput` where that has no such variable.
+    """Return *text* with the variable at its beginning read from *here* (`places`). Raises `BadInput` where that has no such
+    variable.
 
     >>> expand("{projects}/shot/a.blend", {"projects": "P:\\\\"}, "windows")
     'P:\\\\shot\\\\a.blend'
@@ -102,8 +103,8 @@ def expand(text: str, here: Mapping[str, str], platform: Platform) -> str:
 
 
 def collapse(path: str, variables: Iterable[PathVariable], platform: Platform, site: str = "") -> str:
-    """*path*, of a machine of *platform* at *site*, with a variable for its beginning where one fits; the longest, where several
-    do. The other way round of `expand`.
+    """Return *path*, of a machine of *platform* at *site*, with a variable for its beginning where one fits; the longest, where
+    several do. The other way round of `expand`.
 
     >>> collapse("P:\\\\shot\\\\a.blend", [PathVariable("projects", "windows", "P:\\\\")], "windows")
     '{projects}/shot/a.blend'
@@ -119,12 +120,12 @@ def collapse(path: str, variables: Iterable[PathVariable], platform: Platform, s
 
 
 def is_foreign(path: str, platform: Platform) -> bool:
-    """Whether *path* is one of Windows, and *platform* another."""
+    """Return whether *path* is one of Windows, and *platform* another."""
     return platform != "windows" and _OF_WINDOWS.match(path) is not None
 
 
 def in_own_words(path: str) -> str:
-    """*path*, one of Windows as that writes it, though the machine that read it has made ``/P:/tex/a.png`` of it.
+    """Return *path*, one of Windows as that writes it, though the machine that read it has made ``/P:/tex/a.png`` of it.
 
     >>> in_own_words("/P:/tex/a.png"), in_own_words("/mnt/tex/a.png")
     ('P:\\\\tex\\\\a.png', '/mnt/tex/a.png')
@@ -133,8 +134,8 @@ def in_own_words(path: str) -> str:
 
 
 def adopt(path: str, variables: Iterable[PathVariable], platform: Platform) -> str:
-    """*path*, or, where it is one of Windows and this machine is of another *platform*, *path* with the variable at its beginning
-    that fits. Raises `BadInput` where none does.
+    """Return *path*, or, where it is one of Windows and this machine is of another *platform*, *path* with the variable at its
+    beginning that fits. Raises `BadInput` where none does.
 
     >>> adopt("P:\\\\shot", [PathVariable("projects", "windows", "P:\\\\")], "linux"), adopt("/mnt/shot", [], "linux")
     ('{projects}/shot', '/mnt/shot')
@@ -153,8 +154,8 @@ def adopt(path: str, variables: Iterable[PathVariable], platform: Platform) -> s
 
 
 def from_elsewhere(path: str, variables: Iterable[PathVariable], here: Mapping[str, str]) -> str | None:
-    """Where this machine, with its places *here*, has the file that a machine elsewhere calls *path*; "": it has no place for the
-    variable; ``None``: no variable fits.
+    """Return where this machine, with its places *here*, has the file that a machine elsewhere calls *path*; "": it has no
+    place for the variable; ``None``: no variable fits.
 
     A .blend may have its paths in Windows' words, in which it does not matter how they are written: capitals, which slashes.
     """

@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 
 def check_user_name(name: str) -> str:
-    """*name*, if a user can be called so. Raises `BadInput`."""
+    """Return *name*, if a user can be called so. Raises `BadInput`."""
     if not _NAME.fullmatch(name) or name != name.strip():
         raise BadInput(
             f"{name[:80]!r} cannot be a user's name: it begins with a letter or digit, and has up to 64 letters, digits, blanks "
@@ -33,7 +33,7 @@ def check_user_name(name: str) -> str:
 
 
 def check_role(role: object) -> Role:
-    """*role*, if it is one. Raises `BadInput`."""
+    """Return *role*, if it is one. Raises `BadInput`."""
     try:
         return Role(str(role))
     except ValueError:

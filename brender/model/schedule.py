@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 def parse_schedule(text: str) -> tuple[Span, ...]:
-    """The spans of *text*; "": none. Raises `BadInput`.
+    """Return the spans of *text*; "": none. Raises `BadInput`.
 
     >>> parse_schedule("mon-tue 9:00-17:00")
     (Span(days=frozenset({0, 1}), begin=540, end=1020),)
@@ -36,7 +36,8 @@ def parse_schedule(text: str) -> tuple[Span, ...]:
 
 
 def asleep(spans: tuple[Span, ...], day: int, minute: int) -> int | None:
-    """Whether a worker with these spans sleeps at *minute* of *day* (0 is Monday): then for how many more minutes, else ``None``.
+    """Return whether a worker with these spans sleeps at *minute* of *day* (0 is Monday): then for how many more minutes, else
+    ``None``.
 
     >>> asleep(parse_schedule("fri 22:00-6:00"), 5, 30)
     330

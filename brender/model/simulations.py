@@ -58,7 +58,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def not_baked(simulations: Sequence[Simulation], frames: Sequence[int]) -> list[Simulation]:
-    """Those of *simulations* whose state at one of *frames* (ascending) depends on frames before it, and is not baked."""
+    """Return those of *simulations* whose state at one of *frames* (ascending) depends on frames before it, and is not baked."""
     return [
         each
         for each in simulations
@@ -67,7 +67,7 @@ def not_baked(simulations: Sequence[Simulation], frames: Sequence[int]) -> list[
 
 
 def in_order_by_one(moving: Sequence[Simulation]) -> str:
-    """The sentence that all frames are rendered in order by one worker, because *moving* are not baked."""
+    """Return the sentence that all frames are rendered in order by one worker, because *moving* are not baked."""
     return (
         f"{_not_baked(moving)}: all frames are rendered in order by one worker{_otherwise(moving)}. "
         f"Bake {_it(moving)} in Blender to use several workers"
@@ -75,7 +75,7 @@ def in_order_by_one(moving: Sequence[Simulation]) -> str:
 
 
 def whole_by_one(moving: Sequence[Simulation], frame: int) -> str:
-    """The sentence that a still at *frame* is not split, because *moving* are not baked."""
+    """Return the sentence that a still at *frame* is not split, because *moving* are not baked."""
     return (
         f"{_not_baked(moving)}: this still is rendered in one piece by one worker, after all frames before {frame}"
         f"{_otherwise(moving)}. Bake {_it(moving)} in Blender to use several workers"
@@ -83,7 +83,7 @@ def whole_by_one(moving: Sequence[Simulation], frame: int) -> str:
 
 
 def in_order_by_many(moving: Sequence[Simulation]) -> str:
-    """The sentence that each worker simulates *moving* by itself, as the job's owner wanted."""
+    """Return the sentence that each worker simulates *moving* by itself, as the job's owner wanted."""
     return (
         f"{_not_baked(moving)}: each worker goes through the frames from {_first(moving)} on by itself, and may come to "
         f"another state than the next{_otherwise(moving)}. Without --chunk one worker renders all frames"
@@ -91,7 +91,7 @@ def in_order_by_many(moving: Sequence[Simulation]) -> str:
 
 
 def not_in_order(moving: Sequence[Simulation], process: str) -> str:
-    """The sentence that *moving* will look wrong with this *process*, which the job's owner wanted."""
+    """Return the sentence that *moving* will look wrong with this *process*, which the job's owner wanted."""
     return (
         f"{_not_baked(moving)}: with --process {process} frames may be wrong, and differ from run to run. Without --process they "
         "are rendered in order by one worker"
@@ -99,7 +99,8 @@ def not_in_order(moving: Sequence[Simulation], process: str) -> str:
 
 
 def other_cautions(simulations: Sequence[Simulation], frames: Sequence[int]) -> list[str]:
-    """What else the owner of a job for *frames* (ascending) should know: of bakes that end too early, of fluids without one."""
+    """Return what else the owner of a job for *frames* (ascending) should know: of bakes that end too early, of fluids
+    without one."""
     found = []
     for each in simulations:
         name = _capital(each.words)

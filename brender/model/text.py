@@ -2,8 +2,8 @@
 
 
 def harmless(text: str, kept: str = "") -> str:
-    """*text* without what a terminal would obey or what would turn its reading around: each such character becomes a dot, but for
-    those *kept*.
+    """Return *text* without what a terminal would obey or what would turn its reading around: each such character becomes a
+    dot, but for those *kept*.
 
     >>> harmless("a\\x1b[2Jb")
     'a·[2Jb'

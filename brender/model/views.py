@@ -10,7 +10,7 @@ _NAMES_EVEN_ONE = (4, 5)
 
 
 def view_suffixes(spec: JobSpec) -> tuple[str, ...]:
-    """What the names of the pictures of one frame of the prepared job *spec* have more, one for each; () where it has one
+    """Return what the names of the pictures of one frame of the prepared job *spec* have more, one for each; () where it has one
     picture, whose name has nothing more."""
     if spec.facts is None or "format" not in spec.settings:
         return ()
@@ -18,7 +18,7 @@ def view_suffixes(spec: JobSpec) -> tuple[str, ...]:
 
 
 def suffixes_of(scene: SceneFacts, image_format: str, version: tuple[int, int]) -> tuple[str, ...]:
-    """The same for a *scene* that *version* saved, rendered as *image_format*."""
+    """Return the same for a *scene* that *version* saved, rendered as *image_format*."""
     if not scene.views or not _each_its_own(scene, image_format):
         return ()
     if len(scene.views) == 1 and version < _NAMES_EVEN_ONE:
@@ -53,7 +53,7 @@ def _each_its_own(scene: SceneFacts, image_format: str) -> bool:
 
 
 def view_name(name: str, suffix: str) -> str:
-    """The file *name* of the view with that *suffix*, as Blender makes it.
+    """Return the file *name* of the view with that *suffix*, as Blender makes it.
 
     >>> view_name("a.b/shot_0001.png", "_L")
     'a.b/shot_0001_L.png'
@@ -63,7 +63,7 @@ def view_name(name: str, suffix: str) -> str:
 
 
 def base_of(output: str, suffixes: tuple[str, ...]) -> str:
-    """What the names of all pictures of a frame begin with, where *output* is the one of its first view.
+    """Return what the names of all pictures of a frame begin with, where *output* is the one of its first view.
 
     >>> base_of("a.b/shot_0001_L.png", ("_L", "_R"))
     'a.b/shot_0001'
@@ -73,7 +73,7 @@ def base_of(output: str, suffixes: tuple[str, ...]) -> str:
 
 
 def other_views(output: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the pictures of a frame's other views, where *output* is the one of its first.
+    """Return the names of the pictures of a frame's other views, where *output* is the one of its first.
 
     >>> other_views("shot_0001_L.png", ("_L", "_R"))
     ('shot_0001_R.png',)
@@ -83,7 +83,7 @@ def other_views(output: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """The path *name*, and its extension with the dot."""
+    """Return the path *name*, and its extension with the dot."""
     folder, slash, file = name.rpartition("/")
     stem, dot, extension = file.rpartition(".")
     return (f"{folder}{slash}{stem}", f"{dot}{extension}") if dot else (name, "")

@@ -169,7 +169,7 @@ def _check_admitted(connections: Connections, address: Address) -> None:
 
 
 def _told(event: Event) -> str:
-    """What an event says, for a person: what it is or became, without numbers that only programs need; "" for nothing."""
+    """Return what an event says, for a person: what it is or became, without numbers that only programs need; "" for nothing."""
     if event.kind == "activity":
         return str(event.fields.get("text", ""))
     fields = {name: value for name, value in event.fields.items() if name in _WORTH_TELLING and value not in ("", None, [])}

@@ -7,7 +7,7 @@ from brender.model.errors import BadInput
 
 
 def node_id(folder: Path) -> str:
-    """The id kept in *folder*, made now if there is none. Raises `BadInput` where the folder cannot be used."""
+    """Return the id kept in *folder*, made now if there is none. Raises `BadInput` where the folder cannot be used."""
     path = folder / "node"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ def node_id(folder: Path) -> str:
 
 
 def next_incarnation(folder: Path) -> int:
-    """The number of this start of the node in *folder*: one more than the last time. Raises `BadInput`."""
+    """Return the number of this start of the node in *folder*: one more than the last time. Raises `BadInput`."""
     path = folder / "starts"
     try:
         number = int(path.read_text()) + 1 if path.exists() else 1

@@ -21,7 +21,7 @@ def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker
 
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> str:
-    """Why *worker* cannot run what has these requirements; "" where it can."""
+    """Return why *worker* cannot run what has these requirements; "" where it can."""
     if need.job_type not in worker.job_types:
         return f"does not take {need.job_type} jobs"
     if not_allowed := forbidden(worker, need.program, need.trusted):
@@ -59,14 +59,14 @@ def waits_for_newer(need: Requirements, worker: WorkerInfo) -> str:
 
 
 def _blender(need: Requirements, worker: WorkerInfo) -> Blender | None:
-    """The Blender that *worker* would render with; ``None`` where it has none for that, or none is needed."""
+    """Return the Blender that *worker* would render with; ``None`` where it has none for that, or none is needed."""
     if need.blender is None:
         return None
     return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series)
 
 
 def _oldest(need: Requirements) -> str:
-    """Which Blender it takes, where that is not the one that saved the file."""
+    """Return which Blender it takes, where that is not the one that saved the file."""
     if need.oldest_blender is None or need.oldest_blender[:2] == need.blender:
         return ""
     return f" (that takes Blender {dotted(need.oldest_blender[:2])} or later)"

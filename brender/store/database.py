@@ -30,7 +30,7 @@ _WRITING = {
 
 
 def open_for_writing(where: str) -> Database:
-    """The database at *where* (a file's path, or a ``postgresql://`` URL), migrated to this software's schema.
+    """Return the database at *where* (a file's path, or a ``postgresql://`` URL), migrated to this software's schema.
 
     Raises `BadInput` where it cannot be opened or belongs to a newer brender, or where the write-ahead log beside it is another
     database's; `BrenderError` where it is damaged.
@@ -59,8 +59,8 @@ def open_for_writing(where: str) -> Database:
 
 
 def open_for_reading(where: str) -> Database:
-    """The same database, opened so that nothing can be written. Raises `BadInput` where there is none, or where the write-ahead
-    log beside it is another database's."""
+    """Return the same database, opened so that nothing can be written. Raises `BadInput` where there is none, or where the
+    write-ahead log beside it is another database's."""
     if not _is_url(where) and not Path(where).exists():
         raise BadInput(f"There is no farm database at {where}: start the server first, or give its data folder with --data")
     if not _is_url(where):
@@ -116,7 +116,7 @@ def _is_url(where: str) -> bool:
 
 
 def _shown(where: str) -> str:
-    """*where* without the password that a URL may hold."""
+    """Return *where* without the password that a URL may hold."""
     if not _is_url(where):
         return where
     scheme, _, rest = where.partition("://")
@@ -125,6 +125,6 @@ def _shown(where: str) -> str:
 
 
 def wal_bytes(where: str) -> int:
-    """The size of SQLite's write-ahead log beside *where*; 0 where there is none."""
+    """Return the size of SQLite's write-ahead log beside *where*; 0 where there is none."""
     wal = log_of(where)
     return wal.stat().st_size if not _is_url(where) and wal.exists() else 0

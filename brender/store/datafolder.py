@@ -48,7 +48,7 @@ class DataFolder:
 
     @classmethod
     def default(cls) -> Path:
-        """The platform's own place for an application's data."""
+        """Return the platform's own place for an application's data."""
         return platformdirs.user_data_path("brender", appauthor=False)
 
     def make(self) -> "DataFolder":
@@ -65,7 +65,7 @@ class DataFolder:
         return self.root / "logs" / job / f"{attempt}.log"
 
     def worker_log(self, worker: str) -> Path:
-        """What a worker told last of its own log."""
+        """Return what a worker told last of its own log."""
         return self.root / "logs" / "workers" / f"{worker}.log"
 
     def thumbnail(self, attempt: str, part: int) -> Path:
@@ -120,7 +120,7 @@ class DataFolder:
         return lock
 
     def is_locked(self, role: str) -> bool:
-        """Whether a *role* runs in this folder now."""
+        """Return whether a *role* runs in this folder now."""
         path = self.root / "run" / f"{role}.lock"
         if not path.exists():
             return False
@@ -149,14 +149,14 @@ class DataFolder:
             file.write(text.encode()[:_TROUBLE_BYTES].ljust(_TROUBLE_BYTES))
 
     def trouble(self) -> str:
-        """Why the server that runs in this folder cannot record anything now; "" where it can."""
+        """Return why the server that runs in this folder cannot record anything now; "" where it can."""
         try:
             return (self.root / "run" / "server.trouble").read_bytes().decode("utf-8", "replace").strip()
         except OSError:
             return ""
 
     def announced(self, role: str) -> dict[str, Any] | None:
-        """What the running *role* has announced; ``None`` where none runs."""
+        """Return what the running *role* has announced; ``None`` where none runs."""
         path = self.root / "run" / f"{role}.json"
         try:
             facts = json.loads(path.read_text())
@@ -166,5 +166,5 @@ class DataFolder:
 
 
 def addresses_as_text(addresses: Any) -> dict[str, str]:
-    """A dataclass of addresses and a key as plain text, for `DataFolder.announce`."""
+    """Return a dataclass of addresses and a key as plain text, for `DataFolder.announce`."""
     return {name: value if isinstance(value, str) else str(value) for name, value in vars(addresses).items()}

@@ -64,7 +64,7 @@ def find_jobs(
 
 
 def _with_eta(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """*rows*, each with the seconds that its job probably still takes (``eta_seconds``; ``None``: not known)."""
+    """Return *rows*, each with the seconds that its job probably still takes (``eta_seconds``; ``None``: not known)."""
     worker = record.tables.Worker
     active = [row["id"] for row in rows if row["status"] == "active"]
     query = worker.select(worker.job, fn.COUNT(worker.id)).where(worker.job.in_(active) & (worker.status != "offline"))
@@ -78,14 +78,14 @@ def _with_eta(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]
 
 
 def choices(record: Record) -> dict[str, list[str]]:
-    """What a list of jobs can be filtered by: the projects and users that there are."""
+    """Return what a list of jobs can be filtered by: the projects and users that there are."""
     job, project = record.tables.Job, record.tables.Project
     users = [user for (user,) in job.select(job.user).distinct().order_by(job.user).limit(1000).tuples() if user]
     return {"projects": [name for (name,) in project.select(project.name).order_by(project.name).tuples()], "users": users}
 
 
 def cells(record: Record, job: str, since: int = -1) -> dict[str, Any]:
-    """What a page shows of a job's parts that changed after the commit *since*: ``rows`` of the values of ``columns``, by
+    """Return what a page shows of a job's parts that changed after the commit *since*: ``rows`` of the values of ``columns``, by
     frame, and the names of the ``workers`` in them by their ids."""
     part = record.tables.Part
     # As the database has them: of tens of thousands of rows, making values of their JSON takes longer than all else.
@@ -126,7 +126,7 @@ def manager(record: Record, id: str) -> dict[str, Any]:
 
 
 def worker_log(record: Record, id: str) -> dict[str, Any]:
-    """What a worker told last of its own log, and when (``wall``; 0: never)."""
+    """Return what a worker told last of its own log, and when (``wall``; 0: never)."""
     if not record.tables.Worker.select().where(record.tables.Worker.id == id).exists():
         raise NotFound(f"There is no worker {id!r}")
     path = record.folder.worker_log(id)
@@ -137,15 +137,15 @@ def worker_log(record: Record, id: str) -> dict[str, Any]:
 
 
 def history(record: Record, node: str, seconds: float = _DAY, wall: float = 0.0) -> list[dict[str, Any]]:
-    """What a worker or manager used in the last *seconds* before *wall*, oldest first."""
+    """Return what a worker or manager used in the last *seconds* before *wall*, oldest first."""
     stat = record.tables.Stat
     query = stat.select(stat.wall, stat.seconds, stat.stats).where((stat.node == node) & (stat.wall > wall - seconds))
     return list(query.order_by(stat.wall).limit(PAGE).dicts())
 
 
 def overview(record: Record, wall: float) -> dict[str, Any]:
-    """The farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the frames that were done
-    last, and the jobs, workers and managers that need somebody."""
+    """Return the farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the frames
+    that were done last, and the jobs, workers and managers that need somebody."""
     tables = record.tables
     worker, job, part = tables.Worker, tables.Job, tables.Part
     there = job.deleting.not_in(GOING)
@@ -171,7 +171,7 @@ def overview(record: Record, wall: float) -> dict[str, Any]:
 
 
 def _worked_on_last(record: Record) -> list[str]:
-    """The jobs that the latest frames come of: those that are worked on, and those that ended last."""
+    """Return the jobs that the latest frames come of: those that are worked on, and those that ended last."""
     job = record.tables.Job
     there = job.started.is_null(False) & job.deleting.not_in(GOING)
     active = job.select(job.id).where((job.status == "active") & there).order_by(job.started.desc()).limit(20)
@@ -180,7 +180,7 @@ def _worked_on_last(record: Record) -> list[str]:
 
 
 def _frames_since(record: Record, edge: float) -> int:
-    """How many frames were finished after *edge*: of jobs that began after it all, of others those that are looked for."""
+    """Return how many frames were finished after *edge*: of jobs that began after it all, of others those that are looked for."""
     job, part = record.tables.Job, record.tables.Part
     whole = job.select(fn.COALESCE(fn.SUM(job.completed_parts - job.kept_parts), 0)).where(job.started >= edge).scalar()
     across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
@@ -195,7 +195,7 @@ def _rows_of(job: Any, ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _attention(record: Record, wall: float) -> list[dict[str, Any]]:
-    """What somebody should look at: each with what it is about, why, and what can be done."""
+    """Return what somebody should look at: each with what it is about, why, and what can be done."""
     tables = record.tables
     job, worker, manager = tables.Job, tables.Worker, tables.Manager
     found: list[dict[str, Any]] = []
@@ -228,14 +228,14 @@ def _attention(record: Record, wall: float) -> list[dict[str, Any]]:
 
 
 def people(record: Record) -> list[dict[str, Any]]:
-    """The users, without their passwords."""
+    """Return the users, without their passwords."""
     user = record.tables.User
     columns = [field for name, field in user._meta.fields.items() if name != "password"]
     return list(user.select(*columns).order_by(user.name).limit(PAGE).dicts())
 
 
 def api_tokens(record: Record, user: str) -> list[dict[str, Any]]:
-    """The tokens of *user* that were not revoked; of what their secrets are nothing."""
+    """Return the tokens of *user* that were not revoked; of what their secrets are nothing."""
     token = record.tables.ApiToken
     columns = [field for name, field in token._meta.fields.items() if name != "digest"]
     return list(token.select(*columns).where((token.user == user) & token.revoked.is_null()).order_by(token.created).dicts())
@@ -254,8 +254,8 @@ def subscriptions(record: Record, user: str = "") -> list[dict[str, Any]]:
 
 
 def task_graph(record: Record, job: str) -> dict[str, Any]:
-    """A job's tasks as a graph: what waits for what. ``stages`` that are worked on one after the other, each with its counts of
-    tasks by status; and for a small one its ``tasks``."""
+    """Return a job's tasks as a graph: what waits for what. ``stages`` that are worked on one after the other, each with its
+    counts of tasks by status; and for a small one its ``tasks``."""
     tables, id = record.tables, job_id(record, job)
     task = tables.Task
     row = tables.Job.get_by_id(id)

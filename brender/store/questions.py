@@ -36,7 +36,7 @@ class Record:
 
 
 def job_id(record: Record, start: str) -> str:
-    """The id of the one job whose id starts with *start*, or whose name is it. Raises `NotFound` or `BadInput`."""
+    """Return the id of the one job whose id starts with *start*, or whose name is it. Raises `NotFound` or `BadInput`."""
     job = record.tables.Job
     there = job.deleting.not_in(GOING)
     if job.select().where((job.id == start) & there).exists():
@@ -53,8 +53,8 @@ def job_id(record: Record, start: str) -> str:
 
 
 def node_id(record: Record, start: str) -> tuple[str, str, str]:
-    """The kind (``worker`` or ``manager``), id and name of the one node whose name is *start*, or whose id starts with it. Raises
-    `NotFound` or `BadInput`."""
+    """Return the kind (``worker`` or ``manager``), id and name of the one node whose name is *start*, or whose id starts
+    with it. Raises `NotFound` or `BadInput`."""
     found: list[tuple[str, str, str, str]] = []
     for kind, table in (("worker", record.tables.Worker), ("manager", record.tables.Manager)):
         rows = table.select().where((table.name == start) | table.id.startswith(start)).order_by(table.last_seen.desc())
@@ -114,7 +114,7 @@ def _fps(job: Any) -> float:
 
 
 def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
-    """A job's tasks in their order, each with its frames and what its last attempt was."""
+    """Return a job's tasks in their order, each with its frames and what its last attempt was."""
     tables, id = record.tables, job_id(record, job)
     task = tables.Task
     rows = list(task.select().where(task.job == id).order_by(task.number).limit(min(limit, PAGE)).offset(offset).dicts())
@@ -141,8 +141,8 @@ def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[
 
 
 def parts(record: Record, job: str, since: int = -1, limit: int = PAGE, by: str = "frame") -> list[dict[str, Any]]:
-    """A job's parts that changed after the commit *since*, by frame, or *by* the ``change`` that they had last: whoever asks for
-    more of these asks beyond the last one."""
+    """Return a job's parts that changed after the commit *since*, by frame, or *by* the ``change`` that they had last:
+    whoever asks for more of these asks beyond the last one."""
     part, worker = record.tables.Part, record.tables.Worker
     query = (
         part.select(part, fn.COALESCE(worker.name, "").alias("worker_name"))
@@ -155,7 +155,7 @@ def parts(record: Record, job: str, since: int = -1, limit: int = PAGE, by: str 
 
 
 def attempts(record: Record, job: str, frame: int | None = None) -> list[dict[str, Any]]:
-    """A job's attempts, or those of one frame's task, newest first."""
+    """Return a job's attempts, or those of one frame's task, newest first."""
     tables, id = record.tables, job_id(record, job)
     attempt, worker, part = tables.Attempt, tables.Worker, tables.Part
     query = attempt.select(attempt, worker.name.alias("worker_name")).join(worker).where(attempt.job == id)
@@ -166,7 +166,7 @@ def attempts(record: Record, job: str, frame: int | None = None) -> list[dict[st
 
 
 def workers(record: Record) -> list[dict[str, Any]]:
-    """Every worker, those that are there first."""
+    """Return every worker, those that are there first."""
     worker, manager, job = record.tables.Worker, record.tables.Manager, record.tables.Job
     away = Case(None, [(worker.status == "offline", 1)], 0)
     query = (
@@ -180,7 +180,7 @@ def workers(record: Record) -> list[dict[str, Any]]:
 
 
 def managers(record: Record) -> list[dict[str, Any]]:
-    """Every manager, with the number of its workers that are there."""
+    """Return every manager, with the number of its workers that are there."""
     manager, worker = record.tables.Manager, record.tables.Worker
     there = worker.select(fn.COUNT(worker.id)).where((worker.manager == manager.id) & (worker.status != "offline"))
     return list(manager.select(manager, there.alias("workers")).order_by(manager.name).limit(PAGE).dicts())
@@ -194,7 +194,8 @@ def activity(record: Record, job: str = "", limit: int = 200) -> list[dict[str, 
 
 
 def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -> dict[str, Any]:
-    """The end of a log of *job*: of its newest attempt, the newest of one frame, or the one whose id starts with *attempt*."""
+    """Return the end of a log of *job*: of its newest attempt, the newest of one frame, or the one whose id starts with
+    *attempt*."""
     id = job_id(record, job)
     known = [row for row in attempts(record, id, frame) if row["id"].startswith(attempt)]
     if not known:
@@ -205,7 +206,7 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
 
 
 def log_text(folder: DataFolder, job: str, attempt: str) -> str:
-    """The last `LOG_TAIL` bytes of an attempt's log; "" while none has arrived."""
+    """Return the last `LOG_TAIL` bytes of an attempt's log; "" while none has arrived."""
     path = folder.log(job, attempt)
     try:
         with path.open("rb") as file:
@@ -216,15 +217,15 @@ def log_text(folder: DataFolder, job: str, attempt: str) -> str:
 
 
 def change(record: Record) -> int:
-    """The number of the last commit."""
+    """Return the number of the last commit."""
     counter = record.tables.Counter
     row = counter.get_or_none(counter.name == "change")
     return int(row.value) if row else 0
 
 
 def about(record: Record) -> dict[str, Any]:
-    """The server's software and clock, the last commit, how far SQLite's write-ahead log has grown (bytes), why the server cannot
-    record anything now (``trouble``; "" where it can), and how many ``users`` the web page has."""
+    """Return the server's software and clock, the last commit, how far SQLite's write-ahead log has grown (bytes), why the
+    server cannot record anything now (``trouble``; "" where it can), and how many ``users`` the web page has."""
     return {
         "software": __version__,
         "wall": time.time(),
@@ -236,7 +237,7 @@ def about(record: Record) -> dict[str, Any]:
 
 
 def projects(record: Record) -> list[dict[str, Any]]:
-    """Every project: its folder, what it keeps, its jobs, and how many of them have not ended."""
+    """Return every project: its folder, what it keeps, its jobs, and how many of them have not ended."""
     project, job = record.tables.Project, record.tables.Job
     there = job.deleting.not_in(GOING)
     count = job.select(fn.COUNT(job.id)).where((job.project == project.name) & there)
@@ -246,21 +247,21 @@ def projects(record: Record) -> list[dict[str, Any]]:
 
 
 def paths(record: Record) -> list[dict[str, Any]]:
-    """What path variables mean, on each platform and site."""
+    """Return what path variables mean, on each platform and site."""
     variable = record.tables.PathVariable
     return list(variable.select().order_by(variable.name, variable.site, variable.platform).dicts())
 
 
 def sights(record: Record, proof: str) -> list[dict[str, Any]]:
-    """What the workers have seen of the file for *proof* (brender.bus.messages.Look)."""
+    """Return what the workers have seen of the file for *proof* (brender.bus.messages.Look)."""
     sight, worker = record.tables.Sight, record.tables.Worker
     query = sight.select(sight, worker.name.alias("worker_name")).join(worker, on=(sight.worker == worker.id))
     return list(query.where(sight.proof == proof).order_by(worker.name).limit(PAGE).dicts())
 
 
 def set_aside(record: Record) -> list[dict[str, Any]]:
-    """The messages that the server failed at, newest first, with the last line of why; of what they said nothing, for it may be
-    another's."""
+    """Return the messages that the server failed at, newest first, with the last line of why; of what they said nothing, for
+    it may be another's."""
     table = record.tables.SetAside
     columns = (table.wall, table.type, table.principal, table.origin, table.error)
     rows = list(table.select(*columns).order_by(table.wall.desc()).limit(PAGE).dicts())
@@ -268,20 +269,20 @@ def set_aside(record: Record) -> list[dict[str, Any]]:
 
 
 def keys(record: Record) -> list[dict[str, Any]]:
-    """Every key that was ever admitted, newest last. For admins, who ask with `Manage`."""
+    """Return every key that was ever admitted, newest last. For admins, who ask with `Manage`."""
     key = record.tables.Key
     return list(key.select().order_by(key.created).limit(PAGE).dicts())
 
 
 def tokens(record: Record) -> list[dict[str, Any]]:
-    """Every token that there ever was, newest last; of what their secrets are nothing."""
+    """Return every token that there ever was, newest last; of what their secrets are nothing."""
     token = record.tables.Token
     columns = [field for name, field in token._meta.fields.items() if name != "digest"]
     return list(token.select(*columns).order_by(token.created).limit(PAGE).dicts())
 
 
 def keys_and_tokens(record: Record) -> dict[str, Any]:
-    """All of both. For admins, who ask with `Manage`."""
+    """Return all of both. For admins, who ask with `Manage`."""
     return {"keys": keys(record), "tokens": tokens(record)}
 
 
@@ -308,7 +309,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
 
 
 def answer(record: Record, question: str, arguments: dict[str, Any]) -> Any:
-    """What *question* answers. Raises `BadInput` for an unknown question or argument, `NotFound` for an unknown thing."""
+    """Return what *question* answers. Raises `BadInput` for an unknown question or argument, `NotFound` for an unknown thing."""
     if question not in QUESTIONS:
         raise BadInput(f"There is no question {question!r}; there are: {', '.join(QUESTIONS)}")
     function = QUESTIONS[question]

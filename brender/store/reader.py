@@ -35,7 +35,7 @@ class Reader:
             raise BadInput(f"The farm's database cannot be read: {error}") from error
 
     def frame_file(self, record: Record, job: str, part: int) -> Path:
-        """The published file of a part. Raises `NotFound` where there is none (yet, or any more)."""
+        """Return the published file of a part. Raises `NotFound` where there is none (yet, or any more)."""
         table = record.tables.Part
         row = table.get_or_none((table.id == part) & (table.job == job) & (table.status == "completed"))
         if row is None or not row.output:
@@ -47,7 +47,8 @@ class Reader:
         return path
 
     def folder_of(self, record: Record, output: str) -> str:
-        """The folder that a job's *output* means on the server's machine. Raises `NotFound` where it has no place there."""
+        """Return the folder that a job's *output* means on the server's machine. Raises `NotFound` where it has no place
+        there."""
         if not output.startswith("{"):
             return output
         here = platform_of(platform.system())

@@ -34,7 +34,7 @@ class Writer:
         return list(values[: len(row.columns)])
 
     def last_id(self, kind: str) -> int:
-        """The highest id that rows of *kind* (task, part, activity) have; 0 where there is none."""
+        """Return the highest id that rows of *kind* (task, part, activity) have; 0 where there is none."""
         model = self.tables.by_kind[kind]
         return int(model.select(fn.MAX(model.id)).scalar() or 0)
 
@@ -71,7 +71,7 @@ class Writer:
         return int(cursor.rowcount)
 
     def has(self, kind: str, key: str) -> bool:
-        """Whether there is a row of *kind* with that id. Without the ORM: each submit asks."""
+        """Return whether there is a row of *kind* with that id. Without the ORM: each submit asks."""
         cursor = self.database.execute_sql(f'SELECT 1 FROM "{kind}" WHERE "id" = {self.database.param}', (key,))
         return cursor.fetchone() is not None
 
@@ -87,14 +87,15 @@ class Writer:
             self.database.connect()
 
     def _was_committed(self, number: int) -> bool:
-        """After a commit that failed: whether it had come through nevertheless (the connection was lost on the way back)."""
+        """Return after a commit that failed: whether it had come through nevertheless (the connection was lost on the way
+        back)."""
         self.reconnect()
         found = self._counter("change") >= number
         self._uncertain = False
         return found
 
     def _rank(self, verb: str, kind: str, columns: tuple[str, ...]) -> tuple[int, str, str]:
-        """What goes is gone first; then come new rows, what is pointed at before what points at it; then updates."""
+        """Return what goes is gone first; then come new rows, what is pointed at before what points at it; then updates."""
         rank = len(self._order) if verb == "update" else -1 if verb == "delete" else self._order[kind]
         return rank, kind, verb
 
@@ -114,8 +115,8 @@ def _json(values: Column) -> Column:
 
 
 def _text(values: Column) -> Column:
-    """*values* as every database takes them: PostgreSQL knows no text with a NUL in it, and SQLite's driver takes long to find
-    out that a member of an enumeration is a text."""
+    """Return *values* as every database takes them: PostgreSQL knows no text with a NUL in it, and SQLite's driver takes
+    long to find out that a member of an enumeration is a text."""
     if None in values:
         return [value if value is None else _text([value])[0] for value in values]
     texts = list(map(str, values))
@@ -156,7 +157,7 @@ class _Shape:
         return list(zip(*ordered, strict=True))
 
     def _encoders_for(self, names: tuple[str, ...]) -> list[tuple[int, Callable[[Column], Column]]]:
-        """The places among *names* whose values are written otherwise than they are."""
+        """Return the places among *names* whose values are written otherwise than they are."""
         found = self._encoders_of.get(names)
         if found is None:
             found = [(place, self._encoders[name]) for place, name in enumerate(names) if name in self._encoders]
@@ -197,7 +198,7 @@ class _Shape:
 
 
 def _literal(default: Any) -> str:
-    """A column's default as SQL writes it."""
+    """Return a column's default as SQL writes it."""
     value = default() if callable(default) else default
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"

@@ -44,7 +44,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _is_of_the_dead(owner: str) -> bool:
-    """Whether the file with *owner* in its name, which begins with a process, is of one that is gone."""
+    """Return whether the file with *owner* in its name, which begins with a process, is of one that is gone."""
     pid = owner.partition(".")[0]
     return pid.isdecimal() and not psutil.pid_exists(int(pid))
 
@@ -85,7 +85,7 @@ class BlobStore:
         return self.path(blob).exists()
 
     def is_wanted(self, blob: str) -> bool:
-        """Whether it is there; if so it counts as used now."""
+        """Return whether it is there; if so it counts as used now."""
         try:
             os.utime(self.path(blob))
         except OSError:
@@ -93,7 +93,7 @@ class BlobStore:
         return True
 
     def writing(self, blob: str) -> "BlobWriter":
-        """What adds to *blob*, from where it was left, by a process that was killed perhaps. Raises `OSError`."""
+        """Return what adds to *blob*, from where it was left, by a process that was killed perhaps. Raises `OSError`."""
         folder = self.root / "partial"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{blob}.lock")
@@ -105,8 +105,8 @@ class BlobStore:
         return BlobWriter(self, blob, folder / blob, lock)
 
     def read(self, blob: str, offset: int, length: int) -> tuple[bytes, int]:
-        """The piece of *blob* from *offset* on, and the bytes of all of it. Raises `OSError` where it is not there. For one
-        thread alone, which keeps the file open for the pieces that follow."""
+        """Return the piece of *blob* from *offset* on, and the bytes of all of it. Raises `OSError` where it is not there.
+        For one thread alone, which keeps the file open for the pieces that follow."""
         if self._open is None or self._open[0] != blob:
             self.close()
             file: BinaryIO = self.path(blob).open("rb")
@@ -325,8 +325,8 @@ class BlobWriter:
             self.have += len(block)
 
     def add(self, offset: int, piece: bytes) -> int:
-        """Add *piece*, if it is the next one; returns how many bytes there are now. Raises `OSError`, as where the disk is full:
-        then what is there is as it was."""
+        """Return add *piece*, if it is the next one; returns how many bytes there are now. Raises `OSError`, as where the
+        disk is full: then what is there is as it was."""
         if offset == self.have and piece:
             try:
                 written = 0
@@ -342,12 +342,12 @@ class BlobWriter:
         return self.have
 
     def read(self, offset: int, length: int) -> bytes:
-        """A piece of what is there already."""
+        """Return a piece of what is there already."""
         self._file.seek(offset)
         return self._file.read(length) or b""
 
     def finish(self, targets: Iterable[Path] = ()) -> bool:
-        """All has been added: whether it is what its name says. If so it has that name now, else it is thrown away. Raises
+        """All has been added: return whether it is what its name says. If so it has that name now, else it is thrown away. Raises
         `OSError`.
 
         Before it has its name, by which another process may give it up at once, it is linked to *targets*, where it can be.
@@ -363,7 +363,7 @@ class BlobWriter:
         return True
 
     def is_right(self) -> bool:
-        """All has been added: whether it is what its name says. Else it is thrown away. Raises `OSError`."""
+        """All has been added: return whether it is what its name says. Else it is thrown away. Raises `OSError`."""
         self._file.close()
         self._or_none(FlushAhead.wait)
         if self._digest.hexdigest() == self._blob:

@@ -106,7 +106,8 @@ class Pull:
         self._wake()
 
     def _is_linked(self, now: float) -> bool:
-        """Whether pieces are to be asked for: a link is not being tried, or has not brought it. Else it is done, or soon is."""
+        """Return whether pieces are to be asked for: a link is not being tried, or has not brought it. Else it is done, or
+        soon is."""
         if self._linking is None:
             return True
         if not self._linking.is_set():
@@ -118,8 +119,8 @@ class Pull:
         return not self.done
 
     def passed_on(self, wanted: BlobWanted) -> tuple[Message, list[bytes]] | None:
-        """The answer to *wanted* from what is here already, though not all is: whoever gets it verifies it too. ``None`` where
-        the piece is not here."""
+        """Return the answer to *wanted* from what is here already, though not all is: whoever gets it verifies it too.
+        ``None`` where the piece is not here."""
         if wanted.linkable and self._there is not None:
             return self._there, []
         if self.size is None or self.have < min(wanted.offset + PIECE, self.size):
@@ -177,7 +178,7 @@ class Pulls:
             self._look_whether_done(blob, pull)
 
     def hear(self, message: Message, bulk: list[bytes]) -> str:
-        """A message has come; the blob that it is about, where that is one of these; "" for any other."""
+        """Return a message has come; the blob that it is about, where that is one of these; "" for any other."""
         about = message.blob if isinstance(message, BlobPiece | BlobAt) else message.what if isinstance(message, NoFile) else ""
         pull = self.get(about)
         if pull is None:
@@ -204,7 +205,7 @@ class Pulls:
 
 
 def served(store: BlobStore, wanted: BlobWanted) -> tuple[Message, list[bytes]]:
-    """The answer to *wanted*, from *store*."""
+    """Return the answer to *wanted*, from *store*."""
     try:
         if wanted.linkable and (size := store.path(wanted.blob).stat().st_size) >= _LINKED_FROM:
             store.is_wanted(wanted.blob)
@@ -216,7 +217,8 @@ def served(store: BlobStore, wanted: BlobWanted) -> tuple[Message, list[bytes]]:
 
 
 def from_here(received: Received, links: bool) -> BlobWanted:
-    """The `BlobWanted` that was *received*: linkable where it says so, it came from this machine, and *links* are wanted."""
+    """Return the `BlobWanted` that was *received*: linkable where it says so, it came from this machine, and *links* are
+    wanted."""
     wanted = received.message
     assert isinstance(wanted, BlobWanted)
     if wanted.linkable and not (links and is_loopback(received.origin)):
@@ -235,12 +237,12 @@ class Intake:
         self._writers: OrderedDict[str, BlobWriter] = OrderedDict()
 
     def take(self, piece: BlobPiece, content: bytes) -> Message:
-        """The answer to *piece*."""
+        """Return the answer to *piece*."""
         (answer,) = self.take_many([(piece, content)])
         return answer
 
     def take_many(self, pieces: Sequence[tuple[BlobPiece, bytes]]) -> list[Message]:
-        """The answers to *pieces*, each with its content. What is complete by them is flushed together."""
+        """Return the answers to *pieces*, each with its content. What is complete by them is flushed together."""
         complete: dict[str, BlobWriter] = {}
         answers = [self._add(piece, content, complete) for piece, content in pieces]
         failed = self._store.adopt_many({blob: writer.partial for blob, writer in complete.items()})
@@ -252,7 +254,7 @@ class Intake:
         return answers
 
     def _add(self, piece: BlobPiece, content: bytes, complete: dict[str, BlobWriter]) -> Message:
-        """The answer to *piece*, if what is *complete* by it, which is added there, gets its name."""
+        """Return the answer to *piece*, if what is *complete* by it, which is added there, gets its name."""
         if piece.blob in complete or self._store.has(piece.blob):
             return BlobHave(blob=piece.blob, offset=piece.size, complete=True)
         if self._largest and piece.size > self._largest:

@@ -201,13 +201,14 @@ def _digest(file: BufferedReader) -> str:
 
 
 def _lacking(offer: str, received: Received) -> tuple[str, ...] | None:
-    """What the server lacks, where *received* is its answer to that *offer*."""
+    """Return what the server lacks, where *received* is its answer to that *offer*."""
     told = received.message
     return told.blobs if isinstance(told, Lacks) and told.id == offer else None
 
 
 def _piece(which: tuple[int, int, int], received: Received) -> tuple[FramePiece, bytes] | None:
-    """What *received* says of a piece, and its bytes, where it is that: *which* part, file and offset. Raises `NotFound`."""
+    """Return what *received* says of a piece, and its bytes, where it is that: *which* part, file and offset. Raises
+    `NotFound`."""
     told = received.message
     if isinstance(told, NoFile):
         raise NotFound(told.reason)

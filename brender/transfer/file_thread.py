@@ -64,7 +64,7 @@ class FileThread:
         """Called at least every quarter second."""
 
     def _door(self, door: Door, pair: KeyPair, keyring: Keyring, name: str) -> Socket:
-        """A ROUTER that lets in whom *keyring* admits at *door*."""
+        """Return a ROUTER that lets in whom *keyring* admits at *door*."""
         zap = Zap(self.context, keyring)
         self.loop.add(zap, zap.answer)
         return Socket(self.context, zmq.ROUTER, name, Guard(pair, keyring, door))
@@ -72,7 +72,7 @@ class FileThread:
     def _connected(
         self, before: Socket | None, address: Address, credentials: Credentials, name: str, read: Callable[[], None]
     ) -> Socket:
-        """A DEALER to *address*, read from now on in place of the one *before*."""
+        """Return a DEALER to *address*, read from now on in place of the one *before*."""
         if before is not None:
             self.loop.remove(before)
             before.close()

@@ -141,7 +141,7 @@ class FileReceiver(FileThread):
             self._socket.send(ack, received.route)
 
     def _add(self, path: Path, piece: FilePiece, content: bytes) -> tuple[int, bool]:
-        """Add *content* to the file *path*; returns its bytes, and whether it is complete and what its digest says. Raises
+        """Return add *content* to the file *path*; returns its bytes, and whether it is complete and what its digest says. Raises
         `OSError`."""
         if piece.kind not in ("frame", "piece"):
             have = append_piece(path, piece.offset, content)
@@ -170,7 +170,7 @@ class FileReceiver(FileThread):
         self._socket.send(refusal, received.route)
 
     def _shortage(self, size: int) -> str:
-        """Why *size* more bytes of workers' files are not taken now, "" where they are.
+        """Return why *size* more bytes of workers' files are not taken now, "" where they are.
 
         Half of the room that is kept free of clients' files is kept free of them too: the record needs it.
         """

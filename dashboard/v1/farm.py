@@ -52,7 +52,7 @@ class PathChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @endpoint(blueprint, "GET", "/about")
 def about() -> Any:
-    """The server's software and clock, the last commit, and its trouble, if it has any."""
+    """Return the server's software and clock, the last commit, and its trouble, if it has any."""
     with farm().reader.record() as record:
         return questions.about(record)
 
@@ -66,7 +66,7 @@ def activity(query: ActivityQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/projects", cached=True)
 def projects() -> Any:
-    """The projects, and what each keeps."""
+    """Return the projects, and what each keeps."""
     with farm().reader.record() as record:
         return questions.projects(record)
 
@@ -79,7 +79,7 @@ def set_project(body: ProjectChange) -> Any:
 
 @endpoint(blueprint, "GET", "/paths", cached=True)
 def paths() -> Any:
-    """What path variables mean, on each platform and site."""
+    """Return what path variables mean, on each platform and site."""
     with farm().reader.record() as record:
         return questions.paths(record)
 
@@ -98,7 +98,7 @@ def unset_path(name: str) -> Any:
 
 @endpoint(blueprint, "GET", "/keys")
 def keys() -> Any:
-    """The keys that were admitted to the bus, and the tokens that let others in."""
+    """Return the keys that were admitted to the bus, and the tokens that let others in."""
     return farm().manage("keys")
 
 
@@ -121,7 +121,7 @@ def join_token(body: NewJoinToken) -> Any:
 
 @endpoint(blueprint, "GET", "/job-types", cached=True)
 def kinds() -> Any:
-    """The job types and their settings, as they declare them."""
+    """Return the job types and their settings, as they declare them."""
     return [
         {
             "name": kind.name,
@@ -148,7 +148,7 @@ def kinds() -> Any:
 
 @endpoint(blueprint, "GET", "/openapi.json")
 def description() -> Any:
-    """This description."""
+    """Return this description."""
     return openapi()
 
 
@@ -163,7 +163,7 @@ describe(
 
 @blueprint.get("/events")
 def events() -> Response:
-    """What happens, as server-sent events: of each kind the ids of what changed."""
+    """Return what happens, as server-sent events: of each kind the ids of what changed."""
     told = farm().stream.listen(_listener_gone(), user_name())
     if told is None:
         return Response("Too many pages listen: try again soon", status=503, headers={"Retry-After": "10"})
@@ -172,7 +172,7 @@ def events() -> Response:
 
 
 def _listener_gone() -> Callable[[], bool]:
-    """What tells whether the reader of the answer to this request is gone, or is not let in any more."""
+    """Return what tells whether the reader of the answer to this request is gone, or is not let in any more."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     environ = request.environ
     disconnected = environ.get("waitress.client_disconnected")

@@ -73,7 +73,7 @@ def jobs(query: JobsQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/jobs/choices", cached=True)
 def choices() -> Any:
-    """The projects and users that jobs can be filtered by."""
+    """Return the projects and users that jobs can be filtered by."""
     with farm().reader.record() as record:
         return page_questions.choices(record)
 
@@ -88,7 +88,7 @@ def job(id: str) -> Any:
 
 @endpoint(blueprint, "GET", "/jobs/{id}/cells", query=SinceQuery, cached=True)
 def cells(id: str, query: SinceQuery) -> Any:
-    """The job, and what a page shows of those of its frames that changed after the commit `since`."""
+    """Return the job, and what a page shows of those of its frames that changed after the commit `since`."""
     with farm().reader.record() as record:
         # Read first: what is committed meanwhile comes again with the next question, and nothing is missed.
         change = questions.change(record)
@@ -99,35 +99,35 @@ def cells(id: str, query: SinceQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/jobs/{id}/parts", query=SinceQuery, cached=True)
 def parts(id: str, query: SinceQuery) -> Any:
-    """The job's frames, whole, that changed after the commit `since`, by the commit that changed each last."""
+    """Return the job's frames, whole, that changed after the commit `since`, by the commit that changed each last."""
     with farm().reader.record() as record:
         return questions.parts(record, id, query.since, by="change")
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/tasks", query=PageQuery, cached=True)
 def tasks(id: str, query: PageQuery) -> Any:
-    """The job's tasks, each with its frames and its last attempt."""
+    """Return the job's tasks, each with its frames and its last attempt."""
     with farm().reader.record() as record:
         return questions.tasks(record, id, query.length, query.start)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/graph", cached=True)
 def graph(id: str) -> Any:
-    """The stages of the job that follow each other, with their tasks by status."""
+    """Return the stages of the job that follow each other, with their tasks by status."""
     with farm().reader.record() as record:
         return page_questions.task_graph(record, id)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/attempts", query=AttemptsQuery, cached=True)
 def attempts(id: str, query: AttemptsQuery) -> Any:
-    """The job's attempts, or those at one frame, newest first."""
+    """Return the job's attempts, or those at one frame, newest first."""
     with farm().reader.record() as record:
         return questions.attempts(record, id, query.frame)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/log", query=LogQuery)
 def log(id: str, query: LogQuery) -> Any:
-    """The end of the log of one attempt, of the newest at one frame, or of the job's newest."""
+    """Return the end of the log of one attempt, of the newest at one frame, or of the job's newest."""
     with farm().reader.record() as record:
         return questions.log(record, id, query.frame, query.attempt)
 
@@ -144,7 +144,7 @@ def act(id: str, action: str, body: Value) -> Any:
 
 @endpoint(blueprint, "POST", "/jobs/actions", body=Many)
 def act_on_many(body: Many) -> Any:
-    """The same for many jobs at once; tells for each that could not be changed why."""
+    """Return the same for many jobs at once; tells for each that could not be changed why."""
     refused, done = {}, []
     with farm().client() as client:
         for id in body.ids:
@@ -160,6 +160,6 @@ def act_on_many(body: Many) -> Any:
 
 @endpoint(blueprint, "GET", "/overview", cached=True)
 def overview() -> Any:
-    """The farm at a glance: workers, jobs, throughput, the latest frames, what needs somebody."""
+    """Return the farm at a glance: workers, jobs, throughput, the latest frames, what needs somebody."""
     with farm().reader.record() as record:
         return page_questions.overview(record, time.time())

@@ -28,7 +28,7 @@ class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @endpoint(blueprint, "GET", "/workers", cached=True)
 def workers() -> Any:
-    """Every worker, those that are there first."""
+    """Return every worker, those that are there first."""
     with farm().reader.record() as record:
         return questions.workers(record)
 
@@ -42,14 +42,14 @@ def worker(id: str) -> Any:
 
 @endpoint(blueprint, "GET", "/workers/{id}/log")
 def worker_log(id: str) -> Any:
-    """What a worker told last of its own log; the action `log` asks it to tell again."""
+    """Return what a worker told last of its own log; the action `log` asks it to tell again."""
     with farm().reader.record() as record:
         return page_questions.worker_log(record, id)
 
 
 @endpoint(blueprint, "GET", "/managers", cached=True)
 def managers() -> Any:
-    """Every manager, with the number of its workers."""
+    """Return every manager, with the number of its workers."""
     with farm().reader.record() as record:
         return questions.managers(record)
 
@@ -63,7 +63,7 @@ def manager(id: str) -> Any:
 
 @endpoint(blueprint, "GET", "/nodes/{id}/history", query=HistoryQuery, cached=True)
 def history(id: str, query: HistoryQuery) -> Any:
-    """What a worker or manager used lately: CPU, memory, disk, network, a row a minute."""
+    """Return what a worker or manager used lately: CPU, memory, disk, network, a row a minute."""
     with farm().reader.record() as record:
         return page_questions.history(record, id, query.seconds, time.time())
 

@@ -56,7 +56,7 @@ class NewSubscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @endpoint(blueprint, "GET", "/users", needed="manage set-user", cached=True)
 def users() -> Any:
-    """The users."""
+    """Return the users."""
     with farm().reader.record() as record:
         return page_questions.people(record)
 
@@ -132,7 +132,7 @@ def remove_preset(name: str) -> Any:
 
 @endpoint(blueprint, "GET", "/subscriptions")
 def subscriptions() -> Any:
-    """What one is told of, and how; for an admin, all of them."""
+    """Return what one is told of, and how; for an admin, all of them."""
     with farm().reader.record() as record:
         sees_all = current_user.rights.get("manage unsubscribe") is Scope.ALL
         return page_questions.subscriptions(record, "" if sees_all else user_name())

@@ -82,7 +82,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 @endpoint(blueprint, "GET", "/files", query=FilesQuery, needed="submit")
 def files(query: FilesQuery) -> Any:
-    """What is in a folder of a project: its folders and .blend files. It never leads out of the project's own folder."""
+    """Return what is in a folder of a project: its folders and .blend files. It never leads out of the project's own folder."""
     root = _root(query.project)
     folder = _inside(root, query.folder)
     if not folder.is_dir():
@@ -99,7 +99,7 @@ def files(query: FilesQuery) -> Any:
 
 @endpoint(blueprint, "POST", "/inspect", body=Where, needed="submit")
 def look_into(body: Where) -> Any:
-    """What a .blend says of itself: its scenes and cameras, and which of its files are missing."""
+    """Return what a .blend says of itself: its scenes and cameras, and which of its files are missing."""
     return _told(inspect(_source(body), _bounds(body)))
 
 
@@ -148,7 +148,7 @@ def upload() -> Any:
 
 @endpoint(blueprint, "GET", "/uploads", query=RoomQuery, needed="submit")
 def room(query: RoomQuery) -> Any:
-    """How many bytes of one's uploads lie here. Answered 413, with the reason, where ``more`` bytes would be too many."""
+    """Return how many bytes of one's uploads lie here. Answered 413, with the reason, where ``more`` bytes would be too many."""
     uploads = farm().uploads
     if query.more:
         uploads.reserve(user_name(), query.more).release()
@@ -207,7 +207,7 @@ def submit(body: Submission) -> Any:
 
 
 def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
-    """The folder for frames that the scene of the .blend at *path* names itself. Raises `BadInput` where that is none."""
+    """Return the folder for frames that the scene of the .blend at *path* names itself. Raises `BadInput` where that is none."""
     try:
         return destination(own_path(facts, settings), path)
     except NoDestination as reason:
@@ -249,13 +249,13 @@ def _send(path: Path, upload: Path, ocio: str) -> tuple[str, str, str]:
 
 
 def _bounds(where: Where) -> Path | None:
-    """The folder beyond which a .blend learns nothing of this machine's files; ``None`` for those of projects, which share
+    """Return the folder beyond which a .blend learns nothing of this machine's files; ``None`` for those of projects, which share
     them."""
     return _upload(where.upload) if where.upload else None
 
 
 def _source(where: Where) -> Path:
-    """The file that *where* means. Raises `NotFound` or `BadInput`."""
+    """Return the file that *where* means. Raises `NotFound` or `BadInput`."""
     if bool(where.upload) == bool(where.project):
         raise BadInput("A .blend is of an upload, or of a project: name one of these")
     root = _root(where.project) if where.project else _upload(where.upload)
@@ -296,7 +296,7 @@ def _files_into(folder: Path) -> list[str]:
 
 
 def _next_event(decoder: MultipartDecoder) -> Event:
-    """What comes next in the body. Raises `BadInput` where it makes no sense or is cut off."""
+    """Return what comes next in the body. Raises `BadInput` where it makes no sense or is cut off."""
     try:
         while isinstance(event := decoder.next_event(), NeedData):
             decoder.receive_data(request.stream.read(_BLOCK) or None)
@@ -306,7 +306,7 @@ def _next_event(decoder: MultipartDecoder) -> Event:
 
 
 def _root(project: str) -> Path:
-    """The folder of *project* on this machine. Raises `NotFound`."""
+    """Return the folder of *project* on this machine. Raises `NotFound`."""
     with farm().reader.record() as record:
         row = record.tables.Project.get_or_none(name=project)
         variables = path_variables(record.tables)
@@ -317,7 +317,7 @@ def _root(project: str) -> Path:
 
 
 def _inside(root: Path, path: str) -> Path:
-    """*path* below *root*, wherever links lead. Raises `BadInput`."""
+    """Return *path* below *root*, wherever links lead. Raises `BadInput`."""
     found = root / path
     if "\0" in path or PurePosixPath(path).is_absolute() or not _is_inside(root, found):
         raise BadInput(f"{path!r} leads out of the folder")
@@ -332,7 +332,7 @@ def _is_inside(root: Path, path: Path) -> bool:
 
 
 def _placed(folder: str) -> str:
-    """The one spelling of the output *folder*, a path of this machine or one with a path variable."""
+    """Return the one spelling of the output *folder*, a path of this machine or one with a path variable."""
     if not folder.startswith("{"):
         _must_be_absolute(Path(folder))
     with farm().reader.record() as record:
@@ -340,7 +340,7 @@ def _placed(folder: str) -> str:
 
 
 def _shared(path: Path) -> str:
-    """*path* with a path variable for its beginning, where one fits."""
+    """Return *path* with a path variable for its beginning, where one fits."""
     if str(path).startswith("{"):
         return str(path)
     _must_be_absolute(path)

@@ -125,7 +125,7 @@ class ManagerCore:
         }
 
     def from_below(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
-        """What follows from a worker's *message*. What it may not send, or send for another, is answered, never obeyed."""
+        """Return what follows from a worker's *message*. What it may not send, or send for another, is answered, never obeyed."""
         allowed, handler = self._below.get(type(message), (frozenset(), None))
         speaks_for = getattr(message, "worker", None)
         foreign = isinstance(speaks_for, str) and speaks_for != peer.node
@@ -138,7 +138,7 @@ class ManagerCore:
         return self._taken()
 
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
-        """What follows from the server's *message*."""
+        """Return what follows from the server's *message*."""
         handler = self._above.get(type(message))
         if self._began is None:
             self._began = now.mono
@@ -147,7 +147,7 @@ class ManagerCore:
         return self._taken()
 
     def connected(self, now: Now) -> list[Effect]:
-        """A connection to the server was made: it may be another process than before, which does not know this manager."""
+        """Return a connection to the server was made: it may be another process than before, which does not know this manager."""
         self._say_hello(now)
         return self._taken()
 
@@ -159,7 +159,7 @@ class ManagerCore:
             self._beats[beat.node] = beat
 
     def tick(self, now: Now) -> list[Effect]:
-        """What time alone brings: hellos until welcomed, renewals, questions to silent workers, farewells to lost ones."""
+        """Return what time alone brings: hellos until welcomed, renewals, questions to silent workers, farewells to lost ones."""
         if not self.welcomed:
             if now.mono - self._said_hello >= 1.0:
                 self._said_hello = now.mono
@@ -189,8 +189,8 @@ class ManagerCore:
         return self._taken()
 
     def beats_due(self, stats: Callable[[], Stats], refused: int, now: Now) -> Beats | None:
-        """The manager's own heartbeat with its workers' since the last one, if it is time for it. *refused*: how often it has
-        refused anything."""
+        """Return the manager's own heartbeat with its workers' since the last one, if it is time for it. *refused*: how
+        often it has refused anything."""
         if now.mono - self._beat < self._server_heartbeat:
             return None
         self._beat = now.mono

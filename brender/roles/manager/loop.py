@@ -231,7 +231,7 @@ class Manager:
                 log.warning("which workers are admitted is not kept: %s", error)
 
     def _kept_keys(self) -> tuple[Principal, ...]:
-        """The workers' keys as the server told of them last."""
+        """Return the workers' keys as the server told of them last."""
         if not self._admitted.exists():
             return ()
         try:

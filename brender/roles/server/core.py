@@ -117,7 +117,7 @@ class ServerCore:
         }
 
     def handle(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
-        """What follows from *message*. A message that its sender may not send is answered, never obeyed."""
+        """Return what follows from *message*. A message that its sender may not send is answered, never obeyed."""
         self.jobs.by = peer
         allowed, handler = self._table.get(type(message), (frozenset(), None))
         if handler is None or peer.role not in allowed:
@@ -211,7 +211,7 @@ class ServerCore:
         return self._taken()
 
     def admit_local(self, peer: Peer, message: Manage, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
-        """Admit a node of the server's own machine, as an admin asks. Raises `BrenderError`."""
+        """Return admit a node of the server's own machine, as an admin asks. Raises `BrenderError`."""
         self.jobs.by = peer
         return self.keys.admit_local(message.arguments, fresh, now), self._taken()
 
@@ -221,7 +221,7 @@ class ServerCore:
         return self._taken()
 
     def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
-        """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for whoever asks."""
+        """Return admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for whoever asks."""
         self.jobs.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
 
@@ -237,24 +237,24 @@ class ServerCore:
         return self._taken()
 
     def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
-        """These finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
+        """Return these finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
         self.jobs.by = None
         self.jobs.placed(frames, now)
         return self._taken()
 
     def hindered(self, hindrances: Mapping[str, str], now: Now) -> list[Effect]:
-        """Why the finished frames of these jobs cannot be put into their folders; none of another job waits."""
+        """Return why the finished frames of these jobs cannot be put into their folders; none of another job waits."""
         self.jobs.by = None
         self.jobs.hinder(hindrances, now)
         return self._taken()
 
     def beats(self, message: Beats, now: Now) -> list[Effect]:
-        """A manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""
+        """Return a manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""
         self.nodes.beats(message, now)
         return self._taken()
 
     def tick(self, now: Now) -> list[Effect]:
-        """The end of a round: what time brings, and plans and grants after all that arrived in it."""
+        """Return the end of a round: what time brings, and plans and grants after all that arrived in it."""
         self.jobs.by = None
         if now.mono - self._ticked > self.policy.lease / 2:
             self._bear_with_all(now)  # it stood still itself, and has heard nobody
@@ -268,7 +268,7 @@ class ServerCore:
         return self._taken()
 
     def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
-        """The record's answer to `LoadTasks`."""
+        """Return the record's answer to `LoadTasks`."""
         self.jobs.feed(job, tasks, after, now)
         return self._taken()
 
@@ -279,8 +279,8 @@ class ServerCore:
         return self._taken()
 
     def restored(self, now: Now) -> list[Effect]:
-        """After a start from the record, and after a time in which nothing could be recorded: nobody is declared lost for one
-        whole lease."""
+        """Return after a start from the record, and after a time in which nothing could be recorded: nobody is declared lost
+        for one whole lease."""
         self._bear_with_all(now)
         self.jobs.by = None
         for job in list(self.farm.jobs.values()):
@@ -371,7 +371,7 @@ class ServerCore:
             self._effects.append(KeepLog(told.worker, told.text))
 
     def _speaks_for(self, peer: Peer, worker: str) -> bool:
-        """Whether the manager *peer* may speak for *worker*; where it may not it is asked to introduce it."""
+        """Return whether the manager *peer* may speak for *worker*; where it may not it is asked to introduce it."""
         known = self.farm.workers.get(worker)
         if known is not None and known.manager == peer.node:
             return True

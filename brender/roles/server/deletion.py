@@ -220,7 +220,7 @@ class Remover:
 
 
 def _said_of_the_left(tables: Tables, deletion: _Deletion) -> dict[str, Any]:
-    """What the record of a job says more where some of its files were left."""
+    """Return what the record of a job says more where some of its files were left."""
     if not deletion.left:
         return {}
     files = "1 file was" if deletion.left == 1 else f"{deletion.left} files were"
@@ -229,9 +229,9 @@ def _said_of_the_left(tables: Tables, deletion: _Deletion) -> dict[str, Any]:
 
 
 def retired(database: str, frames: Path, wall: float) -> dict[str, str]:
-    """The ended jobs that their projects keep no longer, each with what is to be deleted of it: all of it where its frames lie in
-    *frames*, the farm's own folder; else the record only, since frames elsewhere are their owner's. For a thread of its own;
-    returns nothing while the database cannot be read."""
+    """Return the ended jobs that their projects keep no longer, each with what is to be deleted of it: all of it where its
+    frames lie in *frames*, the farm's own folder; else the record only, since frames elsewhere are their owner's. For a
+    thread of its own; returns nothing while the database cannot be read."""
     try:
         opened = open_for_reading(database)
         with opened.connection_context():
@@ -249,7 +249,7 @@ def retired(database: str, frames: Path, wall: float) -> dict[str, str]:
 
 
 def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, bool]]:
-    """The jobs of *project* that have ended, each with whether its frames are the farm's own."""
+    """Return the jobs of *project* that have ended, each with whether its frames are the farm's own."""
     job, part = tables.Job, tables.Part
     rows = job.select(job.id, job.finished, job.output, job.frames_deleted).where(
         (job.project == project) & job.status.in_(ENDED_JOB) & job.finished.is_null(False) & (job.deleting == "")
@@ -265,7 +265,8 @@ def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, bool]
 
 
 def other_with_its_files(tables: Tables, job: Any) -> str:
-    """The name of another job that found files of the row *job* in their common folder and kept them; "" where there is none."""
+    """Return the name of another job that found files of the row *job* in their common folder and kept them; "" where there
+    is none."""
     if not job.output:
         return ""
     mine, other, theirs = tables.Part.alias(), tables.Job.alias(), tables.Part.alias()
@@ -302,7 +303,7 @@ class _File:
     finished: float | None
 
     def is_at(self, path: Path, alive: Alive) -> bool:
-        """Whether *path* is still that file. Raises `OSError` where it cannot be read."""
+        """Return whether *path* is still that file. Raises `OSError` where it cannot be read."""
         try:
             stat = path.lstat()
         except FileNotFoundError:
@@ -334,7 +335,7 @@ def _files(tables: Tables, job: str) -> Iterator[_File]:
 
 
 def _made_again(tables: Tables, job: str) -> set[int]:
-    """The parts of *job* whose files another job has rendered since: what is there is the other's."""
+    """Return the parts of *job* whose files another job has rendered since: what is there is the other's."""
     row, mine, theirs = tables.Job.get_by_id(job), tables.Part.alias(), tables.Part.alias()
     same_folder = (tables.Job.output == row.output) & (tables.Job.id != job)
     others = [id for (id,) in tables.Job.select(tables.Job.id).where(same_folder).tuples()]

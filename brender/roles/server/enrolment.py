@@ -37,7 +37,7 @@ class Enrolment:
         self._of_all = Pace(*_PACE_OF_ALL, 0.0)
 
     def has_time_for(self, origin: str, now: float) -> bool:
-        """Whether one more attempt from the address *origin* is listened to at *now*, monotonic."""
+        """Return whether one more attempt from the address *origin* is listened to at *now*, monotonic."""
         pace = self._paces.setdefault(origin, Pace(*_PACE_OF_ONE, now))
         self._paces.move_to_end(origin)
         if len(self._paces) > _REMEMBERED:
@@ -104,7 +104,7 @@ class Enrolment:
         return answer[0]
 
     def _told(self, id: str, core: ServerCore, principal: Principal) -> Enrolled:
-        """What the holder of the admitted key *principal* is told."""
+        """Return what the holder of the admitted key *principal* is told."""
         places = [] if principal.role is not KeyRole.WORKER else _places(core)
         return Enrolled(
             id=id,
@@ -119,7 +119,7 @@ class Enrolment:
 
 
 def _places(core: ServerCore) -> list[ManagerPlace]:
-    """The managers that are there and say where they listen."""
+    """Return the managers that are there and say where they listen."""
     found = []
     for manager in core.farm.managers.values():
         key = core.keys.of_node(manager.id)

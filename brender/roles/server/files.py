@@ -65,8 +65,8 @@ class FileKeeper:
         self.placement = Placement(self.threads, self._incoming, self.folder_of, self._keep_for_film, placed)
 
     def places(self, largest: int, links: bool, least_free: int = 0) -> ServerPlaces:
-        """*largest*: bytes of a file that a client may send at most; 0: any. *links*: roles on this machine may link blobs.
-        *least_free*: bytes of the disk that what clients send leaves free."""
+        """Return *largest*: bytes of a file that a client may send at most; 0: any. *links*: roles on this machine may link
+        blobs. *least_free*: bytes of the disk that what clients send leaves free."""
         return ServerPlaces(self._place, self._give_frame, self.blobs, largest, least_free, links, self._recover)
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class FileKeeper:
         self.threads.close(_CLOSE_SECONDS)
 
     def folder_of(self, output: str) -> Path:
-        """The folder of this machine that a job's *output* means. Raises `BadInput` where it has no place here."""
+        """Return the folder of this machine that a job's *output* means. Raises `BadInput` where it has no place here."""
         return Path(expand(output, self.here, _PLATFORM))
 
     def prepare(
@@ -96,8 +96,8 @@ class FileKeeper:
         self.threads.do(f"submit {spec.output}", look)
 
     def sweep(self, tables: Tables) -> list[PublishFrame]:
-        """At the server's start: return the frames that were accepted and are not in their jobs' folders yet, and delete files
-        that nobody waits for."""
+        """Return at the server's start: return the frames that were accepted and are not in their jobs' folders yet, and
+        delete files that nobody waits for."""
         arrived: dict[tuple[str, int], list[Path]] = {}
         for path in sorted(self._folder.incoming.glob("*-*")):
             attempt, _, rest = path.name.partition("-")
@@ -200,7 +200,7 @@ class FileKeeper:
         self._once(into, blob, look)
 
     def _owner(self, attempt: str) -> tuple[str, str] | None:
-        """The worker and the job of *attempt*, as the record has them. Raises `OSError`."""
+        """Return the worker and the job of *attempt*, as the record has them. Raises `OSError`."""
         try:
             row = self._found("SELECT worker, job FROM attempt WHERE id = {}", attempt)
         except PeeweeException as error:
@@ -262,7 +262,7 @@ class FileKeeper:
             return None  # whoever asks will ask again
 
     def _found(self, words: str, *values: Any) -> Any:
-        """The first row that *words* find in the record, or ``None``. Raises `PeeweeException`."""
+        """Return the first row that *words* find in the record, or ``None``. Raises `PeeweeException`."""
         database = open_for_reading(self._database)
         with database.connection_context():
             sql = words.replace("{}", database.param)
@@ -273,7 +273,7 @@ class FileKeeper:
 
 
 def piece_of(descriptor: int, wanted: FrameWanted) -> tuple[FramePiece, list[bytes]]:
-    """The piece that is *wanted* of the file that is open as *descriptor*, which is closed. Raises `OSError`."""
+    """Return the piece that is *wanted* of the file that is open as *descriptor*, which is closed. Raises `OSError`."""
     with os.fdopen(descriptor, "rb") as file:
         stat = os.fstat(file.fileno())
         version = f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"

@@ -58,7 +58,7 @@ class Jobs:
     # --- coming and going ---------------------------------------------------------------------------------------------
 
     def submit(self, spec: JobSpec, now: Now) -> dict[str, Any]:
-        """Accept *spec*; returns what the submitter is told. Raises `BadInput` or `Conflict`, with nothing changed.
+        """Return accept *spec*; returns what the submitter is told. Raises `BadInput` or `Conflict`, with nothing changed.
 
         A job that was accepted before is answered as it was then.
         """
@@ -149,7 +149,7 @@ class Jobs:
                     self.settle(job, now)
 
     def _runs_short(self, job: JobState) -> bool:
-        """Whether *job* has tasks that are not in mind, and not enough that are."""
+        """Return whether *job* has tasks that are not in mind, and not enough that are."""
         elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
         busy = job.loading or job.sweeps or job.status in ENDED_JOB
         return elsewhere and job.queued < self.policy.plan_ahead and not busy
@@ -265,7 +265,7 @@ class Jobs:
 
     @staticmethod
     def _has_ended_work(job: JobState, selection: Selection) -> bool:
-        """Whether *job* may have anything that *selection* means, by what is counted of it."""
+        """Return whether *job* may have anything that *selection* means, by what is counted of it."""
         if selection.frames is not None:
             return True
         if selection.statuses == ALL_ENDED and (job.completed_parts or job.ended_tasks):
@@ -378,7 +378,8 @@ class Jobs:
         self.farm.next_activity += 1
 
     def _may_own(self, spec: JobSpec, kind: JobType) -> tuple[str, str]:
-        """The output that *spec* would own: folder and name pattern. Raises `Conflict` where another unfinished job does."""
+        """Return the output that *spec* would own: folder and name pattern. Raises `Conflict` where another unfinished job
+        does."""
         owned = (spec.output, kind.output_key(spec))
         other = self.farm.owners.get(owned, spec.id) if owned[1] else spec.id
         if other != spec.id:
@@ -454,6 +455,7 @@ def _check_readable(spec: JobSpec) -> None:
 
 
 def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
-    """What a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead to."""
+    """Return what a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead
+    to."""
     variables = variables_in(spec.output, *paths_of(spec.settings).values())
     return msgspec.structs.replace(kind.requirements(spec), variables=variables)

@@ -57,8 +57,8 @@ class Keys:
         raise BadInput(f"{message.what!r} is nothing that can be asked of keys")
 
     def enrol(self, public: str, enrol: Enrol, fresh: str, now: Now) -> Principal:
-        """Admit the key *public*, if what it shows is good. Raises `BrenderError`: in plain words to who shows a token that was
-        good once or a key that is admitted, and no more than `REFUSED` to anybody else."""
+        """Return admit the key *public*, if what it shows is good. Raises `BrenderError`: in plain words to who shows a
+        token that was good once or a key that is admitted, and no more than `REFUSED` to anybody else."""
         known = self._with_public(public)
         if not enrol.token:
             if known is None or known.role is not enrol.role or not known.is_current(now.wall):
@@ -96,7 +96,7 @@ class Keys:
             self._admit(public, role, _OWN[role], "", fresh, None, now, "")
 
     def admit_local(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> Principal:
-        """Admit a node of the server's own machine. Raises `BrenderError`."""
+        """Return admit a node of the server's own machine. Raises `BrenderError`."""
         role, public, node = _role(arguments), _text(arguments, "public"), _text(arguments, "node")
         known = self._with_public(public)
         if known is not None and (known.role, known.node) == (role, node):
@@ -106,7 +106,8 @@ class Keys:
         return self._admit(public, role, _text(arguments, "name"), node, fresh, None, now, "")
 
     def proves(self, node: str, registration: tuple[int, int], manager: str, proof: str) -> bool:
-        """Whether *proof* is the word of the worker *node* that it turned to the manager whose key has the id *manager*."""
+        """Return whether *proof* is the word of the worker *node* that it turned to the manager whose key has the id
+        *manager*."""
         if not self._master:
             return True
         key = self.of_node(node)
@@ -116,7 +117,7 @@ class Keys:
         return proof == proof_of(proof_key(self._master, key.public), node, registration, boss.public)
 
     def of_node(self, node: str) -> Principal | None:
-        """The admitted key of the worker or manager *node*."""
+        """Return the admitted key of the worker or manager *node*."""
         return self.farm.keys.get(self._by_node.get(node, ""))
 
     def proof_key(self, principal: Principal) -> str:
@@ -246,7 +247,7 @@ class Keys:
         return {"id": principal.id, "name": name}
 
     def _find(self, start: str) -> Principal:
-        """The one admitted key whose id starts with *start*, or that has this name. Raises `NotFound` or `BadInput`."""
+        """Return the one admitted key whose id starts with *start*, or that has this name. Raises `NotFound` or `BadInput`."""
         keys = self.farm.keys.values()
         found = [each for each in keys if start and each.id.startswith(start)] or [each for each in keys if each.name == start]
         if not found:

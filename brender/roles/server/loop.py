@@ -470,7 +470,7 @@ class Server:
 
 
 def _named(frames: list[PublishFrame]) -> list[tuple[str, str, int]]:
-    """*frames* as the core names them: each by its job, attempt and part."""
+    """Return *frames* as the core names them: each by its job, attempt and part."""
     return [(frame.job, frame.attempt, frame.part) for frame in frames]
 
 

@@ -316,7 +316,8 @@ class Nodes:
 
 
 def _reachable(address: str, origin: str) -> str:
-    """A manager's *address* as others may use it: where it listens on all of its machine's addresses, that by which it came here.
+    """Return a manager's *address* as others may use it: where it listens on all of its machine's addresses, that by which it
+    came here.
 
     >>> _reachable("0.0.0.0:7777", "10.0.0.7")
     '10.0.0.7:7777'

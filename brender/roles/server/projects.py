@@ -121,8 +121,8 @@ class Kept:
 
 
 def outlived(jobs: Iterable[Kept], keep_days: float, keep_bytes: int, wall: float) -> list[str]:
-    """Which of a project's ended *jobs* are to go at *wall*: those that ended more than *keep_days* ago, and beyond those, the
-    oldest first, as many as keep more than *keep_bytes* of frames in all (0: any)."""
+    """Return which of a project's ended *jobs* are to go at *wall*: those that ended more than *keep_days* ago, and beyond
+    those, the oldest first, as many as keep more than *keep_bytes* of frames in all (0: any)."""
     newest = sorted(jobs, key=lambda each: -each.finished)
     gone, total = [], 0
     for each in newest:
@@ -142,7 +142,7 @@ def _shown(variable: PathVariable) -> str:
 
 
 def _absolute(root: str) -> str:
-    """*root*, if it is an absolute path or begins with a variable. Raises `BadInput`."""
+    """Return *root*, if it is an absolute path or begins with a variable. Raises `BadInput`."""
     if ".." in root.replace("\\", "/").split("/") or not (root.startswith(("/", "{")) or root[1:3] == ":\\"):
         raise BadInput(f"{root!r} is no absolute path, and begins with no path variable such as {{projects}}")
     return root

@@ -87,7 +87,7 @@ class QueryThread:
             return waiting
 
     def _answer(self, waiting: _Waiting) -> Message | None:
-        """The answer; ``None`` where the database is away: the asker asks again."""
+        """Return the answer; ``None`` where the database is away: the asker asks again."""
         try:
             try:
                 data = waiting.query(self._connected())

@@ -90,7 +90,7 @@ def restore(writer: Writer, mono: float) -> Farm:
 
 
 def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
-    """The job of *row*, taken into *farm*'s mind."""
+    """Return the job of *row*, taken into *farm*'s mind."""
     kind = _kind_of(row)
     facts = _facts_of(farm, row)
     spec = JobSpec(
@@ -160,7 +160,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
 
 
 def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
-    """What the .blend of the job of *row* says of itself; a job of which that cannot be read fails, and no other."""
+    """Return what the .blend of the job of *row* says of itself; a job of which that cannot be read fails, and no other."""
     try:
         return msgspec.convert(row.facts, FileFacts) if row.facts else None
     except msgspec.ValidationError as error:
@@ -169,7 +169,7 @@ def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
 
 
 def _kind_of(row: Any) -> JobType:
-    """The job type of the job of *row*; something that stands for it where it is not installed any more."""
+    """Return the job type of the job of *row*; something that stands for it where it is not installed any more."""
     try:
         return guarded(job_type(row.job_type), row.id)
     except BadInput:
@@ -177,7 +177,7 @@ def _kind_of(row: Any) -> JobType:
 
 
 def _pieces(tables: Tables, job: JobState) -> dict[int, str]:
-    """The digests of the pieces of a still that are done, by number, or of the frames of a film."""
+    """Return the digests of the pieces of a still that are done, by number, or of the frames of a film."""
     part, film = tables.Part, makes_film(job.spec)
     done = (part.job == job.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
     return dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
@@ -236,7 +236,7 @@ def select_for_requeue(tables: Tables, job: str, value: object) -> Selection:
 
 
 def receipt(row: Any) -> dict[str, Any]:
-    """What the submitter of the job of *row* is told."""
+    """Return what the submitter of the job of *row* is told."""
     return {
         "id": row.id,
         "name": row.name,
@@ -298,7 +298,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
 
 
 def _tasks(tables: Tables, where: Any, limit: int) -> list[TaskState]:
-    """The first *limit* tasks, by their numbers, without their parts."""
+    """Return the first *limit* tasks, by their numbers, without their parts."""
     task = tables.Task
     columns = (task.id, task.job, task.number, task.status, task.failures, task.losses, task.reason)
     rows = task.select(*columns).where(where).order_by(task.number).limit(limit).tuples()
@@ -309,7 +309,7 @@ def _tasks(tables: Tables, where: Any, limit: int) -> list[TaskState]:
 
 
 def _parts(tables: Tables, where: Any, limit: int | None = None) -> list[PartState]:
-    """The parts, in the order of their tasks and their own."""
+    """Return the parts, in the order of their tasks and their own."""
     part = tables.Part
     fields = (*PartState.columns, "id", "job", "frame", "scene", "layer", "view", "piece")
     query = part.select(*(getattr(part, name) for name in fields)).where(where).order_by(part.task, part.id).limit(limit)

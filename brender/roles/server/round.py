@@ -72,7 +72,7 @@ class Links(Protocol):
         """Tell whoever listens that these *rows* were written."""
 
     def renewed(self, core: ServerCore) -> list[Effect]:
-        """The farm was read again, and *core* is new: return what follows from what is known outside of the record."""
+        """Return the farm was read again, and *core* is new: return what follows from what is known outside of the record."""
 
 
 @dataclass(eq=False)
@@ -201,7 +201,7 @@ class Round:
         self.apply(run, peer, message)
 
     def _submitted(self, job: str) -> dict[str, object] | None:
-        """What the submitter of *job* was told, where it was accepted before and has left memory since."""
+        """Return what the submitter of *job* was told, where it was accepted before and has left memory since."""
         if job in self.core.farm.jobs:
             return None
         self.settle()
@@ -424,7 +424,7 @@ def _give_up(message: Reports) -> _Input:
 
 
 def _sorry(failed: _Input, text: str, code: str = BrenderError.code) -> list[Effect]:
-    """What tells the client of *failed* that its message is not carried out, where it is one that waits for an answer."""
+    """Return what tells the client of *failed* that its message is not carried out, where it is one that waits for an answer."""
     peer, message = failed.peer, failed.message
     if peer is None or not isinstance(message, Submit | Act | Manage | Ask | Look):
         return []

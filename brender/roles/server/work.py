@@ -359,14 +359,15 @@ class Work:
         self.farm.enqueue(job, task)
 
     def _complete_if_done(self, task: TaskState, job: JobState, now: Now) -> bool:
-        """Whether the attempt that ended had done every part, and only never came to say so: then the task is completed."""
+        """Return whether the attempt that ended had done every part, and only never came to say so: then the task is
+        completed."""
         if not task.is_done:
             return False
         self._complete(task, job, now)
         return True
 
     def _another_goes_on(self, attempt: AttemptState, task: TaskState) -> bool:
-        """Whether another attempt at *task* is live, now that *attempt* is not."""
+        """Return whether another attempt at *task* is live, now that *attempt* is not."""
         task.attempts = [each for each in task.attempts if each != attempt.id]
         return bool(task.attempts)
 
@@ -380,6 +381,6 @@ class Work:
         self.farm.drop(job, task, failed=True)
 
     def _task_of(self, attempt: AttemptState) -> TaskState | None:
-        """The task that *attempt* is a live attempt of; ``None`` where it no longer speaks for one."""
+        """Return the task that *attempt* is a live attempt of; ``None`` where it no longer speaks for one."""
         task = self.farm.tasks.get(attempt.task)
         return task if task is not None and attempt.id in task.attempts and not attempt.canceling else None

@@ -55,7 +55,7 @@ class WorkerSettings:
         self.look_at({worker})
 
     def tagged(self, info: WorkerInfo) -> WorkerInfo:
-        """*info*, with the tags that people gave that worker."""
+        """Return *info*, with the tags that people gave that worker."""
         extra = self.farm.extra_tags.get(info.id, frozenset())
         return msgspec.structs.replace(info, tags=info.tags | extra) if extra else info
 

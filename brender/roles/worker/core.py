@@ -139,7 +139,7 @@ class WorkerCore:
         return tuple(dict.fromkeys([*self.reporting.undelivered, *running, *(grant.attempt for grant in self.waiting)]))
 
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
-        """What follows from the manager's *message*."""
+        """Return what follows from the manager's *message*."""
         self._heard = now.mono
         handler = self._above.get(type(message))
         if handler is not None:
@@ -147,7 +147,7 @@ class WorkerCore:
         return self._next(now)
 
     def connected(self, now: Now) -> list[Effect]:
-        """A connection to the manager was made: it may be another process than before, which does not know this worker."""
+        """Return a connection to the manager was made: it may be another process than before, which does not know this worker."""
         self.cut_off = False
         if not self._left:
             self.welcomed = False
@@ -157,7 +157,7 @@ class WorkerCore:
     # --- what the attempt tells ---------------------------------------------------------------------------------------
 
     def progressed(self, attempt: str, frame: int, fraction: float, line: str, output: int, now: Now) -> list[Effect]:
-        """The running attempt is at *frame*, *fraction* of it done; its log has *output* bytes and ends with *line*."""
+        """Return the running attempt is at *frame*, *fraction* of it done; its log has *output* bytes and ends with *line*."""
         if self.running is None or self.running.attempt != attempt:
             return []
         if self._watch is not None:
@@ -173,7 +173,7 @@ class WorkerCore:
         return self._next(now)
 
     def part_done(self, done: PartDone, now: Now) -> list[Effect]:
-        """A part is published; *done* without a number yet."""
+        """Return a part is published; *done* without a number yet."""
         if self._watch is not None:
             self._watch.seen(("part", done.part), now.mono)
         self.reporting.add(done)
@@ -182,7 +182,7 @@ class WorkerCore:
     def ended(
         self, attempt: str, seconds: float, reason: str, permanent: bool, stopped: bool, now: Now, put_off: bool = False
     ) -> list[Effect]:
-        """The running attempt is over. *put_off*: this worker cannot use the job's folders for now."""
+        """Return the running attempt is over. *put_off*: this worker cannot use the job's folders for now."""
         overrun = self._watch.overrun if self._watch is not None else ""
         if stopped and overrun:
             self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
@@ -201,7 +201,7 @@ class WorkerCore:
     # --- how it stands ------------------------------------------------------------------------------------------------
 
     def room(self, shortage: str, now: Now) -> list[Effect]:
-        """How the worker's own disk is: *shortage* says what is missing, "" nothing. Without room nothing new is begun."""
+        """Note how the worker's own disk is: *shortage* says what is missing, "" nothing. Without room nothing new is begun."""
         self._shortage = shortage
         return self._stand_by_disk(now)
 
@@ -217,13 +217,13 @@ class WorkerCore:
         return self._stand_by_disk(now)
 
     def reports_are_kept(self, now: Now) -> list[Effect]:
-        """They are on disk, all of them."""
+        """Return they are on disk, all of them."""
         self._unkept, self._unkept_since, self._gave_back = "", None, False
         return self._stand_by_disk(now)
 
     def keeps_no_reports(self, now: Now) -> bool:
-        """Whether that has been so for long that reports go out from memory: what is lost with this process is rendered again,
-        and a task that nobody hears of stays "active" for ever."""
+        """Return whether that has been so for long that reports go out from memory: what is lost with this process is
+        rendered again, and a task that nobody hears of stays "active" for ever."""
         return self._unkept_since is not None and now.mono - self._unkept_since >= _GIVE_BACK_SECONDS
 
     def _stand_by_disk(self, now: Now) -> list[Effect]:
@@ -254,7 +254,7 @@ class WorkerCore:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def tick(self, now: Now) -> list[Effect]:
-        """The end of a round: what time brings, and all reports of the round sent together."""
+        """Return the end of a round: what time brings, and all reports of the round sent together."""
         if self._left:
             return []
         if not self.welcomed:
@@ -284,14 +284,14 @@ class WorkerCore:
         return self.running is None and self.standing is Standing.DRAINING
 
     def _leave_by(self, now: Now) -> float:
-        """When it leaves although reports are not delivered. They stay on disk, so it waits no longer than a lease for a manager
-        or a server that may be gone for good."""
+        """Return when it leaves although reports are not delivered. They stay on disk, so it waits no longer than a lease
+        for a manager or a server that may be gone for good."""
         if self._idle_since is None:
             self._idle_since = now.mono
         return min(self._stop_by, self._idle_since + self.policy.lease)
 
     def beat_due(self, stats: Callable[[], Stats], now: Now) -> Beat | None:
-        """The heartbeat, if it is time for it."""
+        """Return the heartbeat, if it is time for it."""
         if now.mono - self._beat < self.policy.heartbeat:
             return None
         self._beat = now.mono
@@ -412,7 +412,7 @@ class WorkerCore:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _next(self, now: Now) -> list[Effect]:
-        """What is always looked at last: whether the next attempt can start."""
+        """Return what is always looked at last: whether the next attempt can start."""
         if self.running is None and self.waiting and self.standing is Standing.OPEN:
             self.running = self.waiting.popleft()
             order = self._orders[self.running.job]

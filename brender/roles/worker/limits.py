@@ -21,7 +21,7 @@ class Watch:
             self._mark, self._sign = mark, now
 
     def exceeded(self, now: float) -> str:
-        """Which limit has been exceeded since the last look; "" for none, or for one that was told already."""
+        """Return which limit has been exceeded since the last look; "" for none, or for one that was told already."""
         gap = now - self._looked
         self._looked = now
         if gap > _PAUSE_SECONDS:

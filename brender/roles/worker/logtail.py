@@ -21,5 +21,5 @@ class LogTail(logging.Handler):
             self.handleError(record)
 
     def text(self) -> str:
-        """The last lines, oldest first."""
+        """Return the last lines, oldest first."""
         return "\n".join(self._lines)[-_CHARACTERS:]

@@ -194,7 +194,7 @@ class Worker:
         self.loop.post(ask)
 
     def _how_it_leaves(self) -> str:
-        """What it does when it is asked to leave, in words for its log."""
+        """Return what it does when it is asked to leave, in words for its log."""
         if self.core.cut_off:
             return (
                 f"stops at once, for there is no connection to the manager at {self._managers[self._manager].control}. "
@@ -258,7 +258,7 @@ class Worker:
         return Credentials(self._pair, manager.key)
 
     def _vouch(self, info: WorkerInfo) -> str:
-        """The word to the server that this worker turned to the manager of now."""
+        """Return the word to the server that this worker turned to the manager of now."""
         return proof_of(self._setup.proof, info.id, info.registration, self._managers[self._manager].key)
 
     def _introduce(self, own: Path) -> WorkerInfo:
@@ -333,7 +333,7 @@ class Worker:
             self._beats.send(beat, topic="")
 
     def _render_pid(self) -> int | None:
-        """The process that renders, or that is kept warm."""
+        """Return the process that renders, or that is kept warm."""
         if self._life and self._life.process:
             return self._life.process.pid
         return next((engine.pid for engine in self._keeping() if engine.pid is not None), None)

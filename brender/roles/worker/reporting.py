@@ -61,7 +61,7 @@ class Reporting:
         self._effects.append(Forget(attempt, number))
 
     def is_known(self, attempt: str) -> bool:
-        """Whether *attempt* is here, or was: a grant of it that comes again, late, is not run again."""
+        """Return whether *attempt* is here, or was: a grant of it that comes again, late, is not run again."""
         return attempt in self._numbers or attempt in self._over
 
     def begin(self, attempt: str) -> None:
@@ -79,7 +79,7 @@ class Reporting:
         self._unsent = [report for reports in self.undelivered.values() for report in reports]
 
     def due_again(self, now: float, resend: float) -> bool:
-        """Whether what is not acknowledged was sent *resend* seconds ago."""
+        """Return whether what is not acknowledged was sent *resend* seconds ago."""
         return bool(self.undelivered) and now - self._sent >= resend
 
     def send(self, now: float) -> None:
@@ -90,6 +90,6 @@ class Reporting:
             self._effects.append(SendUp(Reports(worker=self.worker, reports=tuple(unsent[start : start + _BATCH]))))
 
     def taken(self) -> list[Effect]:
-        """What is to be done, once."""
+        """Return what is to be done, once."""
         effects, self._effects = self._effects, []
         return effects
