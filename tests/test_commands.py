@@ -5,9 +5,12 @@ import json
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from brender.commands.localfarm import LocalFarm
+from brender.commands.main import brender
 from brender.commands.options import client
 from brender.engines.blenders import Search
 from tests.tools import command, ended, submit_command, until
@@ -180,3 +183,32 @@ def test_completion_for_the_shell_is_offered() -> None:
     env = {**os.environ, "_BRENDER_COMPLETE": "bash_source"}
     program = Path(PYTHON).with_name("brender")
     assert "_brender_completion" in subprocess.run([program], env=env, capture_output=True, text=True, check=False).stdout
+
+
+def test_every_command_stands_under_a_heading_of_the_help() -> None:
+    listed = [name for names in brender.sections.values() for name in names]
+    assert sorted(listed) == brender.list_commands(click.Context(brender))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("shot.blend",), "`brender render shot.blend` renders it here and now"),
+        (("--data", "/x", "render"), "--data comes after the command's name"),
+        (("jbos",), "There is no command 'jbos'. Is jobs meant?"),
+    ],
+)
+def test_a_word_that_is_no_command_is_answered_with_what_was_meant(words: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(brender, words, prog_name="brender")
+    assert result.exit_code == 2 and said in result.output
+
+
+def test_a_worker_and_what_was_done_are_shown(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ("--data", farm.folder.root)
+    with client(None, farm.folder.root) as connection:
+        row = until(lambda: next(iter(connection.ask("workers")), None))
+        submit_command(connection, PYTHON, "-c", "pass", name="seen", paused=True)
+    shown = command(capsys, "worker", row["name"], *here).out
+    assert f"Worker:       {row['name']}" in shown and "Status:" in shown and "Tags:" in shown
+    assert "There is no worker 'nobody'" in command(capsys, "worker", "nobody", *here).err
+    assert "submitted seen" in command(capsys, "activity", *here).out

@@ -20,7 +20,7 @@ from brender.commands.waiting import wait_for_frames
 from brender.engines.blenders import find_blenders, how_to_get_one, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
-from brender.model.errors import BrenderError
+from brender.model.errors import BadInput, BrenderError
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
 from brender.store.datafolder import DataFolder
@@ -101,6 +101,8 @@ def render(
 
     If a farm runs in the data folder already, it renders there.
     """
+    if workers == 0:
+        raise BadInput("--workers 0 renders nothing: give 1 or more, or start a farm without any by `brender farm --workers 0`")
     spec = blender_job(file, options)
     folder = DataFolder(data)
     if folder.root.exists() and folder.is_locked("server"):
@@ -113,7 +115,7 @@ def render(
         raise _no_blender(why)
     plan = FarmPlan(
         folder=folder,
-        workers=max(1, workers),
+        workers=workers,
         any_ports=True,
         only_job=spec.id,
         with_dashboard=with_dashboard,

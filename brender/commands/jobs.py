@@ -23,7 +23,7 @@ from brender.commands.jobspec import (
     user,
 )
 from brender.commands.options import client, common, json_option, server_option, site_option
-from brender.commands.output import counted, duration, print_json, print_table, when
+from brender.commands.output import counted, duration, print_facts, print_json, print_table, when
 from brender.commands.sending import send_files
 from brender.commands.waiting import check_ended_well, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
@@ -193,9 +193,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Finished", when(record["finished"])),
         ("Rendered for", duration(record["render_seconds"]) if record["render_seconds"] else ""),
     ]
-    for label, value in lines:
-        if value not in ("", None):
-            click.echo(f"{label + ':':<14}{value}")
+    print_facts(lines)
     for at in record["rendering"]:
         where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"
         click.echo(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")

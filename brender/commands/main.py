@@ -1,6 +1,7 @@
 """`brender`: the one program with a command for everything."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -14,12 +15,50 @@ from brender.commands.joining import hide_token
 class Commands(click.Group):
     """Commands that are imported when they are asked for: importing all of them takes longer than most of them do.
 
-    *modules* has the names of each module's commands; one is called there as it is here.
+    *modules* has the names of each module's commands; one is called there as it is here. *sections* has the names of commands by
+    the headings that they are listed under; without it there is one list.
     """
 
-    def __init__(self, *args: Any, modules: dict[str, Iterable[str]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        modules: Mapping[str, Iterable[str]],
+        sections: Mapping[str, Iterable[str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._modules = {name: module for module, names in modules.items() for name in names}
+        self.sections = {heading: tuple(names) for heading, names in (sections or {}).items()}
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under their headings."""
+        for heading, names in (self.sections or {"Commands": tuple(self.list_commands(context))}).items():
+            with formatter.section(heading):
+                width = formatter.width - 6 - max(map(len, names))
+                commands = [(name, self.get_command(context, name)) for name in names]
+                formatter.write_dl([(name, command.get_short_help_str(width)) for name, command in commands if command])
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Say of an option that comes too early where it belongs."""
+        try:
+            return super().parse_args(context, args)
+        except click.NoSuchOption as error:
+            said = f"{error.option_name} comes after the command's name: {context.command_path} COMMAND {error.option_name} …"
+            raise click.UsageError(said, context) from error
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say of a word that is no command which one was perhaps meant."""
+        word = args[0]
+        if self.get_command(context, word) is None and not word.startswith("-"):
+            program = context.command_path
+            if word.lower().endswith(".blend"):
+                said = f"`{program} render {word}` renders it here and now; `{program} submit {word}` gives it to the farm"
+            else:
+                near = get_close_matches(word, self.list_commands(context), 1)
+                said = f"There is no command {word!r}. " + (f"Is {near[0]} meant? " if near else "")
+                said += f"`{program} --help` lists them"
+            raise click.UsageError(said, context)
+        return super().resolve_command(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted({*self._modules, *super().list_commands(context)})
@@ -42,11 +81,22 @@ class Commands(click.Group):
             *("pause", "resume", "cancel", "requeue", "priority", "readmit"),
         ),
         "files": ("pack", "fetch", "archive"),
-        "nodes": ("workers", "managers", "drain", "disable", "enable", "restart", "describe"),
+        "nodes": ("workers", "worker", "managers", "activity", "drain", "disable", "enable", "restart", "describe"),
         "projects": ("project", "path", "delete"),
         "keys": ("join", "token", "key", "discover"),
         "backup": ("backup", "restore"),
         "doctor": ("doctor",),
+    },
+    sections={
+        "Render and watch": (
+            *("render", "submit", "jobs", "job", "tasks", "log", "fetch", "demo"),
+            *("pause", "resume", "priority", "cancel", "requeue", "readmit", "delete", "archive", "pack"),
+        ),
+        "The farm": ("farm", "doctor", "activity", "project", "path"),
+        "Machines": ("workers", "worker", "managers", "describe", "disable", "enable", "drain", "restart", "discover"),
+        "People and keys": ("join", "token", "key"),
+        "Keeping": ("backup", "restore"),
+        "By hand": ("role",),
     },
 )
 @click.version_option(__version__, prog_name="brender")

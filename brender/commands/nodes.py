@@ -8,8 +8,8 @@ import click
 from brender.commands.config import Configured
 from brender.commands.jobspec import user
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.output import print_json, print_table, size, when
-from brender.model.errors import BadInput
+from brender.commands.output import print_facts, print_json, print_table, size, when
+from brender.model.errors import BadInput, NotFound
 
 
 @click.command(cls=Configured, section="workers")
@@ -24,7 +24,7 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
         print_json(rows)
         return
     print_table(
-        ("NAME", "STATUS", "JOB", "FRAME", "CPU", "MEMORY", "BLENDER", "MANAGER", "ID", "REASON"),
+        ("NAME", "STATUS", "JOB", "FRAME", "CPU", "MEMORY", "BLENDER", "TAGS", "MANAGER", "ID", "REASON"),
         [
             (
                 row["name"],
@@ -33,7 +33,8 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
                 "" if row["frame"] is None else row["frame"],
                 f"{row['stats']['cpu_percent']:.0f} %" if row["stats"] else "",
                 f"{size(row['stats']['memory_used'])} of {size(row['stats']['memory_total'])}" if row["stats"] else "",
-                ", ".join(f"{blender['kind']} {blender['version']}" for blender in row["blenders"]) or "none",
+                _blenders(row),
+                ", ".join(_own_tags(row)),
                 row["manager_name"],
                 row["id"][:8],
                 row["reason"],
@@ -41,6 +42,72 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
             for row in rows
         ],
         empty="There are no workers. `brender-worker` starts one",
+    )
+
+
+def _blenders(row: dict[str, Any]) -> str:
+    return ", ".join(f"{blender['kind']} {blender['version']}" for blender in row["blenders"]) or "none"
+
+
+def _own_tags(row: dict[str, Any]) -> list[str]:
+    """Return the tags of a worker that its Blenders do not say."""
+    return [tag for tag in row["tags"] if not tag.startswith("blender-")]
+
+
+@click.command(cls=Configured, section="worker-facts")
+@common
+@server_option
+@json_option
+@click.argument("name")
+def worker(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, name: str) -> None:
+    """Show one worker, by its name or the beginning of its id."""
+    with client(server, data) as connection:
+        rows = [row for row in connection.ask("workers") if row["name"] == name or row["id"].startswith(name)]
+    if len(rows) != 1:
+        said = "There is no worker" if not rows else "There are several workers"
+        raise (NotFound if not rows else BadInput)(f"{said} {name!r}: `brender workers` lists them, each with its id")
+    (row,) = rows
+    if as_json:
+        print_json(row)
+        return
+    stats = row["stats"] or {}
+    frame = "" if row["frame"] is None else f", frame {row['frame']}"
+    print_facts(
+        (
+            ("Worker", f"{row['name']} ({row['id']})"),
+            ("Status", f"{row['status']}: {row['reason']}" if row["reason"] else row["status"]),
+            ("Renders", f"{row['job_name']}{frame}" if row["job_name"] else ""),
+            ("Host", f"{row['host']}, {row['platform']}"),
+            ("Manager", row["manager_name"]),
+            ("Blender", _blenders(row)),
+            ("Tags", ", ".join(row["tags"])),
+            ("Note", row["note"]),
+            ("Sleeps", row["schedule"]),
+            ("Processor", f"{stats['cpu_percent']:.0f} %" if stats else ""),
+            ("Memory", f"{size(stats['memory_used'])} of {size(stats['memory_total'])}" if stats else ""),
+            ("Free disk", size(stats["disk_free"]) if stats else ""),
+            ("Last seen", when(row["last_seen"])),
+        )
+    )
+
+
+@click.command(cls=Configured, section="activity")
+@common
+@server_option
+@json_option
+@click.option("--job", default="", help="Only what concerns this job.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How much, the newest first.")
+def activity(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, job: str, limit: int) -> None:
+    """Show who did what, newest first."""
+    with client(server, data) as connection:
+        rows = connection.ask("activity", job=job, limit=limit)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("WHEN", "WHO", "JOB", "WHAT"),
+        [(when(row["wall"]), row["user"], (row["job"] or "")[:8], row["text"]) for row in rows],
+        empty="Nothing has happened yet",
     )
 
 

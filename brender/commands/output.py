@@ -47,6 +47,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
     Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(table)
 
 
+def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """Print *facts*, a label and a value each, one below the other; those without a value are left out."""
+    for label, value in facts:
+        if value not in ("", None):
+            click.echo(f"{label + ':':<14}{harmless(str(value))}")
+
+
 def counted(settings: Mapping[str, Any], parts: int) -> str:
     """Return how many frames *parts* of a job with these *settings* are: its film, or each piece of its still, is one of them."""
     if settings.get("pieces"):
