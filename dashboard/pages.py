@@ -90,7 +90,7 @@ def _links() -> dict[str, object]:
     """Return the pages that the user of now may open."""
     if not current_user.is_authenticated:
         return {"menu": []}
-    shown = [("overview", "Overview"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
+    shown = [("overview", "Farm"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
     shown += [("projects", "Projects"), ("activity", "Activity")]
     shown += [("users", "Users")] if current_user.may("manage set-user") else []
     shown += [("settings", "Settings")] if current_user.may("manage keys") else []

@@ -54,7 +54,7 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_label("The same again").fill(PASSWORD)
         page.get_by_role("button", name="Make the admin").click()
-        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(page.get_by_role("heading", name="Farm", exact=True)).to_be_visible()
         assert farm.link() == farm.dashboard_url, "the link was good once"
 
         # Submit by upload: with what the scene needs it renders as it should.
