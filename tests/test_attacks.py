@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 import zmq
 
@@ -19,11 +20,12 @@ from brender.bus.codec import encode
 from brender.bus.ids import new_attempt_id, new_id
 from brender.bus.keys import new_pair
 from brender.bus.membership import Joining, parse_token
-from brender.bus.rights import LARGEST, LET_IN, MAY_SEND, Door, may_send
+from brender.bus.rights import LARGEST, LET_IN, MAY_SEND, MOST_FRAMES, Door, may_send
 from brender.commands.jobspec import command_job
 from brender.model.errors import BadInput, BrenderError, Forbidden, Unreachable
 from brender.model.keys import KeyRole, proof_of
 from brender.model.nodes import Standing, WorkerInfo
+from brender.roles.server.enrolment_door import MEMORY
 from tests.attacking import Target, outcome, target
 from tests.tools import command, ended, submit_command, tries, until
 
@@ -352,7 +354,8 @@ def test_a_worker_cannot_write_into_another_s_log(farm: Target) -> None:
     until(lambda: farm.enter(Door.MANAGER_FILES, mallory.pair) == "in", 10)
     size = farm.folder.log(job, attempt["id"]).stat().st_size
     piece = m.FilePiece(kind="log", worker=attempt["worker"], job=job, attempt=attempt["id"], offset=size, last=True)
-    assert farm.say(Door.MANAGER_FILES, mallory.pair, piece, bulk=[b"a lie"]) == []
+    answers = farm.say(Door.MANAGER_FILES, mallory.pair, piece, bulk=[b"a lie"])
+    assert all(isinstance(answer, m.FileAck) and answer.refused for answer in answers)
     assert farm.folder.log(job, attempt["id"]).stat().st_size == size
 
 
@@ -491,6 +494,81 @@ def test_a_message_that_is_too_large_cuts_its_sender_off(farm: Target, door: Doo
         assert outcome(monitor) == "in"
         raw.send_multipart([b"x" * (LARGEST[door] + 1)])
         assert not raw.poll(300)
+
+
+@counted
+@pytest.mark.parametrize("door", [Door.SERVER_FILES, Door.MANAGER, Door.ENROLMENT])
+def test_a_message_of_more_frames_or_bytes_than_its_door_takes_is_dropped(farm: Target, door: Door) -> None:
+    role = KeyRole.WORKER if door.startswith("manager") else KeyRole.CLIENT
+    pair = new_pair() if door is Door.ENROLMENT else farm.attacker(role).pair
+    until(lambda: farm.enter(door, pair) == "in", 10)
+    message = {
+        Door.SERVER_FILES: m.Offer(id=new_id(), blobs=("a" * 64,)),
+        Door.ENROLMENT: m.Enrol(id=new_id(), role=KeyRole.WORKER, name="x", node=A),
+    }.get(door, _hello(farm.attacker(KeyRole.WORKER).node, "worker"))
+    assert farm.say(door, pair, message), "by itself it is heard"
+    assert farm.say(door, pair, message, bulk=[b"x"] * MOST_FRAMES[door]) == []
+    if MOST_FRAMES[door] > 1:
+        assert farm.say(door, pair, message, bulk=[b"x" * LARGEST[door]]) == []
+
+
+def test_a_message_without_end_at_the_enrolment_door_fills_no_memory_of_the_server_s(farm: Target) -> None:
+    server = _server(farm)
+    doorkeeper = _doorkeeper(farm)
+    before = server.memory_info().rss
+    with farm.socket(Door.ENROLMENT, new_pair()) as (raw, monitor):
+        assert outcome(monitor) == "in"
+        frame = b"x" * (LARGEST[Door.ENROLMENT] - 64)  # (encrypted, it is a little larger)
+        for _ in range(MEMORY // len(frame) + 2000):
+            raw.send(frame, zmq.SNDMORE, copy=False)
+        raw.send(b"")  # libzmq sends nothing before it has the last frame
+        slowest = 0.0
+
+        def has_ended() -> bool:
+            nonlocal slowest
+            asked = time.monotonic()
+            assert farm.admin.ask("about")["software"]
+            slowest = max(slowest, time.monotonic() - asked)
+            return not psutil.pid_exists(doorkeeper.pid)
+
+        until(has_ended, 30)
+        assert farm.admit(KeyRole.WORKER, "in spite of it").membership is not None
+    assert slowest < 2
+    assert server.memory_info().rss < before + 32 * 2**20
+    assert server.is_running()
+
+
+def test_the_server_goes_on_when_the_process_at_its_enrolment_door_is_killed(farm: Target) -> None:
+    server, doorkeeper = _server(farm), _doorkeeper(farm)
+    doorkeeper.kill()
+    assert farm.admin.ask("about")["software"]
+    farm.admit(KeyRole.WORKER, "afterwards")
+    assert _server(farm) == server and _doorkeeper(farm) != doorkeeper
+
+
+@pytest.mark.thorough
+def test_the_process_at_the_enrolment_door_ends_when_its_server_is_killed(tmp_path: Path) -> None:
+    with target(tmp_path / "data") as own:
+        doorkeeper = _doorkeeper(own)
+        _server(own).kill()
+        assert not psutil.wait_procs([doorkeeper], 5)[1]
+
+
+def test_the_process_at_the_enrolment_door_shows_nobody_the_server_s_key(farm: Target) -> None:
+    doorkeeper, secret = _doorkeeper(farm), json.loads(farm.folder.server_key.read_text())["secret"]
+    assert not [each for each in (*doorkeeper.cmdline(), *doorkeeper.environ().values()) if secret in each]
+
+
+def _server(farm: Target) -> psutil.Process:
+    (child,) = [child for child in farm.farm.children if child.name == "server"]
+    return psutil.Process(child.process.pid)
+
+
+def _doorkeeper(farm: Target) -> psutil.Process:
+    """The process at the enrolment door; somebody enters, so that there is one."""
+    until(lambda: farm.enter(Door.ENROLMENT, new_pair()) == "in", 10)
+    (found,) = [child for child in _server(farm).children() if "brender.roles.server.enrolment_process" in child.cmdline()]
+    return found
 
 
 @counted

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from brender.model.errors import BadInput, Conflict
+from brender.model.errors import BadInput, BrenderError, Conflict
 
 #: The server's sockets, by the names that they have in addresses and answers.
 DOORS = ("control", "events", "stats", "files", "enrolment")
@@ -91,6 +91,16 @@ def resolve_to_connect(address: Address, what: str) -> Address:
     found = resolve(address, what)
     stays = found.host != address.host and ":" not in found.host and not is_loopback(found.host)
     return address if stays else found
+
+
+def cannot_listen(what: str, address: Address, in_use: bool, words: str) -> BrenderError:
+    """Return the error of *what*, which cannot listen on *address*: its port is *in_use*, or the system says why in *words*."""
+    if in_use:
+        return Conflict(
+            f"{what}: port {address.port} on {address.host} is in use, perhaps by another brender. "
+            "Stop that one, or choose other ports with --port-base"
+        )
+    return BadInput(f"{what}: cannot listen on {address}: {words}")
 
 
 def is_loopback(host: str) -> bool:

@@ -116,9 +116,9 @@ class Refusals:
         with self._lock:
             return sum(self.counts.values())
 
-    def count(self, door: str, reason: str, sender: str) -> None:
+    def count(self, door: str, reason: str, sender: str, times: int = 1) -> None:
         with self._lock:
-            self.counts[f"{door}: {reason}"] += 1
+            self.counts[f"{door}: {reason}"] += times
             if len(self._logged) > _REMEMBERED:
                 self._logged.clear()
             new = (sender, reason) not in self._logged

@@ -135,7 +135,7 @@ MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
     door: {kind: _able(door, kind) for kind in kinds} for door, kinds in _HEARD.items()
 }
 
-#: The largest frame that is taken at each door, in bytes: whoever sends a larger one is cut off.
+#: The largest message that is taken at each door, in bytes of all its frames. libzmq cuts off whoever sends a larger frame.
 LARGEST: dict[Door, int] = {
     Door.SERVER: 16 * 2**20,
     Door.SERVER_EVENTS: 1024,
@@ -146,6 +146,9 @@ LARGEST: dict[Door, int] = {
     Door.MANAGER_STATS: 64 * 1024,
     Door.MANAGER_FILES: 2 * 2**20,
 }
+
+#: The most frames that a message has at each door: one, and at the doors for files a second with a piece of one.
+MOST_FRAMES: dict[Door, int] = {door: 2 if door in (Door.SERVER_FILES, Door.MANAGER_FILES) else 1 for door in Door}
 
 #: Messages a second that one key may send at a door, and how many at once. Managers speak for many and are not counted; nor are
 #: pieces of files, each of which waits for the answer to an earlier one.

@@ -1,28 +1,22 @@
-"""The server's enrolment desk: how often it listens to whom, and what it tells whoever is admitted."""
+"""The server's enrolment desk: what it tells whoever is admitted."""
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 
 import msgspec
 
 from brender.bus.address import ServerAddresses
 from brender.bus.keys import Refusals
-from brender.bus.messages import Done, Enrol, Enrolled, Manage, ManagerPlace, Message, Sorry
+from brender.bus.messages import Done, Enrolled, Manage, ManagerPlace, Message, Sorry
 from brender.bus.rights import Door
-from brender.bus.transport import Received
 from brender.model.errors import BrenderError
 from brender.model.keys import KeyRole, Principal
-from brender.model.pace import Pace
 from brender.roles.effects import Effect, Now, Peer
 from brender.roles.server.core import ServerCore
+from brender.roles.server.enrolment_process import Asked
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.round import FAILED, Round
 from brender.store.questions import keys_and_tokens
-
-#: Attempts to join that are listened to: a second, and at once; from one address, and from all together.
-_PACE_OF_ONE, _PACE_OF_ALL = (2.0, 60.0), (50.0, 500.0)
-_REMEMBERED = 10_000
 
 
 class Enrolment:
@@ -33,19 +27,6 @@ class Enrolment:
         self._queries = queries
         self._addresses = addresses
         self._refusals = refusals
-        self._paces: OrderedDict[str, Pace] = OrderedDict()
-        self._of_all = Pace(*_PACE_OF_ALL, 0.0)
-
-    def has_time_for(self, origin: str, now: float) -> bool:
-        """Return whether one more attempt from the address *origin* is listened to at *now*, monotonic."""
-        pace = self._paces.setdefault(origin, Pace(*_PACE_OF_ONE, now))
-        self._paces.move_to_end(origin)
-        if len(self._paces) > _REMEMBERED:
-            self._paces.popitem(last=False)
-        if pace.take(now) and self._of_all.take(now):
-            return True
-        self._refusals.count(Door.ENROLMENT, "too many attempts to join", origin)
-        return False
 
     def admit_own(self, public: str, role: KeyRole) -> None:
         """Have the key *public* of the server's own data folder admitted, as one of that *role*."""
@@ -69,14 +50,13 @@ class Enrolment:
         self._round.apply(lambda core, now: core.manage(peer, message, fresh, now), peer, message)
         return None
 
-    def enrol(self, received: Received) -> Message:
+    def enrol(self, asked: Asked) -> Message:
         """Carry out an attempt to join; return the answer."""
-        message, public = received.message, received.principal.public
-        assert isinstance(message, Enrol), "no other message comes in at this door"
-        peer, fresh = Peer("", received.route, origin=received.origin), _fresh()
+        message, public = asked.enrol, asked.public
+        peer, fresh = Peer("", b"", origin=asked.origin), _fresh()
         answer = self._admitted(message.id, lambda core, now: core.enrol(peer, public, message, fresh, now), peer, message)
         if isinstance(answer, Sorry):
-            self._refusals.count(Door.ENROLMENT, "what was shown lets nobody in", f"{public} at {received.origin}")
+            self._refusals.count(Door.ENROLMENT, "what was shown lets nobody in", f"{public} at {asked.origin}")
         return answer
 
     # --- inside -------------------------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ from brender.roles.server.collection import collect_in_steps
 from brender.roles.server.core import ServerCore
 from brender.roles.server.deletion import Remover, retired
 from brender.roles.server.enrolment import Enrolment
+from brender.roles.server.enrolment_door import EnrolmentDoor
+from brender.roles.server.enrolment_process import Asked
 from brender.roles.server.events import events
 from brender.roles.server.farm_store import DatabaseLost, FarmStore
 from brender.roles.server.files import FileKeeper
@@ -168,24 +170,24 @@ class Server:
         self._control = self._door(zmq.ROUTER, "server control", Door.SERVER)
         self._events = self._door(zmq.XPUB, "server events", Door.SERVER_EVENTS)
         self._stats = self._door(zmq.SUB, "server stats", Door.SERVER_STATS)
-        self._enrolment = self._door(zmq.ROUTER, "server enrolment", Door.ENROLMENT)
         wanted = wanted.resolved()
         files = self._keeper.places(self.policy.largest_file, self.policy.link_files, self.policy.least_free)
         self._files = FileReceiver(wanted.files, files, self._pair, self._keyring)
         undo.callback(self._files.stop)
+        enrolment = EnrolmentDoor(self.loop, wanted.enrolment, self._pair, self._keyring.refusals, self._one_enrolment)
+        undo.callback(enrolment.close)
         self.addresses = ServerAddresses(
             control=self._control.bind(wanted.control, "The server"),
             events=self._events.bind(wanted.events, "The server's events"),
             stats=self._stats.bind(wanted.stats, "The server's stats"),
             files=self._files.address,
-            enrolment=self._enrolment.bind(wanted.enrolment, "The server's enrolment"),
+            enrolment=enrolment.address,
             key=self._pair.public,
         )
         self._stats.subscribe()
         self.loop.add(self._control, self._read_control)
         self.loop.add(self._stats, self._read_stats)
         self.loop.add(self._events, self._read_subscriptions)
-        self.loop.add(self._enrolment, self._read_enrolment)
 
     def _door(self, kind: int, name: str, door: Door) -> Socket:
         return Socket(self._context, kind, name, Guard(self._pair, self._keyring, door))
@@ -217,10 +219,6 @@ class Server:
         for received in self._stats.drain():
             if isinstance(received.message, Beats):
                 self._guarded(self._one_beat, received)
-
-    def _read_enrolment(self) -> None:
-        for received in self._enrolment.drain():
-            self._guarded(self._one_enrolment, received)
 
     def _read_subscriptions(self) -> None:
         """Events are only made while somebody listens."""
@@ -315,14 +313,20 @@ class Server:
         """Learn where this machine has the folders that *paths* stand for, which may have changed."""
         self._keeper.here = places(paths, platform_of(platform.system()), self.site)
 
-    def _one_enrolment(self, received: Received) -> None:
-        if self._round.paused or not self._desk.has_time_for(received.origin, self._now().mono):
-            return  # it will ask again
-        answer = self._desk.enrol(received)
-        self._round.settle()
+    def _one_enrolment(self, asked: Asked) -> Message | None:
+        """Take one attempt to join; return the answer, ``None`` where it is to ask again."""
+        if self._round.paused:
+            return None
+        try:
+            answer = self._desk.enrol(asked)
+            self._round.settle()
+        except DatabaseLost:
+            raise
+        except Exception:
+            log.exception("an attempt to join from %s was not taken", asked.origin)
+            return None
         admitted = not isinstance(answer, Enrolled) or answer.key in self._round.core.farm.keys
-        if admitted and not self._round.paused:
-            self._enrolment.send(answer, received.route)
+        return answer if admitted and not self._round.paused else None
 
     def _one_beat(self, received: Received) -> None:
         message = received.message
