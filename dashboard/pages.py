@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template, url_for
 from flask_login import current_user
 
-from brender.jobs.declare import job_types
+from brender.jobs.declare import job_types, say_settings
 from brender.model.keys import KeyRole
 from brender.model.paths import PLATFORMS
 from brender.model.people import Role
@@ -28,7 +28,8 @@ def jobs() -> str:
 def job(id: str) -> str:
     with farm().reader.record() as record:
         found = questions.job(record, id)
-    return render_template("job.html", job=found, may_act=current_user.may_act_on(found))
+    said = say_settings(found["job_type"], found["settings"])
+    return render_template("job.html", job=found, said=said, may_act=current_user.may_act_on(found))
 
 
 @blueprint.get("/submit")

@@ -2,14 +2,13 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from brender.bus import messages
 from brender.commands.main import brender
-from brender.jobs.declare import job_types
+from brender.jobs.declare import Setting, job_types
 from brender.model import status
 from brender.model.keys import KeyRole
 from brender.model.people import Role
@@ -94,15 +93,17 @@ def table_of_rights(roles: tuple[Role, ...] | tuple[KeyRole, ...]) -> str:
 def types_of_job() -> str:
     text = heading("Job types", "=") + "Others can add theirs through the entry-point group ``brender.job_types``.\n\n"
     for kind in job_types().values():
-        rows: list[tuple[str, ...]] = [(f"``{each.name}``", each.help, default_of(each)) for each in kind.settings]
-        text += heading(kind.name, "-") + table(("setting", "what it is", "without it"), rows)
+        rows: list[tuple[str, ...]] = [
+            (f"``{each.name}``", each.title, described(each), each.absent or "refused") for each in kind.settings
+        ]
+        text += heading(kind.name, "-") + table(("setting", "called", "what it is", "without it"), rows)
     return text
 
 
-def default_of(setting: Any) -> str:
-    if setting.required:
-        return "refused"
-    return "what the .blend says" if setting.from_file else f"``{setting.default!r}``"
+def described(setting: Setting) -> str:
+    words = [f"``{value!r}``: {text}" for value, text in setting.words]
+    plain = [f"``{value!r}``" for value in setting.choices if value not in dict(setting.words)]
+    return setting.help + (f" ({'; '.join(words + plain)})" if words or plain else "")
 
 
 def commands() -> str:

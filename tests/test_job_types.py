@@ -5,7 +5,7 @@ import re
 import pytest
 
 from brender.jobs.command import fill
-from brender.jobs.declare import job_type, job_types
+from brender.jobs.declare import GROUPS, job_type, job_types, say_settings
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, JobSpec, MissingFile
 from tests.world import animation, facts
@@ -127,3 +127,25 @@ def test_a_command_without_frames_runs_once() -> None:
     kind = job_type("command")
     spec = kind.prepare(JobSpec(id="a" * 16, name="c", job_type="command", settings={"program": "true"}))
     assert (kind.task_count(spec), kind.part_count(spec)) == (1, 1)
+
+
+def test_every_setting_is_said_in_words_of_people() -> None:
+    """Forms, lists and docs show no name of a setting, and no number that means something else than it says."""
+    for kind in job_types().values():
+        for setting in kind.settings:
+            assert setting.label and setting.group in GROUPS, setting.name
+            assert setting.required or setting.absent, setting.name
+    settings = {"threads": 0, "persistent": True, "chunk": 1, "order": "preview", "film": "", "scene": None, "file": "/a.blend"}
+    said = [(each.label, each.text, each.is_default) for each in say_settings("blender-animation", settings)]
+    assert said == [
+        ("Blender file", "/a.blend", False),
+        ("Frames in one task", "1 frame", False),
+        ("Order of frames", "every eighth, then the gaps", False),
+        ("Film", "none", False),
+        ("CPU threads", "all that the worker has", True),
+        ("Keep data between frames", "yes", True),
+    ]
+
+
+def test_settings_of_a_job_type_that_is_not_installed_keep_their_names() -> None:
+    assert [each.label for each in say_settings("from elsewhere", {"a_b": 1})] == ["a_b"]

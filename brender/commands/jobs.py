@@ -27,6 +27,7 @@ from brender.commands.output import counted, duration, print_facts, print_json, 
 from brender.commands.sending import send_files
 from brender.commands.waiting import check_ended_well, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
+from brender.jobs.declare import say_settings
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames
 from brender.model.text import harmless
@@ -180,10 +181,6 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Blender", record["series"]),
         ("Saved by", f"Blender {record['blender_version']}" if record["blender_version"] else ""),
         ("Output", record["output"]),
-        (
-            "Settings",
-            ", ".join(f"{name}={value}" for name, value in record["settings"].items() if value is not None and name != "file"),
-        ),
         ("Time limits", _limits(record)),
         ("Priority", record["priority"]),
         ("Project", record["project"]),
@@ -194,6 +191,16 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Rendered for", duration(record["render_seconds"]) if record["render_seconds"] else ""),
     ]
     print_facts(lines)
+    said = [
+        each
+        for each in say_settings(record["job_type"], record["settings"])
+        if not each.is_default and each.name not in ("file", "film")
+    ]
+    width = max((len(each.label) for each in said), default=0) + 3
+    for number, each in enumerate(said):
+        if number == 0 or each.group != said[number - 1].group:
+            click.echo(f"{each.group}:")
+        click.echo(f"  {each.label:<{width}}{harmless(each.text)}")
     for at in record["rendering"]:
         where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"
         click.echo(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")

@@ -16,7 +16,8 @@ from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
-from brender.jobs.blender_animation import DEVICES, ENGINES, ORDERS, PROCESSES, own_path
+from brender.jobs.blender_animation import own_path
+from brender.jobs.blender_settings import DEVICES, ENGINES, ORDERS, PROCESSES
 from brender.jobs.blender_still import SPLITS
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from brender.jobs.blender_settings import CHUNK_MOST, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import Setting, check_settings
 from brender.jobs.film import check_film, plan_film, writes_film
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
@@ -32,8 +33,6 @@ from brender.model.regions import pixels_within
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
 from brender.model.views import check_suffixes, view_name, view_suffixes
 
-ENGINES = ("cycles", "eevee", "workbench")
-
 #: What Blender calls each engine, in the versions that brender renders with.
 _ENGINE_WORDS = {
     "CYCLES": "cycles",
@@ -45,11 +44,6 @@ _ENGINE_WORDS = {
     "BLENDER_GAME": "eevee",
 }
 
-ORDERS = ("forward", "preview", "backward", "random")
-DEVICES = ("scene", "gpu", "cpu")
-WARM, COLD, IN_ORDER = PROCESSES = ("warm", "cold", "in-order")
-_CHUNK_MOST = 1_000_000
-
 
 @lru_cache(maxsize=256)
 def _arranged(frames: str, order: str) -> tuple[int, ...]:
@@ -60,72 +54,7 @@ class BlenderAnimation:
     name = "blender-animation"
     label = "Blender animation"
     engine = "blender"
-    settings: tuple[Setting, ...] = (
-        Setting("file", str, "the .blend, as an absolute path", required=True),
-        Setting("frames", str, "the frames to render, such as 1-100x2,150", from_file=True),
-        Setting("chunk", int, "frames in one task; 0: as many as make about a minute", default=0, lowest=0, highest=_CHUNK_MOST),
-        Setting(
-            "order",
-            str,
-            "which frames come first: preview is every eighth, then the gaps",
-            default="forward",
-            choices=ORDERS,
-        ),
-        Setting("scene", str, "the scene to render", from_file=True),
-        Setting(
-            "view_layers",
-            list,
-            "the view layers to render, whether they are on or off; with {view_layer} in the pattern each to files of its own",
-            from_file=True,
-        ),
-        Setting("camera", str, "the camera to render through", from_file=True),
-        Setting("engine", str, "the render engine", from_file=True, choices=ENGINES),
-        Setting("resolution", int, "resolution, in percent of the scene's size", from_file=True, lowest=1, highest=32767),
-        Setting(
-            "samples",
-            int,
-            "samples a pixel, for the engine's own setting",
-            from_file=True,
-            lowest=1,
-            highest=16_777_216,
-        ),
-        Setting("format", str, "the image format", from_file=True, choices=tuple(EXTENSIONS)),
-        Setting("pattern", str, "names of the files, # for the digits of the frame number", from_file=True),
-        Setting("keep", bool, "frames that are there already are kept as they are, whoever rendered them", from_file=True),
-        Setting("placeholders", bool, "an empty file takes a frame's name while it is rendered", from_file=True),
-        Setting(
-            "threads",
-            int,
-            "CPU threads a render may use; 0: all that the worker has",
-            default=0,
-            lowest=0,
-            highest=1024,
-        ),
-        Setting(
-            "process",
-            str,
-            "how Blender is used: warm keeps it from frame to frame, cold starts a new one for each, in-order lets all earlier "
-            "frames happen before a frame is rendered; warm, or in-order where something simulates that is not baked",
-            from_file=True,
-            choices=PROCESSES,
-        ),
-        Setting(
-            "device",
-            str,
-            "what Cycles renders on: scene is what the .blend asks for, where the worker has it",
-            default="scene",
-            choices=DEVICES,
-        ),
-        Setting(
-            "film",
-            str,
-            'the name of the film that is made of all frames, as the scene is set to write it; "": none is made',
-            from_file=True,
-        ),
-        Setting("persistent", bool, "Cycles keeps what does not change from frame to frame", default=True),
-        Setting("blender", str, "the series of Blender that renders it, such as 4.5; none: chosen at its start", default=""),
-        Setting("ocio", str, "the OpenColorIO configuration, as an absolute path; none: each worker's own", default=""),
-    )
+    settings: tuple[Setting, ...] = SETTINGS
 
     def prepare(self, spec: JobSpec) -> JobSpec:
         settings = check_settings(self.name, self.settings, spec.settings)
@@ -280,7 +209,7 @@ class BlenderAnimation:
             settings["process"] = settings["process"] or WARM
             return
         if settings["process"] is None or (settings["process"] == IN_ORDER and not settings["chunk"]):
-            everything = {"frames": format_frames(frames), "chunk": min(len(frames), _CHUNK_MOST), "order": "forward"}
+            everything = {"frames": format_frames(frames), "chunk": min(len(frames), CHUNK_MOST), "order": "forward"}
             settings |= {"process": IN_ORDER, **everything}
         if settings["process"] != IN_ORDER:
             _warn(warnings, not_in_order(moving, settings["process"]))

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from brender.jobs.blender_animation import IN_ORDER, WARM, BlenderAnimation
-from brender.jobs.declare import Setting, check_settings
+from brender.jobs.blender_animation import BlenderAnimation
+from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
+from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
 from brender.jobs.view_layers import TEMPLATE
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
@@ -27,15 +28,41 @@ class BlenderStill(BlenderAnimation):
     name = "blender-still"
     label = "Blender still, split"
     settings = (
-        *(setting for setting in BlenderAnimation.settings if setting.name not in _NOT_OF_A_STILL),
-        Setting("frame", int, "the frame to render", from_file=True, lowest=-1_048_574, highest=1_048_574),
-        Setting("pieces", int, "how many pieces to split it into", default=PIECES, lowest=1, highest=_PIECES_MOST),
+        *(setting for setting in SETTINGS if setting.name not in _NOT_OF_A_STILL),
+        Setting(
+            "frame",
+            int,
+            "the frame to render",
+            from_file=True,
+            lowest=-1_048_574,
+            highest=1_048_574,
+            label="Frame",
+            group=WHAT,
+        ),
+        Setting(
+            "pieces",
+            int,
+            "how many pieces the picture is split into, each for one worker",
+            default=PIECES,
+            lowest=1,
+            highest=_PIECES_MOST,
+            label="Pieces",
+            unit="pieces",
+            group=ORDER,
+        ),
         Setting(
             "split",
             str,
-            "by what: samples, or tiles (bands of the picture); auto is samples where that is exact",
+            "by what the picture is split",
             default="auto",
             choices=SPLITS,
+            label="Split by",
+            group=ORDER,
+            words=(
+                ("auto", "samples where that is exact, else bands"),
+                ("samples", "samples"),
+                ("tiles", "bands of the picture"),
+            ),
         ),
     )
 

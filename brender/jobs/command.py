@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from brender.jobs.declare import Setting, check_settings
+from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
 from brender.model.errors import BadInput
 from brender.model.frames import chunk, chunk_count, parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
@@ -32,10 +32,34 @@ class Command:
     label = "Command"
     engine = "command"
     settings = (
-        Setting("program", str, "the program to start", required=True),
-        Setting("arguments", list, "its arguments; {frame} is the frame number", default=[]),
-        Setting("frames", str, "run once for each of these frames; without it, once"),
-        Setting("chunk", int, "frames in one task", default=1, lowest=1, highest=1_000_000),
+        Setting("program", str, "the program to start", required=True, label="Program", group=WHAT),
+        Setting(
+            "arguments",
+            list,
+            "its arguments; {frame} is the frame number",
+            default=[],
+            label="Arguments",
+            group=WHAT,
+        ),
+        Setting(
+            "frames",
+            str,
+            "the program runs once for each of these frames, such as 1-100",
+            label="Frames",
+            group=WHAT,
+            without="it runs once",
+        ),
+        Setting(
+            "chunk",
+            int,
+            "for how many frames one worker runs it as one task",
+            default=1,
+            lowest=1,
+            highest=1_000_000,
+            label="Frames in one task",
+            unit="frames",
+            group=ORDER,
+        ),
     )
 
     def prepare(self, spec: JobSpec) -> JobSpec:

@@ -9,18 +9,26 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, Requirements, TaskPlan
 
+#: The purposes that settings are grouped by, in the order in which forms and lists show them.
+WHAT, ORDER, PICTURE, FILES, MACHINES = GROUPS = ("What is rendered", "Order and tasks", "Picture", "Files", "Machines")
+#: The group of the settings that name none.
+OTHER = "More"
+_AS_FILE = "as the file says"
+
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a job type: forms, checks and docs are made from it.
+    """One setting of a job type: forms, checks, lists and docs are made from it.
 
     ``kind`` is ``str``, ``int``, ``bool`` or ``list`` (of str). ``default`` is what an absent setting becomes; ``None`` with
-    ``from_file`` means *what the .blend says*.
+    ``from_file`` means *what the .blend says*. ``label`` is what people read in place of the name; ``unit`` follows a number, in
+    the plural; ``group`` is one of `GROUPS`. ``words`` say what special values mean, such as 0, and name the choices;
+    ``without`` says what happens where the setting is left out, if neither the default nor the file does.
     """
 
     name: str
@@ -32,6 +40,44 @@ class Setting:
     choices: tuple[str, ...] = ()
     lowest: int | None = None
     highest: int | None = None
+    label: str = ""
+    unit: str = ""
+    group: str = OTHER
+    words: tuple[tuple[Any, str], ...] = ()
+    without: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label, or else the name as a person would write it."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def absent(self) -> str:
+        """What happens where the setting is left out, in words; "" where it cannot be."""
+        if self.required:
+            return ""
+        return self.without or (_AS_FILE if self.from_file else self.say(self.default))
+
+    def say(self, value: Any) -> str:
+        """Return *value* in words, with its unit.
+
+        >>> Setting("threads", int, "", unit="threads", words=((0, "all"),)).say(0)
+        'all'
+        >>> Setting("chunk", int, "", unit="frames").say(1)
+        '1 frame'
+        """
+        for special, text in self.words:
+            if value == special and type(value) is type(special):
+                return text
+        if value is None:
+            return self.absent if self.default is not None or self.without or self.from_file else "none"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, list | tuple):
+            return ", ".join(map(str, value)) or "none"
+        if isinstance(value, int) and self.unit:
+            return f"{value:,} {self.unit.removesuffix('s') if value == 1 else self.unit}"
+        return str(value)
 
     def check(self, value: Any) -> Any:
         """Return *value*, if it fits. Raises `BadInput` that names the setting and what it takes."""
@@ -59,6 +105,32 @@ def check_settings(job_type: str, declared: tuple[Setting, ...], given: Mapping[
             hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}"
             raise BadInput(f"The job type {job_type!r} has no setting {name!r}; {hint}")
     return {setting.name: setting.check(given.get(setting.name)) for setting in declared}
+
+
+class SaidSetting(NamedTuple):
+    """One setting of a job in words: its group, name and label, its value, and whether that is its default."""
+
+    group: str
+    name: str
+    label: str
+    text: str
+    is_default: bool
+
+
+def say_settings(job_type: str, settings: Mapping[str, Any]) -> list[SaidSetting]:
+    """Return the *settings* of a prepared job in words, group by group, without those that say nothing (``None``).
+
+    Those of a job type that is not installed here keep their names.
+    """
+    kind = _loaded().get(job_type)
+    declared = {} if kind is None or isinstance(kind, str) else {each.name: each for each in kind.settings}
+    said = []
+    for name, value in settings.items():
+        if value is not None:
+            setting = declared.get(name) or Setting(name, type(value), "", label=name)
+            said.append(SaidSetting(setting.group, name, setting.title, setting.say(value), value == setting.default))
+    order = (*GROUPS, OTHER)
+    return sorted(said, key=lambda each: order.index(each.group) if each.group in order else len(order))
 
 
 class JobType(Protocol):

@@ -138,6 +138,11 @@ def kinds() -> Any:
                     "choices": list(setting.choices),
                     "lowest": setting.lowest,
                     "highest": setting.highest,
+                    "label": setting.title,
+                    "unit": setting.unit,
+                    "group": setting.group,
+                    "words": [[value, text] for value, text in setting.words],
+                    "absent": setting.absent,
                 }
                 for setting in kind.settings
             ],
