@@ -196,6 +196,19 @@ def test_a_frame_whose_placing_was_cut_is_placed_whole(farm_of_folders: Farm) ->
     assert farm.threads.close(10) and farm.placed == [frame] and (folder / "f_1.png").read_bytes() == b"frame"
 
 
+def test_a_copy_that_was_cut_by_a_server_with_the_same_process_id_is_made_anew(
+    farm_of_folders: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm, folder = farm_of_folders, farm_of_folders.root / "out"
+    folder.mkdir()
+    begun = folder / f".f_1.png.{os.getpid()}"  # in a container all servers have the same
+    begun.write_bytes(b"fra")
+    monkeypatch.setattr("brender.engines.publish._moved", lambda *_: False)  # as if that were another disk
+    frame = farm.arrive(1, "out")
+    assert farm.threads.close(10) and farm.placed == [frame]
+    assert (folder / "f_1.png").read_bytes() == b"frame" and not begun.exists()
+
+
 @pytest.mark.parametrize("planted", [False, True])
 @pytest.mark.parametrize("same_disk", [True, False])
 def test_a_job_is_told_of_a_frame_once_it_survives_a_power_cut_in_its_folder(

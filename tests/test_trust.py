@@ -20,7 +20,7 @@ from brender.commands.options import client
 from brender.engines.attempt import Attempt, Place
 from brender.engines.command import CommandEngine
 from brender.engines.command_line import script_in
-from brender.engines.confine import Confinement, confinement, lacking
+from brender.engines.confine import _SYSTEM, Confinement, confinement, lacking
 from brender.engines.events import AttemptEvent, Ended
 from brender.engines.inside.expressions import needs_trust
 from brender.engines.life import begin
@@ -213,6 +213,28 @@ def test_in_the_sandbox_a_program_does_not_reach(
             own.kill()
             own.wait()
     assert not (tmp_path / "data" / "owned").exists()
+
+
+def test_in_the_sandbox_a_service_s_home_and_data_folder_are_empty_wherever_they_lie(
+    sandbox: Confinement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "programs" / "data"
+    for file in (data / "key", data / "blender" / "blender", data / "job" / "scene"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(file.name)
+    monkeypatch.setattr("brender.engines.confine._SYSTEM", (*_SYSTEM, str(tmp_path / "programs")))
+    for home in (tmp_path / "programs", data, Path("/")):
+        monkeypatch.setenv("HOME", str(home))
+        kept = replace(sandbox, data=data, readable=(data / "blender",))
+        look = ["/usr/bin/find", str(data), "-type", "f", "-printf", "%f "]
+        done = subprocess.run(kept.wrap(look, [data / "job"], [], Path("/")), capture_output=True, text=True, check=False)
+        assert sorted(done.stdout.split()) == ["blender", "scene"], (home, done.stderr)
+
+
+def test_a_folder_with_a_dot_before_its_name_is_itself(tmp_path: Path) -> None:
+    kept = Confinement(roots=(tmp_path,))
+    for below in ("", ".wip/shot", "..shot"):
+        assert kept.place(tmp_path / below) == (tmp_path, below)
 
 
 def test_in_the_sandbox_a_program_writes_to_the_job_s_output(sandbox: Confinement, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import socket
+import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,15 +16,16 @@ import psutil
 import pytest
 
 from brender.bus.messages import Completed, Failed, Started, Stopped
-from brender.engines.attempt import clear_leftovers, set_leftovers_aside
+from brender.engines.attempt import AttemptStopped, clear_leftovers, set_leftovers_aside
 from brender.engines.clock import steady
 from brender.engines.directories import Directory
 from brender.engines.directories import signature as signature_below
 from brender.engines.leftovers import PLACEHOLDER, TEMPORARY, Leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
+from brender.engines.picture_reader import ConfinedReader, OpenFile
 from brender.engines.pictures import BadPicture, small_jpeg, verify
 from brender.engines.process import STOP_SECONDS, Supervised
-from brender.engines.publish import Lease, Published, Staged
+from brender.engines.publish import Lease, Published, Staged, stage
 from brender.roles.worker.outbox import Outbox
 from brender.roles.worker.reporting import Reporting
 from tests.power import Disk
@@ -438,3 +442,46 @@ def test_temporary_files_of_a_killed_worker_s_blender_are_removed_when_it_starts
 def test_the_clock_of_leases_goes_on_while_the_machine_sleeps() -> None:
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert before <= steady() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_a_file_that_is_exchanged_while_it_is_staged_closes_no_file_of_another_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "frame").write_bytes(b"x")
+    read, others = Directory.read, list[int]()
+
+    def exchanged(directory: Directory, name: str) -> int:
+        if name != ".temporary":
+            return read(directory, name)
+        others.append(os.open(tmp_path, os.O_RDONLY))  # another thread's, with the number that is free again
+        raise OSError("a link")
+
+    monkeypatch.setattr(Directory, "read", exchanged)
+    with pytest.raises(OSError, match="a link"):
+        stage(tmp_path / "out", "frame", tmp_path / "frame", ".temporary")
+    os.close(others[0])
+
+
+def test_a_reading_is_not_ended_because_the_attempt_before_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    reader, stopped = ConfinedReader(), threading.Event()
+    monkeypatch.setattr(reader, "_running", lambda: ours)
+
+    def check() -> None:
+        if stopped.is_set():
+            raise AttemptStopped
+
+    def say(kind: bytes, body: bytes) -> None:
+        theirs.sendall(kind + struct.pack(">I", len(body)) + body)
+
+    with ours, theirs, (tmp_path / "f.png").open("wb") as file:
+        picture = OpenFile(file.fileno(), tmp_path / "f.png")
+        say(b"a", b'{"of": 1}')
+        reader.ask("look", [picture], check, small=True)
+        stopped.set()  # before its small picture is made
+        rest = threading.Timer(
+            0.7, lambda: [say(*each) for each in ((b"s", b"small"), (b".", b""), (b"a", b'{"of": 2}'), (b".", b""))]
+        )
+        rest.start()
+        assert reader.ask("look", [picture]).answer == {"of": 2}
+        rest.join()

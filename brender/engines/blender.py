@@ -64,7 +64,8 @@ class BlenderEngine:
     def _reading(self, attempt: Attempt) -> PictureReader:
         """Return what reads this worker's pictures: in a process of its own, where renders are kept in a sandbox."""
         if self._reader is None:
-            self._reader = ConfinedReader() if attempt.place.confinement.sandbox else PictureReader()
+            kept = attempt.place.confinement
+            self._reader = ConfinedReader(kept.data) if kept.sandbox else PictureReader()
         self._reader.warm_up()
         return self._reader
 

@@ -40,12 +40,14 @@ _TEMPORARY_BYTES = 256 * 2**20
 class Confinement:
     """How the processes of attempts are kept. ``sandbox``: in bubblewrap's. ``memory``: bytes that an attempt's processes may
     hold together, 0 for any. ``readable``: files and folders that the sandbox has beside the job's. ``roots``: the folders that
-    jobs' files and outputs lie below; none: wherever the job says."""
+    jobs' files and outputs lie below; none: wherever the job says. ``data``: the farm's data folder, with its keys, of which the
+    sandbox has what is named only."""
 
     sandbox: bool = False
     memory: int = 0
     readable: tuple[Path, ...] = ()
     roots: tuple[Path, ...] = ()
+    data: Path | None = None
 
     def place(self, path: Path) -> tuple[Path, str] | None:
         """Return the root that *path* is below, as it is spelled, and its path from there; ``None`` where it is below none."""
@@ -53,7 +55,8 @@ class Confinement:
         for root in self.roots:
             for each in dict.fromkeys([root, root.resolve()]):
                 if spelled.is_relative_to(each):
-                    return each, spelled.relative_to(each).as_posix().removeprefix(".")
+                    below = spelled.relative_to(each)
+                    return each, below.as_posix() if below.parts else ""
         return None
 
     def refusal(self, what: str, path: str | Path, to_read: bool = False) -> str | None:
@@ -84,13 +87,19 @@ class Confinement:
             words += ["--ro-bind-try", each, each]
         for each in (*_GPU_DEVICES, *map(str, sorted(Path("/dev").glob(_GPU_FILES)))):
             words += ["--dev-bind-try", each, each]
-        words += ["--size", str(_TEMPORARY_BYTES), "--tmpfs", str(Path.home())]
+        # Both may lie in what the sandbox has: a service's home and data folder are below /opt, or its home is / itself.
+        home, data = ([each] if each is not None and _can_be_emptied(each) else [] for each in (Path.home(), self.data))
+        words += _emptied(home)
         for root in self.roots:
             words += [_bound("--ro-bind-fd", root, "", spelled) for spelled in dict.fromkeys([root, root.resolve()])]
         # What is written lies beneath what is read, perhaps, so it comes after.
         there = [Path(each) for each in _SYSTEM] + list(self.roots)
-        for path in [*_programs(), *self.readable, *readable]:
-            if not any(path.is_relative_to(each) for each in there):
+        wanted = [*_programs(), *self.readable, *readable]
+        within = [path for path in wanted if any(map(path.is_relative_to, data))]
+        for path in [*(each for each in wanted if each not in within), None, *within]:
+            if path is None:
+                words += _emptied(data)
+            elif not _is_there(path, there, [*home, *data]):
                 words.append(self._bound("--ro-bind-fd", path) | {"try": True})
                 there.append(path)
         for path in writable:
@@ -122,7 +131,8 @@ def confinement(
             raise BadInput(f"--allow-folder {root}: that is not the whole path of a folder")
         if data is not None and (_overlap(root, data) or _overlap(root.resolve(), data.resolve())):
             raise BadInput(f"--allow-folder {root}: the farm's data folder {data}, with its keys, would be in jobs' reach")
-    return Confinement(kept, memory, tuple(readable), tuple(Path(os.path.normpath(root)) for root in roots))
+    own = None if data is None else data.resolve()
+    return Confinement(kept, memory, tuple(readable), tuple(Path(os.path.normpath(root)) for root in roots), own)
 
 
 def folders_of(blender: Blender) -> set[Path]:
@@ -141,6 +151,24 @@ def lacking() -> str | None:
     if "--bind-fd" not in told.stdout + told.stderr:
         return "needs a bwrap that knows --bind-fd: 0.10, or one of a distribution with its correction of 2024 (apt-get upgrade)"
     return None
+
+
+def _can_be_emptied(folder: Path) -> bool:
+    """Whether *folder* holds nothing of the system, and is there, or can be made in the sandbox."""
+    system = [Path(each) for each in _SYSTEM]
+    is_within = any(folder.is_relative_to(each) for each in system)
+    return not any(each.is_relative_to(folder) for each in system) and (folder.is_dir() or not is_within)
+
+
+def _is_there(path: Path, there: Iterable[Path], emptied: Sequence[Path]) -> bool:
+    """Whether *path* is below one of the folders that are *there*, and not in one of it that is *emptied*."""
+    gone = [each for each in emptied if path.is_relative_to(each)]
+    return any(path.is_relative_to(each) and not any(inner.is_relative_to(each) for inner in gone) for each in there)
+
+
+def _emptied(folders: Iterable[Path]) -> list[str]:
+    """The words that have *folders* empty in the sandbox."""
+    return [word for each in folders for word in ("--size", str(_TEMPORARY_BYTES), "--tmpfs", str(each))]
 
 
 def _overlap(one: Path, other: Path) -> bool:

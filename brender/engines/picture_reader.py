@@ -88,19 +88,23 @@ class PictureReader:
 
 
 class ConfinedReader(PictureReader):
-    """Reads pictures in a process in the sandbox, one after another."""
+    """Reads pictures in a process in the sandbox, one after another. *data*: as `Confinement` has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path | None = None) -> None:
+        self._data = data
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._unread: Iterator[bytes | Answer] | None = None
+        self._check = _nothing
+        """Of whoever asks now: what is left to read of an earlier request is not ended because that one's attempt was."""
 
     def ask(self, do: str, files: Sequence[OpenFile], check: Callable[[], None] = _nothing, **values: Any) -> Read:
         with self._lock:
+            self._check = check
             for last in (False, True):
                 try:
-                    return self._ask(do, files, check, values)
+                    return self._ask(do, files, values)
                 except _Died as error:
                     self._end()
                     if last or error.late:
@@ -123,7 +127,7 @@ class ConfinedReader(PictureReader):
         """Its process; ``None`` where there is none."""
         return self._process.pid if self._process is not None else None
 
-    def _ask(self, do: str, files: Sequence[OpenFile], check: Callable[[], None], values: dict[str, Any]) -> Read:
+    def _ask(self, do: str, files: Sequence[OpenFile], values: dict[str, Any]) -> Read:
         self._finish_reading()
         connection = self._running()
         asked = {"do": do, "names": [_kind(file.path) for file in files], "shown": [str(file.path) for file in files]}
@@ -135,7 +139,7 @@ class ConfinedReader(PictureReader):
                 socket.send_fds(connection, [b"f"], [file.descriptor for file in files[first : first + MOST_AT_ONCE]])
         except OSError as error:
             raise _Died from error
-        said = self._answers(connection, time.monotonic() + _SECONDS + size / _BYTES_A_SECOND, check)
+        said = self._answers(connection, time.monotonic() + _SECONDS + size / _BYTES_A_SECOND)
         answer = next(said, None)
         if not isinstance(answer, dict):
             raise _Died
@@ -151,6 +155,7 @@ class ConfinedReader(PictureReader):
         def give() -> bytes | None:
             with self._lock, contextlib.suppress(_Died, BadPicture, CannotMerge):
                 if self._unread is unread:
+                    self._check = _nothing
                     self._finish_reading()
             return small[0] if small else None
 
@@ -169,7 +174,10 @@ class ConfinedReader(PictureReader):
         except _Died:
             self._end()
 
-    def _answers(self, connection: socket.socket, deadline: float, check: Callable[[], None]) -> Iterator[Answer | bytes]:
+    def _answers(self, connection: socket.socket, deadline: float) -> Iterator[Answer | bytes]:
+        def check() -> None:
+            self._check()
+
         while True:
             kind, length = _HEAD.unpack(_received(connection, _HEAD.size, deadline, check))
             if length > _LONGEST_ANSWER:
@@ -201,7 +209,7 @@ class ConfinedReader(PictureReader):
             command += [each for each in sys.path if each.endswith("-packages")]
             with theirs:
                 self._process = subprocess.Popen(
-                    Confinement(sandbox=True).wrap(command, [], [], Path("/")),
+                    Confinement(sandbox=True, data=self._data).wrap(command, [], [], Path("/")),
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

@@ -204,8 +204,9 @@ def stage(
                 found = os.fstat(descriptor)
                 if not copies and _moved(source, file.name, directory, temporary):
                     os.close(descriptor)
-                    descriptor = directory.read(temporary)  # what has been moved may be another file than was looked at
-                    return Staged(directory, temporary, target.name, descriptor)
+                    descriptor = -1
+                    own = directory.read(temporary)  # what has been moved may be another file than was looked at
+                    return Staged(directory, temporary, target.name, own)
                 if most is not None and found.st_size > most:
                     raise OSError(
                         errno.ENOSPC,
@@ -233,12 +234,14 @@ def stage(
 
 def put(root: Path, relative: str | PurePath, file: Path, temporary: str, progress: Callable[[], object]) -> bool:
     """Publish the regular *file* as *relative* below *root*, in one step, in place of what is called so. Returns whether *file*
-    is still there, since that is another disk. The names are not flushed. Raises `BadSource` or `OSError`."""
+    is still there, since that is another disk. What a killed process left under the name *temporary* is replaced. The names are
+    not flushed. Raises `BadSource` or `OSError`."""
     target = PurePath(relative)
     with Directory.open(root, target.parent, make=True) as directory, _source(file, file.parent) as source:
         os.close(_opened(source, file.name))
         if _moved(source, file.name, directory, target.name):
             return False
+        directory.remove(temporary)
     with stage(root, relative, file, temporary, copies=True, progress=progress) as staged:
         staged.flush()
         staged.replace()
