@@ -189,6 +189,7 @@ def test_the_server_knows_itself_whose_a_thing_is(world: World) -> None:
     for message in (
         _act("delete", "a" * 8, "dora", value="record"),
         _manage("set-preset", "dora", name="mine", job_type="command", settings={}),
+        _manage("set-preset", "dora", name=" mine\n", job_type="command", settings={}),
         _manage("remove-preset", "dora", name="mine"),
         _manage("unsubscribe", "dora", id="s" * 16),
         _manage("create-api-token", "dora", user="anna", name="x", digest="x"),

@@ -93,7 +93,7 @@ def _owner(farm: Farm, things: Things, actor: Actor, action: str, message: Messa
         case "unsubscribe":
             return _known(farm.subscriptions.get(str(given.get("id"))), "subscription", given.get("id"))
         case "set-preset":
-            owner = things.preset_owner(str(given.get("name")))
+            owner = things.preset_owner(str(given.get("name")).strip())  # (as it is kept: brender.roles.server.people)
             return actor.name if owner is None else owner
         case "remove-preset":
             return _known(things.preset_owner(str(given.get("name"))), "preset", given.get("name"))
