@@ -485,3 +485,23 @@ def test_a_reading_is_not_ended_because_the_attempt_before_was(tmp_path: Path, m
         rest.start()
         assert reader.ask("look", [picture]).answer == {"of": 2}
         rest.join()
+
+
+def test_a_journal_that_cannot_be_written_anew_loses_nothing_when_the_disk_is_full_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(tmp_path / "outbox.journal")
+    for number in range(50):  # long, and most of it is not needed any more
+        outbox.keep(Stopped(attempt=f"a{number}", number=1, reason="x"))
+        outbox.forget(f"a{number}", 1)
+    with monkeypatch.context() as other:
+        other.setattr("brender.roles.worker.outbox._COMPACT_BYTES", 1)
+        other.setattr(Path, "replace", lambda *_: (tmp_path / "another program has it open").stat())
+        outbox.keep(Stopped(attempt="kept", number=1, reason="x"))
+        outbox.flush()
+        outbox.keep(Stopped(attempt="not kept", number=1, reason="x"))
+        other.setattr(os, "write", lambda *_: 0)
+        with pytest.raises(OSError, match="No space"):
+            outbox.flush()
+    assert [report.attempt for report in Outbox(tmp_path / "outbox.journal").kept] == ["kept"]
+    outbox.close()

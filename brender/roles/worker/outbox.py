@@ -115,8 +115,9 @@ class Outbox:
                 file.write(msgpack.packb(["keep", msgspec.to_builtins(report)]))
             file.flush()
             os.fsync(file.fileno())
-            self._length = self._needed = file.tell()
+            length = file.tell()
         temporary.replace(self._path)
+        self._length = self._needed = length
         flush_folder(self._path.parent)
         self._file = self._path.open("ab", buffering=0)
 
