@@ -85,6 +85,11 @@ def test_names_that_differ_in_case_only_are_refused() -> None:
         check_paths(["tex/A.png", "tex/a.png"])
 
 
+def test_names_that_are_one_on_macos_are_refused() -> None:
+    with pytest.raises(BadInput, match="how the same letters are coded"):
+        check_paths(["tex/caf\u00e9.png", "tex/cafe\u0301.png"])
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -57,6 +57,13 @@ def test_the_longest_folder_that_fits_is_the_variable() -> None:
     assert collapse("/mnt/projects", (LINUX, inner), "linux") == "{projects}"
 
 
+def test_paths_of_macos_are_told_in_the_coding_of_letters_that_other_systems_have() -> None:
+    here = (PathVariable("projects", "macos", "/Volumes/Caf\u00e9"),)
+    assert collapse("/Volumes/Cafe\u0301/Ku\u0308che.blend", here, "macos") == "{projects}/K\u00fcche.blend"
+    linux = (PathVariable("projects", "linux", "/mnt/Caf\u00e9"),)
+    assert collapse("/mnt/Cafe\u0301/a.blend", linux, "linux") == "/mnt/Cafe\u0301/a.blend"  # another folder, there
+
+
 @pytest.mark.parametrize("path", ["/mnt/projectsx/a", "/mnt", "/home/a.blend", "/mnt/projects/../secret", "relative"])
 def test_a_path_beside_the_folder_stays_as_it_is(path: str) -> None:
     assert collapse(path, ALL, "linux") == path

@@ -1,6 +1,7 @@
 """A bundle: the files of a job, each by its content, and where each lies beside the others. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -56,10 +57,11 @@ def check_paths(paths: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for path in paths:
         check_path(path)
-        other = seen.setdefault(path.casefold(), path)
+        other = seen.setdefault(unicodedata.normalize("NFC", path.casefold()), path)
         if other != path:
             raise BadInput(
-                f"The files {other} and {path} differ in upper and lower case only: rename one, they are one on some machines"
+                f"The files {other} and {path} differ in upper and lower case only, or in how the same letters are coded: rename "
+                "one, they are one on some machines"
             )
 
 

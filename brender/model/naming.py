@@ -1,6 +1,7 @@
 """Names of output files: from a pattern to the file of one frame, and what a name may not be."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -100,7 +101,7 @@ def is_folder_of(name: str, pattern: str) -> bool:
 
 def _plain(name: str) -> str:
     """Return the relative path *name* in one spelling."""
-    return PurePosixPath(name.replace("\\", "/")).as_posix().casefold()
+    return unicodedata.normalize("NFC", PurePosixPath(name.replace("\\", "/")).as_posix().casefold())
 
 
 def _place_of_number(pattern: str) -> tuple[int, int, int]:

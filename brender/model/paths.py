@@ -5,6 +5,7 @@ another site. A path is kept with the variable at its beginning, and each machin
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal
@@ -177,4 +178,8 @@ def foreign(variables: Iterable[PathVariable], here: Mapping[str, str]) -> list[
 
 
 def _pure(platform: Platform, path: str) -> PurePosixPath | PureWindowsPath:
-    return PureWindowsPath(path) if platform == "windows" else PurePosixPath(path)
+    if platform == "windows":
+        return PureWindowsPath(path)
+    # macOS finds a file by either coding of an "é", one code or two, and may say the two; other systems tell them apart, and have
+    # the one.
+    return PurePosixPath(unicodedata.normalize("NFC", path) if platform == "macos" else path)

@@ -5,6 +5,7 @@ Also imported outside of Blender: standard library only.
 
 import os
 import re
+import unicodedata
 
 TILE = re.compile(r"<(?:UDIM|UVTILE)>")
 #: The ends of the names of files that Blender keeps in folders of caches: of point caches, fluids, oceans, bakes of nodes.
@@ -27,7 +28,24 @@ def files_of(absolute: str, many: bool, folder: bool = False) -> list[str]:
         names = os.listdir(beside)
     except OSError:
         return []
-    return sorted(os.path.join(beside, each) for each in names if re.fullmatch(pattern, each))
+    found = {each for each in names if re.fullmatch(pattern, each)}
+    if not name.isascii():
+        other = (_as_named(name, pattern, each) for each in names if each not in found)
+        found.update(each for each in other if each and os.path.exists(os.path.join(beside, each)))
+    return sorted(os.path.join(beside, each) for each in found)
+
+
+def _as_named(name: str, pattern: str, listed: str) -> str | None:
+    """Return the file *listed* as *name* spells it, where both differ in the coding of the same letters only; else ``None``.
+
+    macOS finds an "é" that is one code in a file whose name has it as two, and lists the two.
+    """
+    found = re.fullmatch(unicodedata.normalize("NFC", pattern), unicodedata.normalize("NFC", listed))
+    if found is None:
+        return None
+    number = TILE.search(name) or LAST_NUMBER.search(name)
+    assert number is not None, "the pattern was made of the name"
+    return name[: number.start()] + found.group(1) + name[number.end() :]
 
 
 def number_pattern(name: str, many: bool) -> str | None:
