@@ -1,5 +1,6 @@
 """Serving the dashboard with waitress."""
 
+import os
 import secrets
 import signal
 import threading
@@ -15,6 +16,8 @@ from brender.bus.address import Address, ServerAddresses, is_loopback
 from brender.bus.keys import KeyPair
 from brender.model.errors import BadInput, Conflict
 from brender.store.datafolder import DataFolder
+from brender.system import private_files
+from brender.system.restart import STOP_SIGNALS
 from dashboard.app import create_app
 from dashboard.farm import Settings
 from dashboard.large_bodies import admission, channel_with
@@ -107,7 +110,7 @@ class Dashboard:
         def react(number: int, frame: FrameType | None) -> None:
             self.stop()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             signal.signal(number, react)
 
 
@@ -133,9 +136,9 @@ def _session_secret(folder: DataFolder) -> bytes:
             return kept
     except OSError:
         pass
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_files.make_folder(path.parent)
     made = secrets.token_bytes(32)
     path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(made)
+    with os.fdopen(private_files.create(path), "wb") as file:
+        file.write(made)
     return made

@@ -14,6 +14,8 @@ from pathlib import Path
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from brender.model.errors import NotFound
+from brender.system import private_files
+from brender.system.removal import remove_tree
 
 KEPT_SECONDS = 86_400.0
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -79,7 +81,7 @@ class Uploads:
             size = sum(max(path.lstat().st_size, _FILE_BYTES) for path in folder.rglob("*"))
             self._label(id).write_text(json.dumps({"user": user, "bytes": size}))
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
             raise
 
     def folder(self, id: str, user: str) -> Path:
@@ -97,7 +99,7 @@ class Uploads:
         for label in self.root.glob("*.json"):
             if self._read(label)[0] == user:
                 label.unlink(missing_ok=True)
-                shutil.rmtree(label.with_suffix(""), ignore_errors=True)
+                remove_tree(label.with_suffix(""))
 
     def forget_old(self) -> None:
         """Remove what was uploaded more than a day ago."""
@@ -105,7 +107,7 @@ class Uploads:
             try:
                 if path.stat().st_mtime >= time.time() - KEPT_SECONDS:
                     continue
-                path.unlink() if path.is_file() else shutil.rmtree(path)
+                path.unlink() if path.is_file() else remove_tree(path)
             except OSError:
                 continue  # another request removes it
 
@@ -126,7 +128,7 @@ class Uploads:
 
     def _check_disk(self, size: int) -> None:
         """A body lies in the folder for temporary files first, and is then copied to its place."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_files.make_folder(self.root)
         wanted: dict[int, int] = {}
         folders = (Path(tempfile.gettempdir()), self.root)
         for folder in folders:

@@ -8,7 +8,7 @@ import pytest
 _SAID = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
-from brender.commands.open_files import allow_many_files
+from brender.system.open_files import allow_many_files
 print(allow_many_files())
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """

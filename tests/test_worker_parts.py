@@ -17,7 +17,6 @@ import pytest
 
 from brender.bus.messages import Completed, Failed, Started, Stopped
 from brender.engines.attempt import AttemptStopped, clear_leftovers, set_leftovers_aside
-from brender.engines.clock import steady
 from brender.engines.directories import Directory
 from brender.engines.directories import signature as signature_below
 from brender.engines.leftovers import PLACEHOLDER, TEMPORARY, Leftovers
@@ -28,6 +27,7 @@ from brender.engines.process import STOP_SECONDS, Supervised
 from brender.engines.publish import Lease, Published, Staged, stage
 from brender.roles.worker.outbox import Outbox
 from brender.roles.worker.reporting import Reporting
+from brender.system.clock import steady
 from tests.power import Disk
 
 STARTED = Started(attempt="a" * 16, number=1)

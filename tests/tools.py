@@ -244,6 +244,6 @@ def blender_processes() -> list[psutil.Process]:
     for each in psutil.Process(os.getpid()).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             words = each.cmdline()
-            if any(word.endswith("driver.py") for word in words) and not any(word.endswith("supervisor.py") for word in words):
+            if any(word.endswith("driver.py") for word in words) and not any("supervisor" in word for word in words):
                 found.append(each)
     return found

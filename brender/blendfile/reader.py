@@ -28,6 +28,7 @@ from brender.engines.environment import clean_environment
 from brender.engines.ocio import VARIABLES, configuration_files, environment_of, own_configuration
 from brender.model.errors import BadInput, BrenderError
 from brender.model.nodes import Blender, reads_all
+from brender.system.removal import remove_tree
 
 _SCRIPT = Path(engines.__file__).parent / "inside" / "trace.py"
 #: What Blender prints of a scene whose render engine it does not know, and for which it takes its default (wm_files.cc).
@@ -195,7 +196,7 @@ class Reader:
             assert pipe is not None
             with contextlib.suppress(OSError):  # what it was not sent any more
                 pipe.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_tree(self._folder)
 
 
 _readers: dict[tuple[Blender, str], Reader] = {}

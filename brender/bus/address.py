@@ -1,9 +1,9 @@
 """Where roles listen: default ports, and addresses as people write them."""
 
 import ipaddress
-import os
 import random
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -204,7 +204,7 @@ def free_ports(count: int) -> int:
 def is_free(address: Address) -> bool:
     """Return whether something could listen on *address* now."""
     with socket.socket() as probe:
-        if os.name != "nt":
+        if sys.platform != "win32":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address.host, address.port))

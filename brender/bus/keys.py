@@ -24,6 +24,7 @@ from brender.model.errors import BadInput
 from brender.model.keys import Principal
 from brender.model.pace import Pace
 from brender.model.text import harmless
+from brender.system import private_files
 
 log = logging.getLogger("brender.keys")
 
@@ -75,8 +76,8 @@ def write_private(path: Path, text: str) -> None:
     """Write *text* to the file *path*, which is its owner's alone from its first byte. Raises `BadInput`."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        private_files.make_folder(path.parent)
+        with os.fdopen(private_files.create(temporary), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -89,10 +90,8 @@ def write_private(path: Path, text: str) -> None:
 def read_private(path: Path, what: str) -> dict[str, object]:
     """Return what `write_private` has written as JSON. Raises `BadInput`, also where others may read the file."""
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise BadInput(
-                f"Others may read the {what} in {path}: run `chmod 600 {path}`, and consider joining again with a new one"
-            )
+        if (command := private_files.mend_advice(path)) is not None:
+            raise BadInput(f"Others may read the {what} in {path}: run `{command}`, and consider joining again with a new one")
         facts = json.loads(path.read_text())
     except OSError as error:
         raise BadInput(f"The {what} in {path} cannot be read: {error.strerror}") from error

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import zmq
 
+from brender.system.restart import STOP_SIGNALS
+
 _AT_ONCE_SECONDS = 0.5
 
 
@@ -75,7 +77,7 @@ class Loop:
                 self.post(handler)
             last = now
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             signal.signal(number, react)
 
     def run(self, tick: Callable[[], None], interval: float, after: Callable[[], None] = lambda: None) -> None:

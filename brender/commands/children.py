@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from brender.commands.lifeline import STOP_SECONDS
 from brender.model.errors import BadInput
 from brender.store.datafolder import DataFolder
+from brender.system.processes import IN_OWN_GROUP
+from brender.system.restart import START_AGAIN
 
 #: Times in a row that a child may refuse what it is given, soon after its start, before it is given up. They take some minutes:
 #: a name that is not known yet, on a machine that has just started, is such a refusal too.
@@ -59,6 +60,9 @@ class Children:
         again what it is given. Call it now and then."""
         for child in list(self.all):
             if child.process.poll() is None:
+                continue
+            if child.process.returncode == START_AGAIN:
+                child.process, child.started = self._spawn(child.name, child.arguments).process, time.monotonic()
                 continue
             if child.process.returncode == 0:
                 self.notify(f"{child.name} has left, as it was asked to")
@@ -115,9 +119,8 @@ class Children:
         if self.config is not None:
             command += ["--config", str(self.config)]
         # Ctrl-C at the terminal is for this program, which ends the others in order.
-        apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"process_group": 0}
         # Names and addresses that the environment gives to roles started by hand are not for these.
         env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
         with self.log(name).open("wb") as log:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, **apart)
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, **IN_OWN_GROUP)
         return Child(name, arguments, process, time.monotonic())

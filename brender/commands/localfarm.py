@@ -13,6 +13,7 @@ from brender.commands.children import Child, Children
 from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
+from brender.system.processes import is_process_of
 
 _START_SECONDS = 60.0
 
@@ -122,7 +123,7 @@ class LocalFarm:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             facts = self.folder.announced(announces)
-            if facts is not None and facts.get("pid") == child.process.pid:
+            if facts is not None and is_process_of(int(facts["pid"]), child.process.pid):
                 return
             if child.process.poll() is not None:
                 raise BrenderError(f"brender-{child.name} did not start: {self._children.last_words(child.name)}")

@@ -10,14 +10,14 @@ from brender.bus.keys import Credentials
 from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
 from brender.commands.joining import as_client, as_dashboard, hide_token, join_as_node, join_option, new_key_option
-from brender.commands.lifeline import Lifeline, lifeline_option, start_again
-from brender.commands.open_files import allow_many_files
+from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import begin_logging, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
+from brender.system.open_files import allow_many_files
 
 _port_base = click.option(
     "--port-base", type=click.IntRange(0, 65535), help="The first port; the others lie beside it. 0: any free ports."
@@ -180,7 +180,7 @@ def manager(
     with announced("manager", name, role.addresses.control, role.addresses.key):
         role.run()
     if role.again:
-        start_again()
+        lifeline_end.start_again()
 
 
 @click.command("dashboard", cls=Configured, section="dashboard")

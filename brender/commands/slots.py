@@ -10,6 +10,7 @@ import click
 from brender.commands.children import Children
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
+from brender.system.restart import STOP_SIGNALS, ask_to_finish
 
 _LOOK_SECONDS = 0.5
 
@@ -38,9 +39,9 @@ def run_slots(
         # The first asks each to finish its task, the second to stop: as for a worker by itself.
         leaving.set()
         for child in children.all:
-            child.process.terminate()
+            ask_to_finish(child.process)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, ask_to_leave)
     try:
         while children.all and not ended.wait(_LOOK_SECONDS):

@@ -9,8 +9,7 @@ import psutil
 
 from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
-from brender.commands.lifeline import Lifeline, lifeline_option, start_again
-from brender.commands.open_files import allow_many_files
+from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import begin_logging, cache_option, common, host_name, site_option
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
@@ -25,6 +24,7 @@ from brender.model.keys import KeyRole
 from brender.model.paths import check_site
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
+from brender.system.open_files import allow_many_files
 
 
 @click.command("worker", cls=Configured, section="worker")
@@ -237,4 +237,4 @@ def worker(
     lifeline_end.ends(role.stop)
     role.run()
     if role.again:
-        start_again()
+        lifeline_end.start_again()

@@ -25,6 +25,7 @@ from brender.model.devices import Device
 from brender.model.frame_file import FrameFile
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
+from brender.system.removal import remove_tree
 
 #: How the name of a Blender's own folder begins, in the worker's: it works in it, and writes nowhere else.
 SESSION = "session-"
@@ -264,10 +265,10 @@ def _changed(path: Path) -> float:
 def set_leftovers_aside(folder: Path) -> None:
     """Move what attempts of an earlier process of the worker in *folder* left out of the way of new ones. Raises `OSError`."""
     set_aside(folder)
-    shutil.rmtree(folder / "attempts", ignore_errors=True)
+    remove_tree(folder / "attempts")
     for name in (SCRATCH, SESSION):
         for scratch in (folder / "blender").glob(f"{name}*"):
-            shutil.rmtree(scratch, ignore_errors=True)
+            remove_tree(scratch)
 
 
 def clear_leftovers(folder: Path) -> None:

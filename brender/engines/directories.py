@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from pathlib import Path, PurePath
 from types import TracebackType
 
@@ -16,6 +17,8 @@ Signature = tuple[int, int, int]
 """What tells one file from another that takes its name: inode, time of change in nanoseconds, size in bytes."""
 
 _BY_DESCRIPTOR = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+#: Whether a file that is open keeps its names: it can be neither moved nor removed.
+OPEN_FILES_STAY = sys.platform == "win32"
 _FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 
-_OPEN = getattr(os, "O_PATH", 0) | os.O_NOFOLLOW
+_OPEN = getattr(os, "O_PATH", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 def opened(root: str, below: str) -> int:

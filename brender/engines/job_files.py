@@ -7,7 +7,6 @@ on one machine do not take each other's files away.
 
 import contextlib
 import queue
-import shutil
 import threading
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput
 from brender.model.frame_file import FrameFile
 from brender.model.job import FILM
+from brender.system.removal import remove_tree
 
 #: Blobs that are brought at once, and jobs whose files stay laid out.
 _AT_ONCE, _JOBS_KEPT = 4, 3
@@ -82,7 +82,7 @@ def _trust(folder: Path) -> None:
     """Make the job's *folder* the one that was used last, empty if it is from before the machine was started: a power cut may
     have left files there without their content."""
     if not is_this_boot(folder / "boot"):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "boot").write_text(this_boot())
     (folder / "boot").touch()
@@ -161,10 +161,10 @@ def _make_room(attempt: Attempt, courier: Courier, blobs: Mapping[str, int], nee
     that were not worked on lately. Raises `AttemptFailed` where the disk is too small."""
     others = _other_jobs(folder)
     for each in others[_JOBS_KEPT - 1 :]:
-        shutil.rmtree(each, ignore_errors=True)
+        remove_tree(each)
     others = others[: _JOBS_KEPT - 1]
     while any(shortages := courier.make_room(needed, blobs, attempt.place.least_free)) and others:
-        shutil.rmtree(others.pop(), ignore_errors=True)
+        remove_tree(others.pop())
     if shortages[1]:
         raise AttemptFailed(
             f"The job's files have {sum(blobs.values()) / 1e9:.1f} GB, and the disk of {attempt.place.folder} is "
@@ -178,7 +178,7 @@ def delete_unused(jobs: Path, wall: float) -> None:
     if jobs.is_dir():
         for each in jobs.iterdir():
             if _last_use(each) < wall - _UNUSED_SECONDS:
-                shutil.rmtree(each, ignore_errors=True)
+                remove_tree(each)
 
 
 def _other_jobs(folder: Path) -> list[Path]:

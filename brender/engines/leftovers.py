@@ -5,13 +5,13 @@ The notes lie where no render can write, and what they name is reached without f
 
 import contextlib
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from brender.engines.directories import Directory
+from brender.system.removal import remove_tree
 
 TEMPORARY = "temporary"
 #: A file that holds a frame's name while it is empty, and is the frame afterwards.
@@ -55,7 +55,7 @@ def clear(folder: Path) -> None:
             found = directory.stat(name)
             if found is not None and stat.S_ISREG(found.st_mode) and (kind == TEMPORARY or not found.st_size):
                 directory.remove(name)
-    shutil.rmtree(folder / _LEFT, ignore_errors=True)
+    remove_tree(folder / _LEFT)
 
 
 def _noted(folder: Path) -> Iterator[tuple[str, Path, str]]:

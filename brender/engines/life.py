@@ -6,7 +6,6 @@ ended within `STOP_SECONDS`, and one whose folder is silent, while nothing moves
 """
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from brender.engines.disk_space import FULL, NO_ANSWER, NO_ROOM, no_answer, shor
 from brender.engines.events import AttemptEvent, Ended, Pictured
 from brender.engines.process import STOP_SECONDS as PROCESS_SECONDS
 from brender.engines.process import Supervised
+from brender.system.removal import remove_tree
 
 #: Seconds that an engine has to end its attempt, once it is stopped, before it is left behind.
 _ENGINE_SECONDS = 10.0
@@ -124,7 +124,7 @@ class Life:
             finally:
                 if attempt.process is not None:
                     attempt.process.stop()
-                shutil.rmtree(attempt.folder, ignore_errors=True)
+                remove_tree(attempt.folder)
                 attempt.leftovers.forget()
         except AttemptStopped:
             ended = Ended(0.0, "stopped", stopped=True)

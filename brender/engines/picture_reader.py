@@ -128,6 +128,8 @@ class ConfinedReader(PictureReader):
         return self._process.pid if self._process is not None else None
 
     def _ask(self, do: str, files: Sequence[OpenFile], values: dict[str, Any]) -> Read:
+        if sys.platform != "linux":
+            raise NotImplementedError("sandboxes are made on Linux only")
         self._finish_reading()
         connection = self._running()
         asked = {"do": do, "names": [_kind(file.path) for file in files], "shown": [str(file.path) for file in files]}
@@ -242,6 +244,8 @@ class _Died(Exception):
 
 def _received(connection: socket.socket, length: int, deadline: float, check: Callable[[], None]) -> bytes:
     """Return so many bytes of what it says. Raises `_Died`."""
+    if sys.platform != "linux":
+        raise NotImplementedError("sandboxes are made on Linux only")
     received, poll = bytearray(), select.poll()  # (select.select takes no descriptors from 1,024 on)
     poll.register(connection, select.POLLIN)
     while len(received) < length:

@@ -8,21 +8,21 @@ import contextlib
 import json
 import logging
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from brender.engines.exits import describe_exit
+from brender.system.processes import APART, kill_group
+from brender.system.removal import remove_tree
 
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+#: Python's -I keeps users' own modules away, and also those that they have installed for themselves, which brender may be of.
+_STARTS = "import sys; sys.path += sys.argv[1].split('|'); from brender.engines.supervisor import main; main(sys.argv[2:])"
 #: How the name of a process's folder for temporary files begins.
 SCRATCH = "temporary-"
 #: What names that folder to programs on Unix and on Windows (Python's `tempfile.gettempdir` says which).
@@ -53,15 +53,14 @@ class Supervised:
         self.error = ""
         self._scratch = scratch = tempfile.mkdtemp(prefix=SCRATCH, dir=folder)
         # A session of its own: Ctrl-C at the terminal is for the worker, which decides what becomes of the render.
-        apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", str(_SUPERVISOR), str(memory), scratch, *command],
+            [sys.executable, "-I", "-c", _STARTS, _roots(), str(memory), scratch, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**env, **dict.fromkeys(_TEMPORARY_FOLDER, scratch)},
             cwd=folder,
-            **apart,
+            **APART,
         )
         self._output = threading.Thread(target=self._read_output, args=(write,), name="render-output", daemon=True)
         self._status = threading.Thread(target=self._read_status, name="render-status", daemon=True)
@@ -118,11 +117,10 @@ class Supervised:
     def _kill_what_is_left(self) -> None:
         """Kill what the child left: its group, and whatever has its folder for temporary files in its environment. So what left
         its session is found too, where no supervisor is its parent."""
-        if self.pid is not None and self.returncode is None and os.name != "nt":
-            with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
+        if self.pid is not None and self.returncode is None:
+            kill_group(self.pid)
         _kill(_with_temporary_folder(self._scratch))
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        remove_tree(self._scratch)
 
     def _read_output(self, write: Callable[[bytes], None]) -> None:
         assert self._supervisor.stdout is not None
@@ -146,6 +144,11 @@ class Supervised:
                 self.pid = said.get("pid", self.pid)
                 self.returncode = said.get("returncode", self.returncode)
                 self.error = said.get("error", self.error)
+
+
+def _roots() -> str:
+    """Return the folders that brender and what it needs are installed in."""
+    return "|".join([str(Path(__file__).resolve().parents[2]), *(each for each in sys.path if each.endswith("-packages"))])
 
 
 def _with_temporary_folder(folder: str) -> list[psutil.Process]:

@@ -8,14 +8,15 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePath
 
-from brender.engines.clock import steady
-from brender.engines.directories import Directory, Signature
+from brender.engines.directories import OPEN_FILES_STAY, Directory, Signature
+from brender.system.clock import steady
 
 _BLOCK = 4 * 2**20
 #: Bytes of a copy that are flushed at once: a slow disk shows progress that way.
@@ -132,6 +133,8 @@ class Staged:
         name.
         """
         directory = self.directory
+        if OPEN_FILES_STAY:
+            self._let_go()
         try:
             directory.link(self.temporary, self.name)
             directory.remove(self.temporary)
@@ -149,7 +152,6 @@ class Staged:
                     return Published.NOT_OURS
                 if not holds():
                     return Published.NOT_HELD
-            self._let_go_on_windows()
             directory.take(directory, self.temporary, self.name)
         directory.flush()
         return Published.DONE
@@ -157,7 +159,8 @@ class Staged:
     def replace(self) -> None:
         """Give the file its own name in place of what is called so, in one step; `Directory.flush` makes that last. Raises
         `OSError`."""
-        self._let_go_on_windows()
+        if OPEN_FILES_STAY:
+            self._let_go()
         self.directory.take(self.directory, self.temporary, self.name)
 
     def close(self) -> None:
@@ -169,11 +172,10 @@ class Staged:
                 self.directory.remove(self.temporary)
             self.directory.close()
 
-    def _let_go_on_windows(self) -> None:
-        """Windows renames nothing that is open: then the descriptor is that of nothing."""
-        if os.name == "nt":
-            os.close(self.descriptor)
-            self.descriptor = os.open(os.devnull, os.O_RDONLY)
+    def _let_go(self) -> None:
+        """Close the file; the descriptor is then that of nothing."""
+        os.close(self.descriptor)
+        self.descriptor = os.open(os.devnull, os.O_RDONLY)
 
 
 def stage(
@@ -201,12 +203,18 @@ def stage(
         with _source(file, below) as source:
             descriptor = _opened(source, file.name)
             try:
-                found = os.fstat(descriptor)
-                if not copies and _moved(source, file.name, directory, temporary):
+                if not copies and OPEN_FILES_STAY:
                     os.close(descriptor)
                     descriptor = -1
+                if not copies and _moved(source, file.name, directory, temporary):
+                    if descriptor >= 0:
+                        os.close(descriptor)
+                        descriptor = -1
                     own = directory.read(temporary)  # what has been moved may be another file than was looked at
                     return Staged(directory, temporary, target.name, own)
+                if descriptor < 0:
+                    descriptor = _opened(source, file.name)
+                found = os.fstat(descriptor)
                 if most is not None and found.st_size > most:
                     raise OSError(
                         errno.ENOSPC,
@@ -283,9 +291,9 @@ def _moved(source: Directory, name: str, directory: Directory, temporary: str) -
 def _copy(source: int, target: int, size: int, progress: Callable[[], object]) -> None:
     """Copy *size* bytes, no more, and flush them. Raises `OSError`."""
     at = unflushed = 0
-    quick = hasattr(os, "copy_file_range")
+    quick = sys.platform == "linux"
     while at < size:
-        if quick:
+        if sys.platform == "linux" and quick:
             try:
                 done = os.copy_file_range(source, target, min(_BLOCK, size - at))
             except OSError as error:

@@ -7,7 +7,6 @@ each byte that follows; an answer is one byte of its kind, four of length, and J
 import contextlib
 import json
 import os
-import resource
 import socket
 import struct
 import sys
@@ -25,6 +24,10 @@ ANSWER, ERROR, SMALL, END = b"a", b"e", b"s", b"."
 
 def main(memory: int) -> None:
     """Answer until the socket ends. *memory*: bytes that this process may take."""
+    if sys.platform != "linux":
+        raise NotImplementedError("sandboxes are made on Linux only")
+    import resource
+
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -63,6 +66,8 @@ def _request(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | No
     body = _read(connection, length)
     if body is None:
         return None
+    if sys.platform != "linux":
+        raise NotImplementedError("sandboxes are made on Linux only")
     asked, descriptors = json.loads(body), list[int]()
     while len(descriptors) < len(asked["names"]):
         byte, more, _, _ = socket.recv_fds(connection, 1, MOST_AT_ONCE)

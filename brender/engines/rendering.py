@@ -3,7 +3,6 @@
 import contextlib
 import os
 import platform
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -31,6 +30,7 @@ from brender.model.grant import Extra, PartGrant
 from brender.model.nodes import Blender
 from brender.model.paths import foreign, places, platform_of
 from brender.model.views import other_views
+from brender.system.removal import remove_tree
 
 #: Further files of one frame: each is held open until all are published.
 _MOST_FURTHER = 400
@@ -103,12 +103,12 @@ class Rendering:
     def scratch(self, session: Session) -> Iterator[Path]:
         """A new folder that *session* writes to, for the length of the block."""
         folder = session.folder / f"{self.attempt.grant.attempt}.frame"
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         folder.mkdir()
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
     def scene(self) -> WarmScene:
         """Return the session with the scene open."""

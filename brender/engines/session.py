@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import threading
 import time
@@ -26,11 +25,14 @@ from brender.engines.linewatch import LineWatch
 from brender.engines.process import Supervised
 from brender.engines.progress import FrameProgress, read_progress
 from brender.model.nodes import Blender
+from brender.system.removal import remove_tree
 
 _DRIVER = Path(__file__).parent / "inside" / "driver.py"
 #: Seconds between two looks at whether the process still lives and the attempt still should.
 _LOOK_SECONDS = 0.5
 _START_SECONDS = 300.0
+#: Seconds within which what connects says who it is.
+_HELLO_SECONDS = 5.0
 #: Seconds that output which is on its way may take to arrive.
 _OUTPUT_SECONDS = 5.0
 #: Seconds that a process which was let go may take to end.
@@ -87,7 +89,7 @@ class Session:
                 self._connection = self._accept(listener, token)
             except BaseException:
                 self.process.stop()
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
                 raise
         self.version = tuple(self._answer("hello")["version"])
 
@@ -164,7 +166,7 @@ class Session:
     def _clear(self) -> None:
         """Remove its folder, once nobody writes there."""
         self.process.wait(_END_SECONDS)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
 
     def _check_devices(self, what: str) -> None:
         """Raise `AttemptFailed`, which begins with *what*, where Blender has printed that a device failed."""
@@ -217,11 +219,7 @@ class Session:
             except TimeoutError:
                 self._check_alive("before it could say hello")
                 continue
-            connection.settimeout(5.0)
-            try:
-                said = connection.recv(len(token) + 1, socket.MSG_WAITALL)
-            except OSError:
-                said = b""
+            said = first_words(connection, len(token) + 1)
             if secrets.compare_digest(said, token.encode() + b"\n"):
                 connection.settimeout(_LOOK_SECONDS)
                 if connection.family != _UNIX:
@@ -303,6 +301,20 @@ class Session:
         return AttemptFailed(
             f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more"
         )
+
+
+def first_words(connection: socket.socket, length: int) -> bytes:
+    """Return the first *length* bytes of what comes, or fewer where no more come within a moment."""
+    said, deadline = b"", time.monotonic() + _HELLO_SECONDS
+    # Not MSG_WAITALL: Windows refuses it where a time-out is set, and elsewhere it does not wait then.
+    with contextlib.suppress(OSError):
+        while len(said) < length and (left := deadline - time.monotonic()) > 0:
+            connection.settimeout(left)
+            piece = connection.recv(length - len(said))
+            if not piece:
+                break
+            said += piece
+    return said
 
 
 def shader_cache(folder: Path) -> dict[str, str]:

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from brender.engines.publish import BadSource
 from brender.engines.rendering import Rendering, finished, keep_standing, make_thumbnail, render_part, stands
 from brender.jobs.blender_still import final_name, piece_name, rows_of, samples_of
 from brender.model.grant import PartGrant
+from brender.system.removal import remove_tree
 
 #: The settings that change what is on a piece.
 _IN_THE_PIECES = ("scene", "camera", "engine", "resolution", "samples")
@@ -35,7 +35,7 @@ def do_part_of_still(rendering: Rendering, part: PartGrant, folder: Path) -> Non
         _nothing_to_do(rendering, part)
         return
     if not part.piece and keep_standing(rendering, part, final):
-        shutil.rmtree((folder / piece_name(name, 1)).parent, ignore_errors=True)
+        remove_tree((folder / piece_name(name, 1)).parent)
         return
     way = rendering.scene().session.ask("way", do="split", wanted=settings["split"], pieces=settings["pieces"])
     if way["why"]:
@@ -152,7 +152,7 @@ def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces:
     attempt.log.say(f"{cut.pieces} pieces make {final}")
     attempt.emit(finished(part, 0.0, seen))
     make_thumbnail(rendering, part, seen)
-    shutil.rmtree(names[0].parent, ignore_errors=True)
+    remove_tree(names[0].parent)
 
 
 @contextlib.contextmanager

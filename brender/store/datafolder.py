@@ -29,6 +29,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from brender.model.errors import BadInput, Conflict
+from brender.system import private_files
 
 _TROUBLE_BYTES = 1024
 
@@ -54,7 +55,7 @@ class DataFolder:
     def make(self) -> "DataFolder":
         """Create the folder, for its owner alone. Raises `BadInput` where that cannot be."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_files.make_folder(self.root)
             if not os.access(self.root, os.W_OK | os.X_OK):
                 raise PermissionError(13, "it is not writable")
         except OSError as error:

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -15,6 +16,7 @@ import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
 from brender.engines.boot import is_this_boot, this_boot
+from brender.system.removal import forbid_writing
 from brender.transfer.durable import FlushAhead, flush_files, flush_names
 
 _BLOCK = 2**20
@@ -34,13 +36,13 @@ _FICLONE = 0x40049409
 
 def _copy(source: Path, target: Path) -> None:
     """Copy *source* to *target*; without a second place on the disk where that can do so. Raises `OSError`."""
-    try:
+    if sys.platform == "linux":
         import fcntl
 
-        with source.open("rb") as read, target.open("wb") as written:
+        with contextlib.suppress(OSError), source.open("rb") as read, target.open("wb") as written:
             fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
-    except (ImportError, OSError):
-        shutil.copyfile(source, target)
+            return
+    shutil.copyfile(source, target)
 
 
 def _is_of_the_dead(owner: str) -> bool:
@@ -179,7 +181,7 @@ class BlobStore:
             try:
                 if blob not in failed:
                     self.path(blob).parent.mkdir(parents=True, exist_ok=True)
-                    file.chmod(0o444)  # it may be linked into many places, where a careless program could write to it
+                    forbid_writing(file)  # it may be linked into many places, where a careless program could write to it
                     file.replace(self.path(blob))
                     named.append(blob)
             except OSError as error:
@@ -382,6 +384,7 @@ class BlobWriter:
 
     def give_up(self) -> None:
         """Throw away what is here."""
+        self._file.close()  # Windows removes nothing that is open
         self.partial.unlink(missing_ok=True)
         self.close()
 

@@ -21,7 +21,6 @@ from brender.bus.rights import Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
 from brender.bus.uplink import Uplink
-from brender.engines.clock import steady
 from brender.engines.stats import StatsReader
 from brender.model.errors import BrenderError
 from brender.model.keys import Principal
@@ -30,6 +29,7 @@ from brender.roles.identity import next_incarnation, node_id
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder, addresses_as_text
+from brender.system.clock import steady
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.manager import FileRelay
 

@@ -5,7 +5,6 @@ What is to go stands in the record (``job.deleting``), so that a server that is 
 
 import contextlib
 import logging
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables, make_tables
 from brender.store.writer import Writer
+from brender.system.removal import remove_tree
 from brender.transfer.pieces import digest_of
 
 log = logging.getLogger("brender.server")
@@ -202,7 +202,7 @@ class Remover:
 
     def _logs(self, tables: Tables, job: str) -> Iterator[None]:
         """Delete the job's logs and thumbnails: an attempt may have left one of each part of its task."""
-        shutil.rmtree(self._folder.root / "logs" / job, ignore_errors=True)
+        remove_tree(self._folder.root / "logs" / job)
         attempt, part, last = tables.Attempt, tables.Part, ""
         while True:
             query = attempt.select(attempt.id, attempt.task).where((attempt.job == job) & (attempt.id > last))

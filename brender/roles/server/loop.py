@@ -22,7 +22,6 @@ from brender.bus.messages import Act, Ask, Beats, Enrolled, Event, Manage, Messa
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
-from brender.engines.clock import steady
 from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.model.errors import BrenderError, Conflict, Unreachable
@@ -65,6 +64,7 @@ from brender.store.path_variables import path_variables
 from brender.store.pruning import Pruning
 from brender.store.questions import Record, answer
 from brender.store.writer import Writer
+from brender.system.clock import steady
 from brender.transfer.server import FileReceiver
 
 log = logging.getLogger("brender.server")

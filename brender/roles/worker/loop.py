@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import platform
-import shutil
 import socket
 import threading
 import time
@@ -33,7 +32,6 @@ from brender.engines.attempt import (
     set_leftovers_aside,
 )
 from brender.engines.blender import BlenderEngine
-from brender.engines.clock import steady
 from brender.engines.command import CommandEngine
 from brender.engines.confine import Confinement
 from brender.engines.disk_space import FULL, LEAST, shortage, why_not_writable
@@ -70,6 +68,8 @@ from brender.roles.worker.logtail import LogTail
 from brender.roles.worker.outbox import Outbox
 from brender.roles.worker.shared import SharedFolders
 from brender.store.datafolder import DataFolder
+from brender.system.clock import steady
+from brender.system.removal import remove_tree
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.worker import FileSender
 
@@ -223,7 +223,7 @@ class Worker:
                 self._files.send_log(job, attempt, path, finished=True)
             else:
                 path.unlink(missing_ok=True)
-        shutil.rmtree(self._place.folder / "thumbnails", ignore_errors=True)
+        remove_tree(self._place.folder / "thumbnails")
 
     def _connect(self) -> None:
         manager = self._managers[self._manager]

@@ -1,6 +1,6 @@
 """How many files and connections a role may have open at once."""
 
-import os
+import sys
 
 #: What a manager has open for each of its workers: three connections.
 _A_WORKER = 3
@@ -11,9 +11,9 @@ _OWN, _PLENTY = 100, 1000
 def allow_many_files() -> str:
     """Let this process open as many files as the system allows it. Returns a sentence where that is not enough for a large farm,
     "" where it is."""
-    if os.name != "posix":
-        return ""
-    import resource  # POSIX only
+    if sys.platform == "win32":
+        return ""  # it has no such limit
+    import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or soft < hard:
