@@ -1,5 +1,6 @@
 """From command-line options to a job: the options that describe a render, and the specification made of them."""
 
+import contextlib
 import getpass
 import json
 import os
@@ -15,12 +16,13 @@ import msgspec
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
 from brender.engines.destination import NoDestination, destination, one_spelling
+from brender.engines.folder_looks import FolderLooks
 from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
 from brender.jobs.blender_animation import own_path
 from brender.jobs.blender_settings import DEVICES, ENGINES, ORDERS, PROCESSES
 from brender.jobs.blender_still import SPLITS
 from brender.jobs.declare import job_type
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, Unreachable
 from brender.model.frames import parse_frames
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
@@ -118,6 +120,8 @@ def blender_job(
     # Where files travel the folder is the server's, and not this machine's.
     own, elsewhere = (Path(), "") if wanted or travels else _own_folder(file, facts, options)
     here = None if travels else _output_here(wanted or own)
+    if here is not None:
+        _must_answer(here)
     output = str(wanted or "") if travels else placed(str(wanted if here is None else here))
     main = more.pop("main", shared(facts.path))
     name = options.pop("name") or file.stem
@@ -151,6 +155,18 @@ def blender_job(
     if elsewhere:
         click.echo(elsewhere, err=True)
     return spec
+
+
+def _must_answer(folder: Path) -> None:
+    """Raises `Unreachable` where *folder* lies on a drive that does not answer, rather than wait for it for ever."""
+
+    def look(path: Path, least: int) -> str:
+        with contextlib.suppress(OSError):
+            path.stat()
+        return ""
+
+    if problem := FolderLooks(look=look).problem([folder], 0):
+        raise Unreachable(f"{problem}. Submit it again when it does, or name another folder with --output")
 
 
 def _own_folder(file: Path, facts: FileFacts, options: dict[str, Any]) -> tuple[Path, str]:
