@@ -20,7 +20,7 @@ from benchmarks.report import arguments, report
 from brender.engines.attempt import Attempt, Place
 from brender.engines.confine import Confinement, lacking
 from brender.engines.frame_path import FramePath
-from brender.engines.picture_reader import ConfinedReader, PictureReader
+from brender.engines.picture_reader import ChildReader
 from brender.engines.pictures import verify
 from brender.engines.publish import Lease
 from brender.model.grant import Grant, Order
@@ -56,7 +56,7 @@ def path_of(folder: Path, sandbox: bool) -> FramePath:
     grant = Grant(attempt="a" * 16, worker="w", task=1, job=order.job, parts=())
     kept = Confinement(sandbox=sandbox, roots=(folder / "show",) if sandbox else ())
     place = Place(folder / "worker", (), _Held(), confinement=kept, least_free=0)
-    return FramePath(Attempt(grant, order, place, lambda event: None), ConfinedReader() if sandbox else PictureReader())
+    return FramePath(Attempt(grant, order, place, lambda event: None), ChildReader(sandbox))
 
 
 def milliseconds(files: FramePath, rendered: Path, number: int) -> float:

@@ -28,7 +28,7 @@ from brender.engines.confine import confinement
 from brender.engines.directories import Directory, read
 from brender.engines.frame_path import FramePath
 from brender.engines.leftovers import TEMPORARY, Leftovers
-from brender.engines.picture_reader import ConfinedReader, OpenFile, PictureReader
+from brender.engines.picture_reader import ChildReader, OpenFile, PictureReader
 from brender.engines.pictures import BadPicture, verify
 from brender.engines.publish import BadSource, Lease, put, stage
 from brender.model.grant import Grant, Order, PartGrant
@@ -54,7 +54,7 @@ class Stage:
         self.order = Order(job="j" * 16, engine="blender", settings=settings, output=str(self.out))
         self.attempt = self.attempt_by(self.order)
         self.files = FramePath(self.attempt, PictureReader())
-        self.reader = ConfinedReader()
+        self.reader = ChildReader(sandbox=True)
 
     data = property(lambda self: self.root / "data")
     key = property(lambda self: self.data / "keys" / "server")
@@ -580,11 +580,11 @@ def _(at: Stage) -> None:
     assert at.look(at.scratch / "f.png")["width"] == 64 and at.reader.pid != first
 
 
-class _Taken(ConfinedReader):
+class _Taken(ChildReader):
     """What reads pictures has been taken over: it says *words*."""
 
     def __init__(self, words: bytes) -> None:
-        super().__init__()
+        super().__init__(sandbox=True)
         self._words = words
 
     def _running(self) -> socket.socket:

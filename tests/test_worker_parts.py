@@ -21,7 +21,7 @@ from brender.engines.directories import Directory
 from brender.engines.directories import signature as signature_below
 from brender.engines.leftovers import PLACEHOLDER, TEMPORARY, Leftovers
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
-from brender.engines.picture_reader import ConfinedReader, OpenFile
+from brender.engines.picture_reader import ChildReader, OpenFile
 from brender.engines.pictures import BadPicture, small_jpeg, verify
 from brender.engines.process import STOP_SECONDS, Supervised
 from brender.engines.publish import Lease, Published, Staged, stage
@@ -464,7 +464,7 @@ def test_a_file_that_is_exchanged_while_it_is_staged_closes_no_file_of_another_s
 
 def test_a_reading_is_not_ended_because_the_attempt_before_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
-    reader, stopped = ConfinedReader(), threading.Event()
+    reader, stopped = ChildReader(sandbox=True), threading.Event()
     monkeypatch.setattr(reader, "_running", lambda: ours)
 
     def check() -> None:

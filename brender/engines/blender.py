@@ -3,6 +3,8 @@
 Warm, unless the job asks for another way: its Blender keeps the scene open from one attempt to the next (`Keeper`).
 """
 
+import socket
+import threading
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from brender.engines.attempt import Attempt, AttemptFailed
@@ -12,7 +14,7 @@ from brender.engines.events import Cautioned
 from brender.engines.film_task import make_scene_film
 from brender.engines.job_files import travel
 from brender.engines.neighbours import Neighbours
-from brender.engines.picture_reader import ConfinedReader, PictureReader
+from brender.engines.picture_reader import ChildReader, PictureReader
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
 from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
@@ -62,10 +64,15 @@ class BlenderEngine:
             self._reader.close()
 
     def _reading(self, attempt: Attempt) -> PictureReader:
-        """Return what reads this worker's pictures: in a process of its own, where renders are kept in a sandbox."""
+        """Return what reads this worker's pictures. One that waits for a drive of an attempt before, which was left behind, is
+        left behind too, and ends when the drive answers."""
+        if self._reader is not None and self._reader.is_stuck():
+            threading.Thread(target=self._reader.close, name="brender-reader-end", daemon=True).start()
+            self._reader = None
         if self._reader is None:
             kept = attempt.place.confinement
-            self._reader = ConfinedReader(kept.data) if kept.sandbox else PictureReader()
+            in_child = hasattr(socket, "send_fds")
+            self._reader = ChildReader(kept.sandbox, kept.data) if in_child else PictureReader()
         self._reader.warm_up()
         return self._reader
 

@@ -42,6 +42,7 @@ _LONGEST_TEXT = 500
 _MEMORY_SHARE = 0.5
 _STARTS = "import sys; sys.path += sys.argv[2:]; from brender.engines.reading_child import main; main(int(sys.argv[1]))"
 _END_SECONDS = 5.0
+_MOMENT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,11 @@ class Read:
 
 
 class PictureReader:
-    """Reads pictures in this process."""
+    """Reads pictures in this process, where files cannot be handed to another one (Windows)."""
+
+    def is_stuck(self) -> bool:
+        """Return whether it cannot be asked now."""
+        return False
 
     def ask(self, do: str, files: Sequence[OpenFile], check: Callable[[], None] = _nothing, **values: Any) -> Read:
         """Return what the reading *do* (`brender.engines.readings`) says of *files*; *check* is called now and then meanwhile,
@@ -87,10 +92,15 @@ class PictureReader:
         """End what reads."""
 
 
-class ConfinedReader(PictureReader):
-    """Reads pictures in a process in the sandbox, one after another. *data*: as `Confinement` has it."""
+class ChildReader(PictureReader):
+    """Reads pictures in a process of its own, one after another: libraries for pictures wait for drives, and die of files, in
+    ways that would stop the whole worker.
 
-    def __init__(self, data: Path | None = None) -> None:
+    *sandbox*: that process is in the sandbox. *data*: as `Confinement` has it.
+    """
+
+    def __init__(self, sandbox: bool, data: Path | None = None) -> None:
+        self._sandbox = sandbox
         self._data = data
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -117,6 +127,13 @@ class ConfinedReader(PictureReader):
     def warm_up(self) -> None:
         with self._lock:
             self._running()
+
+    def is_stuck(self) -> bool:
+        """Return whether it waits for a drive that does not answer, or reads for longer than a moment."""
+        if self._lock.acquire(timeout=_MOMENT_SECONDS):
+            self._lock.release()
+            return False
+        return True
 
     def close(self) -> None:
         with self._lock:
@@ -206,16 +223,19 @@ class ConfinedReader(PictureReader):
             self._end()
         if self._connection is None:
             ours, theirs = socket.socketpair()
-            memory = int(psutil.virtual_memory().total * _MEMORY_SHARE)
+            memory = int(psutil.virtual_memory().total * _MEMORY_SHARE) if self._sandbox else 0
             command = [sys.executable, "-I", "-c", _STARTS, str(memory), str(Path(__file__).resolve().parents[2])]
             command += [each for each in sys.path if each.endswith("-packages")]
+            if self._sandbox:
+                command = Confinement(sandbox=True, data=self._data).wrap(command, [], [], Path("/"))
+            extra = {"TMPDIR": "/tmp"} if self._sandbox else {}  # nosec B108: the sandbox's own
             with theirs:
                 self._process = subprocess.Popen(
-                    Confinement(sandbox=True, data=self._data).wrap(command, [], [], Path("/")),
+                    command,
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    env=clean_environment({"TMPDIR": "/tmp"}),  # nosec B108: the sandbox's own
+                    env=clean_environment(extra),
                     start_new_session=True,
                 )
             ours.settimeout(_SEND_SECONDS)

@@ -1,4 +1,4 @@
-"""The process that reads pictures in a sandbox: it is asked over its standard input, a socket, and answers there.
+"""The process that reads pictures, in a sandbox perhaps: it is asked over its standard input, a socket, and answers there.
 
 A request is four bytes of length and JSON, ``{"do", "names", "shown", "values"}``, and then the files' descriptors, some with
 each byte that follows; an answer is one byte of its kind, four of length, and JSON or a JPEG. It has no other way out.
@@ -23,15 +23,17 @@ ANSWER, ERROR, SMALL, END = b"a", b"e", b"s", b"."
 
 
 def main(memory: int) -> None:
-    """Answer until the socket ends. *memory*: bytes that this process may take."""
-    if sys.platform != "linux":
-        raise NotImplementedError("sandboxes are made on Linux only")
+    """Answer until the socket ends. *memory*: bytes that this process may take; 0: as many as there are."""
+    if sys.platform == "win32":
+        raise NotImplementedError("files cannot be handed to another process here")
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.suppress(OSError, ValueError):  # macOS says that there is no limit, and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with socket.socket(fileno=os.dup(0)) as connection:
         while (request := _request(connection)) is not None:
             asked, descriptors = request
