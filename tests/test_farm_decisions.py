@@ -490,6 +490,20 @@ def test_a_job_of_which_nothing_was_rendered_yet_is_not_bound_to_a_worker_that_i
     assert len(world.finish_everything()) == 2 and worked(world, job) == {"old"}
 
 
+def test_a_job_is_not_bound_to_a_series_before_something_of_it_is_given_out(world: World) -> None:
+    for name in ("old", "old too"):
+        world.add_worker(name, blenders=(blender_of("4.5"),))
+    world.submit(animation("1-9", chunk=1, version=(4, 5), priority=90))
+    world.add_worker("new", blenders=(blender_of("5.0"),))
+    job = world.submit(animation("1-2", chunk=1, version=(4, 2)))["id"]
+    world.run(5.0)
+    assert world.ask("job", id=job)["series"] == "" and not world.workers["new"].running
+    for name in ("old", "old too"):
+        world.act_on_node("disable", name)
+    world.run(5.0)
+    assert world.ask("job", id=job)["series"] == "5.0" and world.workers["new"].running
+
+
 def test_an_older_blender_leaves_a_file_to_the_newer_one_for_as_long_as_that_takes_tasks(world: World) -> None:
     world.add_worker("older", blenders=(FOUR,))
     world.add_worker("newer", blenders=(FIVE,))

@@ -214,6 +214,11 @@ def test_what_is_not_there_is_nobody_s(world: World) -> None:
         assert isinstance(told, m.Sorry) and told.code == NotFound.code, (message, told)
 
 
+def test_an_admin_who_corrects_a_preset_does_not_take_it_away(world: World) -> None:
+    told = world.request(_manage("set-preset", "boss", name="mine", job_type="command", settings={"program": "ls"}))
+    assert not _is_refused(told) and world.store.preset_owner("mine") == "anna"
+
+
 def test_a_dashboard_of_an_earlier_version_is_still_understood(world: World) -> None:
     world.request(_act("priority", value=70, user="anna"))
     world.request(_manage("set-preset", name="hers", job_type="command", settings={}, by="anna"))

@@ -419,6 +419,19 @@ def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_a
     assert not left.exists() and not list((tmp_path / "w").iterdir())
 
 
+def test_what_lies_on_a_drive_that_is_not_there_at_the_start_is_removed_at_a_later_one(tmp_path: Path) -> None:
+    drive, away = tmp_path / "drive", tmp_path / "away"
+    away.mkdir()
+    (away / ".x_0001.tmp.png").write_text("half")
+    Leftovers(tmp_path / "w", "a").note(TEMPORARY, drive, ".x_0001.tmp.png")
+    set_leftovers_aside(tmp_path / "w")
+    clear_leftovers(tmp_path / "w")
+    away.rename(drive)
+    set_leftovers_aside(tmp_path / "w")
+    clear_leftovers(tmp_path / "w")
+    assert not list(drive.iterdir()) and not list((tmp_path / "w").iterdir())
+
+
 def test_an_empty_file_that_a_killed_worker_put_in_a_frame_s_place_is_removed_and_a_frame_stays(tmp_path: Path) -> None:
     empty, frame = tmp_path / "f_0001.png", tmp_path / "f_0002.png"
     for path in (empty, frame):

@@ -204,7 +204,7 @@ class World:
         if isinstance(message, Manage):
             if (allowed := self.round.allowed(peer, message)) is not None:
                 fresh = new_id() * 4
-                self.round.apply(lambda core, now: core.manage(allowed[0], message, fresh, now), *allowed)
+                self.round.apply(lambda core, now: core.manage(*allowed, fresh, now), *allowed)
         else:
             self.round.receive(peer, message)
         self.run(0.3)

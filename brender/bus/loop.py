@@ -74,8 +74,8 @@ class Loop:
             nonlocal last
             now = time.monotonic()
             if now - last > _AT_ONCE_SECONDS:
+                last = now
                 self.post(handler)
-            last = now
 
         for number in STOP_SIGNALS:
             signal.signal(number, react)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from brender.engines.directories import Directory
-from brender.system.removal import remove_tree
 
 TEMPORARY = "temporary"
 #: A file that holds a frame's name while it is empty, and is the frame afterwards.
@@ -19,6 +18,7 @@ PLACEHOLDER = "placeholder"
 _FOLDER = "leftovers"
 #: Where the notes of an earlier process are kept until all that they name is removed.
 _LEFT = "leftovers.left"
+_KEPT_SECONDS = 7 * 86400.0
 
 
 class Leftovers:
@@ -48,19 +48,34 @@ def set_aside(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what is in the notes that were `set_aside`. What cannot be removed stays. Waits for the drives of jobs."""
-    for kind, root, relative in _noted(folder):
-        with contextlib.suppress(OSError), Directory.open(root, PurePath(relative).parent) as directory:
-            name = PurePath(relative).name
-            found = directory.stat(name)
-            if found is not None and stat.S_ISREG(found.st_mode) and (kind == TEMPORARY or not found.st_size):
-                directory.remove(name)
-    remove_tree(folder / _LEFT)
+    """Remove what is in the notes that were `set_aside`. What cannot be removed stays. Waits for the drives of jobs.
 
-
-def _noted(folder: Path) -> Iterator[tuple[str, Path, str]]:
+    Notes of a drive that is not there are kept for a week, and looked at again at the next start.
+    """
     for file in (folder / _LEFT).glob("*/*"):
+        were_there = [_remove(*noted) for noted in _noted(file)]
         with contextlib.suppress(OSError):
-            words = [os.fsdecode(word) for word in file.read_bytes().split(b"\0")]
-            for kind, root, relative in zip(words[::3], words[1::3], words[2::3], strict=False):
-                yield kind, Path(root), relative
+            if all(were_there) or time.time() - file.stat().st_mtime > _KEPT_SECONDS:
+                file.unlink()
+    for notes in (*(folder / _LEFT).glob("*"), folder / _LEFT):
+        with contextlib.suppress(OSError):
+            notes.rmdir()  # unless some are kept
+
+
+def _remove(kind: str, root: Path, relative: str) -> bool:
+    """Remove what an attempt left; return whether its drive is there."""
+    if not os.path.isdir(root):  # noqa: PTH112 (Path.is_dir raises where it may not look)
+        return False
+    with contextlib.suppress(OSError), Directory.open(root, PurePath(relative).parent) as directory:
+        name = PurePath(relative).name
+        found = directory.stat(name)
+        if found is not None and stat.S_ISREG(found.st_mode) and (kind == TEMPORARY or not found.st_size):
+            directory.remove(name)
+    return True
+
+
+def _noted(file: Path) -> Iterator[tuple[str, Path, str]]:
+    with contextlib.suppress(OSError):
+        words = [os.fsdecode(word) for word in file.read_bytes().split(b"\0")]
+        for kind, root, relative in zip(words[::3], words[1::3], words[2::3], strict=False):
+            yield kind, Path(root), relative

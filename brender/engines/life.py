@@ -114,6 +114,16 @@ class Life:
         self._hear(event)
 
     def _run(self) -> None:
+        try:
+            ended = self._its_end()
+        except BaseException as error:
+            # Whatever goes wrong in finding out what went wrong: the worker waits for an end.
+            log.exception("the attempt %s failed in brender itself", self.attempt.grant.attempt)
+            ended = Ended(0.0, f"brender itself failed: {type(error).__name__}: {error}")
+        self._end(ended)
+
+    def _its_end(self) -> Ended:
+        """Do the attempt; return how it ended."""
         attempt, ended = self.attempt, Ended(0.0)
         try:
             try:
@@ -137,7 +147,7 @@ class Life:
             ended = self._judged(Ended(0.0, f"brender itself failed: {type(error).__name__}: {error}"))
         if self._stopped is not None:
             ended = replace(ended, stopped=bool(ended.reason), put_off=False, shortage="")
-        self._end(ended)
+        return ended
 
     def _of_error(self, error: OSError) -> Ended:
         """Return the end by an *error* of the system."""

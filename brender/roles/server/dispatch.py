@@ -269,22 +269,26 @@ class Dispatch:
     def _has_its_blender(self, worker: WorkerState, job: JobState, pinned: set[str]) -> bool:
         """Return whether *worker* has the series of Blender that all of *job* is rendered with.
 
-        It is chosen here where nothing of the job was given out yet. *pinned* are the jobs for which that was done in this round,
-        after it was decided who takes what.
+        It is chosen here where nothing of the job was given out yet, and stays so once something is. *pinned* are the jobs for
+        which that was done in this round, after it was decided who takes what.
         """
         need = job.need
         if need.blender is None or (need.series is not None and job.id not in pinned):
             return True
         if need.series is None:
-            pinned.add(job.id)
             kinds = [
                 (kind.info.blenders, sum(each.serving and each.id not in job.kept_off for each in kind.workers.values()))
                 for kind in self._roster.jobs[job.id].kind.able
             ]
             able = [(blenders, count) for blenders, count in kinds if count]
-            job.pin(choose_series(able or [(worker.info.blenders, 1)], need.blender, need.oldest_blender))
-            self.farm.changed_jobs.add(job.id)
-        return choose_blender(worker.info.blenders, need.blender, need.oldest_blender, job.need.series) is not None
+            series = choose_series(able or [(worker.info.blenders, 1)], need.blender, need.oldest_blender)
+        else:
+            series = need.series
+        has_it = choose_blender(worker.info.blenders, need.blender, need.oldest_blender, series) is not None
+        if need.series is None and has_it:
+            pinned.add(job.id)
+            job.pin(series)
+        return has_it
 
     def _repeat_stragglers(self, now: Now) -> None:
         """Let idle workers repeat what holds up a job that has nothing else to give. Now and then; many in several rounds."""

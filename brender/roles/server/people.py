@@ -120,7 +120,7 @@ class People:
         if not isinstance(settings, dict) or not settings.keys() <= known.keys():
             raise BadInput(f"A preset has settings of {kind.name}: {', '.join(known)}")
         checked = {key: known[key].check(value) for key, value in settings.items() if value is not None}
-        fields = {"job_type": kind.name, "settings": checked, "user": str(arguments.get("by") or "")}
+        fields = {"job_type": kind.name, "settings": checked, "user": str(arguments.get("owner") or arguments.get("by") or "")}
         self.farm.ledger.put("preset", name, fields)
         return {"name": name, **fields}
 

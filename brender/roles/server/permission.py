@@ -45,6 +45,9 @@ def permitted(farm: Farm, things: Things, peer: Peer, message: Message) -> tuple
         if isinstance(message, Act) and message.action not in NODE_ACTIONS:
             message = msgspec.structs.replace(message, target=things.job_id(message.target))
         owner = _owner(farm, things, actor, action, message)
+        if action == "manage set-preset" and isinstance(message, Manage):
+            # Whoever corrects a preset does not take it away.
+            message = msgspec.structs.replace(message, arguments=message.arguments | {"owner": owner})
     if (reason := why_not(actor, action, owner)) is not None:
         raise Forbidden(reason)
     return (peer if peer.user == actor.name else _as(peer, actor.name)), message
