@@ -106,8 +106,24 @@ def fill(folder: DataFolder, jobs: int, frames: int, workers: int) -> str:
                 *(Row("insert", "part", row[0], _PART, row[1:]) for row in rows),
             ]
         )
+    _fill_lanes(writer, chance, jobs, workers, now)
     writer.database.close()
     return big
+
+
+def _fill_lanes(writer: Writer, chance: random.Random, jobs: int, workers: int, now: float) -> None:
+    """Let each worker have rendered through the night: tasks of about 5 minutes."""
+    names, count = ("job", "task", "worker", "manager", "outcome", "granted", "started", "finished"), 0
+    for number in range(workers):
+        rows, wall = [], now - 43_200
+        while wall < now - 10:
+            end = min(wall + chance.uniform(120, 480), now)
+            count += 1
+            outcome = "failed" if chance.random() < 0.01 else "completed"
+            of = (f"{chance.randrange(jobs):016x}", 1, f"w{number:04d}", "m0", outcome, wall, wall, end)
+            rows.append(Row("insert", "attempt", f"{count:016x}", names, of))
+            wall = end + 0.5
+        writer.commit(rows)
 
 
 def timed(web: Any, path: str, times: int) -> list[float]:
@@ -163,7 +179,17 @@ def measure(folder: DataFolder, dashboard: Dashboard, big: str, times: int) -> N
             "/projects/",
             "/activity/",
         ]
-        asked += [f"/api/v1/{each}" for each in ("overview", "jobs?length=50", "jobs?q=shot&sort=progress", "jobs/choices")]
+        asked += [
+            f"/api/v1/{each}"
+            for each in (
+                "overview",
+                "lanes?seconds=3600",
+                "lanes?seconds=43200",
+                "jobs?length=50",
+                "jobs?q=shot&sort=progress",
+                "jobs/choices",
+            )
+        ]
         asked += [f"/api/v1/jobs/{big}/{each}" for each in ("cells", "cells?since=999999", "attempts?frame=5", "graph")]
         asked += [f"/api/v1/{each}" for each in ("workers/w0001", "managers", "projects", "activity")]
         for path in [*asked, "/api/v1/workers"]:

@@ -27,6 +27,7 @@ from brender.store.reader import Reader
 from dashboard import pages, people, pictures
 from dashboard.endpoint import PREFIX
 from dashboard.farm import Farm, Settings
+from dashboard.pulse import Pulse
 from dashboard.stream import Stream
 from dashboard.uploads import Uploads
 from dashboard.v1 import farm as farm_api
@@ -78,7 +79,9 @@ def create_app(
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     uploads = Uploads(folder.root / "uploads", chosen.upload_quota, chosen.upload_total, chosen.keep_free)
-    app.extensions["brender"] = Farm(Reader(folder, database), server, pair, folder, Stream(server, pair), uploads, chosen)
+    stream = Stream(server, pair)
+    pulse = Pulse(server, pair, stream.tell_of_server)
+    app.extensions["brender"] = Farm(Reader(folder, database), server, pair, folder, stream, pulse, uploads, chosen)
     csrf = CSRFProtect(app)
     people.install(app)
     app.register_blueprint(pages.blueprint)

@@ -14,6 +14,7 @@ from brender.model.errors import Forbidden
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
 from dashboard.proxies import Proxies
+from dashboard.pulse import Pulse
 from dashboard.stream import Stream
 from dashboard.uploads import Uploads
 
@@ -54,6 +55,7 @@ class Farm:
     pair: KeyPair
     folder: DataFolder
     stream: Stream
+    pulse: Pulse
     uploads: Uploads
     settings: Settings = field(default_factory=Settings)
 

@@ -14,9 +14,9 @@ from dashboard.people import need
 blueprint = Blueprint("pages", __name__)
 
 
-@blueprint.get("/")
-def overview() -> str:
-    return render_template("overview.html")
+@blueprint.get("/", endpoint="farm")
+def farm_page() -> str:
+    return render_template("farm.html")
 
 
 @blueprint.get("/jobs/")
@@ -91,7 +91,7 @@ def _links() -> dict[str, object]:
     """Return the pages that the user of now may open."""
     if not current_user.is_authenticated:
         return {"menu": []}
-    shown = [("overview", "Farm"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
+    shown = [("farm", "Farm"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
     shown += [("projects", "Projects"), ("activity", "Activity")]
     shown += [("users", "Users")] if current_user.may("manage set-user") else []
     shown += [("settings", "Settings")] if current_user.may("manage keys") else []

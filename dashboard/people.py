@@ -326,4 +326,4 @@ def _next() -> str:
     wanted = request.args.get("next", "")
     # Browsers leave out tabs and line ends, read \\ as /, and take what begins with two of these for another host.
     is_path = wanted.startswith("/") and not wanted.startswith("//")
-    return wanted if is_path and wanted.isprintable() and "\\" not in wanted else url_for("pages.overview")
+    return wanted if is_path and wanted.isprintable() and "\\" not in wanted else url_for("pages.farm")

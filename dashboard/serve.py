@@ -23,6 +23,7 @@ from dashboard.farm import Settings
 from dashboard.large_bodies import admission, channel_with
 from dashboard.notify import Notifier
 from dashboard.people import there_are_users
+from dashboard.pulse import Pulse
 from dashboard.stream import Stream
 
 #: Each page that listens to what happens holds a thread; the others share the rest.
@@ -57,7 +58,7 @@ class Dashboard:
             self._server = create_server(
                 app,
                 map=self._sockets,
-                _dispatcher=_Threads(farm.stream),
+                _dispatcher=_Threads(farm.stream, farm.pulse),
                 host=address.host,
                 port=address.port,
                 ident="brender",
@@ -82,6 +83,7 @@ class Dashboard:
         farm.stream.tell_of_jobs(Notifier(farm.reader, chosen, self.url).hear)
         folder.announce("dashboard", url=self.url, setup=self.setup_url)
         self._lock = folder.lock("dashboard")
+        farm.pulse.begin()
 
     def has_users(self) -> bool:
         """Return whether anybody may come in by a password already."""
@@ -117,13 +119,15 @@ class Dashboard:
 class _Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
     """The threads that serve pages. When they are to end, *stream* ends first: its listeners would keep theirs."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, pulse: Pulse) -> None:
         super().__init__()
         self._stream = stream
+        self._pulse = pulse
         self.set_thread_count(_THREADS)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         self._stream.close()
+        self._pulse.close()
         return bool(super().shutdown(cancel_pending, timeout))
 
 

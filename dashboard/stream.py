@@ -137,9 +137,15 @@ class Stream:
                 self._tell(change, together)
                 together = {}
 
+    def tell_of_server(self) -> None:
+        """Let every page ask how the server is: it fell silent, or is back. From any thread."""
+        self._send("event: server\ndata: {}\n\n")
+
     def _tell(self, change: int, together: dict[str, set[str]]) -> None:
         named = {kind: sorted(keys) if len(keys) <= _NAMED_MOST else ["*"] for kind, keys in together.items()}
-        text = f"id: {change}\nevent: changed\ndata: {json.dumps(named)}\n\n"
+        self._send(f"id: {change}\nevent: changed\ndata: {json.dumps(named)}\n\n")
+
+    def _send(self, text: str) -> None:
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:

@@ -40,7 +40,7 @@ def main() -> None:
                 time.sleep(0.2)
             worker = connection.ask("workers")[0]["id"]
             pages = {
-                "overview": "",
+                "farm": "",
                 "jobs": "jobs/",
                 "job": f"jobs/{job.id}",
                 "flipbook": f"jobs/{job.id}",

@@ -1,7 +1,9 @@
 """The dashboard in a real Chromium, on a real farm: the whole way of an admin, what a viewer may not, and what everybody can
 read."""
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.store.datafolder import DataFolder
 from tests.conftest import SCENES, find_blender
-from tests.tools import ended, submit_command, until
+from tests.tools import ended, pid_of, submit_command, until
 from tests.web import PASSWORD, add_user, make_users, served, sign_in
 
 pytestmark = pytest.mark.browser
@@ -312,3 +314,31 @@ def test_the_submit_page_says_which_upload_does_not_fit_and_removes_uploads(
         page.get_by_role("button", name="Remove them").click()
         expect(page.locator("#uploaded")).to_be_hidden()
     assert not list((folder.root / "uploads").iterdir())
+
+
+@pytest.mark.thorough
+def test_every_page_says_within_5_seconds_that_the_server_is_silent_and_that_it_is_back(page: Page, farm: LocalFarm) -> None:
+    with client(None, farm.folder.root) as connection:
+        job = submit_command(connection, "sleep", "0.2", frames="1-4", name="work")
+        until(lambda: connection.ask("job", id=job)["status"] == "completed")
+        until(lambda: all(each["status"] == "idle" for each in connection.ask("workers")))
+    sign_in(page, farm)
+    lane = page.locator(".lane").filter(has_text="worker-1")
+    expect(page.locator("#figures")).to_contain_text("0 of 2 workers rendering")
+    expect(page.locator("#figures")).to_contain_text("4 frames this hour")
+    expect(lane.locator("small")).to_have_text("idle")
+    expect(page.get_by_role("img", name=re.compile(r"worker-\d: [1-4] tasks?$")).first).to_be_visible()
+
+    os.kill(pid_of(farm, "server"), signal.SIGKILL)
+    expect(page.locator("#trouble")).to_contain_text("Server silent for", timeout=5000)
+    expect(page.locator("#trouble")).to_contain_text("renders go on, nothing new starts")
+    expect(lane.locator("small")).to_have_text("unknown")
+    page.goto(f"{farm.dashboard_url}workers/")
+    expect(page.locator("#trouble")).to_contain_text("Server silent for", timeout=5000)
+    expect(page.locator(".badge.unknown")).to_have_count(2)
+    expect(page.locator(".badge.idle")).to_have_count(0)
+    about = page.evaluate("fetch('/api/v1/about').then((answer) => answer.json())")
+    assert about["silent_seconds"] > 3 and "Server silent for" in about["trouble"]
+
+    until(lambda: farm.check() or (page.wait_for_timeout(300), page.locator("#trouble").is_hidden())[1])
+    expect(page.locator(".badge.idle")).to_have_count(2)

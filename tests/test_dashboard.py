@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import OpenImageIO as oiio
 import pytest
 from flask import Flask
 
+from brender.farm.record import Row
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -157,6 +159,56 @@ def test_the_overview_names_what_needs_somebody(web: Browser, folder: DataFolder
     whys = {(each["kind"], each["why"]) for each in told["attention"]}
     assert {("job", "it broke"), ("job", "No worker is connected"), ("worker", "No room on the disk")} <= whys
     assert ("job", "Missing file: /x.png") in whys and told["workers"] == {"paused": 1}
+
+
+def test_what_passes_by_itself_needs_nobody(web: Browser, folder: DataFolder) -> None:
+    writer = Writer(open_for_writing(str(folder.database)))
+    busy = "All 2 workers that could run it are busy"
+    asleep = {"status": "disabled", "reason": "it sleeps until 18:00"}
+    writer.commit(
+        [
+            update("job", JOB_ID, {"status": "queued", "reason": busy}),
+            update("worker", "w", asleep),
+            update("part", 1, {"finished": 5.0}),
+        ]
+    )
+    writer.database.close()
+    told = web.get(f"{API}/overview").json
+    assert told["attention"] == []
+    (job,) = told["active"]
+    assert (job["reason"], job["picture"]["part"], job["workers"]) == (busy, 1, 0)
+
+
+def test_lanes_tell_what_ended_and_what_goes_on_and_leave_older_ones_for_the_next_question(
+    web: Browser, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, now = Writer(open_for_writing(str(folder.database))), time.time()
+    of = {"job": JOB_ID, "task": 1, "worker": "w", "manager": "m"}
+
+    def attempt(id: str, start: float | None, end: float | None, outcome: str) -> Row:
+        return new("attempt", id, {**of, "granted": now - 9000, "started": start, "finished": end, "outcome": outcome})
+
+    writer.commit(
+        [
+            update("worker", "w", {"last_seen": now}),
+            attempt("old", now - 8000, now - 7000, "completed"),
+            attempt("across", now - 4000, now - 3000, "completed"),
+            attempt("failed", now - 900, now - 800, "failed"),
+            attempt("never-begun", None, now - 700, "recalled"),
+            attempt("live", now - 60, None, "live"),
+        ]
+    )
+    writer.database.close()
+    monkeypatch.setattr("brender.store.farm_page.LANES_ROWS", 1)
+    newest = web.get(f"{API}/lanes?seconds=3600").json
+    assert [(row[0], row[1], row[4]) for row in newest["rows"]] == [(0, 0, "failed"), (0, 0, "live")]
+    assert newest["rows"][1][3] == -1 and newest["jobs"] == [[JOB_ID, f"shot {EVIL}"]] and newest["ids"] == ["w"]
+    assert [worker["name"] for worker in newest["workers"]] == [f"w {EVIL}"]
+    monkeypatch.undo()
+    older = web.get(f"{API}/lanes?seconds=3600&until={newest['older']}").json
+    assert [row[4] for row in older["rows"]] == ["failed", "completed"] and older["older"] is None
+    since = web.get(f"{API}/lanes?seconds=3600&since={now - 850}").json
+    assert [row[4] for row in since["rows"]] == ["failed", "live"]
 
 
 @pytest.mark.parametrize(

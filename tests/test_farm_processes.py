@@ -15,14 +15,21 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
-from tests.tools import ended, line_of, one_farm, pids_of_program, process, program_with_a_child, submit_command, tries, until
+from tests.tools import (
+    ended,
+    line_of,
+    one_farm,
+    pid_of,
+    pids_of_program,
+    process,
+    program_with_a_child,
+    submit_command,
+    tries,
+    until,
+)
 from tests.web import asked
 
 PYTHON = sys.executable
-
-
-def pid_of(farm: LocalFarm, name: str) -> int:
-    return next(child.process.pid for child in farm.children if child.name == name)
 
 
 def test_a_command_runs_once_for_every_frame(farm: LocalFarm, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from brender.bus.keys import kept_pair, write_pair
 from brender.bus.membership import JoinToken
 from brender.commands.config import run
 from brender.commands.jobspec import command_job
+from brender.commands.localfarm import LocalFarm
 from brender.commands.main import brender
 from brender.commands.options import client
 from brender.engines.command_line import script_in
@@ -173,6 +174,11 @@ def program_with_a_child(folder: Path, first: str = "pass") -> str:
         f"os.rename(r'{folder}/pids.part', r'{folder}/pids');"
         "time.sleep(1000)"
     )
+
+
+def pid_of(farm: LocalFarm, name: str) -> int:
+    """Return the process id of the role of *farm* called *name*, such as "server"."""
+    return next(child.process.pid for child in farm.children if child.name == name)
 
 
 def pids_of_program(folder: Path) -> list[int]:

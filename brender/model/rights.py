@@ -85,7 +85,8 @@ TABLE: dict[str, Entry] = {
         schedule="set the hours of workers",
         log="ask workers for their logs",
     ),
-    "ask": _entry("ask about the farm", all=(_VIEWER, _ARTIST, _WRANGLER, _CLIENT, _ADMIN)),
+    # (The dashboard reads the record itself; it asks to hear whether the server lives.)
+    "ask": _entry("ask about the farm", all=(_VIEWER, _ARTIST, _WRANGLER, _CLIENT, _DASHBOARD, _ADMIN)),
     "look": _entry("ask what workers see", all=(_WRANGLER, _CLIENT, _ADMIN)),
     # The farm
     "manage set-project": _entry("make and change projects", all=(_WRANGLER, _ADMIN)),

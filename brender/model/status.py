@@ -114,6 +114,8 @@ OUTCOMES: Table[Outcome] = {
 
 ENDED_JOB = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
 ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
+#: How the reason ends for which a job waits, where that passes by itself: nobody has to do anything.
+ENDS_OF_WAITING = (" is busy", " are busy")
 
 
 def change(table: Table[S], kind: str, id: int | str, old: S, new: S) -> S:

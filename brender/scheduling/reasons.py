@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from brender.model.status import ENDS_OF_WAITING
 from brender.scheduling.classes import Job, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
@@ -72,9 +73,9 @@ class Reasons:
             )
         if not idle:
             return (
-                "The only worker that could run it now is busy"
+                f"The only worker that could run it now{ENDS_OF_WAITING[0]}"
                 if open_workers == 1
-                else f"All {open_workers} workers that could run it are busy"
+                else f"All {open_workers} workers that could run it{ENDS_OF_WAITING[1]}"
             )
         return ""
 

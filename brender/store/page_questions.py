@@ -3,19 +3,16 @@
 Each is a function of the record and plain arguments, and answers with plain data.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from peewee import fn
 
 from brender.model.errors import BadInput, NotFound
-from brender.model.status import ENDED_JOB
 from brender.store.questions import GOING, PAGE, Record, job_id, with_progress
 
 #: Columns that a list of jobs can be sorted by.
 SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds")
 _LATEST_SHOWN = 12
-_ATTENTION_SHOWN = 20
 _DAY = 86_400.0
 #: What of a part a page needs to show its cell, in this order.
 PART_COLUMNS = (
@@ -60,10 +57,10 @@ def find_jobs(
     rows = ordered.limit(max(1, min(length, PAGE))).offset(max(0, start)).dicts()
     total = job.select(fn.COUNT(job.id)).where(there).scalar()
     filtered = total if fits is there else job.select(fn.COUNT(job.id)).where(fits).scalar()
-    return {"rows": _with_eta(record, [with_progress(row) for row in rows]), "total": total, "filtered": filtered}
+    return {"rows": with_eta(record, [with_progress(row) for row in rows]), "total": total, "filtered": filtered}
 
 
-def _with_eta(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_eta(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return *rows*, each with the seconds that its job probably still takes (``eta_seconds``; ``None``: not known)."""
     worker = record.tables.Worker
     active = [row["id"] for row in rows if row["status"] == "active"]
@@ -141,90 +138,6 @@ def history(record: Record, node: str, seconds: float = _DAY, wall: float = 0.0)
     stat = record.tables.Stat
     query = stat.select(stat.wall, stat.seconds, stat.stats).where((stat.node == node) & (stat.wall > wall - seconds))
     return list(query.order_by(stat.wall).limit(PAGE).dicts())
-
-
-def overview(record: Record, wall: float) -> dict[str, Any]:
-    """Return the farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the frames
-    that were done last, and the jobs, workers and managers that need somebody."""
-    tables = record.tables
-    worker, job, part = tables.Worker, tables.Job, tables.Part
-    there = job.deleting.not_in(GOING)
-    counted = dict(job.select(job.status, fn.COUNT(job.id)).where(there).group_by(job.status).tuples())
-    unfinished = job.select(job.id).where(job.status.in_(("active", "queued", "paused")) & there)
-    active = unfinished.order_by(job.priority.desc()).limit(50)
-    done = (
-        part.select(part.id, part.frame, part.finished, part.job, job.name.alias("job_name"))
-        .join(job)
-        .where(part.job.in_(_worked_on_last(record)) & (part.status == "completed") & (part.output != ""))
-        .order_by(part.finished.desc())
-        .limit(_LATEST_SHOWN)
-    )
-    frames = {name: _frames_since(record, wall - seconds) for name, seconds in (("hour", 3600.0), ("day", _DAY))}
-    return {
-        "workers": dict(worker.select(worker.status, fn.COUNT(worker.id)).group_by(worker.status).tuples()),
-        "jobs": counted,
-        "frames": frames,
-        "active": [with_progress(row) for row in _rows_of(job, [row.id for row in active])],
-        "latest": list(done.dicts()),
-        "attention": _attention(record, wall),
-    }
-
-
-def _worked_on_last(record: Record) -> list[str]:
-    """Return the jobs that the latest frames come of: those that are worked on, and those that ended last."""
-    job = record.tables.Job
-    there = job.started.is_null(False) & job.deleting.not_in(GOING)
-    active = job.select(job.id).where((job.status == "active") & there).order_by(job.started.desc()).limit(20)
-    ended = job.select(job.id).where(job.finished.is_null(False) & there).order_by(job.finished.desc()).limit(3)
-    return [*(id for (id,) in active.tuples()), *(id for (id,) in ended.tuples())]
-
-
-def _frames_since(record: Record, edge: float) -> int:
-    """Return how many frames were finished after *edge*: of jobs that began after it all, of others those that are looked for."""
-    job, part = record.tables.Job, record.tables.Part
-    whole = job.select(fn.COALESCE(fn.SUM(job.completed_parts - job.kept_parts), 0)).where(job.started >= edge).scalar()
-    across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
-    ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(200).tuples()]
-    looked = part.select(fn.COUNT(part.id)).where(part.job.in_(ids) & (part.finished > edge)).scalar() if ids else 0
-    return int(whole) + int(looked)
-
-
-def _rows_of(job: Any, ids: Sequence[str]) -> list[dict[str, Any]]:
-    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings", "warnings")]
-    return list(job.select(*columns).where(job.id.in_(list(ids))).order_by(job.priority.desc(), job.submitted).dicts())
-
-
-def _attention(record: Record, wall: float) -> list[dict[str, Any]]:
-    """Return what somebody should look at: each with what it is about, why, and what can be done."""
-    tables = record.tables
-    job, worker, manager = tables.Job, tables.Worker, tables.Manager
-    found: list[dict[str, Any]] = []
-
-    def job_needs(id: str, name: str, user: str, why: str, action: str = "") -> None:
-        found.append({"kind": "job", "id": id, "name": name, "user": user, "why": why, "action": action})
-
-    there = job.deleting.not_in(GOING)
-    failed = job.select().where((job.status == "failed") & (job.finished > wall - 7 * _DAY) & there).order_by(job.finished.desc())
-    for row in failed.limit(_ATTENTION_SHOWN):
-        job_needs(row.id, row.name, row.user, row.reason or "it has failed", "requeue")
-    stuck = (job.status == "queued") & (job.reason != "") & there
-    for row in job.select().where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
-        job_needs(row.id, row.name, row.user, row.reason)
-    off = tables.KeptOff
-    columns = (off, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"))
-    query = off.select(*columns).join(worker).switch(off).join(job)
-    for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB)).limit(_ATTENTION_SHOWN).dicts():
-        why = f"{each['worker_name']} is kept off it after {each['failures']} failures: {each['reason']}"
-        job_needs(each["job"], each["job_name"], each["user"], why, "readmit")
-    missing = job.select().where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
-    for row in missing.limit(_ATTENTION_SHOWN):
-        (first, *more) = [text for text in row.warnings if text.startswith("Missing file")] or [""]
-        job_needs(row.id, row.name, row.user, first + (f", and {len(more)} more" if more else ""))
-    for kind, table in (("worker", worker), ("manager", manager)):
-        ill = table.select().where((table.status != "offline") & (table.reason != "") & (table.wanted == ""))
-        for row in ill.limit(_ATTENTION_SHOWN):
-            found.append({"kind": kind, "id": row.id, "name": row.name, "why": row.reason, "action": ""})
-    return found
 
 
 def people(record: Record) -> list[dict[str, Any]]:

@@ -269,6 +269,9 @@ def make_tables(database: Database) -> Tables:
     # The live ones, which a server that starts looks for. Each index costs every attempt; this one only while it lives.
     Attempt.add_index(Attempt.index(Attempt.granted, where=SQL(ATTEMPT_LIVE), name="attempt_live"))
 
+    # Those that have ended, by when, for the lanes of workers. Entries are added at its end only.
+    Attempt.add_index(Attempt.index(Attempt.finished, where=SQL("finished IS NOT NULL"), name="attempt_finished"))
+
     class KeptOff(Base):
         """A worker that a job does not go to any more, since it failed it again and again; until it is ``readmitted``."""
 

@@ -32,6 +32,10 @@ const farm = (() => {
   }
   const content = () => problem.classList.add("d-none");
 
+  // Whether the server is silent: then nothing that is shown of workers is sure.
+  let silent = false, checking = 0;
+  const isSilent = () => silent;
+
   // --- what happens: one stream for the page ---
   const watchers = [];
   let source = null;
@@ -42,6 +46,7 @@ const farm = (() => {
       const changed = JSON.parse(event.data);
       watchers.forEach((each) => { if (each.concerns(changed)) each.soon(); });
     });
+    source.addEventListener("server", () => checkServer());
     window.addEventListener("pagehide", () => source.close());
   }
 
@@ -90,6 +95,8 @@ const farm = (() => {
     return made;
   }
   const badge = (status) => element("span", `badge ${status}`, status);
+  // How a worker or manager stands, as far as is known.
+  const standing = (status) => (silent && ["idle", "online"].includes(status) ? "unknown" : status);
   function bar(share, label = "Progress") {
     const outer = element("div", "progress mini");
     outer.setAttribute("role", "progressbar");
@@ -107,6 +114,24 @@ const farm = (() => {
     const whole = Math.round(seconds);
     const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
     return parts.map((part, place) => (place ? String(part).padStart(2, "0") : part)).join(":");
+  }
+  // How long, as people say it: "41 s", "38 min", "1 h 10 min", "2 d 3 h".
+  function span(seconds) {
+    if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+    if (seconds < 59.5) return `${Math.round(seconds)} s`;
+    const minutes = Math.round(seconds / 60);
+    if (minutes < 60) return `${minutes} min`;
+    if (minutes < 1440) return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
+    const hours = Math.round(minutes / 60);
+    return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`;
+  }
+  // When: "04:20", "yesterday 21:40", "tomorrow 04:20", else with the date.
+  function clock(wall) {
+    const date = new Date(wall * 1000), today = new Date();
+    const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    const days = Math.round((new Date(date).setHours(0, 0, 0, 0) - today.setHours(0, 0, 0, 0)) / 86400000);
+    const day = { "-1": "yesterday ", 0: "", 1: "tomorrow " }[days];
+    return (day ?? `${date.toLocaleDateString([], { day: "numeric", month: "short" })} `) + time;
   }
   function size(bytes) {
     const units = ["B", "kB", "MB", "GB", "TB"];
@@ -202,15 +227,34 @@ const farm = (() => {
 
   // --- what somebody signed in sees on every page ---
   if (user) {
-    const trouble = document.getElementById("trouble");
-    window.setInterval(() => checkTrouble().catch(() => {}), 5000);
-    async function checkTrouble() {
-      const about = await ask("/about");
-      trouble.textContent = about.trouble;
-      trouble.classList.toggle("d-none", !about.trouble);
-    }
-    checkTrouble().catch(() => {});
+    document.addEventListener("visibilitychange", checkServer);
+    checkServer();
     tellOfJobs();
+  }
+
+  // How the server is, in a banner: looked at every few seconds, and at once when the stream says that it fell silent or is back.
+  async function checkServer() {
+    window.clearTimeout(checking);
+    checking = window.setTimeout(checkServer, silent ? 2000 : 5000);
+    if (document.hidden) return;
+    const was = silent;
+    let text = "";
+    try {
+      const about = await ask("/about");
+      silent = about.silent_seconds !== null;
+      text = about.trouble;
+      const count = (name, said) => { const place = document.getElementById(`count-${name}`); if (place) place.textContent = said; };
+      count("jobs", about.unfinished_jobs || "");
+      count("workers", silent || !about.workers ? "" : `${about.busy_workers} / ${about.workers}`);
+    } catch (error) {
+      if (!(error instanceof TypeError)) return;
+      silent = true;
+      text = "The dashboard does not answer. Is it still running?";
+    }
+    const trouble = document.getElementById("trouble");
+    if (trouble.textContent !== text) trouble.textContent = text;
+    trouble.classList.toggle("d-none", !text);
+    if (was !== silent) watchers.forEach((each) => each.soon());
   }
 
   // Jobs that end while a page is open, in the page, and with the bell on also by the system.
@@ -238,5 +282,5 @@ const farm = (() => {
     });
   }
 
-  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, bar, time, duration, size, table, columnsOf, language, toast, may, user, token };
+  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, standing, isSilent, bar, time, duration, span, clock, size, table, columnsOf, language, toast, may, user, token };
 })();

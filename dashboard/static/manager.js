@@ -4,13 +4,14 @@
   const id = byId("manager").dataset.id;
   farm.watch(["manager", "worker", "stats"], async () => {
     const manager = await farm.ask(`/managers/${id}`);
-    byId("status").className = `badge ${manager.status}`;
-    byId("status").textContent = manager.status;
+    const status = farm.standing(manager.status);
+    byId("status").className = `badge ${status}`;
+    byId("status").textContent = status;
     byId("reason").textContent = manager.reason;
     byId("buttons").replaceChildren(farm.nodeButtons(manager));
     const lines = manager.workers.map((worker) => {
       const line = farm.link(`/workers/${worker.id}`, "", "list-group-item list-group-item-action");
-      line.append(farm.badge(worker.status), ` ${worker.name} ${worker.reason}`);
+      line.append(farm.badge(farm.standing(worker.status)), ` ${worker.name} ${worker.reason}`);
       return line;
     });
     byId("workers").replaceChildren(...(lines.length ? lines : [farm.element("p", "text-body-secondary", "It has none")]));

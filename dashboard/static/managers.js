@@ -1,7 +1,7 @@
 // The list of managers.
 farm.table("managers", "/managers", [
   { title: "Manager", field: "name", show: (row) => farm.link(`/managers/${row.id}`, row.name, "fw-semibold text-decoration-none") },
-  { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
+  { title: "Status", field: "status", show: (row) => farm.badge(farm.standing(row.status)) },
   { title: "Workers", field: "workers" },
   { title: "Address", field: "address", classes: "font-monospace" },
   { title: "Host", field: "host" },

@@ -4,8 +4,9 @@
   const id = byId("worker").dataset.id;
   farm.watch(["worker"], async () => {
     const worker = await farm.ask(`/workers/${id}`);
-    byId("status").className = `badge ${worker.status}`;
-    byId("status").textContent = worker.status;
+    const status = farm.standing(worker.status);
+    byId("status").className = `badge ${status}`;
+    byId("status").textContent = status;
     byId("reason").textContent = worker.reason;
     byId("buttons").replaceChildren(farm.nodeButtons(worker));
     const now = byId("now");

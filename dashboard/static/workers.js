@@ -23,7 +23,7 @@
   }
   farm.table("workers", "/workers", [
     { title: "Worker", field: "name", show: (row) => farm.link(`/workers/${row.id}`, row.name, "fw-semibold text-nowrap text-decoration-none") },
-    { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
+    { title: "Status", field: "status", show: (row) => farm.badge(farm.standing(row.status)) },
     { title: "Renders", field: "job_name", show: job },
     { title: "CPU", value: (row) => row.stats?.cpu_percent, show: sparkline },
     {

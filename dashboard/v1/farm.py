@@ -11,10 +11,11 @@ from brender.bus.membership import JoinToken, reached_at
 from brender.jobs.declare import job_types
 from brender.model.keys import KeyRole
 from brender.model.paths import Platform
-from brender.store import questions
+from brender.store import farm_page, questions
 from dashboard.endpoint import describe, endpoint, openapi
 from dashboard.farm import farm, user_name
 from dashboard.people import still_signed_in
+from dashboard.pulse import sentence
 
 blueprint = Blueprint("v1-whole", __name__)
 
@@ -52,9 +53,15 @@ class PathChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @endpoint(blueprint, "GET", "/about")
 def about() -> Any:
-    """Return the server's software and clock, the last commit, and its trouble, if it has any."""
+    """Return the server's software and clock, the last commit, its trouble, if it has any, the seconds for which it has been
+    silent (``null``: it answers), and the numbers of unfinished jobs and of workers."""
+    silent = farm().pulse.silent_seconds()
     with farm().reader.record() as record:
-        return questions.about(record)
+        told = questions.about(record) | farm_page.counts(record)
+    told["silent_seconds"] = silent
+    if silent is not None:
+        told["trouble"] = ". ".join(filter(None, (sentence(silent), told["trouble"])))
+    return told
 
 
 @endpoint(blueprint, "GET", "/activity", query=ActivityQuery, cached=True)

@@ -7,8 +7,9 @@ import msgspec
 from flask import Blueprint
 from flask_login import current_user
 
+from brender.jobs.declare import job_types
 from brender.model.errors import BrenderError, NotFound, Unreachable
-from brender.store import page_questions, questions
+from brender.store import farm_page, page_questions, questions
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm
 
@@ -158,8 +159,27 @@ def act_on_many(body: Many) -> Any:
     return {"done": done, "refused": refused}
 
 
+class LanesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``seconds``: how far back; ``until`` and ``since``: only what ended up to, and after, this time (Unix; 0: any)."""
+
+    seconds: Annotated[float, msgspec.Meta(ge=60, le=7 * 86_400)] = 3600.0
+    until: Annotated[float, msgspec.Meta(ge=0, le=1e11)] = 0.0
+    since: Annotated[float, msgspec.Meta(ge=0, le=1e11)] = 0.0
+
+
+@endpoint(blueprint, "GET", "/lanes", query=LanesQuery)
+def lanes(query: LanesQuery) -> Any:
+    """Return what each worker did in the last seconds: attempts that ended, the last ones first, and those that go on."""
+    with farm().reader.record() as record:
+        return farm_page.lanes(record, query.seconds, time.time(), query.until, query.since)
+
+
 @endpoint(blueprint, "GET", "/overview", cached=True)
 def overview() -> Any:
     """Return the farm at a glance: workers, jobs, throughput, the latest frames, what needs somebody."""
     with farm().reader.record() as record:
-        return page_questions.overview(record, time.time())
+        told = farm_page.overview(record, time.time())
+    for row in told["active"]:
+        kind = job_types().get(row["job_type"])
+        row["label"] = kind.label if kind else row["job_type"]
+    return told

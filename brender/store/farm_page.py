@@ -1,0 +1,199 @@
+"""What the Farm page asks of the record: its figures, what needs somebody, what renders now, and what each worker did.
+
+Each is a function of the record and plain arguments, and answers with plain data. None reads more than a bounded number of rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from peewee import SQL, Case, fn
+
+from brender.model.status import ENDED_JOB, ENDS_OF_WAITING
+from brender.store.page_questions import with_eta
+from brender.store.questions import GOING, PAGE, Record, with_progress
+from brender.store.tables import ATTEMPT_LIVE
+
+_LATEST_SHOWN = 12
+_ATTENTION_SHOWN = 20
+_JOBS_SHOWN = 8
+_DAY = 86_400.0
+_UNFINISHED = ("active", "queued", "paused")
+#: Attempts in one answer of `lanes`; what is older is asked for by another.
+LANES_ROWS = 5_000
+
+
+def counts(record: Record) -> dict[str, int]:
+    """Return the numbers that the navigation shows: unfinished jobs, workers that are there, and those that render."""
+    job, worker = record.tables.Job, record.tables.Worker
+    unfinished = job.select(fn.COUNT(job.id)).where(job.status.in_(_UNFINISHED) & job.deleting.not_in(GOING)).scalar()
+    busy = fn.COALESCE(fn.SUM(Case(None, [(worker.status == "busy", 1)], 0)), 0)
+    there, rendering = worker.select(fn.COUNT(worker.id), busy).where(worker.status != "offline").tuples()[0]
+    return {"unfinished_jobs": int(unfinished), "workers": int(there), "busy_workers": int(rendering)}
+
+
+def overview(record: Record, wall: float) -> dict[str, Any]:
+    """Return the farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the jobs that come
+    first, each with its last picture, the frames that were done last, how long all of it takes, and what needs somebody."""
+    tables = record.tables
+    worker, job, part = tables.Worker, tables.Job, tables.Part
+    there = job.deleting.not_in(GOING)
+    counted = dict(job.select(job.status, fn.COUNT(job.id)).where(there).group_by(job.status).tuples())
+    active_first = Case(job.status, (("active", 0), ("queued", 1)), 2)
+    unfinished = job.select(job.id).where(job.status.in_(_UNFINISHED) & there)
+    ids = [id for (id,) in unfinished.order_by(active_first, job.priority.desc(), job.submitted).limit(_JOBS_SHOWN).tuples()]
+    done = (
+        part.select(part.id, part.frame, part.finished, part.job, job.name.alias("job_name"))
+        .join(job)
+        .where(part.job.in_(_worked_on_last(record)) & (part.status == "completed") & (part.output != ""))
+        .order_by(part.finished.desc())
+        .limit(_LATEST_SHOWN)
+    )
+    workers = dict(worker.select(worker.status, fn.COUNT(worker.id)).group_by(worker.status).tuples())
+    return {
+        "workers": workers,
+        "jobs": counted,
+        "frames": {name: _frames_since(record, wall - seconds) for name, seconds in (("hour", 3600.0), ("day", _DAY))},
+        "active": _shown_jobs(record, ids),
+        "latest": list(done.dicts()),
+        "attention": attention(record, wall),
+        **_left(record, workers.get("busy", 0) + workers.get("idle", 0)),
+    }
+
+
+def _shown_jobs(record: Record, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the jobs *ids* in this order, each with its ``eta_seconds``, the number of its ``workers``, and its last ``picture``
+    (the part and frame; ``None``: none yet)."""
+    job, part, worker = record.tables.Job, record.tables.Part, record.tables.Worker
+    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings", "warnings")]
+    rows = with_eta(record, [with_progress(row) for row in job.select(*columns).where(job.id.in_(list(ids))).dicts()])
+    shown = (part.status == "completed") & (part.output != "")
+    last = part.select(part.job, fn.MAX(part.finished).alias("last")).where(part.job.in_(list(ids)) & shown).group_by(part.job)
+    same = (part.job == last.c.job) & (part.finished == last.c.last)
+    pictures = {row["job"]: row for row in part.select(part.id, part.frame, part.job).join(last, on=same).where(shown).dicts()}
+    query = worker.select(worker.job, fn.COUNT(worker.id)).where(worker.job.in_(list(ids)) & (worker.status != "offline"))
+    busy = dict(query.group_by(worker.job).tuples())
+    for row in rows:
+        picture = pictures.get(row["id"])
+        row["picture"] = {"part": picture["id"], "frame": picture["frame"]} if picture else None
+        row["workers"] = busy.get(row["id"], 0)
+    return sorted(rows, key=lambda row: ids.index(row["id"]))
+
+
+def _left(record: Record, workers: int) -> dict[str, Any]:
+    """Return for how many seconds *workers* are busy with all unfinished jobs (``left_seconds``; ``None``: not known), by what
+    their frames took so far, and how many jobs that leaves out since none of their frames is done (``left_unknown``)."""
+    job = record.tables.Job
+    rendered = job.completed_parts - job.kept_parts
+    left = job.part_count - job.completed_parts
+    known = Case(None, [(rendered > 0, job.render_seconds * left / fn.NULLIF(rendered, 0))], 0.0)
+    unknown = Case(None, [((rendered <= 0) & (left > 0), 1)], 0)
+    query = job.select(fn.COALESCE(fn.SUM(known), 0.0), fn.COALESCE(fn.SUM(unknown), 0))
+    seconds, jobs = query.where(job.status.in_(("active", "queued")) & job.deleting.not_in(GOING)).tuples()[0]
+    return {"left_seconds": seconds / workers if workers and seconds else None, "left_unknown": int(jobs)}
+
+
+def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since: float = 0.0) -> dict[str, Any]:
+    """Return what workers did in the last *seconds* before *wall*: ``rows`` of attempts that ended, the last ones first, and of
+    those that go on, each by the place of its worker in ``ids`` and of its job in ``jobs`` (ids and names), its start and end
+    (seconds before *wall*; -1: it goes on) and outcome.
+
+    *until* and *since*: only what ended up to, and not before, this time (0: any; without *until* with what goes on). Of more
+    than `LANES_ROWS` only the last; then ``older`` is the time to ask for as *until*, else ``None``.
+    ``workers``, without *until*: those that were there in that time.
+    """
+    tables = record.tables
+    attempt = tables.Attempt
+    edge = max(wall - seconds, since)
+    columns = (attempt.worker, attempt.job, attempt.started, attempt.finished, attempt.outcome)
+    database = attempt._meta.database
+    ended = (attempt.finished > edge) & attempt.started.is_null(False)
+    if until:
+        ended &= attempt.finished <= until
+    query = attempt.select(*columns).where(ended).order_by(attempt.finished.desc()).limit(LANES_ROWS)
+    rows = database.execute(query).fetchall()
+    older = rows[-1][3] if len(rows) == LANES_ROWS and rows[-1][3] != until else None
+    if not until:
+        live = attempt.select(*columns).where(SQL(ATTEMPT_LIVE) & attempt.started.is_null(False))
+        rows += database.execute(live.order_by(attempt.granted).limit(LANES_ROWS)).fetchall()
+    jobs: dict[str, int] = {}
+    workers: dict[str, int] = {}
+    told = [
+        (
+            workers.setdefault(worker, len(workers)),
+            jobs.setdefault(job, len(jobs)),
+            round(wall - start, 1),
+            -1 if end is None else round(wall - end, 1),
+            outcome,
+        )
+        for worker, job, start, end, outcome in rows
+    ]
+    named = tables.Job.select(tables.Job.id, tables.Job.name).where(tables.Job.id.in_(list(jobs)[:1000]))
+    names = dict(named.tuples()) if jobs else {}
+    answer = {"wall": wall, "rows": told, "older": older, "ids": list(workers), "jobs": [(id, names.get(id, id)) for id in jobs]}
+    if not until:
+        worker = tables.Worker
+        shown = (worker.id, worker.name, worker.status, worker.reason, worker.job, worker.frame, worker.fraction)
+        there = (worker.status != "offline") | (worker.last_seen > wall - seconds)
+        answer["workers"] = list(worker.select(*shown).where(there).order_by(worker.name).limit(PAGE).dicts())
+    return answer
+
+
+def _worked_on_last(record: Record) -> list[str]:
+    """Return the jobs that the latest frames come of: those that are worked on, and those that ended last."""
+    job = record.tables.Job
+    there = job.started.is_null(False) & job.deleting.not_in(GOING)
+    active = job.select(job.id).where((job.status == "active") & there).order_by(job.started.desc()).limit(20)
+    ended = job.select(job.id).where(job.finished.is_null(False) & there).order_by(job.finished.desc()).limit(3)
+    return [*(id for (id,) in active.tuples()), *(id for (id,) in ended.tuples())]
+
+
+def _frames_since(record: Record, edge: float) -> int:
+    """Return how many frames were finished after *edge*: of jobs that began after it all, of others those that are looked for."""
+    job, part = record.tables.Job, record.tables.Part
+    whole = job.select(fn.COALESCE(fn.SUM(job.completed_parts - job.kept_parts), 0)).where(job.started >= edge).scalar()
+    across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
+    ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(200).tuples()]
+    looked = part.select(fn.COUNT(part.id)).where(part.job.in_(ids) & (part.finished > edge)).scalar() if ids else 0
+    return int(whole) + int(looked)
+
+
+def attention(record: Record, wall: float) -> list[dict[str, Any]]:
+    """Return what a person has to do something about: each with what it is about, why, and the action that mends it ("": none
+    does by itself). What passes without anybody, such as that all workers are busy, is not among it."""
+    tables = record.tables
+    job, worker, manager = tables.Job, tables.Worker, tables.Manager
+    found: list[dict[str, Any]] = []
+
+    def job_needs(id: str, name: str, user: str, why: str, action: str = "") -> None:
+        found.append({"kind": "job", "id": id, "name": name, "user": user, "why": why, "action": action})
+
+    there = job.deleting.not_in(GOING)
+    failed = job.select().where((job.status == "failed") & (job.finished > wall - 7 * _DAY) & there).order_by(job.finished.desc())
+    for row in failed.limit(_ATTENTION_SHOWN):
+        job_needs(row.id, row.name, row.user, row.reason or "it has failed", "requeue")
+    part_failed = (job.status == "active") & (job.failed_tasks > 0) & there
+    for row in job.select().where(part_failed).order_by(job.submitted).limit(_ATTENTION_SHOWN):
+        tasks = "1 task has failed" if row.failed_tasks == 1 else f"{row.failed_tasks} tasks have failed"
+        job_needs(row.id, row.name, row.user, f"{tasks}. {row.reason}".strip(), "requeue")
+    stuck = (job.status == "queued") & (job.reason != "") & there
+    for end in ENDS_OF_WAITING:
+        stuck &= ~job.reason.endswith(end)
+    for row in job.select().where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
+        job_needs(row.id, row.name, row.user, row.reason)
+    off = tables.KeptOff
+    columns = (off, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"))
+    query = off.select(*columns).join(worker).switch(off).join(job)
+    for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB)).limit(_ATTENTION_SHOWN).dicts():
+        why = f"{each['worker_name']} is kept off it after {each['failures']} failures: {each['reason']}"
+        job_needs(each["job"], each["job_name"], each["user"], why, "readmit")
+    missing = job.select().where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
+    for row in missing.limit(_ATTENTION_SHOWN):
+        (first, *more) = [text for text in row.warnings if text.startswith("Missing file")] or [""]
+        job_needs(row.id, row.name, row.user, first + (f", and {len(more)} more" if more else ""))
+    for kind, table in (("worker", worker), ("manager", manager)):
+        # Who sleeps by its schedule, or leaves when it was asked to, needs nobody.
+        well = ("offline", "disabled", "draining")
+        ill = table.select().where(table.status.not_in(well) & (table.reason != "") & (table.wanted == ""))
+        for row in ill.limit(_ATTENTION_SHOWN):
+            found.append({"kind": kind, "id": row.id, "name": row.name, "why": row.reason, "action": ""})
+    return found

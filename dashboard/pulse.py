@@ -1,0 +1,86 @@
+"""Whether the server is alive: asked every second, so that no page shows a farm that nobody runs as if all were well."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from brender.bus.address import ServerAddresses
+from brender.bus.client import Client
+from brender.bus.keys import KeyPair
+from brender.model.errors import BrenderError, Unreachable
+
+#: The server is called silent after this many seconds without an answer.
+SILENT_SECONDS = 3.0
+_EVERY_SECONDS = 1.0
+_ANSWER_SECONDS = 1.5
+
+
+class Pulse:
+    """Asks *server* with the key *pair*, in a thread that starts with the first `silent_seconds` or `begin`. *changed* is called
+    in that thread when the server falls silent and when it is back."""
+
+    def __init__(self, server: ServerAddresses, pair: KeyPair, changed: Callable[[], None]) -> None:
+        self._server = server
+        self._pair = pair
+        self._changed = changed
+        self._heard = 0.0
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Start asking, if that was not done yet."""
+        with self._lock:
+            if self._thread is None:
+                self._heard = time.monotonic()
+                self._thread = threading.Thread(target=self._run, name="brender-pulse", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Ask no more. From any thread."""
+        self._ended.set()
+
+    def silent_seconds(self) -> float | None:
+        """Return for how many seconds the server has not answered, or ``None`` while it does."""
+        self.begin()
+        silent = time.monotonic() - self._heard
+        return silent if silent > SILENT_SECONDS else None
+
+    def _run(self) -> None:
+        said = False
+        while not self._ended.is_set():
+            # A connection that was refused or broken is made again: the server may have restarted with other keys.
+            with Client(self._server, self._pair, _ANSWER_SECONDS) as client:
+                answers = True
+                while answers and not self._ended.is_set():
+                    answers = _answers(client)
+                    if answers:
+                        self._heard = time.monotonic()
+                    if (self.silent_seconds() is not None) != said:
+                        said = not said
+                        self._changed()
+                    self._ended.wait(_EVERY_SECONDS if answers else _EVERY_SECONDS / 4)
+
+
+def _answers(client: Client) -> bool:
+    try:
+        client.ask("change")
+    except Unreachable:
+        return False
+    except BrenderError:
+        return True  # an answer too, such as that it cannot record anything now
+    return True
+
+
+def sentence(silent_seconds: float) -> str:
+    """Return what people are told while the server is silent.
+
+    >>> sentence(12.4)
+    'Server silent for 12 s; renders go on, nothing new starts'
+    >>> sentence(7300)
+    'Server silent for 2 h 1 min; renders go on, nothing new starts'
+    """
+    whole = int(silent_seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    said = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{whole} s"
+    return f"Server silent for {said}; renders go on, nothing new starts"
