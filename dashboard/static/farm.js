@@ -8,8 +8,9 @@ const farm = (() => {
   // Whether to show what does this to a thing of that owner. (Whether it is done, the server decides, by the same table.)
   const may = (action, owner) => rights[action] === "all" || (rights[action] === "own" && user !== "" && owner === user);
 
+  class Unanswered extends Error {}
   async function ask(path, options) {
-    const response = await fetch(base + path, options);
+    const response = await fetch(base + path, options).catch(() => { throw new Unanswered("The dashboard does not answer. Is it still running?"); });
     if (response.status === 401) { window.location.reload(); throw new Error("Sign in again"); }
     const answer = await response.json().catch(() => ({ error: `The dashboard answered ${response.status}` }));
     if (!response.ok) throw new Error(answer.error);
@@ -27,7 +28,7 @@ const farm = (() => {
   const actOnNode = (node, action, value) => post(`/nodes/${encodeURIComponent(node)}/actions/${action}`, value === undefined ? {} : { value });
 
   function complain(error) {
-    problem.textContent = error instanceof TypeError ? "The dashboard does not answer. Is it still running?" : error.message;
+    problem.textContent = error.message;
     problem.classList.remove("d-none");
   }
   const content = () => problem.classList.add("d-none");
@@ -247,9 +248,9 @@ const farm = (() => {
       count("jobs", about.unfinished_jobs || "");
       count("workers", silent || !about.workers ? "" : `${about.busy_workers} / ${about.workers}`);
     } catch (error) {
-      if (!(error instanceof TypeError)) return;
+      if (!(error instanceof Unanswered)) return;
       silent = true;
-      text = "The dashboard does not answer. Is it still running?";
+      text = error.message;
     }
     const trouble = document.getElementById("trouble");
     if (trouble.textContent !== text) trouble.textContent = text;

@@ -55,7 +55,8 @@
       poster.addEventListener("error", () => poster.replaceWith(farm.element("div", "poster")));
     }
     const middle = farm.element("div");
-    const title = farm.element("h3", "", job.name);
+    const title = farm.element("h3");
+    title.append(farm.element("bdi", "", job.name));
     const running = job.status === "active" && job.workers;
     title.append(farm.element("span", `badge ${running ? "active" : job.status === "active" ? "queued" : job.status}`, running ? several(job.workers, "worker", "workers") : job.status === "paused" ? "paused" : "waiting"));
     middle.append(title, farm.element("p", "facts", [job.project, job.user, job.label, `priority ${job.priority}`].filter(Boolean).join(" · ")), share(job));
@@ -73,7 +74,9 @@
     const line = farm.element("div", "attn");
     const href = each.kind === "job" ? `/jobs/${each.id}` : `/${each.kind}s/${each.id}`;
     const text = farm.element("div", "what");
-    text.append(farm.link(href, each.name, "fw-semibold text-reset text-decoration-none me-2"), each.why);
+    const name = farm.link(href, "", "fw-semibold text-reset text-decoration-none me-2");
+    name.append(farm.element("bdi", "", each.name));
+    text.append(name, farm.element("bdi", "", each.why));
     const buttons = farm.element("div", "text-nowrap");
     if (each.action && farm.may(`act ${each.action}`, each.user)) {
       buttons.append(farm.button(acts[each.action], acts[each.action], () => farm.act(each.id, each.action)));
