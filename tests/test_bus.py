@@ -212,12 +212,15 @@ def test_a_wake_up_that_comes_late_does_not_keep_the_loop_from_resting() -> None
     assert waiting == [[]]
 
 
-def test_signals_that_come_at_once_are_one_and_a_later_one_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("has_parent", "times"), [(True, 2), (False, 3)])
+def test_signals_that_come_at_once_are_one_where_a_parent_passes_its_own_on(
+    has_parent: bool, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loop, heard, at = Loop(), [], [100.0]
     monkeypatch.setattr("brender.bus.loop.time", SimpleNamespace(monotonic=lambda: at[0]))
     before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
-        loop.on_signals(lambda: heard.append(at[0]))
+        loop.on_signals(lambda: heard.append(at[0]), has_parent)
         for at[0] in (100.0, 100.1, 103.0):
             signal.raise_signal(signal.SIGTERM)
         loop.stop()
@@ -225,7 +228,7 @@ def test_signals_that_come_at_once_are_one_and_a_later_one_is_another(monkeypatc
     finally:
         for number, handler in before:
             signal.signal(number, handler)
-    assert len(heard) == 2
+    assert len(heard) == times
 
 
 @pytest.mark.parametrize(

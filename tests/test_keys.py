@@ -201,6 +201,7 @@ def test_a_node_that_asks_for_a_new_key_has_it_and_works_on(tmp_path: Path) -> N
         assert old["reason"] == "its node has a new key"
 
 
+@pytest.mark.thorough
 def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     port, server = free_ports(5) + 4, tmp_path / "server"
     with _server(server, port):

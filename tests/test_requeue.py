@@ -119,6 +119,7 @@ def test_one_frame_of_a_canceled_chunk_brings_the_unfinished_ones_of_that_chunk_
     assert (record["status"], record["reason"]) == ("canceled", "3 frames were canceled before, and not queued again")
 
 
+@pytest.mark.thorough
 def test_a_long_job_whose_attempts_fail_now_and_then_is_completed() -> None:
     world = World(Policy(retry=0.1, strikes=1000))
     world.add_worker("one")

@@ -124,6 +124,7 @@ def test_a_shortage_names_the_folder_and_what_is_free(tmp_path: Path) -> None:
 # --- the database -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_database_that_another_program_locks_only_makes_the_farm_wait(farm: LocalFarm) -> None:
     with client(None, farm.folder.root) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-10")
@@ -155,6 +156,7 @@ def test_a_postgresql_that_goes_away_only_makes_the_farm_wait(tmp_path: Path) ->
         postgresql.end()
 
 
+@pytest.mark.thorough
 def test_a_backup_is_taken_while_the_farm_works_and_can_be_gone_back_to(
     farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,6 +211,7 @@ def test_a_worker_that_gets_sigterm_finishes_its_task_and_leaves(tmp_path: Path)
         assert connection.ask("job", id=job)["failures"] == 0
 
 
+@pytest.mark.thorough
 def test_a_second_sigterm_stops_it_at_once_and_its_task_is_queued_again(tmp_path: Path) -> None:
     with three_roles(tmp_path / "server", tmp_path / "w", tmp_path) as (server, worker), client(server, tmp_path) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(1000)", frames="1-3")

@@ -36,6 +36,7 @@ def test_warm_frames_are_equal_to_cold_ones_to_the_last_bit(blender: Blender, tm
         assert numpy.array_equal(warm, cold), f"frame {frame} differs"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("engine", "kind"), [("workbench", "bpy"), ("workbench", "executable"), ("eevee", "executable")])
 def test_eevee_and_workbench_give_nearly_the_same_warm_and_cold(tmp_path: Path, engine: str, kind: str) -> None:
     blender = find_blender(kind)  # (EEVEE in bpy 5.0 without a GPU: a minute for the same)

@@ -65,15 +65,18 @@ class Loop:
         """End the loop after the present round. May be called from any thread."""
         self.post(self._stop)
 
-    def on_signals(self, handler: Callable[[], None]) -> None:
-        """Run *handler* in the loop on each SIGTERM or SIGINT; several at once are one (systemd sends one to every process of a
-        service, and the parent of a slot passes its own on). Only in a program's main thread."""
+    def on_signals(self, handler: Callable[[], None], has_parent: bool = False) -> None:
+        """Run *handler* in the loop on each SIGTERM or SIGINT. Only in a program's main thread.
+
+        Where it *has_parent*, a role that passes its own signals on, several at once are one: systemd sends one to every process
+        of a service.
+        """
         last = float("-inf")
 
         def react(number: int, frame: FrameType | None) -> None:
             nonlocal last
             now = time.monotonic()
-            if now - last > _AT_ONCE_SECONDS:
+            if not has_parent or now - last > _AT_ONCE_SECONDS:
                 last = now
                 self.post(handler)
 

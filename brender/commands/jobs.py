@@ -28,7 +28,7 @@ from brender.commands.sending import send_files
 from brender.commands.waiting import check_ended_well, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import say_settings
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, BrenderError
 from brender.model.frames import format_frames
 from brender.model.text import harmless
 from brender.store.datafolder import DataFolder
@@ -100,8 +100,12 @@ def submit(
             options["ocio"] = more.pop("ocio")
         elif not DataFolder(data).local_key.exists():
             click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
-        with client(server, data) as connection:
-            variables = connection.ask("paths")
+        try:
+            with client(server, data) as connection:
+                variables = connection.ask("paths")
+        except BrenderError:
+            check_facts(facts, options)  # what is wrong with the file is said first
+            raise
         if not send:
             facts = seen_elsewhere(facts, variables, site)
         known = {"variables": variables, "site": site}

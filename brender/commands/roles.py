@@ -175,7 +175,7 @@ def manager(
     click.echo(f"brender-manager {name} listens on {role.addresses.control}")
     if few := allow_many_files():
         click.echo(few, err=True)
-    role.loop.on_signals(role.drain)
+    role.loop.on_signals(role.drain, has_parent=lifeline)
     lifeline_end.ends(role.stop)
     with announced("manager", name, role.addresses.control, role.addresses.key):
         role.run()

@@ -233,7 +233,7 @@ def worker(
     click.echo(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
     for sentence in search.passed_over:
         logging.getLogger("brender.worker").warning("%s", sentence)
-    role.loop.on_signals(role.drain)
+    role.loop.on_signals(role.drain, has_parent=lifeline)
     lifeline_end.ends(role.stop)
     role.run()
     if role.again:
