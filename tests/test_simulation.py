@@ -159,7 +159,7 @@ def test_a_sweep_that_begins_again_after_a_restart_is_found(monkeypatch: pytest.
         job.touch()
 
     after_a_restart(monkeypatch, again)
-    assert first_violation(Bugs(), first=400)
+    assert first_violation(Bugs(), first=520)
 
 
 def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,4 +167,4 @@ def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest
         return sweep_slice(farm, job, tasks[-1:], is_last)
 
     after_a_restart(monkeypatch, skip)
-    assert first_violation(Bugs(), first=1120)
+    assert first_violation(Bugs(), first=1424)

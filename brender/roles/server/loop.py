@@ -336,7 +336,8 @@ class Server:
             self._round.apply(lambda core, now: core.beats(message, now), peer, message)
 
     def _ask(self, peer: Peer, message: Ask) -> None:
-        self._round.settle()
+        if not self._round.paused:  # else each question would wait for the database, which is tried again at each tick
+            self._round.settle()
         query = functools.partial(answer, question=message.question, arguments=message.arguments)
         self._queries.put(peer.principal, peer.route, message.id, query)
 
