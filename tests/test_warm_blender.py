@@ -167,7 +167,7 @@ def test_progress_counts_samples_inside_a_frame_and_says_how_long_it_still_takes
         attempt.stop()
         outcome = farm.finish(attempt, events)
     lines = [event.line for event in outcome.progress if 0 < event.fraction < 0.5]
-    assert any("Sample " in line and "/500" in line and "left" in line and "MB" in line for line in lines), lines
+    assert any("sampling " in line and "/500" in line and "left" in line and "MB" in line for line in lines), lines
 
 
 _COUNTS = """

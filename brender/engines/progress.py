@@ -1,17 +1,43 @@
-"""What Blender says of a frame while it renders: samples, phase, time left, memory. Pure.
+"""Where a frame is while it renders, read from what Blender says of it: phase, samples, time left, memory. Pure.
 
-The words differ by version: ``Fra:6 Mem:879.53M (Peak 879.97M) | Time:00:00.05 | Remaining:00:03.20 | Mem:564.68M,
+Blender's words differ by version: ``Fra:6 Mem:879.53M (Peak 879.97M) | Time:00:00.05 | Remaining:00:03.20 | Mem:564.68M,
 Peak:564.68M | Scene, ViewLayer | Sample 12/64`` (3.4), ``Remaining: 00:05.81 | Mem: 36M | Sample 256/300`` (5.0), ``Rendering
-8 / 64 samples`` (EEVEE).
+8 / 64 samples`` (EEVEE). People see none of them: the phases have names of our own, and what is no phase (a line of a graphics
+driver) is not shown.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+LOADING = "loading"
+COMPILING = "compiling shaders"
+SYNCHRONIZING = "synchronizing"
+RENDERING = "rendering"
+SAMPLING = "sampling"
+TILES = "rendering tile"
+DENOISING = "denoising"
+COMPOSITING = "compositing"
+WRITING = "writing"
+FILMING = "making the film"
 
 _SAMPLES = re.compile(r"Sample (\d+)/(\d+)|Rendering (\d+) / (\d+) samples|Rendered (\d+)/(\d+) Tiles")
 _REMAINING = re.compile(r"Remaining: ?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 _MEMORY = re.compile(r"Mem: ?(\d+(?:\.\d+)?)([MG])")
-_NOT_A_PHASE = re.compile(r"(Fra|Mem|Time|Remaining|Peak)\b")
+_STEPPING = re.compile(r"Stepping to frame (-?\d+), at (-?\d+)|Frame (-?\d+) happens before frame (-?\d+)")
+_COUNTED = (SAMPLING, TILES)
+#: The phases after the last sample.
+_AFTER_SAMPLES = (DENOISING, COMPOSITING, WRITING)
+#: Blender's words for each phase; the first that fits counts.
+_PHASES = (
+    (re.compile(r"denois", re.IGNORECASE), DENOISING),
+    (re.compile(r"Rendered \d+/\d+ Tiles"), TILES),
+    (re.compile(r"Sample \d+/\d+|Rendering \d+ / \d+ samples|Path Tracing"), SAMPLING),
+    (re.compile(r"kernel|compil|shader", re.IGNORECASE), COMPILING),
+    (re.compile(r"composit|sequence|encoding", re.IGNORECASE), COMPOSITING),
+    (re.compile(r"Finished|Saving|Saved|Writing (?!constant)"), WRITING),
+    (re.compile(r"Synchronizing|Updating|Initializing|Building|Copying|Computing|Applying|Extracting"), SYNCHRONIZING),
+    (re.compile(r"Loading|Reading"), LOADING),
+)
 
 
 @dataclass(frozen=True)
@@ -21,10 +47,13 @@ class FrameProgress:
     sample: int = 0
     samples: int = 0
     phase: str = ""
+    """One of the phases above; "" where Blender's words name none."""
     remaining: float | None = None
     memory: int | None = None
     spent: float = 0.0
     """Seconds that the frame had rendered when this was said."""
+    in_phase: float = 0.0
+    """Seconds of them in this phase."""
     since: float = 0.0
     """Seconds that have passed since."""
 
@@ -43,19 +72,42 @@ class FrameProgress:
 
     @property
     def text(self) -> str:
-        """All of it in a few words.
+        """All of it in a few words. A phase without a count shows for how long it has lasted.
 
-        >>> FrameProgress(12, 64, "Sample 12/64", 83.2, 36_000_000).text
-        'Sample 12/64 · 1:23 left · 36 MB'
+        >>> FrameProgress(12, 64, "sampling", 83.2, 36_000_000).text
+        'sampling 12/64 · 1:23 left · 36 MB'
+        >>> FrameProgress(phase="compiling shaders", in_phase=70.0, since=5.0).text
+        'compiling shaders, 1:15'
         """
-        words = [self.phase] if self.phase else []
+        words = []
+        lasted = self.in_phase + self.since
+        if self.phase in _COUNTED:
+            words.append(f"{self.phase} {self.sample}/{self.samples}" if self.samples else self.phase)
+        elif self.phase:
+            words.append(f"{self.phase}, {_clock(lasted) if lasted >= 60 else f'{lasted:.0f} s'}" if lasted >= 1 else self.phase)
         if self.left is not None:
-            minutes, seconds = divmod(round(self.left), 60)
-            clock = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
-            words.append(f"{clock}:{seconds:02} left")
+            words.append(f"{_clock(self.left)} left")
         if self.memory:
             words.append(f"{self.memory / 1e9:.1f} GB" if self.memory >= 1e9 else f"{self.memory / 1e6:.0f} MB")
         return " · ".join(words)
+
+    def after(self, before: "FrameProgress", spent: float) -> "FrameProgress":
+        """Return this status as it follows *before*, said after *spent* seconds of the frame. A status that names no phase
+        belongs to the phase before; samples that are done stay done."""
+        phase = self.phase or before.phase
+        lasted = before.in_phase + (spent - before.spent) if phase == before.phase else 0.0
+        following = replace(self, phase=phase, spent=spent, in_phase=lasted, memory=self.memory or before.memory)
+        if phase in _AFTER_SAMPLES or not self.phase:
+            following = replace(following, sample=before.sample, samples=before.samples)
+        return following
+
+
+def read_status(text: str) -> FrameProgress:
+    """Return what *text*, a status of Blender's or of our driver's, says of the frame; without a phase where it names none."""
+    if stepping := _STEPPING.search(text):
+        to, at = (stepping[1], stepping[2]) if stepping[1] else (stepping[4], stepping[3])
+        return FrameProgress(phase=f"simulating frame {at} on the way to {to}")
+    return read_progress(text) or FrameProgress(phase=_phase(text))
 
 
 def read_progress(text: str) -> FrameProgress | None:
@@ -64,16 +116,27 @@ def read_progress(text: str) -> FrameProgress | None:
     if not (samples or memory or remaining):
         return None
     numbers = [int(number) for number in samples.groups() if number is not None] if samples else [0, 0]
-    phases = [part.strip() for part in text.split("|") if not _NOT_A_PHASE.match(part.strip())]
-    if len(phases) > 1 and ", " in phases[0]:
-        del phases[0]  # "Scene, ViewLayer"
     return FrameProgress(
         sample=numbers[0],
         samples=numbers[1],
-        phase=phases[-1] if samples and phases else " ".join(phases[-2:]),
+        phase=_phase(text),
         remaining=_seconds(remaining) if remaining else None,
         memory=round(float(memory[1]) * (1e9 if memory[2] == "G" else 1e6)) if memory else None,
     )
+
+
+def _phase(text: str) -> str:
+    return next((phase for words, phase in _PHASES if words.search(text)), "")
+
+
+def _clock(seconds: float) -> str:
+    """Return *seconds* as ``1:05`` or ``1:10:06``.
+
+    >>> _clock(65), _clock(4206)
+    ('1:05', '1:10:06')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def _seconds(remaining: re.Match[str]) -> float:

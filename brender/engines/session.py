@@ -23,7 +23,7 @@ from brender.engines.device_errors import device_error
 from brender.engines.events import Progressed
 from brender.engines.linewatch import LineWatch
 from brender.engines.process import Supervised
-from brender.engines.progress import FrameProgress, read_progress
+from brender.engines.progress import FILMING, LOADING, RENDERING, FrameProgress, read_progress, read_status
 from brender.model.nodes import Blender
 from brender.system.removal import remove_tree
 
@@ -118,7 +118,7 @@ class Session:
         # Of the time before, what it said of its start-up file is of no interest.
         lines = [line for line in self._colors.take() if read_remarks([line]).errors]
         self._say({"do": "open", **request})
-        opened = self._answer("opened")
+        opened = self._answer("opened", self._working_for.grant.parts[0].frame, phase=LOADING)
         self._catch_up()
         return opened | {"color_lines": lines + self._colors.take()}
 
@@ -135,7 +135,7 @@ class Session:
         """Have the driver make the film of a scene; progress is told of *frame*."""
         self._devices.take()
         self._say({"do": "film", **request})
-        said = self._answer("filmed", frame, 0.0, 1.0)
+        said = self._answer("filmed", frame, 0.0, 1.0, FILMING)
         self._catch_up()
         self._check_devices("The film: the device failed that makes it")
         return said
@@ -235,13 +235,21 @@ class Session:
             self._working_for.check()
             raise self._death() from error
 
-    def _answer(self, kind: str, frame: int | None = None, done: float = 0.0, share: float = 0.0) -> dict[str, Any]:
-        """Return the driver's answer of this *kind*; while it is awaited, progress is told of *frame*."""
-        status, began, told = None, time.monotonic(), time.monotonic()
+    def _answer(
+        self, kind: str, frame: int | None = None, done: float = 0.0, share: float = 0.0, phase: str = RENDERING
+    ) -> dict[str, Any]:
+        """Return the driver's answer of this *kind*; while it is awaited, progress is told of *frame*, from *phase* on."""
+        began = time.monotonic()
+        status, told = FrameProgress(phase=phase), began
+        printed = self._working_for.log.last_line
         while True:
             line = self._line()
             if line is None:
-                self._tell(frame, done, share, status and replace(status, since=time.monotonic() - told))
+                # Some versions only print where they are.
+                if (last := self._working_for.log.last_line) != printed and (read := read_progress(last)):
+                    printed, told = last, time.monotonic()
+                    status = read.after(status, told - began)
+                self._tell(frame, done, share, replace(status, since=time.monotonic() - told))
                 continue
             try:
                 said: dict[str, Any] = json.loads(line)
@@ -254,19 +262,16 @@ class Session:
             if said.get("is") == "status":
                 self._statuses += 1
                 self._devices.feed(said["text"].encode() + b"\n")
-                status, told = read_progress(said["text"]) or FrameProgress(phase=said["text"][:200]), time.monotonic()
-                status = replace(status, spent=told - began)
+                told = time.monotonic()
+                status = read_status(said["text"]).after(status, told - began)
                 self._tell(frame, done, share, status)
 
-    def _tell(self, frame: int | None, done: float, share: float, status: FrameProgress | None) -> None:
-        """Tell the attempt where its *frame* is: by Blender's *status*, or by the last line that it printed."""
+    def _tell(self, frame: int | None, done: float, share: float, status: FrameProgress) -> None:
+        """Tell the attempt where its *frame* is."""
         if frame is None:
             return
         log = self._working_for.log
-        status = status or read_progress(log.last_line)
-        within = status.share if status else 0.0
-        text = status.text if status else log.last_line
-        self._working_for.emit(Progressed(frame, done + within * share, text, log.received + self._statuses))
+        self._working_for.emit(Progressed(frame, done + status.share * share, status.text, log.received + self._statuses))
 
     def _line(self) -> bytes | None:
         """Return the driver's next line; ``None`` where none came for a moment, in which all is well."""

@@ -163,6 +163,7 @@ class Driver:
             vague=uses_folders(),
             without_color_space=color.without_color_space(),
             strip_outputs=views.strip_outputs(self.scene),
+            device=self.scene.cycles.device if render.engine == "CYCLES" else "",
         )
 
     def size(self):
