@@ -29,7 +29,9 @@ def job(id: str) -> str:
     with farm().reader.record() as record:
         found = questions.job(record, id)
     said = say_settings(found["job_type"], found["settings"])
-    return render_template("job.html", job=found, said=said, may_act=current_user.may_act_on(found))
+    kind = job_types().get(found["job_type"])
+    label = kind.label if kind else found["job_type"]
+    return render_template("job.html", job=found, said=said, type=label, may_act=current_user.may_act_on(found))
 
 
 @blueprint.get("/submit")

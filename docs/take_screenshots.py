@@ -43,7 +43,6 @@ def main() -> None:
                 "farm": "",
                 "jobs": "jobs/",
                 "job": f"jobs/{job.id}",
-                "flipbook": f"jobs/{job.id}",
                 "plots": f"jobs/{job.id}",
                 "submit": "submit",
                 "workers": "workers/",
@@ -58,7 +57,7 @@ def main() -> None:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
                 for scheme in ("light", "dark"):
-                    page = browser.new_page(viewport={"width": 1360, "height": 640}, color_scheme=scheme)  # type: ignore[arg-type]
+                    page = browser.new_page(viewport={"width": 1360, "height": 860}, color_scheme=scheme)  # type: ignore[arg-type]
                     sign_in(page, farm.dashboard_url)
                     for name, path in pages.items():
                         page.goto(farm.dashboard_url + path)
@@ -83,8 +82,6 @@ def show(page: Page, name: str, file: Path) -> None:
     """Have on *page* what its picture is to show."""
     if name == "job":
         page.locator(".cell.completed").nth(4).click()
-    if name == "flipbook":
-        page.get_by_role("tab", name="Flipbook").click()
     if name == "plots":
         page.get_by_role("tab", name="Times and memory").click()
     if name == "submit":

@@ -74,32 +74,43 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
         page.get_by_role("button", name="Submit", exact=True).click()
         page.locator("#done").get_by_role("link", name="03_animated_cube").click()
 
-        # Its frames appear without a reload.
+        # Its frames appear without a reload; the newest is the poster.
         expect(page.locator(".cell.completed")).to_have_count(6, timeout=60_000)
         expect(page.locator("#status")).to_have_text("completed")
         expect(page.locator("#count")).to_have_text("6 of 6 frames")
+        expect(page.locator("#flip")).to_have_js_property("naturalWidth", 192, timeout=20_000)
         expect(page.locator(".cell").nth(2).locator("img")).to_have_js_property("naturalWidth", 192, timeout=20_000)
         page.locator(".cell").nth(2).click()
         expect(page.locator("#frame-title")).to_have_text("Frame 3")
+        expect(page.locator("#frame-facts")).to_contain_text("CPU")
         expect(page.locator("#log")).to_contain_text("frame 3 in", timeout=20_000)
-        page.locator("#frame-link").click()
+        page.get_by_role("button", name="Large").click()
         expect(page.locator("#large-picture")).to_have_js_property("naturalWidth", 192)
         page.locator("#large").get_by_role("button", name="Close").click()
 
-        # The flipbook plays what is there.
-        page.get_by_role("tab", name="Flipbook").click()
-        expect(page.locator("#at")).to_have_text("frame 1, 1 of 6")
-        page.locator("#play").click()
-        expect(page.locator("#at")).not_to_have_text("frame 1, 1 of 6")
-        page.locator("#play").click()
+        # The strip is the scrubber, and the player plays what is there.
+        strip = page.get_by_role("slider", name="Frame")
+        strip.click(position={"x": 2, "y": 20})
+        expect(strip).to_have_attribute("aria-valuetext", "Frame 1, completed")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#frame-title")).to_have_text("Frame 2")
+        page.get_by_role("button", name="Play").click()
+        expect(page.locator("#at")).not_to_have_value("2")
+        page.get_by_role("button", name="Stop").click()
         page.get_by_role("tab", name="Times and memory").click()
         expect(page.locator("#plots circle")).to_have_count(12)
+        page.get_by_role("tab", name="Settings").click()
+        expect(page.locator("#settings")).to_contain_text("Resolution")
 
-        page.get_by_role("tab", name="Frames").click()
-        expect(page.locator("#attempts button")).to_have_count(1)
+        # A frame, and several, are queued again from the strip.
+        page.locator("#at").fill("4")
+        page.keyboard.press("Enter")
+        expect(page.locator("#frame-title")).to_have_text("Frame 4")
         page.locator("#frame-requeue").click()
         expect(page.locator("#attempts button")).to_have_count(2, timeout=30_000)
         expect(page.locator("#count")).to_have_text("6 of 6 frames", timeout=30_000)
+        page.keyboard.press("Shift+ArrowRight")
+        expect(page.locator("#requeue-selected")).to_have_text("Requeue 2 frames")
         with page.expect_download() as downloaded:
             page.get_by_role("button", name="Download").click()
             page.get_by_role("link", name="All frames (zip)").click()
@@ -110,6 +121,7 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
             page.get_by_role("link", name="Jobs").click()
             page.get_by_role("link", name="slow").click()
             expect(page.locator("#status")).to_have_text("active", timeout=20_000)
+            page.get_by_role("button", name="More actions").click()
             page.get_by_role("button", name="Cancel").click()
             expect(page.locator("#status")).to_have_text("canceled")
 
@@ -132,7 +144,6 @@ def test_a_viewer_sees_the_work_and_has_nothing_to_change_it_with(page: Page, fa
         sign_in(page, farm, "vera", "viewer")
         until(lambda: "onerror" in connection.ask("log", job=hostile)["text"] if ended(connection, hostile) else False)
         page.goto(f"{farm.dashboard_url}jobs/{hostile}")
-        page.locator(".cell").click()
         expect(page.locator("#log")).to_contain_text("<img src=x onerror=alert(1)>")
         expect(page.locator("#log img")).to_have_count(0)
         page.goto(f"{farm.dashboard_url}jobs/{job}")
@@ -159,6 +170,7 @@ def test_a_job_is_paused_and_canceled_from_its_page(page: Page, farm: LocalFarm)
         expect(page.locator("#status")).to_have_text("active", timeout=20_000)
         page.get_by_role("button", name="Pause").click()
         expect(page.locator("#status")).to_have_text("paused")
+        page.get_by_role("button", name="More actions").click()
         page.locator("#priority").fill("77")
         page.get_by_role("button", name="Set").click()
         page.get_by_role("button", name="Cancel").click()
@@ -264,7 +276,7 @@ def test_everybody_can_read_and_use_every_page(page: Page, farm: LocalFarm, sche
         page.wait_for_timeout(300)
         if path.startswith("jobs/") and path != "jobs/":
             page.locator(".cell.completed").first.click()
-            expect(page.locator("#frame")).to_be_visible()
+            expect(page.locator("#frame-facts")).to_contain_text("completed")
         told = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
         found += [
             f"{path or 'overview'}: {each['id']}: {each['nodes'][0]['html'][:120]}"

@@ -135,6 +135,18 @@ def test_cells_are_only_those_that_changed_since(web: Browser) -> None:
     assert web.get(f"{API}/jobs/{JOB_ID}/cells?since={everything['change']}").json["rows"] == []
 
 
+def test_the_strip_has_a_letter_for_each_frame_and_only_what_changed_since(web: Browser) -> None:
+    told = web.get(f"{API}/jobs/{JOB_ID}/strip").json
+    assert (told["states"], told["frames"]) == ("cqc", [[1, 1, 3]])
+    assert web.get(f"{API}/jobs/{JOB_ID}/strip?since={told['change']}").json["states"] == ""
+
+
+def test_a_frame_is_told_with_its_attempts_and_what_is_no_frame_of_the_job_is_not(web: Browser) -> None:
+    told = web.get(f"{API}/jobs/{JOB_ID}/parts/1").json
+    assert (told["frame"], told["status"], told["attempts"]) == (1, "completed", [])
+    assert [web.get(f"{API}/jobs/{job}/parts/{part}").status_code for job, part in ((OTHER, 1), (JOB_ID, 99), (JOB_ID, "x"))] == [404] * 3
+
+
 def test_an_answer_is_not_made_again_as_long_as_nothing_has_changed(web: Browser, folder: DataFolder) -> None:
     first = web.get(f"{API}/jobs")
     again = web.get(f"{API}/jobs", headers={"If-None-Match": first.headers["ETag"]})

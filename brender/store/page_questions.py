@@ -19,6 +19,11 @@ PART_COLUMNS = (
     "id", "frame", "piece", "status", "seconds", "memory", "worker", "finished", "change", "output", "size", "warnings",
 )  # fmt: skip
 
+#: The letter of a part in the frame strip by its status; a completed one is ``c``, ``w`` with a warning, ``d`` without a picture.
+STRIP_STATES = {"queued": "q", "active": "a", "failed": "f", "canceled": "x"}
+_STRIP_MOST = 200_000
+_ATTEMPTS_SHOWN = 50
+
 
 def find_jobs(
     record: Record,
@@ -94,6 +99,63 @@ def cells(record: Record, job: str, since: int = -1) -> dict[str, Any]:
     ids = {row[6] for row in rows if row[6]}
     names = dict(worker.select(worker.id, worker.name).where(worker.id.in_(list(ids)[:1000])).tuples()) if ids else {}
     return {"columns": list(PART_COLUMNS), "rows": rows, "workers": names}
+
+
+def strip(record: Record, job: str, since: int = -1) -> dict[str, Any]:
+    """Return what the frame strip shows of a job's parts that changed after the commit *since*, by frame: ``states``, one letter
+    a part (`STRIP_STATES`), and their ``ids``, ``frames``, ``pieces`` and ``changes`` as runs of ``[first, step, count]``."""
+    part = record.tables.Part
+    # As the database has them: of tens of thousands of rows, making values of their JSON takes longer than all else.
+    flags = (part.output != "", part.warnings.cast("text") != "[]")
+    query = part.select(part.id, part.frame, part.piece, part.change, part.status, *flags)
+    query = query.where((part.job == job_id(record, job)) & (part.change > since)).order_by(part.frame, part.id)
+    rows = part._meta.database.execute(query.limit(_STRIP_MOST)).fetchall()
+    ids, frames, pieces, changes, statuses, pictured, warned = zip(*rows, strict=True) if rows else ((),) * 7
+    states = "".join(map(_strip_state, statuses, pictured, warned))
+    lists = {"ids": ids, "frames": frames, "pieces": pieces, "changes": changes}
+    return {"states": states, **{name: _runs(values) for name, values in lists.items()}}
+
+
+def _strip_state(status: str, pictured: bool, warned: bool) -> str:
+    if status == "completed":
+        return "d" if not pictured else "w" if warned else "c"
+    return STRIP_STATES[status]
+
+
+def _runs(values: Sequence[int]) -> list[list[int]]:
+    """Return *values* as runs of ``[first, step, count]``.
+
+    >>> _runs([1, 2, 3, 3, 3, 9])
+    [[1, 1, 3], [3, 0, 2], [9, 0, 1]]
+    """
+    found: list[list[int]] = []
+    for value in values:
+        last = found[-1] if found else None
+        if last is None or (last[2] > 1 and value != last[0] + last[1] * last[2]):
+            found.append([value, 0, 1])
+        elif last[2] == 1:
+            last[1:] = value - last[0], 2
+        else:
+            last[2] += 1
+    return found
+
+
+def frame(record: Record, job: str, part: int) -> dict[str, Any]:
+    """Return one part of a job, whole: its worker's name, its task's attempts, newest first, and ``mean_seconds``, the mean time
+    of the job's frames (``None`` while none is rendered). Raises `NotFound`."""
+    tables, id = record.tables, job_id(record, job)
+    row = tables.Part.get_or_none((tables.Part.id == part) & (tables.Part.job == id))
+    if row is None:
+        raise NotFound(f"The job {id} has no frame of the number {part}")
+    found = dict(row.__data__)
+    attempt, worker = tables.Attempt, tables.Worker
+    query = attempt.select(attempt, worker.name.alias("worker_name")).join(worker)
+    tried = query.where((attempt.job == id) & (attempt.task == found["task"])).order_by(attempt.granted.desc())
+    name = worker.select(worker.name).where(worker.id == row.worker).scalar() if row.worker else ""
+    of = tables.Job.get_by_id(id)
+    rendered = of.completed_parts - of.kept_parts
+    mean = of.render_seconds / rendered if rendered > 0 else None
+    return found | {"worker_name": name or "", "mean_seconds": mean, "attempts": list(tried.limit(_ATTEMPTS_SHOWN).dicts())}
 
 
 def worker(record: Record, id: str) -> dict[str, Any]:

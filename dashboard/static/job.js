@@ -1,210 +1,202 @@
-// One job: its progress, its grid of frames, and one frame's attempts and log.
+// One job: its facts and actions, and the frame that is chosen in the strip, the player, the filmstrip or the contact sheet.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const id = byId("job").dataset.id;
-  const split = byId("job").dataset.type === "blender-still";
-  const many = 2000, group = 250;
-  const parts = new Map(), cells = new Map(), selected = new Set(), lines = new Map();
-  let change = -1, chosen = null, ended = "", names = {}, first = true;
+  const id = frames.job, mayAct = byId("job").dataset.mayAct === "1", over = ["completed", "failed", "canceled"];
+  const lines = new Map();
+  const kinds = [
+    [["c", "d"], "completed", "completed"], [["w"], "warned", "completed with a warning"], [["a"], "active", "rendering"],
+    [["f"], "failed", "failed"], [["x"], "canceled", "canceled"], [["q"], "queued", "to come"],
+  ];
+  let change = -1, at = -1, anchor = -1, following = true, first = true, ended = "", filmTimer = 0;
 
+  // --- times as people say them ---
+  function spoken(seconds) {
+    if (seconds < 10) return `${seconds.toFixed(1)} s`;
+    if (seconds < 100) return `${Math.round(seconds)} s`;
+    const minutes = Math.round(seconds / 60), hours = Math.floor(minutes / 60);
+    if (minutes < 100) return `${minutes} min`;
+    if (hours < 36) return `${hours} h ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
+    return `${(hours / 24).toFixed(1)} days`;
+  }
+  function when(wall) {
+    const then = new Date(wall * 1000), day = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
+    const days = Math.round((day(then) - day(new Date())) / 86400000);
+    const clock = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const word = { 0: "", 1: "tomorrow ", [-1]: "yesterday " }[days] ?? `${then.toLocaleDateString([], { day: "numeric", month: "short" })} `;
+    return word + clock;
+  }
+  const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
+
+  // --- the facts of the job ---
+  function showTimes(job) {
+    const waits = { queued: "Waiting", paused: "Paused", completed: "Done", failed: "Failed", canceled: "Canceled" };
+    const known = job.status === "active" && job.eta_seconds;
+    byId("left").textContent = known ? `${spoken(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
+    const wall = known ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
+    byId("until").textContent = known ? `done about ${when(wall)}` : job.finished ? when(wall) : `submitted ${when(wall)}`;
+    byId("until").title = farm.time(wall);
+    byId("count").textContent = `${job.completed_parts.toLocaleString()} of ${several(job.part_count, "frame")}`;
+    const rendered = job.completed_parts - job.kept_parts;
+    byId("each").textContent = rendered > 0 && job.render_seconds ? `${spoken(job.render_seconds / rendered)} a frame` : "";
+    const hours = job.render_seconds / 3600;
+    byId("cost").textContent = hours >= 0.1 ? `${hours.toFixed(1)} machine hours` : job.render_seconds ? `${spoken(job.render_seconds)} of machine time` : "";
+    const names = job.rendering.map((worker) => worker.name), shown = names.slice(0, 2);
+    byId("who").textContent = names.length ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
+    byId("who").title = names.join(", ");
+  }
   function showJob(job) {
     byId("status").className = `badge ${job.status}`;
     byId("status").textContent = job.deleting ? "being deleted" : job.status;
     byId("reason").textContent = job.reason;
-    const percent = Math.round(job.progress * 100);
-    byId("bar").style.width = `${percent}%`;
-    byId("progress").setAttribute("aria-valuenow", percent);
-    byId("count").textContent = `${job.completed_parts} of ${job.part_count} frames`;
-    byId("eta").textContent = job.eta_seconds ? `about ${farm.duration(job.eta_seconds)} left` : "";
-    byId("times").textContent = job.finished ? `finished ${farm.time(job.finished)}` : `submitted ${farm.time(job.submitted)}`;
-    byId("cost").textContent = job.render_seconds ? `${(job.render_seconds / 3600).toFixed(2)} machine hours` : "";
-    const shown = job.warnings.map(warned);
-    byId("warnings").replaceChildren(...shown, ...job.kept_off.map(keptOff));
+    showTimes(job);
+    byId("warnings").replaceChildren(...job.warnings.map(warned), ...job.kept_off.map(keptOff));
+    byId("now").classList.toggle("d-none", !job.rendering.length);
     byId("rendering").replaceChildren(...job.rendering.map(atWork));
-    const over = ["completed", "failed", "canceled"].includes(job.status);
-    const able = { pause: !over && job.status !== "paused", resume: job.status === "paused", cancel: !over };
-    Object.entries(able).forEach(([action, is]) => { const button = document.querySelector(`[data-action=${action}]`); if (button) button.disabled = !is; });
-    if (byId("delete")) byId("delete").disabled = !over;
-    if (ended !== job.status && chosen !== null) showFrame(chosen).catch(farm.complain);
+    const ends = over.includes(job.status), paused = job.status === "paused";
+    const button = (action) => document.querySelector(`[data-action=${action}]`);
+    if (mayAct) {
+      button("pause").classList.toggle("d-none", ends || paused);
+      button("resume").classList.toggle("d-none", !paused);
+      button("cancel").disabled = ends;
+      byId("delete").disabled = !ends;
+    }
     ended = job.status;
   }
-
-  // A warning; one about a frame has its small picture, and leads to it.
+  // A warning; one about a frame leads to it.
   function warned(warning) {
-    const line = lines.get(warning) || farm.element("div", "alert alert-warning py-1 px-2 small mb-1", warning);
+    const line = lines.get(warning) || farm.element("div", "attn");
+    if (lines.has(warning)) return line;
     lines.set(warning, line);
+    line.append(farm.element("div", "what", warning));
     const about = /^Frame (-?\d+) /.exec(warning);
-    if (!about || line.querySelector("img")) return line;
-    const part = [...parts.values()].find((each) => each.frame === Number(about[1]) && each.piece === 0 && each.status === "completed");
-    if (!part) return line;
-    const image = farm.element("img", "me-2");
-    image.alt = "";
-    image.height = 48;
-    line.prepend(image);
-    line.role = "button";
-    line.addEventListener("click", () => choose(part.id).catch(farm.complain));
-    picture(image, part);
+    if (about) line.append(farm.button(`Show frame ${about[1]}`, "", async () => { const found = frames.find(Number(about[1])); if (found >= 0) choose(found); }));
     return line;
   }
-
   // What a worker does for the job just now.
   function atWork(worker) {
-    const line = farm.element("div", "d-flex gap-2 align-items-center");
-    const where = worker.frame === null ? "starting" : `frame ${worker.frame}, ${Math.round(worker.fraction * 100)} %`;
-    line.append(farm.bar(worker.fraction, worker.name), farm.link(`/workers/${worker.id}`, worker.name), farm.element("span", "", where));
-    if (worker.line) line.append(farm.element("span", "text-body-secondary text-truncate", worker.line));
+    const line = farm.element("div");
+    const name = farm.link(`/workers/${worker.id}`, worker.name);
+    name.title = worker.name;
+    const frame = farm.element("button", "", worker.frame === null ? "starting" : `frame ${worker.frame}`);
+    frame.type = "button";
+    frame.disabled = worker.frame === null;
+    frame.addEventListener("click", () => { const found = frames.find(worker.frame); if (found >= 0) choose(found); });
+    line.append(name, frame, farm.bar(worker.fraction, worker.name), farm.element("span", "words", worker.line));
     return line;
   }
-
   // A worker that the job does not go to any more, and the way to let it try again.
   function keptOff(off) {
-    const text = `${off.worker_name} is kept off this job after ${off.failures} failures in a row: ${off.reason} `;
-    const line = farm.element("div", "alert alert-warning py-1 px-2 small mb-1", text);
-    if (byId("job").dataset.mayAct === "1") line.append(farm.button("Readmit", "Let it try again", () => act("readmit", off.worker)));
+    const line = farm.element("div", "attn");
+    line.append(farm.element("div", "what", `${off.worker_name} is kept off this job after ${several(off.failures, "failure")} in a row: ${off.reason}`));
+    if (mayAct) line.append(farm.button("Readmit", "Let it try again", () => act("readmit", off.worker)));
     return line;
   }
-
-  // A still that is split gets cleaner with each piece: the newest small picture shows all that is there.
-  function preview(part) {
-    const image = byId("preview");
-    if (part.status !== "completed" || !part.output || part.finished < Number(image.dataset.finished || 0)) return;
-    image.dataset.finished = part.finished;
-    image.classList.remove("d-none");
-    picture(image, part);
+  // How many frames stand how; a click goes to the next of them.
+  function showLegend() {
+    const counts = {};
+    frames.list.forEach((part) => { counts[part.state] = (counts[part.state] || 0) + 1; });
+    byId("legend").replaceChildren(...kinds.flatMap(([states, dot, text]) => {
+      const count = states.reduce((sum, state) => sum + (counts[state] || 0), 0) + (dot === "queued" ? frames.unplanned : 0);
+      if (!count) return [];
+      const made = farm.element("button");
+      made.type = "button";
+      made.title = "Go to the next of them";
+      made.append(farm.element("i", `dot ${dot}`), ` ${count.toLocaleString()} ${text}`);
+      made.addEventListener("click", () => {
+        const fits = (part) => states.includes(part.state);
+        const next = frames.list.find((part) => part.index > at && fits(part)) || frames.list.find(fits);
+        if (next) choose(next.index);
+      });
+      return [made];
+    }));
   }
-
-  // The small picture comes a moment after the frame: it is asked for a few times.
-  function picture(image, part, tries = 6) {
-    image.onerror = () => {
-      image.removeAttribute("src");
-      if (tries) window.setTimeout(() => picture(image, part, tries - 1), 1000);
-    };
-    image.src = `/jobs/${id}/thumbnails/${part.id}?${part.change}`;
-  }
-
-  // The last part of a job whose scene writes a movie is that film.
-  function named(part) {
-    return part.piece < 0 ? "The film" : `Frame ${part.frame}`;
-  }
-
-  function makeCell(part) {
-    const cell = farm.element("button", "cell");
-    cell.type = "button";
-    cell.dataset.line = "";
-    cell.append(farm.element("span", "", part.piece > 0 ? `${part.frame} · ${part.piece}` : part.piece < 0 ? "film" : part.frame));
-    cell.addEventListener("click", (event) => choose(part.id, event).catch(farm.complain));
-    cells.set(part.id, cell);
-    let box = byId("frames").lastElementChild;
-    if (!box || box.childElementCount >= group) {
-      box = farm.element("div", "box");
-      byId("frames").append(box);
-    }
-    box.append(cell);
-    return cell;
-  }
-
-  function showPart(part) {
-    const cell = cells.get(part.id) || makeCell(part);
-    cell.className = `cell ${part.status}${part.id === chosen ? " chosen" : ""}${selected.has(part.id) ? " selected" : ""}`;
-    const where = names[part.worker] ? ` on ${names[part.worker]}` : "";
-    cell.title = `${named(part)}: ${part.status}${where}${part.status === "completed" ? `, ${farm.duration(part.seconds)}` : ""}${part.warnings ? ", with a warning" : ""}`;
-    cell.setAttribute("aria-label", cell.title);
-    if (part.status === "completed" && part.output && byId("frames").classList.contains("pictures")) {
-      let image = cell.querySelector("img");
-      if (!image) {
-        image = farm.element("img");
+  // The frames around the chosen one.
+  function showFilm() {
+    const most = 7, from = Math.max(0, Math.min(at - 3, frames.list.length - most));
+    const near = frames.list.slice(from, from + most);
+    if (!frames.latest()) { byId("film").replaceChildren(); return; }
+    byId("film").replaceChildren(...near.map((part) => {
+      const made = farm.element("button", part.index === at ? "cur" : "");
+      made.type = "button";
+      made.setAttribute("aria-label", `${frames.named(part)}, ${frames.said(part)}`);
+      if (frames.pictured(part)) {
+        const image = farm.element("img");
         image.alt = "";
-        image.loading = "lazy";
-        cell.prepend(image);
+        image.src = frames.thumbnail(part);
+        image.addEventListener("error", () => image.remove());
+        made.append(image);
       }
-      if (image.dataset.change !== String(part.change)) { image.dataset.change = part.change; picture(image, part); }
-    }
-    if (split) preview(part);
-    if (part.id === chosen) showFrame(part.id).catch(farm.complain);
+      made.append(farm.element("span", "", frames.isFilm(part) ? "film" : part.frame));
+      made.addEventListener("click", () => choose(part.index));
+      return made;
+    }));
   }
 
-  async function choose(part, event) {
-    if (event?.shiftKey && chosen !== null) {
-      const order = [...parts.keys()];
-      const [from, to] = [order.indexOf(chosen), order.indexOf(part)].sort((a, b) => a - b);
-      order.slice(from, to + 1).forEach((each) => selected.add(each));
-    } else if (event?.ctrlKey || event?.metaKey) {
-      selected[selected.has(part) ? "delete" : "add"](part);
-    } else {
+  // --- the chosen frame ---
+  function show(index, how = {}) {
+    at = index;
+    const part = frames.list[index];
+    strip.show(index);
+    player.show(index, how.scrub);
+    inspector.show(part);
+    if (how.play) return;
+    contactsheet.choose(part.id);
+    window.clearTimeout(filmTimer);
+    filmTimer = window.setTimeout(showFilm, how.scrub ? 120 : 0);
+  }
+  // Somebody chooses a frame. `extend`: all from the one chosen before, too; `toggle`: it too, or no longer; `keep`: what is selected
+  // stays; `play`: the player goes on by itself.
+  function choose(index, how = {}) {
+    following = false;
+    byId("latest").setAttribute("aria-pressed", "false");
+    if (!how.play && player.playing) player.play(false);
+    const { list, selected } = frames;
+    if (how.extend) {
+      if (anchor < 0) anchor = Math.max(0, at);
       selected.clear();
+      for (let each = Math.min(anchor, index); each <= Math.max(anchor, index); each += 1) selected.add(list[each].id);
+    } else if (how.toggle) {
+      selected[selected.has(list[index].id) ? "delete" : "add"](list[index].id);
+      anchor = index;
+    } else if (!how.keep && !how.play) {
+      selected.clear();
+      anchor = index;
     }
-    const before = chosen;
-    chosen = part;
-    [before, part, ...(selected.size || event ? parts.keys() : [])].forEach((each) => {
-      const cell = cells.get(each);
-      if (!cell) return;
-      cell.classList.toggle("chosen", each === chosen);
-      cell.classList.toggle("selected", selected.has(each));
-    });
-    const button = byId("requeue-selected");
-    if (button) {
-      button.classList.toggle("d-none", !selected.size);
-      button.textContent = `Requeue ${selected.size} selected`;
-    }
-    await showFrame(part);
+    if (!how.keep && !how.play) showSelected();
+    show(index, how);
   }
-
-  async function showFrame(number) {
-    const part = parts.get(number);
-    const done = part.status === "completed" && part.output && part.piece <= 0;
-    const isFilm = part.piece < 0;
-    byId("frame").classList.remove("d-none");
-    byId("frame-none").classList.add("d-none");
-    byId("frame-title").textContent = named(part);
-    byId("frame-link").classList.toggle("d-none", !done || isFilm);
-    byId("frame-file").classList.toggle("d-none", !done);
-    if (done) {
-      byId("frame-file").href = `/jobs/${id}/frames/${part.id}`;
-      byId("frame-picture").alt = `Frame ${part.frame}`;
-      picture(byId("frame-picture"), part);
-    }
-    const facts = [part.status];
-    if (names[part.worker]) facts.push(`on ${names[part.worker]}`);
-    if (part.status === "completed") facts.push(`in ${farm.duration(part.seconds)}`);
-    if (done) facts.push(farm.size(part.size));
-    if (part.memory) facts.push(`${farm.size(part.memory)} of memory`);
-    byId("frame-facts").textContent = facts.join(" · ");
-    const attempts = await farm.ask(`/jobs/${id}/attempts${isFilm ? "" : `?frame=${part.frame}`}`);
-    const lines = attempts.map((attempt) => {
-      const line = farm.element("button", "btn btn-sm btn-link p-0 d-block text-start text-decoration-none");
-      line.type = "button";
-      line.append(farm.badge(attempt.outcome), ` ${attempt.worker_name} ${farm.time(attempt.granted)} ${attempt.reason}`);
-      line.addEventListener("click", () => showLog(attempt.id).catch(farm.complain));
-      return line;
-    });
-    byId("attempts").replaceChildren(...(lines.length ? lines : [farm.element("span", "text-body-secondary", "none yet")]));
-    if (attempts.length) await showLog(attempts[0].id);
-    else byId("log").textContent = "";
+  function showSelected() {
+    const count = frames.selected.size, button = byId("requeue-selected");
+    strip.update();
+    contactsheet.select();
+    if (!button) return;
+    button.classList.toggle("d-none", count < 2);
+    button.textContent = `Requeue ${several(count, "frame")}`;
   }
-
-  async function showLog(attempt) {
-    const answer = await farm.ask(`/jobs/${id}/log?attempt=${attempt}`);
-    byId("log").textContent = answer.text || "(nothing has arrived yet)";
-    byId("log").scrollTop = byId("log").scrollHeight;
+  function showLatest() {
+    const found = frames.latest() || frames.list.find((part) => part.state === "a" || part.state === "f") || frames.list[0];
+    if (found && (found.index !== at || first)) show(found.index);
   }
-
   function showLarge() {
-    const part = parts.get(chosen);
-    byId("large-title").textContent = `Frame ${part.frame}`;
-    byId("large-picture").alt = `Frame ${part.frame}`;
-    byId("large-picture").src = `/jobs/${id}/pictures/${part.id}?width=3840&exposure=${Number(byId("large-exposure").value) || 0}&of=${part.change}`;
+    const part = frames.nearest(at);
+    if (!part) return;
+    byId("large-title").textContent = frames.named(part);
+    byId("large-picture").alt = frames.named(part);
+    byId("large-picture").src = frames.picture(part, 3840, Number(byId("large-exposure").value) || 0);
     if (!byId("large").open) byId("large").showModal();
   }
 
-  function showPlots() {
-    const done = [...parts.values()].filter((part) => part.status === "completed" && part.seconds > 0 && part.piece >= 0);
-    const points = (value, show) => done.map((part) => ({ x: part.frame, y: value(part), group: names[part.worker], title: `Frame ${part.frame}: ${show(value(part))}` }));
+  // --- times, stages ---
+  async function showPlots() {
+    const cells = await farm.ask(`/jobs/${id}/cells`);
+    const parts = cells.rows.map((row) => Object.fromEntries(cells.columns.map((column, place) => [column, row[place]])));
+    const done = parts.filter((part) => part.status === "completed" && part.seconds > 0 && part.piece >= 0);
+    const points = (value, said) => done.map((part) => ({ x: part.frame, y: value(part), group: cells.workers[part.worker], title: `Frame ${part.frame}: ${said(value(part))}` }));
     byId("plots").replaceChildren(
-      plot.draw("Seconds a frame took, by worker", points((p) => p.seconds, farm.duration), farm.duration, { showX: (x) => `frame ${Math.round(x)}` }),
+      plot.draw("Time a frame took, by worker", points((p) => p.seconds, farm.duration), farm.duration, { showX: (x) => `frame ${Math.round(x)}` }),
       plot.draw("Memory a frame needed, by worker", points((p) => p.memory, farm.size), farm.size, { showX: (x) => `frame ${Math.round(x)}` }),
     );
   }
-
   async function showGraph() {
     const graph = await farm.ask(`/jobs/${id}/graph`);
     const boxes = graph.stages.flatMap((stage, place) => {
@@ -212,7 +204,7 @@
       box.append(farm.element("strong", "", stage.name));
       Object.entries(stage.counts).forEach(([status, count]) => {
         const line = farm.element("span");
-        line.append(farm.badge(status), ` ${count} tasks`);
+        line.append(farm.badge(status), ` ${several(count, "task")}`);
         box.append(line);
       });
       return place ? [farm.element("span", "fs-3", "→"), box] : [box];
@@ -220,28 +212,28 @@
     byId("graph").replaceChildren(...boxes);
   }
 
+  // --- what happens ---
   async function look() {
-    const told = await farm.ask(`/jobs/${id}/cells?since=${change}`);
+    const told = await farm.ask(`/jobs/${id}/strip?since=${change}`);
     change = told.change;
-    names = { ...names, ...told.workers };
-    if (first) {
-      const few = told.rows.length <= many;
-      byId("pictures").checked = few;
-      byId("frames").classList.toggle("pictures", few);
-    }
-    told.rows.forEach((row) => {
-      const part = Object.fromEntries(told.columns.map((column, place) => [column, row[place]]));
-      parts.set(part.id, part);
-      showPart(part);
-    });
+    const before = frames.list[at], known = frames.list.length;
+    const changed = frames.take(told, told.job.part_count);
     showJob(told.job);
-    if (told.rows.length) {
-      flipbook.take([...parts.values()].sort((a, b) => a.frame - b.frame));
-      if (byId("pane-plots").classList.contains("active")) showPlots();
+    if (before) at = before.index;
+    if (changed.length || first) {
+      contactsheet.update(changed);
+      showLegend();
+      strip.update();
+      const wanted = /^#frame-(\d+)$/.exec(window.location.hash), part = first && wanted ? frames.byId.get(Number(wanted[1])) : null;
+      if (part) choose(part.index);
+      else if (following) showLatest();
+      else if (known !== frames.list.length) strip.show(at);
+      if (at >= 0 && !player.playing) showFilm();
+      player.update();
+      if (byId("pane-plots").classList.contains("active")) showPlots().catch(farm.complain);
     }
-    const wanted = /^#frame-(\d+)$/.exec(window.location.hash);
-    if (first && wanted && parts.has(Number(wanted[1]))) await choose(Number(wanted[1]));
-    first = false;
+    inspector.update(changed, told.job);
+    if (frames.list.length) first = false;
   }
   const soon = farm.watch(["job", "jobs", "part", "parts", "attempt", "worker", "progress", "kept_off"], look, id);
 
@@ -254,12 +246,11 @@
       farm.complain(error);
     }
   }
-
   document.querySelectorAll("[data-action]").forEach((button) => {
     button.addEventListener("click", () => act(button.dataset.action, button.dataset.value));
   });
-  byId("frame-requeue")?.addEventListener("click", () => act("requeue", String(parts.get(chosen).frame)));
-  byId("requeue-selected")?.addEventListener("click", () => act("requeue", [...selected].map((each) => parts.get(each).frame).join(",")));
+  byId("frame-requeue")?.addEventListener("click", () => act("requeue", String(frames.list[at].frame)));
+  byId("requeue-selected")?.addEventListener("click", () => act("requeue", [...new Set([...frames.selected].map((each) => frames.byId.get(each).frame))].join(",")));
   byId("delete")?.addEventListener("click", async () => {
     if (!window.confirm("Delete this job, its logs, its record and the frames that it rendered?")) return;
     await act("delete", "both");
@@ -269,14 +260,39 @@
     event.preventDefault();
     act("priority", Number(byId("priority").value));
   });
-  byId("pictures").addEventListener("change", (event) => {
-    byId("frames").classList.toggle("pictures", event.target.checked);
-    parts.forEach(showPart);
+
+  [strip, player, contactsheet].forEach((each) => each.onMove(choose));
+  const by = (step, how) => { if (frames.list.length) choose(Math.max(0, Math.min(frames.list.length - 1, at + step)), how); };
+  byId("back").addEventListener("click", () => by(-1));
+  byId("forth").addEventListener("click", () => by(1));
+  byId("at").addEventListener("change", () => {
+    const number = Number(byId("at").value);
+    if (Number.isInteger(number) && frames.list.length) choose(frames.find(number));
+    byId("at").blur();
   });
-  byId("frame-link").addEventListener("click", (event) => { event.preventDefault(); showLarge(); });
+  byId("latest").addEventListener("click", () => {
+    following = true;
+    byId("latest").setAttribute("aria-pressed", "true");
+    player.play(false);
+    following = true;
+    showLatest();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog, [role=tab], .joblog, .dropdown-menu")) return;
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      event.preventDefault();
+      by(event.key === "ArrowLeft" ? -1 : 1, { extend: event.shiftKey, scrub: event.repeat });
+    }
+    if (event.key === " " && !event.target.closest("button, a, summary")) {
+      event.preventDefault();
+      player.toggle();
+    }
+  });
+  byId("enlarge").addEventListener("click", showLarge);
+  byId("screen").addEventListener("dblclick", showLarge);
   byId("large-exposure").addEventListener("change", showLarge);
   byId("zoom").addEventListener("click", () => byId("zoom").setAttribute("aria-pressed", byId("large").classList.toggle("zoomed")));
-  byId("tab-plots").addEventListener("shown.bs.tab", showPlots);
+  byId("tab-plots").addEventListener("shown.bs.tab", () => showPlots().catch(farm.complain));
   byId("tab-graph").addEventListener("shown.bs.tab", () => showGraph().catch(farm.complain));
-  window.setInterval(() => { if (!["completed", "failed", "canceled"].includes(ended)) soon(); }, 3000);
+  window.setInterval(() => { if (!over.includes(ended)) soon(); }, 3000);
 })();

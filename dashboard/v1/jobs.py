@@ -98,6 +98,27 @@ def cells(id: str, query: SinceQuery) -> Any:
     return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
 
 
+@endpoint(blueprint, "GET", "/jobs/{id}/strip", query=SinceQuery, cached=True)
+def strip(id: str, query: SinceQuery) -> Any:
+    """The job, and the states of those of its frames that changed after the commit `since`: a letter a frame in `states`, and its
+    id, frame, piece and last change as runs of [first, step, count]."""
+    with farm().reader.record() as record:
+        # Read first: what is committed meanwhile comes again with the next question, and nothing is missed.
+        change = questions.change(record)
+        found = questions.job(record, id)
+        shown = page_questions.strip(record, id, query.since)
+    return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/parts/{part}", cached=True)
+def part(id: str, part: str) -> Any:
+    """One frame of the job, whole, with its attempts and the mean time of the job's frames."""
+    if not (part.isascii() and part.isdigit() and len(part) < 19):
+        raise NotFound(f"There is no frame {part!r}: its id is a number")
+    with farm().reader.record() as record:
+        return page_questions.frame(record, id, int(part))
+
+
 @endpoint(blueprint, "GET", "/jobs/{id}/parts", query=SinceQuery, cached=True)
 def parts(id: str, query: SinceQuery) -> Any:
     """Return the job's frames, whole, that changed after the commit `since`, by the commit that changed each last."""

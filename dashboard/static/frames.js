@@ -1,0 +1,62 @@
+// The frames of the job whose page this is, in order: what each is, where its pictures are, which are selected.
+const frames = (() => {
+  const job = document.getElementById("job").dataset.id;
+  const statuses = { q: "queued", a: "active", c: "completed", w: "completed", d: "completed", f: "failed", x: "canceled" };
+  const byId = new Map(), selected = new Set();
+  let list = [], total = 0;
+
+  // What the API says as runs of [first, step, count].
+  function expand(runs) {
+    const values = [];
+    runs.forEach(([first, step, count]) => { for (let number = 0; number < count; number += 1) values.push(first + step * number); });
+    return values;
+  }
+  function read(answer) {
+    const [ids, numbers, pieces, changes] = ["ids", "frames", "pieces", "changes"].map((name) => expand(answer[name]));
+    return ids.map((id, place) => ({ id, frame: numbers[place], piece: pieces[place], change: changes[place], state: answer.states[place] }));
+  }
+  // Takes what has changed; returns those frames. `parts`: how many the job has, of which some may not be planned yet.
+  function take(answer, parts) {
+    total = parts;
+    let sorted = true;
+    const changed = read(answer).map((now) => {
+      const known = byId.get(now.id);
+      if (known) return Object.assign(known, now);
+      const last = list[list.length - 1];
+      if (last && (last.frame > now.frame || (last.frame === now.frame && last.id > now.id))) sorted = false;
+      byId.set(now.id, now);
+      list.push(now);
+      return now;
+    });
+    if (!sorted) list.sort((a, b) => a.frame - b.frame || a.id - b.id);
+    list.forEach((part, index) => { part.index = index; });
+    return changed;
+  }
+
+  const status = (part) => statuses[part.state];
+  const isFilm = (part) => part.piece < 0;
+  // Whether there is a small picture of it; only whole frames have a large one.
+  const pictured = (part) => (part.state === "c" || part.state === "w") && !isFilm(part);
+  const thumbnail = (part, of = job) => `/jobs/${of}/thumbnails/${part.id}?${part.change}`;
+  const picture = (part, width, exposure = 0, of = job) => (
+    part.piece > 0 ? thumbnail(part, of) : `/jobs/${of}/pictures/${part.id}?width=${width}&exposure=${exposure}&of=${part.change}`
+  );
+  const named = (part) => (isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : `Frame ${part.frame}`);
+  const said = (part) => (part.state === "w" ? "completed, with a warning" : part.state === "a" ? "rendering" : status(part));
+  // The one that was completed last.
+  const latest = () => list.reduce((best, part) => (pictured(part) && (!best || part.change >= best.change) ? part : best), null);
+  // The nearest that has a picture: before `index`, or else after it.
+  function nearest(index) {
+    for (let at = index; at >= 0; at -= 1) if (pictured(list[at])) return list[at];
+    for (let at = index + 1; at < list.length; at += 1) if (pictured(list[at])) return list[at];
+    return null;
+  }
+  // Where the frame of that number is, or the one nearest to it.
+  const find = (number) => list.reduce((best, part) => (best < 0 || Math.abs(part.frame - number) < Math.abs(list[best].frame - number) ? part.index : best), -1);
+
+  return {
+    job, byId, selected, take, read, status, isFilm, pictured, thumbnail, picture, named, said, latest, nearest, find,
+    get list() { return list; },
+    get unplanned() { return Math.max(0, total - list.length); },
+  };
+})();
