@@ -125,7 +125,7 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
             page.get_by_role("button", name="Cancel").click()
             expect(page.locator("#status")).to_have_text("canceled")
 
-        page.get_by_role("link", name="Workers").click()
+        page.locator("a.page[href='/workers/']").click()
         line = page.locator("#workers tbody tr").filter(has_text="worker-1")
         line.get_by_role("button", name="Disable").click()
         expect(line.locator(".badge")).to_have_text("disabled", timeout=20_000)
@@ -217,7 +217,7 @@ def test_a_worker_is_described_and_tells_its_log_on_its_page(page: Page, farm: L
     with client(None, farm.folder.root) as connection:
         until(lambda: len(connection.ask("workers")) == 2)
         sign_in(page, farm)
-        page.get_by_role("link", name="Workers").click()
+        page.locator("a.page[href='/workers/']").click()
         page.get_by_role("link", name="worker-1").click()
         page.get_by_label("Further tags").fill("night")
         page.get_by_label("Note").fill("noisy fan")

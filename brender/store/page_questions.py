@@ -3,6 +3,7 @@
 Each is a function of the record and plain arguments, and answers with plain data.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from peewee import fn
