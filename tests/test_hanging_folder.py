@@ -37,7 +37,7 @@ def test_a_drive_that_hangs_under_a_job_s_folder_stops_only_that_job(
 
         with client(server, clients) as connection:
             assert submit("stuck", "1-4", drive.path / "show").code == 0
-            until(lambda: list(drive.behind.glob("show/*")))
+            until(lambda: list(drive.behind.glob("show/[!.]*")))
             drive.hang()
             began = time.monotonic()
             assert submit("fine", "1-2", tmp_path / "fine").code == 0
@@ -51,7 +51,7 @@ def test_a_drive_that_hangs_under_a_job_s_folder_stops_only_that_job(
                 connection.submit(JobSpec(id=new_id(), name="other", output=str(drive.path / "other"), **fields))
             until(lambda: time.monotonic() - began > 3 * LEASE_SECONDS)
             assert connection.ask("job", id="stuck")["status"] == "active", "its frames are not in its folder"
-            assert len(list((server_data / "incoming").iterdir())) == 4 - len(list(drive.behind.glob("show/*")))
+            assert len(list((server_data / "incoming").iterdir())) == 4 - len(list(drive.behind.glob("show/[!.]*")))
             drive.go_on()
             assert ended(connection, "stuck")["status"] == "completed"
             assert len(list(drive.behind.glob("show/*"))) == 4 and not list((server_data / "incoming").iterdir())
