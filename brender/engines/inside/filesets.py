@@ -18,8 +18,8 @@ def files_of(absolute: str, many: bool, folder: bool = False) -> list[str]:
     """Return the files that there are of what *absolute* means: itself, the tiles, the numbers of a sequence; all caches in a
     *folder*, where it is to be one. (A picture that names a folder names no file.)"""
     if folder:
-        found = (os.path.join(where, name) for where, _, names in os.walk(absolute) for name in names)
-        return sorted(path for path in found if path.lower().endswith(CACHE_FILES))
+        below = (os.path.join(where, name) for where, _, names in os.walk(absolute) for name in names)
+        return sorted(path for path in below if path.lower().endswith(CACHE_FILES))
     beside, name = os.path.split(absolute)
     pattern = number_pattern(name, many)
     if pattern is None:
