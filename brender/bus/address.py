@@ -201,6 +201,15 @@ def free_ports(count: int) -> int:
     raise Conflict(f"No {count} neighbouring ports are free on this machine. Name ports with --port-base")
 
 
+def answers(address: Address, seconds: float) -> bool:
+    """Return whether something at *address* can be connected to within so many *seconds*."""
+    try:
+        with socket.create_connection((address.host, address.port), seconds):
+            return True
+    except OSError:
+        return False
+
+
 def is_free(address: Address) -> bool:
     """Return whether something could listen on *address* now."""
     with socket.socket() as probe:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from zeroconf import IPVersion, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
 
 from brender import __version__
-from brender.bus.address import Address, ManagerAddresses, is_loopback, own_hosts
+from brender.bus.address import Address, ManagerAddresses, answers, is_loopback, own_hosts
 from brender.model.text import harmless
 
 log = logging.getLogger("brender.discovery")
@@ -92,18 +92,10 @@ def find(seconds: float = _LOOK_SECONDS) -> list[Found]:
 
 def one_that_answers(addresses: list[Address]) -> Address:
     """Return the first of *addresses* that can be connected to from here, all tried at once, else the first."""
-
-    def answers(address: Address) -> bool:
-        try:
-            with socket.create_connection((address.host, address.port), _ANSWER_SECONDS):
-                return True
-        except OSError:
-            return False
-
     if len(addresses) == 1:
         return addresses[0]
     with ThreadPoolExecutor(len(addresses)) as threads:
-        found = zip(addresses, threads.map(answers, addresses), strict=True)
+        found = zip(addresses, threads.map(lambda each: answers(each, _ANSWER_SECONDS), addresses), strict=True)
         return next((address for address, does in found if does), addresses[0])
 
 

@@ -4,7 +4,6 @@ before."""
 import logging
 import os
 import re
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from brender.bus.address import (
     DOORS,
     MANAGER_PORT,
     SERVER_PORT,
-    Address,
     ManagerAddresses,
     ServerAddresses,
+    answers,
     parse_address,
     resolve,
 )
@@ -179,17 +178,9 @@ def managers_for(
 def where_they_answer(known: list[ManagerAddresses]) -> list[ManagerAddresses]:
     """Return the *known* managers; where none of them answers, those of them that say on the local network that they are
     elsewhere."""
-    if not known or any(_answers(each.control) for each in known):
+    if not known or any(answers(each.control, _ANSWER_SECONDS) for each in known):
         return known
     return find_managers({each.key for each in known}) or known
-
-
-def _answers(address: Address) -> bool:
-    try:
-        with socket.create_connection((address.host, address.port), _ANSWER_SECONDS):
-            return True
-    except OSError:
-        return False
 
 
 def _named(managers: str, membership: Membership) -> tuple[list[ManagerAddresses], str]:

@@ -29,6 +29,7 @@ from brender.bus.rights import Door
 from brender.engines.environment import clean_environment
 from brender.roles.server import enrolment_process
 from brender.roles.server.enrolment_process import FULL, Asked, Setup, Turned, read_frame, write_frame
+from brender.system.processes import IN_OWN_GROUP
 
 log = logging.getLogger("brender.server")
 
@@ -115,15 +116,15 @@ class EnrolmentDoor:
                 return ""
             # The key is not among the words: it follows by standard input.
             command = [sys.executable, "-P", "-m", enrolment_process.__name__]
-            # 0x200: CREATE_NEW_PROCESS_GROUP. (Ctrl-C at the terminal is for the server.)
-            apart: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"process_group": 0, "pass_fds": (self.raw,)}
+            handed: dict[str, Any] = {} if os.name == "nt" else {"pass_fds": (self.raw,)}
             environment = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
             self._process = process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=clean_environment(environment),
-                **apart,
+                **IN_OWN_GROUP,  # Ctrl-C at the terminal is for the server
+                **handed,
             )
         assert process.stdin is not None and process.stdout is not None
         try:
