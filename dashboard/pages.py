@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template, url_for
 from flask_login import current_user
 
-from brender.jobs.declare import job_types, say_settings
+from brender.jobs.declare import GROUPS, job_types, say_settings
 from brender.model.keys import KeyRole
 from brender.model.paths import PLATFORMS
 from brender.model.people import Role
@@ -39,7 +39,7 @@ def submit() -> str:
     need("submit")
     with farm().reader.record() as record:
         projects = questions.projects(record)
-    return render_template("submit.html", projects=projects, kinds=job_types().values())
+    return render_template("submit.html", projects=projects, kinds=job_types().values(), groups=GROUPS)
 
 
 @blueprint.get("/workers/")

@@ -78,11 +78,19 @@ class Uploads:
         folder.mkdir(parents=True)
         try:
             yield id, folder
-            size = sum(max(path.lstat().st_size, _FILE_BYTES) for path in folder.rglob("*"))
-            self._label(id).write_text(json.dumps({"user": user, "bytes": size}))
+            self._weigh(id, user)
         except BaseException:
             remove_tree(folder)
             raise
+
+    @contextmanager
+    def more(self, id: str, user: str) -> Iterator[tuple[str, Path]]:
+        """The id and folder of the upload *id* of *user*, to be added to in a ``with`` statement. Raises `NotFound`."""
+        folder = self.folder(id, user)
+        try:
+            yield id, folder
+        finally:
+            self._weigh(id, user)
 
     def folder(self, id: str, user: str) -> Path:
         """Return the folder of the upload *id* of *user*. Raises `NotFound`."""
@@ -110,6 +118,10 @@ class Uploads:
                 path.unlink() if path.is_file() else remove_tree(path)
             except OSError:
                 continue  # another request removes it
+
+    def _weigh(self, id: str, user: str) -> None:
+        size = sum(max(path.lstat().st_size, _FILE_BYTES) for path in (self.root / id).rglob("*"))
+        self._label(id).write_text(json.dumps({"user": user, "bytes": size}))
 
     def _known(self) -> list[tuple[str, int]]:
         """Whose each upload is, and its bytes."""

@@ -1,6 +1,7 @@
 """The dashboard in a real Chromium, on a real farm: the whole way of an admin, what a viewer may not, and what everybody can
 read."""
 
+import base64
 import os
 import re
 import signal
@@ -61,16 +62,22 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
 
         # Submit by upload: with what the scene needs it renders as it should.
         page.get_by_role("link", name="Submit", exact=True).click()
-        scenes = SCENES / "03_animated_cube.blend"
-        page.locator("#files").set_input_files([scenes])
-        expect(page.locator("#missing")).to_contain_text("field.hdr")
+        drop(page, SCENES / "03_animated_cube.blend")
+        expect(page.locator("#preview")).to_have_js_property("naturalWidth", 128)
+        expect(page.locator("#facts")).to_contain_text("Cycles, 128 samples, 1920×1080 at 50 %, PNG")
+        expect(page.locator("#missing")).to_contain_text("2 files are missing")
+        expect(page.locator("#missing")).to_contain_text("//../environments/field.hdr")
         expect(page.locator("#field-frames")).to_have_attribute("placeholder", "0-120")
         page.locator("#field-frames").fill("1-6")
+        expect(page.locator("#comes-to")).to_contain_text("6 frames")
+        page.locator("summary").filter(has_text="Picture").click()
         page.locator("#field-resolution").fill("10")
         page.locator("#field-samples").fill("1")
         page.get_by_role("button", name="Submit", exact=True).click()
         expect(page.locator("#problem")).to_contain_text("are missing")
-        page.get_by_label("Render although files are missing").check()
+        page.locator("#missing").get_by_role("button", name="Render without").click()
+        page.get_by_role("button", name="Test frame 1").click()
+        expect(page.locator("#test img")).to_have_js_property("naturalWidth", 192, timeout=60_000)
         page.get_by_role("button", name="Submit", exact=True).click()
         page.locator("#done").get_by_role("link", name="03_animated_cube").click()
 
@@ -134,6 +141,19 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
         page.get_by_role("link", name="Activity").click()
         expect(page.locator("#activity tbody")).to_contain_text("canceled")
         expect(page.locator("#activity tbody tr").first).to_contain_text("boss")
+
+
+def drop(page: Page, file: Path) -> None:
+    """Drop *file* on the submit page."""
+    carried = page.evaluate_handle(
+        """([name, content]) => {
+            const carried = new DataTransfer();
+            carried.items.add(new File([Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))], name));
+            return carried;
+        }""",
+        [file.name, base64.b64encode(file.read_bytes()).decode()],
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": carried})
 
 
 def test_a_viewer_sees_the_work_and_has_nothing_to_change_it_with(page: Page, farm: LocalFarm) -> None:
@@ -302,7 +322,7 @@ def test_a_project_s_folder_is_looked_through_on_the_submit_page(page: Page, far
     page.get_by_label("Project").first.select_option("film")
     page.get_by_role("button", name="shots/").click()
     page.get_by_role("button", name=re.compile("cube.blend")).click()
-    expect(page.locator("#facts")).to_contain_text("Saved by Blender 2.78")
+    expect(page.locator("#file-line")).to_contain_text("saved by Blender 2.78")
     expect(page.locator("#job-project")).to_have_value("film")
     page.get_by_label("Preset").select_option("720p")
     expect(page.locator("#field-resolution")).to_have_value("67")

@@ -15,7 +15,8 @@ from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from tests.conftest import SCENES
-from tests.rows import put
+from tests.rows import new, put
+from tests.test_store import JOB
 from tests.web import Browser, application, make_users
 from tests.world import facts
 
@@ -78,6 +79,51 @@ def test_what_a_file_says_is_told(app: Flask) -> None:
     told = Browser(app, "anna").post(f"{API}/inspect", {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}).json
     assert told["scenes"][0]["name"] == "Scene" and told["cameras"] == ["Camera"] and "PNG" in told["formats"]
     assert any("field.hdr" in each["path"] for each in told["missing"])
+
+
+def test_the_preview_that_blender_keeps_in_a_file_is_shown(app: Flask) -> None:
+    browser, shots = Browser(app, "anna"), "shots/scenes"
+    where = {"project": "film", "file": f"{shots}/03_animated_cube.blend"}
+    assert browser.post(f"{API}/inspect", where).json["preview"]
+    answer = browser.get(f"{API}/preview", query_string=where)
+    assert answer.mimetype == "image/png" and answer.data[16:24] == (128).to_bytes(4) * 2
+    without = {"project": "film", "file": f"{shots}/01_linked_collection.blend"}
+    answer = browser.get(f"{API}/preview", query_string=without)
+    assert answer.status_code == 404 and "01_linked_collection.blend has no preview" in answer.json["error"]
+    assert Browser(app, "vera").get(f"{API}/preview", query_string=where).status_code == 403
+
+
+def test_what_a_job_will_come_to_is_told_by_earlier_ones(app: Flask, folder: DataFolder) -> None:
+    browser = Browser(app, "anna")
+    job = {"source": {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}, "settings": {"frames": "1-10"}}
+    told = browser.post(f"{API}/estimate", job | {"output": "/renders"}).json
+    assert (told["frames"], told["tasks"], told["output"], told["time"]) == (10, 10, "/renders", None)
+    spec = {"job_type": "blender-animation", "settings": {"file": "/f/03_animated_cube.blend", "scene": "Scene"}}
+    scene = {"name": "Scene", "engine": "CYCLES", "width": 1920, "height": 1080, "percent": 50, "samples": 128}
+    done = {"status": "completed", "completed_parts": 4, "render_seconds": 12.0, "facts": {"scenes": [scene]}}
+    with contextlib.closing(open_for_writing(str(folder.database))) as database:
+        node = {"incarnation": 1, "name": "render-1", "status": "idle", "last_seen": 1.0}
+        worker = node | {"manager": "m", "job_types": ["blender-animation"]}
+        rows = [put("project", "default", {}), new("job", "e" * 16, JOB | spec | done)]
+        rows += [put("manager", "m", node), put("worker", "w", worker)]
+        Writer(database).commit(rows)
+    told = browser.post(f"{API}/estimate", job | {"output": "/renders"}).json
+    assert told["workers"] == 1 and told["time"]["seconds"] == 30.0 and told["time"]["same_file"]
+    wrong = browser.post(f"{API}/estimate", job | {"output": "/renders", "settings": {"frames": "x"}})
+    assert wrong.status_code == 400 and "'x' is not a frame set" in wrong.json["error"]
+
+
+def test_a_missing_file_is_added_to_an_upload_where_its_blend_looks_for_it(app: Flask, folder: DataFolder) -> None:
+    browser = Browser(app, "anna")
+    made = _upload(browser, ("scenes/a.blend", CUBE.read_bytes()))
+    where = {"upload": made["upload"], "file": "scenes/a.blend"}
+    missing = browser.post(f"{API}/inspect", where).json["missing"]
+    assert ("environments/field.hdr", "//../environments/field.hdr") in [(each["place"], each["shown"]) for each in missing]
+    answer = browser.upload(into=str(made["upload"]), f=("environments/field.hdr", io.BytesIO(b"x")))
+    assert answer.json["blends"] == [] and (folder.root / "uploads" / str(made["upload"]) / "environments" / "field.hdr").exists()
+    assert "environments/field.hdr" not in [each["place"] for each in browser.post(f"{API}/inspect", where).json["missing"]]
+    foreign = Browser(app, "walt").upload(into=str(made["upload"]), f=("a.hdr", io.BytesIO(b"x")))
+    assert foreign.status_code == 404
 
 
 def test_an_upload_keeps_its_files_beside_each_other(app: Flask, folder: DataFolder) -> None:

@@ -118,10 +118,11 @@ class Browser:
     def delete(self, path: str) -> TestResponse:
         return self.app.delete(path, headers={"X-CSRFToken": self._token})
 
-    def upload(self, **files: Any) -> TestResponse:
-        """Upload files, each a name in the form ``a__b`` for a/b, and what it opens."""
+    def upload(self, into: str = "", **files: Any) -> TestResponse:
+        """Upload files, each a name in the form ``a__b`` for a/b, and what it opens; *into* an upload, or as a new one."""
         given = [(stream, name) for name, stream in files.values()]
-        return self.app.post("/api/v1/uploads", data={"files": given}, headers={"X-CSRFToken": self._token})
+        path = f"/api/v1/uploads?upload={into}" if into else "/api/v1/uploads"
+        return self.app.post(path, data={"files": given}, headers={"X-CSRFToken": self._token})
 
 
 def token_of(answer: TestResponse) -> str:

@@ -72,6 +72,8 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Frames a second."""
     rate: tuple[int, float] | None = None
     """The same, unrounded: frames in so many seconds. ``None``: not known."""
+    samples: int | None = None
+    """Samples a pixel by its engine's own setting; ``None``: not known."""
     current: int | None = None
     """The frame that the scene stood at when it was saved; ``None``: not known."""
     cameras: tuple[str, ...] | None = None

@@ -9,11 +9,15 @@ from typing import Any
 from peewee import fn
 
 from brender.model.errors import BadInput, NotFound
+from brender.model.estimates import Shot, work_of
+from brender.model.status import JobStatus, WorkerStatus
 from brender.store.questions import GOING, PAGE, Record, job_id, with_progress
 
 #: Columns that a list of jobs can be sorted by.
 SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds")
 _LATEST_SHOWN = 12
+#: How many earlier jobs an estimate looks at.
+_SHOTS = 60
 _DAY = 86_400.0
 #: What of a part a page needs to show its cell, in this order.
 PART_COLUMNS = (
@@ -244,3 +248,24 @@ def task_graph(record: Record, job: str) -> dict[str, Any]:
         counts = task.select(task.status, fn.COUNT(task.id)).where((task.job == id) & fits).group_by(task.status)
         stages.append({"name": name, "counts": dict(counts.tuples())})
     return {"stages": stages, "planned": row.planned_tasks, "tasks": row.task_count}
+
+
+def earlier_shots(record: Record, project: str, job_type: str) -> list[Shot]:
+    """Return what the frames of the last completed jobs of *job_type* in *project* took, newest first."""
+    job = record.tables.Job
+    columns = (job.settings, job.facts, job.render_seconds, job.completed_parts, job.kept_parts)
+    fits = (job.project == project) & (job.job_type == job_type) & (job.status == JobStatus.COMPLETED)
+    shots = []
+    for row in job.select(*columns).where(fits).order_by(job.submitted.desc()).limit(_SHOTS):
+        # A still is one frame in pieces, and a film no frame at all.
+        whole = 1 if row.settings.get("pieces") else row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
+        if whole > 0 and row.render_seconds > 0:
+            shots.append(Shot(work_of(row.settings, row.facts), row.render_seconds / whole))
+    return shots
+
+
+def workers_at_work(record: Record, job_type: str) -> int:
+    """Return how many workers there are now that take tasks of *job_type*."""
+    worker = record.tables.Worker
+    there = worker.select(worker.job_types).where(worker.status.in_([WorkerStatus.IDLE, WorkerStatus.BUSY]))
+    return sum(job_type in row.job_types for row in there)

@@ -1,55 +1,61 @@
 // Submitting: what is dropped is uploaded, what the file says fills in the form, the form is made of the job type's own declaration.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const presets = new Map([
-    ["1080p", { width: 1920 }], ["720p", { width: 1280 }], ["preview", { resolution: 50, samples: 16 }],
-  ]);
-  let kinds = [], source = null, facts = null;
+  const many = (count, one, more = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
+  const show = (id, shown) => byId(id).classList.toggle("d-none", !shown);
+  const presets = new Map([["1080p", { width: 1920 }], ["720p", { width: 1280 }]]);
+  const PREVIEW_SAMPLES = 16, TEST_PRIORITY = 90, NAMED_MOST = 20;
+  let kinds = [], source = null, facts = null, together = 1, withoutMissing = false, trusted = null;
   const kind = () => kinds.find((each) => each.name === byId("type").value);
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
+  const ready = () => kind() && (kind().engine !== "blender" || source !== null);
 
   // --- what ---
-  async function upload(files) {
-    // Asked first: an answer that comes while a large body is on its way is not always seen.
+  // With `into`, the id of an upload, they are added to that.
+  async function upload(files, into = "") {
     const size = [...files].reduce((sum, file) => sum + file.size, 0);
+    // Asked first: an answer that comes while a large body is on its way is not always seen.
     showUploaded((await farm.ask(`/uploads?more=${size}`)).bytes);
     const form = new FormData();
     [...files].forEach((file) => form.append("files", file, file.path || file.webkitRelativePath || file.name));
     const request = new XMLHttpRequest();
     const bar = byId("uploading");
-    bar.classList.remove("d-none");
+    show("uploading", true);
     request.upload.addEventListener("progress", (event) => {
       const share = Math.round((event.loaded / event.total) * 100);
       bar.firstElementChild.style.width = `${share}%`;
       bar.setAttribute("aria-valuenow", share);
     });
     request.addEventListener("load", () => {
-      bar.classList.add("d-none");
+      show("uploading", false);
       let answer = {};
       try { answer = JSON.parse(request.responseText); } catch { answer = { error: `The dashboard answered ${request.status}` }; }
       if (request.status !== 200) { farm.complain(new Error(answer.error)); return; }
       farm.content();
       farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
+      if (into) { together += files.length; pick(source).catch(farm.complain); return; }
+      together = files.length;
       showBlends(answer.blends.map((file) => ({ upload: answer.upload, file })));
     });
-    request.addEventListener("error", () => farm.complain(new TypeError()));
-    request.open("POST", "/api/v1/uploads");
+    request.addEventListener("error", () => { show("uploading", false); farm.complain(new TypeError()); });
+    request.open("POST", `/api/v1/uploads${into ? `?upload=${into}` : ""}`);
     request.setRequestHeader("X-CSRFToken", farm.token);
     request.send(form);
   }
   function showUploaded(bytes) {
-    byId("uploaded").classList.toggle("d-none", !bytes);
+    show("uploaded", bytes);
     byId("uploaded-size").textContent = farm.size(bytes);
   }
   byId("remove-uploads").addEventListener("click", () => farm.remove("/uploads").then((left) => {
     farm.content();
     showUploaded(left.bytes);
-    if (source?.upload) { source = facts = null; byId("blends").replaceChildren(); ["go", "test-frame"].forEach((each) => { byId(each).disabled = true; }); }
+    if (source?.upload) { source = facts = null; showFile(); showFields(); }
   }).catch(farm.complain));
   farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
   function showBlends(found) {
+    show("blends", found.length > 1);
     byId("blends").replaceChildren(...found.map((each) => {
-      const line = farm.element("button", "list-group-item list-group-item-action", each.file);
+      const line = farm.element("button", "list-group-item list-group-item-action name", each.file);
       line.type = "button";
       line.addEventListener("click", () => pick(each).catch(farm.complain));
       return line;
@@ -57,24 +63,101 @@
     if (found.length) pick(found[0]).catch(farm.complain);
   }
   async function pick(where) {
+    const again = source === where;
     source = where;
     [...byId("blends").children].forEach((line) => line.classList.toggle("active", line.textContent === where.file));
-    facts = await farm.post("/inspect", where);
+    if (!again) { facts = null; withoutMissing = false; trusted = null; showFile(); }
+    show("reading", true);
+    try {
+      const told = await farm.post("/inspect", where);
+      if (source !== where) return;
+      facts = told;
+    } catch (error) {
+      if (source === where) source = null;
+      throw error;
+    } finally {
+      show("reading", false);
+    }
     farm.content();
-    byId("facts").textContent = `Saved by Blender ${facts.version.join(".")}, ${farm.size(facts.size)}, ${facts.scenes.length === 1 ? "1 scene" : `${facts.scenes.length} scenes`}`;
-    const missing = byId("missing");
-    missing.classList.toggle("d-none", !facts.missing.length);
-    missing.replaceChildren(farm.element("strong", "", `${facts.missing.length} files are missing:`), ...facts.missing.slice(0, 20).map((each) => farm.element("div", "text-break", `${each.path}, used by ${each.used_by}`)));
-    const needsTrust = byId("needs-trust");
-    needsTrust.classList.toggle("d-none", !facts.needs_trust.length);
-    needsTrust.replaceChildren(farm.element("strong", "", "These run only if you trust the file (choose below):"), ...facts.needs_trust.slice(0, 20).map((each) => farm.element("div", "text-break", each)));
-    byId("trusted").options[0].text = facts.needs_trust.length ? "choose" : "there are none";
-    byId("trusted").value = "";
     if (!byId("job-name").dataset.own) byId("job-name").value = where.file.split("/").pop().replace(/\.blend$/, "");
     if (where.project) byId("job-project").value = where.project;
-    ["go", "test-frame"].forEach((each) => { byId(each).disabled = false; });
-    showFields();
+    if (kind().engine !== "blender") byId("type").value = kinds.find((each) => each.engine === "blender").name;
+    if (!again) showFields();
+    showFile();
+    weigh();
   }
+  function showFile() {
+    show("file", facts !== null);
+    byId("drop").classList.toggle("small-drop", facts !== null);
+    ["go", "test-frame"].forEach((each) => { byId(each).disabled = !ready(); });
+    showMissing();
+    showTrust();
+    if (!facts) return;
+    const picture = byId("preview");
+    show("preview", facts.preview);
+    show("no-preview", !facts.preview);
+    if (facts.preview) picture.src = `/api/v1/preview?${new URLSearchParams(source)}`;
+    byId("file-name").textContent = source.file.split("/").pop();
+    const others = source.upload && together > 1 ? ` with ${many(together - 1, "other file")}` : "";
+    byId("file-line").textContent = `saved by Blender ${facts.version.join(".")} · ${farm.size(facts.size)}${others}`;
+    showFacts();
+  }
+  function showFacts() {
+    const own = scene();
+    if (!own) return;
+    const percent = own.percent === 100 ? "" : ` at ${own.percent} %`;
+    const picture = [words("engine", own.engine_word), own.samples && many(own.samples, "sample"), `${own.width}×${own.height}${percent}`, own.container ? `a film (${own.container})` : words("format", own.image_format)];
+    const markers = new Set(own.camera_markers.map((each) => each.camera));
+    const lines = [
+      ["Scene", facts.scenes.length > 1 ? `${own.name} (one of ${facts.scenes.length})` : own.name],
+      ["Camera", markers.size > 1 ? `${markers.size} cameras, by markers` : own.camera || [...markers][0] || "none"],
+      ["Picture", picture.filter(Boolean).join(", ")],
+      ["Frames", range(own)],
+      own.simulations.length ? ["Simulations", String(own.simulations.length)] : null,
+    ].filter(Boolean);
+    byId("facts").replaceChildren(...lines.flatMap(([label, text]) => [farm.element("dt", "", label), farm.element("dd", "", text)]));
+  }
+  const range = (own) => `${own.first}-${own.last}${own.step > 1 ? `x${own.step}` : ""}`;
+  const words = (name, value) => kind()?.settings.find((each) => each.name === name)?.words.find(([special]) => special === value)?.[1] || value;
+  function said(card, title, things, after = "") {
+    const list = farm.element("ul", "small");
+    list.append(...things.slice(0, NAMED_MOST), ...(things.length > NAMED_MOST ? [farm.element("li", "", `and ${things.length - NAMED_MOST} more`)] : []));
+    card.replaceChildren(farm.element("strong", "", title), list, ...(after ? [farm.element("small", "", after)] : []));
+  }
+  function showMissing() {
+    const found = facts?.missing || [];
+    show("missing", found.length);
+    said(byId("missing").firstElementChild, `${many(found.length, "file is", "files are")} missing`, found.map((each) => {
+      const line = farm.element("li");
+      line.append(farm.element("em", "name", each.shown), farm.element("span", "", `, used by ${each.used_by}`));
+      return line;
+    }));
+    show("find-label", source?.upload);
+    byId("without-missing").setAttribute("aria-pressed", withoutMissing);
+  }
+  function showTrust() {
+    const found = facts?.needs_trust || [];
+    show("needs-trust", found.length);
+    said(byId("needs-trust").firstElementChild, found.length === 1 ? "Something in this file needs Python" : `${found.length} things in this file need Python`, found.map((each) => farm.element("li", "name", each)),
+      "They run only if you trust the file; drivers stand still without it.");
+    byId("trust").setAttribute("aria-pressed", trusted === true);
+    byId("distrust").setAttribute("aria-pressed", trusted === false);
+  }
+  byId("without-missing").addEventListener("click", () => { withoutMissing = !withoutMissing; showMissing(); });
+  byId("trust").addEventListener("click", () => { trusted = trusted === true ? null : true; showTrust(); });
+  byId("distrust").addEventListener("click", () => { trusted = trusted === false ? null : false; showTrust(); });
+  // Files that are found go to where the .blend looks for them in the upload; it looks for others beyond it, in vain.
+  byId("find-files").addEventListener("change", (event) => {
+    const base = (path) => path.split(/[\\/]/).pop();
+    const found = [...event.target.files].map((file) => {
+      const wanted = facts.missing.find((each) => base(each.path) === file.name);
+      if (wanted?.place) file.path = wanted.place;
+      return wanted?.place ? file : null;
+    }).filter(Boolean);
+    event.target.value = "";
+    if (found.length) upload(found, source.upload).catch(farm.complain);
+    else farm.complain(new Error("None of these is a file that the .blend looks for in its own folder. Drop the folder that has both, or, where it names files by absolute paths, make them relative in Blender (File, External Data, Make All Paths Relative) and drop it again"));
+  });
   // A folder that is dropped is walked through, so that files keep their places beside each other.
   async function walk(entry, path, found) {
     if (entry.isFile) {
@@ -117,90 +200,228 @@
   byId("browse-project")?.addEventListener("change", () => browse("").catch(farm.complain));
 
   // --- how ---
-  function field(setting) {
-    const column = farm.element("div", "col-sm-6");
-    const label = farm.element("label", "form-label small mb-0", setting.name);
-    const id = `field-${setting.name}`;
-    label.htmlFor = id;
-    let choices = setting.choices;
-    if (facts && setting.name === "scene") choices = facts.scenes.map((each) => each.name);
-    if (facts && setting.name === "camera") choices = scene()?.cameras || facts.cameras;
-    if (facts && setting.name === "view_layers") choices = (scene()?.layers || []).map((each) => each.name);
+  function control(setting) {
+    const own = scene();
+    const fromFile = own && { frames: range(own), resolution: `${own.percent}`, samples: own.samples && `${own.samples}`, frame: `${own.current ?? own.first}`, scene: own.name, camera: own.camera,
+      engine: words("engine", own.engine_word), format: words("format", own.image_format), keep: own.use_overwrite ? "no" : "yes", placeholders: own.use_placeholder ? "yes" : "no" }[setting.name];
+    const absent = setting.from_file && fromFile ? `${fromFile}, as the file` : setting.absent;
+    const label = (value) => setting.words.find(([special]) => special === value)?.[1] || String(value);
+    let choices = setting.choices.map((each) => [each, label(each)]);
+    const named = facts && { scene: facts.scenes.map((each) => each.name), camera: own?.cameras || facts.cameras, view_layers: (own?.layers || []).map((each) => each.name) }[setting.name];
+    if (named) choices = named.map((each) => [each, each]);
+    if (setting.kind === "bool") choices = [["true", "yes"], ["false", "no"]];
     let input;
     if (choices.length) {
       input = farm.element("select", "form-select form-select-sm");
       input.multiple = setting.kind === "list";
-      if (setting.from_file && !input.multiple) input.append(new Option("as the file says", ""));
-      choices.forEach((each) => input.append(new Option(each, each, false, each === setting.default)));
-    } else if (setting.kind === "bool") {
-      input = farm.element("select", "form-select form-select-sm");
-      if (setting.from_file) input.append(new Option("as the file says", ""));
-      input.append(new Option("yes", "true", false, setting.default === true), new Option("no", "false", false, setting.default === false));
+      if (!input.multiple) input.append(new Option(absent, ""));
+      // (The first says what its default is.)
+      choices.filter(([value]) => input.multiple || setting.default === null || value !== String(setting.default)).forEach(([value, text]) => input.append(new Option(text, value)));
     } else {
       input = farm.element("input", "form-control form-control-sm");
       input.type = setting.kind === "int" ? "number" : "text";
       if (setting.lowest !== null) input.min = setting.lowest;
       if (setting.highest !== null) input.max = setting.highest;
-      if (setting.default !== null && setting.default !== undefined && !setting.from_file) input.value = setting.kind === "list" ? setting.default.join(" ") : setting.default;
-      const said = { frames: () => `${scene().first}-${scene().last}${scene().step > 1 ? `x${scene().step}` : ""}`, resolution: () => scene().percent, frame: () => scene().current ?? scene().first }[setting.name];
-      if (facts && scene() && said) input.placeholder = said();
+      input.placeholder = setting.name === "frames" && fromFile ? fromFile : absent;
+      input.required = setting.required;
     }
-    input.id = id;
-    input.title = setting.help;
+    input.id = `field-${setting.name}`;
     input.dataset.kind = setting.kind;
-    column.append(label, input);
-    return column;
+    return input;
   }
+  function field(setting) {
+    const box = farm.element("div"), input = control(setting);
+    const label = farm.element("label", "", setting.unit === "%" ? `${setting.label} (%)` : setting.label);
+    const help = farm.element("small", "", setting.help);
+    label.htmlFor = input.id;
+    help.id = `${input.id}-help`;
+    input.setAttribute("aria-describedby", help.id);
+    box.append(label, input, help);
+    return box;
+  }
+  const fields = () => [...byId("submit").querySelectorAll("[data-kind]")];
   function showFields() {
     const shown = (kind()?.settings || []).filter((setting) => setting.name !== "file");
-    const kept = Object.fromEntries([...byId("fields").querySelectorAll("[data-kind]")].filter((input) => !input.multiple).map((input) => [input.id, input.value]));
-    byId("fields").replaceChildren(...shown.map(field));
+    const kept = Object.fromEntries(fields().filter((input) => !input.multiple).map((input) => [input.id, input.value]));
+    const isBlender = kind()?.engine === "blender";
+    const comesFirst = (setting) => setting.required || ["frames", "frame"].includes(setting.name) || (!isBlender && setting.group === shown[0].group);
+    byId("first").replaceChildren(...shown.filter(comesFirst).map(field));
+    const groups = new Map();
+    shown.filter((setting) => !comesFirst(setting)).forEach((setting) => groups.set(setting.group, [...(groups.get(setting.group) || []), field(setting)]));
+    byId("tags-field").hidden = false;
+    groups.set("Machines", [...(groups.get("Machines") || []), byId("tags-field")]);
+    const open = new Set([...byId("groups").querySelectorAll("details[open]")].map((each) => each.dataset.group));
+    const order = JSON.parse(byId("groups").dataset.order), place = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
+    byId("groups").replaceChildren(...[...groups].sort(([one], [other]) => place(one) - place(other)).map(([name, boxes]) => {
+      const details = farm.element("details"), summary = farm.element("summary", "", `${name} `), inside = farm.element("div", "fields");
+      details.dataset.group = name;
+      details.open = open.has(name);
+      summary.append(farm.element("span"));
+      inside.append(...boxes);
+      details.append(summary, inside);
+      return details;
+    }));
     Object.entries(kept).forEach(([id, value]) => { if (byId(id) && value) byId(id).value = value; });
-    byId("field-scene")?.addEventListener("change", showFields);
+    show("quality-question", isBlender);
+    byId("job-output").placeholder = !isBlender ? "nowhere: the program knows" : source?.upload ? "kept by the farm" : "the folder that the file names";
+    byId("test-frame").hidden = !isBlender;
+    showFrames();
+    showSet();
   }
+  // What of each folded group is set, or else what is in it.
+  function showSet() {
+    byId("submit").querySelectorAll("details").forEach((details) => {
+      const inputs = [...details.querySelectorAll("input, select")].filter((input) => !["job-name", "job-project"].includes(input.id));
+      const set = inputs.filter((input) => (input.type === "checkbox" ? input.checked : input.value !== ""));
+      const name = (input) => input.labels[0].textContent.replace(/ \(.*\)/, "").replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase());
+      const shown = details.querySelector("summary span");
+      shown.classList.toggle("set", set.length > 0);
+      shown.textContent = set.length ? `${set.map(name).join(", ")} set` : inputs.map(name).join(", ");
+    });
+    const resolution = byId("field-resolution")?.value || "", samples = byId("field-samples")?.value || "";
+    const half = scene() ? String(halved()) : "";
+    const quality = !resolution && !samples ? "" : resolution === half && !samples ? "half" : resolution === half && samples === String(PREVIEW_SAMPLES) ? "preview" : "own";
+    byId("quality").querySelectorAll("button").forEach((each) => each.setAttribute("aria-pressed", each.dataset.quality === quality));
+  }
+  const halved = () => Math.max(1, Math.round((scene()?.percent || 100) / 2));
+  function firstFrame() {
+    const wanted = byId("field-frames")?.value || byId("field-frame")?.value || "";
+    return Number(wanted.match(/-?\d+/)?.[0] ?? scene()?.first ?? 1);
+  }
+  function showFrames() { byId("test-frame").textContent = facts ? `Test frame ${firstFrame()}` : "Test frame"; }
   function settings() {
     const found = {};
-    byId("fields").querySelectorAll("[data-kind]").forEach((input) => {
+    fields().forEach((input) => {
       if (input.value === "") return;
       const value = { int: Number, bool: (text) => text === "true", list: (text) => text.split(" ").filter(Boolean) }[input.dataset.kind] || String;
       found[input.id.slice("field-".length)] = input.multiple ? [...input.selectedOptions].map((each) => each.value) : value(input.value);
     });
     return found;
   }
-  function usePreset(name) {
-    const preset = presets.get(name);
-    if (!preset) return;
+  function fill(preset) {
     Object.entries(preset).forEach(([key, value]) => {
-      if (key === "width") {
-        const own = scene();
-        if (own && byId("field-resolution")) byId("field-resolution").value = Math.max(1, Math.round((value / own.width) * 100));
-      } else if (byId(`field-${key}`)) {
-        byId(`field-${key}`).value = Array.isArray(value) ? value.join(" ") : String(value);
-      }
+      const input = byId(`field-${key === "width" ? "resolution" : key}`);
+      if (!input) return;
+      if (key === "width") input.value = scene() ? Math.max(1, Math.round((value / scene().width) * 100)) : "";
+      else if (input.multiple) [...input.options].forEach((each) => { each.selected = value.includes(each.value); });
+      else input.value = Array.isArray(value) ? value.join(" ") : value === null ? "" : String(value);
     });
+    changed();
   }
-  async function submit(more) {
-    const needs = kind().engine === "blender";
-    const job = {
+  byId("quality").addEventListener("click", (event) => {
+    const chosen = event.target.closest("button")?.dataset.quality;
+    if (chosen === undefined) return;
+    fill({ resolution: chosen ? halved() : "", samples: chosen === "preview" ? PREVIEW_SAMPLES : "" });
+  });
+  byId("priority").addEventListener("click", (event) => {
+    const chosen = event.target.closest("button");
+    if (chosen) byId("priority").querySelectorAll("button").forEach((each) => each.setAttribute("aria-pressed", each === chosen));
+  });
+  function job(more) {
+    const limits = ["stall", "limit"].filter((name) => byId(`${name}-minutes`).value !== "").map((name) => [`${name}_minutes`, Number(byId(`${name}-minutes`).value)]);
+    return {
       job_type: kind().name, settings: { ...settings(), ...more }, name: byId("job-name").value, project: byId("job-project").value,
-      priority: Number(byId("job-priority").value), output: byId("job-output").value, paused: byId("paused").checked,
-      allow_missing: byId("allow-missing").checked, trusted: { true: true, false: false }[byId("trusted").value] ?? null, ...(needs && source ? { source } : {}),
+      priority: Number(byId("priority").querySelector("[aria-pressed=true]").value), tags: byId("job-tags").value.split(/\s+/).filter(Boolean), output: byId("job-output").value, paused: byId("paused").checked,
+      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().engine === "blender" && source ? { source } : {}),
     };
-    if (more.frames) Object.assign(job, { name: `${job.name} (test)`, priority: 90 });
-    const accepted = await farm.post("/jobs", job);
+  }
+  async function submit() {
+    const accepted = await farm.post("/jobs", job({}));
     farm.content();
-    const done = farm.element("div", "alert alert-success py-2 mb-2");
-    done.append(farm.link(`/jobs/${accepted.id}`, accepted.name, "fw-semibold"), `: ${accepted.frames} frames`);
+    const done = farm.element("div", "alert alert-success mb-2");
+    done.append(farm.link(`/jobs/${accepted.id}`, accepted.name, "fw-semibold name"), ` is submitted: ${many(accepted.frames, "frame")}`);
     byId("done").prepend(done);
   }
-  byId("submit").addEventListener("submit", (event) => { event.preventDefault(); submit({}).catch(farm.complain); });
-  byId("test-frame").addEventListener("click", () => {
-    const first = Number((byId("field-frames")?.value || "").match(/-?\d+/)?.[0] ?? scene()?.first ?? 1);
-    submit(kind().name === "blender-still" ? { frame: first } : { frames: String(first) }).catch(farm.complain);
+  byId("submit").addEventListener("submit", (event) => {
+    event.preventDefault();
+    byId("go").disabled = true;
+    submit().catch(farm.complain).finally(() => { byId("go").disabled = !ready(); });
   });
+
+  // --- what it will come to ---
+  let timer = 0, asked = 0;
+  function changed() {
+    showSet();
+    showFrames();
+    weigh();
+  }
+  function weigh() {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(() => look().catch(farm.complain), 300);
+  }
+  async function look() {
+    const number = asked += 1;
+    const [title, more, list] = byId("comes-to").children;
+    let told = null, wrong = "";
+    const wanted = ready() && fields().every((input) => !input.required || input.value);
+    if (wanted) {
+      try { told = await farm.post("/estimate", job({})); } catch (error) { wrong = error.message; }
+      if (number !== asked) return;
+    }
+    title.classList.toggle("wrong", wrong !== "");
+    title.textContent = wrong || (told ? comesTo(told) : "");
+    more.textContent = told ? by(told) : wanted ? "" : "What it will come to is shown here.";
+    list.replaceChildren(...(told?.warnings || []).map((each) => farm.element("li", "name", each)));
+  }
+  function comesTo(told) {
+    const frames = many(told.frames, "frame");
+    const pieces = told.frames === 1 && told.tasks > 1 ? ` in ${many(told.tasks - 1, "piece")}` : "";
+    const tasks = !pieces && !told.is_elastic && told.tasks !== told.frames ? ` in ${many(told.tasks, "task")}` : "";
+    return `${frames}${pieces}${tasks}${told.time ? `, about ${about(told.time.seconds)} on ${many(told.workers, "worker")}` : ""}`;
+  }
+  function by(told) {
+    const goes = told.output ? ` Frames go to ${told.output}.` : kind().engine === "blender" ? " The farm keeps the frames; the job's page has them to download." : "";
+    if (!told.workers) return `No worker that takes such jobs is here now.${goes}`;
+    if (!told.time) return `How long it takes is not known: no earlier jobs tell.${goes}`;
+    const { shots, least, most, same_file: same } = told.time;
+    const wide = most > least * 1.5 ? `, mostly between ${about(least)} and ${about(most)}` : "";
+    return `By ${many(shots, "earlier job")} ${same ? "of this file" : "like this one"}${wide}, once nothing else is ahead of it.${goes}`;
+  }
+  function about(seconds) {
+    const minutes = Math.round(seconds / 60);
+    if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+    return minutes < 90 ? `${minutes} min` : minutes < 2880 ? `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")}` : `${Math.round(minutes / 1440)} days`;
+  }
+  byId("submit").addEventListener("input", changed);
+
+  // --- one frame to try, shown here ---
+  let trying = 0;
+  async function test() {
+    const frame = firstFrame(), number = trying += 1, box = byId("test");
+    const wanted = { ...job(kind().name === "blender-still" ? { frame } : { frames: String(frame) }), test: true, priority: TEST_PRIORITY, paused: false };
+    const accepted = await farm.post("/jobs", { ...wanted, name: `${wanted.name} (test)` });
+    farm.content();
+    show("test", true);
+    const line = farm.element("span"), bar = farm.bar(0, "Test frame");
+    bar.classList.remove("mini");
+    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), " ", line, bar);
+    const address = `/jobs/${accepted.id}`;
+    while (number === trying) {
+      const told = await farm.ask(address);
+      const at = told.rendering[0];
+      line.replaceChildren(at ? `is rendered by ${at.name}` : told.status === "queued" ? "waits for a worker" : "starts", " ", farm.link(address, "its page"));
+      bar.firstElementChild.style.width = `${Math.round((at?.fraction || 0) * 100)}%`;
+      if (["completed", "failed", "canceled"].includes(told.status)) { await showTest(told, address, frame); break; }
+      await new Promise((good) => window.setTimeout(good, 1000));
+    }
+  }
+  async function showTest(told, address, frame) {
+    const box = byId("test"), link = farm.link(address, "its page");
+    if (told.status !== "completed") { box.replaceChildren(farm.element("strong", "text-danger", `Test frame ${frame} is ${told.status}`), ` ${told.reason} `, link); return; }
+    const done = (await farm.ask(`${address}/parts`)).filter((each) => each.status === "completed");
+    const part = done.find((each) => !each.piece) || done.pop();
+    const picture = farm.element("img");
+    picture.alt = `Test frame ${frame}`;
+    picture.src = `${address}/pictures/${part.id}?width=1280`;
+    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), ` took ${about(told.render_seconds)} · `, link, picture);
+    weigh();
+  }
+  byId("test-frame").addEventListener("click", () => test().catch(farm.complain));
+
   byId("job-name").addEventListener("input", () => { byId("job-name").dataset.own = "1"; });
-  byId("type").addEventListener("change", () => { showFields(); ["go", "test-frame"].forEach((each) => { byId(each).disabled = kind().engine === "blender" && !source; }); });
-  byId("preset").addEventListener("change", () => usePreset(byId("preset").value));
+  byId("type").addEventListener("change", () => { showFields(); showFile(); weigh(); });
+  byId("submit").addEventListener("change", (event) => { if (event.target.id === "field-scene") { showFields(); showFacts(); } changed(); });
+  byId("preset").addEventListener("change", () => { fill(presets.get(byId("preset").value) || {}); byId("preset").value = ""; });
   byId("keep-preset").addEventListener("click", async () => {
     const name = window.prompt("What is the preset called?");
     if (!name) return;
@@ -214,11 +435,12 @@
   });
   async function lookForPresets() {
     (await farm.ask("/presets")).forEach((each) => presets.set(each.name, each.settings));
-    byId("preset").replaceChildren(new Option("as the file says", ""), ...[...presets.keys()].map((name) => new Option(name, name)));
+    byId("preset").replaceChildren(new Option("or a preset…", ""), ...[...presets.keys()].map((name) => new Option(name, name)));
   }
   (async () => {
     kinds = await farm.ask("/job-types");
     showFields();
+    await look();
     await lookForPresets();
   })().catch(farm.complain);
 })();

@@ -5,30 +5,35 @@ Uploads are sent to the farm by their content, as `brender submit --send` does; 
 are."""
 
 import contextlib
+import os
 import platform
 import tempfile
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO
 
 import msgspec
-from flask import Blueprint, current_app, request
+from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import LengthRequired
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
 from brender.blendfile.facts import inspect
+from brender.blendfile.header import preview
 from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.ocio import BUILT_IN, check_configuration, configuration_to_send
-from brender.jobs.blender_animation import own_path
+from brender.jobs.blender_animation import engine_word, own_path
 from brender.jobs.declare import job_type
 from brender.model.bundle import as_bytes, check_path
 from brender.model.errors import BadInput, NotFound
-from brender.model.job import PRIORITY_NORMAL, FileFacts, JobSpec
+from brender.model.estimates import estimate, work_of
+from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
 from brender.model.paths import collapse, expand, places, platform_of
 from brender.model.trust import check_trust
+from brender.store import page_questions
 from brender.store.path_variables import path_variables
 from brender.transfer.client import Exchange
 from dashboard.endpoint import describe, endpoint
@@ -38,10 +43,14 @@ from dashboard.people import need
 blueprint = Blueprint("v1-submitting", __name__)
 
 Name = Annotated[str, msgspec.Meta(max_length=255)]
+Minutes = Annotated[float, msgspec.Meta(ge=0, le=MINUTES_MOST)]
 _MISSING_SHOWN = 10
 _LISTED_MOST = 2000
 _FILES_MOST = 100_000
 _BLOCK = 2**16
+#: What .blend files said of themselves, by path, bounds and stat; as many as are kept in memory.
+_SEEN: dict[tuple[Path, Path | None, int, int], FileFacts] = {}
+_SEEN_MOST = 64
 
 
 class FilesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +73,9 @@ class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``settings`` are those of the job type; what is left out is what the .blend says. ``output`` is a folder on the server's
     machine; without it the farm keeps the frames of an upload, and those of a project's file go where its scene says.
-    ``trusted``: scripts inside the .blend run, or they do not; a .blend that has some is refused where neither is said."""
+    ``trusted``: scripts inside the .blend run, or they do not; a .blend that has some is refused where neither is said.
+    ``test``: its frames go to a folder of their own below that folder, so that they replace none. ``stall_minutes`` without any
+    progress, or ``limit_minutes`` in all, end an attempt at a task; 0 never does."""
 
     job_type: Name = "blender-animation"
     settings: dict[str, Any] = {}
@@ -78,6 +89,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     overwrite: bool = False
     allow_missing: bool = False
     trusted: bool | None = None
+    test: bool = False
+    stall_minutes: Minutes = STALL_MINUTES
+    limit_minutes: Minutes = LIMIT_MINUTES
 
 
 @endpoint(blueprint, "GET", "/files", query=FilesQuery, needed="submit")
@@ -100,13 +114,31 @@ def files(query: FilesQuery) -> Any:
 @endpoint(blueprint, "POST", "/inspect", body=Where, needed="submit")
 def look_into(body: Where) -> Any:
     """Return what a .blend says of itself: its scenes and cameras, and which of its files are missing."""
-    return _told(inspect(_source(body), _bounds(body)))
+    path = _source(body)
+    facts = _inspected(path, _bounds(body), anew=True)
+    told: dict[str, Any] = msgspec.to_builtins(facts)
+    for scene in told["scenes"]:
+        scene["engine_word"] = engine_word(scene["engine"])
+    for missing in told["missing"]:
+        missing["place"] = _place(missing["path"], body)
+        missing["shown"] = _shown(missing["path"], path) if body.upload else missing["path"]
+    return told | {"formats": list(EXTENSIONS), "preview": preview(path) is not None}
+
+
+@endpoint(blueprint, "GET", "/preview", query=Where, needed="submit", content="image/png")
+def preview_picture(query: Where) -> Any:
+    """The preview picture that Blender saved in a .blend."""
+    found = preview(_source(query))
+    if found is None:
+        raise NotFound(f"{PurePosixPath(query.file).name} has no preview picture")
+    return Response(found.as_png(), mimetype="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
 describe(
     "POST",
     "/uploads",
-    summary="Take in files: .blend files and what they need, each under its path beside the others.",
+    summary="Take in files: .blend files and what they need, each under its path beside the others, or those of an upload.",
+    parameters=[{"name": "upload", "in": "query", "required": False, "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}],
     requestBody={
         "required": True,
         "content": {
@@ -127,17 +159,19 @@ describe(
 
 @blueprint.post("/uploads")
 def upload() -> Any:
-    """Take in files: .blend files and what they need, each under its path beside the others."""
+    """Take in files: .blend files and what they need, each under its path beside the others, or those of an upload."""
     need("submit")
     if not request.content_length:
         raise LengthRequired("Say how long the files are (Content-Length), so that it is seen whether there is room")
     request.max_content_length = current_app.config["UPLOAD_LENGTH"]
     uploads = farm().uploads
+    into = str(request.args.get("upload", ""))
+    kept = uploads.more(into, user_name()) if into else uploads.new(user_name())
     reserved = uploads.reserve(user_name(), request.content_length)
     try:
-        with uploads.new(user_name()) as (id, folder):
+        with kept as (id, folder):
             blends = [name for name in _files_into(folder) if name.endswith(".blend")]
-            if not blends:
+            if not (blends or into):
                 raise BadInput("There is no .blend among these files")
     except OSError as error:
         raise BadInput(f"The files cannot be kept on the dashboard's machine: {error.strerror}") from error
@@ -184,8 +218,11 @@ def submit(body: Submission) -> Any:
             facts = msgspec.structs.replace(facts, path=settings["file"])
     elif job_type(body.job_type).engine == "blender":
         raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
+    id = new_id()
+    if output and body.test:
+        output = f"{output.rstrip('/')}/tests/{id[:8]}"
     spec = JobSpec(
-        id=new_id(),
+        id=id,
         name=body.name or (PurePosixPath(str(settings.get("file", ""))).stem if facts else body.job_type),
         job_type=body.job_type,
         settings={name: value for name, value in settings.items() if value is not None and value != ""},
@@ -198,12 +235,51 @@ def submit(body: Submission) -> Any:
         overwrite=body.overwrite,
         warnings=cautions,
         paused=body.paused,
+        stall_minutes=body.stall_minutes,
+        limit_minutes=body.limit_minutes,
         facts=facts,
         **more,
     )
     spec = job_type(spec.job_type).prepare(spec)
     with farm().client() as client:
         return client.submit(spec)
+
+
+@endpoint(blueprint, "POST", "/estimate", body=Submission, needed="submit")
+def estimated(body: Submission) -> Any:
+    """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
+    them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell)."""
+    settings, output, bundle = dict(body.settings), body.output, ""
+    facts: FileFacts | None = None
+    if body.source is not None:
+        path = _source(body.source)
+        facts = _inspected(path, _bounds(body.source), anew=False)
+        settings["file"] = str(path)
+        bundle = "uploaded" if body.source.upload else ""
+        # (Its missing files are told of by themselves.)
+        facts = msgspec.structs.replace(facts, missing=(), path=path.name if bundle else facts.path)
+        output = output if bundle else output or str(_own_folder(path, facts, settings))
+    settings = {name: value for name, value in settings.items() if value is not None and value != ""}
+    kind = job_type(body.job_type)
+    spec = kind.prepare(
+        JobSpec(id="", name=body.name, job_type=body.job_type, settings=settings, output=output, bundle=bundle, facts=facts)
+    )
+    frames = 1 if spec.settings.get("pieces") else kind.part_count(spec) - bool(spec.settings.get("film"))
+    with farm().reader.record() as record:
+        workers = page_questions.workers_at_work(record, body.job_type)
+        shots = page_questions.earlier_shots(record, body.project or "default", body.job_type)
+    tasks = kind.task_count(spec)
+    wanted = work_of(spec.settings, msgspec.to_builtins(facts) if facts else None)
+    found = estimate(wanted, frames, min(workers, tasks), shots)
+    return {
+        "frames": frames,
+        "tasks": tasks,
+        "is_elastic": kind.is_elastic(spec),
+        "output": output,
+        "workers": workers,
+        "warnings": list(spec.warnings),
+        "time": None if found is None else asdict(found),
+    }
 
 
 def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
@@ -214,19 +290,47 @@ def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
         raise BadInput(f"{reason}: name a folder for the frames") from reason
 
 
-def _told(facts: FileFacts) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(facts)
-    return told | {"formats": list(EXTENSIONS)}
+def _place(missing: str, source: Where) -> str:
+    """Where in its upload a .blend looks for the file *missing*; "" where it looks elsewhere, or is of a project."""
+    if not source.upload:
+        return ""
+    root = _upload(source.upload)
+    for base in (root, root.resolve()):
+        with contextlib.suppress(ValueError):
+            return Path(os.path.normpath(missing)).relative_to(base).as_posix()
+    return ""
+
+
+def _shown(missing: str, blend: Path) -> str:
+    """The path of the file *missing* of an uploaded *blend* as Blender writes it, relative to the .blend: where uploads lie here
+    says nothing to their owner."""
+    for folder in (blend.parent, blend.resolve().parent):
+        if Path(missing).is_relative_to(farm().uploads.root) or Path(missing).is_relative_to(folder):
+            return f"//{Path(os.path.relpath(missing, folder)).as_posix()}"
+    return missing
+
+
+def _inspected(path: Path, within: Path | None, anew: bool) -> FileFacts:
+    """What the .blend at *path* says of itself, as it was seen last unless *anew*: Blender opens the file for it. Raises
+    `BadInput`."""
+    stat = path.stat()
+    key = (path, within, stat.st_mtime_ns, stat.st_size)
+    found = None if anew else _SEEN.get(key)
+    if found is None:
+        found = _SEEN[key] = inspect(path, within)
+        while len(_SEEN) > _SEEN_MOST:
+            _SEEN.pop(next(iter(_SEEN)), None)
+    return found
 
 
 def _check_missing(facts: FileFacts, allowed: bool) -> None:
-    if facts.missing and not allowed:
-        shown = "; ".join(f"{each.path}, used by {each.used_by}" for each in facts.missing[:_MISSING_SHOWN])
-        more = len(facts.missing) - _MISSING_SHOWN
-        raise BadInput(
-            f"{len(facts.missing)} files are missing: {shown}{f'; and {more} more' if more > 0 else ''}. Upload them too, or "
-            "allow that it renders without them"
-        )
+    if not facts.missing or allowed:
+        return
+    count = len(facts.missing)
+    shown = "; ".join(f"{each.path}, used by {each.used_by}" for each in facts.missing[:_MISSING_SHOWN])
+    more = f"; and {count - _MISSING_SHOWN} more" if count > _MISSING_SHOWN else ""
+    are, them = ("1 file is", "it") if count == 1 else (f"{count} files are", "them")
+    raise BadInput(f"{are} missing: {shown}{more}. Upload {them} too, or allow that it renders without {them}")
 
 
 def _send(path: Path, upload: Path, ocio: str) -> tuple[str, str, str]:

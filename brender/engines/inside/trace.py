@@ -93,6 +93,7 @@ def scene_facts(scene):
         "frame_length": ctypes.c_float(render.frame_map_old / render.frame_map_new).value,
         "fps": round(render.fps / render.fps_base, 3),
         "rate": [render.fps, render.fps_base],
+        "samples": samples(scene),
         "current": scene.frame_current,
         "cameras": sorted(thing.name for thing in scene.objects if thing.type == "CAMERA"),
         "use_extension": render.use_file_extension,
@@ -106,6 +107,15 @@ def scene_facts(scene):
         "simulations": simulations.simulations(scene),
         **views.facts(scene),
     }
+
+
+def samples(scene):
+    """The samples a pixel of the engine that *scene* renders with; None where that has no such number."""
+    if scene.render.engine == "CYCLES":
+        return scene.cycles.samples if hasattr(scene, "cycles") else None
+    if scene.render.engine.startswith("BLENDER_EEVEE"):
+        return scene.eevee.taa_render_samples
+    return None
 
 
 def camera_markers(scene):
