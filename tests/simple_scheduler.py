@@ -1,13 +1,13 @@
 """The scheduler's decisions, made the simple way: every job is compared with every worker. What brender.scheduling does by class
 must be the same."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from brender.model.nodes import WorkerInfo
+from brender.model.obstacle import Obstacle
 from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
-from brender.scheduling.reasons import counted
+from brender.scheduling.reasons import Causes, busy, takes_nothing
 from brender.scheduling.terms import PREFETCH_MOST, Demand, Held, Take, TakeBack
 
 
@@ -24,8 +24,8 @@ class Slot:
     waiting: Sequence[Held] = field(default=())
 
 
-def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> str:
-    """Return why the worker of *slot*, one of *slots*, cannot run tasks of *demand*, or ""."""
+def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> Obstacle | None:
+    """Return why the worker of *slot*, one of *slots*, cannot run tasks of *demand*."""
     if why := general_obstacle(demand.need, demand.paths, slot.worker):
         return why
     if loses(demand.need, slot.worker) and any(
@@ -55,28 +55,30 @@ def assign(demands: list[Demand], slots: list[Slot]) -> list[Take]:
     return takes
 
 
+def closed(worker: str) -> Obstacle:
+    """Return why the worker with this id takes nothing: of each second one the same."""
+    return Obstacle("is disabled", "are disabled", "enable") if worker[-1] in "02468" else Obstacle("sleeps", "sleep")
+
+
 def explain(demand: Demand, slots: list[Slot]) -> str:
     """Return why none of the queued tasks of *demand* runs now, or ""."""
     if not slots:
-        return "No worker is connected. Start one with brender-worker"
-    obstacles = {slot.worker.id: obstacle(demand, slot, slots) for slot in slots}
-    able = [slot for slot in slots if not obstacles[slot.worker.id]]
+        return "No worker is connected. Start one with `brender-worker`"
+    obstacles = [obstacle(demand, slot, slots) for slot in slots]
+    able = [(order, slot) for order, slot in enumerate(slots) if obstacles[order] is None]
+    hindered, shut = Causes(), Causes()
+    for order, (slot, why) in enumerate(zip(slots, obstacles, strict=True)):
+        if why:
+            hindered.add(why, 1, [(order, slot.worker.name)])
+        else:
+            shut.add(closed(slot.worker.id), 1, [(order, slot.worker.name)])
     if not able:
-        commonest = sorted(Counter(obstacles.values()).items(), key=lambda each: (-each[1], each[0]))[:3]
-        return "No worker can run it: " + "; ".join(counted(count, reason) for reason, count in commonest)
-    open_slots = [slot for slot in able if slot.open]
+        return f"No worker can run it. {hindered.said()}"
+    open_slots = [(order, slot) for order, slot in able if slot.open]
     if not open_slots:
-        return (
-            "The only worker that could run it takes no new tasks"
-            if len(able) == 1
-            else f"All {len(able)} workers that could run it take no new tasks"
-        )
-    if all(slot.count for slot in open_slots):
-        return (
-            "The only worker that could run it now is busy"
-            if len(open_slots) == 1
-            else f"All {len(open_slots)} workers that could run it are busy"
-        )
+        return takes_nothing(len(able), shut)
+    if all(slot.count for _, slot in open_slots):
+        return busy(len(open_slots), [(order, slot.worker.name) for order, slot in open_slots])
     return ""
 
 
@@ -86,16 +88,16 @@ def relieve(demands: Iterable[Demand], slots: list[Slot]) -> list[TakeBack]:
     taken: list[TakeBack] = []
     asked: set[str] = set()
     for slot in (each for each in slots if each.open and not each.count):
-        for busy in (each for each in slots if each.open):
+        for giver in (each for each in slots if each.open):
             candidates = [
                 held
-                for held in busy.waiting
+                for held in giver.waiting
                 if held.attempt not in asked and held.job in known and not obstacle(known[held.job], slot, slots)
             ]
             if candidates:
                 part = candidates[len(candidates) // 2 :]
                 asked |= {held.attempt for held in part}
-                taken += [TakeBack(busy.worker.id, held.attempt) for held in part]
+                taken += [TakeBack(giver.worker.id, held.attempt) for held in part]
                 break
     return taken
 

@@ -176,7 +176,7 @@ def test_the_overview_names_what_needs_somebody(web: Browser, folder: DataFolder
 
 def test_what_passes_by_itself_needs_nobody(web: Browser, folder: DataFolder) -> None:
     writer = Writer(open_for_writing(str(folder.database)))
-    busy = "All 2 workers that could run it are busy"
+    busy = "Both workers that can run it are busy"
     asleep = {"status": "disabled", "reason": "it sleeps until 18:00"}
     writer.commit(
         [

@@ -113,11 +113,11 @@ JOB: dict[str, Any] = {"id": "a", "name": "shot", "project": "film", "status": "
     [
         ({"status": "completed"}, "completed"),
         ({"status": "failed", "reason": "it broke"}, "failed"),
-        ({"status": "queued", "reason": "No worker can run it: one has no Blender"}, "attention"),
+        ({"status": "queued", "reason": "No worker can run it. The worker a has no Blender"}, "attention"),
         ({"warnings": ["Missing file: /x"]}, "attention"),
         ({"status": "active"}, None),
         ({"priority": 3}, None),
-        ({"status": "queued", "reason": "All 3 workers that could run it are busy"}, None),
+        ({"status": "queued", "reason": "All 3 workers that can run it are busy"}, None),
     ],
 )
 def test_what_is_worth_telling(fields: dict[str, Any], event: str | None) -> None:

@@ -391,7 +391,7 @@ def test_an_old_job_is_not_requeued_over_the_files_of_a_new_one(world: World) ->
 def test_a_job_says_that_no_worker_is_there(world: World) -> None:
     job = world.submit(animation("1"))
     world.run(2)
-    assert world.ask("job", id=job["id"])["reason"] == "No worker is connected. Start one with brender-worker"
+    assert world.ask("job", id=job["id"])["reason"] == "No worker is connected. Start one with `brender-worker`"
 
 
 def test_a_file_too_new_for_every_worker_waits_and_says_why(world: World) -> None:
@@ -399,7 +399,10 @@ def test_a_file_too_new_for_every_worker_waits_and_says_why(world: World) -> Non
     job = world.submit(animation("1", version=(5, 0)))
     world.run(2)
     reason = world.ask("job", id=job["id"])["reason"]
-    assert reason == "No worker can run it: one has Blender 3.4.1, which cannot read a file saved by Blender 5.0"
+    assert reason == (
+        "No worker can run it. The worker old has Blender 3.4.1, which cannot read a file saved by Blender 5.0: "
+        "start it with `--blender PATH` of a Blender 5.0 or later"
+    )
     world.add_worker("new")
     world.finish_everything()
     assert world.status(job["id"]) == "completed"
@@ -423,7 +426,7 @@ def test_a_file_says_which_blender_it_takes(world: World) -> None:
     job = world.submit(animation("1", **NEW_FILE))
     world.run(2)
     reason = world.ask("job", id=job["id"])["reason"]
-    assert reason.endswith("which cannot read a file saved by Blender 5.3 (that takes Blender 4.5 or later)")
+    assert reason.endswith(": start it with `--blender PATH` of a Blender 4.5 or later")
 
 
 def blender_of(version: str) -> Blender:
@@ -587,7 +590,10 @@ def test_a_farm_for_one_job_ends_it_once_its_workers_are_there_and_none_can_run_
     world.run(5)
     record = world.ask("job", id=job["id"])
     assert record["status"] == "failed"
-    assert record["reason"] == "No worker can run it: 2 lack the tag moon"
+    assert (
+        record["reason"]
+        == "No worker can run it. The workers a and b lack the tag moon: `brender describe a b --add-tags moon` gives them that"
+    )
 
 
 def test_a_farm_for_one_job_goes_on_while_one_worker_can_run_it() -> None:

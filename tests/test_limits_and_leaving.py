@@ -107,7 +107,9 @@ def test_a_job_that_only_its_kept_off_workers_could_run_says_so() -> None:
     world._work("good", world.workers["good"].core.stop("was stopped", world._at()))
     world.end("good", reason="stopped", stopped=True)
     world.run(10)
-    assert world.ask("job", id=job)["reason"].startswith("No worker can run it: one failed it again and again")
+    assert world.ask("job", id=job)["reason"] == (
+        f"No worker can run it. The worker bad failed it again and again: `brender readmit {job[:8]}` allows another try"
+    )
 
 
 # --- time limits --------------------------------------------------------------------------------------------------------
@@ -295,10 +297,34 @@ def test_a_worker_without_room_pauses_says_why_and_goes_on_once_there_is(world: 
     assert granted(world, "a") == []
     assert (worker(world, "a")["status"], worker(world, "a")["reason"]) == ("error", "No room on the disk")
     assert world.ask("job", id=job)["failures"] == 0, "a full disk is no fault of the job's"
-    assert world.ask("job", id=job)["reason"] == "The only worker that could run it takes no new tasks"
+    assert world.ask("job", id=job)["reason"] == (
+        "The only worker that can run it takes no new tasks. The worker a pauses (No room on the disk): "
+        "work goes on there as soon as that is mended"
+    )
     world._work("a", stub.core.room("", world._at()))
     world.run(20)
     assert granted(world, "a") == [1, 2] and worker(world, "a")["status"] == "busy"
+
+
+def test_a_job_whose_workers_are_disabled_asleep_or_leaving_names_each_and_what_can_be_done(world: World) -> None:
+    for name in ("m1", "m2", "m 3"):
+        world.add_worker(name)
+    for name in ("m1", "m 3"):
+        world.act("disable", name)
+    world.act("schedule", "m2", "mon-sun 00:00-24:00")
+    job = world.submit(animation("1-3"))["id"]
+    world.run(3)
+    assert world.ask("job", id=job)["reason"] == (
+        "None of the 3 workers that can run it takes new tasks. The workers m1 and m 3 are disabled: `brender enable m1 'm 3'`. "
+        "The worker m2 sleeps until 00:00: `brender describe m2 --sleeps ''` ends its schedule"
+    )
+    world.act("disable", "m2")
+    world.act("schedule", "m2", "")
+    world.run(3)
+    assert (
+        "3 workers that can run it takes new tasks. The workers m1, m2 and m 3 are disabled: `brender enable m1 m2 'm 3'`"
+        in (world.ask("job", id=job)["reason"])
+    ), "a cause that has changed is said as it is now"
 
 
 def put_off(world: World, name: str, reason: str) -> None:
@@ -316,7 +342,8 @@ def test_a_job_whose_folder_has_no_room_waits_with_its_reason_while_its_worker_r
     put_off(world, "a", "No room on the disk of /renders/full")
     world.run(10)
     assert world.ask("job", id=full)["reason"] == (
-        "No worker can run it: one cannot run it now (No room on the disk of /renders/full); tried again in some minutes"
+        "No worker can run it. The worker a cannot run it now (No room on the disk of /renders/full): "
+        "it is tried again in some minutes"
     )
     assert world.ask("job", id=full)["failures"] == 0, "a full disk is no fault of the job's"
     assert worker(world, "a")["status"] == "busy"
@@ -344,7 +371,8 @@ def test_a_job_that_no_worker_can_write_says_so_of_all_of_them(world: World) -> 
         put_off(world, name, "The folder /renders/show does not answer")
     world.run(5)
     assert world.ask("job", id=job)["reason"] == (
-        "No worker can run it: 2 cannot run it now (The folder /renders/show does not answer); tried again in some minutes"
+        "No worker can run it. The workers a and b cannot run it now (The folder /renders/show does not answer): "
+        "it is tried again in some minutes"
     )
 
 
@@ -372,7 +400,7 @@ def test_a_worker_that_cannot_write_its_reports_gives_its_tasks_back_and_says_wh
     world.end("a", reason="stopped", stopped=True)
     world.run(20)
     assert (worker(world, "a")["status"], worker(world, "a")["reason"]) == ("error", why)
-    assert world.ask("job", id=job)["reason"] == "The only worker that could run it takes no new tasks"
+    assert f"takes no new tasks. The worker a pauses ({why}): " in world.ask("job", id=job)["reason"]
     world._work("a", stub.core.room("", world._at()))
     assert worker(world, "a")["status"] == "error", "there is room for frames, and none for reports"
     world.add_worker("b")

@@ -70,7 +70,7 @@ def test_a_farm_for_one_job_that_no_worker_can_run_ends_at_once_and_says_why(
     if said.code == 0:
         pytest.skip("this machine has a GPU")
     assert said.code == RenderFailed.exit_code
-    assert "No worker can run it: one lacks the tag gpu" in said.err
+    assert "No worker can run it. The worker worker-1 lacks the tag gpu: a GPU that Cycles finds gives that" in said.err
     assert "brender log" not in said.err, "nothing ran, so there is no log"
 
 

@@ -114,9 +114,9 @@ def test_an_order_is_read_as_the_worker_s_machine_has_it() -> None:
 def test_a_worker_without_the_folder_is_passed_over_and_the_job_says_so() -> None:
     need = Requirements(job_type="t", variables=frozenset({"projects"}))
     worker = WorkerInfo(id="w", incarnation=1, name="w", platform="Linux-6.1", job_types=frozenset({"t"}))
-    assert "has no place for {projects}" in general_obstacle(need, (WINDOWS, SOUTH), worker)
+    assert "has no place for {projects}" in str(general_obstacle(need, (WINDOWS, SOUTH), worker))
     south = WorkerInfo(id="w", incarnation=1, name="w", platform="Linux-6.1", site="south", job_types=frozenset({"t"}))
-    assert general_obstacle(need, (WINDOWS, SOUTH), south) == ""
+    assert general_obstacle(need, (WINDOWS, SOUTH), south) is None
 
 
 def test_folders_elsewhere_are_listed_with_the_one_here_and_the_longest_first() -> None:

@@ -1,5 +1,6 @@
 """The scheduler decides by class what a simple one decides by comparing every job with every worker."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
+from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
 from brender.scheduling import classes
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
 from brender.scheduling.eligibility import general_obstacle
-from brender.scheduling.reasons import Reasons, counted
+from brender.scheduling.reasons import Causes, Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Demand, Held, Take, TakeBack
@@ -34,7 +36,7 @@ def infos(draw: st.DrawFn, number: int) -> WorkerInfo:
     return WorkerInfo(
         id=f"w{number}",
         incarnation=number,
-        name=f"worker {number}",
+        name=f"m{number}",
         host=f"host {number}",
         platform=draw(st.sampled_from(["Linux-6.1", "Windows-11"])),
         blenders=tuple(
@@ -138,7 +140,7 @@ def test_what_a_round_has_no_time_for_is_decided_in_the_next(farm: tuple[list[Sl
 @given(farms())
 def test_it_gives_the_reasons_that_the_simple_one_gives(farm: tuple[list[Slot], list[Demand]]) -> None:
     workers, jobs = farm
-    reasons = Reasons(roster_of(workers, jobs))
+    reasons = Reasons(roster_of(workers, jobs), simple_scheduler.closed)
     for job in jobs:
         assert reasons.reason(job.job) == simple_scheduler.explain(job, workers)
 
@@ -213,7 +215,7 @@ def test_a_tag_that_a_job_asks_for_first_tells_workers_apart() -> None:
 def test_eligibility_is_asked_once_for_each_pair_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def counted(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> str:
+    def counted(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> Obstacle | None:
         asked.append(need)
         return general_obstacle(need, paths, worker)
 
@@ -224,7 +226,7 @@ def test_eligibility_is_asked_once_for_each_pair_of_classes(monkeypatch: pytest.
         Demand(f"j{n}", 50, n, 0, 9, Requirements(job_type="command", tags=gpu if n % 2 else frozenset())) for n in range(100)
     ]
     roster = roster_of(workers, jobs)
-    reasons = Reasons(roster)
+    reasons = Reasons(roster, simple_scheduler.closed)
     assert len(assign(roster, PLENTY).takes) == 400
     assert len({reasons.reason(job.job) for job in jobs}) == 2
     assert len(asked) <= 6
@@ -359,41 +361,83 @@ _WORKER = WorkerInfo(id="w", incarnation=1, name="w", host="h", platform="Linux-
 @pytest.mark.parametrize(
     ("need", "worker", "one", "two"),
     [
-        ({"tags": {"gpu"}}, {}, "one lacks the tag gpu", "2 lack the tag gpu"),
-        ({"tags": {"gpu", "fast"}}, {}, "one lacks the tags fast, gpu", "2 lack the tags fast, gpu"),
-        ({"job_type": "video"}, {}, "one does not take video jobs", "2 do not take video jobs"),
-        ({"program": "true"}, {}, "one does not run the program 'true': ", "2 do not run the program 'true': "),
-        ({"trusted": True}, {}, "one does not run the scripts of ", "2 do not run the scripts of "),
-        ({"blender": (5, 0)}, {}, "one has no Blender", "2 have no Blender"),
+        ({"tags": {"a"}}, {}, "lacks the tag a: `brender describe w --add-tags a` gives it that", "lack the tag a: `brender "),
+        (
+            {"tags": {"a", "b"}},
+            {},
+            "lacks the tags a, b: `brender ",
+            "lack the tags a, b: `brender describe w v --add-tags a,b` ",
+        ),
+        ({"tags": {"gpu"}}, {}, "lacks the tag gpu: a GPU ", "lack the tag gpu: a GPU that Cycles finds gives that "),
+        ({"job_type": "video"}, {}, "does not take jobs of the type video: start it ", "do not take jobs of the type video: "),
+        (
+            {"program": "sleep"},
+            {},
+            "allows no programs: start it with `--allow-program sleep`",
+            "do not allow the program sleep: ",
+        ),
+        ({"trusted": True}, {}, "does not run the scripts inside a .blend: start it with ", "do not run the scripts inside a "),
+        ({"blender": (5, 0)}, {}, "has no Blender: `brender doctor` there ", "have no Blender: `brender doctor` there says "),
         (
             {"blender": (5, 0)},
             {"blenders": (Blender("executable", "b", (3, 4, 1)),)},
-            "one has Blender 3.4.1, ",
-            "2 have Blender 3.4.1, ",
+            "has Blender 3.4.1, which cannot read a file saved by Blender 5.0: start it with `--blender PATH` of a Blender 5.0 ",
+            "have no Blender that can read a file saved by Blender 5.0: start them with `--blender PATH` of a Blender 5.0 or ",
         ),
         (
             {"variables": {"projects"}},
             {"platform": "Windows-11"},
-            "one has no place for {projects} ",
-            "2 have no place for {projects} ",
+            "has no place for {projects}: `brender path set projects --windows FOLDER` gives one",
+            "have no place for {projects}: ",
         ),
     ],
 )
-def test_an_obstacle_agrees_in_number_with_the_workers_that_have_it(
+def test_an_obstacle_agrees_in_number_with_the_workers_that_have_it_and_ends_with_its_remedy(
     need: dict[str, object], worker: dict[str, object], one: str, two: str
 ) -> None:
     given = {"job_type": "command"} | {key: frozenset(value) if isinstance(value, set) else value for key, value in need.items()}
     obstacle = general_obstacle(Requirements(**given), PATHS, msgspec.structs.replace(_WORKER, **worker))  # type: ignore[arg-type]
-    assert counted(1, obstacle).startswith(one) and counted(2, obstacle).startswith(two)
-    assert " its " not in obstacle, "which would be one worker's"
+    assert obstacle is not None
+    assert obstacle.said_of(1, ["w"]).startswith(f"The worker w {one}")
+    assert obstacle.said_of(2, ["w", "v"]).startswith(f"The workers w and v {two}")
+    assert obstacle.said_of(1200, ["w", "v", "u"]).startswith(f"1,200 workers (w, v, u and 1,197 more) {two[:20]}")
 
 
-def test_what_is_said_of_workers_of_one_class_agrees_in_number() -> None:
-    kept_off = Demand("j", 50, 1, 0, 1, need=Requirements(job_type="command"), kept_off=frozenset({"w"}))
-    assert counted(2, kept_off.exception("w", None)).startswith("2 failed it again and again (")
-    short = replace(kept_off, kept_off=frozenset(), memory=2 * 10**9)
-    assert counted(1, short.exception("w", 10**9)) == "one has 1.0 GB of memory free, and a frame of it needed 2.0 GB"
-    assert counted(2, short.exception("w", 10**9)) == "2 have 1.0 GB of memory free, and a frame of it needed 2.0 GB"
+def test_workers_with_the_same_cause_are_counted_together_whatever_is_said_of_each() -> None:
+    short = Demand("j", 50, 1, 0, 1, need=Requirements(job_type="command"), memory=2 * 10**9)
+    causes = Causes()
+    for order, (name, free) in enumerate({"a": 10**9, "b": 15 * 10**8}.items()):
+        obstacle = short.exception(name, free)
+        assert obstacle is not None
+        causes.add(obstacle, 1, [(order, name)])
+    assert causes.said().startswith("The workers a and b have less memory free than the 2.0 GB that a frame of it needed: ")
+
+
+_FORMS = [
+    re.compile(form)
+    for form in (
+        r"$|No worker (can run it|is connected)$|Start one with `brender-worker`$",
+        r"The only worker that can run it(, m\d, is busy| takes no new tasks)$",
+        r"(Both|All [3-7]) workers that can run it are busy$|None of the [2-7] workers that can run it takes new tasks$",
+        r"The worker m\d (lacks|has|does not|allows|cannot|failed|is|sleeps) ?",
+        r"(The workers m\d(, m\d)? and m\d|[4-7] workers \((m\d, ){2}m\d and [1-4] more\)) "
+        r"(lack|have|do not|cannot|failed|are|sleep) ?",
+        r"1 more worker cannot, for other reasons$|[2-4] more workers cannot, for other reasons$",
+    )
+]
+
+
+@given(farms())
+def test_every_reason_is_made_of_sentences_whose_numbers_agree(farm: tuple[list[Slot], list[Demand]]) -> None:
+    workers, jobs = farm
+    reasons = Reasons(roster_of(workers, jobs), simple_scheduler.closed)
+    for job in jobs:
+        reason = reasons.reason(job.job)
+        for wrong in ("worker worker", "1 workers", "All 1 ", "All 2 ", "<", "None", " its ", "  "):
+            assert wrong not in reason.replace("None of the", ""), reason
+        for sentence in reason.split(". "):
+            assert any(form.match(sentence) for form in _FORMS), sentence
+        assert len(named := re.findall(r"\bm[0-7]\b", re.sub("`.*?`", "", reason))) == len(set(named)), "each has one cause"
 
 
 def test_an_idle_worker_relieves_one_that_holds_the_only_task_of_its_kind() -> None:

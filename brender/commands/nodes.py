@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
+from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.jobspec import user
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_facts, print_json, print_table, size, when
 from brender.model.errors import BadInput, NotFound
+from brender.model.text import harmless
 
 
 @click.command(cls=Configured, section="workers")
@@ -54,6 +56,18 @@ def _own_tags(row: dict[str, Any]) -> list[str]:
     return [tag for tag in row["tags"] if not tag.startswith("blender-")]
 
 
+def _worker(connection: Client, named: str) -> dict[str, Any]:
+    """Return the row of the worker with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
+    rows: list[dict[str, Any]] = connection.ask("workers")
+    found = [row for row in rows if row["name"] == named] or [row for row in rows if named and row["id"].startswith(named)]
+    found = [row for row in found if row["status"] != "offline"] or found
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound(f"There is no worker {named!r}: `brender workers` lists them")
+    raise BadInput(f"There are {len(found)} workers {named!r}: write the id of one, which `brender workers` lists")
+
+
 @click.command(cls=Configured, section="worker-facts")
 @common
 @server_option
@@ -62,11 +76,7 @@ def _own_tags(row: dict[str, Any]) -> list[str]:
 def worker(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, name: str) -> None:
     """Show one worker, by its name or the beginning of its id."""
     with client(server, data) as connection:
-        rows = [row for row in connection.ask("workers") if row["name"] == name or row["id"].startswith(name)]
-    if len(rows) != 1:
-        said = "There is no worker" if not rows else "There are several workers"
-        raise (NotFound if not rows else BadInput)(f"{said} {name!r}: `brender workers` lists them, each with its id")
-    (row,) = rows
+        row = _worker(connection, name)
     if as_json:
         print_json(row)
         return
@@ -142,31 +152,33 @@ def managers(data: Path, config: Path | None, verbose: bool, server: str | None,
 
 
 def _action(name: str, help: str, said: str) -> click.Command:
-    """Return a command that says what people want of one worker or manager."""
+    """Return a command that says what people want of workers or managers."""
 
     @click.command(name, cls=Configured, section=name, help=help)
     @common
     @server_option
-    @click.argument("node", metavar="NAME")
-    def act(data: Path, config: Path | None, verbose: bool, server: str | None, node: str) -> None:
+    @click.argument("nodes", metavar="NAME...", nargs=-1, required=True)
+    def act(data: Path, config: Path | None, verbose: bool, server: str | None, nodes: tuple[str, ...]) -> None:
         with client(server, data) as connection:
-            answer: dict[str, Any] = connection.act(name, node, user=user())
-        click.echo(f"The {answer['kind']} {answer['name']} {said}")
+            for node in nodes:
+                answer: dict[str, Any] = connection.act(name, node, user=user())
+                click.echo(f"The {answer['kind']} {harmless(answer['name'])} {said}")
 
     return act
 
 
-drain = _action("drain", "Let a worker or manager finish its tasks and leave.", "finishes what runs and leaves")
-disable = _action("disable", "Give a worker, or a manager's workers, nothing new.", "gets no new tasks")
-restart = _action("restart", "Let a worker or manager finish its tasks and start anew.", "finishes what runs and starts anew")
-enable = _action("enable", "Give a worker or manager tasks again.", "gets tasks again")
+drain = _action("drain", "Let workers or managers finish their tasks and leave.", "finishes what runs and leaves")
+disable = _action("disable", "Give workers, or a manager's workers, nothing new.", "gets no new tasks")
+restart = _action("restart", "Let workers or managers finish their tasks and start again.", "finishes what runs and starts again")
+enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
 
 
 @click.command(cls=Configured, section="describe")
 @common
 @server_option
-@click.argument("worker", metavar="WORKER")
+@click.argument("workers", metavar="WORKER...", nargs=-1, required=True)
 @click.option("--tags", metavar="A,B", help='Tags that it has besides its own; "" for none.')
+@click.option("--add-tags", metavar="A,B", help="Tags that it gets besides those that it has.")
 @click.option("--note", help="What people should know of it.")
 @click.option("--sleeps", metavar="HOURS", help='When it takes no new tasks: "mon-fri 09:00-18:00, sat 10:00-14:00"; "" never.')
 def describe(
@@ -174,17 +186,24 @@ def describe(
     config: Path | None,
     verbose: bool,
     server: str | None,
-    worker: str,
+    workers: tuple[str, ...],
     tags: str | None,
+    add_tags: str | None,
     note: str | None,
     sleeps: str | None,
 ) -> None:
-    """Say something of a worker: further tags, a note, the hours in which it sleeps (by the server's clock)."""
-    said = {"tags": tags, "note": note, "schedule": sleeps}
+    """Set what people say of workers: further tags, a note, the hours in which they sleep (by the server's clock)."""
+    if tags is not None and add_tags is not None:
+        raise BadInput("Give --tags, which replaces the tags of before, or --add-tags, not both")
+    said = {"tags": tags if add_tags is None else add_tags, "note": note, "schedule": sleeps}
     if all(value is None for value in said.values()):
-        raise BadInput("Say what is to change: --tags, --note or --sleeps")
+        raise BadInput("Say what is to change: --tags, --add-tags, --note or --sleeps")
     with client(server, data) as connection:
-        for action, value in said.items():
-            if value is not None:
-                connection.act(action, worker, value=value, user=user())
-    click.echo(f"{worker} is described so now")
+        for worker in workers:
+            if add_tags is not None:
+                before = _worker(connection, worker)["extra_tags"]
+                said["tags"] = ",".join(sorted({*before, *add_tags.split(",")}))
+            for action, value in said.items():
+                if value is not None:
+                    connection.act(action, worker, value=value, user=user())
+            click.echo(f"{harmless(worker)} is described so now")

@@ -1,6 +1,7 @@
 """What a worker says of itself: its machine, its Blenders, its slot."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
@@ -11,6 +12,8 @@ import msgspec
 from brender.model.devices import Device
 from brender.model.errors import BadInput
 from brender.model.field_types import Count, Number
+from brender.model.obstacle import IT, Obstacle, short_name
+from brender.model.text import harmless
 
 _SERIES = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
@@ -84,14 +87,23 @@ def allows_program(worker: WorkerInfo, program: str) -> bool:
     )
 
 
-def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> str:
-    """Return why the owner of *worker* does not let it run a task that starts *program* ("": Blender) or is *trusted*; ""
+def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> Obstacle | None:
+    """Return why the owner of *worker* does not let it run a task that starts *program* ("": Blender) or is *trusted*; ``None``
     where it may."""
     if program and not allows_program(worker, program):
-        return f"does not run the program {program!r}: the owner has not allowed it (brender-worker --allow-program)"
+        shown = short_name(program)
+        return Obstacle(
+            f"does not allow the program {shown}" if worker.programs else "allows no programs",
+            f"do not allow the program {shown}",
+            f"start {IT} with `--allow-program {shlex.quote(harmless(program))}`",
+        )
     if trusted and not worker.takes_trusted:
-        return "does not run the scripts of trusted jobs: the owner has not allowed it (brender-worker --accept-trusted)"
-    return ""
+        return Obstacle(
+            "does not run the scripts inside a .blend",
+            "do not run the scripts inside a .blend",
+            f"start {IT} with `--accept-trusted`, or submit the job with `--untrusted`",
+        )
+    return None
 
 
 def reads_all(blender: Blender, saved_by: tuple[int, int]) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
+from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable, platform_of
 from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
 from brender.scheduling.terms import Demand
@@ -84,8 +85,8 @@ class JobClass:
     ready: list[Rank] = field(default_factory=list)
     """The ranks of those with queued tasks, sorted. A sorted list: at thousands of jobs it is as quick as a heap, it can be read
     in order past the exceptions, and nothing stale stays in it."""
-    obstacles: dict[WorkerClass, str] = field(default_factory=dict)
-    """Why each class of workers cannot run them, for a person; "" where it can."""
+    obstacles: dict[WorkerClass, Obstacle | None] = field(default_factory=dict)
+    """Why each class of workers cannot run them; ``None`` where it can."""
     able: dict[WorkerClass, None] = field(default_factory=dict)
     """The classes of workers that can run them."""
     lossy: dict[WorkerClass, None] = field(default_factory=dict)
@@ -98,7 +99,7 @@ class JobClass:
         obstacle = general_obstacle(self.need, self.paths, kind.info)
         if not obstacle and loses(self.need, kind.info):
             self.lossy[kind] = None
-            obstacle = waits_for_newer(self.need, kind.info) if self.waits else ""
+            obstacle = waits_for_newer(self.need, kind.info) if self.waits else None
         self._note(kind, obstacle)
 
     def forget(self, kind: WorkerClass) -> None:
@@ -116,10 +117,10 @@ class JobClass:
             return False
         self.waits = waits
         for kind in self.lossy:
-            self._note(kind, waits_for_newer(self.need, kind.info) if waits else "")
+            self._note(kind, waits_for_newer(self.need, kind.info) if waits else None)
         return True
 
-    def _note(self, kind: WorkerClass, obstacle: str) -> None:
+    def _note(self, kind: WorkerClass, obstacle: Obstacle | None) -> None:
         self.obstacles[kind] = obstacle
         if obstacle:
             self.able.pop(kind, None)

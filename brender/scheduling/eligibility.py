@@ -1,43 +1,72 @@
-"""Whether a worker can run a task, and if not, why not, in words for a person. Pure.
+"""Whether a worker can run a task, and if not, why not. Pure."""
 
-These words are said of one worker or of several: only their first, the verb, depends on that (brender.scheduling.reasons).
-"""
+import shlex
 
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo, choose_blender, dotted, forbidden, reads_all
+from brender.model.obstacle import IT, NAMES, Obstacle
 from brender.model.paths import PathVariable, places, platform_of
 
 
-def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> str:
-    """Return why neither *worker* nor any other worker like it can run what has these requirements, for a person, or "".
+def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> Obstacle | None:
+    """Return why neither *worker* nor any other worker like it can run what has these requirements; ``None`` where it can.
 
     *paths*: the farm's path variables.
     """
-    if need.variables:
-        missing = need.variables - places(paths, platform_of(worker.platform), worker.site).keys()
-        if missing:
-            return f"has no place for {', '.join(f'{{{name}}}' for name in sorted(missing))} (`brender path set` gives one)"
+    platform = platform_of(worker.platform)
+    if need.variables and (missing := sorted(need.variables - places(paths, platform, worker.site).keys())):
+        of_site = f" --site {shlex.quote(worker.site)}" if worker.site else ""
+        return _has(
+            f"no place for {', '.join(f'{{{name}}}' for name in missing)}",
+            remedy=f"`brender path set {missing[0]} --{platform} FOLDER{of_site}` gives one",
+        )
     return obstacle(need, worker)
 
 
-def obstacle(need: Requirements, worker: WorkerInfo) -> str:
-    """Return why *worker* cannot run what has these requirements; "" where it can."""
+def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
+    """Return why *worker* cannot run what has these requirements; ``None`` where it can."""
     if need.job_type not in worker.job_types:
-        return f"does not take {need.job_type} jobs"
+        return Obstacle(
+            f"does not take jobs of the type {need.job_type}",
+            f"do not take jobs of the type {need.job_type}",
+            f"start {IT} with `--job-type {need.job_type}`",
+        )
     if not_allowed := forbidden(worker, need.program, need.trusted):
         return not_allowed
-    missing = need.tags - worker.tags
-    if missing:
-        return f"lacks the tag{'s' if len(missing) > 1 else ''} {', '.join(sorted(missing))}"
+    if missing := sorted(need.tags - worker.tags):
+        named = f"the tag{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        return Obstacle(f"lacks {named}", f"lack {named}", _how_to_tag(missing))
     if need.blender is not None and _blender(need, worker) is None:
         if not worker.blenders:
-            return "has no Blender"
+            return _has("no Blender", remedy="`brender doctor` there says how to get one")
         if need.series is not None and choose_blender(worker.blenders, need.blender, need.oldest_blender) is not None:
-            return (
-                f"has {_blenders(worker)}, and the job is rendered with Blender {dotted(need.series)}, so that its frames match"
+            series = dotted(need.series)
+            return _has(
+                f"{_blenders(worker)}, and all of the job is rendered with Blender {series}, so that its frames match",
+                f"no Blender {series}, with which all of the job is rendered, so that its frames match",
+                f"start {IT} with `--blender PATH` of a Blender {series}",
             )
-        return f"has {_blenders(worker)}, which cannot read a file saved by Blender {dotted(need.blender)}{_oldest(need)}"
-    return ""
+        saved_by, oldest = dotted(need.blender), dotted(_oldest(need))
+        return _has(
+            f"{_blenders(worker)}, which cannot read a file saved by Blender {saved_by}",
+            f"no Blender that can read a file saved by Blender {saved_by}",
+            f"start {IT} with `--blender PATH` of a Blender {oldest} or later",
+        )
+    return None
+
+
+def _how_to_tag(missing: list[str]) -> str:
+    """Return how a worker comes to have the *missing* tags. Some it has only by what its machine has."""
+    if "gpu" in missing:
+        return "a GPU that Cycles finds gives that (`brender doctor` there lists them), or submit with `--device cpu`"
+    if any(tag.startswith("blender-") for tag in missing):
+        return f"start {IT} with `--blender PATH` of such a Blender"
+    return f"`brender describe {NAMES} --add-tags {','.join(missing)}` gives {IT} {'those' if len(missing) > 1 else 'that'}"
+
+
+def _has(what: str, several: str = "", remedy: str = "") -> Obstacle:
+    """Return the obstacle that a worker has *what*; *several*: what several with such an obstacle have."""
+    return Obstacle(f"has {what}", f"have {several or what}", remedy)
 
 
 def loses(need: Requirements, worker: WorkerInfo) -> bool:
@@ -49,12 +78,14 @@ def loses(need: Requirements, worker: WorkerInfo) -> bool:
     return chosen is not None and not reads_all(chosen, need.blender)
 
 
-def waits_for_newer(need: Requirements, worker: WorkerInfo) -> str:
+def waits_for_newer(need: Requirements, worker: WorkerInfo) -> Obstacle:
     """Return why *worker*, which would lose data of the job's .blend (`loses`), leaves it to another worker."""
     assert need.blender is not None, "what loses nothing of a .blend waits for no newer Blender"
     saved_by = dotted(need.blender)
-    return (
-        f"has {_blenders(worker)}, which may lose what Blender {saved_by} saved: that is left to a worker with Blender {saved_by}"
+    return _has(
+        f"{_blenders(worker)}, which may lose what Blender {saved_by} saved",
+        f"Blenders that may lose what Blender {saved_by} saved",
+        f"it is left to a worker with Blender {saved_by} or later",
     )
 
 
@@ -65,11 +96,10 @@ def _blender(need: Requirements, worker: WorkerInfo) -> Blender | None:
     return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series)
 
 
-def _oldest(need: Requirements) -> str:
-    """Return which Blender it takes, where that is not the one that saved the file."""
-    if need.oldest_blender is None or need.oldest_blender[:2] == need.blender:
-        return ""
-    return f" (that takes Blender {dotted(need.oldest_blender[:2])} or later)"
+def _oldest(need: Requirements) -> tuple[int, int]:
+    """Return the oldest series of Blender that opens the file."""
+    assert need.blender is not None, "asked of what is rendered with Blender"
+    return need.blender if need.oldest_blender is None else min(need.blender, need.oldest_blender[:2])
 
 
 def _blenders(worker: WorkerInfo) -> str:

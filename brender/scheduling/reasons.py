@@ -1,21 +1,26 @@
-"""Why the tasks of a job do not run, in one sentence. Made from the same classes that decide, so that it is true. Pure."""
+"""Why the tasks of a job do not run, as sentences. Made from the same classes that decide, so that they are true. Pure."""
 
-from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import islice
 
+from brender.model.obstacle import NAMES_SHOWN, Obstacle, short_name
 from brender.model.status import ENDS_OF_WAITING
 from brender.scheduling.classes import Job, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
-#: What becomes of the first word of an obstacle (brender.scheduling.eligibility, `Demand.exception`) where it is said of several
-#: workers; others stay as they are.
-_OF_SEVERAL = {"does": "do", "failed": "failed", "has": "have", "lacks": "lack"}
+#: Causes that a reason gives at most.
+_CAUSES_SHOWN = 3
 
 
 class Reasons:
-    """Sentences about the open jobs of *roster*. Those of jobs without exceptions are made once for each class of jobs."""
+    """Sentences about the open jobs of *roster*. Those of jobs without exceptions are made once for each class of jobs.
 
-    def __init__(self, roster: Roster) -> None:
+    *why_closed* returns why the worker with this id, which is there, takes no new tasks now.
+    """
+
+    def __init__(self, roster: Roster, why_closed: Callable[[str], Obstacle]) -> None:
         self.roster = roster
+        self._why_closed = why_closed
         self._version = -1
         self._of_class: dict[object, str] = {}
 
@@ -23,7 +28,7 @@ class Reasons:
         """Return why none of the queued tasks of the open job *job_id* runs now; "" if nothing hinders it."""
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
-            return "No worker is connected. Start one with brender-worker"
+            return "No worker is connected. Start one with `brender-worker`"
         if job.demand.memory or job.demand.kept_off:
             return self._sentence(job)
         if self._version != roster.version:
@@ -44,40 +49,43 @@ class Reasons:
     def looks(self, job_id: str) -> int:
         """Return how many workers and classes `reason` may have to look at."""
         job = self.roster.jobs[job_id]
-        return len(job.kind.obstacles) + (len(self.roster.workers) if job.demand.memory else len(job.demand.kept_off))
+        closed = 0 if any(kind.open for kind in job.kind.able) else sum(len(kind.workers) for kind in job.kind.able)
+        doubtful = len(self.roster.workers) if job.demand.memory else len(job.demand.kept_off)
+        return len(job.kind.obstacles) + doubtful + closed
+
+    def outdated(self) -> None:
+        """Note that a worker may take no new tasks for another cause than before."""
+        self._of_class.clear()
 
     def _sentence(self, job: Job) -> str:
         able, open_workers, idle = 0, 0, 0
-        hindered: Counter[str] = Counter()
+        hindered = Causes()
+        exceptions: set[str] = set()
         for kind, obstacle in job.kind.obstacles.items():
             if obstacle:
-                hindered[obstacle] += len(kind.workers)
+                hindered.add(obstacle, len(kind.workers), _first(kind.workers.values()))
                 continue
             able += len(kind.workers)
             open_workers += kind.open
             idle += kind.resting
             for worker in self._doubtful(job, kind):
                 if exception := job.demand.exception(worker.id, self.roster.free(worker.id)):
-                    hindered[exception] += 1
+                    hindered.add(exception, 1, [(worker.order, worker.info.name)])
+                    exceptions.add(worker.id)
                     able -= 1
                     open_workers -= worker.open
                     idle -= worker.open and not worker.count
         if not able:
-            commonest = sorted(hindered.items(), key=lambda each: (-each[1], each[0]))[:3]
-            return "No worker can run it: " + "; ".join(counted(n, obstacle) for obstacle, n in commonest)
-        if not open_workers:
-            return (
-                "The only worker that could run it takes no new tasks"
-                if able == 1
-                else f"All {able} workers that could run it take no new tasks"
-            )
-        if not idle:
-            return (
-                f"The only worker that could run it now{ENDS_OF_WAITING[0]}"
-                if open_workers == 1
-                else f"All {open_workers} workers that could run it{ENDS_OF_WAITING[1]}"
-            )
-        return ""
+            return f"No worker can run it. {hindered.said()}"
+        if idle:
+            return ""
+        ready = [worker for kind in job.kind.able for worker in kind.workers.values() if worker.id not in exceptions]
+        if open_workers:
+            return busy(open_workers, _first(worker for worker in ready if worker.open))
+        closed = Causes()
+        for worker in ready:
+            closed.add(self._why_closed(worker.id), 1, [(worker.order, worker.info.name)])
+        return takes_nothing(able, closed)
 
     def _doubtful(self, job: Job, kind: WorkerClass) -> list[Worker]:
         """Return the workers of *kind* that may be exceptions."""
@@ -86,13 +94,39 @@ class Reasons:
         return [kind.workers[each] for each in job.demand.kept_off if each in kind.workers]
 
 
-def counted(workers: int, obstacle: str) -> str:
-    """Return that so many *workers* have this *obstacle*, for a person.
+class Causes:
+    """Obstacles, each with the number of workers that have it, and the first of these in the order in which they came."""
 
-    >>> counted(1, "lacks the tag gpu"), counted(2, "lacks the tag gpu")
-    ('one lacks the tag gpu', '2 lack the tag gpu')
-    """
-    if workers == 1:
-        return f"one {obstacle}"
-    verb, _, rest = obstacle.partition(" ")
-    return f"{workers} {_OF_SEVERAL.get(verb, verb)} {rest}"
+    def __init__(self) -> None:
+        self._found: dict[Obstacle, tuple[int, list[tuple[int, str]]]] = {}
+
+    def add(self, obstacle: Obstacle, count: int, names: list[tuple[int, str]]) -> None:
+        """Count *count* more workers; *names*: the order and name of each, or of the first `NAMES_SHOWN` of them."""
+        before, known = self._found.get(obstacle, (0, []))
+        self._found[obstacle] = before + count, sorted([*known, *names])[:NAMES_SHOWN]
+
+    def said(self) -> str:
+        """Return a sentence for each of the commonest causes, and one for the rest."""
+        commonest = sorted(self._found.items(), key=lambda each: (-each[1][0], each[0].several, each[0].remedy))
+        said = [obstacle.said_of(count, [name for _, name in names]) for obstacle, (count, names) in commonest[:_CAUSES_SHOWN]]
+        if rest := sum(count for _, (count, _) in commonest[_CAUSES_SHOWN:]):
+            said.append(f"{rest:,} more worker{' cannot' if rest == 1 else 's cannot'}, for other reasons")
+        return ". ".join(said)
+
+
+def busy(count: int, names: list[tuple[int, str]]) -> str:
+    """Return that the *count* workers that can run it are busy; *names*: the order and name of each, or of the first."""
+    if count == 1:
+        return f"The only worker that can run it, {short_name(names[0][1])},{ENDS_OF_WAITING[0]}"
+    return f"{'Both' if count == 2 else f'All {count:,}'} workers that can run it{ENDS_OF_WAITING[1]}"
+
+
+def takes_nothing(count: int, closed: Causes) -> str:
+    """Return that none of the *count* workers that can run it takes new tasks, and for what causes."""
+    if count == 1:
+        return f"The only worker that can run it takes no new tasks. {closed.said()}"
+    return f"None of the {count:,} workers that can run it takes new tasks. {closed.said()}"
+
+
+def _first(workers: Iterable[Worker]) -> list[tuple[int, str]]:
+    return [(worker.order, worker.info.name) for worker in islice(workers, NAMES_SHOWN)]

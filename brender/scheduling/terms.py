@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from brender.model.job import Requirements
+from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
 
 #: Seconds of work that a slot may hold beyond what it runs, and the most grants that this may be.
@@ -33,15 +34,22 @@ class Demand:
     paths: tuple[PathVariable, ...] = ()
     put_off: Mapping[str, str] = field(default_factory=dict)
 
-    def exception(self, worker: str, free: int | None) -> str:
-        """Return why the worker with this id cannot run its tasks although others like it could, for a person, or ""."""
+    def exception(self, worker: str, free: int | None) -> Obstacle | None:
+        """Return why the worker with this id cannot run its tasks although others like it could; ``None`` where it can."""
         if worker in self.put_off:
-            return f"cannot run it now ({self.put_off[worker]}); tried again in some minutes"
+            why = self.put_off[worker]
+            return Obstacle(f"cannot run it now ({why})", f"cannot run it now ({why})", "it is tried again in some minutes")
         if worker in self.kept_off:
-            return "failed it again and again (`brender readmit` allows another try)"
+            said = "failed it again and again"
+            return Obstacle(said, said, f"`brender readmit {self.job[:8]}` allows another try")
         if free is not None and free < self.memory:
-            return f"has {free / 1e9:.1f} GB of memory free, and a frame of it needed {self.memory / 1e9:.1f} GB"
-        return ""
+            needed = f"{self.memory / 1e9:.1f} GB"
+            return Obstacle(
+                f"has {free / 1e9:.1f} GB of memory free, and a frame of it needed {needed}",
+                f"have less memory free than the {needed} that a frame of it needed",
+                f"close what else runs there, or start a worker where {needed} are free",
+            )
+        return None
 
     def prefetch_depth(self, width: int) -> int:
         """Return how many of its grants may wait at a slot: one, or as many tiny ones as make `PREFETCH_SECONDS` of work, unless

@@ -20,6 +20,7 @@ from brender.model.nodes import choose_blender, choose_series
 from brender.model.status import JobStatus, WorkerStatus
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
+from brender.roles.server.availability import why_closed
 from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
 from brender.scheduling.assignment import assign
@@ -64,7 +65,7 @@ class Dispatch:
         """The last round had no time for all that could be given or asked back: the next one is to begin at once."""
         self._roster = Roster(lambda worker: farm.workers[worker].free)
         self._recalls = Recalls(self._roster, self._waiting)
-        self._reasons = Reasons(self._roster)
+        self._reasons = Reasons(self._roster, lambda worker: why_closed(farm, farm.workers[worker]))
         self._paths = farm.paths
         """Those that the roster was told of."""
         self._new_jobs: dict[str, None] = {}
@@ -207,8 +208,10 @@ class Dispatch:
         if worker is None:
             self._roster.worker_gone(worker_id)
         else:
-            serving = worker.status in _OPEN
-            self._roster.worker_changed(worker.info, len(worker.attempts), serving, now.mono >= worker.closed_until)
+            serving, is_open = worker.status in _OPEN, now.mono >= worker.closed_until
+            self._roster.worker_changed(worker.info, len(worker.attempts), serving, is_open)
+            if not (serving and is_open):
+                self._reasons.outdated()
 
     def _tell_of_job(self, job_id: str, job: JobState | None) -> None:
         is_open = job is not None and self._is_open(job)

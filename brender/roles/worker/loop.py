@@ -438,7 +438,7 @@ class Worker:
         program = str(order.settings.get("program", "")) if order.engine == "command" else ""
         if why := forbidden(self.core.info, program, order.trusted):
             # The server knows and would not ask; whoever does is not obeyed.
-            self._hear_soon(grant, Ended(0.0, f"The worker {self._setup.name} {why}", permanent=True))
+            self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True))
             return
         if hasattr(engine, "events"):
             for event in engine.events(grant, order):

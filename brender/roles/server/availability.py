@@ -1,0 +1,48 @@
+"""Why a worker that is there takes no new tasks, and what a person can do about it. Pure."""
+
+import shlex
+
+from brender.farm.farm import Farm
+from brender.farm.nodes import WorkerState
+from brender.model.nodes import Standing
+from brender.model.obstacle import IT, NAMES, Obstacle, short_name
+from brender.model.status import Wanted
+from brender.model.text import harmless
+
+_LEAVING = {
+    Wanted.DRAINED: ("is about to leave, as it was asked to", "are about to leave, as they were asked to"),
+    Wanted.RESTARTED: ("is about to restart", "are about to restart"),
+}
+
+
+def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
+    """Return why *worker*, one of *farm*, takes no new tasks now."""
+    manager = farm.managers.get(worker.manager)
+    wanted = farm.wanted.get(worker.info.id)
+    if wanted in _LEAVING:
+        one, several = _LEAVING[wanted]
+        return Obstacle(one, several, f"start {IT} again afterwards" if wanted is Wanted.DRAINED else "")
+    if worker.standing is Standing.DRAINING:
+        return Obstacle("is about to leave", "are about to leave", f"start {IT} again afterwards")
+    if manager is not None:
+        name, command = short_name(manager.name), shlex.quote(harmless(manager.name))
+        of_manager = farm.wanted.get(manager.id)
+        if of_manager is Wanted.RESTARTED:
+            return _with_manager(name, "restarts")
+        if of_manager is Wanted.DRAINED or manager.standing is Standing.DRAINING:
+            return _with_manager(name, "is about to leave", "start that again")
+        if of_manager is Wanted.DISABLED:
+            return _with_manager(name, "is disabled", f"`brender enable {command}`")
+    if wanted is Wanted.DISABLED:
+        return Obstacle("is disabled", "are disabled", f"`brender enable {NAMES}`")
+    if (until := farm.asleep.get(worker.info.id)) is not None:
+        return Obstacle(
+            f"sleeps until {until}", "sleep by their schedules", f"`brender describe {NAMES} --sleeps ''` ends its schedule"
+        )
+    if worker.standing is Standing.PAUSED:
+        return Obstacle(f"pauses ({worker.reason})", f"pause ({worker.reason})", "work goes on there as soon as that is mended")
+    return Obstacle("gave its task back a moment ago", "gave their tasks back a moment ago", "they are tried again soon")
+
+
+def _with_manager(name: str, verb: str, remedy: str = "") -> Obstacle:
+    return Obstacle(f"waits for its manager {name}, which {verb}", f"wait for their manager {name}, which {verb}", remedy)
