@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from brender.commands.screen import Screen
 from brender.commands.waiting import wait_for_frames
 from brender.model.errors import RenderFailed
 from brender.model.nodes import Blender
@@ -17,6 +18,7 @@ class Job:
     """A client whose job renders *frames* into *folder* at once. Something removes the *removed* ones, so many *times*."""
 
     def __init__(self, folder: Path, frames: int, removed: list[int], times: int) -> None:
+        self.timeout = 1.0
         self.folder, self.frames, self.removed, self.times = folder, frames, removed, times
         self.requeued: list[str] = []
         self._render()
@@ -24,8 +26,9 @@ class Job:
     def ask(self, question: str, **more: Any) -> Any:
         record = {"id": JOB, "status": "completed", "output": str(self.folder), "frames_deleted": None, "user": "me"}
         record |= {"warnings": [], "eta_seconds": None, "reason": "", "rendering": [], "settings": {}, "started": 1.0}
-        record |= {"part_count": self.frames, "completed_parts": self.frames}
+        record |= {"part_count": self.frames, "completed_parts": self.frames, "kept_parts": 0, "render_seconds": 1.0}
         part = {"status": "completed", "piece": 0, "layer": "", "size": 1, "digest": "", "change": 1, "extras": []}
+        part |= {"kept": False, "seconds": 1.0, "memory": 0, "worker_name": "w", "finished": 1.0}
         parts = [part | {"id": number, "frame": number, "output": f"f_{number}.png"} for number in range(1, self.frames + 1)]
         return {"job": record, "parts": parts, "paths": []}[question]
 
@@ -46,12 +49,12 @@ class Job:
 
 def test_frames_that_are_there_are_not_rendered_again(tmp_path: Path) -> None:
     job = Job(tmp_path / "out", 4, [], 0)
-    assert wait_for_frames(job, JOB)["status"] == "completed" and not job.requeued  # type: ignore[arg-type]
+    assert wait_for_frames(job, JOB, Screen())["status"] == "completed" and not job.requeued  # type: ignore[arg-type]
 
 
 def test_frames_that_are_gone_are_rendered_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = Job(tmp_path / "out", 4, [1, 2], 1)
-    wait_for_frames(job, JOB)  # type: ignore[arg-type]
+    wait_for_frames(job, JOB, Screen())  # type: ignore[arg-type]
     assert job.requeued == ["1,2"] and len(list((tmp_path / "out").iterdir())) == 4
     assert f"Gone from {tmp_path / 'out'} since they were rendered: f_1.png, f_2.png." in capsys.readouterr().err
 
@@ -59,7 +62,7 @@ def test_frames_that_are_gone_are_rendered_again(tmp_path: Path, capsys: pytest.
 def test_frames_that_are_gone_again_are_said(tmp_path: Path) -> None:
     job = Job(tmp_path / "out", 4, [3], 9)
     with pytest.raises(RenderFailed, match=r"gone from .*/out again: f_3.png\. Something removes them"):
-        wait_for_frames(job, JOB)  # type: ignore[arg-type]
+        wait_for_frames(job, JOB, Screen())  # type: ignore[arg-type]
     assert job.requeued == ["3"]
 
 

@@ -77,7 +77,9 @@ class Children:
                 continue
             if time.monotonic() - child.started < min(30.0, 0.5 * 2**child.restarts):
                 continue
-            self.notify(f"{child.name} ended ({self.last_words(child.name)}) and is started again")
+            code = child.process.returncode
+            why = f"killed by signal {-code}" if code < 0 else self.last_words(child.name)
+            self.notify(f"{child.name} ended ({why}) and is started again")
             fresh = self._spawn(child.name, child.arguments)
             child.process, child.started, child.restarts = fresh.process, fresh.started, child.restarts + 1
 

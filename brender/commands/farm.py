@@ -1,9 +1,11 @@
 """`brender farm`, `brender render`, `brender demo`: whole farms on this machine."""
 
+import contextlib
 import signal
 import subprocess
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from brender.commands.config import Configured
 from brender.commands.jobspec import blender_job, render_options
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client, common
-from brender.commands.output import counted, duration
-from brender.commands.waiting import wait_for_frames
+from brender.commands.output import counted, duration, plural
+from brender.commands.screen import INTERRUPTED, Screen
+from brender.commands.shot import fit, shot_facts
+from brender.commands.waiting import shown_folder, wait_for_frames
 from brender.engines.blenders import find_blenders, how_to_get_one, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
@@ -105,30 +109,34 @@ def render(
         raise BadInput("--workers 0 renders nothing: give 1 or more, or start a farm without any by `brender farm --workers 0`")
     spec = blender_job(file, options)
     folder = DataFolder(data)
-    if folder.root.exists() and folder.is_locked("server"):
-        click.echo(f"A farm runs in {data} already; it renders this too")
-        with client(None, data) as connection:
-            _render(spec, connection, LocalFarm(FarmPlan(folder, 0)))
-        return
-    # A wrong --blender, or no Blender at all, is said before anything starts.
-    if (why := why_no_blender(blenders)) is not None:
-        raise _no_blender(why)
-    plan = FarmPlan(
-        folder=folder,
-        workers=workers,
-        any_ports=True,
-        only_job=spec.id,
-        with_dashboard=with_dashboard,
-        blenders=blenders,
-        threads=threads,
-        config=config,
-        notify=lambda text: click.echo(text, err=True),
-    )
-    with LocalFarm(plan) as running:
-        if running.dashboard_url:
-            click.echo(f"Watch it at {running.link(f'jobs/{spec.id}')}")
-        with client(None, data) as connection:
-            _render(spec, connection, running)
+    running = folder.root.exists() and folder.is_locked("server")
+    with Screen() as screen:
+        for line in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
+            screen.say(line)
+        if running:
+            screen.say(f"A farm runs in {data} already; it renders this too, as job {spec.id[:8]}")
+            with client(None, data) as connection:
+                _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen)
+            return
+        # A wrong --blender, or no Blender at all, is said before anything starts.
+        if (why := why_no_blender(blenders)) is not None:
+            raise _no_blender(why)
+        plan = FarmPlan(
+            folder=folder,
+            workers=workers,
+            any_ports=True,
+            only_job=spec.id,
+            with_dashboard=with_dashboard,
+            blenders=blenders,
+            threads=threads,
+            config=config,
+            notify=partial(screen.say, style="yellow", error=True),
+        )
+        screen.waits(f"Starting a farm here: a server, a manager, {plural(workers, 'worker')}{' and the page' * with_dashboard}")
+        with LocalFarm(plan) as farm, client(None, data) as connection:
+            if farm.dashboard_url:
+                screen.say(f"Watch it at {farm.link(f'jobs/{spec.id}')}")
+            _render(spec, connection, farm, screen)
 
 
 @click.command(cls=Configured, section="demo")
@@ -188,18 +196,35 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     return path
 
 
-def _render(spec: JobSpec, connection: Client, running: LocalFarm) -> None:
+def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Screen) -> None:
     began = time.monotonic()
     accepted = connection.submit(spec)
     for warning in accepted["warnings"]:
-        click.echo(f"Warning: {warning}", err=True)
-    click.echo(f"Job {spec.id[:8]}, {spec.name}: {counted(spec.settings, accepted['frames'])} to {spec.output}")
+        screen.warn(warning)
     try:
-        record = wait_for_frames(connection, spec.id, running.check)
+        record = wait_for_frames(connection, spec.id, screen, running.check)
     except KeyboardInterrupt:
-        connection.act("cancel", spec.id, user=spec.user)
-        raise
+        screen.close(erase=False)
+        click.echo(f"\n{_what_is_kept(spec, connection)}")
+        with contextlib.suppress(BrenderError):  # the farm ends in any case
+            connection.act("cancel", spec.id, user=spec.user)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    screen.close()
     click.echo(f"{counted(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
+
+
+def _what_is_kept(spec: JobSpec, connection: Client) -> str:
+    """Return what there is of a job that is interrupted, and how it goes on."""
+    folder = shown_folder(spec.output) or "this folder"
+    again = "Without --overwrite the same command goes on from here" if spec.overwrite else "The same command goes on from here"
+    try:
+        record = connection.ask("job", id=spec.id)
+    except BrenderError:
+        return f"The frames that are done are in {folder}. {again}."
+    done, total = record["completed_parts"], record["part_count"]
+    if not done:
+        return "Nothing is done yet. The same command starts it again."
+    return f"{done} of {plural(total, 'frame')} {'is' if done == 1 else 'are'} in {folder}. {again}."
 
 
 def _on_termination(ended: threading.Event) -> None:

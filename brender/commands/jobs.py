@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from brender.blendfile.facts import inspect
+from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.jobspec import (
     blender_job,
@@ -24,12 +25,14 @@ from brender.commands.jobspec import (
 )
 from brender.commands.options import client, common, json_option, server_option, site_option
 from brender.commands.output import counted, duration, print_facts, print_json, print_table, when
+from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
 from brender.commands.waiting import check_ended_well, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import say_settings
 from brender.model.errors import BadInput, BrenderError
 from brender.model.frames import format_frames
+from brender.model.job import JobSpec
 from brender.model.text import harmless
 from brender.store.datafolder import DataFolder
 
@@ -125,10 +128,27 @@ def submit(
             frames = counted(spec.settings, accepted["frames"])
             click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {accepted['tasks']} tasks")
         if wait:
-            if server is None:  # it is on this machine, and its folders are
-                wait_for_frames(connection, spec.id)
+            _wait(connection, spec, is_here=server is None, apart=as_json)
+
+
+def _wait(connection: Client, spec: JobSpec, is_here: bool, apart: bool) -> None:
+    """Wait until the job has ended. *is_here*: its folders are on this machine. *apart*: as of `Screen`."""
+    with Screen(apart) as screen:
+        try:
+            if is_here:
+                record = wait_for_frames(connection, spec.id, screen)
             else:
-                check_ended_well(wait_for(connection, spec.id))
+                record = check_ended_well(wait_for(connection, spec.id, screen))
+        except KeyboardInterrupt:
+            screen.close(erase=False)
+            id = spec.id[:8]
+            told = f"The job goes on without this command. `brender job {id}` shows it, `brender cancel {id}` stops it"
+            click.echo(f"\n{told}", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+    if not apart:
+        took = f" in {duration(record['finished'] - record['started'])}" if record["started"] else ""
+        folder = f": {record['output']}" if record["output"] else ""
+        click.echo(f"{counted(spec.settings, record['completed_parts'])}{took}{folder}")
 
 
 @click.command(cls=Configured, section="jobs")

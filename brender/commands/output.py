@@ -63,6 +63,11 @@ def counted(settings: Mapping[str, Any], parts: int) -> str:
     return f"{frames} {'frame' if frames == 1 else 'frames'}{f' and the film {film}' if film else ''}"
 
 
+def plural(count: int, noun: str) -> str:
+    """Return *count* things, such as "1 worker" or "3 workers"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def when(wall: float | None) -> str:
     """Return a moment, in local time; "" for none."""
     return datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M:%S") if wall else ""
@@ -77,6 +82,37 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def clock(seconds: float, short: bool = False) -> str:
+    """Return *seconds* as a clock shows them; *short*: without a leading zero.
+
+    >>> clock(221), clock(221, short=True), clock(4206)
+    ('03:41', '3:41', '1:10:06')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if short else f"{minutes:02}:{rest:02}"
+
+
+def roughly(seconds: float) -> str:
+    """Return a length of time as people say it.
+
+    >>> [roughly(each) for each in (0.4, 8, 43, 700, 7800, 200_000)]
+    ['1 s', '8 s', '45 s', '12 min', '2 h 10 min', '2 d 7 h']
+    """
+    if seconds < 55:
+        return f"{max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(10 * round(minutes / 10), 60)
+    if hours < 36:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
 
 
 def size(count: float) -> str:

@@ -1,112 +1,114 @@
-"""Waiting for a job in a terminal: a progress bar with its ETA, and how it ended."""
+"""Waiting for a job in a terminal: how it goes meanwhile, and how it ended."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from brender.bus.client import Client
 from brender.commands.finished import JobFile, finished_files
+from brender.commands.following import ENDED, Follower
 from brender.commands.jobspec import folder_here
-from brender.commands.output import duration
+from brender.commands.screen import Screen
 from brender.model.errors import RenderFailed, Unreachable
+from brender.store.questions import PAGE
 
 _LOOK_SECONDS = 0.25
-#: Characters of a reason that the progress line has room for.
-_REASON_CHARACTERS = 100
-#: Seconds that a reason has to last before it is shown.
-_LASTING_SECONDS = 2.0
+#: Seconds that an answer is waited for before it is said that the server is silent, and that a silent server is waited for.
+_SILENT_SECONDS, _PATIENCE_SECONDS = 2.0, 600.0
 #: Names of files that a sentence has room for.
 _NAMES_SHOWN = 5
-_ENDED = ("completed", "failed", "canceled")
 
 
-def wait_for(client: Client, job: str, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Show the progress of *job* until it has ended; returns its record. *keep_up* is called now and then."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[eta]}"),
-    )
-    warned: set[str] = set()
-    shown = (-1, "")
-    lasting, told = _Lasting(), ""
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("rendering", total=None, eta="", unit="frames")
+def wait_for(client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Show on *screen* how *job* goes until it has ended; returns its record. *keep_up* is called now and then."""
+    asking = _Patient(client, screen, keep_up)
+    began, follower = time.monotonic(), None
+    while True:
+        record = dict(asking.ask("job", id=job))
+        follower = follower or Follower(shown_folder(record["output"]), began)
+        lines = follower.look(record, asking.parts(job, follower.change), time.monotonic())
+        screen.show(follower.view)
+        for warning in follower.new_warnings(record):
+            screen.warn(warning)
+        screen.finished(lines)
+        if reason := follower.new_reason():
+            screen.finished([reason])
+        if record["status"] in ENDED:
+            return record
+        keep_up()
+        time.sleep(_LOOK_SECONDS)
+
+
+@dataclass
+class _Patient:
+    """Asks *client*'s server, and waits for one that is away for a moment: started again after a crash."""
+
+    client: Client
+    screen: Screen
+    keep_up: Callable[[], None]
+
+    def ask(self, question: str, **arguments: Any) -> Any:
+        """Return the answer. Raises `Unreachable` after ten minutes without one."""
+        began, told, usual = time.monotonic(), False, self.client.timeout
         while True:
-            record = _look(client, job)
-            for warning in record["warnings"]:
-                if warning not in warned:
-                    warned.add(warning)
-                    console.print(f"[yellow]Warning:[/yellow] {_plain(warning)}", highlight=False)
-            eta = record["eta_seconds"]
-            reason = lasting.text(record["reason"] if record["status"] not in _ENDED else "")
-            left = f"about {duration(eta)} left" if eta and eta >= 1 and not reason else reason[:_REASON_CHARACTERS]
-            if console.is_terminal and len(reason) > _REASON_CHARACTERS and reason != told:
-                told = reason
-                console.print(_plain(reason), highlight=False)
-            at = record["rendering"][:1]
-            progress.update(
-                bar,
-                total=record["part_count"],
-                completed=record["completed_parts"],
-                description=record["status"],
-                unit=_unit(record),
-                eta=_plain(" · ".join(text for text in (left, at[0]["line"][:60] if at else "") if text)),
-            )
-            if not console.is_terminal and (record["completed_parts"], reason) != shown:
-                shown = (record["completed_parts"], reason)
-                console.print(
-                    f"{shown[0]}/{record['part_count']} {_unit(record)}{', ' + (reason or left) if left else ''}", highlight=False
-                )
-            if record["status"] in _ENDED:
-                return record
-            keep_up()
-            time.sleep(_LOOK_SECONDS)
+            asked, self.client.timeout = time.monotonic(), _SILENT_SECONDS
+            try:
+                answer = self.client.ask(question, **arguments)
+            except Unreachable:
+                now = time.monotonic()
+                if now - asked < _SILENT_SECONDS / 2 or now - began > _PATIENCE_SECONDS:
+                    raise  # it was refused, or is gone for good
+                if not told:
+                    self.screen.finished(["The server is silent; waiting for it. Renders go on, nothing new starts"])
+                told = True
+                self.screen.silent(now - began)
+                self.keep_up()
+            else:
+                if told:
+                    self.screen.say("The server answers again")
+                return answer
+            finally:
+                self.client.timeout = usual
+
+    def parts(self, job: str, since: int) -> Iterator[dict[str, Any]]:
+        """Yield the parts of *job* that changed after the commit *since*."""
+        while True:
+            page = self.ask("parts", job=job, since=since, by="change")
+            yield from page
+            if len(page) < PAGE:
+                return
+            since = page[-1]["change"]
 
 
-class _Lasting:
-    """Holds back the reason why a job waits until it has been the same for two seconds: workers take that long to start."""
+def shown_folder(output: str) -> str:
+    """Return what the folder *output* is shown as, with a slash at its end: from the current folder, where it lies in that.
 
-    def __init__(self) -> None:
-        self._reason, self._since = "", time.monotonic()
-
-    def text(self, reason: str) -> str:
-        """Return *reason*, which holds now, if it has lasted; "" otherwise."""
-        if reason != self._reason:
-            self._reason, self._since = reason, time.monotonic()
-        return reason if time.monotonic() - self._since >= _LASTING_SECONDS else ""
-
-
-def _look(client: Client, job: str) -> dict[str, Any]:
-    """Return the job's record; a server that is away for a moment (started again after a crash) is waited for."""
-    try:
-        return dict(client.ask("job", id=job))
-    except Unreachable:
-        click.echo("The server does not answer; waiting for it", err=True)
-        return dict(client.ask("job", id=job))
+    >>> shown_folder("")
+    ''
+    """
+    if not output:
+        return ""
+    with contextlib.suppress(ValueError, OSError):  # it lies elsewhere, or there is no current folder any more
+        output = str(Path(output).relative_to(Path.cwd()))
+    return "" if output == "." else output.rstrip("/") + "/"
 
 
-def wait_for_frames(client: Client, job: str, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def wait_for_frames(client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Wait until *job* has ended (`wait_for`), and look at its files, which are on this machine: frames that are gone are
     rendered again, once. Returns its record. Raises `RenderFailed` unless all is there."""
-    record = wait_for(client, job, keep_up)
+    record = wait_for(client, job, screen, keep_up)
     check_ended_well(record)
     if not (gone := gone_files(client, record)):
         return record
-    click.echo(f"Gone from {record['output']} since they were rendered: {_named(gone)}. Rendering again, once", err=True)
+    told = f"Gone from {record['output']} since they were rendered: {_named(gone)}. Rendering again, once"
+    screen.say(told, style="yellow", error=True)
     numbers = sorted({file.frame for file in gone if file.frame is not None})
     film = any(file.frame is None for file in gone)
     client.act("requeue", job, value="all" if film else ",".join(map(str, numbers)), user=record["user"])
-    record = wait_for(client, job, keep_up)
+    record = wait_for(client, job, screen, keep_up)
     check_ended_well(record)
     if gone := gone_files(client, record):
         raise RenderFailed(
@@ -138,10 +140,10 @@ def _named(files: list[JobFile]) -> str:
     return shown + (f" and {len(files) - _NAMES_SHOWN} more" if len(files) > _NAMES_SHOWN else "")
 
 
-def check_ended_well(record: dict[str, Any]) -> None:
-    """Raises `RenderFailed`, with the reason and what is missing, unless the job of *record* is completed."""
+def check_ended_well(record: dict[str, Any]) -> dict[str, Any]:
+    """Return *record*. Raises `RenderFailed`, with the reason and what is missing, unless its job is completed."""
     if record["status"] == "completed":
-        return
+        return record
     missing = f"missing: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
     log = f"; `brender log {record['id'][:8]}` shows the log" if record["started"] else ""
     raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing}{log})")
@@ -154,8 +156,3 @@ def _unit(record: dict[str, Any]) -> str:
     if settings.get("film"):
         return "frames and film"
     return "frame" if record["part_count"] == 1 else "frames"
-
-
-def _plain(text: str) -> str:
-    """Return *text* with what rich would take for markup escaped."""
-    return text.replace("[", r"\[")

@@ -25,6 +25,10 @@ _REMAINING = re.compile(r"Remaining: ?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 _MEMORY = re.compile(r"Mem: ?(\d+(?:\.\d+)?)([MG])")
 _STEPPING = re.compile(r"Stepping to frame (-?\d+), at (-?\d+)|Frame (-?\d+) happens before frame (-?\d+)")
 _COUNTED = (SAMPLING, TILES)
+_ALL = (LOADING, COMPILING, SYNCHRONIZING, RENDERING, SAMPLING, TILES, DENOISING, COMPOSITING, WRITING, FILMING, "simulating")
+_COUNT = re.compile(rf"({'|'.join(_COUNTED)}) (\d+)/(\d+)")
+_LEFT = re.compile(r"([\d:]+) left")
+_LASTED = re.compile(r", (?:\d+ s|[\d:]+)$")
 #: The phases after the last sample.
 _AFTER_SAMPLES = (DENOISING, COMPOSITING, WRITING)
 #: Blender's words for each phase; the first that fits counts.
@@ -108,6 +112,21 @@ def read_status(text: str) -> FrameProgress:
         to, at = (stepping[1], stepping[2]) if stepping[1] else (stepping[4], stepping[3])
         return FrameProgress(phase=f"simulating frame {at} on the way to {to}")
     return read_progress(text) or FrameProgress(phase=_phase(text))
+
+
+def read_text(text: str) -> FrameProgress:
+    """Return what *text*, made by `FrameProgress.text`, says: its phase, samples and time left. Of another text, such as a
+    program's own line, all of it is the phase.
+
+    >>> read_text("sampling 12/64 · 1:23 left · 36 MB")
+    FrameProgress(sample=12, samples=64, phase='sampling', remaining=83.0, memory=None, spent=0.0, in_phase=0.0, since=0.0)
+    """
+    first, *rest = text.split(" · ")
+    left = next((each[1] for word in rest if (each := _LEFT.fullmatch(word))), None)
+    remaining = None if left is None else float(sum(int(part) * 60**place for place, part in enumerate(left.split(":")[::-1])))
+    if counted := _COUNT.fullmatch(first):
+        return FrameProgress(int(counted[2]), int(counted[3]), counted[1], remaining)
+    return FrameProgress(phase=_LASTED.sub("", first) if first.startswith(_ALL) else text, remaining=remaining)
 
 
 def read_progress(text: str) -> FrameProgress | None:

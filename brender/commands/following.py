@@ -1,0 +1,174 @@
+"""What is known of a job that is waited for, from what the server answers. Pure: answers and time in, what is to be shown out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from brender.commands.display import JobView, LastFile, WorkerLine, frame_line
+from brender.engines.progress import read_text
+from brender.model.job import FILM
+
+ENDED = ("completed", "failed", "canceled")
+#: Seconds that a reason has to last before it is shown: workers take that long to start.
+_LASTING_SECONDS = 2.0
+#: The share of a frame that is to be done before its time is estimated by that, and characters of a job's frames that a line has
+#: room for.
+_SHARE_LEAST, _FRAMES_SHOWN = 0.03, 24
+#: The share by which samples may lag behind what the clock says before they are not shown.
+_STALE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A frame that a worker renders: the share that is done, the seconds since it began, and those that Blender says it still
+    takes (``None``: it does not say)."""
+
+    share: float
+    seconds: float
+    remaining: float | None = None
+
+    @property
+    def whole(self) -> float | None:
+        """Seconds that all of the frame probably takes; ``None``: not known yet."""
+        if self.remaining is not None:
+            return self.seconds + self.remaining
+        return self.seconds / self.share if self.share >= _SHARE_LEAST else None
+
+
+def seconds_left(left: int, per_part: float | None, now: Sequence[Rendering]) -> float | None:
+    """Return the seconds until *left* parts are done, some of which are rendered *now*; ``None`` where nobody can tell.
+
+    *per_part*: the mean of those that are done. Before the first one is, those that are rendered now tell by their samples.
+    """
+    if not now or left <= 0:
+        return None
+    if per_part is None:
+        known = [whole for each in now if (whole := each.whole) is not None]
+        if not known:
+            return None
+        per_part = sum(known) / len(known)
+    work = per_part * max(0.0, left - sum(each.share for each in now)) / len(now)
+    return max(work, *(each.remaining or 0.0 for each in now), 0.0)
+
+
+@dataclass
+class Follower:
+    """Follows a job. *folder* is what its files' names are shown with, and *began* when that was, by the clock of `look`."""
+
+    folder: str
+    began: float
+    view: JobView = field(default_factory=JobView)
+    change: int = -1
+    """The commit that told of the last finished part."""
+    _warned: set[str] = field(default_factory=set)
+    _frames: dict[str, tuple[int | None, float]] = field(default_factory=dict)
+    """What each worker renders, and since when."""
+    _done: set[int] = field(default_factory=set)
+    _last: LastFile | None = None
+    _reason: str = ""
+    _reason_since: float = 0.0
+    _reason_told: str = ""
+
+    def look(self, record: Mapping[str, Any], parts: Iterable[Mapping[str, Any]], now: float) -> list[str]:
+        """Take the job's *record* and the *parts* that changed since `change`; returns a line for each that was finished."""
+        done, total = record["completed_parts"], record["part_count"]
+        workers, rendering = self._workers(record, now)
+        rendered = done - record["kept_parts"]
+        per_part = record["render_seconds"] / rendered if rendered > 0 else None
+        ended = record["status"] in ENDED
+        left = None if ended else seconds_left(total - done, per_part, rendering)
+        lines = self._finished(record, parts, left)
+        self.view = JobView(
+            done=done,
+            total=total,
+            left=left,
+            elapsed=now - self.began,
+            workers=() if ended else workers,
+            last=self._last,
+            note="" if ended else self._note(record["reason"], bool(workers), now),
+        )
+        return lines
+
+    def new_warnings(self, record: Mapping[str, Any]) -> list[str]:
+        """Return the warnings of the job that were not told yet."""
+        new = [warning for warning in dict.fromkeys(record["warnings"]) if warning not in self._warned]
+        self._warned.update(new)
+        return new
+
+    def new_reason(self) -> str:
+        """Return the reason why nothing renders, once; "" where there is none."""
+        reason = self.view.note if self._reason and self.view.note == self._reason else ""
+        if reason == self._reason_told:
+            return ""
+        self._reason_told = reason
+        return reason
+
+    def _workers(self, record: Mapping[str, Any], now: float) -> tuple[tuple[WorkerLine, ...], list[Rendering]]:
+        lines, rendering, frames = [], [], {}
+        for at in record["rendering"]:
+            frame, since = self._frames.get(at["id"], (None, now))
+            if frame != at["frame"]:
+                since = now
+            frames[at["id"]] = at["frame"], since
+            told = read_text(at["line"])
+            # Blender may say nothing for minutes: then the share goes by the clock, and the samples are old.
+            is_fresh = told.samples and at["fraction"] <= told.sample / told.samples + _STALE_SHARE
+            count = f"{told.sample}/{told.samples}" if is_fresh else ""
+            phase = told.phase or ("starting" if at["frame"] is None else "")
+            lines.append(WorkerLine(at["name"], at["frame"], phase, count, at["fraction"], now - since))
+            rendering.append(Rendering(at["fraction"], now - since, told.remaining))
+        self._frames = frames
+        return tuple(lines), rendering
+
+    def _finished(self, record: Mapping[str, Any], parts: Iterable[Mapping[str, Any]], left: float | None) -> list[str]:
+        fresh = []
+        for part in parts:
+            self.change = max(self.change, part["change"])
+            if part["status"] != "completed":
+                self._done.discard(part["id"])
+            elif part["id"] not in self._done:
+                self._done.add(part["id"])
+                fresh.append(part)
+        kept = [part for part in fresh if part["kept"]]
+        made = [part for part in fresh if not part["kept"]]
+        total = record["part_count"]
+        lines = []
+        if kept:
+            lines.append(f"{len(kept)} of {total} were there already, and are kept")
+        frames = str(record["settings"].get("frames") or "")
+        for number, part in enumerate(made, start=len(self._done) - len(made) + 1):
+            file = f"{self.folder}{part['output']}" if part["output"] else ""
+            lines.append(
+                frame_line(
+                    what=_what(part),
+                    frames=frames if len(frames) <= _FRAMES_SHOWN else "",
+                    done=number,
+                    total=total,
+                    file=file,
+                    seconds=part["seconds"],
+                    worker=part["worker_name"],
+                    left=left,
+                )
+            )
+        if made:
+            part = max(made, key=lambda part: part["finished"] or 0.0)
+            name = f"{self.folder}{part['output']}" if part["output"] else _what(part)
+            self._last = LastFile(name, part["seconds"], part["memory"])
+        return lines
+
+    def _note(self, reason: str, rendering: bool, now: float) -> str:
+        if reason != self._reason:
+            self._reason, self._reason_since = reason, now
+        if rendering:
+            return ""
+        if reason and now - self._reason_since >= _LASTING_SECONDS:
+            return reason
+        return "" if self._last else "Waiting for a worker"
+
+
+def _what(part: Mapping[str, Any]) -> str:
+    """Return which part of the job it is, in words."""
+    if part["piece"] == FILM:
+        return "film"
+    layer = f", {part['layer']}" if part["layer"] else ""
+    return f"piece {part['piece']}" if part["piece"] > 0 else f"frame {part['frame']}{layer}"

@@ -1,0 +1,99 @@
+"""A terminal, or a pipe, that is told how a job goes: the thin shell around `brender.commands.display`."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from brender.commands.display import JobView, Marks, draw
+
+_REDRAWS_A_SECOND = 4
+#: The exit code of a command that was interrupted, as shells have it.
+INTERRUPTED = 130
+#: Columns of what is no terminal.
+_ENDLESS = 1_000_000
+
+
+class Screen:
+    """Use it in a ``with`` statement. On a terminal a few lines are drawn again and again (`show`), and what is said besides
+    (`say`) goes above them. Into a pipe, and on a terminal that only prints, each is a line of its own.
+
+    *apart*: standard output is for something else, so that all goes to standard error.
+    """
+
+    def __init__(self, apart: bool = False) -> None:
+        stream = sys.stderr if apart else sys.stdout
+        self.is_live = stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+        self._apart = apart
+        self._console = Console(stderr=apart, highlight=False, emoji=False, markup=False)
+        self._marks = Marks(getattr(stream, "encoding", None) or "utf-8")
+        self._view, self._shown = JobView(), time.monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> "Screen":
+        if self.is_live:
+            self._live = Live(
+                console=self._console, get_renderable=self._draw, refresh_per_second=_REDRAWS_A_SECOND, vertical_overflow="crop"
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close(erase=kind is None)
+
+    @property
+    def width(self) -> int:
+        """Columns that a line may have."""
+        return self._console.width if self.is_live else _ENDLESS
+
+    def close(self, erase: bool = True) -> None:
+        """Draw no more, and *erase* what is drawn or leave it."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.transient = erase
+            live.stop()
+
+    def show(self, view: JobView) -> None:
+        """Draw *view* from now on."""
+        self._view, self._shown = view, time.monotonic()
+
+    def waits(self, what: str) -> None:
+        """Say *what* is waited for before anything is known of a job."""
+        if self.is_live:
+            self.show(JobView(note=what))
+        else:
+            self.say(what)
+
+    def silent(self, seconds: float) -> None:
+        """Draw from now on that nothing was heard for some *seconds*."""
+        view = self._view.after(time.monotonic() - self._shown)
+        self.show(replace(view, silent=seconds))
+
+    def say(self, text: str, style: str = "", error: bool = False) -> None:
+        """Print *text*, never wrapped. *error*: to standard error, where that is not the same terminal."""
+        if error and not self.is_live:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self._console.print(Text(self._marks.plain(text), style=style), soft_wrap=True)
+            self._console.file.flush()
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.say(f"Warning: {text}", style="yellow", error=True)
+
+    def finished(self, lines: Iterable[str]) -> None:
+        """Tell of finished frames, where what is drawn does not."""
+        if not self.is_live:
+            for line in lines:
+                self.say(line)
+
+    def _draw(self) -> Group:
+        view = self._view.after(time.monotonic() - self._shown)
+        width, height = self._console.size
+        return Group(*draw(view, width, height, self._marks))
