@@ -14,6 +14,8 @@ import statistics
 import tempfile
 import threading
 import time
+from bisect import bisect
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from dashboard.serve import Dashboard
 from tests.rows import new, put, update
 
 PASSWORD = "measured"
-AIM_MS = 100.0
+AIM_MS = 50.0
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 _PART = ("job", "task", "status", "frame", "output", "attempt", "worker", "size", "seconds", "memory", "finished")
 
@@ -68,10 +70,20 @@ def fill(folder: DataFolder, jobs: int, frames: int, workers: int) -> str:
             for number in range(workers)
         ]
     )
-    part, big = 0, f"{0:016x}"
-    for number in range(jobs):
-        count = min(10_000, frames) if number == 0 else max(1, (frames - 10_000) // max(1, jobs - 1))
-        id, open_now = f"{number:016x}", number % 20 == 0
+    _fill_jobs(writer, chance, jobs, frames, workers, now)
+    writer.database.close()
+    return _id_of(0)
+
+
+def _id_of(number: int) -> str:
+    return f"{number:016x}"
+
+
+def _fill_jobs(writer: Writer, chance: random.Random, jobs: int, frames: int, workers: int, now: float) -> None:
+    """Record jobs, the oldest first, each with its frames after the attempts that had ended when it was submitted."""
+    counts = [min(10_000, frames) if number == 0 else max(1, (frames - 10_000) // max(1, jobs - 1)) for number in range(jobs)]
+    for number, count in enumerate(counts):
+        open_now = number % 20 == 0
         done = count // 2 if open_now else count
         fields = {
             "project": f"project-{number % 10}",
@@ -90,40 +102,37 @@ def fill(folder: DataFolder, jobs: int, frames: int, workers: int) -> str:
             "started": now - number * 600 + 10,
             "finished": None if open_now else now - number * 500,
         }
-        rows = []
-        for frame in range(count):
-            part += 1
+        task = new("task", number + 1, {"job": _id_of(number), "number": 0, "status": "active"})
+        writer.commit([new("job", _id_of(number), fields), task])
+    attempts, written = _attempts(chance, jobs, workers, now), 0
+    first = [1, *(1 + before for before in accumulate(counts))]  # the number of each job's first part
+    for number, count in sorted(enumerate(counts), reverse=True):
+        submitted, done = now - number * 600, count // 2 if number % 20 == 0 else count
+        upto = bisect(attempts, submitted, written, key=lambda row: row.values[-1])
+        rows = attempts[written:upto]
+        written = upto
+        for frame, part in enumerate(range(first[number], first[number] + count)):
             status = "completed" if frame < done else "queued"
             worker = f"w{chance.randrange(workers):04d}" if frame < done else ""
-            finished = now - number * 600 + frame if frame < done else None
-            rows.append(
-                (part, id, number + 1, status, frame, f"x_{frame:05d}.png", f"{frame:016x}", worker, 10**6, 10.0, 10**9, finished)
-            )
-        writer.commit(
-            [
-                new("job", id, fields),
-                new("task", number + 1, {"job": id, "number": 0, "status": "active"}),
-                *(Row("insert", "part", row[0], _PART, row[1:]) for row in rows),
-            ]
-        )
-    _fill_lanes(writer, chance, jobs, workers, now)
-    writer.database.close()
-    return big
-
-
-def _fill_lanes(writer: Writer, chance: random.Random, jobs: int, workers: int, now: float) -> None:
-    """Let each worker have rendered through the night: tasks of about 5 minutes."""
-    names, count = ("job", "task", "worker", "manager", "outcome", "granted", "started", "finished"), 0
-    for number in range(workers):
-        rows, wall = [], now - 43_200
-        while wall < now - 10:
-            end = min(wall + chance.uniform(120, 480), now)
-            count += 1
-            outcome = "failed" if chance.random() < 0.01 else "completed"
-            of = (f"{chance.randrange(jobs):016x}", 1, f"w{number:04d}", "m0", outcome, wall, wall, end)
-            rows.append(Row("insert", "attempt", f"{count:016x}", names, of))
-            wall = end + 0.5
+            finished = min(now, submitted + frame) if frame < done else None
+            of = (_id_of(number), number + 1, status, frame, f"x_{frame:05d}.png", f"{frame:016x}", worker)
+            rows.append(Row("insert", "part", part, _PART, (*of, 10**6, 10.0, 10**9, finished)))
         writer.commit(rows)
+    writer.commit(attempts[written:])
+
+
+def _attempts(chance: random.Random, jobs: int, workers: int, now: float) -> list[Row]:
+    """Return what workers rendered through the night, and in an hour of the one before, by its end: tasks of about 5 minutes."""
+    names, rows = ("job", "task", "worker", "manager", "outcome", "granted", "started", "finished"), []
+    for number, ago, ending in ((number, *hours) for number in range(workers) for hours in ((90_000, 86_400), (43_200, 10))):
+        wall = now - ago
+        while wall < now - ending:
+            end = min(wall + chance.uniform(120, 480), now)
+            outcome = "failed" if chance.random() < 0.01 else "completed"
+            of = (_id_of(chance.randrange(jobs)), 1, f"w{number:04d}", "m0", outcome, wall, wall, end)
+            rows.append(Row("insert", "attempt", f"{len(rows):016x}", names, of))
+            wall = end + 0.5
+    return sorted(rows, key=lambda row: row.values[-1])
 
 
 def timed(web: Any, path: str, times: int) -> list[float]:

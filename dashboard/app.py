@@ -7,6 +7,7 @@ It owns nothing: everything shown comes from the server's database and data fold
 import re
 from datetime import timedelta
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +47,7 @@ _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _OPEN = frozenset({"static", "people.login", "people.setup", "people.look_around"})
 _BODY_BYTES, _UPLOAD_BYTES = 2**20, 2**40
 _STAY_DAYS = 30
+_STATIC_SECONDS = 365 * 86_400
 
 
 def create_app(
@@ -89,9 +91,27 @@ def create_app(
     for each in (jobs, nodes, people_api, submitting, farm_api):
         app.register_blueprint(each.blueprint, url_prefix=PREFIX)
     app.jinja_env.globals.update(version=__version__)
+    _keep_static_files(app)
     _guard(app, csrf, chosen)
     _explain(app)
     return app
+
+
+def _keep_static_files(app: Flask) -> None:
+    """Let browsers keep scripts and styles without asking again: another version of a file has another address."""
+    folder = Path(str(app.static_folder))
+
+    @app.url_defaults
+    def name_version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static":
+            stat = (folder / values["filename"]).stat()
+            values["v"] = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+
+    @app.after_request
+    def keep(response: Response) -> Response:
+        if request.endpoint == "static" and "v" in request.args and response.status_code == 200:
+            response.headers["Cache-Control"] = f"public, max-age={_STATIC_SECONDS}, immutable"
+        return response
 
 
 def _guard(app: Flask, csrf: CSRFProtect, settings: Settings) -> None:

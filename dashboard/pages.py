@@ -27,7 +27,7 @@ def jobs() -> str:
 @blueprint.get("/jobs/<id>")
 def job(id: str) -> str:
     with farm().reader.record() as record:
-        found = questions.job(record, id)
+        found = questions.job_without_counts(record, id)
     said = say_settings(found["job_type"], found["settings"])
     kind = job_types().get(found["job_type"])
     label = kind.label if kind else found["job_type"]

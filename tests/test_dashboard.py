@@ -95,6 +95,13 @@ def test_pages_take_everything_from_the_package_and_run_no_inline_script(web: Br
         assert web.get(source).status_code == 200, source
 
 
+def test_browsers_keep_scripts_and_styles_until_another_version_comes(web: Browser) -> None:
+    named = re.findall(r'(?:src|href)="(/static/[^"]+)"', web.get("/").text)
+    assert named and all("?v=" in each for each in named)
+    assert "immutable" in web.get(named[0]).headers["Cache-Control"]
+    assert "immutable" not in web.get(named[0].split("?")[0]).headers["Cache-Control"]
+
+
 @pytest.mark.parametrize("page", [f"/jobs/{JOB_ID}", "/workers/w", "/managers/m"])
 def test_a_hostile_name_is_only_text(web: Browser, page: str) -> None:
     assert EVIL not in web.get(page).text and "&lt;script&gt;" in web.get(page).text
@@ -190,6 +197,22 @@ def test_what_passes_by_itself_needs_nobody(web: Browser, folder: DataFolder) ->
     assert told["attention"] == []
     (job,) = told["active"]
     assert (job["reason"], job["picture"]["part"], job["workers"]) == (busy, 1, 0)
+
+
+def test_frames_of_the_last_hour_are_counted_by_their_end_where_their_job_began_earlier(web: Browser, folder: DataFolder) -> None:
+    writer, now = Writer(open_for_writing(str(folder.database))), time.time()
+    of = {"job": JOB_ID, "task": 1, "worker": "w", "manager": "m", "outcome": "completed"}
+    for number, minutes in ((1, 2000), (2, 90), (3, 5)):
+        end = now - minutes * 60
+        writer.commit(
+            [
+                update("job", JOB_ID, {"started": now - 200_000, "status": "active"}),
+                update("part", number, {"status": "completed", "finished": end}),
+                new("attempt", f"at-{minutes}", {**of, "granted": end - 9, "started": end - 9, "finished": end}),
+            ]
+        )
+    writer.database.close()
+    assert web.get(f"{API}/overview").json["frames"] == {"hour": 1, "day": 2}
 
 
 def test_lanes_tell_what_ended_and_what_goes_on_and_leave_older_ones_for_the_next_question(

@@ -9,6 +9,7 @@ from playhouse.schema_diff import diff_models
 
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.frames import parse_frames
+from brender.store import questions
 from brender.store.database import open_for_reading, open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record, answer
@@ -219,6 +220,15 @@ def test_a_database_of_a_newer_brender_is_refused(writer: Writer, database: str)
 def test_there_is_nothing_to_read_before_the_server_was_started(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no farm database"), Reader(DataFolder(tmp_path)).record():
         pass
+
+
+def test_several_read_at_once_and_leave_nothing_open(writer: Writer, database: str) -> None:
+    reader = Reader(DataFolder(Path(database).parent), database)
+    with reader.record() as one, reader.record() as other:
+        assert questions.change(one) == questions.change(other) and one.tables is not other.tables
+    assert all(each.tables.Job._meta.database.is_closed() for each in (one, other))
+    with reader.record() as again:
+        assert again.tables in (one.tables, other.tables), "table classes are made anew for each request"
 
 
 @pytest.mark.parametrize(

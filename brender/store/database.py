@@ -61,11 +61,17 @@ def open_for_writing(where: str) -> Database:
 def open_for_reading(where: str) -> Database:
     """Return the same database, opened so that nothing can be written. Raises `BadInput` where there is none, or where the
     write-ahead log beside it is another database's."""
-    if not _is_url(where) and not Path(where).exists():
-        raise BadInput(f"There is no farm database at {where}: start the server first, or give its data folder with --data")
-    if not _is_url(where):
-        check_log_once(where)
+    check_for_reading(where)
     return _open(where, read_only=True)
+
+
+def check_for_reading(where: str) -> None:
+    """Raises `BadInput` where `open_for_reading` does."""
+    if _is_url(where):
+        return
+    if not Path(where).exists():
+        raise BadInput(f"There is no farm database at {where}: start the server first, or give its data folder with --data")
+    check_log_once(where)
 
 
 def _open(where: str, read_only: bool) -> Database:

@@ -13,9 +13,12 @@ from brender.store.page_questions import with_eta
 from brender.store.questions import GOING, PAGE, Record, with_progress
 from brender.store.tables import ATTEMPT_LIVE
 
-_LATEST_SHOWN = 12
 _ATTENTION_SHOWN = 20
 _JOBS_SHOWN = 8
+#: Jobs whose frames are counted one by one for the figures: the newest of those that began earlier.
+_LOOKED_AT = 200
+#: Attempts that had ended by some time, of which the least change bounds what else had been recorded by then.
+_ENDED_BEFORE = 20
 _DAY = 86_400.0
 _UNFINISHED = ("active", "queued", "paused")
 #: Attempts in one answer of `lanes`; what is older is asked for by another.
@@ -33,28 +36,20 @@ def counts(record: Record) -> dict[str, int]:
 
 def overview(record: Record, wall: float) -> dict[str, Any]:
     """Return the farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the jobs that come
-    first, each with its last picture, the frames that were done last, how long all of it takes, and what needs somebody."""
+    first, each with its last picture, how long all of it takes, and what needs somebody."""
     tables = record.tables
-    worker, job, part = tables.Worker, tables.Job, tables.Part
+    worker, job = tables.Worker, tables.Job
     there = job.deleting.not_in(GOING)
     counted = dict(job.select(job.status, fn.COUNT(job.id)).where(there).group_by(job.status).tuples())
     active_first = Case(job.status, (("active", 0), ("queued", 1)), 2)
     unfinished = job.select(job.id).where(job.status.in_(_UNFINISHED) & there)
     ids = [id for (id,) in unfinished.order_by(active_first, job.priority.desc(), job.submitted).limit(_JOBS_SHOWN).tuples()]
-    done = (
-        part.select(part.id, part.frame, part.finished, part.job, job.name.alias("job_name"))
-        .join(job)
-        .where(part.job.in_(_worked_on_last(record)) & (part.status == "completed") & (part.output != ""))
-        .order_by(part.finished.desc())
-        .limit(_LATEST_SHOWN)
-    )
     workers = dict(worker.select(worker.status, fn.COUNT(worker.id)).group_by(worker.status).tuples())
     return {
         "workers": workers,
         "jobs": counted,
         "frames": {name: _frames_since(record, wall - seconds) for name, seconds in (("hour", 3600.0), ("day", _DAY))},
         "active": _shown_jobs(record, ids),
-        "latest": list(done.dicts()),
         "attention": attention(record, wall),
         **_left(record, workers.get("busy", 0) + workers.get("idle", 0)),
     }
@@ -66,10 +61,10 @@ def _shown_jobs(record: Record, ids: Sequence[str]) -> list[dict[str, Any]]:
     job, part, worker = record.tables.Job, record.tables.Part, record.tables.Worker
     columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings", "warnings")]
     rows = with_eta(record, [with_progress(row) for row in job.select(*columns).where(job.id.in_(list(ids))).dicts()])
+    # By its last change, each is found at the end of an index; all frames of a long job would have to be read for the latest end.
     shown = (part.status == "completed") & (part.output != "")
-    last = part.select(part.job, fn.MAX(part.finished).alias("last")).where(part.job.in_(list(ids)) & shown).group_by(part.job)
-    same = (part.job == last.c.job) & (part.finished == last.c.last)
-    pictures = {row["job"]: row for row in part.select(part.id, part.frame, part.job).join(last, on=same).where(shown).dicts()}
+    last = part.select(part.id, part.frame, part.job).where(shown).order_by(part.change.desc(), part.id.desc()).limit(1)
+    pictures = {row["job"]: row for id in ids for row in last.where(part.job == id).dicts()}
     query = worker.select(worker.job, fn.COUNT(worker.id)).where(worker.job.in_(list(ids)) & (worker.status != "offline"))
     busy = dict(query.group_by(worker.job).tuples())
     for row in rows:
@@ -104,57 +99,56 @@ def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since
     tables = record.tables
     attempt = tables.Attempt
     edge = max(wall - seconds, since)
-    columns = (attempt.worker, attempt.job, attempt.started, attempt.finished, attempt.outcome)
+    job = tables.Job
+    columns = (attempt.worker, attempt.job, attempt.started, attempt.finished, attempt.outcome, job.name)
+    # Rows as the database has them: of thousands, peewee's own dictionaries take longer than all else.
     database = attempt._meta.database
+    shown_attempts = attempt.select(*columns).join(job)
     ended = (attempt.finished > edge) & attempt.started.is_null(False)
     if until:
         ended &= attempt.finished <= until
-    query = attempt.select(*columns).where(ended).order_by(attempt.finished.desc()).limit(LANES_ROWS)
+    query = shown_attempts.where(ended).order_by(attempt.finished.desc()).limit(LANES_ROWS)
     rows = database.execute(query).fetchall()
     older = rows[-1][3] if len(rows) == LANES_ROWS and rows[-1][3] != until else None
     if not until:
-        live = attempt.select(*columns).where(SQL(ATTEMPT_LIVE) & attempt.started.is_null(False))
+        live = shown_attempts.where(SQL(ATTEMPT_LIVE) & attempt.started.is_null(False))
         rows += database.execute(live.order_by(attempt.granted).limit(LANES_ROWS)).fetchall()
-    jobs: dict[str, int] = {}
+    jobs: dict[tuple[str, str], int] = {}
     workers: dict[str, int] = {}
     told = [
         (
             workers.setdefault(worker, len(workers)),
-            jobs.setdefault(job, len(jobs)),
+            jobs.setdefault((job, name), len(jobs)),
             round(wall - start, 1),
             -1 if end is None else round(wall - end, 1),
             outcome,
         )
-        for worker, job, start, end, outcome in rows
+        for worker, job, start, end, outcome, name in rows
     ]
-    named = tables.Job.select(tables.Job.id, tables.Job.name).where(tables.Job.id.in_(list(jobs)[:1000]))
-    names = dict(named.tuples()) if jobs else {}
-    answer = {"wall": wall, "rows": told, "older": older, "ids": list(workers), "jobs": [(id, names.get(id, id)) for id in jobs]}
+    answer = {"wall": wall, "rows": told, "older": older, "ids": list(workers), "jobs": list(jobs)}
     if not until:
         worker = tables.Worker
         shown = (worker.id, worker.name, worker.status, worker.reason, worker.job, worker.frame, worker.fraction)
         there = (worker.status != "offline") | (worker.last_seen > wall - seconds)
-        answer["workers"] = list(worker.select(*shown).where(there).order_by(worker.name).limit(PAGE).dicts())
+        found = database.execute(worker.select(*shown).where(there).order_by(worker.name).limit(PAGE)).fetchall()
+        answer["workers"] = [dict(zip((column.name for column in shown), row, strict=True)) for row in found]
     return answer
-
-
-def _worked_on_last(record: Record) -> list[str]:
-    """Return the jobs that the latest frames come of: those that are worked on, and those that ended last."""
-    job = record.tables.Job
-    there = job.started.is_null(False) & job.deleting.not_in(GOING)
-    active = job.select(job.id).where((job.status == "active") & there).order_by(job.started.desc()).limit(20)
-    ended = job.select(job.id).where(job.finished.is_null(False) & there).order_by(job.finished.desc()).limit(3)
-    return [*(id for (id,) in active.tuples()), *(id for (id,) in ended.tuples())]
 
 
 def _frames_since(record: Record, edge: float) -> int:
     """Return how many frames were finished after *edge*: of jobs that began after it all, of others those that are looked for."""
-    job, part = record.tables.Job, record.tables.Part
+    job, part, attempt = record.tables.Job, record.tables.Part, record.tables.Attempt
     whole = job.select(fn.COALESCE(fn.SUM(job.completed_parts - job.kept_parts), 0)).where(job.started >= edge).scalar()
     across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
-    ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(200).tuples()]
-    looked = part.select(fn.COUNT(part.id)).where(part.job.in_(ids) & (part.finished > edge)).scalar() if ids else 0
-    return int(whole) + int(looked)
+    ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(_LOOKED_AT).tuples()]
+    if not ids:
+        return int(whole)
+    # What was committed before attempts that had ended by then had ended too: those rows need not be read. Of several, since one
+    # may have been touched again later.
+    before = attempt.select(attempt.change).where(attempt.finished <= edge).order_by(attempt.finished.desc()).limit(_ENDED_BEFORE)
+    first = min((change for (change,) in before.tuples()), default=-1)
+    done = part.job.in_(ids) & (part.change >= first) & (part.finished > edge)
+    return int(whole) + int(part.select(fn.COUNT(part.id)).where(done).scalar())
 
 
 def attention(record: Record, wall: float) -> list[dict[str, Any]]:
@@ -168,17 +162,18 @@ def attention(record: Record, wall: float) -> list[dict[str, Any]]:
         found.append({"kind": "job", "id": id, "name": name, "user": user, "why": why, "action": action})
 
     there = job.deleting.not_in(GOING)
-    failed = job.select().where((job.status == "failed") & (job.finished > wall - 7 * _DAY) & there).order_by(job.finished.desc())
+    jobs = job.select(job.id, job.name, job.user, job.reason, job.failed_tasks, job.warnings)
+    failed = jobs.where((job.status == "failed") & (job.finished > wall - 7 * _DAY) & there).order_by(job.finished.desc())
     for row in failed.limit(_ATTENTION_SHOWN):
         job_needs(row.id, row.name, row.user, row.reason or "it has failed", "requeue")
     part_failed = (job.status == "active") & (job.failed_tasks > 0) & there
-    for row in job.select().where(part_failed).order_by(job.submitted).limit(_ATTENTION_SHOWN):
+    for row in jobs.where(part_failed).order_by(job.submitted).limit(_ATTENTION_SHOWN):
         tasks = "1 task has failed" if row.failed_tasks == 1 else f"{row.failed_tasks} tasks have failed"
         job_needs(row.id, row.name, row.user, f"{tasks}. {row.reason}".strip(), "requeue")
     stuck = (job.status == "queued") & (job.reason != "") & there
     for end in ENDS_OF_WAITING:
         stuck &= ~job.reason.endswith(end)
-    for row in job.select().where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
+    for row in jobs.where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
         job_needs(row.id, row.name, row.user, row.reason)
     off = tables.KeptOff
     columns = (off, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"))
@@ -186,7 +181,7 @@ def attention(record: Record, wall: float) -> list[dict[str, Any]]:
     for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB)).limit(_ATTENTION_SHOWN).dicts():
         why = f"{each['worker_name']} is kept off it after {each['failures']} failures: {each['reason']}"
         job_needs(each["job"], each["job_name"], each["user"], why, "readmit")
-    missing = job.select().where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
+    missing = jobs.where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
     for row in missing.limit(_ATTENTION_SHOWN):
         (first, *more) = [text for text in row.warnings if text.startswith("Missing file")] or [""]
         job_needs(row.id, row.name, row.user, first + (f", and {len(more)} more" if more else ""))

@@ -4,6 +4,8 @@ Each is a function of the record and plain arguments, and answers with plain dat
 """
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import sub
 from typing import Any
 
 from peewee import fn
@@ -112,9 +114,11 @@ def strip(record: Record, job: str, since: int = -1) -> dict[str, Any]:
     part = record.tables.Part
     # As the database has them: of tens of thousands of rows, making values of their JSON takes longer than all else.
     flags = (part.output != "", part.warnings.cast("text") != "[]")
-    query = part.select(part.id, part.frame, part.piece, part.change, part.status, *flags)
-    query = query.where((part.job == job_id(record, job)) & (part.change > since)).order_by(part.frame, part.id)
-    rows = part._meta.database.execute(query.limit(_STRIP_MOST)).fetchall()
+    fits = part.job == job_id(record, job)
+    if since >= 0:
+        fits &= part.change > since  # (Without it the rows come by the index of frames, and need no sorting.)
+    query = part.select(part.id, part.frame, part.piece, part.change, part.status, *flags).where(fits)
+    rows = part._meta.database.execute(query.order_by(part.frame, part.id).limit(_STRIP_MOST)).fetchall()
     ids, frames, pieces, changes, statuses, pictured, warned = zip(*rows, strict=True) if rows else ((),) * 7
     states = "".join(map(_strip_state, statuses, pictured, warned))
     lists = {"ids": ids, "frames": frames, "pieces": pieces, "changes": changes}
@@ -134,14 +138,15 @@ def _runs(values: Sequence[int]) -> list[list[int]]:
     [[1, 1, 3], [3, 0, 2], [9, 0, 1]]
     """
     found: list[list[int]] = []
-    for value in values:
-        last = found[-1] if found else None
-        if last is None or (last[2] > 1 and value != last[0] + last[1] * last[2]):
-            found.append([value, 0, 1])
-        elif last[2] == 1:
-            last[1:] = value - last[0], 2
-        else:
-            last[2] += 1
+    first = end = 0  # where the run begins, and where it ends
+    # `groupby` goes through ten thousand values in a fraction of the time that a loop of ours takes.
+    for step, steps in groupby(map(sub, values[1:], values)):
+        end += len(list(steps))
+        if end > first:
+            found.append([values[first], step, end - first + 1])
+            first = end + 1
+    if first < len(values):
+        found.append([values[first], 0, 1])
     return found
 
 

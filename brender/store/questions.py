@@ -84,14 +84,20 @@ _RENDERING_SHOWN = 50
 
 def job(record: Record, id: str) -> dict[str, Any]:
     """One job, whole, with counts of its parts by status and the seconds it probably still takes (``None``: unknown)."""
+    answer = job_without_counts(record, id)
+    part = record.tables.Part
+    counts = part.select(part.status, fn.COUNT(part.id)).where(part.job == answer["id"]).group_by(part.status).tuples()
+    answer["parts"] = dict(counts)
+    answer["parts"]["queued"] = answer["parts"].get("queued", 0) + answer["part_count"] - sum(answer["parts"].values())
+    return answer
+
+
+def job_without_counts(record: Record, id: str) -> dict[str, Any]:
+    """Return the same without ``parts``, which are read one by one to be counted."""
     tables = record.tables
     found = tables.Job.get_by_id(job_id(record, id))
     answer = with_progress(_row(found))
     answer["fps"] = _fps(found)
-    part = tables.Part
-    counts = part.select(part.status, fn.COUNT(part.id)).where(part.job == found.id).group_by(part.status).tuples()
-    answer["parts"] = dict(counts)
-    answer["parts"]["queued"] = answer["parts"].get("queued", 0) + found.part_count - sum(answer["parts"].values())
     worker = tables.Worker
     at_work = (worker.job == found.id) & (worker.status != "offline")
     busy = worker.select().where(at_work).count()

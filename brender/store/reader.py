@@ -1,6 +1,7 @@
 """Reading the farm's record from outside the server: the database, opened so that nothing can be written, and the data folder."""
 
 import platform
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,30 +10,38 @@ from peewee import OperationalError
 
 from brender.model.errors import BadInput, NotFound
 from brender.model.paths import expand, places, platform_of
-from brender.store.database import open_for_reading
+from brender.store.database import check_for_reading, open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.path_variables import path_variables
 from brender.store.questions import Record
-from brender.store.tables import make_tables
+from brender.store.tables import Tables, make_tables
 
 
 class Reader:
-    """Reads the farm whose files lie in *folder* and whose database is *database* ("": the folder's own)."""
+    """Reads the farm whose files lie in *folder* and whose database is *database* ("": the folder's own). From any thread."""
 
     def __init__(self, folder: DataFolder, database: str = "") -> None:
         self.folder = folder
         self._where = database or str(folder.database)
+        # Table classes that nobody uses now. To make them takes longer than most questions.
+        self._idle: deque[Tables] = deque()
 
     @contextmanager
     def record(self) -> Iterator[Record]:
         """The record, for a few questions: opened, read and closed, since a read that stays open would keep the write-ahead
         log growing. Raises `BadInput` where there is no database yet."""
-        database = open_for_reading(self._where)
+        check_for_reading(self._where)
         try:
-            with database.connection_context():
-                yield Record(make_tables(database), self.folder)
+            tables = self._idle.pop()
+        except IndexError:
+            tables = make_tables(open_for_reading(self._where))
+        try:
+            with tables.Job._meta.database.connection_context():
+                yield Record(tables, self.folder)
         except OperationalError as error:
             raise BadInput(f"The farm's database cannot be read: {error}") from error
+        finally:
+            self._idle.append(tables)
 
     def frame_file(self, record: Record, job: str, part: int) -> Path:
         """Return the published file of a part. Raises `NotFound` where there is none (yet, or any more)."""

@@ -93,7 +93,7 @@ def cells(id: str, query: SinceQuery) -> Any:
     with farm().reader.record() as record:
         # Read first: what is committed meanwhile comes again with the next question, and nothing is missed.
         change = questions.change(record)
-        found = questions.job(record, id)
+        found = questions.job_without_counts(record, id)
         shown = page_questions.cells(record, id, query.since)
     return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
 
@@ -105,7 +105,7 @@ def strip(id: str, query: SinceQuery) -> Any:
     with farm().reader.record() as record:
         # Read first: what is committed meanwhile comes again with the next question, and nothing is missed.
         change = questions.change(record)
-        found = questions.job(record, id)
+        found = questions.job_without_counts(record, id)
         shown = page_questions.strip(record, id, query.since)
     return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
 
@@ -197,7 +197,7 @@ def lanes(query: LanesQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/overview", cached=True)
 def overview() -> Any:
-    """Return the farm at a glance: workers, jobs, throughput, the latest frames, what needs somebody."""
+    """Return the farm at a glance: workers, jobs, throughput, what comes first, what needs somebody."""
     with farm().reader.record() as record:
         told = farm_page.overview(record, time.time())
     for row in told["active"]:
