@@ -305,6 +305,22 @@ def test_what_a_round_has_no_time_to_ask_back_is_asked_back_in_the_next(
     assert not recalls.behind and bool(asked) == bool(expected)
 
 
+def test_a_look_that_takes_several_rounds_comes_to_its_end() -> None:
+    """Idle workers that have too little memory for what waits at others, and a job that may use few of the busy ones."""
+    idle = [slot_of(f"idle{number}", free=1) for number in range(5)]
+    busy = [slot_of(f"busy{number}", count=2, tags=("gpu",), free=number) for number in range(9)]
+    for slot in busy:
+        slot.waiting = [Held(f"{slot.worker.id}-0", "large", 50)]
+    need, gpu = Requirements(job_type="command"), Requirements(job_type="command", tags=frozenset({"gpu"}))
+    recalls = recalls_of(
+        idle + busy, [Demand("large", 50, 1, 9, 0, need, memory=2), Demand("urgent", 90, 2, 0, 1, gpu, memory=8)]
+    )
+    asked, rounds = recalls.take_back(20), 1
+    while recalls.behind and rounds < 50:
+        asked, rounds = asked + recalls.take_back(20), rounds + 1
+    assert asked == [TakeBack("busy8", "busy8-0")] and rounds < 50
+
+
 @given(held_farms())
 def test_an_urgent_job_asks_back_as_many_less_urgent_grants_as_it_can_use(farm: tuple[list[Slot], list[Demand]]) -> None:
     workers, jobs = farm

@@ -29,6 +29,27 @@ class _Holding:
     lowest: int | None = None
 
 
+@dataclass(slots=True)
+class _Pass:
+    """A look at each idle worker and each urgent job, which may take several calls.
+
+    ``version`` is that of the roster when it began. ``relieved``: it is through with the workers; ``preempted``: with the jobs.
+    """
+
+    version: int
+    relieved: bool = False
+    preempted: bool = False
+    after_worker: int = 0
+    """The order of the last idle worker that was looked at."""
+    expected: Counter[JobClass] = field(default_factory=Counter)
+    """What is on its way back by class of job, as far as idle workers that were looked at wait for it."""
+    at_rank: Rank | None = None
+    """The urgent job that is looked at."""
+    after_holder: tuple[int, int] | None = None
+    """The last of the workers that were looked at for it, and what it asked back."""
+    asked: int = 0
+
+
 class Recalls:
     """Decides what is asked back. *waiting* returns the grants that the worker with this id holds beyond the one that it runs or
     is about to run."""
@@ -50,14 +71,14 @@ class Recalls:
         self._held: dict[str, list[Held]] = {}
         """What was read in this call and has not been asked back in it."""
         self._left = 0
-        self._after_worker = 0
-        self._after_rank: Rank | None = None
+        self._pass: _Pass | None = None
 
     def take_back(self, budget: int) -> list[TakeBack]:
         """Return what is asked back now, once `assign` has served the idle workers. Nothing is done while nothing has changed."""
         roster = self.roster
         self.spent = 0
         if roster.version == self._seen or not roster.crowded:
+            self._end_pass()
             return []
         live = [kind for kind in roster.job_classes.values() if kind.live]
         idle = [kind for kind in roster.worker_classes.values() if kind.resting and any(kind in each.able for each in live)]
@@ -65,23 +86,36 @@ class Recalls:
         urgent = lowest_live is not None and any(-kind.ready[0][0] > lowest_live for kind in roster.ready)
         if not idle and not urgent:
             self._seen = roster.version
+            self._end_pass()
             return []
+        if self._pass is None:
+            self._pass = _Pass(roster.version)
         self._left, self._held = budget, {}
         self._refresh()
+        found = self._go_on(self._pass, idle, urgent) if self._left > 0 else []
+        self.spent = budget - self._left
+        if self._pass.relieved and self._pass.preempted:
+            self._seen = self._pass.version
+            self._end_pass()
+        else:
+            self.behind = True
+        return found
+
+    def _end_pass(self) -> None:
+        self._pass, self.behind = None, False
+
+    def _go_on(self, going: _Pass, idle: list[WorkerClass], urgent: bool) -> list[TakeBack]:
+        """Return what is asked back in what is left of the budget. Half of it is for the urgent jobs."""
         found: list[TakeBack] = []
         half = self._left // 2
-        self.behind = False
-        if idle:
+        if not going.relieved:
             self._left -= half
-            found += self._relieve(idle)
-            self.behind = self._left <= 0
+            found += self._relieve(going, idle)
             self._left += half
-        if urgent:
-            found += self._preempt()
-        self.behind = self.behind or self._left <= 0
-        self.spent = budget - self._left
-        if not self.behind:
-            self._seen = roster.version
+        if not urgent:
+            going.preempted = True
+        if not going.preempted and self._left > 0:
+            found += self._preempt(going)
         return found
 
     # --- what workers hold --------------------------------------------------------------------------------------------------
@@ -154,7 +188,7 @@ class Recalls:
 
     # --- for idle workers -----------------------------------------------------------------------------------------------------
 
-    def _relieve(self, idle: list[WorkerClass]) -> list[TakeBack]:
+    def _relieve(self, going: _Pass, idle: list[WorkerClass]) -> list[TakeBack]:
         """Return what idle workers ask back from busy ones: up to half of what waits at one, unless something that they could run
         is on its way back already."""
         able: dict[WorkerClass, list[JobClass]] = {}
@@ -163,14 +197,14 @@ class Recalls:
             if useful:
                 able[kind] = useful
         orders = sorted(order for kind in able for queue in (kind.idle, kind.blocked) for order in queue)
-        start = bisect_right(orders, self._after_worker)
-        self._after_worker = 0
         coming = Counter(self._recalling)
+        coming.subtract(going.expected)
         found: list[TakeBack] = []
-        for order in orders[start:] + orders[:start]:
+        for order in orders[bisect_right(orders, going.after_worker) :]:
             if self._left <= 0:
-                break
+                return found
             self._left -= 1
+            going.after_worker = order
             worker = self.roster.by_order[order]
             if worker.count:
                 continue  # blocked, and not idle
@@ -178,13 +212,13 @@ class Recalls:
             underway = next((kind for kind in kinds if coming[kind] > 0), None)
             if underway is not None:
                 coming[underway] -= 1
+                going.expected[underway] += 1
                 continue
-            found += self._relieve_one(worker, kinds)
-            if self._left <= 0:
-                self._after_worker = order
+            found += self._relieve_one(going, worker, kinds)
+        going.relieved = True
         return found
 
-    def _relieve_one(self, worker: Worker, kinds: list[JobClass]) -> list[TakeBack]:
+    def _relieve_one(self, going: _Pass, worker: Worker, kinds: list[JobClass]) -> list[TakeBack]:
         wanted = set(kinds)
         previous = 0
         for order in merge(*(self._holders.get(kind, ()) for kind in kinds)):
@@ -199,47 +233,50 @@ class Recalls:
                     candidates.append(held)
             self._left -= 1
             if candidates:
-                return self._ask(busy, candidates[len(candidates) // 2 :])
+                asked = candidates[len(candidates) // 2 :]
+                going.expected.update(self.roster.jobs[held.job].kind for held in asked)
+                return self._ask(busy, asked)
         return []
 
     # --- for urgent jobs ------------------------------------------------------------------------------------------------------
 
-    def _preempt(self) -> list[TakeBack]:
+    def _preempt(self, going: _Pass) -> list[TakeBack]:
         """Return what jobs with queued tasks ask back from less urgent ones: one grant of a worker at a time, the least urgent
         first."""
         found: list[TakeBack] = []
-        start, self._after_rank = self._after_rank, None
-        done = start
-        for job in self._urgent(start):
+        for job in self._urgent(going.at_rank):
             if self._left <= 0:
-                self._after_rank = done
-                break
+                return found
             self._left -= 1
-            mine = self._preempt_for(job)
+            mine = self._preempt_for(going, job)
             for back in mine:
                 self._forget(back.worker)  # until it is read again
             found += mine
-            done = job.rank
+        going.preempted = self._left > 0
         return found
 
-    def _preempt_for(self, job: Job) -> list[TakeBack]:
+    def _preempt_for(self, going: _Pass, job: Job) -> list[TakeBack]:
+        if job.rank != going.at_rank:
+            going.at_rank, going.after_holder, going.asked = job.rank, None, 0
         found: list[TakeBack] = []
-        for order in self._less_urgent(job):
-            if self._left <= 0 or len(found) >= job.demand.queued:
+        for holder in self._less_urgent(job, going.after_holder):
+            if self._left <= 0 or going.asked >= job.demand.queued:
                 break
             self._left -= 1
-            worker = self.roster.by_order[order]
+            going.after_holder = holder
+            worker = self.roster.by_order[holder[1]]
             if self.roster.fits(job.demand, worker):
                 holds = self._read(worker.id)
                 lesser = [held for held in holds if held.priority < job.demand.priority]
                 if lesser and not any(held.recalling for held in holds):
                     found += self._ask(worker, lesser[-1:])
+                    going.asked += 1
         return found
 
     def _urgent(self, start: Rank | None) -> Iterator[Job]:
         """Yield the ready jobs whose priority is higher than something that waits where they could run, the most urgent first.
 
-        *start*: the rank of the last job of a call that did not come to its end.
+        *start*: the rank to go on from, where a call did not come to its end.
         """
         queues = []
         lowest = min((entries[0][0] for entries in self._lowest.values()), default=101)
@@ -248,17 +285,20 @@ class Recalls:
                 continue
             able = [self._lowest[each][0][0] for each in kind.able if each in self._lowest]
             if able:
-                begin = 0 if start is None else bisect_right(kind.ready, start)
+                begin = 0 if start is None else bisect_left(kind.ready, start)
                 queues.append(kind.ready[begin : bisect_left(kind.ready, (-min(able),))])
         for rank in merge(*queues):
             yield self.roster.jobs[rank[3]]
 
-    def _less_urgent(self, job: Job) -> Iterator[int]:
-        """Yield the orders of the workers that hold something less urgent than *job*, the least urgent first."""
+    def _less_urgent(self, job: Job, start: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
+        """Yield (lowest priority, order) of the workers that hold something less urgent than *job*, the least urgent first.
+
+        *start*: what was yielded last where a call did not come to its end.
+        """
         queues = []
         for kind in job.kind.able:
             entries = self._lowest.get(kind)
             if entries:
-                queues.append(entries[: bisect_left(entries, (job.demand.priority,))])
-        for _, order in merge(*queues):
-            yield order
+                begin = 0 if start is None else bisect_right(entries, start)
+                queues.append(entries[begin : bisect_left(entries, (job.demand.priority,))])
+        yield from merge(*queues)
