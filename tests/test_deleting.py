@@ -13,8 +13,9 @@ from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError, NotFound
 from brender.roles.effects import PublishFrame
-from brender.roles.server.deletion import Remover, other_with_its_files, retired
+from brender.roles.server.deletion import Remover, retired
 from brender.roles.server.files import FileKeeper
+from brender.roles.server.made_files import MadeFiles, other_with_its_files
 from brender.roles.server.projects import Kept, outlived
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -96,8 +97,9 @@ def _files_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _remover(folder: DataFolder) -> Remover:
-    return Remover(folder, str(folder.database), FileKeeper(folder, str(folder.database)))
+def _remover(folder: DataFolder, keeper: FileKeeper | None = None) -> Remover:
+    keeper = keeper or FileKeeper(folder, str(folder.database))
+    return Remover(keeper, MadeFiles(folder, str(folder.database), keeper.folder_of))
 
 
 def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untouched(
@@ -200,7 +202,7 @@ def test_a_folder_that_hangs_delays_the_deletion_of_its_own_job_alone(farm_of_tw
     writer, folder, out = farm_of_two
     keeper, answers = FileKeeper(folder, str(folder.database)), threading.Event()
     keeper.threads.do(str(out), lambda alive: answers.wait(30))
-    remover = Remover(folder, str(folder.database), keeper)
+    remover = _remover(folder, keeper)
     for job in (A, B):
         writer.commit([update("job", job, {"deleting": "both"})])
         remover.begin(job, "both")
@@ -223,7 +225,7 @@ def test_a_record_stays_while_frames_of_its_job_wait_for_their_folder(farm_of_tw
     arrived.write_bytes(b"frame")
     (out / "new").write_text("a file where a folder is to be")
     keeper.placement.add(PublishFrame(A, 9, str(out), "new/f_0009.png", job=A))
-    remover = Remover(folder, str(folder.database), keeper)
+    remover = _remover(folder, keeper)
     for what in ("record", "both"):
         writer.commit([update("job", A, {"deleting": what})])
         remover.begin(A, what)

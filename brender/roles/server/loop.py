@@ -55,6 +55,7 @@ from brender.roles.server.events import events
 from brender.roles.server.farm_store import DatabaseLost, FarmStore
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
+from brender.roles.server.made_files import MadeFiles
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.round import FAILED, Round
 from brender.roles.server.submission import Submissions, Submitted
@@ -112,7 +113,7 @@ class Server:
             self._keyring = Keyring()
             self._keeper = FileKeeper(folder, self.database, lambda frames: self.loop.post(lambda: self._placed(frames)))
             undo.callback(self._keeper.close)
-            self._remover = Remover(folder, self.database, self._keeper)
+            self._remover = Remover(self._keeper, MadeFiles(folder, self.database, self._keeper.folder_of))
             self._submissions = Submissions(self._keeper, self.loop.post, self._submit_looked_at)
             self._bind(addresses, undo)
             self._writer = Writer(open_for_writing(self.database))
