@@ -287,5 +287,5 @@ def test_a_job_that_was_queued_again_meanwhile_is_not_deleted_for_its_age() -> N
     job = world.submit(animation("1-4", chunk=1))["id"]
     world.finish_everything()
     world.act("requeue", job, "all")
-    world._serve(lambda core, now: core.retire({job: "both"}, now))
+    world._serve(lambda core, now: core.retire({job: ("both", "/renders/gone")}, now))
     assert world.ask("job", id=job)["deleting"] == ""

@@ -87,7 +87,8 @@ def farm_of_two(tmp_path: Path) -> Iterator[tuple[Writer, DataFolder, Path]]:
 def _work_off(remover: Remover, writer: Writer, wall: float = 5000.0) -> None:
     def over() -> bool:
         for job, fields in remover.step(writer, wall):
-            writer.commit([update("job", job, fields)])
+            if fields is not None:
+                writer.commit([update("job", job, fields)])
         return remover.is_idle
 
     until(over)
@@ -316,13 +317,14 @@ def test_a_project_s_own_frames_go_by_age_and_those_elsewhere_stay(farm_of_two: 
     writer.commit([update("project", "default", {"keep_days": 1.0})])
     where = str(folder.database)
     assert retired(where, folder.frames_folder, wall=1000.0 + DAY / 2) == {}
-    assert retired(where, folder.frames_folder, wall=1000.0 + 2 * DAY) == {A: "record", B: "both"}
+    assert retired(where, folder.frames_folder, wall=1000.0 + 2 * DAY) == {A: ("record", ""), B: ("both", str(folder.frames(B)))}
 
 
 def test_a_project_keeps_as_many_bytes_as_it_says(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, _ = farm_of_two
     writer.commit([update("project", "default", {"keep_bytes": 4})])
-    assert retired(str(folder.database), folder.frames_folder, wall=2000.0) == {B: "both"}, "the frames elsewhere do not count"
+    found = retired(str(folder.database), folder.frames_folder, wall=2000.0)
+    assert found == {B: ("both", str(folder.frames(B)))}, "the frames elsewhere do not count"
 
 
 # --- on a farm ------------------------------------------------------------------------------------------------------------

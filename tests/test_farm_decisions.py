@@ -388,6 +388,28 @@ def test_an_old_job_is_not_requeued_over_the_files_of_a_new_one(world: World) ->
     assert isinstance(world.submit(animation("1", output="/renders/one")), Sorry), "now the old one owns them again"
 
 
+def test_frames_are_not_deleted_while_another_job_writes_to_the_same_files(world: World) -> None:
+    old = world.submit(animation("1-2", output="/renders/shot"))["id"]
+    world.act("cancel", old)
+    new = world.submit(animation("1-2", output="/renders/shot"))["id"]
+    refused = world.act("delete", old, "both")
+    assert isinstance(refused, Sorry) and f"The job {new} (shot) writes to the same files" in refused.message
+    assert world.act("delete", old, "record")["status"] == "canceled"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_no_job_begins_in_files_that_are_being_deleted(world: World, restarted: bool) -> None:
+    old = world.submit(animation("1-2", output="/renders/shot"))["id"]
+    world.act("cancel", old)
+    world.act("delete", old, "frames")
+    if restarted:
+        world.start_server()
+    refused = world.submit(animation("1-2", output="/renders/shot"))
+    assert isinstance(refused, Sorry) and "are being deleted: submit this one when they are gone" in refused.message
+    world._serve(lambda core, now: core.deleted(old, {"deleting": "", "frames_deleted": 1.0}))
+    assert world.submit(animation("1-2", output="/renders/shot"))["status"] == "queued"
+
+
 def test_a_job_says_that_no_worker_is_there(world: World) -> None:
     job = world.submit(animation("1"))
     world.run(2)

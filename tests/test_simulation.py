@@ -16,16 +16,24 @@ from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.round import Round
 from brender.roles.server.work import Work
 from brender.roles.worker.reporting import Reporting
+from tests.simulation.disk import SimulatedFiles
 from tests.simulation.farm import Bugs, Simulation, history
 
-SEEDS = 300
+
+def problems_of(seeds: range) -> list[tuple[int, str]]:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return [(seed, problem) for seed, _, problem in pool.map(history, seeds, chunksize=20) if problem]
 
 
 @pytest.mark.timeout(200)
 def test_nothing_is_lost_in_hundreds_of_histories_with_faults() -> None:
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        problems = [(seed, problem) for seed, _, problem in pool.map(history, range(SEEDS), chunksize=20) if problem]
-    assert not problems, "replay with: python -m tests.simulation --seed N"
+    assert not problems_of(range(200)), "replay with: python -m tests.simulation --seed N"
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+def test_nothing_is_lost_in_a_thousand_more_histories() -> None:
+    assert not problems_of(range(200, 1200)), "replay with: python -m tests.simulation --seed N"
 
 
 def test_a_seed_replays_exactly() -> None:
@@ -60,7 +68,7 @@ def test_a_grant_that_is_never_sent_again_is_found(monkeypatch: pytest.MonkeyPat
 
 def test_a_change_that_the_scheduler_is_not_told_of_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Farm, "enqueue", lambda self, job, task: job.enqueue(task))
-    assert "the scheduler was not told" in first_violation(Bugs())
+    assert "the scheduler was not told" in first_violation(Bugs(), first=88)
 
 
 def test_reports_that_are_never_sent_again_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +110,7 @@ def test_a_worker_that_is_registered_only_once_is_found(monkeypatch: pytest.Monk
         register(self, worker, now)
 
     monkeypatch.setattr(ManagerCore, "_register", same_term)
-    assert first_violation(Bugs(), first=1475)
+    assert first_violation(Bugs(), first=1508)
 
 
 @pytest.mark.parametrize("transition", ["complete", "requeue", "begin"])
@@ -137,7 +145,27 @@ def test_a_round_that_goes_on_with_what_a_failed_one_left_is_found(monkeypatch: 
         return True
 
     monkeypatch.setattr(Round, "_read_again", go_on)
-    assert first_violation(Bugs())
+    assert first_violation(Bugs(), first=16)
+
+
+def test_two_spellings_of_one_folder_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.simulation.farm.one_spelling", lambda folder: folder)
+    assert "unfinished jobs write to" in first_violation(Bugs())
+
+
+def test_files_that_another_job_has_made_again_and_that_are_deleted_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.roles.server.made_files._made_again", lambda tables, job: set())
+    assert "had made it" in first_violation(Bugs(), first=71)
+
+
+def test_files_that_another_job_keeps_and_that_are_deleted_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SimulatedFiles, "kept_by_another", lambda self, job: "")
+    assert "it is not there" in first_violation(Bugs())
+
+
+def test_a_job_that_is_let_at_files_which_are_being_deleted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.farm.output_owners._overlap", lambda one, other: False)
+    assert first_violation(Bugs(), first=57)
 
 
 def after_a_restart(monkeypatch: pytest.MonkeyPatch, first_slice: Callable[..., Sweep | None]) -> None:
@@ -159,7 +187,7 @@ def test_a_sweep_that_begins_again_after_a_restart_is_found(monkeypatch: pytest.
         job.touch()
 
     after_a_restart(monkeypatch, again)
-    assert first_violation(Bugs(), first=520)
+    assert first_violation(Bugs(), first=800)
 
 
 def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ class Farm:
     managers: dict[str, ManagerState] = field(default_factory=dict)
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     """(output folder, name pattern) → the unfinished job that owns it."""
+    deleting: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By job whose files are being deleted, its output folder and name pattern ("": any name)."""
     wanted: dict[str, Wanted] = field(default_factory=dict)
     """What people want of workers and managers, those that are away too."""
     keys: dict[str, Principal] = field(default_factory=dict)

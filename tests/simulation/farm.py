@@ -5,16 +5,21 @@ import random
 import sqlite3
 from dataclasses import dataclass, field
 
+import msgspec
 from peewee import SQL, SqliteDatabase
 
-from brender.bus.messages import Done, Message, Submit
+from brender.bus.messages import Done, Message, Sorry, Submit
+from brender.engines.destination import one_spelling
 from brender.farm.record import Row
+from brender.model.grant import Grant, PartGrant
 from brender.roles.policy import Policy
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
+from tests.simulation.disk import Disk, File
 from tests.simulation.invariants import (
     Violation,
     check_commit,
+    check_files,
     check_ledger,
     check_publish,
     check_rest,
@@ -96,9 +101,12 @@ class Simulation:
         self.accepted: set[str] = set()
         self.canceled: set[str] = set()
         self.completed: dict[int, str] = {}
+        self.job_of_part: dict[int, str] = {}
         self.published: dict[int, set[str]] = {}
-        self.files: dict[int, tuple[str, float]] = {}
-        """By part, the attempt whose file is there, and since when."""
+        self.disk = Disk()
+        self.disk_chance = random.Random(f"disk of {self.seed}")
+        self.outputs: dict[str, str] = {}
+        """By job, the one spelling of its output folder."""
         self.kept: set[str] = set()
         """Attempts of which a worker had reports on disk when it crashed."""
         self.people = People(self)
@@ -128,6 +136,7 @@ class Simulation:
         check_ledger(self)
         check_schedule(self)
         check_rest(self)
+        check_files(self)
 
     def new_id(self) -> str:
         self._ids += 1
@@ -178,16 +187,29 @@ class Simulation:
     def holds_lease(self, worker: WorkerNode, attempt: str) -> bool:
         return self.bugs.ignore_the_lease or worker.lease.holds(attempt)
 
-    def publish(self, attempt: str, part: int, begun: float) -> None:
+    def keeps(self, worker: WorkerNode, grant: Grant, part: PartGrant, begun: float) -> bool:
+        """Return whether *worker* takes a frame for that of *part* which was there when its attempt began."""
+        path = (self.outputs[grant.job], part.output)
+        there = self.disk.files.get(path)
+        if there is None or there.since > begun or not self.people.are_many or self.disk_chance.random() < 0.5:
+            return False
+        self.say(f"{grant.attempt} keeps what {there.attempt} made as part {part.id}")
+        self.disk.keep(path, grant.job, self.clock.now)
+        self.published.setdefault(part.id, set()).add(grant.attempt)
+        return True
+
+    def publish(self, worker: WorkerNode, grant: Grant, part: PartGrant, begun: float) -> None:
         """What `brender.engines.publish.publish` does for an attempt that began at *begun*: what came there since stays."""
-        there = self.files.get(part)
-        if there is not None and there[0] != attempt and there[1] > begun:
-            self.say(f"{attempt} finds part {part}, which has come there meanwhile")
+        attempt, path = grant.attempt, (self.outputs[grant.job], part.output)
+        there = self.disk.files.get(path)
+        if there is not None and there.attempt != attempt and there.since > begun:
+            self.say(f"{attempt} finds part {part.id}, which has come there meanwhile")
+            self.disk.keep(path, grant.job, self.clock.now)
         else:
-            self.say(f"{attempt} publishes part {part}")
-            check_publish(self, attempt, part)
-            self.files[part] = (attempt, self.clock.now)
-        self.published.setdefault(part, set()).add(attempt)
+            self.say(f"{attempt} publishes part {part.id}")
+            check_publish(self, attempt, part.id)
+            self.disk.put(path, File(attempt, grant.job, self.clock.now, worker.now().wall))
+        self.published.setdefault(part.id, set()).add(attempt)
 
     def may_crash(self, node: Node, where: str) -> None:
         if self.faults and self.chance.random() < self.crashing:
@@ -220,20 +242,24 @@ class Simulation:
 
     def _submit(self, number: int) -> None:
         """A client submits a job, and asks again until it is answered."""
-        spec = animation(
-            f"1-{self.chance.randint(1, 25)}", chunk=self.chance.choice([1, 0, 4]), id=f"{number + 1:016x}", stall_minutes=0.5
-        )
-        self._ask(Submit(id=self.new_id(), job=spec))
-        self.people.follow(spec.id)
+        id = f"{number + 1:016x}"
+        frames, chunk = f"1-{self.chance.randint(1, 25)}", self.chance.choice([1, 0, 4])
+        self.outputs[id] = one_spelling(output := self.people.output_of(id))
+        self._ask(Submit(id=self.new_id(), job=animation(frames, chunk=chunk, id=id, stall_minutes=0.5, output=output)))
+        self.people.follow(id)
 
     def _ask(self, message: Submit) -> None:
         job = message.job.id
         if job in self.accepted:
             return
-        if isinstance(self.server.request(message), Done):
+        spelled = msgspec.structs.replace(message.job, output=one_spelling(message.job.output))
+        answer = self.server.request(msgspec.structs.replace(message, job=spelled))
+        if isinstance(answer, Done):
             self._accepted(job)
-            return
-        self.clock.at(3.0, lambda: self._ask(message))
+        elif not isinstance(answer, Sorry) or self.faults:
+            if isinstance(answer, Sorry):
+                self.say(f"job {job} is not accepted: {answer.message}")
+            self.clock.at(3.0, lambda: self._ask(message))
 
     def _accepted(self, job: str) -> None:
         self.accepted.add(job)
@@ -296,11 +322,12 @@ class Simulation:
 
     def _at_rest(self) -> bool:
         jobs = self.writer.tables.Job
-        is_open = jobs.status.not_in(("completed", "failed", "canceled")) | SQL("sweeps <> '[]'")
+        is_open = jobs.status.not_in(("completed", "failed", "canceled")) | SQL("sweeps <> '[]'") | (jobs.deleting != "")
         open_jobs = jobs.select().where(is_open).count()
         everybody = all(node.up for node in (self.server, *self.managers, *self.workers))
         recorded = not self.server.paused  # else what it has in mind is not in the record yet
-        return everybody and recorded and not open_jobs and not any(worker.journal for worker in self.workers)
+        deleting = not (self.server.up and self.server.remover.is_idle)
+        return everybody and recorded and not open_jobs and not deleting and not any(worker.journal for worker in self.workers)
 
     def _log(self, sender: str, receiver: str, message: Message) -> None:
         self.say(f"{sender} → {receiver}: {message}"[:300])

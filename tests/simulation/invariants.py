@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from brender.model.status import TaskStatus
@@ -24,10 +25,13 @@ class Violation(AssertionError):
 
 def check_commit(world: "Simulation") -> None:
     """After every commit, against what the record said before: nothing accepted is lost, nothing completed is undone."""
-    rows = _rows(world, "SELECT id, attempt FROM part WHERE status = 'completed'")
-    completed = dict(rows)
+    if world.disk.wrong:
+        raise Violation(world.disk.wrong)
+    rows = _rows(world, "SELECT id, attempt, job FROM part WHERE status = 'completed'")
+    completed = {part: attempt for part, attempt, _ in rows}
+    world.job_of_part |= {part: job for part, _, job in rows}
     for part, attempt in world.completed.items():
-        if completed.get(part) != attempt and not world.people.let_undo(part):
+        if completed.get(part) != attempt and not world.people.let_undo(part) and not _may_be_gone(world, part):
             raise Violation(f"part {part} was completed by {attempt}, and now the record says {completed.get(part)}")
     for part, attempt in completed.items():
         if world.completed.get(part) != attempt and attempt not in world.published.get(part, ()):
@@ -35,18 +39,28 @@ def check_commit(world: "Simulation") -> None:
     world.completed = completed
     rows = _rows(world, "SELECT id, completed_parts, status, sweeps FROM job")
     jobs = {job: parts for job, parts, _, _ in rows}
-    if lost := world.accepted - jobs.keys():
-        raise Violation(f"the accepted job {sorted(lost)[0]} is gone")
+    for lost in sorted(world.accepted - jobs.keys()):
+        if not world.people.may_be_gone(lost):
+            raise Violation(f"the accepted job {lost} is gone")
     counted = Counter(job for (job,) in _rows(world, "SELECT job FROM part WHERE status = 'completed'"))
     for job, claimed in jobs.items():
-        if claimed != counted[job]:
+        if claimed != counted[job] and not world.people.may_be_gone(job):
             raise Violation(f"the job {job} counts {claimed} completed parts, and has {counted[job]}")
     asked = {job: (status, {sweep["user"]: sweep["cursor"] for sweep in json.loads(sweeps)}) for job, _, status, sweeps in rows}
     if broken := world.people.broken_promise(asked, completed):
         raise Violation(broken)
+    unfinished = _rows(world, "SELECT output FROM job WHERE status NOT IN ('completed', 'failed', 'canceled')")
+    owners = Counter(normpath(output) for (output,) in unfinished)
+    for output, count in owners.items():
+        if count > 1:
+            raise Violation(f"{count} unfinished jobs write to {output}")
     twice = _rows(world, "SELECT task, COUNT(*) FROM attempt WHERE outcome = 'live' GROUP BY task HAVING COUNT(*) > 2")
     if twice and not world.canceled:
         raise Violation(f"the task {twice[0][0]} has {twice[0][1]} live attempts")
+
+
+def _may_be_gone(world: "Simulation", part: int) -> bool:
+    return world.people.may_be_gone(world.job_of_part[part])
 
 
 def check_schedule(world: "Simulation") -> None:
@@ -115,6 +129,25 @@ def check_rest(world: "Simulation") -> None:
     waiting = [worker.name for worker in world.workers if worker.journal]
     if waiting:
         raise Violation(f"{waiting[0]} still holds reports that nobody acknowledged")
+
+
+def check_files(world: "Simulation") -> None:
+    """Once all has come to rest: each frame that the record has is there, unless it was deleted; of a deleted job, nothing is
+    left in the record, and of its own files none."""
+    if world.disk.wrong:
+        raise Violation(world.disk.wrong)
+    frames = (
+        "SELECT job.id, job.output, part.output FROM part JOIN job ON part.job = job.id"
+        " WHERE part.status = 'completed' AND job.frames_deleted IS NULL"
+    )
+    for job, folder, name in _rows(world, frames):
+        if (folder, name) not in world.disk.files and not world.disk.may_be_gone((folder, name), job):
+            raise Violation(f"the job {job} has completed {name}, and it is not there")
+    there = {job for (job,) in _rows(world, "SELECT id FROM job")}
+    for kind in ("task", "part", "attempt", "kept_off", "job_revision", "output_owner"):
+        for (job,) in _rows(world, f"SELECT DISTINCT job FROM {kind}"):
+            if job not in there:
+                raise Violation(f"the job {job} is deleted, and its rows in {kind} are not")
 
 
 def _rows(world: "Simulation", statement: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """The simulated machines: each a real core, with the shell around it that its loop is in the world."""
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from brender.model.keys import KeyRole
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import (
     Bind,
+    DeleteJob,
     Effect,
     Exit,
     ExtendLease,
@@ -37,12 +39,14 @@ from brender.roles.effects import (
 )
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.core import ServerCore
+from brender.roles.server.deletion import Remover
 from brender.roles.server.farm_store import FarmStore
 from brender.roles.server.jobs import Selection
 from brender.roles.server.round import Round
 from brender.roles.worker.core import WorkerCore
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record
+from tests.simulation.disk import Keeper, SimulatedFiles
 from tests.world import BPY
 
 if TYPE_CHECKING:
@@ -117,6 +121,14 @@ class _Disk:
         self._node.world.commit(rows)
         self._node.world.may_crash(self._node, "between the commit and its acknowledgement")
 
+    def delete(self, kind: str, column: str, value: str, most: int) -> int:
+        if self._node.full:
+            raise OperationalError("database or disk is full")
+        self._node.world.may_crash(self._node, f"before it deletes each {kind}")
+        deleted = self._node.world.writer.delete(kind, column, value, min(most, 7))
+        self._node.world.may_crash(self._node, f"after it has deleted each {kind}")
+        return deleted
+
     def __getattr__(self, name: str) -> object:
         return getattr(self._node.world.writer, name)
 
@@ -173,6 +185,7 @@ class ServerNode(Node):
     """The server and its record, which outlives every crash. ``full``: nothing can be recorded now."""
 
     full = False
+    looks = 0
 
     def start(self) -> None:
         self.routes = Routes()
@@ -180,6 +193,10 @@ class ServerNode(Node):
         record = Record(self.world.writer.tables, DataFolder.__new__(DataFolder))
         store = FarmStore(_Disk(self), record, slice_size=self.world.policy.plan_slice, sweep_size=7)  # type: ignore[arg-type]
         self.round = Round(store, self, self._make_core, self.now)
+        epoch = self.epoch + 1
+        keeper = Keeper(self.world, lambda: self.up and self.epoch == epoch)
+        self.remover = Remover(keeper, SimulatedFiles(self.world), self._impatient)  # type: ignore[arg-type]
+        self.remover.resume(self.world.writer.tables)
         super().start()
         self.guarded(lambda: (self.round.start(), self.round.settle()))  # type: ignore[func-returns-value]
 
@@ -198,6 +215,14 @@ class ServerNode(Node):
 
     def tick(self) -> None:
         self.round.tick()
+        with contextlib.suppress(OperationalError):
+            for job, fields in self.remover.step(_Disk(self), self.now().wall):  # type: ignore[arg-type]
+                self.round.apply(lambda core, now, job=job, fields=fields: core.deleted(job, fields))  # type: ignore[misc]
+
+    def _impatient(self) -> float:
+        """Return a time by which the thread of a folder has a turn for others after each few files."""
+        self.looks += 1
+        return self.looks / 5
 
     def hear(self, sender: Node, route: bytes, message: object) -> None:
         if not self.up:
@@ -242,6 +267,8 @@ class ServerNode(Node):
                     self.answers[message.id] = message  # type: ignore[union-attr]
                 case Reply(route, message):
                     self.world.to_manager(route, message)
+                case DeleteJob(job, what):
+                    self.remover.begin(job, what)
 
     def committed(self, rows: list[Row]) -> None:
         """Nobody listens."""
@@ -403,12 +430,15 @@ class WorkerNode(Node):
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
         else:
             part = grant.parts[running.done]
-            if grant.repeats and part.id in self.world.files and self.world.files[part.id][1] <= running.begun:
+            world = self.world
+            there = world.disk.files.get((world.outputs[grant.job], part.output))
+            if grant.repeats and there is not None and there.since <= running.begun:
                 self._end(running, reason="stopped", stopped=True)
                 return
             running.done += 1
-            self.world.publish(grant.attempt, part.id, running.begun)
-            report = PartDone(attempt=grant.attempt, number=0, part=part.id, seconds=1.0, output=part.output, size=1)
+            if not (kept := world.keeps(self, grant, part, running.begun)):
+                world.publish(self, grant, part, running.begun)
+            report = PartDone(attempt=grant.attempt, number=0, part=part.id, seconds=1.0, output=part.output, size=1, kept=kept)
             self.guarded(lambda: self.carry_out(self.core.part_done(report, self.now())))
             if running.done == len(grant.parts):
                 self._end(running)

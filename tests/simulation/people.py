@@ -38,6 +38,8 @@ class People:
         self.chance = random.Random(f"people of {world.seed}")
         self.are_many = world.seed % 2 == 1
         self.requeues: list[Requeue] = []
+        self.deleted: dict[str, set[str]] = {}
+        """By job, what somebody asked to be deleted of it, answered or not."""
         self._asked = 0
 
     def follow(self, job: str) -> None:
@@ -49,6 +51,15 @@ class People:
             ask = chance.choice([self._requeue_all, self._requeue_all, self._requeue_frames, self._requeue_frames,
                                  self._requeue_failed, self._cancel, self._pause, self._reorder])  # fmt: skip
             world.clock.at(chance.uniform(1, 40), lambda ask=ask: ask(job))  # type: ignore[misc]
+
+        for _ in range(chance.choice([0, 1, 3]) if self.are_many else 0):
+            world.clock.at(chance.uniform(1, 80), lambda: self._delete(job))
+
+    def output_of(self, job: str) -> str:
+        """Return the output folder that they name for *job*: often one that others have named, spelled in another way."""
+        if not self.are_many or self.chance.random() < 0.4:
+            return f"/renders/{job}"
+        return self.chance.choice(["/renders/shot", "/renders/a/../shot", "/renders/./shot/"])
 
     # --- what they were promised --------------------------------------------------------------------------------------
 
@@ -64,6 +75,9 @@ class People:
         """Return what was promised and not done, "" for nothing. *jobs*: the status of each, and how far that has come
         which somebody asked for; *completed*: the attempt of each completed part; both as the record has them."""
         for requeue in list(self.requeues):
+            if requeue.job not in jobs:
+                self.requeues.remove(requeue)  # it is deleted
+                continue
             status, waiting = jobs[requeue.job]
             if requeue.user in waiting:
                 if waiting[requeue.user] < requeue.cursor:
@@ -107,13 +121,31 @@ class People:
         """Resume *job*, sooner or later."""
         server = self.world.server
         waiting = not server.up or server.paused
-        if not waiting and job in self.world.accepted and self.world.writer.tables.Job.get_by_id(job).status == "paused":
+        if not waiting and job in self.world.accepted and self._status(job) == "paused":
             waiting = not self._act("resume", job) or not server.up or server.paused  # it was not answered
         if waiting:
             self.world.clock.at(3.0, lambda: self._resume(job))
 
+    def _status(self, job: str) -> str:
+        """Return the recorded status of *job*, "" where it is deleted."""
+        row = self.world.writer.tables.Job.get_or_none(id=job)
+        return row.status if row is not None else ""
+
     def _reorder(self, job: str) -> None:
         self._act("priority", job, self.chance.randint(0, 100))
+
+    def _delete(self, job: str) -> None:
+        what = self.chance.choice(["frames", "record", "both", "both"])
+        before = set(self.deleted.get(job, ()))
+        self.deleted.setdefault(job, set()).add(what)
+        if not self._act("delete", job, what):
+            self.deleted[job] = before
+            if self.world.faults:  # it has not ended, perhaps: they ask again
+                self.world.clock.at(self.chance.uniform(1, 8), lambda: self._delete(job))
+
+    def may_be_gone(self, job: str) -> bool:
+        """Return whether the record of *job* may be deleted."""
+        return bool(self.deleted.get(job, set()) & {"record", "both"})
 
     def _act(self, action: Any, job: str, value: Any = None) -> bool:
         """Ask for *action* as the server's loop does; returns whether it was not refused."""

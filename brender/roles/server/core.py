@@ -225,15 +225,17 @@ class ServerCore:
         self.jobs.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
 
-    def amend_job(self, job: str, fields: Mapping[str, Any]) -> None:
-        """Let *job*, in memory or not, have these *fields*: they say what came of its deletion."""
-        self.jobs.amend(job, fields)
+    def deleted(self, job: str, fields: Mapping[str, Any] | None) -> list[Effect]:
+        """Take what came of the deletion of *job* (`Jobs.deleted`)."""
+        self.jobs.deleted(job, fields)
+        return self._taken()
 
-    def retire(self, jobs: dict[str, str], now: Now) -> list[Effect]:
-        """Delete of these ended jobs, by their ids, what is named with each (`Jobs.delete`): nobody keeps it any longer."""
+    def retire(self, jobs: Mapping[str, tuple[str, str]], now: Now) -> list[Effect]:
+        """Delete these ended jobs, by their ids, each with what of it is to go (`Jobs.delete`) and its output folder: nobody
+        keeps them any longer."""
         self.jobs.by = None
-        for job, what in jobs.items():
-            self.jobs.retire(job, what, now)
+        for job, (what, folder) in jobs.items():
+            self.jobs.retire(job, what, folder, now)
         return self._taken()
 
     def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:

@@ -63,9 +63,9 @@ class Remover:
         """Delete *what* of *job*, once this is recorded."""
         self._asked.append((job, what))
 
-    def step(self, writer: Writer, wall: float) -> list[tuple[str, dict[str, Any]]]:
-        """Go on a little; return the jobs of which something is to be recorded, and what. Raises `OperationalError` while nothing
-        can be written."""
+    def step(self, writer: Writer, wall: float) -> list[tuple[str, dict[str, Any] | None]]:
+        """Go on a little; return the jobs whose deletion is over, each with what is to be recorded of it, ``None`` where its
+        record is gone. Raises `OperationalError` while nothing can be written."""
         while self._asked:
             job, what = self._asked[0]
             row = writer.tables.Job.get_or_none(writer.tables.Job.id == job)
@@ -93,7 +93,7 @@ class Remover:
                 return []
         writer.delete("job", "id", now.job, 1)
         self._now = None
-        return []
+        return [(now.job, None)]
 
     # --- in threads of folders ----------------------------------------------------------------------------------------
 
@@ -138,28 +138,28 @@ def _said_of_the_left(tables: Tables, deletion: Deletion) -> dict[str, Any]:
     return {"warnings": [*tables.Job.get_by_id(deletion.job).warnings, warning]}
 
 
-def retired(database: str, frames: Path, wall: float) -> dict[str, str]:
-    """Return the ended jobs that their projects keep no longer, each with what is to be deleted of it: all of it where its
-    frames lie in *frames*, the farm's own folder; else the record only, since frames elsewhere are their owner's. For a
-    thread of its own; returns nothing while the database cannot be read."""
+def retired(database: str, frames: Path, wall: float) -> dict[str, tuple[str, str]]:
+    """Return the ended jobs that their projects keep no longer, each with what is to be deleted of it and its output folder: all
+    of it where its frames lie in *frames*, the farm's own folder; else the record only, since frames elsewhere are their
+    owner's. For a thread of its own; returns nothing while the database cannot be read."""
     try:
         opened = open_for_reading(database)
         with opened.connection_context():
             tables = make_tables(opened)
-            found: dict[str, str] = {}
+            found: dict[str, tuple[str, str]] = {}
             for project in tables.Project.select().where((tables.Project.keep_days > 0) | (tables.Project.keep_bytes > 0)):
                 ended = _ended(tables, project.name, frames)
-                own = {each.job for each, frames_are_own in ended if frames_are_own}
+                own = {each.job: output for each, output in ended if output}
                 for job in outlived([each for each, _ in ended], project.keep_days, project.keep_bytes, wall):
-                    found[job] = "both" if job in own else "record"
+                    found[job] = ("both", own[job]) if job in own else ("record", "")
             return found
     except PeeweeException as error:
         log.warning("which jobs are kept too long is not known now: %s", error)
         return {}
 
 
-def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, bool]]:
-    """Return the jobs of *project* that have ended, each with whether its frames are the farm's own."""
+def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, str]]:
+    """Return the jobs of *project* that have ended, each with its output folder, "" where that is not the farm's own."""
     job, part = tables.Job, tables.Part
     rows = job.select(job.id, job.finished, job.output, job.frames_deleted).where(
         (job.project == project) & job.status.in_(ENDED_JOB) & job.finished.is_null(False) & (job.deleting == "")
@@ -170,5 +170,5 @@ def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, bool]
         size = 0
         if own and gone is None:
             size = part.select(fn.COALESCE(fn.SUM(part.size), 0)).where(part.job == id).scalar()
-        found.append((Kept(id, finished, int(size)), own))
+        found.append((Kept(id, finished, int(size)), output if own else ""))
     return found

@@ -10,6 +10,7 @@ from brender.bus.messages import Cancel
 from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
+from brender.farm.output_owners import delete_files, may_own, retire_files
 from brender.farm.stages import release
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import PartState, TaskState
@@ -80,7 +81,7 @@ class Jobs:
                 f"There is no path variable {{{sorted(unknown)[0]}}}: `brender path list` shows those that there are, and "
                 "`brender path set` makes one"
             )
-        owned = self._may_own(spec, kind)
+        owned = may_own(self.farm, spec, kind)
         job = JobState(
             spec=spec,
             type=kind,
@@ -252,7 +253,7 @@ class Jobs:
                 f"(`brender requeue {job.id}`), or submit these frames as a job of their own"
             )
         self._let_wait_again(job)
-        self.adopt(job, self._may_own(job.spec, job.type))
+        self.adopt(job, may_own(self.farm, job.spec, job.type))
         job.failures = 0
         job.recent.clear()
         if selection.statuses == ALL_ENDED and selection.frames is None and not job.live:
@@ -293,13 +294,15 @@ class Jobs:
             raise Conflict(f"The job {job.id} is {job.status}: cancel it first, then delete it")
         if job.live or job.sweeps:
             raise Conflict(f"The job {job.id} is still being stopped: delete it in a moment")
+        if what != "record":
+            delete_files(self.farm, job)
         self._begin_deleting(job.id, what)
         self.note(now, "delete", f"{job.spec.name}: deleted {_DELETED[what]}", job.id, user)
 
-    def retire(self, job: str, what: str, now: Now) -> None:
-        """Delete *what* of the ended *job*, since its project does not keep it any longer; one that was queued again meanwhile,
-        or of which something still goes on, is left alone."""
-        if job in self.farm.jobs:
+    def retire(self, job: str, what: str, folder: str, now: Now) -> None:
+        """Delete *what* of the ended *job* with the output *folder*: its project keeps it no longer. A job that was queued again
+        meanwhile is left alone, as are files in a folder that another job writes to."""
+        if job in self.farm.jobs or (what != "record" and not retire_files(self.farm, job, folder)):
             return
         self._begin_deleting(job, what)
         self.note(now, "delete", f"deleted {_DELETED[what]}: its project keeps no more", job)
@@ -377,18 +380,6 @@ class Jobs:
         self.farm.ledger.insert("activity", self.farm.next_activity, fields)
         self.farm.next_activity += 1
 
-    def _may_own(self, spec: JobSpec, kind: JobType) -> tuple[str, str]:
-        """Return the output that *spec* would own: folder and name pattern. Raises `Conflict` where another unfinished job
-        does."""
-        owned = (spec.output, kind.output_key(spec))
-        other = self.farm.owners.get(owned, spec.id) if owned[1] else spec.id
-        if other != spec.id:
-            raise Conflict(
-                f"The job {other} ({self.farm.jobs[other].spec.name}) writes the same files, {owned[1]} in {owned[0]}, and has "
-                "not ended. Choose another --output, or cancel that job"
-            )
-        return owned
-
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def amend(self, job_id: str, fields: Mapping[str, Any]) -> None:
@@ -400,6 +391,12 @@ class Jobs:
         for name, value in fields.items():
             setattr(job, name, value)
         job.touch()
+
+    def deleted(self, job_id: str, fields: Mapping[str, Any] | None) -> None:
+        """Take what came of the deletion of *job_id*: the *fields* that its record has now, ``None``: the record is gone."""
+        self.farm.deleting.pop(job_id, None)
+        if fields is not None:
+            self.amend(job_id, fields)
 
     def _begin_deleting(self, job_id: str, what: str) -> None:
         self.amend(job_id, {"deleting": what})

@@ -413,7 +413,7 @@ class Server:
     def _housekeep(self, now: Now) -> None:
         with contextlib.suppress(OperationalError):  # it goes on when something can be written again
             for job, fields in self._remover.step(self._writer, now.wall):
-                self._round.apply(partial(_amended, job, fields))
+                self._round.apply(partial(_deleted, job, fields))
         self._prune()
         if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
             self._checkpointed = now.mono
@@ -480,6 +480,5 @@ def _named(frames: list[PublishFrame]) -> list[tuple[str, str, int]]:
     return [(frame.job, frame.attempt, frame.part) for frame in frames]
 
 
-def _amended(job: str, fields: dict[str, Any], core: ServerCore, now: Now) -> list[Effect]:
-    core.amend_job(job, fields)
-    return []
+def _deleted(job: str, fields: dict[str, Any] | None, core: ServerCore, now: Now) -> list[Effect]:
+    return core.deleted(job, fields)

@@ -178,11 +178,16 @@ class MadeFile:
             stat = path.lstat()
         except FileNotFoundError:
             return False
-        if not S_ISREG(stat.st_mode) or stat.st_size != self.size:
+        if not S_ISREG(stat.st_mode) or not self.is_as_made(stat.st_size, stat.st_mtime):
             return False
-        if self.digest:
-            return digest_of(path, alive) == self.digest
-        return self.finished is None or stat.st_mtime <= self.finished + _CLOCKS_DIFFER_SECONDS
+        return not self.digest or digest_of(path, alive) == self.digest
+
+    def is_as_made(self, size: int, changed: float) -> bool:
+        """Return whether a file of *size* bytes, last *changed* at that time, may be it. Its digest, if there is one, is to be
+        compared too."""
+        if size != self.size:
+            return False
+        return bool(self.digest) or self.finished is None or changed <= self.finished + _CLOCKS_DIFFER_SECONDS
 
 
 def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:

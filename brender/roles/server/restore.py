@@ -60,6 +60,8 @@ def restore(writer: Writer, mono: float) -> Farm:
     job = tables.Job
     for row in job.select().where(job.status.not_in(ENDED_JOB) | SQL("sweeps <> '[]'")).order_by(job.submitted):
         adopt(farm, tables, row)
+    going = job.select(job.id, job.output).where(job.deleting.in_(("frames", "both")))
+    farm.deleting = {id: (output, "") for id, output in going.tuples()}
     attempt = tables.Attempt
     for row in attempt.select().where(SQL(ATTEMPT_LIVE)).order_by(attempt.granted):
         _restore_attempt(farm, tables, row, mono)

@@ -1,0 +1,60 @@
+"""Which job writes to which files: no two unfinished jobs to the same, and none to files that are being deleted."""
+
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.jobs.declare import JobType
+from brender.model.errors import Conflict
+from brender.model.job import JobSpec
+from brender.model.status import ENDED_JOB
+
+Output = tuple[str, str]
+"""An output folder and a name pattern in it; "" as the pattern: names that nobody knows before."""
+
+
+def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> Output:
+    """Return the output that the job of *spec* will own. Raises `Conflict` where another unfinished job owns it, or where files
+    of a job are being deleted that may be it."""
+    owned = folder, pattern = spec.output, kind.output_key(spec)
+    other = farm.owners.get(owned, spec.id) if pattern else spec.id
+    if other != spec.id:
+        raise Conflict(
+            f"The job {other} ({farm.jobs[other].spec.name}) writes the same files, {pattern} in {folder}, and has not ended. "
+            "Choose another --output, or cancel that job"
+        )
+    for job, going in farm.deleting.items():
+        if _overlap(owned, going):
+            raise Conflict(f"The files of the job {job} in {folder} are being deleted: submit this one when they are gone")
+    return owned
+
+
+def delete_files(farm: Farm, job: JobState) -> None:
+    """Note that the files of the ended *job* are being deleted. Raises `Conflict` while another job writes to the same files:
+    what it has just made could not be told from those of *job*."""
+    going = (job.spec.output, job.type.output_key(job.spec))
+    other = next((each for each in farm.jobs.values() if each is not job and _writes(each, going)), None)
+    if other is not None:
+        raise Conflict(
+            f"The job {other.id} ({other.spec.name}) writes to the same files in {job.spec.output}: delete the frames of "
+            f"{job.id} when that has ended, or its record alone now"
+        )
+    farm.deleting[job.id] = going
+
+
+def retire_files(farm: Farm, job: str, folder: str) -> bool:
+    """Note that the files of the ended *job*, which is not in memory, are being deleted from *folder*; return whether they are.
+    They are not while another job writes there."""
+    going = (folder, "")
+    if any(_writes(each, going) for each in farm.jobs.values()):
+        return False
+    farm.deleting[job] = going
+    return True
+
+
+def _writes(job: JobState, going: Output) -> bool:
+    if job.status in ENDED_JOB and not job.live:
+        return False
+    return job.spec.output == going[0] and _overlap((going[0], job.type.output_key(job.spec)), going)
+
+
+def _overlap(one: Output, other: Output) -> bool:
+    return one[0] == other[0] and (one[1] == other[1] or not one[1] or not other[1])
