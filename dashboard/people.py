@@ -322,7 +322,7 @@ def _may_try(name: str) -> bool:
 
 
 def _next() -> str:
-    """Return where somebody wanted to go: a path of this site, and nothing else."""
+    """Return the page that somebody wanted to go to: a path of this site, and nothing else."""
     wanted = request.args.get("next", "")
     # Browsers leave out tabs and line ends, read \\ as /, and take what begins with two of these for another host.
     is_path = wanted.startswith("/") and not wanted.startswith("//")

@@ -41,7 +41,7 @@ class Pulse:
         self._ended.set()
 
     def silent_seconds(self) -> float | None:
-        """Return for how many seconds the server has not answered, or ``None`` while it does."""
+        """Return the seconds for which the server has not answered, or ``None`` while it does."""
         self.begin()
         silent = time.monotonic() - self._heard
         return silent if silent > SILENT_SECONDS else None

@@ -145,7 +145,7 @@ class Reader:
     def _exchange(
         self, process: subprocess.Popen[str], file: Path | None, copy: str, names: dict[str, str]
     ) -> tuple[dict[str, Any], list[str]]:
-        """Return ask about *file* (``None``: nothing); return the answer, and the lines that Blender printed meanwhile."""
+        """Ask about *file* (``None``: nothing); return the answer, and the lines that Blender printed meanwhile."""
         assert process.stdin is not None and process.stdout is not None
         # Blender prints names that files have: neither the mark nor where the answer lies may be known to one.
         mark = f"brender-{secrets.token_hex(16)}"

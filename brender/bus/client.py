@@ -51,7 +51,7 @@ class Client:
         return dict(self._request(Submit(id=new_id(), job=job, on_behalf_of=self.on_behalf_of)))
 
     def act(self, action: str, target: str, value: int | str | None = None, user: str = "") -> dict[str, Any]:
-        """Return ask for a change, such as ``pause`` of the job *target* (its id, or the start of it)."""
+        """Ask for a change, such as ``pause`` of the job *target* (its id, or the start of it)."""
         given = {"action": action, "target": target, "value": value, "user": user or self.on_behalf_of}
         return dict(self._request(msgspec.convert({**self._begun("act"), **given}, Act)))
 
@@ -60,7 +60,7 @@ class Client:
         return self._request(Ask(id=new_id(), question=question, arguments=arguments, on_behalf_of=self.on_behalf_of))
 
     def manage(self, what: str, **arguments: Any) -> Any:
-        """Return ask something about keys and tokens, which only an admin's key may (`Manage` lists what)."""
+        """Ask something about keys and tokens, which only an admin's key may (`Manage` lists what)."""
         return self._request(msgspec.convert({**self._begun("manage"), "what": what, "arguments": arguments}, Manage))
 
     def look(self, variable: str, proof: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Joining:
         return self._ask([parse_address(each, 0) for each in token.addresses], token.key, shown)
 
     def again(self, server: ServerAddresses, instead: str = "") -> Membership:
-        """Return ask anew, by the key that is admitted; *instead*: the public key that from now on is to be admitted in its
+        """Ask again, by the key that is admitted; *instead*: the public key that from now on is to be admitted in its
         place."""
         return self._ask([server.enrolment], server.key, {"instead": instead})
 

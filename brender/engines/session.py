@@ -123,7 +123,7 @@ class Session:
         return opened | {"color_lines": lines + self._colors.take()}
 
     def ask(self, answer: str, **request: Any) -> dict[str, Any]:
-        """Return ask the driver for something else, and return its answer of that kind."""
+        """Ask the driver for something else; return its answer of that kind."""
         self._devices.take()
         self._say(request)
         said = self._answer(answer)

@@ -75,7 +75,7 @@ def _shown_jobs(record: Record, ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _left(record: Record, workers: int) -> dict[str, Any]:
-    """Return for how many seconds *workers* are busy with all unfinished jobs (``left_seconds``; ``None``: not known), by what
+    """Return the seconds for which *workers* are busy with all unfinished jobs (``left_seconds``; ``None``: not known), by what
     their frames took so far, and how many jobs that leaves out since none of their frames is done (``left_unknown``)."""
     job = record.tables.Job
     rendered = job.completed_parts - job.kept_parts

@@ -87,7 +87,7 @@ class Writer:
             self.database.connect()
 
     def _was_committed(self, number: int) -> bool:
-        """Return after a commit that failed: whether it had come through nevertheless (the connection was lost on the way
+        """Return whether a commit that failed had come through nevertheless (the connection was lost on the way
         back)."""
         self.reconnect()
         found = self._counter("change") >= number

@@ -327,7 +327,7 @@ class BlobWriter:
             self.have += len(block)
 
     def add(self, offset: int, piece: bytes) -> int:
-        """Return add *piece*, if it is the next one; returns how many bytes there are now. Raises `OSError`, as where the
+        """Add *piece*, if it is the next one; return how many bytes there are now. Raises `OSError`, as where the
         disk is full: then what is there is as it was."""
         if offset == self.have and piece:
             try:

@@ -33,7 +33,7 @@ class Arrivals:
         self._files: OrderedDict[Path, _Arriving] = OrderedDict()
 
     def add(self, path: Path, offset: int, piece: bytes) -> int:
-        """Return append *piece* to the file *path* (`append_piece`); returns how many bytes there are.
+        """Append *piece* to the file *path* (`append_piece`); return how many bytes there are.
 
         Raises `OSError`, with the file gone where the disk did not take what was there before.
         """

@@ -141,7 +141,7 @@ class FileReceiver(FileThread):
             self._socket.send(ack, received.route)
 
     def _add(self, path: Path, piece: FilePiece, content: bytes) -> tuple[int, bool]:
-        """Return add *content* to the file *path*; returns its bytes, and whether it is complete and what its digest says. Raises
+        """Add *content* to the file *path*; return its bytes, and whether it is complete and what its digest says. Raises
         `OSError`."""
         if piece.kind not in ("frame", "piece"):
             have = append_piece(path, piece.offset, content)

@@ -125,7 +125,7 @@ class ManagerCore:
         }
 
     def from_below(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
-        """Return what follows from a worker's *message*. What it may not send, or send for another, is answered, never obeyed."""
+        """Take a worker's *message*. What it may not send, or send for another, is answered, never obeyed."""
         allowed, handler = self._below.get(type(message), (frozenset(), None))
         speaks_for = getattr(message, "worker", None)
         foreign = isinstance(speaks_for, str) and speaks_for != peer.node
@@ -138,7 +138,7 @@ class ManagerCore:
         return self._taken()
 
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
-        """Return what follows from the server's *message*."""
+        """Take the server's *message*."""
         handler = self._above.get(type(message))
         if self._began is None:
             self._began = now.mono
@@ -147,7 +147,7 @@ class ManagerCore:
         return self._taken()
 
     def connected(self, now: Now) -> list[Effect]:
-        """Return a connection to the server was made: it may be another process than before, which does not know this manager."""
+        """Take it that a connection to the server was made, perhaps to another process, which does not know this manager."""
         self._say_hello(now)
         return self._taken()
 
@@ -159,7 +159,7 @@ class ManagerCore:
             self._beats[beat.node] = beat
 
     def tick(self, now: Now) -> list[Effect]:
-        """Return what time alone brings: hellos until welcomed, renewals, questions to silent workers, farewells to lost ones."""
+        """Do what time alone brings: hellos until welcomed, renewals, questions to silent workers, farewells to lost ones."""
         if not self.welcomed:
             if now.mono - self._said_hello >= 1.0:
                 self._said_hello = now.mono

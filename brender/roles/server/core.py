@@ -117,7 +117,7 @@ class ServerCore:
         }
 
     def handle(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
-        """Return what follows from *message*. A message that its sender may not send is answered, never obeyed."""
+        """Take *message*. A message that its sender may not send is answered, never obeyed."""
         self.jobs.by = peer
         allowed, handler = self._table.get(type(message), (frozenset(), None))
         if handler is None or peer.role not in allowed:
@@ -211,7 +211,7 @@ class ServerCore:
         return self._taken()
 
     def admit_local(self, peer: Peer, message: Manage, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
-        """Return admit a node of the server's own machine, as an admin asks. Raises `BrenderError`."""
+        """Admit a node of the server's own machine, as an admin asks. Raises `BrenderError`."""
         self.jobs.by = peer
         return self.keys.admit_local(message.arguments, fresh, now), self._taken()
 
@@ -221,7 +221,7 @@ class ServerCore:
         return self._taken()
 
     def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
-        """Return admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for whoever asks."""
+        """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for whoever asks."""
         self.jobs.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
 
@@ -239,24 +239,24 @@ class ServerCore:
         return self._taken()
 
     def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
-        """Return these finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
+        """Note that these finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
         self.jobs.by = None
         self.jobs.placed(frames, now)
         return self._taken()
 
     def hindered(self, hindrances: Mapping[str, str], now: Now) -> list[Effect]:
-        """Return why the finished frames of these jobs cannot be put into their folders; none of another job waits."""
+        """Note why the finished frames of these jobs cannot be put into their folders; none of another job waits."""
         self.jobs.by = None
         self.jobs.hinder(hindrances, now)
         return self._taken()
 
     def beats(self, message: Beats, now: Now) -> list[Effect]:
-        """Return a manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""
+        """Take a manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""
         self.nodes.beats(message, now)
         return self._taken()
 
     def tick(self, now: Now) -> list[Effect]:
-        """Return the end of a round: what time brings, and plans and grants after all that arrived in it."""
+        """End a round: do what time brings, then plan and grant after all that arrived in it."""
         self.jobs.by = None
         if now.mono - self._ticked > self.policy.lease / 2:
             self._bear_with_all(now)  # it stood still itself, and has heard nobody
@@ -270,7 +270,7 @@ class ServerCore:
         return self._taken()
 
     def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
-        """Return the record's answer to `LoadTasks`."""
+        """Take the record's answer to `LoadTasks`."""
         self.jobs.feed(job, tasks, after, now)
         return self._taken()
 
@@ -281,7 +281,7 @@ class ServerCore:
         return self._taken()
 
     def restored(self, now: Now) -> list[Effect]:
-        """Return after a start from the record, and after a time in which nothing could be recorded: nobody is declared lost
+        """Begin after a start from the record, or a time in which nothing could be recorded: nobody is declared lost
         for one whole lease."""
         self._bear_with_all(now)
         self.jobs.by = None

@@ -96,7 +96,7 @@ class FileKeeper:
         self.threads.do(f"submit {spec.output}", look)
 
     def sweep(self, tables: Tables) -> list[PublishFrame]:
-        """Return at the server's start: return the frames that were accepted and are not in their jobs' folders yet, and
+        """At the server's start, return the frames that were accepted and are not in their jobs' folders yet, and
         delete files that nobody waits for."""
         arrived: dict[tuple[str, int], list[Path]] = {}
         for path in sorted(self._folder.incoming.glob("*-*")):

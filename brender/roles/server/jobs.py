@@ -59,7 +59,7 @@ class Jobs:
     # --- coming and going ---------------------------------------------------------------------------------------------
 
     def submit(self, spec: JobSpec, now: Now) -> dict[str, Any]:
-        """Return accept *spec*; returns what the submitter is told. Raises `BadInput` or `Conflict`, with nothing changed.
+        """Accept *spec*; return what the submitter is told. Raises `BadInput` or `Conflict`, with nothing changed.
 
         A job that was accepted before is answered as it was then.
         """

@@ -57,7 +57,7 @@ class Keys:
         raise BadInput(f"{message.what!r} is nothing that can be asked of keys")
 
     def enrol(self, public: str, enrol: Enrol, fresh: str, now: Now) -> Principal:
-        """Return admit the key *public*, if what it shows is good. Raises `BrenderError`: in plain words to who shows a
+        """Admit the key *public*, if what it shows is good. Raises `BrenderError`: in plain words to who shows a
         token that was good once or a key that is admitted, and no more than `REFUSED` to anybody else."""
         known = self._with_public(public)
         if not enrol.token:
@@ -96,7 +96,7 @@ class Keys:
             self._admit(public, role, _OWN[role], "", fresh, None, now, "")
 
     def admit_local(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> Principal:
-        """Return admit a node of the server's own machine. Raises `BrenderError`."""
+        """Admit a node of the server's own machine. Raises `BrenderError`."""
         role, public, node = _role(arguments), _text(arguments, "public"), _text(arguments, "node")
         known = self._with_public(public)
         if known is not None and (known.role, known.node) == (role, node):

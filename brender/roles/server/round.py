@@ -72,7 +72,7 @@ class Links(Protocol):
         """Tell whoever listens that these *rows* were written."""
 
     def renewed(self, core: ServerCore) -> list[Effect]:
-        """Return the farm was read again, and *core* is new: return what follows from what is known outside of the record."""
+        """Take the new *core*, since the farm was read again; return what follows from what is known outside of the record."""
 
 
 @dataclass(eq=False)

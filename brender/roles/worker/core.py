@@ -139,7 +139,7 @@ class WorkerCore:
         return tuple(dict.fromkeys([*self.reporting.undelivered, *running, *(grant.attempt for grant in self.waiting)]))
 
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
-        """Return what follows from the manager's *message*."""
+        """Take the manager's *message*."""
         self._heard = now.mono
         handler = self._above.get(type(message))
         if handler is not None:
@@ -147,7 +147,7 @@ class WorkerCore:
         return self._next(now)
 
     def connected(self, now: Now) -> list[Effect]:
-        """Return a connection to the manager was made: it may be another process than before, which does not know this worker."""
+        """Take it that a connection to the manager was made, perhaps to another process, which does not know this worker."""
         self.cut_off = False
         if not self._left:
             self.welcomed = False
@@ -157,7 +157,7 @@ class WorkerCore:
     # --- what the attempt tells ---------------------------------------------------------------------------------------
 
     def progressed(self, attempt: str, frame: int, fraction: float, line: str, output: int, now: Now) -> list[Effect]:
-        """Return the running attempt is at *frame*, *fraction* of it done; its log has *output* bytes and ends with *line*."""
+        """Note that the running attempt is at *frame*, *fraction* of it done; its log has *output* bytes and ends with *line*."""
         if self.running is None or self.running.attempt != attempt:
             return []
         if self._watch is not None:
@@ -173,7 +173,7 @@ class WorkerCore:
         return self._next(now)
 
     def part_done(self, done: PartDone, now: Now) -> list[Effect]:
-        """Return a part is published; *done* without a number yet."""
+        """Report a part that is published; *done* has no number yet."""
         if self._watch is not None:
             self._watch.seen(("part", done.part), now.mono)
         self.reporting.add(done)
@@ -182,7 +182,7 @@ class WorkerCore:
     def ended(
         self, attempt: str, seconds: float, reason: str, permanent: bool, stopped: bool, now: Now, put_off: bool = False
     ) -> list[Effect]:
-        """Return the running attempt is over. *put_off*: this worker cannot use the job's folders for now."""
+        """Report that the running attempt is over. *put_off*: this worker cannot use the job's folders for now."""
         overrun = self._watch.overrun if self._watch is not None else ""
         if stopped and overrun:
             self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
@@ -217,7 +217,7 @@ class WorkerCore:
         return self._stand_by_disk(now)
 
     def reports_are_kept(self, now: Now) -> list[Effect]:
-        """Return they are on disk, all of them."""
+        """Note that all reports are on disk."""
         self._unkept, self._unkept_since, self._gave_back = "", None, False
         return self._stand_by_disk(now)
 
@@ -254,7 +254,7 @@ class WorkerCore:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def tick(self, now: Now) -> list[Effect]:
-        """Return the end of a round: what time brings, and all reports of the round sent together."""
+        """End a round: do what time brings, and send all reports of the round together."""
         if self._left:
             return []
         if not self.welcomed:
@@ -284,8 +284,8 @@ class WorkerCore:
         return self.running is None and self.standing is Standing.DRAINING
 
     def _leave_by(self, now: Now) -> float:
-        """Return when it leaves although reports are not delivered. They stay on disk, so it waits no longer than a lease
-        for a manager or a server that may be gone for good."""
+        """Return when it leaves although reports are not delivered: a lease later at most, since they stay on disk and
+        the manager or the server may be gone for good."""
         if self._idle_since is None:
             self._idle_since = now.mono
         return min(self._stop_by, self._idle_since + self.policy.lease)
@@ -412,7 +412,7 @@ class WorkerCore:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _next(self, now: Now) -> list[Effect]:
-        """Return what is always looked at last: whether the next attempt can start."""
+        """Look last, and always, whether the next attempt can start."""
         if self.running is None and self.waiting and self.standing is Standing.OPEN:
             self.running = self.waiting.popleft()
             order = self._orders[self.running.job]

@@ -90,6 +90,6 @@ class Reporting:
             self._effects.append(SendUp(Reports(worker=self.worker, reports=tuple(unsent[start : start + _BATCH]))))
 
     def taken(self) -> list[Effect]:
-        """Return what is to be done, once."""
+        """Return what is to be done since the last call, and forget it."""
         effects, self._effects = self._effects, []
         return effects
