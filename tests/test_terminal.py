@@ -1,16 +1,20 @@
 """What the terminal shows of a render: lines that fit, an estimate, the reason, one line a frame into a pipe."""
 
+import base64
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,13 +22,16 @@ from rich.cells import cell_len
 
 from brender.commands.display import JobView, LastFile, Marks, WorkerLine, draw
 from brender.commands.following import Follower, Rendering, seconds_left
+from brender.commands.latest_picture import LatestPicture
 from brender.commands.screen import Screen
 from brender.commands.shot import fit, shot_facts
+from brender.commands.terminal_graphics import Protocol, encode, iterm2, kitty, protocol_of, sixel
 from brender.commands.waiting import wait_for
 from brender.model.errors import Unreachable
 from brender.model.job import FileFacts, JobSpec, SceneFacts
 from brender.model.nodes import Blender
-from tests.tools import in_blender
+from brender.store.datafolder import DataFolder
+from tests.tools import in_blender, until
 
 VIEW = JobView(
     done=19,
@@ -81,9 +88,9 @@ def test_what_is_drawn_fits_each_width_and_obeys_no_name(view: JobView, width: i
 def test_at_100_columns_all_is_there_with_its_bar() -> None:
     assert shown(VIEW, 100) == [
         "  ██████████████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░   19/48   about 12 min left   03:41",
-        "  worker-1   frame 1020   sampling            164/256   ▆▆▆▆▆▆▆▆▆▆░░░░░░    64%    0:21",
-        "  worker-2   frame 1021   synchronizing                                            0:02",
-        "  worker-3                starting                                                 0:00",
+        "  worker-1   frame 1020   sampling 164/256       ▆▆▆▆▆▆▆▆▆▆░░░░░░    64%    0:21",
+        "  worker-2   frame 1021   synchronizing                                     0:02",
+        "  worker-3                starting                                          0:00",
         "  last       renders/v012/sh_020_1019.exr   38.9 s   3.1 GB",
     ]
 
@@ -91,9 +98,9 @@ def test_at_100_columns_all_is_there_with_its_bar() -> None:
 def test_at_60_columns_bars_of_workers_go_first_and_the_time_left_stays() -> None:
     assert shown(VIEW, 60) == [
         "  ███████░░░░░░░░░░░░░  19/48  about 12 min left  03:41",
-        "  worker-1  1020  sampling 164/256       64%   0:21",
-        "  worker-2  1021  synchronizing                0:02",
-        "  worker-3        starting                     0:00",
+        "  worker-1  frame 1020  sampling 164/256       64%   0:21",
+        "  worker-2  frame 1021  synchronizing                0:02",
+        "  worker-3              starting                     0:00",
         "  last      renders/v012/sh_020_1019.exr  38.9 s  3.1 GB",
     ]
 
@@ -261,6 +268,31 @@ bpy.ops.wm.save_as_mainfile(filepath={file!r})
 
 
 @pytest.mark.thorough
+def test_a_render_that_was_killed_is_gone_on_with_by_the_same_command(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "slow.blend"
+    in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
+    words = [
+        sys.executable,
+        "-m",
+        "brender.commands.main",
+        "render",
+        str(file),
+        "--output",
+        str(tmp_path / "out"),
+        "--no-dashboard",
+    ]
+    words += ["--blender", bpy.path, "--data", str(tmp_path / "data")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None and any(line.startswith("frame 1 of 1-2000") for line in first.stdout)
+        first.kill()
+    until(lambda: not DataFolder(tmp_path / "data").is_locked("server"), 20)
+    again = subprocess.run([*words, "--frames", "1-3"], capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "An earlier render of this was cut off. This one goes on from there" in again.stdout
+    assert "there already, and are kept" in again.stdout
+
+
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
 def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender, tmp_path: Path) -> None:
     import pty
@@ -297,3 +329,96 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender
     text = said.decode()
     assert "of 2000 frames" in text and "The same command goes on from here." in text
     assert "Workbench" in text.splitlines()[0] and "Starting a farm here" in text
+
+
+# --- pictures -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_terminals_answer_tells_its_protocol() -> None:
+    attributes = b"\x1b[?62;4;22c"
+    assert protocol_of(b"\x1b_Gi=31;OK\x1b\\" + attributes, {}) is Protocol.KITTY
+    assert protocol_of(attributes, {}) is Protocol.SIXEL
+    assert protocol_of(b"\x1b[?62;22;42c", {}) is None, "4 is an attribute of its own"
+    assert protocol_of(b"\x1b[?4c", {}) is None, "the first number is the terminal's class"
+    assert protocol_of(b"\x1b_Gi=31;ENOTSUP:no\x1b\\\x1b[?62c", {}) is None
+    assert protocol_of(b"", {"TERM_PROGRAM": "iTerm.app"}) is Protocol.ITERM2
+    assert protocol_of(b"", {"TERM_PROGRAM": "iTerm.app", "TMUX": "/tmp/tmux"}) is None, "tmux keeps the outer one's variables"
+    assert protocol_of(b"", {}) is None
+
+
+def picture(width: int, height: int) -> numpy.ndarray:
+    return numpy.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=numpy.uint8)
+
+
+def test_kitty_gets_the_pixels_in_chunks_as_its_document_asks() -> None:
+    pixels = picture(80, 60)
+    sent = kitty(pixels, 20, 8)
+    commands = re.findall(r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\", sent)
+    assert "".join(f"\x1b_G{keys}{f';{data}' if data else ''}\x1b\\" for keys, data in commands) == sent
+    (deletion, _), *chunks = commands
+    assert deletion.startswith("a=d,d=I,i=")
+    first = dict(word.split("=") for word in chunks[0][0].split(","))
+    assert first.items() >= {"a": "T", "f": "24", "o": "z", "s": "80", "v": "60", "c": "20", "r": "8", "C": "1", "q": "2"}.items()
+    assert len(chunks) > 2 and [keys for keys, _ in chunks[1:]] == ["m=1"] * (len(chunks) - 2) + ["m=0"] and first["m"] == "1"
+    assert all(len(data) <= 4096 for _, data in chunks) and all(len(data) % 4 == 0 for _, data in chunks[:-1])
+    assert zlib.decompress(base64.b64decode("".join(data for _, data in chunks))) == pixels.tobytes()
+
+
+def test_iterm2_gets_the_file_and_the_cells_that_it_takes() -> None:
+    keys, _, data = iterm2(b"\xff\xd8\xffpicture", 20, 8).removeprefix("\x1b]1337;File=").removesuffix("\a").partition(":")
+    assert keys.split(";") == ["inline=1", "size=10", "width=20", "height=8", "preserveAspectRatio=0"]
+    assert base64.b64decode(data) == b"\xff\xd8\xffpicture"
+
+
+def test_a_sixel_picture_is_what_the_manual_describes() -> None:
+    black_and_red = numpy.zeros((7, 5, 3), numpy.uint8)
+    black_and_red[6, :, 0] = 255
+    # Six rows of black, color 0: every bit is set, "~", five times. Then one row of red, color 180: the top bit, "@".
+    assert sixel(black_and_red) == '\x1bP0;1;0q"1;1;5;7#0;2;0;0;0#180;2;100;0;0#0!5~-#180!5@\x1b\\'
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (37, 23), (64, 36)])
+def test_a_sixel_picture_is_read_as_the_colors_that_it_was_made_of(width: int, height: int) -> None:
+    pixels = picture(width, height)
+    seen = read_sixel(sixel(pixels))
+    assert seen.shape == pixels.shape and abs(seen.astype(int) - pixels).max() <= 51, "no color is off by more than a step"
+    flat = numpy.full((60, 60, 3), 100, numpy.uint8)
+    assert abs(read_sixel(sixel(flat)).mean() - 100) < 2, "a shade between two steps is dithered"
+
+
+def read_sixel(sent: str) -> numpy.ndarray:
+    """Read a sixel picture as a terminal does."""
+    body = sent.removeprefix("\x1bP0;1;0q").removesuffix("\x1b\\")
+    width, height = map(int, re.match(r'"1;1;(\d+);(\d+)', body).groups())  # type: ignore[union-attr]
+    found = numpy.zeros((height + 6, width, 3), numpy.uint8)
+    colors: dict[int, list[int]] = {}
+    x = y = color = 0
+    for word in re.findall(r'"[\d;]+|#[\d;]+|!\d+.|[$-]|[?-~]', body):
+        if word[0] == "#":
+            color, *more = map(int, word[1:].split(";"))
+            if more:
+                colors[color] = [round(255 * percent / 100) for percent in more[1:]]
+        elif word == "$":
+            x = 0
+        elif word == "-":
+            x, y = 0, y + 6
+        elif word[0] != '"':
+            count, sign = (int(word[1:-1]), word[-1]) if word[0] == "!" else (1, word)
+            for row in range(6):
+                if (ord(sign) - 63) >> row & 1:
+                    found[y + row, x : x + count] = colors[color]
+            x += count
+    return found[:height]
+
+
+def test_a_picture_keeps_its_shape_within_the_rows_that_there_are() -> None:
+    pixels = picture(256, 144)
+    shown = encode(Protocol.KITTY, b"", pixels, (96, 12), (10, 20))
+    assert shown.rows == 12 and ",c=42,r=12," in shown.sent
+    small = encode(Protocol.SIXEL, b"", pixels, (10, 12), (10, 20))
+    assert '"1;1;100;56' in small.sent and small.rows == 3, "made smaller for a narrow terminal"
+
+
+def test_without_a_terminal_pictures_are_left_out_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert LatestPicture.wanted(True, Screen(), DataFolder(tmp_path)) is None
+    assert "shows no pictures" in capsys.readouterr().err

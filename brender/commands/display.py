@@ -16,6 +16,8 @@ from brender.model.text import harmless
 #: Columns from which there is room for wide gaps.
 _WIDE = 80
 _BAR_LEAST, _WORKER_BAR = 8, 16
+#: Columns of a phase and its samples: "sampling 16384/16384".
+_PHASE = 20
 _REASON_LINES = 3
 #: Lines of a screen that are kept for all but workers.
 _OTHER_LINES = 8
@@ -110,7 +112,7 @@ def draw(view: JobView, width: int, height: int = 24, marks: Marks = Marks()) ->
         lines.append(Text(_clip(f"and {len(view.workers) - len(shown)} more workers", room, marks), style="dim"))
     if view.last is not None:
         lines.append(_last(view.last, column, room, marks))
-    lines += [Text(line, style="yellow") for line in _notes(view, room, marks)]
+    lines += [Text(line, style="yellow" if view.total else "") for line in _notes(view, room, marks)]
     return [Text(" " * indent).append_text(line) for line in lines]
 
 
@@ -191,33 +193,29 @@ def _workers(workers: tuple[WorkerLine, ...], room: int, marks: Marks) -> tuple[
     plain = ["" if worker.frame is None else str(worker.frame) for worker in workers]
     numbers = _Column(plain)
     frames = _Column([f"frame {number.rjust(numbers.width)}" if number else "" for number in plain])
-    counts = _Column([marks.plain(worker.count) for worker in workers], right=True)
-    phases = [marks.plain(worker.phase) for worker in workers]
-    joined = [f"{phase} {worker.count}".rstrip() for phase, worker in zip(phases, workers, strict=True)]
+    phases = [marks.plain(f"{worker.phase} {worker.count}".rstrip()) for worker in workers]
     percents = _Column([f"{worker.share:4.0%}" if worker.share > 0 else "" for worker in workers])
     times = _Column([clock(worker.seconds, short=True) for worker in workers], style="dim", right=True)
     bars = _Column(["".join(marks.bar(worker.share, _WORKER_BAR, small=True)) if worker.share > 0 else "" for worker in workers])
-    bars.width, times.width, counts.width = _WORKER_BAR, max(5, times.width), max(7, counts.width)
-    percents.width = 4
+    bars.width, times.width, percents.width = _WORKER_BAR, max(5, times.width), 4
     gap = 3 if room >= _WIDE else 2
-    # From the fullest line to the barest; the phase, which is None here, takes what is left.
-    choices: tuple[tuple[list[_Column], list[str], list[_Column], int], ...] = (
-        ([names, frames], phases, [counts, bars, percents, times], 17),
-        ([names, frames], phases, [counts, percents, times], 17),
-        ([names, numbers], joined, [percents, times], 20),
-        ([names, numbers], joined, [], 16),
-        ([names, numbers], joined, [], 8),
-        ([numbers], joined, [], 1),
+    # From the fullest line to the barest; the phase takes what is left.
+    choices: tuple[tuple[list[_Column], list[_Column], int], ...] = (
+        ([names, frames], [bars, percents, times], _PHASE),
+        ([names, frames], [percents, times], _PHASE),
+        ([names, numbers], [percents, times], _PHASE),
+        ([names, numbers], [], 16),
+        ([names, numbers], [], 8),
+        ([numbers], [], 1),
     )
 
     def rest_of(before: list[_Column], after: list[_Column]) -> int:
         return room - sum(column.width + gap for column in (*before, *after) if column.width)
 
-    before, texts, after, least = next((each for each in choices if rest_of(each[0], each[2]) >= each[3]), choices[-1])
+    before, after, least = next((each for each in choices if rest_of(each[0], each[1]) >= each[2]), choices[-1])
     rest = max(1, rest_of(before, after))
-    widest = max(least, max(cell_len(text) for text in texts))
-    phase = _Column([_clip(text, min(rest, widest), marks) for text in texts])
-    phase.width = min(rest, widest)
+    phase = _Column([_clip(text, rest, marks) for text in phases])
+    phase.width = max(phase.width, min(rest, least))
     columns = [column for column in (*before, phase, *after) if column.width]
     lines = []
     for row, worker in enumerate(workers):

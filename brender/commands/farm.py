@@ -15,8 +15,9 @@ import brender.demo
 from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.jobspec import blender_job, render_options
+from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
-from brender.commands.options import client, common
+from brender.commands.options import client, common, pictures_option
 from brender.commands.output import counted, duration, plural
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
@@ -90,6 +91,7 @@ def farm(
 @_blender_option
 @_threads_option
 @click.option("--dashboard/--no-dashboard", "with_dashboard", default=True, help="Serve the web page meanwhile.")
+@pictures_option
 def render(
     data: Path,
     config: Path | None,
@@ -99,6 +101,7 @@ def render(
     blenders: tuple[str, ...],
     threads: int | None,
     with_dashboard: bool,
+    pictures: bool,
     **options: Any,
 ) -> None:
     """Render FILE, a .blend, on a farm that runs here for as long as that takes.
@@ -110,13 +113,16 @@ def render(
     spec = blender_job(file, options)
     folder = DataFolder(data)
     running = folder.root.exists() and folder.is_locked("server")
-    with Screen() as screen:
+    screen = Screen()
+    shown = LatestPicture.wanted(pictures, screen, folder)
+    _end_as_by_ctrl_c()
+    with screen:
         for line in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
             screen.say(line)
         if running:
             screen.say(f"A farm runs in {data} already; it renders this too, as job {spec.id[:8]}")
             with client(None, data) as connection:
-                _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen)
+                _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen, shown)
             return
         # A wrong --blender, or no Blender at all, is said before anything starts.
         if (why := why_no_blender(blenders)) is not None:
@@ -134,9 +140,10 @@ def render(
         )
         screen.waits(f"Starting a farm here: a server, a manager, {plural(workers, 'worker')}{' and the page' * with_dashboard}")
         with LocalFarm(plan) as farm, client(None, data) as connection:
+            _take_the_place_of_cut_off(spec, connection, screen)
             if farm.dashboard_url:
                 screen.say(f"Watch it at {farm.link(f'jobs/{spec.id}')}")
-            _render(spec, connection, farm, screen)
+            _render(spec, connection, farm, screen, shown)
 
 
 @click.command(cls=Configured, section="demo")
@@ -145,6 +152,7 @@ def render(
 @click.option("--frames", default="1-24", show_default=True, help="Which frames.")
 @click.option("--output", type=click.Path(path_type=Path), help="The folder for the frames. [default: brender-demo_frames, here]")
 @_blender_option
+@pictures_option
 @click.pass_context
 def demo(
     context: click.Context,
@@ -155,6 +163,7 @@ def demo(
     frames: str,
     output: Path | None,
     blenders: tuple[str, ...],
+    pictures: bool,
 ) -> None:
     """Render a small animation that a script of brender's makes, on a farm of 2 workers or more."""
     folder = DataFolder(data).make()
@@ -171,6 +180,7 @@ def demo(
         output=output,
         threads=None,
         with_dashboard=True,
+        pictures=pictures,
         trusted=False,
         allow_missing=True,
     )
@@ -196,13 +206,13 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     return path
 
 
-def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Screen) -> None:
+def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Screen, pictures: LatestPicture | None) -> None:
     began = time.monotonic()
     accepted = connection.submit(spec)
     for warning in accepted["warnings"]:
         screen.warn(warning)
     try:
-        record = wait_for_frames(connection, spec.id, screen, running.check)
+        record = wait_for_frames(connection, spec.id, screen, running.check, pictures)
     except KeyboardInterrupt:
         screen.close(erase=False)
         click.echo(f"\n{_what_is_kept(spec, connection)}")
@@ -211,6 +221,18 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Scree
         raise click.exceptions.Exit(INTERRUPTED) from None
     screen.close()
     click.echo(f"{counted(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
+
+
+def _take_the_place_of_cut_off(spec: JobSpec, connection: Client, screen: Screen) -> None:
+    """Cancel what an earlier render of the same file into the same folder has left in the record: it was killed, or its machine
+    lost power. On a farm that runs for this job alone nobody renders it."""
+    for status in ("active", "queued", "paused"):
+        for row in connection.ask("jobs", status=status):
+            if row["output"] == spec.output and row["job_type"] == spec.job_type:
+                settings = connection.ask("job", id=row["id"])["settings"]
+                if settings.get("file") == spec.settings.get("file"):
+                    connection.act("cancel", row["id"], user=spec.user)
+                    screen.say("An earlier render of this was cut off. This one goes on from there")
 
 
 def _what_is_kept(spec: JobSpec, connection: Client) -> str:
@@ -225,6 +247,15 @@ def _what_is_kept(spec: JobSpec, connection: Client) -> str:
     if not done:
         return "Nothing is done yet. The same command starts it again."
     return f"{done} of {plural(total, 'frame')} {'is' if done == 1 else 'are'} in {folder}. {again}."
+
+
+def _end_as_by_ctrl_c() -> None:
+    """SIGTERM, and a terminal that is closed, end a render as Ctrl-C does: in order, with what is done kept."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _on_termination(ended: threading.Event) -> None:

@@ -64,6 +64,8 @@ class Follower:
     _frames: dict[str, tuple[int | None, float]] = field(default_factory=dict)
     """What each worker renders, and since when."""
     _done: set[int] = field(default_factory=set)
+    last_part: Mapping[str, Any] | None = None
+    """The part that was finished last."""
     _last: LastFile | None = None
     _reason: str = ""
     _reason_since: float = 0.0
@@ -153,6 +155,7 @@ class Follower:
         if made:
             part = max(made, key=lambda part: part["finished"] or 0.0)
             name = f"{self.folder}{part['output']}" if part["output"] else _what(part)
+            self.last_part = part
             self._last = LastFile(name, part["seconds"], part["memory"])
         return lines
 

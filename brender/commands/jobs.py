@@ -23,7 +23,8 @@ from brender.commands.jobspec import (
     shared_path,
     user,
 )
-from brender.commands.options import client, common, json_option, server_option, site_option
+from brender.commands.latest_picture import LatestPicture
+from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
 from brender.commands.output import counted, duration, print_facts, print_json, print_table, when
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
@@ -48,7 +49,8 @@ from brender.store.datafolder import DataFolder
 @click.option("--project", default="default", show_default=True, help="The project that it belongs to.")
 @click.option("--tag", "tags", multiple=True, help="A tag that a worker must have.")
 @click.option("--paused", is_flag=True, help="Submit it paused.")
-@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@click.option("--wait", is_flag=True, help="Wait until it has ended, and show how it goes.")
+@pictures_option
 @click.option(
     "--send",
     is_flag=True,
@@ -71,6 +73,7 @@ def submit(
     tags: tuple[str, ...],
     paused: bool,
     wait: bool,
+    pictures: bool,
     send: bool,
     site: str,
     priority: int,
@@ -128,24 +131,26 @@ def submit(
             frames = counted(spec.settings, accepted["frames"])
             click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {accepted['tasks']} tasks")
         if wait:
-            _wait(connection, spec, is_here=server is None, apart=as_json)
+            screen = Screen(as_json)
+            shown = LatestPicture.wanted(pictures, screen, DataFolder(data))
+            _wait(connection, spec, screen, shown, is_here=server is None)
 
 
-def _wait(connection: Client, spec: JobSpec, is_here: bool, apart: bool) -> None:
-    """Wait until the job has ended. *is_here*: its folders are on this machine. *apart*: as of `Screen`."""
-    with Screen(apart) as screen:
+def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPicture | None, is_here: bool) -> None:
+    """Wait until the job has ended. *is_here*: its folders are on this machine."""
+    with screen:
         try:
             if is_here:
-                record = wait_for_frames(connection, spec.id, screen)
+                record = wait_for_frames(connection, spec.id, screen, pictures=pictures)
             else:
-                record = check_ended_well(wait_for(connection, spec.id, screen))
+                record = check_ended_well(wait_for(connection, spec.id, screen, pictures=pictures))
         except KeyboardInterrupt:
             screen.close(erase=False)
             id = spec.id[:8]
             told = f"The job goes on without this command. `brender job {id}` shows it, `brender cancel {id}` stops it"
             click.echo(f"\n{told}", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
-    if not apart:
+    if not screen.is_apart:
         took = f" in {duration(record['finished'] - record['started'])}" if record["started"] else ""
         folder = f": {record['output']}" if record["output"] else ""
         click.echo(f"{counted(spec.settings, record['completed_parts'])}{took}{folder}")

@@ -76,6 +76,13 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
 
 
+def pictures_option(function: F) -> F:
+    """``--pictures``: the latest frame, in the terminal."""
+    return click.option("--pictures", is_flag=True, help="Show the latest frame, in a terminal that can (kitty, iTerm2, sixel).")(
+        function
+    )
+
+
 def begin_logging(verbose: bool) -> None:
     logging.getLogger("peewee").setLevel(logging.WARNING)
     logging.basicConfig(

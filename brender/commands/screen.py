@@ -7,17 +7,31 @@ from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
+from rich.segment import ControlType, Segment
 from rich.text import Text
 
 from brender.commands.display import JobView, Marks, draw
+from brender.commands.terminal_graphics import Shown as Picture
 
 _REDRAWS_A_SECOND = 4
 #: The exit code of a command that was interrupted, as shells have it.
 INTERRUPTED = 130
 #: Columns of what is no terminal.
 _ENDLESS = 1_000_000
+#: Rows of a picture at most; below so many it is not worth it.
+_PICTURE_ROWS, _PICTURE_ROWS_LEAST = 12, 4
+
+
+class _Sent:
+    """What is sent to the terminal as it is."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment(self._text, None, [(ControlType.CARRIAGE_RETURN,)])
 
 
 class Screen:
@@ -30,11 +44,13 @@ class Screen:
     def __init__(self, apart: bool = False) -> None:
         stream = sys.stderr if apart else sys.stdout
         self.is_live = stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-        self._apart = apart
+        self.is_apart = apart
         self._console = Console(stderr=apart, highlight=False, emoji=False, markup=False)
         self._marks = Marks(getattr(stream, "encoding", None) or "utf-8")
         self._view, self._shown = JobView(), time.monotonic()
         self._live: Live | None = None
+        self._picture_rows = 0
+        """Rows of the picture that stands just above what is drawn; 0: there is none."""
 
     def __enter__(self) -> "Screen":
         if self.is_live:
@@ -63,6 +79,25 @@ class Screen:
         """Draw *view* from now on."""
         self._view, self._shown = view, time.monotonic()
 
+    def picture(self, shown: Picture) -> None:
+        """Put a picture above what is drawn, in the place of the one before where nothing was said since."""
+        if self._live is None:
+            return
+        back = f"\x1b[{self._picture_rows}A\r\x1b[J" if self._picture_rows else ""
+        rows = shown.rows
+        # Room is made first, so that nothing moves while the picture is drawn; \x1b7 and \x1b8 keep the cursor.
+        drawn = f"{back}{chr(10) * rows}\x1b[{rows}A\r  \x1b7{shown.sent}\x1b8\x1b[{rows}B\r"
+        self._console.print(_Sent(drawn), soft_wrap=True, end="")
+        self._picture_rows = rows
+
+    @property
+    def room_for_picture(self) -> tuple[int, int]:
+        """Columns and rows that a picture may have; no rows where the terminal is too small for one."""
+        width, height = self._console.size
+        lines = len(draw(self._view, width, height, self._marks)) + 2
+        rows = min(_PICTURE_ROWS, height - lines)
+        return max(1, width - 4), rows if rows >= _PICTURE_ROWS_LEAST else 0
+
     def waits(self, what: str) -> None:
         """Say *what* is waited for before anything is known of a job."""
         if self.is_live:
@@ -77,6 +112,7 @@ class Screen:
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:
         """Print *text*, never wrapped. *error*: to standard error, where that is not the same terminal."""
+        self._picture_rows = 0
         if error and not self.is_live:
             print(text, file=sys.stderr, flush=True)
         else:

@@ -11,6 +11,7 @@ from brender.bus.client import Client
 from brender.commands.finished import JobFile, finished_files
 from brender.commands.following import ENDED, Follower
 from brender.commands.jobspec import folder_here
+from brender.commands.latest_picture import LatestPicture
 from brender.commands.screen import Screen
 from brender.model.errors import RenderFailed, Unreachable
 from brender.store.questions import PAGE
@@ -22,8 +23,11 @@ _SILENT_SECONDS, _PATIENCE_SECONDS = 2.0, 600.0
 _NAMES_SHOWN = 5
 
 
-def wait_for(client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Show on *screen* how *job* goes until it has ended; returns its record. *keep_up* is called now and then."""
+def wait_for(
+    client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None, pictures: LatestPicture | None = None
+) -> dict[str, Any]:
+    """Show on *screen* how *job* goes, with *pictures* of it, until it has ended; returns its record. *keep_up* is called now and
+    then."""
     asking = _Patient(client, screen, keep_up)
     began, follower = time.monotonic(), None
     while True:
@@ -36,7 +40,10 @@ def wait_for(client: Client, job: str, screen: Screen, keep_up: Callable[[], Non
         screen.finished(lines)
         if reason := follower.new_reason():
             screen.finished([reason])
-        if record["status"] in ENDED:
+        has_ended = record["status"] in ENDED
+        if pictures is not None:
+            pictures.look(screen, follower.last_part, at_once=has_ended)
+        if has_ended:
             return record
         keep_up()
         time.sleep(_LOOK_SECONDS)
@@ -96,10 +103,12 @@ def shown_folder(output: str) -> str:
     return "" if output == "." else output.rstrip("/") + "/"
 
 
-def wait_for_frames(client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def wait_for_frames(
+    client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None, pictures: LatestPicture | None = None
+) -> dict[str, Any]:
     """Wait until *job* has ended (`wait_for`), and look at its files, which are on this machine: frames that are gone are
     rendered again, once. Returns its record. Raises `RenderFailed` unless all is there."""
-    record = wait_for(client, job, screen, keep_up)
+    record = wait_for(client, job, screen, keep_up, pictures)
     check_ended_well(record)
     if not (gone := gone_files(client, record)):
         return record
@@ -108,7 +117,7 @@ def wait_for_frames(client: Client, job: str, screen: Screen, keep_up: Callable[
     numbers = sorted({file.frame for file in gone if file.frame is not None})
     film = any(file.frame is None for file in gone)
     client.act("requeue", job, value="all" if film else ",".join(map(str, numbers)), user=record["user"])
-    record = wait_for(client, job, screen, keep_up)
+    record = wait_for(client, job, screen, keep_up, pictures)
     check_ended_well(record)
     if gone := gone_files(client, record):
         raise RenderFailed(
