@@ -26,7 +26,8 @@ from brender.commands.latest_picture import LatestPicture
 from brender.commands.screen import Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.terminal_graphics import Protocol, encode, iterm2, kitty, protocol_of, sixel
-from brender.commands.waiting import wait_for
+from brender.commands.waiting import tell_log_end, wait_for
+from brender.engines.log_end import log_end
 from brender.model.errors import Unreachable
 from brender.model.job import FileFacts, JobSpec, SceneFacts
 from brender.model.nodes import Blender
@@ -254,6 +255,31 @@ def test_a_server_that_is_started_again_is_waited_for_and_that_is_said(
     said = capsys.readouterr().out.splitlines()
     assert said == ["The server is silent; waiting for it. Renders go on, nothing new starts", "The server answers again"]
     assert kept_up and client.timeout == 10.0
+
+
+class Failed:
+    """A client whose job failed on a worker, whose log arrives in two pieces."""
+
+    def __init__(self) -> None:
+        self._text = "Fra:1 Mem:3M\nFra:1 Mem:4M\nRuntimeError: the rig is \x1b[2Jbroken\n"
+
+    def ask(self, question: str, **more: Any) -> Any:
+        if question == "attempts":
+            return [{"id": "b", "outcome": "lost", "worker_name": "w2"}, {"id": "a", "outcome": "failed", "worker_name": "w1"}]
+        assert (question, more["attempt"]) == ("log", "a")
+        told, self._text = self._text, self._text + "[brender 10:00:00] ended: it failed\n"
+        return {"text": told}
+
+
+def test_a_failed_render_prints_the_end_of_its_log_with_noise_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_log_end(Failed(), "j" * 16, Screen(), is_kept=False)  # type: ignore[arg-type]
+    assert capsys.readouterr().err.splitlines() == [
+        "The end of the log, on w1:",
+        "  (2 lines of Blender's own)",
+        "  RuntimeError: the rig is ·[2Jbroken",
+        "  [brender 10:00:00] ended: it failed",
+    ]
+    assert log_end("\n".join(map(str, range(100))), 3) == ["97", "98", "99"]
 
 
 _SLOW = """

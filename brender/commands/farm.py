@@ -21,11 +21,11 @@ from brender.commands.options import client, common, pictures_option
 from brender.commands.output import counted, duration, plural
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
-from brender.commands.waiting import shown_folder, wait_for_frames
+from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
 from brender.engines.blenders import find_blenders, how_to_get_one, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
-from brender.model.errors import BadInput, BrenderError
+from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
 from brender.store.datafolder import DataFolder
@@ -213,6 +213,10 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Scree
         screen.warn(warning)
     try:
         record = wait_for_frames(connection, spec.id, screen, running.check, pictures)
+    except RenderFailed:
+        screen.close(erase=False)
+        tell_log_end(connection, spec.id, screen, is_kept=not running.children)
+        raise
     except KeyboardInterrupt:
         screen.close(erase=False)
         click.echo(f"\n{_what_is_kept(spec, connection)}")

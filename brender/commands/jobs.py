@@ -28,10 +28,10 @@ from brender.commands.options import client, common, json_option, pictures_optio
 from brender.commands.output import counted, duration, print_facts, print_json, print_table, when
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
-from brender.commands.waiting import check_ended_well, wait_for, wait_for_frames
+from brender.commands.waiting import check_ended_well, tell_log_end, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import say_settings
-from brender.model.errors import BadInput, BrenderError
+from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
 from brender.model.text import harmless
@@ -144,6 +144,10 @@ def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPic
                 record = wait_for_frames(connection, spec.id, screen, pictures=pictures)
             else:
                 record = check_ended_well(wait_for(connection, spec.id, screen, pictures=pictures))
+        except RenderFailed:
+            screen.close(erase=False)
+            tell_log_end(connection, spec.id, screen, is_kept=True)
+            raise
         except KeyboardInterrupt:
             screen.close(erase=False)
             id = spec.id[:8]

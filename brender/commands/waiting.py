@@ -1,6 +1,7 @@
 """Waiting for a job in a terminal: how it goes meanwhile, and how it ended."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ from brender.commands.following import ENDED, Follower
 from brender.commands.jobspec import folder_here
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.screen import Screen
-from brender.model.errors import RenderFailed, Unreachable
+from brender.engines.log_end import log_end
+from brender.model.errors import BrenderError, RenderFailed, Unreachable
 from brender.store.questions import PAGE
 
 _LOOK_SECONDS = 0.25
 #: Seconds that an answer is waited for before it is said that the server is silent, and that a silent server is waited for.
 _SILENT_SECONDS, _PATIENCE_SECONDS = 2.0, 600.0
+#: Seconds that the end of a log is waited for.
+_LOG_SECONDS = 2.0
+_BAD = re.compile(r"(?i)\b(error|traceback|exception|fatal|failed|cannot)\b")
 #: Names of files that a sentence has room for.
 _NAMES_SHOWN = 5
 
@@ -154,8 +159,29 @@ def check_ended_well(record: dict[str, Any]) -> dict[str, Any]:
     if record["status"] == "completed":
         return record
     missing = f"missing: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
-    log = f"; `brender log {record['id'][:8]}` shows the log" if record["started"] else ""
-    raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing}{log})")
+    raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing})")
+
+
+def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool) -> None:
+    """Print the end of the log of *job*'s last attempt that failed, to standard error. *is_kept*: the farm goes on, so that
+    `brender log` can be asked for more."""
+    with contextlib.suppress(BrenderError):  # there is none: nothing was begun
+        attempts = client.ask("attempts", job=job)
+        failed = next((each for each in attempts if each["outcome"] == "failed"), None)
+        if failed is None:
+            return
+        # A log's last piece arrives beside the report that the attempt failed.
+        deadline = time.monotonic() + _LOG_SECONDS
+        text = ""
+        while "] ended: " not in text and time.monotonic() < deadline:
+            text = client.ask("log", job=job, attempt=failed["id"])["text"]
+            time.sleep(0.05)
+        lines = log_end(text)
+        if lines:
+            more = f"; `brender log {job[:8]}` prints more" if is_kept else ""
+            screen.say(f"The end of the log, on {failed['worker_name']}{more}:", error=True)
+        for line in lines:
+            screen.say(f"  {line}", style="red" if _BAD.search(line) else "", error=True)
 
 
 def _unit(record: dict[str, Any]) -> str:
