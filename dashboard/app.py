@@ -88,6 +88,7 @@ def create_app(
     people.install(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(pictures.blueprint)
+    app.register_blueprint(pictures.blueprint, url_prefix=PREFIX, name="v1-pictures")
     for each in (jobs, nodes, people_api, submitting, farm_api):
         app.register_blueprint(each.blueprint, url_prefix=PREFIX)
     app.jinja_env.globals.update(version=__version__)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -16,6 +16,7 @@ from dashboard.farm import farm, user_name
 from dashboard.people import need
 
 PREFIX = "/api/v1"
+Query = TypeVar("Query", bound=msgspec.Struct)
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _MEANINGS = {
     400: "What was sent makes no sense; `error` says why",
@@ -37,8 +38,9 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``query`` and ``body``: what it takes, as structs; ``needed``: what the user must be allowed, where the dashboard answers
-    without asking the server (brender.model.rights); ``cached``: the answer is the same as long as nothing was recorded."""
+    """``query`` and ``body``: what it takes, as structs; ``answer``: the type of what it answers (`dashboard.answers`);
+    ``needed``: what the user must be allowed, where the dashboard answers without asking the server (brender.model.rights);
+    ``cached``: the answer is the same as long as nothing was recorded."""
 
     method: str
     path: str
@@ -49,16 +51,25 @@ class Endpoint:
     needed: str
     cached: bool
     content: str
+    answer: Any
 
 
 _DECLARED: list[Endpoint] = []
-_DESCRIBED: list[tuple[str, str, dict[str, Any]]] = []
+#: What is described, and made by itself since it takes or gives no JSON: path, method, operation, query, answer, content.
+_DESCRIBED: list[tuple[str, str, dict[str, Any], Any, Any, str]] = []
 
 
-def describe(method: str, path: str, **operation: Any) -> None:
+def describe(
+    method: str,
+    path: str,
+    *,
+    query: type[msgspec.Struct] = Nothing,
+    answer: Any = None,
+    content: str = "application/json",
+    **operation: Any,
+) -> None:
     """Have the description tell of an endpoint that is made by itself, since it takes or gives no JSON."""
-    answers = {str(code): _problem(code) for code in (400, 401, 403, 413, 503)} | operation.pop("responses")
-    _DESCRIBED.append((path, method.lower(), operation | {"responses": answers}))
+    _DESCRIBED.append((path, method.lower(), operation, query, answer, content))
 
 
 def endpoint(
@@ -71,23 +82,31 @@ def endpoint(
     needed: str = "",
     cached: bool = False,
     content: str = "application/json",
+    answer: Any = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the decorated function as the answer to *method* at *path*, with ``{names}`` in it as its arguments; it gets
     ``query`` and ``body`` as declared. Its docstring's first sentence is the summary."""
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         summary = (function.__doc__ or function.__name__).strip().split("\n\n")[0]
-        made = Endpoint(method, path, function, " ".join(summary.split()), query, body, needed, cached, content)
+        made = Endpoint(method, path, function, " ".join(summary.split()), query, body, needed, cached, content, answer)
         _DECLARED.append(made)
         rule = path.replace("{", "<").replace("}", ">")
 
-        def answer(**where: str) -> Response:
+        def asked(**where: str) -> Response:
             return _answer(made, where)
 
-        blueprint.add_url_rule(rule, f"{method.lower()}-{path}".replace(".", "-"), answer, methods=[method])
+        blueprint.add_url_rule(rule, f"{method.lower()}-{path}".replace(".", "-"), asked, methods=[method])
         return function
 
     return declare
+
+
+def declared_answer(method: str, rule: str) -> Any:
+    """Return the type of what *method* at the Flask *rule* answers; ``None`` where it gives no JSON, or is none of the API's."""
+    path = rule.removeprefix(PREFIX).replace("<", "{").replace(">", "}")
+    found = [each.answer for each in _DECLARED if (each.method, each.path) == (method, path) and rule.startswith(PREFIX)]
+    return found[0] if found else None
 
 
 def _answer(made: Endpoint, where: dict[str, str]) -> Response:
@@ -95,7 +114,7 @@ def _answer(made: Endpoint, where: dict[str, str]) -> Response:
         need(made.needed)
     arguments: dict[str, Any] = dict(where)
     if made.query is not Nothing or request.args:
-        arguments["query"] = _query(made.query)
+        arguments["query"] = query_as(made.query)
     if made.query is Nothing:
         arguments.pop("query", None)
     if made.body is not None:
@@ -110,7 +129,8 @@ def _answer(made: Endpoint, where: dict[str, str]) -> Response:
     return _tagged(response, tag) if tag else response
 
 
-def _query(kind: type[msgspec.Struct]) -> msgspec.Struct:
+def query_as(kind: type[Query]) -> Query:
+    """Return what stands after the ``?`` as a *kind*. Raises `BadInput`."""
     given = {name: values[-1] for name, values in request.args.lists()}
     try:
         return msgspec.convert(given, kind, strict=False)
@@ -143,14 +163,17 @@ def _tagged(response: Response, tag: str) -> Response:
 
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document (3.1) of all that was declared."""
-    structs = [kind for each in _DECLARED for kind in (each.query, each.body) if kind is not None and kind is not Nothing]
-    schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
-    described = dict(zip([id(kind) for kind in structs], schemas, strict=True))
+    kinds = [kind for each in _DECLARED for kind in (each.query, each.body, each.answer)]
+    kinds += [kind for (*_, query, answer, _content) in _DESCRIBED for kind in (query, answer)]
+    kinds = [kind for kind in kinds if kind is not None and kind is not Nothing]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    described = dict(zip([id(kind) for kind in kinds], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for each in _DECLARED:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, described, components)
-    for path, method, operation in _DESCRIBED:
-        paths.setdefault(path, {})[method] = operation
+    for path, method, more, query, answer, content in _DESCRIBED:
+        told = {"parameters": _parameters(path, query, components), "responses": _answers(answer, content, described)}
+        paths.setdefault(path, {})[method] = told | more
     components["Error"] = {
         "type": "object",
         "properties": {"error": {"type": "string"}, "code": {"type": "string"}},
@@ -171,28 +194,33 @@ def openapi() -> dict[str, Any]:
 
 
 def _operation(each: Endpoint, described: dict[int, Any], components: dict[str, Any]) -> dict[str, Any]:
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in _names_in(each.path)
-    ]
-    if each.query is not Nothing:
-        schema = components[each.query.__name__]
-        for name, field in schema["properties"].items():
-            required = name in schema.get("required", [])
-            parameters.append({"name": name, "in": "query", "required": required, "schema": field})
-    good: dict[str, Any] = {"description": "Done"}
-    if each.content:
-        good["content"] = {each.content: {"schema": {} if each.content == "application/json" else {"type": "string"}}}
-    codes = [400, 401, 403, 404, 409, 413, 429, 503]
-    answers: dict[str, Any] = {"200": good}
+    answers = _answers(each.answer, each.content, described)
     if each.cached:
         answers["304"] = {"description": "The same as the answer with that ETag"}
-    for code in codes:
-        answers[str(code)] = _problem(code)
+    parameters = _parameters(each.path, each.query, components)
     operation: dict[str, Any] = {"summary": each.summary, "parameters": parameters, "responses": answers}
     if each.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": described[id(each.body)]}}}
     return operation
+
+
+def _parameters(path: str, query: type[msgspec.Struct], components: dict[str, Any]) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in _names_in(path)
+    ]
+    if query is not Nothing:
+        schema = components[query.__name__]
+        for name, field in schema["properties"].items():
+            required = name in schema.get("required", [])
+            parameters.append({"name": name, "in": "query", "required": required, "schema": field})
+    return parameters
+
+
+def _answers(answer: Any, content: str, described: dict[int, Any]) -> dict[str, Any]:
+    is_text = content.startswith("text/")
+    schema = described[id(answer)] if answer is not None else {"type": "string"} | ({} if is_text else {"format": "binary"})
+    answers: dict[str, Any] = {"200": {"description": "Done", "content": {content: {"schema": schema}}}}
+    return answers | {str(code): _problem(code) for code in _MEANINGS if code not in (405, 415)}
 
 
 def _problem(code: int) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import json
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import OpenImageIO as oiio
 from flask import Blueprint, Response, request, send_file
 
@@ -18,9 +19,11 @@ from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FILM
 from brender.store import questions
+from dashboard.endpoint import Nothing, describe, query_as
 from dashboard.farm import farm, user_name
 from dashboard.turns import Turns
 
+#: Part of the pages, and of the API.
 blueprint = Blueprint("pictures", __name__)
 
 #: Formats that browsers show; the others are handed over as files.
@@ -32,6 +35,22 @@ _BLOCK = 2**20
 _FILM_WIDTH = 1920
 _FILM_SECONDS = 1800.0
 
+View = TypeVar("View", bound=Callable[..., Response])
+
+
+class PictureQuery(msgspec.Struct, frozen=True):
+    """``width``: pixels at most; ``exposure``: stops more, of linear light."""
+
+    width: int = 1280
+    exposure: Annotated[float, msgspec.Meta(ge=-_STOPS, le=_STOPS)] = 0.0
+
+
+class MovieQuery(msgspec.Struct, frozen=True):
+    """``fps``: frames a second; left out: as the scene has it."""
+
+    fps: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+
+
 #: What anybody who may look can start, and what it holds of the machine: processes and cores, memory, threads and disk.
 _FILMS = Turns("films", in_all=2, of_one=1)
 _SHEETS = Turns("contact sheets", in_all=2, of_one=1)
@@ -39,8 +58,21 @@ _PICTURES = Turns("pictures", in_all=4, of_one=4, wait=30.0)
 _DOWNLOADS = Turns("films and zips", in_all=24, of_one=3)
 
 
-@blueprint.get("/jobs/<id>/thumbnails/<int:part>")
+def given(path: str, content: str, query: type[msgspec.Struct] = Nothing) -> Callable[[View], View]:
+    """Let the decorated function answer at *path* with something of the type *content*, and the API's description say so."""
+
+    def declare(view: View) -> View:
+        described = path.replace("<int:", "<").replace("<", "{").replace(">", "}")
+        summary = " ".join((view.__doc__ or "").split())
+        describe("GET", described, summary=summary, query=query, content=content)
+        return blueprint.get(path)(view)
+
+    return declare
+
+
+@given("/jobs/<id>/thumbnails/<int:part>", "image/jpeg")
 def thumbnail(id: str, part: int) -> Response:
+    """Return a small picture of a frame."""
     reader = farm().reader
     with reader.record() as record:
         row = record.tables.Part.get_or_none(id=part, job=questions.job_id(record, id))
@@ -50,30 +82,27 @@ def thumbnail(id: str, part: int) -> Response:
     return send_file(path, mimetype="image/jpeg", max_age=86400)
 
 
-@blueprint.get("/jobs/<id>/frames/<int:part>")
+@given("/jobs/<id>/frames/<int:part>", "*/*")
 def frame(id: str, part: int) -> Response:
     """Return the frame's own file, as it was rendered."""
     path = _frame(id, part)
     return send_file(path, as_attachment=path.suffix.lower() not in _SHOWN)
 
 
-@blueprint.get("/jobs/<id>/pictures/<int:part>")
+@given("/jobs/<id>/pictures/<int:part>", "image/jpeg", PictureQuery)
 def picture(id: str, part: int) -> Response:
     """Return the frame as a JPEG that any browser shows, ``width`` pixels wide at most; linear light with ``exposure`` stops
     more."""
-    width = request.args.get("width", 1280, type=int)
-    exposure = request.args.get("exposure", 0.0, type=float)
-    if width not in _WIDTHS:
+    query = query_as(PictureQuery)
+    if query.width not in _WIDTHS:
         raise BadInput(f"The width is one of: {', '.join(map(str, _WIDTHS))}")
-    if not abs(exposure) <= _STOPS:
-        raise BadInput(f"The exposure is a number of stops, up to {_STOPS:g}")
     path = _frame(id, part)
     with _PICTURES.take(user_name()):
-        content = _as_jpeg(path, width, exposure)
+        content = _as_jpeg(path, query.width, query.exposure)
     return Response(content, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
-@blueprint.get("/jobs/<id>/frames.zip")
+@given("/jobs/<id>/frames.zip", "application/zip")
 def frames_zip(id: str) -> Response:
     """Return all finished frames in one zip, as it is made."""
     files, name = _all(id)
@@ -84,7 +113,7 @@ def frames_zip(id: str) -> Response:
         return response
 
 
-@blueprint.get("/jobs/<id>/film")
+@given("/jobs/<id>/film", "video/*")
 def scene_film(id: str) -> Response:
     """Return the film that the job has made, as its scene is set to write it."""
     reader = farm().reader
@@ -99,16 +128,12 @@ def scene_film(id: str) -> Response:
     return send_file(path, as_attachment=True)
 
 
-@blueprint.get("/jobs/<id>/movie.mp4")
+@given("/jobs/<id>/movie.mp4", "video/mp4", MovieQuery)
 def movie(id: str) -> Response:
     """Return the finished frames as a film, where the dashboard's machine has ffmpeg: as many a second as the scene has, or
     ``fps``."""
     with farm().reader.record() as record:
-        own = questions.job(record, id)["fps"]
-    try:
-        fps = float(request.args.get("fps") or own)
-    except ValueError as error:
-        raise BadInput(f"fps is a number of frames a second, not {request.args['fps']!r}") from error
+        fps = query_as(MovieQuery).fps or questions.job_without_counts(record, id)["fps"]
     files, name = _all(id)
     with contextlib.ExitStack() as held:
         held.enter_context(_DOWNLOADS.take(user_name()))
@@ -121,7 +146,7 @@ def movie(id: str) -> Response:
         return response
 
 
-@blueprint.get("/jobs/<id>/contact-sheet.jpg")
+@given("/jobs/<id>/contact-sheet.jpg", "image/jpeg")
 def contact_sheet(id: str) -> Response:
     """Small pictures of all finished frames beside each other, at most 400 of them."""
     with _SHEETS.take(user_name()):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import msgspec
 import pytest
-from flask import Flask
+from flask import Flask, Response, request
 from playwright.sync_api import Page
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
@@ -29,6 +30,7 @@ from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from dashboard.app import create_app
+from dashboard.endpoint import declared_answer
 from dashboard.farm import Settings
 from dashboard.serve import Dashboard
 from tests.rows import put
@@ -41,9 +43,25 @@ ROLES = {"vera": "viewer", "anna": "artist", "walt": "wrangler", "boss": "admin"
 
 
 def application(folder: DataFolder, **settings: Any) -> Flask:
-    """The application over *folder*; no server runs."""
+    """The application over *folder*; no server runs. What it answers is held against the API's own declarations."""
     nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
-    return create_app(folder, nowhere, new_pair(), "", Settings(**settings), b"s" * 32)
+    made = create_app(folder, nowhere, new_pair(), "", Settings(**settings), b"s" * 32)
+    made.after_request(_as_declared)
+    return made
+
+
+def _as_declared(response: Response) -> Response:
+    """Return *response*, or one that no test takes for good where it is not just what its endpoint is declared to answer."""
+    declared = declared_answer(request.method, request.url_rule.rule if request.url_rule else "")
+    if declared is None or response.status_code != 200 or not response.is_json:
+        return response
+    told = response.get_json()
+    try:
+        understood = msgspec.convert(told, declared)
+        wrong = "" if json.loads(msgspec.json.encode(understood)) == told else "it has something else too"
+    except msgspec.ValidationError as error:
+        wrong = str(error)
+    return Response(f"{request.path} is not answered as it is declared: {wrong}\n{told}", status=500) if wrong else response
 
 
 @contextlib.contextmanager

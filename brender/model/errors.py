@@ -27,7 +27,8 @@ class NotFound(BrenderError):
 
 
 class Conflict(BrenderError):
-    """It would take something that another holds: a port, a data folder, output paths."""
+    """It cannot be done as things are: another holds what it takes (a port, a data folder, output paths), or the thing has
+    ended."""
 
     code = "conflict"
     exit_code = 3

@@ -22,7 +22,7 @@ from peewee import (
     TextField,
 )
 
-from brender.model.job import LIMIT_MINUTES, STALL_MINUTES
+from brender.model.job import LIMIT_MINUTES, STALL_MINUTES, FileFacts
 
 #: What the index of live attempts holds, as SQL: a query finds them by these very words.
 ATTEMPT_LIVE = "outcome = 'live'"
@@ -33,7 +33,11 @@ _decoded = msgspec.json.Decoder().decode
 
 
 class JSONField(TextField):
-    """A value of plain data, kept as JSON text."""
+    """A value of plain data, kept as JSON text. *holds*: its type."""
+
+    def __init__(self, *arguments: Any, holds: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.holds = holds
 
     def db_value(self, value: Any) -> str:
         return json.dumps(value, separators=(",", ":"))
@@ -114,17 +118,17 @@ def make_tables(database: Database) -> Tables:
         status = TextField(index=True)
         reason = TextField(default="")
         priority = IntegerField()
-        tags = JSONField(default=list)
+        tags = JSONField(holds=list[str], default=list)
         output = TextField(default="")
         trusted = BooleanField(default=False)
         overwrite = BooleanField(default=False)
         bundle = TextField(default="")
         stall_minutes = DoubleField(default=STALL_MINUTES)
         limit_minutes = DoubleField(default=LIMIT_MINUTES)
-        warnings = JSONField(default=list)
+        warnings = JSONField(holds=list[str], default=list)
         revision = IntegerField(default=1)
-        settings = JSONField()
-        facts = JSONField(null=True)
+        settings = JSONField(holds=dict[str, Any])
+        facts = JSONField(holds=FileFacts, null=True)
         blender_version = TextField(default="")
         series = TextField(default="")
         task_count = IntegerField()
@@ -141,13 +145,13 @@ def make_tables(database: Database) -> Tables:
         finished = DoubleField(null=True)
         deleting = TextField(default="")
         frames_deleted = DoubleField(null=True)
-        sweeps = JSONField(default=list)
+        sweeps = JSONField(holds=list[dict[str, Any]], default=list)
         change = BigIntegerField(default=0, index=True)
 
     class JobRevision(Base):
         job = ForeignKeyField(Job, column_name="job")
         revision = IntegerField()
-        settings = JSONField()
+        settings = JSONField(holds=dict[str, Any])
         user = TextField(default="")
         wall = DoubleField()
         change = BigIntegerField(default=0)
@@ -177,7 +181,7 @@ def make_tables(database: Database) -> Tables:
         status = TextField()
         reason = TextField(default="")
         wanted = TextField(default="")
-        stats = JSONField(null=True)
+        stats = JSONField(holds=dict[str, float], null=True)
         last_seen = DoubleField()
         change = BigIntegerField(default=0, index=True)
 
@@ -195,13 +199,13 @@ def make_tables(database: Database) -> Tables:
         pid = IntegerField(default=0)
         cores = IntegerField(default=0)
         memory = BigIntegerField(default=0)
-        blenders = JSONField(default=list)
-        tags = JSONField(default=list)
-        job_types = JSONField(default=list)
-        programs = JSONField(default=list)
+        blenders = JSONField(holds=list[dict[str, Any]], default=list)
+        tags = JSONField(holds=list[str], default=list)
+        job_types = JSONField(holds=list[str], default=list)
+        programs = JSONField(holds=list[str], default=list)
         takes_trusted = BooleanField(default=False)
         site = TextField(default="")
-        extra_tags = JSONField(default=list)
+        extra_tags = JSONField(holds=list[str], default=list)
         note = TextField(default="")
         schedule = TextField(default="")
         attempt = TextField(default="")
@@ -209,7 +213,7 @@ def make_tables(database: Database) -> Tables:
         frame = IntegerField(null=True)
         fraction = DoubleField(default=0.0)
         line = TextField(default="")
-        stats = JSONField(null=True)
+        stats = JSONField(holds=dict[str, float], null=True)
         last_seen = DoubleField()
         change = BigIntegerField(default=0, index=True)
 
@@ -247,11 +251,11 @@ def make_tables(database: Database) -> Tables:
         width = IntegerField(default=0)
         height = IntegerField(default=0)
         digest = TextField(default="")
-        extras = JSONField(default=list)
+        extras = JSONField(holds=list[dict[str, Any]], default=list)
         kept = BooleanField(default=False)
         seconds = DoubleField(default=0.0)
         memory = BigIntegerField(default=0)
-        warnings = JSONField(default=list)
+        warnings = JSONField(holds=list[str], default=list)
         finished = DoubleField(null=True)
         change = BigIntegerField(default=0)
 
@@ -302,7 +306,7 @@ def make_tables(database: Database) -> Tables:
         node = TextField()
         wall = DoubleField()
         seconds = DoubleField()
-        stats = JSONField()
+        stats = JSONField(holds=dict[str, float])
         change = BigIntegerField(default=0)
 
         class Meta:
@@ -418,7 +422,7 @@ def make_tables(database: Database) -> Tables:
 
         name = TextField(primary_key=True)
         job_type = TextField()
-        settings = JSONField()
+        settings = JSONField(holds=dict[str, Any])
         user = TextField(default="")
         change = BigIntegerField(default=0)
 
@@ -430,7 +434,7 @@ def make_tables(database: Database) -> Tables:
         user = TextField()
         kind = TextField()
         target = TextField()
-        events = JSONField()
+        events = JSONField(holds=list[str])
         project = TextField(default="")
         created = DoubleField()
         change = BigIntegerField(default=0)

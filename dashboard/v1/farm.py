@@ -12,6 +12,8 @@ from brender.jobs.declare import job_types
 from brender.model.keys import KeyRole
 from brender.model.paths import Platform
 from brender.store import farm_page, questions
+from dashboard.answers import farm as answers
+from dashboard.answers import people
 from dashboard.endpoint import describe, endpoint, openapi
 from dashboard.farm import farm, user_name
 from dashboard.people import still_signed_in
@@ -51,7 +53,7 @@ class PathChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: Annotated[str, msgspec.Meta(max_length=32)] = ""
 
 
-@endpoint(blueprint, "GET", "/about")
+@endpoint(blueprint, "GET", "/about", answer=answers.About)
 def about() -> Any:
     """Return the server's software and clock, the last commit, its trouble, if it has any, the seconds for which it has been
     silent (``null``: it answers), and the numbers of unfinished jobs and of workers."""
@@ -64,58 +66,58 @@ def about() -> Any:
     return told
 
 
-@endpoint(blueprint, "GET", "/activity", query=ActivityQuery, cached=True)
+@endpoint(blueprint, "GET", "/activity", query=ActivityQuery, cached=True, answer=list[answers.Activity])
 def activity(query: ActivityQuery) -> Any:
     """Who did what, newest first."""
     with farm().reader.record() as record:
         return questions.activity(record, query.job, query.length)
 
 
-@endpoint(blueprint, "GET", "/projects", cached=True)
+@endpoint(blueprint, "GET", "/projects", cached=True, answer=list[answers.Project])
 def projects() -> Any:
     """Return the projects, and what each keeps."""
     with farm().reader.record() as record:
         return questions.projects(record)
 
 
-@endpoint(blueprint, "POST", "/projects", body=ProjectChange)
+@endpoint(blueprint, "POST", "/projects", body=ProjectChange, answer=answers.ProjectSet)
 def set_project(body: ProjectChange) -> Any:
     """Make a project, or change what it keeps."""
     return farm().manage("set-project", **{key: value for key, value in msgspec.to_builtins(body).items() if value is not None})
 
 
-@endpoint(blueprint, "GET", "/paths", cached=True)
+@endpoint(blueprint, "GET", "/paths", cached=True, answer=list[answers.PathVariable])
 def paths() -> Any:
     """Return what path variables mean, on each platform and site."""
     with farm().reader.record() as record:
         return questions.paths(record)
 
 
-@endpoint(blueprint, "POST", "/paths", body=PathChange)
+@endpoint(blueprint, "POST", "/paths", body=PathChange, answer=answers.PathSet)
 def set_path(body: PathChange) -> Any:
     """Say where a path variable leads to."""
     return farm().manage("set-path", **msgspec.to_builtins(body))
 
 
-@endpoint(blueprint, "DELETE", "/paths/{name}")
+@endpoint(blueprint, "DELETE", "/paths/{name}", answer=answers.PathGone)
 def unset_path(name: str) -> Any:
     """Forget a path variable."""
     return farm().manage("unset-path", name=name)
 
 
-@endpoint(blueprint, "GET", "/keys")
+@endpoint(blueprint, "GET", "/keys", answer=people.Keys)
 def keys() -> Any:
     """Return the keys that were admitted to the bus, and the tokens that let others in."""
     return farm().manage("keys")
 
 
-@endpoint(blueprint, "DELETE", "/keys/{id}")
+@endpoint(blueprint, "DELETE", "/keys/{id}", answer=people.KeyRevoked)
 def revoke_key(id: str) -> Any:
     """Revoke a key of the bus: who has it is cut off."""
     return farm().manage("revoke-key", key=id)
 
 
-@endpoint(blueprint, "POST", "/join-tokens", body=NewJoinToken)
+@endpoint(blueprint, "POST", "/join-tokens", body=NewJoinToken, answer=people.JoinTokenMade)
 def join_token(body: NewJoinToken) -> Any:
     """Make a token that lets workers, managers, clients, monitors or admins join the bus; it is shown this once."""
     here = farm()
@@ -126,7 +128,7 @@ def join_token(body: NewJoinToken) -> Any:
     return {"token": text, "id": made["id"], "expires": made["expires"], "addresses": list(where)}
 
 
-@endpoint(blueprint, "GET", "/job-types", cached=True)
+@endpoint(blueprint, "GET", "/job-types", cached=True, answer=list[answers.JobTypeDeclared])
 def kinds() -> Any:
     """Return the job types and their settings, as they declare them."""
     return [
@@ -158,7 +160,7 @@ def kinds() -> Any:
     ]
 
 
-@endpoint(blueprint, "GET", "/openapi.json")
+@endpoint(blueprint, "GET", "/openapi.json", answer=dict[str, Any])
 def description() -> Any:
     """Return this description."""
     return openapi()
@@ -169,7 +171,7 @@ describe(
     "/events",
     summary="What happens, as server-sent events without end: of each kind the ids of what changed. An event's id is the last "
     "commit's number.",
-    responses={"200": {"description": "The events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    content="text/event-stream",
 )
 
 

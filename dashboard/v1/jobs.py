@@ -10,6 +10,8 @@ from flask_login import current_user
 from brender.jobs.declare import job_types
 from brender.model.errors import BrenderError, NotFound, Unreachable
 from brender.store import farm_page, page_questions, questions
+from dashboard.answers import farm as whole
+from dashboard.answers import jobs as answers
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm
 
@@ -65,21 +67,21 @@ class Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] | Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
 
 
-@endpoint(blueprint, "GET", "/jobs", query=JobsQuery, cached=True)
+@endpoint(blueprint, "GET", "/jobs", query=JobsQuery, cached=True, answer=answers.JobsPage)
 def jobs(query: JobsQuery) -> Any:
     """Jobs that fit: a page of them, and how many there are."""
     with farm().reader.record() as record:
         return page_questions.find_jobs(record, **msgspec.structs.asdict(query))
 
 
-@endpoint(blueprint, "GET", "/jobs/choices", cached=True)
+@endpoint(blueprint, "GET", "/jobs/choices", cached=True, answer=answers.Choices)
 def choices() -> Any:
     """Return the projects and users that jobs can be filtered by."""
     with farm().reader.record() as record:
         return page_questions.choices(record)
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}", cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}", cached=True, answer=answers.Job)
 def job(id: str) -> Any:
     """One job, whole."""
     with farm().reader.record() as record:
@@ -87,7 +89,7 @@ def job(id: str) -> Any:
     return found | {"may_act": current_user.may_act_on(found)}
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/cells", query=SinceQuery, cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}/cells", query=SinceQuery, cached=True, answer=answers.Cells)
 def cells(id: str, query: SinceQuery) -> Any:
     """Return the job, and what a page shows of those of its frames that changed after the commit `since`."""
     with farm().reader.record() as record:
@@ -98,7 +100,7 @@ def cells(id: str, query: SinceQuery) -> Any:
     return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/strip", query=SinceQuery, cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}/strip", query=SinceQuery, cached=True, answer=answers.Strip)
 def strip(id: str, query: SinceQuery) -> Any:
     """The job, and the states of those of its frames that changed after the commit `since`: a letter a frame in `states`, and its
     id, frame, piece and last change as runs of [first, step, count]."""
@@ -110,7 +112,7 @@ def strip(id: str, query: SinceQuery) -> Any:
     return {"change": change, "job": found | {"may_act": current_user.may_act_on(found)}, **shown}
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/parts/{part}", cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}/parts/{part}", cached=True, answer=answers.Frame)
 def part(id: str, part: str) -> Any:
     """One frame of the job, whole, with its attempts and the mean time of the job's frames."""
     if not (part.isascii() and part.isdigit() and len(part) < 19):
@@ -119,42 +121,42 @@ def part(id: str, part: str) -> Any:
         return page_questions.frame(record, id, int(part))
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/parts", query=SinceQuery, cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}/parts", query=SinceQuery, cached=True, answer=list[answers.Part])
 def parts(id: str, query: SinceQuery) -> Any:
     """Return the job's frames, whole, that changed after the commit `since`, by the commit that changed each last."""
     with farm().reader.record() as record:
         return questions.parts(record, id, query.since, by="change")
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/tasks", query=PageQuery, cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}/tasks", query=PageQuery, cached=True, answer=list[answers.Task])
 def tasks(id: str, query: PageQuery) -> Any:
     """Return the job's tasks, each with its frames and its last attempt."""
     with farm().reader.record() as record:
         return questions.tasks(record, id, query.length, query.start)
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/graph", cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}/graph", cached=True, answer=answers.Graph)
 def graph(id: str) -> Any:
     """Return the stages of the job that follow each other, with their tasks by status."""
     with farm().reader.record() as record:
         return page_questions.task_graph(record, id)
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/attempts", query=AttemptsQuery, cached=True)
+@endpoint(blueprint, "GET", "/jobs/{id}/attempts", query=AttemptsQuery, cached=True, answer=list[answers.AttemptOfWorker])
 def attempts(id: str, query: AttemptsQuery) -> Any:
     """Return the job's attempts, or those at one frame, newest first."""
     with farm().reader.record() as record:
         return questions.attempts(record, id, query.frame)
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/log", query=LogQuery)
+@endpoint(blueprint, "GET", "/jobs/{id}/log", query=LogQuery, answer=answers.Log)
 def log(id: str, query: LogQuery) -> Any:
     """Return the end of the log of one attempt, of the newest at one frame, or of the job's newest."""
     with farm().reader.record() as record:
         return questions.log(record, id, query.frame, query.attempt)
 
 
-@endpoint(blueprint, "POST", "/jobs/{id}/actions/{action}", body=Value)
+@endpoint(blueprint, "POST", "/jobs/{id}/actions/{action}", body=Value, answer=answers.Acted)
 def act(id: str, action: str, body: Value) -> Any:
     """Pause, resume, cancel, requeue, readmit or delete a job, or set its priority."""
     known = msgspec.convert(action, Action) if action in Action.__args__ else None  # type: ignore[attr-defined]
@@ -164,7 +166,7 @@ def act(id: str, action: str, body: Value) -> Any:
         return client.act(known, id, body.value)
 
 
-@endpoint(blueprint, "POST", "/jobs/actions", body=Many)
+@endpoint(blueprint, "POST", "/jobs/actions", body=Many, answer=answers.ActedOnMany)
 def act_on_many(body: Many) -> Any:
     """Return the same for many jobs at once; tells for each that could not be changed why."""
     refused, done = {}, []
@@ -188,14 +190,14 @@ class LanesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Annotated[float, msgspec.Meta(ge=0, le=1e11)] = 0.0
 
 
-@endpoint(blueprint, "GET", "/lanes", query=LanesQuery)
+@endpoint(blueprint, "GET", "/lanes", query=LanesQuery, answer=whole.Lanes)
 def lanes(query: LanesQuery) -> Any:
     """Return what each worker did in the last seconds: attempts that ended, the last ones first, and those that go on."""
     with farm().reader.record() as record:
         return farm_page.lanes(record, query.seconds, time.time(), query.until, query.since)
 
 
-@endpoint(blueprint, "GET", "/overview", cached=True)
+@endpoint(blueprint, "GET", "/overview", cached=True, answer=whole.Overview)
 def overview() -> Any:
     """Return the farm at a glance: workers, jobs, throughput, what comes first, what needs somebody."""
     with farm().reader.record() as record:

@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from brender.model.errors import NotFound
 from brender.store import page_questions, questions
+from dashboard.answers import nodes as answers
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm
 
@@ -26,49 +27,49 @@ class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(ge=1, le=60 * 86_400)] = 86_400.0
 
 
-@endpoint(blueprint, "GET", "/workers", cached=True)
+@endpoint(blueprint, "GET", "/workers", cached=True, answer=list[answers.Worker])
 def workers() -> Any:
     """Return every worker, those that are there first."""
     with farm().reader.record() as record:
         return questions.workers(record)
 
 
-@endpoint(blueprint, "GET", "/workers/{id}", cached=True)
+@endpoint(blueprint, "GET", "/workers/{id}", cached=True, answer=answers.WorkerWhole)
 def worker(id: str) -> Any:
     """One worker, with the attempts that it made last."""
     with farm().reader.record() as record:
         return page_questions.worker(record, id)
 
 
-@endpoint(blueprint, "GET", "/workers/{id}/log")
+@endpoint(blueprint, "GET", "/workers/{id}/log", answer=answers.WorkerLog)
 def worker_log(id: str) -> Any:
     """Return what a worker told last of its own log; the action `log` asks it to tell again."""
     with farm().reader.record() as record:
         return page_questions.worker_log(record, id)
 
 
-@endpoint(blueprint, "GET", "/managers", cached=True)
+@endpoint(blueprint, "GET", "/managers", cached=True, answer=list[answers.Manager])
 def managers() -> Any:
     """Return every manager, with the number of its workers."""
     with farm().reader.record() as record:
         return questions.managers(record)
 
 
-@endpoint(blueprint, "GET", "/managers/{id}", cached=True)
+@endpoint(blueprint, "GET", "/managers/{id}", cached=True, answer=answers.ManagerWhole)
 def manager(id: str) -> Any:
     """One manager, with its workers."""
     with farm().reader.record() as record:
         return page_questions.manager(record, id)
 
 
-@endpoint(blueprint, "GET", "/nodes/{id}/history", query=HistoryQuery, cached=True)
+@endpoint(blueprint, "GET", "/nodes/{id}/history", query=HistoryQuery, cached=True, answer=list[answers.StatsThen])
 def history(id: str, query: HistoryQuery) -> Any:
     """Return what a worker or manager used lately: CPU, memory, disk, network, a row a minute."""
     with farm().reader.record() as record:
         return page_questions.history(record, id, query.seconds, time.time())
 
 
-@endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said)
+@endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said, answer=answers.ActedOnNode)
 def act_on_node(id: str, action: str, body: Said) -> Any:
     """Drain, disable, enable or restart a worker or manager; say a worker's tags, note or hours of sleep; or ask for its log."""
     known = Action.__args__  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from werkzeug.security import generate_password_hash
 from brender.model.people import Role
 from brender.model.rights import Scope
 from brender.store import page_questions
+from dashboard.answers import people as answers
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 from dashboard.people import PASSWORD_LEAST
@@ -54,21 +55,21 @@ class NewSubscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     project: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
-@endpoint(blueprint, "GET", "/users", needed="manage set-user", cached=True)
+@endpoint(blueprint, "GET", "/users", needed="manage set-user", cached=True, answer=list[answers.User])
 def users() -> Any:
     """Return the users."""
     with farm().reader.record() as record:
         return page_questions.people(record)
 
 
-@endpoint(blueprint, "POST", "/users", body=NewUser, needed="manage set-user")
+@endpoint(blueprint, "POST", "/users", body=NewUser, needed="manage set-user", answer=answers.UserSet)
 def make_user(body: NewUser) -> Any:
     """Make a user."""
     hashed = generate_password_hash(body.password)
     return farm().manage("set-user", name=body.name, role=body.role.value, email=body.email, password=hashed, new=True)
 
 
-@endpoint(blueprint, "POST", "/users/{name}", body=UserChange, needed="manage set-user")
+@endpoint(blueprint, "POST", "/users/{name}", body=UserChange, needed="manage set-user", answer=answers.UserSet)
 def change_user(name: str, body: UserChange) -> Any:
     """Change a user's role, password or e-mail address, or whether they may come in."""
     given = {key: value for key, value in msgspec.to_builtins(body).items() if value is not None}
@@ -77,26 +78,26 @@ def change_user(name: str, body: UserChange) -> Any:
     return farm().manage("set-user", name=name, **given, new=False)
 
 
-@endpoint(blueprint, "DELETE", "/users/{name}")
+@endpoint(blueprint, "DELETE", "/users/{name}", answer=answers.Named)
 def remove_user(name: str) -> Any:
     """Remove a user, with all that lets their programs in."""
     return farm().manage("remove-user", name=name)
 
 
-@endpoint(blueprint, "GET", "/me")
+@endpoint(blueprint, "GET", "/me", answer=answers.Me)
 def me() -> Any:
     """Who asks, and what they may do: of each action whether to all things or their own."""
     return {"name": current_user.name, "role": current_user.role.value, "rights": current_user.rights}
 
 
-@endpoint(blueprint, "GET", "/tokens")
+@endpoint(blueprint, "GET", "/tokens", answer=list[answers.ApiToken])
 def tokens() -> Any:
     """One's own tokens; not their secrets, which nobody has."""
     with farm().reader.record() as record:
         return page_questions.api_tokens(record, user_name())
 
 
-@endpoint(blueprint, "POST", "/tokens", body=NewToken)
+@endpoint(blueprint, "POST", "/tokens", body=NewToken, answer=answers.ApiTokenMade)
 def make_token(body: NewToken) -> Any:
     """Make a token for one's programs: its secret is told once, and never again."""
     secret = f"brender_{secrets.token_urlsafe(32)}"
@@ -105,32 +106,32 @@ def make_token(body: NewToken) -> Any:
     return made | {"token": secret}
 
 
-@endpoint(blueprint, "DELETE", "/tokens/{id}")
+@endpoint(blueprint, "DELETE", "/tokens/{id}", answer=answers.Identified)
 def revoke_token(id: str) -> Any:
     """Revoke a token: one's own, or as an admin anybody's."""
     return farm().manage("revoke-api-token", id=id)
 
 
-@endpoint(blueprint, "GET", "/presets", cached=True)
+@endpoint(blueprint, "GET", "/presets", cached=True, answer=list[answers.Preset])
 def presets() -> Any:
     """Settings under a name, for the submit page."""
     with farm().reader.record() as record:
         return page_questions.presets(record)
 
 
-@endpoint(blueprint, "POST", "/presets", body=NewPreset)
+@endpoint(blueprint, "POST", "/presets", body=NewPreset, answer=answers.PresetSet)
 def set_preset(body: NewPreset) -> Any:
     """Keep settings under a name, in place of those that it had."""
     return farm().manage("set-preset", **msgspec.to_builtins(body))
 
 
-@endpoint(blueprint, "DELETE", "/presets/{name}")
+@endpoint(blueprint, "DELETE", "/presets/{name}", answer=answers.Named)
 def remove_preset(name: str) -> Any:
     """Forget a preset."""
     return farm().manage("remove-preset", name=name)
 
 
-@endpoint(blueprint, "GET", "/subscriptions")
+@endpoint(blueprint, "GET", "/subscriptions", answer=list[answers.Subscription])
 def subscriptions() -> Any:
     """Return what one is told of, and how; for an admin, all of them."""
     with farm().reader.record() as record:
@@ -138,13 +139,13 @@ def subscriptions() -> Any:
         return page_questions.subscriptions(record, "" if sees_all else user_name())
 
 
-@endpoint(blueprint, "POST", "/subscriptions", body=NewSubscription)
+@endpoint(blueprint, "POST", "/subscriptions", body=NewSubscription, answer=answers.SubscriptionMade)
 def subscribe(body: NewSubscription) -> Any:
     """Be told by a web address or an e-mail when jobs are completed, have failed, or need somebody."""
     return farm().manage("subscribe", **msgspec.to_builtins(body))
 
 
-@endpoint(blueprint, "DELETE", "/subscriptions/{id}")
+@endpoint(blueprint, "DELETE", "/subscriptions/{id}", answer=answers.Identified)
 def unsubscribe(id: str) -> Any:
     """Not be told any more."""
     return farm().manage("unsubscribe", id=id)

@@ -36,6 +36,7 @@ from brender.model.trust import check_trust
 from brender.store import page_questions
 from brender.store.path_variables import path_variables
 from brender.transfer.client import Exchange
+from dashboard.answers import submitting as answers
 from dashboard.endpoint import describe, endpoint
 from dashboard.farm import farm, user_name
 from dashboard.people import need
@@ -56,6 +57,12 @@ _SEEN_MOST = 64
 class FilesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     project: Name
     folder: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class UploadQuery(msgspec.Struct, frozen=True):
+    """``upload``: the one that these files belong to; "": a new one."""
+
+    upload: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{16})?$")] = ""
 
 
 class RoomQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +101,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     limit_minutes: Minutes = LIMIT_MINUTES
 
 
-@endpoint(blueprint, "GET", "/files", query=FilesQuery, needed="submit")
+@endpoint(blueprint, "GET", "/files", query=FilesQuery, needed="submit", answer=answers.Folder)
 def files(query: FilesQuery) -> Any:
     """Return what is in a folder of a project: its folders and .blend files. It never leads out of the project's own folder."""
     root = _root(query.project)
@@ -111,7 +118,7 @@ def files(query: FilesQuery) -> Any:
     return {"folder": folder.relative_to(root).as_posix().removeprefix("."), "files": found}
 
 
-@endpoint(blueprint, "POST", "/inspect", body=Where, needed="submit")
+@endpoint(blueprint, "POST", "/inspect", body=Where, needed="submit", answer=answers.FileTold)
 def look_into(body: Where) -> Any:
     """Return what a .blend says of itself: its scenes and cameras, and which of its files are missing."""
     path = _source(body)
@@ -138,7 +145,7 @@ describe(
     "POST",
     "/uploads",
     summary="Take in files: .blend files and what they need, each under its path beside the others, or those of an upload.",
-    parameters=[{"name": "upload", "in": "query", "required": False, "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}],
+    query=UploadQuery,
     requestBody={
         "required": True,
         "content": {
@@ -151,9 +158,7 @@ describe(
             }
         },
     },
-    responses={
-        "200": {"description": "The upload's id, and the .blend files in it", "content": {"application/json": {"schema": {}}}}
-    },
+    answer=answers.Uploaded,
 )
 
 
@@ -180,7 +185,7 @@ def upload() -> Any:
     return {"upload": id, "blends": blends}
 
 
-@endpoint(blueprint, "GET", "/uploads", query=RoomQuery, needed="submit")
+@endpoint(blueprint, "GET", "/uploads", query=RoomQuery, needed="submit", answer=answers.Room)
 def room(query: RoomQuery) -> Any:
     """Return how many bytes of one's uploads lie here. Answered 413, with the reason, where ``more`` bytes would be too many."""
     uploads = farm().uploads
@@ -189,14 +194,14 @@ def room(query: RoomQuery) -> Any:
     return {"bytes": uploads.bytes_of(user_name())}
 
 
-@endpoint(blueprint, "DELETE", "/uploads", needed="submit")
+@endpoint(blueprint, "DELETE", "/uploads", needed="submit", answer=answers.Room)
 def remove_uploads() -> Any:
     """Remove one's uploads. What was submitted of them, the farm has."""
     farm().uploads.remove_all_of(user_name())
     return {"bytes": farm().uploads.bytes_of(user_name())}
 
 
-@endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit")
+@endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
 def submit(body: Submission) -> Any:
     """Submit a job."""
     more: dict[str, Any] = {}
@@ -245,7 +250,7 @@ def submit(body: Submission) -> Any:
         return client.submit(spec)
 
 
-@endpoint(blueprint, "POST", "/estimate", body=Submission, needed="submit")
+@endpoint(blueprint, "POST", "/estimate", body=Submission, needed="submit", answer=answers.Estimated)
 def estimated(body: Submission) -> Any:
     """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
     them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell)."""

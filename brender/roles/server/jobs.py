@@ -214,7 +214,7 @@ class Jobs:
 
     def resume(self, job: JobState, now: Now, user: str) -> None:
         if job.status is not JobStatus.PAUSED:
-            raise BadInput(f"The job {job.id} is {job.status}, not paused. `brender requeue` starts an ended job again")
+            raise Conflict(f"The job {job.id} is {job.status}, not paused. `brender requeue` starts an ended job again")
         self.set_status(job, JobStatus.ACTIVE if job.live else JobStatus.QUEUED, "", now)
         self.note(now, "resume", "resumed", job.id, user)
 
@@ -231,10 +231,10 @@ class Jobs:
         self.note(now, "priority", f"priority set to {value}", job.id, user)
 
     def readmit(self, job: JobState, worker: str | None, now: Now, user: str) -> None:
-        """Let *worker*, or all, try *job* again. Raises `BadInput` where it is not kept off."""
+        """Let *worker*, or all, try *job* again. Raises `Conflict` where it is not kept off."""
         chosen = sorted(job.kept_off if worker is None else job.kept_off & {worker})
         if not chosen:
-            raise BadInput(f"No {'such ' if worker else ''}worker is kept off the job {job.id}")
+            raise Conflict(f"No {'such ' if worker else ''}worker is kept off the job {job.id}")
         for each in chosen:
             job.kept_off.discard(each)
             job.strikes.pop(each, None)
@@ -244,9 +244,9 @@ class Jobs:
         self.note(now, "readmit", f"{workers} may try it again", job.id, user)
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
-        """Queue the *selection* again, slice by slice. Raises `BadInput` where there is nothing to do."""
+        """Queue the *selection* again, slice by slice. Raises `Conflict` where there is nothing to do."""
         if selection.is_empty or not self._has_ended_work(job, selection):
-            raise BadInput(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
+            raise Conflict(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
         if selection.frames is not None and job.status in ENDED_JOB and job.planned < job.task_count:
             raise Conflict(
                 f"The job {job.id} ended before all its frames were planned: queue all that is unfinished of it again "
@@ -440,7 +440,7 @@ class Jobs:
     @staticmethod
     def _must_be_unfinished(job: JobState, verb: str) -> None:
         if job.status in ENDED_JOB:
-            raise BadInput(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
+            raise Conflict(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
 
 
 def _check_readable(spec: JobSpec) -> None:

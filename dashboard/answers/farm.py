@@ -1,0 +1,140 @@
+"""What the JSON API answers about the whole farm: its page, activity, projects and paths, job types."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from dashboard.answers.rows import row
+
+
+class Picture(msgspec.Struct):
+    part: int
+    frame: int
+
+
+@row("Job", without=("facts", "settings", "warnings"))
+class JobOnFarmPage(msgspec.Struct, kw_only=True):
+    progress: float
+    eta_seconds: float | None
+    picture: Picture | None
+    workers: int
+    label: str
+
+
+class Need(msgspec.Struct):
+    """What a person has to do something about: why, and the action that mends it ("": none does by itself)."""
+
+    kind: Literal["job", "worker", "manager"]
+    id: str
+    name: str
+    why: str
+    action: str
+    user: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class FramesDone(msgspec.Struct):
+    hour: int
+    day: int
+
+
+class Overview(msgspec.Struct):
+    """``workers`` and ``jobs``: how many, by status; ``left_seconds``: until all is done (``null``: not known), without the
+    ``left_unknown`` jobs none of whose frames is done."""
+
+    workers: dict[str, int]
+    jobs: dict[str, int]
+    frames: FramesDone
+    active: list[JobOnFarmPage]
+    attention: list[Need]
+    left_seconds: float | None
+    left_unknown: int
+
+
+@row("Worker", only=("id", "name", "status", "reason", "job", "frame", "fraction"))
+class LaneWorker(msgspec.Struct, kw_only=True):
+    pass
+
+
+class Lanes(msgspec.Struct):
+    """``rows``: worker and job (their places in ``ids`` and ``jobs``), start and end (seconds before ``wall``; -1: it goes on),
+    outcome. ``jobs``: ids and names. ``older``: ask for what is older with it as ``until``."""
+
+    wall: float
+    rows: list[tuple[int, int, float, float, str]]
+    older: float | None
+    ids: list[str]
+    jobs: list[tuple[str, str]]
+    workers: list[LaneWorker] | msgspec.UnsetType = msgspec.UNSET
+
+
+class About(msgspec.Struct):
+    software: str
+    wall: float
+    change: int
+    wal_bytes: int
+    trouble: str
+    users: int
+    unfinished_jobs: int
+    workers: int
+    busy_workers: int
+    silent_seconds: float | None
+
+
+@row("Activity")
+class Activity(msgspec.Struct, kw_only=True):
+    pass
+
+
+@row("Project")
+class Project(msgspec.Struct, kw_only=True):
+    jobs: int
+    unfinished: int
+
+
+@row("PathVariable")
+class PathVariable(msgspec.Struct, kw_only=True):
+    pass
+
+
+class ProjectSet(msgspec.Struct):
+    name: str
+    root: str | msgspec.UnsetType = msgspec.UNSET
+    keep_days: float | msgspec.UnsetType = msgspec.UNSET
+    keep_bytes: int | msgspec.UnsetType = msgspec.UNSET
+
+
+@row("PathVariable", without=("change",))
+class PathSet(msgspec.Struct, kw_only=True):
+    pass
+
+
+class PathGone(msgspec.Struct):
+    name: str
+    removed: int
+
+
+class SettingDeclared(msgspec.Struct):
+    """A setting of a job type, as the type declares it. ``words``: what special values mean; ``absent``: what happens where it is
+    left out."""
+
+    name: str
+    kind: Literal["str", "int", "bool", "list", "float"]
+    help: str
+    default: Any
+    required: bool
+    from_file: bool
+    choices: list[str]
+    lowest: int | None
+    highest: int | None
+    label: str
+    unit: str
+    group: str
+    words: list[tuple[Any, str]]
+    absent: str
+
+
+class JobTypeDeclared(msgspec.Struct):
+    name: str
+    label: str
+    engine: str
+    settings: list[SettingDeclared]

@@ -1,0 +1,132 @@
+"""What the JSON API answers about jobs, their frames, tasks, attempts and logs, and submitting them."""
+
+from typing import Any
+
+import msgspec
+
+from dashboard.answers.rows import row
+
+
+@row("Job", without=("facts", "settings", "warnings"))
+class JobInList(msgspec.Struct, kw_only=True):
+    progress: float
+    eta_seconds: float | None
+
+
+class JobsPage(msgspec.Struct):
+    """``total``: how many jobs there are; ``filtered``: how many of them fit."""
+
+    rows: list[JobInList]
+    total: int
+    filtered: int
+
+
+class Choices(msgspec.Struct):
+    projects: list[str]
+    users: list[str]
+
+
+@row("Worker", only=("id", "name", "frame", "fraction", "line"))
+class AtWork(msgspec.Struct, kw_only=True):
+    pass
+
+
+@row("KeptOff")
+class KeptOff(msgspec.Struct, kw_only=True):
+    worker_name: str
+
+
+class _JobNow(msgspec.Struct, kw_only=True):
+    progress: float
+    fps: float
+    rendering: list[AtWork]
+    kept_off: list[KeptOff]
+    eta_seconds: float | None
+    may_act: bool
+
+
+@row("Job")
+class JobNow(_JobNow, kw_only=True):
+    pass
+
+
+@row("Job")
+class Job(_JobNow, kw_only=True):
+    parts: dict[str, int]
+
+
+class Cells(msgspec.Struct):
+    """``rows``: values of ``columns``; ``workers``: names by ids."""
+
+    change: int
+    job: JobNow
+    columns: list[str]
+    rows: list[list[Any]]
+    workers: dict[str, str]
+
+
+Runs = list[tuple[int, int, int]]
+
+
+class Strip(msgspec.Struct):
+    """A letter a frame in ``states``: ``q`` queued, ``a`` active, ``c`` completed, ``w`` completed with a warning, ``d``
+    completed without a picture, ``f`` failed, ``x`` canceled. The others are runs of ``[first, step, count]``."""
+
+    change: int
+    job: JobNow
+    states: str
+    ids: Runs
+    frames: Runs
+    pieces: Runs
+    changes: Runs
+
+
+@row("Attempt")
+class AttemptOfWorker(msgspec.Struct, kw_only=True):
+    worker_name: str
+
+
+@row("Part")
+class Part(msgspec.Struct, kw_only=True):
+    worker_name: str
+
+
+@row("Part")
+class Frame(msgspec.Struct, kw_only=True):
+    worker_name: str
+    mean_seconds: float | None
+    attempts: list[AttemptOfWorker]
+
+
+@row("Task")
+class Task(msgspec.Struct, kw_only=True):
+    frames: list[int]
+    attempt: AttemptOfWorker | None
+
+
+class Stage(msgspec.Struct):
+    name: str
+    counts: dict[str, int]
+
+
+class Graph(msgspec.Struct):
+    stages: list[Stage]
+    planned: int
+    tasks: int
+
+
+class Log(msgspec.Struct):
+    attempt: AttemptOfWorker
+    text: str
+
+
+class Acted(msgspec.Struct):
+    id: str
+    status: str
+
+
+class ActedOnMany(msgspec.Struct):
+    """``refused``: why, by the id of each that could not be changed."""
+
+    done: list[str]
+    refused: dict[str, str]

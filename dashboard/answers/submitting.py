@@ -1,0 +1,71 @@
+"""What the JSON API answers about submitting: files, and what a .blend says of itself."""
+
+import msgspec
+
+from brender.model.estimates import Estimate
+from brender.model.job import FileFacts, MissingFile, SceneFacts
+
+
+class Entry(msgspec.Struct):
+    name: str
+    path: str
+    is_folder: bool
+    size: int
+
+
+class Folder(msgspec.Struct):
+    folder: str
+    files: list[Entry]
+
+
+class SceneTold(SceneFacts, frozen=True, kw_only=True):
+    """``engine_word``: the engine as job settings name it."""
+
+    engine_word: str
+
+
+class MissingTold(MissingFile, frozen=True):
+    """``place``: where it belongs in the upload ("": nowhere there); ``shown``: its path as Blender writes it."""
+
+    place: str
+    shown: str
+
+
+class FileTold(FileFacts, frozen=True, kw_only=True):
+    """``preview``: whether the file has a preview picture; ``formats``: what frames can be written as."""
+
+    scenes: tuple[SceneTold, ...]
+    missing: tuple[MissingTold, ...]
+    formats: list[str]
+    preview: bool
+
+
+class Uploaded(msgspec.Struct):
+    upload: str
+    blends: list[str]
+
+
+class Room(msgspec.Struct):
+    bytes: int
+
+
+class Submitted(msgspec.Struct):
+    id: str
+    name: str
+    status: str
+    tasks: int
+    frames: int
+    output: str
+    warnings: list[str]
+
+
+class Estimated(msgspec.Struct):
+    """``output``: the folder ("": the farm keeps the frames); ``time``: ``null`` where earlier jobs do not tell."""
+
+    frames: int
+    tasks: int
+    is_elastic: bool
+    output: str
+    workers: int
+    warnings: list[str]
+    time: Estimate | None
