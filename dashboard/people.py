@@ -21,7 +21,7 @@ from wtforms.validators import DataRequired, EqualTo, Length
 from brender.model.errors import BrenderError
 from brender.model.errors import Forbidden as NotAllowed
 from brender.model.pace import Pace
-from brender.model.people import Role
+from brender.model.people import PASSWORD_LEAST, Role
 from brender.model.rights import Actor, Scope, may, rights_of, why_not
 from dashboard.farm import farm
 from dashboard.proxies import origin
@@ -33,7 +33,6 @@ manager = LoginManager()
 manager.login_view = "people.login"
 manager.login_message = ""
 
-PASSWORD_LEAST = 8
 #: Attempts to sign in that are listened to, a second and at once: from one address for one name, and from one address in all.
 #: None are counted by name alone: then anybody could keep somebody out.
 _PACE_FOR_NAME, _PACE_FROM_ADDRESS = (0.1, 8.0), (1.0, 60.0)

@@ -194,7 +194,7 @@ def test_every_command_stands_under_a_heading_of_the_help() -> None:
     ("words", "said"),
     [
         (("shot.blend",), "`brender render shot.blend` renders it here and now"),
-        (("--data", "/x", "render"), "--data comes after the command's name"),
+        (("--data", "/x", "render"), "--data comes after the command's name: brender render --data …"),
         (("jbos",), "There is no command 'jbos'. Is jobs meant?"),
     ],
 )

@@ -1,9 +1,11 @@
 """Time limits, workers that are kept off a job, and machines that pause, leave, are switched off or lose their manager."""
 
+import msgspec
 import pytest
 
 from brender.bus.messages import Sorry
 from brender.roles.policy import Policy
+from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.limits import Watch
 from tests.world import World, animation, granted
 
@@ -283,6 +285,27 @@ def test_who_is_not_there_cannot_be_asked_to_finish(world: World) -> None:
     world.run(1)
     answer = world.act_on_node("drain", "a")
     assert isinstance(answer, Sorry) and "is not there" in answer.message
+
+
+# --- forgotten --------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_gone_for_good_is_forgotten_until_it_joins_again(world: World) -> None:
+    stub = world.add_worker("a")
+    refused = world.act("forget", "a")
+    assert isinstance(refused, Sorry) and "`brender drain a`" in refused.message, "it is there"
+    world._work("a", stub.core.stop("was stopped", world._at()))
+    world.run(5)
+    assert worker(world, "a")["status"] == "offline"
+    assert not isinstance(world.act("forget", "a"), Sorry)
+    assert world.ask("workers") == []
+    world.start_server()
+    world.run(5)
+    assert world.ask("workers") == [], "a restarted server remembers it"
+    world.cut.discard("a")
+    stub.core = WorkerCore(msgspec.structs.replace(stub.core.info, incarnation=2), world.policy, managers=1)
+    world.run(5)
+    assert [(row["name"], row["status"]) for row in world.ask("workers")] == [("a", "idle")]
 
 
 # --- no room ------------------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from tests.rows import put
 from tests.world import World, animation
 
 _JOBS = "pause resume cancel requeue priority readmit delete"
-_NODES = "drain disable enable restart tags note schedule log"
-_PROGRAMS = "set-password create-api-token revoke-api-token"
+_NODES = "drain disable enable restart tags note schedule log forget"
+_PROGRAMS = "set-password create-api-token revoke-api-token api-tokens"
 _ACCOUNT = f"{_PROGRAMS} set-preset remove-preset subscribe-email unsubscribe"
 _OF_BOTH = "hello bye pong renew stands received gone reports progress seen logtold filepiece blobwanted enrol"
 
@@ -35,7 +35,7 @@ _ALL: dict[str, str] = {
     KeyRole.MONITOR: "enrol",
     KeyRole.DASHBOARD: "ask offer blobpiece enrol make-first-admin",
     "admin": f"ask look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path unset-path "
-    "subscribe-webhook set-user remove-user admit create-token revoke-token revoke-key rename-key keys "
+    "subscribe-webhook set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "
     "refusals make-first-admin",
 }
 _OWN: dict[str, str] = {
@@ -101,7 +101,7 @@ _ONLY_OWN = "An artist may delete jobs, but only their own, and this is {}'s: a 
         (Actor(Role.WRANGLER, "walt"), "manage set-path", "", "A wrangler may not set path variables: an admin may"),
         (
             *(Actor(KeyRole.CLIENT, "anna"), "manage keys", ""),
-            "A key of the role client may not see keys and tokens: a key of the role admin may",
+            "A client's key may not see keys and tokens: an admin's key may",
         ),
     ],
 )

@@ -14,6 +14,8 @@ from brender.model.errors import BadInput, BrenderError, Conflict
 #: The server's sockets, by the names that they have in addresses and answers.
 DOORS = ("control", "events", "stats", "files", "enrolment")
 #: A role's first port; its others lie beside it (`server_ports`, `manager_ports`).
+#: What a role says of ports that are in use; `brender farm` has another option for that.
+OTHER_PORTS = "choose other ports with --port-base"
 SERVER_PORT, MANAGER_PORT, DASHBOARD_PORT = 9999, 7777, 8888
 
 #: How the networks are called that lead to containers and virtual machines of this machine alone.
@@ -98,7 +100,7 @@ def cannot_listen(what: str, address: Address, in_use: bool, words: str) -> Bren
     if in_use:
         return Conflict(
             f"{what}: port {address.port} on {address.host} is in use, perhaps by another brender. "
-            "Stop that one, or choose other ports with --port-base"
+            f"Stop that one, or {OTHER_PORTS}"
         )
     return BadInput(f"{what}: cannot listen on {address}: {words}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from brender.commands.config import Configured
-from brender.commands.options import common
+from brender.commands.options import NamedPath, common
 from brender.commands.output import size
 from brender.store.backup import back_up
 from brender.store.backup import restore as put_back
@@ -16,7 +16,7 @@ from brender.store.datafolder import DataFolder
 @click.command(cls=Configured, section="backup")
 @common
 @click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
-@click.argument("target", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", required=False, type=NamedPath(dir_okay=False))
 def backup(data: Path, config: Path | None, verbose: bool, database: str | None, target: Path | None) -> None:
     """Copy the server's database to TARGET while the farm works. [default: farm-DATE-TIME.db, here]
 
@@ -32,7 +32,7 @@ def backup(data: Path, config: Path | None, verbose: bool, database: str | None,
 @click.command(cls=Configured, section="backup")
 @common
 @click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
-@click.argument("backup", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("backup", type=NamedPath(dir_okay=False))
 def restore(data: Path, config: Path | None, verbose: bool, database: str | None, backup: Path) -> None:
     """Put BACKUP, a copy that `brender backup` made, in the place of the server's database.
 

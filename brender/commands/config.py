@@ -18,7 +18,9 @@ from typing import Any
 import click
 import platformdirs
 
+from brender.commands.output import say
 from brender.model.errors import BadInput, BrenderError
+from brender.model.text import harmless
 
 #: Commands by the name of their table. Filled as they are declared.
 SECTIONS: dict[str, click.Command] = {}
@@ -42,7 +44,11 @@ class Configured(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         if "default_map" not in extra:
-            extra["default_map"] = settings_for(self.section, read_config(args))
+            try:
+                extra["default_map"] = settings_for(self.section, read_config(args))
+            except BadInput:
+                if not extra.get("resilient_parsing"):
+                    raise  # (a shell that completes is told nothing)
         return super().make_context(info_name, args, parent, **extra)
 
 
@@ -113,13 +119,14 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except click.Abort:
-        click.echo("Interrupted", err=True)
+    except click.Abort as error:
+        nobody_to_ask = isinstance(error.__cause__ or error.__context__, EOFError)
+        say("There is no terminal to ask on" if nobody_to_ask else "Interrupted", err=True)
         code = 130
     except BrenderError as error:
         if "--verbose" in words or "-v" in words:
             traceback.print_exc()
-        click.echo(f"{click.style('Error:', fg='red')} {error}", err=True)
+        click.echo(f"{click.style('Error:', fg='red')} {harmless(str(error), kept=chr(10))}", err=True)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 

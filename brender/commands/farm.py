@@ -17,8 +17,8 @@ from brender.commands.config import Configured
 from brender.commands.jobspec import blender_job, render_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
-from brender.commands.options import client, common, pictures_option
-from brender.commands.output import counted, duration, plural
+from brender.commands.options import NamedPath, client, common, pictures_option
+from brender.commands.output import counted, duration
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
@@ -28,6 +28,7 @@ from brender.engines.environment import clean_environment
 from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
+from brender.model.text import plural
 from brender.store.datafolder import DataFolder
 
 _workers_option = click.option("--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="How many workers.")
@@ -72,7 +73,7 @@ def farm(
     ended = threading.Event()
     _on_termination(ended)
     with LocalFarm(plan) as running:
-        click.echo(f"The farm runs, with {workers} workers. Its page: {running.link()}")
+        click.echo(f"The farm runs, with {plural(workers, 'worker')}. Its page: {running.link()}")
         click.echo(f"Its data folder: {data}")
         click.echo("Submit with: brender submit FILE.blend      End it with Ctrl-C")
         try:
@@ -85,7 +86,7 @@ def farm(
 
 @click.command(cls=Configured, section="render")
 @common
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @render_options
 @_workers_option
 @_blender_option
@@ -150,7 +151,7 @@ def render(
 @common
 @click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="How many workers.")
 @click.option("--frames", default="1-24", show_default=True, help="Which frames.")
-@click.option("--output", type=click.Path(path_type=Path), help="The folder for the frames. [default: brender-demo_frames, here]")
+@click.option("--output", type=NamedPath(), help="The folder for the frames. [default: brender-demo_frames, here]")
 @_blender_option
 @pictures_option
 @click.pass_context

@@ -10,48 +10,48 @@ import click
 
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import digest_of_file, packed, write_folder, write_zip
+from brender.commands.completion import job_argument
 from brender.commands.config import Configured
-from brender.commands.finished import JobFile, finished_files
-from brender.commands.options import client, common, server_option
-from brender.commands.output import when
+from brender.commands.finished import JobFile, all_parts, finished_files
+from brender.commands.options import NamedPath, client, common, server_option
+from brender.commands.output import say, when
+from brender.commands.paging import asked
 from brender.commands.sending import exchange, transfer_bar
 from brender.engines.ffmpeg import make_film
 from brender.model.bundle import check_path
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.path_templates import safe
 from brender.model.status import ENDED_JOB
-from brender.model.text import harmless
+from brender.model.text import harmless, plural
 
 _LOOK_SECONDS = 1.0
 
 
 @click.command(cls=Configured, section="pack")
 @common
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
+@click.argument("target", type=NamedPath())
 def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Path) -> None:
     """Pack FILE, a .blend, with all that it needs into TARGET: a zip where that is its name's end, else a folder. It is what
     `brender submit --send` sends."""
     facts = inspect(file)
     for missing in facts.missing:
-        click.echo(f"Warning: Missing file: {missing.path} (used by {missing.used_by})", err=True)
+        say(f"Warning: Missing file: {missing.path} (used by {missing.used_by})", err=True)
     with packed(file) as found:
         if target.suffix.lower() == ".zip":
             write_zip(found, target)
         else:
             write_folder(found, target)
-        click.echo(f"{len(found.files)} files in {target}; open {found.main}")
+        say(f"{plural(len(found.files), 'file')} in {target}; open {found.main}")
 
 
 @click.command(cls=Configured, section="fetch")
 @common
 @server_option
-@click.argument("id")
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="The folder for the frames. [default: NAME_frames, here]")
+@job_argument
+@click.option("--to", "folder", type=NamedPath(), help="The folder for the frames. [default: NAME_frames, here]")
 @click.option("--watch", is_flag=True, help="Go on until the job has ended, as frames are finished.")
-@click.option(
-    "--movie", type=click.Path(path_type=Path), help="Then make a film of the frames, such as shot.mp4; needs ffmpeg here."
-)
+@click.option("--movie", type=NamedPath(), help="Then make a film of the frames, such as shot.mp4; needs ffmpeg here.")
 @click.option("--fps", type=float, help="Frames a second of the film. [default: what the .blend says]")
 def fetch(
     data: Path,
@@ -98,12 +98,12 @@ def fetch(
             if ended or not watch:
                 break
             time.sleep(_LOOK_SECONDS)
-    click.echo(f"{fetched} files fetched to {target}")
+    say(f"{plural(fetched, 'file')} fetched to {target}")
     if movie is not None:
         speed = fps if fps is not None else float(job["fps"])
         for layer, target in _movies(movie, {layer for layer, _ in frames}).items():
             count = make_film((path for (own, _), path in sorted(frames.items()) if own == layer), speed, target.absolute())
-            click.echo(f"{count} frames, {speed:g} a second, make {target}")
+            say(f"{plural(count, 'frame')}, {speed:g} a second: {target}")
 
 
 def _movies(movie: Path, layers: set[str]) -> dict[str, Path]:
@@ -116,8 +116,8 @@ def _movies(movie: Path, layers: set[str]) -> dict[str, Path]:
 @click.command(cls=Configured, section="archive")
 @common
 @server_option
-@click.argument("id")
-@click.argument("target", type=click.Path(path_type=Path))
+@job_argument
+@click.argument("target", type=NamedPath())
 @click.option("--frames/--no-frames", "with_frames", default=True, show_default=True, help="With its frames.")
 def archive(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, target: Path, with_frames: bool) -> None:
     """Write the job ID into TARGET, one zip: job.json has what it was and what became of it, logs/ the end of each attempt's log,
@@ -129,8 +129,8 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
     try:
         with client(server, data) as connection, exchange(server, data) as files, tempfile.TemporaryDirectory() as folder:
             job = connection.ask("job", id=id)
-            parts, attempts = (connection.ask(question, job=job["id"]) for question in ("parts", "attempts"))
-            activity = connection.ask("activity", job=job["id"], limit=10_000)
+            parts = list(all_parts(connection, job["id"]))
+            attempts, activity = (asked(connection, each, None, "id", job=job["id"]) for each in ("attempts", "activity"))
             with zipfile.ZipFile(beginning, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zipped:
                 record = {"job": job, "parts": parts, "attempts": attempts, "activity": activity}
                 zipped.writestr("job.json", json.dumps(record, indent=1))
@@ -147,7 +147,7 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
         beginning.replace(target)
     finally:
         beginning.unlink(missing_ok=True)
-    click.echo(f"{harmless(job['name'])}: {count} files and {len(attempts)} logs in {target}")
+    say(f"{job['name']}: {plural(count, 'file')} and {plural(len(attempts), 'log')} in {target}")
 
 
 def _is_here(path: Path, file: JobFile) -> bool:

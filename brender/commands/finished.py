@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from brender.bus.client import Client
 from brender.model.job import FILM
@@ -24,27 +25,25 @@ class JobFile:
     change: int
 
 
+def all_parts(connection: Client, job: str, since: int = -1) -> Iterator[dict[str, Any]]:
+    """The parts of *job* that changed after the commit *since*, by that of their last change."""
+    while True:
+        parts = connection.ask("parts", job=job, since=since, by="change")
+        yield from parts
+        if len(parts) < PAGE:
+            return
+        since = parts[-1]["change"]
+
+
 def finished_files(connection: Client, job: str, since: int = -1) -> Iterator[JobFile]:
     """The files of frames of *job* that were finished after the commit *since*; not those that lie elsewhere than in its folder,
     and no pieces of stills."""
-    while True:
-        parts = connection.ask("parts", job=job, since=since, by="change")
-        for part in parts:
-            since = part["change"]
-            if part["status"] == "completed" and part["output"] and part["piece"] <= 0:
-                frame = part["frame"] if part["piece"] != FILM else None
-                yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], since)
-                for number, extra in enumerate(part["extras"], start=1):
-                    if not Path(extra["output"]).is_absolute():
-                        yield JobFile(
-                            part["id"],
-                            part["layer"],
-                            frame,
-                            number,
-                            extra["output"],
-                            extra.get("size", 0),
-                            extra.get("digest", ""),
-                            since,
-                        )
-        if len(parts) < PAGE:
-            return
+    for part in all_parts(connection, job, since):
+        if part["status"] != "completed" or not part["output"] or part["piece"] > 0:
+            continue
+        frame, change = part["frame"] if part["piece"] != FILM else None, part["change"]
+        yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change)
+        for number, extra in enumerate(part["extras"], start=1):
+            if not Path(extra["output"]).is_absolute():
+                size, digest = extra.get("size", 0), extra.get("digest", "")
+                yield JobFile(part["id"], part["layer"], frame, number, extra["output"], size, digest, change)

@@ -8,6 +8,7 @@ import click
 
 from brender.blendfile.facts import inspect
 from brender.bus.client import Client
+from brender.commands.completion import complete_project, complete_worker, job_argument
 from brender.commands.config import Configured
 from brender.commands.jobspec import (
     blender_job,
@@ -25,7 +26,9 @@ from brender.commands.jobspec import (
 )
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
-from brender.commands.output import counted, duration, print_facts, print_json, print_table, when
+from brender.commands.output import counted, duration, print_facts, print_json, print_table, say, say_cut, size, when
+from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
+from brender.commands.projects import check_project
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
 from brender.commands.waiting import check_ended_well, tell_log_end, wait_for, wait_for_frames
@@ -34,8 +37,10 @@ from brender.jobs.declare import say_settings
 from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
-from brender.model.text import harmless
+from brender.model.status import JobStatus
+from brender.model.text import harmless, plural
 from brender.store.datafolder import DataFolder
+from brender.store.questions import LOG_TAIL
 
 
 @click.command(cls=Configured, section="submit")
@@ -46,7 +51,10 @@ from brender.store.datafolder import DataFolder
 @render_options
 @click.option("--type", "kind", default="blender-animation", show_default=True, help="The job type.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of another job type.")
-@click.option("--project", default="default", show_default=True, help="The project that it belongs to.")
+@click.option(
+    "--project", default="default", show_default=True, shell_complete=complete_project, help="The project that it belongs to."
+)
+@click.option("--new-project", is_flag=True, help="Make the project, although there is one with a similar name.")
 @click.option("--tag", "tags", multiple=True, help="A tag that a worker must have.")
 @click.option("--paused", is_flag=True, help="Submit it paused.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended, and show how it goes.")
@@ -70,6 +78,7 @@ def submit(
     kind: str,
     settings: tuple[str, ...],
     project: str,
+    new_project: bool,
     tags: tuple[str, ...],
     paused: bool,
     wait: bool,
@@ -93,6 +102,9 @@ def submit(
         "stall_minutes": stall_minutes,
         "limit_minutes": limit_minutes,
     }
+    if not new_project:
+        with client(server, data) as connection:
+            check_project(connection, project)
     if kind in ("blender-animation", "blender-still"):
         if kind == "blender-still" and options["pieces"] is None:
             options["pieces"] = PIECES
@@ -105,7 +117,7 @@ def submit(
             more |= send_files(Path(words[0]), server, data, ocio)
             options["ocio"] = more.pop("ocio")
         elif not DataFolder(data).local_key.exists():
-            click.echo("The workers have to see these files under the same paths; --send sends them", err=True)
+            say("The workers have to see these files under the same paths; --send sends them", err=True)
         try:
             with client(server, data) as connection:
                 variables = connection.ask("paths")
@@ -127,9 +139,9 @@ def submit(
             print_json(accepted)
         else:
             for warning in accepted["warnings"]:
-                click.echo(f"Warning: {warning}", err=True)
+                say(f"Warning: {warning}", err=True)
             frames = counted(spec.settings, accepted["frames"])
-            click.echo(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {accepted['tasks']} tasks")
+            say(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {plural(accepted['tasks'], 'task')}")
         if wait:
             screen = Screen(as_json)
             shown = LatestPicture.wanted(pictures, screen, DataFolder(data))
@@ -152,50 +164,70 @@ def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPic
             screen.close(erase=False)
             id = spec.id[:8]
             told = f"The job goes on without this command. `brender job {id}` shows it, `brender cancel {id}` stops it"
-            click.echo(f"\n{told}", err=True)
+            click.echo(err=True)
+            say(told, err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
     if not screen.is_apart:
         took = f" in {duration(record['finished'] - record['started'])}" if record["started"] else ""
         folder = f": {record['output']}" if record["output"] else ""
-        click.echo(f"{counted(spec.settings, record['completed_parts'])}{took}{folder}")
+        say(f"{counted(spec.settings, record['completed_parts'])}{took}{folder}")
 
 
 @click.command(cls=Configured, section="jobs")
 @common
 @server_option
 @json_option
-@click.option("--status", default="", help="Only those of this status.")
-def jobs(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, status: str) -> None:
+@click.option("--status", type=click.Choice([str(each) for each in JobStatus]), help="Only those of this status.")
+@click.option("--user", "of", default="", help="Only those of this user.")
+@click.option("--project", default="", shell_complete=complete_project, help="Only those of this project.")
+@limit_option
+@all_option
+def jobs(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    as_json: bool,
+    status: str | None,
+    of: str,
+    project: str,
+    limit: int | None,
+    everything: bool,
+) -> None:
     """List the jobs, newest first."""
+    chosen = {key: value for key, value in (("status", status), ("user", of), ("project", project)) if value}
+    count = wanted(limit, everything, as_json)
     with client(server, data) as connection:
-        rows = connection.ask("jobs", status=status)
+        rows = asked(connection, "jobs", count, "id", **chosen)
+        total = counted_in_all(connection, rows, count, "jobs", **chosen)
     if as_json:
         print_json(rows)
-        return
-    print_table(
-        ("ID", "NAME", "STATUS", "FRAMES", "PRIORITY", "USER", "SUBMITTED", "REASON"),
-        [
-            (
-                row["id"][:8],
-                row["name"],
-                row["status"],
-                f"{row['completed_parts']}/{row['part_count']}",
-                row["priority"],
-                row["user"],
-                when(row["submitted"]),
-                row["reason"],
-            )
-            for row in rows
-        ],
-        empty="There are no jobs. `brender submit FILE.blend` makes one",
-    )
+    else:
+        print_table(
+            ("ID", "NAME", "STATUS", "FRAMES", "PRIORITY", "USER", "SUBMITTED", "REASON"),
+            [
+                (
+                    row["id"][:8],
+                    row["name"],
+                    row["status"],
+                    f"{row['completed_parts']}/{row['part_count']}",
+                    row["priority"],
+                    row["user"],
+                    when(row["submitted"]),
+                    row["reason"],
+                )
+                for row in rows
+            ],
+            empty="There are no such jobs" if chosen else "There are no jobs. `brender submit FILE.blend` makes one",
+        )
+    say_cut(len(rows), total, "jobs", "--all, --limit, --status, --user, --project")
 
 
 @click.command(cls=Configured, section="job")
 @common
 @server_option
 @json_option
-@click.argument("id")
+@job_argument
 def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, id: str) -> None:
     """Show one job. ID may be the start of its id, or its name."""
     with client(server, data) as connection:
@@ -232,21 +264,21 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     width = max((len(each.label) for each in said), default=0) + 3
     for number, each in enumerate(said):
         if number == 0 or each.group != said[number - 1].group:
-            click.echo(f"{each.group}:")
-        click.echo(f"  {each.label:<{width}}{harmless(each.text)}")
+            say(f"{each.group}:")
+        say(f"  {each.label:<{width}}{each.text}")
     for at in record["rendering"]:
         where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"
-        click.echo(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")
+        say(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")
     for warning in record["warnings"]:
-        click.echo(f"{'Warning:':<14}{warning}")
+        say(f"{'Warning:':<14}{warning}")
     for off in record["kept_off"]:
-        click.echo(f"{'Kept off:':<14}{off['worker_name']}, after {off['failures']} failures in a row: {off['reason']}")
+        say(f"{'Kept off:':<14}{off['worker_name']}, after {plural(off['failures'], 'failure')} in a row: {off['reason']}")
 
 
 def _limits(record: dict[str, Any]) -> str:
     parts = [
-        f"{record['stall_minutes']:g} minutes without progress" if record["stall_minutes"] else "",
-        f"{record['limit_minutes']:g} minutes for a task" if record["limit_minutes"] else "",
+        f"{plural(record['stall_minutes'], 'minute')} without progress" if record["stall_minutes"] else "",
+        f"{plural(record['limit_minutes'], 'minute')} for a task" if record["limit_minutes"] else "",
     ]
     return ", ".join(part for part in parts if part) or "none"
 
@@ -255,13 +287,28 @@ def _limits(record: dict[str, Any]) -> str:
 @common
 @server_option
 @json_option
-@click.argument("id")
-def tasks(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, id: str) -> None:
+@job_argument
+@limit_option
+@all_option
+def tasks(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    as_json: bool,
+    id: str,
+    limit: int | None,
+    everything: bool,
+) -> None:
     """List the tasks of a job."""
+    count = wanted(limit, everything, as_json)
     with client(server, data) as connection:
-        rows = connection.ask("tasks", job=id)
+        rows = asked(connection, "tasks", count, "id", job=id)
+        total = counted_in_all(connection, rows, count, "tasks", job=id)
+    cut = len(rows), total, "tasks", "--all, --limit"
     if as_json:
         print_json(rows)
+        say_cut(*cut)
         return
     print_table(
         ("TASK", "FRAMES", "STATUS", "WORKER", "SECONDS", "FAILURES", "REASON"),
@@ -279,22 +326,25 @@ def tasks(data: Path, config: Path | None, verbose: bool, server: str | None, as
         ],
         empty="It has no tasks yet",
     )
+    say_cut(*cut)
 
 
 @click.command(cls=Configured, section="log")
 @common
 @server_option
-@click.argument("id")
+@job_argument
 @click.option("--frame", type=int, help="The log of this frame's newest attempt.")
 @click.option("--attempt", default="", help="The log of this attempt.")
 def log(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, frame: int | None, attempt: str) -> None:
-    """Print the log of a job's newest attempt, or of one frame's."""
+    """Print the log of a job's newest attempt, or of one frame's; of a long one its end."""
     with client(server, data) as connection:
         answer = connection.ask("log", job=id, frame=frame, attempt=attempt)
     chosen = answer["attempt"]
     ending = f": {chosen['reason']}" if chosen["reason"] else ""
-    click.echo(f"Attempt {chosen['id']} on {chosen['worker_name']}, {chosen['outcome']}{ending}", err=True)
+    say(f"Attempt {chosen['id']} on {chosen['worker_name']}, {chosen['outcome']}{ending}", err=True)
     click.echo(harmless(answer["text"], kept="\n\t") or "(nothing has arrived yet)")
+    if (whole := answer.get("size", 0)) > LOG_TAIL:
+        say(f"This is the log's end, {size(LOG_TAIL)} of {size(whole)}. All of it, on the server: {answer['path']}", err=True)
 
 
 def _action(name: str, help: str) -> click.Command:
@@ -303,11 +353,11 @@ def _action(name: str, help: str) -> click.Command:
     @click.command(name, cls=Configured, section=name, help=help)
     @common
     @server_option
-    @click.argument("id")
+    @job_argument
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
         with client(server, data) as connection:
             answer = connection.act(name, id, user=user())
-        click.echo(f"Job {answer['id'][:8]} is {answer['status']}")
+        say(f"Job {answer['id'][:8]} is {answer['status']}")
 
     return act
 
@@ -320,7 +370,7 @@ cancel = _action("cancel", "Stop a job and what renders of it.")
 @click.command(cls=Configured, section="requeue")
 @common
 @server_option
-@click.argument("id")
+@job_argument
 @click.option("--all", "everything", is_flag=True, help="All frames, those that are done too.")
 @click.option("--frames", help="These frames, such as 1-10,15.")
 def requeue(
@@ -331,28 +381,28 @@ def requeue(
         raise BadInput("Give --all or --frames, not both")
     with client(server, data) as connection:
         answer = connection.act("requeue", id, value="all" if everything else frames, user=user())
-    click.echo(f"Job {answer['id'][:8]} is {answer['status']}")
+    say(f"Job {answer['id'][:8]} is {answer['status']}")
 
 
 @click.command(cls=Configured, section="priority")
 @common
 @server_option
-@click.argument("id")
+@job_argument
 @click.argument("value", type=int)
 def priority(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, value: int) -> None:
     """Set a job's priority, 0 to 100; higher goes first."""
     with client(server, data) as connection:
         answer = connection.act("priority", id, value=value, user=user())
-    click.echo(f"Job {answer['id'][:8]} has priority {value}")
+    say(f"Job {answer['id'][:8]} has priority {value}")
 
 
 @click.command(cls=Configured, section="readmit")
 @common
 @server_option
-@click.argument("id")
-@click.argument("worker", required=False)
+@job_argument
+@click.argument("worker", required=False, shell_complete=complete_worker)
 def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, worker: str | None) -> None:
     """Let WORKER, or all workers, try a job again that they were kept off for failing it."""
     with client(server, data) as connection:
         answer = connection.act("readmit", id, value=worker, user=user())
-    click.echo(f"Job {answer['id'][:8]} goes to {worker or 'all workers'} again")
+    say(f"Job {answer['id'][:8]} goes to {worker or 'all workers'} again")

@@ -15,6 +15,7 @@ import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
+from brender.commands.options import NamedPath
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.folder_looks import FolderLooks
 from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
@@ -72,7 +73,7 @@ def render_options(function: F) -> F:
         click.option("--pattern", help="Names of the files, # for the frame number's digits. [default: the scene's own]"),
         click.option(
             "--output",
-            type=click.Path(path_type=Path),
+            type=NamedPath(),
             help="The folder for the frames. [default: the scene's own; NAME_frames, here, where that is a temporary one]",
         ),
         click.option("--overwrite", is_flag=True, help="Render frames that are there already anew."),

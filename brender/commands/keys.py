@@ -11,7 +11,7 @@ from brender.commands.config import Configured
 from brender.commands.discovery import find
 from brender.commands.joining import join_as_client
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.output import print_json, print_table, when
+from brender.commands.output import print_json, print_table, say, when
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
@@ -35,7 +35,7 @@ def join(data: Path, config: Path | None, verbose: bool, token_text: str | None,
     if token_text is None:
         token_text = click.prompt("The join token", hide_input=True)
     membership = join_as_client(DataFolder(data), token_text, name or "brender")
-    click.echo(f"Joined the farm whose server is at {membership.server.control}, as the {membership.role} {membership.name}")
+    say(f"Joined the farm whose server is at {membership.server.control}, as the {membership.role} {membership.name}")
 
 
 @click.group()
@@ -90,14 +90,13 @@ def create(
     if as_json:
         print_json({"token": text, "id": made["id"], "role": role, "uses": uses, "expires": made["expires"], "addresses": where})
         return
-    click.echo(text)
+    say(text)
     how = f"brender-{role} --join TOKEN" if role in ("worker", "manager") else "brender join TOKEN"
-    click.echo(f"Lets {uses} in as {role} until {when(made['expires'])}, at {', '.join(where)}: {how}", err=True)
+    say(f"Lets {uses} in as {role} until {when(made['expires'])}, at {', '.join(where)}: {how}", err=True)
     if all(parse_address(each, 1).host.startswith("127.") for each in where):
-        click.echo(
+        say(
             "The server listens on this machine alone, so only this machine can join: `brender-server --listen 0.0.0.0` opens "
-            "it to "
-            "the network",
+            "it to the network",
             err=True,
         )
 
@@ -130,7 +129,7 @@ def list_tokens(data: Path, config: Path | None, verbose: bool, server: str | No
 def revoke_token(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
     """Let nobody join any more by the token ID. Whoever joined by it stays: `brender key revoke` sends them away."""
     with client(server, data) as connection:
-        click.echo(f"The token {connection.manage('revoke-token', token=id)['id']} is revoked")
+        say(f"The token {connection.manage('revoke-token', token=id)['id']} is revoked")
 
 
 @click.group()
@@ -178,7 +177,7 @@ def revoke_key(data: Path, config: Path | None, verbose: bool, server: str | Non
     """Send away whoever has the key ID (or the start of it, or its name): it is not heard from now on."""
     with client(server, data) as connection:
         done = connection.manage("revoke-key", key=key_id)
-    click.echo(f"The key {done['id']} of the {done['role']} {done['name']} is revoked")
+    say(f"The key {done['id']} of the {done['role']} {done['name']} is revoked")
 
 
 @key.command("rename", cls=Configured, section="key")
@@ -192,7 +191,7 @@ def rename_key(data: Path, config: Path | None, verbose: bool, server: str | Non
         raise BadInput("A key's name is not empty")
     with client(server, data) as connection:
         done = connection.manage("rename-key", key=key_id, name=name.strip())
-    click.echo(f"The key {done['id']} is called {done['name']}")
+    say(f"The key {done['id']} is called {done['name']}")
 
 
 @key.command("refusals", cls=Configured, section="key")

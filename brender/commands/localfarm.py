@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from brender.bus.address import free_ports
+from brender.bus.address import OTHER_PORTS, free_ports
 from brender.bus.keys import kept_pair
 from brender.commands.children import Child, Children
 from brender.commands.options import client
@@ -126,7 +126,8 @@ class LocalFarm:
             if facts is not None and is_process_of(int(facts["pid"]), child.process.pid):
                 return
             if child.process.poll() is not None:
-                raise BrenderError(f"brender-{child.name} did not start: {self._children.last_words(child.name)}")
+                why = self._children.last_words(child.name).replace(OTHER_PORTS, "use any that are free with --any-ports")
+                raise BrenderError(f"brender-{child.name} did not start: {why}")
             if time.monotonic() > deadline:
                 log = self._children.log(child.name)
                 raise BrenderError(f"brender-{child.name} did not start within {_START_SECONDS:.0f} seconds; see {log}")

@@ -43,7 +43,8 @@ class Commands(click.Group):
         try:
             return super().parse_args(context, args)
         except click.NoSuchOption as error:
-            said = f"{error.option_name} comes after the command's name: {context.command_path} COMMAND {error.option_name} …"
+            word = next((word for word in args if self.get_command(context, word) is not None), "COMMAND")
+            said = f"{error.option_name} comes after the command's name: {context.command_path} {word} {error.option_name} …"
             raise click.UsageError(said, context) from error
 
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -67,7 +68,7 @@ class Commands(click.Group):
         module = self._modules.get(name)
         if module is None:
             return super().get_command(context, name)
-        command = getattr(import_module(f"brender.commands.{module}"), name)
+        command = getattr(import_module(f"brender.commands.{module}"), name.replace("-", "_"))
         assert isinstance(command, click.Command), f"{name} is a command"
         return command
 
@@ -81,20 +82,22 @@ class Commands(click.Group):
             *("pause", "resume", "cancel", "requeue", "priority", "readmit"),
         ),
         "files": ("pack", "fetch", "archive"),
-        "nodes": ("workers", "worker", "managers", "activity", "drain", "disable", "enable", "restart", "describe"),
+        "nodes": (
+            *("workers", "worker", "managers", "activity"),
+            *("drain", "disable", "enable", "restart", "describe", "forget"),
+        ),
+        "people": ("user", "api-token"),
         "projects": ("project", "path", "delete"),
         "keys": ("join", "token", "key", "discover"),
         "backup": ("backup", "restore"),
         "doctor": ("doctor",),
     },
     sections={
-        "Render and watch": (
-            *("render", "submit", "jobs", "job", "tasks", "log", "fetch", "demo"),
-            *("pause", "resume", "priority", "cancel", "requeue", "readmit", "delete", "archive", "pack"),
-        ),
+        "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "fetch", "pack", "demo"),
+        "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "archive"),
         "The farm": ("farm", "doctor", "activity", "project", "path"),
-        "Machines": ("workers", "worker", "managers", "describe", "disable", "enable", "drain", "restart", "discover"),
-        "People and keys": ("join", "token", "key"),
+        "Machines": ("workers", "worker", "managers", "drain", "disable", "enable", "restart", "describe", "forget", "discover"),
+        "People and keys": ("join", "token", "key", "user", "api-token"),
         "Keeping": ("backup", "restore"),
         "By hand": ("role",),
     },

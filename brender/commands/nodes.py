@@ -6,12 +6,17 @@ from typing import Any
 import click
 
 from brender.bus.client import Client
+from brender.commands.completion import complete_job, complete_node, complete_worker
 from brender.commands.config import Configured
 from brender.commands.jobspec import user
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.output import print_facts, print_json, print_table, size, when
+from brender.commands.output import print_facts, print_json, print_table, say, say_cut, size, when
+from brender.commands.paging import all_option, asked, counted_in_all
+from brender.model.devices import CPU, GPU_KINDS
 from brender.model.errors import BadInput, NotFound
-from brender.model.text import harmless
+
+#: Tags that say what a worker renders on.
+_DEVICES = (CPU, "gpu", *GPU_KINDS)
 
 
 @click.command(cls=Configured, section="workers")
@@ -21,12 +26,27 @@ from brender.model.text import harmless
 def workers(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
     """List the workers, what they have and what they render."""
     with client(server, data) as connection:
-        rows = connection.ask("workers")
+        rows = asked(connection, "workers", None, "id")
     if as_json:
         print_json(rows)
         return
     print_table(
-        ("NAME", "STATUS", "JOB", "FRAME", "CPU", "MEMORY", "BLENDER", "TAGS", "MANAGER", "ID", "REASON"),
+        (
+            "NAME",
+            "STATUS",
+            "JOB",
+            "FRAME",
+            "CPU",
+            "MEMORY",
+            "BLENDER",
+            "DEVICE",
+            "TAGS",
+            "SLEEPS",
+            "NOTE",
+            "MANAGER",
+            "ID",
+            "REASON",
+        ),
         [
             (
                 row["name"],
@@ -36,7 +56,10 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
                 f"{row['stats']['cpu_percent']:.0f} %" if row["stats"] else "",
                 f"{size(row['stats']['memory_used'])} of {size(row['stats']['memory_total'])}" if row["stats"] else "",
                 _blenders(row),
+                _device(row),
                 ", ".join(_own_tags(row)),
+                row["schedule"],
+                row["note"],
                 row["manager_name"],
                 row["id"][:8],
                 row["reason"],
@@ -44,6 +67,7 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
             for row in rows
         ],
         empty="There are no workers. `brender-worker` starts one",
+        optional=("DEVICE", "TAGS", "SLEEPS", "NOTE", "REASON", "JOB", "FRAME"),
     )
 
 
@@ -51,9 +75,15 @@ def _blenders(row: dict[str, Any]) -> str:
     return ", ".join(f"{blender['kind']} {blender['version']}" for blender in row["blenders"]) or "none"
 
 
+def _device(row: dict[str, Any]) -> str:
+    """Return what a worker renders on, by its tags: a kind of GPU, or the CPU."""
+    found = [tag for tag in _DEVICES if tag in row["tags"]]
+    return ", ".join([tag for tag in found if tag != "gpu"] or found)
+
+
 def _own_tags(row: dict[str, Any]) -> list[str]:
-    """Return the tags of a worker that its Blenders do not say."""
-    return [tag for tag in row["tags"] if not tag.startswith("blender-")]
+    """Return the tags of a worker that neither its Blenders nor its devices say."""
+    return sorted({tag for tag in (*row["tags"], *row["extra_tags"]) if not tag.startswith("blender-") and tag not in _DEVICES})
 
 
 def _worker(connection: Client, named: str) -> dict[str, Any]:
@@ -72,7 +102,7 @@ def _worker(connection: Client, named: str) -> dict[str, Any]:
 @common
 @server_option
 @json_option
-@click.argument("name")
+@click.argument("name", shell_complete=complete_worker)
 def worker(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, name: str) -> None:
     """Show one worker, by its name or the beginning of its id."""
     with client(server, data) as connection:
@@ -90,6 +120,7 @@ def worker(data: Path, config: Path | None, verbose: bool, server: str | None, a
             ("Host", f"{row['host']}, {row['platform']}"),
             ("Manager", row["manager_name"]),
             ("Blender", _blenders(row)),
+            ("Renders on", _device(row)),
             ("Tags", ", ".join(row["tags"])),
             ("Note", row["note"]),
             ("Sleeps", row["schedule"]),
@@ -105,20 +136,28 @@ def worker(data: Path, config: Path | None, verbose: bool, server: str | None, a
 @common
 @server_option
 @json_option
-@click.option("--job", default="", help="Only what concerns this job.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How much, the newest first.")
-def activity(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, job: str, limit: int) -> None:
+@click.option("--job", default="", shell_complete=complete_job, help="Only what concerns this job.")
+@click.option("--limit", type=click.IntRange(1, 10_000_000), default=50, show_default=True, help="How many entries.")
+@all_option
+def activity(
+    data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, job: str, limit: int, everything: bool
+) -> None:
     """Show who did what, newest first."""
+    count = None if everything else limit
     with client(server, data) as connection:
-        rows = connection.ask("activity", job=job, limit=limit)
+        rows = asked(connection, "activity", count, "id", job=job)
+        total = counted_in_all(connection, rows, count, "activity", job=job)
+    cut = len(rows), total, "entries", "--all, --limit, --job"
     if as_json:
         print_json(rows)
+        say_cut(*cut)
         return
     print_table(
         ("WHEN", "WHO", "JOB", "WHAT"),
         [(when(row["wall"]), row["user"], (row["job"] or "")[:8], row["text"]) for row in rows],
         empty="Nothing has happened yet",
     )
+    say_cut(*cut)
 
 
 @click.command(cls=Configured, section="managers")
@@ -157,12 +196,12 @@ def _action(name: str, help: str, said: str) -> click.Command:
     @click.command(name, cls=Configured, section=name, help=help)
     @common
     @server_option
-    @click.argument("nodes", metavar="NAME...", nargs=-1, required=True)
+    @click.argument("nodes", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_node)
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, nodes: tuple[str, ...]) -> None:
         with client(server, data) as connection:
             for node in nodes:
                 answer: dict[str, Any] = connection.act(name, node, user=user())
-                click.echo(f"The {answer['kind']} {harmless(answer['name'])} {said}")
+                say(f"The {answer['kind']} {answer['name']} {said}")
 
     return act
 
@@ -170,13 +209,19 @@ def _action(name: str, help: str, said: str) -> click.Command:
 drain = _action("drain", "Let workers or managers finish their tasks and leave.", "finishes what runs and leaves")
 disable = _action("disable", "Give workers, or a manager's workers, nothing new.", "gets no new tasks")
 restart = _action("restart", "Let workers or managers finish their tasks and start again.", "finishes what runs and starts again")
+forget = _action(
+    "forget",
+    "Take workers or managers that are gone for good off the lists. One that starts again is listed again: `brender key revoke` "
+    "keeps it out.",
+    "is on no list until it joins again",
+)
 enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
 
 
 @click.command(cls=Configured, section="describe")
 @common
 @server_option
-@click.argument("workers", metavar="WORKER...", nargs=-1, required=True)
+@click.argument("workers", metavar="WORKER...", nargs=-1, required=True, shell_complete=complete_worker)
 @click.option("--tags", metavar="A,B", help='Tags that it has besides its own; "" for none.')
 @click.option("--add-tags", metavar="A,B", help="Tags that it gets besides those that it has.")
 @click.option("--note", help="What people should know of it.")
@@ -206,4 +251,4 @@ def describe(
             for action, value in said.items():
                 if value is not None:
                     connection.act(action, worker, value=value, user=user())
-            click.echo(f"{harmless(worker)} is described so now")
+            say(f"{worker} is described so now")

@@ -8,15 +8,31 @@ from typing import Any, TypeVar
 
 import click
 
-from brender.bus.address import SERVER_PORT, Address, parse_address
+from brender.bus.address import SERVER_PORT, Address, ServerAddresses, answers, parse_address
 from brender.bus.client import Client
+from brender.bus.keys import KeyPair
 from brender.bus.membership import read_membership
 from brender.commands.joining import as_client
 from brender.model.errors import Forbidden, Unreachable
 from brender.model.rights import TABLE, Scope, scope
 from brender.store.datafolder import DataFolder
 
+#: How long a server is waited for that does not even take a connection.
+_PROBE_SECONDS = 3.0
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class NamedPath(click.Path):
+    """A path of this machine. An empty word, which a shell makes of a variable that is not set, is none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty. Name a path, or leave it out", param, context)
+        return super().convert(value, param, context)
 
 
 def common(function: F) -> F:
@@ -24,7 +40,7 @@ def common(function: F) -> F:
     decorators = (
         click.option(
             "--data",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=NamedPath(file_okay=False),
             default=DataFolder.default,
             envvar="BRENDER_DATA",
             show_default="the platform's own place",
@@ -32,7 +48,7 @@ def common(function: F) -> F:
         ),
         click.option(
             "--config",
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=NamedPath(dir_okay=False),
             envvar="BRENDER_CONFIG",
             help="The settings file (TOML).",
         ),
@@ -98,24 +114,36 @@ def listen_address(listen: str, port_base: int | None, default: int) -> Address:
 def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
     """Return a connection to the server that the options name, with the key that this machine's commands have.
 
-    Raises `Forbidden` where that is a monitor's, and `Unreachable` at once where that is the server of the data folder and its
-    lock says that it does not run.
+    Raises as `as_commands` does.
+    """
+    return Client(*as_commands(server, data), timeout)
+
+
+def as_commands(server: str | None, data: Path) -> tuple[ServerAddresses, KeyPair]:
+    """Return where the server is that the options name, and the key that this machine's commands have there.
+
+    Raises `Forbidden` where that is a monitor's, and `Unreachable` without a long wait where nothing listens there, or where that
+    is the server of the data folder and its lock says that it does not run.
     """
     folder = DataFolder(data)
     if server is None and folder.local_key.exists() and not folder.is_locked("server"):
         raise Unreachable(
-            f"No server runs in the data folder {folder.root}. Start it with brender-server (or brender farm), or name another "
-            "with --server or --data"
+            f"No server runs in the data folder {folder.root}. Start it with `brender farm` (or `brender-server`), or name "
+            "another with --server or --data"
         )
     addresses, pair = as_client(server, folder)
     membership = None if folder.local_key.exists() else read_membership(folder.membership)
     if membership is not None and scope(membership.role, "ask") is Scope.NOBODY:
         raise Forbidden(
-            f"This machine has joined the farm as a {membership.role}, which may not {TABLE['ask'].deed} (a monitor watches it: "
-            "`brender-monitor`). "
-            "`brender token create --role client` on the server's machine prints a token to join with"
+            f"A {membership.role}'s key, which this machine joined the farm with, may not {TABLE['ask'].deed} (a monitor watches "
+            "it: `brender-monitor`). `brender token create --role client` on the server's machine prints a token to join with"
         )
-    return Client(addresses, pair, timeout)
+    if not answers(addresses.control, _PROBE_SECONDS):
+        raise Unreachable(
+            f"Nothing listens at {addresses.control}, where the farm's server is to be. See whether it runs (`brender farm` or "
+            "`brender-server` on its machine), or name another with --server"
+        )
+    return addresses, pair
 
 
 def host_name() -> str:

@@ -1,8 +1,11 @@
-"""How answers look in a terminal: tables, times, JSON."""
+"""How answers look in a terminal: lines, tables, times, JSON.
+
+What commands print goes through here (`say`, `print_table`, `print_facts`), so that no name can do anything to a terminal.
+"""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,21 +31,42 @@ STYLES = {
 }
 
 
+def line(text: str) -> str:
+    """Return *text*, which may hold anybody's names, as one line that a terminal obeys nothing of."""
+    return harmless(text)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print *text* as one line (`line`); *err*: to standard error."""
+    click.echo(line(text), err=err)
+
+
+def say_cut(shown: int, total: int, noun: str, options: str) -> None:
+    """Say, below a list, that it stops at *shown* of *total* things; nothing where it has all. *options*: what shows more or
+    others."""
+    if shown < total:
+        say(f"{shown:,} of {total:,} {noun}: {options}", err=True)
+
+
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
-    """A table; *empty* in its place where there are no rows. Cells are text, never markup; a status gets its colour."""
-    cells = [[Text(harmless(str(cell)), style=STYLES.get(str(cell), "")) for cell in row] for row in rows]
-    if not cells:
-        click.echo(empty)
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str, optional: Collection[str] = frozenset()
+) -> None:
+    """Print a table; *empty* in its place where there are no rows. Cells are text, never markup; a status gets its color.
+    Columns that are *optional* are left out where none of their cells says anything."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    if not texts:
+        say(empty)
         return
+    shown = [place for place, name in enumerate(columns) if name not in optional or any(row[place] for row in texts)]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in cells:
-        table.add_row(*row)
+    for place in shown:
+        table.add_column(columns[place], overflow="fold")
+    for row in texts:
+        table.add_row(*(Text(line(row[place]), style=STYLES.get(row[place], "")) for place in shown))
     # Into a pipe nothing is cut or folded to a terminal's width.
     Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(table)
 
@@ -51,7 +75,7 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     """Print *facts*, a label and a value each, one below the other; those without a value are left out."""
     for label, value in facts:
         if value not in ("", None):
-            click.echo(f"{label + ':':<14}{harmless(str(value))}")
+            say(f"{label + ':':<14}{value}")
 
 
 def counted(settings: Mapping[str, Any], parts: int) -> str:
@@ -61,11 +85,6 @@ def counted(settings: Mapping[str, Any], parts: int) -> str:
     film = settings.get("film")
     frames = parts - 1 if film else parts
     return f"{frames} {'frame' if frames == 1 else 'frames'}{f' and the film {film}' if film else ''}"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return *count* things, such as "1 worker" or "3 workers"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def when(wall: float | None) -> str:

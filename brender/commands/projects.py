@@ -1,19 +1,25 @@
 """Commands about projects, path variables, and deleting jobs."""
 
+import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
+from brender.bus.client import Client
+from brender.commands.completion import complete_job, complete_project
 from brender.commands.config import Configured
 from brender.commands.jobspec import user
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.output import print_json, print_table
+from brender.commands.output import line, print_json, print_table, say
 from brender.commands.output import size as in_words
 from brender.model.errors import BadInput
 from brender.model.paths import PLATFORMS
+from brender.model.text import plural
 
 _GB = 1e9
+_DEFAULT_PROJECT = "default"
 
 
 @click.group()
@@ -42,7 +48,7 @@ def list_projects(data: Path, config: Path | None, verbose: bool, server: str | 
 @project.command("set", cls=Configured, section="project")
 @common
 @server_option
-@click.argument("name")
+@click.argument("name", shell_complete=complete_project)
 @click.option("--root", help="The folder of its files, as the server has it; it may begin with a path variable.")
 @click.option(
     "--keep-days", type=click.FloatRange(0, 1e5), help="Delete a job so long after its end, with the frames that the farm keeps."
@@ -64,7 +70,7 @@ def set_project(
     with client(server, data) as connection:
         connection.manage("set-project", name=name, **{key: value for key, value in given.items() if value is not None})
         row = next(row for row in connection.ask("projects") if row["name"] == name)
-    click.echo(f"The project {name} keeps {_kept(row)}")
+    say(f"The project {name} keeps {_kept(row)}")
 
 
 @click.group()
@@ -118,7 +124,7 @@ def set_path(
         for platform, folder in given.items():
             if folder:
                 told = connection.manage("set-path", name=name, platform=platform, path=folder, site=site)
-                click.echo(f"{{{name}}} on {platform}{f' at {site}' if site else ''} is {told['path']}")
+                say(f"{{{name}}} on {platform}{f' at {site}' if site else ''} is {told['path']}")
 
 
 @path.command("unset", cls=Configured, section="path")
@@ -133,13 +139,32 @@ def unset_path(
     """Forget what {NAME} stands for."""
     with client(server, data) as connection:
         told = connection.manage("unset-path", name=name, platform=platform, site=site)
-    click.echo(f"{told['removed']} places of {{{name}}} are forgotten")
+    say(f"{plural(told['removed'], 'place')} of {{{name}}} {'is' if told['removed'] == 1 else 'are'} forgotten")
+
+
+def check_project(connection: Client, project: str) -> None:
+    """Ask whether a new project is meant where *project* is not there, and one with a similar name is. Raises `BadInput` where
+    it is not, or where there is nobody to ask."""
+    known = [row["name"] for row in connection.ask("projects")]
+    if project in known or project == _DEFAULT_PROJECT:
+        return
+    by_folded = {name.casefold(): name for name in known}
+    near = get_close_matches(project.casefold(), by_folded, 1, 0.75)
+    if not near:
+        return
+    found = line(by_folded[near[0]])
+    if not sys.stdin.isatty():
+        raise BadInput(
+            f"There is no project {line(project)}, but there is {found}: did you mean it? --new-project makes {line(project)}"
+        )
+    if not click.confirm(f"There is a project {found}: did you mean it? Make the new one {line(project)}", err=True):
+        raise BadInput(f"Nothing was submitted. `--project {found}` names the one that is there")
 
 
 @click.command(cls=Configured, section="delete")
 @common
 @server_option
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_job)
 @click.option("--frames", "what", flag_value="frames", help="Only the frames that it rendered; its record stays.")
 @click.option("--record", "what", flag_value="record", help="Only its record and logs; its frames stay.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -156,13 +181,15 @@ def delete(
         for id in ids:
             job = connection.ask("job", id=id)
             if not yes:
+                if not sys.stdin.isatty():
+                    raise BadInput(f"There is no terminal to ask on whether {words} may go: give --yes")
                 where = f" to {job['output']}" if chosen != "record" and job["output"] else ""
-                click.confirm(f"Job {job['id'][:8]} ({job['name']}): delete {words}{where}?", abort=True)
+                click.confirm(line(f"Job {job['id'][:8]} ({job['name']}): delete {words}{where}?"), abort=True)
             connection.act("delete", job["id"], value=chosen, user=user())
-            click.echo(f"Job {job['id'][:8]}: {words} are being deleted")
+            say(f"Job {job['id'][:8]}: {words} are being deleted")
 
 
 def _kept(row: dict[str, Any]) -> str:
-    kept = [f"jobs for {row['keep_days']:g} days"] if row["keep_days"] else []
+    kept = [f"jobs for {plural(row['keep_days'], 'day')}"] if row["keep_days"] else []
     kept += [f"{in_words(row['keep_bytes'])} of frames"] if row["keep_bytes"] else []
     return ", ".join(kept) or "everything"

@@ -4,16 +4,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.keys import Credentials
-from brender.commands.joining import as_client
+from brender.commands.options import as_commands
+from brender.commands.output import say
 from brender.commands.output import size as in_words
 from brender.engines.ocio import configuration_to_send
 from brender.model.bundle import as_bytes
-from brender.store.datafolder import DataFolder
+from brender.model.text import plural
 from brender.transfer.client import Exchange
 
 
@@ -31,13 +31,13 @@ def send_files(file: Path, server: str | None, data: Path, ocio: str = "") -> di
             sent = connection.send(blobs | {digest: listed}, lambda done, total: bar.update(task, completed=done, total=total))
         total = in_words(sum(each.size for each in bundle.files))
         new = len(set(sent) - {digest})
-        click.echo(f"{len(bundle.files)} files, {total}; {new} of them were new to the farm", err=True)
+        say(f"{plural(len(bundle.files), 'file')}, {total}; {new} of them new to the farm", err=True)
         return {"bundle": digest, "main": bundle.main, "ocio": configuration}
 
 
 def exchange(server: str | None, data: Path) -> Exchange:
     """Return a connection for files to the server that the options name."""
-    addresses, pair = as_client(server, DataFolder(data))
+    addresses, pair = as_commands(server, data)
     return Exchange(addresses.files, Credentials(pair, addresses.key))
 
 

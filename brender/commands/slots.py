@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from brender.commands.children import Children
+from brender.commands.output import say
 from brender.model.errors import BrenderError
+from brender.model.text import plural
 from brender.store.datafolder import DataFolder
 from brender.system.restart import STOP_SIGNALS, ask_to_finish
 
@@ -32,7 +34,8 @@ def run_slots(
     for number, (device, threads) in enumerate(slots, start=1):
         own = ["--name", f"{name}-{number}", "--device", device, "--threads", str(threads), "--slots", ""]
         children.start(f"worker-{name}-{number}", ["worker", *own, *options])
-        click.echo(f"{name}-{number}: {device}, {threads} threads; its output is in {children.log(f'worker-{name}-{number}')}")
+        its_log = children.log(f"worker-{name}-{number}")
+        say(f"{name}-{number}: {device}, {plural(threads, 'thread')}; its output is in {its_log}")
     leaving = threading.Event()
 
     def ask_to_leave(number: int, frame: object) -> None:

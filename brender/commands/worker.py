@@ -10,7 +10,7 @@ import psutil
 from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import begin_logging, cache_option, common, host_name, site_option
+from brender.commands.options import NamedPath, begin_logging, cache_option, common, host_name, site_option
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
@@ -106,14 +106,14 @@ from brender.system.open_files import allow_many_files
     "--allow-folder",
     "roots",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="A folder that jobs' files and outputs lie below; several may be named. A sandbox needs one. [default: any]",
 )
 @click.option(
     "--sandbox-read",
     "readable",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="A folder that renders may read in the sandbox, beside those of --allow-folder, such as a library's.",
 )
 @click.option(

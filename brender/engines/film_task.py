@@ -18,6 +18,7 @@ from brender.engines.pictures import BadPicture, Picture
 from brender.engines.rendering import Rendering, finished, make_thumbnail
 from brender.jobs.film import frames_of_film, is_regular
 from brender.model.grant import Extra, PartGrant
+from brender.model.text import plural
 
 _PROBE_SECONDS = 600.0
 #: Frames whose sizes are read at once.
@@ -60,7 +61,7 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
         lengths, digests = [each.size for each in waiting], [files.digest(each.descriptor) for each in waiting]
         for number, staged in reversed(list(enumerate(waiting))):  # the first file is the film: it comes last
             files.publish(staged, staged.directory.signature(staged.name) if number else rendering.found[part.id])
-    attempt.log.say(f"{len(frames)} frames make {final}")
+    attempt.log.say(f"{plural(len(frames), 'frame')}: {final}")
     extras = tuple(
         Extra(output=_piece(part.output, number), size=lengths[number], digest=digests[number])
         for number in range(1, len(lengths))
@@ -127,7 +128,7 @@ def _probe(attempt: Attempt, film: Path, frames: int, size: tuple[int, int], fps
         )
         count = int(counted[0].get("nb_read_frames", 0)) if counted else 0
     if count != frames:
-        raise AttemptFailed(f"The film has {count} frames, where {frames} were written")
+        raise AttemptFailed(f"The film has {plural(count, 'frame')}, and is made of {frames:,}")
     if (video.get("width"), video.get("height")) != size:
         raise AttemptFailed(f"The film is {video.get('width')} x {video.get('height')}, and its frames are {size[0]} x {size[1]}")
     above, _, below = str(video.get("r_frame_rate", "0/1")).partition("/")

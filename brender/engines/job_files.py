@@ -28,6 +28,7 @@ from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput
 from brender.model.frame_file import FrameFile
 from brender.model.job import FILM
+from brender.model.text import plural
 from brender.system.removal import remove_tree
 
 #: Blobs that are brought at once, and jobs whose files stay laid out.
@@ -132,7 +133,7 @@ def _bring(attempt: Attempt, courier: Courier, places: Places, sizes: Mapping[st
             text = f"bringing files: {len(missing) - left} of {len(missing)}{of}"
             _tell(attempt, courier, Progressed(attempt.grant.parts[0].frame, 0.0, text))
     if missing:
-        attempt.log.say(f"{len(missing)} files were brought here")
+        attempt.log.say(f"{plural(len(missing), 'file')} fetched from the farm")
 
 
 def _over(over: "queue.SimpleQueue[tuple[str, str]]", blob: str, reason: str) -> None:

@@ -20,6 +20,7 @@ from brender.engines.publish import BadSource
 from brender.engines.rendering import Rendering, finished, keep_standing, make_thumbnail, render_part, stands
 from brender.jobs.blender_still import final_name, piece_name, rows_of, samples_of
 from brender.model.grant import PartGrant
+from brender.model.text import plural
 from brender.system.removal import remove_tree
 
 #: The settings that change what is on a piece.
@@ -149,7 +150,7 @@ def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces:
         except (BadPicture, BadSource, CannotMerge) as error:
             raise AttemptFailed(f"Frame {part.frame}: {error}") from error
         files.publish(staged, rendering.found[part.id])
-    attempt.log.say(f"{cut.pieces} pieces make {final}")
+    attempt.log.say(f"{plural(cut.pieces, 'piece')}: {final}")
     attempt.emit(finished(part, 0.0, seen))
     make_thumbnail(rendering, part, seen)
     remove_tree(names[0].parent)

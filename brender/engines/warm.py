@@ -14,6 +14,7 @@ from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
 from brender.engines.ocio import configuration_files
 from brender.engines.session import Session
 from brender.model.nodes import Blender
+from brender.model.text import plural
 
 Signature = tuple[int, ...] | None
 """Of a file: its inode, its size, and where they mean something the times of change of its content (mtime) and of the file itself
@@ -73,7 +74,7 @@ class Keeper:
             if attempt.place.confinement.sandbox and kept.job != attempt.grant.job:
                 fresh = True  # one job's scripts, or what took its Blender over, render nothing of another's
             if not fresh and kept.serves(blender, request, attempt.grant.job) and self._is_awake(kept, attempt):
-                attempt.log.say(f"{blender.label} is warm: it has the scene open, after {kept.session.frames} frames")
+                attempt.log.say(f"{blender.label} is warm: it has the scene open, after {plural(kept.session.frames, 'frame')}")
                 kept.job = attempt.grant.job
                 return kept
             kept.session.close(wait=True)

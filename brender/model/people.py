@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from brender.model.errors import BadInput
 
+#: Characters of a password at least.
+PASSWORD_LEAST = 8
 _NAME = re.compile(r"[^\W_][\w.@+ -]{0,63}")
 
 

@@ -84,6 +84,7 @@ TABLE: dict[str, Entry] = {
         note="write notes on workers",
         schedule="set the hours of workers",
         log="ask workers for their logs",
+        forget="forget workers and managers",
     ),
     # (The dashboard reads the record itself; it asks to hear whether the server lives.)
     "ask": _entry("ask about the farm", all=(_VIEWER, _ARTIST, _WRANGLER, _CLIENT, _DASHBOARD, _ADMIN)),
@@ -105,8 +106,10 @@ TABLE: dict[str, Entry] = {
     "manage set-user": _entry("see, make and change users", all=(_ADMIN,)),
     "manage set-password": _entry("change passwords", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage remove-user": _entry("remove users", all=(_ADMIN,)),
+    "manage users": _entry("see users", all=(_ADMIN,)),
     "manage create-api-token": _entry("make tokens for programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage revoke-api-token": _entry("revoke tokens of programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
+    "manage api-tokens": _entry("see tokens of programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage set-preset": _entry("keep presets", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     "manage remove-preset": _entry("remove presets", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     "manage subscribe-email": _entry("have e-mails sent", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
@@ -160,7 +163,7 @@ def why_not(actor: Actor, action: str, owner: str) -> str | None:
     """Return why *actor* may not do *action* to a thing of *owner*, and who may, for a person. ``None`` where they may."""
     if may(actor, action, owner):
         return None
-    one, entry = _one(actor.role), TABLE.get(action, _NO_ENTRY)
+    one, entry = one_with(actor.role), TABLE.get(action, _NO_ENTRY)
     one = one[0].upper() + one[1:]
     if scope(actor.role, action) is Scope.OWN:
         able = _able(actor.role, (entry.all, ""))
@@ -173,7 +176,7 @@ def _able(role: Role | KeyRole, *given: tuple[frozenset[str], str]) -> str:
     kind: type[Role] | type[KeyRole] = Role if isinstance(role, Role) else KeyRole
     able = []
     for roles, whose in given:
-        if named := [_one(each) for each in kind if each in roles and each is not role]:
+        if named := [one_with(each) for each in kind if each in roles and each is not role]:
             able.append(f"{' or '.join(named)} may{whose}")
     return ", ".join(able) or ("no user may" if kind is Role else "no key may")
 
@@ -183,5 +186,7 @@ def rights_of(role: str) -> dict[str, Scope]:
     return {action: found for action in TABLE if (found := scope(role, action)) is not Scope.NOBODY}
 
 
-def _one(role: Role | KeyRole) -> str:
-    return f"{'an' if role[0] in 'aeiou' else 'a'} {role}" if isinstance(role, Role) else f"a key of the role {role}"
+def one_with(role: Role | KeyRole) -> str:
+    """Return one that has *role*, for a person: "an artist", "a client's key"."""
+    named = f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
+    return named if isinstance(role, Role) else f"{named}'s key"

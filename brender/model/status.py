@@ -71,7 +71,9 @@ class Wanted(StrEnum):
     DRAINED = "drained"
     """It finishes what runs, and leaves."""
     RESTARTED = "restarted"
-    """It finishes what runs, and starts anew."""
+    """It finishes what runs, and starts again."""
+    FORGOTTEN = "forgotten"
+    """It is away for good, and no list names it, until it joins again."""
 
 
 S = TypeVar("S", bound=StrEnum)

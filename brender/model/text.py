@@ -1,4 +1,4 @@
-"""Text from elsewhere, made harmless for terminals and logs. Pure."""
+"""Text for people: names from elsewhere made harmless for terminals and logs, numbers that agree with their nouns. Pure."""
 
 
 def harmless(text: str, kept: str = "") -> str:
@@ -9,3 +9,18 @@ def harmless(text: str, kept: str = "") -> str:
     'a·[2Jb'
     """
     return "".join(character if character.isprintable() or character in kept else "·" for character in text)
+
+
+def plural(count: float, noun: str) -> str:
+    """Return *count* things, with a *noun* that agrees.
+
+    >>> plural(1, "worker"), plural(1200, "worker"), plural(0.5, "minute")
+    ('1 worker', '1,200 workers', '0.5 minutes')
+    """
+    number = f"{count:,}" if isinstance(count, int) else f"{count:,g}"
+    return f"{number} {noun}{'' if count == 1 else 's'}"
+
+
+def times(count: int) -> str:
+    """Return how often something was: once, twice, 3 times."""
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")

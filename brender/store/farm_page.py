@@ -9,6 +9,7 @@ from typing import Any
 from peewee import SQL, Case, fn
 
 from brender.model.status import ENDED_JOB, ENDS_OF_WAITING
+from brender.model.text import plural
 from brender.store.page_questions import with_eta
 from brender.store.questions import GOING, PAGE, Record, with_progress
 from brender.store.tables import ATTEMPT_LIVE
@@ -44,7 +45,8 @@ def overview(record: Record, wall: float) -> dict[str, Any]:
     active_first = Case(job.status, (("active", 0), ("queued", 1)), 2)
     unfinished = job.select(job.id).where(job.status.in_(_UNFINISHED) & there)
     ids = [id for (id,) in unfinished.order_by(active_first, job.priority.desc(), job.submitted).limit(_JOBS_SHOWN).tuples()]
-    workers = dict(worker.select(worker.status, fn.COUNT(worker.id)).group_by(worker.status).tuples())
+    known = worker.wanted != "forgotten"
+    workers = dict(worker.select(worker.status, fn.COUNT(worker.id)).where(known).group_by(worker.status).tuples())
     return {
         "workers": workers,
         "jobs": counted,
@@ -129,7 +131,7 @@ def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since
     if not until:
         worker = tables.Worker
         shown = (worker.id, worker.name, worker.status, worker.reason, worker.job, worker.frame, worker.fraction)
-        there = (worker.status != "offline") | (worker.last_seen > wall - seconds)
+        there = (worker.status != "offline") | ((worker.last_seen > wall - seconds) & (worker.wanted != "forgotten"))
         found = database.execute(worker.select(*shown).where(there).order_by(worker.name).limit(PAGE)).fetchall()
         answer["workers"] = [dict(zip((column.name for column in shown), row, strict=True)) for row in found]
     return answer
@@ -179,7 +181,7 @@ def attention(record: Record, wall: float) -> list[dict[str, Any]]:
     columns = (off, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"))
     query = off.select(*columns).join(worker).switch(off).join(job)
     for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB)).limit(_ATTENTION_SHOWN).dicts():
-        why = f"{each['worker_name']} is kept off it after {each['failures']} failures: {each['reason']}"
+        why = f"{each['worker_name']} is kept off it after {plural(each['failures'], 'failure')}: {each['reason']}"
         job_needs(each["job"], each["job_name"], each["user"], why, "readmit")
     missing = jobs.where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
     for row in missing.limit(_ATTENTION_SHOWN):

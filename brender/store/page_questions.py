@@ -219,11 +219,12 @@ def people(record: Record) -> list[dict[str, Any]]:
     return list(user.select(*columns).order_by(user.name).limit(PAGE).dicts())
 
 
-def api_tokens(record: Record, user: str) -> list[dict[str, Any]]:
-    """Return the tokens of *user* that were not revoked; of what their secrets are nothing."""
+def api_tokens(record: Record, user: str = "") -> list[dict[str, Any]]:
+    """Return the tokens that were not revoked, of *user*, or all of them; of what their secrets are nothing."""
     token = record.tables.ApiToken
     columns = [field for name, field in token._meta.fields.items() if name != "digest"]
-    return list(token.select(*columns).where((token.user == user) & token.revoked.is_null()).order_by(token.created).dicts())
+    of = (token.user == user) & token.revoked.is_null() if user else token.revoked.is_null()
+    return list(token.select(*columns).where(of).order_by(token.created).limit(PAGE).dicts())
 
 
 def presets(record: Record) -> list[dict[str, Any]]:

@@ -57,7 +57,8 @@ def node_id(record: Record, start: str) -> tuple[str, str, str]:
     with it. Raises `NotFound` or `BadInput`."""
     found: list[tuple[str, str, str, str]] = []
     for kind, table in (("worker", record.tables.Worker), ("manager", record.tables.Manager)):
-        rows = table.select().where((table.name == start) | table.id.startswith(start)).order_by(table.last_seen.desc())
+        named_so = (table.name == start) | table.id.startswith(start)
+        rows = table.select().where(named_so).order_by(table.wanted == "forgotten", table.last_seen.desc())
         found += [(kind, row.id, row.name, row.status) for row in rows.limit(6)] if start else []
     named = [node for node in found if start in node[1:3]] or found
     present = [node for node in named if node[3] != "offline"]
@@ -70,12 +71,35 @@ def node_id(record: Record, start: str) -> tuple[str, str, str]:
     return chosen[0][:3]
 
 
-def jobs(record: Record, status: str = "", limit: int = 1000) -> list[dict[str, Any]]:
-    """Jobs, newest first, perhaps only those of one status."""
+def jobs(
+    record: Record, status: str = "", limit: int = 1000, offset: int = 0, user: str = "", project: str = ""
+) -> list[dict[str, Any]]:
+    """Jobs, newest first, perhaps only those of one status, user or project."""
     job = record.tables.Job
     columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings")]
-    query = job.select(*columns).where(job.deleting.not_in(GOING)).order_by(job.submitted.desc()).limit(min(limit, PAGE))
-    return [with_progress(row) for row in (query.where(job.status == status) if status else query).dicts()]
+    query = job.select(*columns).where(_wanted_jobs(record, status, user, project))
+    rows = query.order_by(job.submitted.desc(), job.id).limit(min(limit, PAGE)).offset(offset)
+    return [with_progress(row) for row in rows.dicts()]
+
+
+def _wanted_jobs(record: Record, status: str, user: str, project: str) -> Any:
+    """Return the condition that a job is there, and of this status, user and project ("": of any)."""
+    job = record.tables.Job
+    condition = job.deleting.not_in(GOING)
+    for field, value in ((job.status, status), (job.user, user), (job.project, project)):
+        if value:
+            condition &= field == value
+    return condition
+
+
+def count(record: Record, of: str, job: str = "", status: str = "", user: str = "", project: str = "") -> int:
+    """Return how many ``jobs``, ``tasks`` or rows of the ``activity`` log (*of*) there are, as those questions choose them."""
+    if of == "jobs":
+        return int(record.tables.Job.select().where(_wanted_jobs(record, status, user, project)).count())
+    if of not in ("tasks", "activity"):
+        raise BadInput(f"{of!r} are not counted, but jobs, tasks and activity")
+    table = record.tables.Task if of == "tasks" else record.tables.Activity
+    return int((table.select().where(table.job == job_id(record, job)) if job else table.select()).count())
 
 
 #: Workers whose progress is shown with a job.
@@ -160,7 +184,7 @@ def parts(record: Record, job: str, since: int = -1, limit: int = PAGE, by: str 
     return list(query.dicts())
 
 
-def attempts(record: Record, job: str, frame: int | None = None) -> list[dict[str, Any]]:
+def attempts(record: Record, job: str, frame: int | None = None, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
     """Return a job's attempts, or those of one frame's task, newest first."""
     tables, id = record.tables, job_id(record, job)
     attempt, worker, part = tables.Attempt, tables.Worker, tables.Part
@@ -168,11 +192,11 @@ def attempts(record: Record, job: str, frame: int | None = None) -> list[dict[st
     if frame is not None:
         of_frame = (part.job == id) & (part.frame == frame) & (part.piece != FILM)
         query = query.where(attempt.task.in_(part.select(part.task).where(of_frame)))
-    return list(query.order_by(attempt.granted.desc()).limit(1000).dicts())
+    return list(query.order_by(attempt.granted.desc(), attempt.id).limit(min(limit, PAGE)).offset(offset).dicts())
 
 
-def workers(record: Record) -> list[dict[str, Any]]:
-    """Return every worker, those that are there first."""
+def workers(record: Record, limit: int = PAGE, offset: int = 0) -> list[dict[str, Any]]:
+    """Return every worker that is not forgotten, those that are there first."""
     worker, manager, job = record.tables.Worker, record.tables.Manager, record.tables.Job
     away = Case(None, [(worker.status == "offline", 1)], 0)
     query = (
@@ -180,22 +204,24 @@ def workers(record: Record) -> list[dict[str, Any]]:
         .join(manager)
         .switch(worker)
         .join(job, "LEFT JOIN", on=(worker.job == job.id))
-        .order_by(away, worker.name)
+        .where(worker.wanted != "forgotten")
+        .order_by(away, worker.name, worker.id)
     )
-    return list(query.limit(PAGE).dicts())
+    return list(query.limit(min(limit, PAGE)).offset(offset).dicts())
 
 
 def managers(record: Record) -> list[dict[str, Any]]:
-    """Return every manager, with the number of its workers that are there."""
+    """Return every manager that is not forgotten, with the number of its workers that are there."""
     manager, worker = record.tables.Manager, record.tables.Worker
     there = worker.select(fn.COUNT(worker.id)).where((worker.manager == manager.id) & (worker.status != "offline"))
-    return list(manager.select(manager, there.alias("workers")).order_by(manager.name).limit(PAGE).dicts())
+    query = manager.select(manager, there.alias("workers")).where(manager.wanted != "forgotten").order_by(manager.name)
+    return list(query.limit(PAGE).dicts())
 
 
-def activity(record: Record, job: str = "", limit: int = 200) -> list[dict[str, Any]]:
+def activity(record: Record, job: str = "", limit: int = 200, offset: int = 0) -> list[dict[str, Any]]:
     """Who did what, newest first."""
     row = record.tables.Activity
-    query = row.select().order_by(row.id.desc()).limit(min(limit, PAGE))
+    query = row.select().order_by(row.id.desc()).limit(min(limit, PAGE)).offset(offset)
     return list((query.where(row.job == job_id(record, job)) if job else query).dicts())
 
 
@@ -208,7 +234,9 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
         which = f"attempt {attempt!r}" if attempt else "attempt" if frame is None else f"attempt at frame {frame}"
         raise NotFound(f"The job {id} has no {which} yet, so there is no log")
     chosen = known[0]
-    return {"attempt": chosen, "text": log_text(record.folder, id, chosen["id"])}
+    path = record.folder.log(id, chosen["id"])
+    size = path.stat().st_size if path.exists() else 0
+    return {"attempt": chosen, "text": log_text(record.folder, id, chosen["id"]), "size": size, "path": str(path)}
 
 
 def log_text(folder: DataFolder, job: str, attempt: str) -> str:
@@ -296,6 +324,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     question.__name__: question
     for question in (
         jobs,
+        count,
         job,
         tasks,
         parts,

@@ -26,6 +26,7 @@ def allow_many_files() -> str:
     if soft == resource.RLIM_INFINITY or workers >= _PLENTY:
         return ""
     return (
-        f"This system lets one program have {soft:,} files and connections open: enough for about {max(0, workers)} workers. "
+        f"This system lets one program have {soft:,} files and connections open: enough for about {max(0, workers):,} "
+        f"worker{'' if workers == 1 else 's'}. "
         "`ulimit -n 8192` before the start, or LimitNOFILE=8192 in the service's unit, makes room for more"
     )

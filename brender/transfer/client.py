@@ -19,6 +19,7 @@ from brender.bus.keys import Credentials
 from brender.bus.messages import BlobHave, BlobPiece, FramePiece, FrameWanted, Lacks, Message, NoFile, Offer
 from brender.bus.transport import Received, Socket
 from brender.model.errors import BadInput, BrenderError, NotFound, Unreachable
+from brender.model.text import plural
 from brender.transfer.blobs import ON_THEIR_WAY, RESEND_SECONDS
 from brender.transfer.pieces import PIECE, append_piece
 
@@ -147,7 +148,8 @@ class Exchange:
             if now - moved > self._patience:
                 left = len(waiting) + len(on_their_way)
                 raise Unreachable(
-                    f"The server took none of {left} files for {self._patience:.0f} seconds; submit them again, and it goes on"
+                    f"The server took none of {plural(left, 'file')} for {self._patience:.0f} seconds; submit them again, and it "
+                    "goes on"
                 )
             lost = [blob for blob, (at, _) in on_their_way.items() if now - at > RESEND_SECONDS]
             waiting.extendleft(lost)

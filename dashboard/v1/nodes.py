@@ -14,7 +14,7 @@ from dashboard.farm import farm
 
 blueprint = Blueprint("v1-nodes", __name__)
 
-Action = Literal["drain", "disable", "enable", "restart", "tags", "note", "schedule", "log"]
+Action = Literal["drain", "disable", "enable", "restart", "tags", "note", "schedule", "log", "forget"]
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +71,8 @@ def history(id: str, query: HistoryQuery) -> Any:
 
 @endpoint(blueprint, "POST", "/nodes/{id}/actions/{action}", body=Said, answer=answers.ActedOnNode)
 def act_on_node(id: str, action: str, body: Said) -> Any:
-    """Drain, disable, enable or restart a worker or manager; say a worker's tags, note or hours of sleep; or ask for its log."""
+    """Drain, disable, enable, restart or forget a worker or manager; set a worker's tags, note or hours of sleep; or ask for its
+    log."""
     known = Action.__args__  # type: ignore[attr-defined]
     if action not in known:
         raise NotFound(f"There is no action {action!r}; there are: {', '.join(known)}")

@@ -9,13 +9,12 @@ from flask import Blueprint
 from flask_login import current_user
 from werkzeug.security import generate_password_hash
 
-from brender.model.people import Role
+from brender.model.people import PASSWORD_LEAST, Role
 from brender.model.rights import Scope
 from brender.store import page_questions
 from dashboard.answers import people as answers
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
-from dashboard.people import PASSWORD_LEAST
 
 blueprint = Blueprint("v1-people", __name__)
 

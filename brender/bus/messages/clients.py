@@ -38,6 +38,7 @@ class Act(Message, frozen=True, kw_only=True):
         "note",
         "schedule",
         "log",
+        "forget",
     ]
     target: Text
     value: int | str | None = None

@@ -66,6 +66,7 @@ NODE_ACTIONS: dict[str, Wanted | None] = {
     "restart": Wanted.RESTARTED,
     "disable": Wanted.DISABLED,
     "enable": None,
+    "forget": Wanted.FORGOTTEN,
     **dict.fromkeys((*SAYABLE, "log")),
 }
 

@@ -19,6 +19,7 @@ from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.paths import paths_of, variables_in
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
+from brender.model.text import plural
 from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, Now, Peer, Send
 from brender.roles.policy import Policy
 
@@ -105,7 +106,7 @@ class Jobs:
         self.note(
             now,
             "submit",
-            f"submitted {spec.name}: {job.part_count} frames in {job.task_count} tasks",
+            f"submitted {spec.name}: {plural(job.part_count, 'frame')} in {plural(job.task_count, 'task')}",
             job.id,
             spec.user,
         )
@@ -246,7 +247,13 @@ class Jobs:
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
         """Queue the *selection* again, slice by slice. Raises `Conflict` where there is nothing to do."""
         if selection.is_empty or not self._has_ended_work(job, selection):
-            raise Conflict(f"The job {job.id} has nothing of that kind to queue again (its status is {job.status})")
+            known = f"The job {job.id[:8]} is {job.status}, and"
+            if selection.frames is not None:
+                raise Conflict(f"{known} has none of these frames: `brender job {job.id[:8]}` says which it has")
+            raise Conflict(
+                f"{known} no frame of it failed or was canceled: `brender requeue {job.id[:8]} --all` renders all of it again, "
+                f"`brender requeue {job.id[:8]} --frames 1-10` only those"
+            )
         if selection.frames is not None and job.status in ENDED_JOB and job.planned < job.task_count:
             raise Conflict(
                 f"The job {job.id} ended before all its frames were planned: queue all that is unfinished of it again "
@@ -314,7 +321,7 @@ class Jobs:
         if job.ended_tasks < job.task_count or job.placing or job.sweeps or job.status in ENDED_JOB:
             return
         if job.failed_tasks:
-            self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {job.task_count} tasks failed", now)
+            self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {plural(job.task_count, 'task')} failed", now)
         elif job.completed_parts < job.part_count:
             left = job.part_count - job.completed_parts
             text = "1 frame was" if left == 1 else f"{left} frames were"

@@ -9,6 +9,7 @@ from brender.bus.messages import Admitted, Enrol, Manage, Refused
 from brender.farm.farm import Farm
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.keys import NODE_ROLES, KeyRole, Principal, Token, digest_of, is_secret_of, parse_lifetime, proof_key, proof_of
+from brender.model.text import plural
 from brender.roles.effects import Admit, Dismiss, Effect, Now, Send
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.nodes import Nodes
@@ -73,8 +74,8 @@ class Keys:
         if token.expires <= now.wall:
             late = (now.wall - token.expires) / 60
             raise BadInput(
-                f"This token expired {late:.0f} minutes ago, by the server's clock (if that cannot be, compare the two machines' "
-                f"clocks). {how}"
+                f"This token expired {plural(round(late), 'minute')} ago, by the server's clock (if that cannot be, compare the "
+                f"two machines' clocks). {how}"
             )
         if token.role is not enrol.role:
             raise BadInput(f"This token lets a {token.role} in, not a {enrol.role}. {_HOW_TO_GET_ONE.format(role=enrol.role)}")

@@ -1,5 +1,6 @@
 """Managers and workers, in the server's core: who is there, how they stand, what people want of them. Pure."""
 
+import shlex
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from brender.roles.server.worker_settings import WorkerSettings
 
 _MEMORY_NOISE = 256 * 2**20
 _ASKED = "it was asked to finish and leave"
-_ASKED_AGAIN = "it was asked to finish and start anew"
+_ASKED_AGAIN = "it was asked to finish and start again"
 _LEAVING = (Wanted.DRAINED, Wanted.RESTARTED)
 
 
@@ -69,6 +70,7 @@ class Nodes:
             if known.incarnation == hello.incarnation:
                 manager.standing, manager.reason = known.standing, known.reason
         self.farm.managers[hello.node] = self.farm.keep(manager)
+        self._no_longer((Wanted.FORGOTTEN,), "manager", hello.node)
         self.emit(Bind(peer.route, hello.node, "manager"))
         self.emit(Reply(peer.route, self.welcome))
         if known is None:
@@ -98,6 +100,7 @@ class Nodes:
         else:
             self.jobs.note(now, "worker-joined", f"the worker {info.name} joined", worker=info.id)
         self.farm.workers[info.id] = self.farm.keep(worker)
+        self._no_longer((Wanted.FORGOTTEN,), "worker", info.id)
         self.farm.managers[peer.node].workers.add(info.id)
         self._look_at({info.id})
         self.work.reconcile(worker, joined.held, now)
@@ -107,7 +110,7 @@ class Nodes:
             if worker := self.farm.workers.get(worker_id):
                 self.worker_gone(worker, f"its manager {manager.name} {reason}", now)
         del self.farm.managers[manager.id]
-        self._no_longer_drained("manager", manager.id)
+        self._no_longer(_LEAVING, "manager", manager.id)
         manager.show(ManagerStatus.OFFLINE, reason)
         self.emit(Unbind(manager.id))
         self.jobs.note(now, "manager-left", f"the manager {manager.name} {reason}")
@@ -119,7 +122,7 @@ class Nodes:
         self.farm.changed.add(worker.info.id)
         if worker.manager in self.farm.managers:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
-        self._no_longer_drained("worker", worker.info.id)
+        self._no_longer(_LEAVING, "worker", worker.info.id)
         worker.leave(reason)
         self.jobs.note(now, "worker-left", f"the worker {worker.info.name} {reason}", worker=worker.info.id)
 
@@ -206,6 +209,8 @@ class Nodes:
         present = self.farm.workers.get(node) if kind == "worker" else self.farm.managers.get(node)
         if wanted in _LEAVING and present is None:
             raise NotFound(f"The {kind} {name} is not there, so it has nothing to finish")
+        if wanted is Wanted.FORGOTTEN and present is not None:
+            raise Conflict(f"The {kind} {name} is there: `brender drain {shlex.quote(name)}` lets it leave first")
         if wanted is None and present is not None and present.standing is Standing.DRAINING:
             raise Conflict(f"The {kind} {name} is leaving already. Start it again once it has left")
         if wanted is None:
@@ -217,7 +222,8 @@ class Nodes:
             None: "enabled",
             Wanted.DISABLED: "disabled",
             Wanted.DRAINED: "asked to finish and leave",
-            Wanted.RESTARTED: "asked to finish and start anew",
+            Wanted.RESTARTED: "asked to finish and start again",
+            Wanted.FORGOTTEN: "forgotten until it joins again",
         }[wanted]
         self.jobs.note(now, text.split()[0], f"the {kind} {name} is {text}", user=user, worker=node if kind == "worker" else "")
         workers = {node} if kind == "worker" else self.farm.managers[node].workers if node in self.farm.managers else set()
@@ -275,8 +281,8 @@ class Nodes:
                 parent = worker.manager if worker is not None else node
                 self.emit(Send(parent, drain))
 
-    def _no_longer_drained(self, kind: str, node: str) -> None:
-        if self.farm.wanted.get(node) in _LEAVING:
+    def _no_longer(self, wishes: tuple[Wanted, ...], kind: str, node: str) -> None:
+        if self.farm.wanted.get(node) in wishes:
             del self.farm.wanted[node]
             self.farm.ledger.change(kind, node, {"wanted": ""})
 

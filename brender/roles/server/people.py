@@ -162,7 +162,7 @@ class People:
         """Raises `Conflict` where *name*, as *role* (``None``: not any more), would leave the farm without an admin."""
         others = {n for n, r in self.farm.users.items() if r is Role.ADMIN and n != name} - self.farm.disabled_users
         if self.farm.users.get(name) is Role.ADMIN and role != Role.ADMIN and not others:
-            raise Conflict(f"{name} is the only admin: make another one first")
+            raise Conflict(f"{name} is the only admin: make somebody else one first")
 
     def _note(self, now: Now, text: str, arguments: Mapping[str, Any]) -> None:
         self.jobs.note(now, "user", text, user=str(arguments.get("by") or ""))

@@ -12,7 +12,7 @@ from brender.bus.messages import Act, AnyMessage, Manage, Message, Submit
 from brender.bus.rights import action_of
 from brender.farm.farm import Farm
 from brender.model.errors import Forbidden, NotFound
-from brender.model.rights import SPEAKS_FOR_USERS, Actor, Scope, scope, why_not
+from brender.model.rights import SPEAKS_FOR_USERS, Actor, Scope, one_with, scope, why_not
 from brender.roles.effects import Peer
 from brender.roles.server.core import NODE_ACTIONS
 
@@ -61,10 +61,10 @@ def _actor(farm: Farm, peer: Peer, message: Message) -> Actor:
     if not user:
         return Actor(peer.key, peer.user)
     if peer.key not in SPEAKS_FOR_USERS:
-        able = " or ".join(sorted(SPEAKS_FOR_USERS))
+        able, one = sorted(SPEAKS_FOR_USERS), one_with(peer.key)
         raise Forbidden(
-            f"A key of the role {peer.key} may not speak on behalf of {user}: a key of the role {able} may. "
-            f"`brender token create --role {able}` on the server's machine prints a token for `brender join`"
+            f"{one[0].upper()}{one[1:]} may not speak on behalf of {user}: {' or '.join(map(one_with, able))} may. "
+            f"`brender token create --role {able[0]}` on the server's machine prints a token for `brender join`"
         )
     role = farm.users.get(user)
     if role is None or user in farm.disabled_users:
@@ -89,7 +89,7 @@ def _owner(farm: Farm, things: Things, actor: Actor, action: str, message: Messa
     match action.removeprefix("manage "):
         case "set-password":
             return str(given.get("name", ""))
-        case "create-api-token":
+        case "create-api-token" | "api-tokens":
             return str(given.get("user", ""))
         case "revoke-api-token":
             return _known(farm.api_tokens.get(str(given.get("id"))), "token", given.get("id"))

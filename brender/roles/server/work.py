@@ -26,6 +26,7 @@ from brender.farm.tasks import AttemptState, TaskState
 from brender.jobs.film import makes_film
 from brender.model.job import FILM
 from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
+from brender.model.text import plural, times
 from brender.roles.effects import Now, PublishFrame, Send
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
@@ -117,7 +118,7 @@ class Work:
             return
         task.count_loss(f"attempt lost: {reason}")
         if task.losses >= self.policy.losses:
-            self._give_up(task, job, f"lost its worker {task.losses} times; the last time, {reason}", now)
+            self._give_up(task, job, f"lost its worker {times(task.losses)}; the last time, {reason}", now)
         else:
             self._try_later(task, job, task.losses, now)
 
@@ -263,7 +264,8 @@ class Work:
         self.farm.changed_jobs.add(job.id)
         fields = {"failures": strikes, "reason": reason, "wall": now.wall, "readmitted": None}
         self.farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
-        text = f"the worker {worker.info.name} is kept off it after {strikes} failures in a row; the last one said: {reason}"
+        often = plural(strikes, "failure")
+        text = f"the worker {worker.info.name} is kept off it after {often} in a row; the last one said: {reason}"
         self.jobs.note(now, "kept-off", text, job.id, worker=attempt.worker)
         self.dispatch.recall(worker, now, job.id)
 
@@ -318,7 +320,7 @@ class Work:
             self._fail_task(task, job, reason)
             self.jobs.end(job, JobStatus.FAILED, f"Stopped after {why_stopped}; the last one said: {reason}", now)
         elif task.failures >= self.policy.tries:
-            self._give_up(task, job, f"failed {task.failures} times; the last attempt said: {reason}", now)
+            self._give_up(task, job, f"failed {times(task.failures)}; the last attempt said: {reason}", now)
         else:
             self._try_later(task, job, task.failures, now)
 

@@ -1,5 +1,7 @@
 """How long an attempt may run, and how long it may show no sign of progress. Pure."""
 
+from brender.model.text import plural
+
 #: A worker that did not tick for so long was stopped itself (SIGSTOP, a suspended machine): that time does not count.
 _PAUSE_SECONDS = 5.0
 
@@ -37,4 +39,4 @@ class Watch:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} seconds"
+    return plural(seconds / 60, "minute") if seconds >= 60 else plural(seconds, "second")

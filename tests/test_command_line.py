@@ -1,0 +1,242 @@
+"""What commands say and refuse: people, projects, lists that stop, hostile names, completion, nobody at the other end."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.security import check_password_hash
+
+from brender.bus.address import free_ports
+from brender.bus.client import Client
+from brender.commands import completion, paging
+from brender.commands.joining import join_as_client
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.main import brender
+from brender.commands.options import client
+from brender.commands.output import line
+from brender.store.database import open_for_reading
+from brender.store.datafolder import DataFolder
+from brender.store.tables import make_tables
+from tests.tools import Said, command, invite, submit_command
+
+#: Names that a terminal would obey, that read backwards, that end a line, and that are as long as names may be.
+HOSTILE = ["a\x1b[2J\x1b]0;x\x07b", "a\u202eb\u2066c", "two\nlines\r", "<script>[red]x[/red]", "é" * 255]
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of a farm without workers and page."""
+    folder = DataFolder(tmp_path_factory.mktemp("quiet"))
+    with LocalFarm(FarmPlan(folder=folder, workers=0, any_ports=True, with_dashboard=False)):
+        yield folder.root
+
+
+@pytest.fixture
+def connection(quiet: Path) -> Iterator[Client]:
+    with client(None, quiet) as found:
+        yield found
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def password_hash(quiet: Path, name: str) -> str:
+    database = open_for_reading(str(DataFolder(quiet).database))
+    with database:
+        return str(make_tables(database).User.get_by_id(name).password)
+
+
+def test_users_are_managed_from_the_terminal_and_a_lost_password_is_replaced(
+    quiet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ("--data", quiet)
+    assert "`brender user add NAME --role admin`" in command(capsys, "user", "list", *here).out
+    typed(monkeypatch, "correct horse\n")
+    assert command(capsys, "user", "add", "anna", "--role", "admin", *here).out == "anna may sign in, as an admin\n"
+    typed(monkeypatch, "battery staple\n")
+    assert command(capsys, "user", "password", "anna", *here).code == 0
+    assert check_password_hash(password_hash(quiet, "anna"), "battery staple")
+    typed(monkeypatch, "short\n")
+    assert "at least 8 characters" in command(capsys, "user", "password", "anna", *here).err
+    typed(monkeypatch, "correct horse\n")
+    assert "`brender user list` lists them" in command(capsys, "user", "password", "nobody", *here).err
+    assert "only admin" in command(capsys, "user", "role", "anna", "viewer", *here).err
+    (row,) = json.loads(command(capsys, "user", "list", "--json", *here).out)
+    assert (row["name"], row["role"]) == ("anna", "admin") and "password" not in row
+
+
+def test_tokens_of_programs_are_made_listed_and_revoked(
+    quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = ("--data", quiet)
+    connection.manage("set-user", name="otto", role="artist", password="x", new=True)
+    made = json.loads(command(capsys, "api-token", "make", "nightly", "--user", "otto", "--json", *here).out)
+    assert made["token"].startswith("brender_")
+    listed = command(capsys, "api-token", "list", *here).out
+    assert made["id"] in listed and made["token"] not in listed
+    assert command(capsys, "api-token", "revoke", made["id"], *here).code == 0
+    assert made["id"] not in command(capsys, "api-token", "list", *here).out
+    assert "There is no user 'nobody'" in command(capsys, "api-token", "make", "x", "--user", "nobody", *here).err
+    connection.manage("remove-user", name="otto")
+
+
+@pytest.mark.parametrize("words", [("user", "list"), ("key", "list")])
+def test_a_client_s_key_is_refused_by_its_name(
+    quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    join_as_client(DataFolder(tmp_path), invite("client", quiet), "carl")
+    said = command(capsys, *words, "--data", tmp_path)
+    assert said.code != 0 and "A client's key, such as this machine's, may not see " in said.err
+    assert "an admin's key may" in said.err and "running" not in said.err
+
+
+def test_a_project_with_a_name_like_another_s_is_made_only_when_that_is_meant(
+    quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submitted(*words: str) -> Said:
+        return command(capsys, "submit", "--data", quiet, *words, "--paused", "--type", "command", "--", "true")
+
+    connection.manage("set-project", name="film")
+    typed(monkeypatch, "")
+    said = submitted("--project", "fiml")
+    assert said.code == 2 and "there is film: did you mean it? --new-project makes fiml" in said.err
+    assert submitted("--project", "other").code == 0, "nothing is like it"
+    assert submitted("--project", "Film", "--new-project").code == 0
+    assert [row["name"] for row in connection.ask("projects")].count("Film") == 1
+
+
+def test_lists_say_where_they_stop_and_json_has_all(
+    quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        submit_command(connection, "true", name=f"cut {number}", frames="1-5", paused=True)
+    total = connection.ask("count", of="jobs")
+    monkeypatch.setattr(paging, "SHOWN", 2)
+    here = ("--data", quiet)
+    said = command(capsys, "jobs", *here)
+    assert said.err == f"2 of {total} jobs: --all, --limit, --status, --user, --project\n" and "cut 2" in said.out
+    assert len(json.loads(command(capsys, "jobs", "--json", *here).out)) == total
+    assert command(capsys, "jobs", "--all", *here).err == ""
+    cut = command(capsys, "jobs", "--json", "--limit", "1", *here)
+    assert len(json.loads(cut.out)) == 1 and f"1 of {total} jobs" in cut.err
+    assert command(capsys, "tasks", "cut 1", *here).err == "2 of 5 tasks: --all, --limit\n"
+    assert " entries: --all, --limit, --job" in command(capsys, "activity", "--limit", "1", *here).err
+    monkeypatch.setattr(paging, "PAGE", 2)
+    assert len(paging.asked(connection, "jobs", None, "id")) == total, "page by page"
+
+
+def test_a_log_says_that_its_end_is_printed(
+    quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = {"id": "aa" * 8, "worker_name": "w", "outcome": "live", "reason": ""}
+    answer = {"attempt": attempt, "text": "the end", "size": 3_000_000, "path": "/data/logs/x"}
+    monkeypatch.setattr(Client, "ask", lambda *given, **named: answer)
+    said = command(capsys, "log", "x", "--data", quiet)
+    assert "This is the log's end, 262.1 kB of 3.0 MB. All of it, on the server: /data/logs/x" in said.err
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_do_nothing_to_a_terminal(
+    quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    job = submit_command(connection, "true", name=name, project=name, paused=True)
+    here = ("--data", quiet)
+    for words in (("jobs",), ("job", job), ("activity",), ("project", "list"), ("cancel", job), ("cancel", name)):
+        said = command(capsys, *words, *here)
+        assert all(character.isprintable() or character == "\n" for character in said.out + said.err), words
+        assert not any(each.startswith("lines") for each in said.out.splitlines()), "a name is on one line"
+    assert line(name) in command(capsys, "job", job, *here).out
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=20))
+def test_a_line_is_one_line_of_characters_that_are_seen(text: str) -> None:
+    assert line(text).isprintable() and len(line(text)) == len(text)
+
+
+def test_the_shell_completes_jobs_projects_and_users(quiet: Path, connection: Client) -> None:
+    job = submit_command(connection, "true", name="shot_7", project="movie", paused=True)
+    context = click.Context(brender)
+    context.params = {"data": quiet, "server": None}
+    parameter = click.Option(["--x"])
+
+    def completed(complete: completion.Complete, incomplete: str) -> list[str]:
+        return [item.value for item in complete(context, parameter, incomplete)]
+
+    assert completed(completion.complete_job, "shot_") == ["shot_7"]
+    assert completed(completion.complete_job, job[:6]) == [job[:8]]
+    assert completed(completion.complete_project, "mov") == ["movie"]
+    assert completed(completion.complete_worker, "") == []
+
+
+def test_completion_never_waits_long_nor_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = click.Context(brender)
+    context.params = {"data": tmp_path, "server": "somewhere"}
+    monkeypatch.setattr(completion, "_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(completion, "client", lambda *given: time.sleep(2))
+    began = time.monotonic()
+    assert completion.complete_job(context, click.Option(["--x"]), "") == []
+    assert time.monotonic() - began < 1
+
+
+def test_where_nobody_listens_an_answer_comes_at_once(quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    said = command(capsys, "jobs", "--data", quiet, "--server", f"127.0.0.1:{free_ports(1)}")
+    assert said.code == 4 and "Nothing listens at 127.0.0.1:" in said.err
+    assert "There is no farm in" in command(capsys, "jobs", "--data", tmp_path).err
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("render", "x.blend", "--workers", "0"), "--workers 0 renders nothing: give 1 or more"),
+        (("render", "x.blend", "--output", ""), "'--output': it is empty. Name a path, or leave it out"),
+    ],
+)
+def test_what_cannot_be_meant_is_answered_with_a_sentence(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert said in command(capsys, *words).err
+
+
+def test_nothing_is_deleted_where_nobody_can_be_asked(
+    quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit_command(connection, "true", name="kept", paused=True)
+    connection.act("cancel", job)
+    typed(monkeypatch, "")
+    assert "There is no terminal to ask on" in command(capsys, "delete", job, "--data", quiet).err
+    assert command(capsys, "delete", job, "--yes", "--data", quiet).code == 0
+
+
+def test_a_farm_whose_ports_are_taken_advises_an_option_that_it_has(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "in use. Stop it, or choose other ports with --port-base"
+    monkeypatch.setattr("brender.commands.children.Children.last_words", lambda *given: said)
+    monkeypatch.setattr("brender.commands.children.Children.start", lambda *given: _Ended())
+    told = command(capsys, "farm", "--workers", "0", "--data", tmp_path).err
+    assert "use any that are free with --any-ports" in told and "--port-base" not in told
+
+
+class _Ended:
+    """A child that has ended."""
+
+    name = "server"
+
+    @property
+    def process(self) -> "_Ended":
+        return self
+
+    pid = 0
+
+    def poll(self) -> int:
+        return 1
