@@ -57,4 +57,5 @@ def _writes(job: JobState, going: Output) -> bool:
 
 
 def _overlap(one: Output, other: Output) -> bool:
-    return one[0] == other[0] and (one[1] == other[1] or not one[1] or not other[1])
+    # Jobs without a folder write no files, or each to a folder of its own at the server.
+    return one[0] == other[0] != "" and (one[1] == other[1] or not one[1] or not other[1])

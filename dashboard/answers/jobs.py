@@ -118,6 +118,10 @@ class Graph(msgspec.Struct):
 class Log(msgspec.Struct):
     attempt: AttemptOfWorker
     text: str
+    size: int
+    """Bytes of the whole log."""
+    path: str
+    """Where the server has all of it."""
 
 
 class Acted(msgspec.Struct):
