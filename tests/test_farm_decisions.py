@@ -7,6 +7,7 @@ import pytest
 
 from brender.bus.messages import Sorry
 from brender.model.nodes import Blender
+from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.store.database import open_for_writing
 from tests.world import World, animation, granted, memory_database
@@ -175,6 +176,18 @@ def test_silence_shorter_than_the_lease_loses_nobody(world: World) -> None:
     world.finish("a")
     assert world.status(job["id"]) == "completed"
     assert [attempt["outcome"] for attempt in world.ask("attempts", job=job["id"])] == ["completed"]
+
+
+def test_a_worker_that_its_manager_does_not_name_is_lost_only_once_it_can_hold_no_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ManagerCore, "_confirm", lambda self, message, now: None)  # what they say of it is lost on the way
+    stub = world.add_worker("a")
+    job = world.submit(animation("1-2"))["id"]
+    monkeypatch.setattr(ManagerCore, "_join", lambda self, worker, now: None)
+    while world.ask("attempts", job=job)[0]["outcome"] == "live" and world.now < 1200:
+        world.run(0.5)
+    assert world.now > stub.core.lease_until
 
 
 def test_a_server_and_a_manager_that_stood_still_call_nobody_lost_whom_they_could_not_hear(world: World) -> None:

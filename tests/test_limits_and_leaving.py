@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from brender.bus.messages import Sorry
+from brender.bus.messages import Grants, Sorry
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.limits import Watch
@@ -250,6 +250,19 @@ def test_a_manager_that_is_to_leave_lets_its_workers_finish(world: World) -> Non
     managers = {row["name"]: row["status"] for row in world.ask("managers")}
     assert managers == {"m": "offline", "n": "online"}
     assert world.workers["a"].stopped == []
+
+
+def test_a_manager_leaves_although_a_grant_came_late_whose_attempt_had_ended(world: World) -> None:
+    stub = world.add_worker("a", manager="m")
+    world.submit(animation("1"))
+    running = stub.running
+    assert running is not None
+    world.finish("a")
+    manager = world.managers["m"]
+    manager.from_above(Grants(grants=(running,), orders=()), world._at())  # (the worker has been sent it, and says nothing of it)
+    world.act_on_node("drain", "m")
+    world.run(world.policy.lease)
+    assert {row["name"]: row["status"] for row in world.ask("managers")} == {"m": "offline"}
 
 
 def test_a_disabled_worker_finishes_its_task_and_gets_no_other(world: World) -> None:

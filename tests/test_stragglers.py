@@ -62,6 +62,12 @@ def test_an_idle_worker_repeats_the_slow_frame(world: World) -> None:
     assert helper is not None and helper.repeats
 
 
+def test_a_slow_task_of_which_every_frame_has_come_is_not_repeated(world: World) -> None:
+    world.finish_part("one")
+    world.run(10)
+    assert outcomes(world).count("live") == 1, "only its end is to be said"
+
+
 def test_the_first_to_finish_wins_and_the_other_is_superseded(world: World) -> None:
     world.run(10)
     world.finish("two")

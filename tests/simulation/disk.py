@@ -46,9 +46,10 @@ class Disk:
         """*job* finds a file of another there, and takes it for its own frame."""
         self.used[path, job] = now
 
-    def delete(self, path: Path, job: str) -> None:
-        """Delete the file at *path* with *job*, and note where it is another's."""
-        if (there := self.files.pop(path)).job != job:
+    def delete(self, path: Path, job: str, is_known: bool) -> None:
+        """Delete the file at *path* with *job*, and note where it is another's. *is_known*: the record still has the job
+        that made it; else only its time tells it from that of *job*, and not to a minute."""
+        if (there := self.files.pop(path)).job != job and is_known:
             self.wrong = f"{path[1]} is deleted with the job {job}, and the job {there.job} had made it"
         self.deleted[path] = job
 
@@ -118,6 +119,6 @@ class SimulatedFiles:
                 continue
             if file.is_as_made(1, there.wall):
                 self._world.say(f"{file.name} is deleted with the job {deletion.job}")
-                disk.delete((folder, file.name), deletion.job)
+                disk.delete((folder, file.name), deletion.job, tables.Job.get_or_none(id=there.job) is not None)
             else:
                 deletion.left += 1

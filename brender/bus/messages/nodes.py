@@ -70,7 +70,8 @@ class Renew(Message, frozen=True, kw_only=True):
     """A child asks for its lease to be renewed, counted from when it asked, and says how it stands.
 
     A manager lists the workers that it believes the server to know, and of all its workers those that begin nothing new: whoever
-    is not among these is open.
+    is not among these is open. A worker lists the attempts that it has something to do or say about (``held``; ``None``: one of
+    before does not say).
     """
 
     sent: Number
@@ -78,6 +79,7 @@ class Renew(Message, frozen=True, kw_only=True):
     reason: Text = ""
     workers: tuple[Key, ...] = ()
     closed: tuple[tuple[Key, nodes.Standing, Text], ...] = ()
+    held: tuple[Id, ...] | None = None
 
 
 class Renewed(Message, frozen=True, kw_only=True):

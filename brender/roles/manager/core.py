@@ -53,8 +53,9 @@ class ManagedWorker:
     info: WorkerInfo
     heard: float
     beat: float
-    held: set[str] = field(default_factory=set)
-    """The attempts that it has something to do or say about, as far as the server has not acknowledged their end."""
+    held: dict[str, float] = field(default_factory=dict)
+    """The attempts that it has something to do or say about, as far as the server has not acknowledged their end; each with when
+    it was last said to hold it: by itself, or by a grant that was passed down to it."""
     proof: str = ""
     """Its word to the server that it is here."""
     term: str = ""
@@ -225,9 +226,11 @@ class ManagerCore:
         known = self.workers.get(hello.node)
         if known is not None and known.info.registration > hello.worker.registration:
             return  # a word of an earlier process of that worker, or of an earlier turn to this manager, come late
-        worker = ManagedWorker(hello.worker, heard=now.mono, beat=now.mono, held=set(hello.held), proof=hello.proof)
+        worker = ManagedWorker(
+            hello.worker, heard=now.mono, beat=now.mono, held=dict.fromkeys(hello.held, now.mono), proof=hello.proof
+        )
         if known is not None and known.info.incarnation == hello.incarnation:
-            worker.held |= known.held
+            worker.held = known.held | worker.held
             worker.ends = known.ends
         self.workers[hello.node] = worker
         welcome = Welcome(
@@ -244,12 +247,22 @@ class ManagerCore:
         self._register(worker, now)
 
     def _renew(self, peer: Peer, renew: Renew, now: Now) -> None:
-        """A worker's lease is never longer than what is left of the manager's own."""
-        seconds = max(0.0, min(self.policy.lease, self.lease_until - now.mono))
+        """Renew the lease of a worker: never for longer than what is left of the manager's own, and not before the server has
+        confirmed the worker's registration, since it may have given up the worker and given its work to another."""
         worker = self.workers[peer.node]
+        own = self.lease_until - now.mono if worker.confirmed is not None else 0.0
+        seconds = max(0.0, min(self.policy.lease, own))
         worker.standing, worker.reason = renew.standing, renew.reason
+        if renew.held is not None:
+            self._compare_held(worker, renew.held, now)
         renewed = Renewed(sent=renew.sent, seconds=seconds, term=worker.term, attempts=worker.confirmed)
         self._effects.append(Reply(peer.route, renewed))
+
+    def _compare_held(self, worker: ManagedWorker, held: tuple[str, ...], now: Now) -> None:
+        """Forget attempts that *worker* does not name as *held* any more: it has sent their ends, and the word of it was lost, or
+        a grant that came late made the manager count them again. One that was just passed down may be on its way."""
+        worker.held |= {attempt: now.mono for attempt in held if attempt in worker.held}
+        worker.held = {each: said for each, said in worker.held.items() if now.mono - said <= self.policy.suspicion}
 
     def _pong(self, peer: Peer, pong: Pong, now: Now) -> None:
         """Being heard is all that it is for."""
@@ -266,7 +279,9 @@ class ManagerCore:
         self._effects.append(SendUp(message))
 
     def _gone_below(self, peer: Peer, message: Gone, now: Now) -> None:
-        self.workers[peer.node].held.difference_update(message.attempts)
+        worker = self.workers[peer.node]
+        for attempt in message.attempts:
+            worker.held.pop(attempt, None)
         self._effects.append(SendUp(message))
 
     def _reports(self, peer: Peer, message: Reports, now: Now) -> None:
@@ -320,7 +335,7 @@ class ManagerCore:
             if len(current) < len(grants) and now.mono - worker.joined > self.policy.resend:
                 self._join(worker, now)  # or the server still counts that one: the later one was overtaken on its way
             if current:
-                worker.held |= {grant.attempt for grant in current}
+                worker.held |= {grant.attempt: now.mono for grant in current}
                 jobs = {grant.job for grant in current}
                 needed = tuple(order for job, order in orders.items() if job in jobs)
                 self._effects.append(Send(worker_id, Grants(grants=current, orders=needed)))
@@ -332,7 +347,7 @@ class ManagerCore:
             return
         for attempt, number in message.acks:
             if number >= worker.ends.get(attempt, number + 1):
-                worker.held.discard(attempt)
+                worker.held.pop(attempt, None)
                 del worker.ends[attempt]
         self._effects.append(Send(message.worker, message))
 

@@ -313,8 +313,8 @@ class Dispatch:
         for attempt_id, worker_id in repeats(running, lambda job, others: idle_worker(self._roster, job, others)):
             attempt, worker = self.farm.attempts.get(attempt_id), self.farm.workers[worker_id]
             task = self.farm.tasks.get(attempt.task) if attempt is not None else None
-            if task is None or task.attempts != [attempt_id] or worker.attempts:
-                continue  # it ended, or the worker got something, since it was looked at
+            if task is None or task.attempts != [attempt_id] or worker.attempts or all(part.done for part in task.parts):
+                continue  # it ended, or all of it came, or the worker got something, since it was looked at
             task.repeated = True
             self._grants.give(task, self.farm.jobs[task.job], worker, now)
         self._grants.send()

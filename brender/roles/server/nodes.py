@@ -165,21 +165,30 @@ class Nodes:
                 self._worker_stands(worker, *closed.get(worker_id, (Standing.OPEN, "")))
                 if worker_id in named:
                     worker.missing_since = None
-        self._look_for(sorted(manager.workers - named), now)
+        is_somebody_missed = self._look_for(sorted(manager.workers - named), now)
         if not named <= manager.workers:
             # It has workers that are not known to be there, and may render what others were given since: no lease for them, until
             # it has introduced itself, and them, again.
             self.emit(Reply(peer.route, WhoAreYou()))
-            return
-        self.emit(Reply(peer.route, Renewed(sent=renew.sent, seconds=self.policy.lease)))
+        elif not is_somebody_missed:
+            self.emit(Reply(peer.route, Renewed(sent=renew.sent, seconds=self.policy.lease)))
 
-    def _look_for(self, missing: list[str], now: Now) -> None:
-        """Give up the *missing* workers that their manager, which may have started again, has not named for a whole lease."""
+    def _look_for(self, missing: list[str], now: Now) -> bool:
+        """Give up the *missing* workers of a manager, which may have started again; return whether any is still missed.
+
+        A manager may have a worker and not name it, where the server's word that it knows the worker was lost. So its lease is
+        not renewed once a worker has been missing for ``suspicion`` seconds: a lease later nobody has one from it, and those
+        who are still missing are lost.
+        """
+        is_missed = False
         for worker in [self.farm.workers[each] for each in missing if each in self.farm.workers]:
             if worker.missing_since is None:
                 worker.missing_since = now.mono
-            elif now.mono - worker.missing_since > self.policy.lease:
+            elif now.mono - worker.missing_since > self.policy.suspicion + self.policy.lease:
                 self.worker_gone(worker, "is not with its manager any more", now)
+            else:
+                is_missed |= now.mono - worker.missing_since > self.policy.suspicion
+        return is_missed
 
     def tick(self, now: Now) -> None:
         """Suspicions, losses, requests to leave, and every changed worker's row kept true."""

@@ -445,7 +445,7 @@ class WorkerCore:
 
     def _renew(self, now: Now) -> None:
         self._renewed = now.mono
-        self._effects.append(SendUp(Renew(sent=now.mono, standing=self.standing, reason=self.standing_reason)))
+        self._effects.append(SendUp(Renew(sent=now.mono, standing=self.standing, reason=self.standing_reason, held=self.held)))
 
     def _say_hello(self, now: Now) -> None:
         self._said_hello = now.mono
