@@ -108,9 +108,7 @@ def test_a_server_that_does_not_answer(
     monkeypatch.setattr("brender.commands.jobs.client", lambda server, data: client(server, data, timeout=0.3))
     one_farm(tmp_path / "data")
     address = f"127.0.0.1:{free_ports(1)}"
-    assert_refused(
-        command(capsys, "jobs", "--server", address), f"server at {address} did not answer", "brender-server", "--server"
-    )
+    assert_refused(command(capsys, "jobs", "--server", address), f"Nothing listens at {address}", "brender-server", "--server")
 
 
 def test_a_host_name_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +205,7 @@ def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str
         (("resume", "JOB"), ["is completed, not paused", "requeue"]),
         (("priority", "JOB", "101"), ["101 is not a whole number from 0 to 100"]),
         (("requeue", "JOB", "--frames", "x"), ["'x' is not a frame set"]),
-        (("requeue", "JOB", "--frames", "5"), ["nothing of that kind"]),
+        (("requeue", "JOB", "--frames", "5"), ["has none of these frames"]),
         (("requeue", "JOB", "--frames", "5", "--all"), ["--all or --frames, not both"]),
         (("submit", "--type", "nonsense"), ["no job type 'nonsense'"]),
         (("submit", "--type", "command"), ["needs a program"]),

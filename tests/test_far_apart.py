@@ -68,7 +68,7 @@ def test_a_worker_with_a_network_and_mounts_of_its_own_renders_what_was_sent(
         options = ("--frames", "1", "--samples", "1", "--resolution", "5", "--wait", "--allow-missing", "--data", mine)
         said = command(capsys, "submit", scene, "--send", *options)
         assert said.code == 0, said.err
-        assert "1 files fetched" in command(capsys, "fetch", scene.stem, "--to", tmp_path / "got", "--data", mine).out
+        assert "1 file fetched" in command(capsys, "fetch", scene.stem, "--to", tmp_path / "got", "--data", mine).out
 
 
 # --- full disks -----------------------------------------------------------------------------------------------------------

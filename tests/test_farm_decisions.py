@@ -358,7 +358,7 @@ def test_a_requeue_with_nothing_to_do_is_refused_with_a_reason(world: World) -> 
     job = world.submit(animation("1"))
     world.finish_everything()
     answer = world.act("requeue", job["id"])
-    assert isinstance(answer, Sorry) and "nothing of that kind" in answer.message
+    assert isinstance(answer, Sorry) and "--all` renders all of it again, `brender requeue " in answer.message
 
 
 def test_an_ended_job_cannot_be_paused(world: World) -> None:

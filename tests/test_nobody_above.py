@@ -51,4 +51,4 @@ def test_a_monitor_s_key_says_what_it_is_for(folder: DataFolder, capsys: pytest.
         key="k", role=KeyRole.MONITOR, name="wall", server_key=pair.public, host="127.0.0.1", ports=dict.fromkeys(DOORS, 1)
     ).keep(folder.membership)
     said = command(capsys, "jobs", "--data", folder.root)
-    assert "joined the farm as a monitor" in said.err
+    assert "A monitor's key, which this machine joined the farm with, may not " in said.err

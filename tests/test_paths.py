@@ -258,7 +258,7 @@ def test_a_job_in_a_shared_folder_keeps_its_paths_with_the_variable(
     assert job["output"] == "{projects}/out" and job["settings"]["file"] == "{projects}/shot/scenes/03_animated_cube.blend"
     (frame,) = (root / "out").iterdir()
     assert pixels(frame).shape[0] > 0
-    assert command(capsys, "fetch", job["id"], "--to", tmp_path / "got", "--data", data).out.strip().startswith("1 files fetched")
+    assert command(capsys, "fetch", job["id"], "--to", tmp_path / "got", "--data", data).out.strip().startswith("1 file fetched")
     command(capsys, "path", "unset", "projects", "--data", data)
     said = command(capsys, "requeue", job["id"], "--all", "--data", data)
     with client(None, data) as connection:

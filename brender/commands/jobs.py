@@ -102,9 +102,6 @@ def submit(
         "stall_minutes": stall_minutes,
         "limit_minutes": limit_minutes,
     }
-    if not new_project:
-        with client(server, data) as connection:
-            check_project(connection, project)
     if kind in ("blender-animation", "blender-still"):
         if kind == "blender-still" and options["pieces"] is None:
             options["pieces"] = PIECES
@@ -113,6 +110,8 @@ def submit(
         facts = inspect(Path(words[0]))
         if send:
             check_facts(facts, options)
+            with client(server, data) as connection:
+                check_project(connection, project, new_project)
             ocio = chosen_configuration(options["ocio"])
             more |= send_files(Path(words[0]), server, data, ocio)
             options["ocio"] = more.pop("ocio")
@@ -134,6 +133,8 @@ def submit(
     else:
         spec = other_job(kind, settings, options["name"], options["output"], **more)
     with client(server, data) as connection:
+        if not send:
+            check_project(connection, project, new_project)
         accepted = connection.submit(spec)
         if as_json:
             print_json(accepted)

@@ -142,11 +142,13 @@ def unset_path(
     say(f"{plural(told['removed'], 'place')} of {{{name}}} {'is' if told['removed'] == 1 else 'are'} forgotten")
 
 
-def check_project(connection: Client, project: str) -> None:
-    """Ask whether a new project is meant where *project* is not there, and one with a similar name is. Raises `BadInput` where
-    it is not, or where there is nobody to ask."""
+def check_project(connection: Client, project: str, is_new: bool) -> None:
+    """Ask whether a new project is meant where *project* is not there, and one with a similar name is; *is_new* says so. Raises
+    `BadInput` where it is not, or where there is nobody to ask."""
+    if is_new or project == _DEFAULT_PROJECT:
+        return
     known = [row["name"] for row in connection.ask("projects")]
-    if project in known or project == _DEFAULT_PROJECT:
+    if project in known:
         return
     by_folded = {name.casefold(): name for name in known}
     near = get_close_matches(project.casefold(), by_folded, 1, 0.75)
