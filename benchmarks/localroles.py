@@ -14,6 +14,7 @@ from brender.bus.client import Client
 from brender.bus.keys import kept_pair
 from brender.commands.jobspec import command_job
 from brender.commands.options import client
+from brender.model.errors import Unreachable
 from brender.store.datafolder import DataFolder
 
 _WAIT_SECONDS = 120.0
@@ -65,7 +66,16 @@ class Roles:
         self.processes[name] = subprocess.Popen([sys.executable, *self.command(name)], **quiet)
 
     def client(self) -> Client:
-        return client(str(self.server), self.folder, timeout=30)
+        """Return a client of the server, as soon as that listens."""
+
+        def connected() -> Client | None:
+            try:
+                return client(str(self.server), self.folder, timeout=30)
+            except Unreachable:
+                return None
+
+        found: Client = until(connected)
+        return found
 
     def run(self, client: Client, tasks: int) -> float:
         """Submit *tasks* no-op tasks; returns the seconds from submit to recorded-complete, by the server's record."""

@@ -13,6 +13,7 @@ import psutil
 from brender.bus.address import free_ports
 from brender.bus.client import Client
 from brender.commands.options import client
+from brender.model.errors import Unreachable
 from tests.chaos.links import Link
 from tests.tools import invite, terminate
 
@@ -54,7 +55,15 @@ class ChaosFarm:
         return ["server", *managers, *(f"worker-{number}" for number in range(WORKERS))]
 
     def client(self) -> Client:
-        return client(f"127.0.0.1:{self.ports['server']}", self.folder / "server", timeout=60)
+        """Return a client of the server, as soon as that listens."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                return client(f"127.0.0.1:{self.ports['server']}", self.folder / "server", timeout=60)
+            except Unreachable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
     def start(self, name: str) -> None:
         command = [sys.executable, "-m", "brender.commands.main", "role", *self._arguments(name)]

@@ -265,6 +265,7 @@ class ServerCore:
         self.nodes.tick(now)
         self.jobs.plan(now)
         self.dispatch.dispatch(now)
+        self.nodes.show_changed(now)  # in the commit of their grants, and not in one of its own
         self.dispatch.explain_waiting(now)
         self.keys.tick()
         self.jobs.ask_for_slices()

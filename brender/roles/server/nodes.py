@@ -206,6 +206,10 @@ class Nodes:
         for worker_id in [each for each, until in self._closed.items() if until <= now.mono]:
             del self._closed[worker_id]
             self.farm.changed.add(worker_id)
+        self.show_changed(now)
+
+    def show_changed(self, now: Now) -> None:
+        """Keep the rows of changed workers true."""
         for worker_id in self.farm.changed:
             if worker := self.farm.workers.get(worker_id):
                 self._show(worker, now)
