@@ -15,6 +15,7 @@ import OpenImageIO as oiio
 from flask import Blueprint, Response, request, send_file
 
 from brender.engines.ffmpeg import make_film
+from brender.engines.layers import layer_displayed, layers_of
 from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FILM
@@ -39,9 +40,11 @@ View = TypeVar("View", bound=Callable[..., Response])
 
 
 class PictureQuery(msgspec.Struct, frozen=True):
-    """``width``: pixels at most; ``exposure``: stops more, of linear light."""
+    """``width``: pixels at most; ``exposure``: stops more, of linear light; ``layer``: one that the file has ("": the picture
+    that it is looked at for)."""
 
     width: int = 1280
+    layer: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     exposure: Annotated[float, msgspec.Meta(ge=-_STOPS, le=_STOPS)] = 0.0
 
 
@@ -98,8 +101,17 @@ def picture(id: str, part: int) -> Response:
         raise BadInput(f"The width is one of: {', '.join(map(str, _WIDTHS))}")
     path = _frame(id, part)
     with _PICTURES.take(user_name()):
-        content = _as_jpeg(path, query.width, query.exposure)
+        content = _as_jpeg(path, query)
     return Response(content, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def layers(id: str, part: int) -> list[str]:
+    """Return the names of the layers of a frame's file; none where it is no EXR. Raises `NotFound`."""
+    path = _frame(id, part)
+    try:
+        return [layer.name for layer in layers_of(path)] if path.suffix.lower() == ".exr" else []
+    except BadPicture as error:
+        raise NotFound(f"{path.name} cannot be read: {error}") from error
 
 
 @given("/jobs/<id>/frames.zip", "application/zip")
@@ -254,10 +266,11 @@ class _Outlet(io.RawIOBase):
         return held
 
 
-def _as_jpeg(path: Path, width: int, exposure: float) -> bytes:
-    """Return the picture at *path* as a JPEG, *width* pixels wide at most; linear light with *exposure* stops more."""
+def _as_jpeg(path: Path, query: PictureQuery) -> bytes:
     try:
-        return _written(displayed(path, width, exposure))
+        if query.layer:
+            return _written(layer_displayed(path, query.layer, query.width, query.exposure))
+        return _written(displayed(path, query.width, query.exposure))
     except BadPicture as error:
         raise NotFound(f"{path.name} cannot be shown: {error}") from error
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from brender.bus.address import free_ports
 from brender.bus.ids import new_id
@@ -20,6 +21,14 @@ from brender.store.datafolder import DataFolder
 from tests.tools import invite, line_of, process, until
 
 BLENDS = Path(__file__).parent / "blends"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SCENES = BLENDS / "gltf-blender-io" / "scenes"
 
 
@@ -59,6 +68,20 @@ def browser_path() -> str:
         missing("Chromium")
     assert path is not None
     return path
+
+
+@pytest.fixture
+def page(browser_path: str) -> Iterator[Page]:
+    """A page in a real Chromium; whatever goes wrong in it fails the test."""
+    problems: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        made = browser.new_page()
+        made.on("pageerror", lambda error: problems.append(str(error)))
+        made.on("console", lambda message: problems.append(message.text) if "Security" in message.text else None)
+        yield made
+        browser.close()
+    assert not problems
 
 
 class PostgreSQL:

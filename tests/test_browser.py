@@ -6,12 +6,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
@@ -24,28 +23,6 @@ pytestmark = pytest.mark.browser
 # These machines are shared, and slow now and then.
 expect.set_options(timeout=15_000)
 EVIL = "<script>alert(1)</script>"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture
-def page(browser_path: str) -> Iterator[Page]:
-    """A page in a real Chromium; whatever goes wrong in it fails the test."""
-    problems: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        made = browser.new_page()
-        made.on("pageerror", lambda error: problems.append(str(error)))
-        made.on("console", lambda message: problems.append(message.text) if "Security" in message.text else None)
-        yield made
-        browser.close()
-    assert not problems
 
 
 @pytest.mark.blender

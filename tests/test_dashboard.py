@@ -323,6 +323,32 @@ def test_a_picture_that_is_no_linear_light_is_shown_as_it_is(web: Browser, outpu
     assert oiio.ImageBuf(str(tmp_path / "seen.jpg")).spec().width == 256
 
 
+def test_each_layer_of_an_exr_is_shown_by_itself(web: Browser, folder: DataFolder, output: Path, tmp_path: Path) -> None:
+    spec = oiio.ImageSpec(8, 4, 7, oiio.FLOAT)
+    spec.channelnames = (
+        *(f"View.Combined.{letter}" for letter in "RGB"),
+        "View.Depth.Z",
+        *(f"View.Normal.{letter}" for letter in "XYZ"),
+    )
+    image = oiio.ImageBuf(spec)
+    oiio.ImageBufAlgo.fill(image, (1.0, 0.0, 0.0, 4.0, 0.0, 1.0, 0.0))
+    oiio.ImageBufAlgo.fill(image, (1.0, 0.0, 0.0, 1e10, 0.0, 1.0, 0.0), oiio.ROI(0, 1, 0, 4))
+    oiio.ImageBufAlgo.fill(image, (1.0, 0.0, 0.0, 2.0, 0.0, 1.0, 0.0), oiio.ROI(7, 8, 0, 4))
+    assert image.write(str(output / "m_0001.exr"))
+    writer = Writer(open_for_writing(str(folder.database)))
+    writer.commit([update("part", 1, {"output": "m_0001.exr"})])
+    writer.database.close()
+    assert web.get(f"{API}/jobs/{JOB_ID}/parts/1/layers").json == ["View.Combined", "View.Depth", "View.Normal"]
+    seen = {
+        name: _pixel(web.get(f"/jobs/{JOB_ID}/pictures/1?layer=View.{name}").data, tmp_path)
+        for name in ("Combined", "Normal", "Depth")
+    }
+    assert seen["Combined"] == pytest.approx((1, 0, 0), abs=0.03) and seen["Normal"] == pytest.approx((0, 1, 0), abs=0.03)
+    assert seen["Depth"] == pytest.approx((0, 0, 0), abs=0.1), "the farthest is black"
+    answer = web.get(f"{API}/jobs/{JOB_ID}/pictures/1?layer=nope")
+    assert answer.status_code == 404 and "it has: View.Combined, View.Depth" in answer.json["error"]
+
+
 @pytest.mark.parametrize("query", ["width=5", "width=100000", "exposure=1000", "exposure=nan"])
 def test_a_picture_is_made_only_in_sensible_ways(web: Browser, output: Path, query: str) -> None:
     picture(output / "x_0001.png")

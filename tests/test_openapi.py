@@ -36,10 +36,11 @@ JSON = [
     for method, operation in each.items()
     if "application/json" in operation["responses"]["200"]["content"]
 ]
-#: Those of them that need a running server or a .blend (test_people, test_submitting).
+#: Those of them that need a running server, a picture or a .blend (test_dashboard, test_people,
+#: test_submitting).
 TRIED_ELSEWHERE = {
     *(("get", "/keys"), ("delete", "/keys/{id}"), ("post", "/join-tokens")),
-    *(("get", "/files"), ("post", "/inspect"), ("post", "/uploads")),
+    *(("get", "/jobs/{id}/parts/{part}/layers"), ("get", "/files"), ("post", "/inspect"), ("post", "/uploads")),
 }
 #: What may be empty in the answers of a farm that works.
 MAY_BE_EMPTY = {"sweeps", "extras", "warnings", "programs", "extra_tags"}

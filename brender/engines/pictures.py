@@ -170,10 +170,15 @@ def _color_channels(spec: Any) -> list[int]:
 def displayed(path: Path, width: int = 0, exposure: float = 0.0) -> Any:
     """Return the picture at *path* as a screen shows it, an ``OpenImageIO.ImageBuf`` of red, green and blue from 0 to 1:
     *width* pixels wide at most (0: any), linear light with *exposure* stops more. Raises `BadPicture`."""
-    picture = oiio.ImageBuf(str(path))
-    if not picture.read(0, 0, True, oiio.FLOAT):
+    return _shown(read_part(path), width, exposure)
+
+
+def read_part(path: Path, part: int = 0) -> Any:
+    """Return the decoded *part* of the file at *path*. Raises `BadPicture`."""
+    picture = oiio.ImageBuf(str(path), part, 0)
+    if not picture.read(part, 0, True, oiio.FLOAT):
         raise BadPicture(f"it does not decode: {picture.geterror()}")
-    return _shown(picture, width, exposure)
+    return picture
 
 
 def small_jpeg(picture: Any) -> bytes:
@@ -190,15 +195,21 @@ def small_jpeg(picture: Any) -> bytes:
 
 
 def _shown(picture: Any, width: int, exposure: float = 0.0) -> Any:
-    spec, kind = picture.spec(), picture.file_format_name
-    colors = _color_channels(spec)
+    kind, colors = picture.file_format_name, _color_channels(picture.spec())
     image = oiio.ImageBufAlgo.channels(picture, tuple(colors * (3 // len(colors))))
+    return screened(image, width, exposure, is_linear=kind in _LINEAR or not kind)
+
+
+def screened(image: Any, width: int, exposure: float, is_linear: bool) -> Any:
+    """Return *image*, of three channels, as a screen shows it: *width* pixels wide at most (0: any), with *exposure* stops more,
+    linear light brightened as screens need it."""
+    spec = image.spec()
     if width and spec.width > width:
         height = max(1, round(spec.height * width / spec.width))
         # The box filter: the default one takes thirty times as long, six seconds for a picture of 4K.
         image = oiio.ImageBufAlgo.resize(image, "box", 0.0, oiio.ROI(0, width, 0, height, 0, 1, 0, 3))
     if exposure:
         image = oiio.ImageBufAlgo.mul(image, 2.0**exposure)
-    if kind in _LINEAR or not kind:
+    if is_linear:
         image = oiio.ImageBufAlgo.colorconvert(image, "lin_rec709", "sRGB")
     return oiio.ImageBufAlgo.clamp(image, 0.0, 1.0)

@@ -38,8 +38,8 @@ const frames = (() => {
   // Whether there is a small picture of it; only whole frames have a large one.
   const pictured = (part) => (part.state === "c" || part.state === "w") && !isFilm(part);
   const thumbnail = (part, of = job) => `/jobs/${of}/thumbnails/${part.id}?${part.change}`;
-  const picture = (part, width, exposure = 0, of = job) => (
-    part.piece > 0 ? thumbnail(part, of) : `/jobs/${of}/pictures/${part.id}?width=${width}&exposure=${exposure}&of=${part.change}`
+  const picture = (part, width, exposure = 0, of = job, layer = "") => (
+    part.piece > 0 ? thumbnail(part, of) : `/jobs/${of}/pictures/${part.id}?width=${width}&exposure=${exposure}&layer=${encodeURIComponent(layer)}&of=${part.change}`
   );
   const named = (part) => (isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : `Frame ${part.frame}`);
   const said = (part) => (part.state === "w" ? "completed, with a warning" : part.state === "a" ? "rendering" : status(part));

@@ -182,7 +182,7 @@
     if (!part) return;
     byId("large-title").textContent = frames.named(part);
     byId("large-picture").alt = frames.named(part);
-    byId("large-picture").src = frames.picture(part, 3840, Number(byId("large-exposure").value) || 0);
+    byId("large-picture").src = frames.picture(part, 3840, Number(byId("large-exposure").value) || 0, frames.job, player.layer());
     if (!byId("large").open) byId("large").showModal();
   }
 

@@ -1,9 +1,9 @@
-// The picture of the chosen frame; plays those that are there, beside another job's if wanted.
+// The picture of the chosen frame, with an exposure and of one layer; plays those that are there, against another job's if wanted.
 const player = (() => {
   const byId = (id) => document.getElementById(id);
   const width = 1280, ahead = 8, settle = 140;
   const kept = new Map();
-  let shown = [], others = [], other = "", at = -1, playing = false, last = 0, timer = 0, moved = () => {};
+  let shown = [], at = -1, asked = 0, playing = false, last = 0, timer = 0, moved = () => {};
 
   // The picture at an address, loaded once.
   function load(address) {
@@ -16,6 +16,9 @@ const player = (() => {
     return kept.get(address);
   }
   const exposure = () => Number(byId("exposure").value) || 0;
+  const layer = () => byId("layer").value;
+  const large = (part, of) => frames.picture(part, width, exposure(), of, layer());
+  const small = (part, of) => (layer() ? frames.picture(part, 256, exposure(), of, layer()) : frames.thumbnail(part, of));
   // Has `target` show the picture at `address` once it is there; one that is not there a moment after its frame is asked for again.
   function put(target, address, tries = 5) {
     target.dataset.wanted = address;
@@ -28,8 +31,6 @@ const player = (() => {
       if (tries && target.dataset.wanted === address) window.setTimeout(() => { if (target.dataset.wanted === address) put(target, address, tries - 1); }, 1000);
     }, { once: true });
   }
-  const beside = (frame) => others.reduce((best, part) => (!best || Math.abs(part.frame - frame) < Math.abs(best.frame - frame) ? part : best), null);
-
   function note(part, seen) {
     const text = seen === part ? "" : `${frames.named(part)} is ${frames.said(part)}${seen ? `; this is ${frames.named(seen).toLowerCase()}` : ""}`;
     byId("flip-note").textContent = text;
@@ -48,17 +49,17 @@ const player = (() => {
     window.clearTimeout(timer);
     if (!seen) return;
     byId("flip").alt = frames.named(seen);
-    const large = frames.picture(seen, width, exposure());
-    if (!scrub || kept.get(large)?.complete) put(byId("flip"), large);
+    const whole = large(seen);
+    if (!scrub || kept.get(whole)?.complete) put(byId("flip"), whole);
     else {
-      put(byId("flip"), frames.thumbnail(seen), 0);
-      timer = window.setTimeout(() => put(byId("flip"), large), settle);
+      put(byId("flip"), small(seen), 0);
+      timer = window.setTimeout(() => put(byId("flip"), whole), settle);
     }
-    const second = beside(seen.frame);
+    const second = compare.nearest(seen.frame);
     byId("flip-other").classList.toggle("d-none", !second);
     if (second) {
       byId("flip-other").alt = `Frame ${second.frame} of the other job`;
-      put(byId("flip-other"), scrub ? frames.thumbnail(second, other) : frames.picture(second, width, exposure(), other));
+      put(byId("flip-other"), scrub ? small(second, compare.other) : large(second, compare.other));
     }
   }
 
@@ -67,9 +68,9 @@ const player = (() => {
     const fps = Math.max(1, Math.min(60, Number(byId("fps").value) || 24));
     const place = shown.findIndex((part) => part.index > at), next = shown[place < 0 ? 0 : place];
     if (next && now - last >= 1000 / fps) {
-      for (let more = 0; more < Math.min(ahead, shown.length); more += 1) load(frames.picture(shown[(Math.max(0, place) + more) % shown.length], width, exposure()));
+      for (let more = 0; more < Math.min(ahead, shown.length); more += 1) load(large(shown[(Math.max(0, place) + more) % shown.length]));
       // A frame that has not come yet is waited for, and not skipped.
-      if (load(frames.picture(next, width, exposure())).complete) {
+      if (load(large(next)).complete) {
         last = now;
         if (place < 0 && !byId("loop").checked) { play(false); return; }
         moved(next.index, { play: true });
@@ -90,22 +91,39 @@ const player = (() => {
     if (at >= 0 && at < frames.list.length && !playing) show(at);
   }
 
-  async function compare() {
-    other = byId("other").value;
-    others = other ? frames.read(await farm.ask(`/jobs/${other}/strip`)).filter((part) => frames.pictured(part) && !part.piece) : [];
-    if (at >= 0) show(at);
+  // The layers that the frames have: asked of one of them.
+  async function offerLayers() {
+    const part = frames.nearest(Math.max(0, at));
+    if (!part || part.piece || asked === part.id) return;
+    asked = part.id;
+    const names = await farm.ask(`/jobs/${frames.job}/parts/${part.id}/layers`), before = layer();
+    byId("layer").replaceChildren(new Option("as it is seen", ""), ...names.map((name) => new Option(name, name)));
+    byId("layer").value = names.includes(before) ? before : "";
+    byId("layer").disabled = names.length < 2;
+  }
+  const again = () => { if (at >= 0) show(at); };
+  function expose(stops) {
+    byId("exposure").value = Math.max(-20, Math.min(20, exposure() + stops));
+    again();
+  }
+  async function nextLayer(step) {
+    await offerLayers();
+    const count = byId("layer").options.length;
+    if (count < 3) return;
+    byId("layer").selectedIndex = (byId("layer").selectedIndex + step + count) % count;
+    again();
   }
   byId("play").addEventListener("click", () => play(!playing));
-  byId("exposure").addEventListener("change", () => { if (at >= 0) show(at); });
-  byId("other").addEventListener("change", () => compare().catch(farm.complain));
-  byId("view").addEventListener("toggle", async () => {
-    if (!byId("view").open || byId("other").options.length > 1) return;
-    const page = await farm.ask("/jobs?length=100&sort=submitted");
-    page.rows.filter((row) => row.id !== frames.job && row.completed_parts).forEach((row) => {
-      const option = farm.element("option", "", row.name);
-      option.value = row.id;
-      byId("other").append(option);
-    });
+  byId("exposure").addEventListener("change", again);
+  byId("layer").addEventListener("change", again);
+  compare.onChange(again);
+  byId("view").addEventListener("toggle", () => {
+    if (byId("view").open) Promise.all([compare.offer(), offerLayers()]).catch(farm.complain);
   });
-  return { show, update, play, toggle: () => play(!playing), onMove: (doing) => { moved = doing; }, get playing() { return playing; } };
+  const keys = { "+": () => expose(0.5), "-": () => expose(-0.5), l: () => nextLayer(1), L: () => nextLayer(-1) };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+    Promise.resolve(keys[event.key]?.()).catch(farm.complain);
+  });
+  return { show, update, play, layer, toggle: () => play(!playing), onMove: (doing) => { moved = doing; }, get playing() { return playing; } };
 })();

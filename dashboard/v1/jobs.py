@@ -10,6 +10,7 @@ from flask_login import current_user
 from brender.jobs.declare import job_types
 from brender.model.errors import BrenderError, NotFound, Unreachable
 from brender.store import farm_page, page_questions, questions
+from dashboard import pictures
 from dashboard.answers import farm as whole
 from dashboard.answers import jobs as answers
 from dashboard.endpoint import endpoint
@@ -115,10 +116,20 @@ def strip(id: str, query: SinceQuery) -> Any:
 @endpoint(blueprint, "GET", "/jobs/{id}/parts/{part}", cached=True, answer=answers.Frame)
 def part(id: str, part: str) -> Any:
     """One frame of the job, whole, with its attempts and the mean time of the job's frames."""
+    with farm().reader.record() as record:
+        return page_questions.frame(record, id, _number(part))
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/parts/{part}/layers", answer=list[str])
+def layers(id: str, part: str) -> Any:
+    """Return the names of the layers that a frame's EXR has; none for other files."""
+    return pictures.layers(id, _number(part))
+
+
+def _number(part: str) -> int:
     if not (part.isascii() and part.isdigit() and len(part) < 19):
         raise NotFound(f"There is no frame {part!r}: its id is a number")
-    with farm().reader.record() as record:
-        return page_questions.frame(record, id, int(part))
+    return int(part)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/parts", query=SinceQuery, cached=True, answer=list[answers.Part])
