@@ -179,7 +179,7 @@ def test_a_job_that_cannot_be_read_from_the_record_fails_and_the_others_go_on() 
 
 def test_a_sweep_loses_nothing_when_that_of_another_job_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     world = farm_of_two()
-    world.round.store = FarmStore(world.writer, world.books, sweep_size=3)
+    world.round.store = FarmStore(world.writer, world.record, sweep_size=3)
     jobs = [world.submit(animation("1-9", chunk=1))["id"] for _ in range(2)]
     for job in jobs:
         world.act("cancel", job)

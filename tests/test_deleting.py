@@ -65,7 +65,7 @@ def farm_of_two(tmp_path: Path) -> Iterator[tuple[Writer, DataFolder, Path]]:
             put("worker", "w", {**node, "manager": "m"}),
             new("job", id, {**JOB, "status": "completed", "output": str(output), "finished": 1000.0}),
             new("task", number, {"job": id, "number": 0, "status": "completed"}),
-            new("part", number, {**part, "attempt": id, "extras": [{"output": "deep/f_0001.exr", "size": 5}]}),
+            new("part", number, {**part, "attempt": id, "further_files": [{"output": "deep/f_0001.exr", "size": 5}]}),
             new(
                 "attempt", id, {"job": id, "task": number, "worker": "w", "manager": "m", "outcome": "completed", "granted": 1.0}
             ),
@@ -147,8 +147,8 @@ def test_a_file_that_the_job_did_not_make_or_that_was_changed_since_stays(
     farm_of_two: tuple[Writer, DataFolder, Path], fields: dict[str, Any]
 ) -> None:
     writer, folder, out = farm_of_two
-    extra = {"output": "deep/f_0001.exr", "size": 6, "digest": "0" * 64}
-    writer.commit([update("part", 1, {**fields, "extras": [extra]})])
+    further = {"output": "deep/f_0001.exr", "size": 6, "digest": "0" * 64}
+    writer.commit([update("part", 1, {**fields, "further_files": [further]})])
     remover = _remover(folder)
     remover.begin(A, "frames")
     _work_off(remover, writer)
@@ -302,7 +302,7 @@ def test_a_frame_that_two_jobs_rendered_is_the_later_one_s(
         [
             update("job", B, {"output": str(out)}),
             update("part", 1, {"finished": later - 1}),
-            update("part", 2, {"finished": later, "extras": []}),
+            update("part", 2, {"finished": later, "further_files": []}),
         ]
     )
     assert not any(other_with_its_files(writer.tables, job) for job in writer.tables.Job.select())

@@ -27,7 +27,7 @@ class Job:
         record = {"id": JOB, "status": "completed", "output": str(self.folder), "frames_deleted": None, "user": "me"}
         record |= {"warnings": [], "eta_seconds": None, "reason": "", "rendering": [], "settings": {}, "started": 1.0}
         record |= {"part_count": self.frames, "completed_parts": self.frames, "kept_parts": 0, "render_seconds": 1.0}
-        part = {"status": "completed", "piece": 0, "layer": "", "size": 1, "digest": "", "change": 1, "extras": []}
+        part = {"status": "completed", "piece": 0, "layer": "", "size": 1, "digest": "", "change": 1, "further_files": []}
         part |= {"kept": False, "seconds": 1.0, "memory": 0, "worker_name": "w", "finished": 1.0}
         parts = [part | {"id": number, "frame": number, "output": f"f_{number}.png"} for number in range(1, self.frames + 1)]
         return {"job": record, "parts": parts, "paths": []}[question]

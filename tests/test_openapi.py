@@ -43,7 +43,7 @@ TRIED_ELSEWHERE = {
     *(("get", "/jobs/{id}/parts/{part}/layers"), ("get", "/files"), ("post", "/inspect"), ("post", "/uploads")),
 }
 #: What may be empty in the answers of a farm that works.
-MAY_BE_EMPTY = {"sweeps", "extras", "warnings", "programs", "extra_tags"}
+MAY_BE_EMPTY = {"sweeps", "further_files", "warnings", "programs", "extra_tags"}
 FULL = "a" * 16
 SECRET = {"Authorization": "Bearer secret"}
 CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]

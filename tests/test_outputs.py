@@ -29,7 +29,7 @@ def test_files_of_output_nodes_go_where_the_scene_says_and_are_told_of(blender: 
     item = "Image" if blender.kind == "bpy" else ""
     assert passes == [f"beauty_{item}0001.png", f"beauty_{item}0002.png"], "as Blender calls them in an animation"
     assert deep == [f"er/light_{item}0001.exr", f"er/light_{item}0002.exr"]
-    told = {extra.output for part in outcome.parts for extra in part.extras}
+    told = {further.output for part in outcome.parts for further in part.further_files}
     assert told == {str(tmp_path / "a" / "passes" / each) for each in passes} | {
         str(tmp_path / "a" / "deep" / each) for each in deep
     }

@@ -77,7 +77,7 @@ def test_a_frame_that_is_queued_again_while_two_workers_render_its_chunk_fails_n
 
 def test_a_long_job_is_queued_again_in_slices_that_a_restart_does_not_lose() -> None:
     world = farm_of_two()
-    world.round.store = FarmStore(world.writer, world.books, sweep_size=7)
+    world.round.store = FarmStore(world.writer, world.record, sweep_size=7)
     job = world.submit(animation("1-40", chunk=1))["id"]
     world.finish_everything()
     world.act("requeue", job, "all")

@@ -49,9 +49,9 @@ from tests.entities import (
             {"status": QUEUED, "attempt": "", "worker": ""},
         ),
         (
-            lambda: a_part(status=COMPLETED, attempt="a", worker="w", finished=5.0, digest="d", extras=({},), kept=True),
+            lambda: a_part(status=COMPLETED, attempt="a", worker="w", finished=5.0, digest="d", further_files=({},), kept=True),
             PartState.requeue,
-            {"status": QUEUED, "attempt": "", "worker": "", "finished": None, "digest": "", "extras": (), "kept": False},
+            {"status": QUEUED, "attempt": "", "worker": "", "finished": None, "digest": "", "further_files": (), "kept": False},
         ),
         (lambda: a_part(status=ACTIVE), PartState.fail, {"status": FAILED}),
         (lambda: a_part(), PartState.cancel, {"status": CANCELED}),

@@ -142,7 +142,7 @@ def test_each_view_is_a_file_of_the_frame_as_blender_itself_writes_it(blender: B
             _names(out) == ["s_0001_L.png", "s_0001_R.png", "s_0002_L.png", "s_0002_R.png"] == _names(tmp_path / "a" / "direct")
         )
         assert [part.output for part in outcome.parts] == ["s_0001_L.png", "s_0002_L.png"]
-        assert "s_0001_R.png" in {extra.output for extra in outcome.parts[0].extras}
+        assert "s_0001_R.png" in {further.output for further in outcome.parts[0].further_files}
         assert _names(nodes) == sorted(own_nodes), "of nodes too"
         for name in _names(out):
             assert numpy.array_equal(pixels(out / name), pixels(tmp_path / "a" / "direct" / name))
@@ -150,7 +150,7 @@ def test_each_view_is_a_file_of_the_frame_as_blender_itself_writes_it(blender: B
         (out / "s_0002_R.png").unlink()
         again = worker.run(worker.job(scene, out, frames="1-2"))
     assert [part.kept for part in again.parts] == [True, False], "a frame is there when all its views are"
-    assert [extra.output for extra in again.parts[0].extras] == ["s_0001_R.png"]
+    assert [further.output for further in again.parts[0].further_files] == ["s_0001_R.png"]
     assert len(_names(out)) == 4
 
 
@@ -221,7 +221,7 @@ def test_file_output_nodes_of_a_scene_in_the_sequencer_have_the_number_of_its_fr
         outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1-2"))
     assert not outcome.ended.reason
     assert _names(tmp_path / "a" / "nodes") == ["n_at_11_.png", "n_at_12_.png", "n_plain0011.png", "n_plain0012.png"]
-    assert len(outcome.parts[0].extras) == 2
+    assert len(outcome.parts[0].further_files) == 2
     said = [text for text in outcome.warnings if "'other', which the sequencer of 'Scene' shows" in text]
     assert len(said) == (1 if blender.kind == "bpy" else 0), "Blender 5 would number none of them"
 

@@ -47,8 +47,7 @@ from brender.roles.worker.core import WorkerCore
 from brender.store.audit import differences
 from brender.store.database import MIGRATIONS
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record as Books
-from brender.store.questions import answer
+from brender.store.questions import Record, answer
 from brender.store.writer import Writer
 
 BPY = Blender("bpy", "/usr/bin/python3", (5, 0, 1))
@@ -139,7 +138,7 @@ class World:
         self.policy = policy or Policy()
         self.now = 1000.0
         self.writer = Writer(database or memory_database())
-        self.books = Books(self.writer.tables, DataFolder.__new__(DataFolder))
+        self.record = Record(self.writer.tables, DataFolder.__new__(DataFolder))
         self.managers: dict[str, ManagerCore] = {}
         self.workers: dict[str, WorkerStub] = {}
         self.cut: set[str] = set()
@@ -160,7 +159,7 @@ class World:
         """Start the server, or start it anew from its record."""
         self.routes = Routes()
         self.store = FarmStore(
-            self.writer, self.books, slice_size=self.policy.plan_slice, sweep_size=self.sweep_size, waiting=self._waiting
+            self.writer, self.record, slice_size=self.policy.plan_slice, sweep_size=self.sweep_size, waiting=self._waiting
         )
         self.round = Round(self.store, self, self._make_core, self._at)
         self.round.start()
@@ -223,7 +222,7 @@ class World:
         return self.request(Act(id=new_id(), action=action, target=job, value=value))  # type: ignore[arg-type]
 
     def ask(self, question: str, **arguments: Any) -> Any:
-        return answer(self.books, question, arguments)
+        return answer(self.record, question, arguments)
 
     def status(self, job: str) -> str:
         return str(self.ask("job", id=job)["status"])

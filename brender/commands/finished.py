@@ -43,7 +43,7 @@ def finished_files(connection: Client, job: str, since: int = -1) -> Iterator[Jo
             continue
         frame, change = part["frame"] if part["piece"] != FILM else None, part["change"]
         yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change)
-        for number, extra in enumerate(part["extras"], start=1):
-            if not Path(extra["output"]).is_absolute():
-                size, digest = extra.get("size", 0), extra.get("digest", "")
-                yield JobFile(part["id"], part["layer"], frame, number, extra["output"], size, digest, change)
+        for number, further in enumerate(part["further_files"], start=1):
+            if not Path(further["output"]).is_absolute():
+                size, digest = further.get("size", 0), further.get("digest", "")
+                yield JobFile(part["id"], part["layer"], frame, number, further["output"], size, digest, change)

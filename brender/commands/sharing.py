@@ -64,14 +64,14 @@ def _compared(client: Client, name: str, folder: Path, proof: str, digest: str) 
         yield Finding(shown, True, f"{folder}: {several}")
 
 
-def _judged(sight: dict[str, Any] | None, digest: str) -> tuple[str, str]:
+def _judged(seen: dict[str, Any] | None, digest: str) -> tuple[str, str]:
     """Return what is wrong with what a worker saw, and what to do; "" where it is the same as here."""
-    if sight is None:
+    if seen is None:
         return "did not say what it sees", "See whether it runs, and whether its network folder answers"
-    if sight["problem"]:
-        return sight["problem"], "Mount the same folder there, or set its place for that site (`brender path set --site`)"
-    if sight["digest"] != digest:
+    if seen["problem"]:
+        return seen["problem"], "Mount the same folder there, or set its place for that site (`brender path set --site`)"
+    if seen["digest"] != digest:
         return "has another file of that name: it is another folder there", "Mount the same folder there"
-    if not sight["writable"]:
+    if not seen["writable"]:
         return "may not write there", "Let the worker's user write there, or frames cannot be put there"
     return "", ""

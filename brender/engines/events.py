@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from brender.model.grant import Extra
+from brender.model.grant import FurtherFile
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Cautioned:
 @dataclass(frozen=True)
 class PartFinished:
     """A part is done, its file verified and published. ``memory``: bytes that the render process has held at most; ``kept``:
-    the file was there already; ``digest``: its SHA-256, where it travelled; ``extras``: the frame's further files."""
+    the file was there already; ``digest``: its SHA-256, where it travelled; ``further_files``: the frame's further files."""
 
     part: int
     seconds: float
@@ -40,7 +40,7 @@ class PartFinished:
     memory: int = 0
     kept: bool = False
     digest: str = ""
-    extras: tuple[Extra, ...] = ()
+    further_files: tuple[FurtherFile, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from brender.engines.frame_path import Seen, explained
 from brender.engines.pictures import BadPicture, Picture
 from brender.engines.rendering import Rendering, finished, make_thumbnail
 from brender.jobs.film import frames_of_film, is_regular
-from brender.model.grant import Extra, PartGrant
+from brender.model.grant import FurtherFile, PartGrant
 from brender.model.text import plural
 
 _PROBE_SECONDS = 600.0
@@ -62,12 +62,12 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
         for number, staged in reversed(list(enumerate(waiting))):  # the first file is the film: it comes last
             files.publish(staged, staged.directory.signature(staged.name) if number else rendering.found[part.id])
     attempt.log.say(f"{plural(len(frames), 'frame')}: {final}")
-    extras = tuple(
-        Extra(output=_piece(part.output, number), size=lengths[number], digest=digests[number])
+    further_files = tuple(
+        FurtherFile(output=_piece(part.output, number), size=lengths[number], digest=digests[number])
         for number in range(1, len(lengths))
     )
     done = finished(part, made["seconds"], Seen(Picture(*size, ()), lengths[0], digests[0], lambda: None))
-    attempt.emit(replace(done, extras=extras))
+    attempt.emit(replace(done, further_files=further_files))
     if (first := rendering.verified(frames[0][1], None, small=True)) is not None:
         make_thumbnail(rendering, part, first)
 

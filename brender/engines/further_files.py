@@ -16,7 +16,7 @@ from brender.engines.publish import Staged
 from brender.engines.views import other_pictures
 from brender.model.bundle import check_path
 from brender.model.errors import BadInput
-from brender.model.grant import Extra, PartGrant
+from brender.model.grant import FurtherFile, PartGrant
 from brender.model.views import base_of
 
 
@@ -25,7 +25,7 @@ class Further:
     """A further file, *staged*, and what is to be known of it."""
 
     staged: Staged
-    extra: Extra
+    file: FurtherFile
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Gathered:
             except BaseException:
                 staged.close()
                 raise
-        return Further(staged, Extra(output=told, size=seen.size, digest=seen.digest))
+        return Further(staged, FurtherFile(output=told, size=seen.size, digest=seen.digest))
 
     def _target(self, directory: str) -> Path:
         """Return the folder for what a node writes to *directory*."""

@@ -224,7 +224,7 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
     """Return *part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
     kind: Literal["frame", "piece"] = "piece" if numbers[part.part] > 0 else "frame"
-    files = [(part.output, part.digest), *((extra.output, extra.digest) for extra in part.extras)]
+    files = [(part.output, part.digest), *((further.output, further.digest) for further in part.further_files)]
     waiting = list[tuple[str, _Delivery]]()
     for number, (name, digest) in enumerate(files):
         path = Path(attempt.order.output) / name

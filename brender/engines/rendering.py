@@ -26,7 +26,7 @@ from brender.engines.thumbnails import Thumbnails
 from brender.engines.views import own_picture, picture_path
 from brender.engines.warm import Keeper, WarmScene
 from brender.jobs.blender_animation import said_of_strips
-from brender.model.grant import Extra, PartGrant
+from brender.model.grant import FurtherFile, PartGrant
 from brender.model.nodes import Blender
 from brender.model.paths import foreign, places, platform_of
 from brender.model.views import other_views
@@ -233,10 +233,10 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     beside = {name: _as_it_is(rendering, path) for name, path in others.items()}
     attempt.log.say(f"frame {part.frame} is there already, and the scene overwrites nothing: {final}")
     attempt.emit(Cautioned(_STAYING, subject=_STAYING))
-    extras = tuple(Extra(output=name, size=each.size, digest=each.digest) for name, each in beside.items())
+    further_files = tuple(FurtherFile(output=name, size=each.size, digest=each.digest) for name, each in beside.items())
     strange = tuple(chain(seen.picture.warnings, *(each.picture.warnings for each in beside.values())))
     told = replace(seen, picture=replace(seen.picture, warnings=strange))
-    attempt.emit(replace(finished(part, 0.0, told), kept=True, extras=extras))
+    attempt.emit(replace(finished(part, 0.0, told), kept=True, further_files=further_files))
     make_thumbnail(rendering, part, seen)
     return True
 
@@ -297,8 +297,10 @@ def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     if not came_meanwhile:
         attempt.emit(Cautioned(_KEPT, subject=_KEPT))
     others = zip(own[1:], good[1:], strict=True)
-    extras = tuple(Extra(output=path.relative_to(output).as_posix(), size=each.size, digest=each.digest) for path, each in others)
-    attempt.emit(replace(finished(part, 0.0, good[0]), kept=True, extras=extras))
+    further_files = tuple(
+        FurtherFile(output=path.relative_to(output).as_posix(), size=each.size, digest=each.digest) for path, each in others
+    )
+    attempt.emit(replace(finished(part, 0.0, good[0]), kept=True, further_files=further_files))
     make_thumbnail(rendering, part, good[0])
     return True
 
@@ -344,7 +346,7 @@ def render_part(rendering: Rendering, part: PartGrant, final: Path, index: int, 
     for each in further:
         attempt.log.say(f"with it: {each.staged.path}")
     done = finished(part, rendered.seconds, seen, rendered.memory)
-    attempt.emit(replace(done, extras=tuple(each.extra for each in further)))
+    attempt.emit(replace(done, further_files=tuple(each.file for each in further)))
     if whole:
         make_thumbnail(rendering, part, seen)
 

@@ -14,7 +14,7 @@ _BYTES = 4096
 
 
 @dataclass(frozen=True)
-class Sight:
+class FolderLook:
     """The file's SHA-256, or what the problem is; and whether the folder may be written to."""
 
     digest: str = ""
@@ -27,21 +27,21 @@ def proof_file(folder: Path, proof: str) -> Path:
     return folder / f".brender-check-{proof}"
 
 
-def look(folder: Path, proof: str, patience: float = _PATIENCE_SECONDS) -> Sight:
+def look(folder: Path, proof: str, patience: float = _PATIENCE_SECONDS) -> FolderLook:
     """Return what there is in *folder* of the file for *proof*; waits for it for up to *patience* seconds."""
     deadline = time.monotonic() + patience
     writable = os.access(folder, os.W_OK | os.X_OK)
     while True:
         try:
             with proof_file(folder, proof).open("rb") as file:
-                return Sight(hashlib.sha256(file.read(_BYTES)).hexdigest(), writable)
+                return FolderLook(hashlib.sha256(file.read(_BYTES)).hexdigest(), writable)
         except FileNotFoundError:
             if problem := _why_not_there(folder):
-                return Sight(problem=problem)
+                return FolderLook(problem=problem)
             if time.monotonic() > deadline:
-                return Sight(writable=writable, problem=f"the file is not in {folder}: it is another folder there")
+                return FolderLook(writable=writable, problem=f"the file is not in {folder}: it is another folder there")
         except OSError as error:
-            return Sight(writable=writable, problem=f"{folder}: {error.strerror}")
+            return FolderLook(writable=writable, problem=f"{folder}: {error.strerror}")
         time.sleep(_LOOK_SECONDS)
 
 

@@ -40,7 +40,7 @@ class PartState(Entity):
     width: int = 0
     height: int = 0
     digest: str = ""
-    extras: tuple[Any, ...] = ()
+    further_files: tuple[Any, ...] = ()
     kept: bool = False
     seconds: float = 0.0
     memory: int = 0
@@ -59,7 +59,7 @@ class PartState(Entity):
         "width",
         "height",
         "digest",
-        "extras",
+        "further_files",
         "kept",
         "seconds",
         "memory",
@@ -83,7 +83,7 @@ class PartState(Entity):
             self.width,
             self.height,
             self.digest,
-            self.extras,
+            self.further_files,
             self.kept,
             self.seconds,
             self.memory,
@@ -118,7 +118,7 @@ class PartState(Entity):
     def requeue(self) -> None:
         """Queue it again as if it had never been rendered."""
         self.give_up()
-        self.finished, self.digest, self.extras, self.kept = None, "", (), False
+        self.finished, self.digest, self.further_files, self.kept = None, "", (), False
 
     def fail(self) -> None:
         self._to(PartStatus.FAILED)

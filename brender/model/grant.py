@@ -9,7 +9,7 @@ from brender.model.job import Inputs
 from brender.model.paths import PathVariable, expand, paths_of, places, platform_of
 
 
-class Extra(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FurtherFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A further file of a frame, such as a file-output node of the compositor writes. ``output`` is relative to the job's output
     folder, or absolute where the .blend names another; ``digest`` its SHA-256, where it travels."""
 

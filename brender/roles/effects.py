@@ -88,7 +88,7 @@ class Publish(msgspec.Struct, frozen=True):
 
 class PublishFrame(msgspec.Struct, frozen=True):
     """Once all of this round is recorded: give the frame of *attempt*'s *part* of *job*, which has arrived, the name *output* in
-    the folder *into*; and its further files those of *extras*. The core is told when that is done (`ServerCore.placed`).
+    the folder *into*; and its further files those of *further_files*. The core is told when that is done (`ServerCore.placed`).
 
     *blob*: the frame's digest, where a worker makes a film of it later; "" otherwise.
     """
@@ -97,7 +97,7 @@ class PublishFrame(msgspec.Struct, frozen=True):
     part: int
     into: str
     output: str
-    extras: tuple[str, ...] = ()
+    further_files: tuple[str, ...] = ()
     blob: str = ""
     job: str = ""
 

@@ -288,9 +288,9 @@ def paths(record: Record) -> list[dict[str, Any]]:
 
 def sights(record: Record, proof: str) -> list[dict[str, Any]]:
     """Return what the workers have seen of the file for *proof* (brender.bus.messages.Look)."""
-    sight, worker = record.tables.Sight, record.tables.Worker
-    query = sight.select(sight, worker.name.alias("worker_name")).join(worker, on=(sight.worker == worker.id))
-    return list(query.where(sight.proof == proof).order_by(worker.name).limit(PAGE).dicts())
+    folder, worker = record.tables.SharedFolder, record.tables.Worker
+    query = folder.select(folder, worker.name.alias("worker_name")).join(worker, on=(folder.worker == worker.id))
+    return list(query.where(folder.proof == proof).order_by(worker.name).limit(PAGE).dicts())
 
 
 def set_aside(record: Record) -> list[dict[str, Any]]:

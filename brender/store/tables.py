@@ -71,7 +71,7 @@ class Tables:
     Key: Any
     Token: Any
     PathVariable: Any
-    Sight: Any
+    SharedFolder: Any
     SetAside: Any
     User: Any
     ApiToken: Any
@@ -232,7 +232,7 @@ def make_tables(database: Database) -> Tables:
 
     class Part(Base):
         """The durable unit of work; normally one frame. ``output`` is relative to the job's folder, ``digest`` its SHA-256 where
-        it travelled; ``extras`` are the further files of the frame (brender.model.grant.Extra). ``kept``: the job found
+        it travelled; ``further_files`` are those of the frame besides (brender.model.grant.FurtherFile). ``kept``: the job found
         these files there and left them, so that they are not its own."""
 
         id = BigIntegerField(primary_key=True)
@@ -251,7 +251,7 @@ def make_tables(database: Database) -> Tables:
         width = IntegerField(default=0)
         height = IntegerField(default=0)
         digest = TextField(default="")
-        extras = JSONField(holds=list[dict[str, Any]], default=list)
+        further_files = JSONField(holds=list[dict[str, Any]], default=list)
         kept = BooleanField(default=False)
         seconds = DoubleField(default=0.0)
         memory = BigIntegerField(default=0)
@@ -367,7 +367,7 @@ def make_tables(database: Database) -> Tables:
         class Meta:
             primary_key = CompositeKey("name", "platform", "site")
 
-    class Sight(Base):
+    class SharedFolder(Base):
         """What a worker last saw of the file ``proof`` in a variable's folder: its ``digest``, or what the ``problem`` is."""
 
         worker = TextField()
@@ -441,5 +441,5 @@ def make_tables(database: Database) -> Tables:
 
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
-        Token, PathVariable, Sight, SetAside, User, ApiToken, Preset, Subscription,
+        Token, PathVariable, SharedFolder, SetAside, User, ApiToken, Preset, Subscription,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import msgspec
 
 from brender.bus.messages.base import Message
 from brender.model.field_types import Count, Key, Seconds, Text, Whole
-from brender.model.grant import Extra, Grant, Order
+from brender.model.grant import FurtherFile, Grant, Order
 
 
 class Grants(Message, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class Started(Report, frozen=True, kw_only=True):
 class PartDone(Report, frozen=True, kw_only=True):
     """A part is finished and its file, if it has one, is published and verified. ``seconds`` is what it took, ``size``
     bytes, ``memory`` the bytes that its render process has held at most. ``kept``: the file was there already. ``digest``: the
-    file's SHA-256, where it travels; ``extras``: the frame's further files."""
+    file's SHA-256, where it travels; ``further_files``: the frame's further files."""
 
     part: Count
     seconds: Seconds
@@ -72,7 +72,7 @@ class PartDone(Report, frozen=True, kw_only=True):
     memory: Count = 0
     kept: bool = False
     digest: Text = ""
-    extras: tuple[Extra, ...] = ()
+    further_files: tuple[FurtherFile, ...] = msgspec.field(default=(), name="extras")
 
 
 class Completed(Report, frozen=True, kw_only=True):

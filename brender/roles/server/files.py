@@ -108,9 +108,9 @@ class FileKeeper:
         for (attempt, id), paths in arrived.items():
             part = tables.Part.get_or_none(tables.Part.id == id)
             if part is not None and part.status == PartStatus.COMPLETED and part.attempt == attempt:
-                extras = tuple(extra["output"] for extra in part.extras)
+                further_files = tuple(further["output"] for further in part.further_files)
                 blob = part.digest if part.job.settings.get("film") and part.piece != FILM else ""
-                frames.append(PublishFrame(attempt, part.id, part.job.output, part.output, extras, blob, part.job.id))
+                frames.append(PublishFrame(attempt, part.id, part.job.output, part.output, further_files, blob, part.job.id))
                 continue
             live = (tables.Attempt.id == attempt) & (tables.Attempt.outcome == Outcome.LIVE)
             if not tables.Attempt.select().where(live).exists():
@@ -214,12 +214,12 @@ class FileKeeper:
 
     def _give_frame(self, wanted: FrameWanted, answer: Answer) -> None:
         words = (
-            "SELECT j.output, p.output, p.extras, p.attempt FROM part p JOIN job j ON j.id = p.job "
+            "SELECT j.output, p.output, p.further_files, p.attempt FROM part p JOIN job j ON j.id = p.job "
             "WHERE p.id = {} AND p.status = 'completed' AND j.id = {}"
         )
         missing = NoFile(what=f"{wanted.job}/{wanted.part}", reason=_NOT_THERE)
         row = self._look_up(words, wanted.part, wanted.job)
-        names = [row[1], *(extra["output"] for extra in json.loads(row[2]))] if row is not None and row[1] else []
+        names = [row[1], *(further["output"] for further in json.loads(row[2]))] if row is not None and row[1] else []
         if wanted.file >= len(names):
             answer(missing, [])
             return

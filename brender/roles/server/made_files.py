@@ -200,8 +200,10 @@ def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:
         query = part.select().where((part.job == job) & (part.id > last) & made)
         rows = list(query.order_by(part.id).limit(_PARTS_A_READ))
         for row in (row for row in rows if row.id not in made_again):
-            extras = [(extra["output"], extra.get("size", 0), extra.get("digest", "")) for extra in row.extras]
-            for name, size, digest in [(row.output, row.size, row.digest), *extras]:
+            further_files = [
+                (further["output"], further.get("size", 0), further.get("digest", "")) for further in row.further_files
+            ]
+            for name, size, digest in [(row.output, row.size, row.digest), *further_files]:
                 if name and not Path(name).is_absolute():
                     yield MadeFile(name, size, digest, row.finished)
         if len(rows) < _PARTS_A_READ:

@@ -192,7 +192,7 @@ class Placement:
         *copied*. The frame itself comes last: while it is in the incoming folder, not all is done."""
         folder = self._folder_of(frame.into)
         self._before(frame, self._incoming(frame.attempt, frame.part, 0))
-        names = (frame.output, *frame.extras)
+        names = (frame.output, *frame.further_files)
         for number in (*range(1, len(names)), 0):
             arrived, target = self._incoming(frame.attempt, frame.part, number), folder / names[number]
             _note_folders(target.parent, changed)
@@ -205,7 +205,7 @@ class Placement:
 
     def _throw_away(self, frames: Iterable[PublishFrame]) -> None:
         for frame in frames:
-            for number in range(len(frame.extras) + 1):
+            for number in range(len(frame.further_files) + 1):
                 with contextlib.suppress(OSError):
                     self._incoming(frame.attempt, frame.part, number).unlink(missing_ok=True)
 

@@ -65,7 +65,7 @@ class Projects:
             "problem": seen.problem[:500],
             "wall": now.wall,
         }
-        self.farm.ledger.put("sight", (seen.worker, seen.variable), fields)
+        self.farm.ledger.put("shared_folder", (seen.worker, seen.variable), fields)
 
     def _set_project(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:
         name = _text(arguments, "name")

@@ -319,7 +319,7 @@ def _parts(tables: Tables, where: Any, limit: int | None = None) -> list[PartSta
     for row in query.tuples():
         values = dict(zip(fields, row, strict=True))
         values["status"] = PartStatus(values["status"])
-        for name in ("extras", "warnings"):
+        for name in ("further_files", "warnings"):
             values[name] = tuple(values[name])
         found.append(PartState(**values))
     return found

@@ -192,7 +192,7 @@ class Work:
             # Where files travel, a frame that its worker still had is given its name here like any other.
             kept=report.kept and not job.spec.bundle,
             digest=report.digest,
-            extras=tuple([msgspec.to_builtins(extra) for extra in report.extras]),
+            further_files=tuple([msgspec.to_builtins(further) for further in report.further_files]),
         )
         job.strikes.pop(attempt.worker, None)
         job.put_off_times.pop(attempt.worker, None)
@@ -203,7 +203,7 @@ class Work:
         if job.spec.bundle and part.piece > 0:
             job.pieces[part.piece] = report.digest
         elif job.spec.bundle and report.output:
-            further = tuple(extra.output for extra in report.extras)
+            further = tuple(further.output for further in report.further_files)
             is_of_film = makes_film(job.spec) and part.piece != FILM
             if is_of_film:
                 job.pieces[part.frame] = report.digest

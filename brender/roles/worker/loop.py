@@ -516,5 +516,5 @@ def _part_done(attempt: str, event: PartFinished) -> PartDone:
         memory=event.memory,
         kept=event.kept,
         digest=event.digest,
-        extras=event.extras,
+        further_files=event.further_files,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from brender.bus.messages import Seen
 from brender.engines.disk_space import no_answer
-from brender.engines.shared_folders import Sight, look
+from brender.engines.shared_folders import FolderLook, look
 
 
 class SharedFolders:
@@ -21,29 +21,29 @@ class SharedFolders:
     def look(self, worker: str, variable: str, folder: str, proof: str) -> None:
         """Look at *folder*, where the path *variable* leads, for the file for *proof*. Only in the loop; does not wait."""
 
-        def told(sight: Sight) -> Seen:
+        def told(found: FolderLook) -> Seen:
             return Seen(
                 worker=worker,
                 variable=variable,
                 proof=proof,
-                digest=sight.digest,
-                writable=sight.writable,
-                problem=sight.problem,
+                digest=found.digest,
+                writable=found.writable,
+                problem=found.problem,
             )
 
-        def end(sight: Sight) -> None:
+        def end(found: FolderLook) -> None:
             self._under_way.discard(folder)
-            self._tell(told(sight))
+            self._tell(told(found))
 
         def run() -> None:
             try:
-                sight = look(Path(folder), proof)
+                found = look(Path(folder), proof)
             except Exception as error:
-                sight = Sight(problem=f"{folder} cannot be looked at: {error}")
-            self._post(lambda: end(sight))
+                found = FolderLook(problem=f"{folder} cannot be looked at: {error}")
+            self._post(lambda: end(found))
 
         if folder in self._under_way:
-            self._tell(told(Sight(problem=no_answer(Path(folder)))))
+            self._tell(told(FolderLook(problem=no_answer(Path(folder)))))
             return
         self._under_way.add(folder)
         threading.Thread(target=run, name="brender-look", daemon=True).start()
