@@ -388,10 +388,11 @@ _WORKER = WorkerInfo(id="w", incarnation=1, name="w", host="h", platform="Linux-
         ({"job_type": "video"}, {}, "does not take jobs of the type video: start it ", "do not take jobs of the type video: "),
         (
             {"program": "sleep"},
-            {},
+            {"job_types": frozenset({"blender-animation"})},
             "allows no programs: start it with `--allow-program sleep`",
             "do not allow the program sleep: ",
         ),
+        ({"program": "sleep"}, {"programs": frozenset({"cat"})}, "does not allow the program sleep: start it ", "do not allow "),
         ({"trusted": True}, {}, "does not run the scripts inside a .blend: start it with ", "do not run the scripts inside a "),
         ({"blender": (5, 0)}, {}, "has no Blender: `brender doctor` there ", "have no Blender: `brender doctor` there says "),
         (

@@ -7,7 +7,7 @@ import click
 
 from brender.commands.config import Configured
 from brender.commands.options import NamedPath, common
-from brender.commands.output import size
+from brender.commands.output import say, size
 from brender.store.backup import back_up
 from brender.store.backup import restore as put_back
 from brender.store.datafolder import DataFolder
@@ -26,7 +26,7 @@ def backup(data: Path, config: Path | None, verbose: bool, database: str | None,
     folder = DataFolder(data)
     announced = (folder.announced("server") or {}).get("database")
     taken = back_up(database or announced or str(folder.database), chosen)
-    click.echo(f"{chosen}: {size(taken)}, checked")
+    say(f"{chosen}: {size(taken)}, checked")
 
 
 @click.command(cls=Configured, section="backup")
@@ -45,6 +45,6 @@ def restore(data: Path, config: Path | None, verbose: bool, database: str | None
         kept = put_back(backup, where)
     finally:
         lock.release()
-    click.echo(f"{where} is {backup} from now on. Start the server with brender-server (or brender farm)")
+    say(f"{where} is {backup} from now on. Start the server with brender-server (or brender farm)")
     if kept is not None:
-        click.echo(f"What was there is kept: {kept}")
+        say(f"What was there is kept: {kept}")

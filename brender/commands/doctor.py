@@ -18,12 +18,13 @@ from brender.commands.checks import Finding
 from brender.commands.config import Configured
 from brender.commands.joining import as_client
 from brender.commands.options import common, json_option, server_option, site_option
-from brender.commands.output import print_json, size
+from brender.commands.output import print_json, say, size
 from brender.commands.sharing import shared_folders
 from brender.engines.blenders import how_to_get_one, search_blenders
 from brender.engines.probe import probe
 from brender.model.errors import BrenderError
 from brender.model.nodes import Blender
+from brender.model.text import harmless
 from brender.store.datafolder import DataFolder
 
 _ENOUGH_DISK = 5_000_000_000
@@ -57,9 +58,9 @@ def doctor(
         findings.append(finding)
         if not as_json:
             mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
-            click.echo(f"{mark} {finding.what}: {finding.found}")
+            click.echo(f"{mark} {harmless(finding.what)}: {harmless(finding.found, kept=chr(10))}")
             if not finding.ok:
-                click.echo(f"     → {finding.advice}")
+                say(f"     → {finding.advice}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if not all(finding.ok for finding in findings):

@@ -18,7 +18,7 @@ from brender.commands.jobspec import blender_job, render_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import NamedPath, client, common, pictures_option
-from brender.commands.output import counted, duration
+from brender.commands.output import counted, duration, say, say_lines
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
@@ -68,20 +68,20 @@ def farm(
         blenders=blenders,
         threads=threads,
         config=config,
-        notify=lambda text: click.echo(text, err=True),
+        notify=lambda text: say_lines(text, err=True),
     )
     ended = threading.Event()
     _on_termination(ended)
     with LocalFarm(plan) as running:
-        click.echo(f"The farm runs, with {plural(workers, 'worker')}. Its page: {running.link()}")
-        click.echo(f"Its data folder: {data}")
-        click.echo("Submit with: brender submit FILE.blend      End it with Ctrl-C")
+        say(f"The farm runs, with {plural(workers, 'worker')}. Its page: {running.link()}")
+        say(f"Its data folder: {data}")
+        say("Submit with: brender submit FILE.blend      End it with Ctrl-C")
         try:
             while not ended.wait(0.5):
                 running.check()
         except KeyboardInterrupt:
             pass
-        click.echo("Ending the farm")
+        say("Ending the farm")
 
 
 @click.command(cls=Configured, section="render")
@@ -220,12 +220,13 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Scree
         raise
     except KeyboardInterrupt:
         screen.close(erase=False)
-        click.echo(f"\n{_what_is_kept(spec, connection)}")
+        click.echo()
+        say(_what_is_kept(spec, connection))
         with contextlib.suppress(BrenderError):  # the farm ends in any case
             connection.act("cancel", spec.id, user=spec.user)
         raise click.exceptions.Exit(INTERRUPTED) from None
     screen.close()
-    click.echo(f"{counted(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
+    say(f"{counted(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
 
 
 def _take_the_place_of_cut_off(spec: JobSpec, connection: Client, screen: Screen) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
 from brender.commands.options import NamedPath
+from brender.commands.output import say
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.folder_looks import FolderLooks
 from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
@@ -154,7 +155,7 @@ def blender_job(
     if here is not None:
         make_output(here)
     if elsewhere:
-        click.echo(elsewhere, err=True)
+        say(elsewhere, err=True)
     return spec
 
 

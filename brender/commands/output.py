@@ -41,6 +41,12 @@ def say(text: str, err: bool = False) -> None:
     click.echo(line(text), err=err)
 
 
+def say_lines(text: str, err: bool = False) -> None:
+    """Print *text*, which may have several lines, likewise."""
+    for each in text.splitlines() or [""]:
+        say(each, err)
+
+
 def say_cut(shown: int, total: int, noun: str, options: str) -> None:
     """Say, below a list, that it stops at *shown* of *total* things; nothing where it has all. *options*: what shows more or
     others."""

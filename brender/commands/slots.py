@@ -5,10 +5,8 @@ import signal
 import threading
 from pathlib import Path
 
-import click
-
 from brender.commands.children import Children
-from brender.commands.output import say
+from brender.commands.output import say, say_lines
 from brender.model.errors import BrenderError
 from brender.model.text import plural
 from brender.store.datafolder import DataFolder
@@ -30,7 +28,7 @@ def run_slots(
     set. *options* are those that all have in common, *join* the token that each joins with."""
     if join is not None:
         os.environ["BRENDER_JOIN"] = join  # the children's words may be read by others, their environment may not
-    children = Children(folder, config, lambda text: click.echo(text, err=True))
+    children = Children(folder, config, lambda text: say_lines(text, err=True))
     for number, (device, threads) in enumerate(slots, start=1):
         own = ["--name", f"{name}-{number}", "--device", device, "--threads", str(threads), "--slots", ""]
         children.start(f"worker-{name}-{number}", ["worker", *own, *options])

@@ -11,6 +11,7 @@ from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, begin_logging, cache_option, common, host_name, site_option
+from brender.commands.output import say
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
@@ -230,7 +231,7 @@ def worker(
         or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"
     )
     on = ", ".join(f"{device.label} ({device.name})" for device in chosen) or "the CPU"
-    click.echo(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
+    say(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
     for sentence in search.passed_over:
         logging.getLogger("brender.worker").warning("%s", sentence)
     role.loop.on_signals(role.drain, has_parent=lifeline)

@@ -25,13 +25,16 @@ def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     """Return why *worker* cannot run what has these requirements; ``None`` where it can."""
+    not_allowed = forbidden(worker, need.program, need.trusted)
+    if not_allowed is not None and need.program and not worker.programs:
+        return not_allowed  # (a worker that allows no programs takes no jobs of programs either)
     if need.job_type not in worker.job_types:
         return Obstacle(
             f"does not take jobs of the type {need.job_type}",
             f"do not take jobs of the type {need.job_type}",
             f"start {IT} with `--job-type {need.job_type}`",
         )
-    if not_allowed := forbidden(worker, need.program, need.trusted):
+    if not_allowed is not None:
         return not_allowed
     if missing := sorted(need.tags - worker.tags):
         named = f"the tag{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
