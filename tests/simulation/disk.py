@@ -47,8 +47,8 @@ class Disk:
         self.used[path, job] = now
 
     def delete(self, path: Path, job: str, is_known: bool) -> None:
-        """Delete the file at *path* with *job*, and note where it is another's. *is_known*: the record still has the job
-        that made it; else only its time tells it from that of *job*, and not to a minute."""
+        """Delete the file at *path* with *job*, and note where it is another's. *is_known*: the record says which
+        attempt made it; else only its time tells it from that of *job*, and not to a minute."""
         if (there := self.files.pop(path)).job != job and is_known:
             self.wrong = f"{path[1]} is deleted with the job {job}, and the job {there.job} had made it"
         self.deleted[path] = job
@@ -119,6 +119,10 @@ class SimulatedFiles:
                 continue
             if file.is_as_made(1, there.wall):
                 self._world.say(f"{file.name} is deleted with the job {deletion.job}")
-                disk.delete((folder, file.name), deletion.job, tables.Job.get_or_none(id=there.job) is not None)
+                disk.delete(
+                    (folder, file.name),
+                    deletion.job,
+                    tables.Part.get_or_none(attempt=there.attempt, status="completed") is not None,
+                )
             else:
                 deletion.left += 1
