@@ -1,5 +1,6 @@
 """Whether the server is alive: asked every second, so that no page shows a farm that nobody runs as if all were well."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,9 @@ from brender.bus.address import ServerAddresses
 from brender.bus.client import Client
 from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError, Unreachable
+from brender.model.log_events import log_event, read_event
+
+log = logging.getLogger("brender.dashboard")
 
 #: The server is called silent after this many seconds without an answer.
 SILENT_SECONDS = 3.0
@@ -56,8 +60,11 @@ class Pulse:
                     answers = _answers(client)
                     if answers:
                         self._heard = time.monotonic()
-                    if (self.silent_seconds() is not None) != said:
+                    silent = self.silent_seconds()
+                    if (silent is not None) != said:
                         said = not said
+                        fields = {"parent": "server", "address": str(self._server.control), "seconds": silent or 0.0}
+                        log_event(log, "server-silent" if said else "server-heard", fields)
                         self._changed()
                     self._ended.wait(_EVERY_SECONDS if answers else _EVERY_SECONDS / 4)
 
@@ -80,7 +87,5 @@ def sentence(silent_seconds: float) -> str:
     >>> sentence(7300)
     'Server silent for 2 h 1 min; renders go on, nothing new starts'
     """
-    whole = int(silent_seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    said = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{whole} s"
-    return f"Server silent for {said}; renders go on, nothing new starts"
+    _, said = read_event("server-silent", {"seconds": silent_seconds})
+    return said[:1].upper() + said[1:]

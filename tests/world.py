@@ -16,6 +16,7 @@ from brender.farm.record import Row
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
 from brender.model.keys import KeyRole
+from brender.model.log_events import read_event
 from brender.model.nodes import Blender, Stats, WorkerInfo, tags_of
 from brender.roles.effects import (
     Bind,
@@ -24,6 +25,7 @@ from brender.roles.effects import (
     ExtendLease,
     Forget,
     Keep,
+    LogEvent,
     NextManager,
     Now,
     Peer,
@@ -142,6 +144,8 @@ class World:
         self.managers: dict[str, ManagerCore] = {}
         self.workers: dict[str, WorkerStub] = {}
         self.cut: set[str] = set()
+        self.logs: dict[str, list[str]] = {}
+        """What each role's own log says; the server's by the name "server"."""
         """Managers that do not hear the server, nor it them; workers that do not hear their manager, nor it them."""
         self.dead: set[str] = set()
         """Managers that do nothing."""
@@ -336,6 +340,8 @@ class World:
                         self.answers[message.id] = message
                     elif route != b"client":
                         self._to_manager(route.decode(), message)
+                case LogEvent(event, fields):
+                    self._log("server", event, fields)
                 case PublishFrame():
                     self.unplaced.append(effect)
         if self.unplaced and not self.hung:
@@ -357,6 +363,9 @@ class World:
         if name in self.managers and name not in self.cut | self.dead:
             self._manage(name, self.managers[name].from_above(message, self._at()))
 
+    def _log(self, role: str, event: str, fields: dict[str, Any]) -> None:
+        self.logs.setdefault(role, []).append(read_event(event, fields)[1])
+
     def _manage(self, name: str, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
@@ -371,6 +380,8 @@ class World:
                             self._to_worker(worker, message)
                 case Reply(route, message):
                     self._to_worker(route.decode(), message)
+                case LogEvent(event, fields):
+                    self._log(name, event, {"parent": "server", "address": "server:9999"} | fields)
                 case Exit():
                     self._manage(name, self.managers[name].farewell())
                     self.dead.add(name)
@@ -391,6 +402,8 @@ class World:
                         self._manage(stub.manager, manager.from_below(peer, message, self._at()))
                 case Keep(report):
                     stub.kept.append(report)
+                case LogEvent(event, fields):
+                    self._log(name, event, {"parent": "manager", "address": "manager:7777"} | fields)
                 case StopAttempt(attempt, _):
                     stub.stopped.append(attempt)
                 case ExtendLease(until, _):

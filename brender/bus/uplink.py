@@ -14,17 +14,11 @@ _STRANGE = (
 )
 
 
-#: Nothing answers, for so many seconds.
-_AWAY_SECONDS = 3.0
-_AWAY = "there is no connection to it. Is it running? It is tried again until there is one, and what is to be said to it is kept"
-
-
 class Uplink:
     """Watches a node's connecting socket, and the next one when that is made anew. ``connections`` is for the loop to poll."""
 
     def __init__(self) -> None:
         self.connections: Connections
-        self._down_since: float | None = None
         self._pause = _FIRST
         self._again: float | None = None
         self._trouble = ""
@@ -37,10 +31,6 @@ class Uplink:
     def made(self, now: float) -> bool:
         """Return whether a connection was made since the last look; if so there is no trouble any more. *now*: monotonic."""
         made = self.connections.happened()
-        if self.up:
-            self._down_since = None
-        elif self._down_since is None:
-            self._down_since = now
         if made:
             self._pause, self._trouble = _FIRST, ""
         if self.connections.refused and self._again is None:
@@ -53,11 +43,15 @@ class Uplink:
         """Whether there is a connection, as of the last look."""
         return self.connections.up
 
-    def new_trouble(self, now: float) -> str:
-        """Return why there is no connection at the monotonic time *now*, as a sentence; "" if there is one, or that was said."""
+    @property
+    def trouble(self) -> str:
+        """Why the connection was refused last, as a sentence; "" if it was not, or there is one."""
+        return self._trouble
+
+    def new_trouble(self) -> str:
+        """Return why the connection is refused, as a sentence; "" if it is not, or that was said. (That there is none is said by
+        the role's core, brender.model.log_events.)"""
         trouble = _REFUSED if self.connections.refused else _STRANGE if self.connections.strange else self._trouble
-        if not trouble and self._down_since is not None and now - self._down_since >= _AWAY_SECONDS:
-            trouble = _AWAY
         said, self._trouble = self._trouble, trouble
         return trouble if trouble != said else ""
 

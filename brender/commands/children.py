@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brender.commands.lifeline import STOP_SECONDS
+from brender.commands.role_logs import message_of
 from brender.model.errors import BadInput
 from brender.store.datafolder import DataFolder
 from brender.system.processes import IN_OWN_GROUP
@@ -103,7 +104,7 @@ class Children:
     def last_words(self, name: str) -> str:
         """Return the last line of it: mostly why it ended."""
         lines = self.log(name).read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1].removeprefix("Error: ") if lines else f"it said nothing; see {self.log(name)}"
+        return message_of(lines[-1]).removeprefix("Error: ") if lines else f"it said nothing; see {self.log(name)}"
 
     def _spawn(self, name: str, arguments: list[str]) -> Child:
         (self.folder.root / "run").mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ import click
 import platformdirs
 
 from brender.commands.output import say
+from brender.commands.role_logs import say_of_role
 from brender.model.errors import BadInput, BrenderError
 from brender.model.text import harmless
 
@@ -126,7 +127,7 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> None:
     except BrenderError as error:
         if "--verbose" in words or "-v" in words:
             traceback.print_exc()
-        click.echo(f"{click.style('Error:', fg='red')} {harmless(str(error), kept=chr(10))}", err=True)
+        say_of_role(harmless(str(error), kept="\n"), error=True)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -1,6 +1,5 @@
 """Options that several commands share, and what they mean."""
 
-import logging
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -96,13 +95,6 @@ def pictures_option(function: F) -> F:
     """``--pictures``: the latest frame, in the terminal."""
     return click.option("--pictures", is_flag=True, help="Show the latest frame, in a terminal that can (kitty, iTerm2, sixel).")(
         function
-    )
-
-
-def begin_logging(verbose: bool) -> None:
-    logging.getLogger("peewee").setLevel(logging.WARNING)
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.DEBUG if verbose else logging.INFO, force=True
     )
 
 

@@ -1,5 +1,6 @@
 """The programs of the roles: brender-server, brender-manager, brender-worker, brender-dashboard, brender-monitor."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
 from brender.commands.joining import as_client, as_dashboard, hide_token, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import begin_logging, cache_option, common, host_name, listen_address, server_option, site_option
+from brender.commands.options import cache_option, common, host_name, listen_address, server_option, site_option
+from brender.commands.role_logs import begin_logging, log_options, say_of_role
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 from brender.system.open_files import allow_many_files
+
+log = logging.getLogger("brender.manager")
 
 _port_base = click.option(
     "--port-base", type=click.IntRange(0, 65535), help="The first port; the others lie beside it. 0: any free ports."
@@ -34,6 +38,7 @@ _link_files = click.option(
 
 @click.command("server", cls=Configured, section="server")
 @common
+@log_options
 @click.option("--listen", envvar="BRENDER_SERVER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
 @_port_base
 @click.option(
@@ -87,6 +92,7 @@ def server(
     data: Path,
     config: Path | None,
     verbose: bool,
+    log_format: str,
     listen: str,
     port_base: int | None,
     database: str | None,
@@ -104,7 +110,7 @@ def server(
     """Run a server: it owns the database and decides who renders what."""
     from brender.roles.server.loop import Server
 
-    begin_logging(verbose)
+    begin_logging(verbose, log_format, "server")
     lifeline_end = Lifeline(lifeline)
     addresses = ServerAddresses.of(listen_address(listen, port_base, SERVER_PORT))
     policy = replace(
@@ -118,7 +124,7 @@ def server(
         link_files=link_files,
     )
     role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site))
-    click.echo(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
+    say_of_role(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     allow_many_files()
     role.loop.on_signals(role.stop)
     lifeline_end.ends(role.stop)
@@ -128,6 +134,7 @@ def server(
 
 @click.command("manager", cls=Configured, section="manager")
 @common
+@log_options
 @click.option("--listen", envvar="BRENDER_MANAGER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
 @_port_base
 @server_option
@@ -150,6 +157,7 @@ def manager(
     data: Path,
     config: Path | None,
     verbose: bool,
+    log_format: str,
     listen: str,
     port_base: int | None,
     server: str | None,
@@ -165,16 +173,16 @@ def manager(
     a second one does not."""
     from brender.roles.manager.loop import Manager
 
-    begin_logging(verbose)
+    begin_logging(verbose, log_format, "manager", name)
     lifeline_end = Lifeline(lifeline)
     folder = DataFolder(data)
     membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
     addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
     policy = replace(_policy(lease), link_files=link_files, cache_bytes=int(cache * 1e9))
     role = Manager(folder, addresses, membership.server, policy, name)
-    click.echo(f"brender-manager {name} listens on {role.addresses.control}")
+    say_of_role(f"brender-manager {name} listens on {role.addresses.control}")
     if few := allow_many_files():
-        click.echo(few, err=True)
+        log.warning("%s", few)
     role.loop.on_signals(role.drain, has_parent=lifeline)
     lifeline_end.ends(role.stop)
     with announced("manager", name, role.addresses.control, role.addresses.key):
@@ -185,6 +193,7 @@ def manager(
 
 @click.command("dashboard", cls=Configured, section="dashboard")
 @common
+@log_options
 @click.option("--listen", envvar="BRENDER_DASHBOARD_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
 @_port_base
 @server_option
@@ -235,6 +244,7 @@ def dashboard(
     data: Path,
     config: Path | None,
     verbose: bool,
+    log_format: str,
     listen: str,
     port_base: int | None,
     server: str | None,
@@ -254,7 +264,7 @@ def dashboard(
     from dashboard.farm import Settings
     from dashboard.serve import Dashboard
 
-    begin_logging(verbose)
+    begin_logging(verbose, log_format, "dashboard")
     folder = DataFolder(data)
     lifeline_end = Lifeline(lifeline)
     address = resolve(listen_address(listen, port_base, DASHBOARD_PORT), "The dashboard's address")
@@ -270,7 +280,7 @@ def dashboard(
         keep_free=int(keep_free * 1e9),
     )
     role = Dashboard(folder, address, *as_dashboard(server, folder), database or "", settings)
-    click.echo(f"brender-dashboard is at {role.url}")
+    say_of_role(f"brender-dashboard is at {role.url}")
     if not role.has_users():
         click.echo(f"Nobody may come in yet. This link makes the first admin, once: {role.setup_url}")
     role.stop_on_signals()

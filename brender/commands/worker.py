@@ -10,8 +10,8 @@ import psutil
 from brender.commands.config import Configured
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import NamedPath, begin_logging, cache_option, common, host_name, site_option
-from brender.commands.output import say
+from brender.commands.options import NamedPath, cache_option, common, host_name, site_option
+from brender.commands.role_logs import begin_logging, log_options, say_of_role
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
@@ -30,6 +30,7 @@ from brender.system.open_files import allow_many_files
 
 @click.command("worker", cls=Configured, section="worker")
 @common
+@log_options
 @click.option(
     "--manager",
     envvar="BRENDER_MANAGER",
@@ -132,6 +133,7 @@ def worker(
     data: Path,
     config: Path | None,
     verbose: bool,
+    log_format: str,
     manager: str | None,
     name: str,
     blenders: tuple[str, ...],
@@ -161,7 +163,7 @@ def worker(
     from brender.engines.command import CommandEngine
     from brender.roles.worker.loop import Setup, Worker
 
-    begin_logging(verbose)
+    begin_logging(verbose, log_format, "worker", name)
     allow_many_files()  # a still of a thousand pieces is merged with all of them open
     lifeline_end = Lifeline(lifeline)
     folder = DataFolder(data)
@@ -184,6 +186,7 @@ def worker(
             *(word for program in programs for word in ("--allow-program", program)),
             *(("--accept-trusted",) if accept_trusted else ()),
             *(("--site", site) if site else ()),
+            *("--log-format", log_format),
             *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
             *(word for path in roots for word in ("--allow-folder", str(path))),
             *(word for path in readable for word in ("--sandbox-read", str(path))),
@@ -231,7 +234,7 @@ def worker(
         or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"
     )
     on = ", ".join(f"{device.label} ({device.name})" for device in chosen) or "the CPU"
-    say(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
+    say_of_role(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
     for sentence in search.passed_over:
         logging.getLogger("brender.worker").warning("%s", sentence)
     role.loop.on_signals(role.drain, has_parent=lifeline)

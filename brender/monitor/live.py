@@ -24,9 +24,15 @@ from brender.bus.keys import Credentials
 from brender.bus.messages import Event
 from brender.bus.transport import Connections, Socket
 from brender.model.errors import Unreachable
+from brender.model.log_events import read_event
 from brender.model.text import harmless
 
 _QUIET_SECONDS = 10.0
+_LOOK_MILLISECONDS = 500
+#: Seconds between the statistics of a node.
+_STATS_SECONDS = 2.0
+#: Seconds without a connection after which the server is called silent.
+SILENT_SECONDS = 3.0
 #: Fields that the screen shows of an event; `--plain` prints all.
 _WORTH_TELLING = (
     "name",
@@ -55,9 +61,17 @@ class Seen:
     sequences: dict[str, int] = field(default_factory=dict)
     recent: deque[Event] = field(default_factory=lambda: deque(maxlen=200))
     count: int = 0
+    heard_at: float = 0.0
+    """When anything was heard last, by the monotonic clock."""
 
-    def hear(self, event: Event) -> None:
+    @property
+    def expects_word(self) -> bool:
+        """Whether some node is there: then its statistics come every other second, as long as the server lives."""
+        return any(self.status.get(key) != "offline" for key in self.stats)
+
+    def hear(self, event: Event, now: float = 0.0) -> None:
         self.count += 1
+        self.heard_at = now
         if event.kind == "stats":
             sequence = int(event.fields.get("sequence", 0))
             gap = sequence - self.sequences.get(event.key, sequence - 1) - 1
@@ -73,12 +87,14 @@ class Seen:
         if _told(event):
             self.recent.append(event)
 
-    def screen(self, height: int) -> Group:
+    def screen(self, height: int, silent: float | None = None) -> Group:
+        """Return what is drawn in *height* lines. *silent*: seconds for which there was no connection to the server; how nodes
+        stand is not known then."""
         nodes = Table(box=None, expand=True, header_style="bold")
         for column in ("NODE", "STATUS", "CPU", "LOAD", "MEMORY", "RENDER", "DISK R/W", "NET ↓/↑", "MISSED"):
             nodes.add_column(column, no_wrap=True)
         for key, (_, stats) in sorted(self.stats.items(), key=lambda item: self.names.get(item[0], item[0])):
-            nodes.add_row(*self._cells(key, stats))
+            nodes.add_row(*self._cells(key, stats, is_known=silent is None))
         room = max(3, height - len(self.stats) - 8)
         nothing = (
             "Nothing has happened yet"
@@ -95,11 +111,12 @@ class Seen:
             events.add_row(*(Text(harmless(cell)) for cell in (clock, event.kind, who, _told(event))))
         if not self.recent:
             events.add_row("", "", "", Text(nothing, style="dim"))
-        return Group(Panel(nodes, title=f"{len(self.stats)} nodes"), Panel(events, title=f"events ({self.count} heard)"))
+        said = [] if silent is None else [Text(silence(self.source, silent), style="bold red")]
+        return Group(*said, Panel(nodes, title=f"{len(self.stats)} nodes"), Panel(events, title=f"events ({self.count} heard)"))
 
-    def _cells(self, key: str, stats: dict[str, Any]) -> list[Text]:
+    def _cells(self, key: str, stats: dict[str, Any], is_known: bool) -> list[Text]:
         known = stats.get("memory_total")
-        texts = [self.names.get(key, key[:8]), self.status.get(key, "")]
+        texts = [self.names.get(key, key[:8]), self.status.get(key, "") if is_known else "unknown"]
         if known:
             texts += [
                 f"{stats['cpu_percent']:.0f} %",
@@ -111,6 +128,34 @@ class Seen:
                 str(self.missed.get(key, 0) or ""),
             ]
         return [Text(harmless(text)) for text in texts]
+
+
+@dataclass
+class Silence:
+    """For how long the server has been silent. Pure."""
+
+    since: float | None = None
+    is_told: bool = False
+
+    def look(self, up: bool, seen: Seen, now: float) -> float | None:
+        """Take whether there is a connection at the monotonic time *now*, and what was *seen*; returns the seconds of silence,
+        ``None`` while that is no more than a moment."""
+        self.since = None if up else now if self.since is None else self.since
+        if self.since is not None:
+            silent = now - self.since
+        else:
+            silent = now - seen.heard_at - _STATS_SECONDS if seen.expects_word else 0.0
+        return silent if silent >= SILENT_SECONDS else None
+
+    def news(self, silent: float | None) -> bool:
+        """Return whether it is news that the server is silent, or that it is heard again."""
+        is_news, self.is_told = (silent is not None) != self.is_told, silent is not None
+        return is_news
+
+
+def silence(source: str, seconds: float) -> str:
+    """Return what is said of a server at the address *source* that has been silent for some *seconds*."""
+    return f"{read_event('server-silent', {'seconds': seconds})[1]} ({source})"
 
 
 def watch(server_events: Address, credentials: Credentials, plain: bool) -> None:
@@ -133,19 +178,27 @@ def watch(server_events: Address, credentials: Credentials, plain: bool) -> None
 
 
 def _print_events(socket: Socket, connections: Connections, address: Address) -> None:
-    heard = False
+    heard, began, seen, silence_of = False, time.monotonic(), Seen(str(address)), Silence()
     while True:
-        if not socket.raw.poll(int(_QUIET_SECONDS * 1000)) and not heard:
+        socket.raw.poll(_LOOK_MILLISECONDS)
+        now = time.monotonic()
+        if not heard and now - began > _QUIET_SECONDS:
+            began = now
             click.echo(f"Nothing has been heard from {address} yet. Is the server running there?", err=True)
         _check_admitted(connections, address)
+        silent = silence_of.look(connections.up, seen, now)
+        if silence_of.news(silent) and heard:
+            click.echo(silence(str(address), silent) if silent is not None else "The server answers again", err=True)
         for received in socket.drain():
             heard = True
+            if isinstance(received.message, Event):
+                seen.hear(received.message, now)
             click.echo(json.dumps(msgspec.to_builtins(received.message)))
             sys.stdout.flush()
 
 
 def _draw(socket: Socket, connections: Connections, address: Address) -> None:
-    seen = Seen(str(address))
+    seen, silence_of = Seen(str(address)), Silence()
     console = Console()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
@@ -153,9 +206,10 @@ def _draw(socket: Socket, connections: Connections, address: Address) -> None:
             while (left := until - time.monotonic()) > 0 and socket.raw.poll(int(left * 1000)):
                 for received in socket.drain():
                     if isinstance(received.message, Event):
-                        seen.hear(received.message)
+                        seen.hear(received.message, time.monotonic())
             _check_admitted(connections, address)
-            live.update(seen.screen(console.height), refresh=True)
+            silent = silence_of.look(connections.up, seen, time.monotonic())
+            live.update(seen.screen(console.height, silent), refresh=True)
 
 
 def _check_admitted(connections: Connections, address: Address) -> None:

@@ -211,6 +211,13 @@ class NextManager(msgspec.Struct, frozen=True):
     """Connect to the next manager of the worker's list, and to that one only."""
 
 
+class LogEvent(msgspec.Struct, frozen=True):
+    """Log that *event* happened (brender.model.log_events); after the commit, where there is one."""
+
+    event: str
+    fields: dict[str, Any] = {}
+
+
 class Exit(msgspec.Struct, frozen=True):
     """End the role: its work is done, or it was refused (then *error* says why). *again*: it is then to start anew."""
 
@@ -221,5 +228,6 @@ class Exit(msgspec.Struct, frozen=True):
 Effect = (
     Send | Reply | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | Admit | Dismiss | AdmitKeys
     | Refuse | LoadTasks | LoadSlice
-    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager | Exit
+    | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager
+    | LogEvent | Exit
 )  # fmt: skip

@@ -84,12 +84,14 @@ class Renew(Message, frozen=True, kw_only=True):
 
 class Renewed(Message, frozen=True, kw_only=True):
     """The lease lasts ``seconds`` from ``sent``, both as the child itself counts. ``term`` names the registration of a worker
-    that it is for (`Joined`), ``attempts`` those that the server has confirmed for it, ``None`` before it has."""
+    that it is for (`Joined`), ``attempts`` those that the server has confirmed for it, ``None`` before it has. ``silent``:
+    seconds for which the manager has not heard its server, 0 while it does; a manager says so unasked, with a ``sent`` of 0."""
 
     sent: Number
     seconds: Seconds
     term: Text = ""
     attempts: tuple[Id, ...] | None = None
+    silent: Seconds = 0.0
 
 
 class Joined(Message, frozen=True, kw_only=True):

@@ -41,9 +41,13 @@ from brender.bus.messages import (
 )
 from brender.model.grant import Grant
 from brender.model.keys import Principal
+from brender.model.log_events import SILENT_AGAIN_SECONDS, SILENT_SECONDS
 from brender.model.nodes import Standing, Stats, WorkerInfo
-from brender.roles.effects import FOREIGN_KEY, AdmitKeys, Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.roles.effects import FOREIGN_KEY, AdmitKeys, Bind, Effect, Exit, LogEvent, Now, Peer, Reply, Send, SendUp, Unbind
 from brender.roles.policy import Policy, renewal_interval
+
+#: Seconds after which a server that nothing was heard from is asked for something.
+_ASK_SECONDS = 2.0
 
 
 @dataclass
@@ -85,6 +89,11 @@ class ManagerCore:
         """Why it finishes what its workers run and then leaves; "" while it does not."""
         self._left = self._again = False
         self._said_hello = self._renewed = self._beat = self._ticked = float("-inf")
+        self.cut_off = False
+        """There is no connection to the server."""
+        self._server_heard: float | None = None
+        self._silence_told: float | None = None
+        """When it was last said that the server is silent; ``None`` while it is heard."""
         self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
         self._began: float | None = None
@@ -143,6 +152,10 @@ class ManagerCore:
         handler = self._above.get(type(message))
         if self._began is None:
             self._began = now.mono
+        if self._silence_told is not None and self._server_heard is not None:
+            self._effects.append(LogEvent("server-back", {"seconds": now.mono - self._server_heard}))
+            self._tell_workers_of_silence(0.0)
+        self._server_heard, self._silence_told = now.mono, None
         if handler is not None:
             handler(message, now)
         return self._taken()
@@ -165,8 +178,9 @@ class ManagerCore:
             if now.mono - self._said_hello >= 1.0:
                 self._said_hello = now.mono
                 self._effects.append(SendUp(self.hello))
-        elif now.mono - self._renewed >= renewal_interval(self.lease_until - now.mono, self._server_lease):
+        elif now.mono - self._renewed >= self._renewal_interval(now):
             self._renew_above(now)
+        self._tell_silence(now)
         if now.mono - self._ticked > self.policy.lease / 2:
             for worker in self.workers.values():
                 worker.heard = now.mono  # it stood still itself, and has heard nobody
@@ -183,6 +197,27 @@ class ManagerCore:
         if self.draining:
             self._drain_on()
         return self._taken()
+
+    def _renewal_interval(self, now: Now) -> float:
+        interval = renewal_interval(self.lease_until - now.mono, self._server_lease)
+        silent = self._server_heard is not None and now.mono - self._server_heard >= _ASK_SECONDS
+        return min(interval, _ASK_SECONDS) if silent else interval
+
+    def _tell_silence(self, now: Now) -> None:
+        """Say that the server is silent, here and to the workers; here again every minute."""
+        if self._server_heard is None:
+            self._server_heard = now.mono
+        silent = now.mono - self._server_heard
+        if silent < SILENT_SECONDS:
+            return
+        if self._silence_told is None:
+            self._tell_workers_of_silence(silent)
+        if self._silence_told is None or now.mono - self._silence_told >= SILENT_AGAIN_SECONDS:
+            self._silence_told = now.mono
+            self._effects.append(LogEvent("server-silent", {"seconds": silent, "connected": not self.cut_off}))
+
+    def _tell_workers_of_silence(self, seconds: float) -> None:
+        self._effects += [Send(worker, Renewed(sent=0.0, seconds=0.0, silent=seconds)) for worker in self.workers]
 
     def drain(self, reason: str, now: Now) -> list[Effect]:
         """Take nothing new, and leave once the workers have nothing left to do or say."""
@@ -233,6 +268,8 @@ class ManagerCore:
             worker.held = known.held | worker.held
             worker.ends = known.ends
         self.workers[hello.node] = worker
+        if known is None or known.info.incarnation != hello.incarnation:
+            self._effects.append(LogEvent("worker-joined", {"worker": hello.node, "name": hello.name, "host": hello.host}))
         welcome = Welcome(
             node=self.hello.node,
             name=self.hello.name,
@@ -255,7 +292,9 @@ class ManagerCore:
         worker.standing, worker.reason = renew.standing, renew.reason
         if renew.held is not None:
             self._compare_held(worker, renew.held, now)
-        renewed = Renewed(sent=renew.sent, seconds=seconds, term=worker.term, attempts=worker.confirmed)
+        heard = self._server_heard if self._server_heard is not None else now.mono
+        silent = now.mono - heard if self._silence_told is not None else 0.0
+        renewed = Renewed(sent=renew.sent, seconds=seconds, term=worker.term, attempts=worker.confirmed, silent=silent)
         self._effects.append(Reply(peer.route, renewed))
 
     def _compare_held(self, worker: ManagedWorker, held: tuple[str, ...], now: Now) -> None:
@@ -296,6 +335,7 @@ class ManagerCore:
     def _welcome(self, welcome: Welcome, now: Now) -> None:
         self.welcomed = True
         self._server_lease, self._server_heartbeat = welcome.lease_seconds, welcome.heartbeat_seconds
+        self._effects.append(LogEvent("joined", {"name": welcome.name}))
         # The server may have given up this manager's workers meanwhile: all are registered anew.
         for worker in self.workers.values():
             self._register(worker, now)
@@ -387,7 +427,8 @@ class ManagerCore:
 
     def _moved(self, message: Moved, now: Now) -> None:
         """The worker is with another manager now, and none of this one's concern."""
-        if self.workers.pop(message.worker, None) is not None:
+        if (worker := self.workers.pop(message.worker, None)) is not None:
+            self._effects.append(LogEvent("worker-moved", {"worker": message.worker, "name": worker.info.name}))
             self._beats.pop(message.worker, None)
             self._effects.append(Unbind(message.worker))
 
@@ -443,6 +484,7 @@ class ManagerCore:
 
     def _gone(self, worker: ManagedWorker, reason: str) -> None:
         del self.workers[worker.info.id]
+        self._effects.append(LogEvent("worker-left", {"worker": worker.info.id, "name": worker.info.name, "reason": reason}))
         self._beats.pop(worker.info.id, None)
         self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, term=self._last_term))]
 

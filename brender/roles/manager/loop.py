@@ -24,7 +24,8 @@ from brender.bus.uplink import Uplink
 from brender.engines.stats import StatsReader
 from brender.model.errors import BrenderError
 from brender.model.keys import Principal
-from brender.roles.effects import AdmitKeys, Bind, Effect, Exit, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.model.log_events import ABOUT_PARENT, log_event
+from brender.roles.effects import AdmitKeys, Bind, Effect, Exit, LogEvent, Now, Peer, Reply, Send, SendUp, Unbind
 from brender.roles.identity import next_incarnation, node_id
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
@@ -75,6 +76,7 @@ class Manager:
                 address=str(self.addresses.control),
             )
             self.core = ManagerCore(hello, policy)
+            self.core.cut_off = True
             self._stats = StatsReader(folder.root)
             folder.announce(f"manager-{name}", **addresses_as_text(self.addresses))
             self._undo = undo.pop_all()
@@ -171,10 +173,18 @@ class Manager:
         if self._link.made(now.mono):
             self._open_the_rest()
             self._carry_out(self.core.connected(now))
-        self._tell_trouble(now)
+        self.core.cut_off = not self._link.up
+        self._tell_trouble()
 
-    def _tell_trouble(self, now: Now) -> None:
-        if trouble := self._link.new_trouble(now.mono):
+    def _around(self, event: str) -> dict[str, object]:
+        """Return what the log says with *event* of this role's parent."""
+        if event not in ABOUT_PARENT:
+            return {}
+        trouble = {"trouble": self._link.trouble} if self._link.trouble else {}
+        return {"parent": "server", "address": str(self._server.control), **trouble}
+
+    def _tell_trouble(self) -> None:
+        if trouble := self._link.new_trouble():
             log.error("the server at %s: %s", self._server.control, trouble)
 
     def _read_beats(self) -> None:
@@ -191,7 +201,7 @@ class Manager:
 
     def _tick(self) -> None:
         now = self._now()
-        self._tell_trouble(now)
+        self._tell_trouble()
         if self._link.is_to_be_made_anew(now.mono):
             self._connect_again()
         self._carry_out(self.core.tick(now))
@@ -217,6 +227,8 @@ class Manager:
                 case AdmitKeys(keys):
                     self._keyring.replace(keys)
                     self._unkept = True
+                case LogEvent(happened, fields):
+                    log_event(log, happened, self._around(happened) | fields)
                 case Exit(error, again):
                     self.error, self.again = error, again
                     self.loop.stop()

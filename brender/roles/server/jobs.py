@@ -20,7 +20,7 @@ from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, ch
 from brender.model.paths import paths_of, variables_in
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.model.text import plural
-from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, Now, Peer, Send
+from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, LogEvent, Now, Peer, Send
 from brender.roles.policy import Policy
 
 Emit = Callable[[Any], None]
@@ -372,6 +372,12 @@ class Jobs:
         if job.stand(status, reason, now.wall):
             self.farm.changed_jobs.add(job.id)
 
+    def began(self, job: JobState, worker: str, now: Now) -> None:
+        """Let *job* be active, since *worker*, a name, renders of it."""
+        if job.started is None:
+            self.emit(LogEvent("job-started", {"job": job.id, "name": job.spec.name, "worker": worker}))
+        self.set_status(job, JobStatus.ACTIVE, "", now)
+
     def note(self, now: Now, action: str, text: str, job: str = "", user: str = "", worker: str = "") -> None:
         """Write into the activity log: as the doing of whoever's message is handled now, where there is one."""
         fields = {
@@ -385,7 +391,17 @@ class Jobs:
             "text": text,
         }
         self.farm.ledger.insert("activity", self.farm.next_activity, fields)
+        self._log(action, text, job, str(fields["user"]), worker)
         self.farm.next_activity += 1
+
+    def _log(self, action: str, text: str, job: str, user: str, worker: str) -> None:
+        """Log what the activity log says, with the job's name and who did it."""
+        known = self.farm.jobs.get(job)
+        name = known.spec.name if known is not None else job[:8]
+        about = f"{name}: " if job and name not in text else ""
+        given = {"job": job, "worker": worker, "user": user}
+        fields: dict[str, str] = {each: value for each, value in given.items() if value}
+        self.emit(LogEvent(action, {"text": f"{about}{text}{f', by {user}' if user else ''}", **fields}))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from brender.farm.record import Row
 from brender.model.errors import BrenderError, Conflict, Unreachable
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole
+from brender.model.log_events import log_event
 from brender.model.paths import PathVariable, places, platform_of
 from brender.roles.effects import (
     Admit,
@@ -35,6 +36,7 @@ from brender.roles.effects import (
     Dismiss,
     Effect,
     KeepLog,
+    LogEvent,
     Now,
     Peer,
     Publish,
@@ -387,6 +389,8 @@ class Server:
                     self._keeper.placement.add(effect)
                 case KeepLog(worker, text):
                     self._keeper.threads.do("logs", partial(self._keep_log, worker, text))
+                case LogEvent(happened, fields):
+                    log_event(log, happened, fields)
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
                 case Admit(key):

@@ -25,9 +25,10 @@ from brender.farm.stages import release
 from brender.farm.tasks import AttemptState, TaskState
 from brender.jobs.film import makes_film
 from brender.model.job import FILM
+from brender.model.log_events import frames_in_words
 from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
 from brender.model.text import plural, times
-from brender.roles.effects import Now, PublishFrame, Send
+from brender.roles.effects import LogEvent, Now, PublishFrame, Send
 from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
@@ -167,7 +168,7 @@ class Work:
             if not part.done and attempt.has_to_do(part):
                 part.begin(attempt.id, attempt.worker)
         if job.status is JobStatus.QUEUED:
-            self.jobs.set_status(job, JobStatus.ACTIVE, "", now)
+            self.jobs.began(job, worker.info.name if worker is not None else "", now)
 
     def _part_done(self, report: PartDone, attempt: AttemptState, job: JobState, now: Now) -> None:
         """Record a part that is done. Hot path, watched by benchmarks.dispatch."""
@@ -243,6 +244,7 @@ class Work:
         self.emit(Send(worker.manager, Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)))
 
     def _failed(self, report: Failed, attempt: AttemptState, job: JobState, now: Now) -> None:
+        self._log_failure(report, attempt, job)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds)
         if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
             self._fail_task(self.farm.tasks[attempt.task], job, report.reason)
@@ -285,6 +287,13 @@ class Work:
         worker = self.farm.workers.get(attempt.worker)
         if worker is not None and not was_asked:
             worker.closed_until = now.mono + self.policy.resend
+
+    def _log_failure(self, report: Failed, attempt: AttemptState, job: JobState) -> None:
+        worker, task = self.farm.workers.get(attempt.worker), self._task_of(attempt)
+        frames = sorted({part.frame for part in task.parts if attempt.has_to_do(part)}) if task is not None else []
+        fields: dict[str, object] = {"job": job.id, "name": job.spec.name, "attempt": attempt.id, "what": frames_in_words(frames)}
+        fields |= {"worker": worker.info.name if worker is not None else attempt.worker, "reason": report.reason}
+        self.emit(LogEvent("attempt-failed", fields))
 
     def _finish(self, attempt: AttemptState, outcome: Outcome, reason: str, now: Now, seconds: float = 0.0) -> None:
         """End *attempt*: it leaves memory."""

@@ -42,11 +42,13 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.grant import Grant, Order
+from brender.model.log_events import SILENT_AGAIN_SECONDS, SILENT_SECONDS
 from brender.model.nodes import Standing, Stats, WorkerInfo
 from brender.roles.effects import (
     Effect,
     Exit,
     ExtendLease,
+    LogEvent,
     LookAt,
     NextManager,
     Now,
@@ -103,6 +105,13 @@ class WorkerCore:
         self._watch: Watch | None = None
         self._said_hello = self._renewed = self._answered = self._beat = self._progressed = float("-inf")
         self._heard: float | None = None
+        self._last_word: float | None = None
+        """When a manager was heard last, whichever; or when it began to listen."""
+        self._cut_off_since: float | None = None
+        self._silence_told: float | None = None
+        """When it was last said that no manager is heard."""
+        self._server_silent = 0.0
+        """Seconds for which the manager said that it has not heard the server."""
         self._stop_by = float("inf")
         self._idle_since: float | None = None
         """When it had nothing left to do but to deliver its reports, and leave."""
@@ -141,6 +150,9 @@ class WorkerCore:
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
         """Take the manager's *message*."""
         self._heard = now.mono
+        if self._silence_told is not None and self._last_word is not None:
+            self._effects.append(LogEvent("parent-back", {"seconds": now.mono - self._last_word}))
+        self._last_word, self._silence_told = now.mono, None
         handler = self._above.get(type(message))
         if handler is not None:
             handler(message, now)
@@ -262,6 +274,7 @@ class WorkerCore:
                 self._say_hello(now)
         elif now.mono - self._renewed >= renewal_interval(self.lease_until - now.mono, self.policy.lease):
             self._renew(now)
+        self._tell_silence(now)
         self._look_for_another_manager(now)
         if self.running is not None and self._watch is not None and (why := self._watch.exceeded(now.mono)):
             self._effects.append(StopAttempt(self.running.attempt, why))
@@ -298,6 +311,18 @@ class WorkerCore:
         self._sequence += 1
         return Beat(node=self.info.id, incarnation=self.info.incarnation, sequence=self._sequence, stats=stats())
 
+    def _tell_silence(self, now: Now) -> None:
+        """Say that nothing is heard: soon where there is no connection, else after a lease; and again every minute."""
+        if self._last_word is None:
+            self._last_word = now.mono
+        self._cut_off_since = (self._cut_off_since or now.mono) if self.cut_off else None
+        is_cut_off = self._cut_off_since is not None and now.mono - self._cut_off_since >= SILENT_SECONDS
+        silent = now.mono - self._last_word
+        is_silent = silent >= SILENT_SECONDS if is_cut_off else silent > self.policy.lease
+        if is_silent and (self._silence_told is None or now.mono - self._silence_told >= SILENT_AGAIN_SECONDS):
+            self._silence_told = now.mono
+            self._effects.append(LogEvent("parent-silent", {"seconds": silent, "connected": not self.cut_off}))
+
     def _look_for_another_manager(self, now: Now) -> None:
         """Silence for a third of a lease: the next manager of the list is tried, with all that is held."""
         if self._heard is None:
@@ -321,6 +346,7 @@ class WorkerCore:
         self.policy = replace(self.policy, heartbeat=welcome.heartbeat_seconds, lease=welcome.lease_seconds)
         self._renew(now)
         self.reporting.say_all_again()
+        self._effects.append(LogEvent("joined", {"name": welcome.name}))
 
     def _refused(self, refused: Refused, now: Now) -> None:
         self._effects.append(Exit(error=f"The manager refused this worker: {refused.reason}"))
@@ -339,6 +365,10 @@ class WorkerCore:
             self._turn_away(now)
 
     def _lease(self, renewed: Renewed, now: Now) -> None:
+        if bool(renewed.silent) != bool(self._server_silent):
+            event = "server-silent" if renewed.silent else "server-back"
+            self._effects.append(LogEvent(event, {"seconds": renewed.silent or self._server_silent}))
+        self._server_silent = renewed.silent
         until = renewed.sent + renewed.seconds
         if until > self.lease_until:
             self.lease_until = until
@@ -430,6 +460,10 @@ class WorkerCore:
 
     def _stand(self, standing: Standing, reason: str) -> None:
         """Stand so from now on; where nothing new is begun, what waits is given back."""
+        if standing is Standing.OPEN:
+            self._effects.append(LogEvent("takes-work"))
+        elif standing is Standing.PAUSED:
+            self._effects.append(LogEvent("takes-no-work", {"reason": reason}))
         self.standing, self.standing_reason = standing, reason
         self._effects.append(
             SendUp(Stands(worker=self.info.id, incarnation=self.info.incarnation, standing=standing, reason=reason))

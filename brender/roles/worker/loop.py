@@ -44,6 +44,7 @@ from brender.model.devices import Device, device_tags
 from brender.model.errors import BadInput, BrenderError
 from brender.model.grant import Grant, Order, localized
 from brender.model.keys import proof_of
+from brender.model.log_events import ABOUT_PARENT, frames_in_words, log_event
 from brender.model.nodes import Blender, Standing, WorkerInfo, forbidden, tags_of
 from brender.roles.effects import (
     Effect,
@@ -51,6 +52,7 @@ from brender.roles.effects import (
     ExtendLease,
     Forget,
     Keep,
+    LogEvent,
     LookAt,
     NextManager,
     Now,
@@ -74,10 +76,6 @@ from brender.transfer.blob_store import BlobStore
 from brender.transfer.worker import FileSender
 
 log = logging.getLogger("brender.worker")
-#: What it does, for whoever asks for its log; too much for a terminal.
-journal = logging.getLogger("brender.worker.journal")
-journal.setLevel(logging.INFO)
-journal.propagate = False
 
 _TICK_SECONDS = 0.1
 #: Seconds that a worker which stops waits for its logs and thumbnails to arrive.
@@ -139,10 +137,9 @@ class Worker:
             lock = folder.lock(f"worker-{setup.name}")
             undo.callback(lock.release)
             self._log_tail = LogTail()
-            for each in (logging.getLogger(), journal):
-                each.addHandler(self._log_tail)
-                undo.callback(each.removeHandler, self._log_tail)
-            journal.info("brender %s started, as process %d", __version__, os.getpid())
+            logging.getLogger().addHandler(self._log_tail)
+            undo.callback(logging.getLogger().removeHandler, self._log_tail)
+            log_event(log, "started", {"text": f"brender {__version__} started, as process {os.getpid()}"})
             self._pair = kept_pair(own / "key")
             self._outbox = Outbox(own / "outbox.journal")
             undo.callback(self._outbox.close)
@@ -188,10 +185,15 @@ class Worker:
             if self.core.standing is Standing.DRAINING:
                 self._carry_out(self.core.stop("the worker was stopped", self._now()))
             else:
-                log.warning("%s %s", self._setup.name, self._how_it_leaves())
+                log_event(log, "leaving", {"text": f"{self._setup.name} {self._how_it_leaves()}"})
                 self._carry_out(self.core.drain("it was asked to finish and stop", self._now()))
 
         self.loop.post(ask)
+
+    def _reports_left(self) -> str:
+        """Return how many reports are not delivered, and to whom they go."""
+        count = self.core.reporting.undelivered_count
+        return f"{count} report{'' if count == 1 else 's'}, through the manager at {self._managers[self._manager].control}"
 
     def _how_it_leaves(self) -> str:
         """Return what it does when it is asked to leave, in words for its log."""
@@ -303,26 +305,32 @@ class Worker:
     def _greet(self) -> None:
         now = self._now()
         if self._link.made(now.mono):
-            journal.info("connected to the manager at %s", self._managers[self._manager].control)
             self._open_the_rest()
             self._carry_out(self.core.connected(now))
         self.core.cut_off = not self._link.up
-        self._tell_trouble(now)
+        self._tell_trouble()
 
-    def _tell_trouble(self, now: Now) -> None:
-        if trouble := self._link.new_trouble(now.mono):
+    def _around(self, event: str) -> dict[str, object]:
+        """Return what the log says with *event* of this role's parent."""
+        if event not in ABOUT_PARENT:
+            return {}
+        trouble = {"trouble": self._link.trouble} if self._link.trouble else {}
+        return {"parent": "manager", "address": str(self._managers[self._manager].control), **trouble}
+
+    def _tell_trouble(self) -> None:
+        if trouble := self._link.new_trouble():
             log.error("the manager at %s: %s", self._managers[self._manager].control, trouble)
         if self.core.is_waiting_to_leave and not self._told_of_waiting:
             self._told_of_waiting = True
-            log.warning(
-                "%s waits to leave until the server has its last reports, for %.0f seconds at most; once more leaves at once",
-                self._setup.name,
-                self.core.policy.lease,
+            text = (
+                f"{self._setup.name} waits to leave until the server has {self._reports_left()}, for "
+                f"{self.core.policy.lease:.0f} seconds at most; once more leaves at once. They are on disk in any case"
             )
+            log_event(log, "leaving", {"text": text})
 
     def _tick(self) -> None:
         now = self._now()
-        self._tell_trouble(now)
+        self._tell_trouble()
         if self._link.is_to_be_made_anew(now.mono):
             self._connect_again()
         self._look_around(now)
@@ -409,10 +417,18 @@ class Worker:
                     self._outgoing.append(LogTold(worker=self.core.info.id, text=self._log_tail.text()))
                 case LookAt(variable, folder, proof):
                     self._shared_folders.look(self.core.info.id, variable, folder, proof)
+                case LogEvent(happened, fields):
+                    log_event(log, happened, self._around(happened) | fields)
                 case NextManager():
                     self._turn_to_next_manager()
                 case Exit(error, again):
                     self._send()
+                    if self.core.reporting.undelivered:
+                        text = (
+                            f"{self._setup.name} leaves. The server does not have {self._reports_left()}, yet. What is kept in "
+                            f"{self._place.folder} is sent when it is started again"
+                        )
+                        log_event(log, "leaving", {"text": text})
                     self.error, self.again = error, again
                     self.loop.stop()
 
@@ -451,13 +467,7 @@ class Worker:
             self._hear_soon(grant, Ended(0.0, reason, shortage=reason))
             return
         self._life = Life(attempt, engine)
-        journal.info(
-            "attempt %s of job %s begins: frame %d and %d more",
-            grant.attempt,
-            grant.job,
-            grant.parts[0].frame,
-            len(grant.parts) - 1,
-        )
+        log_event(log, "attempt-started", _about(grant))
         self._files.send_log(grant.job, grant.attempt, attempt.log.path)
         self._life.begin()
 
@@ -479,7 +489,12 @@ class Worker:
             case Ended(seconds, reason, permanent, stopped, missing, put_off):
                 self._place.lease.forget(attempt)
                 if self._life is not None and self._life.attempt.grant.attempt == attempt:
-                    journal.info("attempt %s ended after %.1f seconds: %s", attempt, seconds, reason or "completed")
+                    how = "attempt-stopped" if reason or stopped else "attempt-ended"
+                    log_event(
+                        log,
+                        how,
+                        _about(grant) | {"seconds": round(seconds, 3), "reason": reason or ("it was stopped" if stopped else "")},
+                    )
                     self._files.send_log(grant.job, attempt, self._life.attempt.log.path, finished=True)
                     self._life = None
                 if missing:
@@ -500,6 +515,12 @@ class Worker:
     @staticmethod
     def _now() -> Now:
         return Now(steady(), time.time())
+
+
+def _about(grant: Grant) -> dict[str, object]:
+    """Return what the log says of the attempt of *grant*."""
+    frames = sorted({part.frame for part in grant.parts})
+    return {"what": frames_in_words(frames), "job": grant.job[:8], "attempt": grant.attempt}
 
 
 def _part_done(attempt: str, event: PartFinished) -> PartDone:

@@ -30,6 +30,11 @@ class Reporting:
             self.undelivered.setdefault(report.attempt, []).append(report)
             self._numbers[report.attempt] = report.number
 
+    @property
+    def undelivered_count(self) -> int:
+        """How many reports the server has not confirmed."""
+        return sum(map(len, self.undelivered.values()))
+
     def add(self, report: AnyReport) -> None:
         """Number *report* and keep it; it is sent at the end of the round."""
         number = self._numbers.get(report.attempt, 0) + 1

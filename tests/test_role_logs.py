@@ -1,0 +1,166 @@
+"""What roles say in their own logs: who joined, was lost, what failed and why, and that nobody above is heard."""
+
+import io
+import json
+import logging
+import string
+from typing import Any
+
+import pytest
+
+from brender.bus.messages import Event, Renewed, Welcome
+from brender.commands.role_logs import JsonLines, TextLines, begin_logging, message_of
+from brender.model.log_events import SENTENCES, log_event, read_event
+from brender.model.nodes import WorkerInfo
+from brender.monitor.live import Seen, Silence, silence
+from brender.roles.effects import LogEvent, Now
+from brender.roles.policy import Policy
+from brender.roles.worker.core import WorkerCore
+from tests.world import World, animation
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.add_worker("w1")
+    return world
+
+
+def test_each_role_says_who_joined_what_started_failed_and_why(world: World) -> None:
+    job = animation("1-2", name="sh_020")
+    world.submit(job)
+    world.run(1)
+    world.end("w1", "the rig is broken")
+    world.run(1)
+    assert "joined the server at server:9999" in world.logs["m"]
+    assert "the worker w1 joined, from host" in world.logs["m"]
+    assert "joined the manager m at manager:7777" in world.logs["w1"]
+    said = world.logs["server"]
+    assert "the worker w1 joined" in said and "submitted sh_020: 2 frames in 2 tasks" in said
+    assert "sh_020 started: its first frame is with w1" in said
+    assert any("of sh_020 failed on w1: the rig is broken" in line for line in said), said
+    world.act("cancel", job.id)
+    assert "sh_020: canceled" in world.logs["server"]
+
+
+def test_a_silent_server_is_said_within_five_seconds_by_manager_and_worker_and_again_when_it_is_back(world: World) -> None:
+    world.run(5)
+    world.cut.add("m")
+    world.run(5)
+    told = "server silent for 4 s; renders go on, nothing new starts"
+    assert any(line.startswith(told) and "server:9999" in line for line in world.logs["m"]), world.logs["m"]
+    assert told in world.logs["w1"]
+    world.run(60)
+    assert sum(line.startswith("server silent") for line in world.logs["m"]) == 2, "again every minute"
+    world.cut.discard("m")
+    world.run(3)
+    assert any(line.startswith("the server answers again, after 1 min") for line in world.logs["m"])
+    assert any(line.startswith("the server answers again, after 1 min") for line in world.logs["w1"])
+
+
+def worker() -> WorkerCore:
+    info = WorkerInfo(id="w" * 16, incarnation=1, name="w1", host="h")
+    return WorkerCore(info, Policy(lease=30.0))
+
+
+def silences(core: WorkerCore, first: float, last: float) -> list[tuple[float, dict[str, Any]]]:
+    """When *core* says that no manager is heard, from second to second."""
+    found = []
+    for second in range(int(first), int(last)):
+        effects = core.tick(Now(float(second), 0.0))
+        found += [(second, each.fields) for each in effects if isinstance(each, LogEvent) and each.event == "parent-silent"]
+    return found
+
+
+def test_a_worker_without_a_connection_says_so_soon_and_every_minute() -> None:
+    core = worker()
+    core.cut_off = True
+    told = silences(core, 100, 230)
+    assert [when for when, _ in told] == [104, 164, 224] and not told[0][1]["connected"]
+
+
+def test_a_worker_that_is_connected_and_hears_nothing_says_so_after_a_lease() -> None:
+    core = worker()
+    core.connected(Now(100.0, 0.0))
+    told = silences(core, 100, 200)
+    assert [when for when, _ in told] == [131, 191] and told[0][1]["connected"]
+    welcome = Welcome(node="m", name="m", software="1", heartbeat_seconds=2.0, lease_seconds=30.0)
+    back = [each for each in core.from_above(welcome, Now(200.0, 0.0)) if isinstance(each, LogEvent)]
+    assert [each.event for each in back] == ["parent-back", "joined"] and back[0].fields["seconds"] == 100.0
+
+
+def test_the_word_of_a_silent_server_changes_no_lease() -> None:
+    core = worker()
+    core.from_above(Renewed(sent=50.0, seconds=30.0), Now(51.0, 0.0))
+    core.from_above(Renewed(sent=0.0, seconds=0.0, silent=4.0), Now(52.0, 0.0))
+    assert core.lease_until == 80.0
+
+
+def test_every_sentence_can_be_made_of_the_fields_that_are_given() -> None:
+    known = {"parent": "server", "address": "a:1", "seconds": 70.0, "connected": True, "name": "n", "host": "h", "reason": "r"}
+    known |= {"what": "frame 1", "job": "j", "worker": "w", "text": "t"}
+    for event, (level, template) in SENTENCES.items():
+        wanted = {name for _, name, _, _ in string.Formatter().parse(template) if name} - {"whom", "lasted", "hint"}
+        assert wanted <= known.keys()
+        given = {name: known[name] for name in known if name in wanted or name not in ("text",)}
+        assert read_event(event, given)[0] == level and "{" not in read_event(event, given)[1]
+
+
+def logged(formatter: logging.Formatter, event: str, fields: dict[str, Any]) -> str:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    log = logging.getLogger("brender.test")
+    log.propagate, log.handlers = False, [handler]
+    log.setLevel(logging.INFO)
+    log_event(log, event, fields)
+    return out.getvalue()
+
+
+def test_a_line_is_one_line_whatever_a_job_is_called() -> None:
+    fields = {"name": "a\nb\x1b[2J\u202e", "worker": "w1", "job": "j"}
+    text = logged(TextLines(), "job-started", fields)
+    assert text.count("\n") == 1 and "\x1b" not in text and "INFO brender.test: a·b·[2J· started" in text
+    line = json.loads(logged(JsonLines("server", ""), "job-started", fields))
+    assert (line["level"], line["role"], line["event"]) == ("info", "server", "job-started")
+    assert line["fields"] == fields and line["message"].endswith("started: its first frame is with w1") and line["time"]
+    assert message_of(json.dumps(line)) == line["message"] and message_of("Error: no") == "Error: no"
+
+
+def test_verbose_is_brenders_debug_and_no_librarys() -> None:
+    before = logging.getLogger().handlers[:]
+    try:
+        begin_logging(verbose=True)
+        assert logging.getLogger("brender.bus").isEnabledFor(logging.DEBUG)
+        assert not logging.getLogger("peewee").isEnabledFor(logging.INFO)
+        begin_logging(verbose=False)
+        assert not logging.getLogger("brender.bus").isEnabledFor(logging.DEBUG)
+    finally:
+        logging.getLogger().handlers[:] = before
+
+
+def heard(about: str, key: str, **fields: Any) -> Event:
+    return Event(change=1, wall=0.0, kind=about, key=key, fields=fields)
+
+
+def test_the_monitor_says_that_the_server_is_silent_and_shows_nobody_as_idle() -> None:
+    seen, silence_of = Seen("a:1"), Silence()
+    seen.hear(heard("worker", "w", name="w1", status="idle"), 10.0)
+    seen.hear(heard("stats", "w", name="w1", kind="worker", sequence=1, stats={}), 10.0)
+    assert silence_of.look(True, seen, 12.0) is None
+    assert silence_of.look(False, seen, 12.5) is None
+    assert silence_of.look(False, seen, 16.0) == 3.5 and silence_of.news(3.5)
+    assert silence("a:1", 12.0) == "server silent for 12 s; renders go on, nothing new starts (a:1)"
+    assert drawn(seen, None).count("idle") and not drawn(seen, 12.0).count("idle") and "unknown" in drawn(seen, 12.0)
+    assert silence_of.look(True, seen, 16.5) == 4.5, "it is connected, and sends no statistics any more: it hangs"
+    seen.hear(heard("worker", "w", name="w1", status="offline"), 17.0)
+    assert silence_of.look(True, seen, 60.0) is None, "there is nobody to hear of"
+
+
+def drawn(seen: Seen, silent: float | None) -> str:
+    from rich.console import Console
+
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(seen.screen(30, silent))
+    text = console.export_text()
+    return text[: text.index("events (")]
