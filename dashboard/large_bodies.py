@@ -22,7 +22,7 @@ log = logging.getLogger("brender.dashboard")
 
 SMALL_BYTES = 2**20
 #: Where large bodies may go.
-_UPLOAD = "v1-submitting.upload"
+_UPLOAD = "v1-files.upload"
 
 Admission = Callable[[dict[str, Any]], Reservation | Response]
 

@@ -221,7 +221,7 @@ def test_a_file_that_needs_trust_is_refused_until_that_is_chosen(app: Flask, mon
     def inspect(*path: object) -> FileFacts:
         return msgspec.structs.replace(facts(), needs_trust=("the text 'rig.py' (registered)",))
 
-    monkeypatch.setattr("dashboard.v1.submitting.inspect", inspect)
+    monkeypatch.setattr("dashboard.sources.inspect", inspect)
     browser = Browser(app, "anna")
     source = {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}
     assert browser.post(f"{API}/inspect", source).json["needs_trust"] == ["the text 'rig.py' (registered)"]

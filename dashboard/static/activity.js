@@ -8,7 +8,7 @@
     return made;
   };
   farm.table("activity", "/activity", [
-    { title: "When", field: "id", show: (row) => farm.time(row.wall) },
+    { title: "When", field: "id", show: (row) => farm.when(row.wall) },
     { title: "Who", field: "user" },
     { title: "From", field: "origin", show: from },
     { title: "What", field: "text" },

@@ -95,7 +95,17 @@ const farm = (() => {
     made.href = href;
     return made;
   }
-  const badge = (status) => element("span", `badge ${status}`, status);
+  // What people call a status: one word for one thing on every page. (The API keeps its own.)
+  const words = { active: "rendering", live: "rendering" };
+  const word = (status) => words[status] || status;
+  const badge = (status) => element("span", `badge ${status}`, word(status));
+  const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
+  // A sentence in which commands stand between backticks.
+  function prose(text, classes = "") {
+    const made = element("span", classes);
+    text.split("`").forEach((piece, place) => made.append(place % 2 ? element("code", "", piece) : piece));
+    return made;
+  }
   // How a worker or manager stands, as far as is known.
   const standing = (status) => (silent && ["idle", "online"].includes(status) ? "unknown" : status);
   function bar(share, label = "Progress") {
@@ -133,6 +143,12 @@ const farm = (() => {
     const days = Math.round((new Date(date).setHours(0, 0, 0, 0) - today.setHours(0, 0, 0, 0)) / 86400000);
     const day = { "-1": "yesterday ", 0: "", 1: "tomorrow " }[days];
     return (day ?? `${date.toLocaleDateString([], { day: "numeric", month: "short" })} `) + time;
+  }
+  // The same, with the exact time for whoever points at it.
+  function when(wall) {
+    const made = element("time", "text-nowrap", wall ? clock(wall) : "");
+    made.title = time(wall);
+    return made;
   }
   function size(bytes) {
     const units = ["B", "kB", "MB", "GB", "TB"];
@@ -181,10 +197,16 @@ const farm = (() => {
     }));
   }
   const language = { emptyTable: " ", zeroRecords: "Nothing fits", search: "", searchPlaceholder: "Search" };
+  // Where all lines fit on one page, nothing but the search stands around a table.
+  const layout = (search) => ({ topStart: null, topEnd: search ? "search" : null, bottomStart: "info", bottomEnd: "paging" });
+  function drawCallback() {
+    const info = this.api().page.info();
+    this.api().table().container().classList.toggle("one-page", info.pages < 2);
+  }
 
   // A DataTable in #name that shows the rows that the API has at `path`, and shows them again when something of `kinds` happens.
   function table(name, path, columns, order, kinds) {
-    const made = $(`#${name}`).DataTable({ pageLength: 50, order, autoWidth: false, language, columns: columnsOf(columns) });
+    const made = $(`#${name}`).DataTable({ pageLength: 50, order, autoWidth: false, language, layout: layout(true), drawCallback, columns: columnsOf(columns) });
     return watch(kinds, async () => {
       const rows = await ask(path);
       document.getElementById("empty").classList.toggle("d-none", rows.length > 0);
@@ -283,5 +305,5 @@ const farm = (() => {
     });
   }
 
-  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, standing, isSilent, bar, time, duration, span, clock, size, table, columnsOf, language, toast, may, user, token };
+  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

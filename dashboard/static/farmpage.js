@@ -1,7 +1,6 @@
 // The farm at a glance: five figures, what needs somebody, what renders, and each worker's lane.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const several = (count, one, many) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
   const attentionShown = 4;
   let open = false, told = null, said = "last hour";
 
@@ -20,11 +19,11 @@
     const waiting = (jobs.queued || 0) + (jobs.paused || 0), active = jobs.active || 0;
     const share = lanes.busy();
     const now = Date.now() / 1000;
-    const unknown = told.left_unknown ? `, without ${several(told.left_unknown, "job that has", "jobs that have")} no frame yet` : "";
+    const unknown = told.left_unknown ? `, without ${farm.several(told.left_unknown, "job that has", "jobs that have")} no frame yet` : "";
     byId("figures").replaceChildren(
       figure(`${(told.workers.busy || 0).toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? "when last heard of" : "rendering"}`, "/workers/"),
-      figure(active.toLocaleString(), `${active === 1 ? "job" : "jobs"} active${waiting ? `, ${waiting.toLocaleString()} waiting` : ""}`, "/jobs/?status=queued,active,paused"),
-      figure(told.frames.hour.toLocaleString(), `${told.frames.hour === 1 ? "frame" : "frames"} this hour`, "", `${several(told.frames.day, "frame", "frames")} in the last day`),
+      figure(active.toLocaleString(), `${active === 1 ? "job" : "jobs"} rendering${waiting ? `, ${waiting.toLocaleString()} waiting` : ""}`, "/jobs/?status=queued,active,paused"),
+      figure(told.frames.hour.toLocaleString(), `${told.frames.hour === 1 ? "frame" : "frames"} this hour`, "", `${farm.several(told.frames.day, "frame", "frames")} in the last day`),
       figure(share === null ? "–" : `${Math.round(share * 100)} %`, `busy, ${said}`),
       told.left_seconds === null || silent
         ? figure(active + waiting ? "–" : "All done", active + waiting ? "until all is done" : "")
@@ -58,9 +57,9 @@
     const title = farm.element("h3");
     title.append(farm.element("bdi", "", job.name));
     const running = job.status === "active" && job.workers;
-    title.append(farm.element("span", `badge ${running ? "active" : job.status === "active" ? "queued" : job.status}`, running ? several(job.workers, "worker", "workers") : job.status === "paused" ? "paused" : "waiting"));
+    title.append(farm.element("span", `badge ${running ? "active" : job.status === "active" ? "queued" : job.status}`, running ? farm.several(job.workers, "worker", "workers") : job.status === "paused" ? "paused" : "waiting"));
     middle.append(title, farm.element("p", "facts", [job.project, job.user, job.label, `priority ${job.priority}`].filter(Boolean).join(" · ")), share(job));
-    if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.element("div", "why", job.reason));
+    if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.prose(job.reason, "why"));
     const left = farm.element("div", "left");
     const mean = job.completed_parts > job.kept_parts ? `, ${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a frame` : "";
     if (job.eta_seconds !== null && !farm.isSilent()) left.append(farm.element("strong", "", farm.span(job.eta_seconds)));
@@ -76,7 +75,9 @@
     const text = farm.element("div", "what");
     const name = farm.link(href, "", "fw-semibold text-reset text-decoration-none me-2");
     name.append(farm.element("bdi", "", each.name));
-    text.append(name, farm.element("bdi", "", each.why));
+    const why = farm.element("bdi");
+    why.append(farm.prose(each.why));
+    text.append(name, why);
     const buttons = farm.element("div", "text-nowrap");
     if (each.action && farm.may(`act ${each.action}`, each.user)) {
       buttons.append(farm.button(acts[each.action], acts[each.action], () => farm.act(each.id, each.action)));
@@ -108,7 +109,7 @@
     byId("attention-section").classList.toggle("d-none", told.attention.length === 0);
     const unfinished = ["active", "queued", "paused"].reduce((sum, status) => sum + (told.jobs[status] || 0), 0);
     byId("more").classList.toggle("d-none", unfinished <= told.active.length);
-    byId("more").firstElementChild.textContent = `and ${several(unfinished - told.active.length, "more job", "more jobs")}`;
+    byId("more").firstElementChild.textContent = `and ${farm.several(unfinished - told.active.length, "more job", "more jobs")}`;
   });
 
   byId("all-attention").addEventListener("click", () => { open = true; look(); });

@@ -38,7 +38,7 @@ const inspector = (() => {
       if (told.size) fact("Size", farm.size(told.size));
     }
     if (told.memory) fact("Memory", farm.size(told.memory));
-    if (told.finished && now === "completed") fact("Finished", new Date(told.finished * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }), "", farm.time(told.finished));
+    if (told.finished && now === "completed") fact("Finished", farm.when(told.finished));
     if (told.output) fact("File", told.output);
     byId("frame-facts").replaceChildren(...facts);
   }
@@ -47,7 +47,7 @@ const inspector = (() => {
       const line = farm.element("button");
       line.type = "button";
       line.setAttribute("aria-pressed", each.id === attempt);
-      line.append(farm.badge(each.outcome), ` ${each.worker_name} `, farm.element("small", "", `${farm.time(each.granted)}${each.reason ? `: ${each.reason}` : ""}`));
+      line.append(farm.badge(each.outcome), ` ${each.worker_name} `, farm.element("small", "", `${farm.clock(each.granted)}${each.reason ? `: ${each.reason}` : ""}`));
       line.addEventListener("click", () => { chosen = each.id; refresh().catch(farm.complain); });
       return line;
     }));

@@ -9,45 +9,27 @@
   ];
   let change = -1, at = -1, anchor = -1, following = true, first = true, ended = "", filmTimer = 0;
 
-  // --- times as people say them ---
-  function spoken(seconds) {
-    if (seconds < 10) return `${seconds.toFixed(1)} s`;
-    if (seconds < 100) return `${Math.round(seconds)} s`;
-    const minutes = Math.round(seconds / 60), hours = Math.floor(minutes / 60);
-    if (minutes < 100) return `${minutes} min`;
-    if (hours < 36) return `${hours} h ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
-    return `${(hours / 24).toFixed(1)} days`;
-  }
-  function when(wall) {
-    const then = new Date(wall * 1000), day = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
-    const days = Math.round((day(then) - day(new Date())) / 86400000);
-    const clock = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    const word = { 0: "", 1: "tomorrow ", [-1]: "yesterday " }[days] ?? `${then.toLocaleDateString([], { day: "numeric", month: "short" })} `;
-    return word + clock;
-  }
-  const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
-
   // --- the facts of the job ---
   function showTimes(job) {
     const waits = { queued: "Waiting", paused: "Paused", completed: "Done", failed: "Failed", canceled: "Canceled" };
     const known = job.status === "active" && job.eta_seconds;
-    byId("left").textContent = known ? `${spoken(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
+    byId("left").textContent = known ? `${farm.span(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
     const wall = known ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
-    byId("until").textContent = known ? `done about ${when(wall)}` : job.finished ? when(wall) : `submitted ${when(wall)}`;
+    byId("until").textContent = known ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
     byId("until").title = farm.time(wall);
-    byId("count").textContent = `${job.completed_parts.toLocaleString()} of ${several(job.part_count, "frame")}`;
+    byId("count").textContent = `${job.completed_parts.toLocaleString()} of ${farm.several(job.part_count, "frame")}`;
     const rendered = job.completed_parts - job.kept_parts;
-    byId("each").textContent = rendered > 0 && job.render_seconds ? `${spoken(job.render_seconds / rendered)} a frame` : "";
+    byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a frame` : "";
     const hours = job.render_seconds / 3600;
-    byId("cost").textContent = hours >= 0.1 ? `${hours.toFixed(1)} machine hours` : job.render_seconds ? `${spoken(job.render_seconds)} of machine time` : "";
+    byId("cost").textContent = hours >= 0.1 ? `${hours.toFixed(1)} machine hours` : job.render_seconds ? `${farm.span(job.render_seconds)} of machine time` : "";
     const names = job.rendering.map((worker) => worker.name), shown = names.slice(0, 2);
     byId("who").textContent = names.length ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
     byId("who").title = names.join(", ");
   }
   function showJob(job) {
     byId("status").className = `badge ${job.status}`;
-    byId("status").textContent = job.deleting ? "being deleted" : job.status;
-    byId("reason").textContent = job.reason;
+    byId("status").textContent = job.deleting ? "being deleted" : farm.word(job.status);
+    byId("reason").replaceChildren(...(job.reason ? [farm.prose(job.reason)] : []));
     showTimes(job);
     byId("warnings").replaceChildren(...job.warnings.map(warned), ...job.kept_off.map(keptOff));
     byId("now").classList.toggle("d-none", !job.rendering.length);
@@ -87,7 +69,7 @@
   // A worker that the job does not go to any more, and the way to let it try again.
   function keptOff(off) {
     const line = farm.element("div", "attn");
-    line.append(farm.element("div", "what", `${off.worker_name} is kept off this job after ${several(off.failures, "failure")} in a row: ${off.reason}`));
+    line.append(farm.element("div", "what", `${off.worker_name} is kept off this job after ${farm.several(off.failures, "failure")} in a row: ${off.reason}`));
     if (mayAct) line.append(farm.button("Readmit", "Let it try again", () => act("readmit", off.worker)));
     return line;
   }
@@ -171,7 +153,7 @@
     contactsheet.select();
     if (!button) return;
     button.classList.toggle("d-none", count < 2);
-    button.textContent = `Requeue ${several(count, "frame")}`;
+    button.textContent = `Requeue ${farm.several(count, "frame")}`;
   }
   function showLatest() {
     const found = frames.latest() || frames.list.find((part) => part.state === "a" || part.state === "f") || frames.list[0];
@@ -204,7 +186,7 @@
       box.append(farm.element("strong", "", stage.name));
       Object.entries(stage.counts).forEach(([status, count]) => {
         const line = farm.element("span");
-        line.append(farm.badge(status), ` ${several(count, "task")}`);
+        line.append(farm.badge(status), ` ${farm.several(count, "task")}`);
         box.append(line);
       });
       return place ? [farm.element("span", "fs-3", "→"), box] : [box];

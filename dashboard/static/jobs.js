@@ -5,10 +5,20 @@
   const chosen = new Set();
   const address = new URLSearchParams(window.location.search);
 
-  const name = (row) => farm.link(`/jobs/${row.id}`, row.name, "fw-semibold text-decoration-none text-break");
+  // Its name, and below it whose it is and why it waits or has failed.
+  const name = (row) => {
+    const made = farm.element("div", "job-name"), link = farm.link(`/jobs/${row.id}`, "", "fw-semibold text-decoration-none");
+    link.append(farm.element("bdi", "", row.name));
+    const whose = farm.element("small", "whose");
+    [row.project, row.user].filter(Boolean).forEach((text, place) => whose.append(place ? " · " : "", farm.element("bdi", "", text)));
+    made.append(link, farm.element("span", `badge phone-only ${row.status}`, farm.word(row.status)), whose);
+    if (row.reason) made.append(farm.prose(row.reason, `why ${row.status}`));
+    return made;
+  };
   const progress = (row) => {
-    const made = farm.element("div", "d-flex align-items-center gap-2");
-    made.append(farm.bar(row.progress, row.name), farm.element("span", "small text-nowrap", `${row.completed_parts}/${row.part_count}`));
+    const made = farm.element("div", "job-progress");
+    const left = row.eta_seconds ? `, ${farm.span(row.eta_seconds)} left` : "";
+    made.append(farm.bar(row.progress, row.name), farm.element("small", "", `${row.completed_parts.toLocaleString()} of ${row.part_count.toLocaleString()}${left}`));
     return made;
   };
   const tick = (row) => {
@@ -39,17 +49,13 @@
   }
 
   const columns = [
-    { title: "", show: tick, value: () => "", orderable: false },
+    { title: "", show: tick, value: () => "", orderable: false, cell: "wide" },
     { title: "Job", field: "name", show: name },
-    { title: "Status", field: "status", show: (row) => farm.badge(row.status) },
+    { title: "Status", field: "status", show: (row) => farm.badge(row.status), cell: "wide" },
     { title: "Frames", field: "progress", show: progress },
-    { title: "Left", value: (row) => row.eta_seconds, show: (row) => (row.eta_seconds ? `about ${farm.duration(row.eta_seconds)}` : ""), orderable: false, classes: "text-nowrap small" },
-    { title: "Priority", field: "priority", show: priority },
-    { title: "Project", field: "project" },
-    { title: "User", field: "user" },
-    { title: "Submitted", field: "submitted", show: (row) => farm.time(row.submitted) },
-    { title: "Rendered for", field: "render_seconds", show: (row) => farm.duration(row.render_seconds) },
-    { title: "Why", field: "reason", classes: "small text-body-secondary", orderable: false },
+    { title: "Priority", field: "priority", show: priority, cell: "wide" },
+    { title: "Submitted", field: "submitted", show: (row) => farm.when(row.submitted), cell: "wide" },
+    { title: "Machine time", field: "render_seconds", show: (row) => farm.element("span", "text-nowrap", row.render_seconds ? farm.span(row.render_seconds) : ""), cell: "wide" },
   ];
 
   async function start() {
@@ -58,15 +64,18 @@
     fill("project", choices.projects);
     fill("user", choices.users);
     filters.forEach((each) => { if (address.has(each)) byId(each).value = address.get(each); });
-    const sort = columns.findIndex((column) => column.field === (address.get("sort") || "submitted"));
+    const place = (field) => columns.findIndex((column) => column.field === field);
+    const sort = place(address.get("sort")) < 0 ? place("submitted") : place(address.get("sort"));
     const table = $("#jobs").DataTable({
       serverSide: true,
       searching: false,
       pageLength: 50,
       displayStart: Number(address.get("start") || 0),
-      order: [[sort < 0 ? 8 : sort, address.get("descending") === "false" ? "asc" : "desc"]],
+      order: [[sort, address.get("descending") === "false" ? "asc" : "desc"]],
       autoWidth: false,
       language: farm.language,
+      layout: farm.layout(false),
+      drawCallback: farm.drawCallback,
       columns: farm.columnsOf(columns),
       createdRow: (line) => { line.dataset.line = ""; line.tabIndex = 0; },
       ajax: async (asked, answer) => {

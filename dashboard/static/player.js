@@ -28,8 +28,16 @@ const player = (() => {
     image.addEventListener("load", good, { once: true });
     image.addEventListener("error", () => {
       kept.delete(address);
-      if (tries && target.dataset.wanted === address) window.setTimeout(() => { if (target.dataset.wanted === address) put(target, address, tries - 1); }, 1000);
+      if (target.dataset.wanted !== address) return;
+      if (tries) window.setTimeout(() => { if (target.dataset.wanted === address) put(target, address, tries - 1); }, 1000);
+      else if (target === byId("flip")) missing(true);
     }, { once: true });
+  }
+  // Whether the file of the frame that is looked at is no picture that can be shown.
+  function missing(is) {
+    byId("flip-none").textContent = is ? "This picture cannot be shown" : "No picture yet";
+    byId("flip-none").classList.toggle("d-none", !is);
+    byId("flip").classList.toggle("d-none", is);
   }
   function note(part, seen) {
     const text = seen === part ? "" : `${frames.named(part)} is ${frames.said(part)}${seen ? `; this is ${frames.named(seen).toLowerCase()}` : ""}`;
@@ -42,6 +50,7 @@ const player = (() => {
     at = index;
     const part = frames.list[index], seen = frames.nearest(index);
     byId("player").classList.toggle("bare", !seen);
+    missing(false);
     byId("flip").classList.toggle("d-none", !seen);
     byId("flip-none").classList.toggle("d-none", Boolean(seen));
     if (document.activeElement !== byId("at")) byId("at").value = part.frame;

@@ -12,7 +12,7 @@
     const [paths, keys, about] = await Promise.all([farm.ask("/paths"), farm.ask("/keys"), farm.ask("/about")]);
     const lines = paths.map((row) => line(`{${row.name}} on ${row.platform}${row.site ? ` at ${row.site}` : ""}: ${row.path}`, `Forget {${row.name}}`, () => farm.remove(`/paths/${row.name}`)));
     byId("paths").replaceChildren(...(lines.length ? lines : [farm.element("li", "list-group-item text-body-secondary", "none yet")]));
-    byId("keys").replaceChildren(...keys.keys.filter((key) => !key.revoked).map((key) => line(`${key.name}, ${key.role}, since ${farm.time(key.created)}`, "Revoke", async () => {
+    byId("keys").replaceChildren(...keys.keys.filter((key) => !key.revoked).map((key) => line(`${key.name}, ${key.role}, since ${farm.clock(key.created)}`, "Revoke", async () => {
       if (window.confirm(`Cut off ${key.name}?`)) await farm.remove(`/keys/${key.id}`);
     })));
     const facts = { brender: about.software, "Last commit": about.change, "Write-ahead log": farm.size(about.wal_bytes), Users: about.users };

@@ -1,7 +1,7 @@
 // Submitting: what is dropped is uploaded, what the file says fills in the form, the form is made of the job type's own declaration.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const many = (count, one, more = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
+  const many = farm.several;
   const show = (id, shown) => byId(id).classList.toggle("d-none", !shown);
   const presets = new Map([["1080p", { width: 1920 }], ["720p", { width: 1280 }]]);
   const PREVIEW_SAMPLES = 16, TEST_PRIORITY = 90, NAMED_MOST = 20;

@@ -24,7 +24,7 @@
     { title: "Name", field: "name", classes: "fw-semibold" },
     { title: "Role", field: "role", show: role },
     { title: "E-mail", field: "email" },
-    { title: "Since", field: "created", show: (row) => farm.time(row.created) },
+    { title: "Since", field: "created", show: (row) => farm.when(row.created) },
     { title: "", field: "disabled", show: (row) => (row.disabled ? "kept out" : "") },
     { title: "", show: buttons, value: () => "", orderable: false },
   ], [[0, "asc"]], ["activity"]);

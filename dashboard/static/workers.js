@@ -21,29 +21,29 @@
     made.append(svg);
     return made;
   }
+  const name = (row) => {
+    const made = farm.element("div", "job-name"), link = farm.link(`/workers/${row.id}`, "", "fw-semibold text-decoration-none");
+    link.append(farm.element("bdi", "", row.name));
+    made.append(link, farm.element("span", `badge phone-only ${farm.standing(row.status)}`, farm.standing(row.status)));
+    if (tags(row)) made.append(farm.element("small", "whose", tags(row)));
+    if (row.note) made.append(farm.element("small", "whose", row.note));
+    if (row.reason) made.append(farm.prose(row.reason, "why"));
+    return made;
+  };
   farm.table("workers", "/workers", [
-    { title: "Worker", field: "name", show: (row) => farm.link(`/workers/${row.id}`, row.name, "fw-semibold text-nowrap text-decoration-none") },
-    { title: "Status", field: "status", show: (row) => farm.badge(farm.standing(row.status)) },
+    { title: "Worker", value: (row) => `${row.name} ${tags(row)} ${row.note}`, show: name },
+    { title: "Status", field: "status", show: (row) => farm.badge(farm.standing(row.status)), cell: "wide" },
     { title: "Renders", field: "job_name", show: job },
-    { title: "CPU", value: (row) => row.stats?.cpu_percent, show: sparkline },
+    { title: "CPU", value: (row) => row.stats?.cpu_percent, show: sparkline, cell: "wide" },
     {
       title: "Memory",
       value: (row) => row.stats?.memory_used,
-      show: (row) => stat(row, (s) => `${farm.size(s.memory_used)} of ${farm.size(s.memory_total)}`),
+      show: (row) => stat(row, (s) => `${(s.memory_used / 1e9).toFixed(1)} of ${farm.size(s.memory_total)}`),
+      classes: "text-nowrap", cell: "wide",
     },
-    { title: "GPU", value: (row) => row.stats?.gpu_percent, show: (row) => stat(row, (s) => (s.gpu_memory_total ? `${s.gpu_percent.toFixed(0)} %, ${farm.size(s.gpu_memory_used)}` : "")) },
-    { title: "Render uses", value: (row) => row.stats?.render_memory, show: (row) => stat(row, (s) => (s.render_processes ? farm.size(s.render_memory) : "")) },
-    { title: "Disk free", value: (row) => row.stats?.disk_free, show: (row) => stat(row, (s) => farm.size(s.disk_free)) },
-    {
-      title: "Network",
-      value: (row) => row.stats?.network_received,
-      show: (row) => stat(row, (s) => `↓ ${farm.size(s.network_received)}/s ↑ ${farm.size(s.network_sent)}/s`),
-    },
-    { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => `${b.kind} ${b.version}`).join(", ") || "none" },
-    { title: "Tags", value: tags, show: tags, classes: "small" },
-    { title: "Note", field: "note", classes: "small" },
-    { title: "Manager", field: "manager_name" },
-    { title: "", show: farm.nodeButtons, value: () => "", orderable: false },
-    { title: "Why", field: "reason", classes: "small text-body-secondary" },
+    { title: "GPU", value: (row) => row.stats?.gpu_percent, show: (row) => stat(row, (s) => (s.gpu_memory_total ? `${s.gpu_percent.toFixed(0)} %, ${farm.size(s.gpu_memory_used)}` : "")), classes: "text-nowrap", cell: "wide" },
+    { title: "Disk free", value: (row) => row.stats?.disk_free, show: (row) => stat(row, (s) => farm.size(s.disk_free)), classes: "text-nowrap", cell: "wide" },
+    { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => b.version).join(", ") || "none", cell: "wide" },
+    { title: "", show: farm.nodeButtons, value: () => "", orderable: false, cell: "wide" },
   ], [[0, "asc"]], ["worker", "stats"]);
 })();

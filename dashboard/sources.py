@@ -1,0 +1,111 @@
+"""Where a .blend is that somebody submits: in an upload of theirs, or in a project's folder on the server's machine; and what it
+says of itself. Paths lead out of neither."""
+
+import platform
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import msgspec
+
+from brender.blendfile.facts import inspect
+from brender.engines.destination import one_spelling
+from brender.model.errors import BadInput, NotFound
+from brender.model.job import FileFacts
+from brender.model.paths import collapse, expand, places, platform_of
+from brender.store.path_variables import path_variables
+from dashboard.farm import farm, user_name
+
+Name = Annotated[str, msgspec.Meta(max_length=255)]
+#: What .blend files said of themselves, by path, bounds and stat; as many as are kept in memory.
+_SEEN: dict[tuple[Path, Path | None, int, int], FileFacts] = {}
+_SEEN_MOST = 64
+
+
+class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A .blend: of an ``upload``, or of a ``project``'s folder; ``file`` is its path there."""
+
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    upload: Name = ""
+    project: Name = ""
+
+
+def source_file(where: Where) -> Path:
+    """Return the file that *where* means. Raises `NotFound` or `BadInput`."""
+    if bool(where.upload) == bool(where.project):
+        raise BadInput("A .blend is of an upload, or of a project: name one of these")
+    root = project_folder(where.project) if where.project else upload_folder(where.upload)
+    path = inside(root, where.file)
+    if not path.is_file():
+        raise NotFound(f"There is no file {where.file!r} there")
+    return path
+
+
+def bounds(where: Where) -> Path | None:
+    """Return the folder beyond which a .blend learns nothing of this machine's files; ``None`` for those of projects, which share
+    them."""
+    return upload_folder(where.upload) if where.upload else None
+
+
+def upload_folder(id: str) -> Path:
+    return farm().uploads.folder(id, user_name())
+
+
+def project_folder(project: str) -> Path:
+    """Return the folder of *project* on this machine. Raises `NotFound`."""
+    with farm().reader.record() as record:
+        row = record.tables.Project.get_or_none(name=project)
+        variables = path_variables(record.tables)
+    if row is None or not row.root:
+        raise NotFound(f"The project {project!r} has no folder on the server's machine: an admin or wrangler can name one")
+    here = platform_of(platform.system())
+    return Path(expand(row.root, places(variables, here), here)).resolve()
+
+
+def inside(root: Path, path: str) -> Path:
+    """Return *path* below *root*, wherever links lead. Raises `BadInput`."""
+    found = root / path
+    if "\0" in path or PurePosixPath(path).is_absolute() or not is_inside(root, found):
+        raise BadInput(f"{path!r} leads out of the folder")
+    return found
+
+
+def is_inside(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def inspected(path: Path, within: Path | None, anew: bool) -> FileFacts:
+    """What the .blend at *path* says of itself, as it was seen last unless *anew*: Blender opens the file for it. Raises
+    `BadInput`."""
+    stat = path.stat()
+    key = (path, within, stat.st_mtime_ns, stat.st_size)
+    found = None if anew else _SEEN.get(key)
+    if found is None:
+        found = _SEEN[key] = inspect(path, within)
+        while len(_SEEN) > _SEEN_MOST:
+            _SEEN.pop(next(iter(_SEEN)), None)
+    return found
+
+
+def placed(folder: str) -> str:
+    """Return the one spelling of the output *folder*, a path of this machine or one with a path variable."""
+    if not folder.startswith("{"):
+        _must_be_absolute(Path(folder))
+    with farm().reader.record() as record:
+        return one_spelling(folder, path_variables(record.tables))
+
+
+def shared(path: Path) -> str:
+    """Return *path* with a path variable for its beginning, where one fits."""
+    if str(path).startswith("{"):
+        return str(path)
+    _must_be_absolute(path)
+    with farm().reader.record() as record:
+        return collapse(str(path), path_variables(record.tables), platform_of(platform.system()))
+
+
+def _must_be_absolute(path: Path) -> None:
+    if not path.is_absolute():
+        raise BadInput(f"{str(path)!r} is no absolute path")

@@ -1,0 +1,199 @@
+"""The JSON API: files to submit. What is in a project's folder, uploads, and what a .blend says of itself."""
+
+import contextlib
+import os
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, BinaryIO
+
+import msgspec
+from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import LengthRequired
+from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
+
+from brender.blendfile.header import preview
+from brender.jobs.blender_animation import engine_word
+from brender.model.bundle import check_path
+from brender.model.errors import BadInput, NotFound
+from brender.model.naming import EXTENSIONS
+from dashboard.answers import submitting as answers
+from dashboard.endpoint import describe, endpoint
+from dashboard.farm import farm, user_name
+from dashboard.people import need
+from dashboard.sources import Name, Where, bounds, inside, inspected, is_inside, project_folder, source_file, upload_folder
+
+blueprint = Blueprint("v1-files", __name__)
+
+_LISTED_MOST = 2000
+_FILES_MOST = 100_000
+_BLOCK = 2**16
+
+
+class FilesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    project: Name
+    folder: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class UploadQuery(msgspec.Struct, frozen=True):
+    """``upload``: the one that these files belong to; "": a new one."""
+
+    upload: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{16})?$")] = ""
+
+
+class RoomQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    more: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+
+
+@endpoint(blueprint, "GET", "/files", query=FilesQuery, needed="submit", answer=answers.Folder)
+def files(query: FilesQuery) -> Any:
+    """Return what is in a folder of a project: its folders and .blend files. It never leads out of the project's own folder."""
+    root = project_folder(query.project)
+    folder = inside(root, query.folder)
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {query.folder!r} in the project {query.project}")
+    found = []
+    for path in sorted(folder.iterdir(), key=lambda path: (not path.is_dir(), path.name.lower()))[:_LISTED_MOST]:
+        is_folder = path.is_dir()
+        if path.name.startswith(".") or not (is_folder or path.suffix == ".blend") or not is_inside(root, path):
+            continue
+        size = 0 if is_folder else path.stat().st_size
+        found.append({"name": path.name, "path": path.relative_to(root).as_posix(), "is_folder": is_folder, "size": size})
+    return {"folder": folder.relative_to(root).as_posix().removeprefix("."), "files": found}
+
+
+@endpoint(blueprint, "POST", "/inspect", body=Where, needed="submit", answer=answers.FileTold)
+def look_into(body: Where) -> Any:
+    """Return what a .blend says of itself: its scenes and cameras, and which of its files are missing."""
+    path = source_file(body)
+    facts = inspected(path, bounds(body), anew=True)
+    told: dict[str, Any] = msgspec.to_builtins(facts)
+    for scene in told["scenes"]:
+        scene["engine_word"] = engine_word(scene["engine"])
+    for missing in told["missing"]:
+        missing["place"] = _place(missing["path"], body)
+        missing["shown"] = _shown(missing["path"], path) if body.upload else missing["path"]
+    return told | {"formats": list(EXTENSIONS), "preview": preview(path) is not None}
+
+
+@endpoint(blueprint, "GET", "/preview", query=Where, needed="submit", content="image/png")
+def preview_picture(query: Where) -> Any:
+    """The preview picture that Blender saved in a .blend."""
+    found = preview(source_file(query))
+    if found is None:
+        raise NotFound(f"{PurePosixPath(query.file).name} has no preview picture")
+    return Response(found.as_png(), mimetype="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+describe(
+    "POST",
+    "/uploads",
+    summary="Take in files: .blend files and what they need, each under its path beside the others, or those of an upload.",
+    query=UploadQuery,
+    requestBody={
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
+        },
+    },
+    answer=answers.Uploaded,
+)
+
+
+@blueprint.post("/uploads")
+def upload() -> Any:
+    """Take in files: .blend files and what they need, each under its path beside the others, or those of an upload."""
+    need("submit")
+    if not request.content_length:
+        raise LengthRequired("Say how long the files are (Content-Length), so that it is seen whether there is room")
+    request.max_content_length = current_app.config["UPLOAD_LENGTH"]
+    uploads = farm().uploads
+    into = str(request.args.get("upload", ""))
+    kept = uploads.more(into, user_name()) if into else uploads.new(user_name())
+    reserved = uploads.reserve(user_name(), request.content_length)
+    try:
+        with kept as (id, folder):
+            blends = [name for name in _files_into(folder) if name.endswith(".blend")]
+            if not (blends or into):
+                raise BadInput("There is no .blend among these files")
+    except OSError as error:
+        raise BadInput(f"The files cannot be kept on the dashboard's machine: {error.strerror}") from error
+    finally:
+        reserved.release()
+    return {"upload": id, "blends": blends}
+
+
+@endpoint(blueprint, "GET", "/uploads", query=RoomQuery, needed="submit", answer=answers.Room)
+def room(query: RoomQuery) -> Any:
+    """Return how many bytes of one's uploads lie here. Answered 413, with the reason, where ``more`` bytes would be too many."""
+    uploads = farm().uploads
+    if query.more:
+        uploads.reserve(user_name(), query.more).release()
+    return {"bytes": uploads.bytes_of(user_name())}
+
+
+@endpoint(blueprint, "DELETE", "/uploads", needed="submit", answer=answers.Room)
+def remove_uploads() -> Any:
+    """Remove one's uploads. What was submitted of them, the farm has."""
+    farm().uploads.remove_all_of(user_name())
+    return {"bytes": farm().uploads.bytes_of(user_name())}
+
+
+def _place(missing: str, source: Where) -> str:
+    """Where in its upload a .blend looks for the file *missing*; "" where it looks elsewhere, or is of a project."""
+    if not source.upload:
+        return ""
+    root = upload_folder(source.upload)
+    for base in (root, root.resolve()):
+        with contextlib.suppress(ValueError):
+            return Path(os.path.normpath(missing)).relative_to(base).as_posix()
+    return ""
+
+
+def _shown(missing: str, blend: Path) -> str:
+    """The path of the file *missing* of an uploaded *blend* as Blender writes it, relative to the .blend: where uploads lie here
+    says nothing to their owner."""
+    for folder in (blend.parent, blend.resolve().parent):
+        if Path(missing).is_relative_to(farm().uploads.root) or Path(missing).is_relative_to(folder):
+            return f"//{Path(os.path.relpath(missing, folder)).as_posix()}"
+    return missing
+
+
+def _files_into(folder: Path) -> list[str]:
+    """Write the files of the request's body, one after the other as they come, to their places in *folder*; returns their names.
+    Raises `BadInput` or `OSError`."""
+    boundary = request.mimetype_params.get("boundary", "")
+    if request.mimetype != "multipart/form-data" or not boundary:
+        raise BadInput("Files are uploaded as multipart/form-data")
+    decoder = MultipartDecoder(boundary.encode("latin-1"), _BLOCK * 16, max_parts=_FILES_MOST)
+    names: list[str] = []
+    target: BinaryIO | None = None
+    with contextlib.ExitStack() as opened:
+        while not isinstance(event := _next_event(decoder), Epilogue):
+            if isinstance(event, File) and event.name == "files":
+                name = event.filename.replace("\\", "/")
+                check_path(name)
+                names.append(name)
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                target = opened.enter_context(path.open("wb"))
+            elif isinstance(event, Data) and target is not None:
+                target.write(event.data)
+                if not event.more_data:
+                    opened.close()
+                    target = None
+    return names
+
+
+def _next_event(decoder: MultipartDecoder) -> Event:
+    """Return what comes next in the body. Raises `BadInput` where it makes no sense or is cut off."""
+    try:
+        while isinstance(event := decoder.next_event(), NeedData):
+            decoder.receive_data(request.stream.read(_BLOCK) or None)
+    except ValueError as error:
+        raise BadInput(f"The files did not arrive whole: {error}") from error
+    return event
