@@ -88,7 +88,7 @@ def farm_of(blender: Blender, folder: Path, workers: int = 1) -> Iterator[Client
 def on_the_farm(connection: Client, file: Path, folder: Path, cold: bool = True, **settings: Any) -> str:
     """Render *file*; returns the job's id. *cold*: with a Blender that is not open yet, as far as this can be had."""
     if cold:
-        file.touch()  # a changed file is opened anew, in a new process
+        file.touch()  # a changed file is opened again, in a new process
     options = {"trusted": False, "overwrite": True, "name": None, "output": folder / "out", **settings}
     spec = blender_job(file, options)
     connection.submit(spec)

@@ -119,7 +119,7 @@ def _keep_static_files(app: Flask) -> None:
 def _guard(app: Flask, csrf: CSRFProtect, settings: Settings) -> None:
     @app.before_request
     def only_who_may() -> AnyResponse | None:
-        """Refuse foreign host names (DNS rebinding), whoever has not signed in, and changes that another site's page sends
+        """Refuse foreign host names (DNS rebinding), people who have not signed in, and changes that another site's page sends
         through a signed-in browser. Programs with a token have no browser to be led astray."""
         if settings.loopback_only and not _is_own_name(request.host, settings.public_url):
             return _problem(f"This dashboard is not called {request.host!r}; use its address, such as 127.0.0.1", 421)

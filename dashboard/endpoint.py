@@ -103,7 +103,7 @@ def endpoint(
 
 
 def declared_answer(method: str, rule: str) -> Any:
-    """Return the type of what *method* at the Flask *rule* answers; ``None`` where it gives no JSON, or is none of the API's."""
+    """Return the type of what *method* at the Flask *rule* answers; ``None`` if that is not JSON of the API."""
     path = rule.removeprefix(PREFIX).replace("<", "{").replace(">", "}")
     found = [each.answer for each in _DECLARED if (each.method, each.path) == (method, path) and rule.startswith(PREFIX)]
     return found[0] if found else None

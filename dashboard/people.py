@@ -130,7 +130,7 @@ def install(app: Flask) -> None:
 def _load(id: str) -> User | None:
     name, _, stamp = id.partition("\n")
     if name == _GUEST and _same(stamp, _guest_stamp()):
-        # Whoever only looks around does so until there is somebody who could let them in.
+        # A guest looks around until there is somebody who could let them in.
         return None if there_are_users() else _guest()
     found = _user(name)
     return found if found is not None and _same(found._stamp, stamp) else None
@@ -238,7 +238,7 @@ def login() -> Response | str | tuple[str, int]:
 
 @blueprint.route("/setup", methods=["GET", "POST"])
 def setup() -> Response | str | tuple[str, int]:
-    """The one-time link: whoever has it makes the first admin."""
+    """The one-time link: who has it makes the first admin."""
     wanted, shown = farm().settings.setup, request.args.get("token", "")
     if there_are_users() or not wanted or not _may_try("setup") or not _same(wanted, shown):
         raise Forbidden(
@@ -263,7 +263,7 @@ def setup() -> Response | str | tuple[str, int]:
 
 @blueprint.post("/look")
 def look_around() -> Response:
-    """Whoever has the one-time link may also only look around, without any account."""
+    """With the one-time link one may also only look around, without an account."""
     wanted = farm().settings.setup
     if there_are_users() or not wanted or not _same(wanted, request.form.get("token", "")):
         raise Forbidden("This link is not good (any more)")

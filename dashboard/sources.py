@@ -76,12 +76,12 @@ def is_inside(root: Path, path: Path) -> bool:
         return False
 
 
-def inspected(path: Path, within: Path | None, anew: bool) -> FileFacts:
-    """What the .blend at *path* says of itself, as it was seen last unless *anew*: Blender opens the file for it. Raises
+def inspected(path: Path, within: Path | None, fresh: bool) -> FileFacts:
+    """What the .blend at *path* says of itself, as it was seen last unless *fresh*: Blender opens the file for it. Raises
     `BadInput`."""
     stat = path.stat()
     key = (path, within, stat.st_mtime_ns, stat.st_size)
-    found = None if anew else _SEEN.get(key)
+    found = None if fresh else _SEEN.get(key)
     if found is None:
         found = _SEEN[key] = inspect(path, within)
         while len(_SEEN) > _SEEN_MOST:
@@ -108,4 +108,4 @@ def shared(path: Path) -> str:
 
 def _must_be_absolute(path: Path) -> None:
     if not path.is_absolute():
-        raise BadInput(f"{str(path)!r} is no absolute path")
+        raise BadInput(f"{str(path)!r} is not an absolute path")

@@ -149,6 +149,6 @@ class Stream:
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:
-            # Whoever reads too slowly misses this one, and sees what it was with the next: pages ask for all since they last did.
+            # A reader that is too slow misses this one, and sees what it was with the next: pages ask for all since their last.
             with contextlib.suppress(queue.Full):
                 listener.put_nowait(text)

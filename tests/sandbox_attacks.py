@@ -491,7 +491,7 @@ _LIES: dict[str, tuple[str, Callable[[], bytes], tuple[int, int] | None]] = {
     "a PNG of no width": ("png", lambda: png(0, 64), None),
     "a PNG bomb of 12,000 x 12,000": ("png", lambda: bomb(12_000, 12_000), (64, 64)),
     "a PNG with too few rows": ("png", lambda: png(64, 64, zlib.compress(b"\0" * 193 * 8)), (64, 64)),
-    "a PNG whose data is no zip": ("png", lambda: png(64, 64, b"\xff" * 500), (64, 64)),
+    "a PNG whose data is not a zip": ("png", lambda: png(64, 64, b"\xff" * 500), (64, 64)),
     "an EXR of 2,147,483,647 columns": ("exr", lambda: exr(width=2**31 - 2), None),
     "an EXR of 2,147,483,647 rows": ("exr", lambda: exr(height=2**31 - 2), None),
     "an EXR whose window ends before it begins": ("exr", lambda: exr(left=2**31 - 1), None),

@@ -454,7 +454,7 @@ def test_rotating_a_key_makes_the_one_before_worthless(farm: Target) -> None:
 
 @pytest.mark.parametrize("text", ["", "brender-", "brender-!!!", "hello", "brender-" + "A" * 200, "brender-k5" + "=" * 10])
 def test_what_is_no_token_is_said_so_and_not_repeated(text: str) -> None:
-    with pytest.raises(BadInput, match="no join token") as raised:
+    with pytest.raises(BadInput, match="not a join token") as raised:
         parse_token(text)
     assert "AAAA" not in str(raised.value)
 
@@ -482,7 +482,7 @@ def _may_join(farm: Target) -> bool:
     return True
 
 
-# --- what is no message -------------------------------------------------------------------------------------------------
+# --- what is not a message -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("door", [Door.SERVER, Door.SERVER_STATS, Door.SERVER_FILES, Door.MANAGER, Door.ENROLMENT])
@@ -635,7 +635,7 @@ def test_arguments_reach_the_program_as_they_are_and_no_shell(farm: Target, argu
 
 @pytest.mark.parametrize("argument", ["{frame.__class__}", "{frame[0]}", "{output.__init__.__globals__}", "{0}", "{secret}"])
 def test_placeholders_reach_nothing_but_frame_and_output(farm: Target, argument: str) -> None:
-    with pytest.raises(BadInput, match="is no placeholder"):
+    with pytest.raises(BadInput, match="is not a placeholder"):
         submit_command(farm.admin, "echo", argument)
 
 

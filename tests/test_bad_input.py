@@ -127,11 +127,11 @@ def test_a_node_that_has_not_joined_a_farm(capsys: pytest.CaptureFixture[str], r
 
 @pytest.mark.parametrize("words", [("join", "brender-xyz"), ("role", "worker", "--join", "hello")])
 def test_what_is_no_join_token(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
-    assert_refused(command(capsys, *words), "no join token", "brender token create")
+    assert_refused(command(capsys, *words), "not a join token", "brender token create")
 
 
 def test_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(capsys, "jobs", "--server", "host:port"), "'host:port' is no address", "host:port, such as")
+    assert_refused(command(capsys, "jobs", "--server", "host:port"), "'host:port' is not an address", "host:port, such as")
 
 
 def said_of_a_port_in_use(capsys: pytest.CaptureFixture[str], role: str, offset: int, *more: object) -> None:
@@ -209,7 +209,7 @@ def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str
         (("requeue", "JOB", "--frames", "5", "--all"), ["--all or --frames, not both"]),
         (("submit", "--type", "nonsense"), ["no job type 'nonsense'"]),
         (("submit", "--type", "command"), ["needs a program"]),
-        (("submit", "--type", "command", "--", "echo", "{nope}"), ["{nope} in '{nope}' is no placeholder"]),
+        (("submit", "--type", "command", "--", "echo", "{nope}"), ["{nope} in '{nope}' is not a placeholder"]),
         (("submit",), ["Name one .blend"]),
     ],
 )

@@ -221,7 +221,7 @@ def test_a_worker_is_described_and_tells_its_log_on_its_page(page: Page, farm: L
         page.get_by_label("Note").fill("noisy fan")
         page.get_by_label("Sleeps").fill("never")
         page.get_by_role("button", name="Save").click()
-        expect(page.locator("#problem")).to_contain_text("no span of a schedule")
+        expect(page.locator("#problem")).to_contain_text("not a span of a schedule")
         page.get_by_label("Sleeps").fill("sun 03:00-03:01")
         page.get_by_role("button", name="Save").click()
         until(lambda: [row["schedule"] for row in connection.ask("workers") if row["name"] == "worker-1"] == ["sun 03:00-03:01"])

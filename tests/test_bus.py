@@ -241,7 +241,7 @@ def test_addresses_are_read_as_people_write_them(text: str, host: str, port: int
 
 @pytest.mark.parametrize("text", ["", ":5", "a:b", "a:70000", "a:-1"])
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="is no address"):
+    with pytest.raises(BadInput, match="is not an address"):
         parse_address(text, 9999)
 
 

@@ -499,7 +499,7 @@ def test_the_series_may_be_chosen_and_a_job_that_nobody_has_it_for_says_so(world
     assert len(world.finish_everything()) == 3 and worked(world, job) == {"old"}
 
 
-@pytest.mark.parametrize(("series", "said"), [("4.1", "Blender 4.1 cannot open"), ("four", "is no series of Blender")])
+@pytest.mark.parametrize(("series", "said"), [("4.1", "Blender 4.1 cannot open"), ("four", "is not a series of Blender")])
 def test_a_series_that_cannot_open_the_file_is_refused(world: World, series: str, said: str) -> None:
     answer = world.submit(animation("1", version=(4, 2), blender=series))
     assert isinstance(answer, Sorry) and said in answer.message

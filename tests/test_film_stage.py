@@ -143,7 +143,7 @@ def test_a_film_that_blender_cannot_write_is_refused_with_its_words() -> None:
         ("../escaped/evil.mp4", r"climbs out of the output folder"),
         ("/etc/evil.mp4", r"is an absolute path"),
         ("C:\\evil.mp4", r"is an absolute path"),
-        ("what?.mp4", r"no file name on every platform"),
+        ("what?.mp4", r"not a file name on every platform"),
         ("shot__frames/shot_0002.png", r"is that of a frame's file"),
         ("./Shot__frames//shot_0002.PNG", r"is that of a frame's file"),
         ("shot__frames/shot_0002.png/film.mp4", r"is that of a frame's file"),

@@ -332,7 +332,7 @@ def test_a_worker_without_room_pauses_says_why_and_goes_on_once_there_is(world: 
     world.run(20)
     assert granted(world, "a") == []
     assert (worker(world, "a")["status"], worker(world, "a")["reason"]) == ("error", "No room on the disk")
-    assert world.ask("job", id=job)["failures"] == 0, "a full disk is no fault of the job's"
+    assert world.ask("job", id=job)["failures"] == 0, "a full disk is not a fault of the job's"
     assert world.ask("job", id=job)["reason"] == (
         "The only worker that can run it takes no new tasks. The worker a pauses (No room on the disk): "
         "work goes on there as soon as that is mended"
@@ -381,7 +381,7 @@ def test_a_job_whose_folder_has_no_room_waits_with_its_reason_while_its_worker_r
         "No worker can run it. The worker a cannot run it now (No room on the disk of /renders/full): "
         "it is tried again in some minutes"
     )
-    assert world.ask("job", id=full)["failures"] == 0, "a full disk is no fault of the job's"
+    assert world.ask("job", id=full)["failures"] == 0, "a full disk is not a fault of the job's"
     assert worker(world, "a")["status"] == "busy"
     assert world.finish("a") == [11] and world.finish("a") == [12]
     assert world.status(other) == "completed"

@@ -169,18 +169,18 @@ def test_a_name_of_the_scene_s_own_that_some_platforms_cannot_have_is_refused_wi
     movie = {"image_format": "FFMPEG", "container": "MPEG4"} if film else {}
     spec = msgspec.structs.replace(animation(), facts=facts(output="//o2/sh:ot?_##", **movie))
     with pytest.raises(
-        BadInput, match=r"no file name on every platform.* name the files with --pattern, such as --pattern NAME_"
+        BadInput, match=r"not a file name on every platform.* name the files with --pattern, such as --pattern NAME_"
     ):
         job_type("blender-animation").prepare(spec)
     chosen = msgspec.structs.replace(spec, settings=spec.settings | {"pattern": "sh:ot_##"})
-    with pytest.raises(BadInput, match=r"no file name on every platform: '[^']*'$"):
+    with pytest.raises(BadInput, match=r"not a file name on every platform: '[^']*'$"):
         job_type("blender-animation").prepare(chosen)
 
 
 @pytest.mark.parametrize("rate", [(24, 0.0), (0, 1.0), (24, -1.0), (24, float("nan")), (24, 1e-320)])
 def test_a_frame_rate_that_is_none_is_refused(rate: tuple[int, float]) -> None:
     spec = msgspec.structs.replace(animation(), facts=facts(rate=rate, output="//{fps}_"))
-    with pytest.raises(BadInput, match=r"which is no frame rate. Set one in Blender"):
+    with pytest.raises(BadInput, match=r"which is not a frame rate. Set one in Blender"):
         job_type("blender-animation").prepare(spec)
 
 
@@ -240,7 +240,7 @@ def test_where_blender_takes_the_camera_of_the_frame_before_the_job_says_so() ->
 
 def test_a_pattern_with_a_camera_that_could_be_no_name_is_refused() -> None:
     named = _MARKED | {"camera_markers": (CameraMarker(1, "Near"), CameraMarker(2, "con"))}
-    with pytest.raises(BadInput, match="no file name on every platform: 'con'"):
+    with pytest.raises(BadInput, match="not a file name on every platform: 'con'"):
         _prepared(facts(output="//{camera_name}/x", **named))
     with pytest.raises(BadInput, match=r"has \{camera_name\}, and the scene 'Scene' has no camera"):
         _prepared(facts(camera=None, needs_camera=False), pattern="{camera_name}_")
@@ -326,7 +326,7 @@ def test_the_scene_s_own_folder_is_taken_where_it_can_be_written(tmp_path: Path,
     assert destination(ScenePath("//../out/", "a"), blend) == tmp_path / "out" and not (tmp_path / "out").exists()
     assert destination(ScenePath("", "a_"), blend) == tmp_path, "as Blender, which is started here, would"
     assert destination(ScenePath(f"{tmp_path}/x/", ""), blend) == tmp_path / "x"
-    with pytest.raises(NoDestination, match=r"cannot be written here \(.*file is no folder\)"):
+    with pytest.raises(NoDestination, match=r"cannot be written here \(.*file is not a folder\)"):
         destination(ScenePath(f"{tmp_path}/file/x/", ""), blend)
     with pytest.raises(NoDestination, match="a place of Windows'"):
         destination(ScenePath("P:/renders/", ""), blend)
@@ -384,7 +384,7 @@ def test_a_scene_that_overwrites_nothing_keeps_what_is_there_and_renders_the_res
         assert outcome.ended.reason == "" and [part.kept for part in outcome.parts] == [True, False, False]
         assert held == [output / "shot_0002.png", output / "shot_0003.png"], "should the worker be killed, it cleans up"
         (warning,) = outcome.parts[0].warnings
-        assert f"Frame 1 stays as it is, and is no picture: {output / 'shot_0001.png'}" in warning
+        assert f"Frame 1 stays as it is, and is not a picture: {output / 'shot_0001.png'}" in warning
         assert (output / "shot_0001.png").read_bytes() == b"not even a picture"
         assert pixels(output / "shot_0002.png").shape == pixels(output / "shot_0003.png").shape == (8, 16, 4)
         anew = bench.run(bench.job(file, output, frames="1", keep=True, overwrite=True))

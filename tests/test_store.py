@@ -141,10 +141,10 @@ def test_sqlite_is_used_with_wal_full_and_foreign_keys(sqlite_writer: Writer) ->
 
 def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "farm.db"
-    path.write_bytes(b"this is no database" * 100)
+    path.write_bytes(b"this is not a database" * 100)
     with pytest.raises(BrenderError, match="is damaged"):
         open_for_writing(str(path))
-    assert path.read_bytes().startswith(b"this is no database")
+    assert path.read_bytes().startswith(b"this is not a database")
 
 
 def test_a_damaged_database_is_refused(sqlite_writer: Writer, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_several_read_at_once_and_leave_nothing_open(writer: Writer, database: s
         assert questions.change(one) == questions.change(other) and one.tables is not other.tables
     assert all(each.tables.Job._meta.database.is_closed() for each in (one, other))
     with reader.record() as again:
-        assert again.tables in (one.tables, other.tables), "table classes are made anew for each request"
+        assert again.tables in (one.tables, other.tables), "table classes are made again for each request"
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_file_that_needs_trust_is_refused_until_that_is_chosen(app: Flask, mon
                 "allow_missing": True,
                 "output": "relative",
             },
-            "no absolute path",
+            "not an absolute path",
         ),
         ({"unknown": 1}, "make"),
     ],

@@ -172,7 +172,7 @@ def test_a_pipe_gets_one_line_for_each_frame_numbered() -> None:
         "frame 1001 of 1001-1048 (1/48): v012/a_1001.exr 38.9s w2, 23 min left",
         "frame 1002 of 1001-1048 (2/48): v012/a_1002.exr 38.9s w2, 23 min left",
     ]
-    assert follower.look(record(2), [part(2)], 61.0) == [], "a part that is told of again is no new one"
+    assert follower.look(record(2), [part(2)], 61.0) == [], "a part that is told of again is not a new one"
     assert follower.change == 2
 
 

@@ -400,10 +400,10 @@ def test_a_file_system_without_links_is_published_on_too(tmp_path: Path, monkeyp
 def test_the_end_of_an_attempt_is_said_again_where_the_server_took_it_for_a_report_that_was_never_kept() -> None:
     kept = Started(attempt="a", number=1)
     reporting = Reporting("w", [kept])
-    reporting.add(Stopped(attempt="a", number=0, reason="the worker was started anew"))
+    reporting.add(Stopped(attempt="a", number=0, reason="the worker restarted"))
     reporting.acknowledged("a", 3)  # an earlier process had said two more
     ((last,),) = reporting.undelivered.values()
-    assert last == Stopped(attempt="a", number=4, reason="the worker was started anew")
+    assert last == Stopped(attempt="a", number=4, reason="the worker restarted")
     reporting.acknowledged("a", 4)
     assert not reporting.undelivered and reporting.is_known("a")
 

@@ -1,4 +1,4 @@
-"""What people say of workers: further tags, notes, hours of sleep; and that they start anew when they are asked to."""
+"""What people say of workers: further tags, notes, hours of sleep; and that they start again when they are asked to."""
 
 from datetime import datetime
 from pathlib import Path
@@ -112,10 +112,10 @@ def test_a_worker_and_a_manager_start_anew_when_they_are_asked_to(
         until(lambda: _incarnation(connection, "managers", "manager") > before["manager"][0])
         until(lambda: [row["status"] for row in connection.ask("workers")] == ["idle"] * 2)
         rows = {row["name"]: row["pid"] for row in [*connection.ask("workers"), *connection.ask("managers")]}
-        assert rows == {name: pid for name, (_, pid) in before.items()}, "the same processes, started anew"
+        assert rows == {name: pid for name, (_, pid) in before.items()}, "the same processes, started again"
         assert ended(connection, submit_command(connection, "true", frames="1-4"))["status"] == "completed"
         said = command(capsys, "describe", "worker-1", "--note", "x", "--sleeps", "rubbish", "--data", farm.folder.root)
-        assert said.code == 2 and "no span of a schedule" in said.err
+        assert said.code == 2 and "not a span of a schedule" in said.err
 
 
 def _incarnation(connection: object, what: str, name: str) -> int:

@@ -120,7 +120,7 @@ def test_what_is_not_a_farm_s_database_is_not_restored(killed: Path, tmp_path: P
     other = sqlite3.connect(tmp_path / "other.db")
     other.execute("CREATE TABLE t (a)")
     other.close()
-    for name, why in (("none.db", "There is no backup"), ("picture.db", "is no database"), ("other.db", "of a farm")):
+    for name, why in (("none.db", "There is no backup"), ("picture.db", "is not a database"), ("other.db", "of a farm")):
         with pytest.raises(BadInput, match=why):
             restore(tmp_path / name, str(killed))
     assert _noted(killed) == ["before", "then", "last"]

@@ -160,7 +160,7 @@ class World:
     # --- building -----------------------------------------------------------------------------------------------------
 
     def start_server(self) -> None:
-        """Start the server, or start it anew from its record."""
+        """Start the server, or start it again from its record."""
         self.routes = Routes()
         self.store = FarmStore(
             self.writer, self.record, slice_size=self.policy.plan_slice, sweep_size=self.sweep_size, waiting=self._waiting

@@ -55,7 +55,7 @@ def parse_address(text: str, default_port: int) -> Address:
         host, _, port = plain.partition(":")
     number = default_port if not port else int(port) if port.isdigit() else -1
     if not host or not 0 <= number <= 65535:
-        raise BadInput(f"{text!r} is no address: write host or host:port, such as brender-server:{default_port}")
+        raise BadInput(f"{text!r} is not an address: write host or host:port, such as brender-server:{default_port}")
     return Address(host, number)
 
 

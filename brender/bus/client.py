@@ -85,8 +85,8 @@ class Client:
             return done.data
         if self._connections.strange:
             raise Unreachable(
-                f"What listens at {self.server} does not have the key that this machine knows the farm's server by, or is no "
-                "brender. Was the server installed anew? Then join it again with a new token: `brender join TOKEN`"
+                f"What listens at {self.server} does not have the key that this machine knows the farm's server by, or is not a "
+                "brender server. Was the server reinstalled? Then join it again with a new token: `brender join TOKEN`"
             )
         raise Unreachable(
             f"The server at {self.server} did not answer within {self.timeout:g} seconds. Is it running? "
@@ -97,6 +97,6 @@ class Client:
         self._connections.happened()
         if self._connections.refused:
             raise Unreachable(
-                f"The server at {self.server} does not admit this machine's key. If it was revoked or has expired, ask whoever "
-                "runs the farm for a new token (`brender token create`), and use it with `brender join TOKEN`"
+                f"The server at {self.server} does not admit this machine's key. If it was revoked or has expired, ask the "
+                "one who runs the farm for a new token (`brender token create`), and use it with `brender join TOKEN`"
             )

@@ -21,7 +21,7 @@ FRAME_LIMIT = 64
 
 
 class Malformed(Exception):
-    """What arrived is no message of ours; the text says why."""
+    """What arrived is not a message of ours; the text says why."""
 
 
 class WrongVersion(Malformed):

@@ -105,7 +105,7 @@ class Loop:
                 pass
         except BlockingIOError:
             pass
-        # Before the calls are looked at: whoever posts from now on wakes the loop again.
+        # Before the calls are looked at: who posts from now on wakes the loop again.
         self._woken = False
 
     def _run_posted(self) -> None:

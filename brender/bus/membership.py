@@ -56,7 +56,7 @@ def parse_token(text: str) -> JoinToken:
             raise ValueError
     except (ValueError, binascii.Error, msgspec.MsgspecError, BrenderError) as error:
         raise BadInput(
-            "This is no join token, or not all of it: it begins with brender- and is one long word. `brender token create` on "
+            "This is not a join token, or not all of it: it begins with brender- and is one long word. `brender token create` on "
             "the server's machine prints one"
         ) from error
     return token
@@ -177,8 +177,8 @@ def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enro
         return enrolled
     if connections.strange:
         raise Unreachable(
-            f"what listens at {address} does not have the key of the farm's server, or is no brender. Was the server installed "
-            "anew? Then ask for a new token: `brender token create`"
+            f"what listens at {address} does not have the key of the farm's server, or is not a brender server. Was the server "
+            "reinstalled? Then ask for a new token: `brender token create`"
         )
     raise Unreachable(
         f"the server did not answer at {address} within {_SECONDS_EACH:.0f} seconds. Is it running, and does it listen on that "
@@ -191,8 +191,8 @@ def _told(sorry: Sorry, message: Enrol) -> BrenderError:
         return from_code(sorry.code, sorry.message)
     if message.token:
         return BrenderError(
-            "The server refused: it does not know this token (any more), or this machine's key was another's. Ask whoever runs "
-            f"the farm for a new one: `brender token create --role {message.role}`"
+            "The server refused: it does not know this token (any more), or this machine's key was another's. Ask the one who "
+            f"runs the farm for a new one: `brender token create --role {message.role}`"
         )
     return BrenderError(
         f"The server refused: this key is not admitted any more. Join again with a new token: `brender token create --role "

@@ -135,7 +135,7 @@ MAY_SEND: dict[Door, dict[type[Message], frozenset[KeyRole]]] = {
     door: {kind: _able(door, kind) for kind in kinds} for door, kinds in _HEARD.items()
 }
 
-#: The largest message that is taken at each door, in bytes of all its frames. libzmq cuts off whoever sends a larger frame.
+#: The largest message that is taken at each door, in bytes of all its frames. libzmq cuts off a peer that sends a larger frame.
 LARGEST: dict[Door, int] = {
     Door.SERVER: 16 * 2**20,
     Door.SERVER_EVENTS: 1024,

@@ -215,7 +215,7 @@ class Socket:
             self.malformed.clear()
         self.malformed[sender] += 1
         if self._guard is not None:
-            self._guard.refuse("what is no message", who)
+            self._guard.refuse("something that is not a message", who)
         if self.malformed[sender] == 1:
             log.warning(
                 "%s: dropped what %s sent: %s (further ones are only counted)",
@@ -230,7 +230,7 @@ class Socket:
 class Connections:
     """A socket's monitor (zmq_socket_monitor(3)): readable, for the loop, when a connection was made or failed.
 
-    ``refused``: the other end knows this one's key and does not admit it; libzmq then tries no more, so that whoever wants to
+    ``refused``: the other end knows this one's key and does not admit it; libzmq then tries no more, so that one who wants to
     try again makes a new socket. ``strange``: the other end is not who it was taken for, by its key, or speaks something else.
     ``up``: there is a connection now, as far as is known.
     """

@@ -9,13 +9,13 @@ _REFUSED = (
     "made just now, it is admitted in a moment"
 )
 _STRANGE = (
-    "what listens there does not have the key that this machine knows it by, or is no brender. Was the server installed anew, "
-    "or is another farm's there? If so, join it with a new token (--join)"
+    "what listens there does not have the key that this machine knows it by, or is not a brender server. Was the server "
+    "reinstalled, or is another farm's there? If so, join it with a new token (--join)"
 )
 
 
 class Uplink:
-    """Watches a node's connecting socket, and the next one when that is made anew. ``connections`` is for the loop to poll."""
+    """Watches a node's connecting socket, and the next one when that is made again. ``connections`` is for the loop to poll."""
 
     def __init__(self) -> None:
         self.connections: Connections

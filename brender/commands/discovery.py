@@ -35,7 +35,7 @@ class Found:
 @contextmanager
 def announced(role: str, name: str, address: Address, key: str) -> Iterator[None]:
     """Say on the local network, while the block runs, that the *role* listens at *address* and has the public *key*. Only where
-    others can reach it; a network that does not let it be said is no failure of the role's."""
+    others can reach it; a network that does not allow it is not a failure of the role."""
     hosts = own_hosts() if address.host in ("0.0.0.0", "::") else [address.host]
     hosts = [host for host in hosts if not is_loopback(host)]
     if not hosts:

@@ -77,7 +77,7 @@ def render_options(function: F) -> F:
             type=NamedPath(),
             help="The folder for the frames. [default: the scene's own; NAME_frames, here, where that is a temporary one]",
         ),
-        click.option("--overwrite", is_flag=True, help="Render frames that are there already anew."),
+        click.option("--overwrite", is_flag=True, help="Render frames that are there already once more."),
         click.option("--process", type=click.Choice(PROCESSES), help=_PROCESS),
         click.option("--device", type=click.Choice(DEVICES), help="What Cycles renders on. [default: what the .blend says]"),
         click.option(
@@ -172,7 +172,7 @@ def _must_answer(folder: Path) -> None:
 
 
 def _own_folder(file: Path, facts: FileFacts, options: dict[str, Any]) -> tuple[Path, str]:
-    """Return the folder that the scene itself names, and ""; or, where that is none for frames, one in the current folder, and a
+    """Return the folder that the scene itself names, and ""; or, where that cannot hold frames, one in the current folder, and a
     sentence that says so. Raises `BadInput`."""
     try:
         return destination(own_path(facts, options), file), ""

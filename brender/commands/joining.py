@@ -83,7 +83,7 @@ def own_server(server: str | None, folder: DataFolder) -> ServerAddresses | None
 
 def as_client(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, KeyPair]:
     """Return where the farm's server is, and the key that this machine's commands have there. Raises `Unreachable`."""
-    if server is not None:  # what is no address is said before what is missing
+    if server is not None:  # an address that makes no sense is named before what is missing
         resolve(parse_address(server, SERVER_PORT), "The server's address")
     own = own_server(server, folder)
     if own is not None:

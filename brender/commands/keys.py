@@ -79,7 +79,7 @@ def create(
 ) -> None:
     """Print a token that lets workers, managers, clients, monitors or admins join.
 
-    Whoever has it may join: hand it over as you would a password. The server keeps only its digest, so it is shown this once.
+    Anyone who has it may join: hand it over as you would a password. The server keeps only its digest, so it is shown this once.
     """
     folder = DataFolder(data)
     with client(server, data) as connection:
@@ -127,7 +127,7 @@ def list_tokens(data: Path, config: Path | None, verbose: bool, server: str | No
 @server_option
 @click.argument("id")
 def revoke_token(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
-    """Let nobody join any more by the token ID. Whoever joined by it stays: `brender key revoke` sends them away."""
+    """Let nobody join any more by the token ID. Who joined by it stays: `brender key revoke` sends them away."""
     with client(server, data) as connection:
         say(f"The token {connection.manage('revoke-token', token=id)['id']} is revoked")
 
@@ -174,7 +174,7 @@ def list_keys(data: Path, config: Path | None, verbose: bool, server: str | None
 @server_option
 @click.argument("key_id", metavar="ID")
 def revoke_key(data: Path, config: Path | None, verbose: bool, server: str | None, key_id: str) -> None:
-    """Send away whoever has the key ID (or the start of it, or its name): it is not heard from now on."""
+    """Revoke the key ID (or the start of it, or its name): its holder is not heard from now on."""
     with client(server, data) as connection:
         done = connection.manage("revoke-key", key=key_id)
     say(f"The key {done['id']} of the {done['role']} {done['name']} is revoked")

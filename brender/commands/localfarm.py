@@ -91,7 +91,7 @@ class LocalFarm:
         threads = self._threads()
         for number in range(1, plan.workers + 1):
             named = [word for path in plan.blenders for word in ("--blender", path)]
-            # Its workers are whoever's who started the farm, and gives out its tokens.
+            # Its workers belong to the one who started the farm, and who gives out its tokens.
             named += ["--allow-program", "*", "--accept-trusted"]
             self._start(
                 f"worker-{number}", ["worker", "--name", f"worker-{number}", "--threads", str(threads), *to_manager, *named]

@@ -48,7 +48,7 @@ class Commands(click.Group):
             raise click.UsageError(said, context) from error
 
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Say of a word that is no command which one was perhaps meant."""
+        """For a word that is not a command, say which one was perhaps meant."""
         word = args[0]
         if self.get_command(context, word) is None and not word.startswith("-"):
             program = context.command_path

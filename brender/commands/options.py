@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class NamedPath(click.Path):
-    """A path of this machine. An empty word, which a shell makes of a variable that is not set, is none."""
+    """A path of this machine. An empty word, which a shell makes of a variable that is not set, is refused."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)

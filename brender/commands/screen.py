@@ -18,7 +18,7 @@ from brender.commands.terminal_graphics import Shown as Picture
 _REDRAWS_A_SECOND = 4
 #: The exit code of a command that was interrupted, as shells have it.
 INTERRUPTED = 130
-#: Columns of what is no terminal.
+#: Columns of a pipe.
 _ENDLESS = 1_000_000
 #: Rows of a picture at most; below so many it is not worth it.
 _PICTURE_ROWS, _PICTURE_ROWS_LEAST = 12, 4

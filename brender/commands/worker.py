@@ -75,7 +75,7 @@ from brender.system.open_files import allow_many_files
     type=click.IntRange(0),
     default=Warmth.frames,
     show_default=True,
-    help="Start Blender anew after so many frames; 0: never.",
+    help="Restart Blender after so many frames; 0: never.",
 )
 @click.option(
     "--least-free",

@@ -17,7 +17,7 @@ _DRIVE = re.compile(r"[A-Za-z]:/")
 
 
 class NoDestination(Exception):
-    """The scene's own folder is none for frames; the text is the beginning of a sentence."""
+    """The scene's own folder cannot hold frames; the text is the beginning of a sentence."""
 
 
 def destination(path: ScenePath, blend: Path) -> Path:
@@ -40,8 +40,8 @@ def one_spelling(folder: str, variables: Iterable[PathVariable] = (), site: str 
     """Return the one spelling of the output *folder*, as this machine at *site* sees it: every link and ``..`` is followed, and a
     path variable stands for its beginning where one fits. So two jobs that write to one folder are known to.
 
-    What has no place on this machine, or is no absolute path, stays as it is. Raises `BadInput` for a path of Windows that means
-    nothing here.
+    What has no place on this machine, or is not an absolute path, stays as it is. Raises `BadInput` for a path of Windows that
+    means nothing here.
     """
     here = platform_of(platform.system())
     variables = tuple(variables)
@@ -66,7 +66,7 @@ def _why_unwritable(folder: Path) -> str | None:
     """Return why nothing could be written to *folder*, or why it could not be made; ``None``: it could."""
     there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
     if not there.is_dir():
-        return f"{there} is no folder"
+        return f"{there} is not a folder"
     try:
         with tempfile.TemporaryFile(dir=there):
             return None

@@ -40,7 +40,7 @@ class Directory:
         Raises `OSError`: where a link stands on the way below *root*, it says so.
         """
         if make:
-            with contextlib.suppress(FileExistsError):  # if it is no directory, opening it says so
+            with contextlib.suppress(FileExistsError):  # if it is not a directory, opening it says so
                 root.mkdir(parents=True)
         here = cls(root, os.open(root, _FOLDER & ~getattr(os, "O_NOFOLLOW", 0)) if _BY_DESCRIPTOR else None)
         try:

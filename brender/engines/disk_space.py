@@ -27,7 +27,7 @@ NO_ANSWER = frozenset(
 def shortage(folders: Iterable[Path], least: int) -> str:
     """Return a sentence on the first of *folders* that has less than *least* bytes free or does not answer; "" for none.
 
-    A folder that does not exist counts as the nearest one above it that does. One that may not be looked at is skipped: whoever
+    A folder that does not exist counts as the nearest one above it that does. One that may not be looked at is skipped: what
     writes to it learns why.
     """
     for folder in folders:

@@ -1,6 +1,6 @@
 """The film that a scene is set to write, made of its finished frames by Blender itself (inside/film.py), verified and published.
 
-(`brender.engines.ffmpeg` makes others, by ffmpeg, for whoever wants to see any job's frames move.)
+(`brender.engines.ffmpeg` makes others, by ffmpeg, for anyone who wants to see a job's frames move.)
 """
 
 import contextlib

@@ -71,7 +71,7 @@ class FramePath:
 
     @contextlib.contextmanager
     def opened(self, final: Path) -> Iterator[OpenFile]:
-        """Open the file *final* for the length of the block. Raises `BadPicture` where that is no file."""
+        """Open the file *final* for the length of the block. Raises `BadPicture` where that is not a regular file."""
         root, relative = self.attempt.where(final)
         try:
             descriptor = read(root, relative)

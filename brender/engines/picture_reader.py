@@ -107,7 +107,7 @@ class ChildReader(PictureReader):
         self._connection: socket.socket | None = None
         self._unread: Iterator[bytes | Answer] | None = None
         self._check = _nothing
-        """Of whoever asks now: what is left to read of an earlier request is not ended because that one's attempt was."""
+        """Of the one who asks now: what is left to read of an earlier request is not ended because that one's attempt was."""
 
     def ask(self, do: str, files: Sequence[OpenFile], check: Callable[[], None] = _nothing, **values: Any) -> Read:
         with self._lock:
@@ -255,7 +255,7 @@ class ChildReader(PictureReader):
 
 
 class _Died(Exception):
-    """The confined process is gone, says what is no answer, or says nothing; the text is the end of a sentence."""
+    """The confined process is gone, says something else than an answer, or nothing; the text is the end of a sentence."""
 
     def __init__(self, text: str = "ended the process that reads pictures, twice", late: bool = False) -> None:
         super().__init__(text)

@@ -1,6 +1,6 @@
 """A render process under its supervisor: started, its output read, its end told, and stopped with all that it started.
 
-Nothing here waits for ever. Whatever the process left behind, whoever holds its output open, and however its supervisor ended:
+Nothing here waits for ever. Whatever the process left behind, what else holds its output open, and however its supervisor ended:
 `Supervised.stop` returns within `STOP_SECONDS`.
 """
 

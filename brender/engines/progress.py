@@ -2,7 +2,7 @@
 
 Blender's words differ by version: ``Fra:6 Mem:879.53M (Peak 879.97M) | Time:00:00.05 | Remaining:00:03.20 | Mem:564.68M,
 Peak:564.68M | Scene, ViewLayer | Sample 12/64`` (3.4), ``Remaining: 00:05.81 | Mem: 36M | Sample 256/300`` (5.0), ``Rendering
-8 / 64 samples`` (EEVEE). People see none of them: the phases have names of our own, and what is no phase (a line of a graphics
+8 / 64 samples`` (EEVEE). People see none of them: the phases have names of our own, and what is not a phase (a line of a graphics
 driver) is not shown.
 """
 

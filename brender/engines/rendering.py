@@ -34,8 +34,8 @@ from brender.system.removal import remove_tree
 
 #: Further files of one frame: each is held open until all are published.
 _MOST_FURTHER = 400
-_STAYING = "Frames that were there already stay as they are: the scene overwrites nothing (--overwrite renders them anew)"
-_KEPT = "Frames that were there already, of this file with these settings, are kept (--overwrite renders them anew)"
+_STAYING = "Frames that were there already stay as they are: the scene overwrites nothing (--overwrite renders them again)"
+_KEPT = "Frames that were there already, of this file with these settings, are kept (--overwrite renders them again)"
 
 
 @dataclass
@@ -166,7 +166,7 @@ class Rendering:
         return str(Path(path).relative_to(files)) if inside else path
 
     def bare_session(self) -> Session:
-        """Return a new session with nothing open; whoever asks for it closes it."""
+        """Return a new session with nothing open; the caller closes it."""
         threads = self.settings["threads"] or self.attempt.place.threads
         return self.keeper.begin(self.attempt, self.blender, self._environment(), threads)
 
@@ -242,11 +242,11 @@ def keep_as_it_is(rendering: Rendering, part: PartGrant, final: Path) -> bool:
 
 
 def _as_it_is(rendering: Rendering, path: Path, small: bool = False) -> Seen:
-    """Return the picture at *path*, which stays; where that is none, a warning says so."""
+    """Return the picture at *path*, which stays; where that cannot be read, a warning says so."""
     try:
         return rendering.files.look_at(path, None, small)
     except BadPicture as error:
-        warning = f"stays as it is, and is no picture: {path} ({error}). --overwrite renders it anew"
+        warning = f"stays as it is, and is not a picture: {path} ({error}). --overwrite renders it again"
         try:
             with rendering.files.opened(path) as file:
                 size, digest = os.fstat(file.descriptor).st_size, rendering.files.digest(file.descriptor)
@@ -291,7 +291,7 @@ def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     seen = [rendering.verified(each, size, small=each is final) for each in own]
     good = [each for each in seen if each is not None]
     if len(good) != len(own):
-        rendering.found[part.id] = there  # it is to be replaced, whoever put it there
+        rendering.found[part.id] = there  # it is to be replaced, no matter what put it there
         return False
     attempt.log.say(f"frame {part.frame} is there already: {final}")
     if not came_meanwhile:

@@ -254,7 +254,7 @@ class Session:
             try:
                 said: dict[str, Any] = json.loads(line)
             except ValueError as error:
-                raise AttemptFailed(f"{self._blender.label} said something that is no answer: {line[:100]!r}") from error
+                raise AttemptFailed(f"{self._blender.label} said something that is not an answer: {line[:100]!r}") from error
             if said.get("is") == "error":
                 raise AttemptFailed(said["message"], permanent=said["permanent"])
             if said.get("is") == kind:

@@ -27,7 +27,7 @@ _CLOCK_STEP = 20_000_000
 @dataclass(frozen=True)
 class Warmth:
     """How long a Blender is kept that renders nothing: ``seconds`` (0: not at all), or until the machine has less than
-    ``least_free`` of its memory available (0 to 1). After ``frames`` frames (0: never) it is started anew."""
+    ``least_free`` of its memory available (0 to 1). After ``frames`` frames (0: never) it is restarted."""
 
     seconds: float = 300.0
     frames: int = 0
@@ -133,7 +133,7 @@ class Keeper:
 
     @staticmethod
     def _is_awake(kept: WarmScene, attempt: Attempt) -> bool:
-        """Return whether the kept process still answers: what died at rest is no failure of the attempt's."""
+        """Return whether the kept process still answers: what died at rest is not a failure of the attempt."""
         try:
             kept.session.serve(attempt)
         except AttemptFailed:

@@ -187,7 +187,7 @@ class JobState(Entity):
         self.touch()
 
     def unpin(self) -> bool:
-        """Let the series of Blender be chosen anew, unless its owner chose it; return whether it is."""
+        """Let the series of Blender be chosen again, unless its owner chose it; return whether it is."""
         if self.need.series is None or self.spec.settings.get("blender"):
             return False
         self.pin(None)
@@ -227,7 +227,7 @@ class JobState(Entity):
     def uncount_part(self, part: PartState) -> None:
         """Count *part* no longer, which was done, for it is queued again."""
         self.completed_parts -= 1
-        # (One that was found there took no time, whoever found it.)
+        # (One that was found there took no time.)
         self.kept_parts = max(0, self.kept_parts - (part.kept or not part.seconds))
         self.render_seconds = max(0.0, self.render_seconds - part.seconds)
         self.touch()

@@ -99,7 +99,7 @@ def _requeue(job: "JobState", task: "TaskState", statuses: tuple[str, ...], fram
         if part.status is PartStatus.COMPLETED:
             job.uncount_part(part)
             if not job.spec.overwrite:
-                # Whoever queues a finished frame again wants it rendered, not found.
+                # A finished frame that is queued again is to be rendered, not found.
                 job.overwrite()
         part.requeue()
     return len(parts)

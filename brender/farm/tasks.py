@@ -170,7 +170,7 @@ class TaskState(Entity):
         return self.job, self.number
 
     def part(self, id: int) -> PartState | None:
-        """Return the part *id*, ``None`` where it is none of its own."""
+        """Return the part *id*, or ``None`` if the task has no such part."""
         for part in self.parts:
             if part.id == id:
                 return part

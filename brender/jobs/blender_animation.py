@@ -292,7 +292,7 @@ class BlenderAnimation:
             return scene.image_format
         _warn(
             warnings,
-            f"The scene {scene.name!r} is set to write {scene.image_format}, which is no format for single frames; "
+            f"The scene {scene.name!r} is set to write {scene.image_format}, which is not a format for single frames; "
             "PNG is written instead. `brender fetch --movie`, or the job's page, makes a film of them",
         )
         return "PNG"

@@ -121,7 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "keep",
         bool,
-        "whether frames that are there already stay as they are, whoever rendered them",
+        "whether frames that are there already stay as they are, no matter what rendered them",
         from_file=True,
         label="Keep frames that exist",
         group=FILES,

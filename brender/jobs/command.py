@@ -131,7 +131,7 @@ def _pieces(word: str) -> list[tuple[str, str, str]]:
     for found in _PIECE.finditer(word):
         plain, name, width = found["plain"] or (found["brace"] or "")[:1], found["name"] or "", found["width"] or ""
         if found["odd"] is not None:
-            raise BadInput(f"{found['odd']} in {word[:200]!r} is no placeholder: {_PLACEHOLDERS}")
+            raise BadInput(f"{found['odd']} in {word[:200]!r} is not a placeholder: {_PLACEHOLDERS}")
         if int(width.rstrip("d") or 0) > _WIDEST:
             raise BadInput(f"{found[0]} in {word[:200]!r} is too wide: a frame number has {_WIDEST} digits at most")
         pieces.append((plain, name, width))

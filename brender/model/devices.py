@@ -54,7 +54,7 @@ def choose_devices(named: Sequence[str], found: Iterable[Device]) -> tuple[Devic
         if kind == CPU and not colon:
             continue
         if kind not in GPU_KINDS or (colon and not index.isdecimal()):
-            raise BadInput(f"--device {name!r} is no device: write auto, cpu, or one of {', '.join(GPU_KINDS)}, such as optix:0")
+            raise BadInput(f"--device {name!r} is not a device: write auto, cpu, {', '.join(GPU_KINDS)}, or such as optix:0")
         here = [device for device in found if device.kind == kind and (not colon or device.index == int(index))]
         if not here:
             have = ", ".join(f"{device.label} ({device.name})" for device in found) or "no GPU that Cycles can use"

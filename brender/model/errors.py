@@ -35,7 +35,7 @@ class Conflict(BrenderError):
 
 
 class Forbidden(BrenderError):
-    """The key of whoever asks does not allow it."""
+    """The asker's key does not allow it."""
 
     code = "forbidden"
     exit_code = 2
@@ -56,7 +56,7 @@ class Paused(BrenderError):
 
 
 class IllegalTransition(Exception):
-    """A status would change as its table does not allow: a fault of brender, never of whoever asked for something."""
+    """A status would change as its table does not allow: a fault of brender, never of the one who asked for something."""
 
 
 class RenderFailed(BrenderError):

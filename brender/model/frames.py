@@ -24,7 +24,7 @@ _NAMED_MOST = 4 * (LAST_FRAME - FIRST_FRAME)
 
 
 def parse_frames(text: str) -> tuple[int, ...]:
-    """Return the frames that *text* names, in its order. Raises `BadInput` where it names none or is no frame set."""
+    """Return the frames that *text* names, in its order. Raises `BadInput` where it names none or is not a frame set."""
     pieces = _pieces(text)
     if not pieces:
         raise BadInput(f"The frame set is empty: {_EXAMPLES}")

@@ -53,7 +53,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     views: tuple[Text, ...] = ()
     """What the names of a frame's pictures have more, one for each view (brender.model.views); none: it has one picture."""
     overwrite: bool = False
-    """Frames that are there already are rendered anew."""
+    """Frames that are there already are rendered again."""
     bundle: str = ""
     """The job's files, which the worker has to have first, and whose frames go to the server (brender.model.bundle)."""
     stall_seconds: Seconds = 0.0

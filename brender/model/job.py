@@ -166,7 +166,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool = False
     """Scripts inside the .blend may run."""
     overwrite: bool = False
-    """Frames that are there already are rendered anew."""
+    """Frames that are there already are rendered again."""
     bundle: str = ""
     """Its files travel: the digest of their list (brender.model.bundle), in which the setting ``file`` is a path. "": every
     worker finds them where they are."""
@@ -218,10 +218,10 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_limits(spec: JobSpec) -> None:
-    """Raises `BadInput` where the time limits of *spec* are none."""
+    """Raises `BadInput` where the time limits of *spec* make no sense."""
     for name, minutes in (("stall", spec.stall_minutes), ("time", spec.limit_minutes)):
         if not 0 <= minutes <= MINUTES_MOST:
-            raise BadInput(f"The {name} limit of {minutes:g} minutes is none: give 0 (no limit) or more")
+            raise BadInput(f"The {name} limit of {minutes:g} minutes makes no sense: give 0 (no limit) or more")
 
 
 def check_priority(value: object) -> int:

@@ -96,5 +96,5 @@ def parse_lifetime(text: str) -> float:
     """
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip().lower())
     if match is None or int(match[1]) == 0:
-        raise BadInput(f"{text!r} is no length of time: write 90s, 30m, 24h, 7d or 2w")
+        raise BadInput(f"{text!r} is not a length of time: write 90s, 30m, 24h, 7d or 2w")
     return float(int(match[1]) * _UNITS[match[2]])

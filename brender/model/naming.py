@@ -172,7 +172,7 @@ def scene_path(
     folder, slash, _ = same.rpartition("/")
     name = path[len(folder + slash) :]
     if scene.image_format not in EXTENSIONS and not as_film and name.lower().endswith(_MOVIES):
-        name = name[: name.rindex(".")]  # a film's, which is no name for its frames
+        name = name[: name.rindex(".")]  # a film's, which cannot name its frames
     elif facts.version >= (5, 3) and scene.use_extension and "#" in name and name.lower().endswith(".avif"):
         name = name[: -len(".avif")]  # which is an image's since then
     return ScenePath(share + folder + slash, name)
@@ -234,7 +234,7 @@ def check_pattern(pattern: str, what: str = "The output pattern", own: bool = Fa
             or len(piece.encode()) > 200
             or any(ord(c) < 32 or c in '<>:"|?*' for c in piece)
         ):
-            raise BadInput(f"{what} {pattern!r} has a part that is no file name on every platform: {piece!r}{remedy}")
+            raise BadInput(f"{what} {pattern!r} has a part that is not a file name on every platform: {piece!r}{remedy}")
     return pattern
 
 

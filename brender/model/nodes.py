@@ -165,7 +165,7 @@ def choose_series(
 def read_series(text: str) -> tuple[int, int]:
     """Return the series of Blender that *text* names, such as 4.5. Raises `BadInput`."""
     if not _SERIES.fullmatch(text):
-        raise BadInput(f"{text!r} is no series of Blender: write it as 4.5")
+        raise BadInput(f"{text!r} is not a series of Blender: write it as 4.5")
     major, minor = text.split(".")
     return int(major), int(minor)
 

@@ -78,7 +78,7 @@ def frames_a_second(scene: SceneFacts, path: str) -> float:
     if frames > 0 and seconds > 0 and math.isfinite(frames / seconds):
         return frames / seconds
     raise BadInput(
-        f"{path}: the scene {scene.name!r} has {frames:g} frames in {seconds:g} seconds, which is no frame rate. Set one in "
+        f"{path}: the scene {scene.name!r} has {frames:g} frames in {seconds:g} seconds, which is not a frame rate. Set one in "
         "Blender (Output properties, Frame Rate), and save the file"
     )
 

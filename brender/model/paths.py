@@ -52,12 +52,12 @@ def check_variable(variable: PathVariable) -> PathVariable:
             "digits, - and _"
         )
     if variable.platform not in PLATFORMS:
-        raise BadInput(f"{variable.platform!r} is no platform; there are: {', '.join(PLATFORMS)}")
+        raise BadInput(f"{variable.platform!r} is not a platform; there are: {', '.join(PLATFORMS)}")
     check_site(variable.site)
     pure = _pure(variable.platform, variable.path)
     if not pure.is_absolute() or ".." in pure.parts:
         example = "P:\\projects" if variable.platform == "windows" else "/mnt/projects"
-        raise BadInput(f"{variable.path!r} is no absolute path on {variable.platform}: give one such as {example}")
+        raise BadInput(f"{variable.path!r} is not an absolute path on {variable.platform}: give one such as {example}")
     return msgspec.structs.replace(variable, path=str(pure))
 
 

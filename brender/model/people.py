@@ -39,4 +39,4 @@ def check_role(role: object) -> Role:
     try:
         return Role(str(role))
     except ValueError:
-        raise BadInput(f"{role!r} is no role; there are: {', '.join(Role)}") from None
+        raise BadInput(f"{role!r} is not a role; there are: {', '.join(Role)}") from None

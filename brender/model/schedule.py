@@ -55,7 +55,7 @@ def _span(piece: str) -> Span:
     found = _SPAN.fullmatch(piece)
     names = [found.group("from"), found.group("to")] if found else []
     if found is None or any(name is not None and name not in DAYS for name in names):
-        raise BadInput(f"{piece!r} is no span of a schedule: write mon-fri 09:00-18:00 (days are {', '.join(DAYS)})")
+        raise BadInput(f"{piece!r} is not a span of a schedule: write mon-fri 09:00-18:00 (days are {', '.join(DAYS)})")
     begin, end = _minute(found.group("begin")), _minute(found.group("end"))
     if names[0] is None:
         days = frozenset(range(7))
@@ -69,5 +69,5 @@ def _span(piece: str) -> Span:
 def _minute(text: str) -> int:
     hours, _, minutes = text.partition(":")
     if not ((int(hours) < 24 and int(minutes) < 60) or (int(hours), int(minutes)) == (24, 0)):
-        raise BadInput(f"{text} is no time of a day")
+        raise BadInput(f"{text} is not a time of a day")
     return int(hours) * 60 + int(minutes)

@@ -121,7 +121,7 @@ ENDS_OF_WAITING = (" is busy", " are busy")
 
 
 def change(table: Table[S], kind: str, id: int | str, old: S, new: S) -> S:
-    """Return *new*, if *table* allows it after *old*; the same status again is no change and always allowed.
+    """Return *new*, if *table* allows it after *old*; the same status again is not a change and always allowed.
 
     *kind* and *id* name what would change, for the error. Raises `IllegalTransition`.
     """

@@ -216,7 +216,7 @@ def _check_admitted(connections: Connections, address: Address) -> None:
     connections.happened()
     if connections.refused:
         raise Unreachable(
-            f"The server does not admit this machine's key at {address}. Ask whoever runs the farm for a new token (`brender "
+            f"The server does not admit this machine's key at {address}. Ask the one who runs the farm for a new token (`brender "
             f"token "
             "create --role monitor`), and use it with `brender join TOKEN`"
         )

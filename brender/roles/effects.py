@@ -79,7 +79,7 @@ class Unbind(msgspec.Struct, frozen=True):
 
 
 class Publish(msgspec.Struct, frozen=True):
-    """Tell whoever listens something that is not in the database."""
+    """Tell all listeners something that is not in the database."""
 
     kind: str
     key: str
@@ -201,7 +201,7 @@ class TellLog(msgspec.Struct, frozen=True):
 
 
 class KeepLog(msgspec.Struct, frozen=True):
-    """Have *text* be what is known of the own log of *worker*."""
+    """Keep *text* as what is known of the own log of *worker*."""
 
     worker: str
     text: str
@@ -219,7 +219,7 @@ class LogEvent(msgspec.Struct, frozen=True):
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """End the role: its work is done, or it was refused (then *error* says why). *again*: it is then to start anew."""
+    """End the role: its work is done, or it was refused (then *error* says why). *again*: it is then to start again."""
 
     error: str = ""
     again: bool = False

@@ -10,9 +10,9 @@ class Policy:
     heartbeat: float = 2.0
     """A node beats this often."""
     lease: float = 30.0
-    """Whoever was not heard for this long is lost."""
+    """A node that was not heard for this long is lost."""
     suspicion: float = 7.0
-    """Whoever was not heard for this long is asked."""
+    """A node that was not heard for this long is asked."""
     resend: float = 5.0
     """What was not confirmed is sent again after this long."""
     tries: int = 3
@@ -35,7 +35,7 @@ class Policy:
     after twice as long."""
     put_off_most: float = 600.0
     plan_slice: int = 1000
-    """Tasks that come into being, or into memory, in one tick."""
+    """Tasks that are created, or loaded, in one tick."""
     plan_ahead: int = 4000
     """Queued tasks of one job that are kept in memory."""
     largest_file: int = 0
@@ -45,7 +45,7 @@ class Policy:
     cache_bytes: int = 20 * 2**30
     """What a manager, and the workers of one data folder, keep of files; those that were used least lately go first."""
     link_files: bool = True
-    """Whoever is on the same machine may take files by links."""
+    """Nodes on the same machine may take files by links."""
     blobs_keep: float = 30 * 86400.0
     """Files that were sent for a job are kept for so long after its end."""
     only_job: str = ""

@@ -127,7 +127,7 @@ class Roster:
     # --- decisions --------------------------------------------------------------------------------------------------------
 
     def fits(self, demand: Demand, worker: Worker) -> bool:
-        """Return whether *worker*, whose class can run the job, is no exception."""
+        """Return whether *worker*, whose class can run the job, is not an exception."""
         if worker.id in demand.kept_off:
             return False
         if not demand.memory:

@@ -29,7 +29,7 @@ class Running:
 def repeats(running: Iterable[Running], helper: Callable[[str, Collection[str]], str | None]) -> list[tuple[str, str]]:
     """Return which attempts are repeated and by which idle workers, the most overdue first: (attempt, worker).
 
-    *helper* returns an idle worker that could run tasks of a job and is none of the given ones, or ``None``.
+    *helper* returns an idle worker that could run tasks of a job and is not one of the given ones, or ``None``.
     """
     found: list[tuple[str, str]] = []
     taken: set[str] = set()
@@ -44,7 +44,7 @@ def repeats(running: Iterable[Running], helper: Callable[[str, Collection[str]],
 
 
 def idle_worker(roster: Roster, job_id: str, others_than: Collection[str]) -> str | None:
-    """Return an idle worker that could run tasks of an open job and is none of the given ones, or ``None``."""
+    """Return an idle worker that could run tasks of an open job and is not one of the given ones, or ``None``."""
     job = roster.jobs.get(job_id)
     if job is None:
         return None

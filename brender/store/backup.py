@@ -14,7 +14,7 @@ def back_up(where: str, target: Path) -> int:
     """Copy the SQLite database at *where* to the file *target*, as it is at one moment, and check the copy; returns its bytes.
 
     The farm goes on meanwhile (SQLite's online backup API; in WAL mode a reader stops no writer). Raises `BadInput` where there
-    is none, or where it is no file; `Conflict` where the target exists; `BrenderError` where the copy is not sound.
+    is none, or where it is not a file; `Conflict` where the target exists; `BrenderError` where the copy is not sound.
     """
     if "://" in where:
         raise BadInput("The farm's database is PostgreSQL: pg_dump takes its backups, while the farm works too")
@@ -75,7 +75,7 @@ def _check_kind(backup: Path) -> None:
         finally:
             opened.close()
     except sqlite3.DatabaseError as error:
-        raise BadInput(f"{backup} is no database, or a damaged one ({error}). `brender backup` makes backups") from error
+        raise BadInput(f"{backup} is not a database, or a damaged one ({error}). `brender backup` makes backups") from error
     if not {"job", "task", "worker"} <= known:
         raise BadInput(f"{backup} is not the database of a farm. `brender backup` makes backups")
 

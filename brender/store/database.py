@@ -89,9 +89,9 @@ def _open(where: str, read_only: bool) -> Database:
 
 def _open_url(where: str, read_only: bool) -> Database:
     if not where.startswith(("postgresql://", "postgres://")):
-        raise BadInput(f"{_shown(where)} is no database that brender knows: give a file's path or a postgresql:// URL")
+        raise BadInput(f"{_shown(where)} is not a database that brender knows: give a file's path or a postgresql:// URL")
     try:
-        # Whoever reads cannot write, by the word of PostgreSQL itself.
+        # A reader cannot write: PostgreSQL itself refuses it.
         database: Database = connect(where, **({"options": "-c default_transaction_read_only=on"} if read_only else {}))
         return database
     except ImproperlyConfigured as error:

@@ -172,7 +172,7 @@ def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[
 
 def parts(record: Record, job: str, since: int = -1, limit: int = PAGE, by: str = "frame") -> list[dict[str, Any]]:
     """Return a job's parts that changed after the commit *since*, by frame, or *by* the ``change`` that they had last:
-    whoever asks for more of these asks beyond the last one."""
+    to get more of these, ask beyond the last one."""
     part, worker = record.tables.Part, record.tables.Worker
     query = (
         part.select(part, fn.COALESCE(worker.name, "").alias("worker_name"))

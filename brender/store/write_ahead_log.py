@@ -101,7 +101,7 @@ def renew_stamp(database: SqliteDatabase, where: str, on_disk: int) -> None:
 
 
 def _header(where: str) -> tuple[int | None, int]:
-    """Return the mode of the database file *where*, ``None`` if it is no such file, and its stamp, as they are on the disk."""
+    """Return the mode of the database file *where*, ``None`` if it is not such a file, and its stamp, as they are on the disk."""
     with Path(where).open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):

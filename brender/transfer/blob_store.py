@@ -198,7 +198,7 @@ class BlobStore:
         flush_names(map(self.path, blobs), self.root.parent)
 
     def keep(self, file: Path, blob: str) -> bool:
-        """Have a copy of *file* as *blob*, if that is its content; whether it is. Whoever writes to *file* later changes nothing
+        """Have a copy of *file* as *blob*, if that is its content; whether it is. What is written to *file* later changes nothing
         here. Raises `OSError`."""
         beside = self.root / "partial" / f"{blob}.{os.getpid()}.{threading.get_ident()}.copy"
         beside.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ log = logging.getLogger("brender.files")
 
 ON_THEIR_WAY = 16
 RESEND_SECONDS = 3.0
-#: Times that a blob is fetched anew which did not arrive as what its name says.
+#: Times that a blob is fetched again which did not arrive as what its name says.
 _TRIES = 3
 #: Bytes from which on a blob is linked where it can be: less is sent sooner.
 _LINKED_FROM = 8 * PIECE
@@ -119,7 +119,7 @@ class Pull:
         return not self.done
 
     def passed_on(self, wanted: BlobWanted) -> tuple[Message, list[bytes]] | None:
-        """Return the answer to *wanted* from what is here already, though not all is: whoever gets it verifies it too.
+        """Return the answer to *wanted* from what is here already, though not all is: its receiver verifies it too.
         ``None`` where the piece is not here."""
         if wanted.linkable and self._there is not None:
             return self._there, []

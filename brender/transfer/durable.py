@@ -1,6 +1,6 @@
 """Files that survive a power cut.
 
-Whoever acknowledges a file calls this first: the sender forgets what is acknowledged.
+Call this before a file is acknowledged: the sender forgets what is acknowledged.
 """
 
 import os

@@ -102,7 +102,7 @@ class FileRelay(FileThread):
                         self._give(route, wanted)
 
     def _routes_by_name(self, what: str) -> bytes | None:
-        """Return the route of the worker whose file it is that the server calls *what*; ``None`` where it is no such file."""
+        """Return the route of the worker whose file it is that the server calls *what*; ``None`` if it is not such a file."""
         kind, _, rest = what.partition("/")
         attempt, _, numbers = rest.partition("/")
         part, _, file = numbers.partition("/")

@@ -37,7 +37,7 @@ _TELL_SECONDS = 60.0
 
 
 Answer = Callable[[Message, list[bytes]], None]
-"""Sends a message, with its bulk, to whoever asked. From any thread."""
+"""Sends a message, with its bulk, to the asker. From any thread."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ServerPlaces:
     least_free: int = 0
     """Bytes of the disk that files which clients send leave free. Those of workers leave half of it."""
     links: bool = True
-    """Whoever is on this machine may take blobs by links."""
+    """Nodes on this machine may take blobs by links."""
     recover: Callable[[str, Callable[[str | None], None]], None] = lambda blob, then: then(None)
     """Makes a blob that is not there (any more) again, where that can be done. Calls back, from any thread or never, with
     ``None``, or with a sentence that says why it cannot."""

@@ -31,7 +31,7 @@ const compare = (() => {
     ["beside", "wipe", "blink"].forEach((each) => screen.classList.toggle(each, how() === each));
     screen.classList.remove("second");
     line.classList.toggle("d-none", how() !== "wipe");
-    // Whoever wants nothing to move turns it by hand: b.
+    // The key b turns it by hand, for those who want nothing to move.
     if (how() === "blink" && !still.matches) timer = window.setInterval(() => { if (!document.hidden) flip(); }, blinkMs);
     byId("as").disabled = !other;
     sayWhich();

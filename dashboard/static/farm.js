@@ -144,7 +144,7 @@ const farm = (() => {
     const day = { "-1": "yesterday ", 0: "", 1: "tomorrow " }[days];
     return (day ?? `${date.toLocaleDateString([], { day: "numeric", month: "short" })} `) + time;
   }
-  // The same, with the exact time for whoever points at it.
+  // The same, with the exact time for those who point at it.
   function when(wall) {
     const made = element("time", "text-nowrap", wall ? clock(wall) : "");
     made.title = time(wall);
@@ -177,7 +177,7 @@ const farm = (() => {
     else on("Disable", "Let it finish its task and give it no other", "disable");
     if (!["offline", "draining"].includes(row.status)) {
       on("Drain", "Let it finish its task and leave", "drain");
-      on("Restart", "Let it finish its task and start anew", "restart");
+      on("Restart", "Let it finish its task and start again", "restart");
     }
     return made;
   }

@@ -33,7 +33,7 @@ const player = (() => {
       else if (target === byId("flip")) missing(true);
     }, { once: true });
   }
-  // Whether the file of the frame that is looked at is no picture that can be shown.
+  // Whether the file of the frame that is looked at is not a picture that can be shown.
   function missing(is) {
     byId("flip-none").textContent = is ? "This picture cannot be shown" : "No picture yet";
     byId("flip-none").classList.toggle("d-none", !is);

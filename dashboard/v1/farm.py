@@ -21,7 +21,7 @@ from dashboard.pulse import sentence
 
 blueprint = Blueprint("v1-whole", __name__)
 
-#: Whether whoever listens may still do so is looked at so often.
+#: So often it is checked whether a listener may still listen, in seconds.
 _LOOK_AGAIN_SECONDS = 10.0
 
 Text = Annotated[str, msgspec.Meta(max_length=1000)]

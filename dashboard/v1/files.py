@@ -64,7 +64,7 @@ def files(query: FilesQuery) -> Any:
 def look_into(body: Where) -> Any:
     """Return what a .blend says of itself: its scenes and cameras, and which of its files are missing."""
     path = source_file(body)
-    facts = inspected(path, bounds(body), anew=True)
+    facts = inspected(path, bounds(body), fresh=True)
     told: dict[str, Any] = msgspec.to_builtins(facts)
     for scene in told["scenes"]:
         scene["engine_word"] = engine_word(scene["engine"])

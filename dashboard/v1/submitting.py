@@ -71,7 +71,7 @@ def submit(body: Submission) -> Any:
     cautions: tuple[str, ...] = ()
     if body.source is not None:
         path = source_file(body.source)
-        facts = inspected(path, bounds(body.source), anew=True)
+        facts = inspected(path, bounds(body.source), fresh=True)
         _check_missing(facts, body.allow_missing)
         cautions = check_trust(facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
         if body.source.upload:
@@ -118,7 +118,7 @@ def estimated(body: Submission) -> Any:
     facts: FileFacts | None = None
     if body.source is not None:
         path = source_file(body.source)
-        facts = inspected(path, bounds(body.source), anew=False)
+        facts = inspected(path, bounds(body.source), fresh=False)
         settings["file"] = str(path)
         bundle = "uploaded" if body.source.upload else ""
         # (Its missing files are told of by themselves.)
@@ -148,7 +148,7 @@ def estimated(body: Submission) -> Any:
 
 
 def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
-    """Return the folder for frames that the scene of the .blend at *path* names itself. Raises `BadInput` where that is none."""
+    """Return the folder for frames that the scene of the .blend at *path* names itself. Raises `BadInput` where it names none."""
     try:
         return destination(own_path(facts, settings), path)
     except NoDestination as reason:

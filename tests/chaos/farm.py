@@ -72,7 +72,7 @@ class ChaosFarm:
             self.tokens[kind] = invite(kind, self.folder / "server", uses=100)
         joining = {"BRENDER_JOIN": self.tokens[kind]} if kind != "server" else {}
         with (self.folder / f"{name}.log").open("ab") as log:
-            # A group of its own: this is no terminal's, and whoever is left in it at the end is an orphan.
+            # A group of its own: this is not a terminal's, and whoever is left in it at the end is an orphan.
             self.processes[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, process_group=0, env=os.environ | joining
             )

@@ -11,7 +11,7 @@ import sys
 import bpy
 
 file, trusted, frames = json.loads(sys.argv[-1])
-# What Blender reports as an error here (a missing library, say) is no reason for it to stop.
+# What Blender reports as an error here (a missing library, say) is not a reason for it to stop.
 with contextlib.suppress(RuntimeError):
     bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
 scene = bpy.context.scene

@@ -68,7 +68,7 @@ class BlobHave(Message, frozen=True, kw_only=True):
 
 
 class BlobWanted(Message, frozen=True, kw_only=True):
-    """Whoever is below asks for the piece from ``offset`` on; answered by a `BlobPiece`, or a `NoFile`. ``linkable``: it would
+    """A child asks for the piece from ``offset`` on; answered by a `BlobPiece`, or a `NoFile`. ``linkable``: it would
     take the whole by a link, were it on the same machine; then the answer may be a `BlobAt`."""
 
     blob: Digest

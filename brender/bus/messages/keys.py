@@ -42,7 +42,7 @@ class Manage(Message, frozen=True, kw_only=True):
 
 
 class Enrol(Message, frozen=True, kw_only=True):
-    """Whoever connects to the enrolment door asks to be admitted with the key that it connects with. It shows a token's
+    """A peer at the enrolment door asks to be admitted with the key that it connects with. It shows a token's
     ``secret``; or that it is admitted already (``token`` is ""), and then may have a new key, ``instead``, admitted in its
     place."""
 

@@ -69,8 +69,8 @@ class Pong(Message, frozen=True, kw_only=True):
 class Renew(Message, frozen=True, kw_only=True):
     """A child asks for its lease to be renewed, counted from when it asked, and says how it stands.
 
-    A manager lists the workers that it believes the server to know, and of all its workers those that begin nothing new: whoever
-    is not among these is open. A worker lists the attempts that it has something to do or say about (``held``; ``None``: one of
+    A manager lists the workers that it believes the server to know, and of all its workers those that begin nothing new: the
+    others are open. A worker lists the attempts that it has something to do or say about (``held``; ``None``: one of
     before does not say).
     """
 
@@ -98,7 +98,7 @@ class Joined(Message, frozen=True, kw_only=True):
     """A manager tells the server of a worker that is there, and what it holds; said again until it is confirmed.
 
     ``term`` names this registration of the worker; later ones of one manager sort after earlier ones. A worker that was lost
-    and comes back is registered anew, and what it held before may be published only once the server has confirmed it for the
+    and comes back is registered again, and what it held before may be published only once the server has confirmed it for the
     new term: meanwhile it may have gone to another.
     """
 
@@ -127,7 +127,7 @@ class Left(Message, frozen=True, kw_only=True):
 
 
 class Drain(Message, frozen=True, kw_only=True):
-    """The server asks a worker, or with "" the manager itself, to finish what runs and leave; ``again``: and to start anew."""
+    """The server asks a worker, or with "" the manager itself, to finish what runs and leave; ``again``: and to start again."""
 
     worker: Key = ""
     reason: Text = ""

@@ -27,7 +27,7 @@ def needs_trust(expression: str, variables: list[str]) -> bool:
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError):
-        return False  # a mistake, whoever trusts it
+        return False  # a mistake, trusted or not
     known = _NAMES | set(variables)
     return any(
         isinstance(node, _REFUSED) or (isinstance(node, ast.Name) and (node.id not in known or node.id.startswith("_")))

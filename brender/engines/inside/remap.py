@@ -11,7 +11,7 @@ import paths
 
 def remap(pairs):
     """Let every path that begins with a folder of *pairs*, each (elsewhere, here), begin with the one here: those of the open
-    file and of all that it links, and loads anew from there. Returns how many there were.
+    file and of all that it links, and loads again from there. Returns how many there were.
 
     Libraries come first: each that is loaded brings others, with the paths that are written in it.
     """

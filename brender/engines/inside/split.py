@@ -111,7 +111,7 @@ def uses_nodes(scene):
 
 class PieceSettings:
     """While it is in force, a render of *scene* gives one piece of the picture, with all passes and those that denoising needs,
-    and not denoised. It stays in force from piece to piece: each change of these would have Cycles take the whole scene anew."""
+    and not denoised. It stays in force from piece to piece: each change of these would have Cycles take the whole scene again."""
 
     def __init__(self, scene):
         self.scene = scene

@@ -40,7 +40,7 @@ def main():
         put(request["mark"])
         # What was opened may be large, and the next request may come late.
         bpy.ops.wm.read_factory_settings(use_empty=True)
-    # Whoever started this process may have been killed, and has not come to it.
+    # The process that started this one may have been killed before it could.
     shutil.rmtree(os.getcwd(), ignore_errors=True)
 
 

@@ -336,7 +336,7 @@ class ManagerCore:
         self.welcomed = True
         self._server_lease, self._server_heartbeat = welcome.lease_seconds, welcome.heartbeat_seconds
         self._effects.append(LogEvent("joined", {"name": welcome.name}))
-        # The server may have given up this manager's workers meanwhile: all are registered anew.
+        # The server may have given up this manager's workers meanwhile: all are registered again.
         for worker in self.workers.values():
             self._register(worker, now)
         self._renew_above(now)

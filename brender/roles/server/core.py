@@ -140,7 +140,7 @@ class ServerCore:
         return []
 
     def act(self, peer: Peer, message: Act, selection: Selection | None, now: Now) -> list[Effect]:
-        """Carry out what a person asks of a job that is in mind. *selection*: what the record says a requeue means."""
+        """Carry out what a person asks of a job that is in memory. *selection*: what the record says a requeue means."""
         self.jobs.by = peer
         job = self.farm.jobs[message.target]
         user = self._user(peer, message)
@@ -192,7 +192,7 @@ class ServerCore:
     def _want_log(self, worker: str, name: str) -> None:
         known = self.farm.workers.get(worker)
         if known is None:
-            raise NotFound(f"{name} is no worker that is there now, so it cannot be asked for its log")
+            raise NotFound(f"{name} is not there now, so it cannot be asked for its log")
         self._effects.append(Send(known.manager, LogWanted(worker=worker)))
 
     def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
@@ -222,7 +222,7 @@ class ServerCore:
         return self._taken()
 
     def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
-        """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for whoever asks."""
+        """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for the asker."""
         self.jobs.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
 
@@ -252,7 +252,7 @@ class ServerCore:
         return self._taken()
 
     def beats(self, message: Beats, now: Now) -> list[Effect]:
-        """Take a manager's heartbeat, with those of its workers: signs of life, and news for whoever watches."""
+        """Take a manager's heartbeat, with those of its workers: signs of life, and news for those who watch."""
         self.nodes.beats(message, now)
         return self._taken()
 

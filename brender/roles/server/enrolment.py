@@ -1,4 +1,4 @@
-"""The server's enrolment desk: what it tells whoever is admitted."""
+"""The server's enrolment desk: what it tells those who are admitted."""
 
 import secrets
 from collections.abc import Callable

@@ -37,8 +37,8 @@ log = logging.getLogger("brender.server")
 MEMORY = 192 * 2**20
 #: Connections that wait to be accepted.
 _BACKLOG = 1024
-#: Seconds from an end of the process to the next one: at first, and at most (whoever joins waits for five). After a process that
-#: has lived for `_LIVED` it is the first again.
+#: Seconds from an end of the process to the next one: at first, and at most (a node that joins waits for five). After a process
+#: that has lived for `_LIVED` it is the first again.
 _LEAST_WAIT, _MOST_WAIT, _LIVED = 0.25, 2.0, 60.0
 _END_SECONDS = 5.0
 

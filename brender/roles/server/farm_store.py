@@ -1,7 +1,7 @@
 """Where the server keeps its farm: what a round writes into the database, and reads from it.
 
 While the database cannot be written (a full disk, a lock, a lost connection), ``trouble`` says why, and nothing that depends on
-what was not written may leave the server: whoever was not answered asks again.
+what was not written may leave the server: an asker without an answer asks again.
 """
 
 import logging

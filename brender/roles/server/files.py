@@ -259,7 +259,7 @@ class FileKeeper:
         try:
             return self._found(words, *values)
         except PeeweeException:
-            return None  # whoever asks will ask again
+            return None  # the asker will ask again
 
     def _found(self, words: str, *values: Any) -> Any:
         """Return the first row that *words* find in the record, or ``None``. Raises `PeeweeException`."""

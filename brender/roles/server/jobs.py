@@ -134,7 +134,7 @@ class Jobs:
             self.farm.owners[owned] = job.id
 
     def plan(self, now: Now) -> None:
-        """Let tasks of unfinished jobs come into being, or into memory, one slice a call, as they come near their turn."""
+        """Create tasks of unfinished jobs, or load them, one slice a call, as they come near their turn."""
         budget = self.policy.plan_slice
         short = [job for job in self.farm.jobs.values() if self._runs_short(job)]
         for job in sorted(short, key=lambda job: (-job.priority, job.order)):
@@ -151,7 +151,7 @@ class Jobs:
                     self.settle(job, now)
 
     def _runs_short(self, job: JobState) -> bool:
-        """Return whether *job* has tasks that are not in mind, and not enough that are."""
+        """Return whether *job* has tasks that are not in memory, and not enough that are."""
         elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
         busy = job.loading or job.sweeps or job.status in ENDED_JOB
         return elsewhere and job.queued < self.policy.plan_ahead and not busy
@@ -165,7 +165,7 @@ class Jobs:
         job.loading = False
         self.farm.changed_jobs.add(job_id)
         if job.cursor != after:
-            return  # it was requeued meanwhile, and will be read anew
+            return  # it was requeued meanwhile, and will be read again
         running = {attempt.task for attempt in self.farm.attempts.values()}
         for task in [task for task in tasks if task.id not in self.farm.tasks]:
             self.farm.keep_recorded(task)
@@ -268,7 +268,7 @@ class Jobs:
         job.sweeps.append(Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user))
         job.touch()
         if job.status in ENDED_JOB:
-            # Not active: what may still run of it was canceled, and is none of what is queued now.
+            # Not active: what may still run of it was canceled, and does not belong to what is queued now.
             self.set_status(job, JobStatus.QUEUED, "", now)
 
     @staticmethod
@@ -379,7 +379,7 @@ class Jobs:
         self.set_status(job, JobStatus.ACTIVE, "", now)
 
     def note(self, now: Now, action: str, text: str, job: str = "", user: str = "", worker: str = "") -> None:
-        """Write into the activity log: as the doing of whoever's message is handled now, where there is one."""
+        """Write into the activity log: as done by the sender of the message that is handled now, where there is one."""
         fields = {
             "wall": now.wall,
             "user": user or (self.by.user if self.by is not None else ""),

@@ -1,4 +1,4 @@
-"""The server's keys: who is admitted, the tokens that let others in, and what becomes of whoever is not any more. Pure."""
+"""The server's keys: who is admitted, the tokens that let others in, and what becomes of those who no longer are. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from brender.roles.server.nodes import Nodes
 #: What a stranger is told, whatever was wrong.
 REFUSED = "refused"
 _USES_MOST = 100_000
-_HOW_TO_GET_ONE = "Ask whoever runs the farm for a new one: `brender token create --role {role}`"
+_HOW_TO_GET_ONE = "Ask the one who runs the farm for a new one: `brender token create --role {role}`"
 #: The keys that lie in the server's own data folder, in ``keys``, and their names there.
 _OWN = {KeyRole.ADMIN: "local", KeyRole.DASHBOARD: "dashboard"}
 #: The name of a client whose token has none, as tokens of earlier versions may. It does not choose one itself, since it submits
@@ -148,7 +148,7 @@ class Keys:
             raise BrenderError(REFUSED)
         if role in NODE_ROLES and not node:
             raise BadInput(f"A {role} joins with the id of its node")
-        # A node that joins anew, after it lost its key perhaps, is still that node: its earlier keys are of no more use.
+        # A node that joins again, after it lost its key perhaps, is still that node: its earlier keys are of no more use.
         earlier = self.of_node(node)
         if earlier is not None:
             if earlier.role is not role:
@@ -293,4 +293,4 @@ def _role(arguments: Mapping[str, Any]) -> KeyRole:
     try:
         return KeyRole(str(arguments.get("role")))
     except ValueError:
-        raise BadInput(f"{arguments.get('role')!r} is no role. Roles are: {', '.join(KeyRole)}") from None
+        raise BadInput(f"{arguments.get('role')!r} is not a role. Roles are: {', '.join(KeyRole)}") from None

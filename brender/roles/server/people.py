@@ -133,11 +133,11 @@ class People:
         kind, target = _text(arguments, "kind"), _text(arguments, "target")
         events = arguments.get("events")
         if kind not in _KINDS:
-            raise BadInput(f"{kind!r} is no way to be told; there are: {', '.join(_KINDS)}")
+            raise BadInput(f"{kind!r} is not a way to be told; there are: {', '.join(_KINDS)}")
         if kind == "webhook" and not target.startswith(("https://", "http://")):
-            raise BadInput(f"{target!r} is no web address: it begins with https:// or http://")
+            raise BadInput(f"{target!r} is not a web address: it begins with https:// or http://")
         if kind == "email" and (target.count("@") != 1 or any(character.isspace() for character in target)):
-            raise BadInput(f"{target!r} is no e-mail address")
+            raise BadInput(f"{target!r} is not an e-mail address")
         if not isinstance(events, list) or not events or not set(events) <= set(EVENTS):
             raise BadInput(f"What is told of is one or more of: {', '.join(EVENTS)}")
         fields = {

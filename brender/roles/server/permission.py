@@ -46,7 +46,7 @@ def permitted(farm: Farm, things: Things, peer: Peer, message: Message) -> tuple
             message = msgspec.structs.replace(message, target=things.job_id(message.target))
         owner = _owner(farm, things, actor, action, message)
         if action == "manage set-preset" and isinstance(message, Manage):
-            # Whoever corrects a preset does not take it away.
+            # An admin who corrects a preset leaves it its owner.
             message = msgspec.structs.replace(message, arguments=message.arguments | {"owner": owner})
     if (reason := why_not(actor, action, owner)) is not None:
         raise Forbidden(reason)

@@ -93,7 +93,7 @@ class Projects:
     def _unset_path(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:
         name, platform, site = _text(arguments, "name"), arguments.get("platform"), arguments.get("site")
         if platform is not None and platform not in PLATFORMS:
-            raise BadInput(f"{platform!r} is no platform; there are: {', '.join(PLATFORMS)}")
+            raise BadInput(f"{platform!r} is not a platform; there are: {', '.join(PLATFORMS)}")
         gone = [
             each
             for each in self.farm.paths
@@ -144,7 +144,7 @@ def _shown(variable: PathVariable) -> str:
 def _absolute(root: str) -> str:
     """Return *root*, if it is an absolute path or begins with a variable. Raises `BadInput`."""
     if ".." in root.replace("\\", "/").split("/") or not (root.startswith(("/", "{")) or root[1:3] == ":\\"):
-        raise BadInput(f"{root!r} is no absolute path, and begins with no path variable such as {{projects}}")
+        raise BadInput(f"{root!r} is not an absolute path, and begins with no path variable such as {{projects}}")
     return root
 
 

@@ -3,7 +3,7 @@
 The same class runs in production, in the tests' world and in the simulation, over a store (brender.roles.server.farm_store) and
 links, which are sockets or stand for them. It is crash-only: where anything raises, nothing of the round is written or sent. The
 farm is read again from the record, what else had arrived is applied again, and the message that did it is set aside: kept whole
-in the record for whoever looks into it, and refused when it comes again.
+in the record for those who look into it, and refused when it comes again.
 """
 
 import logging
@@ -69,7 +69,7 @@ class Links(Protocol):
         """Carry out *effects*, all of which the record has; what is sent is among them as a `Reply` by its route."""
 
     def committed(self, rows: list[Row]) -> None:
-        """Tell whoever listens that these *rows* were written."""
+        """Tell all listeners that these *rows* were written."""
 
     def renewed(self, core: ServerCore) -> list[Effect]:
         """Take the new *core*, since the farm was read again; return what follows from what is known outside of the record."""
@@ -293,7 +293,7 @@ class Round:
         try:
             effects = applied.run(self.core, self._now())
         except (OperationalError, InterfaceError):
-            # The database is away, for a moment perhaps. Whoever asked asks again.
+            # The database is away, for a moment perhaps. The asker asks again.
             log.exception("the database did not answer")
             self._abandon(applied, "")
         except JobTypeFailed as error:

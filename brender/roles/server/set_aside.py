@@ -23,7 +23,7 @@ def digest(peer: Peer, message: Message) -> str:
     if isinstance(message, Beats):
         plain: object = "beats"  # each has another number
     elif isinstance(message, Joined):
-        # It is said anew, in other words, whenever the server has read its farm again, which it does when it fails.
+        # It is said again, in other words, whenever the server has read its farm again, which it does when it fails.
         plain = [message.worker.id, message.worker.incarnation]
     else:
         plain = msgspec.to_builtins(message)

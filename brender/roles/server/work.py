@@ -82,7 +82,7 @@ class Work:
                 self._finish(attempt, Outcome.CANCELED, attempt.canceling, now)
 
     def reconcile(self, worker: WorkerState, held: Iterable[str], now: Now) -> None:
-        """*worker* is registered anew and says what it holds: what an earlier process of it had, and this one does not know
+        """*worker* is registered again and says what it holds: what an earlier process of it had, and this one does not know
         of, is lost; what it should not have is canceled there; the rest is confirmed.
 
         What the same process does not name was granted while its word was on its way.
@@ -91,7 +91,7 @@ class Work:
         for attempt_id in list(worker.attempts):
             attempt = self.farm.attempts[attempt_id]
             if attempt_id not in held and attempt.incarnation != worker.info.incarnation:
-                self.lose(attempt, "the worker was started anew and no longer knows of it", now)
+                self.lose(attempt, "the worker restarted and lost its state", now)
             else:
                 attempt.incarnation = worker.info.incarnation
                 if attempt_id not in held and not attempt.confirmed:
@@ -102,7 +102,7 @@ class Work:
         self.emit(Send(worker.manager, Confirm(worker=worker.info.id, term=worker.term, attempts=mine)))
 
     def lose(self, attempt: AttemptState, reason: str, now: Now) -> None:
-        """Give *attempt* up; its task is tried again. What it had not begun is no fault of the task's; nor is the rest, unless
+        """Give *attempt* up; its task is tried again. What it had not begun is not the task's fault; nor is the rest, unless
         that happens again and again."""
         self._finish(attempt, Outcome.LOST, reason, now)
         self._try_after_loss(attempt, reason, now)

@@ -31,7 +31,7 @@ class WorkerSettings:
         self._looked = float("-inf")
 
     def say(self, action: str, worker: str, name: str, value: Any, now: Now, user: str) -> None:
-        """Have *value* be the ``tags`` (with commas between), ``note`` or ``schedule`` of *worker*. Raises `BadInput`."""
+        """Set the ``tags`` (with commas between), ``note`` or ``schedule`` of *worker* to *value*. Raises `BadInput`."""
         text = str(value or "").strip()
         if action == "tags":
             tags = sorted({tag.strip() for tag in text.split(",") if tag.strip()})

@@ -139,7 +139,7 @@ class WorkerCore:
         }
         for attempt, reports in list(self.reporting.undelivered.items()):
             if not isinstance(reports[-1], FINAL):
-                self.reporting.add(Stopped(attempt=attempt, number=0, reason="the worker was started anew"))
+                self.reporting.add(Stopped(attempt=attempt, number=0, reason="the worker restarted"))
 
     @property
     def held(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The end of a worker's own log, kept in memory for whoever asks."""
+"""The end of a worker's own log, kept in memory to be asked for."""
 
 import logging
 from collections import deque

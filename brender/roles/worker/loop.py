@@ -453,7 +453,7 @@ class Worker:
             return
         program = str(order.settings.get("program", "")) if order.engine == "command" else ""
         if why := forbidden(self.core.info, program, order.trusted):
-            # The server knows and would not ask; whoever does is not obeyed.
+            # The server knows and would not ask; any other sender is not obeyed.
             self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True))
             return
         if hasattr(engine, "events"):

@@ -15,7 +15,7 @@ from brender.transfer.durable import flush_folder
 
 log = logging.getLogger("brender.worker")
 
-#: A journal that is longer than this, and much longer than what in it is still needed, is written anew.
+#: A journal that is longer than this, and much longer than what in it is still needed, is rewritten.
 _COMPACT_BYTES = 1024 * 1024
 
 
@@ -103,7 +103,7 @@ class Outbox:
             self._rewrite()
         except OSError as error:
             # All is on disk, in the longer journal: that goes on, and is tried again once it has grown as much again.
-            log.warning("%s could not be written anew, and goes on as it is: %s", self._path, error)
+            log.warning("%s could not be rewritten, and goes on as it is: %s", self._path, error)
             self._needed = self._length
             self._file = self._path.open("ab", buffering=0)
 
@@ -137,6 +137,6 @@ def _read(path: Path) -> Iterator[AnyReport | tuple[str, int]]:
                     case ["forget", str(attempt), int(number)]:
                         yield attempt, number
                     case _:
-                        raise ValueError(f"an entry that is none: {str(entry)[:40]}")
+                        raise ValueError(f"a broken entry: {str(entry)[:40]}")
         except (msgpack.exceptions.UnpackException, msgspec.ValidationError, ValueError) as error:
-            log.warning("%s: what follows is left out, it is no report of ours (%s); its tasks are done again", path, error)
+            log.warning("%s: what follows is left out, it is not a report of ours (%s); its tasks are done again", path, error)

@@ -30,7 +30,7 @@ def as_meant(text):
 
 
 def as_read(text):
-    """The frames of *text* as they are read now; none where it is no frame set."""
+    """The frames of *text* as they are read now; none where it is not a frame set."""
     try:
         return parse_frames(text)
     except BadInput:
