@@ -13,8 +13,8 @@ from rich.text import Text
 from brender.commands.output import clock, roughly, size
 from brender.model.text import harmless
 
-#: Columns from which there is room for wide gaps.
-_WIDE = 80
+#: Columns from which there is room for wide gaps, and for longer bars of workers.
+_WIDE, _WIDER = 80, 120
 _BAR_LEAST, _WORKER_BAR = 8, 16
 #: Columns of a phase and its samples: "sampling 16384/16384".
 _PHASE = 20
@@ -161,7 +161,7 @@ def _job(view: JobView, room: int, marks: Marks) -> Text:
     else:
         return Text(_clip(count.strip(), room, marks), style="bold")
     full, empty = marks.bar(view.done / view.total, width)
-    line = Text(full, style="green").append(empty, style="bright_black")
+    line = Text().append(full, style="green").append(empty, style="bright_black")
     for text, style in figures:
         if text.strip():
             # "about 12 min left" keeps its place; what is longer, and comes seldom, moves the clock.
@@ -194,10 +194,11 @@ def _workers(workers: tuple[WorkerLine, ...], room: int, marks: Marks) -> tuple[
     numbers = _Column(plain)
     frames = _Column([f"frame {number.rjust(numbers.width)}" if number else "" for number in plain])
     phases = [marks.plain(f"{worker.phase} {worker.count}".rstrip()) for worker in workers]
+    bar = _WORKER_BAR if room < _WIDER else _WORKER_BAR * 3 // 2
     percents = _Column([f"{worker.share:4.0%}" if worker.share > 0 else "" for worker in workers])
     times = _Column([clock(worker.seconds, short=True) for worker in workers], style="dim", right=True)
-    bars = _Column(["".join(marks.bar(worker.share, _WORKER_BAR, small=True)) if worker.share > 0 else "" for worker in workers])
-    bars.width, times.width, percents.width = _WORKER_BAR, max(5, times.width), 4
+    bars = _Column(["".join(marks.bar(worker.share, bar, small=True)) if worker.share > 0 else "" for worker in workers])
+    bars.width, times.width, percents.width = bar, max(5, times.width), 4
     gap = 3 if room >= _WIDE else 2
     # From the fullest line to the barest; the phase takes what is left.
     choices: tuple[tuple[list[_Column], list[_Column], int], ...] = (
@@ -224,7 +225,7 @@ def _workers(workers: tuple[WorkerLine, ...], room: int, marks: Marks) -> tuple[
             cell = column.cells[row]
             padding = " " * (column.width - cell_len(cell))
             if column is bars and cell:
-                full, empty = marks.bar(worker.share, _WORKER_BAR, small=True)
+                full, empty = marks.bar(worker.share, bar, small=True)
                 line.append(full, style="cyan").append(empty, style="bright_black")
             else:
                 line.append(padding + cell if column.right else cell + padding, style=column.style)
@@ -247,7 +248,7 @@ def _last(last: LastFile, column: int, room: int, marks: Marks) -> Text:
             break  # the file's own name fits, and that of its folder is cut
         details.pop()
     rest = room - len(label) - sum(len(each) + len(gap) for each in details)
-    line = Text(label, style="dim").append(_clip_left(name, max(1, rest), marks), style="default")
+    line = Text().append(label, style="dim").append(_clip_left(name, max(1, rest), marks))
     for each in details:
         line.append(gap).append(each, style="dim")
     line.truncate(room)
