@@ -79,11 +79,13 @@ class Reasons:
             return f"No worker can run it. {hindered.said()}"
         if idle:
             return ""
-        ready = [worker for kind in job.kind.able for worker in kind.workers.values() if worker.id not in exceptions]
         if open_workers:
-            return busy(open_workers, _first(worker for worker in ready if worker.open))
+            # The only one is named; several are not, so that they need not be looked for among thousands.
+            kinds = [kind for kind in job.kind.able if kind.open] if open_workers == 1 else []
+            ready = (each for kind in kinds for each in kind.workers.values() if each.open and each.id not in exceptions)
+            return busy(open_workers, _first(ready))
         closed = Causes()
-        for worker in ready:
+        for worker in (each for kind in job.kind.able for each in kind.workers.values() if each.id not in exceptions):
             closed.add(self._why_closed(worker.id), 1, [(worker.order, worker.info.name)])
         return takes_nothing(able, closed)
 
@@ -115,7 +117,7 @@ class Causes:
 
 
 def busy(count: int, names: list[tuple[int, str]]) -> str:
-    """Return that the *count* workers that can run it are busy; *names*: the order and name of each, or of the first."""
+    """Return that the *count* workers that can run it are busy; *names*: the order and name of the only one."""
     if count == 1:
         return f"The only worker that can run it, {short_name(names[0][1])},{ENDS_OF_WAITING[0]}"
     return f"{'Both' if count == 2 else f'All {count:,}'} workers that can run it{ENDS_OF_WAITING[1]}"
