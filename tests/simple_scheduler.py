@@ -8,7 +8,7 @@ from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
 from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
 from brender.scheduling.reasons import Causes, busy, takes_nothing
-from brender.scheduling.terms import PREFETCH_MOST, Demand, Held, Take, TakeBack
+from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Held, Take, TakeBack
 
 
 @dataclass(slots=True)
@@ -22,6 +22,9 @@ class Slot:
     free: int | None = None
     serving: bool = True
     waiting: Sequence[Held] = field(default=())
+    reserved: int = 0
+    """Bytes of memory that its grants will need beyond what it holds, where others share its machine."""
+    alone: bool = False
 
 
 def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> Obstacle | None:
@@ -36,7 +39,26 @@ def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> Obstacle | No
         for other in slots
     ):
         return waits_for_newer(demand.need, slot.worker)
-    return demand.exception(slot.worker.id, slot.free)
+    beside = [each for each in slots if each.worker.id != slot.worker.id and machine(each) == machine(slot) is not None]
+    reserved = sum(each.reserved for each in beside)
+    if why := demand.exception(slot.worker.id, None if slot.free is None else slot.free - reserved, reserved > 0):
+        return why
+    if any(each.alone for each in beside) or (demand.alone and any(each.count for each in beside)):
+        return NOT_ALONE
+    return None
+
+
+def machine(slot: Slot) -> tuple[str, int] | None:
+    """Return what tells the machine of *slot* from others; ``None`` where it is not known."""
+    return (slot.worker.host, slot.worker.memory) if slot.worker.host else None
+
+
+def take(slot: Slot, demand: Demand) -> None:
+    """Let *slot* hold one more grant, of a task of *demand*."""
+    slot.count += 1
+    if slot.worker.host:
+        slot.reserved = max(slot.reserved, demand.memory)
+        slot.alone = slot.alone or demand.alone
 
 
 def assign(demands: list[Demand], slots: list[Slot]) -> list[Take]:
@@ -130,5 +152,5 @@ def _best(slot: Slot, demands: list[Demand], slots: list[Slot]) -> Demand | None
 def _take(slot: Slot, demand: Demand) -> Take:
     demand.queued -= 1
     demand.live += 1
-    slot.count += 1
+    take(slot, demand)
     return Take(slot.worker.id, demand.job)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from brender.engines.process import memory_kills
 from brender.model.nodes import Stats
 from brender.scheduling.chunks import chunk_size
+from brender.system.memory import Memory, read_memory
 from tests.world import World, animation, granted
 
 
@@ -93,6 +95,23 @@ def test_a_job_waits_for_a_worker_with_the_memory_that_its_frames_need(world: Wo
     assert granted(world, "one") != []
 
 
+def test_slots_of_a_machine_take_turns_where_the_frames_do_not_fit_beside_each_other(world: World) -> None:
+    """Though one slot says that it holds by now what it needs before the other says how little is left."""
+    world.submit(spec := animation("1-4", chunk=1))
+    world.finish_part("one", memory=463 * 2**20)
+    world.end("one")
+    world.beat("one", Stats(memory_total=640 * 2**20, memory_used=20 * 2**20))
+    world.add_worker("two")
+    world.beat("two", Stats(memory_total=640 * 2**20, memory_used=20 * 2**20))
+    world.beat("one", Stats(memory_total=640 * 2**20, memory_used=483 * 2**20, render_memory=463 * 2**20))
+    world.run(3)
+    assert world.workers["one"].running and not world.workers["two"].running
+    world.finish("one")
+    world.run(3)
+    assert [bool(world.workers[name].running) for name in ("one", "two")].count(True) == 1
+    assert len(world.finish_everything()) == 2 and world.status(spec.id) == "completed"
+
+
 def test_what_the_workers_own_render_holds_counts_as_free(world: World) -> None:
     stats = Stats(memory_total=16 * 10**9, memory_used=14 * 10**9, render_memory=9 * 10**9)
     world.beat("one", stats)
@@ -104,3 +123,55 @@ def test_the_kernels_count_of_kills_for_memory_is_read(tmp_path: Path) -> None:
     counters.write_text("nr_free_pages 12\noom_kill 3\npgpgin 7\n")
     assert memory_kills(counters) == 3
     assert memory_kills(counters.with_name("none")) == 0
+
+
+def test_a_frame_that_is_killed_for_memory_beside_another_is_tried_again_alone_and_is_no_failure(world: World) -> None:
+    world.add_worker("two")
+    spec = animation("1-4", chunk=1)
+    world.submit(spec)
+    (killed,) = granted(world, "two")[:1]
+    world.end("two", "the machine ran out of memory", out_of_memory=True)
+    job = world.server.farm.jobs[spec.id]
+    assert not job.failures and not job.strikes
+    assert world.workers["two"].running is None, "nothing starts beside the other, which goes on"
+    frames = [frame for _ in range(4) for name in ("one", "two") if world.workers[name].running for frame in world.finish(name)]
+    assert sorted(frames) == [1, 2, 3, 4] and killed in frames
+    assert world.status(spec.id) == "completed"
+
+
+def test_two_frames_that_are_killed_for_memory_together_are_no_failures(world: World) -> None:
+    world.add_worker("two")
+    spec = animation("1-2", chunk=1)
+    world.submit(spec)
+    for name in ("one", "two"):
+        world.end(name, "the machine ran out of memory", out_of_memory=True)
+    job = world.server.farm.jobs[spec.id]
+    assert not job.failures and not job.strikes
+    assert [bool(world.workers[name].running) for name in ("one", "two")].count(True) == 1
+    world.end("one" if world.workers["one"].running else "two", "the machine ran out of memory", out_of_memory=True)
+    assert job.failures == 1, "by itself it is one"
+
+
+def test_a_frame_that_is_killed_for_memory_with_nothing_beside_it_has_failed(world: World) -> None:
+    spec = animation("1-1", chunk=1)
+    world.submit(spec)
+    world.end("one", "the machine ran out of memory", out_of_memory=True)
+    assert world.server.farm.jobs[spec.id].failures == 1
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_memory_of_a_control_group_counts_where_it_is_less_than_the_machines(tmp_path: Path, version: int) -> None:
+    """As a container or a service has it; the group itself, and those above it."""
+    own_groups, top = tmp_path / "cgroup", tmp_path / "groups"
+    own_groups.write_text("0::/farm/worker\n" if version == 2 else "9:cpu:/x\n4:memory:/farm/worker\n0::/\n")
+    limit, used, prefix = (
+        ("memory.max", "memory.current", "") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+    )
+    base = top if version == 2 else top / "memory"
+    for folder, most, current in (("", "max" if version == 2 else 2**63 - 4096, 0), ("farm", 640 << 20, 500 << 20)):
+        (base / folder).mkdir(parents=True, exist_ok=True)
+        (base / folder / limit).write_text(f"{most}\n")
+        (base / folder / used).write_text(f"{current}\n")
+        (base / folder / "memory.stat").write_text(f"{prefix}inactive_file {100 << 20}\n{prefix}active_file 0\n")
+    assert read_memory(own_groups, top) == Memory(640 << 20, 240 << 20)
+    assert read_memory(tmp_path / "none", top).total == psutil.virtual_memory().total

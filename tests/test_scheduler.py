@@ -20,7 +20,7 @@ from brender.scheduling.eligibility import general_obstacle
 from brender.scheduling.reasons import Causes, Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
-from brender.scheduling.terms import Demand, Held, Take, TakeBack
+from brender.scheduling.terms import NOT_ALONE, Demand, Held, Take, TakeBack
 from tests import simple_scheduler
 from tests.simple_scheduler import Slot, obstacle
 
@@ -37,7 +37,7 @@ def infos(draw: st.DrawFn, number: int) -> WorkerInfo:
         id=f"w{number}",
         incarnation=number,
         name=f"m{number}",
-        host=f"host {number}",
+        host=draw(st.sampled_from(["", f"host {number}", "shared", "shared"])),
         platform=draw(st.sampled_from(["Linux-6.1", "Windows-11"])),
         blenders=tuple(
             Blender("executable", f"/opt/{number}/blender", version)
@@ -67,7 +67,10 @@ def needs(draw: st.DrawFn) -> Requirements:
 @st.composite
 def slots(draw: st.DrawFn, number: int) -> Slot:
     serving, is_open = draw(st.sampled_from([(True, True)] * 6 + [(True, False), (False, False)]))
-    return Slot(draw(infos(number)), is_open, draw(st.integers(0, 3)), draw(st.sampled_from([None, 1, 2, 3])), serving)
+    slot = Slot(draw(infos(number)), is_open, draw(st.integers(0, 3)), draw(st.sampled_from([None, 1, 2, 3])), serving)
+    if slot.count and slot.worker.host:
+        slot.reserved, slot.alone = draw(st.sampled_from([0, 0, 1, 2])), draw(st.sampled_from([False] * 5 + [True]))
+    return slot
 
 
 @st.composite
@@ -83,6 +86,7 @@ def demands(draw: st.DrawFn, number: int, need: st.SearchStrategy[Requirements])
         kept_off=draw(st.frozensets(st.sampled_from([f"w{n}" for n in range(8)]), max_size=2)),
         memory=draw(st.sampled_from([0, 0, 2, 3])),
         paths=PATHS if asked.variables else (),
+        alone=draw(st.sampled_from([False] * 5 + [True])),
     )
 
 
@@ -98,7 +102,7 @@ def roster_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Roster:
     free = {slot.worker.id: slot.free for slot in workers}
     roster = Roster(lambda worker: free[worker])
     for slot in workers:
-        roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open)
+        roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone)
     for job in jobs:
         roster.job_changed(replace(job))
     return roster
@@ -161,7 +165,7 @@ def test_after_any_changes_it_is_what_it_would_be_from_nothing(data: st.DataObje
             case "worker":
                 slot = data.draw(slots(data.draw(st.integers(0, 7))))
                 workers[slot.worker.id] = slot
-                roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open)
+                roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone)
             case "job":
                 job = data.draw(demands(data.draw(st.integers(0, 5)), kinds))
                 jobs[job.job] = job
@@ -178,7 +182,7 @@ def test_after_any_changes_it_is_what_it_would_be_from_nothing(data: st.DataObje
                 assignment = assign(roster, data.draw(st.sampled_from([1, 30, PLENTY])))
                 for take in assignment.takes:
                     assert not obstacle(jobs[take.job], workers[take.worker], workers.values())
-                    workers[take.worker].count += 1
+                    simple_scheduler.take(workers[take.worker], jobs[take.job])
                     jobs[take.job].live += 1
                     jobs[take.job].queued -= 1
                 if assignment.idle_served:
@@ -193,6 +197,34 @@ def test_a_worker_that_was_an_exception_takes_the_next_job_that_it_fits() -> Non
     assert assign(roster, PLENTY).takes == []
     roster.job_changed(Demand("small", 10, 2, 0, 1, need))
     assert assign(roster, PLENTY).takes == [Take("w1", "small")]
+
+
+def test_two_slots_of_a_machine_do_not_start_frames_that_do_not_fit_together() -> None:
+    need = Requirements(job_type="command")
+    slots = [slot_of(name, free=640, host=host) for name, host in (("w1", "a"), ("w2", "a"), ("w3", "b"))]
+    roster = roster_of(slots, [Demand("job", 50, 1, 0, 9, need, memory=463, mean_seconds=60.0)])
+    assert {take.worker for take in assign(roster, PLENTY).takes} == {"w1", "w3"}
+    hindrance = roster.hindrance(roster.jobs["job"].demand, roster.workers["w2"])
+    assert hindrance is not None and hindrance.one.startswith("has 0.0 GB of memory free beside")
+    roster.worker_changed(slots[0].worker, 1, reserved=0)  # it holds all that it needs: what is free is free
+    assert "w2" in {take.worker for take in assign(roster, PLENTY).takes}
+    assert audit(roster) == []
+
+
+def test_what_ran_out_of_memory_renders_with_nothing_beside_it() -> None:
+    need = Requirements(job_type="command")
+    slots = [slot_of("w1", host="a", count=2), slot_of("w2", host="a")]
+    jobs = [Demand("killed", 50, 1, 0, 1, need, alone=True), Demand("other", 10, 2, 0, 0, need)]
+    roster = roster_of(slots, jobs)
+    assert assign(roster, PLENTY).takes == []
+    assert roster.hindrance(roster.jobs["killed"].demand, roster.workers["w2"]) == NOT_ALONE
+    roster.worker_changed(slots[0].worker, 0)
+    assert assign(roster, PLENTY).takes == [Take("w1", "killed")]
+    roster.job_changed(Demand("other", 10, 2, 0, 5, need))
+    assert {take.worker for take in assign(roster, PLENTY).takes} == {"w1"}, "nothing starts at w2 meanwhile"
+    roster.worker_changed(slots[0].worker, 0)
+    assert "w2" in {take.worker for take in assign(roster, PLENTY).takes}
+    assert audit(roster) == []
 
 
 def test_a_worker_that_is_readmitted_takes_the_job_again() -> None:
@@ -235,8 +267,14 @@ def test_eligibility_is_asked_once_for_each_pair_of_classes(monkeypatch: pytest.
 # --- recalls ----------------------------------------------------------------------------------------------------------------
 
 
-def slot_of(worker: str, count: int = 0, tags: Sequence[str] | frozenset[str] | set[str] = (), free: int | None = None) -> Slot:
-    info = WorkerInfo(id=worker, incarnation=1, name=worker, tags=frozenset(tags), job_types=frozenset({"command"}))
+def slot_of(
+    worker: str,
+    count: int = 0,
+    tags: Sequence[str] | frozenset[str] | set[str] = (),
+    free: int | None = None,
+    host: str = "",
+) -> Slot:
+    info = WorkerInfo(id=worker, incarnation=1, name=worker, host=host, tags=frozenset(tags), job_types=frozenset({"command"}))
     return Slot(info, count=count, free=free)
 
 

@@ -233,7 +233,7 @@ class World:
 
     # --- what attempts do ---------------------------------------------------------------------------------------------
 
-    def finish_part(self, worker: str, seconds: float = 1.0, kept: bool = False) -> int:
+    def finish_part(self, worker: str, seconds: float = 1.0, kept: bool = False, memory: int = 0) -> int:
         """The worker's running attempt finishes its next part; returns the frame."""
         stub = self.workers[worker]
         grant = stub.running
@@ -241,7 +241,7 @@ class World:
         done = self._done(worker, grant)
         part = next(part for part in grant.parts if part.id not in done)
         told = {"seconds": seconds, "output": part.output, "size": 10, "width": 100, "height": 50, "kept": kept}
-        report = PartDone(attempt=grant.attempt, number=0, part=part.id, **told)
+        report = PartDone(attempt=grant.attempt, number=0, part=part.id, memory=memory, **told)
         self._work(worker, stub.core.part_done(report, self._at()))
         return part.frame
 
@@ -250,11 +250,14 @@ class World:
         kept = self.workers[worker].kept
         return {report.part for report in kept if isinstance(report, PartDone) and report.attempt == grant.attempt}
 
-    def end(self, worker: str, reason: str = "", permanent: bool = False, stopped: bool = False) -> None:
+    def end(
+        self, worker: str, reason: str = "", permanent: bool = False, stopped: bool = False, out_of_memory: bool = False
+    ) -> None:
         """The worker's running attempt ends."""
         stub = self.workers[worker]
         assert stub.running is not None, f"{worker} runs nothing"
-        self._work(worker, stub.core.ended(stub.running.attempt, 1.0, reason, permanent, stopped, self._at()))
+        attempt, now = stub.running.attempt, self._at()
+        self._work(worker, stub.core.ended(attempt, 1.0, reason, permanent, stopped, now, out_of_memory=out_of_memory))
         self.run(0.2)
 
     def finish(self, worker: str) -> list[int]:

@@ -32,11 +32,13 @@ SESSION = "session-"
 
 
 class AttemptFailed(Exception):
-    """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other."""
+    """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other.
+    ``out_of_memory``: the machine had none left."""
 
-    def __init__(self, reason: str, permanent: bool = False) -> None:
+    def __init__(self, reason: str, permanent: bool = False, out_of_memory: bool = False) -> None:
         super().__init__(reason)
         self.permanent = permanent
+        self.out_of_memory = out_of_memory
 
 
 class AttemptStopped(Exception):

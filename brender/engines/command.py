@@ -29,5 +29,5 @@ class CommandEngine:
             attempt.check()
             if process.ending:
                 reason = process.error or f"{program} failed at frame {part.frame}: {process.ending}"
-                raise AttemptFailed(reason, permanent=bool(process.error))
+                raise AttemptFailed(reason, bool(process.error), process.ran_out_of_memory)
             attempt.emit(PartFinished(part.id, time.monotonic() - began))

@@ -63,6 +63,8 @@ class Ended:
     stopped: bool = False
     shortage: str = ""
     put_off: bool = False
+    out_of_memory: bool = False
+    """The machine had no memory left, and its system killed the process."""
 
 
 AttemptEvent = Progressed | Cautioned | PartFinished | Pictured | Ended

@@ -139,7 +139,7 @@ class Life:
         except AttemptStopped:
             ended = Ended(0.0, "stopped", stopped=True)
         except AttemptFailed as error:
-            ended = self._judged(Ended(0.0, str(error), error.permanent))
+            ended = self._judged(Ended(0.0, str(error), error.permanent, out_of_memory=error.out_of_memory))
         except OSError as error:
             ended = self._of_error(error)
         except BaseException as error:

@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from brender.engines.confine import Confinement
 from brender.engines.environment import clean_environment
 from brender.engines.exr_merge import CannotMerge
 from brender.engines.pictures import BadPicture
 from brender.engines.readings import MOST_AT_ONCE, READINGS, Answer
+from brender.system.memory import read_memory
 
 #: Seconds that a reading may take: so many, and more for large files, of which so many bytes a second are read at the least.
 _SECONDS, _BYTES_A_SECOND = 120.0, 2 * 2**20
@@ -223,7 +222,7 @@ class ChildReader(PictureReader):
             self._end()
         if self._connection is None:
             ours, theirs = socket.socketpair()
-            memory = int(psutil.virtual_memory().total * _MEMORY_SHARE) if self._sandbox else 0
+            memory = int(read_memory().total * _MEMORY_SHARE) if self._sandbox else 0
             command = [sys.executable, "-I", "-c", _STARTS, str(memory), str(Path(__file__).resolve().parents[2])]
             command += [each for each in sys.path if each.endswith("-packages")]
             if self._sandbox:

@@ -31,6 +31,8 @@ _TEMPORARY_FOLDER = ("TMPDIR", "TEMP", "TMP")
 _SUPERVISOR_SECONDS = 10.0
 #: Seconds that the end of a supervisor, and of what it and its child still had to say, may take to arrive after that.
 _END_SECONDS = 2.0
+#: The exit code of bubblewrap where what it runs was killed (128 and the signal's number).
+_KILLED_IN_SANDBOX = 137
 #: Seconds within which `Supervised.stop` returns.
 STOP_SECONDS = _SUPERVISOR_SECONDS + 4 * _END_SECONDS
 
@@ -110,9 +112,14 @@ class Supervised:
             return self.error
         if self.returncode is None:
             return "its supervisor was killed"
-        if self.returncode == -9 and memory_kills() > self._killed_before:
+        if self.ran_out_of_memory:
             return "the machine ran out of memory, and its system killed it"
         return describe_exit(self.returncode)
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether the system killed it for want of memory, as far as can be seen."""
+        return self.returncode in (-9, _KILLED_IN_SANDBOX) and memory_kills() > self._killed_before
 
     def _kill_what_is_left(self) -> None:
         """Kill what the child left: its group, and whatever has its folder for temporary files in its environment. So what left

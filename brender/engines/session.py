@@ -304,7 +304,8 @@ class Session:
             return AttemptFailed(f"{self._blender.label} ended, for its OCIO configuration cannot be used: {errors[0]}")
         hint = f" {when}" if when else ""
         return AttemptFailed(
-            f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more"
+            f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more",
+            out_of_memory=self.process.ran_out_of_memory,
         )
 
 

@@ -7,6 +7,7 @@ import psutil
 
 from brender.engines.gpustats import GpuWatch
 from brender.model.nodes import Stats
+from brender.system.memory import read_memory
 
 
 class StatsReader:
@@ -26,7 +27,7 @@ class StatsReader:
         seconds = max(at - self._before_at, 1e-3)
         rates = [max(0.0, (new - old) / seconds) for new, old in zip(counters, self._before, strict=True)]
         self._before, self._before_at = counters, at
-        memory = psutil.virtual_memory()
+        memory = read_memory()
         cpu, resident, count = self._tree(render_pid)
         gpus = self._gpus.now
         return Stats(
@@ -60,7 +61,8 @@ class StatsReader:
                 process = self._processes.get(process.pid, process)
                 found[process.pid] = process
                 cpu += process.cpu_percent(None)
-                resident += process.memory_info().rss
+                held = process.memory_info()
+                resident += held.rss - getattr(held, "shared", 0)  # mapped files are not the render's alone
         except psutil.Error:
             # It ended while it was looked at: what was seen of it is what there is.
             pass

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped
 from brender.engines.ocio import configuration_files
 from brender.engines.session import Session
 from brender.model.nodes import Blender
 from brender.model.text import plural
+from brender.system.memory import read_memory
 
 Signature = tuple[int, ...] | None
 """Of a file: its inode, its size, and where they mean something the times of change of its content (mtime) and of the file itself
@@ -184,5 +183,5 @@ def unsure_of_changed(files: Mapping[str, Signature], began: int) -> dict[str, S
 
 def memory_available() -> float:
     """Return how much of the machine's memory is free for use, 0 to 1."""
-    memory = psutil.virtual_memory()
+    memory = read_memory()
     return memory.available / memory.total

@@ -91,6 +91,11 @@ class Farm:
         self.changed_jobs.add(job.id)
         job.enqueue(task)
 
+    def needs_changed(self, job: JobState) -> None:
+        """Let the scheduler look again at what the workers with attempts of *job* need of their machines."""
+        self.changed_jobs.add(job.id)
+        self.changed.update(self.attempts[each].worker for each in job.live)
+
     def hold_in_memory(self, job: JobState, task: TaskState) -> None:
         """Have *task* of *job* in memory."""
         self.tasks[task.id] = task
@@ -101,6 +106,9 @@ class Farm:
         self.changed_jobs.add(job.id)
         job.count_ended_task(failed)
         job.held.discard(task.id)
+        if task.id in job.alone:
+            job.alone.discard(task.id)
+            self.needs_changed(job)
         job.tasks.discard(task.id)
         self.tasks.pop(task.id, None)
 

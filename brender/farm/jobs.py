@@ -72,6 +72,9 @@ class JobState(Entity):
     live: set[str] = field(default_factory=set)
     delayed: list[tuple[float, int]] = field(default_factory=list)
     """Retries that wait: (not before, task)."""
+    alone: set[int] = field(default_factory=set)
+    """Tasks that ran out of memory beside others. Until they are done, the job renders where no other slot of the machine does.
+    Not kept: after a restart it is tried as before."""
     put_off: dict[str, tuple[float, str]] = field(default_factory=dict)
     """By worker that cannot use its folders now: (until when it does not go there, why not). Not kept: after a restart it is
     tried again."""

@@ -30,10 +30,14 @@ class WorkerState(Entity):
     """Since when its manager, which is there, does not name it among its workers, monotonic."""
     free: int | None = None
     """Bytes of its machine's memory that a render could have: what is free, and what its own render holds now."""
+    rendering: int = 0
+    """Bytes of memory that its own render held, about, when it was last looked at."""
     attempts: dict[str, None] = field(default_factory=dict)
     """Live attempts, in the order of their grants."""
     running: str = ""
     """The attempt that it has started."""
+    worked_until: float = float("-inf")
+    """When an attempt that it had started ended last, monotonic."""
     own_tags: frozenset[str] = frozenset()
     """The tags that it has by itself."""
     shown: tuple[WorkerStatus, str, str, str] = (WorkerStatus.IDLE, "", "", "")

@@ -14,7 +14,7 @@ def audit(roster: Roster) -> list[str]:
     for job in roster.jobs.values():
         fresh.job_changed(replace(job.demand))
     for worker in sorted(roster.workers.values(), key=lambda each: each.order):
-        fresh.worker_changed(worker.info, worker.count, worker.serving, worker.open)
+        fresh.worker_changed(worker.info, worker.count, worker.serving, worker.open, worker.reserved, worker.alone)
     return [*_ready(roster, fresh), *_workers(roster), *_loads(roster, fresh)]
 
 
@@ -66,6 +66,17 @@ def _has_ready(roster: Roster, kind: WorkerClass) -> bool:
 def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:
     if roster.crowded.keys() != fresh.crowded.keys():
         yield "the workers with more than one grant differ"
+    shares = [
+        {host: (each.workers, each.busy, each.reserved, each.alone) for host, each in known.machines.items()}
+        for known in (roster, fresh)
+    ]
+    if shares[0] != shares[1]:
+        yield f"the machines count {shares[0]}, and have {shares[1]}"
+    if roster.lonely.keys() != fresh.lonely.keys():
+        yield "the jobs that render alone differ"
+    for machine in roster.machines.values():
+        if any(worker.place is not worker.kind.blocked for worker in machine.blocked):
+            yield "a machine has workers among its blocked ones that are not"
     for kind in roster.worker_classes.values():
         serving = sum(worker.serving for worker in kind.workers.values())
         counted = sum(worker.open for worker in kind.workers.values())

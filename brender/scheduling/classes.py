@@ -20,6 +20,24 @@ Rank = tuple[int, int, int, str]
 
 
 @dataclass(slots=True, eq=False)
+class Machine:
+    """What the workers on one host share: its memory.
+
+    ``workers`` is their number, ``busy`` the number of those with grants, ``reserved`` the bytes of memory that these will need
+    beyond what they hold, ``alone`` the number of those that are to have no others beside them.
+    """
+
+    workers: int = 0
+    busy: int = 0
+    reserved: int = 0
+    alone: int = 0
+    available: int | None = None
+    """Bytes of its memory that nothing uses, as a worker there said last."""
+    blocked: "dict[Worker, None]" = field(default_factory=dict)
+    """Its workers in the queues ``blocked`` of their classes."""
+
+
+@dataclass(slots=True, eq=False)
 class Worker:
     """A worker as the scheduler knows it.
 
@@ -35,6 +53,12 @@ class Worker:
     count: int = 0
     place: "list[int] | None" = None
     """The queue of its class that it stands in: ``idle``, ``eager`` or ``blocked``; ``None`` if in none."""
+    machine: Machine | None = None
+    """``None`` where its host is not known."""
+    reserved: int = 0
+    """Bytes of memory that its grants will need beyond what it holds."""
+    alone: bool = False
+    """Nothing else is to start on its machine."""
 
 
 @dataclass(slots=True, eq=False)

@@ -29,7 +29,7 @@ class Reasons:
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
             return "No worker is connected. Start one with `brender-worker`"
-        if job.demand.memory or job.demand.kept_off:
+        if job.demand.kept_off or self._all_doubtful(job):
             return self._sentence(job)
         if self._version != roster.version:
             self._version = roster.version
@@ -50,7 +50,7 @@ class Reasons:
         """Return how many workers and classes `reason` may have to look at."""
         job = self.roster.jobs[job_id]
         closed = 0 if any(kind.open for kind in job.kind.able) else sum(len(kind.workers) for kind in job.kind.able)
-        doubtful = len(self.roster.workers) if job.demand.memory else len(job.demand.kept_off)
+        doubtful = len(self.roster.workers) if self._all_doubtful(job) else len(job.demand.kept_off)
         return len(job.kind.obstacles) + doubtful + closed
 
     def outdated(self) -> None:
@@ -69,7 +69,7 @@ class Reasons:
             open_workers += kind.open
             idle += kind.resting
             for worker in self._doubtful(job, kind):
-                if exception := job.demand.exception(worker.id, self.roster.free(worker.id)):
+                if exception := self.roster.hindrance(job.demand, worker):
                     hindered.add(exception, 1, [(worker.order, worker.info.name)])
                     exceptions.add(worker.id)
                     able -= 1
@@ -89,9 +89,13 @@ class Reasons:
             closed.add(self._why_closed(worker.id), 1, [(worker.order, worker.info.name)])
         return takes_nothing(able, closed)
 
+    def _all_doubtful(self, job: Job) -> bool:
+        """Return whether any worker may be an exception, for its memory or for others on its machine."""
+        return bool(job.demand.memory or job.demand.alone) or self.roster.solitary > 0
+
     def _doubtful(self, job: Job, kind: WorkerClass) -> list[Worker]:
         """Return the workers of *kind* that may be exceptions."""
-        if job.demand.memory:
+        if self._all_doubtful(job):
             return list(kind.workers.values())
         return [kind.workers[each] for each in job.demand.kept_off if each in kind.workers]
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
+from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
-from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass, common_info
+from brender.scheduling.classes import Job, JobClass, Machine, Rank, Worker, WorkerClass, common_info
 from brender.scheduling.eligibility import general_obstacle, loses
-from brender.scheduling.terms import PREFETCH_MOST, Demand, Take
+from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Take
 
 
 class Roster:
@@ -29,6 +30,13 @@ class Roster:
         self.workers: dict[str, Worker] = {}
         self.jobs: dict[str, Job] = {}
         self.by_order: dict[int, Worker] = {}
+        self.machines: dict[tuple[str, int], Machine] = {}
+        """By host and its bytes of memory, what the workers there share. Containers of one host, each with memory of its own, are
+        told apart by how much that is."""
+        self.lonely: dict[str, None] = {}
+        """The ids of the open jobs that render alone on a machine."""
+        self.solitary = 0
+        """The number of workers that have nothing beside them on their machines."""
         self.worker_classes: dict[WorkerInfo, WorkerClass] = {}
         self.job_classes: dict[tuple[Requirements, tuple[PathVariable, ...], bool], JobClass] = {}
         self.ready: dict[JobClass, None] = {}
@@ -57,10 +65,19 @@ class Roster:
 
     # --- changes ----------------------------------------------------------------------------------------------------------
 
-    def worker_changed(self, info: WorkerInfo, count: int, serving: bool = True, is_open: bool = True) -> None:
+    def worker_changed(
+        self,
+        info: WorkerInfo,
+        count: int,
+        serving: bool = True,
+        is_open: bool = True,
+        reserved: int = 0,
+        alone: bool = False,
+    ) -> None:
         """Note how a worker, new or known, now is.
 
-        *count*: the number of its grants; *serving*: it takes tasks; *is_open*: it takes them at this moment.
+        *count*: the number of its grants; *serving*: it takes tasks; *is_open*: it takes them at this moment; *reserved*: the
+        bytes of memory that its grants will need beyond what it holds; *alone*: nothing else is to start on its machine.
         """
         worker = self.workers.get(info.id)
         if worker is None:
@@ -71,7 +88,11 @@ class Roster:
         elif worker.info is not info:
             self._reclassify(worker, info)
         self._set_load(worker, count, serving, serving and is_open)
+        if reserved != worker.reserved or alone is not worker.alone:
+            self._reserve(worker, reserved, alone)
         self._queue(worker)
+        if worker.machine is not None and worker.machine.blocked:
+            self._offer_room(worker.machine)  # what this one lets go of, others there can have
 
     def worker_gone(self, worker_id: str) -> None:
         """Forget a worker."""
@@ -101,7 +122,12 @@ class Roster:
             kind.live -= before.live
             self.grants_moved |= before.priority != demand.priority
             newly = not before.queued or demand.memory < before.memory or not set(before.kept_off) <= set(demand.kept_off)
+            newly = newly or demand.alone < before.alone
             job.demand = demand
+        if demand.alone:
+            self.lonely[demand.job] = None
+        else:
+            self.lonely.pop(demand.job, None)
         if demand.kept_off and demand.need.oldest_blender is not None:
             self._picky[demand.job] = job
         else:
@@ -128,12 +154,37 @@ class Roster:
 
     def fits(self, demand: Demand, worker: Worker) -> bool:
         """Return whether *worker*, whose class can run the job, is not an exception."""
+        machine = worker.machine
         if worker.id in demand.kept_off:
+            return False
+        if machine is not None and (demand.alone or machine.alone) and self.lacks_solitude(demand, worker):
             return False
         if not demand.memory:
             return True
         free = self.free(worker.id)
-        return free is None or free >= demand.memory
+        return free is None or free - self.reserved_beside(worker) >= demand.memory
+
+    def reserved_beside(self, worker: Worker) -> int:
+        """Return the bytes of memory that the others on the machine of *worker* will need beyond what they hold."""
+        return worker.machine.reserved - worker.reserved if worker.machine is not None else 0
+
+    def lacks_solitude(self, demand: Demand, worker: Worker) -> bool:
+        """Return whether *worker* has others at work beside it, and the job or one of these is to be alone there."""
+        machine = worker.machine
+        if machine is None or not (demand.alone or machine.alone):
+            return False
+        return machine.alone > worker.alone or (demand.alone and self.has_company(worker))
+
+    def has_company(self, worker: Worker) -> bool:
+        """Return whether others on the machine of *worker* hold something."""
+        return worker.machine is not None and worker.machine.busy > (worker.count > 0)
+
+    def hindrance(self, demand: Demand, worker: Worker) -> Obstacle | None:
+        """Return why *worker*, whose class can run the job, is an exception; ``None`` where it is none."""
+        free, reserved = self.free(worker.id), self.reserved_beside(worker)
+        if exception := demand.exception(worker.id, free - reserved if free is not None else None, reserved > 0):
+            return exception
+        return NOT_ALONE if self.lacks_solitude(demand, worker) else None
 
     def take(self, worker: Worker, job: Job) -> Take:
         """Note that *worker* takes the next task of *job*."""
@@ -144,6 +195,8 @@ class Roster:
         job.kind.live += 1
         self._rank(job)
         self._set_load(worker, worker.count + 1, worker.serving, worker.open)
+        if demand.memory or demand.alone:
+            self._reserve(worker, max(worker.reserved, demand.memory), worker.alone or demand.alone)
         self._queue(worker)
         return Take(worker.id, demand.job)
 
@@ -166,7 +219,12 @@ class Roster:
         kind = worker.kind
         kind.open += is_open - worker.open
         kind.resting += (is_open and not count) - (worker.open and not worker.count)
+        was_busy, is_busy = worker.count > 0, count > 0
         worker.open, worker.count = is_open, count
+        if was_busy is not is_busy and worker.machine is not None:
+            worker.machine.busy += is_busy - was_busy
+            if was_busy and self.lonely:
+                self._offer_room(worker.machine)
         if is_open and count > 1:
             self.crowded[worker.id] = None
         else:
@@ -181,6 +239,23 @@ class Roster:
             for job in list(self._picky.values()):
                 self.job_changed(job.demand)
 
+    def _reserve(self, worker: Worker, reserved: int, alone: bool) -> None:
+        """Note what the grants of *worker* will need of its machine; where it is less, those that wait for it are tried again."""
+        machine = worker.machine
+        if machine is None:
+            return
+        eased = reserved < worker.reserved or alone < worker.alone
+        machine.reserved += reserved - worker.reserved
+        machine.alone += alone - worker.alone
+        self.solitary += alone - worker.alone
+        worker.reserved, worker.alone = reserved, alone
+        if eased:
+            self._offer_room(machine)
+
+    def _offer_room(self, machine: Machine) -> None:
+        for blocked in list(machine.blocked):
+            self._queue(blocked)
+
     def _queue(self, worker: Worker) -> None:
         """Put *worker* into the queue where it belongs, to be tried (again)."""
         kind = worker.kind
@@ -191,13 +266,18 @@ class Roster:
             self.hungry[kind] = None
 
     def _set_place(self, worker: Worker, place: list[int] | None) -> None:
-        if worker.place is place:
+        before, blocked = worker.place, worker.kind.blocked
+        if before is place:
             return
-        if worker.place is not None:
-            del worker.place[bisect_left(worker.place, worker.order)]
+        if before is not None:
+            del before[bisect_left(before, worker.order)]
+            if before is blocked and worker.machine is not None:
+                del worker.machine.blocked[worker]
         worker.place = place
         if place is not None:
             insort(place, worker.order)
+            if place is blocked and worker.machine is not None:
+                worker.machine.blocked[worker] = None
 
     def _drop_job(self, job: Job) -> None:
         demand, kind = job.demand, job.kind
@@ -206,6 +286,7 @@ class Roster:
         self.version += 1
         self._set_rank(job, None)
         self._picky.pop(demand.job, None)
+        self.lonely.pop(demand.job, None)
         del self.jobs[demand.job]
         del kind.jobs[demand.job]
         if not kind.jobs:
@@ -308,23 +389,34 @@ class Roster:
             self._reclassify(worker, worker.info)
 
     def _reclassify(self, worker: Worker, info: WorkerInfo) -> None:
-        load = worker.count, worker.serving, worker.open
+        load, reserved, alone = (worker.count, worker.serving, worker.open), worker.reserved, worker.alone
         self._set_load(worker, 0, False, False)
         self._set_place(worker, None)
         self._leave_class(worker)
         worker.info, worker.kind = info, self._class_of(info)
         self._enter_class(worker)
         self._set_load(worker, *load)
+        self._reserve(worker, reserved, alone)
         self._queue(worker)
 
     def _enter_class(self, worker: Worker) -> None:
         worker.kind.workers[worker.id] = worker
+        if worker.info.host:
+            key = worker.info.host, worker.info.memory
+            worker.machine = self.machines.setdefault(key, Machine())
+            worker.machine.workers += 1
         for tag in worker.info.tags:
             self._with_tag.setdefault(tag, {})[worker.id] = None
 
     def _leave_class(self, worker: Worker) -> None:
         kind = worker.kind
         del kind.workers[worker.id]
+        self._reserve(worker, 0, False)
+        if worker.machine is not None:
+            worker.machine.workers -= 1
+            if not worker.machine.workers:
+                del self.machines[worker.info.host, worker.info.memory]
+            worker.machine = None
         for tag in worker.info.tags:
             with_tag = self._with_tag[tag]
             del with_tag[worker.id]

@@ -12,6 +12,14 @@ PREFETCH_SECONDS = 2.0
 PREFETCH_MOST = 512
 
 
+#: Why a worker takes nothing, or not what needs it, beside others on its machine.
+NOT_ALONE = Obstacle(
+    "is on a machine where a frame that ran out of memory beside others is to be rendered alone",
+    "are on machines where a frame that ran out of memory beside others is to be rendered alone",
+    "it waits until what is rendered there is done",
+)
+
+
 @dataclass(slots=True)
 class Demand:
     """What an open job wants.
@@ -19,7 +27,8 @@ class Demand:
     ``order`` is its age, ``live`` the number of its attempts, ``queued`` the number of its tasks that wait for a worker,
     ``mean_seconds`` the time that a task of it takes (``None``: not known yet), ``kept_off`` the ids of the workers that it no
     longer goes to, ``memory`` the bytes that a frame of it needed (0: not known), ``paths`` the path variables, if it needs any,
-    ``put_off`` those of ``kept_off`` that it does not go to for a while only, with why not, as a sentence.
+    ``put_off`` those of ``kept_off`` that it does not go to for a while only, with why not, as a sentence. ``alone``: a frame of
+    it ran out of memory beside others, and it now renders where no other slot of the machine does.
     """
 
     job: str
@@ -33,19 +42,25 @@ class Demand:
     memory: int = 0
     paths: tuple[PathVariable, ...] = ()
     put_off: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
 
-    def exception(self, worker: str, free: int | None) -> Obstacle | None:
-        """Return why the worker with this id cannot run its tasks although others like it could; ``None`` where it can."""
+    def exception(self, worker: str, free: int | None, beside: bool = False) -> Obstacle | None:
+        """Return why the worker with this id cannot run its tasks although others like it could; ``None`` where it can.
+
+        *free*: the bytes of memory that a render could have there, less those that others on its machine will need; *beside*:
+        there are such.
+        """
         if worker in self.put_off:
             why = self.put_off[worker]
             return Obstacle(f"cannot run it now ({why})", f"cannot run it now ({why})", "it is tried again in some minutes")
         if worker in self.kept_off:
             said = "failed it again and again"
             return Obstacle(said, said, f"`brender readmit {self.job[:8]}` allows another try")
-        if free is not None and free < self.memory:
+        if self.memory and free is not None and free < self.memory:
             needed = f"{self.memory / 1e9:.1f} GB"
+            others = " beside what others on that machine need" if beside else ""
             return Obstacle(
-                f"has {free / 1e9:.1f} GB of memory free, and a frame of it needed {needed}",
+                f"has {max(0, free) / 1e9:.1f} GB of memory free{others}, and a frame of it needed {needed}",
                 f"have less memory free than the {needed} that a frame of it needed",
                 f"close what else runs there, or start a worker where {needed} are free",
             )

@@ -80,11 +80,13 @@ class Completed(Report, frozen=True, kw_only=True):
 
 
 class Failed(Report, frozen=True, kw_only=True):
-    """``permanent``: the same again would fail the same way, so nobody should try."""
+    """``permanent``: the same again would fail the same way, so nobody should try. ``out_of_memory``: the machine had none left,
+    and its system killed it."""
 
     reason: Text
     permanent: bool = False
     seconds: Seconds = 0.0
+    out_of_memory: bool = False
 
 
 class Stopped(Report, frozen=True, kw_only=True):

@@ -340,7 +340,12 @@ def flush_output():
 
 
 def peak_memory():
-    """Bytes that this process has held at most; 0 where the platform does not say."""
+    """Bytes that this process has held at most; 0 where the platform does not say. On Linux without the files that are mapped
+    into it, which several processes share and the kernel may drop (proc(5), status)."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        with open("/proc/self/status") as status:
+            sizes = dict(line.split(":", 1) for line in status)
+        return max(0, int(sizes["VmHWM"].split()[0]) - int(sizes["RssFile"].split()[0])) * 1024
     try:
         import resource
     except ImportError:

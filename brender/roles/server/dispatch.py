@@ -63,7 +63,7 @@ class Dispatch:
         self._grants = Granting(farm, emit, new_attempt_id)
         self.behind = False
         """The last round had no time for all that could be given or asked back: the next one is to begin at once."""
-        self._roster = Roster(lambda worker: farm.workers[worker].free)
+        self._roster = Roster(self._free)
         self._recalls = Recalls(self._roster, self._waiting)
         self._reasons = Reasons(self._roster, lambda worker: why_closed(farm, farm.workers[worker]))
         self._paths = farm.paths
@@ -149,7 +149,9 @@ class Dispatch:
             found.append("the scheduler knows other workers than there are")
         for worker in (farm.workers[each] for each in farm.workers.keys() & roster.workers.keys() - changed):
             known = roster.workers[worker.info.id]
-            if (known.info, known.count, known.serving) != (worker.info, len(worker.attempts), worker.status in _OPEN):
+            share = self._share(worker) if known.machine is not None else (0, False)
+            noted = (known.info, known.count, known.serving, known.reserved, known.alone)
+            if noted != (worker.info, len(worker.attempts), worker.status in _OPEN, *share):
                 found.append(f"the scheduler was not told of a change of the worker {worker.info.id}")
         open_jobs = {job.id for job in farm.jobs.values() if self._is_open(job)}
         if roster.jobs.keys() - changed_jobs != open_jobs - changed_jobs:
@@ -209,9 +211,40 @@ class Dispatch:
             self._roster.worker_gone(worker_id)
         else:
             serving, is_open = worker.status in _OPEN, now.mono >= worker.closed_until
-            self._roster.worker_changed(worker.info, len(worker.attempts), serving, is_open)
+            self._roster.worker_changed(worker.info, len(worker.attempts), serving, is_open, *self._share(worker))
             if not (serving and is_open):
                 self._reasons.outdated()
+
+    def _share(self, worker: WorkerState) -> tuple[int, bool]:
+        """Return the bytes of memory that what *worker* runs, and has next, will need beyond what it holds; and whether nothing
+        else is to start on its machine meanwhile."""
+        jobs = [self.farm.jobs[self.farm.attempts[each].job] for each in islice(worker.attempts, 2)]
+        need = max((job.memory for job in jobs), default=0)
+        return max(0, need - worker.rendering), any(job.alone for job in jobs)
+
+    def note_memory(self, worker: WorkerState, available: int) -> None:
+        """Note the bytes of memory that nothing uses on the machine of *worker*, as that says now."""
+        known = self._roster.workers.get(worker.info.id)
+        if known is not None and known.machine is not None:
+            known.machine.available = available
+
+    def _free(self, worker_id: str) -> int | None:
+        """Return the bytes of memory that a render could have at a worker: by what any worker of its machine said last, since it
+        may have grown elsewhere there since this one spoke."""
+        worker, machine = self.farm.workers[worker_id], self._roster.workers[worker_id].machine
+        if machine is None or machine.workers < 2 or machine.available is None:
+            return worker.free
+        return machine.available + worker.rendering
+
+    def had_company(self, attempt: AttemptState) -> bool:
+        """Return whether other slots of its machine have tasks, or had some while *attempt* ran: of two that are killed together,
+        one is reported after the other."""
+        known = self._roster.workers.get(attempt.worker)
+        if known is None or known.machine is None or known.machine.workers < 2:
+            return False
+        beside = [each.id for each in self._roster.workers.values() if each.machine is known.machine and each is not known]
+        others = [self.farm.workers[each] for each in beside if each in self.farm.workers]
+        return any(each.attempts or (attempt.began is not None and each.worked_until >= attempt.began) for each in others)
 
     def _tell_of_job(self, job_id: str, job: JobState | None) -> None:
         is_open = job is not None and self._is_open(job)
@@ -250,6 +283,7 @@ class Dispatch:
             job.memory,
             self.farm.paths if job.need.variables else (),
             {worker: reason for worker, (_, reason) in job.put_off.items()},
+            bool(job.alone),
         )
 
     # --- inside ---------------------------------------------------------------------------------------------------------

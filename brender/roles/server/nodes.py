@@ -20,6 +20,8 @@ from brender.roles.server.work import Work
 from brender.roles.server.worker_settings import WorkerSettings
 
 _MEMORY_NOISE = 256 * 2**20
+#: The same of what a worker's own render holds, which is counted in what is reserved for it.
+_RENDER_NOISE = 64 * 2**20
 _ASKED = "it was asked to finish and leave"
 _ASKED_AGAIN = "it was asked to finish and start again"
 _LEAVING = (Wanted.DRAINED, Wanted.RESTARTED)
@@ -144,6 +146,10 @@ class Nodes:
                     if worker.free is None or held > worker.free + _MEMORY_NOISE:
                         self.farm.changed.add(beat.node)  # more than the noise of a machine at work
                     worker.free = held
+                    self.dispatch.note_memory(worker, held - beat.stats.render_memory)
+                    if abs(beat.stats.render_memory - worker.rendering) > _RENDER_NOISE:
+                        worker.rendering = beat.stats.render_memory
+                        self.farm.changed.add(beat.node)
                 self._seen("worker", beat.node, worker.info.name, beat.sequence, beat.stats, now)
 
     def stands(self, peer: Peer, message: Stands, now: Now) -> None:

@@ -197,6 +197,8 @@ class Work:
         )
         job.strikes.pop(attempt.worker, None)
         job.put_off_times.pop(attempt.worker, None)
+        if report.memory > job.memory:
+            self.farm.needs_changed(job)
         job.count_part(report.seconds, report.memory, report.kept)
         self.farm.changed_jobs.add(job.id)
         for warning in warnings:
@@ -244,6 +246,9 @@ class Work:
         self.emit(Send(worker.manager, Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)))
 
     def _failed(self, report: Failed, attempt: AttemptState, job: JobState, now: Now) -> None:
+        if report.out_of_memory and self.dispatch.had_company(attempt):
+            self._ran_out_of_memory(attempt, job, report, now)
+            return
         self._log_failure(report, attempt, job)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds)
         if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
@@ -252,6 +257,17 @@ class Work:
         else:
             self._strike(attempt, job, report.reason, now)
             self._retry(attempt, report.reason, now)
+
+    def _ran_out_of_memory(self, attempt: AttemptState, job: JobState, report: Failed, now: Now) -> None:
+        """Let the task of *attempt*, which was killed beside others, be tried again by itself. That is no fault of the job's; the
+        next time, with nobody beside it, it is."""
+        if (task := self._task_of(attempt)) is not None:
+            job.alone.add(task.id)
+            self.farm.needs_changed(job)
+        self._finish(
+            attempt, Outcome.LOST, f"{report.reason}. Others ran beside it: it is tried again alone", now, report.seconds
+        )
+        self._again(attempt, now)
 
     def _strike(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
         """A worker that fails a job again and again, and never renders a frame of it between, is kept off it, where another
@@ -302,7 +318,7 @@ class Work:
         if worker := self.farm.workers.get(attempt.worker):
             del worker.attempts[attempt.id]
             if worker.running == attempt.id:
-                worker.running = ""
+                worker.running, worker.worked_until = "", now.mono
             self.farm.changed.add(attempt.worker)
         job = self.farm.jobs[attempt.job]
         job.live.discard(attempt.id)

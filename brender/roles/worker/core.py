@@ -192,9 +192,18 @@ class WorkerCore:
         return self._next(now)
 
     def ended(
-        self, attempt: str, seconds: float, reason: str, permanent: bool, stopped: bool, now: Now, put_off: bool = False
+        self,
+        attempt: str,
+        seconds: float,
+        reason: str,
+        permanent: bool,
+        stopped: bool,
+        now: Now,
+        put_off: bool = False,
+        out_of_memory: bool = False,
     ) -> list[Effect]:
-        """Report that the running attempt is over. *put_off*: this worker cannot use the job's folders for now."""
+        """Report that the running attempt is over. *put_off*: this worker cannot use the job's folders for now; *out_of_memory*:
+        its machine had none left."""
         overrun = self._watch.overrun if self._watch is not None else ""
         if stopped and overrun:
             self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
@@ -204,7 +213,17 @@ class WorkerCore:
             self.reporting.add(Stopped(attempt=attempt, number=0, reason=reason, put_off=True))
             self._give_back_waiting(self.running.job if self.running is not None else "")
         elif reason:
-            self.reporting.add(Failed(attempt=attempt, number=0, reason=reason, permanent=permanent, seconds=seconds))
+            failed = Failed(
+                attempt=attempt,
+                number=0,
+                reason=reason,
+                permanent=permanent,
+                seconds=seconds,
+                out_of_memory=out_of_memory,
+            )
+            self.reporting.add(failed)
+            if out_of_memory:  # what it has next would start in the same crowd
+                self._give_back_waiting("")
         else:
             self.reporting.add(Completed(attempt=attempt, number=0, seconds=seconds))
         self.running = self._watch = None

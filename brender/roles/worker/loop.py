@@ -71,6 +71,7 @@ from brender.roles.worker.outbox import Outbox
 from brender.roles.worker.shared import SharedFolders
 from brender.store.datafolder import DataFolder
 from brender.system.clock import steady
+from brender.system.memory import read_memory
 from brender.system.removal import remove_tree
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.worker import FileSender
@@ -282,7 +283,7 @@ class Worker:
             software=__version__,
             pid=os.getpid(),
             cores=psutil.cpu_count() or 1,
-            memory=psutil.virtual_memory().total,
+            memory=read_memory().total,
             blenders=tuple(setup.blenders),
             devices=tuple(setup.devices),
             tags=frozenset(setup.tags) | tags_of(setup.blenders) | device_tags(setup.devices),
@@ -486,7 +487,7 @@ class Worker:
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
             case Pictured(part, thumbnail):
                 self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
-            case Ended(seconds, reason, permanent, stopped, missing, put_off):
+            case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory):
                 self._place.lease.forget(attempt)
                 if self._life is not None and self._life.attempt.grant.attempt == attempt:
                     how = "attempt-stopped" if reason or stopped else "attempt-ended"
@@ -501,9 +502,8 @@ class Worker:
                     # No fault of the job's: the task goes back, and the worker takes no other until there is room.
                     self._disk_trouble = True
                     self._carry_out(self.core.room(missing, now))
-                self._carry_out(
-                    self.core.ended(attempt, seconds, reason, permanent, stopped or bool(missing), now, put_off=put_off)
-                )
+                stopped = stopped or bool(missing)
+                self._carry_out(self.core.ended(attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory))
 
     def _end_attempt(self) -> None:
         """Leave no render process behind, however the loop ended."""
