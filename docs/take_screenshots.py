@@ -1,22 +1,31 @@
-"""Takes the screenshots that README and docs show: a real farm renders the demo, a real Chromium looks at each page.
+"""Takes the screenshots that README and docs show: a real farm renders the demo, a real Chromium looks at each page, light, dark
+and on a phone.
 
-python docs/take_screenshots.py
+python docs/take_screenshots.py [FOLDER]
 """
 
 import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import OpenImageIO as oiio
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.security import generate_password_hash
 
+from brender.bus.client import Client
 from brender.commands.farm import make_demo
 from brender.commands.jobspec import blender_job, command_job
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.store.datafolder import DataFolder
 
+#: A .blend that has a preview picture, and names files that are not there.
+SCENE = Path(__file__).parent.parent / "tests" / "blends" / "gltf-blender-io" / "scenes" / "03_animated_cube.blend"
 HERE = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 OPTIONS = dict.fromkeys(("chunk", "scene", "camera", "engine", "resolution", "samples", "format", "pattern", "name"))
@@ -24,30 +33,34 @@ PASSWORD = "only for the screenshots"
 OUTPUT = Path("/tmp/renders/brender-demo")
 
 
+#: Each look: what the page is seen on.
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True, "is_mobile": True},
+}
+
+
 def main() -> None:
-    HERE.mkdir(exist_ok=True)
+    into = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    into.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = DataFolder(Path(temporary) / "data").make()
         file = make_demo(Path(temporary) / "brender-demo.blend", ())
         with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as farm, client(None, folder.root) as connection:
-            connection.manage("set-user", name="anna", role="admin", password=generate_password_hash(PASSWORD))
-            connection.manage("set-user", name="walt", role="wrangler", password=generate_password_hash(PASSWORD))
-            connection.manage("set-path", name="projects", platform="linux", path="/mnt/projects")
-            connection.submit(command_job(("false",), "1-3", None, "a job that fails"))
-            job = blender_job(file, {**OPTIONS, "frames": "1-24", "output": OUTPUT, "trusted": False})
-            connection.submit(job)
-            while connection.ask("job", id=job.id)["completed_parts"] < 11:
-                time.sleep(0.2)
-            worker = connection.ask("workers")[0]["id"]
+            jobs = fill(connection, file)
+            worker, manager = connection.ask("workers")[0]["id"], connection.ask("managers")[0]["id"]
             pages = {
                 "farm": "",
                 "jobs": "jobs/",
-                "job": f"jobs/{job.id}",
-                "plots": f"jobs/{job.id}",
+                "job": f"jobs/{jobs[-1]}",
+                "compare": f"jobs/{jobs[-1]}",
+                "plots": f"jobs/{jobs[-1]}",
                 "submit": "submit",
                 "workers": "workers/",
                 "worker": f"workers/{worker}",
                 "managers": "managers/",
+                "manager": f"managers/{manager}",
                 "projects": "projects/",
                 "activity": "activity/",
                 "users": "users/",
@@ -56,18 +69,57 @@ def main() -> None:
             }
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-                for scheme in ("light", "dark"):
-                    page = browser.new_page(viewport={"width": 1360, "height": 860}, color_scheme=scheme)  # type: ignore[arg-type]
+                for look, how in LOOKS.items():
+                    page = browser.new_page(**how)
                     sign_in(page, farm.dashboard_url)
                     for name, path in pages.items():
                         page.goto(farm.dashboard_url + path)
-                        page.wait_for_timeout(1500)
-                        show(page, name, file)
-                        page.screenshot(path=HERE / f"{name}-{scheme}.png")
+                        page.wait_for_timeout(1200)
+                        show(page, name, jobs)
+                        keep(page, into / f"{name}-{look}.webp")
+                    page.close()
                 browser.close()
-            if connection.ask("job", id=job.id)["finished"] is None:
-                connection.act("cancel", job.id)
+            if connection.ask("job", id=jobs[-1])["finished"] is None:
+                connection.act("cancel", jobs[-1])
     shutil.rmtree(OUTPUT, ignore_errors=True)
+
+
+def fill(connection: Client, file: Path) -> list[str]:
+    """Have the farm work as on any evening; return the ids of the jobs that render *file*, the last one half done."""
+    for name, role in (("anna", "admin"), ("walt", "wrangler"), ("vera", "viewer")):
+        connection.manage("set-user", name=name, role=role, password=generate_password_hash(PASSWORD))
+    connection.manage("set-path", name="projects", platform="linux", path="/mnt/projects")
+    connection.manage("set-project", name="night-train", root="/mnt/projects/night-train", keep_days=30.0)
+    jobs = []
+    for name, samples, frames, count in (("train leaves v1", 1, "1-12", 12), ("train leaves v2", 8, "1-48", 17)):
+        given = {**OPTIONS, "frames": frames, "samples": samples, "output": OUTPUT / name.replace(" ", "-"), "trusted": False}
+        spec = msgspec.structs.replace(blender_job(file, given), name=name, user="anna", project="night-train")
+        jobs.append(spec.id)
+        connection.submit(spec)
+        if len(jobs) == 1:
+            failing = command_job(
+                ("sh", "-c", "echo cannot open /mnt/projects/night-train/cache.abc >&2; exit 3"), "1-3", None, "simulate smoke"
+            )
+            connection.submit(msgspec.structs.replace(failing, user="walt", project="night-train"))
+        wait_until(lambda job=spec.id, count=count: connection.ask("job", id=job)["completed_parts"] >= count)  # type: ignore[misc]
+    gpu = command_job(("true",), "1-24", None, "comp night train 030")
+    connection.submit(msgspec.structs.replace(gpu, user="anna", project="night-train", tags=("gpu",)))
+    return jobs
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    while not is_so():
+        time.sleep(0.2)
+
+
+def keep(page: Page, target: Path) -> None:
+    """Keep a picture of *page* at *target*, in a format that takes a third of a PNG's room."""
+    with tempfile.NamedTemporaryFile(suffix=".png") as taken:
+        page.screenshot(path=taken.name)
+        image = oiio.ImageBuf(taken.name)
+        image.specmod().attribute("compression", "webp:90")
+        if not image.write(str(target)):
+            raise OSError(f"{target} is not written: {image.geterror()}")
 
 
 def sign_in(page: Page, url: str) -> None:
@@ -78,15 +130,26 @@ def sign_in(page: Page, url: str) -> None:
     page.wait_for_url(url)
 
 
-def show(page: Page, name: str, file: Path) -> None:
+def show(page: Page, name: str, jobs: list[str]) -> None:
     """Have on *page* what its picture is to show."""
     if name == "job":
         page.locator(".cell.completed").nth(4).click()
+        page.evaluate("window.scrollTo(0, 0)")
+    if name == "compare":
+        page.locator(".cell.completed").nth(8).click()
+        page.evaluate("window.scrollTo(0, 0)")
+        page.locator("#view summary").click()
+        page.get_by_label("Compare with").select_option(jobs[0])
+        page.locator("#view summary").click()
     if name == "plots":
         page.get_by_role("tab", name="Times and memory").click()
+        page.locator("#pane-plots circle").first.wait_for()
+        page.locator("#tab-plots").evaluate("tab => tab.scrollIntoView()")
     if name == "submit":
-        page.locator("#files").set_input_files([file])
-    page.wait_for_timeout(1200)
+        page.locator("#files").set_input_files([SCENE])
+        page.locator("#facts:not(:empty)").wait_for(timeout=120_000)
+        page.evaluate("window.scrollTo(0, 0)")
+    page.wait_for_timeout(1500)
 
 
 if __name__ == "__main__":

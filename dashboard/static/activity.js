@@ -10,7 +10,7 @@
   farm.table("activity", "/activity", [
     { title: "When", field: "id", show: (row) => farm.when(row.wall) },
     { title: "Who", field: "user" },
-    { title: "From", field: "origin", show: from },
+    { title: "From", field: "origin", show: from, cell: "wide" },
     { title: "What", field: "text" },
     { title: "Job", field: "job", show: job },
   ], [[0, "desc"]], ["activity", "job"]);
