@@ -31,7 +31,8 @@ from brender.commands.paging import all_option, asked, counted_in_all, limit_opt
 from brender.commands.projects import check_project
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
-from brender.commands.waiting import check_ended_well, tell_log_end, wait_for, wait_for_frames
+from brender.commands.shot import fit, shot_facts
+from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import say_settings
 from brender.model.errors import BadInput, BrenderError, RenderFailed
@@ -152,6 +153,9 @@ def submit(
 def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPicture | None, is_here: bool) -> None:
     """Wait until the job has ended. *is_here*: its folders are on this machine."""
     with screen:
+        if spec.facts is not None and not screen.is_apart:
+            for words in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
+                screen.say(words)
         try:
             if is_here:
                 record = wait_for_frames(connection, spec.id, screen, pictures=pictures)
