@@ -353,7 +353,7 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender
         os.close(mine)
         assert render.wait(20) == 130
     text = said.decode()
-    assert "of 2000 frames" in text and "The same command goes on from here." in text
+    assert "of 2,000 frames" in text and "The same command goes on from here." in text
     assert "Workbench" in text.splitlines()[0] and "Starting a farm here" in text
 
 
