@@ -13,6 +13,7 @@ import pytest
 
 from brender.engines import life as lives
 from brender.engines.attempt import Attempt, Place
+from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished
 from brender.engines.folder_looks import FolderLooks
 from brender.engines.life import Life
@@ -104,6 +105,18 @@ def test_a_folder_that_is_full_or_gone_puts_the_job_off_and_is_no_failure(tmp_pa
 
     end = end_of(*alive(tmp_path, Engine(fails)))
     assert end.put_off and not end.shortage and end.reason == f"{word}: {tmp_path}/out/f.png"
+
+
+def test_a_folder_that_the_worker_s_owner_does_not_allow_puts_the_job_off_and_is_no_failure(tmp_path: Path) -> None:
+    place = Place(tmp_path / "w", (), Lease(), confinement=Confinement(roots=(tmp_path / "show",)))
+    order = Order(job="j" * 16, engine="command", settings={}, output=str(tmp_path / "out"))
+    grant = Grant(attempt="a" * 16, worker="w", task=1, job="j" * 16, parts=(PartGrant(id=1, frame=1),))
+    events: list[AttemptEvent] = []
+    life = Life(Attempt(grant, order, place, events.append), Engine(lambda attempt: attempt.output), 0.2)
+    life.begin()
+    end = end_of(life, events)
+    assert end.put_off and end.reason.startswith(f"The job's output folder, {tmp_path}/out, does not lie below {tmp_path}/show")
+    assert end.reason.endswith(f"start the worker with `--allow-folder {tmp_path}/out`")
 
 
 def test_a_worker_s_own_full_folder_is_its_own_trouble(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ class AttemptFailed(Exception):
         self.out_of_memory = out_of_memory
 
 
+class FolderRefused(AttemptFailed):
+    """A folder of the job lies where this worker's owner allows none. Another worker may allow it."""
+
+
 class AttemptStopped(Exception):
     """It was asked to stop."""
 
@@ -159,18 +163,18 @@ class Attempt:
     def output(self) -> tuple[Path, str]:
         """The folder that the job's output folder lies below, as this worker's owner allows it, and the path from there.
 
-        Raises `AttemptFailed` where it lies elsewhere.
+        Raises `FolderRefused` where it lies elsewhere.
         """
         return self.allowed("The job's output folder", Path(self.order.output))
 
     def allowed(self, what: str, path: Path) -> tuple[Path, str]:
         """Return the root that the folder *path*, which is *what*, is reached from, and its path from there. Raises
-        `AttemptFailed` where this worker's owner does not allow it."""
+        `FolderRefused` where this worker's owner does not allow it."""
         confinement = self.place.confinement
         if self.order.bundle or not confinement.roots:
             return path, ""
         if refusal := confinement.refusal(what, path):
-            raise AttemptFailed(refusal)
+            raise FolderRefused(refusal)
         found = confinement.place(path)
         assert found is not None, "it is not refused"
         return found
@@ -181,7 +185,10 @@ class Attempt:
         if final.is_relative_to(output):
             root, below = self.output
             return root, (PurePath(below) / final.relative_to(output)).as_posix()
-        root, below = self.allowed("The folder of a file-output node", final.parent)
+        try:
+            root, below = self.allowed("The folder of a file-output node", final.parent)
+        except FolderRefused as error:  # it was rendered by now: again and again it would be
+            raise AttemptFailed(str(error)) from error
         return root, (PurePath(below) / final.name).as_posix()
 
     def use(self, process: Supervised) -> None:

@@ -7,6 +7,7 @@ Nothing else of the machine is in it: no homes, no /run, no temporary files, no 
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ class Confinement:
         named = ", ".join(map(str, self.roots))
         return (
             f"{what}, {path}, does not lie below {named}, where this worker's owner keeps its jobs: move it there, or start the "
-            "worker with another --allow-folder"
+            f"worker with `--allow-folder {shlex.quote(str(spelled.parent if to_read else spelled))}`"
         )
 
     def wrap(self, command: Sequence[str], writable: Iterable[Path], readable: Iterable[Path], folder: Path) -> list[str]:

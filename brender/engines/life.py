@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped, Engine
+from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped, Engine, FolderRefused
 from brender.engines.disk_space import FULL, NO_ANSWER, NO_ROOM, no_answer, shortage
 from brender.engines.events import AttemptEvent, Ended, Pictured
 from brender.engines.process import STOP_SECONDS as PROCESS_SECONDS
@@ -138,6 +138,8 @@ class Life:
                 attempt.leftovers.forget()
         except AttemptStopped:
             ended = Ended(0.0, "stopped", stopped=True)
+        except FolderRefused as error:
+            ended = Ended(0.0, str(error), put_off=True)  # a worker that allows the folder takes the job, or it waits for one
         except AttemptFailed as error:
             ended = self._judged(Ended(0.0, str(error), error.permanent, out_of_memory=error.out_of_memory))
         except OSError as error:

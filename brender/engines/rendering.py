@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.attempt import Attempt, AttemptFailed, FolderRefused
 from brender.engines.color import color_refusal, color_warnings, read_remarks
 from brender.engines.directories import Signature
 from brender.engines.environment import clean_environment
@@ -90,14 +90,14 @@ class Rendering:
             scene.session.close(wait=True)
 
     def _check_places(self) -> None:
-        """Raise `AttemptFailed` where a file that the job names lies where this worker's owner allows none."""
+        """Raise `FolderRefused` where a file that the job names lies where this worker's owner allows none."""
         if self.attempt.order.bundle:
             return
         named = [("The job's file", self.settings["file"]), ("The job's OCIO configuration", self.settings.get("ocio") or "")]
         for what, name in named:
             refusal = self.attempt.place.confinement.refusal(what, name, to_read=True)
             if name and not name.startswith(BUILT_IN) and refusal:
-                raise AttemptFailed(refusal)
+                raise FolderRefused(refusal)
 
     @contextlib.contextmanager
     def scratch(self, session: Session) -> Iterator[Path]:
