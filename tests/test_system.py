@@ -11,6 +11,7 @@ import threading
 import time
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ from brender.engines.inside.filesets import files_of
 from brender.engines.process import Supervised
 from brender.engines.publish import Published, put, stage
 from brender.engines.session import first_words
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, UnknownHost
 from brender.store.datafolder import DataFolder
 from brender.system import private_files, processes_windows, removal, restart
 from brender.transfer.blob_store import BlobStore
@@ -209,6 +210,27 @@ def test_a_parent_starts_a_child_again_that_asks_for_it_and_says_that_none_has_l
     parent.start("w", [])
     until(lambda: parent.check() or not parent.all)
     assert said == ["w has left, as it was asked to"] and next(codes, None) is None
+
+
+def test_a_child_that_does_not_find_a_host_is_started_again_for_as_long_as_it_takes_and_that_is_said_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, tries, popen = [0.0], [UnknownHost.exit_code] * 60 + [0], subprocess.Popen
+
+    def ends(command: list[str], **options: object) -> subprocess.Popen[bytes]:
+        return popen(["sh", "-c", f"exit {tries.pop(0)}"], **options)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(children.subprocess, "Popen", ends)
+    monkeypatch.setattr(children, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    said: list[str] = []
+    parent = Children(DataFolder(tmp_path), notify=said.append)
+    parent.start("w", [])
+    while parent.all:
+        parent.all[0].process.wait()
+        clock[0] += 31.0
+        parent.check()
+    assert not tries and said[-1] == "w has left, as it was asked to"
+    assert 25 <= len(said) <= 35, "every other try, half a minute apart"
 
 
 def test_a_role_is_asked_over_its_lifeline_to_finish_where_there_are_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from brender.model.errors import BadInput, BrenderError, Conflict
+from brender.model.errors import BadInput, BrenderError, Conflict, UnknownHost
 
 #: The server's sockets, by the names that they have in addresses and answers.
 DOORS = ("control", "events", "stats", "files", "enrolment")
@@ -67,7 +67,7 @@ def resolve(address: Address, what: str, local_only: bool = False) -> Address:
     try:
         found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise BadInput(
+        raise UnknownHost(
             f"{what}: the host name {address.host!r} cannot be resolved ({error.strerror or error}). "
             "Give an address such as 127.0.0.1, or put the name into the hosts file"
         ) from error

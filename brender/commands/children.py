@@ -15,9 +15,11 @@ from brender.store.datafolder import DataFolder
 from brender.system.processes import IN_OWN_GROUP
 from brender.system.restart import START_AGAIN
 
-#: Times in a row that a child may refuse what it is given, soon after its start, before it is given up. They take some minutes:
-#: a name that is not known yet, on a machine that has just started, is such a refusal too.
+#: Times in a row that a child may refuse what it is given, soon after its start, before it is given up. A host's name that is not
+#: known yet is not such a refusal: it is tried for as long as it takes.
 _REFUSALS = 20
+#: Seconds between two sentences about a child that keeps ending for the same cause.
+_SAID_AGAIN_SECONDS = 60.0
 _NOT_FOR_CHILDREN = {
     "BRENDER_SERVER",
     "BRENDER_MANAGER",
@@ -37,6 +39,8 @@ class Child:
     process: subprocess.Popen[bytes]
     started: float
     restarts: int = 0
+    said: tuple[str, float] = ("", float("-inf"))
+    """Why it was last said to have ended, and when, monotonic."""
 
 
 @dataclass
@@ -80,7 +84,9 @@ class Children:
                 continue
             code = child.process.returncode
             why = f"killed by signal {-code}" if code < 0 else self.last_words(child.name)
-            self.notify(f"{child.name} ended ({why}) and is started again")
+            if why != child.said[0] or time.monotonic() - child.said[1] >= _SAID_AGAIN_SECONDS:
+                self.notify(f"{child.name} ended ({why}) and is started again")
+                child.said = why, time.monotonic()
             fresh = self._spawn(child.name, child.arguments)
             child.process, child.started, child.restarts = fresh.process, fresh.started, child.restarts + 1
 

@@ -19,6 +19,12 @@ class BadInput(BrenderError):
     exit_code = 2
 
 
+class UnknownHost(BadInput):
+    """No number is known for a host's name now; soon after a machine's start, or a change of its network, it may be."""
+
+    exit_code = 4
+
+
 class NotFound(BrenderError):
     """No thing has that id or name."""
 
