@@ -212,6 +212,10 @@ def _scene(file: Any, block: Any) -> SceneFacts:
         height=render(b"ysch"),
         percent=render(b"size"),
         engine=render(b"engine", as_str=True),
+        # Those of Cycles are properties of an add-on, which only Blender reads.
+        samples=block.get((b"eevee", b"taa_render_samples"), default=None)
+        if render(b"engine").startswith(b"BLENDER_EEVEE")
+        else None,
         image_format=image_format,
         container=_CONTAINERS.get(render(b"ffcodecdata", b"type"), "") if image_format == "FFMPEG" else "",
         splits_movie=image_format == "FFMPEG" and bool(render(b"ffcodecdata", b"flags") & _SPLITS_MOVIE),
@@ -233,6 +237,13 @@ def _scene(file: Any, block: Any) -> SceneFacts:
         simulations=tracer_simulations.simulations(file, block),
         **view_facts(block),
     )
+
+
+def _samples(scene: Any) -> int | None:
+    """Return the samples a pixel of EEVEE, or ``None``: those of Cycles are an add-on's, which only Blender reads."""
+    if not scene.get((b"r", b"engine"), as_str=True).startswith("BLENDER_EEVEE"):
+        return None
+    return scene.get((b"eevee", b"taa_render_samples"), default=None)  # type: ignore[no-any-return]
 
 
 def _border(scene: Any) -> tuple[float, float, float, float]:

@@ -129,9 +129,9 @@ class Simulation:
         while self.clock.now < FAULTS_SECONDS:
             self._step()
         self._heal()
-        end = FAULTS_SECONDS + REST_SECONDS
-        while self.clock.now < end and not (self.steps % 50 == 0 and self._at_rest()):
-            self._step()
+        self._rest()
+        self.people.tidy_up()
+        self._rest()
         self.server.do([])
         check_ledger(self)
         check_schedule(self)
@@ -191,7 +191,7 @@ class Simulation:
         """Return whether *worker* takes a frame for that of *part* which was there when its attempt began."""
         path = (self.outputs[grant.job], part.output)
         there = self.disk.files.get(path)
-        if there is None or there.since > begun or not self.people.are_many or self.disk_chance.random() < 0.5:
+        if there is None or there.since > begun or grant.job in self.people.overwriting:
             return False
         self.say(f"{grant.attempt} keeps what {there.attempt} made as part {part.id}")
         self.disk.keep(path, grant.job, self.clock.now)
@@ -234,6 +234,12 @@ class Simulation:
             self._since_ledger = 0
             check_ledger(self)
             check_schedule(self)
+
+    def _rest(self) -> None:
+        """Go on until nothing is left to do, or far too long."""
+        end = self.clock.now + REST_SECONDS
+        while self.clock.now < end and not (self.steps % 50 == 0 and self._at_rest()):
+            self._step()
 
     def _if_same(self, node: Node, deliver):  # type: ignore[no-untyped-def]
         """A message reaches only the process that it was sent to, not one that was started since."""

@@ -40,6 +40,8 @@ class People:
         self.requeues: list[Requeue] = []
         self.deleted: dict[str, set[str]] = {}
         """By job, what somebody asked to be deleted of it, answered or not."""
+        self.overwriting: set[str] = set()
+        """Jobs that render frames again which are there already."""
         self._asked = 0
 
     def follow(self, job: str) -> None:
@@ -57,6 +59,8 @@ class People:
 
     def output_of(self, job: str) -> str:
         """Return the output folder that they name for *job*: often one that others have named, spelled in another way."""
+        if not self.are_many or self.chance.random() < 0.5:
+            self.overwriting.add(job)
         if not self.are_many or self.chance.random() < 0.4:
             return f"/renders/{job}"
         return self.chance.choice(["/renders/shot", "/renders/a/../shot", "/renders/./shot/"])
@@ -133,6 +137,12 @@ class People:
 
     def _reorder(self, job: str) -> None:
         self._act("priority", job, self.chance.randint(0, 100))
+
+    def tidy_up(self) -> None:
+        """Once all jobs have ended: delete some of them, in any order."""
+        jobs = sorted(self.world.accepted) if self.are_many else []
+        for job in self.chance.sample(jobs, len(jobs) // 2):
+            self._delete(job)
 
     def _delete(self, job: str) -> None:
         what = self.chance.choice(["frames", "record", "both", "both"])
