@@ -118,6 +118,27 @@ def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untou
     assert (folder.frames(B) / "x/f_0001.png").exists() and folder.log(B, B).exists() and folder.thumbnail(B, 2).exists()
 
 
+def test_frames_that_were_deleted_before_are_not_looked_for_again(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, out = farm_of_two
+    writer.commit([update("job", A, {"frames_deleted": time.time() + 60})])
+    remover = _remover(folder)
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    assert len(_files_in(out)) == 2 and not writer.has("job", A), "somebody else has put these there since"
+
+
+def test_frames_that_another_job_wrote_later_stay_although_the_clock_was_set_back(
+    farm_of_two: tuple[Writer, DataFolder, Path],
+) -> None:
+    writer, folder, out = farm_of_two
+    writer.commit([update("job", B, {"output": str(out)}), update("part", 1, {"finished": time.time() + 60})])
+    writer.commit([update("part", 2, {"finished": 1000.0, "further_files": []})])
+    remover = _remover(folder)
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    assert "x/f_0001.png" in _files_in(out)
+
+
 def test_only_the_frames_or_only_the_record_may_go(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, out = farm_of_two
     remover = _remover(folder)

@@ -80,7 +80,7 @@ def test_reports_that_are_never_sent_again_are_found(monkeypatch: pytest.MonkeyP
 def test_a_late_grant_that_is_run_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brender.roles.worker.reporting._REMEMBERED", -1)
     monkeypatch.setattr(Work, "_disown", lambda self, manager, worker, attempts: None)
-    assert first_violation(Bugs(), first=1718)
+    assert first_violation(Bugs(), first=598)
 
 
 def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,8 @@ class Disk:
         """By path and job, when the job last put a file there, or found it and kept it."""
         self.deleted: dict[Path, str] = {}
         """By path, the job with which its file was deleted last."""
+        self.times_tell = True
+        """The clock was never set: what was written later has the later time."""
         self.wrong = ""
         """What was deleted that must not be (raised later: the server survives what a folder's thread raises)."""
 
@@ -49,7 +51,7 @@ class Disk:
     def delete(self, path: Path, job: str, is_known: bool) -> None:
         """Delete the file at *path* with *job*, and note where it is another's. *is_known*: the record says which
         attempt made it; else only its time tells it from that of *job*, and not to a minute."""
-        if (there := self.files.pop(path)).job != job and is_known:
+        if (there := self.files.pop(path)).job != job and is_known and self.times_tell:
             self.wrong = f"{path[1]} is deleted with the job {job}, and the job {there.job} had made it"
         self.deleted[path] = job
 

@@ -296,6 +296,7 @@ class Simulation:
     def _odd(self) -> None:
         chance = self.chance
         self.wall_jump = chance.choice([-1e6, 0.0, 3600.0])
+        self.disk.times_tell = self.disk.times_tell and not self.wall_jump
         node = chance.choice([self.server, *self.managers, *self.workers])
         if isinstance(node, ServerNode):
             self.say("the server's disk is full")

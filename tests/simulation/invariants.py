@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from brender.model.status import TaskStatus
 from brender.roles.server.round import AT_A_REPORT
+from brender.roles.server.work import LOST_ITS_STATE, NEVER_CAME
 from brender.store.audit import differences
 
 if TYPE_CHECKING:
@@ -115,14 +116,14 @@ def check_rest(world: "Simulation") -> None:
             raise Violation(f"the job {job} has failed, and no attempt ever failed by itself")
         if status != "completed" and not reason:
             raise Violation(f"the job {job} is {status}, and does not say why")
-    for attempt, reason in _rows(world, "SELECT id, reason FROM attempt WHERE reason LIKE '%never came'"):
+    for attempt, reason in _rows(world, f"SELECT id, reason FROM attempt WHERE reason LIKE '%{NEVER_CAME}'"):
         raise Violation(f"{attempt} had finished every part, and is recorded as failed: {reason}")
     for part, status, task in _rows(world, _UNFINISHED_PARTS):
         raise Violation(f"part {part} is {status}, and its task {task} is completed")
     for kind in ("task", "part"):
         for which, status in _rows(world, f"SELECT id, status FROM {kind} WHERE status IN ('waiting', 'queued', 'active')"):
             raise Violation(f"{kind} {which} is still {status}, and all jobs have ended")
-    forgotten = "SELECT id FROM attempt WHERE outcome = 'lost' AND reason LIKE '%no longer knows of it'"
+    forgotten = f"SELECT id FROM attempt WHERE outcome = 'lost' AND reason LIKE '%{LOST_ITS_STATE}'"
     for (attempt,) in _rows(world, forgotten):
         if attempt in world.kept:
             raise Violation(f"the worker of {attempt} had reports of it on disk when it crashed, and then knew nothing of it")

@@ -191,12 +191,14 @@ class MadeFile:
 
 
 def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:
-    """The files that *job* made, those of its pieces too, as the record has them. What it found there and kept is another's,
-    but for pieces, which nobody else has."""
+    """Return the files that *job* made, those of its pieces too, as the record has them. What it found there and kept is
+    another's, but for pieces, which nobody else has; and what was deleted before is gone."""
     part, last = tables.Part, -1
-    made_again = _made_again(tables, job)
+    made_again, gone_before = _made_again(tables, job), tables.Job.get_by_id(job).frames_deleted
     while True:
         made = (part.status == PartStatus.COMPLETED) & (~part.kept | (part.piece > 0))
+        if gone_before is not None:
+            made &= part.finished > gone_before
         query = part.select().where((part.job == job) & (part.id > last) & made)
         rows = list(query.order_by(part.id).limit(_PARTS_A_READ))
         for row in (row for row in rows if row.id not in made_again):
@@ -226,7 +228,8 @@ def _made_again(tables: Tables, job: str) -> set[int]:
             & theirs.job.in_(others)
             & (theirs.status == PartStatus.COMPLETED)
             & ~theirs.kept
-            & (theirs.finished >= mine.finished)
+            # By the order of the commits, since clocks are set now and then; and by the times, where one commit has both.
+            & ((theirs.change > mine.change) | (theirs.finished >= mine.finished))
         )
     )
     return {id for (id,) in query.tuples()}

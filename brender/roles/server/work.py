@@ -33,6 +33,9 @@ from brender.roles.policy import Policy
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
 
+NEVER_CAME = "never came"
+LOST_ITS_STATE = "the worker restarted and lost its state"
+
 
 class Work:
     """Take reports, give up the lost. Works on *farm*; what must happen outside goes to *emit*."""
@@ -91,7 +94,7 @@ class Work:
         for attempt_id in list(worker.attempts):
             attempt = self.farm.attempts[attempt_id]
             if attempt_id not in held and attempt.incarnation != worker.info.incarnation:
-                self.lose(attempt, "the worker restarted and lost its state", now)
+                self.lose(attempt, LOST_ITS_STATE, now)
             else:
                 attempt.incarnation = worker.info.incarnation
                 if attempt_id not in held and not attempt.confirmed:
@@ -219,7 +222,7 @@ class Work:
         own = task.parts if task is not None and attempt.parts is not None else []
         missing = [part.frame for part in own if part.status is PartStatus.ACTIVE and attempt.has_to_do(part)]
         if missing:
-            reason = f"the worker said it was done, but frame {missing[0]} never came"
+            reason = f"the worker said it was done, but frame {missing[0]} {NEVER_CAME}"
             self._finish(attempt, Outcome.FAILED, reason, now, report.seconds)
             self._retry(attempt, reason, now)
             return
