@@ -118,6 +118,18 @@ def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untou
     assert (folder.frames(B) / "x/f_0001.png").exists() and folder.log(B, B).exists() and folder.thumbnail(B, 2).exists()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_job_in_a_folder_below_has_files_of_one_above(farm_of_two: tuple[Writer, DataFolder, Path], kept: bool) -> None:
+    writer, folder, out = farm_of_two
+    below = {"output": "f_0001.png", "kept": kept, "finished": time.time() + 60, "further_files": []}
+    writer.commit([update("job", B, {"output": str(out / "x")}), update("part", 2, below)])
+    remover = _remover(folder)
+    remover.begin(A, "frames")
+    _work_off(remover, writer)
+    said = writer.tables.Job.get_by_id(A).reason.startswith("Not deleted: the job")
+    assert (out / "x/f_0001.png").exists() and said == kept
+
+
 def test_frames_that_were_deleted_before_are_not_looked_for_again(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, out = farm_of_two
     writer.commit([update("job", A, {"frames_deleted": time.time() + 60})])

@@ -401,6 +401,29 @@ def test_an_old_job_is_not_requeued_over_the_files_of_a_new_one(world: World) ->
     assert isinstance(world.submit(animation("1", output="/renders/one")), Sorry), "now the old one owns them again"
 
 
+def test_one_file_has_one_owner_however_its_folder_and_its_pattern_are_split(world: World) -> None:
+    first = world.submit(animation("1", output="/renders/n", pattern="sub/a_####"))["id"]
+    refused = world.submit(animation("1", output="/renders/n/sub", pattern="a_####"))
+    assert isinstance(refused, Sorry) and first in refused.message
+    world.start_server()
+    assert isinstance(world.submit(animation("1", output="/renders/n/sub", pattern="a_####")), Sorry)
+
+
+def test_the_activity_says_that_a_job_was_deleted_once_it_was_and_else_why_not(world: World) -> None:
+    job = world.submit(animation("1"))["id"]
+    world.act("cancel", job)
+
+    def said() -> str:
+        return str(world.ask("activity")[0]["text"])
+
+    world.act("delete", job, "frames")
+    assert said() == "shot: the frames that it rendered are to be deleted"
+    world._serve(lambda core, now: core.deleted(job, {"deleting": "", "reason": "Not deleted: the disk is away"}, now))
+    assert said() == "Not deleted: the disk is away"
+    world._serve(lambda core, now: core.deleted(job, {"deleting": "", "frames_deleted": 1.0}, now))
+    assert said() == "the frames that it rendered are deleted"
+
+
 def test_frames_are_not_deleted_while_another_job_writes_to_the_same_files(world: World) -> None:
     old = world.submit(animation("1-2", output="/renders/shot"))["id"]
     world.act("cancel", old)
@@ -419,7 +442,7 @@ def test_no_job_begins_in_files_that_are_being_deleted(world: World, restarted: 
         world.start_server()
     refused = world.submit(animation("1-2", output="/renders/shot"))
     assert isinstance(refused, Sorry) and "are being deleted: submit this one when they are gone" in refused.message
-    world._serve(lambda core, now: core.deleted(old, {"deleting": "", "frames_deleted": 1.0}))
+    world._serve(lambda core, now: core.deleted(old, {"deleting": "", "frames_deleted": 1.0}, now))
     assert world.submit(animation("1-2", output="/renders/shot"))["status"] == "queued"
 
 

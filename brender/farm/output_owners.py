@@ -8,13 +8,24 @@ from brender.model.job import JobSpec
 from brender.model.status import ENDED_JOB
 
 Output = tuple[str, str]
-"""An output folder and a name pattern in it; "" as the pattern: names that nobody knows before."""
+"""The folder that files lie in, and their name pattern there; "" as the pattern: names, there and below, that nobody knows."""
+
+
+def output_of(folder: str, pattern: str) -> Output:
+    """Return the output of a job with the output *folder* and that name *pattern*. What folders the pattern leads through belong
+    to the folder, so that one file has one output however it is split.
+
+    >>> output_of("/renders/shot", "beauty/a_####")
+    ('/renders/shot/beauty', 'a_####')
+    """
+    below, _, name = pattern.rpartition("/")
+    return (f"{folder.rstrip('/')}/{below}" if below else folder, name)
 
 
 def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> Output:
     """Return the output that the job of *spec* will own. Raises `Conflict` where another unfinished job owns it, or where files
     of a job are being deleted that may be it."""
-    owned = folder, pattern = spec.output, kind.output_key(spec)
+    owned = folder, pattern = output_of(spec.output, kind.output_key(spec))
     other = farm.owners.get(owned, spec.id) if pattern else spec.id
     if other != spec.id:
         raise Conflict(
@@ -30,7 +41,7 @@ def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> Output:
 def delete_files(farm: Farm, job: JobState) -> None:
     """Note that the files of the ended *job* are being deleted. Raises `Conflict` while another job writes to the same files:
     what it has just made could not be told from those of *job*."""
-    going = (job.spec.output, job.type.output_key(job.spec))
+    going = output_of(job.spec.output, job.type.output_key(job.spec))
     other = next((each for each in farm.jobs.values() if each is not job and _writes(each, going)), None)
     if other is not None:
         raise Conflict(
@@ -53,9 +64,16 @@ def retire_files(farm: Farm, job: str, folder: str) -> bool:
 def _writes(job: JobState, going: Output) -> bool:
     if job.status in ENDED_JOB and not job.live:
         return False
-    return job.spec.output == going[0] and _overlap((going[0], job.type.output_key(job.spec)), going)
+    return _overlap(output_of(job.spec.output, job.type.output_key(job.spec)), going)
 
 
 def _overlap(one: Output, other: Output) -> bool:
-    # Jobs without a folder write no files, or each to a folder of its own at the server.
-    return one[0] == other[0] != "" and (one[1] == other[1] or not one[1] or not other[1])
+    if not one[0] or not other[0]:
+        return False  # jobs without a folder write no files, or each to a folder of its own at the server
+    if one[0] == other[0]:
+        return one[1] == other[1] or not one[1] or not other[1]
+    return _is_below(one, other) or _is_below(other, one)
+
+
+def _is_below(one: Output, other: Output) -> bool:
+    return not other[1] and one[0].startswith(f"{other[0]}/")

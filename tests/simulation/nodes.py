@@ -217,7 +217,7 @@ class ServerNode(Node):
         self.round.tick()
         with contextlib.suppress(OperationalError):
             for job, fields in self.remover.step(_Disk(self), self.now().wall):  # type: ignore[arg-type]
-                self.round.apply(lambda core, now, job=job, fields=fields: core.deleted(job, fields))  # type: ignore[misc]
+                self.round.apply(lambda core, now, job=job, fields=fields: core.deleted(job, fields, now))  # type: ignore[misc]
 
     def _impatient(self) -> float:
         """Return a time by which the thread of a folder has a turn for others after each few files."""

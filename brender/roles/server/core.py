@@ -226,9 +226,10 @@ class ServerCore:
         self.jobs.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
 
-    def deleted(self, job: str, fields: Mapping[str, Any] | None) -> list[Effect]:
+    def deleted(self, job: str, fields: Mapping[str, Any] | None, now: Now) -> list[Effect]:
         """Take what came of the deletion of *job* (`Jobs.deleted`)."""
-        self.jobs.deleted(job, fields)
+        self.jobs.by = None
+        self.jobs.deleted(job, fields, now)
         return self._taken()
 
     def retire(self, jobs: Mapping[str, tuple[str, str]], now: Now) -> list[Effect]:

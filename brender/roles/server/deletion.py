@@ -29,6 +29,7 @@ log = logging.getLogger("brender.server")
 _ROWS_A_SLICE = 5_000
 #: How long files of one job are deleted before the next action on the same folder has its turn.
 _SLICE_SECONDS = 0.5
+_NOT_DELETED = "Not deleted: "
 #: What belongs to a job, in the order in which it may go.
 _BELONGS = ("attempt", "part", "task", "kept_off", "job_revision", "output_owner")
 
@@ -84,10 +85,14 @@ class Remover:
         if now.problem:
             log.error("the job %s is not deleted: %s", now.job, now.problem)
             self._now = None
-            return [(now.job, {"deleting": "", "reason": f"Not deleted: {now.problem}"[:500]})]
+            said = f"{_NOT_DELETED}{now.problem}"[:500]
+            known = writer.tables.Job.get_by_id(now.job).reason
+            return [(now.job, {"deleting": ""} | ({"reason": said} if said != known else {}))]
         if now.what == "frames":
             self._now = None
-            return [(now.job, {"deleting": "", "frames_deleted": wall, **_said_of_the_left(writer.tables, now)})]
+            row = writer.tables.Job.get_by_id(now.job)
+            reason = {"reason": ""} if row.reason.startswith(_NOT_DELETED) else {}
+            return [(now.job, {"deleting": "", "frames_deleted": wall} | reason | _said_of_the_left(row, now))]
         for kind in _BELONGS:
             if writer.delete(kind, "job", now.job, _ROWS_A_SLICE):
                 return []
@@ -129,13 +134,13 @@ class Remover:
         self._without_files.put(deletion)
 
 
-def _said_of_the_left(tables: Tables, deletion: Deletion) -> dict[str, Any]:
-    """Return what the record of a job says more where some of its files were left."""
+def _said_of_the_left(job: Any, deletion: Deletion) -> dict[str, Any]:
+    """Return what the record of the row *job* says more where some of its files were left."""
     if not deletion.left:
         return {}
     files = "1 file was" if deletion.left == 1 else f"{deletion.left} files were"
     warning = f"Of its frames {files} changed after the job had made them, and not deleted"
-    return {"warnings": [*tables.Job.get_by_id(deletion.job).warnings, warning]}
+    return {"warnings": [*job.warnings, warning]}
 
 
 def retired(database: str, frames: Path, wall: float) -> dict[str, tuple[str, str]]:

@@ -30,7 +30,7 @@ Emit = Callable[[Any], None]
 DELETABLE = ("frames", "record", "both")
 _DELETED = {
     "frames": "the frames that it rendered",
-    "record": "its record and logs",
+    "record": "its record and its logs",
     "both": "its record, its logs and the frames that it rendered",
 }
 
@@ -304,7 +304,7 @@ class Jobs:
         if what != "record":
             delete_files(self.farm, job)
         self._begin_deleting(job.id, what)
-        self.note(now, "delete", f"{job.spec.name}: deleted {_DELETED[what]}", job.id, user)
+        self.note(now, "delete", f"{job.spec.name}: {_DELETED[what]} are to be deleted", job.id, user)
 
     def retire(self, job: str, what: str, folder: str, now: Now) -> None:
         """Delete *what* of the ended *job* with the output *folder*: its project keeps it no longer. A job that was queued again
@@ -312,7 +312,6 @@ class Jobs:
         if job in self.farm.jobs or (what != "record" and not retire_files(self.farm, job, folder)):
             return
         self._begin_deleting(job, what)
-        self.note(now, "delete", f"deleted {_DELETED[what]}: its project keeps no more", job)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -415,11 +414,17 @@ class Jobs:
             setattr(job, name, value)
         job.touch()
 
-    def deleted(self, job_id: str, fields: Mapping[str, Any] | None) -> None:
+    def deleted(self, job_id: str, fields: Mapping[str, Any] | None, now: Now) -> None:
         """Take what came of the deletion of *job_id*: the *fields* that its record has now, ``None``: the record is gone."""
         self.farm.deleting.pop(job_id, None)
-        if fields is not None:
-            self.amend(job_id, fields)
+        if fields is None:
+            self.note(now, "delete", "the record is deleted", job_id)
+            return
+        self.amend(job_id, fields)
+        if fields.get("frames_deleted"):
+            self.note(now, "delete", "the frames that it rendered are deleted", job_id)
+        elif fields.get("reason"):
+            self.note(now, "delete", str(fields["reason"]), job_id)
 
     def _begin_deleting(self, job_id: str, what: str) -> None:
         self.amend(job_id, {"deleting": what})

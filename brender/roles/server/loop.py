@@ -485,4 +485,4 @@ def _named(frames: list[PublishFrame]) -> list[tuple[str, str, int]]:
 
 
 def _deleted(job: str, fields: dict[str, Any] | None, core: ServerCore, now: Now) -> list[Effect]:
-    return core.deleted(job, fields)
+    return core.deleted(job, fields, now)

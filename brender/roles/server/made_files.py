@@ -11,7 +11,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Protocol
 
-from peewee import PeeweeException
+from peewee import OP, Expression, PeeweeException
 
 from brender.model.status import PartStatus
 from brender.roles.server.folder_threads import Alive
@@ -135,31 +135,63 @@ class MadeFiles:
 
 
 def other_with_its_files(tables: Tables, job: Any) -> str:
-    """Return the name of another job that found files of the row *job* in their common folder and kept them; "" where there
-    is none."""
-    if not job.output:
-        return ""
-    mine, other, theirs = tables.Part.alias(), tables.Job.alias(), tables.Part.alias()
-    row = (
-        other.select(other.name)
-        .join(theirs, on=(theirs.job == other.id))
-        .join(mine, on=((mine.frame == theirs.frame) & (mine.output == theirs.output)))
-        .where(
-            (other.output == job.output)
-            & (other.id != job.id)
-            & other.frames_deleted.is_null()
-            & (mine.job == job.id)
-            & (mine.output != "")
-            & (mine.status == PartStatus.COMPLETED)
-            & ~mine.kept
-            & (theirs.status == PartStatus.COMPLETED)
-            & theirs.kept
+    """Return the name of another job that found files of the row *job* and kept them; "" where there is none."""
+    mine, theirs = tables.Part.alias(), tables.Part.alias()
+    for other in _others_there(tables, job):
+        if other.frames_deleted:
+            continue
+        query = (
+            mine.select(mine.id)
+            .join(theirs, on=((mine.frame == theirs.frame) & other.is_same_file(mine, theirs)))
+            .where(
+                (mine.job == job.id)
+                & (theirs.job == other.id)
+                & (mine.output != "")
+                & (mine.status == PartStatus.COMPLETED)
+                & ~mine.kept
+                & (theirs.status == PartStatus.COMPLETED)
+                & theirs.kept
+            )
         )
-        .limit(1)
-        .tuples()
-        .first()
+        if query.exists():
+            return other.name
+    return ""
+
+
+@dataclass(frozen=True)
+class _Other:
+    """A job whose output folder is that of the job that is looked at, or lies below or above it."""
+
+    id: str
+    name: str
+    frames_deleted: float | None
+    before_mine: str
+    """What comes before the names of the first job's files, seen from the higher of the two folders."""
+    before_theirs: str
+
+    def is_same_file(self, mine: Any, theirs: Any) -> Any:
+        """Return the condition that parts of both, *mine* of the job that is looked at, have the same file."""
+        if not self.before_mine and not self.before_theirs:
+            return mine.output == theirs.output
+        whole_mine = Expression(self.before_mine, OP.CONCAT, mine.output)
+        return whole_mine == Expression(self.before_theirs, OP.CONCAT, theirs.output)
+
+
+def _others_there(tables: Tables, job: Any) -> Iterator[_Other]:
+    """Return the other jobs that may have files where the row *job* has."""
+    folder, table = job.output, tables.Job
+    if not folder:
+        return
+    rows = table.select(table.id, table.name, table.frames_deleted, table.output).where(
+        (table.output != "") & (table.id != job.id)
     )
-    return str(row[0]) if row else ""
+    for id, name, frames_deleted, output in list(rows.tuples()):
+        if output == folder:
+            yield _Other(id, name, frames_deleted, "", "")
+        elif output.startswith(f"{folder}/"):
+            yield _Other(id, name, frames_deleted, "", f"{output.removeprefix(f'{folder}/')}/")
+        elif folder.startswith(f"{output}/"):
+            yield _Other(id, name, frames_deleted, f"{folder.removeprefix(f'{output}/')}/", "")
 
 
 @dataclass(frozen=True)
@@ -215,24 +247,23 @@ def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:
 
 def _made_again(tables: Tables, job: str) -> set[int]:
     """Return the parts of *job* whose files another job has rendered since: what is there is the other's."""
-    row, mine, theirs = tables.Job.get_by_id(job), tables.Part.alias(), tables.Part.alias()
-    same_folder = (tables.Job.output == row.output) & (tables.Job.id != job)
-    others = [id for (id,) in tables.Job.select(tables.Job.id).where(same_folder).tuples()]
-    if not others:
-        return set()
-    query = (
-        mine.select(mine.id)
-        .join(theirs, on=((theirs.frame == mine.frame) & (theirs.output == mine.output)))
-        .where(
-            (mine.job == job)
-            & theirs.job.in_(others)
-            & (theirs.status == PartStatus.COMPLETED)
-            & ~theirs.kept
-            # By the order of the commits, since clocks are set now and then; and by the times, where one commit has both.
-            & ((theirs.change > mine.change) | (theirs.finished >= mine.finished))
+    mine, theirs = tables.Part.alias(), tables.Part.alias()
+    found: set[int] = set()
+    for other in _others_there(tables, tables.Job.get_by_id(job)):
+        query = (
+            mine.select(mine.id)
+            .join(theirs, on=((theirs.frame == mine.frame) & other.is_same_file(mine, theirs)))
+            .where(
+                (mine.job == job)
+                & (theirs.job == other.id)
+                & (theirs.status == PartStatus.COMPLETED)
+                & ~theirs.kept
+                # By the order of the commits, since clocks are set now and then; and by the times, where one commit has both.
+                & ((theirs.change > mine.change) | (theirs.finished >= mine.finished))
+            )
         )
-    )
-    return {id for (id,) in query.tuples()}
+        found.update(id for (id,) in query.tuples())
+    return found
 
 
 def _is_of_pieces(folder: Path) -> bool:

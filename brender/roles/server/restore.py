@@ -10,6 +10,7 @@ from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded, missing
 from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
+from brender.farm.output_owners import output_of
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep
 from brender.farm.tasks import AttemptState, PartState, TaskState
 from brender.jobs.declare import JobType, job_type
@@ -155,7 +156,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         if row.bundle and kind.waits_for(spec, row.task_count - 1):
             job.pieces = _pieces(tables, job)
         if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
-            farm.owners[(spec.output, pattern)] = job.id
+            farm.owners[output_of(spec.output, pattern)] = job.id
     except JobTypeFailed as failure:
         farm.broken.setdefault(job.id, str(failure))
     return job
