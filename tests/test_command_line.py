@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -14,7 +15,7 @@ from werkzeug.security import check_password_hash
 
 from brender.bus.address import free_ports
 from brender.bus.client import Client
-from brender.commands import completion, paging
+from brender.commands import completion, jobs, paging
 from brender.commands.joining import join_as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
@@ -159,6 +160,22 @@ def test_hostile_names_do_nothing_to_a_terminal(
 @given(st.text(max_size=20))
 def test_a_line_is_one_line_of_characters_that_are_seen(text: str) -> None:
     assert line(text).isprintable() and len(line(text)) == len(text)
+
+
+def test_a_machine_that_joined_a_farm_does_not_look_for_the_frames_that_it_waits_for(
+    quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join_as_client(DataFolder(tmp_path), invite("client", quiet), "anna")
+    looked = []
+
+    def ended(connection: Client, job: str, *given: object, **more: object) -> dict[str, Any]:
+        return connection.ask("job", id=job) | {"status": "completed"}
+
+    monkeypatch.setattr(jobs, "wait_for_frames", lambda *given, **more: looked.append(given) or ended(*given))
+    monkeypatch.setattr(jobs, "wait_for", ended)
+    words = ("submit", "--type", "command", "--paused", "--wait")
+    assert command(capsys, *words, "--data", tmp_path, "--", "true").code == 0 and not looked
+    assert command(capsys, *words, "--data", quiet, "--", "true").code == 0 and looked
 
 
 def test_the_shell_completes_jobs_projects_and_users(quiet: Path, connection: Client) -> None:

@@ -66,6 +66,22 @@ def test_frames_that_are_gone_again_are_said(tmp_path: Path) -> None:
     assert job.requeued == ["3"]
 
 
+def test_frames_in_a_folder_that_is_not_seen_here_are_believed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = Job(tmp_path / "out", 2, [], 0)
+    job.folder.rename(tmp_path / "elsewhere")
+    assert wait_for_frames(job, JOB, Screen())["status"] == "completed" and not job.requeued  # type: ignore[arg-type]
+    assert f"Warning: {tmp_path / 'out'} is not seen on this machine" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_is_rendered_again_where_the_workers_are_here(tmp_path: Path) -> None:
+    job = Job(tmp_path / "out", 2, [], 0)
+    for file in [*job.folder.iterdir()]:
+        file.unlink()
+    job.folder.rmdir()
+    wait_for_frames(job, JOB, Screen(), all_here=True)  # type: ignore[arg-type]
+    assert job.requeued == ["1,2"] and len(list((tmp_path / "out").iterdir())) == 2
+
+
 _REMOVES = """
 import bpy
 bpy.ops.wm.read_factory_settings()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,6 +175,12 @@ def test_a_pipe_gets_one_line_for_each_frame_numbered() -> None:
     ]
     assert follower.look(record(2), [part(2)], 61.0) == [], "a part that is told of again is not a new one"
     assert follower.change == 2
+
+
+def test_a_warning_into_a_pipe_holds_nothing_that_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    with Screen() as screen:
+        screen.warn("the image \x1b]0;owned\x07 is missing")
+    assert capsys.readouterr().err == "Warning: the image ·]0;owned· is missing\n"
 
 
 def test_frames_that_were_there_are_counted_in_one_line() -> None:
@@ -355,6 +362,35 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender
     text = said.decode()
     assert "of 2,000 frames" in text and "The same command goes on from here." in text
     assert "Workbench" in text.splitlines()[0] and "Starting a farm here" in text
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGHUP")
+def test_a_render_outlives_its_terminal_under_nohup_and_a_second_signal_ends_it_at_once_though_the_server_hangs(
+    bpy: Blender, tmp_path: Path
+) -> None:
+    file, data = tmp_path / "slow.blend", tmp_path / "data"
+    in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
+    words = ["nohup", sys.executable, "-m", "brender.commands.main", "render", str(file), "--output", str(tmp_path / "out")]
+    words += ["--no-dashboard", "--blender", bpy.path, "--data", str(data)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as render:
+        assert render.stdout is not None
+        assert any(line.startswith("frame 1 of 1-2000") for line in render.stdout)
+        render.send_signal(signal.SIGHUP)
+        assert any(line.startswith("frame") for line in render.stdout)
+        children = psutil.Process(render.pid).children(recursive=True)
+        announced = DataFolder(data).announced("server")
+        assert announced is not None
+        os.kill(int(announced["pid"]), signal.SIGSTOP)
+        render.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert any(line.startswith("Ending this in order") for line in render.stdout)
+        assert any("goes on from here" in line for line in render.stdout)
+        assert time.monotonic() - began < 5
+        render.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert render.wait(20) == 130 and time.monotonic() - began < 2
+    until(lambda: not any(each.is_running() for each in children), 20)
 
 
 # --- pictures -----------------------------------------------------------------------------------------------------------

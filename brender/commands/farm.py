@@ -1,10 +1,12 @@
 """`brender farm`, `brender render`, `brender demo`: whole farms on this machine."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,8 @@ _blender_option = click.option(
     envvar="BRENDER_BLENDER",
     help="A blender executable, or a Python with bpy. [default: what is found]",
 )
+#: Seconds that a server is waited for when a render is interrupted.
+_ENDING_SECONDS = 1.0
 _threads_option = click.option(
     "--threads", type=click.IntRange(0, 1024), help="CPU threads for each render. [default: the cores, shared among the workers]"
 )
@@ -116,8 +120,7 @@ def render(
     running = folder.root.exists() and folder.is_locked("server")
     screen = Screen()
     shown = LatestPicture.wanted(pictures, screen, folder)
-    _end_as_by_ctrl_c()
-    with screen:
+    with _in_order_then_at_once() as ending, screen:
         for line in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
             screen.say(line)
         if running:
@@ -140,7 +143,8 @@ def render(
             notify=partial(screen.say, style="yellow", error=True),
         )
         screen.waits(f"Starting a farm here: a server, a manager, {plural(workers, 'worker')}{' and the page' * with_dashboard}")
-        with LocalFarm(plan) as farm, client(None, data) as connection:
+        own = ending.farm = LocalFarm(plan)
+        with own as farm, client(None, data) as connection:
             _take_the_place_of_cut_off(spec, connection, screen)
             if farm.dashboard_url:
                 screen.say(f"Watch it at {farm.link(f'jobs/{spec.id}')}")
@@ -209,11 +213,9 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
 
 def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Screen, pictures: LatestPicture | None) -> None:
     began = time.monotonic()
-    accepted = connection.submit(spec)
-    for warning in accepted["warnings"]:
-        screen.warn(warning)
     try:
-        record = wait_for_frames(connection, spec.id, screen, running.check, pictures)
+        connection.submit(spec)  # (what it warns of, the record says too)
+        record = wait_for_frames(connection, spec.id, screen, running.check, pictures, all_here=bool(running.children))
     except RenderFailed:
         screen.close(erase=False)
         tell_log_end(connection, spec.id, screen, is_kept=not running.children)
@@ -221,6 +223,8 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Scree
     except KeyboardInterrupt:
         screen.close(erase=False)
         click.echo()
+        say("Ending this in order. A second Ctrl-C ends it at once")
+        connection.timeout = _ENDING_SECONDS
         say(_what_is_kept(spec, connection))
         with contextlib.suppress(BrenderError):  # the farm ends in any case
             connection.act("cancel", spec.id, user=spec.user)
@@ -255,15 +259,38 @@ def _what_is_kept(spec: JobSpec, connection: Client) -> str:
     return f"{done} of {plural(total, 'frame')} {'is' if done == 1 else 'are'} in {folder}. {again}."
 
 
-def _end_as_by_ctrl_c() -> None:
-    """SIGTERM, and a terminal that is closed, end a render as Ctrl-C does: in order, with what is done kept."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+class _Ending:
+    """What a render does when it is interrupted: the first time it ends in order, with what is done kept, then at once."""
+
+    farm: LocalFarm | None = None
+    _is_second = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        if not self._is_second:
+            self._is_second = True
+            raise KeyboardInterrupt
+        if self.farm is not None:
+            self.farm.kill()
+        os._exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _in_order_then_at_once() -> Iterator[_Ending]:
+    """Inside, Ctrl-C, SIGTERM and a terminal that is closed do the same, but for those that this program was started to ignore,
+    as `nohup` does."""
+    ending, before = _Ending(), {}
+    if threading.current_thread() is threading.main_thread():
+        known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        heard = [number for number in known if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, ending) for number in heard}
+    try:
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _on_termination(ended: threading.Event) -> None:
-    """SIGTERM ends the farm as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
+    """SIGTERM ends the farm as Ctrl-C does, unless this program was started to ignore it."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, lambda number, frame: ended.set())

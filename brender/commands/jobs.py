@@ -140,18 +140,19 @@ def submit(
         if as_json:
             print_json(accepted)
         else:
-            for warning in accepted["warnings"]:
+            for warning in accepted["warnings"] if not wait else ():  # (else it is said while it is waited for)
                 say(f"Warning: {warning}", err=True)
             frames = counted(spec.settings, accepted["frames"])
             say(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {plural(accepted['tasks'], 'task')}")
         if wait:
-            screen = Screen(as_json)
-            shown = LatestPicture.wanted(pictures, screen, DataFolder(data))
-            _wait(connection, spec, screen, shown, is_here=server is None)
+            screen, folder = Screen(as_json), DataFolder(data)
+            shown = LatestPicture.wanted(pictures, screen, folder)
+            # A machine that has joined a farm elsewhere may not see the folders of its jobs.
+            _wait(connection, spec, screen, shown, is_here=server is None and folder.local_key.exists())
 
 
 def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPicture | None, is_here: bool) -> None:
-    """Wait until the job has ended. *is_here*: its folders are on this machine."""
+    """Wait until the job has ended. *is_here*: the farm's server is on this machine."""
     with screen:
         if spec.facts is not None and not screen.is_apart:
             for words in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):

@@ -75,6 +75,11 @@ class LocalFarm:
         for group in ("worker", "manager", "dashboard", "server"):
             self._children.end([child for child in self.children if child.name.startswith(group)])
 
+    def kill(self) -> None:
+        """End all roles at once."""
+        for child in self.children:
+            child.process.kill()
+
     def _start_all(self) -> None:
         plan = self.plan
         ports = free_ports(9) if plan.any_ports else None

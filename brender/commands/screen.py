@@ -14,6 +14,7 @@ from rich.text import Text
 
 from brender.commands.display import JobView, Marks, draw
 from brender.commands.terminal_graphics import Shown as Picture
+from brender.model.text import harmless
 
 _REDRAWS_A_SECOND = 4
 #: The exit code of a command that was interrupted, as shells have it.
@@ -114,7 +115,7 @@ class Screen:
         """Print *text*, never wrapped. *error*: to standard error, where that is not the same terminal."""
         self._picture_rows = 0
         if error and not self.is_live:
-            print(text, file=sys.stderr, flush=True)
+            print(harmless(text), file=sys.stderr, flush=True)
         else:
             self._console.print(Text(self._marks.plain(text), style=style), soft_wrap=True)
             self._console.file.flush()

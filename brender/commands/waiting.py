@@ -109,12 +109,21 @@ def shown_folder(output: str) -> str:
 
 
 def wait_for_frames(
-    client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None, pictures: LatestPicture | None = None
+    client: Client,
+    job: str,
+    screen: Screen,
+    keep_up: Callable[[], None] = lambda: None,
+    pictures: LatestPicture | None = None,
+    all_here: bool = False,
 ) -> dict[str, Any]:
-    """Wait until *job* has ended (`wait_for`), and look at its files, which are on this machine: frames that are gone are
-    rendered again, once. Returns its record. Raises `RenderFailed` unless all is there."""
+    """Wait until *job* has ended (`wait_for`), and look for its files on this machine: frames that are gone are rendered again,
+    once. A folder that is not seen here is warned of, and its frames are believed; with *all_here*, where the workers are on this
+    machine too, it is gone. Returns the job's record. Raises `RenderFailed` unless all is there."""
     record = wait_for(client, job, screen, keep_up, pictures)
     check_ended_well(record)
+    if not all_here and not _sees_folder(client, record):
+        screen.warn(f"{record['output']} is not seen on this machine, so that its files were not looked at")
+        return record
     if not (gone := gone_files(client, record)):
         return record
     told = f"Gone from {record['output']} since they were rendered: {_named(gone)}. Rendering again, once"
@@ -138,6 +147,11 @@ def gone_files(client: Client, record: dict[str, Any]) -> list[JobFile]:
         return []
     folder = folder_here(record["output"], client.ask("paths"))
     return [file for file in finished_files(client, record["id"]) if _is_gone(folder / file.output)]
+
+
+def _sees_folder(client: Client, record: dict[str, Any]) -> bool:
+    output = record["output"]
+    return output == "" or record["frames_deleted"] is not None or folder_here(output, client.ask("paths")).is_dir()
 
 
 def _is_gone(file: Path) -> bool:
