@@ -1,7 +1,10 @@
 """Where a .blend is that somebody submits: in an upload of theirs, or in a project's folder on the server's machine; and what it
 says of itself. Paths lead out of neither."""
 
+import contextlib
+import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -83,10 +86,43 @@ def inspected(path: Path, within: Path | None, fresh: bool) -> FileFacts:
     key = (path, within, stat.st_mtime_ns, stat.st_size)
     found = None if fresh else _SEEN.get(key)
     if found is None:
-        found = _SEEN[key] = inspect(path, within)
+        with in_words_of(within):
+            found = _SEEN[key] = inspect(path, within)
         while len(_SEEN) > _SEEN_MOST:
             _SEEN.pop(next(iter(_SEEN)), None)
     return found
+
+
+@contextlib.contextmanager
+def in_words_of(upload: Path | None) -> Iterator[None]:
+    """Let a `BadInput` name files of the folder *upload* as their owner knows them: by their paths in it. ``None`` changes
+    nothing."""
+    try:
+        yield
+    except BadInput as error:
+        said = str(error)
+        for folder in {str(upload), str(upload.resolve())} if upload else ():
+            said = said.replace(f"{folder}/", "")
+        raise BadInput(said) from error
+
+
+def as_told(facts: FileFacts, path: Path, source: Where) -> FileFacts:
+    """Return *facts*, those of the .blend at *path*, with paths that say something to whoever submits it: where this machine
+    keeps an upload says nothing to its owner."""
+    if not source.upload:
+        return facts
+    missing = tuple(msgspec.structs.replace(each, path=_shown(each.path, path)) for each in facts.missing)
+    return msgspec.structs.replace(facts, path=path.name, missing=missing)
+
+
+def _shown(missing: str, blend: Path) -> str:
+    """Return the path of the file *missing* of an uploaded *blend* as Blender writes it: relative to the .blend, where it is
+    below this machine's data folder."""
+    kept = farm().uploads.root.parent
+    for data, folder in ((kept, blend.parent), (kept.resolve(), blend.resolve().parent)):
+        if Path(missing).is_relative_to(data) or Path(missing).is_relative_to(folder):
+            return f"//{Path(os.path.relpath(missing, folder)).as_posix()}"
+    return missing
 
 
 def placed(folder: str) -> str:

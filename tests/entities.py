@@ -9,10 +9,9 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.record import Entity, Ledger
 from brender.farm.tasks import AttemptState, PartState, TaskState
-from brender.jobs.declare import job_type
+from brender.jobs.declare import job_type, requirements_of
 from brender.model.nodes import WorkerInfo
 from brender.model.status import JobStatus, PartStatus, TaskStatus
-from brender.roles.server.jobs import requirements_of
 from tests.test_film_stage import movie
 from tests.world import BPY, animation
 

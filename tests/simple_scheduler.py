@@ -4,9 +4,9 @@ must be the same."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from brender.model.eligibility import general_obstacle, loses, waits_for_newer
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
-from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
 from brender.scheduling.reasons import Causes, busy, takes_nothing
 from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Held, Take, TakeBack
 

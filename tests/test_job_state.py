@@ -11,10 +11,9 @@ from brender.farm.jobs import JobState
 from brender.farm.stages import grow, release
 from brender.farm.sweeps import Sweep
 from brender.farm.tasks import TaskState
-from brender.jobs.declare import job_type
+from brender.jobs.declare import job_type, requirements_of
 from brender.model.job import FILM
 from brender.model.status import JobStatus, TaskStatus
-from brender.roles.server.jobs import requirements_of
 from tests.entities import (
     a_job,
     a_part,

@@ -14,13 +14,13 @@ from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.engines.destination import one_spelling
 from brender.engines.shared_folders import look, proof_file
+from brender.model.eligibility import general_obstacle
 from brender.model.errors import BadInput
 from brender.model.grant import Order, localized
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, from_elsewhere, places, variables_in
 from brender.roles.effects import Now
-from brender.scheduling.eligibility import general_obstacle
 from tests.conftest import SCENES
 from tests.rendering import studio
 from tests.tools import command, in_blender, pixels, until

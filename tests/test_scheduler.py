@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brender.model.eligibility import general_obstacle
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.obstacle import Obstacle
@@ -16,7 +17,6 @@ from brender.model.paths import PathVariable
 from brender.scheduling import classes
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
-from brender.scheduling.eligibility import general_obstacle
 from brender.scheduling.reasons import Causes, Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster

@@ -103,12 +103,23 @@ def test_what_a_job_will_come_to_is_told_by_earlier_ones(app: Flask, folder: Dat
     done = {"status": "completed", "completed_parts": 4, "render_seconds": 12.0, "facts": {"scenes": [scene]}}
     with contextlib.closing(open_for_writing(str(folder.database))) as database:
         node = {"incarnation": 1, "name": "render-1", "status": "idle", "last_seen": 1.0}
-        worker = node | {"manager": "m", "job_types": ["blender-animation"]}
+        blender = {"kind": "bpy", "path": "/b", "version": "5.0.1", "file_subversion": 0}
+        worker = node | {"manager": "m", "job_types": ["blender-animation"], "blenders": [blender], "extra_tags": ["night"]}
         rows = [put("project", "default", {}), new("job", "e" * 16, JOB | spec | done)]
         rows += [put("manager", "m", node), put("worker", "w", worker)]
         Writer(database).commit(rows)
     told = browser.post(f"{API}/estimate", job | {"output": "/renders"}).json
     assert told["workers"] == 1 and told["time"]["seconds"] == 30.0 and told["time"]["same_file"]
+    for more, workers in (
+        ({"tags": ["night"]}, 1),
+        ({"tags": ["nope"]}, 0),
+        ({"settings": {"device": "gpu"}}, 0),
+        ({"settings": {"blender": "9.9"}}, 0),
+        ({"trusted": True}, 0),
+        ({"output": "{nowhere}/a"}, 0),
+    ):
+        told = browser.post(f"{API}/estimate", job | {"output": "/renders"} | more).json
+        assert told["workers"] == workers and (told["time"] is None) is (workers == 0), more
     wrong = browser.post(f"{API}/estimate", job | {"output": "/renders", "settings": {"frames": "x"}})
     assert wrong.status_code == 400 and "'x' is not a frame set" in wrong.json["error"]
 
@@ -118,7 +129,7 @@ def test_a_missing_file_is_added_to_an_upload_where_its_blend_looks_for_it(app: 
     made = _upload(browser, ("scenes/a.blend", CUBE.read_bytes()))
     where = {"upload": made["upload"], "file": "scenes/a.blend"}
     missing = browser.post(f"{API}/inspect", where).json["missing"]
-    assert ("environments/field.hdr", "//../environments/field.hdr") in [(each["place"], each["shown"]) for each in missing]
+    assert ("environments/field.hdr", "//../environments/field.hdr") in [(each["place"], each["path"]) for each in missing]
     answer = browser.upload(into=str(made["upload"]), f=("environments/field.hdr", io.BytesIO(b"x")))
     assert answer.json["blends"] == [] and (folder.root / "uploads" / str(made["upload"]) / "environments" / "field.hdr").exists()
     assert "environments/field.hdr" not in [each["place"] for each in browser.post(f"{API}/inspect", where).json["missing"]]
@@ -174,14 +185,21 @@ def test_a_blend_that_was_uploaded_learns_nothing_of_this_machine_s_files(app: F
     shutil.copy(SCENES.parent / "pbr_node" / "glTF2.blend", there)
     browser = Browser(app, "anna")
     made = _upload(browser, ("a.blend", CUBE.read_bytes()))
-    told = browser.post(f"{API}/inspect", {"upload": made["upload"], "file": "a.blend"}).json
-    assert any(each["path"].endswith("pbr_node/glTF2.blend") for each in told["missing"])
+    source = {"upload": made["upload"], "file": "a.blend"}
+    answer = browser.post(f"{API}/inspect", source)
+    assert "//../pbr_node/glTF2.blend" in [each["path"] for each in answer.json["missing"]]
+    refused = browser.post(f"{API}/jobs", {"source": source})
+    damaged = _upload(browser, ("b.blend", CUBE.read_bytes()[:999]))
+    unreadable = browser.post(f"{API}/inspect", {"upload": damaged["upload"], "file": "b.blend"})
+    assert "are missing: " in refused.json["error"] and unreadable.status_code == 400
+    assert not any(str(folder.root) in each.text for each in (answer, refused, unreadable))
 
 
 @pytest.mark.parametrize(
     ("ocio", "says"),
     [
         ("../../../secret.blend", "leads out of the folder"),
+        ("/etc/passwd", "leads out of the folder"),
         ("color/none.ocio", "There is no OCIO configuration"),
         ("color/damaged.ocio", "cannot be read"),
     ],
@@ -190,8 +208,10 @@ def test_an_uploaded_color_configuration_is_looked_into_before_anything_is_sent(
     browser = Browser(app, "anna")
     made = _upload(browser, ("a.blend", CUBE.read_bytes()), ("color/damaged.ocio", b"garbage: ["))
     source = {"upload": made["upload"], "file": "a.blend"}
-    answer = browser.post(f"{API}/jobs", {"source": source, "settings": {"ocio": ocio}, "allow_missing": True})
-    assert answer.status_code == 400 and says in answer.json["error"]
+    for way in ("jobs", "estimate"):
+        answer = browser.post(f"{API}/{way}", {"source": source, "settings": {"ocio": ocio}, "allow_missing": True})
+        assert answer.status_code == 400 and says in answer.json["error"]
+        assert str(made["upload"]) not in answer.json["error"]
 
 
 def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allowed(app: Flask) -> None:
@@ -257,5 +277,6 @@ def test_a_file_that_needs_trust_is_refused_until_that_is_chosen(app: Flask, mon
     ],
 )
 def test_a_job_that_makes_no_sense_is_refused_in_a_sentence(app: Flask, job: dict[str, object], says: str) -> None:
-    answer = Browser(app, "anna").post(f"{API}/jobs", job)
-    assert answer.status_code in (400, 404) and says in answer.json["error"] and "Traceback" not in answer.text
+    for way in ("jobs", "estimate"):
+        answer = Browser(app, "anna").post(f"{API}/{way}", job)
+        assert answer.status_code in (400, 404) and says in answer.json["error"] and "Traceback" not in answer.text

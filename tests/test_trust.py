@@ -25,12 +25,12 @@ from brender.engines.events import AttemptEvent, Ended
 from brender.engines.inside.expressions import needs_trust
 from brender.engines.life import begin
 from brender.engines.publish import Lease
+from brender.model.eligibility import obstacle
 from brender.model.errors import BadInput
 from brender.model.grant import Grant, Order, PartGrant
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.trust import check_trust
-from brender.scheduling.eligibility import obstacle
 from tests.conftest import BLENDS, SCENES, missing
 from tests.rendering import studio
 from tests.tools import ended, in_blender, submit_command, until

@@ -11,8 +11,11 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, Requirements, TaskPlan
+from brender.model.paths import paths_of, variables_in
 
 #: The purposes that settings are grouped by, in the order in which forms and lists show them.
 WHAT, ORDER, PICTURE, FILES, MACHINES = GROUPS = ("What is rendered", "Order and tasks", "Picture", "Files", "Machines")
@@ -172,6 +175,13 @@ class JobType(Protocol):
     def output_key(self, spec: JobSpec) -> str:
         """Return what of its output folder the job takes for itself: two jobs with an equal key would write the same files.
         "" takes nothing."""
+
+
+def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
+    """Return what a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead
+    to."""
+    variables = variables_in(spec.output, *paths_of(spec.settings).values())
+    return msgspec.structs.replace(kind.requirements(spec), variables=variables)
 
 
 @cache

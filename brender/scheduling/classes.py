@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from brender.model.eligibility import general_obstacle, loses, waits_for_newer
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable, platform_of
-from brender.scheduling.eligibility import general_obstacle, loses, waits_for_newer
 from brender.scheduling.terms import Demand
 
 #: The rank of a job among those that a worker could take: priority first, then the fewest live attempts, then age; and its id.

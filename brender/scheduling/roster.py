@@ -9,12 +9,12 @@ Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 from bisect import bisect_left, insort
 from collections.abc import Callable
 
+from brender.model.eligibility import general_obstacle, loses
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
 from brender.scheduling.classes import Job, JobClass, Machine, Rank, Worker, WorkerClass, common_info
-from brender.scheduling.eligibility import general_obstacle, loses
 from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Take
 
 

@@ -8,12 +8,17 @@ from itertools import groupby
 from operator import sub
 from typing import Any
 
+import msgspec
 from peewee import fn
 
+from brender.model.eligibility import count_able
 from brender.model.errors import BadInput, NotFound
 from brender.model.estimates import Shot, work_of
+from brender.model.job import Requirements
 from brender.model.status import JobStatus, WorkerStatus
+from brender.store.path_variables import path_variables
 from brender.store.questions import GOING, PAGE, Record, job_id, with_progress
+from brender.store.recorded import worker_info
 
 #: Columns that a list of jobs can be sorted by.
 SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds")
@@ -270,8 +275,12 @@ def earlier_shots(record: Record, project: str, job_type: str) -> list[Shot]:
     return shots
 
 
-def workers_at_work(record: Record, job_type: str) -> int:
-    """Return how many workers there are now that take tasks of *job_type*."""
+def workers_for(record: Record, need: Requirements) -> int:
+    """Return how many workers there are now that would render a job with the requirements *need*."""
     worker = record.tables.Worker
-    there = worker.select(worker.job_types).where(worker.status.in_([WorkerStatus.IDLE, WorkerStatus.BUSY]))
-    return sum(job_type in row.job_types for row in there)
+    there = worker.select().where(worker.status.in_([WorkerStatus.IDLE, WorkerStatus.BUSY]))
+    infos = []
+    for row in there:
+        info = worker_info(row)
+        infos.append(msgspec.structs.replace(info, tags=info.tags | set(row.extra_tags)))
+    return count_able(need, path_variables(record.tables), infos)

@@ -25,10 +25,9 @@ class SceneTold(SceneFacts, frozen=True, kw_only=True):
 
 
 class MissingTold(MissingFile, frozen=True):
-    """``place``: where it belongs in the upload ("": nowhere there); ``shown``: its path as Blender writes it."""
+    """``path``: as Blender writes it, for a file of an upload; ``place``: where it belongs in the upload ("": nowhere there)."""
 
     place: str
-    shown: str
 
 
 class FileTold(FileFacts, frozen=True, kw_only=True):

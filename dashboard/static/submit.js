@@ -129,7 +129,7 @@
     show("missing", found.length);
     said(byId("missing").firstElementChild, `${many(found.length, "file is", "files are")} missing`, found.map((each) => {
       const line = farm.element("li");
-      line.append(farm.element("em", "name", each.shown), farm.element("span", "", `, used by ${each.used_by}`));
+      line.append(farm.element("em", "name", each.path), farm.element("span", "", `, used by ${each.used_by}`));
       return line;
     }));
     show("find-label", source?.upload);

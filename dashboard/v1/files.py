@@ -19,7 +19,18 @@ from dashboard.answers import submitting as answers
 from dashboard.endpoint import describe, endpoint
 from dashboard.farm import farm, user_name
 from dashboard.people import need
-from dashboard.sources import Name, Where, bounds, inside, inspected, is_inside, project_folder, source_file, upload_folder
+from dashboard.sources import (
+    Name,
+    Where,
+    as_told,
+    bounds,
+    inside,
+    inspected,
+    is_inside,
+    project_folder,
+    source_file,
+    upload_folder,
+)
 
 blueprint = Blueprint("v1-files", __name__)
 
@@ -65,12 +76,11 @@ def look_into(body: Where) -> Any:
     """Return what a .blend says of itself: its scenes and cameras, and which of its files are missing."""
     path = source_file(body)
     facts = inspected(path, bounds(body), fresh=True)
-    told: dict[str, Any] = msgspec.to_builtins(facts)
+    told: dict[str, Any] = msgspec.to_builtins(as_told(facts, path, body))
     for scene in told["scenes"]:
         scene["engine_word"] = engine_word(scene["engine"])
-    for missing in told["missing"]:
-        missing["place"] = _place(missing["path"], body)
-        missing["shown"] = _shown(missing["path"], path) if body.upload else missing["path"]
+    for here, missing in zip(facts.missing, told["missing"], strict=True):
+        missing["place"] = _place(here.path, body)
     return told | {"formats": list(EXTENSIONS), "preview": preview(path) is not None}
 
 
@@ -152,15 +162,6 @@ def _place(missing: str, source: Where) -> str:
         with contextlib.suppress(ValueError):
             return Path(os.path.normpath(missing)).relative_to(base).as_posix()
     return ""
-
-
-def _shown(missing: str, blend: Path) -> str:
-    """The path of the file *missing* of an uploaded *blend* as Blender writes it, relative to the .blend: where uploads lie here
-    says nothing to their owner."""
-    for folder in (blend.parent, blend.resolve().parent):
-        if Path(missing).is_relative_to(farm().uploads.root) or Path(missing).is_relative_to(folder):
-            return f"//{Path(os.path.relpath(missing, folder)).as_posix()}"
-    return missing
 
 
 def _files_into(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from brender.bus.keys import Credentials
 from brender.engines.destination import NoDestination, destination
 from brender.engines.ocio import BUILT_IN, check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
-from brender.jobs.declare import job_type
+from brender.jobs.declare import job_type, requirements_of
 from brender.model.bundle import as_bytes
 from brender.model.errors import BadInput
 from brender.model.estimates import estimate, work_of
@@ -29,12 +29,26 @@ from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
-from dashboard.sources import Name, Where, bounds, inside, inspected, placed, shared, source_file, upload_folder
+from dashboard.sources import (
+    Name,
+    Where,
+    as_told,
+    bounds,
+    in_words_of,
+    inside,
+    inspected,
+    placed,
+    shared,
+    source_file,
+    upload_folder,
+)
 
 blueprint = Blueprint("v1-submitting", __name__)
 
 Minutes = Annotated[float, msgspec.Meta(ge=0, le=MINUTES_MOST)]
 _MISSING_SHOWN = 10
+#: In place of the digest of the list of the files of an upload, as long as the farm has not got them.
+_NOT_SENT = "not sent"
 
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,47 +78,13 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
 def submit(body: Submission) -> Any:
     """Submit a job."""
-    more: dict[str, Any] = {}
-    settings = dict(body.settings)
-    facts: FileFacts | None = None
-    output = body.output
-    cautions: tuple[str, ...] = ()
-    if body.source is not None:
-        path = source_file(body.source)
-        facts = inspected(path, bounds(body.source), fresh=True)
-        _check_missing(facts, body.allow_missing)
-        cautions = check_trust(facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
+    spec, path = _wanted(body, fresh=True)
+    if spec.facts is not None and path is not None and body.source is not None:
+        _check_missing(spec.facts, body.allow_missing)
+        cautions = check_trust(spec.facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
+        spec = msgspec.structs.replace(spec, warnings=cautions)
         if body.source.upload:
-            ocio = str(settings.get("ocio") or "")
-            more["bundle"], settings["file"], settings["ocio"] = _send(path, upload_folder(body.source.upload), ocio)
-        else:
-            output = body.output or str(_own_folder(path, facts, settings))
-            settings["file"] = shared(path)
-            facts = msgspec.structs.replace(facts, path=settings["file"])
-    elif job_type(body.job_type).engine == "blender":
-        raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
-    id = new_id()
-    if output and body.test:
-        output = f"{output.rstrip('/')}/tests/{id[:8]}"
-    spec = JobSpec(
-        id=id,
-        name=body.name or (PurePosixPath(str(settings.get("file", ""))).stem if facts else body.job_type),
-        job_type=body.job_type,
-        settings={name: value for name, value in settings.items() if value is not None and value != ""},
-        project=body.project or "default",
-        user=user_name(),
-        priority=body.priority,
-        tags=tuple(body.tags),
-        output=placed(output) if output else "",
-        trusted=bool(body.trusted),
-        overwrite=body.overwrite,
-        warnings=cautions,
-        paused=body.paused,
-        stall_minutes=body.stall_minutes,
-        limit_minutes=body.limit_minutes,
-        facts=facts,
-        **more,
-    )
+            spec = _send(spec, path, upload_folder(body.source.upload))
     spec = job_type(spec.job_type).prepare(spec)
     with farm().client() as client:
         return client.submit(spec)
@@ -114,37 +94,78 @@ def submit(body: Submission) -> Any:
 def estimated(body: Submission) -> Any:
     """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
     them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell)."""
-    settings, output, bundle = dict(body.settings), body.output, ""
-    facts: FileFacts | None = None
-    if body.source is not None:
-        path = source_file(body.source)
-        facts = inspected(path, bounds(body.source), fresh=False)
-        settings["file"] = str(path)
-        bundle = "uploaded" if body.source.upload else ""
-        # (Its missing files are told of by themselves.)
-        facts = msgspec.structs.replace(facts, missing=(), path=path.name if bundle else facts.path)
-        output = output if bundle else output or str(_own_folder(path, facts, settings))
-    settings = {name: value for name, value in settings.items() if value is not None and value != ""}
+    spec, _ = _wanted(body, fresh=False)
+    if spec.facts is not None:  # (its missing files are told of by themselves)
+        spec = msgspec.structs.replace(spec, facts=msgspec.structs.replace(spec.facts, missing=()))
     kind = job_type(body.job_type)
-    spec = kind.prepare(
-        JobSpec(id="", name=body.name, job_type=body.job_type, settings=settings, output=output, bundle=bundle, facts=facts)
-    )
+    spec = kind.prepare(spec)
     frames = 1 if spec.settings.get("pieces") else kind.part_count(spec) - bool(spec.settings.get("film"))
     with farm().reader.record() as record:
-        workers = page_questions.workers_at_work(record, body.job_type)
-        shots = page_questions.earlier_shots(record, body.project or "default", body.job_type)
+        workers = page_questions.workers_for(record, requirements_of(kind, spec))
+        shots = page_questions.earlier_shots(record, spec.project, spec.job_type)
     tasks = kind.task_count(spec)
-    wanted = work_of(spec.settings, msgspec.to_builtins(facts) if facts else None)
+    wanted = work_of(spec.settings, msgspec.to_builtins(spec.facts) if spec.facts else None)
     found = estimate(wanted, frames, min(workers, tasks), shots)
     return {
         "frames": frames,
         "tasks": tasks,
         "is_elastic": kind.is_elastic(spec),
-        "output": output,
+        "output": spec.output,
         "workers": workers,
         "warnings": list(spec.warnings),
         "time": None if found is None else asdict(found),
     }
+
+
+def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
+    """Return the job that *body* asks for, with what its .blend says of itself, and where that is here (``None``: it has none).
+
+    It is not prepared yet, and nothing of an upload is sent. Raises `BadInput`. *fresh*: the .blend is looked into again."""
+    settings = {name: value for name, value in body.settings.items() if value is not None and value != ""}
+    output, id = body.output, new_id()
+    path = facts = None
+    if body.source is not None:
+        path = source_file(body.source)
+        facts = as_told(inspected(path, bounds(body.source), fresh), path, body.source)
+        if body.source.upload:
+            settings["file"] = path.name
+            if ocio := str(settings.get("ocio", "")):
+                folder = upload_folder(body.source.upload)
+                with in_words_of(folder):
+                    check_configuration(_configuration(folder, ocio))
+        else:
+            output = output or str(_own_folder(path, facts, settings))
+            settings["file"] = shared(path)
+            facts = msgspec.structs.replace(facts, path=settings["file"])
+    elif job_type(body.job_type).engine == "blender":
+        raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
+    if output and body.test:
+        output = f"{output.rstrip('/')}/tests/{id[:8]}"
+    spec = JobSpec(
+        id=id,
+        name=body.name or (PurePosixPath(str(settings.get("file", ""))).stem if facts else body.job_type),
+        job_type=body.job_type,
+        settings=settings,
+        bundle=_NOT_SENT if body.source is not None and body.source.upload else "",
+        project=body.project or "default",
+        user=user_name(),
+        priority=body.priority,
+        tags=tuple(body.tags),
+        output=placed(output) if output else "",
+        trusted=bool(body.trusted),
+        overwrite=body.overwrite,
+        paused=body.paused,
+        stall_minutes=body.stall_minutes,
+        limit_minutes=body.limit_minutes,
+        facts=facts,
+    )
+    return spec, path
+
+
+def _configuration(upload: Path, ocio: str) -> str:
+    """Return the OCIO configuration *ocio* as this machine finds it: one of OpenColorIO's own, or a file of the *upload*. Raises
+    `BadInput`."""
+    return ocio if ocio.startswith(BUILT_IN) else str(inside(upload, ocio))
 
 
 def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
@@ -165,15 +186,14 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
     raise BadInput(f"{are} missing: {shown}{more}. Upload {them} too, or allow that it renders without {them}")
 
 
-def _send(path: Path, upload: Path, ocio: str) -> tuple[str, str, str]:
-    """Let the farm have *path* and what it needs of the same *upload* (a .blend may name any file of this machine), with the OCIO
-    configuration *ocio* of it; returns the digest of the list of its files, and the paths of the two there. Raises `BadInput`."""
+def _send(spec: JobSpec, path: Path, upload: Path) -> JobSpec:
+    """Let the farm have the .blend at *path* and what it needs of the same *upload* (a .blend may name any file of this machine),
+    with its OCIO configuration; returns *spec* with what they are called there. Raises `BadInput`."""
     here = farm()
-    if ocio and not ocio.startswith(BUILT_IN):
-        ocio = str(inside(upload, ocio))
+    ocio = str(spec.settings.get("ocio", ""))
     if ocio:
-        check_configuration(ocio)
-    with packed(path, upload, ocio or None) as pack, tempfile.TemporaryDirectory() as folder:
+        ocio = _configuration(upload, ocio)
+    with in_words_of(upload), packed(path, upload, ocio or None) as pack, tempfile.TemporaryDirectory() as folder:
         configuration, added = configuration_to_send(ocio, Path(folder), upload)
         bundle, blobs = Packed(pack.main, pack.files | added).bundle()
         listed = Path(folder) / "bundle"
@@ -181,4 +201,5 @@ def _send(path: Path, upload: Path, ocio: str) -> tuple[str, str, str]:
         digest, _ = digest_of_file(listed)
         with Exchange(here.server.files, Credentials(here.pair, here.server.key)) as exchange:
             exchange.send(blobs | {digest: listed})
-    return digest, bundle.main, configuration
+    settings = spec.settings | {"file": bundle.main} | ({"ocio": configuration} if configuration else {})
+    return msgspec.structs.replace(spec, bundle=digest, settings=settings)

@@ -16,6 +16,7 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import grow
 from brender.farm.tasks import AttemptState
+from brender.model.eligibility import general_obstacle
 from brender.model.nodes import choose_blender, choose_series
 from brender.model.status import JobStatus, WorkerStatus
 from brender.roles.effects import Now, Send
@@ -25,7 +26,6 @@ from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
-from brender.scheduling.eligibility import general_obstacle
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster

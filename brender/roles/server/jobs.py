@@ -14,10 +14,9 @@ from brender.farm.output_owners import delete_files, may_own, retire_files
 from brender.farm.stages import release
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import PartState, TaskState
-from brender.jobs.declare import JobType, job_type
+from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
-from brender.model.paths import paths_of, variables_in
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.model.text import plural
 from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, LogEvent, Now, Peer, Send
@@ -477,10 +476,3 @@ def _check_readable(spec: JobSpec) -> None:
         msgspec.convert(msgspec.json.decode(msgspec.json.encode(spec.facts)), FileFacts | None)
     except msgspec.ValidationError as error:
         raise BadInput(f"What the job says of its .blend cannot be kept: {error}. A number in it is not finite") from error
-
-
-def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
-    """Return what a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead
-    to."""
-    variables = variables_in(spec.output, *paths_of(spec.settings).values())
-    return msgspec.structs.replace(kind.requirements(spec), variables=variables)

@@ -13,18 +13,19 @@ from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.output_owners import output_of
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep
 from brender.farm.tasks import AttemptState, PartState, TaskState
-from brender.jobs.declare import JobType, job_type
+from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.film import makes_film
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import FileFacts, JobSpec, Requirements
 from brender.model.keys import KeyRole, Principal, Token
-from brender.model.nodes import Blender, WorkerInfo, read_series
+from brender.model.nodes import read_series
 from brender.model.people import Role
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
-from brender.roles.server.jobs import Selection, requirements_of
+from brender.roles.server.jobs import Selection
 from brender.store.path_variables import path_variables
+from brender.store.recorded import worker_info
 from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
 
@@ -353,7 +354,7 @@ def _keep_manager(farm: Farm, row: Any, mono: float) -> None:
 
 
 def _keep_worker(farm: Farm, row: Any) -> None:
-    info = _worker_info(row)
+    info = worker_info(row)
     worker = WorkerState(
         msgspec.structs.replace(info, tags=info.tags | farm.extra_tags.get(row.id, frozenset())),
         manager=row.__data__["manager"],
@@ -366,27 +367,3 @@ def _keep_worker(farm: Farm, row: Any) -> None:
         last_seen=row.last_seen,
     )
     farm.workers[row.id] = farm.keep(worker, recorded=True)
-
-
-def _worker_info(row: Any) -> WorkerInfo:
-    blenders = []
-    for blender in row.blenders:
-        major, minor, patch = (int(number) for number in blender["version"].split("."))
-        blenders.append(Blender(blender["kind"], blender["path"], (major, minor, patch), blender.get("file_subversion")))
-    return WorkerInfo(
-        id=row.id,
-        incarnation=row.incarnation,
-        name=row.name,
-        host=row.host,
-        platform=row.platform,
-        software=row.software,
-        pid=row.pid,
-        cores=row.cores,
-        memory=row.memory,
-        blenders=tuple(blenders),
-        tags=frozenset(row.tags),
-        job_types=frozenset(row.job_types),
-        programs=frozenset(row.programs),
-        takes_trusted=row.takes_trusted,
-        site=row.site,
-    )

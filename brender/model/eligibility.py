@@ -1,9 +1,12 @@
 """Whether a worker can run a task, and if not, why not. Pure."""
 
 import shlex
+from collections.abc import Iterable
+
+import msgspec
 
 from brender.model.job import Requirements
-from brender.model.nodes import Blender, WorkerInfo, choose_blender, dotted, forbidden, reads_all
+from brender.model.nodes import Blender, WorkerInfo, choose_blender, choose_series, dotted, forbidden, reads_all
 from brender.model.obstacle import IT, NAMES, Obstacle
 from brender.model.paths import PathVariable, places, platform_of
 
@@ -56,6 +59,19 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
             f"start {IT} with `--blender PATH` of a Blender {oldest} or later",
         )
     return None
+
+
+def count_able(need: Requirements, paths: tuple[PathVariable, ...], workers: Iterable[WorkerInfo]) -> int:
+    """Return how many of *workers* would render a job with these requirements, were it given out to them now: of those that can,
+    those with the series of Blender that would be chosen for all of it.
+
+    *paths*: the farm's path variables.
+    """
+    able = [worker for worker in workers if general_obstacle(need, paths, worker) is None]
+    if need.blender is not None and need.series is None:
+        series = choose_series(((worker.blenders, 1) for worker in able), need.blender, need.oldest_blender)
+        able = [worker for worker in able if obstacle(msgspec.structs.replace(need, series=series), worker) is None]
+    return len(able)
 
 
 def _how_to_tag(missing: list[str]) -> str:
