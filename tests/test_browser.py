@@ -349,3 +349,24 @@ def test_every_page_says_within_5_seconds_that_the_server_is_silent_and_that_it_
 
     until(lambda: farm.check() or (page.wait_for_timeout(300), page.locator("#trouble").is_hidden())[1])
     expect(page.locator(".badge.idle:visible")).to_have_count(2)
+
+
+def test_chosen_files_go_to_the_place_whose_path_ends_as_theirs(page: Page) -> None:
+    page.add_script_tag(path=Path(__file__).parent.parent / "dashboard" / "static" / "findfiles.js")
+
+    def find(*chosen: str, places: tuple[str, ...] = ("a/wood.png", "b/wood.png", "sky.hdr")) -> tuple[object, ...]:
+        told = page.evaluate(
+            "([c, p]) => { const t = findFiles(c, p); return [[...t.found], t.unclear.map((u) => u.path), t.others]; }",
+            [list(chosen), list(places)],
+        )
+        return dict(told[0]), told[1], told[2]
+
+    both = {"tex/a/wood.png": "a/wood.png", "tex/b/wood.png": "b/wood.png"}
+    assert find("tex/a/wood.png", "tex/b/wood.png", "tex/old/c.png") == (both, [], ["tex/old/c.png"])
+    assert find("wood.png", "sky.hdr") == ({"sky.hdr": "sky.hdr"}, ["wood.png"], [])
+    assert find("tex/a/wood.png", "old/wood.png", places=("a/wood.png",)) == (
+        {"tex/a/wood.png": "a/wood.png"},
+        [],
+        ["old/wood.png"],
+    )
+    assert find("x/wood.png", "y/wood.png", places=("a/wood.png",)) == ({}, ["x/wood.png", "y/wood.png"], [])

@@ -11,8 +11,8 @@
   const ready = () => kind() && (kind().engine !== "blender" || source !== null);
 
   // --- what ---
-  // With `into`, the id of an upload, they are added to that.
-  async function upload(files, into = "") {
+  // With `into`, the id of an upload, they are added to that, and then `note` is said.
+  async function upload(files, into = "", note = "") {
     const size = [...files].reduce((sum, file) => sum + file.size, 0);
     // Asked first: an answer that comes while a large body is on its way is not always seen.
     showUploaded((await farm.ask(`/uploads?more=${size}`)).bytes);
@@ -33,7 +33,7 @@
       if (request.status !== 200) { farm.complain(new Error(answer.error)); return; }
       farm.content();
       farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
-      if (into) { together += files.length; pick(source).catch(farm.complain); return; }
+      if (into) { together += files.length; pick(source).then(() => { if (note) throw new Error(note); }).catch(farm.complain); return; }
       together = files.length;
       showBlends(answer.blends.map((file) => ({ upload: answer.upload, file })));
     });
@@ -132,7 +132,7 @@
       line.append(farm.element("em", "name", each.path), farm.element("span", "", `, used by ${each.used_by}`));
       return line;
     }));
-    show("find-label", source?.upload);
+    ["find-label", "find-folder-label"].forEach((each) => show(each, source?.upload));
     byId("without-missing").setAttribute("aria-pressed", withoutMissing);
   }
   function showTrust() {
@@ -147,17 +147,25 @@
   byId("trust").addEventListener("click", () => { trusted = trusted === true ? null : true; showTrust(); });
   byId("distrust").addEventListener("click", () => { trusted = trusted === false ? null : false; showTrust(); });
   // Files that are found go to where the .blend looks for them in the upload; it looks for others beyond it, in vain.
-  byId("find-files").addEventListener("change", (event) => {
-    const base = (path) => path.split(/[\\/]/).pop();
-    const found = [...event.target.files].map((file) => {
-      const wanted = facts.missing.find((each) => base(each.path) === file.name);
-      if (wanted?.place) file.path = wanted.place;
-      return wanted?.place ? file : null;
-    }).filter(Boolean);
+  async function find(files, ofFolder) {
+    const pathOf = (file) => file.webkitRelativePath || file.name;
+    const named = (paths) => `${paths.slice(0, NAMED_MOST).join(", ")}${paths.length > NAMED_MOST ? ` and ${paths.length - NAMED_MOST} more` : ""}`;
+    const { found, unclear, others } = findFiles(files.map(pathOf), facts.missing.map((each) => each.place).filter(Boolean));
+    if (unclear.length) {
+      throw new Error(`Nothing is uploaded: it is not clear where these belong: ${named(unclear.map(({ path, places }) => `${path} (looked for as ${places.join(" and as ")})`))}. Choose the folder that has them with Find folder…, or one file of each name`);
+    }
+    if (!found.size) throw new Error("None of these is a file that the .blend looks for in its own folder. Drop the folder that has both, or, where it names files by absolute paths, make them relative in Blender (File, External Data, Make All Paths Relative) and drop it again");
+    const wanted = files.filter((file) => found.has(pathOf(file)));
+    wanted.forEach((file) => { file.path = found.get(pathOf(file)); });
+    // (A folder is chosen for some of its files.)
+    const note = others.length && !ofFolder ? `The .blend looks for none of these, so they are not uploaded: ${named(others)}` : "";
+    await upload(wanted, source.upload, note);
+  }
+  ["find-files", "find-folder"].forEach((id) => byId(id).addEventListener("change", (event) => {
+    const files = [...event.target.files];
     event.target.value = "";
-    if (found.length) upload(found, source.upload).catch(farm.complain);
-    else farm.complain(new Error("None of these is a file that the .blend looks for in its own folder. Drop the folder that has both, or, where it names files by absolute paths, make them relative in Blender (File, External Data, Make All Paths Relative) and drop it again"));
-  });
+    find(files, id === "find-folder").catch(farm.complain);
+  }));
   // A folder that is dropped is walked through, so that files keep their places beside each other.
   async function walk(entry, path, found) {
     if (entry.isFile) {
