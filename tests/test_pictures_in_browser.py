@@ -7,7 +7,7 @@ from pathlib import Path
 
 import OpenImageIO as oiio
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -105,6 +105,7 @@ def test_two_jobs_are_compared_as_a_wipe_as_a_blink_and_side_by_side(player: Pag
     player.get_by_label("Compare with").select_option(SECOND)
     player.locator("#view summary").click()
     expect(player.locator("#side-b")).to_contain_text("shot")
+    expect(player.locator("#side-b")).to_contain_text("B frame ")
     for share, color in ((0.4, "red"), (0.6, "blue")):
         expect_color(player, share, color, shot)
     line = player.get_by_role("slider", name="Where this job ends")
@@ -129,3 +130,33 @@ def test_two_jobs_are_compared_as_a_wipe_as_a_blink_and_side_by_side(player: Pag
     expect(player.get_by_label("Show them")).to_have_value("beside")
     for share, color in ((0.25, "red"), (0.75, "blue")):
         expect_color(player, share, color, shot)
+
+
+def test_a_picture_that_the_other_job_lacks_is_not_shown_as_the_one_before_it(player: Page, tmp_path: Path) -> None:
+    (tmp_path / SECOND / "x_2.exr").unlink()
+    player.locator("#view summary").click()
+    player.get_by_label("Compare with").select_option(SECOND)
+    player.locator("#view summary").click()
+    for frame, says, classes in (
+        ("3", "B frame 3 · shot", ""),
+        ("2", "B has no picture of frame 2 · shot", "invisible"),
+        ("1", "B frame 1", ""),
+    ):
+        player.locator("#at").fill(frame)
+        player.locator("#at").press("Enter")
+        expect(player.locator("#side-b")).to_contain_text(says)
+        expect(player.locator("#flip-other")).to_have_class(classes)
+
+
+def test_of_two_quick_choices_the_later_one_is_compared_with(player: Page) -> None:
+    late: list[Route] = []
+    player.route(f"**/jobs/{SECOND}/strip", lambda route: late.append(route))
+    player.locator("#view summary").click()
+    player.get_by_label("Compare with").select_option(SECOND)
+    player.get_by_label("Compare with").select_option("")
+    with player.expect_response(f"**/jobs/{SECOND}/strip"):
+        late[0].continue_()
+    player.wait_for_timeout(100)
+    expect(player.locator("#flip-other")).to_have_class("d-none")
+    expect(player.locator("#side-b")).to_be_hidden()
+    expect(player.get_by_label("Show them")).to_be_disabled()

@@ -3,7 +3,8 @@ const compare = (() => {
   const byId = (id) => document.getElementById(id);
   const screen = byId("screen"), line = byId("wipe"), blinkMs = 700;
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-  let other = "", parts = [], at = 50, timer = 0, changed = () => {};
+  const listed = 100;
+  let other = "", name = "", said = "", parts = [], at = 50, timer = 0, asked = 0, offered = null, changed = () => {};
 
   // The frame of the other job that is nearest to a frame of that number.
   const nearest = (frame) => parts.reduce((best, part) => (!best || Math.abs(part.frame - frame) < Math.abs(best.frame - frame) ? part : best), null);
@@ -13,9 +14,13 @@ const compare = (() => {
     at = Math.max(0, Math.min(100, percent));
     screen.style.setProperty("--wipe", `${at}%`);
     line.setAttribute("aria-valuenow", Math.round(at));
-    line.setAttribute("aria-valuetext", `${Math.round(at)} % this job, the rest ${name()}`);
+    line.setAttribute("aria-valuetext", `${Math.round(at)} % this job, the rest ${name}`);
   }
-  const name = () => byId("other").selectedOptions[0]?.textContent || "";
+  // Has the other side say what is seen there.
+  function say(what) {
+    said = what;
+    sayWhich();
+  }
   function flip() {
     screen.classList.toggle("second");
     sayWhich();
@@ -24,7 +29,7 @@ const compare = (() => {
     const blinks = how() === "blink", second = screen.classList.contains("second");
     byId("side-a").classList.toggle("d-none", !other || (blinks && second));
     byId("side-b").classList.toggle("d-none", !other || (blinks && !second));
-    byId("side-b").textContent = `B ${name()}`;
+    byId("side-b").textContent = byId("side-b").title = `B ${said} · ${name}`;
   }
   function arrange() {
     window.clearInterval(timer);
@@ -36,23 +41,42 @@ const compare = (() => {
     byId("as").disabled = !other;
     sayWhich();
   }
+  // (Of two quick choices the first one's answer may come last.)
   async function choose() {
-    other = byId("other").value;
-    parts = other ? frames.read(await farm.ask(`/jobs/${other}/strip`)).filter((part) => frames.pictured(part) && !part.piece) : [];
+    const number = asked += 1, wanted = byId("other").value, label = byId("other").selectedOptions[0].textContent;
+    try {
+      const found = wanted ? frames.read(await farm.ask(`/jobs/${wanted}/strip`)).filter((part) => frames.pictured(part) && !part.piece) : [];
+      if (number !== asked) return;
+      [other, name, said, parts] = [wanted, label, "", found];
+    } catch (error) {
+      if (number !== asked) return;
+      byId("other").value = other;
+      throw error;
+    }
     arrange();
+    wipeTo(at);
     changed();
   }
-  // The jobs that can be looked at against this one: those of the same name first, then those of its project.
-  async function offer() {
-    if (byId("other").options.length > 1) return;
-    const mine = byId("job").dataset, page = await farm.ask("/jobs?length=200&sort=submitted");
+  // The jobs that can be looked at against this one: those of the same name first, then those of its project, then others.
+  async function offerJobs() {
+    const mine = byId("job").dataset, query = (more) => farm.ask(`/jobs?${new URLSearchParams({ length: listed, sort: "submitted", ...more })}`);
+    const pages = await Promise.all([query({ q: mine.name.slice(0, 200) }), query({ project: mine.project }), query({})]);
     const near = (row) => (row.name === mine.name ? 0 : row.project === mine.project ? 1 : 2);
-    const rows = page.rows.filter((row) => row.id !== frames.job && row.completed_parts);
-    rows.sort((a, b) => near(a) - near(b)).forEach((row) => {
-      const option = farm.element("option", "", `${row.name}, ${farm.clock(row.submitted)}`);
-      option.value = row.id;
-      byId("other").append(option);
+    const found = new Map(pages.flatMap((page) => page.rows).map((row) => [row.id, row]));
+    const rows = [...found.values()].filter((row) => row.id !== frames.job && row.completed_parts);
+    rows.sort((a, b) => near(a) - near(b) || b.submitted - a.submitted).forEach((row) => {
+      byId("other").append(new Option(`${row.name}, ${farm.clock(row.submitted)}`, row.id));
     });
+    const left = pages[2].total - found.size;
+    if (left > 0) {
+      const more = new Option(`${farm.several(left, "other job is", "other jobs are")} not listed`, "");
+      more.disabled = true;
+      byId("other").append(more);
+    }
+  }
+  function offer() {
+    offered ||= offerJobs().catch((error) => { offered = null; throw error; });
+    return offered;
   }
   function as(wanted) {
     if (!other) return;
@@ -80,5 +104,5 @@ const compare = (() => {
   });
   wipeTo(50);
   arrange();
-  return { nearest, offer, onChange: (doing) => { changed = doing; }, get other() { return other; } };
+  return { nearest, offer, say, onChange: (doing) => { changed = doing; }, get other() { return other; } };
 })();

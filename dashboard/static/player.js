@@ -2,7 +2,7 @@
 const player = (() => {
   const byId = (id) => document.getElementById(id);
   const width = 1280, ahead = 8, settle = 140;
-  const kept = new Map();
+  const kept = new Map(), retries = new Map();
   let shown = [], at = -1, asked = 0, playing = false, last = 0, timer = 0, moved = () => {};
 
   // The picture at an address, loaded once.
@@ -19,25 +19,48 @@ const player = (() => {
   const layer = () => byId("layer").value;
   const large = (part, of) => frames.picture(part, width, exposure(), of, layer());
   const small = (part, of) => (layer() ? frames.picture(part, 256, exposure(), of, layer()) : frames.thumbnail(part, of));
-  // Has `target` show the picture at `address` once it is there; one that is not there a moment after its frame is asked for again.
-  function put(target, address, tries = 5) {
+  // Has `target` show the picture at `address`, and say `alt`, once it is there. What is not there is cleared away, told to `failed`
+  // (with whether it is asked for again), and asked for again `tries` times: a frame's picture may come a moment after the frame.
+  function put(target, address, alt, failed, tries = 0) {
     target.dataset.wanted = address;
+    window.clearTimeout(retries.get(target));
     const image = load(address);
-    const good = () => { if (target.dataset.wanted === address) target.src = address; };
-    if (image.complete && image.naturalWidth) { good(); return; }
-    image.addEventListener("load", good, { once: true });
-    image.addEventListener("error", () => {
+    const wanted = () => target.dataset.wanted === address;
+    const good = () => {
+      if (!wanted()) return;
+      Object.assign(target, { src: address, alt });
+      failed(false);
+    };
+    const bad = () => {
       kept.delete(address);
-      if (target.dataset.wanted !== address) return;
-      if (tries) window.setTimeout(() => { if (target.dataset.wanted === address) put(target, address, tries - 1); }, 1000);
-      else if (target === byId("flip")) missing(true);
-    }, { once: true });
+      if (!wanted()) return;
+      failed(true, tries > 0);
+      if (tries) retries.set(target, window.setTimeout(() => { if (wanted()) put(target, address, alt, failed, tries - 1); }, 1000));
+    };
+    if (image.complete) { (image.naturalWidth ? good : bad)(); return; }
+    image.addEventListener("load", good, { once: true });
+    image.addEventListener("error", bad, { once: true });
   }
-  // Whether the file of the frame that is looked at is not a picture that can be shown.
-  function missing(is) {
-    byId("flip-none").textContent = is ? "This picture cannot be shown" : "No picture yet";
+  // Whether the file of the frame that is looked at is not a picture that can be shown, or is not there yet.
+  function missing(is, waits = false) {
+    byId("flip-none").textContent = is && !waits ? "This picture cannot be shown" : "No picture yet";
     byId("flip-none").classList.toggle("d-none", !is);
     byId("flip").classList.toggle("d-none", is);
+  }
+  // The other job's frame beside the one numbered `frame`.
+  function showOther(frame, scrub) {
+    const second = compare.nearest(frame), target = byId("flip-other");
+    target.classList.toggle("d-none", !second);
+    if (!second) {
+      target.dataset.wanted = "";
+      compare.say("has no pictures");
+      return;
+    }
+    const number = `frame ${second.frame}`, which = second.frame === frame ? number : `${number}, as it has no frame ${frame}`;
+    put(target, scrub ? small(second, compare.other) : large(second, compare.other), `Frame ${second.frame} of the other job`, (fails) => {
+      target.classList.toggle("invisible", fails);
+      compare.say(fails ? `has no picture of ${number}${layer() ? ` with the layer ${layer()}` : ""}` : which);
+    });
   }
   function note(part, seen) {
     const text = seen === part ? "" : `${frames.named(part)} is ${frames.said(part)}${seen ? `; this is ${frames.named(seen).toLowerCase()}` : ""}`;
@@ -50,25 +73,23 @@ const player = (() => {
     at = index;
     const part = frames.list[index], seen = frames.nearest(index);
     byId("player").classList.toggle("bare", !seen);
-    missing(false);
-    byId("flip").classList.toggle("d-none", !seen);
-    byId("flip-none").classList.toggle("d-none", Boolean(seen));
+    if (!seen) {
+      byId("flip").dataset.wanted = "";
+      missing(true, true);
+    }
     if (document.activeElement !== byId("at")) byId("at").value = part.frame;
     note(part, seen);
     window.clearTimeout(timer);
     if (!seen) return;
-    byId("flip").alt = frames.named(seen);
-    const whole = large(seen);
-    if (!scrub || kept.get(whole)?.complete) put(byId("flip"), whole);
-    else {
-      put(byId("flip"), small(seen), 0);
-      timer = window.setTimeout(() => put(byId("flip"), whole), settle);
-    }
-    const second = compare.nearest(seen.frame);
-    byId("flip-other").classList.toggle("d-none", !second);
-    if (second) {
-      byId("flip-other").alt = `Frame ${second.frame} of the other job`;
-      put(byId("flip-other"), scrub ? small(second, compare.other) : large(second, compare.other));
+    const whole = large(seen), name = frames.named(seen), scrubs = scrub && !kept.get(whole)?.complete;
+    if (!scrubs) put(byId("flip"), whole, name, missing, 5);
+    else put(byId("flip"), small(seen), name, missing);
+    showOther(seen.frame, scrub);
+    if (scrub) {
+      timer = window.setTimeout(() => {
+        if (scrubs) put(byId("flip"), whole, name, missing, 5);
+        showOther(seen.frame, false);
+      }, settle);
     }
   }
 
