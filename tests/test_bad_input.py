@@ -119,6 +119,10 @@ def test_a_machine_that_has_not_joined_a_farm(capsys: pytest.CaptureFixture[str]
     assert_refused(command(capsys, "jobs"), "has not joined one", "brender farm", "brender join")
 
 
+def test_a_machine_that_has_not_joined_a_farm_is_told_a_command_that_makes_its_token(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(capsys, "jobs"), "has not joined one", "`brender token create --role client --name NAME`")
+
+
 @pytest.mark.parametrize("role", ["worker", "manager"])
 def test_a_node_that_has_not_joined_a_farm(capsys: pytest.CaptureFixture[str], role: str) -> None:
     said = command(capsys, "role", role, "--name", "new")

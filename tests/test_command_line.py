@@ -16,6 +16,7 @@ from werkzeug.security import check_password_hash
 from brender.bus.address import free_ports
 from brender.bus.client import Client
 from brender.commands import completion, jobs, paging
+from brender.commands.jobspec import user
 from brender.commands.joining import join_as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
@@ -71,6 +72,8 @@ def test_users_are_managed_from_the_terminal_and_a_lost_password_is_replaced(
     assert "only admin" in command(capsys, "user", "role", "anna", "viewer", *here).err
     (row,) = json.loads(command(capsys, "user", "list", "--json", *here).out)
     assert (row["name"], row["role"]) == ("anna", "admin") and "password" not in row
+    done = [row for row in json.loads(command(capsys, "activity", "--json", *here).out) if row["action"] == "user"]
+    assert {row["user"] for row in done} == {user()} and any("anna: is an admin" in row["text"] for row in done)
 
 
 def test_tokens_of_programs_are_made_listed_and_revoked(
@@ -189,6 +192,8 @@ def test_the_shell_completes_jobs_projects_and_users(quiet: Path, connection: Cl
 
     assert completed(completion.complete_job, "shot_") == ["shot_7"]
     assert completed(completion.complete_job, job[:6]) == [job[:8]]
+    twice = {submit_command(connection, "true", name="shot_8", paused=True)[:8] for _ in range(2)}
+    assert set(completed(completion.complete_job, "shot_8")) == twice, "the name would mean both"
     assert completed(completion.complete_project, "mov") == ["movie"]
     assert completed(completion.complete_worker, "") == []
 

@@ -3,7 +3,10 @@
 import io
 import json
 import logging
+import math
 import string
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,6 +128,18 @@ def test_a_line_is_one_line_whatever_a_job_is_called() -> None:
     assert (line["level"], line["role"], line["event"]) == ("info", "server", "job-started")
     assert line["fields"] == fields and line["message"].endswith("started: its first frame is with w1") and line["time"]
     assert message_of(json.dumps(line)) == line["message"] and message_of("Error: no") == "Error: no"
+
+
+def test_a_trace_holds_nothing_that_a_terminal_would_obey_and_any_fields_become_json() -> None:
+    try:
+        raise ValueError("a\x1b[2J\nb")
+    except ValueError:
+        record = logging.LogRecord("brender", logging.ERROR, "", 1, "failed", None, sys.exc_info())
+    text = TextLines().format(record)
+    assert "\x1b" not in text and text.endswith("ValueError: a·[2J\nb")
+    record.event, record.fields = "failed", {"seconds": math.nan, (1, 2): {3}, "path": Path("x")}
+    line = json.loads(JsonLines("server", "").format(record), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert line["fields"] == {"seconds": "nan", "(1, 2)": [3], "path": "x"}
 
 
 def test_verbose_is_brenders_debug_and_no_librarys() -> None:

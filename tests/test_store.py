@@ -12,7 +12,7 @@ from brender.model.frames import parse_frames
 from brender.store import questions
 from brender.store.database import open_for_reading, open_for_writing
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record, answer
+from brender.store.questions import Record, answer, node_id
 from brender.store.reader import Reader
 from brender.store.tables import make_tables
 from brender.store.writer import Writer
@@ -256,6 +256,15 @@ def test_a_job_is_found_by_the_start_of_its_id_or_by_its_name(writer: Writer, tm
         answer(record, "job", {"id": "aaa"})
     with pytest.raises(NotFound, match="no job 'zzz'"):
         answer(record, "job", {"id": "zzz"})
+
+
+def test_a_forgotten_node_is_meant_only_where_no_other_is_called_so(writer: Writer, tmp_path: Path) -> None:
+    record = Record(writer.tables, DataFolder(tmp_path))
+    for id, wanted in (("b" * 16, "forgotten"), ("c" * 16, "")):
+        fields = {"incarnation": 1, "name": "again", "status": "offline", "wanted": wanted, "last_seen": 1.0}
+        writer.commit([put("manager", id, fields)])
+    assert node_id(record, "again") == ("manager", "c" * 16, "again")
+    assert node_id(record, "bbb") == ("manager", "b" * 16, "again")
 
 
 def test_one_data_folder_has_one_server(tmp_path: Path) -> None:

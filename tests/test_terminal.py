@@ -19,6 +19,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_struct
 from rich.cells import cell_len
 
 from brender.commands.display import JobView, LastFile, Marks, WorkerLine, draw
@@ -229,6 +230,7 @@ def test_the_first_line_has_the_facts_of_the_shot_and_breaks_between_them() -> N
     spec = JobSpec(id="j", name="n", job_type="blender-animation", settings=settings, facts=facts)
     line = "sh_020.blend · Shot · cam_main · Cycles 256 samples · 1920×1080 EXR · frames 1001–1048 → v012/"
     assert fit(shot_facts(spec, "v012/"), 100) == [line]
+    assert "Cycles 1 sample" in shot_facts(replace_struct(spec, settings=settings | {"samples": 1}), "")
     assert fit(shot_facts(spec, "v012/"), 60) == [
         "sh_020.blend · Shot · cam_main · Cycles 256 samples",
         "  1920×1080 EXR · frames 1001–1048 → v012/",

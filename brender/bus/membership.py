@@ -18,7 +18,8 @@ from brender.bus.keys import Credentials, KeyPair, read_private, write_private
 from brender.bus.messages import Enrol, Enrolled, ManagerPlace, Sorry
 from brender.bus.transport import Received, Socket
 from brender.model.errors import BadInput, BrenderError, Unreachable, from_code
-from brender.model.keys import KeyRole
+from brender.model.keys import KeyRole, token_command
+from brender.model.text import with_article
 
 _PREFIX = "brender-"
 _SECONDS_EACH = 5.0
@@ -130,8 +131,8 @@ class Joining:
         """Join by *token*. Raises `BadInput`, `BrenderError` or `Unreachable`, in words that say what to do."""
         if token.role is not self.role:
             raise BadInput(
-                f"This token lets a {token.role} in, not a {self.role}: ask for one from `brender token create --role "
-                f"{self.role}`"
+                f"This token lets {with_article(token.role)} in, not {with_article(self.role)}: ask for one from "
+                f"{token_command(self.role)}"
             )
         shown: dict[str, Any] = {"token": token.id, "secret": token.secret}
         return self._ask([parse_address(each, 0) for each in token.addresses], token.key, shown)
@@ -178,7 +179,7 @@ def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enro
     if connections.strange:
         raise Unreachable(
             f"what listens at {address} does not have the key of the farm's server, or is not a brender server. Was the server "
-            "reinstalled? Then ask for a new token: `brender token create`"
+            f"reinstalled? Then ask for a new token: {token_command(message.role)}"
         )
     raise Unreachable(
         f"the server did not answer at {address} within {_SECONDS_EACH:.0f} seconds. Is it running, and does it listen on that "
@@ -192,11 +193,10 @@ def _told(sorry: Sorry, message: Enrol) -> BrenderError:
     if message.token:
         return BrenderError(
             "The server refused: it does not know this token (any more), or this machine's key was another's. Ask the one who "
-            f"runs the farm for a new one: `brender token create --role {message.role}`"
+            f"runs the farm for a new one: {token_command(message.role)}"
         )
     return BrenderError(
-        f"The server refused: this key is not admitted any more. Join again with a new token: `brender token create --role "
-        f"{message.role}`"
+        f"The server refused: this key is not admitted any more. Join again with a new token: {token_command(message.role)}"
     )
 
 

@@ -40,7 +40,7 @@ from brender.bus.messages import (
     Submit,
 )
 from brender.model.errors import Forbidden
-from brender.model.keys import KeyRole
+from brender.model.keys import KeyRole, token_command
 from brender.model.people import Role
 from brender.model.rights import SPEAKS_FOR_USERS, TABLE, Scope, one_with, scope
 
@@ -171,7 +171,7 @@ def refusal(door: Door, role: KeyRole, message: Message) -> Sorry | None:
     action, heard = action_of(message), MAY_SEND[door].get(type(message), frozenset())
     able = sorted(each for each in heard if scope(each, action) is not Scope.NOBODY)
     allowed = f"{' or '.join(map(one_with, able))} may" if able else "no key may, at this port"
-    advice = f". `brender token create --role {able[0]}` on the server's machine prints a token to join with" if able else ""
+    advice = f". {token_command(able[0])} on the server's machine prints a token to join with" if able else ""
     one = one_with(role)
     text = f"{one[0].upper()}{one[1:]}, such as this machine's, may not {TABLE[action].deed}: {allowed}{advice}"
     return Sorry(id=message.id, code=Forbidden.code, message=text)

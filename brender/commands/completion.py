@@ -5,6 +5,7 @@ The shell waits while it asks, so that no answer, or none in time, completes not
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from brender.store.datafolder import DataFolder
 _WAIT_SECONDS, _ASK_SECONDS = 1.0, 0.7
 #: Jobs that are looked at, the newest.
 _JOBS_LOOKED_AT = 500
+#: Characters of an id that are shown.
+_ID_SHOWN = 8
 _PLAIN = re.compile(r"[\w.@+-]+")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,8 +32,9 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 _Found = Iterable[tuple[str, str]]
 
 
-def _completion(find: Callable[[Client, str], _Found]) -> Complete:
-    """Return a completion with what *find* finds for a beginning: values, each with a description."""
+def _completion(find: Callable[[Client, str], _Found], chooses: bool = False) -> Complete:
+    """Return a completion with what *find* finds for a beginning: values, each with a description. *chooses*: it knows what fits
+    the beginning, also where a value does not begin so."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         found: list[CompletionItem] = []
@@ -40,7 +44,7 @@ def _completion(find: Callable[[Client, str], _Found]) -> Complete:
             try:
                 with client(given.get("server"), Path(given.get("data") or DataFolder.default()), _ASK_SECONDS) as connection:
                     for value, text in find(connection, incomplete):
-                        if value.startswith(incomplete) and _PLAIN.fullmatch(value):
+                        if (chooses or value.startswith(incomplete)) and _PLAIN.fullmatch(value):
                             found.append(CompletionItem(value, help=line(text)))
             except Exception:
                 return
@@ -55,12 +59,16 @@ def _completion(find: Callable[[Client, str], _Found]) -> Complete:
 
 def _jobs(connection: Client, incomplete: str) -> _Found:
     rows = connection.ask("jobs", limit=_JOBS_LOOKED_AT)
-    by_id = bool(incomplete) and any(row["id"].startswith(incomplete) for row in rows)
-    seen = set()
+    names = Counter(row["name"] for row in rows)
     for row in rows:
-        value = row["id"][:8] if by_id or not _PLAIN.fullmatch(row["name"]) or row["name"] in seen else row["name"]
-        seen.add(row["name"])
-        yield value, f"{row['name']}, {row['status']}"
+        id, name = row["id"], row["name"]
+        text = f"{name}, {row['status']}"
+        if incomplete and id.startswith(incomplete):
+            yield id[: max(_ID_SHOWN, len(incomplete))], text
+        elif name.startswith(incomplete):
+            # A name that several have, or with which an id begins, is not understood as this job.
+            is_clear = _PLAIN.fullmatch(name) and names[name] == 1 and not any(each["id"].startswith(name) for each in rows)
+            yield name if is_clear else id[:_ID_SHOWN], text
 
 
 def _workers(connection: Client, incomplete: str) -> _Found:
@@ -79,7 +87,7 @@ def _users(connection: Client, incomplete: str) -> _Found:
     return [(row["name"], row["role"]) for row in connection.manage("users")]
 
 
-complete_job = _completion(_jobs)
+complete_job = _completion(_jobs, chooses=True)
 complete_worker = _completion(_workers)
 complete_node = _completion(_nodes)
 complete_project = _completion(_projects)

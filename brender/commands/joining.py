@@ -28,7 +28,8 @@ from brender.bus.membership import Joining, JoinToken, Membership, parse_token, 
 from brender.bus.messages import Enrolled
 from brender.commands.discovery import find_managers, find_server
 from brender.model.errors import BadInput, BrenderError, Unreachable
-from brender.model.keys import KeyRole
+from brender.model.keys import KeyRole, token_command
+from brender.model.text import with_article
 from brender.roles.identity import node_id
 from brender.store.datafolder import DataFolder
 
@@ -92,7 +93,7 @@ def as_client(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, 
     if membership is None:
         raise Unreachable(
             f"There is no farm in {folder.root}, and this machine has not joined one. Start one with `brender farm` (or "
-            "brender-server), or join one: `brender token create --role client` on its server prints a token for `brender join`"
+            f"brender-server), or join one: {token_command(KeyRole.CLIENT)} on its server prints a token for `brender join`"
         )
     return _at(membership.server, server).resolved(), read_pair(folder.client_key)
 
@@ -109,7 +110,7 @@ def join_as_client(folder: DataFolder, join: str, name: str) -> Membership:
         raise BadInput(f"{folder.root} is the data folder of a server of its own. Give another with --data")
     token = parse_token(given_token(join))
     if token.role in (KeyRole.WORKER, KeyRole.MANAGER):
-        raise BadInput(f"This token lets a {token.role} in: use it with `brender-{token.role} --join`")
+        raise BadInput(f"This token lets {with_article(token.role)} in: use it with `brender-{token.role} --join`")
     pair = kept_pair(folder.make().client_key)
     membership = Joining(pair, token.role, name).with_token(token)
     membership.keep(folder.membership)
@@ -137,7 +138,7 @@ def join_as_node(
             membership = joining.again(_at(before.server, server))
         else:
             raise BadInput(
-                f"The {role} {name} has not joined a farm yet. On the server's machine, `brender token create --role {role}` "
+                f"The {role} {name} has not joined a farm yet. On the server's machine, {token_command(role)} "
                 f"prints a token; start it with `brender-{role} --join TOKEN`, or with BRENDER_JOIN=TOKEN in its environment"
             )
     except Unreachable as error:

@@ -27,8 +27,8 @@ from brender.store.datafolder import DataFolder
     help="What this machine's key is called, where the token has no name and is not a client's.",
 )
 def join(data: Path, config: Path | None, verbose: bool, token_text: str | None, name: str) -> None:
-    """Have this machine's commands join a farm: TOKEN, or @FILE that holds it, comes from `brender token create --role client`.
-    Asked for where it is not given.
+    """Have this machine's commands join a farm: TOKEN, or @FILE that holds it, comes from
+    `brender token create --role client --name NAME`. Asked for where it is not given.
 
     Workers and managers join by themselves: brender-worker --join TOKEN.
     """

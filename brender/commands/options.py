@@ -13,6 +13,7 @@ from brender.bus.keys import KeyPair
 from brender.bus.membership import read_membership
 from brender.commands.joining import as_client
 from brender.model.errors import Forbidden, Unreachable
+from brender.model.keys import KeyRole, token_command
 from brender.model.rights import TABLE, Scope, scope
 from brender.store.datafolder import DataFolder
 
@@ -128,7 +129,7 @@ def as_commands(server: str | None, data: Path) -> tuple[ServerAddresses, KeyPai
     if membership is not None and scope(membership.role, "ask") is Scope.NOBODY:
         raise Forbidden(
             f"A {membership.role}'s key, which this machine joined the farm with, may not {TABLE['ask'].deed} (a monitor watches "
-            "it: `brender-monitor`). `brender token create --role client` on the server's machine prints a token to join with"
+            f"it: `brender-monitor`). {token_command(KeyRole.CLIENT)} on the server's machine prints a token to join with"
         )
     if not answers(addresses.control, _PROBE_SECONDS):
         raise Unreachable(

@@ -9,10 +9,12 @@ import click
 
 from brender.commands.completion import complete_user
 from brender.commands.config import Configured
+from brender.commands.jobspec import user as me
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_json, print_table, say, when
 from brender.model.errors import BadInput
 from brender.model.people import PASSWORD_LEAST, Role
+from brender.model.text import with_article
 
 _role = click.Choice([role.value for role in Role])
 
@@ -55,8 +57,8 @@ def add_user(data: Path, config: Path | None, verbose: bool, server: str | None,
     with client(server, data) as connection:
         if any(row["name"] == name for row in connection.manage("users")):
             raise BadInput(f"There is a user {name} already: `brender user role` and `brender user password` change one")
-        done = connection.manage("set-user", name=name, role=role, email=email, password=_asked_password(name), new=True)
-    say(f"{done['name']} may sign in, as {_one(done['role'])}")
+        done = connection.manage("set-user", name=name, role=role, email=email, password=_asked_password(name), new=True, by=me())
+    say(f"{done['name']} may sign in, as {with_article(done['role'])}")
 
 
 @user.command("role", cls=Configured, section="user")
@@ -67,8 +69,8 @@ def add_user(data: Path, config: Path | None, verbose: bool, server: str | None,
 def change_role(data: Path, config: Path | None, verbose: bool, server: str | None, name: str, role: str) -> None:
     """Give the user NAME another ROLE."""
     with client(server, data) as connection:
-        done = connection.manage("set-user", name=name, role=role, new=False)
-    say(f"{done['name']} is {_one(done['role'])} now")
+        done = connection.manage("set-user", name=name, role=role, new=False, by=me())
+    say(f"{done['name']} is {with_article(done['role'])} now")
 
 
 @user.command("password", cls=Configured, section="user")
@@ -83,7 +85,7 @@ def change_password(data: Path, config: Path | None, verbose: bool, server: str 
     with client(server, data) as connection:
         if all(row["name"] != name for row in connection.manage("users")):
             raise BadInput(f"There is no user {name!r}: `brender user list` lists them, `brender user add` makes one")
-        connection.manage("set-user", name=name, password=_asked_password(name), new=False)
+        connection.manage("set-user", name=name, password=_asked_password(name), new=False, by=me())
     say(f"{name} has a new password")
 
 
@@ -94,7 +96,7 @@ def change_password(data: Path, config: Path | None, verbose: bool, server: str 
 def remove_user(data: Path, config: Path | None, verbose: bool, server: str | None, name: str) -> None:
     """Remove the user NAME, with the tokens of their programs. Their jobs stay."""
     with client(server, data) as connection:
-        done = connection.manage("remove-user", name=name)
+        done = connection.manage("remove-user", name=name, by=me())
     say(f"{done['name']} is removed")
 
 
@@ -124,7 +126,7 @@ def make_token(
     secret = f"brender_{secrets.token_urlsafe(32)}"
     digest = hashlib.sha256(secret.encode()).hexdigest()
     with client(server, data) as connection:
-        made = connection.manage("create-api-token", user=owner, name=name, days=days, digest=digest)
+        made = connection.manage("create-api-token", user=owner, name=name, days=days, digest=digest, by=me())
     if as_json:
         print_json(made | {"token": secret, "user": owner})
         return
@@ -158,7 +160,7 @@ def list_api_tokens(data: Path, config: Path | None, verbose: bool, server: str 
 def revoke_api_token(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
     """Let the token ID be good no longer."""
     with client(server, data) as connection:
-        done = connection.manage("revoke-api-token", id=id)
+        done = connection.manage("revoke-api-token", id=id, by=me())
     say(f"The token {done['id']} is revoked")
 
 
@@ -174,7 +176,3 @@ def _asked_password(name: str) -> str:
         said = "" if password else ": it is asked for in a terminal, or is the first line of standard input"
         raise BadInput(f"A password has at least {PASSWORD_LEAST} characters{said}")
     return generate_password_hash(password)
-
-
-def _one(role: str) -> str:
-    return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -30,7 +31,8 @@ def log_options(function: F) -> F:
 
 
 class TextLines(logging.Formatter):
-    """A line an event, whatever names in it say, and a trace below it where something failed in brender itself."""
+    """A line an event, whatever names in it say, and a trace below it where something failed in brender itself, which holds
+    nothing that a terminal would obey either."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
@@ -38,6 +40,12 @@ class TextLines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = harmless(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return harmless(super().formatException(ei), kept="\n")
+
+    def formatStack(self, stack_info: str) -> str:
+        return harmless(super().formatStack(stack_info), kept="\n")
 
 
 class JsonLines(logging.Formatter):
@@ -59,7 +67,18 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(_as_json(line))
+
+
+def _as_json(value: Any) -> Any:
+    """Return *value* as JSON can have it: keys are text, and what JSON has no word for is text too, such as NaN."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_as_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def begin_logging(verbose: bool, log_format: str = "text", role: str = "", name: str = "") -> None:
@@ -91,6 +110,6 @@ def say_of_role(text: str, error: bool = False) -> None:
         event = "failed-to-run" if error else "started"
         _log.log(logging.ERROR if error else logging.INFO, "%s", text, extra={"event": event, "fields": {}})
     elif error:
-        click.echo(f"{click.style('Error:', fg='red')} {text}", err=True)
+        click.echo(f"{click.style('Error:', fg='red')} {harmless(text, kept=chr(10))}", err=True)
     else:
         output.say(text)

@@ -6,6 +6,7 @@ from rich.cells import cell_len
 
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec
+from brender.model.text import plural
 
 _ENGINES = {"CYCLES": "Cycles", "EEVEE": "EEVEE", "WORKBENCH": "Workbench"}
 _FORMATS = {
@@ -37,7 +38,12 @@ def shot_facts(spec: JobSpec, folder: str) -> list[str]:
     picture = (
         f"{scene.width * percent // 100}×{scene.height * percent // 100} {_format(settings.get('format') or scene.image_format)}"
     )
-    words += [scene.name, *([camera] if camera else []), _engine(engine) + (f" {samples} samples" if samples else ""), picture]
+    words += [
+        scene.name,
+        *([camera] if camera else []),
+        _engine(engine) + (f" {plural(samples, 'sample')}" if samples else ""),
+        picture,
+    ]
     film = settings.get("film") or ""
     frames = _frames(str(settings.get("frames") or settings.get("frame") or ""))
     to = f" → {folder}{film}" if folder or film else ""

@@ -26,6 +26,15 @@ class KeyRole(StrEnum):
     """A client that also gives out tokens and revokes keys."""
 
 
+def token_command(role: KeyRole) -> str:
+    """Return the command that prints a token for *role*, quoted. A client's token needs a name.
+
+    >>> token_command(KeyRole.WORKER), token_command(KeyRole.CLIENT)
+    ('`brender token create --role worker`', '`brender token create --role client --name NAME`')
+    """
+    return f"`brender token create --role {role}{' --name NAME' * (role is KeyRole.CLIENT)}`"
+
+
 #: The roles that are nodes of the farm, with an identity of their own that their key is bound to.
 NODE_ROLES = frozenset({KeyRole.WORKER, KeyRole.MANAGER})
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from brender.model.keys import KeyRole
 from brender.model.people import Role
+from brender.model.text import with_article
 
 
 class Scope(StrEnum):
@@ -188,5 +189,5 @@ def rights_of(role: str) -> dict[str, Scope]:
 
 def one_with(role: Role | KeyRole) -> str:
     """Return one that has *role*, for a person: "an artist", "a client's key"."""
-    named = f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
+    named = with_article(role)
     return named if isinstance(role, Role) else f"{named}'s key"

@@ -21,6 +21,15 @@ def plural(count: float, noun: str) -> str:
     return f"{number} {noun}{'' if count == 1 else 's'}"
 
 
+def with_article(noun: str) -> str:
+    """Return *noun* with its article.
+
+    >>> with_article("artist"), with_article("worker")
+    ('an artist', 'a worker')
+    """
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def times(count: int) -> str:
     """Return how often something was: once, twice, 3 times."""
     return {1: "once", 2: "twice"}.get(count, f"{count:,} times")

@@ -54,19 +54,20 @@ def job_id(record: Record, start: str) -> str:
 
 def node_id(record: Record, start: str) -> tuple[str, str, str]:
     """Return the kind (``worker`` or ``manager``), id and name of the one node whose name is *start*, or whose id starts
-    with it. Raises `NotFound` or `BadInput`."""
-    found: list[tuple[str, str, str, str]] = []
+    with it. Forgotten nodes count where no other fits. Raises `NotFound` or `BadInput`."""
+    found: list[tuple[str, str, str, str, str]] = []
     for kind, table in (("worker", record.tables.Worker), ("manager", record.tables.Manager)):
         named_so = (table.name == start) | table.id.startswith(start)
         rows = table.select().where(named_so).order_by(table.wanted == "forgotten", table.last_seen.desc())
-        found += [(kind, row.id, row.name, row.status) for row in rows.limit(6)] if start else []
+        found += [(kind, row.id, row.name, row.status, row.wanted) for row in rows.limit(6)] if start else []
     named = [node for node in found if start in node[1:3]] or found
+    named = [node for node in named if node[4] != "forgotten"] or named
     present = [node for node in named if node[3] != "offline"]
     chosen = present if len(present) == 1 else named
     if not chosen:
         raise NotFound(f"There is no worker or manager {start!r}. `brender workers` and `brender managers` list them")
     if len(chosen) > 1:
-        several = ", ".join(f"the {kind} {name} ({id})" for kind, id, name, _ in chosen)
+        several = ", ".join(f"the {kind} {name} ({id})" for kind, id, name, *_ in chosen)
         raise BadInput(f"{start!r} means several: {several}. Write the id")
     return chosen[0][:3]
 

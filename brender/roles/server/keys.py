@@ -8,8 +8,19 @@ import msgspec
 from brender.bus.messages import Admitted, Enrol, Manage, Refused
 from brender.farm.farm import Farm
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
-from brender.model.keys import NODE_ROLES, KeyRole, Principal, Token, digest_of, is_secret_of, parse_lifetime, proof_key, proof_of
-from brender.model.text import plural
+from brender.model.keys import (
+    NODE_ROLES,
+    KeyRole,
+    Principal,
+    Token,
+    digest_of,
+    is_secret_of,
+    parse_lifetime,
+    proof_key,
+    proof_of,
+    token_command,
+)
+from brender.model.text import plural, with_article
 from brender.roles.effects import Admit, Dismiss, Effect, Now, Send
 from brender.roles.server.jobs import Jobs
 from brender.roles.server.nodes import Nodes
@@ -17,7 +28,7 @@ from brender.roles.server.nodes import Nodes
 #: What a stranger is told, whatever was wrong.
 REFUSED = "refused"
 _USES_MOST = 100_000
-_HOW_TO_GET_ONE = "Ask the one who runs the farm for a new one: `brender token create --role {role}`"
+_HOW_TO_GET_ONE = "Ask the one who runs the farm for a new one: {}"
 #: The keys that lie in the server's own data folder, in ``keys``, and their names there.
 _OWN = {KeyRole.ADMIN: "local", KeyRole.DASHBOARD: "dashboard"}
 #: The name of a client whose token has none, as tokens of earlier versions may. It does not choose one itself, since it submits
@@ -70,7 +81,7 @@ class Keys:
         token = self.farm.tokens.get(enrol.token)
         if token is None or not is_secret_of(token, enrol.secret):
             raise BrenderError(REFUSED)
-        how = _HOW_TO_GET_ONE.format(role=token.role)
+        how = _HOW_TO_GET_ONE.format(token_command(token.role))
         if token.expires <= now.wall:
             late = (now.wall - token.expires) / 60
             raise BadInput(
@@ -78,7 +89,8 @@ class Keys:
                 f"two machines' clocks). {how}"
             )
         if token.role is not enrol.role:
-            raise BadInput(f"This token lets a {token.role} in, not a {enrol.role}. {_HOW_TO_GET_ONE.format(role=enrol.role)}")
+            how = _HOW_TO_GET_ONE.format(token_command(enrol.role))
+            raise BadInput(f"This token lets {with_article(token.role)} in, not {with_article(enrol.role)}. {how}")
         if known is not None and not known.is_current(now.wall):
             self._drop(known, "its time was over", now)
         if token.uses <= 0:

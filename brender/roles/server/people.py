@@ -8,6 +8,7 @@ from brender.farm.farm import Farm
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.people import Role, check_role, check_user_name
+from brender.model.text import with_article
 from brender.roles.effects import Now
 from brender.roles.server.jobs import Jobs
 
@@ -169,7 +170,7 @@ class People:
 
 
 _TOLD: dict[str, Callable[[Any], str]] = {
-    "role": lambda role: f"is a {role}",
+    "role": lambda role: f"is {with_article(role)}",
     "password": lambda _: "has a new password",
     "email": lambda email: f"has the e-mail address {email}" if email else "has no e-mail address",
     "disabled": lambda wall: "may come in" if wall is None else "may not come in any more",

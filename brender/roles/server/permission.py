@@ -12,6 +12,7 @@ from brender.bus.messages import Act, AnyMessage, Manage, Message, Submit
 from brender.bus.rights import action_of
 from brender.farm.farm import Farm
 from brender.model.errors import Forbidden, NotFound
+from brender.model.keys import token_command
 from brender.model.rights import SPEAKS_FOR_USERS, Actor, Scope, one_with, scope, why_not
 from brender.roles.effects import Peer
 from brender.roles.server.core import NODE_ACTIONS
@@ -64,7 +65,7 @@ def _actor(farm: Farm, peer: Peer, message: Message) -> Actor:
         able, one = sorted(SPEAKS_FOR_USERS), one_with(peer.key)
         raise Forbidden(
             f"{one[0].upper()}{one[1:]} may not speak on behalf of {user}: {' or '.join(map(one_with, able))} may. "
-            f"`brender token create --role {able[0]}` on the server's machine prints a token for `brender join`"
+            f"{token_command(able[0])} on the server's machine prints a token for `brender join`"
         )
     role = farm.users.get(user)
     if role is None or user in farm.disabled_users:
