@@ -2,6 +2,7 @@
 read."""
 
 import base64
+import contextlib
 import os
 import re
 import signal
@@ -14,10 +15,13 @@ from playwright.sync_api import Page, expect
 
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
+from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
 from tests.conftest import SCENES, find_blender
+from tests.rows import put
 from tests.tools import ended, pid_of, submit_command, until
-from tests.web import PASSWORD, add_user, make_users, served, sign_in
+from tests.web import PASSWORD, add_user, make_users, serve_in_process, served, sign_in
 
 pytestmark = pytest.mark.browser
 # These machines are shared, and slow now and then.
@@ -370,3 +374,28 @@ def test_chosen_files_go_to_the_place_whose_path_ends_as_theirs(page: Page) -> N
         ["old/wood.png"],
     )
     assert find("x/wood.png", "y/wood.png", places=("a/wood.png",)) == ({}, ["x/wood.png", "y/wood.png"], [])
+
+
+@pytest.mark.thorough
+def test_a_worker_that_is_gone_for_good_is_taken_off_the_list(
+    page: Page, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_users(folder)
+    node = {"incarnation": 1, "last_seen": 1.0, "status": "offline"}
+    with contextlib.closing(open_for_writing(str(folder.database))) as database:
+        rows = [put("manager", "m", node | {"name": "office"})]
+        Writer(database).commit(
+            [*rows, *(put("worker", name, node | {"name": name, "manager": "m"}) for name in ("old", "away"))]
+        )
+    serve_in_process(folder, monkeypatch)
+    page.on("dialog", lambda dialog: dialog.accept())
+    with served(folder) as dashboard:
+        page.goto(f"{dashboard.url}login?next=/workers/old")
+        page.get_by_label("Name").fill("walt")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Forget").click()
+        expect(page.get_by_role("row").filter(has_text="away")).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="old")).to_have_count(0)
+        page.get_by_role("row").filter(has_text="away").get_by_role("button", name="Forget").click()
+        expect(page.get_by_role("row").filter(has_text="away")).to_have_count(0)

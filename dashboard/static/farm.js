@@ -170,7 +170,8 @@ const farm = (() => {
     return made;
   }
   // What may be asked of a worker or manager that stands like this one.
-  function nodeButtons(row) {
+  // (`left` is done once it is forgotten.)
+  function nodeButtons(row, left = () => {}) {
     const made = element("span", "text-nowrap");
     const on = (label, title, action) => may(`act ${action}`) && made.append(button(label, title, () => actOnNode(row.id, action)));
     if (row.wanted) on("Enable", "Give it tasks again", "enable");
@@ -178,6 +179,13 @@ const farm = (() => {
     if (!["offline", "draining"].includes(row.status)) {
       on("Drain", "Let it finish its task and leave", "drain");
       on("Restart", "Let it finish its task and start again", "restart");
+    }
+    if (row.status === "offline" && row.wanted !== "forgotten" && may("act forget")) {
+      made.append(button("Forget", "Take it off the lists", async () => {
+        if (!window.confirm(`Take ${row.name} off the lists? If it starts again, it is listed again.`)) return;
+        await actOnNode(row.id, "forget");
+        left();
+      }));
     }
     return made;
   }

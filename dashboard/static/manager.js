@@ -8,7 +8,7 @@
     byId("status").className = `badge ${status}`;
     byId("status").textContent = status;
     byId("reason").textContent = manager.reason;
-    byId("buttons").replaceChildren(farm.nodeButtons(manager));
+    byId("buttons").replaceChildren(farm.nodeButtons(manager, () => window.location.assign("/managers")));
     const lines = manager.workers.map((worker) => {
       const line = farm.link(`/workers/${worker.id}`, "", "list-group-item list-group-item-action");
       line.append(farm.badge(farm.standing(worker.status)), ` ${worker.name} ${worker.reason}`);

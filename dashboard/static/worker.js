@@ -8,7 +8,7 @@
     byId("status").className = `badge ${status}`;
     byId("status").textContent = status;
     byId("reason").textContent = worker.reason;
-    byId("buttons").replaceChildren(farm.nodeButtons(worker));
+    byId("buttons").replaceChildren(farm.nodeButtons(worker, () => window.location.assign("/workers")));
     const now = byId("now");
     now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${worker.line}` : "";
     if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
