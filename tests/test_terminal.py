@@ -316,12 +316,14 @@ def test_a_render_that_was_killed_is_gone_on_with_by_the_same_command(bpy: Blend
         str(tmp_path / "out"),
         "--no-dashboard",
     ]
-    words += ["--blender", bpy.path, "--data", str(tmp_path / "data")]
+    words += ["--blender", bpy.path, "--data", str(tmp_path / "data"), "--frames", "1-40"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None and any(line.startswith("frame 1 of 1-2000") for line in first.stdout)
+        assert first.stdout is not None and any(line.startswith("frame 1 of 1-40") for line in first.stdout)
         first.kill()
     until(lambda: not DataFolder(tmp_path / "data").is_locked("server"), 20)
-    again = subprocess.run([*words, "--frames", "1-3"], capture_output=True, text=True, timeout=60, check=False)
+    other = subprocess.run([*words, "--frames", "1-3"], capture_output=True, text=True, timeout=60, check=False)
+    assert other.returncode and "has not ended. Choose another --output, or cancel that job" in other.stderr
+    again = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 0, again.stderr
     assert "An earlier render of this was cut off. This one goes on from there" in again.stdout
     assert "there already, and are kept" in again.stdout

@@ -115,7 +115,7 @@ def render(
     """
     if workers == 0:
         raise BadInput("--workers 0 renders nothing: give 1 or more, or start a farm without any by `brender farm --workers 0`")
-    spec = blender_job(file, options)
+    spec = blender_job(file, options, of_render=True)
     folder = DataFolder(data)
     running = folder.root.exists() and folder.is_locked("server")
     screen = Screen()
@@ -234,13 +234,13 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Scree
 
 
 def _take_the_place_of_cut_off(spec: JobSpec, connection: Client, screen: Screen) -> None:
-    """Cancel what an earlier render of the same file into the same folder has left in the record: it was killed, or its machine
-    lost power. On a farm that runs for this job alone nobody renders it."""
+    """Cancel the job that the same command has left in the record: it was killed, or its machine lost power. On a farm that runs
+    for this job alone nobody renders it. What was submitted otherwise stays, and waits for its farm."""
     for status in ("active", "queued", "paused"):
         for row in connection.ask("jobs", status=status):
-            if row["output"] == spec.output and row["job_type"] == spec.job_type:
-                settings = connection.ask("job", id=row["id"])["settings"]
-                if settings.get("file") == spec.settings.get("file"):
+            if row["of_render"] and (row["output"], row["job_type"]) == (spec.output, spec.job_type):
+                record = connection.ask("job", id=row["id"])
+                if (record["settings"], record["user"], record["trusted"]) == (spec.settings, spec.user, spec.trusted):
                     connection.act("cancel", row["id"], user=spec.user)
                     screen.say("An earlier render of this was cut off. This one goes on from there")
 

@@ -170,6 +170,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str = ""
     """Its files travel: the digest of their list (brender.model.bundle), in which the setting ``file`` is a path. "": every
     worker finds them where they are."""
+    of_render: bool = False
+    """`brender render` submitted it, and waits for it."""
     paused: bool = False
     stall_minutes: float = STALL_MINUTES
     """An attempt that shows no sign of progress (no output of its program, no frame) for so long is ended; 0: never."""

@@ -123,6 +123,7 @@ def make_tables(database: Database) -> Tables:
         trusted = BooleanField(default=False)
         overwrite = BooleanField(default=False)
         bundle = TextField(default="")
+        of_render = BooleanField(default=False)
         stall_minutes = DoubleField(default=STALL_MINUTES)
         limit_minutes = DoubleField(default=LIMIT_MINUTES)
         warnings = JSONField(holds=list[str], default=list)

@@ -111,6 +111,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         trusted=row.trusted,
         overwrite=row.overwrite,
         bundle=row.bundle,
+        of_render=row.of_render,
         stall_minutes=row.stall_minutes,
         limit_minutes=row.limit_minutes,
         facts=facts,
