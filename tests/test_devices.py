@@ -47,7 +47,7 @@ def test_named_devices_are_the_ones_that_are_taken(named: list[str], chosen: lis
     ("named", "says"),
     [
         (["optix:2"], "no device 'optix:2' here. Blender finds: optix:0 \\(RTX A\\)"),
-        (["gpu0"], "write auto, cpu, or one of optix"),
+        (["gpu0"], "write auto, cpu, optix, cuda"),
         (["optix:x"], "is not a device"),
         (["optix:0", "cuda:1"], "one kind of device at a time"),
         (["cpu", "cuda:1"], "one kind of device at a time"),

@@ -108,9 +108,11 @@ class Children:
         return self.folder.root / "run" / f"{name}.log"
 
     def last_words(self, name: str) -> str:
-        """Return the last line of it: mostly why it ended."""
-        lines = self.log(name).read_text("utf-8", "replace").strip().splitlines()
-        return message_of(lines[-1]).removeprefix("Error: ") if lines else f"it said nothing; see {self.log(name)}"
+        """Return why it ended: the last error that its log names, else the log's last line. A role of the same name that runs
+        already in the folder writes to the same log."""
+        said = [message_of(line) for line in self.log(name).read_text("utf-8", "replace").strip().splitlines()]
+        errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
+        return (errors or said or [f"it said nothing; see {self.log(name)}"])[-1]
 
     def _spawn(self, name: str, arguments: list[str]) -> Child:
         (self.folder.root / "run").mkdir(parents=True, exist_ok=True)
