@@ -160,12 +160,12 @@ def test_files_that_another_job_has_made_again_and_that_are_deleted_are_found(mo
 
 def test_files_that_another_job_keeps_and_that_are_deleted_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimulatedFiles, "kept_by_another", lambda self, job: "")
-    assert "it is not there" in first_violation(Bugs())
+    assert "it is not there" in first_violation(Bugs(), first=113)
 
 
 def test_a_job_that_is_let_at_files_which_are_being_deleted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brender.farm.output_owners._overlap", lambda one, other: False)
-    assert first_violation(Bugs(), first=85)
+    assert first_violation(Bugs(), first=397)
 
 
 def after_a_restart(monkeypatch: pytest.MonkeyPatch, first_slice: Callable[..., Sweep | None]) -> None:
