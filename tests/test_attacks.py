@@ -248,7 +248,7 @@ def _hello(node: str, role: str, **more: Any) -> m.Hello:
 
 
 def test_a_worker_cannot_say_that_it_is_another(farm: Target) -> None:
-    (real,) = [row for row in farm.admin.ask("workers") if row["name"] == "worker-1"]
+    (real,) = until(lambda: [row for row in farm.admin.ask("workers") if row["name"] == "worker-1"], 30)
     mallory = farm.attacker(KeyRole.WORKER)
     until(lambda: farm.enter(Door.MANAGER, mallory.pair) == "in", 10)
     (answer,) = farm.say(Door.MANAGER, mallory.pair, _hello(real["id"], "worker"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 import brender.demo
 from brender.bus.client import Client
@@ -46,6 +47,19 @@ _ENDING_SECONDS = 1.0
 _threads_option = click.option(
     "--threads", type=click.IntRange(0, 1024), help="CPU threads for each render. [default: the cores, shared among the workers]"
 )
+
+
+def _check_own(data: Path) -> None:
+    """Raise `BadInput` where options were given that the farm which runs in *data* would not heed."""
+    context = click.get_current_context()
+    options = {"workers": "--workers", "blenders": "--blender", "threads": "--threads"}
+    said = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if said:
+        given = " and ".join(option for name, option in options.items() if name in said)
+        raise BadInput(
+            f"A farm runs in {data} already, and its own workers would render this: leave out {given}, or render on another "
+            "farm with --data FOLDER"
+        )
 
 
 def _no_blender(why: str = "") -> BrenderError:
@@ -111,7 +125,7 @@ def render(
 ) -> None:
     """Render FILE, a .blend, on a farm that runs here for as long as that takes.
 
-    If a farm runs in the data folder already, it renders there.
+    If a farm runs in the data folder already, that renders it, with its own workers.
     """
     if workers == 0:
         raise BadInput("--workers 0 renders nothing: give 1 or more, or start a farm without any by `brender farm --workers 0`")
@@ -124,6 +138,7 @@ def render(
         for line in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
             screen.say(line)
         if running:
+            _check_own(data)
             screen.say(f"A farm runs in {data} already; it renders this too, as job {spec.id[:8]}")
             with client(None, data) as connection:
                 _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen, shown)
