@@ -32,8 +32,8 @@ def test_nothing_is_lost_in_hundreds_of_histories_with_faults() -> None:
 
 @pytest.mark.thorough
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_in_a_thousand_more_histories() -> None:
-    assert not problems_of(range(200, 1200)), "replay with: python -m tests.simulation --seed N"
+def test_nothing_is_lost_in_hundreds_of_further_histories() -> None:
+    assert not problems_of(range(200, 700)), "replay with: python -m tests.simulation --seed N"
 
 
 def test_a_seed_replays_exactly() -> None:

@@ -143,6 +143,8 @@
     } else if (!how.keep && !how.play) {
       selected.clear();
       anchor = index;
+    } else if (how.play) {
+      anchor = index;  // where it is stopped, a selection begins
     }
     if (!how.keep && !how.play) showSelected();
     show(index, how);
