@@ -350,7 +350,7 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender
     mine, theirs = pty.openpty()
     with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as render:
         os.close(theirs)
-        said, asked, deadline = b"", False, time.monotonic() + 60
+        said, asked, deadline = b"", False, time.monotonic() + 180
         while time.monotonic() < deadline:
             if not select.select([mine], [], [], 1.0)[0]:
                 continue
