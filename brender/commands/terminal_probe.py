@@ -23,7 +23,9 @@ def probe() -> Protocol | None:
 
 def cell_size() -> tuple[int, int]:
     """Return the width and height of a cell of the terminal in pixels, as far as is known."""
-    with contextlib.suppress(ImportError, OSError):
+    if sys.platform == "win32":
+        return _CELL
+    with contextlib.suppress(OSError):
         import fcntl
         import struct
         import termios
@@ -36,11 +38,11 @@ def cell_size() -> tuple[int, int]:
 
 def _answer() -> bytes:
     """Return what the terminal answers to `QUESTION`; nothing where it does not in time, or where there is no way to ask."""
-    try:
-        import termios
-        import tty
-    except ImportError:
+    if sys.platform == "win32":
         return b""
+    import termios
+    import tty
+
     keys = sys.stdin.fileno()
     before = termios.tcgetattr(keys)
     answer = b""
