@@ -302,21 +302,17 @@ bpy.ops.wm.save_as_mainfile(filepath={file!r})
 """
 
 
+def _render_words(file: Path, bpy: Blender, tmp_path: Path, *more: str) -> list[str]:
+    """The command that renders *file* on a farm of its own below *tmp_path*."""
+    words = [sys.executable, "-m", "brender.commands.main", "render", str(file), "--output", str(tmp_path / "out")]
+    return [*words, "--no-dashboard", "--blender", bpy.path, "--data", str(tmp_path / "data"), *more]
+
+
 @pytest.mark.thorough
 def test_a_render_that_was_killed_is_gone_on_with_by_the_same_command(bpy: Blender, tmp_path: Path) -> None:
     file = tmp_path / "slow.blend"
     in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
-    words = [
-        sys.executable,
-        "-m",
-        "brender.commands.main",
-        "render",
-        str(file),
-        "--output",
-        str(tmp_path / "out"),
-        "--no-dashboard",
-    ]
-    words += ["--blender", bpy.path, "--data", str(tmp_path / "data"), "--frames", "1-40"]
+    words = _render_words(file, bpy, tmp_path, "--frames", "1-40")
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None and any(line.startswith("frame 1 of 1-40") for line in first.stdout)
         first.kill()
@@ -336,17 +332,7 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender
 
     file = tmp_path / "slow.blend"
     in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
-    words = [
-        sys.executable,
-        "-m",
-        "brender.commands.main",
-        "render",
-        str(file),
-        "--output",
-        str(tmp_path / "out"),
-        "--no-dashboard",
-    ]
-    words += ["--blender", bpy.path, "--data", str(tmp_path / "data")]
+    words = _render_words(file, bpy, tmp_path)
     mine, theirs = pty.openpty()
     with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as render:
         os.close(theirs)
@@ -375,8 +361,7 @@ def test_a_render_outlives_its_terminal_under_nohup_and_a_second_signal_ends_it_
 ) -> None:
     file, data = tmp_path / "slow.blend", tmp_path / "data"
     in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
-    words = ["nohup", sys.executable, "-m", "brender.commands.main", "render", str(file), "--output", str(tmp_path / "out")]
-    words += ["--no-dashboard", "--blender", bpy.path, "--data", str(data)]
+    words = ["nohup", *_render_words(file, bpy, tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as render:
         assert render.stdout is not None
         assert any(line.startswith("frame 1 of 1-2000") for line in render.stdout)
