@@ -64,6 +64,8 @@ from tests.world import animation
         ),
         (lambda: a_job(failed_tasks=1), lambda job: job.count_ended_task(True), {"failed_tasks": 2}),
         (lambda: a_job(failed_tasks=1), lambda job: job.count_ended_task(False), {}),
+        (lambda: a_job(given_up_parts=1), lambda job: job.count_ended_task(False, 2), {"given_up_parts": 3}),
+        (lambda: a_job(ended_tasks=3, given_up_parts=3), lambda job: job.uncount_ended_task(False, 2), {"given_up_parts": 1}),
         (lambda: a_job(ended_tasks=3, failed_tasks=1), lambda job: job.uncount_ended_task(True), {"failed_tasks": 0}),
         (lambda: a_job(failures=1), lambda job: job.count_attempt(True, 3), {"failures": 2}),
         (lambda: a_job(failures=1), lambda job: job.count_attempt(False, 3), {}),

@@ -202,3 +202,21 @@ def test_an_attempt_that_was_canceled_stops_although_the_server_restarts_before_
     assert world.status(job) == "completed"
     (row,) = [row for row in world.ask("attempts", job=job) if row["id"] == attempt]
     assert row["outcome"] == "canceled"
+
+
+def test_the_time_left_is_only_that_of_frames_still_to_come() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1-100", chunk=1))["id"]
+    world.finish("one")
+    world.act("cancel", job)
+    world.end("one", stopped=True, reason="stopped")
+    world.run(1.0)
+    world.act("requeue", job, "7-9")
+    world.run(1.0)
+    record = world.ask("job", id=job)
+    assert (record["status"], record["given_up_parts"]) == ("active", 96)
+    mean = record["render_seconds"]
+    assert record["eta_seconds"] == pytest.approx(3 * mean) and mean > 0
+    world.finish_everything()
+    assert world.ask("job", id=job)["given_up_parts"] == 96

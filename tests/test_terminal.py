@@ -184,6 +184,12 @@ def test_a_warning_into_a_pipe_holds_nothing_that_a_terminal_would_obey(capsys: 
     assert capsys.readouterr().err == "Warning: the image ·]0;owned· is missing\n"
 
 
+def test_the_time_left_leaves_out_frames_that_were_canceled() -> None:
+    follower = Follower("", 0.0)
+    follower.look(record(2, render_seconds=20.0, given_up_parts=40, rendering=[at_work(1003)]), [part(1), part(2)], 20.0)
+    assert follower.view.left == 60.0
+
+
 def test_frames_that_were_there_are_counted_in_one_line() -> None:
     lines = Follower("", 0.0).look(record(3, kept_parts=2), [part(1, kept=True), part(2, kept=True), part(3)], 1.0)
     assert lines[0] == "2 of 48 were there already, and are kept" and lines[1].startswith("frame 1003 of 1001-1048 (3/48)")

@@ -78,7 +78,8 @@ class Follower:
         rendered = done - record["kept_parts"]
         per_part = record["render_seconds"] / rendered if rendered > 0 else None
         ended = record["status"] in ENDED
-        left = None if ended else seconds_left(total - done, per_part, rendering)
+        to_come = total - done - record.get("given_up_parts", 0)
+        left = None if ended else seconds_left(to_come, per_part, rendering)
         lines = self._finished(record, parts, left)
         self.view = JobView(
             done=done,

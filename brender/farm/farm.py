@@ -104,7 +104,7 @@ class Farm:
     def drop(self, job: JobState, task: TaskState, failed: bool = False) -> None:
         """Count *task* as ended, and let it leave memory, if it is there."""
         self.changed_jobs.add(job.id)
-        job.count_ended_task(failed)
+        job.count_ended_task(failed, sum(part.is_given_up for part in task.parts))
         job.held.discard(task.id)
         if task.id in job.alone:
             job.alone.discard(task.id)

@@ -48,6 +48,8 @@ class JobState(Entity):
     completed_parts: int = 0
     kept_parts: int = 0
     """Those of them that were there already."""
+    given_up_parts: int = 0
+    """Those that failed or were canceled: they are not rendered unless somebody queues them again."""
     memory: int = 0
     """Bytes that a frame of it was seen to need at most."""
     ended_tasks: int = 0
@@ -119,6 +121,7 @@ class JobState(Entity):
         "planned_tasks",
         "completed_parts",
         "kept_parts",
+        "given_up_parts",
         "memory",
         "failed_tasks",
         "failures",
@@ -149,6 +152,7 @@ class JobState(Entity):
             self.planned,
             self.completed_parts,
             self.kept_parts,
+            self.given_up_parts,
             self.memory,
             self.failed_tasks,
             self.failures,
@@ -237,14 +241,17 @@ class JobState(Entity):
         self.render_seconds = max(0.0, self.render_seconds - part.seconds)
         self.touch()
 
-    def count_ended_task(self, failed: bool) -> None:
+    def count_ended_task(self, failed: bool, given_up: int = 0) -> None:
+        """Count a task that has ended. *given_up*: its parts that failed or were canceled."""
         self.ended_tasks += 1
+        self.given_up_parts += given_up
         self.failed_tasks += failed
         self.touch()
 
-    def uncount_ended_task(self, failed: bool) -> None:
-        """Count a task no longer that had ended, for it is queued again."""
+    def uncount_ended_task(self, failed: bool, given_up: int = 0) -> None:
+        """Count a task no longer that had ended, for it is queued again, with its parts that had been *given_up*."""
         self.ended_tasks -= 1
+        self.given_up_parts = max(0, self.given_up_parts - given_up)
         self.failed_tasks -= failed
         self.touch()
 

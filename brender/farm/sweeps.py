@@ -93,7 +93,7 @@ def _requeue(job: "JobState", task: "TaskState", statuses: tuple[str, ...], fram
     if ended:
         # It cannot be completed without those of its parts that nobody named.
         parts += [part for part in task.parts if part.status in UNFINISHED and part not in parts]
-        job.uncount_ended_task(task.status is TaskStatus.FAILED)
+        job.uncount_ended_task(task.status is TaskStatus.FAILED, sum(part.is_given_up for part in task.parts))
         task.requeue()
     for part in parts:
         if part.status is PartStatus.COMPLETED:

@@ -98,6 +98,11 @@ class PartState(Entity):
     def done(self) -> bool:
         return self.status is PartStatus.COMPLETED
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it failed or was canceled."""
+        return self.status in (PartStatus.FAILED, PartStatus.CANCELED)
+
     def begin(self, attempt: str, worker: str) -> None:
         """Let *attempt* at *worker* be the one that renders it."""
         self._to(PartStatus.ACTIVE)

@@ -81,7 +81,7 @@ def _left(record: Record, workers: int) -> dict[str, Any]:
     their frames took so far, and how many jobs that leaves out since none of their frames is done (``left_unknown``)."""
     job = record.tables.Job
     rendered = job.completed_parts - job.kept_parts
-    left = job.part_count - job.completed_parts
+    left = job.part_count - job.completed_parts - job.given_up_parts
     known = Case(None, [(rendered > 0, job.render_seconds * left / fn.NULLIF(rendered, 0))], 0.0)
     unknown = Case(None, [((rendered <= 0) & (left > 0), 1)], 0)
     query = job.select(fn.COALESCE(fn.SUM(known), 0.0), fn.COALESCE(fn.SUM(unknown), 0))

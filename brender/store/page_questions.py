@@ -17,7 +17,7 @@ from brender.model.estimates import Shot, work_of
 from brender.model.job import Requirements
 from brender.model.status import JobStatus, WorkerStatus
 from brender.store.path_variables import path_variables
-from brender.store.questions import GOING, PAGE, Record, job_id, with_progress
+from brender.store.questions import GOING, PAGE, Record, job_id, seconds_left, with_progress
 from brender.store.recorded import worker_info
 
 #: Columns that a list of jobs can be sorted by.
@@ -84,10 +84,7 @@ def with_eta(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]
     query = worker.select(worker.job, fn.COUNT(worker.id)).where(worker.job.in_(active) & (worker.status != "offline"))
     busy = dict(query.group_by(worker.job).tuples()) if active else {}
     for row in rows:
-        rendered = row["completed_parts"] - row["kept_parts"]
-        left = row["part_count"] - row["completed_parts"]
-        known = row["id"] in busy and rendered > 0
-        row["eta_seconds"] = row["render_seconds"] / rendered * left / busy[row["id"]] if known else None
+        row["eta_seconds"] = seconds_left(row, busy.get(row["id"], 0))
     return rows
 
 

@@ -128,14 +128,21 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     busy = worker.select().where(at_work).count()
     now = worker.select(worker.id, worker.name, worker.frame, worker.fraction, worker.line).where(at_work)
     answer["rendering"] = list(now.order_by(worker.name).limit(_RENDERING_SHOWN).dicts())
-    left = found.part_count - found.completed_parts
-    rendered = found.completed_parts - found.kept_parts
-    per_part = found.render_seconds / rendered if rendered > 0 else None
     off = tables.KeptOff
     query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
     answer["kept_off"] = list(query.order_by(off.wall).dicts())
-    answer["eta_seconds"] = per_part * left / busy if per_part is not None and busy and answer["finished"] is None else None
+    answer["eta_seconds"] = seconds_left(answer, busy) if answer["finished"] is None else None
     return answer
+
+
+def seconds_left(job: dict[str, Any], busy: int) -> float | None:
+    """Return the seconds that *busy* workers probably need for those parts of *job*, a row, that are still to come: not for what
+    failed or was canceled. ``None``: nobody knows."""
+    rendered = job["completed_parts"] - job["kept_parts"]
+    if rendered <= 0 or not busy:
+        return None
+    to_come = max(0, job["part_count"] - job["completed_parts"] - job["given_up_parts"])
+    return float(job["render_seconds"] / rendered * to_come / busy)
 
 
 def _fps(job: Any) -> float:

@@ -137,6 +137,7 @@ def make_tables(database: Database) -> Tables:
         part_count = IntegerField()
         completed_parts = IntegerField(default=0)
         kept_parts = IntegerField(default=0)
+        given_up_parts = IntegerField(default=0)
         memory = BigIntegerField(default=0)
         failed_tasks = IntegerField(default=0)
         failures = IntegerField(default=0)

@@ -47,6 +47,11 @@ def check_commit(world: "Simulation") -> None:
     for job, claimed in jobs.items():
         if claimed != counted[job] and not world.people.may_be_gone(job):
             raise Violation(f"the job {job} counts {claimed} completed parts, and has {counted[job]}")
+    unfinished = _rows(world, "SELECT job FROM part WHERE status IN ('failed', 'canceled')")
+    given_up = Counter(job for (job,) in unfinished)
+    for job, claimed in _rows(world, "SELECT id, given_up_parts FROM job"):
+        if claimed != given_up[job] and not world.people.may_be_gone(job):
+            raise Violation(f"the job {job} counts {claimed} parts that failed or were canceled, and has {given_up[job]}")
     asked = {job: (status, {sweep["user"]: sweep["cursor"] for sweep in json.loads(sweeps)}) for job, _, status, sweeps in rows}
     if broken := world.people.broken_promise(asked, completed):
         raise Violation(broken)

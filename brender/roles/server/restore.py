@@ -135,6 +135,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         planned=row.planned_tasks,
         completed_parts=row.completed_parts,
         kept_parts=row.kept_parts,
+        given_up_parts=row.given_up_parts,
         memory=row.memory,
         ended_tasks=ended,
         failed_tasks=row.failed_tasks,
