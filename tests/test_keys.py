@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import pytest
 from brender.bus.address import ManagerAddresses, free_ports
 from brender.bus.ids import new_id
 from brender.bus.keys import kept_pair, new_pair
-from brender.bus.membership import JoinToken, parse_token
-from brender.bus.messages import Admitted, Enrol, Hello, Joined
-from brender.commands import discovery
-from brender.commands.joining import where_they_answer
+from brender.bus.membership import JoinToken, Membership, parse_token
+from brender.bus.messages import Admitted, Enrol, Hello, Joined, ManagerPlace
+from brender.commands import discovery, joining
+from brender.commands.joining import tell_of_unknown_hosts, where_they_answer
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.farm.farm import Farm
@@ -346,6 +347,27 @@ def test_a_manager_that_is_not_where_it_was_is_found_on_the_network_by_its_key(c
         (found,) = where_they_answer([before])
     assert (found.control, found.key) == (places[mine], mine)
     assert "nothing vouches for: not joined" in caplog.text
+
+
+def test_a_worker_whose_managers_name_does_not_resolve_says_so_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ManagerPlace(name="m", address="no-such-box:7777", public=new_pair().public)
+    ports = dict.fromkeys(("control", "events", "stats", "files", "enrolment"), 9999)
+    known = Membership(
+        key="k", role=KeyRole.WORKER, name="w", server_key=place.public, host="127.0.0.1", ports=ports, managers=(place,)
+    )
+    (folder := DataFolder(tmp_path)).worker("w").mkdir(parents=True)
+    known.keep(folder.worker("w") / "membership.json")
+    tell_of_unknown_hosts(folder, "w", None)
+    until(lambda: "'no-such-box' cannot be resolved" in caplog.text, 5)
+    assert "127.0.0.1'" not in caplog.text
+    answers = threading.Event()
+    monkeypatch.setattr(joining, "resolve", lambda *_: answers.wait(60))
+    monkeypatch.setattr(joining, "_LOOKUP_SECONDS", 0.05)
+    tell_of_unknown_hosts(folder, "w", "m@a-slow-name:7777")
+    until(lambda: "looking up the host name 'a-slow-name' takes long. Does this machine's name server" in caplog.text, 5)
+    answers.set()
 
 
 def test_whoever_listens_on_loopback_only_does_not_say_so_on_the_network() -> None:

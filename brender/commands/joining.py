@@ -5,8 +5,9 @@ import logging
 import os
 import re
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from brender.bus.address import (
     DOORS,
     MANAGER_PORT,
     SERVER_PORT,
+    Address,
     ManagerAddresses,
     ServerAddresses,
     answers,
@@ -39,6 +41,7 @@ _TOKEN = re.compile(r"(--join=)?brender-[A-Za-z0-9_-]{80,}")
 _WAIT_SECONDS, _TRY_SECONDS, _LOOK_SECONDS = 60.0, 1.0, 0.25
 _SAY_SECONDS = 10.0
 _ANSWER_SECONDS = 2.0
+_LOOKUP_SECONDS = 3.0
 
 join_option = click.option(
     "--join",
@@ -152,6 +155,41 @@ def join_as_node(
         write_pair(own / "key", fresh)
     membership.keep(kept)
     return membership
+
+
+def tell_of_unknown_hosts(folder: DataFolder, name: str, managers: str | None) -> None:
+    """Begin to look up where the worker called *name* will turn to: the server and managers that it knows from before, or those
+    that *managers* names. A name that is not found is logged at once; one whose lookup takes long, after 3 seconds."""
+    known = read_membership(folder.worker(name) / "membership.json")
+    addresses = {} if known is None else {known.server.control.host: "The server's address"}
+    if managers is not None:
+        found: Iterable[Address] = (parse_address(each.strip().rpartition("@")[2], MANAGER_PORT) for each in managers.split(","))
+    else:
+        found = (each.control for each in (known.manager_addresses() if known is not None else ()))
+    addresses |= {address.host: "The manager's address" for address in found}
+    for host, what in addresses.items():
+        threading.Thread(target=_look_up, args=(host, what), name="brender-lookup", daemon=True).start()
+
+
+def _look_up(host: str, what: str) -> None:
+    slow = threading.Timer(
+        _LOOKUP_SECONDS,
+        log.warning,
+        (
+            "%s: looking up the host name %r takes long. Does this machine's name server (DNS) answer? If it does not, put the "
+            "name into the hosts file, or give an address such as 10.0.0.7",
+            what,
+            host,
+        ),
+    )
+    slow.daemon = True
+    slow.start()
+    try:
+        resolve(Address(host, 0), what)
+    except BadInput as error:
+        log.warning("%s", error)
+    finally:
+        slow.cancel()
 
 
 def managers_for(

@@ -8,7 +8,7 @@ import click
 import psutil
 
 from brender.commands.config import Configured
-from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option
+from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option, tell_of_unknown_hosts
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, site_option
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
@@ -170,6 +170,8 @@ def worker(
     if unknown := set(types) - job_types().keys():
         raise BadInput(f"--job-type: there is no job type {', '.join(sorted(unknown))}; there are: {', '.join(job_types())}")
     kept = confinement(sandbox, limit_memory * 2**20, readable, roots, folder.root)
+    if not slots:
+        tell_of_unknown_hosts(folder, name, manager)  # to find out about Blenders and devices takes a while
     search = search_blenders(blenders)
     found = search.found
     gpus = find_devices(found) if gpu_is_likely() or set(devices) - {"auto", "cpu"} else ()
