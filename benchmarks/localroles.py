@@ -67,15 +67,7 @@ class Roles:
 
     def client(self) -> Client:
         """Return a client of the server, as soon as that listens."""
-
-        def connected() -> Client | None:
-            try:
-                return client(str(self.server), self.folder, timeout=30)
-            except Unreachable:
-                return None
-
-        found: Client = until(connected)
-        return found
+        return client_of(self.server, self.folder, timeout=30)
 
     def run(self, client: Client, tasks: int) -> float:
         """Submit *tasks* no-op tasks; returns the seconds from submit to recorded-complete, by the server's record."""
@@ -83,6 +75,19 @@ class Roles:
         client.submit(spec)
         record = until(lambda: _ended(client, spec.id), look=0.25)
         return float(record["finished"] - record["submitted"])
+
+
+def client_of(server: Address, folder: Path, timeout: float) -> Client:
+    """Return a client, with the key in *folder*, of the server at that address, as soon as that listens."""
+
+    def connected() -> Client | None:
+        try:
+            return client(str(server), folder, timeout)
+        except Unreachable:
+            return None
+
+    found: Client = until(connected)
+    return found
 
 
 def until(what: Callable[[], Any], look: float = 0.02, seconds: float = _WAIT_SECONDS) -> Any:

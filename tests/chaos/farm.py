@@ -10,10 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from brender.bus.address import free_ports
+from benchmarks.localroles import client_of
+from brender.bus.address import Address, free_ports
 from brender.bus.client import Client
-from brender.commands.options import client
-from brender.model.errors import Unreachable
 from tests.chaos.links import Link
 from tests.tools import invite, terminate
 
@@ -56,14 +55,7 @@ class ChaosFarm:
 
     def client(self) -> Client:
         """Return a client of the server, as soon as that listens."""
-        until = time.monotonic() + 60
-        while True:
-            try:
-                return client(f"127.0.0.1:{self.ports['server']}", self.folder / "server", timeout=60)
-            except Unreachable:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        return client_of(Address("127.0.0.1", self.ports["server"]), self.folder / "server", timeout=60)
 
     def start(self, name: str) -> None:
         command = [sys.executable, "-m", "brender.commands.main", "role", *self._arguments(name)]
