@@ -10,8 +10,9 @@ def script_in(blender: Blender, script: Path, threads: int = 0) -> list[str]:
     as Blender may use, 0 for all (the bpy package takes no such word: driver.py sees to it)."""
     if blender.kind == "bpy":
         return [blender.path, "-I", str(script)]
-    # -Y: scripts in the .blend that Blender opens first, its start-up file, do not run either.
-    words = [blender.path, "--background", "-Y", "--python-exit-code", "1"]
+    # Its factory settings, as the bpy package starts with: what the worker's account prefers, and add-ons and start-up scripts
+    # that it has, would change frames from machine to machine. -Y: scripts in a .blend do not run.
+    words = [blender.path, "--background", "--factory-startup", "-Y", "--python-exit-code", "1"]
     return [*words, *(["--threads", str(threads)] if threads else []), "--python", str(script)]
 
 
