@@ -49,6 +49,23 @@ def command(capsys: pytest.CaptureFixture[str], *words: object) -> Said:
     return Said(ended.value.code, printed.out, printed.err)
 
 
+def let_commands_ask(answer: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands in this process get from *answer* what a server would say to each of their messages."""
+
+    class InProcess(Client):
+        def __init__(self, *_: Any, **__: Any) -> None:
+            self.on_behalf_of, self.timeout = "", 1.0
+
+        def close(self) -> None:
+            pass
+
+        def _request(self, message: Any) -> Any:
+            return answer(message)
+
+    monkeypatch.setattr("brender.commands.options.Client", InProcess)
+    monkeypatch.setattr("brender.commands.options.as_commands", lambda server, data: (None, None))
+
+
 def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until *what* gives something true; returns that."""
     deadline = time.monotonic() + seconds

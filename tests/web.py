@@ -173,11 +173,16 @@ def asked(url: str, connection: Client) -> Any:
 def sign_in(page: Page, farm: LocalFarm, name: str = "boss", role: str = "admin") -> None:
     """Let *page* belong to a user of the running *farm*."""
     add_user(farm, name, role)
-    page.goto(f"{farm.dashboard_url}login")
+    sign_in_as(page, farm.dashboard_url, name)
+
+
+def sign_in_as(page: Page, url: str, name: str = "boss", then: str = "") -> None:
+    """Let *page* belong to the user *name* of the dashboard at *url*, and open *then* there."""
+    page.goto(f"{url}login{f'?next=/{then}' if then else ''}")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(farm.dashboard_url)
+    page.wait_for_url(f"{url}{then}")
 
 
 def picture(path: Path, color: tuple[float, ...] = (1.0, 0.5, 0.25), size: tuple[int, int] = (8, 4)) -> Path:

@@ -38,7 +38,7 @@ from brender.jobs.declare import say_settings
 from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
-from brender.model.status import JobStatus
+from brender.model.status import HANDED_OUT, JobStatus
 from brender.model.text import harmless, plural
 from brender.store.datafolder import DataFolder
 from brender.store.questions import LOG_TAIL
@@ -322,7 +322,7 @@ def tasks(
             (
                 row["number"],
                 format_frames(row["frames"]),
-                row["status"],
+                _standing(row),
                 row["attempt"]["worker_name"] if row["attempt"] else "",
                 f"{row['attempt']['seconds']:.1f}" if row["attempt"] and row["attempt"]["seconds"] else "",
                 row["failures"] or "",
@@ -333,6 +333,13 @@ def tasks(
         empty="It has no tasks yet",
     )
     say_cut(*cut)
+
+
+def _standing(task: dict[str, Any]) -> str:
+    """Return how *task* stands: what a worker has, and has not begun, is not active yet."""
+    attempt = task["attempt"]
+    waits = task["status"] == "active" and attempt is not None and attempt["started"] is None
+    return HANDED_OUT if waits else str(task["status"])
 
 
 @click.command(cls=Configured, section="log")

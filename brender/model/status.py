@@ -114,6 +114,8 @@ OUTCOMES: Table[Outcome] = {
     **{ended: frozenset() for ended in _O if ended is not _O.LIVE},
 }
 
+#: What people read of a task that a worker has and has not begun; its status is ``active``.
+HANDED_OUT = "handed out"
 ENDED_JOB = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
 ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
 #: How the reason ends for which a job waits, where that passes by itself: nobody has to do anything.

@@ -9,16 +9,17 @@ from operator import sub
 from typing import Any
 
 import msgspec
-from peewee import fn
+from peewee import SQL, Case, fn
 
 from brender.model.eligibility import count_able
 from brender.model.errors import BadInput, NotFound
 from brender.model.estimates import Shot, work_of
 from brender.model.job import Requirements
-from brender.model.status import JobStatus, WorkerStatus
+from brender.model.status import HANDED_OUT, JobStatus, WorkerStatus
 from brender.store.path_variables import path_variables
 from brender.store.questions import GOING, PAGE, Record, job_id, seconds_left, with_progress
 from brender.store.recorded import worker_info
+from brender.store.tables import ATTEMPT_LIVE
 
 #: Columns that a list of jobs can be sorted by.
 SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds")
@@ -243,9 +244,11 @@ def subscriptions(record: Record, user: str = "") -> list[dict[str, Any]]:
 
 def task_graph(record: Record, job: str) -> dict[str, Any]:
     """Return a job's tasks as a graph: what waits for what. ``stages`` that are worked on one after the other, each with its
-    counts of tasks by status; and for a small one its ``tasks``."""
+    counts of tasks by status, of which those that no worker has begun are ``handed out``, and not active."""
     tables, id = record.tables, job_id(record, job)
-    task = tables.Task
+    task, attempt = tables.Task, tables.Attempt
+    begun = attempt.select(attempt.task).where(SQL(ATTEMPT_LIVE) & (attempt.job == id) & attempt.started.is_null(False))
+    stands = Case(None, [((task.status == "active") & task.id.not_in(begun), HANDED_OUT)], task.status)
     row = tables.Job.get_by_id(id)
     last = row.task_count - 1
     named = ("pieces", "merge") if row.job_type == "blender-still" else ("frames", "film") if row.settings.get("film") else ()
@@ -253,7 +256,7 @@ def task_graph(record: Record, job: str) -> dict[str, Any]:
     for name, fits in (
         zip(named, (task.number < last, task.number == last), strict=True) if named else (("frames", task.number >= 0),)
     ):
-        counts = task.select(task.status, fn.COUNT(task.id)).where((task.job == id) & fits).group_by(task.status)
+        counts = task.select(stands, fn.COUNT(task.id)).where((task.job == id) & fits).group_by(stands)
         stages.append({"name": name, "counts": dict(counts.tuples())})
     return {"stages": stages, "planned": row.planned_tasks, "tasks": row.task_count}
 

@@ -108,7 +108,8 @@ _RENDERING_SHOWN = 50
 
 
 def job(record: Record, id: str) -> dict[str, Any]:
-    """One job, whole, with counts of its parts by status and the seconds it probably still takes (``None``: unknown)."""
+    """One job, whole, with counts of its parts by status, the seconds it probably still takes (``None``: unknown), and the frames
+    that workers render at this moment (``frames_now``): of a task of several, the others that are active wait for their turn."""
     answer = job_without_counts(record, id)
     part = record.tables.Part
     counts = part.select(part.status, fn.COUNT(part.id)).where(part.job == answer["id"]).group_by(part.status).tuples()
@@ -128,6 +129,8 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     busy = worker.select().where(at_work).count()
     now = worker.select(worker.id, worker.name, worker.frame, worker.fraction, worker.line).where(at_work)
     answer["rendering"] = list(now.order_by(worker.name).limit(_RENDERING_SHOWN).dicts())
+    frames_now = worker.select(worker.frame).where(at_work & worker.frame.is_null(False)).distinct().order_by(worker.frame)
+    answer["frames_now"] = [frame for (frame,) in frames_now.limit(PAGE).tuples()]
     off = tables.KeptOff
     query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
     answer["kept_off"] = list(query.order_by(off.wall).dicts())

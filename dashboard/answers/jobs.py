@@ -37,9 +37,12 @@ class KeptOff(msgspec.Struct, kw_only=True):
 
 
 class _JobNow(msgspec.Struct, kw_only=True):
+    """``frames_now``: what workers render at this moment; other frames of their tasks are active too, and wait for their turn."""
+
     progress: float
     fps: float
     rendering: list[AtWork]
+    frames_now: list[int]
     kept_off: list[KeptOff]
     eta_seconds: float | None
     may_act: bool
@@ -105,6 +108,8 @@ class Task(msgspec.Struct, kw_only=True):
 
 
 class Stage(msgspec.Struct):
+    """``counts``: tasks by status; ``handed out``: those that a worker has, and has not begun."""
+
     name: str
     counts: dict[str, int]
 

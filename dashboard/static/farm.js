@@ -98,7 +98,9 @@ const farm = (() => {
   // What people call a status: one word for one thing on every page. (The API keeps its own.)
   const words = { active: "rendering", live: "rendering" };
   const word = (status) => words[status] || status;
-  const badge = (status) => element("span", `badge ${status}`, word(status));
+  const badge = (status) => element("span", `badge ${status.replace(" ", "-")}`, word(status));
+  // How an attempt stands: what its worker has not begun is only handed out.
+  const outcome = (attempt) => badge(attempt.outcome === "live" && !attempt.started ? "handed out" : attempt.outcome);
   const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
   // A sentence in which commands stand between backticks.
   function prose(text, classes = "") {
@@ -313,5 +315,5 @@ const farm = (() => {
     });
   }
 
-  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

@@ -1,9 +1,9 @@
 // The frames of the job whose page this is, in order: what each is, where its pictures are, which are selected.
 const frames = (() => {
   const job = document.getElementById("job").dataset.id;
-  const statuses = { q: "queued", a: "active", c: "completed", w: "completed", d: "completed", f: "failed", x: "canceled" };
+  const statuses = { q: "queued", h: "queued", a: "active", c: "completed", w: "completed", d: "completed", f: "failed", x: "canceled" };
   const byId = new Map(), selected = new Set();
-  let list = [], total = 0;
+  let list = [], total = 0, now = new Set();
 
   // What the API says as runs of [first, step, count].
   function expand(runs) {
@@ -30,7 +30,16 @@ const frames = (() => {
     });
     if (!sorted) list.sort((a, b) => a.frame - b.frame || a.id - b.id);
     list.forEach((part, index) => { part.index = index; });
-    return changed;
+    return [...new Set([...changed, ...turned(answer.job.frames_now)])];
+  }
+  // Of the frames of a task that a worker has begun it renders one: the others are handed out. Returns those whose turn has come or gone.
+  function turned(rendered) {
+    now = new Set(rendered);
+    return list.filter((part) => {
+      const before = part.state;
+      if (before === "a" || before === "h") part.state = now.has(part.frame) ? "a" : "h";
+      return part.state !== before;
+    });
   }
 
   const status = (part) => statuses[part.state];
@@ -42,7 +51,7 @@ const frames = (() => {
     part.piece > 0 ? thumbnail(part, of) : `/jobs/${of}/pictures/${part.id}?width=${width}&exposure=${exposure}&layer=${encodeURIComponent(layer)}&of=${part.change}`
   );
   const named = (part) => (isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : `Frame ${part.frame}`);
-  const said = (part) => (part.state === "w" ? "completed, with a warning" : part.state === "a" ? "rendering" : status(part));
+  const said = (part) => (part.state === "w" ? "completed, with a warning" : part.state === "a" ? "rendering" : part.state === "h" ? "handed out" : status(part));
   // The one that was completed last.
   const latest = () => list.reduce((best, part) => (pictured(part) && (!best || part.change >= best.change) ? part : best), null);
   // The nearest that has a picture: before `index`, or else after it.

@@ -47,7 +47,7 @@ const inspector = (() => {
       const line = farm.element("button");
       line.type = "button";
       line.setAttribute("aria-pressed", each.id === attempt);
-      line.append(farm.badge(each.outcome), ` ${each.worker_name} `, farm.element("small", "", `${farm.clock(each.granted)}${each.reason ? `: ${each.reason}` : ""}`));
+      line.append(farm.outcome(each), ` ${each.worker_name} `, farm.element("small", "", `${farm.clock(each.granted)}${each.reason ? `: ${each.reason}` : ""}`));
       line.addEventListener("click", () => { chosen = each.id; refresh().catch(farm.complain); });
       return line;
     }));

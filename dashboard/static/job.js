@@ -5,7 +5,7 @@
   const lines = new Map();
   const kinds = [
     [["c", "d"], "completed", "completed"], [["w"], "warned", "completed with a warning"], [["a"], "active", "rendering"],
-    [["f"], "failed", "failed"], [["x"], "canceled", "canceled"], [["q"], "queued", "to come"],
+    [["h"], "next", "handed out"], [["f"], "failed", "failed"], [["x"], "canceled", "canceled"], [["q"], "queued", "to come"],
   ];
   let change = -1, at = -1, anchor = -1, following = true, first = true, ended = "", filmTimer = 0;
 

@@ -9,7 +9,7 @@ const strip = (() => {
   function readColors() {
     const style = getComputedStyle(document.documentElement);
     ["done", "run", "fail", "wait", "warn", "accent", "text", "panel"].forEach((name) => { colors[name] = style.getPropertyValue(`--${name}`).trim(); });
-    colors = { ...colors, c: colors.done, w: colors.done, d: colors.done, a: colors.run, f: colors.fail, q: colors.wait, x: colors.wait };
+    colors = { ...colors, c: colors.done, w: colors.done, d: colors.done, a: colors.run, f: colors.fail, q: colors.wait, h: colors.wait, x: colors.wait };
   }
 
   // What lies in each column of pixels where frames are narrower than a pixel: a failed or an active one is seen in any case.

@@ -14,7 +14,7 @@
     if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
     byId("attempts").replaceChildren(...worker.attempts.map((attempt) => {
       const line = farm.link(`/jobs/${attempt.job}`, "", "list-group-item list-group-item-action");
-      line.append(farm.badge(attempt.outcome), " ", farm.element("bdi", "", attempt.job_name), " · ", farm.when(attempt.granted), attempt.outcome === "live" ? "" : ` · ${farm.span(attempt.seconds)} `, farm.prose(attempt.reason));
+      line.append(farm.outcome(attempt), " ", farm.element("bdi", "", attempt.job_name), " · ", farm.when(attempt.granted), attempt.outcome === "live" ? "" : ` · ${farm.span(attempt.seconds)} `, farm.prose(attempt.reason));
       return line;
     }));
     if (!worker.attempts.length) byId("attempts").replaceChildren(farm.element("p", "text-body-secondary", "Nothing yet"));

@@ -1,0 +1,63 @@
+"""What "rendering" means to people: what a worker renders at this moment, and not what it has only been handed."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from brender.farm.record import Row
+from brender.store import page_questions, questions
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.questions import Record
+from brender.store.tables import make_tables
+from brender.store.writer import Writer
+from tests.rows import new, put
+from tests.test_store import JOB
+from tests.tools import command, let_commands_ask
+from tests.web import make_users, served, sign_in_as
+
+ID = "a" * 16
+
+
+@pytest.fixture
+def record(folder: DataFolder) -> Record:
+    """A record of a job of ten frames in two tasks: a worker renders frame 2 of the first, and has been handed the second."""
+    make_users(folder)
+    node = {"incarnation": 1, "last_seen": 1.0}
+    worker = {"manager": "m", "name": "w1", "status": "busy", "job": ID, "frame": 2, "fraction": 0.5, "attempt": "1"}
+    attempt = {"job": ID, "worker": "w", "manager": "m", "granted": 1.0, "outcome": "live"}
+    rows: list[Row] = [
+        put("project", "default", {}),
+        put("manager", "m", {**node, "name": "m1", "status": "online"}),
+        put("worker", "w", {**node, **worker}),
+        new("job", ID, {**JOB, "status": "active", "part_count": 10, "task_count": 2, "planned_tasks": 2, "started": 1.0}),
+    ]
+    for task in (1, 2):
+        rows.append(new("task", task, {"job": ID, "number": task - 1, "status": "active"}))
+        rows.append(new("attempt", str(task), {**attempt, "task": task, "started": 1.0 if task == 1 else None}))
+    for frame in range(1, 11):
+        begun = {"status": "active", "attempt": "1", "worker": "w"} if frame <= 5 else {"status": "queued"}
+        rows.append(new("part", frame, {"job": ID, "task": 1 if frame <= 5 else 2, "frame": frame, **begun}))
+    writer = Writer(open_for_writing(str(folder.make().database)))
+    writer.commit(rows)
+    return Record(make_tables(writer.database), folder)
+
+
+def test_a_job_says_which_frames_are_rendered_at_this_moment(record: Record) -> None:
+    assert questions.job(record, ID)["frames_now"] == [2]
+    assert page_questions.task_graph(record, ID)["stages"] == [{"name": "frames", "counts": {"active": 1, "handed out": 1}}]
+
+
+def test_a_task_that_its_worker_has_not_begun_is_handed_out(
+    record: Record, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let_commands_ask(lambda asked: questions.answer(record, asked.question, asked.arguments), monkeypatch)
+    lines = command(capsys, "tasks", ID).out.splitlines()
+    assert "active" in lines[1] and "handed out" in lines[2] and "active" not in lines[2]
+
+
+@pytest.mark.browser
+@pytest.mark.thorough
+def test_the_page_counts_one_frame_of_a_chunk_as_rendering(record: Record, page: Page) -> None:
+    with served(record.folder) as dashboard:
+        sign_in_as(page, dashboard.url, then=f"jobs/{ID}")
+        expect(page.locator("#legend")).to_have_text("1 rendering 4 handed out 5 to come")
