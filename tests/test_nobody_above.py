@@ -2,15 +2,18 @@
 
 import contextlib
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from brender.bus.address import DOORS
 from brender.bus.keys import kept_pair
 from brender.bus.membership import Membership
 from brender.commands.options import client
+from brender.commands.own_server import KEEPER, await_server
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
 from tests.tools import command, process, until
@@ -52,3 +55,35 @@ def test_a_monitor_s_key_says_what_it_is_for(folder: DataFolder, capsys: pytest.
     ).keep(folder.membership)
     said = command(capsys, "jobs", "--data", folder.root)
     assert "A monitor's key, which this machine joined the farm with, may not " in said.err
+
+
+@pytest.fixture
+def killed(folder: DataFolder) -> DataFolder:
+    """The data folder of a server that was killed."""
+    for key in (folder.server_key, folder.local_key):
+        kept_pair(key)
+    folder.announce("server")
+    return folder
+
+
+def test_a_command_beside_a_server_that_was_killed_says_that_it_died(
+    killed: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = command(capsys, "jobs", "--data", killed.root)
+    assert said.code == 4 and f"The server of the data folder {killed.root} has died" in said.err
+    assert "Start it again with `brender farm`" in said.err
+
+
+def test_a_command_waits_for_a_killed_server_that_its_farm_starts_again(
+    killed: DataFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brender.commands.own_server._TELL_SECONDS", 0.1)
+    monkeypatch.setattr("brender.commands.own_server._PATIENCE_SECONDS", 0.3)
+    held: list[FileLock] = []
+    with killed.lock(KEEPER):
+        said = command(capsys, "jobs", "--data", killed.root)
+        assert said.code == 4 and "is being started again; waiting for it" in said.err and "is not back yet" in said.err
+        monkeypatch.setattr("brender.commands.own_server._PATIENCE_SECONDS", 10.0)
+        threading.Timer(0.2, lambda: held.append(killed.lock("server"))).start()
+        await_server(killed)
+        held.pop().release()

@@ -1,5 +1,6 @@
 """Whoever asks a server for something is answered, whatever goes wrong at it, and however much another asks for."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -106,3 +107,13 @@ def test_askers_take_turns_and_what_is_asked_twice_is_answered_once(folder: Data
     finally:
         thread.close()
     assert order == ["first", "greedy 1", "modest", "greedy 2", "greedy 3"]
+
+
+def test_a_server_that_ends_as_it_was_asked_to_leaves_no_word_of_itself_and_one_that_fails_does(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    for fails in (False, True):
+        made = Server(folder, ServerAddresses.of(Address("127.0.0.1", free_ports(4))), Policy())
+        made.loop.post(lambda made=made, fails=fails: made.stop() if not fails else 1 / 0)
+        with contextlib.suppress(ZeroDivisionError):
+            made.run()
+        assert (folder.last_announced("server") is not None) == fails and folder.announced("server") is None

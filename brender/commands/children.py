@@ -1,5 +1,6 @@
 """Roles as child processes of one command: started, watched, started again, ended with it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,9 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
+
 from brender.commands.lifeline import STOP_SECONDS
+from brender.commands.own_server import KEEPER
 from brender.commands.role_logs import message_of
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, Conflict
 from brender.store.datafolder import DataFolder
 from brender.system.processes import IN_OWN_GROUP
 from brender.system.restart import START_AGAIN
@@ -53,9 +57,14 @@ class Children:
     all: list[Child] = field(default_factory=list, init=False)
     refused: str = field(default="", init=False)
     """Why the last child that was given up could not be started."""
+    _keeping: FileLock | None = field(default=None, init=False)
+    """The place of what starts the folder's server again, as long as this process lives."""
 
     def start(self, name: str, arguments: list[str]) -> Child:
         """Start the role that *arguments* say."""
+        if name == "server" and self._keeping is None:
+            with contextlib.suppress(Conflict):  # another keeps it; then this server ends by itself
+                self._keeping = self.folder.lock(KEEPER)
         child = self._spawn(name, arguments)
         self.all.append(child)
         return child
@@ -102,6 +111,9 @@ class Children:
                 child.process.kill()
                 child.process.wait()
         self.all = [child for child in self.all if child not in ending]
+        if self._keeping is not None and not any(child.name == "server" for child in self.all):
+            self._keeping.release()
+            self._keeping = None
 
     def log(self, name: str) -> Path:
         """Return the file with the own output of the role called *name*."""

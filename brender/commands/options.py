@@ -12,6 +12,7 @@ from brender.bus.client import Client
 from brender.bus.keys import KeyPair
 from brender.bus.membership import read_membership
 from brender.commands.joining import as_client
+from brender.commands.own_server import await_server
 from brender.model.errors import Forbidden, Unreachable
 from brender.model.keys import KeyRole, token_command
 from brender.model.rights import TABLE, Scope, scope
@@ -116,14 +117,11 @@ def as_commands(server: str | None, data: Path) -> tuple[ServerAddresses, KeyPai
     """Return where the server is that the options name, and the key that this machine's commands have there.
 
     Raises `Forbidden` where that is a monitor's, and `Unreachable` without a long wait where nothing listens there, or where that
-    is the server of the data folder and its lock says that it does not run.
+    is the server of the data folder and nobody starts it (`await_server`).
     """
     folder = DataFolder(data)
-    if server is None and folder.local_key.exists() and not folder.is_locked("server"):
-        raise Unreachable(
-            f"No server runs in the data folder {folder.root}. Start it with `brender farm` (or `brender-server`), or name "
-            "another with --server or --data"
-        )
+    if server is None and folder.local_key.exists():
+        await_server(folder)
     addresses, pair = as_client(server, folder)
     membership = None if folder.local_key.exists() else read_membership(folder.membership)
     if membership is not None and scope(membership.role, "ask") is Scope.NOBODY:

@@ -141,6 +141,10 @@ class DataFolder:
         temporary.write_text(json.dumps({"pid": os.getpid(), **facts}))
         temporary.replace(path)
 
+    def withdraw(self, role: str) -> None:
+        """Take back what *role* announced, since it ends as it was asked to: what dies leaves it."""
+        (self.root / "run" / f"{role}.json").unlink(missing_ok=True)
+
     def tell_trouble(self, text: str) -> None:
         """Write down why the server cannot record anything; "": it can. Works on a full disk, once it was called with "": the
         file keeps its length, and is written over."""
@@ -158,12 +162,16 @@ class DataFolder:
 
     def announced(self, role: str) -> dict[str, Any] | None:
         """Return what the running *role* has announced; ``None`` where none runs."""
-        path = self.root / "run" / f"{role}.json"
+        return self.last_announced(role) if self.is_locked(role) else None
+
+    def last_announced(self, role: str) -> dict[str, Any] | None:
+        """Return what *role* announced, whether it still runs or has died; ``None`` where it never ran, or has ended as it was
+        asked to."""
         try:
-            facts = json.loads(path.read_text())
+            facts = json.loads((self.root / "run" / f"{role}.json").read_text())
         except (OSError, ValueError):
             return None
-        return facts if isinstance(facts, dict) and self.is_locked(role) else None
+        return facts if isinstance(facts, dict) else None
 
 
 def addresses_as_text(addresses: Any) -> dict[str, str]:

@@ -141,6 +141,7 @@ class Server:
             self._round.settle()
             self._remover.resume(self._writer.tables)
             folder.announce("server", database=self.database, site=site, **addresses_as_text(self.addresses))
+            undo.push(lambda failed, *_: None if failed else folder.withdraw("server"))
             self._undo = undo.pop_all()
 
     @property
