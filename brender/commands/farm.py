@@ -21,7 +21,7 @@ from brender.commands.jobspec import blender_job, render_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import NamedPath, client, common, pictures_option
-from brender.commands.output import counted, duration, say, say_lines
+from brender.commands.output import duration, say, say_lines
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
@@ -32,6 +32,7 @@ from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
 from brender.model.text import plural
+from brender.model.units import in_words, units_of
 from brender.store.datafolder import DataFolder
 
 _workers_option = click.option("--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="How many workers.")
@@ -245,7 +246,7 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Scree
             connection.act("cancel", spec.id, user=spec.user)
         raise click.exceptions.Exit(INTERRUPTED) from None
     screen.close()
-    say(f"{counted(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
+    say(f"{in_words(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
 
 
 def _take_the_place_of_cut_off(spec: JobSpec, connection: Client, screen: Screen) -> None:
@@ -268,10 +269,10 @@ def _what_is_kept(spec: JobSpec, connection: Client) -> str:
         record = connection.ask("job", id=spec.id)
     except BrenderError:
         return f"The frames that are done are in {folder}. {again}."
-    done, total = record["completed_parts"], record["part_count"]
-    if not done:
+    done = units_of(record["settings"], record["completed_parts"], record["part_count"])
+    if not done.done:
         return "Nothing is done yet. The same command starts it again."
-    return f"{done} of {plural(total, 'frame')} {'is' if done == 1 else 'are'} in {folder}. {again}."
+    return f"{done} {'is' if done.done == 1 else 'are'} in {folder}. {again}."
 
 
 class _Ending:

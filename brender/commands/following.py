@@ -7,6 +7,7 @@ from typing import Any
 from brender.commands.display import JobView, LastFile, WorkerLine, frame_line
 from brender.engines.progress import read_text
 from brender.model.job import FILM
+from brender.model.units import units_of
 
 ENDED = ("completed", "failed", "canceled")
 #: Seconds that a reason has to last before it is shown: workers take that long to start.
@@ -74,6 +75,7 @@ class Follower:
     def look(self, record: Mapping[str, Any], parts: Iterable[Mapping[str, Any]], now: float) -> list[str]:
         """Take the job's *record* and the *parts* that changed since `change`; returns a line for each that was finished."""
         done, total = record["completed_parts"], record["part_count"]
+        counted = units_of(record["settings"], done, total)
         workers, rendering = self._workers(record, now)
         rendered = done - record["kept_parts"]
         per_part = record["render_seconds"] / rendered if rendered > 0 else None
@@ -82,8 +84,8 @@ class Follower:
         left = None if ended else seconds_left(to_come, per_part, rendering)
         lines = self._finished(record, parts, left)
         self.view = JobView(
-            done=done,
-            total=total,
+            done=counted.done,
+            total=counted.total,
             left=left,
             elapsed=now - self.began,
             workers=() if ended else workers,
@@ -134,7 +136,7 @@ class Follower:
                 fresh.append(part)
         kept = [part for part in fresh if part["kept"]]
         made = [part for part in fresh if not part["kept"]]
-        total = record["part_count"]
+        total = units_of(record["settings"], 0, record["part_count"]).total
         lines = []
         if kept:
             lines.append(f"{len(kept)} of {total} were there already, and are kept")
@@ -145,7 +147,7 @@ class Follower:
                 frame_line(
                     what=_what(part),
                     frames=frames if len(frames) <= _FRAMES_SHOWN else "",
-                    done=number,
+                    done=min(number, total),
                     total=total,
                     file=file,
                     seconds=part["seconds"],

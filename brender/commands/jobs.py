@@ -26,7 +26,7 @@ from brender.commands.jobspec import (
 )
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
-from brender.commands.output import counted, duration, print_facts, print_json, print_table, say, say_cut, size, when
+from brender.commands.output import duration, print_facts, print_json, print_table, say, say_cut, size, when
 from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
 from brender.commands.screen import INTERRUPTED, Screen
@@ -40,6 +40,7 @@ from brender.model.frames import format_frames
 from brender.model.job import JobSpec
 from brender.model.status import HANDED_OUT, JobStatus
 from brender.model.text import harmless, plural
+from brender.model.units import in_tasks, in_words
 from brender.store.datafolder import DataFolder
 from brender.store.questions import LOG_TAIL
 
@@ -142,8 +143,8 @@ def submit(
         else:
             for warning in accepted["warnings"] if not wait else ():  # (else it is said while it is waited for)
                 say(f"Warning: {warning}", err=True)
-            frames = counted(spec.settings, accepted["frames"])
-            say(f"Job {accepted['id'][:8]}, {spec.name}: {frames} in {plural(accepted['tasks'], 'task')}")
+            what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
+            say(f"Job {accepted['id'][:8]}, {spec.name}: {what}")
         if wait:
             screen, folder = Screen(as_json), DataFolder(data)
             shown = LatestPicture.wanted(pictures, screen, folder)
@@ -176,7 +177,7 @@ def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPic
     if not screen.is_apart:
         took = f" in {duration(record['finished'] - record['started'])}" if record["started"] else ""
         folder = f": {record['output']}" if record["output"] else ""
-        say(f"{counted(spec.settings, record['completed_parts'])}{took}{folder}")
+        say(f"{in_words(spec.settings, record['completed_parts'])}{took}{folder}")
 
 
 @click.command(cls=Configured, section="jobs")
@@ -216,7 +217,7 @@ def jobs(
                     row["id"][:8],
                     row["name"],
                     row["status"],
-                    f"{row['completed_parts']}/{row['part_count']}",
+                    f"{row['units_done']}/{row['units']}" + (" pieces" if row["unit"] == "piece" else ""),
                     row["priority"],
                     row["user"],
                     when(row["submitted"]),
@@ -244,7 +245,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     lines: list[tuple[str, Any]] = [
         ("Job", f"{record['name']} ({record['id']})"),
         ("Status", record["status"] + (f": {record['reason']}" if record["reason"] else "")),
-        ("Frames", f"{record['completed_parts']} of {record['part_count']} done"),
+        (f"{record['unit'].capitalize()}s", f"{record['units_done']:,} of {record['units']:,} done"),
         ("Film", record["settings"].get("film", "")),
         ("Time left", f"about {duration(record['eta_seconds'])}" if record["eta_seconds"] else ""),
         ("Type", record["job_type"]),

@@ -5,7 +5,7 @@ What commands print goes through here (`say`, `print_table`, `print_facts`), so 
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -82,15 +82,6 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     for label, value in facts:
         if value not in ("", None):
             say(f"{label + ':':<14}{value}")
-
-
-def counted(settings: Mapping[str, Any], parts: int) -> str:
-    """Return how many frames *parts* of a job with these *settings* are: its film, or each piece of its still, is one of them."""
-    if settings.get("pieces"):
-        return "1 frame"
-    film = settings.get("film")
-    frames = parts - 1 if film else parts
-    return f"{frames} {'frame' if frames == 1 else 'frames'}{f' and the film {film}' if film else ''}"
 
 
 def when(wall: float | None) -> str:

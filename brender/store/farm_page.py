@@ -10,8 +10,9 @@ from peewee import SQL, Case, fn
 
 from brender.model.status import ENDED_JOB, ENDS_OF_WAITING
 from brender.model.text import plural
+from brender.model.units import STILL
 from brender.store.page_questions import with_eta
-from brender.store.questions import GOING, PAGE, Record, with_progress
+from brender.store.questions import GOING, PAGE, Record, listed_columns, with_progress
 from brender.store.tables import ATTEMPT_LIVE
 
 _ATTENTION_SHOWN = 20
@@ -61,7 +62,7 @@ def _shown_jobs(record: Record, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return the jobs *ids* in this order, each with its ``eta_seconds``, the number of its ``workers``, and its last ``picture``
     (the part and frame; ``None``: none yet)."""
     job, part, worker = record.tables.Job, record.tables.Part, record.tables.Worker
-    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings", "warnings")]
+    columns = listed_columns(job, without=("warnings",))
     rows = with_eta(record, [with_progress(row) for row in job.select(*columns).where(job.id.in_(list(ids))).dicts()])
     # By its last change, each is found at the end of an index; all frames of a long job would have to be read for the latest end.
     shown = (part.status == "completed") & (part.output != "")
@@ -140,7 +141,10 @@ def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since
 def _frames_since(record: Record, edge: float) -> int:
     """Return how many frames were finished after *edge*: of jobs that began after it all, of others those that are looked for."""
     job, part, attempt = record.tables.Job, record.tables.Part, record.tables.Attempt
-    whole = job.select(fn.COALESCE(fn.SUM(job.completed_parts - job.kept_parts), 0)).where(job.started >= edge).scalar()
+    # (A still is one frame, whatever it was split into.)
+    is_done = Case(None, [(job.completed_parts == job.part_count, 1)], 0)
+    frames = Case(None, [(job.job_type == STILL, is_done)], job.completed_parts - job.kept_parts)
+    whole = job.select(fn.COALESCE(fn.SUM(frames), 0)).where(job.started >= edge).scalar()
     across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
     ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(_LOOKED_AT).tuples()]
     if not ids:
@@ -149,7 +153,7 @@ def _frames_since(record: Record, edge: float) -> int:
     # may have been touched again later.
     before = attempt.select(attempt.change).where(attempt.finished <= edge).order_by(attempt.finished.desc()).limit(_ENDED_BEFORE)
     first = min((change for (change,) in before.tuples()), default=-1)
-    done = part.job.in_(ids) & (part.change >= first) & (part.finished > edge)
+    done = part.job.in_(ids) & (part.change >= first) & (part.finished > edge) & (part.piece == 0)
     return int(whole) + int(part.select(fn.COUNT(part.id)).where(done).scalar())
 
 

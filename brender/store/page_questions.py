@@ -17,7 +17,15 @@ from brender.model.estimates import Shot, work_of
 from brender.model.job import Requirements
 from brender.model.status import HANDED_OUT, JobStatus, WorkerStatus
 from brender.store.path_variables import path_variables
-from brender.store.questions import GOING, PAGE, Record, job_id, seconds_left, with_progress
+from brender.store.questions import (
+    GOING,
+    PAGE,
+    Record,
+    job_id,
+    listed_columns,
+    seconds_left,
+    with_progress,
+)
 from brender.store.recorded import worker_info
 from brender.store.tables import ATTEMPT_LIVE
 
@@ -70,8 +78,11 @@ def find_jobs(
     column = (
         job.completed_parts * 1.0 / fn.COALESCE(fn.NULLIF(job.part_count, 0), 1) if sort == "progress" else getattr(job, sort)
     )
-    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings", "warnings")]
-    ordered = job.select(*columns).where(fits).order_by(column.desc() if descending else column.asc(), job.id)
+    ordered = (
+        job.select(*listed_columns(job, without=("warnings",)))
+        .where(fits)
+        .order_by(column.desc() if descending else column.asc(), job.id)
+    )
     rows = ordered.limit(max(1, min(length, PAGE))).offset(max(0, start)).dicts()
     total = job.select(fn.COUNT(job.id)).where(there).scalar()
     filtered = total if fits is there else job.select(fn.COUNT(job.id)).where(fits).scalar()

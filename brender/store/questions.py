@@ -15,6 +15,7 @@ from peewee import Case, fn
 from brender import __version__
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FILM, FPS
+from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables
@@ -77,8 +78,7 @@ def jobs(
 ) -> list[dict[str, Any]]:
     """Jobs, newest first, perhaps only those of one status, user or project."""
     job = record.tables.Job
-    columns = [field for name, field in job._meta.fields.items() if name not in ("facts", "settings")]
-    query = job.select(*columns).where(_wanted_jobs(record, status, user, project))
+    query = job.select(*listed_columns(job)).where(_wanted_jobs(record, status, user, project))
     rows = query.order_by(job.submitted.desc(), job.id).limit(min(limit, PAGE)).offset(offset)
     return [with_progress(row) for row in rows.dicts()]
 
@@ -378,6 +378,21 @@ def _row(model: Any) -> dict[str, Any]:
     return dict(model.__data__)
 
 
+def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
+    """Return the columns of the table *job* that a list of jobs has, for `with_progress`: all but what is long, and *without*
+    these."""
+    text = job.settings.cast("text")
+    has_film = text.contains('"film":"') | text.contains('"film": "')
+    left_out = ("facts", "settings", *without)
+    return [*(field for name, field in job._meta.fields.items() if name not in left_out), has_film.alias("has_film")]
+
+
 def with_progress(row: dict[str, Any]) -> dict[str, Any]:
-    row["progress"] = row["completed_parts"] / row["part_count"] if row["part_count"] else 0.0
+    """Return *row*, of a job, with its ``progress`` (0 to 1), and that as people count it: ``units_done`` of ``units``, each a
+    ``unit`` (frame or piece)."""
+    completed, parts = row["completed_parts"], row["part_count"]
+    row["progress"] = completed / parts if parts else 0.0
+    has_film = row.pop("has_film") if "has_film" in row else row["settings"].get("film")
+    counted = units(row["job_type"] == STILL, bool(has_film), completed, parts)
+    row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total}
     return row

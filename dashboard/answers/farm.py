@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from dashboard.answers.jobs import Counted
 from dashboard.answers.rows import row
 
 
@@ -13,8 +14,7 @@ class Picture(msgspec.Struct):
 
 
 @row("Job", without=("facts", "settings", "warnings"))
-class JobOnFarmPage(msgspec.Struct, kw_only=True):
-    progress: float
+class JobOnFarmPage(Counted, kw_only=True):
     eta_seconds: float | None
     picture: Picture | None
     workers: int

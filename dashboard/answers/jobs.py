@@ -1,15 +1,23 @@
 """What the JSON API answers about jobs, their frames, tasks, attempts and logs, and submitting them."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from dashboard.answers.rows import row
 
 
-@row("Job", without=("facts", "settings", "warnings"))
-class JobInList(msgspec.Struct, kw_only=True):
+class Counted(msgspec.Struct, kw_only=True):
+    """``progress``: the share that is done; ``units_done`` of ``units``: the same as people count it, in frames or pieces."""
+
     progress: float
+    unit: Literal["frame", "piece"]
+    units_done: int
+    units: int
+
+
+@row("Job", without=("facts", "settings", "warnings"))
+class JobInList(Counted, kw_only=True):
     eta_seconds: float | None
 
 
@@ -36,10 +44,9 @@ class KeptOff(msgspec.Struct, kw_only=True):
     worker_name: str
 
 
-class _JobNow(msgspec.Struct, kw_only=True):
+class _JobNow(Counted, kw_only=True):
     """``frames_now``: what workers render at this moment; other frames of their tasks are active too, and wait for their turn."""
 
-    progress: float
     fps: float
     rendering: list[AtWork]
     frames_now: list[int]

@@ -49,11 +49,14 @@ class Room(msgspec.Struct):
 
 
 class Submitted(msgspec.Struct):
+    """``frames``: its parts (pieces of a still, and the film, are counted too); ``what``: the same in words."""
+
     id: str
     name: str
     status: str
     tasks: int
     frames: int
+    what: str
     output: str
     warnings: list[str]
 

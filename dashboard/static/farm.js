@@ -102,6 +102,8 @@ const farm = (() => {
   // How an attempt stands: what its worker has not begun is only handed out.
   const outcome = (attempt) => badge(attempt.outcome === "live" && !attempt.started ? "handed out" : attempt.outcome);
   const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
+  // How far a job is, as people count it.
+  const progress = (job) => `${job.units_done.toLocaleString()} of ${several(job.units, job.unit)}`;
   // A sentence in which commands stand between backticks.
   function prose(text, classes = "") {
     const made = element("span", classes);
@@ -315,5 +317,5 @@ const farm = (() => {
     });
   }
 
-  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

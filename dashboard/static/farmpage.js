@@ -34,7 +34,7 @@
   function share(job) {
     const bar = farm.element("div", "share");
     bar.setAttribute("role", "img");
-    bar.setAttribute("aria-label", `${job.completed_parts} of ${job.part_count} frames`);
+    bar.setAttribute("aria-label", farm.progress(job));
     const parts = Math.max(job.part_count, 1);
     [["done", job.completed_parts], ["fail", Math.min(job.failed_tasks, parts)], ["run", job.workers]].forEach(([kind, count]) => {
       if (!count) return;
@@ -61,9 +61,9 @@
     middle.append(title, farm.element("p", "facts", [job.project, job.user, job.label, `priority ${job.priority}`].filter(Boolean).join(" · ")), share(job));
     if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.prose(job.reason, "why"));
     const left = farm.element("div", "left");
-    const mean = job.completed_parts > job.kept_parts ? `, ${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a frame` : "";
+    const mean = job.completed_parts > job.kept_parts ? `, ${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.unit}` : "";
     if (job.eta_seconds !== null && !farm.isSilent()) left.append(farm.element("strong", "", farm.span(job.eta_seconds)));
-    left.append(farm.element("span", "", `${job.completed_parts.toLocaleString()} of ${job.part_count.toLocaleString()}${mean}`));
+    left.append(farm.element("span", "", `${farm.progress(job)}${mean}`));
     card.append(poster, middle, left);
     return card;
   }

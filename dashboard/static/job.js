@@ -17,9 +17,9 @@
     const wall = known ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
     byId("until").textContent = known ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
     byId("until").title = farm.time(wall);
-    byId("count").textContent = `${job.completed_parts.toLocaleString()} of ${farm.several(job.part_count, "frame")}`;
+    byId("count").textContent = farm.progress(job);
     const rendered = job.completed_parts - job.kept_parts;
-    byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a frame` : "";
+    byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.unit}` : "";
     const hours = job.render_seconds / 3600;
     byId("cost").textContent = hours >= 1 ? `${hours.toFixed(1)} machine hours` : job.render_seconds ? `${farm.span(job.render_seconds)} of machine time` : "";
     const names = job.rendering.map((worker) => worker.name), shown = names.slice(0, 2);

@@ -18,7 +18,7 @@
   const progress = (row) => {
     const made = farm.element("div", "job-progress");
     const left = row.eta_seconds ? `, ${farm.span(row.eta_seconds)} left` : "";
-    made.append(farm.bar(row.progress, row.name), farm.element("small", "", `${row.completed_parts.toLocaleString()} of ${row.part_count.toLocaleString()}${left}`));
+    made.append(farm.bar(row.progress, row.name), farm.element("small", "", `${farm.progress(row)}${left}`));
     return made;
   };
   const tick = (row) => {

@@ -337,7 +337,7 @@
     const accepted = await farm.post("/jobs", job({}));
     farm.content();
     const done = farm.element("div", "alert alert-success mb-2");
-    done.append(farm.link(`/jobs/${accepted.id}`, accepted.name, "fw-semibold name"), ` is submitted: ${many(accepted.frames, "frame")}`);
+    done.append(farm.link(`/jobs/${accepted.id}`, accepted.name, "fw-semibold name"), ` is submitted: ${accepted.what}`);
     byId("done").prepend(done);
   }
   byId("submit").addEventListener("submit", (event) => {

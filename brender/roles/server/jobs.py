@@ -19,6 +19,7 @@ from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.model.text import plural
+from brender.model.units import in_tasks, in_words, units_of
 from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, LogEvent, Now, Peer, Send
 from brender.roles.policy import Policy
 
@@ -105,7 +106,7 @@ class Jobs:
         self.note(
             now,
             "submit",
-            f"submitted {spec.name}: {plural(job.part_count, 'frame')} in {plural(job.task_count, 'task')}",
+            f"submitted {spec.name}: {in_tasks(spec.settings, job.part_count, job.task_count)}",
             job.id,
             spec.user,
         )
@@ -199,8 +200,8 @@ class Jobs:
         if sweep is None:
             return
         if sweep.what == "requeue":
-            frames = "1 frame" if sweep.count == 1 else f"{sweep.count} frames"
-            self.note(now, "requeue", f"queued {frames} again", job.id, sweep.user)
+            queued = units_of(job.spec.settings, sweep.count, job.part_count)
+            self.note(now, "requeue", f"queued {plural(queued.done, queued.noun)} again", job.id, sweep.user)
             self.settle(job, now)
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
@@ -321,8 +322,8 @@ class Jobs:
         if job.failed_tasks:
             self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {plural(job.task_count, 'task')} failed", now)
         elif job.completed_parts < job.part_count:
-            left = job.part_count - job.completed_parts
-            text = "1 frame was" if left == 1 else f"{left} frames were"
+            left = units_of(job.spec.settings, job.part_count - job.completed_parts, job.part_count)
+            text = f"{plural(left.done, left.noun)} {'was' if left.done == 1 else 'were'}"
             self.end(job, JobStatus.CANCELED, f"{text} canceled before, and not queued again", now)
         else:
             self.end(job, JobStatus.COMPLETED, "", now)
@@ -460,6 +461,7 @@ class Jobs:
             "status": str(job.status),
             "tasks": job.task_count,
             "frames": job.part_count,
+            "what": in_words(job.spec.settings, job.part_count),
             "output": job.spec.output,
             "warnings": list(job.warnings),
         }

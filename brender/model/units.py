@@ -1,0 +1,62 @@
+"""What people count of a job: its frames, or the pieces of a still that is split. Pure.
+
+A job has parts. The film of all frames, and the picture that pieces are put together to, are parts too, and neither frames nor
+pieces.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from brender.model.text import plural
+
+#: The job type whose parts are pieces of one frame.
+STILL = "blender-still"
+
+
+@dataclass(frozen=True)
+class Units:
+    """How far a job is: ``done`` of ``total`` things that are called ``noun``."""
+
+    noun: str
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.done:,} of {plural(self.total, self.noun)}"
+
+
+def units(is_still: bool, has_film: bool, completed: int, parts: int) -> Units:
+    """Return how far a job with so many *parts* is, of which so many are *completed*. What is made of all others comes last.
+
+    >>> str(units(False, False, 3, 24)), str(units(False, True, 25, 25)), str(units(True, False, 8, 9))
+    ('3 of 24 frames', '24 of 24 frames', '8 of 8 pieces')
+    """
+    total = max(1, parts - 1) if is_still or has_film else parts
+    return Units("piece" if is_still else "frame", min(completed, total), total)
+
+
+def units_of(settings: Mapping[str, Any], completed: int, parts: int) -> Units:
+    """Return the same of a job with these *settings*."""
+    return units(bool(settings.get("pieces")), bool(settings.get("film")), completed, parts)
+
+
+def in_words(settings: Mapping[str, Any], parts: int) -> str:
+    """Return what *parts* of a job with these *settings* are, all or those that are done.
+
+    >>> in_words({"pieces": 8}, 9), in_words({"film": "a.mp4"}, 25), in_words({}, 1)
+    ('1 frame in 8 pieces', '24 frames and the film a.mp4', '1 frame')
+    """
+    if settings.get("pieces"):
+        return f"1 frame in {plural(max(1, parts - 1), 'piece')}"
+    film = settings.get("film")
+    return plural(parts - 1, "frame") + f" and the film {film}" if film else plural(parts, "frame")
+
+
+def in_tasks(settings: Mapping[str, Any], parts: int, tasks: int) -> str:
+    """Return the same, and in how many *tasks*, where the pieces do not say that.
+
+    >>> in_tasks({"pieces": 8}, 9, 9), in_tasks({}, 24, 8)
+    ('1 frame in 8 pieces', '24 frames in 8 tasks')
+    """
+    return in_words(settings, parts) + ("" if settings.get("pieces") else f" in {plural(tasks, 'task')}")

@@ -1,0 +1,52 @@
+"""What is counted of a job is what people mean: frames, or the pieces of a still, and neither its picture nor its film."""
+
+import pytest
+
+from brender.commands.following import Follower
+from brender.store import farm_page, page_questions
+from tests.test_film_stage import movie
+from tests.test_stages import still
+from tests.tools import command, let_commands_ask
+from tests.world import World, farm_of_two
+
+
+@pytest.fixture
+def world() -> World:
+    return farm_of_two()
+
+
+def test_the_pieces_of_a_still_are_called_so_wherever_they_are_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = still(pieces=4)
+    assert world.submit(spec)["what"] == "1 frame in 4 pieces"
+    world.finish_part("one")
+    world.run(0.2)
+    let_commands_ask(lambda asked: world.ask(asked.question, **asked.arguments), monkeypatch)
+    assert "1/4 pieces" in command(capsys, "jobs").out
+    assert "Pieces:       1 of 4 done" in command(capsys, "job", spec.id).out
+    for rows in (page_questions.find_jobs(world.record)["rows"], farm_page.overview(world.record, world._at().wall)["active"]):
+        assert [(row["units_done"], row["units"], row["unit"]) for row in rows] == [(1, 4, "piece")]
+    follower = Follower("", 0.0)
+    follower.look(world.ask("job", id=spec.id), [], 0.0)
+    assert (follower.view.done, follower.view.total) == (1, 4)
+    world.finish_everything()
+    assert "4/4 pieces" in command(capsys, "jobs").out
+    world.act("requeue", spec.id, "all")
+    world.run(1.0)
+    told = [row["text"] for row in world.ask("activity")]
+    assert f"submitted {spec.name}: 1 frame in 4 pieces" in told and "queued 4 pieces again" in told
+
+
+def test_the_film_is_not_counted_as_a_frame(world: World) -> None:
+    spec = movie("1-3")
+    assert world.submit(spec)["what"].startswith("3 frames and the film shot_0001-0003.mp4")
+    world.finish_everything()
+    (row,) = page_questions.find_jobs(world.record)["rows"]
+    assert (row["units_done"], row["units"], row["unit"]) == (3, 3, "frame")
+
+
+def test_a_still_is_one_frame_of_the_last_hour(world: World) -> None:
+    world.submit(still(pieces=4))
+    world.finish_everything()
+    assert farm_page.overview(world.record, world._at().wall)["frames"]["hour"] == 1
