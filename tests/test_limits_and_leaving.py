@@ -363,6 +363,28 @@ def test_a_job_whose_workers_are_disabled_asleep_or_leaving_names_each_and_what_
     ), "a cause that has changed is said as it is now"
 
 
+def test_a_job_is_never_given_to_workers_whose_owners_do_not_allow_its_folders(world: World) -> None:
+    for name in ("a", "b"):
+        world.add_worker(name, folders=("/srv", "/renders"))
+    job = world.submit(animation("1-3", output="/mnt/x/out"))["id"]
+    sent = world.submit(animation("11-11", output="/mnt/x/other", bundle="b" * 64))["id"]
+    world.run(3)
+    waits = (
+        "No worker can run it. The workers a and b may not read /projects/shot.blend nor write to /mnt/x/out: "
+        "start them with `--allow-folder /mnt/x/out --allow-folder /projects`"
+    )
+    assert world.ask("job", id=job)["reason"] == waits and world.ask("attempts", job=job) == []
+    assert world.finish_everything() == [11] and world.status(sent) == "completed", "where files travel, no folder is used"
+    world.start_server()
+    world.run(30)
+    assert world.ask("job", id=job)["reason"] == waits, "and so the server that starts again knows it"
+    world.add_worker("c", folders=("/mnt", "/projects"))
+    assert sorted(world.finish_everything()) == [1, 2, 3] and {row["worker"] for row in world.ask("attempts", job=job)} == {
+        world.workers["c"].core.info.id
+    }
+    assert world.server.dispatch.audit() == []
+
+
 def put_off(world: World, name: str, reason: str) -> None:
     core = world.workers[name].core
     assert core.running is not None

@@ -28,6 +28,12 @@ PLENTY = 1_000_000
 PATHS = (PathVariable("projects", "linux", "/mnt/projects"), PathVariable("projects", "windows", "P:\\", "south"))
 
 tag_sets = st.frozensets(st.sampled_from(["gpu", "fast", "alone"]), max_size=2)
+_PLACES = [
+    {},
+    {"reads": ("/mnt/a.blend",), "writes": ("/mnt/out",)},
+    {"reads": ("{projects}/a.blend",), "writes": ("/srv/out",)},
+    {"writes": ("/srv/out",)},
+]
 versions = st.sampled_from([(3, 4, 1), (4, 2, 0), (5, 0, 1)])
 
 
@@ -48,6 +54,8 @@ def infos(draw: st.DrawFn, number: int) -> WorkerInfo:
         programs=draw(st.sampled_from([frozenset({"*"}), frozenset({"ffmpeg"})])),
         takes_trusted=draw(st.booleans()),
         site=draw(st.sampled_from(["", "south"])),
+        folders=draw(st.sampled_from([(), (), ("/mnt",), ("/srv", "P:\\")])),
+        readable=draw(st.sampled_from([(), ("/srv",)])),
     )
 
 
@@ -61,6 +69,7 @@ def needs(draw: st.DrawFn) -> Requirements:
         program=draw(st.sampled_from(["", "ffmpeg", "true"])),
         trusted=draw(st.sampled_from([False, False, True])),
         variables=draw(st.sampled_from([frozenset(), frozenset({"projects"})])),
+        **draw(st.sampled_from(_PLACES)),
     )
 
 
@@ -105,6 +114,7 @@ def roster_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Roster:
         roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone)
     for job in jobs:
         roster.job_changed(replace(job))
+    roster.catch_up(PLENTY)
     return roster
 
 
@@ -273,8 +283,11 @@ def slot_of(
     tags: Sequence[str] | frozenset[str] | set[str] = (),
     free: int | None = None,
     host: str = "",
+    folders: tuple[str, ...] = (),
 ) -> Slot:
-    info = WorkerInfo(id=worker, incarnation=1, name=worker, host=host, tags=frozenset(tags), job_types=frozenset({"command"}))
+    info = WorkerInfo(
+        id=worker, incarnation=1, name=worker, host=host, tags=frozenset(tags), job_types=frozenset({"command"}), folders=folders
+    )
     return Slot(info, count=count, free=free)
 
 
@@ -401,6 +414,36 @@ def test_workers_that_cannot_run_what_waits_elsewhere_cost_nothing() -> None:
     assert recalls.take_back(PLENTY) == [] and not read
 
 
+def test_a_worker_that_may_not_use_a_jobs_folders_is_not_given_it() -> None:
+    need = Requirements(job_type="command", reads=("/mnt/x/a.blend",), writes=("/mnt/x/out",))
+    slots = [slot_of(name, folders=("/srv",)) for name in ("w1", "w2")]
+    roster = roster_of(slots, [Demand(f"job-{number}", 50, number, 0, 1, need) for number in range(100)])
+    assert assign(roster, PLENTY).takes == []
+    assert Reasons(roster, simple_scheduler.closed).reason("job-3") == (
+        "No worker can run it. The workers w1 and w2 may not read /mnt/x/a.blend nor write to /mnt/x/out: "
+        "start them with `--allow-folder /mnt/x`"
+    )
+    roster.worker_changed(slot_of("w3", folders=("/mnt/x", "/srv")).worker, 0)
+    rounds = [assign(roster, 50) for _ in range(200)]
+    assert next(take for each in rounds for take in each.takes) == Take("w3", "job-0"), (
+        "the oldest, though jobs are compared anew"
+    )
+    assert not rounds[0].complete and rounds[-1].complete and len(roster.job_classes) == 1
+    assert audit(roster) == []
+
+
+def test_jobs_in_folders_of_their_own_are_of_few_classes() -> None:
+    jobs = [
+        Demand(f"job-{n}", 50, n, 0, 1, Requirements(job_type="command", writes=(f"/mnt/{n % 2}/shot-{n}",))) for n in range(50)
+    ]
+    roster = roster_of([slot_of("w1", folders=("/mnt/1",)), slot_of("w2", folders=("/srv",)), slot_of("w3")], jobs)
+    assert len(roster.job_classes) == 2 and {take.worker for take in assign(roster, PLENTY).takes} == {"w1", "w3"}
+    for _ in range(20):  # one that leaves and comes back, with the same limits, is not compared anew
+        roster.worker_gone("w2")
+        roster.worker_changed(slot_of("w2", folders=("/srv",)).worker, 0)
+        assert not roster.stale and len(roster.limits) == 2
+
+
 def test_a_changed_worker_is_of_the_class_of_its_new_tags() -> None:
     slot = slot_of("w1")
     roster = roster_of([slot], [Demand("job", 50, 1, 0, 1, Requirements(job_type="command", tags=frozenset({"gpu"})))])
@@ -445,6 +488,24 @@ _WORKER = WorkerInfo(id="w", incarnation=1, name="w", host="h", platform="Linux-
             "has no place for {projects}: `brender path set projects --windows FOLDER` gives one",
             "have no place for {projects}: ",
         ),
+        (
+            {"reads": ("/mnt/x/a.blend",), "writes": ("/mnt/y/out",)},
+            {"folders": ("/mnt/y",)},
+            "may not read /mnt/x/a.blend: start it with `--allow-folder /mnt/x`",
+            "may not read /mnt/x/a.blend: start them with `--allow-folder /mnt/x`",
+        ),
+        (
+            {"reads": ("/mnt/x/a.blend", "/mnt/c/o.ocio"), "writes": ("/mnt/x/out",)},
+            {"folders": ("/srv",), "readable": ("/mnt/c",)},
+            "may not read /mnt/x/a.blend nor write to /mnt/x/out: start it with `--allow-folder /mnt/x`",
+            "may not read /mnt/x/a.blend nor write to /mnt/x/out: start them ",
+        ),
+        (
+            {"writes": ("{projects}/out",), "variables": {"projects"}},
+            {"folders": ("/mnt/other",)},
+            "may not write to /mnt/projects/out: start it with `--allow-folder /mnt/projects/out`",
+            "may not write to ",
+        ),
     ],
 )
 def test_an_obstacle_agrees_in_number_with_the_workers_that_have_it_and_ends_with_its_remedy(
@@ -474,9 +535,9 @@ _FORMS = [
         r"$|No worker (can run it|is connected)$|Start one with `brender-worker`$",
         r"The only worker that can run it(, m\d, is busy| takes no new tasks)$",
         r"(Both|All [3-7]) workers that can run it are busy$|None of the [2-7] workers that can run it takes new tasks$",
-        r"The worker m\d (lacks|has|does not|allows|cannot|failed|is|sleeps) ?",
+        r"The worker m\d (lacks|has|does not|allows|cannot|may not|failed|is|sleeps) ?",
         r"(The workers m\d(, m\d)? and m\d|[4-7] workers \((m\d, ){2}m\d and [1-4] more\)) "
-        r"(lack|have|do not|cannot|failed|are|sleep) ?",
+        r"(lack|have|do not|cannot|may not|failed|are|sleep) ?",
         r"1 more worker cannot, for other reasons$|[2-4] more workers cannot, for other reasons$",
     )
 ]

@@ -110,7 +110,13 @@ class WorkerStub:
     """A worker's core and what it was told to do."""
 
     def __init__(
-        self, name: str, managers: tuple[str, ...], policy: Policy, blenders: tuple[Blender, ...], tags: frozenset[str]
+        self,
+        name: str,
+        managers: tuple[str, ...],
+        policy: Policy,
+        blenders: tuple[Blender, ...],
+        tags: frozenset[str],
+        folders: tuple[str, ...] = (),
     ) -> None:
         info = WorkerInfo(
             id=new_id(),
@@ -120,6 +126,7 @@ class WorkerStub:
             blenders=blenders,
             tags=tags | tags_of(blenders),
             job_types=frozenset({"blender-animation", "blender-still", "command"}),
+            folders=folders,
         )
         self.core = WorkerCore(info, policy, managers=len(managers))
         self.managers = managers
@@ -186,14 +193,19 @@ class World:
         return self.managers[name]
 
     def add_worker(
-        self, name: str, manager: str = "m", blenders: tuple[Blender, ...] = (BPY,), tags: frozenset[str] = frozenset()
+        self,
+        name: str,
+        manager: str = "m",
+        blenders: tuple[Blender, ...] = (BPY,),
+        tags: frozenset[str] = frozenset(),
+        folders: tuple[str, ...] = (),
     ) -> WorkerStub:
         """*manager*: the name of one, or of several with blanks between."""
         managers = tuple(manager.split())
         for each in managers:
             if each not in self.managers:
                 self.add_manager(each)
-        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags)
+        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders)
         self.run(0.2)
         return self.workers[name]
 

@@ -19,7 +19,7 @@ from brender.commands.options import NamedPath
 from brender.commands.output import say
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.folder_looks import FolderLooks
-from brender.engines.ocio import BUILT_IN, check_configuration, own_configuration, read_configuration
+from brender.engines.ocio import check_configuration, own_configuration, read_configuration
 from brender.jobs.blender_animation import own_path
 from brender.jobs.blender_settings import DEVICES, ENGINES, ORDERS, PROCESSES
 from brender.jobs.blender_still import SPLITS
@@ -28,7 +28,17 @@ from brender.model.errors import BadInput, Unreachable
 from brender.model.frames import parse_frames
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.naming import EXTENSIONS
-from brender.model.paths import PathVariable, check_site, collapse, expand, from_elsewhere, is_foreign, places, platform_of
+from brender.model.paths import (
+    BUILT_IN,
+    PathVariable,
+    check_site,
+    collapse,
+    expand,
+    from_elsewhere,
+    is_foreign,
+    places,
+    platform_of,
+)
 from brender.model.trust import check_trust
 
 _HERE = platform_of(platform.system())

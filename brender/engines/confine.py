@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +49,11 @@ class Confinement:
     readable: tuple[Path, ...] = ()
     roots: tuple[Path, ...] = ()
     data: Path | None = None
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """The roots as paths below them may be spelled: as they were named, and without links."""
+        return tuple(dict.fromkeys(str(each) for root in self.roots for each in (root, root.resolve())))
 
     def place(self, path: Path) -> tuple[Path, str] | None:
         """Return the root that *path* is below, as it is spelled, and its path from there; ``None`` where it is below none."""

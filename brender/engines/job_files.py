@@ -21,13 +21,13 @@ import msgspec
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.boot import is_this_boot, this_boot
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
-from brender.engines.ocio import BUILT_IN
 from brender.jobs.blender_still import piece_name
 from brender.jobs.film import frames_of_film
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput
 from brender.model.frame_file import FrameFile
 from brender.model.job import FILM
+from brender.model.paths import BUILT_IN
 from brender.model.text import plural
 from brender.system.removal import remove_tree
 

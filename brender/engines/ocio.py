@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brender.model.errors import BadInput
+from brender.model.paths import BUILT_IN
 
-#: How the names of configurations begin that are part of OpenColorIO itself.
-BUILT_IN = "ocio://"
 #: What names the configuration to Blender: the first from 5.0 on.
 VARIABLES = ("BLENDER_OCIO", "OCIO")
 _FOLDER = "_ocio"

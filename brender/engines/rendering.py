@@ -17,7 +17,7 @@ from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.frame_path import FramePath, Seen, explained
 from brender.engines.further_files import Further, Gathered
 from brender.engines.neighbours import Neighbours
-from brender.engines.ocio import BUILT_IN, environment_of, own_configuration
+from brender.engines.ocio import environment_of, own_configuration
 from brender.engines.picture_reader import PictureReader
 from brender.engines.pictures import BadPicture, Picture
 from brender.engines.resume import NOTED, note_for
@@ -28,7 +28,7 @@ from brender.engines.warm import Keeper, WarmScene
 from brender.jobs.blender_animation import said_of_strips
 from brender.model.grant import FurtherFile, PartGrant
 from brender.model.nodes import Blender
-from brender.model.paths import foreign, places, platform_of
+from brender.model.paths import BUILT_IN, foreign, places, platform_of
 from brender.model.views import other_views
 from brender.system.removal import remove_tree
 

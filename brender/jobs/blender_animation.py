@@ -29,6 +29,7 @@ from brender.model.naming import (
     scene_pattern,
 )
 from brender.model.nodes import can_open_with, dotted, read_series
+from brender.model.paths import BUILT_IN
 from brender.model.regions import pixels_within
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
 from brender.model.views import check_suffixes, view_name, view_suffixes
@@ -162,6 +163,7 @@ class BlenderAnimation:
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"
         tags = frozenset(spec.tags) | ({"gpu"} if spec.settings["device"] == "gpu" else set())
+        ocio = spec.settings.get("ocio") or ""
         return Requirements(
             job_type=self.name,
             tags=tags,
@@ -169,6 +171,7 @@ class BlenderAnimation:
             oldest_blender=spec.facts.oldest_blender,
             series=read_series(spec.settings["blender"]) if spec.settings["blender"] else None,
             trusted=spec.trusted,
+            reads=tuple(name for name in (spec.settings["file"], ocio) if name and not name.startswith(BUILT_IN)),
         )
 
     def output_key(self, spec: JobSpec) -> str:

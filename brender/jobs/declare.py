@@ -181,7 +181,10 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
     """Return what a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead
     to."""
     variables = variables_in(spec.output, *paths_of(spec.settings).values())
-    return msgspec.structs.replace(kind.requirements(spec), variables=variables)
+    need = msgspec.structs.replace(kind.requirements(spec), variables=variables)
+    if spec.bundle:  # its files travel to a folder of the worker's own, and its frames from there
+        return msgspec.structs.replace(need, reads=())
+    return msgspec.structs.replace(need, writes=(spec.output,) if spec.output else ())
 
 
 @cache

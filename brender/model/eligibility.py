@@ -8,7 +8,8 @@ import msgspec
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo, choose_blender, choose_series, dotted, forbidden, reads_all
 from brender.model.obstacle import IT, NAMES, Obstacle
-from brender.model.paths import PathVariable, places, platform_of
+from brender.model.paths import PathVariable, Platform, expand, parent_of, places, platform_of, spelled, variables_in
+from brender.model.text import harmless
 
 
 def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> Obstacle | None:
@@ -23,7 +24,45 @@ def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker
             f"no place for {', '.join(f'{{{name}}}' for name in missing)}",
             remedy=f"`brender path set {missing[0]} --{platform} FOLDER{of_site}` gives one",
         )
-    return obstacle(need, worker)
+    return obstacle(need, worker) or _of_folders(need, paths, worker)
+
+
+def used_by(
+    need: Requirements, paths: tuple[PathVariable, ...], platform: Platform, site: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the files that what has these requirements reads, and the folders that it writes to, as a machine of *platform* at
+    *site* has them; those whose variables have no place there are left out.
+
+    *paths*: the farm's path variables.
+    """
+    here = places(paths, platform, site)
+    reads, writes = (
+        tuple(expand(each, here, platform) for each in named if variables_in(each) <= here.keys())
+        for named in (need.reads, need.writes)
+    )
+    return reads, writes
+
+
+def _of_folders(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> Obstacle | None:
+    """Return why the owner of *worker* lets it use no folder of what has these requirements; ``None`` where it may."""
+    if not worker.folders or not (need.reads or need.writes):
+        return None
+    platform = platform_of(worker.platform)
+    folders, readable = (tuple(spelled(each, platform) for each in some) for some in (worker.folders, worker.readable))
+    used = used_by(need, paths, platform, worker.site)
+    reads = [each for each in used[0] if not spelled(each, platform).startswith(folders + readable)]
+    writes = [each for each in used[1] if not spelled(each, platform).startswith(folders)]
+    if not reads and not writes:
+        return None
+    wanted: list[str] = []
+    for folder in (*writes, *(parent_of(each, platform) for each in reads)):
+        place = spelled(folder, platform)
+        if not any(place.startswith(spelled(each, platform)) for each in wanted):
+            wanted = [each for each in wanted if not spelled(each, platform).startswith(place)] + [folder]
+    verbs = (("read", reads), ("write to", writes))
+    named = " nor ".join(f"{verb} {' and '.join(map(harmless, some))}" for verb, some in verbs if some)
+    options = " ".join(f"--allow-folder {shlex.quote(harmless(folder))}" for folder in wanted)
+    return Obstacle(f"may not {named}", f"may not {named}", f"start {IT} with `{options}`")
 
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:

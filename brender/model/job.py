@@ -217,6 +217,10 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Needs to be let run the scripts in its .blend."""
     variables: frozenset[str] = frozenset()
     """The path variables whose folders it must have."""
+    reads: tuple[str, ...] = ()
+    """The files, with path variables, that it must be let read; none where files travel."""
+    writes: tuple[str, ...] = ()
+    """The folders, likewise, that it must be let write to."""
 
 
 def check_limits(spec: JobSpec) -> None:

@@ -71,6 +71,10 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Its owner lets trusted jobs run the scripts in their .blend."""
     site: str = ""
     """Where it stands, for the paths that differ from site to site (brender.model.paths)."""
+    folders: tuple[str, ...] = ()
+    """The folders below which its owner lets jobs' files and outputs lie; none: anywhere."""
+    readable: tuple[str, ...] = ()
+    """Where a job's files may lie besides, where there are such folders."""
 
     @property
     def registration(self) -> tuple[int, int]:

@@ -4,6 +4,8 @@
 another site. A path is kept with the variable at its beginning, and each machine reads its own place there.
 """
 
+import ntpath
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -16,6 +18,9 @@ from brender.model.errors import BadInput
 
 Platform = Literal["linux", "windows", "macos"]
 PLATFORMS: tuple[Platform, ...] = ("linux", "windows", "macos")
+
+#: How the names of OCIO configurations begin that are part of OpenColorIO itself, and no files.
+BUILT_IN = "ocio://"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_-]{0,31})\}(?=[/\\]|$)")
@@ -118,6 +123,22 @@ def collapse(path: str, variables: Iterable[PathVariable], platform: Platform, s
             rest = pure.relative_to(base).as_posix()
             best = len(base.parts), f"{{{name}}}" if rest == "." else f"{{{name}}}/{rest}"
     return path if best is None else best[1]
+
+
+def spelled(path: str, platform: Platform) -> str:
+    """Return *path*, of a machine of *platform*, as one is compared with others: it lies below those that it begins with.
+
+    >>> spelled("/mnt//show/../a", "linux"), spelled("P:/Show", "windows")
+    ('/mnt/a/', 'p:\\\\show\\\\')
+    """
+    flavor = ntpath if platform == "windows" else posixpath
+    normal: str = flavor.normcase(flavor.normpath(path))
+    return normal if normal.endswith(flavor.sep) else normal + flavor.sep
+
+
+def parent_of(path: str, platform: Platform) -> str:
+    """Return the folder that *path*, of a machine of *platform*, lies in."""
+    return str(_pure(platform, path).parent)
 
 
 def is_foreign(path: str, platform: Platform) -> bool:

@@ -44,6 +44,9 @@ class _Round:
         self._able: dict[WorkerClass, list[JobClass]] = {}
 
     def run(self) -> Assignment:
+        self.left -= self.roster.catch_up(self.left)
+        if self.roster.stale:
+            return self.found
         if self.roster.hungry:
             for worker in self._in_order(idle=True):
                 if (best := self._best(worker)) is not None:

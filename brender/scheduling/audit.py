@@ -3,18 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from brender.scheduling.classes import WorkerClass, common_info
+from brender.scheduling.classes import OUTSIDE, WorkerClass, common_info, inside_of
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST
 
 
 def audit(roster: Roster) -> list[str]:
-    """Return what is wrong with *roster*, a sentence each."""
+    """Return what is wrong with *roster*, a sentence each. Nothing is said of one that has to catch up."""
+    if roster.stale:
+        return []
     fresh = Roster(roster.free)
+    fresh.limits.update(roster.limits)
     for job in roster.jobs.values():
         fresh.job_changed(replace(job.demand))
     for worker in sorted(roster.workers.values(), key=lambda each: each.order):
         fresh.worker_changed(worker.info, worker.count, worker.serving, worker.open, worker.reserved, worker.alone)
+    fresh.catch_up(10**9)
     return [*_ready(roster, fresh), *_workers(roster), *_loads(roster, fresh)]
 
 
@@ -31,6 +35,10 @@ def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
             yield f"jobs that need {kind.need} count {kind.live} live attempts"
         if kind.able.keys() != {each for each, obstacle in kind.obstacles.items() if not obstacle}:
             yield f"the classes that can run jobs that need {kind.need} differ from those without an obstacle"
+        if kind.outside.keys() != {each for each, obstacle in kind.obstacles.items() if obstacle is OUTSIDE}:
+            yield f"the classes that may not use the folders of jobs that need {kind.need} differ from those that are said to be"
+        if any(kind.inside != inside_of(job.demand, roster.limits) for job in kind.jobs.values() if kind.inside is not None):
+            yield f"a job that needs {kind.need} is not in the limits that its class is in"
 
 
 def _workers(roster: Roster) -> Iterator[str]:

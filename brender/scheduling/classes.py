@@ -4,19 +4,46 @@ Whether a worker can run a job is asked once per pair of classes. What differs i
 a worker with too little free memory) is an exception, and is asked per worker where it matters.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
-from brender.model.eligibility import general_obstacle, loses, waits_for_newer
+from brender.model.eligibility import general_obstacle, loses, used_by, waits_for_newer
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
-from brender.model.paths import PathVariable, platform_of
+from brender.model.paths import PathVariable, Platform, platform_of, spelled
 from brender.scheduling.terms import Demand
 
+#: What tells classes of jobs apart.
+JobKey = tuple[Requirements, tuple[PathVariable, ...], bool, "frozenset[Limits] | None"]
+#: Why a class of workers cannot run jobs of a class whose folders it may not use. In words, it is `general_obstacle` of the job:
+#: each has folders of its own.
+OUTSIDE = Obstacle("may not use its folders", "may not use its folders")
 #: The rank of a job among those that a worker could take: priority first, then the fewest live attempts, then age; and its id.
 Rank = tuple[int, int, int, str]
+
+
+class Limits(NamedTuple):
+    """What decides of a worker whose owner named folders whether a job's lie below these."""
+
+    platform: Platform
+    site: str
+    folders: tuple[str, ...]
+    """As they are compared (`spelled`)."""
+    readable: tuple[str, ...]
+    """The same, and what may be read besides."""
+
+    @classmethod
+    def of(cls, info: WorkerInfo) -> "Limits | None":
+        """Return those of the worker *info*; ``None`` where it has none."""
+        if not info.folders:
+            return None
+        platform = platform_of(info.platform)
+        folders, readable = (tuple(spelled(each, platform) for each in some) for some in (info.folders, info.readable))
+        return cls(platform, info.site, folders, folders + readable)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +90,7 @@ class Worker:
 
 @dataclass(slots=True, eq=False)
 class WorkerClass:
-    """Workers with the same Blenders, tags, platform, site, job types, programs and trust.
+    """Workers with the same Blenders, tags, platform, site, job types, programs, trust and folders.
 
     Its queues are sorted lists of their orders.
     """
@@ -71,6 +98,8 @@ class WorkerClass:
     number: int
     info: WorkerInfo
     """What they have in common; the rest is blank."""
+    limits: Limits | None
+    """What their owners let them use; ``None``: anything."""
     workers: dict[str, Worker] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)
     """Those without a grant that may take one."""
@@ -92,17 +121,38 @@ class Job:
 
     demand: Demand
     kind: "JobClass"
+    assessed: int
+    """With so many of the `Limits` that the roster knows it was compared."""
     rank: Rank | None = None
 
 
 @dataclass(slots=True, eq=False)
-class JobClass:
-    """Open jobs with the same requirements."""
+class Needs:
+    """What jobs of several classes require alike, and why each class of workers lacks that; ``None`` where it does not."""
 
     need: Requirements
+    """All but where their files and outputs lie."""
     paths: tuple[PathVariable, ...]
+    classes: int = 0
+    """The number of these classes of jobs."""
+    obstacles: dict[WorkerClass, Obstacle | None] = field(default_factory=dict)
+
+    def obstacle_of(self, kind: WorkerClass) -> Obstacle | None:
+        """Return why *kind* cannot run them; ``None`` where it can. It is asked once."""
+        if kind not in self.obstacles:
+            self.obstacles[kind] = general_obstacle(self.need, self.paths, kind.info)
+        return self.obstacles[kind]
+
+
+@dataclass(slots=True, eq=False)
+class JobClass:
+    """Open jobs with the same requirements, in folders that the same workers may use."""
+
+    needs: Needs
     settles: bool
     """They are kept off each worker that loses nothing of their .blend, and settle for one that may."""
+    inside: frozenset[Limits] | None
+    """The limits that their folders are in, as far as they were compared; ``None``: they have no folders."""
     jobs: dict[str, Job] = field(default_factory=dict)
     live: int = 0
     """The number of their live attempts."""
@@ -113,14 +163,26 @@ class JobClass:
     """Why each class of workers cannot run them; ``None`` where it can."""
     able: dict[WorkerClass, None] = field(default_factory=dict)
     """The classes of workers that can run them."""
+    outside: dict[WorkerClass, None] = field(default_factory=dict)
+    """The classes that could run them, but may not use their folders."""
     lossy: dict[WorkerClass, None] = field(default_factory=dict)
     """The classes that could run them, but only with a Blender that may lose data of their .blend."""
     waits: bool = False
     """They wait for a worker that loses nothing, since there is one that takes tasks."""
 
+    @property
+    def need(self) -> Requirements:
+        return self.needs.need
+
+    @property
+    def key(self) -> "JobKey":
+        return self.needs.need, self.needs.paths, self.settles, self.inside
+
     def look_at(self, kind: WorkerClass) -> None:
         """Find out whether *kind*, which is new, can run them."""
-        obstacle = general_obstacle(self.need, self.paths, kind.info)
+        obstacle = self.needs.obstacle_of(kind)
+        if not obstacle and kind.limits is not None and self.inside is not None and kind.limits not in self.inside:
+            obstacle, self.outside[kind] = OUTSIDE, None
         if not obstacle and loses(self.need, kind.info):
             self.lossy[kind] = None
             obstacle = waits_for_newer(self.need, kind.info) if self.waits else None
@@ -128,8 +190,10 @@ class JobClass:
 
     def forget(self, kind: WorkerClass) -> None:
         """Forget a class of workers that is no more."""
+        self.needs.obstacles.pop(kind, None)
         del self.obstacles[kind]
         self.able.pop(kind, None)
+        self.outside.pop(kind, None)
         self.lossy.pop(kind, None)
 
     def reconsider(self) -> bool:
@@ -168,4 +232,28 @@ def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:
         programs=info.programs,
         takes_trusted=info.takes_trusted,
         site=info.site,
+        folders=info.folders,
+        readable=info.readable if info.folders else (),
     )
+
+
+def common_need(need: Requirements) -> Requirements:
+    """Return of *need* what jobs of one class have in common: all but where their files and outputs lie."""
+    return msgspec.structs.replace(need, reads=(), writes=()) if need.reads or need.writes else need
+
+
+def inside_of(demand: Demand, limits: Iterable[Limits]) -> frozenset[Limits]:
+    """Return which of *limits* let a worker use all folders of the job with *demand*."""
+    used: dict[tuple[Platform, str], tuple[list[str], list[str]]] = {}
+    found = []
+    for each in limits:
+        key = each.platform, each.site
+        if key not in used:
+            reads, writes = used_by(demand.need, demand.paths, each.platform, each.site)
+            used[key] = [spelled(path, each.platform) for path in reads], [spelled(path, each.platform) for path in writes]
+        reads_here, writes_here = used[key]
+        if all(path.startswith(each.readable) for path in reads_here) and all(
+            path.startswith(each.folders) for path in writes_here
+        ):
+            found.append(each)
+    return frozenset(found)

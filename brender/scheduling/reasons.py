@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterable
 from itertools import islice
 
+from brender.model.eligibility import general_obstacle
 from brender.model.obstacle import NAMES_SHOWN, Obstacle, short_name
 from brender.model.status import ENDS_OF_WAITING
-from brender.scheduling.classes import Job, Worker, WorkerClass
+from brender.scheduling.classes import OUTSIDE, Job, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
 #: Causes that a reason gives at most.
 _CAUSES_SHOWN = 3
+#: What it costs, in looks, to say why a class of workers cannot run a job, and which of its folders that may not use.
+_LOOKS_A_CAUSE, _LOOKS_AT_FOLDERS = 5, 20
 
 
 class Reasons:
@@ -29,7 +32,7 @@ class Reasons:
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
             return "No worker is connected. Start one with `brender-worker`"
-        if job.demand.kept_off or self._all_doubtful(job):
+        if job.demand.kept_off or self._names_folders(job) or self._all_doubtful(job):
             return self._sentence(job)
         if self._version != roster.version:
             self._version = roster.version
@@ -51,7 +54,8 @@ class Reasons:
         job = self.roster.jobs[job_id]
         closed = 0 if any(kind.open for kind in job.kind.able) else sum(len(kind.workers) for kind in job.kind.able)
         doubtful = len(self.roster.workers) if self._all_doubtful(job) else len(job.demand.kept_off)
-        return len(job.kind.obstacles) + doubtful + closed
+        hindered = 0 if job.kind.able else _LOOKS_A_CAUSE * len(job.kind.obstacles) + _LOOKS_AT_FOLDERS * len(job.kind.outside)
+        return len(job.kind.able) + doubtful + closed + hindered
 
     def outdated(self) -> None:
         """Note that a worker may take no new tasks for another cause than before."""
@@ -61,14 +65,12 @@ class Reasons:
         able, open_workers, idle = 0, 0, 0
         hindered = Causes()
         exceptions: set[str] = set()
-        for kind, obstacle in job.kind.obstacles.items():
-            if obstacle:
-                hindered.add(obstacle, len(kind.workers), _first(kind.workers.values()))
-                continue
+        doubtful = bool(job.demand.kept_off) or self._all_doubtful(job)
+        for kind in job.kind.able:
             able += len(kind.workers)
             open_workers += kind.open
             idle += kind.resting
-            for worker in self._doubtful(job, kind):
+            for worker in self._doubtful(job, kind) if doubtful else ():
                 if exception := self.roster.hindrance(job.demand, worker):
                     hindered.add(exception, 1, [(worker.order, worker.info.name)])
                     exceptions.add(worker.id)
@@ -76,6 +78,11 @@ class Reasons:
                     open_workers -= worker.open
                     idle -= worker.open and not worker.count
         if not able:
+            for kind, obstacle in job.kind.obstacles.items():
+                if obstacle is OUTSIDE:
+                    obstacle = general_obstacle(job.demand.need, job.demand.paths, kind.info)
+                if obstacle:
+                    hindered.add(obstacle, len(kind.workers), _first(kind.workers.values()))
             return f"No worker can run it. {hindered.said()}"
         if idle:
             return ""
@@ -88,6 +95,10 @@ class Reasons:
         for worker in (each for kind in job.kind.able for each in kind.workers.values() if each.id not in exceptions):
             closed.add(self._why_closed(worker.id), 1, [(worker.order, worker.info.name)])
         return takes_nothing(able, closed)
+
+    def _names_folders(self, job: Job) -> bool:
+        """Return whether its reason is of its own folders, so that it is no other job's."""
+        return bool(job.kind.outside) and not job.kind.able
 
     def _all_doubtful(self, job: Job) -> bool:
         """Return whether any worker may be an exception, for its memory or for others on its machine."""

@@ -8,14 +8,31 @@ Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from itertools import islice
 
 from brender.model.eligibility import general_obstacle, loses
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
-from brender.scheduling.classes import Job, JobClass, Machine, Rank, Worker, WorkerClass, common_info
+from brender.scheduling.classes import (
+    Job,
+    JobClass,
+    JobKey,
+    Limits,
+    Machine,
+    Needs,
+    Rank,
+    Worker,
+    WorkerClass,
+    common_info,
+    common_need,
+    inside_of,
+)
 from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Take
+
+#: What it costs of a budget to compare a job with `Limits`, and to have it in another class.
+_COMPARE_COST, _MOVE_COST = 15, 25
 
 
 class Roster:
@@ -38,7 +55,11 @@ class Roster:
         self.solitary = 0
         """The number of workers that have nothing beside them on their machines."""
         self.worker_classes: dict[WorkerInfo, WorkerClass] = {}
-        self.job_classes: dict[tuple[Requirements, tuple[PathVariable, ...], bool], JobClass] = {}
+        self.job_classes: dict[JobKey, JobClass] = {}
+        self.limits: dict[Limits, None] = {}
+        """All that workers had since this roster was made."""
+        self.stale: dict[str, None] = {}
+        """The ids of the open jobs that were not compared with all of these yet: their workers are not known."""
         self.ready: dict[JobClass, None] = {}
         """Classes with jobs that have queued tasks."""
         self.hungry: dict[WorkerClass, None] = {}
@@ -59,6 +80,7 @@ class Roster:
         """Jobs that are not open and have live attempts: their priority and the number of these, negative."""
         self._picky: dict[str, Job] = {}
         """Jobs that are kept off a worker and may wait for one that loses nothing of their .blend (`JobClass.settles`)."""
+        self._needs: dict[tuple[Requirements, tuple[PathVariable, ...]], Needs] = {}
         self._wanted_tags: frozenset[str] = frozenset()
         self._with_tag: dict[str, dict[str, None]] = {}
         self._next_order = self._next_class = 0
@@ -105,15 +127,21 @@ class Roster:
 
     def job_changed(self, demand: Demand) -> None:
         """Note what an open job, new or known, now wants. *demand* is the roster's from now on."""
-        kind = self._class_of_job(demand)
+        self._note(demand, *self._places(demand, self.jobs.get(demand.job)))
+
+    def _note(self, demand: Demand, need: Requirements, inside: frozenset[Limits] | None, assessed: int) -> None:
+        """Note *demand*, whose class its job has by these (`_places`)."""
+        kind = self._class_of_job(demand, need, inside)
         job = self.jobs.get(demand.job)
+        if job is not None:
+            job.assessed = assessed
         if job is not None and job.kind is not kind:
             self._drop_job(job)
             self.grants_moved |= demand.live > 0
             job = None
         if job is None:
             self._count_live(*self._closed.pop(demand.job, (0, 0)))
-            job = self.jobs[demand.job] = kind.jobs[demand.job] = Job(demand, kind)
+            job = self.jobs[demand.job] = kind.jobs[demand.job] = Job(demand, kind, assessed)
             newly = True
             self.grants_moved |= demand.live > 0
         else:
@@ -136,6 +164,8 @@ class Roster:
         kind.live += demand.live
         self.version += 1
         self._rank(job)
+        if inside is not None and assessed < len(self.limits):
+            self.stale[demand.job] = None
         if newly and demand.queued:
             self._offer_to_blocked(job)
 
@@ -149,6 +179,22 @@ class Roster:
         if live:
             self._closed[job_id] = (priority, -live)
             self._count_live(priority, live)
+
+    def catch_up(self, budget: int) -> int:
+        """Compare jobs with the limits of workers that came since, and return what that used of *budget*. Until none is `stale`
+        any more, nothing is to be decided."""
+        used = 0
+        while self.stale and used < budget:
+            job = self.jobs[next(iter(self.stale))]
+            del self.stale[job.demand.job]
+            fresh = list(islice(self.limits, job.assessed, None))
+            used += _COMPARE_COST + len(fresh)
+            job.assessed = len(self.limits)
+            if more := inside_of(job.demand, fresh):
+                assert job.kind.inside is not None, "it has folders"
+                used += _MOVE_COST + len(self.worker_classes)
+                self._note(job.demand, job.kind.need, job.kind.inside | more, job.assessed)
+        return used
 
     # --- decisions --------------------------------------------------------------------------------------------------------
 
@@ -287,10 +333,14 @@ class Roster:
         self._set_rank(job, None)
         self._picky.pop(demand.job, None)
         self.lonely.pop(demand.job, None)
+        self.stale.pop(demand.job, None)
         del self.jobs[demand.job]
         del kind.jobs[demand.job]
         if not kind.jobs:
-            del self.job_classes[kind.need, kind.paths, kind.settles]
+            del self.job_classes[kind.key]
+            kind.needs.classes -= 1
+            if not kind.needs.classes:
+                del self._needs[kind.needs.need, kind.needs.paths]
 
     def _rank(self, job: Job) -> None:
         """Keep the place of *job* among the ready ones of its class true."""
@@ -341,17 +391,33 @@ class Roster:
         kind = self.worker_classes.get(common)
         if kind is None:
             self._next_class += 1
-            kind = self.worker_classes[common] = WorkerClass(self._next_class, common)
+            limits = Limits.of(common)
+            if limits is not None and limits not in self.limits:
+                self.limits[limits] = None
+                self.stale.update((job, None) for job, known in self.jobs.items() if known.kind.inside is not None)
+            kind = self.worker_classes[common] = WorkerClass(self._next_class, common, limits)
             for job_class in self.job_classes.values():
                 job_class.look_at(kind)
         return kind
 
-    def _class_of_job(self, demand: Demand) -> JobClass:
-        key = (demand.need, demand.paths, self._settles(demand))
+    def _places(self, demand: Demand, job: Job | None) -> tuple[Requirements, frozenset[Limits] | None, int]:
+        """Return what the job with *demand* needs but for its folders, the limits that these are in, and with how many it was
+        compared. *job*: as it was known."""
+        need = demand.need
+        if job is not None and job.demand.paths is demand.paths:
+            before = job.demand.need
+            if before is need or (before.reads, before.writes) == (need.reads, need.writes):
+                return job.kind.need if before is need else common_need(need), job.kind.inside, job.assessed
+        return common_need(need), frozenset() if need.reads or need.writes else None, 0
+
+    def _class_of_job(self, demand: Demand, need: Requirements, inside: frozenset[Limits] | None) -> JobClass:
+        key = (need, demand.paths, self._settles(demand), inside)
         kind = self.job_classes.get(key)
         if kind is None:
             self._want_tags(demand.need.tags)
-            kind = self.job_classes[key] = JobClass(*key)
+            needs = self._needs.setdefault(key[:2], Needs(*key[:2]))
+            needs.classes += 1
+            kind = self.job_classes[key] = JobClass(needs, *key[2:])
             for worker_class in self.worker_classes.values():
                 kind.look_at(worker_class)
             kind.reconsider()

@@ -27,4 +27,6 @@ def worker_info(row: Any) -> WorkerInfo:
         programs=frozenset(row.programs),
         takes_trusted=row.takes_trusted,
         site=row.site,
+        folders=tuple(row.folders),
+        readable=tuple(row.readable),
     )

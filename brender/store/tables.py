@@ -207,6 +207,8 @@ def make_tables(database: Database) -> Tables:
         programs = JSONField(holds=list[str], default=list)
         takes_trusted = BooleanField(default=False)
         site = TextField(default="")
+        folders = JSONField(holds=list[str], default=list)
+        readable = JSONField(holds=list[str], default=list)
         extra_tags = JSONField(holds=list[str], default=list)
         note = TextField(default="")
         schedule = TextField(default="")

@@ -16,13 +16,14 @@ from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.engines.destination import NoDestination, destination
-from brender.engines.ocio import BUILT_IN, check_configuration, configuration_to_send
+from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
 from brender.jobs.declare import job_type, requirements_of
 from brender.model.bundle import as_bytes
 from brender.model.errors import BadInput
 from brender.model.estimates import estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
+from brender.model.paths import BUILT_IN
 from brender.model.trust import check_trust
 from brender.store import page_questions
 from brender.transfer.client import Exchange

@@ -100,6 +100,8 @@ class Dispatch:
 
     def explain_waiting(self, now: Now) -> None:
         """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
+        if self._roster.stale:
+            return
         if not self._to_explain and now.mono >= self._explain:
             self._explain = now.mono + max(1.0, _EXPLAIN_SECONDS_A_JOB * len(self._silent))
             self._to_explain.extend(self._silent)

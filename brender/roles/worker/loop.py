@@ -291,6 +291,8 @@ class Worker:
             programs=frozenset(setup.programs),
             takes_trusted=setup.takes_trusted,
             site=setup.site,
+            folders=setup.confinement.folders,
+            readable=tuple(dict.fromkeys(map(str, setup.confinement.readable))),
         )
 
     def _read_above(self) -> None:
