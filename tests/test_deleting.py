@@ -232,6 +232,22 @@ def test_where_the_server_does_not_see_the_folder_nothing_is_deleted_and_the_job
     assert row.deleting == "" and "does not see its output folder" in row.reason
 
 
+def test_a_job_that_could_not_be_deleted_still_says_why_it_ended(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
+    writer, folder, out = farm_of_two
+    writer.commit([update("job", A, {"status": "canceled", "reason": "canceled by ann", "deleting": "frames"})])
+    out.rename(out.with_name("away"))
+    remover = _remover(folder)
+    for _ in range(2):  # the second does not say it twice
+        remover.begin(A, "frames")
+        _work_off(remover, writer)
+        ended, _, problem = writer.tables.Job.get_by_id(A).reason.partition(". Not deleted: ")
+        assert ended == "canceled by ann" and problem.startswith("the server's machine does not see") and "Not" not in problem
+    out.with_name("away").rename(out)
+    remover.begin(A, "frames")
+    _work_off(remover, writer)
+    assert writer.tables.Job.get_by_id(A).reason == "canceled by ann" and not _files_in(out)
+
+
 def test_a_folder_that_hangs_delays_the_deletion_of_its_own_job_alone(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, out = farm_of_two
     keeper, answers = FileKeeper(folder, str(folder.database)), threading.Event()

@@ -85,13 +85,14 @@ class Remover:
         if now.problem:
             log.error("the job %s is not deleted: %s", now.job, now.problem)
             self._now = None
-            said = f"{_NOT_DELETED}{now.problem}"[:500]
             known = writer.tables.Job.get_by_id(now.job).reason
+            ended = _reason_to_end(known)
+            said = f"{ended}{'. ' if ended else ''}{_NOT_DELETED}{now.problem[:500]}"
             return [(now.job, {"deleting": ""} | ({"reason": said} if said != known else {}))]
         if now.what == "frames":
             self._now = None
             row = writer.tables.Job.get_by_id(now.job)
-            reason = {"reason": ""} if row.reason.startswith(_NOT_DELETED) else {}
+            reason = {"reason": _reason_to_end(row.reason)} if _NOT_DELETED in row.reason else {}
             return [(now.job, {"deleting": "", "frames_deleted": wall} | reason | _said_of_the_left(row, now))]
         for kind in _BELONGS:
             if writer.delete(kind, "job", now.job, _ROWS_A_SLICE):
@@ -132,6 +133,15 @@ class Remover:
             log.exception("the files of the job %s cannot be deleted", deletion.job)
             deletion.problem = str(error)
         self._without_files.put(deletion)
+
+
+def _reason_to_end(reason: str) -> str:
+    """Return why a job ended, of a *reason* that says why it was not deleted either.
+
+    >>> _reason_to_end("canceled by ann. Not deleted: the disk is away")
+    'canceled by ann'
+    """
+    return reason.partition(_NOT_DELETED)[0].removesuffix(". ")
 
 
 def _said_of_the_left(job: Any, deletion: Deletion) -> dict[str, Any]:
