@@ -28,7 +28,7 @@ from tests.simulation.invariants import (
 )
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
-from tests.simulation.people import People
+from tests.simulation.people import Habits, People
 from tests.world import animation, memory_database
 
 #: What the server logs of full disks is not for the terminal.
@@ -65,12 +65,29 @@ class Bugs:
     forget_the_outbox: bool = False
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What does not happen by chance in a history, for bugs that are rarely seen else. ``None``: by chance as ever.
+
+    ``crashing``: how likely a machine dies at each step where it may. ``part_seconds``: what a part takes. ``outages``: the
+    seconds for which a link is cut, at most, again and again; nothing else fails then. ``weather``: how badly
+    messages travel. ``habits``: what people do.
+    """
+
+    crashing: float | None = None
+    part_seconds: float | None = None
+    outages: float | None = None
+    weather: Weather | None = None
+    habits: Habits | None = None
+
+
 @dataclass
 class Simulation:
     """The history of *seed*. `run` raises `Violation` where something was not as it must be; ``trace`` tells what happened."""
 
     seed: int
     bugs: Bugs = field(default_factory=Bugs)
+    conditions: Conditions = field(default_factory=Conditions)
     TICK = 0.5
 
     def __post_init__(self) -> None:
@@ -94,10 +111,14 @@ class Simulation:
         self.raising = self._mishaps.choice([0.0, 0.0, 0.0005, 0.003])
         self.wall_jump = 0.0
         self.part_seconds = chance.choice([0.3, 1.0, 3.0, 12.0])
+        if self.conditions.crashing is not None:
+            self.crashing = self.conditions.crashing
+        if self.conditions.part_seconds is not None:
+            self.part_seconds = self.conditions.part_seconds
         weather = Weather(
             loss=chance.choice([0.0, 0.02, 0.15]), doubled=chance.choice([0.0, 0.1]), delay=chance.choice([0.005, 0.05, 0.3])
         )
-        self.network = Network(self.clock, chance, weather)
+        self.network = Network(self.clock, chance, self.conditions.weather or weather)
         self.accepted: set[str] = set()
         self.canceled: set[str] = set()
         self.completed: dict[int, str] = {}
@@ -109,9 +130,9 @@ class Simulation:
         """By job, the one spelling of its output folder."""
         self.kept: set[str] = set()
         """Attempts of which a worker had reports on disk when it crashed."""
-        self.people = People(self)
+        self.people = People(self, self.conditions.habits)
         self._ids = 0
-        self._since_ledger = 0
+        self._is_unchecked = False
         self.server = ServerNode(self, "server")
         self.managers = [ManagerNode(self, f"manager-{number}") for number in range(chance.choice([1, 2]))]
         self.workers = [
@@ -154,7 +175,7 @@ class Simulation:
             self.writer.commit(rows)
             check_rows(self)
             check_commit(self)
-            self._since_ledger += 1
+            self._is_unchecked = True
 
     def to_manager(self, route: bytes, message: Message) -> None:
         for manager in self.managers:
@@ -230,8 +251,8 @@ class Simulation:
     def _step(self) -> None:
         self.steps += 1
         self.clock.step()
-        if self._since_ledger >= 20 and self.server.up and not self.server.paused and not self.server.gathered:
-            self._since_ledger = 0
+        if self._is_unchecked and self.server.up and not self.server.paused and not self.server.gathered:
+            self._is_unchecked = False
             check_ledger(self)
             check_schedule(self)
 
@@ -275,10 +296,12 @@ class Simulation:
         """Now and then a link is cut, a machine dies, is asked to leave, has a full disk or a clock that jumps; for a while."""
         if not self.faults:
             return
-        if self.crashing or self.network.weather.loss:
+        if self.conditions.outages is not None:
+            self._cut()
+        elif self.crashing or self.network.weather.loss:
             fault = self.chance.choice([self._cut, self._cut, self._cut, self._kill, self._kill, self._kill, self._odd])
             fault()
-        self.clock.at(self.chance.expovariate(1 / 8.0), self._next_fault)
+        self.clock.at(self.chance.expovariate(1 / 8.0 if self.conditions.outages is None else 1 / 3.0), self._next_fault)
 
     def _cut(self) -> None:
         worker = self.chance.choice(self.workers)
@@ -316,6 +339,8 @@ class Simulation:
             worker.guarded(lambda: worker.carry_out(worker.core.room("", worker.now())))
 
     def _a_while(self) -> float:
+        if self.conditions.outages is not None:
+            return self.chance.uniform(0.5, self.conditions.outages)
         return self.chance.uniform(0.5, self.chance.choice([1, 3, 8]) * self.policy.lease)
 
     def _heal(self) -> None:

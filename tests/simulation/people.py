@@ -30,13 +30,30 @@ class Requeue:
     is_recorded: bool = False
 
 
-class People:
-    """Those who cancel, queue again, pause and reorder jobs. In half of all histories they only ever cancel."""
+@dataclass(frozen=True)
+class Habits:
+    """What people ask of each job while it is rendered: one of ``asks`` so many ``times``, and so many ``deletes``. Chance
+    chooses among each. ``own_folder``: how likely a job writes to a folder that no other writes to. ``overwrites``: how likely
+    it renders frames again which are there already."""
 
-    def __init__(self, world: "Simulation") -> None:
+    asks: tuple[str, ...] = (
+        "requeue_all", "requeue_all", "requeue_frames", "requeue_frames", "requeue_failed", "cancel", "pause", "reorder",
+    )  # fmt: skip
+    times: tuple[int, ...] = (1, 2, 4)
+    deletes: tuple[int, ...] = (0, 1, 3)
+    own_folder: float = 0.4
+    overwrites: float = 0.5
+
+
+class People:
+    """Those who cancel, queue again, pause and reorder jobs. In half of all histories they only ever cancel,
+    unless their habits are given."""
+
+    def __init__(self, world: "Simulation", habits: Habits | None) -> None:
         self.world = world
         self.chance = random.Random(f"people of {world.seed}")
-        self.are_many = world.seed % 2 == 1
+        self.are_many = world.seed % 2 == 1 or habits is not None
+        self.habits = habits or Habits()
         self.requeues: list[Requeue] = []
         self.deleted: dict[str, set[str]] = {}
         """By job, what somebody asked to be deleted of it, answered or not."""
@@ -49,19 +66,22 @@ class People:
         world, chance = self.world, self.chance
         if world.chance.random() < 0.25:
             world.clock.at(world.chance.uniform(1, 20), lambda: self._cancel(job))
-        for _ in range(chance.choice([1, 2, 4]) if self.are_many else 0):
-            ask = chance.choice([self._requeue_all, self._requeue_all, self._requeue_frames, self._requeue_frames,
-                                 self._requeue_failed, self._cancel, self._pause, self._reorder])  # fmt: skip
+        asks = {
+            "requeue_all": self._requeue_all, "requeue_frames": self._requeue_frames, "requeue_failed": self._requeue_failed,
+            "cancel": self._cancel, "pause": self._pause, "reorder": self._reorder,
+        }  # fmt: skip
+        for _ in range(chance.choice(self.habits.times) if self.are_many else 0):
+            ask = asks[chance.choice(self.habits.asks)]
             world.clock.at(chance.uniform(1, 40), lambda ask=ask: ask(job))  # type: ignore[misc]
 
-        for _ in range(chance.choice([0, 1, 3]) if self.are_many else 0):
+        for _ in range(chance.choice(self.habits.deletes) if self.are_many else 0):
             world.clock.at(chance.uniform(1, 80), lambda: self._delete(job))
 
     def output_of(self, job: str) -> str:
         """Return the output folder that they name for *job*: often one that others have named, spelled in another way."""
-        if not self.are_many or self.chance.random() < 0.5:
+        if not self.are_many or self.chance.random() < self.habits.overwrites:
             self.overwriting.add(job)
-        if not self.are_many or self.chance.random() < 0.4:
+        if not self.are_many or self.chance.random() < self.habits.own_folder:
             return f"/renders/{job}"
         return self.chance.choice(["/renders/shot", "/renders/a/../shot", "/renders/./shot/"])
 
