@@ -13,7 +13,7 @@ import msgspec
 from brender.blendfile.facts import inspect
 from brender.engines.destination import one_spelling
 from brender.model.errors import BadInput, NotFound
-from brender.model.job import FileFacts
+from brender.model.job import FileFacts, MissingFile
 from brender.model.paths import collapse, expand, places, platform_of
 from brender.store.path_variables import path_variables
 from dashboard.farm import farm, user_name
@@ -111,18 +111,19 @@ def as_told(facts: FileFacts, path: Path, source: Where) -> FileFacts:
     keeps an upload says nothing to its owner."""
     if not source.upload:
         return facts
-    missing = tuple(msgspec.structs.replace(each, path=_shown(each.path, path)) for each in facts.missing)
+    missing = tuple(msgspec.structs.replace(each, path=_shown(each, path)) for each in facts.missing)
     return msgspec.structs.replace(facts, path=path.name, missing=missing)
 
 
-def _shown(missing: str, blend: Path) -> str:
+def _shown(missing: MissingFile, blend: Path) -> str:
     """Return the path of the file *missing* of an uploaded *blend* as Blender writes it: relative to the .blend, where it is
-    below this machine's data folder."""
+    named so, or lies below this machine's data folder."""
     kept = farm().uploads.root.parent
-    for data, folder in ((kept, blend.parent), (kept.resolve(), blend.resolve().parent)):
-        if Path(missing).is_relative_to(data) or Path(missing).is_relative_to(folder):
-            return f"//{Path(os.path.relpath(missing, folder)).as_posix()}"
-    return missing
+    if not missing.is_relative and not any(Path(missing.path).is_relative_to(data) for data in (kept, kept.resolve())):
+        return missing.path
+    # The .blend may have been opened by another spelling of its folder: from that, the way would be a longer one.
+    ways = [os.path.relpath(missing.path, folder) for folder in (blend.parent, blend.resolve().parent)]
+    return f"//{Path(min(ways, key=len)).as_posix()}"
 
 
 def placed(folder: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,8 @@ import msgspec
 import pytest
 from flask import Flask
 
-from brender.model.job import FileFacts, JobSpec
+from brender.blendfile.facts import inspect
+from brender.model.job import FileFacts, JobSpec, MissingFile
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -212,6 +214,24 @@ def test_an_uploaded_color_configuration_is_looked_into_before_anything_is_sent(
         answer = browser.post(f"{API}/{way}", {"source": source, "settings": {"ocio": ocio}, "allow_missing": True})
         assert answer.status_code == 400 and says in answer.json["error"]
         assert str(made["upload"]) not in answer.json["error"]
+
+
+def test_a_missing_file_of_an_upload_is_named_as_its_blend_names_it_however_far_away(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by where this machine keeps uploads, which says nothing to who dropped the file."""
+    browser = Browser(app, "anna")
+    upload = _upload(browser, ("shot.blend", CUBE.read_bytes()))["upload"]
+    assert all(each.is_relative for each in inspect(CUBE).missing)
+
+    def found(path: Path, *_: object, **__: object) -> FileFacts:
+        far = Path(os.path.normpath(path.parent / "../../../../wood.png"))
+        missing = (MissingFile(str(far), "image wood", is_relative=True), MissingFile("/home/anna/oak.png", "image oak"))
+        return msgspec.structs.replace(facts(), missing=missing)
+
+    monkeypatch.setattr("dashboard.v1.files.inspected", found)
+    told = browser.post(f"{API}/inspect", {"upload": upload, "file": "shot.blend"}).json
+    assert [each["path"] for each in told["missing"]] == ["//../../../../wood.png", "/home/anna/oak.png"]
 
 
 def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allowed(app: Flask) -> None:

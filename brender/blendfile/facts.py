@@ -337,7 +337,7 @@ def _missing(path: Path, within: Path | None) -> Iterator[MissingFile]:
         for where in tracer.missing(usage) + outside:
             if where not in seen:
                 seen.add(where)
-                yield MissingFile(where, tracer.user(usage))
+                yield MissingFile(where, tracer.user(usage), usage.asset_path.is_blendfile_relative())
 
 
 def _ends_well(file: Any) -> bool:

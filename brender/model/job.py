@@ -22,10 +22,11 @@ FILM = -1
 
 
 class MissingFile(msgspec.Struct, frozen=True):
-    """A file that a scene names and that is not there."""
+    """A file that a scene names and that is not there. ``is_relative``: it is named by its place beside the .blend."""
 
     path: str
     used_by: str
+    is_relative: bool = False
 
 
 #: Frames a second of a scene that does not say: Blender's own default.

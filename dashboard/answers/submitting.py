@@ -24,7 +24,7 @@ class SceneTold(SceneFacts, frozen=True, kw_only=True):
     engine_word: str
 
 
-class MissingTold(MissingFile, frozen=True):
+class MissingTold(MissingFile, frozen=True, kw_only=True):
     """``path``: as Blender writes it, for a file of an upload; ``place``: where it belongs in the upload ("": nowhere there)."""
 
     place: str
