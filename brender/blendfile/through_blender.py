@@ -52,7 +52,11 @@ def facts_through_blender(reader: Reader, path: Path, version: tuple[int, int], 
     missing. Raises `BadInput`."""
     read = _only_within(_read(reader, path), within)
     told = read.told
-    missing = [MissingFile(in_own_words(each), named.user, named.path.startswith("//")) for named in read.named for each in named.missing]
+    missing = [
+        MissingFile(in_own_words(each), named.user, is_relative=named.path.startswith("//"))
+        for named in read.named
+        for each in named.missing
+    ]
     scenes = simulated(tuple(msgspec.convert(scene, SceneFacts) for scene in told["scenes"]), path)
     missing += bakes_missing(scenes)
     return FileFacts(

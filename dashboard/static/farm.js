@@ -317,5 +317,5 @@ const farm = (() => {
     });
   }
 
-  return { ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

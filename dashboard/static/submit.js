@@ -5,10 +5,28 @@
   const show = (id, shown) => byId(id).classList.toggle("d-none", !shown);
   const presets = new Map([["1080p", { width: 1920 }], ["720p", { width: 1280 }]]);
   const PREVIEW_SAMPLES = 16, TEST_PRIORITY = 90, NAMED_MOST = 20;
-  let kinds = [], source = null, facts = null, together = 1, withoutMissing = false, trusted = null;
+  let kinds = [], source = null, facts = null, together = 1, withoutMissing = false, trusted = null, reading = false, refused = "", wrong = "";
   const kind = () => kinds.find((each) => each.name === byId("type").value);
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
-  const ready = () => kind() && (kind().engine !== "blender" || source !== null);
+  // Why nothing can be submitted now; "" where it can.
+  function hindrance() {
+    if (!kind()) return "The page is still loading.";
+    if (kind().engine === "blender") {
+      if (reading) return "The file is being read.";
+      if (refused) return refused;
+      if (!facts) return "Drop a .blend first, or choose one.";
+      if (facts.missing.length && !withoutMissing) return `${many(facts.missing.length, "file is", "files are")} missing: find ${facts.missing.length === 1 ? "it" : "them"}, or choose Render without.`;
+      if (facts.needs_trust.length && trusted === null) return "Something in the file needs Python: say whether you trust it.";
+    }
+    if (fields().some((input) => input.required && !input.value)) return "Fill in what is asked for above.";
+    return wrong ? "What stands in red has to be mended first." : "";
+  }
+  const ready = () => kind() && (kind().engine !== "blender" || facts !== null);
+  function showReady() {
+    const why = hindrance();
+    ["go", "test-frame"].forEach((each) => { byId(each).disabled = why !== ""; });
+    byId("go-why").textContent = why;
+  }
 
   // --- what ---
   // With `into`, the id of an upload, they are added to that, and then `note` is said.
@@ -49,7 +67,7 @@
   byId("remove-uploads").addEventListener("click", () => farm.remove("/uploads").then((left) => {
     farm.content();
     showUploaded(left.bytes);
-    if (source?.upload) { source = facts = null; showFile(); showFields(); }
+    if (!source || source.upload) { source = facts = null; refused = ""; showFile(); showFields(); }
   }).catch(farm.complain));
   farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
   function showBlends(found) {
@@ -66,17 +84,27 @@
     const again = source === where;
     source = where;
     [...byId("blends").children].forEach((line) => line.classList.toggle("active", line.textContent === where.file));
-    if (!again) { facts = null; withoutMissing = false; trusted = null; showFile(); }
+    if (!again) { facts = null; withoutMissing = false; trusted = null; }
+    reading = true;
+    refused = wrong = "";
+    showFile();
     show("reading", true);
     try {
       const told = await farm.post("/inspect", where);
       if (source !== where) return;
       facts = told;
     } catch (error) {
-      if (source === where) source = null;
+      if (source === where) {
+        source = facts = null;
+        refused = error.message;
+      }
       throw error;
     } finally {
-      show("reading", false);
+      if (!source || source === where) {
+        reading = false;
+        show("reading", false);
+        showFile();
+      }
     }
     farm.content();
     if (!byId("job-name").dataset.own) byId("job-name").value = where.file.split("/").pop().replace(/\.blend$/, "");
@@ -89,9 +117,9 @@
   function showFile() {
     show("file", facts !== null);
     byId("drop").classList.toggle("small-drop", facts !== null);
-    ["go", "test-frame"].forEach((each) => { byId(each).disabled = !ready(); });
     showMissing();
     showTrust();
+    showReady();
     if (!facts) return;
     const picture = byId("preview");
     show("preview", facts.preview);
@@ -143,9 +171,9 @@
     byId("trust").setAttribute("aria-pressed", trusted === true);
     byId("distrust").setAttribute("aria-pressed", trusted === false);
   }
-  byId("without-missing").addEventListener("click", () => { withoutMissing = !withoutMissing; showMissing(); });
-  byId("trust").addEventListener("click", () => { trusted = trusted === true ? null : true; showTrust(); });
-  byId("distrust").addEventListener("click", () => { trusted = trusted === false ? null : false; showTrust(); });
+  byId("without-missing").addEventListener("click", () => { withoutMissing = !withoutMissing; showMissing(); showReady(); });
+  byId("trust").addEventListener("click", () => { trusted = trusted === true ? null : true; showTrust(); showReady(); });
+  byId("distrust").addEventListener("click", () => { trusted = trusted === false ? null : false; showTrust(); showReady(); });
   // Files that are found go to where the .blend looks for them in the upload; it looks for others beyond it, in vain.
   async function find(files, ofFolder) {
     const pathOf = (file) => file.webkitRelativePath || file.name;
@@ -343,7 +371,7 @@
   byId("submit").addEventListener("submit", (event) => {
     event.preventDefault();
     byId("go").disabled = true;
-    submit().catch(farm.complain).finally(() => { byId("go").disabled = !ready(); });
+    submit().catch(farm.complain).finally(showReady);
   });
 
   // --- what it will come to ---
@@ -351,6 +379,7 @@
   function changed() {
     showSet();
     showFrames();
+    showReady();
     weigh();
   }
   function weigh() {
@@ -360,14 +389,16 @@
   async function look() {
     const number = asked += 1;
     const [title, more, list] = byId("comes-to").children;
-    let told = null, wrong = "";
+    let told = null, problem = "", isWrong = false;
     const wanted = ready() && fields().every((input) => !input.required || input.value);
     if (wanted) {
-      try { told = await farm.post("/estimate", job({})); } catch (error) { wrong = error.message; }
+      try { told = await farm.post("/estimate", job({})); } catch (error) { problem = error.message; isWrong = !(error instanceof farm.Unanswered); }
       if (number !== asked) return;
     }
-    title.classList.toggle("wrong", wrong !== "");
-    title.textContent = wrong || (told ? comesTo(told) : "");
+    wrong = isWrong ? problem : "";
+    showReady();
+    title.classList.toggle("wrong", problem !== "");
+    title.textContent = problem || (told ? comesTo(told) : "");
     more.textContent = told ? by(told) : wanted ? "" : "What it will come to is shown here.";
     list.replaceChildren(...(told?.warnings || []).map((each) => farm.element("li", "name", each)));
   }
