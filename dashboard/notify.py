@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from brender import __version__
 from brender.model.errors import BrenderError
+from brender.model.job import MISSING_AT_WORKER
 from brender.store import page_questions, questions
 from brender.store.reader import Reader
 from dashboard.deliveries import Deliveries
@@ -56,7 +57,7 @@ def news_of(job: dict[str, Any], fields: dict[str, Any], url: str) -> News | Non
         event = status
     elif status == "queued" and reason.startswith("No worker can run it"):
         event = "attention"
-    elif "warnings" in fields and any(str(text).startswith("Missing file") for text in fields["warnings"]):
+    elif "warnings" in fields and any(MISSING_AT_WORKER in str(text) for text in fields["warnings"]):
         event, reason = "attention", "files are missing"
     else:
         return None

@@ -166,11 +166,13 @@ def test_an_answer_is_not_made_again_as_long_as_nothing_has_changed(web: Browser
 
 
 def test_the_overview_names_what_needs_somebody(web: Browser, folder: DataFolder) -> None:
+    accepted = "Missing file: /known.png (used by image x); what needs it renders without it"
+    missing = "Missing file: /x.png (image y) is not there for the worker; what needs it renders without it"
     writer = Writer(open_for_writing(str(folder.database)))
     writer.commit(
         [
             update("job", OTHER, {"finished": 4e9}),
-            update("job", JOB_ID, {"status": "queued", "reason": "No worker is connected", "warnings": ["Missing file: /x.png"]}),
+            update("job", JOB_ID, {"status": "queued", "reason": "No worker is connected", "warnings": [accepted, missing]}),
             update("worker", "w", {"status": "paused", "reason": "No room on the disk"}),
         ]
     )
@@ -178,7 +180,20 @@ def test_the_overview_names_what_needs_somebody(web: Browser, folder: DataFolder
     told = web.get(f"{API}/overview").json
     whys = {(each["kind"], each["why"]) for each in told["attention"]}
     assert {("job", "it broke"), ("job", "No worker is connected"), ("worker", "No room on the disk")} <= whys
-    assert ("job", "Missing file: /x.png") in whys and told["workers"] == {"paused": 1}
+    assert ("job", missing) in whys and told["workers"] == {"paused": 1}
+    assert not any("/known.png" in why for _, why in whys), "it was accepted when the job was submitted"
+
+
+def test_nobody_is_told_to_do_what_they_may_not(app: Flask, folder: DataFolder) -> None:
+    writer = Writer(open_for_writing(str(folder.database)))
+    ill = update("worker", "w", {"status": "paused", "reason": "No room on the disk"})
+    writer.commit([update("job", OTHER, {"finished": 4e9}), update("job", JOB_ID, {"status": "failed", "finished": 4e9}), ill])
+    writer.database.close()
+    needs = {
+        name: {each["id"] for each in Browser(app, name).get(f"{API}/overview").json["attention"]}
+        for name in ("vera", "anna", "walt")
+    }
+    assert needs == {"vera": set(), "anna": {JOB_ID}, "walt": {JOB_ID, OTHER, "w"}}
 
 
 def test_what_passes_by_itself_needs_nobody(web: Browser, folder: DataFolder) -> None:

@@ -21,6 +21,10 @@ PRIORITY_LOWEST, PRIORITY_NORMAL, PRIORITY_HIGHEST = 0, 50, 100
 FILM = -1
 
 
+#: What the warning about a file says that a worker lacks, and that was there when its job was submitted.
+MISSING_AT_WORKER = "is not there for the worker"
+
+
 class MissingFile(msgspec.Struct, frozen=True):
     """A file that a scene names and that is not there. ``is_relative``: it is named by its place beside the .blend."""
 

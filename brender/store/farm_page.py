@@ -4,10 +4,12 @@ Each is a function of the record and plain arguments, and answers with plain dat
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from peewee import SQL, Case, fn
 
+from brender.model.job import MISSING_AT_WORKER
 from brender.model.status import ENDED_JOB, ENDS_OF_WAITING
 from brender.model.text import plural
 from brender.model.units import STILL
@@ -36,9 +38,17 @@ def counts(record: Record) -> dict[str, int]:
     return {"unfinished_jobs": int(unfinished), "workers": int(there), "busy_workers": int(rendering)}
 
 
-def overview(record: Record, wall: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Reach:
+    """What somebody may do something about: jobs of ``jobs_of``, a user ("": of nobody; ``None``: all jobs), and ``nodes``."""
+
+    jobs_of: str | None = None
+    nodes: bool = True
+
+
+def overview(record: Record, wall: float, reach: Reach = Reach()) -> dict[str, Any]:
     """Return the farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the jobs that come
-    first, each with its last picture, how long all of it takes, and what needs somebody."""
+    first, each with its last picture, how long all of it takes, and what needs somebody of this *reach*."""
     tables = record.tables
     worker, job = tables.Worker, tables.Job
     there = job.deleting.not_in(GOING)
@@ -53,7 +63,7 @@ def overview(record: Record, wall: float) -> dict[str, Any]:
         "jobs": counted,
         "frames": {name: _frames_since(record, wall - seconds) for name, seconds in (("hour", 3600.0), ("day", _DAY))},
         "active": _shown_jobs(record, ids),
-        "attention": attention(record, wall),
+        "attention": attention(record, wall, reach),
         **_left(record, workers.get("busy", 0) + workers.get("idle", 0)),
     }
 
@@ -157,9 +167,10 @@ def _frames_since(record: Record, edge: float) -> int:
     return int(whole) + int(part.select(fn.COUNT(part.id)).where(done).scalar())
 
 
-def attention(record: Record, wall: float) -> list[dict[str, Any]]:
-    """Return what a person has to do something about: each with what it is about, why, and the action that mends it ("": none
-    does by itself). What passes without anybody, such as that all workers are busy, is not among it."""
+def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[str, Any]]:
+    """Return what a person of this *reach* has to do something about: each with what it is about, why, and the action that mends
+    it ("": none does by itself). Neither what passes without anybody, such as that all workers are busy, is among it, nor files
+    that were said to be missing when the job was submitted: who submitted it has accepted that."""
     tables = record.tables
     job, worker, manager = tables.Job, tables.Worker, tables.Manager
     found: list[dict[str, Any]] = []
@@ -168,6 +179,8 @@ def attention(record: Record, wall: float) -> list[dict[str, Any]]:
         found.append({"kind": "job", "id": id, "name": name, "user": user, "why": why, "action": action})
 
     there = job.deleting.not_in(GOING)
+    if reach.jobs_of is not None:
+        there &= (job.user == reach.jobs_of) & (job.user != "")
     jobs = job.select(job.id, job.name, job.user, job.reason, job.failed_tasks, job.warnings)
     failed = jobs.where((job.status == "failed") & (job.finished > wall - 7 * _DAY) & there).order_by(job.finished.desc())
     for row in failed.limit(_ATTENTION_SHOWN):
@@ -184,14 +197,14 @@ def attention(record: Record, wall: float) -> list[dict[str, Any]]:
     off = tables.KeptOff
     columns = (off, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"))
     query = off.select(*columns).join(worker).switch(off).join(job)
-    for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB)).limit(_ATTENTION_SHOWN).dicts():
+    for each in query.where(off.readmitted.is_null() & job.status.not_in(ENDED_JOB) & there).limit(_ATTENTION_SHOWN).dicts():
         why = f"{each['worker_name']} is kept off it after {plural(each['failures'], 'failure')}: {each['reason']}"
         job_needs(each["job"], each["job_name"], each["user"], why, "readmit")
-    missing = jobs.where(job.warnings.cast("text").contains("Missing file") & job.finished.is_null() & there)
+    missing = jobs.where(job.warnings.cast("text").contains(MISSING_AT_WORKER) & job.finished.is_null() & there)
     for row in missing.limit(_ATTENTION_SHOWN):
-        (first, *more) = [text for text in row.warnings if text.startswith("Missing file")] or [""]
+        (first, *more) = [text for text in row.warnings if MISSING_AT_WORKER in text] or [""]
         job_needs(row.id, row.name, row.user, first + (f", and {len(more)} more" if more else ""))
-    for kind, table in (("worker", worker), ("manager", manager)):
+    for kind, table in (("worker", worker), ("manager", manager)) if reach.nodes else ():
         # Who sleeps by its schedule, or leaves when it was asked to, needs nobody.
         well = ("offline", "disabled", "draining")
         ill = table.select().where(table.status.not_in(well) & (table.reason != "") & (table.wanted == ""))

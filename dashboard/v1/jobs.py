@@ -14,7 +14,7 @@ from dashboard import pictures
 from dashboard.answers import farm as whole
 from dashboard.answers import jobs as answers
 from dashboard.endpoint import endpoint
-from dashboard.farm import farm
+from dashboard.farm import farm, user_name
 
 blueprint = Blueprint("v1-jobs", __name__)
 
@@ -210,9 +210,12 @@ def lanes(query: LanesQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/overview", cached=True, answer=whole.Overview)
 def overview() -> Any:
-    """Return the farm at a glance: workers, jobs, throughput, what comes first, what needs somebody."""
+    """Return the farm at a glance: workers, jobs, throughput, what comes first, what needs who asks."""
+    name = "" if current_user.is_guest else user_name()
+    of = None if current_user.may_act_on({"user": ""}) else name if current_user.may_act_on({"user": name}) else ""
+    reach = farm_page.Reach(of, nodes=current_user.may("act disable", ""))
     with farm().reader.record() as record:
-        told = farm_page.overview(record, time.time())
+        told = farm_page.overview(record, time.time(), reach)
     for row in told["active"]:
         kind = job_types().get(row["job_type"])
         row["label"] = kind.label if kind else row["job_type"]
