@@ -205,6 +205,21 @@ _MARKED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
+    ("kind", "settings", "said"),
+    [
+        ("blender-animation", {"frames": "1-10"}, "The frames 5-10 are outside of the scene's own range, 1-4; they are"),
+        ("blender-animation", {"frames": "0-4"}, "Frame 0 is outside of the scene's own range, 1-4; it is rendered all the same"),
+        ("blender-animation", {"frames": "2-3"}, ""),
+        ("blender-animation", {}, ""),
+        ("blender-still", {"frame": 7}, "Frame 7 is outside of the scene's own range, 1-4"),
+    ],
+)
+def test_frames_outside_of_the_scene_s_range_are_said_and_rendered(kind: str, settings: dict[str, Any], said: str) -> None:
+    told = [warning for warning in _prepared(facts(), kind, **settings).warnings if "outside of" in warning]
+    assert len(told) == (said != "") and (not told or told[0].startswith(said))
+
+
+@pytest.mark.parametrize(
     ("scene", "settings", "names"),
     [
         ({}, {}, ["Near_0001.png", "Near_0002.png", "Far_0003.png", "C4_.png"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import msgspec
 import pytest
 
 from brender.blendfile.facts import inspect
@@ -27,7 +28,7 @@ BAKED = Simulation(kind="cloth", owner="Flag", first=1, last=50, baked=(1, 50))
 def prepared(*simulations: Simulation, **settings: Any) -> JobSpec:
     """A prepared job of a scene in which these simulate."""
     spec = animation(**{"frames": "1-40"} | settings)
-    spec = JobSpec(**{name: getattr(spec, name) for name in spec.__struct_fields__} | {"facts": facts(simulations=simulations)})
+    spec = msgspec.structs.replace(spec, facts=facts(simulations=simulations, last=250))
     return job_type("blender-animation").prepare(spec)
 
 
@@ -38,7 +39,7 @@ def still(*simulations: Simulation, **settings: Any) -> JobSpec:
         job_type="blender-still",
         settings={"file": "/projects/shot.blend", "frame": 20, "pieces": 4, **settings},
         output="/renders",
-        facts=facts(simulations=simulations),
+        facts=facts(simulations=simulations, last=250),
     )
     return job_type("blender-still").prepare(spec)
 

@@ -64,6 +64,8 @@ class BlenderAnimation:
             self._plan_film(spec.facts, settings, warnings)
         scene, facts = self._fill_in(spec, settings, warnings)
         settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+        if outside := said_of_range(parse_frames(settings["frames"]), scene):
+            _warn(warnings, outside)
         if settings["film"]:
             check_film(settings, scene, facts.path)
         self._keep_order(settings, scene, warnings)
@@ -338,6 +340,16 @@ def _said_of_cameras(facts: FileFacts, scene: SceneFacts, settings: Mapping[str,
             "Frames that are there already, and placeholders, are looked for under the camera of their own frame; Blender "
             "takes the camera of the frame before"
         )
+
+
+def said_of_range(frames: Iterable[int], scene: SceneFacts) -> str:
+    """Return a sentence about those of *frames* that *scene* does not have in its own range; "" where it has them all."""
+    outside = [frame for frame in frames if not scene.first <= frame <= scene.last]
+    if not outside:
+        return ""
+    named = f"Frame {outside[0]} is" if len(outside) == 1 else f"The frames {format_frames(outside)} are"
+    renders = "it is" if len(outside) == 1 else "they are"
+    return f"{named} outside of the scene's own range, {scene.first}-{scene.last}; {renders} rendered all the same"
 
 
 def _warn(warnings: list[str], text: str) -> None:

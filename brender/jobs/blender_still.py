@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from brender.jobs.blender_animation import BlenderAnimation
+from brender.jobs.blender_animation import BlenderAnimation, said_of_range
 from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
 from brender.jobs.view_layers import TEMPLATE
@@ -74,6 +74,8 @@ class BlenderStill(BlenderAnimation):
             raise BadInput(f"A still in pieces has one file, so its pattern cannot have {TEMPLATE}: leave --pieces out")
         if settings["frame"] is None:
             settings["frame"] = scene.first if scene.current is None else scene.current
+        elif (outside := said_of_range([settings["frame"]], scene)) and outside not in warnings:
+            warnings.append(outside)
         self._whole_in_order(settings, scene, warnings)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
 
