@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import numpy
 import msgspec
+import numpy
 import pytest
 
 from brender.blendfile.facts import inspect

@@ -254,6 +254,10 @@ def test_a_job_is_found_by_the_start_of_its_id_or_by_its_name(writer: Writer, tm
     writer.commit([new("job", "aaab" + "0" * 12, JOB)])
     with pytest.raises(BadInput, match="'aaa' means several jobs"):
         answer(record, "job", {"id": "aaa"})
+    says = r"aaaaaaaa \(shot, \w+, submitted [-0-9]{10} [:0-9]{8}\); aaab0000 .*\. Name the one by its id, such as aaaaaaaa"
+    with pytest.raises(BadInput, match=says):
+        answer(record, "job", {"id": "shot"})
+    assert answer(record, "job", {"id": "aaab0000"})["id"] == "aaab" + "0" * 12
     with pytest.raises(NotFound, match="no job 'zzz'"):
         answer(record, "job", {"id": "zzz"})
 

@@ -8,6 +8,7 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from peewee import Case, fn
@@ -22,6 +23,10 @@ from brender.store.tables import Tables
 
 #: Rows that one answer holds at most.
 PAGE = 10_000
+#: Characters of a job's id by which people are told of it, and may name it.
+SHORT_ID = 8
+#: Jobs that are named where several are meant.
+_NAMED_MOST = 5
 #: Of a job whose record is about to go nobody is told any more.
 GOING = ("record", "both")
 #: Bytes of a log that one answer holds at most.
@@ -42,15 +47,20 @@ def job_id(record: Record, start: str) -> str:
     there = job.deleting.not_in(GOING)
     if job.select().where((job.id == start) & there).exists():
         return start
-    found = [row.id for row in job.select(job.id).where(job.id.startswith(start) & there).limit(6)] if start else []
-    if not found:
-        named = job.select(job.id).where((job.name == start) & there)
-        found = [row.id for row in named.order_by(job.submitted.desc()).limit(6)]
+    known = job.select(job.id, job.name, job.status, job.submitted).order_by(job.submitted.desc(), job.id).limit(_NAMED_MOST + 1)
+    found = list(known.where(job.id.startswith(start) & there)) if start else []
+    found = found or list(known.where((job.name == start) & there))
     if not found:
         raise NotFound(f"There is no job {start!r}. `brender jobs` lists them")
     if len(found) > 1:
-        raise BadInput(f"{start!r} means several jobs: {', '.join(found)}. Write more of the id")
-    return str(found[0])
+        shown = [row.id[: max(SHORT_ID, len(start) + 1 if row.id.startswith(start) else 0)] for row in found[:_NAMED_MOST]]
+        each = [
+            f"{id} ({row.name}, {row.status}, submitted {datetime.fromtimestamp(row.submitted):%Y-%m-%d %H:%M:%S})"
+            for id, row in zip(shown, found, strict=False)
+        ]
+        more = ", and older ones" if len(found) > _NAMED_MOST else ""
+        raise BadInput(f"{start!r} means several jobs: {'; '.join(each)}{more}. Name the one by its id, such as {shown[0]}")
+    return str(found[0].id)
 
 
 def node_id(record: Record, start: str) -> tuple[str, str, str]:

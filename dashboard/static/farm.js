@@ -102,6 +102,12 @@ const farm = (() => {
   // How an attempt stands: what its worker has not begun is only handed out.
   const outcome = (attempt) => badge(attempt.outcome === "live" && !attempt.started ? "handed out" : attempt.outcome);
   const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
+  // What tells jobs of `rows` apart that are called the same: the start of the id of each; "" for others.
+  function apart(rows) {
+    const counts = new Map();
+    rows.forEach((row) => counts.set(row.name, new Map(counts.get(row.name)).set(row.id, row)));
+    return (row) => (counts.get(row.name)?.size > 1 ? row.id.slice(0, 8) : "");
+  }
   // How far a job is, as people count it.
   const progress = (job) => `${job.units_done.toLocaleString()} of ${several(job.units, job.unit)}`;
   // A sentence in which commands stand between backticks.
@@ -317,5 +323,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

@@ -2,7 +2,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const attentionShown = 4;
-  let open = false, told = null, said = "last hour";
+  let open = false, told = null, said = "last hour", twin = () => "";
 
   function figure(value, text, href, title) {
     const made = farm.element("span");
@@ -58,7 +58,7 @@
     title.append(farm.element("bdi", "", job.name));
     const running = job.status === "active" && job.workers;
     title.append(farm.element("span", `badge ${running ? "active" : job.status === "active" ? "queued" : job.status}`, running ? farm.several(job.workers, "worker", "workers") : job.status === "paused" ? "paused" : "waiting"));
-    middle.append(title, farm.element("p", "facts", [job.project, job.user, job.label, `priority ${job.priority}`].filter(Boolean).join(" · ")), share(job));
+    middle.append(title, farm.element("p", "facts", [job.project, job.user, job.label, `priority ${job.priority}`, twin(job)].filter(Boolean).join(" · ")), share(job));
     if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.prose(job.reason, "why"));
     const left = farm.element("div", "left");
     const mean = job.completed_parts > job.kept_parts ? `, ${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.unit}` : "";
@@ -74,7 +74,7 @@
     const href = each.kind === "job" ? `/jobs/${each.id}` : `/${each.kind}s/${each.id}`;
     const text = farm.element("div", "what");
     const name = farm.link(href, "", "fw-semibold text-reset text-decoration-none me-2");
-    name.append(farm.element("bdi", "", each.name));
+    name.append(farm.element("bdi", "", each.name), twin(each) ? ` ${twin(each)}` : "");
     const why = farm.element("bdi");
     why.append(farm.prose(each.why));
     text.append(name, why);
@@ -99,6 +99,7 @@
 
   const look = farm.watch(["job", "worker", "part", "manager", "kept_off"], async () => {
     told = await farm.ask("/overview");
+    twin = farm.apart([...told.active, ...told.attention]);
     figures();
     list("active", told.active, shot);
     const first = open ? told.attention : told.attention.slice(0, attentionShown);

@@ -3,6 +3,7 @@
   const byId = (id) => document.getElementById(id);
   const filters = ["q", "status", "project", "user", "tag"];
   const chosen = new Set();
+  let twin = () => "";
   const address = new URLSearchParams(window.location.search);
 
   // Its name, and below it whose it is and why it waits or has failed.
@@ -10,7 +11,7 @@
     const made = farm.element("div", "job-name"), link = farm.link(`/jobs/${row.id}`, "", "fw-semibold text-decoration-none");
     link.append(farm.element("bdi", "", row.name));
     const whose = farm.element("small", "whose");
-    [row.project, row.user].filter(Boolean).forEach((text, place) => whose.append(place ? " · " : "", farm.element("bdi", "", text)));
+    [row.project, row.user, twin(row)].filter(Boolean).forEach((text, place) => whose.append(place ? " · " : "", farm.element("bdi", "", text)));
     made.append(link, farm.element("span", `badge phone-only ${row.status}`, farm.word(row.status)), whose);
     if (row.reason) made.append(farm.prose(row.reason, `why ${row.status}`));
     return made;
@@ -87,6 +88,7 @@
         try {
           const page = await farm.ask(`/jobs?${new URLSearchParams(query)}`);
           byId("empty").classList.toggle("d-none", page.total > 0);
+          twin = farm.apart(page.rows);
           answer({ draw: asked.draw, recordsTotal: page.total, recordsFiltered: page.filtered, data: page.rows });
         } catch (error) {
           farm.complain(error);
