@@ -28,7 +28,7 @@ def jobs() -> str:
 def job(id: str) -> str:
     with farm().reader.record() as record:
         found = questions.job_without_counts(record, id)
-    said = say_settings(found["job_type"], found["settings"])
+    said = say_settings(found["job_type"], found["settings"], found["overwrite"])
     kind = job_types().get(found["job_type"])
     label = kind.label if kind else found["job_type"]
     return render_template("job.html", job=found, said=said, type=label, may_act=current_user.may_act_on(found))

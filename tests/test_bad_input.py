@@ -9,6 +9,7 @@ import zmq
 
 from brender.bus.address import Address, free_ports
 from brender.commands.config import check_config, settings_for
+from brender.commands.jobspec import Percent
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.store.datafolder import DataFolder
@@ -86,6 +87,15 @@ def test_an_output_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[s
 
 def test_an_output_pattern_that_climbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert_refused(command(capsys, "render", CUBE, "--allow-missing", "--pattern", "../x_##"), r"climbs out of the output folder")
+
+
+@pytest.mark.parametrize("given", ["10", "10%", "10 %", 10])
+def test_a_resolution_may_be_written_with_its_sign(given: object) -> None:
+    assert Percent().convert(given, None, None) == 10
+
+
+def test_a_resolution_that_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not a whole percentage, such as 50 or 50%" in command(capsys, "render", CUBE, "--resolution", "half").err
 
 
 def test_a_resolution_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:

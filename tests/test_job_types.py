@@ -147,5 +147,18 @@ def test_every_setting_is_said_in_words_of_people() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("keep", "overwrite", "said"),
+    [
+        (False, False, "are kept where this file with these settings rendered them, else rendered"),
+        (True, False, "stay as they are, no matter what rendered them"),
+        (False, True, "are rendered again"),
+    ],
+)
+def test_what_happens_to_frames_that_are_there_is_said_as_it_is(keep: bool, overwrite: bool, said: str) -> None:
+    (told,) = say_settings("blender-animation", {"keep": keep}, overwrite)
+    assert (told.label, told.text) == ("Frames that exist", said)
+
+
 def test_settings_of_a_job_type_that_is_not_installed_keep_their_names() -> None:
     assert [each.label for each in say_settings("from elsewhere", {"a_b": 1})] == ["a_b"]

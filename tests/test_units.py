@@ -3,11 +3,12 @@
 import pytest
 
 from brender.commands.following import Follower
+from brender.model.errors import NotFound
 from brender.store import farm_page, page_questions
 from tests.test_film_stage import movie
 from tests.test_stages import still
 from tests.tools import command, let_commands_ask
-from tests.world import World, farm_of_two
+from tests.world import World, animation, farm_of_two
 
 
 @pytest.fixture
@@ -50,3 +51,15 @@ def test_a_still_is_one_frame_of_the_last_hour(world: World) -> None:
     world.submit(still(pieces=4))
     world.finish_everything()
     assert farm_page.overview(world.record, world._at().wall)["frames"]["hour"] == 1
+
+
+def test_a_frame_that_a_job_does_not_have_is_said_and_not_waited_for(world: World) -> None:
+    frames, picture = animation("1-3"), still(pieces=2)
+    for spec in (frames, picture):
+        world.submit(spec)
+    for id, frame, said in ((frames.id, 99, "no frame 99: it has the frames 1-3"), (picture.id, 9, "no frame 9: it has the frame 1")):
+        with pytest.raises(NotFound, match=said):
+            world.ask("log", job=id, frame=frame)
+    world.submit(animation("4"))
+    with pytest.raises(NotFound, match="has no attempt at frame 1 yet"):
+        world.ask("log", job=world.submit(animation("1", priority=1))["id"], frame=1)

@@ -265,7 +265,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     print_facts(lines)
     said = [
         each
-        for each in say_settings(record["job_type"], record["settings"])
+        for each in say_settings(record["job_type"], record["settings"], record["overwrite"])
         if not each.is_default and each.name not in ("file", "film")
     ]
     width = max((len(each.label) for each in said), default=0) + 3

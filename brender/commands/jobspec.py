@@ -63,6 +63,18 @@ class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it 
             self.fail(f"{value!r} is neither a number of frames nor auto", param, context)
 
 
+class Percent(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
+    """A whole percentage, such as ``50`` or ``50%``."""
+
+    name = "PERCENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
+        try:
+            return int(str(value).strip().removesuffix("%"))
+        except ValueError:
+            self.fail(f"{value!r} is not a whole percentage, such as 50 or 50%", param, context)
+
+
 def render_options(function: F) -> F:
     """Return what may be said of a Blender render; what is not said is what the .blend says."""
     said = "[default: what the .blend says]"
@@ -78,7 +90,7 @@ def render_options(function: F) -> F:
         ),
         click.option("--camera", help=f"The camera. {said}"),
         click.option("--engine", type=click.Choice(ENGINES, case_sensitive=False), help=f"The render engine. {said}"),
-        click.option("--resolution", type=int, metavar="PERCENT", help=f"Percent of the scene's size. {said}"),
+        click.option("--resolution", type=Percent(), help=f"Percent of the scene's size. {said}"),
         click.option("--samples", type=int, help=f"Samples a pixel. {said}"),
         click.option("--format", type=click.Choice(tuple(EXTENSIONS), case_sensitive=False), help=f"Image format. {said}"),
         click.option("--pattern", help="Names of the files, # for the frame number's digits. [default: the scene's own]"),

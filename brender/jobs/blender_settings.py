@@ -121,10 +121,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "keep",
         bool,
-        "whether frames that are there already stay as they are, no matter what rendered them",
+        "what happens to files that are there already under the frames' names",
         from_file=True,
-        label="Keep frames that exist",
+        label="Frames that exist",
         group=FILES,
+        words=(
+            (True, "stay as they are, no matter what rendered them"),
+            (False, "are kept where this file with these settings rendered them, else rendered"),
+        ),
     ),
     Setting(
         "placeholders",

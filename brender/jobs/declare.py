@@ -110,6 +110,10 @@ def check_settings(job_type: str, declared: tuple[Setting, ...], given: Mapping[
     return {setting.name: setting.check(given.get(setting.name)) for setting in declared}
 
 
+#: What becomes of frames that are there where a job overwrites them.
+_RENDERED_AGAIN = "are rendered again"
+
+
 class SaidSetting(NamedTuple):
     """One setting of a job in words: its group, name and label, its value, and whether that is its default."""
 
@@ -120,8 +124,9 @@ class SaidSetting(NamedTuple):
     is_default: bool
 
 
-def say_settings(job_type: str, settings: Mapping[str, Any]) -> list[SaidSetting]:
-    """Return the *settings* of a prepared job in words, group by group, without those that say nothing (``None``).
+def say_settings(job_type: str, settings: Mapping[str, Any], overwrite: bool = False) -> list[SaidSetting]:
+    """Return the *settings* of a prepared job in words, group by group, without those that say nothing (``None``). *overwrite*: it
+    renders all frames again, those too that are there.
 
     Those of a job type that is not installed here keep their names.
     """
@@ -131,7 +136,8 @@ def say_settings(job_type: str, settings: Mapping[str, Any]) -> list[SaidSetting
     for name, value in settings.items():
         if value is not None:
             setting = declared.get(name) or Setting(name, type(value), "", label=name)
-            said.append(SaidSetting(setting.group, name, setting.title, setting.say(value), value == setting.default))
+            text = _RENDERED_AGAIN if name == "keep" and overwrite else setting.say(value)
+            said.append(SaidSetting(setting.group, name, setting.title, text, value == setting.default))
     order = (*GROUPS, OTHER)
     return sorted(said, key=lambda each: order.index(each.group) if each.group in order else len(order))
 

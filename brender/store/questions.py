@@ -15,6 +15,7 @@ from peewee import Case, fn
 
 from brender import __version__
 from brender.model.errors import BadInput, NotFound
+from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
@@ -252,12 +253,28 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
     id = job_id(record, job)
     known = [row for row in attempts(record, id, frame) if row["id"].startswith(attempt)]
     if not known:
+        if frame is not None and (frames := _frames_unless(record, id, frame)):
+            raise NotFound(f"The job {id[:SHORT_ID]} has no frame {frame}: it has {frames}")
         which = f"attempt {attempt!r}" if attempt else "attempt" if frame is None else f"attempt at frame {frame}"
         raise NotFound(f"The job {id} has no {which} yet, so there is no log")
     chosen = known[0]
     path = record.folder.log(id, chosen["id"])
     size = path.stat().st_size if path.exists() else 0
     return {"attempt": chosen, "text": log_text(record.folder, id, chosen["id"]), "size": size, "path": str(path)}
+
+
+def _frames_unless(record: Record, id: str, frame: int) -> str:
+    """Return which frames the job *id* has, in words; "" where *frame* is one of them."""
+    tables = record.tables
+    part, settings = tables.Part, tables.Job.get_by_id(id).settings
+    if part.select().where((part.job == id) & (part.frame == frame)).exists():
+        return ""
+    said = str(settings.get("frames") or "")
+    if said and frame in parse_frames(said):
+        return ""  # it is not planned yet
+    numbers = [number for (number,) in part.select(part.frame).where(part.job == id).distinct().limit(PAGE).tuples()]
+    said = said or format_frames(numbers)
+    return f"the frames {said}" if parse_frames(said)[1:] else f"the frame {said}" if said else "none"
 
 
 def log_text(folder: DataFolder, job: str, attempt: str) -> str:

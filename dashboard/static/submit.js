@@ -239,13 +239,13 @@
   function control(setting) {
     const own = scene();
     const fromFile = own && { frames: range(own), resolution: `${own.percent}`, samples: own.samples && `${own.samples}`, frame: `${own.current ?? own.first}`, scene: own.name, camera: own.camera,
-      engine: words("engine", own.engine_word), format: words("format", own.image_format), keep: own.use_overwrite ? "no" : "yes", placeholders: own.use_placeholder ? "yes" : "no" }[setting.name];
+      engine: words("engine", own.engine_word), format: words("format", own.image_format), keep: words("keep", !own.use_overwrite), placeholders: own.use_placeholder ? "yes" : "no" }[setting.name];
     const absent = setting.from_file && fromFile ? `${fromFile}, as the file` : setting.absent;
     const label = (value) => setting.words.find(([special]) => special === value)?.[1] || String(value);
     let choices = setting.choices.map((each) => [each, label(each)]);
     const named = facts && { scene: facts.scenes.map((each) => each.name), camera: own?.cameras || facts.cameras, view_layers: (own?.layers || []).map((each) => each.name) }[setting.name];
     if (named) choices = named.map((each) => [each, each]);
-    if (setting.kind === "bool") choices = [["true", "yes"], ["false", "no"]];
+    if (setting.kind === "bool") choices = [[true, "yes"], [false, "no"]].map(([value, plain]) => [String(value), setting.words.find(([special]) => special === value)?.[1] || plain]);
     let input;
     if (choices.length) {
       input = farm.element("select", "form-select form-select-sm");
