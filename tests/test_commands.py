@@ -111,7 +111,21 @@ def test_the_doctor_finds_blender_disk_ports_and_the_running_server(farm: LocalF
     findings = json.loads(command(capsys, "doctor", "--quick", "--json", "--data", farm.folder.root).out)
     seen = {finding["what"]: finding for finding in findings}
     assert seen["server"]["ok"] and seen["clock"]["ok"] and seen["data folder"]["ok"]
-    assert "port 9999" not in seen, "while a farm runs its ports are rightly in use"
+    assert "ports of a server" not in seen, "while a farm runs its ports are rightly in use"
+    assert all(each in seen["the server listens at"]["found"] for each in ("control", "events", "stats", "files", "enrolment"))
+    assert "stats" in seen["the manager manager listens at"]["found"]
+
+
+def test_the_doctor_lists_all_ports_that_a_farm_needs_and_which_are_in_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("brender.commands.doctor.search_blenders", lambda named: Search(()))
+    monkeypatch.setattr("brender.commands.doctor.is_free", lambda address: address.port not in (9997, 7776))
+    said = command(capsys, "doctor", "--quick").out
+    assert "FAIL ports of a server: in use: 9997 (stats)" in said and "FAIL ports of a manager: in use: 7776 (files)" in said
+    assert "ok   ports of a dashboard: free: 8888 page" in said
+    monkeypatch.setattr("brender.commands.doctor.is_free", lambda address: True)
+    assert "free: 9999 control, 9998 events, 9997 stats, 9996 files, 9995 enrolment" in command(capsys, "doctor", "--quick").out
 
 
 @pytest.mark.blender

@@ -57,9 +57,9 @@ def test_a_frame_that_a_job_does_not_have_is_said_and_not_waited_for(world: Worl
     frames, picture = animation("1-3"), still(pieces=2)
     for spec in (frames, picture):
         world.submit(spec)
-    for id, frame, said in ((frames.id, 99, "no frame 99: it has the frames 1-3"), (picture.id, 9, "no frame 9: it has the frame 1")):
+    for spec, said in ((frames, "no frame 99: it has the frames 1-3"), (picture, "no frame 99: it has the frame 1")):
         with pytest.raises(NotFound, match=said):
-            world.ask("log", job=id, frame=frame)
+            world.ask("log", job=spec.id, frame=99)
     world.submit(animation("4"))
     with pytest.raises(NotFound, match="has no attempt at frame 1 yet"):
         world.ask("log", job=world.submit(animation("1", priority=1))["id"], frame=1)

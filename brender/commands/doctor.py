@@ -12,7 +12,16 @@ from pathlib import Path
 import click
 
 from brender import __version__
-from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Address, is_free
+from brender.bus.address import (
+    DASHBOARD_PORT,
+    DOORS,
+    MANAGER_PORT,
+    SERVER_PORT,
+    Address,
+    ManagerAddresses,
+    ServerAddresses,
+    is_free,
+)
 from brender.bus.client import Client
 from brender.commands.checks import Finding
 from brender.commands.config import Configured
@@ -76,8 +85,8 @@ def _look(data: Path, server: str | None, site: str, named: tuple[str, ...], qui
     if farm_runs or server:
         yield from _server(server, folder, site)
     else:
-        for what, port in (("server", SERVER_PORT), ("manager", MANAGER_PORT), ("dashboard", DASHBOARD_PORT)):
-            yield _port(what, port)
+        yield from map(_needed_ports, ("server", "manager", "dashboard"), _default_ports())
+    yield from _used_ports(folder)
     yield from _blenders(named, quick)
 
 
@@ -97,10 +106,31 @@ def _disk(data: Path) -> Finding:
     )
 
 
-def _port(what: str, port: int) -> Finding:
-    free = is_free(Address("127.0.0.1", port))
-    found = f"free for the {what}" if free else "in use"
-    return Finding(f"port {port}", free, found, f"Stop what uses it, or start the {what} with --port-base")
+def _default_ports() -> tuple[dict[str, int], ...]:
+    """Return the ports that a server, a manager and a dashboard listen on unless they are given others, each by its purpose."""
+    server, manager = (Address("127.0.0.1", port) for port in (SERVER_PORT, MANAGER_PORT))
+    doors = ManagerAddresses.of(manager)
+    of_manager = {name: getattr(doors, name).port for name in ("control", "stats", "files")}
+    return ServerAddresses.of(server).ports, of_manager, {"page": DASHBOARD_PORT}
+
+
+def _needed_ports(role: str, ports: dict[str, int]) -> Finding:
+    """Return whether all *ports* that a *role* needs are free."""
+    taken = [f"{port} ({name})" for name, port in ports.items() if not is_free(Address("127.0.0.1", port))]
+    found = f"in use: {', '.join(taken)}" if taken else f"free: {', '.join(f'{port} {name}' for name, port in ports.items())}"
+    advice = f"Stop what uses {'it' if len(taken) == 1 else 'them'}, or start the {role} with --port-base"
+    return Finding(f"ports of a {role}", not taken, found, advice)
+
+
+def _used_ports(folder: DataFolder) -> Iterator[Finding]:
+    """Yield where each role that runs in *folder* listens."""
+    for path in sorted((folder.root / "run").glob("*.json")):
+        facts = folder.announced(path.stem) or {}
+        said = {name: str(text) for name, text in facts.items() if name in (*DOORS, "url")}
+        if said:
+            kind, _, name = path.stem.partition("-")
+            found = ", ".join(f"{text} {'page' if door == 'url' else door}" for door, text in said.items())
+            yield Finding(f"the {kind}{f' {name}' if name else ''} listens at", True, found)
 
 
 def _server(server: str | None, folder: DataFolder, site: str) -> Iterator[Finding]:

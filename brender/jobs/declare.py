@@ -125,8 +125,8 @@ class SaidSetting(NamedTuple):
 
 
 def say_settings(job_type: str, settings: Mapping[str, Any], overwrite: bool = False) -> list[SaidSetting]:
-    """Return the *settings* of a prepared job in words, group by group, without those that say nothing (``None``). *overwrite*: it
-    renders all frames again, those too that are there.
+    """Return the *settings* of a prepared job in words, group by group, without those that say nothing (``None``). *overwrite*:
+    it renders all frames again, those too that are there.
 
     Those of a job type that is not installed here keep their names.
     """
