@@ -139,6 +139,25 @@ def test_a_frame_that_is_killed_for_memory_beside_another_is_tried_again_alone_a
     assert world.status(spec.id) == "completed"
 
 
+def test_a_frame_that_is_to_render_alone_gets_its_machine_from_jobs_that_keep_it_busy(world: World) -> None:
+    world.add_worker("two")
+    spec = world.submit(animation("1-1"))["id"]
+    busy = world.submit(animation("11-40", chunk=1))["id"]
+    killed = next(name for name in ("one", "two") if 1 in granted(world, name))
+    world.end(killed, "the machine ran out of memory", out_of_memory=True)
+    world.run(50, step=0.5)
+    assert len(granted(world, "one")) == len(granted(world, "two")) == 2, "the other job has both, and what comes next"
+    world.run(15, step=0.5)
+    assert "The machine host is kept free for it, and finishes what it has begun" in world.ask("job", id=spec)["reason"]
+    assert world.server.dispatch.audit() == []
+    assert world.finish("one")[0] >= 11 and not world.workers["one"].running
+    assert world.finish("two")[0] >= 11
+    world.run(1)
+    assert [frame for name in ("one", "two") if world.workers[name].running for frame in world.finish(name)] == [1]
+    assert world.status(spec) == "completed"
+    assert len(world.finish_everything()) == 28 and world.status(busy) == "completed"
+
+
 def test_two_frames_that_are_killed_for_memory_together_are_no_failures(world: World) -> None:
     world.add_worker("two")
     spec = animation("1-2", chunk=1)

@@ -50,11 +50,11 @@ class Limits(NamedTuple):
 class Machine:
     """What the workers on one host share: its memory.
 
-    ``workers`` is their number, ``busy`` the number of those with grants, ``reserved`` the bytes of memory that these will need
-    beyond what they hold, ``alone`` the number of those that are to have no others beside them.
+    ``slots`` are these workers, ``busy`` is the number of those with grants, ``reserved`` the bytes of memory that these will
+    need beyond what they hold, ``alone`` the number of those that are to have no others beside them.
     """
 
-    workers: int = 0
+    slots: "dict[Worker, None]" = field(default_factory=dict)
     busy: int = 0
     reserved: int = 0
     alone: int = 0
@@ -62,6 +62,8 @@ class Machine:
     """Bytes of its memory that nothing uses, as a worker there said last."""
     blocked: "dict[Worker, None]" = field(default_factory=dict)
     """Its workers in the queues ``blocked`` of their classes."""
+    kept: str = ""
+    """The job that it is kept free for; "" for none."""
 
 
 @dataclass(slots=True, eq=False)

@@ -32,6 +32,8 @@ class Reasons:
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
             return "No worker is connected. Start one with `brender-worker`"
+        if (machine := roster.kept.get(job_id)) is not None:
+            return _kept_free(next(iter(machine.slots)))
         if job.demand.kept_off or self._names_folders(job) or self._all_doubtful(job):
             return self._sentence(job)
         if self._version != roster.version:
@@ -102,7 +104,7 @@ class Reasons:
 
     def _all_doubtful(self, job: Job) -> bool:
         """Return whether any worker may be an exception, for its memory or for others on its machine."""
-        return bool(job.demand.memory or job.demand.alone) or self.roster.solitary > 0
+        return bool(job.demand.memory or job.demand.alone) or self.roster.solitary > 0 or bool(self.roster.kept)
 
     def _doubtful(self, job: Job, kind: WorkerClass) -> list[Worker]:
         """Return the workers of *kind* that may be exceptions."""
@@ -136,6 +138,13 @@ def busy(count: int, names: list[tuple[int, str]]) -> str:
     if count == 1:
         return f"The only worker that can run it, {short_name(names[0][1])},{ENDS_OF_WAITING[0]}"
     return f"{'Both' if count == 2 else f'All {count:,}'} workers that can run it{ENDS_OF_WAITING[1]}"
+
+
+def _kept_free(worker: Worker) -> str:
+    return (
+        f"A frame of it ran out of memory beside others, and renders alone now. The machine {short_name(worker.info.host)} is "
+        "kept free for it, and finishes what it has begun"
+    )
 
 
 def takes_nothing(count: int, closed: Causes) -> str:

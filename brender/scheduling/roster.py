@@ -29,7 +29,7 @@ from brender.scheduling.classes import (
     common_need,
     inside_of,
 )
-from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Take
+from brender.scheduling.terms import KEPT_FREE, NOT_ALONE, PREFETCH_MOST, Demand, Take
 
 #: What it costs of a budget to compare a job with `Limits`, and to have it in another class.
 _COMPARE_COST, _MOVE_COST = 15, 25
@@ -54,6 +54,8 @@ class Roster:
         """The ids of the open jobs that render alone on a machine."""
         self.solitary = 0
         """The number of workers that have nothing beside them on their machines."""
+        self.kept: dict[str, Machine] = {}
+        """By job, the machine that is kept free for it."""
         self.worker_classes: dict[WorkerInfo, WorkerClass] = {}
         self.job_classes: dict[JobKey, JobClass] = {}
         self.limits: dict[Limits, None] = {}
@@ -201,9 +203,15 @@ class Roster:
     def fits(self, demand: Demand, worker: Worker) -> bool:
         """Return whether *worker*, whose class can run the job, is not an exception."""
         machine = worker.machine
-        if worker.id in demand.kept_off:
+        if machine is not None and machine.kept not in ("", demand.job):
             return False
         if machine is not None and (demand.alone or machine.alone) and self.lacks_solitude(demand, worker):
+            return False
+        return self.has_room_for(demand, worker)
+
+    def has_room_for(self, demand: Demand, worker: Worker) -> bool:
+        """Return whether the job is not kept off *worker*, and has the memory there that it needs."""
+        if worker.id in demand.kept_off:
             return False
         if not demand.memory:
             return True
@@ -230,7 +238,21 @@ class Roster:
         free, reserved = self.free(worker.id), self.reserved_beside(worker)
         if exception := demand.exception(worker.id, free - reserved if free is not None else None, reserved > 0):
             return exception
+        if worker.machine is not None and worker.machine.kept not in ("", demand.job):
+            return KEPT_FREE
         return NOT_ALONE if self.lacks_solitude(demand, worker) else None
+
+    def keep(self, machine: Machine, job_id: str) -> None:
+        """Note that *machine* gets no new tasks but of the job *job_id*, which is `lonely`."""
+        machine.kept, self.kept[job_id] = job_id, machine
+        self.version += 1
+
+    def release(self, job_id: str) -> None:
+        """Note that no machine is kept free for the job *job_id* any more."""
+        machine = self.kept.pop(job_id)
+        machine.kept = ""
+        self.version += 1
+        self._offer_room(machine)
 
     def take(self, worker: Worker, job: Job) -> Take:
         """Note that *worker* takes the next task of *job*."""
@@ -470,7 +492,7 @@ class Roster:
         if worker.info.host:
             key = worker.info.host, worker.info.memory
             worker.machine = self.machines.setdefault(key, Machine())
-            worker.machine.workers += 1
+            worker.machine.slots[worker] = None
         for tag in worker.info.tags:
             self._with_tag.setdefault(tag, {})[worker.id] = None
 
@@ -479,9 +501,10 @@ class Roster:
         del kind.workers[worker.id]
         self._reserve(worker, 0, False)
         if worker.machine is not None:
-            worker.machine.workers -= 1
-            if not worker.machine.workers:
+            del worker.machine.slots[worker]
+            if not worker.machine.slots:
                 del self.machines[worker.info.host, worker.info.memory]
+                self.kept.pop(worker.machine.kept, None)
             worker.machine = None
         for tag in worker.info.tags:
             with_tag = self._with_tag[tag]

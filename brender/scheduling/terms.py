@@ -18,6 +18,12 @@ NOT_ALONE = Obstacle(
     "are on machines where a frame that ran out of memory beside others is to be rendered alone",
     "it waits until what is rendered there is done",
 )
+#: Why a worker takes nothing else, until such a frame has begun.
+KEPT_FREE = Obstacle(
+    "is on a machine that is kept free for a frame that ran out of memory beside others",
+    "are on machines that are kept free for frames that ran out of memory beside others",
+    "it waits until these have been rendered there",
+)
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ from brender.scheduling.audit import audit
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
+from brender.scheduling.solitude import Solitude
 from brender.scheduling.stragglers import Running, idle_worker, repeats
 from brender.scheduling.terms import Demand, Held, Take
 
@@ -82,6 +83,8 @@ class Dispatch:
         self._suspects: deque[tuple[str, int]] = deque()
         """(job, task) that are still to be looked at for stragglers."""
         self._stragglers: list[Running] = []
+        self._solitude = Solitude(self._roster)
+        self._look_alone = 0.0
         self._explain = self._send_again = self._look_for_stragglers = self._look_back = 0.0
 
     def dispatch(self, now: Now) -> None:
@@ -90,6 +93,8 @@ class Dispatch:
             if job := self.farm.jobs.get(job_id):
                 self._wake_delayed(job, now)
         self._tell_roster(now)
+        if self._roster.lonely or self._roster.kept:
+            self._keep_free(now)
         assignment = assign(self._roster, _ASSIGN_BUDGET)
         self._carry_out(assignment.takes, now)
         if assignment.idle_served and now.mono >= self._look_back:
@@ -234,7 +239,7 @@ class Dispatch:
         """Return the bytes of memory that a render could have at a worker: by what any worker of its machine said last, since it
         may have grown elsewhere there since this one spoke."""
         worker, machine = self.farm.workers[worker_id], self._roster.workers[worker_id].machine
-        if machine is None or machine.workers < 2 or machine.available is None:
+        if machine is None or len(machine.slots) < 2 or machine.available is None:
             return worker.free
         return machine.available + worker.rendering
 
@@ -242,9 +247,9 @@ class Dispatch:
         """Return whether other slots of its machine have tasks, or had some while *attempt* ran: of two that are killed together,
         one is reported after the other."""
         known = self._roster.workers.get(attempt.worker)
-        if known is None or known.machine is None or known.machine.workers < 2:
+        if known is None or known.machine is None:
             return False
-        beside = [each.id for each in self._roster.workers.values() if each.machine is known.machine and each is not known]
+        beside = [each.id for each in known.machine.slots if each is not known]
         others = [self.farm.workers[each] for each in beside if each in self.farm.workers]
         return any(each.attempts or (attempt.began is not None and each.worked_until >= attempt.began) for each in others)
 
@@ -372,6 +377,15 @@ class Dispatch:
             return None  # what waits for others is another kind of work, whose time tells nothing of its own
         expected = (job.mean_part_seconds or 0.0) * len(task.parts)
         return Running(attempt.id, job.id, attempt.worker, now.mono - attempt.began, expected)
+
+    def _keep_free(self, now: Now) -> None:
+        """Keep machines free for jobs that wait to render alone. Now and then."""
+        if now.mono < self._look_alone:
+            return
+        self._look_alone = now.mono + 1.0
+        for machine in self._solitude.look(now.mono):
+            for worker in [self.farm.workers[each.id] for each in machine.slots if each.id in self.farm.workers]:
+                self.recall(worker, now)
 
     def _take_back(self, now: Now) -> None:
         """Recall for idle workers and urgent jobs."""

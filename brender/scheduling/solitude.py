@@ -1,0 +1,150 @@
+"""Machines that are kept free, so that jobs which render alone come to their turn. Pure.
+
+Such a job starts where nothing else of its machine runs, and on a busy farm no machine may ever be so by itself. Once it has
+waited for `KEEP_SECONDS`, one machine that suits it gets no other new tasks until it can start there.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from brender.scheduling.classes import Job, Machine, Worker
+from brender.scheduling.roster import Roster
+
+#: Seconds that a job waits before a machine is kept free for it, and before another one is after it could not start on an empty
+#: one (twice as long with each, up to so many).
+KEEP_SECONDS, KEEP_SECONDS_MOST = 60.0, 3600.0
+#: Seconds in which it is to start once nothing runs on its machine.
+START_SECONDS = 5.0
+#: One machine of so many is kept free at most, and one at least; never more than so many.
+SHARE, MACHINES_MOST = 10, 25
+#: Workers, and more urgent jobs of a class, that are looked at in a look at most.
+_WORKERS_A_LOOK, _URGENT_A_LOOK = 2_000, 20
+
+
+class Solitude:
+    """Decides which machines of *roster* are kept free for which jobs, and notes it there (`Roster.keep`)."""
+
+    def __init__(self, roster: Roster) -> None:
+        self.roster = roster
+        self._since: dict[str, float] = {}
+        """The jobs that wait, and since when; later where one has just failed to start on an empty machine."""
+        self._failed: dict[str, int] = {}
+        """How often one has, in a row."""
+        self._empty: dict[str, float] = {}
+        """Since when nothing runs on a job's machine."""
+        self._after: dict[str, int] = {}
+        """The order of the worker that was looked at last for a job."""
+
+    def look(self, now: float) -> list[Machine]:
+        """Keep and release machines as it is time to, and return those that are kept from now on. *now*: monotonic."""
+        roster = self.roster
+        waiting = [job for each in roster.lonely if _waits(job := roster.jobs[each])]
+        ids = {job.demand.job for job in waiting}
+        self._since = {job: self._since.get(job, now) for job in sorted(ids)}
+        for known in (self._failed, self._empty, self._after):
+            for job_id in known.keys() - ids:
+                del known[job_id]
+        most = min(MACHINES_MOST, max(1, len(roster.machines) // SHARE))
+        keeps: dict[str, Machine] = {}
+        budget = _WORKERS_A_LOOK
+        for job in sorted(waiting, key=lambda job: (-job.demand.priority, job.demand.order)):
+            if now - self._since[job.demand.job] < KEEP_SECONDS or len(keeps) >= most:
+                continue
+            machine = roster.kept.get(job.demand.job)
+            if machine is not None and (not self._suits(job, machine) or self._fails_at(job, machine, now)):
+                machine = None
+            elif machine is None and budget > 0:
+                machine, looked = self._find(job, set(map(id, keeps.values())), budget, now)
+                budget -= looked
+            if machine is not None:
+                keeps[job.demand.job] = machine
+        return self._carry_out(keeps)
+
+    def _carry_out(self, keeps: dict[str, Machine]) -> list[Machine]:
+        for job_id, machine in list(self.roster.kept.items()):
+            if keeps.get(job_id) is not machine:
+                self._empty.pop(job_id, None)
+                self.roster.release(job_id)
+        fresh = [job_id for job_id in keeps if job_id not in self.roster.kept]
+        for job_id in fresh:
+            self.roster.keep(keeps[job_id], job_id)
+        return [keeps[job_id] for job_id in fresh]
+
+    def _fails_at(self, job: Job, machine: Machine, now: float) -> bool:
+        """Return whether *job* does not start on *machine*, which is kept for it, although nothing runs there."""
+        job_id = job.demand.job
+        if machine.busy:
+            self._empty.pop(job_id, None)
+            return False
+        if now - self._empty.setdefault(job_id, now) < START_SECONDS:
+            return False
+        times = self._failed[job_id] = self._failed.get(job_id, 0) + 1
+        self._since[job_id] = now - KEEP_SECONDS + min(KEEP_SECONDS_MOST, KEEP_SECONDS * 2 ** min(times - 1, 10))
+        return True
+
+    def _find(self, job: Job, taken: set[int], budget: int, now: float) -> tuple[Machine | None, int]:
+        """Return the machine for *job* on which the fewest workers are busy, of those that are looked at; ``None`` where none of
+        them suits it. And how many workers were looked at. *taken*: the ids of machines that are others'."""
+        job_id, looked = job.demand.job, 0
+        best: Machine | None = None
+        seen: set[int] = set(taken)
+        for worker in islice(self._workers(job, self._after.get(job_id, 0)), budget):
+            looked += 1
+            self._after[job_id] = worker.order
+            machine = worker.machine
+            if machine is None or id(machine) in seen:
+                continue
+            seen.add(id(machine))
+            if (best is None or machine.busy < best.busy) and self._suits(job, machine):
+                best = machine
+        if looked < budget:
+            self._after.pop(job_id, None)
+            if best is None:
+                self._since[job_id] = now  # all were looked at
+        return best, looked
+
+    def _workers(self, job: Job, after: int) -> Iterator[Worker]:
+        """Yield the workers that could run *job*, those of higher order than *after* only, in their order."""
+        for order, worker in self.roster.by_order.items():
+            if order > after and worker.kind in job.kind.able:
+                yield worker
+
+    def _suits(self, job: Job, machine: Machine) -> bool:
+        """Return whether *job* could start on *machine* if nothing else ran there, and nothing more urgent could use it."""
+        demand = job.demand
+        if machine.kept not in ("", demand.job):
+            return False
+        free = self._free_when_empty(machine)
+        if free is not None and free < demand.memory:
+            return False
+        able = [worker for worker in machine.slots if worker.serving and worker.kind in job.kind.able]
+        if not any(worker.id not in demand.kept_off for worker in able):
+            return False
+        return not any(self._is_wanted(worker, demand.priority) for worker in machine.slots if worker.serving)
+
+    def _free_when_empty(self, machine: Machine) -> int | None:
+        """Return the bytes of memory that a render could have on *machine* if no other ran there; ``None`` if not known."""
+        frees = [self.roster.free(worker.id) for worker in machine.slots]
+        known = [each for each in frees if each is not None]
+        if len(known) < len(frees) or not known:
+            return None
+        available = min(known) if machine.available is None else machine.available
+        return available + sum(max(0, each - available) for each in known)
+
+    def _is_wanted(self, worker: Worker, priority: int) -> bool:
+        """Return whether a job of a higher priority, which need not be alone, could start a task at *worker*."""
+        for kind in self.roster.ready:
+            if worker.kind not in kind.able:
+                continue
+            for rank in islice(kind.ready, _URGENT_A_LOOK):
+                if -rank[0] <= priority:
+                    break
+                demand = kind.jobs[rank[3]].demand
+                if not demand.alone and self.roster.has_room_for(demand, worker):
+                    return True
+        return False
+
+
+def _waits(job: Job) -> bool:
+    """Return whether nothing of *job* runs although something could."""
+    return job.demand.queued > 0 and not job.demand.live
