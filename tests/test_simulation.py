@@ -16,6 +16,7 @@ from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.round import Round
 from brender.roles.server.work import Work
 from brender.roles.worker.reporting import Reporting
+from brender.scheduling.classes import Limits
 from tests.simulation.disk import SimulatedFiles
 from tests.simulation.farm import Bugs, Conditions, Simulation, history
 from tests.simulation.network import Weather
@@ -159,6 +160,11 @@ def test_a_round_that_goes_on_with_what_a_failed_one_left_is_found(monkeypatch: 
 
     monkeypatch.setattr(Round, "_read_again", go_on)
     assert first_violation()
+
+
+def test_a_job_that_is_given_to_a_worker_which_may_not_use_its_folder_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Limits, "of", lambda info: None)
+    assert "was given a job in" in first_violation(conditions=Conditions(limited=True))
 
 
 def test_two_spellings_of_one_folder_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

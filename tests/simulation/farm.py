@@ -18,6 +18,7 @@ from tests.simulation.clock import Clock
 from tests.simulation.disk import Disk, File
 from tests.simulation.invariants import (
     Violation,
+    check_allowed,
     check_commit,
     check_files,
     check_ledger,
@@ -71,7 +72,7 @@ class Conditions:
 
     ``crashing``: how likely a machine dies at each step where it may. ``part_seconds``: what a part takes. ``outages``: the
     seconds for which a link is cut, at most, again and again; nothing else fails then. ``weather``: how badly
-    messages travel. ``habits``: what people do.
+    messages travel. ``habits``: what people do. ``limited``: owners of workers allow some folders only.
     """
 
     crashing: float | None = None
@@ -79,6 +80,7 @@ class Conditions:
     outages: float | None = None
     weather: Weather | None = None
     habits: Habits | None = None
+    limited: bool | None = None
 
 
 @dataclass
@@ -229,6 +231,7 @@ class Simulation:
         else:
             self.say(f"{attempt} publishes part {part.id}")
             check_publish(self, attempt, part.id)
+            check_allowed(worker.core.info, path[0])
             self.disk.put(path, File(attempt, grant.job, self.clock.now, worker.now().wall))
         self.published.setdefault(part.id, set()).add(attempt)
 

@@ -5,6 +5,8 @@ from collections import Counter
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
+from brender.model.nodes import WorkerInfo
+from brender.model.paths import spelled
 from brender.model.status import TaskStatus
 from brender.roles.server.round import AT_A_REPORT
 from brender.roles.server.work import LOST_ITS_STATE, NEVER_CAME
@@ -90,6 +92,12 @@ def check_publish(world: "Simulation", attempt: str, part: int) -> None:
     recorded = world.completed.get(part)
     if recorded is not None and recorded != attempt:
         raise Violation(f"{attempt} published part {part}, which {recorded} had completed")
+
+
+def check_allowed(worker: WorkerInfo, folder: str) -> None:
+    """When *worker* publishes into *folder*: its owner allows that."""
+    if worker.folders and not spelled(folder, "linux").startswith(tuple(spelled(each, "linux") for each in worker.folders)):
+        raise Violation(f"{worker.name} was given a job in {folder}, and may use {', '.join(worker.folders)} only")
 
 
 def check_ledger(world: "Simulation") -> None:
