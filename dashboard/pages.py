@@ -1,9 +1,11 @@
 """The pages. Each is a frame that its script fills from the API, so that a page once opened stays true."""
 
+import msgspec
 from flask import Blueprint, render_template, url_for
 from flask_login import current_user
 
 from brender.jobs.declare import GROUPS, job_types, say_settings
+from brender.model.addon import AddOn
 from brender.model.keys import KeyRole
 from brender.model.paths import PLATFORMS
 from brender.model.people import Role
@@ -39,7 +41,8 @@ def submit() -> str:
     need("submit")
     with farm().reader.record() as record:
         projects = questions.projects(record)
-    return render_template("submit.html", projects=projects, kinds=job_types().values(), groups=GROUPS)
+        addons = [msgspec.convert(row["addon"], AddOn).label for row in questions.addons(record)]
+    return render_template("submit.html", projects=projects, addons=addons, kinds=job_types().values(), groups=GROUPS)
 
 
 @blueprint.get("/workers/")

@@ -1,6 +1,6 @@
 """Tools for tests that let the worker's own engine render, without a farm around it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,8 @@ import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
+from brender.commands.addons import packed_addons
+from brender.engines.addon_archive import unpack_addon
 from brender.engines.attempt import Attempt, Place
 from brender.engines.blender import BlenderEngine
 from brender.engines.confine import Confinement
@@ -18,6 +20,7 @@ from brender.engines.life import begin
 from brender.engines.publish import Lease
 from brender.engines.warm import Warmth
 from brender.jobs.declare import job_type
+from brender.model.addon import AddOn
 from brender.model.devices import Device
 from brender.model.grant import Grant, Order, PartGrant
 from brender.model.job import JobSpec
@@ -78,6 +81,7 @@ class Studio:
         """A job of *file* to *output*, as the server would keep it."""
         facts = inspect(file)
         overwrite, trusted = settings.pop("overwrite", False), settings.pop("trusted", False)
+        addons = self.unpacked(settings.pop("addons", ()))
         kind = settings.pop("job_type", "blender-animation")
         spec = JobSpec(
             id=new_id(),
@@ -88,8 +92,19 @@ class Studio:
             facts=facts,
             overwrite=overwrite,
             trusted=trusted,
+            addons=addons,
         )
         return job_type(kind).prepare(spec)
+
+    def unpacked(self, paths: Iterable[Path]) -> tuple[AddOn, ...]:
+        """The add-ons at *paths*, which have come to the worker."""
+        with packed_addons(tuple(paths)) as packed:
+            for each in packed:
+                folder = self.folder / "addons" / each.addon.digest
+                if not folder.exists():
+                    folder.parent.mkdir(parents=True, exist_ok=True)
+                    unpack_addon(each.blob, folder)
+            return tuple(each.addon for each in packed)
 
     @staticmethod
     def saved_by(spec: JobSpec, version: tuple[int, int]) -> JobSpec:
@@ -115,6 +130,7 @@ class Studio:
             blender=spec.facts.version,
             oldest_blender=spec.facts.oldest_blender,
             trusted=spec.trusted,
+            addons=spec.addons,
             scene_engine=scene.engine,
             scene_color=(scene.display, scene.view, scene.look),
             inputs=spec.facts.inputs,

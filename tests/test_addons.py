@@ -1,12 +1,28 @@
-"""Add-ons: those of the worker's account, which do not reach renders."""
+"""Add-ons: those of the worker's account, which do not reach renders, and those that a job or the farm has."""
 
+import shutil
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from brender.model.nodes import Blender
+import brender.engines.addon_archive
+from brender.bus.ids import new_id
+from brender.bus.messages import Manage, Sorry
+from brender.commands.localfarm import LocalFarm
+from brender.engines.addon_archive import pack_addon, unpack_addon
+from brender.engines.confine import confinement
+from brender.model.addon import AddOn
+from brender.model.eligibility import obstacle
+from brender.model.errors import BadInput
+from brender.model.job import JobSpec, Requirements
+from brender.model.nodes import Blender, WorkerInfo, choose_series
+from tests.conftest import find_blender, missing
 from tests.rendering import studio
-from tests.tools import in_blender, pixels
+from tests.tools import command, in_blender, pixels
+from tests.world import World, animation, facts, farm_of_two
 
 #: Makes the world red before each frame, and so the background of Workbench.
 RED = """
@@ -24,6 +40,17 @@ def register():
 def unregister():
     bpy.app.handlers.render_pre.remove(paint)
     bpy.app.handlers.frame_change_pre.remove(paint)
+"""
+MANIFEST = """
+schema_version = "1.0.0"
+id = "red_ext"
+version = "2.1.0"
+name = "Red extension"
+tagline = "Paints worlds red"
+maintainer = "somebody"
+type = "add-on"
+blender_version_min = "4.2.0"
+license = ["SPDX:GPL-3.0-or-later"]
 """
 _SCENE = """
 import bpy
@@ -79,3 +106,288 @@ def test_what_the_worker_s_account_prefers_does_not_reach_its_renders(
         outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1"))
     assert outcome.ended.reason == ""
     assert not is_red(tmp_path / "out" / "scene_0001.png")
+
+
+def legacy(folder: Path, name: str = "red_world") -> Path:
+    """An add-on of one file that paints worlds red."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(RED)
+    return folder / f"{name}.py"
+
+
+def extension(folder: Path, manifest: str = "", source: str = RED) -> Path:
+    """An extension that paints worlds red, as a folder; *manifest*: what else its manifest says."""
+    made = folder / "red_extension"
+    made.mkdir(parents=True)
+    (made / "__init__.py").write_text(source)
+    (made / "blender_manifest.toml").write_text(MANIFEST + manifest)
+    return made
+
+
+def archive(folder: Path, entries: dict[str, str], name: str = "archive.zip") -> Path:
+    """An archive in *folder* of files with these contents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as made:
+        for entry, content in entries.items():
+            made.writestr(entry, content)
+    return folder / name
+
+
+def packed(path: Path, folder: Path) -> AddOn:
+    (folder / "blobs").mkdir(exist_ok=True)
+    return pack_addon(path, folder / "blobs").addon
+
+
+# --- what an add-on is ------------------------------------------------------------------------------------------------
+
+
+def test_the_same_files_are_the_same_blob_however_they_were_packed(tmp_path: Path) -> None:
+    folder = tmp_path / "red"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(RED)
+    (folder / "data.txt").write_text("data")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "__init__.cpython-311.pyc").write_bytes(b"x")
+    zipped = archive(tmp_path, {"red/data.txt": "data", "__MACOSX/._red": "", "README.md": "read", "red/__init__.py": RED})
+    from_folder, from_archive = packed(folder, tmp_path), packed(zipped, tmp_path)
+    assert from_folder == from_archive
+    assert (from_folder.module, from_folder.label) == ("red", "Red world 1.2")
+
+
+def test_what_an_extension_says_of_itself_comes_from_its_manifest(tmp_path: Path) -> None:
+    made = extension(tmp_path, 'blender_version_max = "5.9.0"')
+    flat = archive(tmp_path, {each.name: each.read_text() for each in made.iterdir()})
+    addon = packed(made, tmp_path)
+    assert addon == packed(flat, tmp_path)
+    assert (addon.module, addon.label, addon.is_extension) == ("red_ext", "Red extension 2.1.0", True)
+    assert (addon.oldest, addon.before) == ((4, 2, 0), (5, 9, 0))
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"red/__init__.py": RED, "blue/__init__.py": RED}, "holds more than one add-on, blue and red"),
+        ({"red.py": RED, "../evil.py": "x"}, "does not lead to a file in the job's own folder"),
+        ({"red.py": RED, "/etc/evil.py": "x"}, "does not lead to a file in the job's own folder"),
+        ({"read.me": "x"}, "is no Blender add-on"),
+        ({"red.py": "print('no bl_info')"}, "is no Blender add-on"),
+        ({"my.red/__init__.py": RED}, "Blender cannot import an add-on of the name 'my.red'"),
+        ({"red.py": RED, "red.PY": RED}, "differ in upper and lower case only"),
+        ({"blender_manifest.toml": "id =", "__init__.py": ""}, "cannot be read"),
+        ({"blender_manifest.toml": 'id = "x"', "__init__.py": ""}, "has no name"),
+        ({"blender_manifest.toml": MANIFEST + 'wheels = ["./wheels/a.whl"]', "__init__.py": RED}, "Python packages of its own"),
+        ({"blender_manifest.toml": MANIFEST}, "has no __init__.py"),
+        ({"red/__init__.py": RED, "red/bomb": "0" * 3 * 2**20}, "has more than 2 MB unpacked: make it smaller"),
+    ],
+)
+def test_what_is_no_add_on_is_refused(
+    tmp_path: Path, entries: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(brender.engines.addon_archive, "MOST_BYTES", 2 * 2**20)
+    path = archive(tmp_path, entries)
+    result = command(capsys, "addon", "add", path, "--data", tmp_path / "data")
+    assert (result.code, result.err.count("\n")) == (2, 1), result.err
+    assert said in result.err
+
+
+def test_links_and_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    linked = zipfile.ZipInfo("red/secret.txt")
+    linked.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "linked.zip", "w") as made:
+        made.writestr(linked, "/etc/passwd")
+    folder = extension(tmp_path)
+    (folder / "secret.txt").symlink_to("/etc/passwd")
+    for path, said in ((tmp_path / "linked.zip", "the link"), (folder, "the link"), (tmp_path / "none.zip", "No such file")):
+        with pytest.raises(BadInput, match=said):
+            packed(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entries", "compression"),
+    [
+        ({"../evil.py": "x"}, zipfile.ZIP_STORED),
+        ({"/evil.py": "x"}, zipfile.ZIP_STORED),
+        ({"red/__init__.py": "x" * 2**20}, zipfile.ZIP_DEFLATED),
+        ({"a/b.py": "x", "A/b.py": "x"}, zipfile.ZIP_STORED),
+        ({}, zipfile.ZIP_STORED),
+    ],
+)
+def test_a_worker_unpacks_no_blob_that_brender_did_not_pack(tmp_path: Path, entries: dict[str, str], compression: int) -> None:
+    blob = tmp_path / "blob"
+    with zipfile.ZipFile(blob, "w", compression) as made:
+        for name, content in entries.items():
+            made.writestr(name, content)
+    if not entries:
+        blob.write_bytes(b"no archive")
+    with pytest.raises(BadInput, match="it cannot be unpacked"):
+        unpack_addon(blob, tmp_path / "in" / "folder")
+    assert not [each for each in tmp_path.rglob("*") if each.is_file() and each != blob]
+
+
+# --- renders ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_an_add_on_is_enabled_for_its_job_and_no_other(blender: Blender, tmp_path: Path, scene: Path) -> None:
+    addon = legacy(tmp_path / "addon")
+    out = tmp_path / "out"
+    with studio(tmp_path / "w", blender) as worker:
+        with_it = worker.run(worker.job(scene, out / "with", frames="1", addons=[addon]))
+        again = worker.run(worker.job(scene, out / "again", frames="1", addons=[addon]))
+        without = worker.run(worker.job(scene, out / "without", frames="1"))
+    assert [each.ended.reason for each in (with_it, again, without)] == ["", "", ""]
+    assert "enabled the add-on Red world 1.2" in with_it.log
+    assert [each.was_warm for each in (with_it, again, without)] == [False, True, False]
+    assert [is_red(out / name / "scene_0001.png") for name in ("with", "again", "without")] == [True, True, False]
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_an_extension_is_enabled_where_blender_knows_extensions(blender: Blender, tmp_path: Path, scene: Path) -> None:
+    with studio(tmp_path / "w", blender) as worker:
+        outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1", addons=[extension(tmp_path)]))
+    if blender.version >= (4, 2, 0):
+        assert outcome.ended.reason == "" and is_red(tmp_path / "out" / "scene_0001.png")
+    else:
+        assert outcome.ended.reason.startswith("The add-on Red extension 2.1.0 needs Blender 4.2.0 or later, and ")
+        assert outcome.ended.permanent
+
+
+@pytest.mark.blender
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import not_there", "No module named 'not_there'"),
+        ("def register():\n    raise ValueError('no\\nluck')", "luck"),
+        ("def register():\n    import sys; sys.exit(3)", "SystemExit: 3"),
+    ],
+)
+@pytest.mark.thorough
+def test_an_add_on_that_cannot_be_enabled_ends_the_attempt_with_its_name_and_error(
+    blender: Blender, tmp_path: Path, scene: Path, source: str, said: str
+) -> None:
+    addon = legacy(tmp_path / "addon")
+    addon.write_text('bl_info = {"name": "Bad luck", "blender": (3, 0, 0)}\n' + source)
+    with studio(tmp_path / "w", blender) as worker:
+        outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1", addons=[addon]))
+    assert outcome.ended.reason.startswith(f"The add-on Bad luck cannot be enabled in Blender {blender.version[0]}.")
+    assert outcome.ended.reason.endswith(said) and outcome.ended.permanent
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_an_add_on_may_be_called_as_a_module_of_the_driver_or_an_add_on_of_blender(
+    tmp_path: Path, scene: Path, blender: Blender
+) -> None:
+    addons = [legacy(tmp_path / "addon", "paths"), legacy(tmp_path / "addon", "io_scene_fbx")]
+    with studio(tmp_path / "w", blender) as worker:
+        outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1", addons=addons))
+    assert outcome.ended.reason == "" and is_red(tmp_path / "out" / "scene_0001.png")
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_in_the_sandbox_an_add_on_is_read_and_not_written(blender: Blender, tmp_path: Path, scene: Path) -> None:
+    if shutil.which("bwrap") is None:
+        missing("bubblewrap (apt-get install bubblewrap)")
+    show = tmp_path / "show"
+    show.mkdir()
+    scene.rename(show / "scene.blend")
+    folder = tmp_path / "addon" / "red"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(
+        RED + "\ntry:\n    open(__file__, 'a')\nexcept OSError as error:\n    print('not written:', error.strerror)\n"
+    )
+    kept = confinement("bubblewrap", 0, roots=[show], data=tmp_path / "data")
+    with studio(tmp_path / "data" / "w", blender, confinement=kept) as worker:
+        outcome = worker.run(worker.job(show / "scene.blend", show / "out", frames="1", addons=[folder]))
+    assert outcome.ended.reason == "" and is_red(show / "out" / "scene_0001.png")
+    assert "not written: Read-only file system" in outcome.log
+
+
+# --- the farm ---------------------------------------------------------------------------------------------------------
+
+
+def known_addon(module: str, **more: Any) -> AddOn:
+    return AddOn(name=module.title(), module=module, digest=f"{len(module):x}" * 64, size=9, **more)
+
+
+def of_site(world: World, what: str, **arguments: Any) -> Any:
+    """What an admin asks of the farm's add-ons; the answer, or the sentence that refuses it."""
+    answer = world.request(Manage(id=new_id(), what=what, arguments=arguments))  # type: ignore[arg-type]
+    return answer.message if isinstance(answer, Sorry) else answer
+
+
+def addons_of(world: World, job: JobSpec) -> list[tuple[str, str, bool]]:
+    return [(each["module"], each["version"], each["of_site"]) for each in world.ask("job", id=job.id)["addons"]]
+
+
+def test_a_job_keeps_the_add_ons_that_the_farm_had_when_it_was_accepted() -> None:
+    world = farm_of_two()
+    of_site(world, "add-addon", addon=msgspec.to_builtins(known_addon("red", version="1")))
+    of_site(world, "add-addon", addon=msgspec.to_builtins(known_addon("blue")))
+    first, own, without = animation("1"), animation("1"), animation("1")
+    world.submit(first)
+    of_site(world, "add-addon", addon=msgspec.to_builtins(known_addon("red", version="2")))
+    of_site(world, "remove-addon", name="Blue")
+    world.submit(msgspec.structs.replace(own, addons=(known_addon("red", version="3", of_site=True), known_addon("green"))))
+    world.submit(msgspec.structs.replace(without, site_addons=False))
+    world.start_server()
+    assert addons_of(world, first) == [("red", "1", True), ("blue", "", True)]
+    assert addons_of(world, own) == [("red", "3", False), ("green", "", False)]
+    assert addons_of(world, without) == []
+    assert [row["module"] for row in world.ask("addons")] == ["red"]
+    assert "has no add-on 'blue'" in of_site(world, "remove-addon", name="blue")
+
+
+def test_add_ons_go_only_to_workers_whose_owners_let_them_run_and_that_have_a_blender_for_them() -> None:
+    need = Requirements(job_type="blender-animation", blender=(3, 4), addons=True, least_blender=(4, 2))
+    old, new = Blender("executable", "/b", (3, 4, 1)), Blender("bpy", "/p", (4, 5, 0))
+    info = WorkerInfo(id="w", incarnation=1, name="w", job_types=frozenset({"blender-animation"}), blenders=(old, new))
+    willing = msgspec.structs.replace(info, takes_addons=True)
+    aged = msgspec.structs.replace(willing, blenders=(old,))
+    assert obstacle(need, willing) is None
+    assert [found.one for found in (obstacle(need, info), obstacle(need, aged)) if found] == [
+        "does not run the add-ons of jobs",
+        "has Blender 3.4.1, and an add-on of the job needs Blender 4.2 or later",
+    ]
+    assert choose_series([((old, new), 3)], (3, 4), least=(4, 2)) == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({"addons": (known_addon("red"), known_addon("RED"))}, "are both called RED in Blender"),
+        ({"addons": (known_addon("red", oldest=(4, 2, 0)),), "settings": {"blender": "4.1"}}, "needs Blender 4.2 or later"),
+    ],
+)
+def test_a_job_whose_add_ons_cannot_be_enabled_is_refused(job: dict[str, Any], said: str) -> None:
+    world, spec = farm_of_two(), animation("1")
+    wanted = msgspec.structs.replace(spec, **job | {"settings": {**spec.settings, **job.get("settings", {})}})
+    wanted = msgspec.structs.replace(wanted, facts=facts((4, 0)))
+    assert said in world.submit(wanted).message
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+@pytest.mark.parametrize("send", [(), ("--send",)])
+def test_a_farm_renders_with_the_add_ons_of_a_job_and_its_own(
+    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str], send: tuple[str, ...]
+) -> None:
+    bpy, file = find_blender("bpy"), tmp_path / "scene.blend"
+    in_blender(bpy, _SCENE.format(str(file)), tmp_path)
+    where = ("--data", farm.folder.root)
+    added = command(capsys, "addon", "add", extension(tmp_path), *where)
+    assert (added.code, added.out) == (0, "Every render that is submitted from now on has the add-on Red extension 2.1.0\n")
+    jobs = {}
+    for name, words in {
+        "site": (),
+        "none": ("--no-site-addons",),
+        "own": ("--no-site-addons", "--addon", legacy(tmp_path / "addon")),
+    }.items():
+        out = ("--output", tmp_path / name)
+        said = command(capsys, "submit", file, "--frames", "1", *words, *send, *out, "--wait", *where)
+        assert said.code == 0, said.err
+        jobs[name] = is_red(tmp_path / name / "scene_0001.png")
+    assert jobs == {"site": True, "none": False, "own": True}

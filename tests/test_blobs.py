@@ -435,3 +435,11 @@ def test_the_files_of_a_job_are_needed_until_long_after_its_end(accepted: tuple[
     jobs = {"d" * 16: None, "e" * 16: 900.0, "f" * 16: 100.0}
     writer.commit([new("job", id, {**JOB, "bundle": id[0] * 64, "finished": ended}) for id, ended in jobs.items()])
     assert needed(writer.tables, wall=1000.0, keep=500.0)[0] == {"d" * 64, "e" * 64}
+
+
+def test_add_ons_are_needed_as_long_as_their_jobs_or_the_farm_has_them(accepted: tuple[FileKeeper, Writer, Path]) -> None:
+    _, writer, _ = accepted
+    jobs = {"d" * 16: None, "e" * 16: 900.0, "f" * 16: 100.0}
+    rows = [new("job", id, {**JOB, "addons": [{"digest": id[0] * 64}], "finished": ended}) for id, ended in jobs.items()]
+    writer.commit([*rows, new("site_addon", "red", {"addon": {"digest": "a" * 64}, "wall": 1.0})])
+    assert needed(writer.tables, wall=1000.0, keep=500.0)[1] == {"a" * 64, "d" * 64, "e" * 64}

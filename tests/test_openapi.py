@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from brender.model.addon import AddOn
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -45,6 +46,7 @@ TRIED_ELSEWHERE = {
 #: What may be empty in the answers of a farm that works.
 MAY_BE_EMPTY = {"sweeps", "further_files", "warnings", "programs", "extra_tags"}
 FULL = "a" * 16
+ADDON = msgspec.to_builtins(AddOn(name="Red", module="red", version="1.0", digest="d" * 64, size=9, oldest=(4, 2, 0)))
 SECRET = {"Authorization": "Bearer secret"}
 CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]
 
@@ -200,7 +202,11 @@ def fill(folder: DataFolder) -> None:
             put(
                 "worker", "w", {**node, **at_work, "manager": "m", "blenders": blenders, "tags": ["x"], "job_types": ["command"]}
             ),
-            new("job", FULL, {**JOB, **of, "user": "anna", "status": "paused", "tags": ["x"], "warnings": ["w"]}),
+            new(
+                "job",
+                FULL,
+                {**JOB, **of, "user": "anna", "status": "paused", "tags": ["x"], "warnings": ["w"], "addons": [ADDON]},
+            ),
             new("job", "f" * 16, {**JOB, **of, "status": "failed", "finished": now}),
             new("task", 1, {"job": FULL, "number": 0, "status": "completed"}),
             new("part", 1, part),

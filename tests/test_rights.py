@@ -35,6 +35,7 @@ _ALL: dict[str, str] = {
     KeyRole.MONITOR: "enrol",
     KeyRole.DASHBOARD: "ask offer blobpiece enrol make-first-admin",
     "admin": f"ask look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path unset-path "
+    "add-addon remove-addon "
     "subscribe-webhook set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "
     "refusals make-first-admin",
 }

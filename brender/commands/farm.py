@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 import brender.demo
 from brender.bus.client import Client
+from brender.commands.addons import packed_addons, send_packed
 from brender.commands.config import Configured
 from brender.commands.jobspec import blender_job, render_options
 from brender.commands.latest_picture import LatestPicture
@@ -130,7 +131,8 @@ def render(
     """
     if workers == 0:
         raise BadInput("--workers 0 renders nothing: give 1 or more, or start a farm without any by `brender farm --workers 0`")
-    spec = blender_job(file, options, of_render=True)
+    addons = click.get_current_context().with_resource(packed_addons(options["addons"]))
+    spec = blender_job(file, options, of_render=True, addons=tuple(each.addon for each in addons))
     folder = DataFolder(data)
     running = folder.root.exists() and folder.is_locked("server")
     screen = Screen()
@@ -142,6 +144,7 @@ def render(
             _check_own(data)
             screen.say(f"A farm runs in {data} already; it renders this too, as job {spec.id[:8]}")
             with client(None, data) as connection:
+                send_packed(addons, None, data)
                 _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen, shown)
             return
         # A wrong --blender, or no Blender at all, is said before anything starts.
@@ -164,6 +167,7 @@ def render(
             _take_the_place_of_cut_off(spec, connection, screen)
             if farm.dashboard_url:
                 screen.say(f"Watch it at {farm.link(f'jobs/{spec.id}')}")
+            send_packed(addons, None, data)
             _render(spec, connection, farm, screen, shown)
 
 

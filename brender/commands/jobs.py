@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.client import Client
+from brender.commands.addons import send_addons
 from brender.commands.completion import complete_project, complete_worker, job_argument
 from brender.commands.config import Configured
 from brender.commands.jobspec import (
@@ -35,6 +37,7 @@ from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import say_settings
+from brender.model.addon import AddOn
 from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
@@ -115,6 +118,7 @@ def submit(
             with client(server, data) as connection:
                 check_project(connection, project, new_project)
             ocio = chosen_configuration(options["ocio"])
+            more["addons"] = send_addons(options["addons"], server, data)
             more |= send_files(Path(words[0]), server, data, ocio)
             options["ocio"] = more.pop("ocio")
         elif not DataFolder(data).local_key.exists():
@@ -122,6 +126,8 @@ def submit(
         try:
             with client(server, data) as connection:
                 variables = connection.ask("paths")
+            if not send:
+                more["addons"] = send_addons(options["addons"], server, data)
         except BrenderError:
             check_facts(facts, options)  # what is wrong with the file is said first
             raise
@@ -130,6 +136,8 @@ def submit(
         known = {"variables": variables, "site": site}
         shared, placed = partial(shared_path, **known), partial(shared_folder, **known)
         spec = blender_job(Path(words[0]), options, shared, facts, placed, **more)
+    elif options["addons"]:
+        raise BadInput(f"A job of the type {kind} is not rendered with Blender, and so has no add-ons: leave out --addon")
     elif kind == "command":
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
     else:
@@ -251,6 +259,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Type", record["job_type"]),
         ("File", record["settings"].get("file", "")),
         ("Blender", record["series"]),
+        ("Add-ons", ", ".join(map(_addon, record.get("addons", ())))),
         ("Saved by", f"Blender {record['blender_version']}" if record["blender_version"] else ""),
         ("Output", record["output"]),
         ("Time limits", _limits(record)),
@@ -280,6 +289,11 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         say(f"{'Warning:':<14}{warning}")
     for off in record["kept_off"]:
         say(f"{'Kept off:':<14}{off['worker_name']}, after {plural(off['failures'], 'failure')} in a row: {off['reason']}")
+
+
+def _addon(addon: dict[str, Any]) -> str:
+    known = msgspec.convert(addon, AddOn)
+    return f"{known.label} (the farm's)" if known.of_site else known.label
 
 
 def _limits(record: dict[str, Any]) -> str:

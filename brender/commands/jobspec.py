@@ -113,6 +113,15 @@ def render_options(function: F) -> F:
         ),
         click.option("--ocio", metavar="FILE", help="The OpenColorIO configuration; none: the workers' own. [default: $OCIO]"),
         click.option("--trusted/--untrusted", default=None, help=_TRUSTED),
+        click.option(
+            "--addon",
+            "addons",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="PATH",
+            help="A Blender add-on that it has: a .zip, a .py file or a folder. Again for each more.",
+        ),
+        click.option("--no-site-addons", is_flag=True, help="Leave out the add-ons that the farm has for all jobs."),
         click.option("--allow-missing", is_flag=True, help="Render although files that the .blend names are not there."),
         click.option("--name", help="The job's name. [default: the file's]"),
     )
@@ -136,7 +145,7 @@ def blender_job(
     """Return the job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done.
 
     *facts* are what the file says of itself, where that is known already. *placed* gives the output folder its one spelling.
-    *more* is what else the job has; with a ``bundle``, ``main`` is the file's path in it.
+    *more* is what else the job has, such as its ``addons``; with a ``bundle``, ``main`` is the file's path in it.
     """
     facts = facts or inspect(file)
     _check_missing(facts, options.pop("allow_missing", True))
@@ -151,6 +160,7 @@ def blender_job(
     name = options.pop("name") or file.stem
     ocio, ocio_warnings = _configuration(options.pop("ocio", None), shared, travels)
     options["ocio"] = ocio or None
+    site_addons, _ = not options.pop("no_site_addons", False), options.pop("addons", None)
     trusted, overwrite = options.pop("trusted", None), options.pop("overwrite", False)
     cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
     settings = {key: value for key, value in options.items() if value is not None and value != ()}
@@ -169,6 +179,7 @@ def blender_job(
         output=output,
         trusted=bool(trusted),
         overwrite=overwrite,
+        site_addons=site_addons,
         facts=facts,
         warnings=(*cautions, *ocio_warnings),
         **more,

@@ -87,6 +87,7 @@ class Commands(click.Group):
             *("drain", "disable", "enable", "restart", "describe", "forget"),
         ),
         "people": ("user", "api-token"),
+        "addons": ("addon",),
         "projects": ("project", "path", "delete"),
         "keys": ("join", "token", "key", "discover"),
         "backup": ("backup", "restore"),
@@ -95,7 +96,7 @@ class Commands(click.Group):
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "fetch", "pack", "demo"),
         "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "archive"),
-        "The farm": ("farm", "doctor", "activity", "project", "path"),
+        "The farm": ("farm", "doctor", "activity", "project", "path", "addon"),
         "Machines": ("workers", "worker", "managers", "drain", "disable", "enable", "restart", "describe", "forget", "discover"),
         "People and keys": ("join", "token", "key", "user", "api-token"),
         "Keeping": ("backup", "restore"),

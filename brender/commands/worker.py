@@ -94,7 +94,9 @@ from brender.system.open_files import allow_many_files
     help="Let command jobs run this program: a name on this machine's PATH, or a whole path; * for any. [default: none]",
 )
 @click.option(
-    "--accept-trusted", is_flag=True, help="Run the scripts in the .blend files of jobs that were submitted as trusted."
+    "--accept-trusted",
+    is_flag=True,
+    help="Run the scripts in the .blend files of jobs that were submitted as trusted, and the add-ons of jobs.",
 )
 @site_option
 @click.option(

@@ -104,6 +104,10 @@ class Place:
             job, _, attempt = path.stem.partition("-")
             yield job, attempt, path
 
+    def addon_folder(self, digest: str) -> Path:
+        """Return where the add-on whose blob has that *digest* is unpacked."""
+        return self.folder / "addons" / digest
+
     def job_folder(self, job: str) -> Path:
         """Return where the files and frames of *job* are, where they travel."""
         return self.folder / "jobs" / job
@@ -149,6 +153,7 @@ class Attempt:
             readable += folders_of(blender)
         if own := own_configuration():
             readable += {path.parent for path in configuration_files(own)}
+        readable += [place.addon_folder(addon.digest) for addon in order.addons]
         if order.bundle:
             readable.append(place.job_folder(order.job))
         elif order.engine == "command" and order.output:
@@ -275,6 +280,7 @@ def set_leftovers_aside(folder: Path) -> None:
     """Move what attempts of an earlier process of the worker in *folder* left out of the way of new ones. Raises `OSError`."""
     set_aside(folder)
     remove_tree(folder / "attempts")
+    remove_tree(folder / "addons")
     for name in (SCRATCH, SESSION):
         for scratch in (folder / "blender").glob(f"{name}*"):
             remove_tree(scratch)

@@ -51,7 +51,7 @@ def travel(attempt: Attempt) -> None:
     folder = attempt.place.job_folder(attempt.order.job)
     files = folder / "files"
     _trust(folder)
-    _bring(attempt, courier, {attempt.order.bundle: [folder / "bundle"]})
+    bring(attempt, courier, {attempt.order.bundle: [folder / "bundle"]})
     try:
         bundle = read_bundle((folder / "bundle").read_bytes())
     except BadInput as error:
@@ -98,11 +98,11 @@ def _lay_out(attempt: Attempt, courier: Courier, bundle: Bundle, files: Path) ->
     missing = {blob: paths for blob, paths in places.items() if not _is_laid_out(courier, blob, paths)}
     sizes = {file.blob: file.size for file in bundle.files}
     _make_room(attempt, courier, sizes, sum(sizes[blob] for blob in missing), files.parent)
-    _bring(attempt, courier, missing, sizes)
+    bring(attempt, courier, missing, sizes)
     building.rename(files)
 
 
-def _bring(attempt: Attempt, courier: Courier, places: Places, sizes: Mapping[str, int] | None = None) -> None:
+def bring(attempt: Attempt, courier: Courier, places: Places, sizes: Mapping[str, int] | None = None) -> None:
     """Have each blob of *places* laid out there; *sizes* in bytes, where they are known. Raises `AttemptFailed` or
     `AttemptStopped`."""
     missing = [blob for blob, paths in places.items() if not _is_laid_out(courier, blob, paths)]
@@ -205,7 +205,7 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
         (out / name).unlink(missing_ok=True)
         if blob:
             places.setdefault(blob, []).append(out / name)
-    _bring(attempt, courier, places)
+    bring(attempt, courier, places)
 
 
 class _Delivery:

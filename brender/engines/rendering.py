@@ -64,6 +64,7 @@ class Rendering:
             # Where the file is not there, opening it says so better.
             order = self.attempt.order
             told = self.settings | ({"trusted": True} if order.trusted else {})  # scripts may change what is on it
+            told |= {"addons": sorted(addon.digest for addon in order.addons)} if order.addons else {}
             self.note = note_for(told, self.file, order.inputs, order.bundle)
 
     @property
@@ -209,6 +210,7 @@ class Rendering:
             **{name: settings[name] for name in same},
             "view_layers": settings.get("view_layers"),
             "trusted": order.trusted,
+            "addons": [addon.digest for addon in order.addons],
             "wanted_engine": order.scene_engine,
             "threads": settings["threads"] or self.attempt.place.threads,
             "in_order": self._frames_in_order(),

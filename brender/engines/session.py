@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from brender.engines.addons import addons_for
 from brender.engines.attempt import SESSION, Attempt, AttemptFailed
 from brender.engines.color import color_line, read_remarks
 from brender.engines.command_line import script_in
@@ -60,6 +61,7 @@ class Session:
     """
 
     def __init__(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], folder: Path, threads: int = 0) -> None:
+        addons = addons_for(attempt, blender)
         self.frames = 0
         """How many it has rendered."""
         self._attempt: Attempt | None = attempt
@@ -82,6 +84,7 @@ class Session:
         confinement = attempt.place.confinement
         with _listener(folder, confinement.sandbox) as listener:
             ours = {"BRENDER_CHANNEL": _name_of(listener), "BRENDER_CHANNEL_TOKEN": token, "BRENDER_THREADS": str(threads)}
+            ours |= _fresh_account(folder)
             kept = attempt.confined(command, folder)
             self.process = Supervised(kept, {**env, **ours}, folder, self._write, confinement.memory)
             try:
@@ -92,6 +95,14 @@ class Session:
                 remove_tree(folder)
                 raise
         self.version = tuple(self._answer("hello")["version"])
+        if addons:
+            self._say({"do": "enable", "addons": addons})
+            try:
+                self._answer("enabled")
+            except BaseException:
+                self.close(wait=True)
+                raise
+            self._catch_up()
 
     @property
     def alive(self) -> bool:
@@ -329,6 +340,11 @@ def shader_cache(folder: Path) -> dict[str, str]:
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     return {"MESA_SHADER_CACHE_DIR": os.fspath(folder)}
+
+
+def _fresh_account(folder: Path) -> dict[str, str]:
+    """Return the environment in which Blender, and add-ons through it, find nothing that belongs to the worker's account."""
+    return {f"BLENDER_USER_{each}": str(folder / "account") for each in ("CONFIG", "SCRIPTS", "DATAFILES", "EXTENSIONS")}
 
 
 def _listener(folder: Path, no_network: bool) -> socket.socket:

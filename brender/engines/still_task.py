@@ -62,7 +62,7 @@ def _notes(rendering: Rendering, cut: Cut) -> list[str]:
     settings, source = rendering.settings, rendering.note
     if bundle := rendering.attempt.order.bundle:
         # Where files travel, their times differ from worker to worker, and with them the note.
-        told = [bundle, *(settings[name] for name in _IN_THE_PIECES)]
+        told = [bundle, *(settings[name] for name in _IN_THE_PIECES), *(each.digest for each in rendering.attempt.order.addons)]
         source = hashlib.sha256(json.dumps(told).encode()).hexdigest()
     series = ".".join(map(str, rendering.blender.version[:2]))
     return [cut.note(piece, series, source) for piece in range(1, cut.pieces + 1)]

@@ -11,6 +11,7 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.record import Entity, Ledger
 from brender.farm.tasks import AttemptState, TaskState
+from brender.model.addon import AddOn
 from brender.model.keys import Principal, Token
 from brender.model.paths import PathVariable
 from brender.model.people import Role
@@ -48,6 +49,8 @@ class Farm:
     users: dict[str, Role] = field(default_factory=dict)
     disabled_users: set[str] = field(default_factory=set)
     paths: tuple[PathVariable, ...] = ()
+    addons: dict[str, AddOn] = field(default_factory=dict)
+    """The add-ons that every job gets which is accepted, by module."""
     """What path variables mean."""
     broken: dict[str, str] = field(default_factory=dict)
     """Jobs whose job type is not there or raised when they were read, and what it said."""

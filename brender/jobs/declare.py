@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from brender.model.addon import oldest_series
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, Requirements, TaskPlan
 from brender.model.paths import paths_of, variables_in
@@ -187,7 +188,9 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
     """Return what a worker must have to run tasks of *spec*: what its job type asks for, and the folders that its paths lead
     to."""
     variables = variables_in(spec.output, *paths_of(spec.settings).values())
-    need = msgspec.structs.replace(kind.requirements(spec), variables=variables)
+    need = msgspec.structs.replace(
+        kind.requirements(spec), variables=variables, addons=bool(spec.addons), least_blender=oldest_series(spec.addons)
+    )
     if spec.bundle:  # its files travel to a folder of the worker's own, and its frames from there
         return msgspec.structs.replace(need, reads=())
     return msgspec.structs.replace(need, writes=(spec.output,) if spec.output else ())

@@ -67,7 +67,7 @@ def _of_folders(need: Requirements, paths: tuple[PathVariable, ...], worker: Wor
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     """Return why *worker* cannot run what has these requirements; ``None`` where it can."""
-    not_allowed = forbidden(worker, need.program, need.trusted)
+    not_allowed = forbidden(worker, need.program, need.trusted, need.addons)
     if not_allowed is not None and need.program and not worker.programs:
         return not_allowed  # (a worker that allows no programs takes no jobs of programs either)
     if need.job_type not in worker.job_types:
@@ -84,6 +84,12 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     if need.blender is not None and _blender(need, worker) is None:
         if not worker.blenders:
             return _has("no Blender", remedy="`brender doctor` there says how to get one")
+        if (least := need.least_blender) is not None and all(each.version[:2] < least for each in worker.blenders):
+            return _has(
+                f"{_blenders(worker)}, and an add-on of the job needs Blender {dotted(least)} or later",
+                f"no Blender {dotted(least)} or later, which an add-on of the job needs",
+                f"start {IT} with `--blender PATH` of such a Blender",
+            )
         if need.series is not None and choose_blender(worker.blenders, need.blender, need.oldest_blender) is not None:
             series = dotted(need.series)
             return _has(
@@ -108,7 +114,7 @@ def count_able(need: Requirements, paths: tuple[PathVariable, ...], workers: Ite
     """
     able = [worker for worker in workers if general_obstacle(need, paths, worker) is None]
     if need.blender is not None and need.series is None:
-        series = choose_series(((worker.blenders, 1) for worker in able), need.blender, need.oldest_blender)
+        series = choose_series(((worker.blenders, 1) for worker in able), need.blender, need.oldest_blender, need.least_blender)
         able = [worker for worker in able if obstacle(msgspec.structs.replace(need, series=series), worker) is None]
     return len(able)
 
@@ -151,7 +157,7 @@ def _blender(need: Requirements, worker: WorkerInfo) -> Blender | None:
     """Return the Blender that *worker* would render with; ``None`` where it has none for that, or none is needed."""
     if need.blender is None:
         return None
-    return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series)
+    return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series, need.least_blender)
 
 
 def _oldest(need: Requirements) -> tuple[int, int]:

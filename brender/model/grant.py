@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from brender.model.addon import AddOn
 from brender.model.field_types import Count, Id, Key, Name, Seconds, Text, Whole
 from brender.model.job import Inputs
 from brender.model.paths import PathVariable, expand, paths_of, places, platform_of
@@ -44,6 +45,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     series: tuple[int, int] | None = None
     """The series of Blender that renders all of the job; ``None``: the worker chooses, as workers of before did."""
     trusted: bool = False
+    addons: tuple[AddOn, ...] = ()
+    """The add-ons that Blender has for it."""
     scene_engine: Text = ""
     """The engine that the scene was saved with, in Blender's own word; "": any will do."""
     scene_color: tuple[Text, ...] = ()

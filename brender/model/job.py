@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from brender.model.addon import AddOn
 from brender.model.errors import BadInput
 from brender.model.simulations import Simulation
 
@@ -175,6 +176,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str = ""
     """Its files travel: the digest of their list (brender.model.bundle), in which the setting ``file`` is a path. "": every
     worker finds them where they are."""
+    addons: tuple[AddOn, ...] = ()
+    """The Blender add-ons that are enabled for it. The server adds those that the farm has for all jobs."""
+    site_addons: bool = True
+    """The farm's own add-ons are added when it is accepted."""
     of_render: bool = False
     """`brender render` submitted it, and waits for it."""
     paused: bool = False
@@ -216,10 +221,14 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """The oldest Blender that may open that file (major, minor, file subversion); ``None``: the one that saved it."""
     series: tuple[int, int] | None = None
     """The series of Blender that renders all of it; ``None``: none is chosen yet."""
+    least_blender: tuple[int, int] | None = None
+    """The oldest series of Blender that its add-ons are for; ``None``: any."""
     program: str = ""
     """Needs to be let run this program; "": Blender alone."""
     trusted: bool = False
     """Needs to be let run the scripts in its .blend."""
+    addons: bool = False
+    """Needs to be let run add-ons."""
     variables: frozenset[str] = frozenset()
     """The path variables whose folders it must have."""
     reads: tuple[str, ...] = ()

@@ -69,6 +69,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The programs that its owner lets command jobs run (`allows_program`)."""
     takes_trusted: bool = False
     """Its owner lets trusted jobs run the scripts in their .blend."""
+    takes_addons: bool = False
+    """Its owner lets jobs run add-ons, and it knows how to."""
     site: str = ""
     """Where it stands, for the paths that differ from site to site (brender.model.paths)."""
     folders: tuple[str, ...] = ()
@@ -91,9 +93,9 @@ def allows_program(worker: WorkerInfo, program: str) -> bool:
     )
 
 
-def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> Obstacle | None:
-    """Return why the owner of *worker* does not let it run a task that starts *program* ("": Blender) or is *trusted*; ``None``
-    where it may."""
+def forbidden(worker: WorkerInfo, program: str, trusted: bool, addons: bool = False) -> Obstacle | None:
+    """Return why the owner of *worker* does not let it run a task that starts *program* ("": Blender), is *trusted*, or has
+    *addons*; ``None`` where it may."""
     if program and not allows_program(worker, program):
         shown = short_name(program)
         return Obstacle(
@@ -106,6 +108,12 @@ def forbidden(worker: WorkerInfo, program: str, trusted: bool) -> Obstacle | Non
             "does not run the scripts inside a .blend",
             "do not run the scripts inside a .blend",
             f"start {IT} with `--accept-trusted`, or submit the job with `--untrusted`",
+        )
+    if addons and not worker.takes_addons:
+        return Obstacle(
+            "does not run the add-ons of jobs",
+            "do not run the add-ons of jobs",
+            f"start {IT} with `--accept-trusted`, or submit the job without add-ons (`--no-site-addons` leaves out the farm's)",
         )
     return None
 
@@ -138,10 +146,12 @@ def choose_blender(
     saved_by: tuple[int, int],
     oldest: tuple[int, int, int] | None = None,
     series: tuple[int, int] | None = None,
+    least: tuple[int, int] | None = None,
 ) -> Blender | None:
     """Return the Blender for a file saved by *saved_by* that names *oldest* as the oldest one to open it: of the same series if
-    there is one, else the newest; ``None`` where none can open it. *series*: only one of that series will do."""
-    able = [blender for blender in blenders if can_open(blender, saved_by, oldest)]
+    there is one, else the newest; ``None`` where none can open it. *series*: only one of that series will do; *least*: only one
+    of that series or later."""
+    able = [blender for blender in blenders if can_open(blender, saved_by, oldest) and blender.version[:2] >= (least or (0, 0))]
     if series is not None:
         able = [blender for blender in able if blender.version[:2] == series]
     same = [blender for blender in able if blender.version[:2] == saved_by]
@@ -149,9 +159,13 @@ def choose_blender(
 
 
 def choose_series(
-    workers: Iterable[tuple[Iterable[Blender], int]], saved_by: tuple[int, int], oldest: tuple[int, int, int] | None = None
+    workers: Iterable[tuple[Iterable[Blender], int]],
+    saved_by: tuple[int, int],
+    oldest: tuple[int, int, int] | None = None,
+    least: tuple[int, int] | None = None,
 ) -> tuple[int, int] | None:
-    """Return the series of Blender that renders all of a job, whose file *saved_by* saved; ``None`` where no Blender opens it.
+    """Return the series of Blender that renders all of a job, whose file *saved_by* saved; ``None`` where no Blender opens it
+    that is of the series *least* or later.
 
     *workers*: the Blenders of each kind of worker, and how many workers there are of it. The file's own series comes first; then
     that which most workers have of those that read all of the file, the newest of several; then the newest that opens it.
@@ -159,7 +173,8 @@ def choose_series(
     counts: Counter[tuple[int, int]] = Counter()
     for blenders, number in workers:
         for series in {blender.version[:2] for blender in blenders if can_open(blender, saved_by, oldest)}:
-            counts[series] += number
+            counts[series] += number if series >= (least or (0, 0)) else 0
+    counts = +counts
     if saved_by in counts:
         return saved_by
     newer = {series: count for series, count in counts.items() if series > saved_by}

@@ -94,6 +94,8 @@ TABLE: dict[str, Entry] = {
     "manage set-project": _entry("make and change projects", all=(_WRANGLER, _ADMIN)),
     "manage set-path": _entry("set path variables", all=(_ADMIN,)),
     "manage unset-path": _entry("remove path variables", all=(_ADMIN,)),
+    "manage add-addon": _entry("give the farm add-ons for all jobs", all=(_ADMIN,)),
+    "manage remove-addon": _entry("take such add-ons away", all=(_ADMIN,)),
     # Keys
     "manage admit": _entry("admit nodes", all=(_ADMIN,)),
     "manage create-token": _entry("make tokens that let machines join", all=(_ADMIN,)),

@@ -233,6 +233,7 @@ def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:
         job_types=info.job_types,
         programs=info.programs,
         takes_trusted=info.takes_trusted,
+        takes_addons=info.takes_addons,
         site=info.site,
         folders=info.folders,
         readable=info.readable if info.folders else (),

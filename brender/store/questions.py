@@ -324,6 +324,12 @@ def paths(record: Record) -> list[dict[str, Any]]:
     return list(variable.select().order_by(variable.name, variable.site, variable.platform).dicts())
 
 
+def addons(record: Record) -> list[dict[str, Any]]:
+    """Return the add-ons that every job gets which is accepted now."""
+    table = record.tables.SiteAddOn
+    return list(table.select().order_by(table.module).dicts())
+
+
 def sights(record: Record, proof: str) -> list[dict[str, Any]]:
     """Return what the workers have seen of the file for *proof* (brender.bus.messages.Look)."""
     folder, worker = record.tables.SharedFolder, record.tables.Worker
@@ -375,6 +381,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         about,
         projects,
         paths,
+        addons,
         sights,
         set_aside,
     )
@@ -410,7 +417,7 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
     these."""
     text = job.settings.cast("text")
     has_film = text.contains('"film":"') | text.contains('"film": "')
-    left_out = ("facts", "settings", *without)
+    left_out = ("facts", "settings", "addons", *without)
     return [*(field for name, field in job._meta.fields.items() if name not in left_out), has_film.alias("has_film")]
 
 

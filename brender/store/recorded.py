@@ -26,6 +26,7 @@ def worker_info(row: Any) -> WorkerInfo:
         job_types=frozenset(row.job_types),
         programs=frozenset(row.programs),
         takes_trusted=row.takes_trusted,
+        takes_addons=row.takes_addons,
         site=row.site,
         folders=tuple(row.folders),
         readable=tuple(row.readable),

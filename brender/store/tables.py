@@ -22,6 +22,7 @@ from peewee import (
     TextField,
 )
 
+from brender.model.addon import AddOn
 from brender.model.job import LIMIT_MINUTES, STALL_MINUTES, FileFacts
 
 #: What the index of live attempts holds, as SQL: a query finds them by these very words.
@@ -71,6 +72,7 @@ class Tables:
     Key: Any
     Token: Any
     PathVariable: Any
+    SiteAddOn: Any
     SharedFolder: Any
     SetAside: Any
     User: Any
@@ -123,6 +125,7 @@ def make_tables(database: Database) -> Tables:
         trusted = BooleanField(default=False)
         overwrite = BooleanField(default=False)
         bundle = TextField(default="")
+        addons = JSONField(holds=list[AddOn], default=list)
         of_render = BooleanField(default=False)
         stall_minutes = DoubleField(default=STALL_MINUTES)
         limit_minutes = DoubleField(default=LIMIT_MINUTES)
@@ -206,6 +209,7 @@ def make_tables(database: Database) -> Tables:
         job_types = JSONField(holds=list[str], default=list)
         programs = JSONField(holds=list[str], default=list)
         takes_trusted = BooleanField(default=False)
+        takes_addons = BooleanField(default=False)
         site = TextField(default="")
         folders = JSONField(holds=list[str], default=list)
         readable = JSONField(holds=list[str], default=list)
@@ -371,6 +375,18 @@ def make_tables(database: Database) -> Tables:
         class Meta:
             primary_key = CompositeKey("name", "platform", "site")
 
+    class SiteAddOn(Base):
+        """An add-on that every job gets which is accepted while it is there."""
+
+        module = TextField(primary_key=True)
+        addon = JSONField(holds=AddOn)
+        user = TextField(default="")
+        wall = DoubleField()
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            table_name = "site_addon"
+
     class SharedFolder(Base):
         """What a worker last saw of the file ``proof`` in a variable's folder: its ``digest``, or what the ``problem`` is."""
 
@@ -445,5 +461,5 @@ def make_tables(database: Database) -> Tables:
 
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
-        Token, PathVariable, SharedFolder, SetAside, User, ApiToken, Preset, Subscription,
+        Token, PathVariable, SiteAddOn, SharedFolder, SetAside, User, ApiToken, Preset, Subscription,
     )  # fmt: skip

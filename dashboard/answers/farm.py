@@ -13,7 +13,7 @@ class Picture(msgspec.Struct):
     frame: int
 
 
-@row("Job", without=("facts", "settings", "warnings"))
+@row("Job", without=("facts", "settings", "warnings", "addons"))
 class JobOnFarmPage(Counted, kw_only=True):
     eta_seconds: float | None
     picture: Picture | None

@@ -16,7 +16,7 @@ class Counted(msgspec.Struct, kw_only=True):
     units: int
 
 
-@row("Job", without=("facts", "settings", "warnings"))
+@row("Job", without=("facts", "settings", "warnings", "addons"))
 class JobInList(Counted, kw_only=True):
     eta_seconds: float | None
 

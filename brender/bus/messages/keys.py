@@ -10,8 +10,8 @@ from brender.model.keys import KeyRole, Principal
 
 
 class Manage(Message, frozen=True, kw_only=True):
-    """What an admin asks about keys and tokens, projects and paths, users; `brender.roles.server.keys`, `projects` and `people`
-    say which ``arguments`` each takes."""
+    """What an admin asks about keys and tokens, projects and paths, add-ons, users; `brender.roles.server.keys`, `projects`,
+    `addons` and `people` say which ``arguments`` each takes."""
 
     id: Id
     what: Literal[
@@ -25,6 +25,8 @@ class Manage(Message, frozen=True, kw_only=True):
         "set-project",
         "set-path",
         "unset-path",
+        "add-addon",
+        "remove-addon",
         "set-user",
         "remove-user",
         "users",

@@ -44,6 +44,7 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
     import bpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import addons  # noqa: E402
 import color  # noqa: E402
 import film  # noqa: E402
 import inorder  # noqa: E402
@@ -95,6 +96,11 @@ class Driver:
     def do_ping(self):
         self.say("awake")
 
+    def do_enable(self, **asked):
+        addons.enable(asked["addons"])
+        flush_output()
+        self.say("enabled")
+
     def do_mark(self, text):
         """Write *text* to standard output after all that was written there before, so that the reader knows where it is."""
         flush_output()
@@ -132,8 +138,8 @@ class Driver:
         jobsettings.set_layers(self.scene, rest["view_layers"], file)
         if not engine and not jobsettings.same_engine(wanted_engine, self.scene.render.engine):
             raise jobsettings.Refused(
-                "The scene %r wants the engine %s, an add-on that Blender %s does not have here: enable it for every user of the "
-                "worker's machine, or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
+                "The scene %r wants the engine %s, an add-on that Blender %s does not have here: send it with the job (--addon), "
+                "or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
             )
         jobsettings.set_engine(self.scene, engine, rest["samples"])
         if rest["film"] and (problem := film.problem(self.scene)):

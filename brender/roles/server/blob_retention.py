@@ -2,7 +2,7 @@
 
 import logging
 
-from peewee import PeeweeException
+from peewee import PeeweeException, Value
 
 from brender.model.bundle import read_bundle
 from brender.model.errors import BadInput
@@ -25,11 +25,11 @@ def delete_unneeded(database: str, store: BlobStore, wall: float, keep: float, a
     try:
         opened = open_for_reading(database)
         with opened.connection_context():
-            bundles, frames = needed(make_tables(opened), wall, keep)
+            bundles, others = needed(make_tables(opened), wall, keep)
     except PeeweeException as error:
         log.warning("which blobs are needed is not known now: %s", error)
         return 0
-    blobs = bundles | frames
+    blobs = bundles | others
     for bundle in bundles:
         try:
             blobs |= {file.blob for file in read_bundle(store.path(bundle).read_bytes()).files}
@@ -51,11 +51,16 @@ def delete_unneeded(database: str, store: BlobStore, wall: float, keep: float, a
 
 
 def needed(tables: Tables, wall: float, keep: float) -> tuple[set[str], set[str]]:
-    """Return the bundles of the jobs that need their files (`delete_unneeded`), and the frames and pieces that are kept as blobs
-    for what is still to be made of them."""
+    """Return the bundles of the jobs that need their files (`delete_unneeded`); and the other blobs that are needed: add-ons, of
+    such jobs and of the farm, and the frames and pieces that are kept for what is still to be made of them."""
     job, part = tables.Job, tables.Part
-    wanted = (job.bundle != "") & (job.finished.is_null() | (job.finished > wall - keep))
+    is_current = job.finished.is_null() | (job.finished > wall - keep)
+    wanted = (job.bundle != "") & is_current
     bundles = {row.bundle for row in job.select(job.bundle).where(wanted)}
+    addons = {row.addon["digest"] for row in tables.SiteAddOn.select()}
+    with_some = job.select(job.addons).where(is_current & (job.addons != Value("[]", converter=False)))
+    addons |= {addon["digest"] for row in with_some for addon in row.addons}
     # A film that failed is made again of the same frames.
     unfinished = wanted & (job.status != JobStatus.COMPLETED) & (part.digest != "")
-    return bundles, {digest for (digest,) in part.select(part.digest).join(job).where(unfinished).tuples()}
+    frames = {digest for (digest,) in part.select(part.digest).join(job).where(unfinished).tuples()}
+    return bundles, addons | frames

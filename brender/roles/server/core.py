@@ -48,6 +48,7 @@ from brender.model.keys import KeyRole, Principal
 from brender.model.status import Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send
 from brender.roles.policy import Policy
+from brender.roles.server.addons import OF_ADDONS, AddOns
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
@@ -96,6 +97,7 @@ class ServerCore:
         self.work = Work(farm, policy, self.jobs, self.dispatch, emit)
         self.nodes = Nodes(farm, policy, self.jobs, self.work, self.dispatch, emit, welcome)
         self.projects = Projects(farm, self.jobs, emit)
+        self.addons = AddOns(farm, self.jobs)
         self.people = People(farm, self.jobs)
         self.keys = Keys(farm, self.jobs, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
@@ -199,8 +201,10 @@ class ServerCore:
         """Carry out what an admin asks of keys, tokens, projects, paths and users; *fresh*: new randomness (`Keys.manage`)."""
         self.jobs.by = peer
         try:
-            if message.what in _OF_PROJECTS:
-                told: Any = self.projects.manage(message, now)
+            if message.what in OF_ADDONS:
+                told: Any = self.addons.manage(message, now)
+            elif message.what in _OF_PROJECTS:
+                told = self.projects.manage(message, now)
             elif self.people.does(message.what):
                 told = self.people.manage(message, fresh, now)
             else:

@@ -325,10 +325,12 @@ class Dispatch:
                 for kind in self._roster.jobs[job.id].kind.able
             ]
             able = [(blenders, count) for blenders, count in kinds if count]
-            series = choose_series(able or [(worker.info.blenders, 1)], need.blender, need.oldest_blender)
+            least = need.least_blender
+            series = choose_series(able or [(worker.info.blenders, 1)], need.blender, need.oldest_blender, least)
         else:
             series = need.series
-        has_it = choose_blender(worker.info.blenders, need.blender, need.oldest_blender, series) is not None
+        blenders = worker.info.blenders
+        has_it = choose_blender(blenders, need.blender, need.oldest_blender, series, need.least_blender) is not None
         if need.series is None and has_it:
             pinned.add(job.id)
             job.pin(series)

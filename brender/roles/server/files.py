@@ -19,6 +19,7 @@ from peewee import PeeweeException
 from brender.bus.messages import FilePiece, FramePiece, FrameWanted, NoFile
 from brender.engines.destination import one_spelling
 from brender.engines.directories import read
+from brender.model.addon import AddOn
 from brender.model.bundle import read_bundle
 from brender.model.errors import BadInput, BrenderError
 from brender.model.job import FILM, JobSpec
@@ -80,20 +81,31 @@ class FileKeeper:
     def prepare(
         self, spec: JobSpec, variables: Iterable[PathVariable], site: str, then: Callable[[JobSpec | Exception], None]
     ) -> None:
-        """Look whether the files of *spec*, a job whose files travel, have arrived, and give its output folder its one spelling.
+        """Look whether the files of *spec* that travel, and its add-ons, have arrived. Where files travel, give its output folder
+        its one spelling.
 
         *then* is called, in a thread, with the job as it is to be accepted, or with why it cannot be.
         """
 
         def look(alive: Alive) -> None:
             try:
-                self._check(spec)
+                self.check_addons(spec.addons)
+                if spec.bundle:
+                    self._check(spec)
                 alive()
-                then(msgspec.structs.replace(spec, output=one_spelling(spec.output, variables, site)))
+                # (Where files do not travel its submitter has done so, who may see another machine's folders.)
+                output = one_spelling(spec.output, variables, site) if spec.bundle else spec.output
+                then(msgspec.structs.replace(spec, output=output))
             except (BrenderError, OSError) as error:
                 then(error)
 
         self.threads.do(f"submit {spec.output}", look)
+
+    def check_addons(self, addons: Iterable[AddOn]) -> None:
+        """Raises `BadInput` where not all *addons* are here, or `OSError`."""
+        for addon in addons:
+            if not self.blobs.has(addon.digest):
+                raise BadInput(f"The add-on {addon.label} is not on the server (any more): submit it again")
 
     def sweep(self, tables: Tables) -> list[PublishFrame]:
         """At the server's start, return the frames that were accepted and are not in their jobs' folders yet, and

@@ -15,8 +15,10 @@ from brender.farm.stages import release
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
+from brender.model.addon import check_addons, with_those_of_site
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
+from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.model.text import plural
 from brender.model.units import in_tasks, in_words, units_of
@@ -72,11 +74,13 @@ class Jobs:
         check_limits(spec)
         _check_readable(spec)
         installed = job_type(spec.job_type)
+        spec = self._with_addons(spec, installed)
         try:
             spec, need, counts = self._prepared(spec, guarded(installed, spec.id, may_refuse=True))
         except JobTypeFailed as failure:
             raise BadInput(str(failure)) from failure
         kind = guarded(installed, spec.id)
+        _check_series(need)
         if unknown := need.variables - {variable.name for variable in self.farm.paths}:
             raise BadInput(
                 f"There is no path variable {{{sorted(unknown)[0]}}}: `brender path list` shows those that there are, and "
@@ -119,6 +123,16 @@ class Jobs:
         spec = kind.prepare(spec)
         kind.output_key(spec)  # (which is asked again in a moment, when it may raise no more)
         return spec, requirements_of(kind, spec), (kind.task_count(spec), kind.part_count(spec))
+
+    def _with_addons(self, spec: JobSpec, kind: JobType) -> JobSpec:
+        """Return *spec* with the add-ons that are enabled for it: its own, and the farm's. Raises `BadInput`."""
+        if kind.engine != "blender":
+            if spec.addons:
+                raise BadInput(f"A job of the type {spec.job_type} is not rendered with Blender, and so has no add-ons")
+            return spec
+        addons = with_those_of_site(spec.addons, self.farm.addons.values() if spec.site_addons else ())
+        check_addons(addons)
+        return msgspec.structs.replace(spec, addons=addons)
 
     def fail(self, job_id: str, reason: str, now: Now) -> None:
         """Let the job *job_id* fail, where it has not ended: its job type does not do what it must."""
@@ -470,6 +484,15 @@ class Jobs:
     def _must_be_unfinished(job: JobState, verb: str) -> None:
         if job.status in ENDED_JOB:
             raise Conflict(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
+
+
+def _check_series(need: Requirements) -> None:
+    """Raise `BadInput` where a job is to be rendered with a Blender that one of its add-ons is not for."""
+    if need.series is not None and need.least_blender is not None and need.series < need.least_blender:
+        raise BadInput(
+            f"An add-on of the job needs Blender {dotted(need.least_blender)} or later, and it is to be rendered with "
+            f"{dotted(need.series)}: choose a later --blender-series, or leave the add-on out"
+        )
 
 
 def _check_readable(spec: JobSpec) -> None:

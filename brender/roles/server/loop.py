@@ -46,6 +46,7 @@ from brender.roles.effects import (
     Unbind,
 )
 from brender.roles.policy import Policy
+from brender.roles.server.addons import addon_of
 from brender.roles.server.blob_retention import delete_unneeded
 from brender.roles.server.collection import collect_in_steps
 from brender.roles.server.core import ServerCore
@@ -269,11 +270,15 @@ class Server:
             self._ask(peer, message)
         elif isinstance(message, Manage):
             self._manage(peer, message)
-        elif isinstance(message, Submit) and message.job.bundle and not self._round.has_taken(message.job.id):
+        elif isinstance(message, Submit) and self._brings_files(message.job):
             core = self._round.core
             self._submissions.look(peer, message, received, core.farm.paths, self.site, self._now().mono)
         else:
             self._round.take(peer, message)
+
+    def _brings_files(self, job: JobSpec) -> bool:
+        """Return whether *job* is new, and needs files that its submitter has sent."""
+        return bool(job.bundle or job.addons) and not self._round.has_taken(job.id)
 
     def _answer_failure(self, received: Received, code: str, text: str) -> None:
         """Let a client whose message failed know it, rather than wait for an answer in vain."""
@@ -308,6 +313,8 @@ class Server:
         self._round.apply(lambda core, now: core.placed(_named(frames), now))
 
     def _manage(self, peer: Peer, message: Manage) -> None:
+        if message.what == "add-addon":
+            self._keeper.check_addons([addon_of(message.arguments)])
         answer = self._desk.manage(peer, message)
         if answer is not None:
             self._round.answer(peer.route, answer)

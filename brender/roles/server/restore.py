@@ -15,6 +15,7 @@ from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep
 from brender.farm.tasks import AttemptState, PartState, TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.film import makes_film
+from brender.model.addon import AddOn
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import FileFacts, JobSpec, Requirements
@@ -82,6 +83,7 @@ def restore(writer: Writer, mono: float) -> Farm:
             key_seconds=row.key_seconds,
         )
     farm.paths = path_variables(tables)
+    farm.addons = {row.module: msgspec.convert(row.addon, AddOn) for row in tables.SiteAddOn.select()}
     for row in tables.User.select():
         farm.users[row.name] = Role(row.role)
         if row.disabled is not None:
@@ -111,6 +113,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         trusted=row.trusted,
         overwrite=row.overwrite,
         bundle=row.bundle,
+        addons=msgspec.convert(row.addons, tuple[AddOn, ...]),
         of_render=row.of_render,
         stall_minutes=row.stall_minutes,
         limit_minutes=row.limit_minutes,

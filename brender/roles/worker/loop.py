@@ -290,6 +290,7 @@ class Worker:
             job_types=frozenset(able),
             programs=frozenset(setup.programs),
             takes_trusted=setup.takes_trusted,
+            takes_addons=setup.takes_trusted,
             site=setup.site,
             folders=setup.confinement.folders,
             readable=tuple(dict.fromkeys(map(str, setup.confinement.readable))),
@@ -455,7 +456,7 @@ class Worker:
             self._hear_soon(grant, Ended(0.0, str(error)))
             return
         program = str(order.settings.get("program", "")) if order.engine == "command" else ""
-        if why := forbidden(self.core.info, program, order.trusted):
+        if why := forbidden(self.core.info, program, order.trusted, bool(order.addons)):
             # The server knows and would not ask; any other sender is not obeyed.
             self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True))
             return

@@ -1,0 +1,104 @@
+"""Commands about the add-ons that the farm has for all jobs; and how an add-on comes to the farm."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from brender.commands.config import Configured
+from brender.commands.options import client, common, json_option, server_option
+from brender.commands.output import print_json, print_table, say, size, when
+from brender.commands.sending import exchange, transfer_bar
+from brender.engines.addon_archive import PackedAddOn, pack_addon
+from brender.model.addon import AddOn, check_addons
+from brender.model.text import plural
+
+
+@contextlib.contextmanager
+def packed_addons(paths: Sequence[Path]) -> Iterator[list[PackedAddOn]]:
+    """Pack the add-ons at *paths*, for the length of the block. Raises `BadInput`."""
+    with tempfile.TemporaryDirectory() as folder:
+        packed = [pack_addon(path, Path(folder)) for path in paths]
+        check_addons(each.addon for each in packed)
+        yield packed
+
+
+def send_packed(packed: Sequence[PackedAddOn], server: str | None, data: Path) -> None:
+    """Send the add-ons *packed* to the farm, as far as it does not have them. Raises `BadInput` or `Unreachable`."""
+    if not packed:
+        return
+    with exchange(server, data) as connection, transfer_bar() as bar:
+        task = bar.add_task("sending add-ons", total=None)
+        blobs = {each.addon.digest: each.blob for each in packed}
+        connection.send(blobs, lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def send_addons(paths: Sequence[Path], server: str | None, data: Path) -> tuple[AddOn, ...]:
+    """Send the add-ons at *paths* to the farm; return what its jobs have of them. Raises `BadInput` or `Unreachable`."""
+    with packed_addons(paths) as packed:
+        send_packed(packed, server, data)
+        return tuple(each.addon for each in packed)
+
+
+@click.group()
+def addon() -> None:
+    """Blender add-ons that the farm has for every job; `brender submit --addon` gives one to a single job."""
+
+
+@addon.command("list", cls=Configured, section="addon")
+@common
+@server_option
+@json_option
+def list_addons(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
+    """List the add-ons that every job has which is submitted now."""
+    with client(server, data) as connection:
+        rows = connection.ask("addons")
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("ADD-ON", "VERSION", "MODULE", "SIZE", "BY", "SINCE"),
+        [_shown(row) for row in rows],
+        empty="There are none. `brender addon add PATH` gives the farm one",
+    )
+
+
+def _shown(row: dict[str, Any]) -> tuple[str, ...]:
+    addon = row["addon"]
+    return addon["name"], addon["version"], row["module"], size(addon["size"]), row["user"], when(row["wall"])
+
+
+@addon.command("add", cls=Configured, section="addon")
+@common
+@server_option
+@click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
+def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None, path: Path) -> None:
+    """Let every job that is submitted from now on have the add-on at PATH: a .zip, a .py file, or a folder. It takes the place of
+    another version; jobs that are there already keep theirs."""
+    (added,) = send_addons([path], server, data)
+    with client(server, data) as connection:
+        told = connection.manage("add-addon", addon=msgspec.to_builtins(added))
+    instead = f", in the place of {told['replaced']}" if told["replaced"] else ""
+    say(f"Every render that is submitted from now on has the add-on {added.label}{instead}")
+    if told["unable"]:
+        say(
+            f"Warning: {told['unable']} of {plural(told['workers'], 'worker')} take no such renders, for their owners let no "
+            "add-ons run: start them with `--accept-trusted`",
+            err=True,
+        )
+
+
+@addon.command("remove", cls=Configured, section="addon")
+@common
+@server_option
+@click.argument("name")
+def remove_addon(data: Path, config: Path | None, verbose: bool, server: str | None, name: str) -> None:
+    """Have no add-on NAME, its name or its module, in jobs that are submitted from now on."""
+    with client(server, data) as connection:
+        told = connection.manage("remove-addon", name=name)
+    removed = msgspec.convert(told["addon"], AddOn)
+    say(f"Jobs that are submitted from now on do not have the add-on {removed.label}")

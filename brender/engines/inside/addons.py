@@ -1,0 +1,76 @@
+"""Inside Blender: the add-ons of a job, enabled before anything is opened."""
+
+import os
+import sys
+import traceback
+
+import addon_utils
+import bpy
+from jobsettings import Refused
+
+#: What this driver is made of. An add-on may have modules of the same names, and finds its own.
+_OURS = os.path.dirname(os.path.abspath(__file__))
+
+
+def enable(addons):
+    """Enable *addons*, each with its ``label``, ``module`` and ``folder``, and whether it ``is_extension``."""
+    if not addons:
+        return
+    make_way()
+    sys.dont_write_bytecode = True  # their folders are shared by jobs, and may not be writable
+    for number, addon in enumerate(addons):
+        try:
+            enable_one(addon, number)
+        except Refused:
+            raise
+        except BaseException as error:
+            # SystemExit too: it is the add-on's code.
+            traceback.print_exc()
+            raise refused(addon, error) from error
+
+
+def enable_one(addon, number):
+    """Enable *addon*, which comes as that *number*."""
+    module = addon["module"]
+    if addon["is_extension"]:
+        repository = bpy.context.preferences.extensions.repos.new(
+            name="brender %d" % number, module="brender_%d" % number, custom_directory=addon["folder"], remote_url=""
+        )
+        module = "bl_ext.%s.%s" % (repository.module, module)
+    else:
+        forget(module)
+        sys.path.insert(0, addon["folder"])
+    errors = []
+
+    def note(error):
+        traceback.print_exc()
+        errors.append(error)
+
+    enabled = addon_utils.enable(module, default_set=True, handle_error=note)
+    if enabled is None:
+        raise refused(addon, errors[-1] if errors else "its bl_info says no version of Blender from 2.80 on")
+    print("enabled the add-on %s" % addon["label"])
+
+
+def refused(addon, error):
+    """The refusal that says why *addon* cannot be enabled: by the last line of *error*."""
+    told = traceback.format_exception_only(type(error), error) if isinstance(error, BaseException) else [error]
+    lines = "".join(told).strip().splitlines()
+    return Refused("The add-on %s cannot be enabled in Blender %s: %s" % (addon["label"], bpy.app.version_string, lines[-1]))
+
+
+def forget(module):
+    """Have another version of *module*, which Blender itself brings, out of the way."""
+    if module in bpy.context.preferences.addons:
+        addon_utils.disable(module, default_set=True)
+    for name in [name for name in sys.modules if name == module or name.startswith(module + ".")]:
+        del sys.modules[name]
+
+
+def make_way():
+    """Have the modules of this driver found by nobody else: all of them have been imported."""
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != _OURS]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name != "__main__" and file and os.path.dirname(os.path.abspath(file)) == _OURS:
+            del sys.modules[name]
