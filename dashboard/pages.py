@@ -4,6 +4,7 @@ import msgspec
 from flask import Blueprint, render_template, url_for
 from flask_login import current_user
 
+from brender.engines.log_end import NOISE
 from brender.jobs.declare import GROUPS, job_types, say_settings
 from brender.model.addon import AddOn
 from brender.model.keys import KeyRole
@@ -33,7 +34,8 @@ def job(id: str) -> str:
     said = say_settings(found["job_type"], found["settings"], found["overwrite"])
     kind = job_types().get(found["job_type"])
     label = kind.label if kind else found["job_type"]
-    return render_template("job.html", job=found, said=said, type=label, may_act=current_user.may_act_on(found))
+    may_act = current_user.may_act_on(found)
+    return render_template("job.html", job=found, said=said, type=label, may_act=may_act, noise=NOISE)
 
 
 @blueprint.get("/submit")

@@ -1,6 +1,8 @@
 """The dashboard's pages and its JSON API: what they show and ask for, and what they refuse. No server runs, no browser."""
 
+import html
 import io
+import json
 import re
 import shutil
 import threading
@@ -14,6 +16,7 @@ import OpenImageIO as oiio
 import pytest
 from flask import Flask
 
+from brender.engines.log_end import NOISE
 from brender.farm.record import Row
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -100,6 +103,13 @@ def test_browsers_keep_scripts_and_styles_until_another_version_comes(web: Brows
     assert named and all("?v=" in each for each in named)
     assert "immutable" in web.get(named[0]).headers["Cache-Control"]
     assert "immutable" not in web.get(named[0].split("?")[0]).headers["Cache-Control"]
+
+
+def test_a_job_s_page_folds_a_log_by_the_same_expressions_as_the_terminal(web: Browser) -> None:
+    found = re.search(r"data-noise='([^']+)'", web.get(f"/jobs/{JOB_ID}").text)
+    assert found is not None and json.loads(html.unescape(found[1])) == list(NOISE)
+    script = web.get("/static/joblog.js").text
+    assert "libGL" not in script and "dataset.noise" in script
 
 
 @pytest.mark.parametrize("page", [f"/jobs/{JOB_ID}", "/workers/w", "/managers/m"])

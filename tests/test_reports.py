@@ -60,6 +60,14 @@ def test_the_warnings_of_a_finished_frame_stay_with_it_and_with_its_job(world: W
     assert world.ask("job", id="aa" * 8)["warnings"] == ["the picture is all black", "a texture is missing"]
 
 
+def test_a_job_warns_of_the_last_rendering_of_a_frame_only(world: World) -> None:
+    world.report("one", done(world, 2, 0, warnings=("Frame 1 is all black",)), done(world, 3, 1, warnings=("Frame 2 is dark",)))
+    world.act("requeue", "aa" * 8, "1")
+    world.run(0.2)
+    assert world.ask("job", id="aa" * 8)["warnings"] == ["Frame 2 is dark"], "it may be well this time"
+    assert [list(row["warnings"]) for row in world.ask("parts", job="aa" * 8)] == [[], ["Frame 2 is dark"], []]
+
+
 def test_warnings_about_one_subject_stand_once_on_their_job(world: World) -> None:
     running = world.workers["one"].running
     assert running is not None

@@ -25,6 +25,7 @@ from rich.cells import cell_len
 from brender.commands.display import JobView, LastFile, Marks, WorkerLine, draw
 from brender.commands.following import Follower, Rendering, seconds_left
 from brender.commands.latest_picture import LatestPicture
+from brender.commands.localfarm import LocalFarm
 from brender.commands.screen import Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.terminal_graphics import Protocol, encode, iterm2, kitty, protocol_of, sixel
@@ -34,7 +35,8 @@ from brender.model.errors import Unreachable
 from brender.model.job import FileFacts, JobSpec, SceneFacts
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
-from tests.tools import in_blender, until
+from tests.tools import command, in_blender, until
+from tests.world import animation
 
 VIEW = JobView(
     done=19,
@@ -312,6 +314,21 @@ def _render_words(file: Path, bpy: Blender, tmp_path: Path, *more: str) -> list[
     """The command that renders *file* on a farm of its own below *tmp_path*."""
     words = [sys.executable, "-m", "brender.commands.main", "render", str(file), "--output", str(tmp_path / "out")]
     return [*words, "--no-dashboard", "--blender", bpy.path, "--data", str(tmp_path / "data"), *more]
+
+
+def test_ctrl_c_while_the_farm_still_starts_says_what_is_kept_and_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: LocalFarm) -> None:
+        raise KeyboardInterrupt
+
+    spec = animation(output=str(tmp_path / "out"))
+    monkeypatch.setattr("brender.commands.farm.blender_job", lambda *_, **__: spec)
+    monkeypatch.setattr("brender.commands.farm.why_no_blender", lambda named: None)
+    monkeypatch.setattr("brender.commands.localfarm.LocalFarm._start_all", interrupted)
+    said = command(capsys, "render", tmp_path / "shot.blend", "--data", tmp_path / "data")
+    assert said.code == 130 and "nothing was rendered. What an earlier render left in" in said.out
+    assert "The same command starts it again." in said.out
 
 
 @pytest.mark.thorough

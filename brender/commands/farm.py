@@ -163,12 +163,26 @@ def render(
         )
         screen.waits(f"Starting a farm here: a server, a manager, {plural(workers, 'worker')}{' and the page' * with_dashboard}")
         own = ending.farm = LocalFarm(plan)
-        with own as farm, client(None, data) as connection:
-            _take_the_place_of_cut_off(spec, connection, screen)
-            if farm.dashboard_url:
-                screen.say(f"Watch it at {farm.link(f'jobs/{spec.id}')}")
-            send_packed(addons, None, data)
-            _render(spec, connection, farm, screen, shown)
+        starts = True
+        try:
+            with own as farm, client(None, data) as connection:
+                _take_the_place_of_cut_off(spec, connection, screen)
+                if farm.dashboard_url:
+                    screen.say(f"Watch it at {farm.link(f'jobs/{spec.id}')}")
+                send_packed(addons, None, data)
+                starts = False
+                _render(spec, connection, farm, screen, shown)
+        except KeyboardInterrupt:
+            if not starts:
+                raise
+            screen.close(erase=False)
+            where = shown_folder(spec.output) or "this folder"
+            click.echo()
+            say(
+                "Interrupted while the farm was still starting: nothing was rendered. What an earlier render left in "
+                f"{where} is kept. The same command starts it again."
+            )
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 @click.command(cls=Configured, section="demo")

@@ -1,6 +1,6 @@
 """The end of an attempt's log as a person reads it: what Blender says all the time is folded to a count. Pure.
 
-dashboard/static/joblog.js folds the same on the job's page.
+The job's page is given the same expressions (`NOISE`) to fold by.
 """
 
 import re
@@ -9,29 +9,29 @@ from brender.model.text import harmless
 
 #: Lines that a log's end shows.
 _LINES = 25
-_NOISE = tuple(
-    re.compile(words)
-    for words in (
-        r"^\s*$",
-        r"^Fra:",
-        r"\bMem: ?\d",
-        r"\bSample \d+/\d+",
-        r"^Rendering \d+ / \d+ samples",
-        r"^Rendered \d+/\d+ Tiles",
-        r"^\s*Time: \d",
-        r"(?i)EGL|GLX|libGL|MESA|DRI[23]|vulkan|GHOST|ALSA|AL lib|XDG_RUNTIME_DIR|CUEW",
-        r"^Read (prefs|blend)",
-        r"^Blender \d",
-        r"^Saved: ",
-        r"^Append frame",
-        r"^\d\d:\d\d[.:]\d+ +[\w.]+ +\| (Saved|INFO|Read)",
-        r"DeprecationWarning",
-        r"region type",
-        r"^Color management: ",
-        r"^Blender quit",
-        r"^Device with name ",
-    )
+#: What a line of no interest has in it: regular expressions, as Python and JavaScript understand them alike. ``(?i)`` at the
+#: beginning: in small letters or large.
+NOISE = (
+    r"^\s*$",
+    r"^Fra:",
+    r"\bMem: ?\d",
+    r"\bSample \d+/\d+",
+    r"^Rendering \d+ / \d+ samples",
+    r"^Rendered \d+/\d+ Tiles",
+    r"^\s*Time: \d",
+    r"(?i)EGL|GLX|libGL|MESA|DRI[23]|vulkan|GHOST|ALSA|AL lib|XDG_RUNTIME_DIR|CUEW",
+    r"^Read (prefs|blend)",
+    r"^Blender \d",
+    r"^Saved: ",
+    r"^Append frame",
+    r"^\d\d:\d\d[.:]\d+ +[\w.]+ +\| (Saved|INFO|Read)",
+    r"DeprecationWarning",
+    r"region type",
+    r"^Color management: ",
+    r"^Blender quit",
+    r"^Device with name ",
 )
+_NOISE = tuple(map(re.compile, NOISE))
 
 
 def log_end(text: str, most: int = _LINES) -> list[str]:

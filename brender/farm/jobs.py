@@ -236,7 +236,8 @@ class JobState(Entity):
         self.touch()
 
     def uncount_part(self, part: PartState) -> None:
-        """Count *part* no longer, which was done, for it is queued again."""
+        """Count *part* no longer, which was done, for it is queued again; what was warned of it is no longer so."""
+        self.warnings = [warning for warning in self.warnings if warning not in part.warnings]
         self.completed_parts -= 1
         # (One that was found there took no time.)
         self.kept_parts = max(0, self.kept_parts - (part.kept or not part.seconds))

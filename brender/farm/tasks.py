@@ -123,7 +123,7 @@ class PartState(Entity):
     def requeue(self) -> None:
         """Queue it again as if it had never been rendered."""
         self.give_up()
-        self.finished, self.digest, self.further_files, self.kept = None, "", (), False
+        self.finished, self.digest, self.further_files, self.kept, self.warnings = None, "", (), False, ()
 
     def fail(self) -> None:
         self._to(PartStatus.FAILED)

@@ -1,11 +1,7 @@
 // An attempt's log as a person reads it: colored by how bad a line is, searched, followed; what Blender says all the time is folded.
 const joblog = (() => {
   const box = document.getElementById("log"), find = document.getElementById("log-find"), follow = document.getElementById("log-follow");
-  const noise = [
-    /^\s*$/, /^Fra:/, /\bMem: ?\d/, /\bSample \d+\/\d+/, /^Rendering \d+ \/ \d+ samples/, /^Rendered \d+\/\d+ Tiles/, /^\s*Time: \d/,
-    /EGL|GLX|libGL|MESA|DRI[23]|vulkan|GHOST|ALSA|AL lib|XDG_RUNTIME_DIR/i, /^Read (prefs|blend)/, /^Blender \d/, /^Saved: /, /^Append frame/,
-    /^\d\d:\d\d[.:]\d+ +[\w.]+ +\| (Saved|INFO|Read)/, /DeprecationWarning/, /region type/, /^Color management: /, /^Blender quit/, /^Device with name /,
-  ];
+  const noise = JSON.parse(box.dataset.noise).map((words) => new RegExp(words.replace("(?i)", ""), words.startsWith("(?i)") ? "i" : ""));
   const bad = /\b(error|traceback|exception|fatal|failed|cannot|out of memory|segmentation fault)\b/i;
   let shown = null, searched = "";
 
