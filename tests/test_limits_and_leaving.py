@@ -303,6 +303,20 @@ def test_who_is_not_there_cannot_be_asked_to_finish(world: World) -> None:
 # --- forgotten --------------------------------------------------------------------------------------------------------
 
 
+def test_a_worker_that_was_disabled_stays_so_when_it_comes_back_after_it_was_forgotten(world: World) -> None:
+    stub = world.add_worker("a")
+    world.act("disable", "a")
+    world._work("a", stub.core.stop("was stopped", world._at()))
+    world.run(5)
+    assert world.act("forget", "a")["wanted"] == "forgotten, disabled" and world.ask("workers") == []
+    assert "stays disabled then" in world.ask("activity")[0]["text"]
+    world.start_server()
+    world.cut.discard("a")
+    stub.core = WorkerCore(msgspec.structs.replace(stub.core.info, incarnation=2), world.policy, managers=1)
+    world.run(5)
+    assert [(row["name"], row["status"]) for row in world.ask("workers")] == [("a", "disabled")]
+
+
 def test_a_worker_that_is_gone_for_good_is_forgotten_until_it_joins_again(world: World) -> None:
     stub = world.add_worker("a")
     refused = world.act("forget", "a")

@@ -14,6 +14,7 @@ from brender.commands.output import print_facts, print_json, print_table, say, s
 from brender.commands.paging import all_option, asked, counted_in_all
 from brender.model.devices import CPU, GPU_KINDS
 from brender.model.errors import BadInput, NotFound
+from brender.model.status import Wanted
 
 #: Tags that say what a worker renders on.
 _DEVICES = (CPU, "gpu", *GPU_KINDS)
@@ -201,7 +202,8 @@ def _action(name: str, help: str, said: str) -> click.Command:
         with client(server, data) as connection:
             for node in nodes:
                 answer: dict[str, Any] = connection.act(name, node, user=user())
-                say(f"The {answer['kind']} {answer['name']} {said}")
+                stays = ", and stays disabled then" if answer["wanted"] == Wanted.FORGOTTEN_DISABLED else ""
+                say(f"The {answer['kind']} {answer['name']} {said}{stays}")
 
     return act
 

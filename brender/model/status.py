@@ -74,6 +74,12 @@ class Wanted(StrEnum):
     """It finishes what runs, and starts again."""
     FORGOTTEN = "forgotten"
     """It is away for good, and no list names it, until it joins again."""
+    FORGOTTEN_DISABLED = "forgotten, disabled"
+    """The same, and it takes nothing new once it joins again."""
+
+
+#: What is wanted of a node that no list names.
+UNLISTED = (Wanted.FORGOTTEN, Wanted.FORGOTTEN_DISABLED)
 
 
 S = TypeVar("S", bound=StrEnum)

@@ -10,7 +10,7 @@ from typing import Any
 from peewee import SQL, Case, fn
 
 from brender.model.job import MISSING_AT_WORKER
-from brender.model.status import ENDED_JOB, ENDS_OF_WAITING
+from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, UNLISTED
 from brender.model.text import plural
 from brender.model.units import STILL
 from brender.store.page_questions import with_eta
@@ -56,7 +56,7 @@ def overview(record: Record, wall: float, reach: Reach = Reach()) -> dict[str, A
     active_first = Case(job.status, (("active", 0), ("queued", 1)), 2)
     unfinished = job.select(job.id).where(job.status.in_(_UNFINISHED) & there)
     ids = [id for (id,) in unfinished.order_by(active_first, job.priority.desc(), job.submitted).limit(_JOBS_SHOWN).tuples()]
-    known = worker.wanted != "forgotten"
+    known = worker.wanted.not_in(UNLISTED)
     workers = dict(worker.select(worker.status, fn.COUNT(worker.id)).where(known).group_by(worker.status).tuples())
     return {
         "workers": workers,
@@ -142,7 +142,7 @@ def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since
     if not until:
         worker = tables.Worker
         shown = (worker.id, worker.name, worker.status, worker.reason, worker.job, worker.frame, worker.fraction)
-        there = (worker.status != "offline") | ((worker.last_seen > wall - seconds) & (worker.wanted != "forgotten"))
+        there = (worker.status != "offline") | ((worker.last_seen > wall - seconds) & (worker.wanted.not_in(UNLISTED)))
         found = database.execute(worker.select(*shown).where(there).order_by(worker.name).limit(PAGE)).fetchall()
         answer["workers"] = [dict(zip((column.name for column in shown), row, strict=True)) for row in found]
     return answer

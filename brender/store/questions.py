@@ -17,6 +17,7 @@ from brender import __version__
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
+from brender.model.status import UNLISTED
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
@@ -70,10 +71,10 @@ def node_id(record: Record, start: str) -> tuple[str, str, str]:
     found: list[tuple[str, str, str, str, str]] = []
     for kind, table in (("worker", record.tables.Worker), ("manager", record.tables.Manager)):
         named_so = (table.name == start) | table.id.startswith(start)
-        rows = table.select().where(named_so).order_by(table.wanted == "forgotten", table.last_seen.desc())
+        rows = table.select().where(named_so).order_by(table.wanted.in_(UNLISTED), table.last_seen.desc())
         found += [(kind, row.id, row.name, row.status, row.wanted) for row in rows.limit(6)] if start else []
     named = [node for node in found if start in node[1:3]] or found
-    named = [node for node in named if node[4] != "forgotten"] or named
+    named = [node for node in named if node[4] not in UNLISTED] or named
     present = [node for node in named if node[3] != "offline"]
     chosen = present if len(present) == 1 else named
     if not chosen:
@@ -226,7 +227,7 @@ def workers(record: Record, limit: int = PAGE, offset: int = 0) -> list[dict[str
         .join(manager)
         .switch(worker)
         .join(job, "LEFT JOIN", on=(worker.job == job.id))
-        .where(worker.wanted != "forgotten")
+        .where(worker.wanted.not_in(UNLISTED))
         .order_by(away, worker.name, worker.id)
     )
     return list(query.limit(min(limit, PAGE)).offset(offset).dicts())
@@ -236,7 +237,7 @@ def managers(record: Record) -> list[dict[str, Any]]:
     """Return every manager that is not forgotten, with the number of its workers that are there."""
     manager, worker = record.tables.Manager, record.tables.Worker
     there = worker.select(fn.COUNT(worker.id)).where((worker.manager == manager.id) & (worker.status != "offline"))
-    query = manager.select(manager, there.alias("workers")).where(manager.wanted != "forgotten").order_by(manager.name)
+    query = manager.select(manager, there.alias("workers")).where(manager.wanted.not_in(UNLISTED)).order_by(manager.name)
     return list(query.limit(PAGE).dicts())
 
 

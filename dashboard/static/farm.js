@@ -190,7 +190,7 @@ const farm = (() => {
       on("Drain", "Let it finish its task and leave", "drain");
       on("Restart", "Let it finish its task and start again", "restart");
     }
-    if (row.status === "offline" && row.wanted !== "forgotten" && may("act forget")) {
+    if (row.status === "offline" && !row.wanted.startsWith("forgotten") && may("act forget")) {
       made.append(button("Forget", "Take it off the lists", async () => {
         if (!window.confirm(`Take ${row.name} off the lists? If it starts again, it is listed again.`)) return;
         await actOnNode(row.id, "forget");

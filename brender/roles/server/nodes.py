@@ -72,7 +72,7 @@ class Nodes:
             if known.incarnation == hello.incarnation:
                 manager.standing, manager.reason = known.standing, known.reason
         self.farm.managers[hello.node] = self.farm.keep(manager)
-        self._no_longer((Wanted.FORGOTTEN,), "manager", hello.node)
+        self._list_again("manager", hello.node)
         self.emit(Bind(peer.route, hello.node, "manager"))
         self.emit(Reply(peer.route, self.welcome))
         if known is None:
@@ -102,7 +102,7 @@ class Nodes:
         else:
             self.jobs.note(now, "worker-joined", f"the worker {info.name} joined", worker=info.id)
         self.farm.workers[info.id] = self.farm.keep(worker)
-        self._no_longer((Wanted.FORGOTTEN,), "worker", info.id)
+        self._list_again("worker", info.id)
         self.farm.managers[peer.node].workers.add(info.id)
         self._look_at({info.id})
         self.work.reconcile(worker, joined.held, now)
@@ -232,6 +232,8 @@ class Nodes:
             raise Conflict(f"The {kind} {name} is there: `brender drain {shlex.quote(name)}` lets it leave first")
         if wanted is None and present is not None and present.standing is Standing.DRAINING:
             raise Conflict(f"The {kind} {name} is leaving already. Start it again once it has left")
+        if wanted is Wanted.FORGOTTEN and self.farm.wanted.get(node) in (Wanted.DISABLED, Wanted.FORGOTTEN_DISABLED):
+            wanted = Wanted.FORGOTTEN_DISABLED
         if wanted is None:
             self.farm.wanted.pop(node, None)
         else:
@@ -243,6 +245,7 @@ class Nodes:
             Wanted.DRAINED: "asked to finish and leave",
             Wanted.RESTARTED: "asked to finish and start again",
             Wanted.FORGOTTEN: "forgotten until it joins again",
+            Wanted.FORGOTTEN_DISABLED: "forgotten until it joins again, and stays disabled then",
         }[wanted]
         self.jobs.note(now, text.split()[0], f"the {kind} {name} is {text}", user=user, worker=node if kind == "worker" else "")
         workers = {node} if kind == "worker" else self.farm.managers[node].workers if node in self.farm.managers else set()
@@ -299,6 +302,13 @@ class Nodes:
                 drain = Drain(worker=node if worker is not None else "", reason=reason, again=again)
                 parent = worker.manager if worker is not None else node
                 self.emit(Send(parent, drain))
+
+    def _list_again(self, kind: str, node: str) -> None:
+        """Let lists name *node* again, which has joined; one that was disabled before it was forgotten is so again."""
+        if self.farm.wanted.get(node) is Wanted.FORGOTTEN_DISABLED:
+            self.farm.wanted[node] = Wanted.DISABLED
+            self.farm.ledger.change(kind, node, {"wanted": Wanted.DISABLED})
+        self._no_longer((Wanted.FORGOTTEN,), kind, node)
 
     def _no_longer(self, wishes: tuple[Wanted, ...], kind: str, node: str) -> None:
         if self.farm.wanted.get(node) in wishes:
