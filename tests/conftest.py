@@ -169,6 +169,15 @@ def farm(folder: DataFolder) -> Iterator[LocalFarm]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFarm]:
+    """A whole farm as `farm`, that the tests of a module share: for those that leave it able to work, and look only at what is
+    their own."""
+    folder = DataFolder(tmp_path_factory.mktemp("farm") / "data")
+    with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as running:
+        yield running
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder that is a disk of its own, of 24 MB."""

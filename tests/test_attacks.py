@@ -512,6 +512,7 @@ def test_a_message_of_more_frames_or_bytes_than_its_door_takes_is_dropped(farm: 
         assert farm.say(door, pair, message, bulk=[b"x" * LARGEST[door]]) == []
 
 
+@pytest.mark.thorough
 def test_a_message_without_end_at_the_enrolment_door_fills_no_memory_of_the_server_s(farm: Target) -> None:
     server = _server(farm)
     doorkeeper = _doorkeeper(farm)

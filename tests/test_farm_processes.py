@@ -32,8 +32,8 @@ from tests.web import asked
 PYTHON = sys.executable
 
 
-def test_a_command_runs_once_for_every_frame(farm: LocalFarm, tmp_path: Path) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_command_runs_once_for_every_frame(module_farm: LocalFarm, tmp_path: Path) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(
             connection, PYTHON, "-c", f"open(r'{tmp_path}/{{frame:03d}}', 'x').write('{{frame}}')", frames="1-20", chunk=3
         )
@@ -42,24 +42,24 @@ def test_a_command_runs_once_for_every_frame(farm: LocalFarm, tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.glob("0*")) == [f"{frame:03d}" for frame in range(1, 21)]
 
 
-def test_both_workers_take_part(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_both_workers_take_part(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         until(lambda: sum(worker["status"] == "idle" for worker in connection.ask("workers")) == 2)
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.3)", frames="1-8")
         ended(connection, job)
         assert {attempt["worker_name"] for attempt in connection.ask("attempts", job=job)} == {"worker-1", "worker-2"}
 
 
-def test_what_a_program_prints_is_in_its_attempts_log(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_what_a_program_prints_is_in_its_attempts_log(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(connection, PYTHON, "-c", "print('hello from', {frame})", frames="1-2")
         ended(connection, job)
         assert until(lambda: "hello from 2" in connection.ask("log", job=job, frame=2)["text"])
         assert "hello from 1" not in connection.ask("log", job=job, frame=2)["text"]
 
 
-def test_a_program_that_fails_is_tried_three_times_and_then_says_why(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_program_that_fails_is_tried_three_times_and_then_says_why(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(connection, PYTHON, "-c", "raise SystemExit(7)")
         record = ended(connection, job)
         assert record["status"] == "failed"
@@ -67,14 +67,14 @@ def test_a_program_that_fails_is_tried_three_times_and_then_says_why(farm: Local
         assert tries(connection, job) == ["failed"] * 3
 
 
-def test_a_program_that_does_not_exist_fails_its_job_at_once(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_program_that_does_not_exist_fails_its_job_at_once(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         record = ended(connection, submit_command(connection, "/no/such/program", frames="1-50"))
         assert record["reason"] == "/no/such/program cannot be started: No such file or directory"
 
 
-def test_a_canceled_program_is_killed_with_its_children(farm: LocalFarm, tmp_path: Path) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_canceled_program_is_killed_with_its_children(module_farm: LocalFarm, tmp_path: Path) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(connection, PYTHON, "-c", program_with_a_child(tmp_path))
         pids = pids_of_program(tmp_path)
         connection.act("cancel", job)
@@ -129,9 +129,9 @@ def test_ending_the_farm_leaves_no_process_behind(folder: DataFolder) -> None:
     until(lambda: not any(each.is_running() for each in everything))
 
 
-def test_the_second_server_in_a_data_folder_does_not_start(farm: LocalFarm) -> None:
+def test_the_second_server_in_a_data_folder_does_not_start(module_farm: LocalFarm) -> None:
     with pytest.raises(BrenderError, match=r"brender-server did not start: Another brender server already uses the data folder"):
-        LocalFarm(FarmPlan(folder=farm.folder, workers=0, any_ports=True)).__enter__()
+        LocalFarm(FarmPlan(folder=module_farm.folder, workers=0, any_ports=True)).__enter__()
 
 
 def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> None:

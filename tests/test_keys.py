@@ -38,9 +38,9 @@ PYTHON = sys.executable
 
 
 def test_a_machine_joins_by_the_one_string_that_the_server_prints(
-    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = command(capsys, "token", "create", "--role", "client", "--name", "anna", "--data", farm.folder.root)
+    made = command(capsys, "token", "create", "--role", "client", "--name", "anna", "--data", module_farm.folder.root)
     assert made.code == 0 and "Lets 1 in as client" in made.err and "on this machine alone" in made.err
     joined = command(capsys, "join", made.out.strip(), "--data", tmp_path)
     assert joined.code == 0 and "as the client anna" in joined.out
@@ -50,9 +50,9 @@ def test_a_machine_joins_by_the_one_string_that_the_server_prints(
 
 
 def test_keys_and_tokens_are_listed_named_and_revoked(
-    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = ("--data", farm.folder.root)
+    data = ("--data", module_farm.folder.root)
     named = ("--role", "client", "--name", "brief", "--uses", "2")
     made = json.loads(command(capsys, "token", "create", *named, "--json", *data).out)
     command(capsys, "join", made["token"], "--data", tmp_path)
@@ -83,16 +83,16 @@ def test_keys_and_tokens_are_listed_named_and_revoked(
     ],
 )
 def test_what_cannot_be_done_with_keys_is_said_in_a_sentence(
-    farm: LocalFarm, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+    module_farm: LocalFarm, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
 ) -> None:
-    said = command(capsys, *words, "--data", farm.folder.root)
+    said = command(capsys, *words, "--data", module_farm.folder.root)
     assert said.code != 0 and says in said.err and "Traceback" not in said.err
 
 
-def test_a_token_holds_the_addresses_that_were_named(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_token_holds_the_addresses_that_were_named(module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
     named = ("--address", "farm.example", "--address", "10.0.0.1:5000")
-    made = command(capsys, "token", "create", "--role", "worker", *named, "--data", farm.folder.root)
-    port = (farm.folder.announced("server") or {})["enrolment"].rpartition(":")[2]
+    made = command(capsys, "token", "create", "--role", "worker", *named, "--data", module_farm.folder.root)
+    port = (module_farm.folder.announced("server") or {})["enrolment"].rpartition(":")[2]
     assert parse_token(made.out.strip()).addresses == (f"farm.example:{port}", "10.0.0.1:5000")
 
 

@@ -145,12 +145,12 @@ def test_an_output_folder_has_one_spelling_whatever_links_lead_there(tmp_path: P
 
 
 def test_a_second_job_for_one_folder_is_refused_however_that_is_spelled(
-    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "out")
     words = ("submit", SCENES / "03_animated_cube.blend", "--frames", "1", "--paused", "--allow-missing")
-    words = (*words, "--data", farm.folder.root, "--output")
+    words = (*words, "--data", module_farm.folder.root, "--output")
     assert command(capsys, *words, tmp_path / "link").code == 0
     for other in (tmp_path / "out", tmp_path / "none" / ".." / "out"):
         again = command(capsys, *words, other)
@@ -350,6 +350,8 @@ def test_a_job_with_a_variable_that_nobody_knows_is_refused() -> None:
         ("unset", "never-set"),
     ],
 )
-def test_rubbish_is_refused_in_a_sentence(farm: LocalFarm, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    said = command(capsys, "path", *words, "--data", farm.folder.root)
+def test_rubbish_is_refused_in_a_sentence(
+    module_farm: LocalFarm, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = command(capsys, "path", *words, "--data", module_farm.folder.root)
     assert said.code in (2, 4) and said.err.startswith("Error:") and "Traceback" not in said.err

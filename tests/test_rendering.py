@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
@@ -14,7 +16,7 @@ from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
-from tests.conftest import BLENDS, SCENES
+from tests.conftest import BLENDS, SCENES, find_blender
 from tests.tools import blender_processes, command, ended, in_blender, pixels, render_directly, until
 
 pytestmark = pytest.mark.blender
@@ -35,6 +37,23 @@ def plan(folder: DataFolder, blender: Blender, workers: int = 1) -> FarmPlan:
     return FarmPlan(folder=folder, workers=workers, any_ports=True, with_dashboard=False, blenders=[blender.path])
 
 
+@dataclass(frozen=True)
+class Running:
+    """A farm of one worker with one *blender*, and a client of it."""
+
+    blender: Blender
+    folder: DataFolder
+    connection: Client
+
+
+@pytest.fixture(scope="module", params=["bpy", "executable"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Such a farm of each kind of Blender in turn, which tests share that leave it able to work."""
+    blender, folder = find_blender(request.param), DataFolder(tmp_path_factory.mktemp("farm") / "data")
+    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
+        yield Running(blender, folder, connection)
+
+
 def test_render_gives_the_frames_that_blender_itself_gives_pixel_for_pixel(
     blender: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +70,7 @@ def test_render_gives_the_frames_that_blender_itself_gives_pixel_for_pixel(
         assert numpy.array_equal(pixels(ours), pixels(direct)), f"frame {frame} differs"
 
 
+@pytest.mark.thorough
 def test_the_old_benchmark_scene_renders_in_eevee(bpy: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     file = BLENDS / "brender-1" / "benchmark.blend"
@@ -63,51 +83,40 @@ def test_the_old_benchmark_scene_renders_in_eevee(bpy: Blender, tmp_path: Path, 
     assert not numpy.array_equal(*pictures), "and it moves"
 
 
-def test_a_scene_with_missing_textures_and_libraries_renders_on_and_names_them(
-    blender: Blender, folder: DataFolder, tmp_path: Path
-) -> None:
-    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
-        for name, missing in (
-            ("01_missing_textures", "MissingTexture.png"),
-            ("05_metallic_sphere_light", "glTF2_PBR_Lights.blend"),
-        ):
-            job = submit(connection, SCENES / f"{name}.blend", tmp_path / name, frames="1", resolution=10, samples=1)
-            record = ended(connection, job)
-            assert record["status"] == "completed", record["reason"]
-            assert len([warning for warning in record["warnings"] if missing in warning]) == 1, record["warnings"]
-
-
-def test_frames_thumbnails_and_logs_are_where_they_should_be(blender: Blender, folder: DataFolder, tmp_path: Path) -> None:
-    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
-        job = submit(
-            connection,
-            CUBE,
-            tmp_path / "out",
-            frames="5-6",
-            chunk=2,
-            resolution=10,
-            samples=1,
-            format="OPEN_EXR",
-            pattern="beauty_##",
-        )
-        record = ended(connection, job)
+def test_a_scene_with_missing_textures_and_libraries_renders_on_and_names_them(running: Running, tmp_path: Path) -> None:
+    for name, missing in (
+        ("01_missing_textures", "MissingTexture.png"),
+        ("05_metallic_sphere_light", "glTF2_PBR_Lights.blend"),
+    ):
+        job = submit(running.connection, SCENES / f"{name}.blend", tmp_path / name, frames="1", resolution=10, samples=1)
+        record = ended(running.connection, job)
         assert record["status"] == "completed", record["reason"]
-        parts = connection.ask("parts", job=job)
-        assert [part["output"] for part in parts] == ["beauty_05.exr", "beauty_06.exr"]
-        assert [(part["width"], part["height"]) for part in parts] == [(192, 108)] * 2
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["beauty_05.exr", "beauty_06.exr"]
-        for part in parts:
-            until(folder.thumbnail(part["attempt"], part["id"]).exists)
-        log = until(lambda: "ended: completed" in (text := connection.ask("log", job=job)["text"]) and text)
-        assert "frame 5 in" in log and "frame 6 in" in log
+        assert len([warning for warning in record["warnings"] if missing in warning]) == 1, record["warnings"]
+
+
+def test_frames_thumbnails_and_logs_are_where_they_should_be(running: Running, tmp_path: Path) -> None:
+    connection, out = running.connection, tmp_path / "out"
+    options = {"frames": "5-6", "chunk": 2, "resolution": 10, "samples": 1, "format": "OPEN_EXR", "pattern": "beauty_##"}
+    job = submit(connection, CUBE, out, **options)
+    record = ended(connection, job)
+    assert record["status"] == "completed", record["reason"]
+    parts = connection.ask("parts", job=job)
+    assert [part["output"] for part in parts] == ["beauty_05.exr", "beauty_06.exr"]
+    assert [(part["width"], part["height"]) for part in parts] == [(192, 108)] * 2
+    assert sorted(path.name for path in out.iterdir()) == ["beauty_05.exr", "beauty_06.exr"]
+    for part in parts:
+        until(running.folder.thumbnail(part["attempt"], part["id"]).exists)
+    log = until(lambda: "ended: completed" in (text := connection.ask("log", job=job)["text"]) and text)
+    assert "frame 5 in" in log and "frame 6 in" in log
 
 
 def test_a_killed_blender_is_a_failed_attempt_with_the_signals_name_and_the_frame_is_tried_again(
     blender: Blender, folder: DataFolder, tmp_path: Path
 ) -> None:
+    others = {each.pid for each in blender_processes()}  # of another farm, kept warm
     with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
         job = submit(connection, CUBE, tmp_path / "out", frames="1", resolution=100, samples=200)
-        (render,) = until(blender_processes)
+        (render,) = until(lambda: [each for each in blender_processes() if each.pid not in others])
         os.kill(render.pid, signal.SIGKILL)
         until(lambda: [attempt for attempt in connection.ask("attempts", job=job) if attempt["outcome"] == "failed"])
         again = submit(connection, CUBE, tmp_path / "again", frames="1", resolution=10, samples=1)
@@ -117,17 +126,18 @@ def test_a_killed_blender_is_a_failed_attempt_with_the_signals_name_and_the_fram
         until(lambda: len(connection.ask("attempts", job=job)) > 1)
         connection.act("cancel", job)
         assert ended(connection, again)["status"] == "completed"
-    until(lambda: not blender_processes())
+    until(lambda: {each.pid for each in blender_processes()} <= others)
     assert not list((tmp_path / "out").iterdir()), "no half frame is left"
 
 
 def test_a_frame_whose_blender_stands_still_is_finished_by_an_idle_worker(
     bpy: Blender, folder: DataFolder, tmp_path: Path
 ) -> None:
+    others = {each.pid for each in blender_processes()}  # of another farm, kept warm
     with LocalFarm(plan(folder, bpy, workers=2)), client(None, folder.root) as connection:
         job = submit(connection, CUBE, tmp_path / "out", frames="1-6", chunk=1, resolution=20, samples=20)
-        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2 and len(blender_processes()) == 2)
-        os.kill(blender_processes()[0].pid, signal.SIGSTOP)
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2 and len(blender_processes()) == len(others) + 2)
+        os.kill(next(each.pid for each in blender_processes() if each.pid not in others), signal.SIGSTOP)
         record = ended(connection, job)
         assert record["status"] == "completed" and record["completed_parts"] == 6
         until(lambda: [each for each in connection.ask("attempts", job=job) if each["outcome"] == "superseded"])
@@ -135,18 +145,15 @@ def test_a_frame_whose_blender_stands_still_is_finished_by_an_idle_worker(
         assert ended(connection, again)["status"] == "completed", "both workers are ready for more"
 
 
-def test_a_file_that_is_gone_when_its_turn_comes_fails_the_job_which_says_so(
-    blender: Blender, folder: DataFolder, tmp_path: Path
-) -> None:
+def test_a_file_that_is_gone_when_its_turn_comes_fails_the_job_which_says_so(running: Running, tmp_path: Path) -> None:
     file = tmp_path / "gone.blend"
     file.write_bytes((BLENDS / "brender-1" / "benchmark.blend").read_bytes())
-    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
-        job = submit(connection, file, tmp_path / "out", frames="1", paused=True)
-        file.unlink()
-        connection.act("resume", job)
-        record = ended(connection, job)
-        assert record["status"] == "failed"
-        assert "cannot open" in record["reason"] and "gone.blend" in record["reason"]
+    job = submit(running.connection, file, tmp_path / "out", frames="1", paused=True)
+    file.unlink()
+    running.connection.act("resume", job)
+    record = ended(running.connection, job)
+    assert record["status"] == "failed"
+    assert "cannot open" in record["reason"] and "gone.blend" in record["reason"]
 
 
 _SCRIPTED = """
@@ -164,21 +171,21 @@ bpy.ops.wm.save_as_mainfile(filepath={file!r})
 """
 
 
-def test_scripts_in_a_blend_run_only_where_the_job_is_trusted(blender: Blender, folder: DataFolder, tmp_path: Path) -> None:
-    marker, file = tmp_path / "marker", tmp_path / "scripted.blend"
-    in_blender(blender, _SCRIPTED.format(marker=str(marker), file=str(file)), tmp_path)
+def test_scripts_in_a_blend_run_only_where_the_job_is_trusted(running: Running, tmp_path: Path) -> None:
+    connection, marker, file = running.connection, tmp_path / "marker", tmp_path / "scripted.blend"
+    in_blender(running.blender, _SCRIPTED.format(marker=str(marker), file=str(file)), tmp_path)
     marker.unlink(missing_ok=True)
-    with LocalFarm(plan(folder, blender)), client(None, folder.root) as connection:
-        job = submit(connection, file, tmp_path / "a", frames="1")
-        record = ended(connection, job)
-        assert record["status"] == "completed", (record["reason"], connection.ask("log", job=job)["text"])
-        assert not marker.exists(), "a script ran that must not"
-        job = submit(connection, file, tmp_path / "b", frames="1", trusted=True)
-        record = ended(connection, job)
-        assert record["status"] == "completed", (record["reason"], connection.ask("log", job=job)["text"])
-        assert marker.exists(), "a trusted script did not run, so the test above proves nothing"
+    job = submit(connection, file, tmp_path / "a", frames="1")
+    record = ended(connection, job)
+    assert record["status"] == "completed", (record["reason"], connection.ask("log", job=job)["text"])
+    assert not marker.exists(), "a script ran that must not"
+    job = submit(connection, file, tmp_path / "b", frames="1", trusted=True)
+    record = ended(connection, job)
+    assert record["status"] == "completed", (record["reason"], connection.ask("log", job=job)["text"])
+    assert marker.exists(), "a trusted script did not run, so the test above proves nothing"
 
 
+@pytest.mark.thorough
 def test_the_demo_scene_is_made_by_our_script_and_moves(bpy: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = command(capsys, "demo", "--frames", "1,20", "--blender", bpy.path, "--output", tmp_path / "out")
     assert said.code == 0, said.err
@@ -188,25 +195,8 @@ def test_the_demo_scene_is_made_by_our_script_and_moves(bpy: Blender, tmp_path: 
     assert make_demo(tmp_path / "demo.blend", (bpy.path,)).exists()
 
 
-def test_render_uses_the_farm_that_runs_already(
-    blender: Blender, folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with LocalFarm(plan(folder, blender)):
-        said = command(
-            capsys,
-            "render",
-            CUBE,
-            "--allow-missing",
-            "--frames",
-            "1",
-            "--resolution",
-            "10",
-            "--samples",
-            "1",
-            "--output",
-            tmp_path / "out",
-            "--data",
-            folder.root,
-        )
+def test_render_uses_the_farm_that_runs_already(running: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--allow-missing", "--frames", "1", "--resolution", "10", "--samples", "1", "--output", tmp_path / "out")
+    said = command(capsys, "render", CUBE, *options, "--data", running.folder.root)
     assert said.code == 0, said.err
     assert "A farm runs in" in said.out
