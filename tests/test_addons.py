@@ -175,7 +175,10 @@ def test_what_an_extension_says_of_itself_comes_from_its_manifest(tmp_path: Path
         ({"red.py": RED, "red.PY": RED}, "differ in upper and lower case only"),
         ({"blender_manifest.toml": "id =", "__init__.py": ""}, "cannot be read"),
         ({"blender_manifest.toml": 'id = "x"', "__init__.py": ""}, "has no name"),
-        ({"blender_manifest.toml": MANIFEST + 'wheels = ["./wheels/a.whl"]', "__init__.py": RED}, "Python packages of its own"),
+        (
+            {"blender_manifest.toml": MANIFEST + 'wheels = ["./wheels/a.whl"]', "__init__.py": RED},
+            "names wheels that are not in it",
+        ),
         ({"blender_manifest.toml": MANIFEST}, "has no __init__.py"),
         ({"red/__init__.py": RED, "red/bomb": "0" * 3 * 2**20}, "has more than 2 MB unpacked: make it smaller"),
     ],
@@ -252,6 +255,21 @@ def test_an_extension_is_enabled_where_blender_knows_extensions(blender: Blender
     else:
         assert outcome.ended.reason.startswith("The add-on Red extension 2.1.0 needs Blender 4.2.0 or later, and ")
         assert outcome.ended.permanent
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_an_extension_has_the_python_packages_that_it_brings(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "scene.blend"
+    in_blender(bpy, _SCENE.format(str(file)), tmp_path)
+    names = ("redness-1.0-cp311-cp311-win_arm64.whl", "redness-1.0-py3-none-any.whl")
+    made = extension(tmp_path, f"wheels = {[f'./wheels/{name}' for name in names]}", RED.replace("(1, 0, 0)", "redness.COLOR"))
+    (made / "__init__.py").write_text("import redness\n" + (made / "__init__.py").read_text())
+    archive(made / "wheels", {"redness.py": "raise ImportError('of another platform')"}, names[0])
+    archive(made / "wheels", {"redness.py": "COLOR = (1, 0, 0)"}, names[1])
+    with studio(tmp_path / "w", bpy) as worker:
+        outcome = worker.run(worker.job(file, tmp_path / "out", frames="1", addons=[made]))
+    assert outcome.ended.reason == "" and is_red(tmp_path / "out" / "scene_0001.png")
 
 
 @pytest.mark.blender

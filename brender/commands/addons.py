@@ -15,7 +15,6 @@ from brender.commands.output import print_json, print_table, say, size, when
 from brender.commands.sending import exchange, transfer_bar
 from brender.engines.addon_archive import PackedAddOn, pack_addon
 from brender.model.addon import AddOn, check_addons
-from brender.model.text import plural
 
 
 @contextlib.contextmanager
@@ -85,11 +84,9 @@ def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None
     instead = f", in the place of {told['replaced']}" if told["replaced"] else ""
     say(f"Every render that is submitted from now on has the add-on {added.label}{instead}")
     if told["unable"]:
-        say(
-            f"Warning: {told['unable']} of {plural(told['workers'], 'worker')} take no such renders, for their owners let no "
-            "add-ons run: start them with `--accept-trusted`",
-            err=True,
-        )
+        one = told["unable"] == 1
+        who, it = ("1 worker takes", "it") if one else (f"{told['unable']} workers take", "them")
+        say(f"Warning: {who} no such renders, as add-ons may not run there: start {it} with `--accept-trusted`", err=True)
 
 
 @addon.command("remove", cls=Configured, section="addon")

@@ -1,5 +1,6 @@
 """Sending what a job needs to the farm."""
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,5 +43,6 @@ def exchange(server: str | None, data: Path) -> Exchange:
 
 
 def transfer_bar() -> Progress:
-    """Return a progress bar for files on their way, which goes when it is done."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), transient=True)
+    """Return a progress bar for files on their way, which goes when it is done. Nothing is shown where there is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, transient=True, disable=not sys.stdout.isatty())

@@ -201,12 +201,10 @@ def _of_manifest(source: _Source, within: Mapping[str, str], name: str) -> tuple
     for key in ("id", "name", "version"):
         if not isinstance(told.get(key), str) or not told[key]:
             raise BadInput(f"{where} has no {key}")
-    if told.get("wheels"):
-        raise BadInput(
-            f"The add-on {told['name']} brings Python packages of its own (wheels), which brender does not install: "
-            "put them into the add-on's folder"
-        )
     root = name.removesuffix(_MANIFEST)
+    wheels = told.get("wheels", [])
+    if not isinstance(wheels, list) or any(f"{root}{str(each).removeprefix('./')}" not in within for each in wheels):
+        raise BadInput(f"{where} names wheels that are not in it")
     files = {f"{told['id']}/{each.removeprefix(root)}": own for each, own in within.items() if each.startswith(root)}
     if f"{told['id']}/__init__.py" not in files:
         raise BadInput(f"{source.path} has no __init__.py beside its {_MANIFEST}")

@@ -1,8 +1,10 @@
 """Inside Blender: the add-ons of a job, enabled before anything is opened."""
 
 import os
+import platform
 import sys
 import traceback
+import zipfile
 
 import addon_utils
 import bpy
@@ -36,6 +38,7 @@ def enable_one(addon, number):
         repository = bpy.context.preferences.extensions.repos.new(
             name="brender %d" % number, module="brender_%d" % number, custom_directory=addon["folder"], remote_url=""
         )
+        install_wheels(os.path.join(addon["folder"], module))
         module = "bl_ext.%s.%s" % (repository.module, module)
     else:
         forget(module)
@@ -50,6 +53,34 @@ def enable_one(addon, number):
     if enabled is None:
         raise refused(addon, errors[-1] if errors else "its bl_info says no version of Blender from 2.80 on")
     print("enabled the add-on %s" % addon["label"])
+
+
+def install_wheels(folder):
+    """Have the Python packages found that the extension in *folder* brings (``wheels``), of each the first that fits here."""
+    import tomllib  # (Blender has it since it has extensions)
+
+    with open(os.path.join(folder, "blender_manifest.toml"), "rb") as file:
+        wheels = tomllib.load(file).get("wheels", [])
+    for package, wheel in {os.path.basename(each).split("-")[0]: each for each in reversed(wheels) if fits(each)}.items():
+        # The working folder is this session's own, and goes with it.
+        target = os.path.abspath(os.path.join("wheels", package))
+        with zipfile.ZipFile(os.path.join(folder, wheel)) as archive:
+            archive.extractall(target)
+        sys.path.append(target)
+
+
+def fits(wheel):
+    """Whether the file *wheel* is for this Python and platform, by its name (https://packaging.python.org, binary distribution
+    format)."""
+    pythons, abis, platforms = (tags.split(".") for tags in wheel.rsplit(".", 1)[0].split("-")[-3:])
+    minor = sys.version_info[1]
+    here = "cp3%d" % minor
+    stable = "abi3" in abis and any(tag[:3] == "cp3" and tag[3:].isdigit() and int(tag[3:]) <= minor for tag in pythons)
+    if not (stable or (here in pythons and {here, "none"} & set(abis)) or ("py3" in pythons and "none" in abis)):
+        return False
+    machine = platform.machine().lower()
+    kinds = {"linux": ("manylinux", "linux"), "darwin": ("macosx",), "win32": ("win",)}.get(sys.platform, ())
+    return any(tag == "any" or (tag.startswith(kinds) and tag.endswith((machine, "universal2"))) for tag in platforms)
 
 
 def refused(addon, error):

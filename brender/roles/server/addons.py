@@ -46,7 +46,7 @@ class AddOns:
         self.jobs.note(now, "addon", f"jobs that are accepted from now on have the add-on {addon.label}{instead}")
         unable = sum(not worker.info.takes_addons for worker in self.farm.workers.values())
         replaced_label = replaced.label if replaced is not None else ""
-        return {"addon": fields["addon"], "replaced": replaced_label, "workers": len(self.farm.workers), "unable": unable}
+        return {"addon": fields["addon"], "replaced": replaced_label, "unable": unable}
 
     def _remove(self, name: str, now: Now) -> dict[str, Any]:
         found = [addon for addon in self.farm.addons.values() if name in (addon.module, addon.name)]
