@@ -16,11 +16,10 @@ from werkzeug.security import check_password_hash
 from brender.bus.address import free_ports
 from brender.bus.client import Client
 from brender.commands import completion, jobs, paging
-from brender.commands.jobspec import user
 from brender.commands.joining import join_as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
-from brender.commands.options import client
+from brender.commands.options import client, user
 from brender.commands.output import line
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
@@ -74,6 +73,20 @@ def test_users_are_managed_from_the_terminal_and_a_lost_password_is_replaced(
     assert (row["name"], row["role"]) == ("anna", "admin") and "password" not in row
     done = [row for row in json.loads(command(capsys, "activity", "--json", *here).out) if row["action"] == "user"]
     assert {row["user"] for row in done} == {user()} and any("anna: is an admin" in row["text"] for row in done)
+
+
+def test_the_activity_says_who_changed_tokens_keys_paths_and_projects(quiet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ("--data", quiet)
+    with client(None, quiet) as connection:
+        before = connection.ask("count", of="activity")
+        token = connection.manage("create-token", role="worker", uses=1, expires="1h", name="")
+        connection.manage("revoke-token", token=token["id"])
+        connection.manage("set-path", name="store", platform="linux", path="/mnt/store", site="")
+        connection.manage("unset-path", name="store")
+        connection.manage("set-project", name="whose", keep_days=3)
+        rows = connection.ask("activity", limit=connection.ask("count", of="activity") - before)
+    assert len(rows) == 5 and {row["user"] for row in rows} == {user()}
+    assert user() in command(capsys, "activity", "--limit", "1", *here).out
 
 
 def test_tokens_of_programs_are_made_listed_and_revoked(

@@ -189,7 +189,7 @@ def test_scripts_in_a_blend_run_only_where_the_job_is_trusted(running: Running, 
 def test_the_demo_scene_is_made_by_our_script_and_moves(bpy: Blender, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = command(capsys, "demo", "--frames", "1,20", "--blender", bpy.path, "--output", tmp_path / "out")
     assert said.code == 0, said.err
-    assert "Watch it at http://127.0.0.1:" in said.out
+    assert "Watch it at\nhttp://127.0.0.1:" in said.out
     first, last = (pixels(tmp_path / "out" / f"brender-demo_{frame:04d}.png") for frame in (1, 20))
     assert first.shape[:2] == (270, 480) and not numpy.array_equal(first, last)
     assert make_demo(tmp_path / "demo.blend", (bpy.path,)).exists()

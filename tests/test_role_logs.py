@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from brender.bus.messages import Event, Renewed, Welcome
 from brender.commands.role_logs import JsonLines, TextLines, begin_logging, message_of
@@ -179,3 +180,11 @@ def drawn(seen: Seen, silent: float | None) -> str:
     console.print(seen.screen(30, silent))
     text = console.export_text()
     return text[: text.index("events (")]
+
+
+def test_nothing_that_the_monitor_shows_does_anything_to_a_terminal() -> None:
+    evil = "farm\x1b[2J\x1b]0;x\x07"
+    out = io.StringIO()
+    for seen, silent in ((Seen(evil), 9.0), (Seen(evil, names={"n": evil}, stats={"n": (1.0, {})}, status={"n": evil}), None)):
+        Console(file=out, width=160).print(seen.screen(20, silent))
+    assert "farm" in out.getvalue() and "\x1b" not in out.getvalue() and "\x07" not in out.getvalue()

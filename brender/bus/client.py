@@ -23,8 +23,10 @@ class Client:
 
     ``timeout`` is how many seconds one request waits for its answer; meanwhile it is sent again, which is safe because
     each request carries an id and each is idempotent. ``on_behalf_of``: the user for whom it asks, as the dashboard does; "": for
-    itself.
+    itself. ``asker``: who is at the keyboard, for the activity log, where its key does not say that.
     """
+
+    asker = ""
 
     def __init__(self, server: ServerAddresses, pair: KeyPair, timeout: float = 10.0, on_behalf_of: str = "") -> None:
         self.addresses = server
@@ -61,7 +63,9 @@ class Client:
 
     def manage(self, what: str, **arguments: Any) -> Any:
         """Ask something about keys and tokens, which only an admin's key may (`Manage` lists what)."""
-        return self._request(msgspec.convert({**self._begun("manage"), "what": what, "arguments": arguments}, Manage))
+        return self._request(
+            msgspec.convert({**self._begun("manage"), "what": what, "arguments": arguments, "user": self.asker}, Manage)
+        )
 
     def look(self, variable: str, proof: str) -> dict[str, Any]:
         """Have every worker look for the file for *proof* in the folder of the path *variable*; returns the ``workers`` there

@@ -93,8 +93,9 @@ def farm(
     ended = threading.Event()
     _on_termination(ended)
     with LocalFarm(plan) as running:
-        say(f"The farm runs, with {plural(workers, 'worker')}. Its page: {running.link()}")
-        say(f"Its data folder: {data}")
+        say(f"The farm runs, with {plural(workers, 'worker')}. Its data folder: {data}")
+        say("Its page:")
+        say(running.link())  # on a line of its own, so that a narrow terminal does not break it where nobody can click on it
         say("Submit with: brender submit FILE.blend      End it with Ctrl-C")
         try:
             while not ended.wait(0.5):
@@ -168,7 +169,8 @@ def render(
             with own as farm, client(None, data) as connection:
                 _take_the_place_of_cut_off(spec, connection, screen)
                 if farm.dashboard_url:
-                    screen.say(f"Watch it at {farm.link(f'jobs/{spec.id}')}")
+                    screen.say("Watch it at")
+                    screen.say(farm.link(f"jobs/{spec.id}"))
                 send_packed(addons, None, data)
                 starts = False
                 _render(spec, connection, farm, screen, shown)

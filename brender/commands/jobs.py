@@ -24,10 +24,9 @@ from brender.commands.jobspec import (
     seen_elsewhere,
     shared_folder,
     shared_path,
-    user,
 )
 from brender.commands.latest_picture import LatestPicture
-from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
+from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option, user
 from brender.commands.output import duration, print_facts, print_json, print_table, say, say_cut, size, when
 from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project

@@ -1,9 +1,7 @@
 """From command-line options to a job: the options that describe a render, and the specification made of them."""
 
 import contextlib
-import getpass
 import json
-import os
 import platform
 import tempfile
 from collections.abc import Callable
@@ -15,7 +13,7 @@ import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
-from brender.commands.options import NamedPath
+from brender.commands.options import NamedPath, user
 from brender.commands.output import say
 from brender.engines.destination import NoDestination, destination, one_spelling
 from brender.engines.folder_looks import FolderLooks
@@ -341,14 +339,6 @@ def make_output(folder: Path) -> None:
             pass
     except OSError as error:
         raise BadInput(f"The output folder {folder} cannot be written: {error.strerror}. Give another with --output") from error
-
-
-def user() -> str:
-    """Who is at the keyboard."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return os.environ.get("USERNAME", "")
 
 
 def priority_option(function: F) -> F:

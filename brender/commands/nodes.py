@@ -8,8 +8,7 @@ import click
 from brender.bus.client import Client
 from brender.commands.completion import complete_job, complete_node, complete_worker
 from brender.commands.config import Configured
-from brender.commands.jobspec import user
-from brender.commands.options import client, common, json_option, server_option
+from brender.commands.options import client, common, json_option, server_option, user
 from brender.commands.output import print_facts, print_json, print_table, say, say_cut, size, when
 from brender.commands.paging import all_option, asked, counted_in_all
 from brender.model.devices import CPU, GPU_KINDS

@@ -1,5 +1,7 @@
 """Options that several commands share, and what they mean."""
 
+import getpass
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -110,7 +112,17 @@ def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
 
     Raises as `as_commands` does.
     """
-    return Client(*as_commands(server, data), timeout)
+    made = Client(*as_commands(server, data), timeout)
+    made.asker = user()
+    return made
+
+
+def user() -> str:
+    """Who is at the keyboard."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return os.environ.get("USERNAME", "")
 
 
 def as_commands(server: str | None, data: Path) -> tuple[ServerAddresses, KeyPair]:

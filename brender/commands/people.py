@@ -9,8 +9,8 @@ import click
 
 from brender.commands.completion import complete_user
 from brender.commands.config import Configured
-from brender.commands.jobspec import user as me
 from brender.commands.options import client, common, json_option, server_option
+from brender.commands.options import user as me
 from brender.commands.output import print_json, print_table, say, when
 from brender.model.errors import BadInput
 from brender.model.people import PASSWORD_LEAST, Role

@@ -10,8 +10,7 @@ import click
 from brender.bus.client import Client
 from brender.commands.completion import complete_job, complete_project
 from brender.commands.config import Configured
-from brender.commands.jobspec import user
-from brender.commands.options import client, common, json_option, server_option
+from brender.commands.options import client, common, json_option, server_option, user
 from brender.commands.output import line, print_json, print_table, say
 from brender.commands.output import size as in_words
 from brender.model.errors import BadInput

@@ -13,6 +13,7 @@ from brender.commands.discovery import announced
 from brender.commands.joining import as_client, as_dashboard, hide_token, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import cache_option, common, host_name, listen_address, server_option, site_option
+from brender.commands.output import say
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
@@ -282,7 +283,8 @@ def dashboard(
     role = Dashboard(folder, address, *as_dashboard(server, folder), database or "", settings)
     say_of_role(f"brender-dashboard is at {role.url}")
     if not role.has_users():
-        click.echo(f"Nobody may come in yet. This link makes the first admin, once: {role.setup_url}")
+        say("Nobody may come in yet. This link makes the first admin, once:")
+        say(role.setup_url)
     role.stop_on_signals()
     lifeline_end.ends(role.stop)
     role.run()

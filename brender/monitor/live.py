@@ -110,8 +110,8 @@ class Seen:
             who = self.names.get(event.key) or event.key[:8]
             events.add_row(*(Text(harmless(cell)) for cell in (clock, event.kind, who, _told(event))))
         if not self.recent:
-            events.add_row("", "", "", Text(nothing, style="dim"))
-        said = [] if silent is None else [Text(silence(self.source, silent), style="bold red")]
+            events.add_row("", "", "", Text(harmless(nothing), style="dim"))
+        said = [] if silent is None else [Text(harmless(silence(self.source, silent)), style="bold red")]
         return Group(*said, Panel(nodes, title=f"{len(self.stats)} nodes"), Panel(events, title=f"events ({self.count} heard)"))
 
     def _cells(self, key: str, stats: dict[str, Any], is_known: bool) -> list[Text]:
@@ -184,11 +184,12 @@ def _print_events(socket: Socket, connections: Connections, address: Address) ->
         now = time.monotonic()
         if not heard and now - began > _QUIET_SECONDS:
             began = now
-            click.echo(f"Nothing has been heard from {address} yet. Is the server running there?", err=True)
+            click.echo(harmless(f"Nothing has been heard from {address} yet. Is the server running there?"), err=True)
         _check_admitted(connections, address)
         silent = silence_of.look(connections.up, seen, now)
         if silence_of.news(silent) and heard:
-            click.echo(silence(str(address), silent) if silent is not None else "The server answers again", err=True)
+            said = silence(str(address), silent) if silent is not None else "The server answers again"
+            click.echo(harmless(said), err=True)
         for received in socket.drain():
             heard = True
             if isinstance(received.message, Event):

@@ -11,7 +11,8 @@ from brender.model.keys import KeyRole, Principal
 
 class Manage(Message, frozen=True, kw_only=True):
     """What an admin asks about keys and tokens, projects and paths, add-ons, users; `brender.roles.server.keys`, `projects`,
-    `addons` and `people` say which ``arguments`` each takes."""
+    `addons` and `people` say which ``arguments`` each takes. ``user``: what an admin's own key is to be called in the activity
+    log."""
 
     id: Id
     what: Literal[
@@ -39,6 +40,7 @@ class Manage(Message, frozen=True, kw_only=True):
         "unsubscribe",
     ]
     arguments: dict[str, Any] = {}
+    user: Text = ""
     on_behalf_of: Text = ""
     """As of what clients ask."""
 

@@ -5,6 +5,7 @@ clock and no chance in here: time comes in with each call, ids from the function
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -199,7 +200,7 @@ class ServerCore:
 
     def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
         """Carry out what an admin asks of keys, tokens, projects, paths and users; *fresh*: new randomness (`Keys.manage`)."""
-        self.jobs.by = peer
+        self.jobs.by = peer if peer.user else replace(peer, user=message.user)
         try:
             if message.what in OF_ADDONS:
                 told: Any = self.addons.manage(message, now)
