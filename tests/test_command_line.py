@@ -24,7 +24,7 @@ from brender.commands.output import line
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.tables import make_tables
-from tests.tools import Said, command, invite, submit_command
+from tests.tools import Said, command, invite, let_commands_ask, submit_command
 
 #: Names that a terminal would obey, that read backwards, that end a line, and that are as long as names may be.
 HOSTILE = ["a\x1b[2J\x1b]0;x\x07b", "a\u202eb\u2066c", "two\nlines\r", "<script>[red]x[/red]", "é" * 255]
@@ -127,6 +127,31 @@ def test_a_project_with_a_name_like_another_s_is_made_only_when_that_is_meant(
     assert submitted("--project", "other").code == 0, "nothing is like it"
     assert submitted("--project", "Film", "--new-project").code == 0
     assert [row["name"] for row in connection.ask("projects")].count("Film") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("key", "list"), "The first 3 keys: there may be more"),
+        (("token", "list", "--json"), "The first 3 tokens: there may be more"),
+        (("project", "list"), "The first 3 projects: there may be more"),
+        (("user", "list"), "The first 3 users: there may be more"),
+        (("managers",), "The first 3 managers: there may be more"),
+    ],
+)
+def test_lists_that_one_answer_cuts_off_say_so(
+    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Anything(dict[str, Any]):
+        def __missing__(self, name: str) -> Any:
+            return "" if name in ("name", "root", "id", "role", "user", "node", "email", "status", "reason") else 0
+
+    many = [Anything(revoked=None) for _ in range(3)]
+    monkeypatch.setattr(paging, "PAGE", 3)
+    let_commands_ask(lambda asked: {"keys": many, "tokens": many} if getattr(asked, "what", "") == "keys" else many, monkeypatch)
+    assert said in command(capsys, *words).err
+    many.pop()
+    assert command(capsys, *words).err == ""
 
 
 def test_lists_say_where_they_stop_and_json_has_all(

@@ -12,6 +12,7 @@ from brender.commands.discovery import find
 from brender.commands.joining import join_as_client
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_json, print_table, say, when
+from brender.commands.paging import tell_end
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
@@ -109,6 +110,7 @@ def list_tokens(data: Path, config: Path | None, verbose: bool, server: str | No
     """List the tokens that there were."""
     with client(server, data) as connection:
         rows = connection.manage("keys")["tokens"]
+    tell_end(rows, "tokens")
     if as_json:
         print_json(rows)
         return
@@ -145,7 +147,9 @@ def key() -> None:
 def list_keys(data: Path, config: Path | None, verbose: bool, server: str | None, everything: bool, as_json: bool) -> None:
     """List the keys that are admitted."""
     with client(server, data) as connection:
-        rows = [row for row in connection.manage("keys")["keys"] if everything or row["revoked"] is None]
+        every = connection.manage("keys")["keys"]
+    tell_end(every, "keys")
+    rows = [row for row in every if everything or row["revoked"] is None]
     if as_json:
         print_json(rows)
         return

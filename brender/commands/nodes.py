@@ -10,7 +10,7 @@ from brender.commands.completion import complete_job, complete_node, complete_wo
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option, user
 from brender.commands.output import print_facts, print_json, print_table, say, say_cut, size, when
-from brender.commands.paging import all_option, asked, counted_in_all
+from brender.commands.paging import all_option, asked, counted_in_all, tell_end
 from brender.model.devices import CPU, GPU_KINDS
 from brender.model.errors import BadInput, NotFound
 from brender.model.status import Wanted
@@ -168,6 +168,7 @@ def managers(data: Path, config: Path | None, verbose: bool, server: str | None,
     """List the managers."""
     with client(server, data) as connection:
         rows = connection.ask("managers")
+    tell_end(rows, "managers")
     if as_json:
         print_json(rows)
         return

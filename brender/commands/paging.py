@@ -1,10 +1,12 @@
 """Lists that the server answers in pages, asked for as far as they are wanted."""
 
+from collections.abc import Sized
 from typing import Any
 
 import click
 
 from brender.bus.client import Client
+from brender.commands.output import say
 from brender.store.questions import PAGE
 
 #: Rows of a list that are shown where nobody says how many.
@@ -14,6 +16,12 @@ limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000_000), help=f"How many are listed. [default: {SHOWN:,}; all with --json]"
 )
 all_option = click.option("--all", "everything", is_flag=True, help="List all of them.")
+
+
+def tell_end(rows: Sized, noun: str) -> None:
+    """Say so where *rows*, the answer to a question that is not asked in pages, are as many as one answer may have."""
+    if len(rows) >= PAGE:
+        say(f"The first {PAGE:,} {noun}: there may be more, which are not shown", err=True)
 
 
 def wanted(limit: int | None, everything: bool, as_json: bool) -> int | None:

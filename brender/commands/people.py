@@ -12,6 +12,7 @@ from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.options import user as me
 from brender.commands.output import print_json, print_table, say, when
+from brender.commands.paging import tell_end
 from brender.model.errors import BadInput
 from brender.model.people import PASSWORD_LEAST, Role
 from brender.model.text import with_article
@@ -36,6 +37,7 @@ def list_users(data: Path, config: Path | None, verbose: bool, server: str | Non
     """List the users and their roles."""
     with client(server, data) as connection:
         rows = connection.manage("users")
+    tell_end(rows, "users")
     if as_json:
         print_json(rows)
         return
@@ -143,6 +145,7 @@ def list_api_tokens(data: Path, config: Path | None, verbose: bool, server: str 
     """List the tokens of programs that were not revoked."""
     with client(server, data) as connection:
         rows = connection.manage("api-tokens", user=owner)
+    tell_end(rows, "tokens")
     if as_json:
         print_json(rows)
         return

@@ -13,6 +13,7 @@ from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option, user
 from brender.commands.output import line, print_json, print_table, say
 from brender.commands.output import size as in_words
+from brender.commands.paging import tell_end
 from brender.model.errors import BadInput
 from brender.model.paths import PLATFORMS
 from brender.model.text import plural
@@ -34,6 +35,7 @@ def list_projects(data: Path, config: Path | None, verbose: bool, server: str | 
     """List the projects."""
     with client(server, data) as connection:
         rows = connection.ask("projects")
+    tell_end(rows, "projects")
     if as_json:
         print_json(rows)
         return

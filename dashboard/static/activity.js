@@ -13,5 +13,5 @@
     { title: "From", field: "origin", show: from, cell: "wide" },
     { title: "What", field: "text" },
     { title: "Job", field: "job", show: job },
-  ], [[0, "desc"]], ["activity", "job"]);
+  ], [[0, "desc"]], ["activity", "job"], 500);
 })();

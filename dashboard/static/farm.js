@@ -222,13 +222,20 @@ const farm = (() => {
     this.api().table().container().classList.toggle("one-page", info.pages < 2);
   }
 
+  // Says in `box` that its list stops, where its `rows` are as many as one answer of the API may have.
+  function tellEnd(box, rows, most = 10000) {
+    box.querySelector(":scope > .list-end")?.remove();
+    if (rows.length >= most) box.append(element("p", "list-end small text-body-secondary", `The first ${most.toLocaleString()} are shown: there may be more`));
+  }
   // A DataTable in #name that shows the rows that the API has at `path`, and shows them again when something of `kinds` happens.
-  function table(name, path, columns, order, kinds) {
+  // `most`: how many rows one answer has at most.
+  function table(name, path, columns, order, kinds, most) {
     const made = $(`#${name}`).DataTable({ pageLength: 50, order, autoWidth: false, language, layout: layout(true), drawCallback, columns: columnsOf(columns) });
     return watch(kinds, async () => {
       const rows = await ask(path);
       document.getElementById("empty").classList.toggle("d-none", rows.length > 0);
       made.clear().rows.add(rows).draw(false);
+      tellEnd(made.table().container(), rows, most);
     });
   }
 
@@ -323,5 +330,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

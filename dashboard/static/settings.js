@@ -15,6 +15,7 @@
     byId("keys").replaceChildren(...keys.keys.filter((key) => !key.revoked).map((key) => line(`${key.name}, ${key.role}, since ${farm.clock(key.created)}`, "Revoke", async () => {
       if (window.confirm(`Cut off ${key.name}?`)) await farm.remove(`/keys/${key.id}`);
     })));
+    farm.tellEnd(byId("keys").parentElement, keys.keys);
     const facts = { brender: about.software, "Last commit": about.change, "Write-ahead log": farm.size(about.wal_bytes), Users: about.users };
     byId("server").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [farm.element("dt", "", name), farm.element("dd", "", value)]));
   }
