@@ -1,6 +1,7 @@
 """Add-ons: those of the worker's account, which do not reach renders, and those that a job or the farm has."""
 
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,15 @@ from brender.model.eligibility import obstacle
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, Requirements
 from brender.model.nodes import Blender, WorkerInfo, choose_series
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
 from tests.conftest import find_blender, missing
 from tests.rendering import studio
+from tests.rows import new, put
+from tests.test_store import JOB
 from tests.tools import command, in_blender, pixels
+from tests.web import Browser, application, make_users
 from tests.world import World, animation, facts, farm_of_two
 
 #: Makes the world red before each frame, and so the background of Workbench.
@@ -238,11 +245,13 @@ def test_an_add_on_is_enabled_for_its_job_and_no_other(blender: Blender, tmp_pat
     with studio(tmp_path / "w", blender) as worker:
         with_it = worker.run(worker.job(scene, out / "with", frames="1", addons=[addon]))
         again = worker.run(worker.job(scene, out / "again", frames="1", addons=[addon]))
-        without = worker.run(worker.job(scene, out / "without", frames="1"))
+        shown = [is_red(out / name / "scene_0001.png") for name in ("with", "again")]
+        without = worker.run(worker.job(scene, out / "again", frames="1"))
     assert [each.ended.reason for each in (with_it, again, without)] == ["", "", ""]
     assert "enabled the add-on Red world 1.2" in with_it.log
     assert [each.was_warm for each in (with_it, again, without)] == [False, True, False]
-    assert [is_red(out / name / "scene_0001.png") for name in ("with", "again", "without")] == [True, True, False]
+    # Its frame was rendered with another add-on, and is not kept.
+    assert [*shown, is_red(out / "again" / "scene_0001.png")] == [True, True, False]
 
 
 @pytest.mark.blender
@@ -262,7 +271,8 @@ def test_an_extension_is_enabled_where_blender_knows_extensions(blender: Blender
 def test_an_extension_has_the_python_packages_that_it_brings(bpy: Blender, tmp_path: Path) -> None:
     file = tmp_path / "scene.blend"
     in_blender(bpy, _SCENE.format(str(file)), tmp_path)
-    names = ("redness-1.0-cp311-cp311-win_arm64.whl", "redness-1.0-py3-none-any.whl")
+    here = f"cp3{sys.version_info.minor}"
+    names = (f"redness-1.0-{here}-{here}-win_arm64.whl", "redness-1.0-py3-none-any.whl")
     made = extension(tmp_path, f"wheels = {[f'./wheels/{name}' for name in names]}", RED.replace("(1, 0, 0)", "redness.COLOR"))
     (made / "__init__.py").write_text("import redness\n" + (made / "__init__.py").read_text())
     archive(made / "wheels", {"redness.py": "raise ImportError('of another platform')"}, names[0])
@@ -409,3 +419,19 @@ def test_a_farm_renders_with_the_add_ons_of_a_job_and_its_own(
         assert said.code == 0, said.err
         jobs[name] = is_red(tmp_path / name / "scene_0001.png")
     assert jobs == {"site": True, "none": False, "own": True}
+
+
+def test_pages_show_the_add_ons_of_a_job_and_those_that_a_new_one_gets(folder: DataFolder) -> None:
+    writer = Writer(open_for_writing(str(folder.make().database)))
+    told = msgspec.to_builtins(known_addon("red", version="1.2", of_site=True))
+    job = {**JOB, "addons": [told, msgspec.to_builtins(known_addon("green"))]}
+    writer.commit(
+        [put("project", "default", {}), new("job", "a" * 16, job), new("site_addon", "red", {"addon": told, "wall": 1.0})]
+    )
+    writer.database.close()
+    make_users(folder)
+    web = Browser(application(folder))
+    assert "<dd>Red 1.2 (the farm&#39;s), Green</dd>" in web.get(f"/jobs/{'a' * 16}").text.replace(
+        "(the farm's)", "(the farm&#39;s)"
+    )
+    assert "Renders have the farm's add-ons: Red 1.2<" in web.get("/submit").text

@@ -29,6 +29,8 @@ from brender.system.removal import remove_tree
 #: Of one add-on, unpacked.
 MOST_BYTES, MOST_FILES = 256 * 2**20, 10_000
 _PIECE = 2**20
+#: Of the name and version of an add-on, more is not kept.
+_WORDS_LENGTH = 100
 _MANIFEST = "blender_manifest.toml"
 _TEXT_BYTES = 2**20
 _VERSION = re.compile(r"\d+(?:\.\d+){1,2}")
@@ -133,6 +135,7 @@ def pack_addon(path: Path, folder: Path) -> PackedAddOn:
         raise BadInput(f"The add-on {path} cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise BadInput(f"The add-on {path} cannot be read: its source is nested too deeply") from error
+    said |= {key: said[key][:_WORDS_LENGTH] for key in ("name", "version")}
     try:
         addon = msgspec.convert({**said, "digest": digest, "size": blob.stat().st_size}, AddOn)
     except msgspec.ValidationError as error:
