@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from dashboard.answers.jobs import Counted
-from dashboard.answers.rows import row
+from dashboard.answers.rows import Row, row
 
 
 class Picture(msgspec.Struct):
@@ -51,8 +51,7 @@ class Overview(msgspec.Struct):
 
 
 @row("Worker", only=("id", "name", "status", "reason", "job", "frame", "fraction"))
-class LaneWorker(msgspec.Struct, kw_only=True):
-    pass
+class LaneWorker(Row): ...
 
 
 class Lanes(msgspec.Struct):
@@ -81,8 +80,7 @@ class About(msgspec.Struct):
 
 
 @row("Activity")
-class Activity(msgspec.Struct, kw_only=True):
-    pass
+class Activity(Row): ...
 
 
 @row("Project")
@@ -92,8 +90,7 @@ class Project(msgspec.Struct, kw_only=True):
 
 
 @row("PathVariable")
-class PathVariable(msgspec.Struct, kw_only=True):
-    pass
+class PathVariable(Row): ...
 
 
 class ProjectSet(msgspec.Struct):
@@ -104,8 +101,7 @@ class ProjectSet(msgspec.Struct):
 
 
 @row("PathVariable", without=("change",))
-class PathSet(msgspec.Struct, kw_only=True):
-    pass
+class PathSet(Row): ...
 
 
 class PathGone(msgspec.Struct):

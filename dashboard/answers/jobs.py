@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from dashboard.answers.rows import row
+from dashboard.answers.rows import Row, row
 
 
 class Counted(msgspec.Struct, kw_only=True):
@@ -35,8 +35,7 @@ class Choices(msgspec.Struct):
 
 
 @row("Worker", only=("id", "name", "frame", "fraction", "line"))
-class AtWork(msgspec.Struct, kw_only=True):
-    pass
+class AtWork(Row): ...
 
 
 @row("KeptOff")

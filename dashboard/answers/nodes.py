@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from dashboard.answers.rows import row
+from dashboard.answers.rows import Row, row
 
 
 class BlenderThere(msgspec.Struct):
@@ -34,8 +34,7 @@ class WorkerWhole(msgspec.Struct, kw_only=True):
 
 
 @row("Worker", only=("id", "name", "status", "reason"))
-class WorkerOfManager(msgspec.Struct, kw_only=True):
-    pass
+class WorkerOfManager(Row): ...
 
 
 @row("Manager")
@@ -49,8 +48,7 @@ class ManagerWhole(msgspec.Struct, kw_only=True):
 
 
 @row("Stat", only=("wall", "seconds", "stats"))
-class StatsThen(msgspec.Struct, kw_only=True):
-    pass
+class StatsThen(Row): ...
 
 
 class WorkerLog(msgspec.Struct):

@@ -2,47 +2,39 @@
 
 import msgspec
 
-from dashboard.answers.rows import row
+from dashboard.answers.rows import Row, row
 
 
 @row("User", without=("password",))
-class User(msgspec.Struct, kw_only=True):
-    pass
+class User(Row): ...
 
 
 @row("ApiToken", without=("digest",))
-class ApiToken(msgspec.Struct, kw_only=True):
-    pass
+class ApiToken(Row): ...
 
 
 @row("Preset")
-class Preset(msgspec.Struct, kw_only=True):
-    pass
+class Preset(Row): ...
 
 
 @row("Preset", without=("change",))
-class PresetSet(msgspec.Struct, kw_only=True):
-    pass
+class PresetSet(Row): ...
 
 
 @row("Subscription")
-class Subscription(msgspec.Struct, kw_only=True):
-    pass
+class Subscription(Row): ...
 
 
 @row("Subscription", without=("change",))
-class SubscriptionMade(msgspec.Struct, kw_only=True):
-    pass
+class SubscriptionMade(Row): ...
 
 
 @row("Key")
-class Key(msgspec.Struct, kw_only=True):
-    pass
+class Key(Row): ...
 
 
 @row("Token", without=("digest",))
-class Token(msgspec.Struct, kw_only=True):
-    pass
+class Token(Row): ...
 
 
 class Me(msgspec.Struct):

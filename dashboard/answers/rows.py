@@ -28,6 +28,10 @@ _OF_FIELDS: dict[type[Field], type] = {
 }
 
 
+class Row(msgspec.Struct, kw_only=True):
+    """A row of a table, and nothing beside it: the fields come from `row`."""
+
+
 def row(table: str, without: Iterable[str] = (), only: Iterable[str] = ()) -> Callable[[type[Kind]], type[Kind]]:
     """Let the decorated type be that of a row of *table*: all its fields but *without*, or *only* some, with its own beside
     them."""
