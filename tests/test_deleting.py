@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from brender.bus.client import Client
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError, NotFound
-from brender.roles.effects import PublishFrame
+from brender.roles.effects import DropFolder, PublishFrame
 from brender.roles.server.deletion import Remover, retired
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.made_files import MadeFiles, other_with_its_files
@@ -101,6 +102,52 @@ def _files_in(folder: Path) -> list[str]:
 def _remover(folder: DataFolder, keeper: FileKeeper | None = None) -> Remover:
     keeper = keeper or FileKeeper(folder, str(folder.database))
     return Remover(keeper, MadeFiles(folder, str(folder.database), keeper.folder_of))
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_folder_that_was_made_for_a_job_goes_with_its_files_and_another_stays(
+    farm_of_two: tuple[Writer, DataFolder, Path], is_made: bool
+) -> None:
+    writer, folder, out = farm_of_two
+    writer.commit([update("job", A, {"made_output": is_made})])
+    remover = _remover(folder)
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    assert not _files_in(out) if out.exists() else True
+    assert out.exists() != is_made
+
+
+def test_the_folder_of_a_job_that_was_canceled_before_it_made_anything_goes_only_if_it_is_empty(
+    farm_of_two: tuple[Writer, DataFolder, Path], tmp_path: Path
+) -> None:
+    empty, used = tmp_path / "empty", tmp_path / "used"
+    empty.mkdir()
+    used.mkdir()
+    (used / "notes.txt").write_text("mine")
+    remover = _remover(farm_of_two[1])
+    for each in (empty, used):
+        remover.drop_folder(str(each))
+    until(lambda: not empty.exists(), 10)
+    assert (used / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(("is_made", "done", "dropped"), [(True, 0, True), (False, 0, False), (True, 1, False)])
+def test_only_a_folder_that_was_made_for_a_canceled_job_without_frames_is_dropped(
+    is_made: bool, done: int, dropped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, asked = World(), []
+    monkeypatch.setattr(world, "carry_out", lambda effects: (asked.extend(effects), World.carry_out(world, effects)))
+    world.add_worker("one")
+    spec = msgspec.structs.replace(animation("1-3", chunk=1), made_output=is_made)
+    world.submit(spec)
+    for _ in range(done):
+        world.finish("one")
+    world.act("cancel", spec.id)
+    world.run(0.5)
+    assert not any(isinstance(each, DropFolder) for each in asked), "its attempt may still write"
+    world.end("one", stopped=True, reason="stopped")
+    world.run(0.5)
+    assert [each.folder for each in asked if isinstance(each, DropFolder)] == [spec.output] * dropped
 
 
 def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untouched(

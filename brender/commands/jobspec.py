@@ -184,7 +184,7 @@ def blender_job(
     )
     spec = job_type(spec.job_type).prepare(spec)
     if here is not None:
-        make_output(here)
+        spec = msgspec.structs.replace(spec, made_output=make_output(here))
     if elsewhere:
         say(elsewhere, err=True)
     return spec
@@ -331,12 +331,15 @@ def other_job(kind: str, settings: tuple[str, ...], name: str | None, output: Pa
     return job_type(kind).prepare(spec)
 
 
-def make_output(folder: Path) -> None:
-    """Make the output *folder* and see that files can be written there. Raises `BadInput`."""
+def make_output(folder: Path) -> bool:
+    """Make the output *folder* and see that files can be written there; return whether it was not there before. Raises
+    `BadInput`."""
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        return is_new
     except OSError as error:
         raise BadInput(f"The output folder {folder} cannot be written: {error.strerror}. Give another with --output") from error
 

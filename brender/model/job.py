@@ -169,6 +169,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker must have beyond what the job type itself asks for."""
     output: str = ""
     """The folder, absolute, that the job's files go to. It belongs to the job."""
+    made_output: bool = False
+    """That folder was made for it, and goes when it is empty and nothing of the job needs it any more."""
     trusted: bool = False
     """Scripts inside the .blend may run."""
     overwrite: bool = False

@@ -109,6 +109,12 @@ class DeleteJob(msgspec.Struct, frozen=True):
     what: str
 
 
+class DropFolder(msgspec.Struct, frozen=True):
+    """Once all of this round is recorded: remove the output *folder*, which was made for a job, if it is empty."""
+
+    folder: str
+
+
 class Admit(msgspec.Struct, frozen=True):
     """From now on *key* is admitted, by this name and for this role."""
 
@@ -226,7 +232,7 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Send | Reply | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | Admit | Dismiss | AdmitKeys
+    Send | Reply | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | DropFolder | Admit | Dismiss | AdmitKeys
     | Refuse | LoadTasks | LoadSlice
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager
     | LogEvent | Exit

@@ -122,6 +122,7 @@ def make_tables(database: Database) -> Tables:
         priority = IntegerField()
         tags = JSONField(holds=list[str], default=list)
         output = TextField(default="")
+        made_output = BooleanField(default=False)
         trusted = BooleanField(default=False)
         overwrite = BooleanField(default=False)
         bundle = TextField(default="")

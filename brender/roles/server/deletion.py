@@ -3,6 +3,7 @@
 What is to go stands in the record (``job.deleting``), so that a server that is killed meanwhile goes on when it is started again.
 """
 
+import contextlib
 import logging
 import time
 from collections import deque
@@ -63,6 +64,15 @@ class Remover:
     def begin(self, job: str, what: str) -> None:
         """Delete *what* of *job*, once this is recorded."""
         self._asked.append((job, what))
+
+    def drop_folder(self, output: str) -> None:
+        """Remove the folder *output*, if it is empty, in its own thread."""
+
+        def drop(alive: Alive) -> None:
+            with contextlib.suppress(OSError, BadInput):  # it is not empty, or not seen from here
+                self._keeper.folder_of(output).rmdir()
+
+        self._keeper.threads.do(output, drop)
 
     def step(self, writer: Writer, wall: float) -> list[tuple[str, dict[str, Any] | None]]:
         """Go on a little; return the jobs whose deletion is over, each with what is to be recorded of it, ``None`` where its

@@ -22,7 +22,7 @@ from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.model.text import plural
 from brender.model.units import in_tasks, in_words, units_of
-from brender.roles.effects import DeleteJob, LoadSlice, LoadTasks, LogEvent, Now, Peer, Send
+from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LoadTasks, LogEvent, Now, Peer, Send
 from brender.roles.policy import Policy
 
 Emit = Callable[[Any], None]
@@ -219,6 +219,7 @@ class Jobs:
             self.settle(job, now)
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
+        self.tidy(job)
 
     # --- what people ask for ------------------------------------------------------------------------------------------
 
@@ -378,6 +379,12 @@ class Jobs:
         self.farm.changed_jobs.add(job.id)
         self.farm.owners = {key: owner for key, owner in self.farm.owners.items() if owner != job.id}
         self.farm.forget_if_over(job)
+        self.tidy(job)
+
+    def tidy(self, job: JobState) -> None:
+        """Let the folder go that was made for *job*, once that is over, where it was canceled before it had made anything."""
+        if job.status is JobStatus.CANCELED and job.is_over and job.spec.made_output and not job.completed_parts:
+            self.emit(DropFolder(job.spec.output))
 
     def set_status(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
         if status in (JobStatus.QUEUED, JobStatus.ACTIVE):

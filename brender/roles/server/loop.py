@@ -34,6 +34,7 @@ from brender.roles.effects import (
     Bind,
     DeleteJob,
     Dismiss,
+    DropFolder,
     Effect,
     KeepLog,
     LogEvent,
@@ -401,6 +402,8 @@ class Server:
                     log_event(log, happened, fields)
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
+                case DropFolder(output):
+                    self._remover.drop_folder(output)
                 case Admit(key):
                     self._keyring.admit(key)
                 case Dismiss(key):

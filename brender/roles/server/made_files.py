@@ -85,8 +85,10 @@ class MadeFiles:
 
     def _frames(self, tables: Tables, deletion: Deletion, alive: Alive) -> Iterator[None]:
         """Delete the files that the job made, below its own folder, unless they were changed since. Folders that this leaves
-        empty go only where brender alone makes folders: in the farm's own, and those of a still's pieces."""
-        output = tables.Job.get_by_id(deletion.job).output
+        empty go only where brender alone makes folders: in the farm's own, the one that was made for the job, and those of a
+        still's pieces."""
+        job = tables.Job.get_by_id(deletion.job)
+        output = job.output
         if not output:
             return
         folder = self._folder_of(output)
@@ -95,7 +97,8 @@ class MadeFiles:
             if not ours and next(made_files(tables, deletion.job), None) is not None:
                 deletion.problem = f"the server's machine does not see its output folder {folder}"
             return
-        emptied = {folder} if ours else set()
+        made = ours or job.made_output
+        emptied = {folder} if made else set()
         for file in made_files(tables, deletion.job):
             yield
             path = folder / file.name
@@ -110,7 +113,7 @@ class MadeFiles:
             except OSError as error:
                 deletion.problem = f"{path} cannot be deleted: {error.strerror}"
                 return
-            emptied |= {each for each in path.parents if each.is_relative_to(folder) and (ours or _is_of_pieces(each))}
+            emptied |= {each for each in path.parents if each.is_relative_to(folder) and (made or _is_of_pieces(each))}
         for each in sorted(emptied, key=lambda path: -len(path.parts)):
             with contextlib.suppress(OSError):  # what is not the job's keeps its folder
                 each.rmdir()

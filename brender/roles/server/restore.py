@@ -110,6 +110,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         priority=row.priority,
         tags=tuple(row.tags),
         output=row.output,
+        made_output=row.made_output,
         trusted=row.trusted,
         overwrite=row.overwrite,
         bundle=row.bundle,

@@ -331,6 +331,7 @@ class Work:
             job.unpin()  # nothing of it is rendered yet that others would have to match
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
+        self.jobs.tidy(job)
 
     def _retry(self, attempt: AttemptState, reason: str, now: Now) -> None:
         """The attempt failed: its task waits for another try, or has failed."""
