@@ -98,6 +98,14 @@ def test_whatever_is_raised_in_an_attempt_is_its_end_with_a_sentence(tmp_path: P
     assert end_of(*alive(tmp_path, Engine(fails))).reason == said
 
 
+def test_a_folder_whose_rights_were_taken_away_is_said_to_be_forbidden(tmp_path: Path) -> None:
+    def fails(attempt: Attempt) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "out"))
+
+    assert end_of(*alive(tmp_path, Engine(fails))).forbidden
+    assert not end_of(*alive(tmp_path, Engine(lambda attempt: None))).forbidden
+
+
 @pytest.mark.parametrize(("number", "word"), [(28, "No space left on device"), (116, "Stale file handle")])
 def test_a_folder_that_is_full_or_gone_puts_the_job_off_and_is_no_failure(tmp_path: Path, number: int, word: str) -> None:
     def fails(attempt: Attempt) -> None:

@@ -425,6 +425,27 @@ def test_a_job_whose_folder_has_no_room_waits_with_its_reason_while_its_worker_r
     assert world.finish_everything() == [1, 2, 3] and world.status(full) == "completed"
 
 
+@pytest.mark.parametrize("began", [True, False])
+def test_a_job_whose_folder_is_forbidden_waits_where_frames_of_it_went_there_before_and_else_fails(
+    world: World, began: bool
+) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-2"))["id"]
+    if began:
+        assert world.finish("a") == [1]
+    core = world.workers["a"].core
+    assert core.running is not None
+    why = "The output folder /renders cannot be used: Permission denied"
+    world._work("a", core.ended(core.running.attempt, 1.0, why, True, False, world._at(), forbidden=True))
+    world.run(3)
+    row = world.ask("job", id=job)
+    if began:
+        assert f"cannot run it now ({why}): it is tried again" in row["reason"] and row["failures"] == 0
+        world.run(60)
+        assert world.finish_everything() == [2]
+    assert (world.status(job), world.ask("job", id=job)["reason"]) == (("completed", "") if began else ("failed", why))
+
+
 def test_a_job_that_one_worker_cannot_write_goes_to_another_at_once(world: World) -> None:
     world.add_worker("a")
     job = world.submit(animation("1-2"))["id"]

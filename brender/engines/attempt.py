@@ -33,12 +33,13 @@ SESSION = "session-"
 
 class AttemptFailed(Exception):
     """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other.
-    ``out_of_memory``: the machine had none left."""
+    ``out_of_memory``: the machine had none left. ``forbidden``: the worker has no right to use a folder of the job."""
 
-    def __init__(self, reason: str, permanent: bool = False, out_of_memory: bool = False) -> None:
+    def __init__(self, reason: str, permanent: bool = False, out_of_memory: bool = False, forbidden: bool = False) -> None:
         super().__init__(reason)
         self.permanent = permanent
         self.out_of_memory = out_of_memory
+        self.forbidden = forbidden
 
 
 class FolderRefused(AttemptFailed):

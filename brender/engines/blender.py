@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from brender.engines.addons import bring_addons
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.directories import Directory
-from brender.engines.disk_space import NO_ANSWER, NO_ROOM
+from brender.engines.disk_space import FORBIDDEN, NO_ANSWER, NO_ROOM
 from brender.engines.events import Cautioned
 from brender.engines.film_task import make_scene_film
 from brender.engines.job_files import travel
@@ -114,4 +114,6 @@ def _output_folder(attempt: Attempt) -> Path:
     except OSError as error:
         if error.errno in NO_ROOM | NO_ANSWER:
             raise
-        raise AttemptFailed(f"The output folder {folder} cannot be made: {error.strerror}", permanent=True) from error
+        forbidden = error.errno in FORBIDDEN
+        what = f"The output folder {folder} cannot be {'used' if forbidden else 'made'}: {error.strerror}"
+        raise AttemptFailed(what, permanent=True, forbidden=forbidden) from error

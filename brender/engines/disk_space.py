@@ -22,6 +22,8 @@ NO_ANSWER = frozenset(
     for name in ("ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "EREMOTEIO")
     if hasattr(errno, name)
 )
+#: What it says of a folder that this user may not use (any more).
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def shortage(folders: Iterable[Path], least: int) -> str:

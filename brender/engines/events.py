@@ -65,6 +65,8 @@ class Ended:
     put_off: bool = False
     out_of_memory: bool = False
     """The machine had no memory left, and its system killed the process."""
+    forbidden: bool = False
+    """This worker has no right to use a folder of the job. Where frames of it came before, it was taken away meanwhile."""
 
 
 AttemptEvent = Progressed | Cautioned | PartFinished | Pictured | Ended

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from brender.engines.attempt import Attempt, AttemptFailed, AttemptStopped, Engine, FolderRefused
-from brender.engines.disk_space import FULL, NO_ANSWER, NO_ROOM, no_answer, shortage
+from brender.engines.disk_space import FORBIDDEN, FULL, NO_ANSWER, NO_ROOM, no_answer, shortage
 from brender.engines.events import AttemptEvent, Ended, Pictured
 from brender.engines.process import STOP_SECONDS as PROCESS_SECONDS
 from brender.engines.process import Supervised
@@ -141,7 +141,9 @@ class Life:
         except FolderRefused as error:
             ended = Ended(0.0, str(error), put_off=True)  # a worker that allows the folder takes the job, or it waits for one
         except AttemptFailed as error:
-            ended = self._judged(Ended(0.0, str(error), error.permanent, out_of_memory=error.out_of_memory))
+            ended = self._judged(
+                Ended(0.0, str(error), error.permanent, out_of_memory=error.out_of_memory, forbidden=error.forbidden)
+            )
         except OSError as error:
             ended = self._of_error(error)
         except BaseException as error:
@@ -161,7 +163,7 @@ class Life:
         if error.errno in NO_ROOM:
             of_worker = str(error.filename or "").startswith(str(own)) or shortage([own], FULL)
             return replace(ended, shortage=reason) if of_worker else replace(ended, put_off=True)
-        return replace(ended, put_off=error.errno in NO_ANSWER)
+        return replace(ended, put_off=error.errno in NO_ANSWER, forbidden=error.errno in FORBIDDEN)
 
     def _judged(self, ended: Ended) -> Ended:
         """Return *ended*; where there is no room on a disk, or no answer from a drive, that it ended for this: no fault of

@@ -1,8 +1,9 @@
 """python -m tests.chaos [--kills 200] [--tasks 2000] [--frames 12] [--seed N]
 
 A real farm renders and runs commands while chance kills its roles (SIGKILL), stops them for a while (SIGSTOP), and cuts, silences
-and slows the links between them. The drive that frames go to hangs for a while, and is full for a while. At the end the record,
-the files and the processes are audited against a quiet run. The last line is JSON; the exit code is 1 where anything is not as
+and slows the links between them. The drive that frames go to hangs for a while, and is full for a while. A folder that frames
+go to may not be used for a while, and scenes are saved, cut short and replaced while they are sent. At the end the record, the
+files and the processes are audited against a quiet run. The last line is JSON; the exit code is 1 where anything is not as
 it must be.
 """
 
@@ -21,6 +22,7 @@ from brender.commands.farm import make_demo
 from brender.commands.jobspec import blender_job, command_job
 from tests.chaos.drive import Drive, drive
 from tests.chaos.farm import ChaosFarm
+from tests.chaos.uploads import Uploads
 from tests.tools import pixels
 
 _WRITE = (
@@ -28,10 +30,11 @@ _WRITE = (
     "path.with_suffix('.part').write_text('frame ' + sys.argv[2]); path.with_suffix('.part').replace(path)"
 )
 _DEADLINE_SECONDS = 1500.0
+_RIGHTS_SECONDS = 120.0
 
 
 def submit(client: Client, folder: Path, blend: Path, tasks: int, frames: int) -> list[str]:
-    """Many short command tasks in three jobs of different priority, and a Blender job; returns their ids."""
+    """Many short command tasks in three jobs of different priority, and two Blender jobs; returns their ids."""
     jobs = []
     written = folder / "written"
     written.mkdir()
@@ -41,7 +44,13 @@ def submit(client: Client, folder: Path, blend: Path, tasks: int, frames: int) -
         jobs.append(command_job(words, f"1-{share}", None, f"chaos-{number}", priority=priority))
     options: dict[str, Any] = {"frames": f"1-{frames}", "output": folder / "frames", "name": None, "trusted": False}
     if frames:
-        jobs.append(blender_job(blend, options | {"samples": 2, "resolution": 25}, priority=70))
+        options |= {"samples": 2, "resolution": 25}
+        jobs.append(blender_job(blend, options, priority=70))
+        jobs.append(
+            blender_job(
+                blend, options | {"output": folder / "guarded", "name": "guarded", "frames": f"1-{frames * 3}"}, priority=75
+            )
+        )
     for job in jobs:
         client.submit(job)
     return [job.id for job in jobs]
@@ -56,12 +65,42 @@ def wait(farm: ChaosFarm, client: Client, jobs: list[str]) -> None:
         time.sleep(0.25)
 
 
-def make_chaos(farm: ChaosFarm, drive: Drive | None, chance: random.Random, kills: int, done: Any) -> dict[str, int]:
-    """Until there were *kills* kills; returns what was done. ``done()``: whether there is nothing left to disturb."""
-    made = {"kills": 0, "stops": 0, "cuts": 0, "hangs": 0, "full": 0}
-    healing: list[tuple[float, Any]] = []
-    while made["kills"] < kills and not done():
+def wait_for_rights(farm: ChaosFarm, client: Client, job: str, guarded: Path) -> None:
+    """Take the rights to the folder of *job* away in the middle of it: it waits with its reason."""
+    deadline = time.monotonic() + _RIGHTS_SECONDS
+    while not client.ask("job", id=job)["completed_parts"]:
+        if time.monotonic() > deadline:
+            raise AssertionError("the first frame never came")
+        time.sleep(0.1)
+    guarded.chmod(0)
+    reason = ""
+    while not (str(guarded) in reason and "ermission" in reason):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"the job does not say that its folder may not be used: {reason!r}")
         farm.mend()
+        time.sleep(0.25)
+        record = client.ask("job", id=job)
+        reason = record["reason"]
+        if record["finished"] is not None:
+            raise AssertionError(f"the job whose folder may not be used is {record['status']}: {reason}")
+    print(f"while its folder may not be used: {reason}", flush=True)
+    guarded.chmod(0o755)
+
+
+def make_chaos(
+    farm: ChaosFarm, drive: Drive | None, uploads: Uploads | None, guarded: Path, chance: random.Random, kills: int
+) -> dict[str, int]:
+    """Until there were *kills* kills; returns what was done. *guarded*: a folder whose rights are taken away for a while."""
+    made = {"kills": 0, "stops": 0, "cuts": 0, "hangs": 0, "full": 0, "rights": 0}
+    healing: list[tuple[float, Any]] = []
+    rights_at = float("inf")
+    while made["kills"] < kills:
+        farm.mend()
+        if uploads is not None:
+            uploads.go_on(chance)
+        if rights_at <= time.monotonic():
+            guarded.chmod(0o755)
+            rights_at = float("inf")
         if drive is not None:
             drive.mend()
         now = time.monotonic()
@@ -72,23 +111,33 @@ def make_chaos(farm: ChaosFarm, drive: Drive | None, chance: random.Random, kill
         name = chance.choice(farm.names)
         if what < 0.6:
             made["kills"] += farm.kill(name, again_after=chance.uniform(0.0, 1.0))
-        elif what < 0.8:
+        elif what < 0.75:
             farm.pause(name, chance.choice([0.5, 2.0, 9.0]))
             made["stops"] += 1
-        elif what < 0.87 and drive is not None:
+        elif what < 0.81 and drive is not None:
             made["hangs"] += drive.hang(chance.choice([1.0, 5.0, 90.0]))
-        elif what < 0.92 and drive is not None:
+        elif what < 0.86 and drive is not None:
             made["full"] += drive.fill(chance.choice([1.0, 5.0, 20.0]))
+        elif what < 0.9 and uploads is not None:
+            uploads.begin(chance)
+        elif what < 0.93 and guarded.exists():
+            guarded.chmod(0)
+            rights_at = time.monotonic() + chance.choice([1.0, 10.0])
+            made["rights"] += 1
         else:
-            link = chance.choice(farm.links[chance.choice(list(farm.links))])
+            link = chance.choice(farm.links[chance.choice([each for each in farm.links if each != "client"])])
             link.mode = chance.choice(["cut", "half", "slow"])
             healing.append((now + chance.choice([0.5, 3.0, 9.0]), link))
             made["cuts"] += 1
         time.sleep(chance.uniform(0.2, 1.2))
     for links in farm.links.values():
-        for link in links:
+        for link in links if links is not farm.links["client"] else ():
             link.mode = "open"
+    if guarded.exists():
+        guarded.chmod(0o755)
     farm.mend(everything=True)
+    if uploads is not None:
+        uploads.end(chance)
     if drive is not None:
         drive.mend(everything=True)
     return made
@@ -115,7 +164,7 @@ def audit(farm: ChaosFarm, folder: Path, quiet: Path, jobs: list[str]) -> tuple[
         wrong.append(f"not every part is completed: {parts}")
     if (state := record.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
         wrong.append(f"the database is damaged: {state}")
-    for kind in ("written", "frames"):
+    for kind in ("written", "frames", "guarded"):
         wrong += compare(quiet / kind, folder / kind)
     return {f"attempts {outcome}": number for outcome, number in counts.items()} | {"tasks": sum(tasks.values())}, wrong
 
@@ -141,14 +190,24 @@ def one_run(
 ) -> tuple[ChaosFarm, Any]:
     farm = ChaosFarm(folder)
     made: dict[str, int] = {}
+    uploads: Uploads | None = None
     for name in farm.names:
         farm.start(name)
     with farm.client() as client:
         jobs = submit(client, folder, blend, options.tasks, options.frames)
         if chance is not None:
-            made = make_chaos(farm, frames_on, chance, options.kills, lambda: False)
+            if options.frames:
+                port, links = farm.ports["client→server"], farm.links["client"]
+                uploads = Uploads(folder / "uploads", blend, folder / "server", port, links)
+                wait_for_rights(farm, client, jobs[-1], folder / "guarded")
+                for _ in range(2):
+                    uploads.begin(chance)
+                    uploads.begin(chance)
+                    uploads.end(chance)
+            made = make_chaos(farm, frames_on, uploads, folder / "guarded", chance, options.kills)
+            jobs += [row["id"] for row in client.ask("jobs") if row["name"].startswith("upload-")]
         wait(farm, client, jobs)
-    return farm, (jobs, made, farm.end())
+    return farm, (jobs, made, uploads, farm.end())
 
 
 def main() -> int:
@@ -169,8 +228,11 @@ def main() -> int:
         print(f"quiet run: {time.monotonic() - began:.0f} seconds", flush=True)
         folder.mkdir()
         with drive(folder / "frames") as frames_on:
-            farm, (jobs, made, orphans) = one_run(folder, frames_on, blend, options, random.Random(options.seed))
+            farm, (jobs, made, uploads, orphans) = one_run(folder, frames_on, blend, options, random.Random(options.seed))
             counts, wrong = audit(farm, folder, quiet, jobs)
+        if uploads is not None:
+            made |= uploads.made
+            wrong += uploads.audit(sqlite3.connect(farm.folder / "server" / "farm.db"))
         wrong += [f"left running: {orphan}" for orphan in orphans]
         if wrong:
             for name in farm.names:

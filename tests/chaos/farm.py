@@ -14,7 +14,7 @@ from benchmarks.localroles import client_of
 from brender.bus.address import Address, free_ports
 from brender.bus.client import Client
 from tests.chaos.links import Link
-from tests.tools import invite, terminate
+from tests.tools import as_ordinary_user, invite, terminate
 
 MANAGERS, WORKERS = 2, 6
 LEASE_SECONDS = 6
@@ -33,7 +33,7 @@ class ChaosFarm:
         self.links: dict[str, list[Link]] = {}
         self.ports: dict[str, int] = {}
         self.tokens: dict[str, str] = {}
-        first = free_ports(5 * (1 + MANAGERS + WORKERS) * 4)
+        first = free_ports(5 * (2 + MANAGERS + WORKERS) * 4)
         taken = iter(range(first, first + 500, 5))
         # A role's control port lies in the middle of its others: four below (server), one on each side (manager).
         self.ports["server"] = next(taken) + 4
@@ -42,6 +42,8 @@ class ChaosFarm:
             self.ports[name] = next(taken) + 1
             self.ports[f"{name}→server"] = next(taken) + 4
             self._link(name, self.ports[f"{name}→server"], self.ports["server"], (0, -1, -2, -3, -4))
+        self.ports["client→server"] = next(taken) + 4
+        self._link("client", self.ports["client→server"], self.ports["server"], (0, -1, -2, -3, -4))
         for number in range(WORKERS):
             for manager in range(MANAGERS):
                 way = f"worker-{number}→manager-{manager}"
@@ -58,7 +60,8 @@ class ChaosFarm:
         return client_of(Address("127.0.0.1", self.ports["server"]), self.folder / "server", timeout=60)
 
     def start(self, name: str) -> None:
-        command = [sys.executable, "-m", "brender.commands.main", "role", *self._arguments(name)]
+        # Not as one who may use every folder, whatever its rights.
+        command = [*as_ordinary_user(), sys.executable, "-m", "brender.commands.main", "role", *self._arguments(name)]
         kind = name.partition("-")[0]
         if kind != "server" and kind not in self.tokens:
             self.tokens[kind] = invite(kind, self.folder / "server", uses=100)

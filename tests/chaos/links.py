@@ -16,6 +16,8 @@ class Link:
 
     def __init__(self, port: int, target: int) -> None:
         self.mode = "open"
+        self.carried = 0
+        """Bytes that passed, in both directions."""
         self._target = target
         self._selector = selectors.DefaultSelector()
         self._pairs: dict[socket.socket, socket.socket] = {}
@@ -69,6 +71,7 @@ class Link:
             piece = end.recv(65536)
             if piece:
                 self._pairs[end].sendall(piece)
+                self.carried += len(piece)
                 return
         except OSError:
             piece = b""

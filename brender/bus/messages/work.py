@@ -87,6 +87,8 @@ class Failed(Report, frozen=True, kw_only=True):
     permanent: bool = False
     seconds: Seconds = 0.0
     out_of_memory: bool = False
+    forbidden: bool = False
+    """The worker has no right to use a folder of the job."""
 
 
 class Stopped(Report, frozen=True, kw_only=True):

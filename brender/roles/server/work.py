@@ -252,6 +252,12 @@ class Work:
         if report.out_of_memory and self.dispatch.had_company(attempt):
             self._ran_out_of_memory(attempt, job, report, now)
             return
+        if report.forbidden and job.completed_parts > job.kept_parts:
+            # Its frames went there before: the right was taken away, and may come back.
+            self._put_off(attempt, job, report.reason, now)
+            self._finish(attempt, Outcome.CANCELED, report.reason, now, report.seconds)
+            self._again(attempt, now)
+            return
         self._log_failure(report, attempt, job)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds)
         if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:

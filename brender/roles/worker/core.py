@@ -201,9 +201,10 @@ class WorkerCore:
         now: Now,
         put_off: bool = False,
         out_of_memory: bool = False,
+        forbidden: bool = False,
     ) -> list[Effect]:
         """Report that the running attempt is over. *put_off*: this worker cannot use the job's folders for now; *out_of_memory*:
-        its machine had none left."""
+        its machine had none left; *forbidden*: it has no right to use these folders."""
         overrun = self._watch.overrun if self._watch is not None else ""
         if stopped and overrun:
             self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
@@ -220,6 +221,7 @@ class WorkerCore:
                 permanent=permanent,
                 seconds=seconds,
                 out_of_memory=out_of_memory,
+                forbidden=forbidden,
             )
             self.reporting.add(failed)
             if out_of_memory:  # what it has next would start in the same crowd

@@ -490,7 +490,7 @@ class Worker:
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
             case Pictured(part, thumbnail):
                 self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
-            case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory):
+            case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory, forbidden):
                 self._place.lease.forget(attempt)
                 if self._life is not None and self._life.attempt.grant.attempt == attempt:
                     how = "attempt-stopped" if reason or stopped else "attempt-ended"
@@ -506,7 +506,8 @@ class Worker:
                     self._disk_trouble = True
                     self._carry_out(self.core.room(missing, now))
                 stopped = stopped or bool(missing)
-                self._carry_out(self.core.ended(attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory))
+                end = self.core.ended(attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory, forbidden)
+                self._carry_out(end)
 
     def _end_attempt(self) -> None:
         """Leave no render process behind, however the loop ended."""
