@@ -268,6 +268,22 @@ def test_an_extension_is_enabled_where_blender_knows_extensions(blender: Blender
 
 @pytest.mark.blender
 @pytest.mark.thorough
+def test_the_frames_of_a_film_are_rendered_with_handlers_of_add_ons_too(bpy: Blender, tmp_path: Path) -> None:
+    file = tmp_path / "film.blend"
+    movie = """image = scene.render.image_settings
+if hasattr(image, "media_type"):
+    image.media_type = "VIDEO"
+image.file_format, scene.render.ffmpeg.format = "FFMPEG", "MPEG4"
+bpy.ops.wm.save"""
+    in_blender(bpy, _SCENE.replace("bpy.ops.wm.save", movie).format(str(file)), tmp_path)
+    with studio(tmp_path / "w", bpy) as worker:
+        outcome = worker.run(worker.job(file, tmp_path / "out", frames="1-2", addons=[legacy(tmp_path / "addon")]))
+    assert outcome.ended.reason == "", outcome.log
+    assert [is_red(frame) for frame in sorted((tmp_path / "out").rglob("*.png"))] == [True, True]
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
 def test_an_extension_has_the_python_packages_that_it_brings(bpy: Blender, tmp_path: Path) -> None:
     file = tmp_path / "scene.blend"
     in_blender(bpy, _SCENE.format(str(file)), tmp_path)

@@ -62,8 +62,8 @@ def rehearse(scene):
     folder = os.path.join(bpy.app.tempdir, "brender-rehearsal")
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "film")
+    handlers = silence()
     try:
-        silence()
         trial.sequence_editor_clear()
         end = {"length": 1} if bpy.app.version >= (5, 0) else {"frame_end": 2}
         strips_of(trial).new_effect(name="brender", type="COLOR", channel=1, frame_start=1, **end)
@@ -77,6 +77,8 @@ def rehearse(scene):
         raise RuntimeError("it wrote no file") from error
     finally:
         bpy.data.scenes.remove(trial)
+        for name, those in handlers.items():
+            getattr(bpy.app.handlers, name)[:] = those  # for the frames
         for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))
 
@@ -153,11 +155,13 @@ def size_of(path):
 
 
 def silence():
-    """Let no script of the file take part: it did when the frames were rendered."""
-    handlers = bpy.app.handlers
+    """Let no script or add-on take part: they did, or will, when the frames are rendered. Returns the handlers by their kind."""
+    handlers, silenced = bpy.app.handlers, {}
     for name in dir(handlers):
         if name.startswith(("render_", "frame_change_")):
+            silenced[name] = list(getattr(handlers, name))
             getattr(handlers, name).clear()
+    return silenced
 
 
 def strips_of(scene):
