@@ -309,6 +309,27 @@ def held_farms(draw: st.DrawFn, recalling: bool = False) -> tuple[list[Slot], li
     return workers, jobs
 
 
+@st.composite
+def crowded_farms(draw: st.DrawFn) -> tuple[list[Slot], list[Demand]]:
+    """A farm of two kinds of workers, some of them idle, and others that hold what they have not begun."""
+    plain, gpu = (Requirements(job_type="command", tags=frozenset(tags)) for tags in ((), ("gpu",)))
+    jobs = [
+        Demand(f"job{number}", priority, number, 0, draw(st.integers(0, 3)), draw(st.sampled_from([plain, gpu])))
+        for number, priority in enumerate(draw(st.lists(st.sampled_from([10, 50, 90]), min_size=2, max_size=4)))
+    ]
+    workers = []
+    for number in range(draw(st.integers(2, 5))):
+        slot = slot_of(f"worker{number}", draw(st.sampled_from([0, 1, 3])), draw(st.sampled_from([(), ("gpu",)])))
+        slot.waiting = [
+            Held(f"{number}-{each}", job.job, job.priority, draw(st.sampled_from([False, False, True])))
+            for each, job in enumerate(draw(st.sampled_from(jobs)) for _ in range(slot.count - 1))
+        ]
+        for held in slot.waiting:
+            next(job for job in jobs if job.job == held.job).live += 1
+        workers.append(slot)
+    return workers, jobs
+
+
 def recalls_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Recalls:
     held = {slot.worker.id: slot.waiting for slot in workers}
     roster = roster_of(workers, jobs)
@@ -354,6 +375,32 @@ def test_what_a_round_has_no_time_to_ask_back_is_asked_back_in_the_next(
         if not recalls.behind:
             break
     assert not recalls.behind and bool(asked) == bool(expected)
+
+
+@settings(max_examples=100)
+@given(st.lists(crowded_farms(), min_size=2, max_size=5))
+def test_what_is_asked_back_does_not_depend_on_what_was_before(farms: list[tuple[list[Slot], list[Demand]]]) -> None:
+    held: dict[str, Sequence[Held]] = {}
+    free: dict[str, int | None] = {}
+    roster = Roster(lambda worker: free[worker])
+    recalls = Recalls(roster, lambda worker: held[worker])
+    for workers, jobs in farms:
+        version = roster.version
+        held |= {slot.worker.id: slot.waiting for slot in workers}
+        free |= {slot.worker.id: slot.free for slot in workers}
+        for gone in roster.workers.keys() - {slot.worker.id for slot in workers}:
+            roster.worker_gone(gone)
+        for slot in workers:
+            roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone)
+        for closed in roster.jobs.keys() - {job.job for job in jobs}:
+            roster.job_closed(closed)
+        roster.job_closed("paused", 10, sum(each.job == "paused" for slot in workers for each in slot.waiting))
+        for job in jobs:
+            roster.job_changed(replace(job))
+        roster.catch_up(PLENTY)
+        workers.sort(key=lambda slot: roster.workers[slot.worker.id].order)
+        asked, expected = recalls.take_back(PLENTY), recalls_of(workers, jobs).take_back(PLENTY)
+        assert asked == expected or roster.version == version
 
 
 def test_a_look_that_takes_several_rounds_comes_to_its_end() -> None:

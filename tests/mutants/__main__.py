@@ -30,13 +30,28 @@ _FARM = (
     "tests/test_transitions.py",
     "tests/test_job_state.py",
     "tests/test_sweeps.py",
+    "tests/test_ledger.py",
+    "tests/test_crash_only.py",
+    "tests/test_examples.py",
     "tests/mutants/short_simulation.py",
 )
 #: What is changed, and the tests that are to notice: none starts a process, a Blender, PostgreSQL or a browser.
 TESTS = {
     "farm": _FARM,
     "scheduling": ("tests/test_scheduler.py", *_FARM),
-    "model": ("tests/test_model.py", "tests/test_job_types.py", *_FARM),
+    "model": (
+        "tests/test_model.py",
+        "tests/test_job_types.py",
+        "tests/test_estimates.py",
+        "tests/test_views.py",
+        "tests/test_trust.py",
+        "tests/test_names.py",
+        "tests/test_simulations.py",
+        "tests/test_paths.py",
+        "tests/test_devices.py",
+        "tests/test_worker_settings.py",
+        *_FARM,
+    ),
 }
 
 _SETTINGS = """
@@ -52,8 +67,10 @@ pytest_add_cli_args =
     0
     -p
     no:cacheprovider
+    -p
+    tests.mutants.only_pure
     -k
-    not postgresql and not of_thousands and not now_and_then
+    not postgresql and not of_thousands and not now_and_then and not sandbox and not worker_program and not more_memory
 pytest_add_cli_args_test_selection =
     {tests}
 """
