@@ -527,6 +527,44 @@ def test_a_worker_whose_manager_leaves_turns_to_the_next_at_once(world: World) -
     assert stub.manager == "n" and worker(world, "a")["manager_name"] == "n"
 
 
+def test_what_a_worker_renders_goes_on_when_its_manager_leaves_and_another_takes_it(world: World) -> None:
+    stub = world.add_worker("a", manager="m n")
+    job = world.submit(animation("1-3"))["id"]
+    attempt = stub.running.attempt
+    world._manage("m", world.managers["m"].farewell())
+    world.dead.add("m")
+    world.run(2 * world.policy.lease)
+    world.finish("a")
+    outcomes = [row["outcome"] for row in world.ask("attempts", job=job) if row["id"] == attempt]
+    assert outcomes == ["completed"]
+
+
+def test_what_a_worker_renders_is_given_to_another_only_when_its_lease_from_the_manager_that_left_has_ended(world: World) -> None:
+    cut_off, other = world.add_worker("a"), world.add_worker("b", manager="n")
+    world.submit(animation("1-2", chunk=2))
+    assert cut_off.running is not None
+    world.cut.add("a")  # so that it does not hear its manager's goodbye
+    world._manage("m", world.managers["m"].farewell())
+    world.dead.add("m")
+    for _ in range(3 * int(world.policy.lease)):
+        world.run(1)
+        if other.running is not None:
+            break
+    assert other.running is not None and cut_off.lease_until <= world.now
+
+
+def test_a_manager_that_left_while_its_workers_render_is_shown_as_leaving_and_then_as_gone(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-2"))
+    world.cut.add("a")
+    world._manage("m", world.managers["m"].farewell())
+    world.dead.add("m")
+    world.run(1)
+    assert [(row["status"], row["reason"]) for row in world.ask("managers")] == [("draining", "was stopped")]
+    world.run(2 * world.policy.lease)
+    assert [(row["status"], row["reason"]) for row in world.ask("managers")] == [("offline", "was stopped")]
+
+
 def test_the_manager_before_does_not_call_a_worker_lost_that_is_with_another(world: World) -> None:
     stub = world.add_worker("a", manager="m n")
     world.submit(animation("1-3"))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import msgspec
 import pytest
@@ -35,16 +36,31 @@ REQUEUED_AND_DELETED = Conditions(
 )
 OVERWRITTEN = Conditions(crashing=0.0, part_seconds=0.3, habits=Habits(times=(0,), deletes=(1,), own_folder=0.0, overwrites=0.9))
 KEPT = Conditions(crashing=0.0, part_seconds=0.3, habits=Habits(times=(0,), deletes=(1,), own_folder=0.0, overwrites=0.0))
+RARE = (LONG_OUTAGES, MESSAGES_OVERTAKE, RENDERED_AGAIN_AND_AGAIN, REQUEUED_AND_DELETED, OVERWRITTEN, KEPT)
 
 
-def problems_of(seeds: range) -> list[tuple[int, str]]:
+def problems_of(seeds: range, conditions: Conditions | None = None) -> list[tuple[int, str]]:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return [(seed, problem) for seed, _, problem in pool.map(history, seeds, chunksize=20) if problem]
+        histories = pool.map(partial(history, conditions=conditions), seeds, chunksize=5)
+        return [(seed, problem) for seed, _, problem in histories if problem]
 
 
 @pytest.mark.timeout(200)
 def test_nothing_is_lost_in_a_hundred_histories_with_faults() -> None:
-    assert not problems_of(range(200)), "replay with: python -m tests.simulation --seed N"
+    assert not problems_of(range(100)), "replay with: python -m tests.simulation --seed N"
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("conditions", RARE)
+def test_nothing_is_lost_in_histories_under_rare_conditions(conditions: Conditions) -> None:
+    assert not problems_of(range(8), conditions)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("conditions", RARE)
+def test_nothing_is_lost_in_further_histories_under_rare_conditions(conditions: Conditions) -> None:
+    assert not problems_of(range(8, 100), conditions)
 
 
 @pytest.mark.thorough

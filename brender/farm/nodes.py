@@ -149,6 +149,8 @@ class ManagerState(Entity):
     workers: set[str] = field(default_factory=set)
     standing: Standing = Standing.OPEN
     reason: str = ""
+    farewell: str = ""
+    """Why it has said goodbye, while what its workers render is waited for; "" while it is there."""
     asked_to_leave: float = float("-inf")
     shown: tuple[ManagerStatus, str] = (ManagerStatus.ONLINE, "")
     """What people are shown: its status and the reason."""

@@ -302,7 +302,7 @@ class Simulation:
         if self.conditions.outages is not None:
             self._cut()
         elif self.crashing or self.network.weather.loss:
-            fault = self.chance.choice([self._cut, self._cut, self._cut, self._kill, self._kill, self._kill, self._odd])
+            fault = self.chance.choice([self._cut, self._cut, self._kill, self._kill, self._odd, self._odd])
             fault()
         self.clock.at(self.chance.expovariate(1 / 8.0 if self.conditions.outages is None else 1 / 3.0), self._next_fault)
 
@@ -328,6 +328,9 @@ class Simulation:
             self.say("the server's disk is full")
             node.full = True
             self.clock.at(self._a_while(), lambda: setattr(node, "full", False))
+        elif node.up and chance.random() < 0.25:
+            self.say(f"{node.name} is stopped at once")
+            node.guarded(node.stop_at_once)
         elif node.up and (isinstance(node, ManagerNode) or chance.random() < 0.5):
             self.say(f"{node.name} is asked to finish and leave")
             node.guarded(lambda: node.carry_out(node.core.drain("asked", node.now())))
@@ -368,9 +371,9 @@ class Simulation:
         self.say(f"{sender} → {receiver}: {message}"[:300])
 
 
-def history(seed: int) -> tuple[int, int, str]:
+def history(seed: int, conditions: Conditions | None = None) -> tuple[int, int, str]:
     """The seed, its steps, and what was violated ("" for nothing)."""
-    simulation = Simulation(seed)
+    simulation = Simulation(seed, conditions=conditions or Conditions())
     try:
         simulation.run()
     except Exception as error:

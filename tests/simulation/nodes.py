@@ -315,8 +315,12 @@ class ManagerNode(Node):
                 case Unbind(node):
                     self.routes.unbind(node)
                 case Exit():
-                    self.carry_out(self.core.farewell())
-                    self.leave()
+                    self.stop_at_once()
+
+    def stop_at_once(self) -> None:
+        """Leave with a goodbye, whatever the workers have to do."""
+        self.carry_out(self.core.farewell())
+        self.leave()
 
 
 @dataclass
@@ -417,6 +421,10 @@ class WorkerNode(Node):
                     self.world.say(f"{self.name} turns to {self.manager.name}")
                 case Exit():
                     self.leave()
+
+    def stop_at_once(self) -> None:
+        """End what runs, and leave."""
+        self.carry_out(self.core.stop("was stopped", self.now()))
 
     # --- the engine ---------------------------------------------------------------------------------------------------
 

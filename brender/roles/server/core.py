@@ -340,7 +340,7 @@ class ServerCore:
         """Being heard is all that it is for."""
 
     def _bye(self, peer: Peer, bye: Bye, now: Now) -> None:
-        self.nodes.manager_gone(self.farm.managers[peer.node], bye.reason or "was stopped", now)
+        self.nodes.manager_leaves(self.farm.managers[peer.node], bye.reason or "was stopped", now)
 
     def _left(self, peer: Peer, left: Left, now: Now) -> None:
         worker = self.farm.workers.get(left.worker)

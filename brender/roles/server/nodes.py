@@ -107,6 +107,18 @@ class Nodes:
         self._look_at({info.id})
         self.work.reconcile(worker, joined.held, now)
 
+    def manager_leaves(self, manager: ManagerState, reason: str, now: Now) -> None:
+        """Take a manager's goodbye. Its workers that render something still hold a lease, from it or from its process before, and
+        may turn to another manager meanwhile: with what they render they are lost only once that lease must have ended."""
+        for worker in [self.farm.workers[each] for each in sorted(manager.workers) if each in self.farm.workers]:
+            if not worker.attempts:
+                self.worker_gone(worker, f"its manager {manager.name} {reason}", now)
+        if manager.workers:
+            manager.farewell = reason
+            self._manager_stands(manager, Standing.DRAINING, reason, now)
+        else:
+            self.manager_gone(manager, reason, now)
+
     def manager_gone(self, manager: ManagerState, reason: str, now: Now) -> None:
         for worker_id in sorted(manager.workers):
             if worker := self.farm.workers.get(worker_id):
@@ -201,9 +213,10 @@ class Nodes:
         for manager in list(self.farm.managers.values()):
             silent = now.mono - max(manager.heard, manager.beat)
             if now.mono - manager.heard > self.policy.lease:
-                self.manager_gone(manager, "was not heard for a whole lease", now)
+                self.manager_gone(manager, manager.farewell or "was not heard for a whole lease", now)
                 continue
-            if silent > self.policy.suspicion and (manager.asked is None or now.mono - manager.asked > self.policy.resend):
+            asks = not manager.farewell and silent > self.policy.suspicion
+            if asks and (manager.asked is None or now.mono - manager.asked > self.policy.resend):
                 manager.asked = now.mono
                 self.emit(Send(manager.id, Ping()))
             self._show_manager(manager)
