@@ -39,6 +39,14 @@ def test_the_pieces_of_a_still_are_called_so_wherever_they_are_counted(
     assert f"submitted {spec.name}: 1 frame in 4 pieces" in told and "queued 4 pieces again" in told
 
 
+@pytest.mark.parametrize("film", [{}, {"film": ""}])
+def test_all_frames_of_a_job_without_a_film_are_counted_in_lists(world: World, film: dict[str, str]) -> None:
+    spec = animation("1-3", **film)
+    world.submit(spec)
+    for rows in (world.ask("jobs"), page_questions.find_jobs(world.record)["rows"], [world.ask("job", id=spec.id)]):
+        assert [(row["units_done"], row["units"], row["unit"]) for row in rows] == [(0, 3, "frame")]
+
+
 def test_the_film_is_not_counted_as_a_frame(world: World) -> None:
     spec = movie("1-3")
     assert world.submit(spec)["what"].startswith("3 frames and the film shot_0001-0003.mp4")

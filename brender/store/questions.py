@@ -417,7 +417,9 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
     """Return the columns of the table *job* that a list of jobs has, for `with_progress`: all but what is long, and *without*
     these."""
     text = job.settings.cast("text")
-    has_film = text.contains('"film":"') | text.contains('"film": "')
+    # (As SQLite keeps JSON, and as PostgreSQL writes it. "" is no film.)
+    written = [(text.contains(f'"film":{gap}"') & ~text.contains(f'"film":{gap}""')) for gap in ("", " ")]
+    has_film = written[0] | written[1]
     left_out = ("facts", "settings", "addons", *without)
     return [*(field for name, field in job._meta.fields.items() if name not in left_out), has_film.alias("has_film")]
 
