@@ -59,6 +59,27 @@ type = "add-on"
 blender_version_min = "4.2.0"
 license = ["SPDX:GPL-3.0-or-later"]
 """
+#: A render engine whose pictures are red.
+ENGINE = """
+import bpy
+bl_info = {"name": "Red engine", "version": (1, 0), "blender": (3, 0, 0), "category": "Render"}
+
+class Red(bpy.types.RenderEngine):
+    bl_idname = "RED_ENGINE"
+    bl_label = "Red"
+
+    def render(self, depsgraph):
+        render = depsgraph.scene.render
+        result = self.begin_result(0, 0, render.resolution_x, render.resolution_y)
+        result.layers[0].passes["Combined"].rect = [[1.0, 0.0, 0.0, 1.0]] * (render.resolution_x * render.resolution_y)
+        self.end_result(result)
+
+def register():
+    bpy.utils.register_class(Red)
+
+def unregister():
+    bpy.utils.unregister_class(Red)
+"""
 _SCENE = """
 import bpy
 bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -264,6 +285,23 @@ def test_an_extension_is_enabled_where_blender_knows_extensions(blender: Blender
     else:
         assert outcome.ended.reason.startswith("The add-on Red extension 2.1.0 needs Blender 4.2.0 or later, and ")
         assert outcome.ended.permanent
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_a_scene_may_be_rendered_by_an_engine_that_its_job_brings(blender: Blender, tmp_path: Path) -> None:
+    file, addon = tmp_path / "scene.blend", tmp_path / "red_engine.py"
+    addon.write_text(ENGINE)
+    enabled = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import red_engine; red_engine.register()\nscene.render.engine ="
+    )
+    made = _SCENE.replace("scene.render.engine =", enabled).replace("BLENDER_WORKBENCH", "RED_ENGINE").format(str(file))
+    in_blender(blender, made, tmp_path)
+    with studio(tmp_path / "w", blender) as worker:
+        without = worker.run(worker.job(file, tmp_path / "out", frames="1"))
+        outcome = worker.run(worker.job(file, tmp_path / "out", frames="1", addons=[addon]))
+    assert "send it with the job (--addon)" in without.ended.reason
+    assert outcome.ended.reason == "" and is_red(tmp_path / "out" / "scene_0001.png")
 
 
 @pytest.mark.blender

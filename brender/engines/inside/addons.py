@@ -52,7 +52,7 @@ def enable_one(addon, number):
     enabled = addon_utils.enable(module, default_set=True, handle_error=note)
     if enabled is None:
         raise refused(addon, errors[-1] if errors else "its bl_info says no version of Blender from 2.80 on")
-    print("enabled the add-on %s" % addon["label"])
+    print("enabled the add-on %s" % addon["label"], flush=True)
 
 
 def install_wheels(folder):
