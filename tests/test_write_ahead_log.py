@@ -67,6 +67,13 @@ def test_a_log_that_belongs_is_used(killed: Path) -> None:
     assert _noted(killed)[-1] == "after"
 
 
+def test_a_record_that_was_looked_into_after_a_kill_has_no_log_any_more_and_is_whole(killed: Path) -> None:
+    """So a database that was never closed, without a log beside it, is not taken for a plain copy of one in use."""
+    assert _noted(killed) == ["before", "then", "last"] and not Path(f"{killed}-wal").exists()
+    _note(killed, "after")
+    assert _noted(killed) == ["before", "then", "last", "after"]
+
+
 def test_a_log_of_a_brender_that_wrote_no_stamps_is_used(killed: Path) -> None:
     Path(f"{killed}-mark").unlink()
     _note(killed, "after")
