@@ -77,10 +77,8 @@ class Commands(click.Group):
     cls=Commands,
     modules={
         "farm": ("farm", "render", "demo"),
-        "jobs": (
-            *("submit", "jobs", "job", "tasks", "log"),
-            *("pause", "resume", "cancel", "requeue", "priority", "readmit"),
-        ),
+        "jobs": ("submit", "jobs", "job", "tasks", "log"),
+        "job_actions": ("pause", "resume", "cancel", "requeue", "priority", "readmit"),
         "files": ("pack", "fetch", "archive"),
         "nodes": (
             *("workers", "worker", "managers", "activity"),

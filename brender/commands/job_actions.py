@@ -1,0 +1,72 @@
+"""Commands that change jobs: pause, resume, cancel, requeue, set the priority, readmit."""
+
+from pathlib import Path
+
+import click
+
+from brender.commands.completion import complete_worker, job_argument
+from brender.commands.config import Configured
+from brender.commands.options import client, common, server_option, user
+from brender.commands.output import say
+from brender.model.errors import BadInput
+
+
+def _action(name: str, help: str) -> click.Command:
+    """Return a command that asks for one change of one job."""
+
+    @click.command(name, cls=Configured, section=name, help=help)
+    @common
+    @server_option
+    @job_argument
+    def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
+        with client(server, data) as connection:
+            answer = connection.act(name, id, user=user())
+        say(f"Job {answer['id'][:8]} is {answer['status']}")
+
+    return act
+
+
+pause = _action("pause", "Start nothing more of a job; what renders is finished.")
+resume = _action("resume", "Go on with a paused job.")
+cancel = _action("cancel", "Stop a job and what renders of it.")
+
+
+@click.command(cls=Configured, section="requeue")
+@common
+@server_option
+@job_argument
+@click.option("--all", "everything", is_flag=True, help="All frames, those that are done too.")
+@click.option("--frames", help="These frames, such as 1-10,15.")
+def requeue(
+    data: Path, config: Path | None, verbose: bool, server: str | None, id: str, everything: bool, frames: str | None
+) -> None:
+    """Render frames again: those that failed or were canceled, or the ones that are named."""
+    if everything and frames:
+        raise BadInput("Give --all or --frames, not both")
+    with client(server, data) as connection:
+        answer = connection.act("requeue", id, value="all" if everything else frames, user=user())
+    say(f"Job {answer['id'][:8]} is {answer['status']}")
+
+
+@click.command(cls=Configured, section="priority")
+@common
+@server_option
+@job_argument
+@click.argument("value", type=int)
+def priority(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, value: int) -> None:
+    """Set a job's priority, 0 to 100; higher goes first."""
+    with client(server, data) as connection:
+        answer = connection.act("priority", id, value=value, user=user())
+    say(f"Job {answer['id'][:8]} has priority {value}")
+
+
+@click.command(cls=Configured, section="readmit")
+@common
+@server_option
+@job_argument
+@click.argument("worker", required=False, shell_complete=complete_worker)
+def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, worker: str | None) -> None:
+    """Let WORKER, or all workers, try a job again that they were kept off for failing it."""
+    with client(server, data) as connection:
+        answer = connection.act("readmit", id, value=worker, user=user())
+    say(f"Job {answer['id'][:8]} goes to {worker or 'all workers'} again")
