@@ -43,7 +43,7 @@ _RECALL_PAUSE = 13e-6
 _NEW_A_ROUND = 100
 #: Explained jobs, looks for explanations, and attempts looked at, in a round at most.
 _EXPLAINED_A_ROUND = 100
-_EXPLAIN_LOOKS = 5_000
+_EXPLAIN_LOOKS = 2_000
 #: Seconds between two explanations of all such jobs, for each job; a second at least.
 _EXPLAIN_SECONDS_A_JOB = 1e-3
 _ATTEMPTS_A_ROUND = 1_000
