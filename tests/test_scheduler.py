@@ -609,3 +609,40 @@ def test_an_idle_worker_relieves_one_that_holds_the_only_task_of_its_kind() -> N
     idle = Slot(msgspec.structs.replace(_WORKER, id="w0", programs=frozenset({"*"})))
     job = Demand("j0", 50, 0, 1, 0, Requirements(job_type="command"))
     assert recalls_of([idle, busy], [job]).take_back(PLENTY) == [TakeBack("w1", "w1-0")]
+
+
+def test_an_urgent_job_asks_back_one_grant_for_each_task_that_waits() -> None:
+    """Whatever the places of the workers among all: these are many more than there are priorities."""
+    need = Requirements(job_type="command")
+    idle_elsewhere = [slot_of(f"none{number}", count=1) for number in range(100)]
+    busy = [slot_of(f"busy{number}", count=2) for number in range(4)]
+    for slot in busy:
+        slot.waiting = [Held(f"{slot.worker.id}-0", "calm", 10)]
+    for queued in (1, 2, 3):
+        jobs = [Demand("calm", 10, 1, 4, 0, need), Demand("urgent", 60, 2, 0, queued, need)]
+        asked = recalls_of(idle_elsewhere + busy, jobs).take_back(PLENTY)
+        assert asked == [TakeBack(slot.worker.id, f"{slot.worker.id}-0") for slot in busy[:queued]]
+
+
+def test_a_round_gives_out_no_more_than_it_has_time_for() -> None:
+    need = Requirements(job_type="command")
+    roster = roster_of([slot_of(f"w{number}") for number in range(60)], [Demand("job", 50, 1, 0, 60, need)])
+    first = assign(roster, 40)
+    assert 0 < len(first.takes) < 40 and not first.idle_served
+    taken, rounds = len(first.takes), 1
+    while not first.idle_served and rounds < 60:
+        first, rounds = assign(roster, 40), rounds + 1
+        taken += len(first.takes)
+    assert taken == 60 and rounds > 2
+
+
+def test_a_slot_that_waited_for_memory_has_that_of_a_slot_that_left() -> None:
+    need = Requirements(job_type="command")
+    slots = [slot_of(name, free=640, host="a") for name in ("w1", "w2")]
+    roster = roster_of(slots, [Demand("job", 50, 1, 0, 1, need, memory=463, mean_seconds=60.0)])
+    assert [take.worker for take in assign(roster, PLENTY).takes] == ["w1"]
+    roster.job_changed(Demand("job", 50, 1, 1, 1, need, memory=463, mean_seconds=60.0))
+    assert "w2" not in {take.worker for take in assign(roster, PLENTY).takes}
+    roster.job_changed(Demand("job", 50, 1, 2, 1, need, memory=463, mean_seconds=60.0))
+    roster.worker_gone("w1")
+    assert [take.worker for take in assign(roster, PLENTY).takes] == ["w2"]
