@@ -49,9 +49,9 @@ class Farm:
     users: dict[str, Role] = field(default_factory=dict)
     disabled_users: set[str] = field(default_factory=set)
     paths: tuple[PathVariable, ...] = ()
+    """What path variables mean."""
     addons: dict[str, AddOn] = field(default_factory=dict)
     """The add-ons that every job gets which is accepted, by module."""
-    """What path variables mean."""
     broken: dict[str, str] = field(default_factory=dict)
     """Jobs whose job type is not there or raised when they were read, and what it said."""
     changed: set[str] = field(default_factory=set)
