@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import pytest
 
+from brender.bus.messages import Sorry
 from brender.farm.farm import Farm
-from brender.farm.output_owners import may_own
+from brender.farm.output_owners import may_own, retire_files
 from brender.farm.record import Entity, Ledger, Row
 from brender.jobs.declare import JobType
 from brender.model.errors import Conflict
-from tests.world import animation
+from brender.model.job import JobSpec
+from tests.world import World, animation, new_id
 
 
 class Thing(Entity):
@@ -133,3 +135,31 @@ def test_a_job_is_refused_where_files_that_may_be_its_own_are_being_deleted(
     farm.deleting["other"] = going
     with pytest.raises(Conflict, match="other") if overlap else nullcontext():
         assert may_own(farm, animation("1", output=folder), cast(JobType, kind)) == (folder, pattern)
+
+
+def test_a_retired_job_s_files_go_unless_another_job_writes_there() -> None:
+    world = World()
+    world.submit(animation("1", output="/renders/shot"))
+    farm = world.server.farm
+    assert not retire_files(farm, "old", "/renders/shot") and not retire_files(farm, "old", "/renders") and not farm.deleting
+    assert retire_files(farm, "old", "/renders/other") and farm.deleting == {"old": ("/renders/other", "")}
+
+
+def test_jobs_whose_files_nobody_knows_may_share_a_folder_and_others_not() -> None:
+    world = World()
+    for _ in range(2):
+        words = {"program": "true", "arguments": [], "frames": "1"}
+        job = JobSpec(id=new_id(), name="words", job_type="command", settings=words, output="/renders")
+        assert world.submit(job)["status"] == "queued"
+    assert world.submit(animation("1", output="/renders/shot"))["status"] == "queued"
+    assert isinstance(world.submit(animation("1", output="/renders/shot")), Sorry)
+
+
+@pytest.mark.parametrize(("chosen", "free"), [({}, True), ({"blender": "5.0"}, False)])
+def test_the_series_of_blender_is_chosen_again_unless_the_job_s_owner_chose_it(chosen: dict[str, str], free: bool) -> None:
+    world = World()
+    job = animation("1", **chosen)
+    world.submit(job)
+    state = world.server.farm.jobs[job.id]
+    state.pin((5, 0))
+    assert state.unpin() is free and (state.need.series is None) is free
