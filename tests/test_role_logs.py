@@ -182,6 +182,19 @@ def drawn(seen: Seen, silent: float | None) -> str:
     return text[: text.index("events (")]
 
 
+def test_a_worker_says_within_5_seconds_that_its_manager_hangs_and_that_it_is_heard_again() -> None:
+    world = World()
+    world.add_worker("w1")
+    world.run(60)
+    assert not any("nothing heard" in line for line in world.logs["w1"]), "an idle one that answers is not silent"
+    world.dead.add("m")
+    world.run(4.8)
+    assert any(line.startswith("nothing heard from the manager") for line in world.logs["w1"]), world.logs["w1"]
+    world.dead.discard("m")
+    world.run(3)
+    assert any(line.startswith("the manager is heard again") for line in world.logs["w1"])
+
+
 def test_nothing_that_the_monitor_shows_does_anything_to_a_terminal() -> None:
     evil = "farm\x1b[2J\x1b]0;x\x07"
     out = io.StringIO()

@@ -69,6 +69,9 @@ _GOODBYE_SECONDS = 5.0
 _GIVE_BACK_SECONDS = 10.0
 _SUPERSEDED = "the server gave its work to another attempt"
 
+#: Seconds of silence after which the manager is asked, so that one that hangs is noticed soon.
+_ASK_SECONDS = 2.0
+
 
 class WorkerCore:
     """Give it what arrives from above and what its attempt tells, with the time; do what it says.
@@ -293,9 +296,11 @@ class WorkerCore:
         if not self.welcomed:
             if now.mono - self._said_hello >= 1.0:
                 self._say_hello(now)
-        elif now.mono - self._renewed >= renewal_interval(self.lease_until - now.mono, self.policy.lease):
-            self._renew(now)
-        self._tell_silence(now)
+            self._tell_silence(now)
+        else:
+            self._tell_silence(now)
+            if now.mono - self._renewed >= self._renewal_interval(now):
+                self._renew(now)
         self._look_for_another_manager(now)
         if self.running is not None and self._watch is not None and (why := self._watch.exceeded(now.mono)):
             self._effects.append(StopAttempt(self.running.attempt, why))
@@ -332,14 +337,22 @@ class WorkerCore:
         self._sequence += 1
         return Beat(node=self.info.id, incarnation=self.info.incarnation, sequence=self._sequence, stats=stats())
 
+    def _renewal_interval(self, now: Now) -> float:
+        interval = renewal_interval(self.lease_until - now.mono, self.policy.lease)
+        is_silent = self._last_word is not None and now.mono - self._last_word >= _ASK_SECONDS
+        return min(interval, _ASK_SECONDS) if is_silent else interval
+
     def _tell_silence(self, now: Now) -> None:
-        """Say that nothing is heard: soon where there is no connection, else after a lease; and again every minute."""
+        """Say that nothing is heard: soon where there is no connection, or where a manager that was heard does not answer when it
+        is asked; else after a lease; and again every minute."""
         if self._last_word is None:
             self._last_word = now.mono
         self._cut_off_since = (self._cut_off_since or now.mono) if self.cut_off else None
         is_cut_off = self._cut_off_since is not None and now.mono - self._cut_off_since >= SILENT_SECONDS
         silent = now.mono - self._last_word
-        is_silent = silent >= SILENT_SECONDS if is_cut_off else silent > self.policy.lease
+        # (What was stopped itself has to ask first.)
+        was_asked = self.welcomed and self._last_word < self._renewed <= now.mono - 1.0
+        is_silent = silent >= SILENT_SECONDS if is_cut_off or was_asked else silent > self.policy.lease
         if is_silent and (self._silence_told is None or now.mono - self._silence_told >= SILENT_AGAIN_SECONDS):
             self._silence_told = now.mono
             self._effects.append(LogEvent("parent-silent", {"seconds": silent, "connected": not self.cut_off}))
