@@ -82,9 +82,9 @@ class Farm:
             for take in assign(self.roster, PLENTY).takes:
                 self.started.setdefault(take.job, self.now)
                 self.running[take.worker].append((take.job, self.seconds[take.job]))
-            self.kept |= self.roster.kept.keys()
-            assert len(self.roster.kept) <= max(1, len(self.machines) // SHARE)
-            self.idle += sum(not slot.count for machine in self.roster.kept.values() for slot in machine.slots)
+            self.kept |= self.roster.machines.kept.keys()
+            assert len(self.roster.machines.kept) <= max(1, len(self.machines) // SHARE)
+            self.idle += sum(not slot.count for machine in self.roster.machines.kept.values() for slot in machine.slots)
 
 
 def alone(job: str = "alone", priority: int = 50, memory: int = 0, order: int = 99) -> Demand:
@@ -98,9 +98,9 @@ def endless() -> Demand:
 def test_a_job_that_is_to_render_alone_gets_a_machine_on_a_busy_farm() -> None:
     farm = Farm([(2, 8)] * 3, [alone()], {"endless": 7, "alone": 5})
     farm.run(5)
-    assert farm.roster.kept == {} and "alone" not in farm.started
+    assert farm.roster.machines.kept == {} and "alone" not in farm.started
     farm.run(int(KEEP_SECONDS) - 4)
-    ((job, machine),) = farm.roster.kept.items()
+    ((job, machine),) = farm.roster.machines.kept.items()
     assert job == "alone" and Reasons(farm.roster, simple_scheduler.closed).reason("alone") == (
         "A frame of it ran out of memory beside others, and renders alone now. The machine m0 is kept free for it, and finishes "
         "what it has begun"
@@ -108,7 +108,7 @@ def test_a_job_that_is_to_render_alone_gets_a_machine_on_a_busy_farm() -> None:
     farm.run(15)
     assert KEEP_SECONDS < farm.started["alone"] <= KEEP_SECONDS + 14
     farm.run(10)
-    assert farm.roster.kept == {} and all(slot.count for slot in machine.slots), "and then others render there again"
+    assert farm.roster.machines.kept == {} and all(slot.count for slot in machine.slots), "and then others render there again"
     assert audit(farm.roster) == []
 
 

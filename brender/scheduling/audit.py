@@ -75,17 +75,17 @@ def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:
     if roster.crowded.keys() != fresh.crowded.keys():
         yield "the workers with more than one grant differ"
     shares = [
-        {host: (len(each.slots), each.busy, each.reserved, each.alone) for host, each in known.machines.items()}
+        {host: (len(each.slots), each.busy, each.reserved, each.alone) for host, each in known.machines.known.items()}
         for known in (roster, fresh)
     ]
     if shares[0] != shares[1]:
         yield f"the machines count {shares[0]}, and have {shares[1]}"
     if roster.lonely.keys() != fresh.lonely.keys():
         yield "the jobs that render alone differ"
-    kept = {machine.kept: machine for machine in roster.machines.values() if machine.kept}
-    if kept != roster.kept:
+    kept = {machine.kept: machine for machine in roster.machines.known.values() if machine.kept}
+    if kept != roster.machines.kept:
         yield "the machines that are kept free differ"
-    for machine in roster.machines.values():
+    for machine in roster.machines.known.values():
         if any(worker.place is not worker.kind.blocked for worker in machine.blocked):
             yield "a machine has workers among its blocked ones that are not"
     for kind in roster.worker_classes.values():

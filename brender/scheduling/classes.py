@@ -4,6 +4,7 @@ Whether a worker can run a job is asked once per pair of classes. What differs i
 a worker with too little free memory) is an exception, and is asked per worker where it matters.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -88,6 +89,21 @@ class Worker:
     """Bytes of memory that its grants will need beyond what it holds."""
     alone: bool = False
     """Nothing else is to start on its machine."""
+
+    def stand_in(self, place: "list[int] | None") -> None:
+        """Leave the queue that it stands in for *place*; ``None``: for none."""
+        before, blocked = self.place, self.kind.blocked
+        if before is place:
+            return
+        if before is not None:
+            del before[bisect_left(before, self.order)]
+            if before is blocked and self.machine is not None:
+                del self.machine.blocked[self]
+        self.place = place
+        if place is not None:
+            insort(place, self.order)
+            if place is blocked and self.machine is not None:
+                self.machine.blocked[self] = None
 
 
 @dataclass(slots=True, eq=False)
@@ -260,3 +276,27 @@ def inside_of(demand: Demand, limits: Iterable[Limits]) -> frozenset[Limits]:
         ):
             found.append(each)
     return frozenset(found)
+
+
+def places(demand: Demand, job: Job | None) -> tuple[Requirements, frozenset[Limits] | None, int]:
+    """Return what the job with *demand* needs but for its folders, the limits that these are in, and with how many it was
+    compared. *job*: as it was known; ``None`` if it is new."""
+    need = demand.need
+    if job is not None and job.demand.paths is demand.paths:
+        before = job.demand.need
+        if before is need or (before.reads, before.writes) == (need.reads, need.writes):
+            return job.kind.need if before is need else common_need(need), job.kind.inside, job.assessed
+    return common_need(need), frozenset() if need.reads or need.writes else None, 0
+
+
+def settles(demand: Demand, kinds: Iterable[WorkerClass]) -> bool:
+    """Return whether a job is kept off each worker of *kinds* that takes tasks and loses nothing of its .blend."""
+    if not demand.kept_off or demand.need.oldest_blender is None:
+        return False
+    best = [
+        worker
+        for kind in kinds
+        for worker in kind.workers.values()
+        if worker.serving and not general_obstacle(demand.need, demand.paths, worker.info) and not loses(demand.need, worker.info)
+    ]
+    return bool(best) and all(worker.id in demand.kept_off and worker.id not in demand.put_off for worker in best)

@@ -32,7 +32,7 @@ class Reasons:
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
             return "No worker is connected. Start one with `brender-worker`"
-        if (machine := roster.kept.get(job_id)) is not None:
+        if (machine := roster.machines.kept.get(job_id)) is not None:
             return _kept_free(next(iter(machine.slots)))
         if job.demand.kept_off or self._names_folders(job) or self._all_doubtful(job):
             return self._sentence(job)
@@ -104,7 +104,7 @@ class Reasons:
 
     def _all_doubtful(self, job: Job) -> bool:
         """Return whether any worker may be an exception, for its memory or for others on its machine."""
-        return bool(job.demand.memory or job.demand.alone) or self.roster.solitary > 0 or bool(self.roster.kept)
+        return bool(job.demand.memory or job.demand.alone) or self.roster.machines.solitary > 0 or bool(self.roster.machines.kept)
 
     def _doubtful(self, job: Job, kind: WorkerClass) -> list[Worker]:
         """Return the workers of *kind* that may be exceptions."""

@@ -1,7 +1,7 @@
 """Everything that the scheduler knows of workers and open jobs, kept by class. Pure.
 
 It is told of each change (`Roster.worker_changed`, `Roster.job_changed`, …), and the cost of a change does not grow with the
-number of workers or jobs. `Roster.audit` compares it with a roster that is made from nothing.
+number of workers or jobs. `brender.scheduling.audit` compares it with a roster that is made from nothing.
 
 Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 """
@@ -10,7 +10,6 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from itertools import islice
 
-from brender.model.eligibility import general_obstacle, loses
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
@@ -20,15 +19,16 @@ from brender.scheduling.classes import (
     JobClass,
     JobKey,
     Limits,
-    Machine,
     Needs,
     Rank,
     Worker,
     WorkerClass,
     common_info,
-    common_need,
     inside_of,
+    places,
+    settles,
 )
+from brender.scheduling.machines import Machines, lacks_solitude, reserved_beside
 from brender.scheduling.terms import KEPT_FREE, NOT_ALONE, PREFETCH_MOST, Demand, Take
 
 #: What it costs of a budget to compare a job with `Limits`, and to have it in another class.
@@ -47,15 +47,9 @@ class Roster:
         self.workers: dict[str, Worker] = {}
         self.jobs: dict[str, Job] = {}
         self.by_order: dict[int, Worker] = {}
-        self.machines: dict[tuple[str, int], Machine] = {}
-        """By host and its bytes of memory, what the workers there share. Containers of one host, each with memory of its own, are
-        told apart by how much that is."""
+        self.machines = Machines(self._queue)
         self.lonely: dict[str, None] = {}
         """The ids of the open jobs that render alone on a machine."""
-        self.solitary = 0
-        """The number of workers that have nothing beside them on their machines."""
-        self.kept: dict[str, Machine] = {}
-        """By job, the machine that is kept free for it."""
         self.worker_classes: dict[WorkerInfo, WorkerClass] = {}
         self.job_classes: dict[JobKey, JobClass] = {}
         self.limits: dict[Limits, None] = {}
@@ -113,26 +107,26 @@ class Roster:
             self._reclassify(worker, info)
         self._set_load(worker, count, serving, serving and is_open)
         if reserved != worker.reserved or alone is not worker.alone:
-            self._reserve(worker, reserved, alone)
+            self.machines.reserve(worker, reserved, alone)
         self._queue(worker)
         if worker.machine is not None and worker.machine.blocked:
-            self._offer_room(worker.machine)  # what this one lets go of, others there can have
+            self.machines.offer_room(worker.machine)  # what this one lets go of, others there can have
 
     def worker_gone(self, worker_id: str) -> None:
         """Forget a worker."""
         worker = self.workers.pop(worker_id, None)
         if worker is not None:
             self._set_load(worker, 0, False, False)
-            self._set_place(worker, None)
+            worker.stand_in(None)
             self._leave_class(worker)
             del self.by_order[worker.order]
 
     def job_changed(self, demand: Demand) -> None:
         """Note what an open job, new or known, now wants. *demand* is the roster's from now on."""
-        self._note(demand, *self._places(demand, self.jobs.get(demand.job)))
+        self._note(demand, *places(demand, self.jobs.get(demand.job)))
 
     def _note(self, demand: Demand, need: Requirements, inside: frozenset[Limits] | None, assessed: int) -> None:
-        """Note *demand*, whose class its job has by these (`_places`)."""
+        """Note *demand*, whose class its job has by these (`places`)."""
         kind = self._class_of_job(demand, need, inside)
         job = self.jobs.get(demand.job)
         if job is not None:
@@ -205,7 +199,7 @@ class Roster:
         machine = worker.machine
         if machine is not None and machine.kept not in ("", demand.job):
             return False
-        if machine is not None and (demand.alone or machine.alone) and self.lacks_solitude(demand, worker):
+        if machine is not None and (demand.alone or machine.alone) and lacks_solitude(demand, worker):
             return False
         return self.has_room_for(demand, worker)
 
@@ -216,43 +210,16 @@ class Roster:
         if not demand.memory:
             return True
         free = self.free(worker.id)
-        return free is None or free - self.reserved_beside(worker) >= demand.memory
-
-    def reserved_beside(self, worker: Worker) -> int:
-        """Return the bytes of memory that the others on the machine of *worker* will need beyond what they hold."""
-        return worker.machine.reserved - worker.reserved if worker.machine is not None else 0
-
-    def lacks_solitude(self, demand: Demand, worker: Worker) -> bool:
-        """Return whether *worker* has others at work beside it, and the job or one of these is to be alone there."""
-        machine = worker.machine
-        if machine is None or not (demand.alone or machine.alone):
-            return False
-        return machine.alone > worker.alone or (demand.alone and self.has_company(worker))
-
-    def has_company(self, worker: Worker) -> bool:
-        """Return whether others on the machine of *worker* hold something."""
-        return worker.machine is not None and worker.machine.busy > (worker.count > 0)
+        return free is None or free - reserved_beside(worker) >= demand.memory
 
     def hindrance(self, demand: Demand, worker: Worker) -> Obstacle | None:
         """Return why *worker*, whose class can run the job, is an exception; ``None`` where it is none."""
-        free, reserved = self.free(worker.id), self.reserved_beside(worker)
+        free, reserved = self.free(worker.id), reserved_beside(worker)
         if exception := demand.exception(worker.id, free - reserved if free is not None else None, reserved > 0):
             return exception
         if worker.machine is not None and worker.machine.kept not in ("", demand.job):
             return KEPT_FREE
-        return NOT_ALONE if self.lacks_solitude(demand, worker) else None
-
-    def keep(self, machine: Machine, job_id: str) -> None:
-        """Note that *machine* gets no new tasks but of the job *job_id*, which is `lonely`."""
-        machine.kept, self.kept[job_id] = job_id, machine
-        self.version += 1
-
-    def release(self, job_id: str) -> None:
-        """Note that no machine is kept free for the job *job_id* any more."""
-        machine = self.kept.pop(job_id)
-        machine.kept = ""
-        self.version += 1
-        self._offer_room(machine)
+        return NOT_ALONE if lacks_solitude(demand, worker) else None
 
     def take(self, worker: Worker, job: Job) -> Take:
         """Note that *worker* takes the next task of *job*."""
@@ -264,18 +231,18 @@ class Roster:
         self._rank(job)
         self._set_load(worker, worker.count + 1, worker.serving, worker.open)
         if demand.memory or demand.alone:
-            self._reserve(worker, max(worker.reserved, demand.memory), worker.alone or demand.alone)
+            self.machines.reserve(worker, max(worker.reserved, demand.memory), worker.alone or demand.alone)
         self._queue(worker)
         return Take(worker.id, demand.job)
 
     def block(self, worker: Worker) -> None:
         """Note that *worker* is an exception for each ready job. It is tried again when it or a job changes."""
-        self._set_place(worker, worker.kind.blocked)
+        worker.stand_in(worker.kind.blocked)
         self._blocked[worker.kind] = None
 
     def content(self, worker: Worker) -> None:
         """Note that *worker* has enough. It is tried again when it changes."""
-        self._set_place(worker, None)
+        worker.stand_in(None)
 
     def sate(self, kind: WorkerClass) -> None:
         """Note that nothing is ready that *kind* could run. It is tried again when something is."""
@@ -292,7 +259,7 @@ class Roster:
         if was_busy is not is_busy and worker.machine is not None:
             worker.machine.busy += is_busy - was_busy
             if was_busy and self.lonely:
-                self._offer_room(worker.machine)
+                self.machines.offer_room(worker.machine)
         if is_open and count > 1:
             self.crowded[worker.id] = None
         else:
@@ -307,45 +274,14 @@ class Roster:
             for job in list(self._picky.values()):
                 self.job_changed(job.demand)
 
-    def _reserve(self, worker: Worker, reserved: int, alone: bool) -> None:
-        """Note what the grants of *worker* will need of its machine; where it is less, those that wait for it are tried again."""
-        machine = worker.machine
-        if machine is None:
-            return
-        eased = reserved < worker.reserved or alone < worker.alone
-        machine.reserved += reserved - worker.reserved
-        machine.alone += alone - worker.alone
-        self.solitary += alone - worker.alone
-        worker.reserved, worker.alone = reserved, alone
-        if eased:
-            self._offer_room(machine)
-
-    def _offer_room(self, machine: Machine) -> None:
-        for blocked in list(machine.blocked):
-            self._queue(blocked)
-
     def _queue(self, worker: Worker) -> None:
         """Put *worker* into the queue where it belongs, to be tried (again)."""
         kind = worker.kind
         if not worker.open or worker.count > PREFETCH_MOST:
-            self._set_place(worker, None)
+            worker.stand_in(None)
         else:
-            self._set_place(worker, kind.eager if worker.count else kind.idle)
+            worker.stand_in(kind.eager if worker.count else kind.idle)
             self.hungry[kind] = None
-
-    def _set_place(self, worker: Worker, place: list[int] | None) -> None:
-        before, blocked = worker.place, worker.kind.blocked
-        if before is place:
-            return
-        if before is not None:
-            del before[bisect_left(before, worker.order)]
-            if before is blocked and worker.machine is not None:
-                del worker.machine.blocked[worker]
-        worker.place = place
-        if place is not None:
-            insort(place, worker.order)
-            if place is blocked and worker.machine is not None:
-                worker.machine.blocked[worker] = None
 
     def _drop_job(self, job: Job) -> None:
         demand, kind = job.demand, job.kind
@@ -422,18 +358,8 @@ class Roster:
                 job_class.look_at(kind)
         return kind
 
-    def _places(self, demand: Demand, job: Job | None) -> tuple[Requirements, frozenset[Limits] | None, int]:
-        """Return what the job with *demand* needs but for its folders, the limits that these are in, and with how many it was
-        compared. *job*: as it was known."""
-        need = demand.need
-        if job is not None and job.demand.paths is demand.paths:
-            before = job.demand.need
-            if before is need or (before.reads, before.writes) == (need.reads, need.writes):
-                return job.kind.need if before is need else common_need(need), job.kind.inside, job.assessed
-        return common_need(need), frozenset() if need.reads or need.writes else None, 0
-
     def _class_of_job(self, demand: Demand, need: Requirements, inside: frozenset[Limits] | None) -> JobClass:
-        key = (need, demand.paths, self._settles(demand), inside)
+        key = (need, demand.paths, settles(demand, self.worker_classes.values()), inside)
         kind = self.job_classes.get(key)
         if kind is None:
             self._want_tags(demand.need.tags)
@@ -444,20 +370,6 @@ class Roster:
                 kind.look_at(worker_class)
             kind.reconsider()
         return kind
-
-    def _settles(self, demand: Demand) -> bool:
-        """Return whether a job is kept off each worker that takes tasks and loses nothing of its .blend."""
-        if not demand.kept_off or demand.need.oldest_blender is None:
-            return False
-        best = [
-            worker
-            for kind in self.worker_classes.values()
-            for worker in kind.workers.values()
-            if worker.serving
-            and not general_obstacle(demand.need, demand.paths, worker.info)
-            and not loses(demand.need, worker.info)
-        ]
-        return bool(best) and all(worker.id in demand.kept_off and worker.id not in demand.put_off for worker in best)
 
     def _reconsider(self) -> None:
         """Find out again which jobs wait for workers that lose nothing of their .blend."""
@@ -479,33 +391,24 @@ class Roster:
     def _reclassify(self, worker: Worker, info: WorkerInfo) -> None:
         load, reserved, alone = (worker.count, worker.serving, worker.open), worker.reserved, worker.alone
         self._set_load(worker, 0, False, False)
-        self._set_place(worker, None)
+        worker.stand_in(None)
         self._leave_class(worker)
         worker.info, worker.kind = info, self._class_of(info)
         self._enter_class(worker)
         self._set_load(worker, *load)
-        self._reserve(worker, reserved, alone)
+        self.machines.reserve(worker, reserved, alone)
         self._queue(worker)
 
     def _enter_class(self, worker: Worker) -> None:
         worker.kind.workers[worker.id] = worker
-        if worker.info.host:
-            key = worker.info.host, worker.info.memory
-            worker.machine = self.machines.setdefault(key, Machine())
-            worker.machine.slots[worker] = None
+        self.machines.enter(worker)
         for tag in worker.info.tags:
             self._with_tag.setdefault(tag, {})[worker.id] = None
 
     def _leave_class(self, worker: Worker) -> None:
         kind = worker.kind
         del kind.workers[worker.id]
-        self._reserve(worker, 0, False)
-        if worker.machine is not None:
-            del worker.machine.slots[worker]
-            if not worker.machine.slots:
-                del self.machines[worker.info.host, worker.info.memory]
-                self.kept.pop(worker.machine.kept, None)
-            worker.machine = None
+        self.machines.leave(worker)
         for tag in worker.info.tags:
             with_tag = self._with_tag[tag]
             del with_tag[worker.id]

@@ -22,7 +22,7 @@ _WORKERS_A_LOOK, _URGENT_A_LOOK = 2_000, 20
 
 
 class Solitude:
-    """Decides which machines of *roster* are kept free for which jobs, and notes it there (`Roster.keep`)."""
+    """Decides which machines of *roster* are kept free for which jobs, and notes it there (`Machines.keep`)."""
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
@@ -44,13 +44,13 @@ class Solitude:
         for known in (self._failed, self._empty, self._after):
             for job_id in known.keys() - ids:
                 del known[job_id]
-        most = min(MACHINES_MOST, max(1, len(roster.machines) // SHARE))
+        most = min(MACHINES_MOST, max(1, len(roster.machines.known) // SHARE))
         keeps: dict[str, Machine] = {}
         budget = _WORKERS_A_LOOK
         for job in sorted(waiting, key=lambda job: (-job.demand.priority, job.demand.order)):
             if now - self._since[job.demand.job] < KEEP_SECONDS or len(keeps) >= most:
                 continue
-            machine = roster.kept.get(job.demand.job)
+            machine = roster.machines.kept.get(job.demand.job)
             if machine is not None and (not self._suits(job, machine) or self._fails_at(job, machine, now)):
                 machine = None
             elif machine is None and budget > 0:
@@ -61,13 +61,16 @@ class Solitude:
         return self._carry_out(keeps)
 
     def _carry_out(self, keeps: dict[str, Machine]) -> list[Machine]:
-        for job_id, machine in list(self.roster.kept.items()):
-            if keeps.get(job_id) is not machine:
-                self._empty.pop(job_id, None)
-                self.roster.release(job_id)
-        fresh = [job_id for job_id in keeps if job_id not in self.roster.kept]
+        machines = self.roster.machines
+        over = [job_id for job_id, machine in machines.kept.items() if keeps.get(job_id) is not machine]
+        for job_id in over:
+            self._empty.pop(job_id, None)
+            machines.release(job_id)
+        fresh = [job_id for job_id in keeps if job_id not in machines.kept]
         for job_id in fresh:
-            self.roster.keep(keeps[job_id], job_id)
+            machines.keep(keeps[job_id], job_id)
+        if over or fresh:
+            self.roster.version += 1
         return [keeps[job_id] for job_id in fresh]
 
     def _fails_at(self, job: Job, machine: Machine, now: float) -> bool:

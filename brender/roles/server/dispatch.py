@@ -93,7 +93,7 @@ class Dispatch:
             if job := self.farm.jobs.get(job_id):
                 self._wake_delayed(job, now)
         self._tell_roster(now)
-        if self._roster.lonely or self._roster.kept:
+        if self._roster.lonely or self._roster.machines.kept:
             self._keep_free(now)
         assignment = assign(self._roster, _ASSIGN_BUDGET)
         self._carry_out(assignment.takes, now)
