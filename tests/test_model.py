@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brender.model.errors import BadInput, IllegalTransition
+from brender.model.errors import BadInput, BrenderError, Conflict, IllegalTransition, from_code
 from brender.model.frames import chunk, chunk_count, format_frames, parse_frames
 from brender.model.naming import check_pattern, frame_name, temporary_name
-from brender.model.nodes import Blender, choose_blender
+from brender.model.nodes import Blender, WorkerInfo, allows_program, choose_blender
+from brender.model.obstacle import short_name
 from brender.model.status import (
     JOB_TRANSITIONS,
     OUTCOMES,
@@ -167,3 +168,30 @@ def test_a_blender_opens_a_newer_file_if_that_file_says_so(
 def test_of_blenders_older_than_the_file_the_newest_takes_it() -> None:
     older = Blender("executable", "/b", (4, 5, 3))
     assert choose_blender((FIVE, older), (5, 3), (4, 5, 85)) == FIVE
+
+
+@pytest.mark.parametrize(
+    ("programs", "program", "allowed"),
+    [
+        (("*",), "/opt/../bin/sh", True),
+        (("ffmpeg",), "ffmpeg", True),
+        (("ffmpeg",), "/tmp/ffmpeg", False),
+        (("/opt/*",), "/opt/bin/tool", True),
+        (("/opt/*",), "/opt/../bin/sh", False),
+        (("/opt/*",), "tool", False),
+        (("a", "b*"), "beta", True),
+        ((), "ffmpeg", False),
+    ],
+)
+def test_a_worker_runs_the_programs_that_its_owner_allows(programs: tuple[str, ...], program: str, allowed: bool) -> None:
+    assert allows_program(WorkerInfo(id="w", incarnation=1, name="w", programs=programs), program) is allowed
+
+
+def test_a_long_name_is_cut_where_a_sentence_ends_that_holds_it() -> None:
+    assert short_name("a" * 40) == "a" * 40 and short_name("a" * 41) == "a" * 39 + "…"
+
+
+def test_an_error_that_travels_is_of_its_kind_or_of_none_that_is_known() -> None:
+    assert type(from_code(Conflict.code, "there")) is Conflict
+    unknown = from_code("never heard of", "here")
+    assert type(unknown) is BrenderError and str(unknown) == "here"

@@ -27,6 +27,8 @@ MONDAY, FRIDAY, SATURDAY, SUNDAY = 0, 4, 5, 6
         ("sun 23:00-01:00", MONDAY, 30, 30),
         ("sat-mon 1:00-2:00", SUNDAY, 90, 30),
         ("00:00-24:00", FRIDAY, 0, 24 * 60),
+        ("00:00-24:00", SUNDAY, 60, 23 * 60),
+        ("fri 22:00-06:00", SUNDAY, 60, None),
         ("mon 9:00-10:00, 9:30-11:00", MONDAY, 9 * 60 + 45, 75),
         ("", MONDAY, 0, None),
     ],
@@ -36,7 +38,8 @@ def test_hours_of_sleep(text: str, day: int, clock: int, left: int | None) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["never", "mon", "mon 9-10", "fun 9:00-10:00", "25:00-26:00", "9:60-10:00", "9:00-10:00;", "9:00," * 60]
+    "text",
+    ["never", "mon", "mon 9-10", "fun 9:00-10:00", "25:00-26:00", "9:60-10:00", "23:00-24:30", "9:00-10:00;", "9:00," * 60],
 )
 def test_a_schedule_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
