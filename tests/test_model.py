@@ -1,14 +1,19 @@
 """Frame sets, names, statuses: the words that everything else is made of."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brender.model.bundle import check_path
+from brender.model.eligibility import count_able
 from brender.model.errors import BadInput, BrenderError, Conflict, IllegalTransition, from_code
-from brender.model.frames import chunk, chunk_count, format_frames, parse_frames
-from brender.model.naming import check_pattern, frame_name, temporary_name
-from brender.model.nodes import Blender, WorkerInfo, allows_program, choose_blender
+from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
+from brender.model.job import Requirements
+from brender.model.naming import check_pattern, frame_name, movie_name, temporary_name
+from brender.model.nodes import Blender, WorkerInfo, allows_program, can_open_with, choose_blender
 from brender.model.obstacle import short_name
+from brender.model.paths import is_foreign
 from brender.model.status import (
     JOB_TRANSITIONS,
     OUTCOMES,
@@ -20,6 +25,8 @@ from brender.model.status import (
     TaskStatus,
     change,
 )
+from brender.model.trust import check_trust
+from tests.world import facts
 
 
 @pytest.mark.parametrize(
@@ -195,3 +202,51 @@ def test_an_error_that_travels_is_of_its_kind_or_of_none_that_is_known() -> None
     assert type(from_code(Conflict.code, "there")) is Conflict
     unknown = from_code("never heard of", "here")
     assert type(unknown) is BrenderError and str(unknown) == "here"
+
+
+@pytest.mark.parametrize("path", ["", "/a", "../a", "a/../b", "a//b", "a. ", "a.", "con.txt", "a:b", "x" * 300])
+def test_a_path_that_no_machine_could_hold_is_refused(path: str) -> None:
+    with pytest.raises(BadInput):
+        check_path(path)
+
+
+@pytest.mark.parametrize("path", ["a", ".hidden", " a", "shot/.a b.c", "console"])
+def test_a_path_that_every_machine_can_hold_is_taken(path: str) -> None:
+    check_path(path)
+
+
+def test_a_random_order_has_each_frame_once_and_is_always_the_same() -> None:
+    frames = tuple(range(10, 60))
+    mixed = arrange(frames, "random")
+    assert sorted(mixed) == list(frames) and mixed not in (frames, frames[::-1]) and mixed == arrange(frames, "random")
+
+
+def test_the_first_of_several_movies_is_numbered_and_a_frame_before_zero_has_its_sign() -> None:
+    assert movie_name("movie_##", "MPEG4", -5, 20, splits=True) == "movie_-05-20_000.mp4"
+
+
+def test_a_path_of_windows_is_foreign_elsewhere() -> None:
+    assert [is_foreign(path, "linux") for path in ("C:\\a", "/a")] == [True, False] and not is_foreign("C:\\a", "windows")
+
+
+def test_of_many_things_that_need_trust_three_are_named_and_the_others_counted() -> None:
+    file = msgspec.structs.replace(facts(), needs_trust=("a", "b", "c", "d", "e"))
+    assert "a, b, c and 2 more" in check_trust(file, False, "--trusted", "--no")[0]
+
+
+def test_workers_that_can_run_a_job_are_counted_with_the_blender_that_most_of_them_have() -> None:
+    def worker(name: str, *versions: tuple[int, int, int], tags: tuple[str, ...] = ()) -> WorkerInfo:
+        blenders = tuple(Blender(f"/b{version}", "", version) for version in versions)
+        kinds = frozenset({"blender-animation"})
+        return WorkerInfo(id=name, incarnation=1, name=name, blenders=blenders, tags=frozenset(tags), job_types=kinds)
+
+    workers = [worker("a", (5, 0, 1)), worker("b", (5, 0, 1), tags=("gpu",)), worker("c", (4, 2, 0)), worker("d")]
+    need = Requirements(job_type="blender-animation", blender=(5, 0))
+    assert count_able(need, (), workers) == 2
+    assert count_able(Requirements(job_type="blender-animation", blender=(5, 0), tags=frozenset({"gpu"})), (), workers) == 1
+
+
+def test_a_newer_file_opens_where_it_says_so() -> None:
+    assert can_open_with((5, 0), (4, 2), None)
+    assert not can_open_with((4, 2), (5, 0), None)
+    assert can_open_with((4, 2), (5, 0), (4, 2, 0)) and not can_open_with((4, 1), (5, 0), (4, 2, 0))
