@@ -209,6 +209,7 @@ def test_what_an_extension_says_of_itself_comes_from_its_manifest(tmp_path: Path
         ),
         ({"blender_manifest.toml": MANIFEST}, "has no __init__.py"),
         ({"red/__init__.py": RED, "red/bomb": "0" * 3 * 2**20}, "has more than 2 MB unpacked: make it smaller"),
+        ({"blender_manifest.toml": MANIFEST + "since = 1" + "0" * 5000, "__init__.py": ""}, "cannot be read: Exceeds the limit"),
     ],
 )
 def test_what_is_no_add_on_is_refused(
@@ -219,6 +220,20 @@ def test_what_is_no_add_on_is_refused(
     result = command(capsys, "addon", "add", path, "--data", tmp_path / "data")
     assert (result.code, result.err.count("\n")) == (2, 1), result.err
     assert said in result.err
+
+
+def test_an_add_on_whose_id_is_a_path_writes_nothing_there(tmp_path: Path) -> None:
+    made = extension(tmp_path)
+    for written in (str(tmp_path / "evil"), "../evil"):
+        (made / "blender_manifest.toml").write_text(MANIFEST.replace("red_ext", written))
+        with pytest.raises(BadInput, match="cannot import an add-on of the name"):
+            packed(made, tmp_path)
+    assert not list(tmp_path.glob("**/evil*"))
+
+
+def test_what_cannot_be_read_of_a_bl_info_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "red.py").write_text('bl_info = {"name": "Red", "tags": {[]: 1}}')
+    assert packed(tmp_path / "red.py", tmp_path).label == "Red"
 
 
 def test_links_and_files_that_are_not_there_are_refused(tmp_path: Path) -> None:

@@ -129,12 +129,16 @@ def pack_addon(path: Path, folder: Path) -> PackedAddOn:
     try:
         with _Source(path.absolute()) as source:
             said, names = _described(source)
-            blob = folder / f"{said['module']}-{len(list(folder.iterdir()))}"
+            # (Not by its module, which is its author's word and may be a path.)
+            blob = folder / str(len(list(folder.iterdir())))
             digest = _write(source, names, blob)
     except OSError as error:
         raise BadInput(f"The add-on {path} cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise BadInput(f"The add-on {path} cannot be read: its source is nested too deeply") from error
+    except ValueError as error:
+        # Such as a number of thousands of digits, which Python does not read.
+        raise BadInput(f"The add-on {path} cannot be read: {error}") from error
     said |= {key: said[key][:_WORDS_LENGTH] for key in ("name", "version")}
     try:
         addon = msgspec.convert({**said, "digest": digest, "size": blob.stat().st_size}, AddOn)
@@ -254,7 +258,7 @@ def _bl_info(text: str) -> dict[str, Any] | None:
             value = getattr(node, "value", None)
             pairs = zip(value.keys, value.values, strict=True) if isinstance(value, ast.Dict) else ()
             for key, each in pairs:
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, TypeError):
                     if key is not None:
                         told[str(ast.literal_eval(key))] = ast.literal_eval(each)
             return told
