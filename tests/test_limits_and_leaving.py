@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from brender.bus.messages import Grants, Sorry
+from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.limits import Watch
@@ -563,6 +564,18 @@ def test_a_manager_that_left_while_its_workers_render_is_shown_as_leaving_and_th
     assert [(row["status"], row["reason"]) for row in world.ask("managers")] == [("draining", "was stopped")]
     world.run(2 * world.policy.lease)
     assert [(row["status"], row["reason"]) for row in world.ask("managers")] == [("offline", "was stopped")]
+
+
+def test_a_manager_that_left_while_its_workers_render_is_not_asked_to_leave_again_when_it_is_back(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1-2"))
+    world.cut.add("a")
+    world.act("restart", "m")
+    before = world.managers["m"]
+    world._manage("m", before.farewell())
+    world.managers["m"] = ManagerCore(msgspec.structs.replace(before.hello, incarnation=2), world.policy)
+    world.run(5)
+    assert [(row["status"], row["wanted"]) for row in world.ask("managers")] == [("online", "")]
 
 
 def test_the_manager_before_does_not_call_a_worker_lost_that_is_with_another(world: World) -> None:

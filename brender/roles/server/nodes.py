@@ -115,6 +115,7 @@ class Nodes:
                 self.worker_gone(worker, f"its manager {manager.name} {reason}", now)
         if manager.workers:
             manager.farewell = reason
+            self._no_longer(_LEAVING, "manager", manager.id)  # its next process is not asked to leave too
             self._manager_stands(manager, Standing.DRAINING, reason, now)
         else:
             self.manager_gone(manager, reason, now)
