@@ -490,7 +490,7 @@ def test_a_worker_that_cannot_write_its_reports_gives_its_tasks_back_and_says_wh
     for _ in range(20):
         world._work("a", stub.core.reports_cannot_be_kept(why, world._at()))
         world.run(1)
-    assert len(stub.stopped) == 1 and stub.core.keeps_no_reports(world._at())
+    assert len(stub.stopped) == 1 and stub.core.disk.keeps_no_reports(world._at().mono)
     world.end("a", reason="stopped", stopped=True)
     world.run(20)
     assert (worker(world, "a")["status"], worker(world, "a")["reason"]) == ("error", why)

@@ -1,11 +1,9 @@
 """The manager's core: between the server and its workers it passes on, watches and renews; it never chooses. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from brender.bus.messages import (
-    FINAL,
     Acks,
     Admitted,
     AnyMessage,
@@ -40,40 +38,13 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.grant import Grant
-from brender.model.keys import Principal
-from brender.model.log_events import SILENT_AGAIN_SECONDS, SILENT_SECONDS
-from brender.model.nodes import Standing, Stats, WorkerInfo
+from brender.model.log_events import SILENT_SECONDS
+from brender.model.nodes import Standing, Stats
 from brender.roles.effects import FOREIGN_KEY, AdmitKeys, Bind, Effect, Exit, LogEvent, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.roles.manager.admitted_keys import AdmittedKeys
+from brender.roles.manager.managed_worker import ManagedWorker
 from brender.roles.policy import Policy, renewal_interval
-
-#: Seconds after which a server that nothing was heard from is asked for something.
-_ASK_SECONDS = 2.0
-
-
-@dataclass
-class ManagedWorker:
-    """A worker that said hello. Times monotonic."""
-
-    info: WorkerInfo
-    heard: float
-    beat: float
-    held: dict[str, float] = field(default_factory=dict)
-    """The attempts that it has something to do or say about, as far as the server has not acknowledged their end; each with when
-    it was last said to hold it: by itself, or by a grant that was passed down to it."""
-    proof: str = ""
-    """Its word to the server that it is here."""
-    term: str = ""
-    """The name of its present registration."""
-    joined: float = float("-inf")
-    """When the server was last told of it."""
-    confirmed: tuple[str, ...] | None = None
-    """The attempts that the server has confirmed for the present registration; ``None`` until it has."""
-    ends: dict[str, int] = field(default_factory=dict)
-    """The number of an attempt's last report, once it was passed up."""
-    asked: float | None = None
-    standing: Standing = Standing.OPEN
-    reason: str = ""
-    """Whether it begins anything new, and why not, as it says itself."""
+from brender.roles.silence import Silence
 
 
 class ManagerCore:
@@ -91,15 +62,13 @@ class ManagerCore:
         self._said_hello = self._renewed = self._beat = self._ticked = float("-inf")
         self.cut_off = False
         """There is no connection to the server."""
-        self._server_heard: float | None = None
-        self._silence_told: float | None = None
-        """When it was last said that the server is silent; ``None`` while it is heard."""
+        self._silence = Silence()
+        """That of the server."""
         self._server_lease, self._server_heartbeat = policy.lease, policy.heartbeat
         self._sequence = self._terms = 0
         self._began: float | None = None
         self._beats: dict[str, Beat] = {}
-        self._keys: dict[str, Principal] = {}
-        self._keys_number = -1
+        self._keys = AdmittedKeys()
         self._effects: list[Effect] = []
         anybody, worker = frozenset({"", "worker"}), frozenset({"worker"})
         # Who below is to have said hello for what. (brender.bus.rights has which keys may say it.)
@@ -143,7 +112,7 @@ class ManagerCore:
             self._effects.append(Reply(peer.route, WhoAreYou()))
         else:
             if peer.node in self.workers:
-                self._heard(self.workers[peer.node], now)
+                self.workers[peer.node].was_heard(now.mono)
             handler(peer, message, now)
         return self._taken()
 
@@ -152,10 +121,9 @@ class ManagerCore:
         handler = self._above.get(type(message))
         if self._began is None:
             self._began = now.mono
-        if self._silence_told is not None and self._server_heard is not None:
-            self._effects.append(LogEvent("server-back", {"seconds": now.mono - self._server_heard}))
+        if (silent := self._silence.heard(now.mono)) is not None:
+            self._effects.append(LogEvent("server-back", {"seconds": silent}))
             self._tell_workers_of_silence(0.0)
-        self._server_heard, self._silence_told = now.mono, None
         if handler is not None:
             handler(message, now)
         return self._taken()
@@ -178,8 +146,10 @@ class ManagerCore:
             if now.mono - self._said_hello >= 1.0:
                 self._said_hello = now.mono
                 self._effects.append(SendUp(self.hello))
-        elif now.mono - self._renewed >= self._renewal_interval(now):
-            self._renew_above(now)
+        else:
+            usual = renewal_interval(self.lease_until - now.mono, self._server_lease)
+            if now.mono - self._renewed >= self._silence.ask_interval(usual, now.mono):
+                self._renew_above(now)
         self._tell_silence(now)
         if now.mono - self._ticked > self.policy.lease / 2:
             for worker in self.workers.values():
@@ -198,22 +168,14 @@ class ManagerCore:
             self._drain_on()
         return self._taken()
 
-    def _renewal_interval(self, now: Now) -> float:
-        interval = renewal_interval(self.lease_until - now.mono, self._server_lease)
-        silent = self._server_heard is not None and now.mono - self._server_heard >= _ASK_SECONDS
-        return min(interval, _ASK_SECONDS) if silent else interval
-
     def _tell_silence(self, now: Now) -> None:
         """Say that the server is silent, here and to the workers; here again every minute."""
-        if self._server_heard is None:
-            self._server_heard = now.mono
-        silent = now.mono - self._server_heard
+        silent = self._silence.seconds(now.mono)
         if silent < SILENT_SECONDS:
             return
-        if self._silence_told is None:
+        if not self._silence.is_told:
             self._tell_workers_of_silence(silent)
-        if self._silence_told is None or now.mono - self._silence_told >= SILENT_AGAIN_SECONDS:
-            self._silence_told = now.mono
+        if self._silence.is_due(now.mono):
             self._effects.append(LogEvent("server-silent", {"seconds": silent, "connected": not self.cut_off}))
 
     def _tell_workers_of_silence(self, seconds: float) -> None:
@@ -291,17 +253,10 @@ class ManagerCore:
         seconds = max(0.0, min(self.policy.lease, own))
         worker.standing, worker.reason = renew.standing, renew.reason
         if renew.held is not None:
-            self._compare_held(worker, renew.held, now)
-        heard = self._server_heard if self._server_heard is not None else now.mono
-        silent = now.mono - heard if self._silence_told is not None else 0.0
+            worker.compare_held(renew.held, now.mono, self.policy.suspicion)
+        silent = self._silence.seconds(now.mono) if self._silence.is_told else 0.0
         renewed = Renewed(sent=renew.sent, seconds=seconds, term=worker.term, attempts=worker.confirmed, silent=silent)
         self._effects.append(Reply(peer.route, renewed))
-
-    def _compare_held(self, worker: ManagedWorker, held: tuple[str, ...], now: Now) -> None:
-        """Forget attempts that *worker* does not name as *held* any more: it has sent their ends, and the word of it was lost, or
-        a grant that came late made the manager count them again. One that was just passed down may be on its way."""
-        worker.held |= {attempt: now.mono for attempt in held if attempt in worker.held}
-        worker.held = {each: said for each, said in worker.held.items() if now.mono - said <= self.policy.suspicion}
 
     def _pong(self, peer: Peer, pong: Pong, now: Now) -> None:
         """Being heard is all that it is for."""
@@ -324,10 +279,7 @@ class ManagerCore:
         self._effects.append(SendUp(message))
 
     def _reports(self, peer: Peer, message: Reports, now: Now) -> None:
-        worker = self.workers[peer.node]
-        for report in message.reports:
-            if isinstance(report, FINAL):
-                worker.ends[report.attempt] = report.number
+        self.workers[peer.node].reported(message.reports)
         self._effects.append(SendUp(message))
 
     # --- from above ---------------------------------------------------------------------------------------------------
@@ -385,10 +337,7 @@ class ManagerCore:
         if worker is None:
             self._not_here(message.worker, now)
             return
-        for attempt, number in message.acks:
-            if number >= worker.ends.get(attempt, number + 1):
-                worker.held.pop(attempt, None)
-                del worker.ends[attempt]
+        worker.acknowledged(message.acks)
         self._effects.append(Send(message.worker, message))
 
     def _confirm(self, message: Confirm, now: Now) -> None:
@@ -411,15 +360,12 @@ class ManagerCore:
 
     def _admitted(self, message: Admitted, now: Now) -> None:
         """Workers whose keys are not admitted any more are gone, whatever they say."""
-        if message.since is not None and message.since != self._keys_number:
+        gone = self._keys.take(message)
+        if gone is None:
             self._say_hello(now)  # something was lost on the way: the answer brings the whole list
             return
-        before = {principal.node for principal in self._keys.values()}
-        known = self._keys if message.since is not None else {}
-        self._keys = {id: key for id, key in known.items() if id not in message.gone} | {key.id: key for key in message.keys}
-        self._keys_number = message.number
-        self._effects.append(AdmitKeys(tuple(self._keys.values())))
-        for node in before - {principal.node for principal in self._keys.values()}:
+        self._effects.append(AdmitKeys(tuple(self._keys.by_id.values())))
+        for node in gone:
             if (worker := self.workers.get(node)) is not None:
                 reason = "its key is not admitted any more. Join again with a new token"
                 self._effects.append(Send(node, Refused(reason=reason)))
@@ -487,11 +433,6 @@ class ManagerCore:
         self._effects.append(LogEvent("worker-left", {"worker": worker.info.id, "name": worker.info.name, "reason": reason}))
         self._beats.pop(worker.info.id, None)
         self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, term=self._last_term))]
-
-    @staticmethod
-    def _heard(worker: ManagedWorker, now: Now) -> None:
-        worker.heard = now.mono
-        worker.asked = None
 
     def _taken(self) -> list[Effect]:
         effects, self._effects[:] = list(self._effects), []

@@ -42,7 +42,7 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.grant import Grant, Order
-from brender.model.log_events import SILENT_AGAIN_SECONDS, SILENT_SECONDS
+from brender.model.log_events import SILENT_SECONDS
 from brender.model.nodes import Standing, Stats, WorkerInfo
 from brender.roles.effects import (
     Effect,
@@ -59,18 +59,15 @@ from brender.roles.effects import (
     Vouch,
 )
 from brender.roles.policy import Policy, renewal_interval
+from brender.roles.silence import Silence
+from brender.roles.worker.disk import Disk
 from brender.roles.worker.limits import Watch
 from brender.roles.worker.reporting import Reporting
 
 _PROGRESS_SECONDS = 1.0
 #: Seconds that a worker which stops waits for its last reports to be delivered.
 _GOODBYE_SECONDS = 5.0
-#: Seconds that reports may wait for a disk before work is given back, and they are sent though they are nowhere but in memory.
-_GIVE_BACK_SECONDS = 10.0
 _SUPERSEDED = "the server gave its work to another attempt"
-
-#: Seconds of silence after which the manager is asked, so that one that hangs is noticed soon.
-_ASK_SECONDS = 2.0
 
 
 class WorkerCore:
@@ -108,11 +105,9 @@ class WorkerCore:
         self._watch: Watch | None = None
         self._said_hello = self._renewed = self._answered = self._beat = self._progressed = float("-inf")
         self._heard: float | None = None
-        self._last_word: float | None = None
-        """When a manager was heard last, whichever; or when it began to listen."""
+        self._silence = Silence()
+        """That of any manager."""
         self._cut_off_since: float | None = None
-        self._silence_told: float | None = None
-        """When it was last said that no manager is heard."""
         self._server_silent = 0.0
         """Seconds for which the manager said that it has not heard the server."""
         self._stop_by = float("inf")
@@ -120,10 +115,7 @@ class WorkerCore:
         """When it had nothing left to do but to deliver its reports, and leave."""
         self._sequence = 0
         self._left = self._again = False
-        self._shortage = self._unkept = ""
-        """What is wrong with the worker's own disk: that it has no room, that reports cannot be written."""
-        self._unkept_since: float | None = None
-        self._gave_back = False
+        self.disk = Disk()
         self._effects: list[Effect] = []
         self._above: dict[type[Message], Callable[[Any, Now], None]] = {
             Welcome: self._welcome,
@@ -153,9 +145,8 @@ class WorkerCore:
     def from_above(self, message: AnyMessage, now: Now) -> list[Effect]:
         """Take the manager's *message*."""
         self._heard = now.mono
-        if self._silence_told is not None and self._last_word is not None:
-            self._effects.append(LogEvent("parent-back", {"seconds": now.mono - self._last_word}))
-        self._last_word, self._silence_told = now.mono, None
+        if (silent := self._silence.heard(now.mono)) is not None:
+            self._effects.append(LogEvent("parent-back", {"seconds": silent}))
         handler = self._above.get(type(message))
         if handler is not None:
             handler(message, now)
@@ -212,7 +203,7 @@ class WorkerCore:
         if stopped and overrun:
             self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
         elif stopped:
-            self.reporting.add(Stopped(attempt=attempt, number=0, reason=self.stopping or self._unkept or reason))
+            self.reporting.add(Stopped(attempt=attempt, number=0, reason=self.stopping or self.disk.unkept or reason))
         elif put_off:
             self.reporting.add(Stopped(attempt=attempt, number=0, reason=reason, put_off=True))
             self._give_back_waiting(self.running.job if self.running is not None else "")
@@ -238,32 +229,24 @@ class WorkerCore:
 
     def room(self, shortage: str, now: Now) -> list[Effect]:
         """Note how the worker's own disk is: *shortage* says what is missing, "" nothing. Without room nothing new is begun."""
-        self._shortage = shortage
+        self.disk.shortage = shortage
         return self._stand_by_disk(now)
 
     def reports_cannot_be_kept(self, reason: str, now: Now) -> list[Effect]:
         """Reports cannot be written to disk, for this *reason*, a sentence: nothing new is begun. What runs is given back once it
-        has been so for `_GIVE_BACK_SECONDS`."""
-        if self._unkept_since is None:
-            self._unkept_since = now.mono
-        self._unkept = reason
-        if self.keeps_no_reports(now) and self.running is not None and not self._gave_back:
-            self._gave_back = True
+        has been so for some seconds."""
+        self.disk.cannot_keep(reason, now.mono)
+        if self.running is not None and self.disk.gives_back(now.mono):
             self._effects.append(StopAttempt(self.running.attempt, reason))
         return self._stand_by_disk(now)
 
     def reports_are_kept(self, now: Now) -> list[Effect]:
         """Note that all reports are on disk."""
-        self._unkept, self._unkept_since, self._gave_back = "", None, False
+        self.disk.can_keep()
         return self._stand_by_disk(now)
 
-    def keeps_no_reports(self, now: Now) -> bool:
-        """Return whether that has been so for long that reports go out from memory: what is lost with this process is
-        rendered again, and a task that nobody hears of stays "active" for ever."""
-        return self._unkept_since is not None and now.mono - self._unkept_since >= _GIVE_BACK_SECONDS
-
     def _stand_by_disk(self, now: Now) -> list[Effect]:
-        trouble = self._unkept or self._shortage
+        trouble = self.disk.trouble
         if trouble and self.standing is Standing.OPEN:
             self._stand(Standing.PAUSED, trouble)
         elif not trouble and self.standing is Standing.PAUSED:
@@ -299,7 +282,8 @@ class WorkerCore:
             self._tell_silence(now)
         else:
             self._tell_silence(now)
-            if now.mono - self._renewed >= self._renewal_interval(now):
+            usual = renewal_interval(self.lease_until - now.mono, self.policy.lease)
+            if now.mono - self._renewed >= self._silence.ask_interval(usual, now.mono):
                 self._renew(now)
         self._look_for_another_manager(now)
         if self.running is not None and self._watch is not None and (why := self._watch.exceeded(now.mono)):
@@ -337,24 +321,16 @@ class WorkerCore:
         self._sequence += 1
         return Beat(node=self.info.id, incarnation=self.info.incarnation, sequence=self._sequence, stats=stats())
 
-    def _renewal_interval(self, now: Now) -> float:
-        interval = renewal_interval(self.lease_until - now.mono, self.policy.lease)
-        is_silent = self._last_word is not None and now.mono - self._last_word >= _ASK_SECONDS
-        return min(interval, _ASK_SECONDS) if is_silent else interval
-
     def _tell_silence(self, now: Now) -> None:
         """Say that nothing is heard: soon where there is no connection, or where a manager that was heard does not answer when it
         is asked; else after a lease; and again every minute."""
-        if self._last_word is None:
-            self._last_word = now.mono
         self._cut_off_since = (self._cut_off_since or now.mono) if self.cut_off else None
         is_cut_off = self._cut_off_since is not None and now.mono - self._cut_off_since >= SILENT_SECONDS
-        silent = now.mono - self._last_word
+        silent = self._silence.seconds(now.mono)
         # (What was stopped itself has to ask first.)
-        was_asked = self.welcomed and self._last_word < self._renewed <= now.mono - 1.0
+        was_asked = self.welcomed and self._renewed <= now.mono - 1.0 and self._silence.lasts_from(self._renewed)
         is_silent = silent >= SILENT_SECONDS if is_cut_off or was_asked else silent > self.policy.lease
-        if is_silent and (self._silence_told is None or now.mono - self._silence_told >= SILENT_AGAIN_SECONDS):
-            self._silence_told = now.mono
+        if is_silent and self._silence.is_due(now.mono):
             self._effects.append(LogEvent("parent-silent", {"seconds": silent, "connected": not self.cut_off}))
 
     def _look_for_another_manager(self, now: Now) -> None:

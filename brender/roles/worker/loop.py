@@ -366,7 +366,7 @@ class Worker:
             log.warning("reports can be written to %s again", self._place.folder)
             self._carry_out(self.core.reports_are_kept(now))
         # All but reports go out in any case: a lease must not end because a disk is full.
-        wait = self._reports_unkept and not self.core.keeps_no_reports(now)
+        wait = self._reports_unkept and not self.core.disk.keeps_no_reports(now.mono)
         outgoing, self._outgoing = self._outgoing, []
         for message in outgoing:
             if wait and isinstance(message, Reports):
