@@ -194,30 +194,12 @@
     event.target.value = "";
     find(files, id === "find-folder").catch(farm.complain);
   }));
-  // A folder that is dropped is walked through, so that files keep their places beside each other.
-  async function walk(entry, path, found) {
-    if (entry.isFile) {
-      const file = await new Promise((good, bad) => entry.file(good, bad));
-      file.path = path + entry.name;
-      found.push(file);
-    } else if (entry.isDirectory) {
-      const reader = entry.createReader();
-      for (;;) {
-        const some = await new Promise((good, bad) => reader.readEntries(good, bad));
-        if (!some.length) break;
-        for (const each of some) await walk(each, `${path}${entry.name}/`, found);
-      }
-    }
-  }
   const drop = byId("drop");
   ["dragenter", "dragover"].forEach((name) => drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); }));
   ["dragleave", "drop"].forEach((name) => drop.addEventListener(name, () => drop.classList.remove("over")));
   drop.addEventListener("drop", async (event) => {
     event.preventDefault();
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    const found = [];
-    for (const entry of entries) await walk(entry, "", found);
-    upload(found.length ? found : event.dataTransfer.files).catch(farm.complain);
+    upload(await droppedFiles(event.dataTransfer)).catch(farm.complain);
   });
   ["files", "folder"].forEach((name) => byId(name).addEventListener("change", (event) => { if (event.target.files.length) upload(event.target.files).catch(farm.complain); }));
   async function browse(folder) {
@@ -236,7 +218,7 @@
   byId("browse-project")?.addEventListener("change", () => browse("").catch(farm.complain));
 
   // --- how ---
-  function control(setting) {
+  function field(setting) {
     const own = scene();
     const fromFile = own && { frames: range(own), resolution: `${own.percent}`, samples: own.samples && `${own.samples}`, frame: `${own.current ?? own.first}`, scene: own.name, camera: own.camera,
       engine: words("engine", own.engine_word), format: words("format", own.image_format), keep: words("keep", !own.use_overwrite), placeholders: own.use_placeholder ? "yes" : "no" }[setting.name];
@@ -246,34 +228,7 @@
     const named = facts && { scene: facts.scenes.map((each) => each.name), camera: own?.cameras || facts.cameras, view_layers: (own?.layers || []).map((each) => each.name) }[setting.name];
     if (named) choices = named.map((each) => [each, each]);
     if (setting.kind === "bool") choices = [[true, "yes"], [false, "no"]].map(([value, plain]) => [String(value), setting.words.find(([special]) => special === value)?.[1] || plain]);
-    let input;
-    if (choices.length) {
-      input = farm.element("select", "form-select form-select-sm");
-      input.multiple = setting.kind === "list";
-      if (!input.multiple) input.append(new Option(absent, ""));
-      // (The first says what its default is.)
-      choices.filter(([value]) => input.multiple || setting.default === null || value !== String(setting.default)).forEach(([value, text]) => input.append(new Option(text, value)));
-    } else {
-      input = farm.element("input", "form-control form-control-sm");
-      input.type = setting.kind === "int" ? "number" : "text";
-      if (setting.lowest !== null) input.min = setting.lowest;
-      if (setting.highest !== null) input.max = setting.highest;
-      input.placeholder = setting.name === "frames" && fromFile ? fromFile : absent;
-      input.required = setting.required;
-    }
-    input.id = `field-${setting.name}`;
-    input.dataset.kind = setting.kind;
-    return input;
-  }
-  function field(setting) {
-    const box = farm.element("div"), input = control(setting);
-    const label = farm.element("label", "", setting.unit === "%" ? `${setting.label} (%)` : setting.label);
-    const help = farm.element("small", "", setting.help);
-    label.htmlFor = input.id;
-    help.id = `${input.id}-help`;
-    input.setAttribute("aria-describedby", help.id);
-    box.append(label, input, help);
-    return box;
+    return settingField(setting, choices, absent, setting.name === "frames" && fromFile ? fromFile : absent);
   }
   const fields = () => [...byId("submit").querySelectorAll("[data-kind]")];
   function showFields() {
@@ -398,28 +353,10 @@
     wrong = isWrong ? problem : "";
     showReady();
     title.classList.toggle("wrong", problem !== "");
-    title.textContent = problem || (told ? comesTo(told) : "");
-    more.textContent = told ? by(told) : wanted ? "" : "What it will come to is shown here.";
+    const words = told && estimateWords(told, kind().engine === "blender");
+    title.textContent = problem || (words ? words.title : "");
+    more.textContent = words ? words.more : wanted ? "" : "What it will come to is shown here.";
     list.replaceChildren(...(told?.warnings || []).map((each) => farm.element("li", "name", each)));
-  }
-  function comesTo(told) {
-    const frames = many(told.frames, "frame");
-    const pieces = told.frames === 1 && told.tasks > 1 ? ` in ${many(told.tasks - 1, "piece")}` : "";
-    const tasks = !pieces && !told.is_elastic && told.tasks !== told.frames ? ` in ${many(told.tasks, "task")}` : "";
-    return `${frames}${pieces}${tasks}${told.time ? `, about ${about(told.time.seconds)} on ${many(told.workers, "worker")}` : ""}`;
-  }
-  function by(told) {
-    const goes = told.output ? ` Frames go to ${told.output}.` : kind().engine === "blender" ? " The farm keeps the frames; the job's page has them to download." : "";
-    if (!told.workers) return `No worker that takes such jobs is here now.${goes}`;
-    if (!told.time) return `How long it takes is not known: no earlier jobs tell.${goes}`;
-    const { shots, least, most, same_file: same } = told.time;
-    const wide = most > least * 1.5 ? `, mostly between ${about(least)} and ${about(most)}` : "";
-    return `By ${many(shots, "earlier job")} ${same ? "of this file" : "like this one"}${wide}, once nothing else is ahead of it.${goes}`;
-  }
-  function about(seconds) {
-    const minutes = Math.round(seconds / 60);
-    if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-    return minutes < 90 ? `${minutes} min` : minutes < 2880 ? `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")}` : `${Math.round(minutes / 1440)} days`;
   }
   byId("submit").addEventListener("input", changed);
 
@@ -452,7 +389,7 @@
     const picture = farm.element("img");
     picture.alt = `Test frame ${frame}`;
     picture.src = `${address}/pictures/${part.id}?width=1280`;
-    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), ` took ${about(told.render_seconds)} · `, link, picture);
+    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), ` took ${roughly(told.render_seconds)} · `, link, picture);
     weigh();
   }
   byId("test-frame").addEventListener("click", () => test().catch(farm.complain));
