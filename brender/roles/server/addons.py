@@ -10,7 +10,7 @@ from brender.farm.farm import Farm
 from brender.model.addon import AddOn, check_addons
 from brender.model.errors import BadInput, NotFound
 from brender.roles.effects import Now
-from brender.roles.server.jobs import Jobs
+from brender.roles.server.activity import ActivityLog
 
 #: What is asked of a `Manage` about them.
 OF_ADDONS = frozenset({"add-addon", "remove-addon"})
@@ -19,9 +19,9 @@ OF_ADDONS = frozenset({"add-addon", "remove-addon"})
 class AddOns:
     """Works on *farm*."""
 
-    def __init__(self, farm: Farm, jobs: Jobs) -> None:
+    def __init__(self, farm: Farm, activity: ActivityLog) -> None:
         self.farm = farm
-        self.jobs = jobs
+        self.activity = activity
 
     def manage(self, message: Manage, now: Now) -> dict[str, Any]:
         """Carry out what an admin asks; returns the answer. Raises `BrenderError`.
@@ -39,11 +39,11 @@ class AddOns:
         check_addons([*others, addon])
         replaced = self.farm.addons.get(addon.module)
         self.farm.addons[addon.module] = addon
-        user = self.jobs.by.user if self.jobs.by is not None else ""
+        user = self.activity.user
         fields = {"addon": msgspec.to_builtins(addon), "user": user, "wall": now.wall}
         self.farm.ledger.put("site_addon", addon.module, fields)
         instead = f", in the place of {replaced.label}" if replaced is not None else ""
-        self.jobs.note(now, "addon", f"jobs that are accepted from now on have the add-on {addon.label}{instead}")
+        self.activity.note(now, "addon", f"jobs that are accepted from now on have the add-on {addon.label}{instead}")
         unable = sum(not worker.info.takes_addons for worker in self.farm.workers.values())
         replaced_label = replaced.label if replaced is not None else ""
         return {"addon": fields["addon"], "replaced": replaced_label, "unable": unable}
@@ -57,7 +57,7 @@ class AddOns:
             raise BadInput(f"Several add-ons are called {name!r}: name one by its module, {named}")
         del self.farm.addons[found[0].module]
         self.farm.ledger.drop("site_addon", found[0].module)
-        self.jobs.note(now, "addon", f"jobs that are accepted from now on do not have the add-on {found[0].label}")
+        self.activity.note(now, "addon", f"jobs that are accepted from now on do not have the add-on {found[0].label}")
         return {"addon": msgspec.to_builtins(found[0])}
 
 

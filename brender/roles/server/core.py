@@ -49,6 +49,7 @@ from brender.model.keys import KeyRole, Principal
 from brender.model.status import Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send
 from brender.roles.policy import Policy
+from brender.roles.server.activity import ActivityLog
 from brender.roles.server.addons import OF_ADDONS, AddOns
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Jobs, Selection
@@ -93,14 +94,15 @@ class ServerCore:
         self._effects: list[Effect] = []
         emit = self._effects.append
         welcome = Welcome(node=node, name=name, software=software, heartbeat_seconds=policy.heartbeat, lease_seconds=policy.lease)
-        self.jobs = Jobs(farm, policy, emit)
+        self.activity = ActivityLog(farm, emit)
+        self.jobs = Jobs(farm, policy, self.activity, emit)
         self.dispatch = Dispatch(farm, policy, self.jobs, emit, new_attempt_id)
-        self.work = Work(farm, policy, self.jobs, self.dispatch, emit)
-        self.nodes = Nodes(farm, policy, self.jobs, self.work, self.dispatch, emit, welcome)
-        self.projects = Projects(farm, self.jobs, emit)
-        self.addons = AddOns(farm, self.jobs)
-        self.people = People(farm, self.jobs)
-        self.keys = Keys(farm, self.jobs, self.nodes, emit, master)
+        self.work = Work(farm, policy, self.activity, self.jobs, self.dispatch, emit)
+        self.nodes = Nodes(farm, policy, self.activity, self.work, self.dispatch, emit, welcome)
+        self.projects = Projects(farm, self.activity, emit)
+        self.addons = AddOns(farm, self.activity)
+        self.people = People(farm, self.activity)
+        self.keys = Keys(farm, self.activity, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
         self._table: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
             Hello: (_ANYBODY, self._hello),
@@ -122,7 +124,7 @@ class ServerCore:
 
     def handle(self, peer: Peer, message: AnyMessage, now: Now) -> list[Effect]:
         """Take *message*. A message that its sender may not send is answered, never obeyed."""
-        self.jobs.by = peer
+        self.activity.by = peer
         allowed, handler = self._table.get(type(message), (frozenset(), None))
         if handler is None or peer.role not in allowed:
             self._effects.append(Reply(peer.route, WhoAreYou()))
@@ -144,7 +146,7 @@ class ServerCore:
 
     def act(self, peer: Peer, message: Act, selection: Selection | None, now: Now) -> list[Effect]:
         """Carry out what a person asks of a job that is in memory. *selection*: what the record says a requeue means."""
-        self.jobs.by = peer
+        self.activity.by = peer
         job = self.farm.jobs[message.target]
         user = self._user(peer, message)
         try:
@@ -174,7 +176,7 @@ class ServerCore:
 
     def act_on_node(self, peer: Peer, message: Act, kind: str, name: str, now: Now) -> list[Effect]:
         """Carry out what a person asks of the worker or manager (*kind*) whose id is the message's target."""
-        self.jobs.by = peer
+        self.activity.by = peer
         user = self._user(peer, message)
         try:
             if message.action == "log":
@@ -200,7 +202,7 @@ class ServerCore:
 
     def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
         """Carry out what an admin asks of keys, tokens, projects, paths and users; *fresh*: new randomness (`Keys.manage`)."""
-        self.jobs.by = peer if peer.user else replace(peer, user=message.user)
+        self.activity.by = peer if peer.user else replace(peer, user=message.user)
         try:
             if message.what in OF_ADDONS:
                 told: Any = self.addons.manage(message, now)
@@ -218,7 +220,7 @@ class ServerCore:
 
     def admit_local(self, peer: Peer, message: Manage, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
         """Admit a node of the server's own machine, as an admin asks. Raises `BrenderError`."""
-        self.jobs.by = peer
+        self.activity.by = peer
         return self.keys.admit_local(message.arguments, fresh, now), self._taken()
 
     def admit_own(self, public: str, role: KeyRole, fresh: str, now: Now) -> list[Effect]:
@@ -228,32 +230,32 @@ class ServerCore:
 
     def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
         """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for the asker."""
-        self.jobs.by = peer
+        self.activity.by = peer
         return self.keys.enrol(public, message, fresh, now), self._taken()
 
     def deleted(self, job: str, fields: Mapping[str, Any] | None, now: Now) -> list[Effect]:
         """Take what came of the deletion of *job* (`Jobs.deleted`)."""
-        self.jobs.by = None
+        self.activity.by = None
         self.jobs.deleted(job, fields, now)
         return self._taken()
 
     def retire(self, jobs: Mapping[str, tuple[str, str]], now: Now) -> list[Effect]:
         """Delete these ended jobs, by their ids, each with what of it is to go (`Jobs.delete`) and its output folder: nobody
         keeps them any longer."""
-        self.jobs.by = None
+        self.activity.by = None
         for job, (what, folder) in jobs.items():
             self.jobs.retire(job, what, folder, now)
         return self._taken()
 
     def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
         """Note that these finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
-        self.jobs.by = None
+        self.activity.by = None
         self.jobs.placed(frames, now)
         return self._taken()
 
     def hindered(self, hindrances: Mapping[str, str], now: Now) -> list[Effect]:
         """Note why the finished frames of these jobs cannot be put into their folders; none of another job waits."""
-        self.jobs.by = None
+        self.activity.by = None
         self.jobs.hinder(hindrances, now)
         return self._taken()
 
@@ -264,7 +266,7 @@ class ServerCore:
 
     def tick(self, now: Now) -> list[Effect]:
         """End a round: do what time brings, then plan and grant after all that arrived in it."""
-        self.jobs.by = None
+        self.activity.by = None
         if now.mono - self._ticked > self.policy.lease / 2:
             self._bear_with_all(now)  # it stood still itself, and has heard nobody
         self._ticked = now.mono
@@ -284,7 +286,7 @@ class ServerCore:
 
     def sweep(self, job: str, tasks: list[TaskState], is_last: bool, after: int, now: Now) -> list[Effect]:
         """Take the record's answer to `LoadSlice`."""
-        self.jobs.by = None
+        self.activity.by = None
         self.jobs.sweep(job, tasks, after, is_last, now)
         return self._taken()
 
@@ -292,7 +294,7 @@ class ServerCore:
         """Begin after a start from the record, or a time in which nothing could be recorded: nobody is declared lost
         for one whole lease."""
         self._bear_with_all(now)
-        self.jobs.by = None
+        self.activity.by = None
         for job in list(self.farm.jobs.values()):
             self.jobs.settle(job, now)  # one of which only a frame's place was missing, which it has now
         while self.farm.broken:
@@ -308,13 +310,13 @@ class ServerCore:
 
     def fail_job(self, job: str, reason: str, now: Now) -> list[Effect]:
         """Let *job* fail, since its job type does not do what it must."""
-        self.jobs.by = None
+        self.activity.by = None
         self.jobs.fail(job, reason, now)
         return self._taken()
 
     def give_up(self, worker: str, attempts: Iterable[str], reason: str, now: Now) -> list[Effect]:
         """Give up those of *attempts* that are live at *worker*: their tasks are tried again."""
-        self.jobs.by = None
+        self.activity.by = None
         for attempt in [self.farm.attempts[each] for each in attempts if each in self.farm.attempts]:
             if attempt.worker == worker:
                 self.work.lose(attempt, reason, now)

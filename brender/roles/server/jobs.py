@@ -22,8 +22,9 @@ from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.model.text import plural
 from brender.model.units import in_tasks, in_words, units_of
-from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LoadTasks, LogEvent, Now, Peer, Send
+from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LoadTasks, LogEvent, Now, Send
 from brender.roles.policy import Policy
+from brender.roles.server.activity import ActivityLog
 
 Emit = Callable[[Any], None]
 
@@ -50,14 +51,13 @@ class Selection:
 class Jobs:
     """Accept, plan, act, end. Works on *farm*; what must happen outside goes to *emit*."""
 
-    def __init__(self, farm: Farm, policy: Policy, emit: Emit) -> None:
+    def __init__(self, farm: Farm, policy: Policy, activity: ActivityLog, emit: Emit) -> None:
         self.farm = farm
         self.policy = policy
+        self.activity = activity
         self.emit = emit
         self.frames_folder = "frames"
         """Where the frames of a job go whose files travel, and that names no folder."""
-        self.by: Peer | None = None
-        """Whose message is handled now, for the activity log."""
 
     # --- coming and going ---------------------------------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ class Jobs:
         if owned[1]:
             ledger.put("output_owner", owned, {"job": job.id})
         self.adopt(job, owned)
-        self.note(
+        self.activity.note(
             now,
             "submit",
             f"submitted {spec.name}: {in_tasks(spec.settings, job.part_count, job.task_count)}",
@@ -215,7 +215,7 @@ class Jobs:
             return
         if sweep.what == "requeue":
             queued = units_of(job.spec.settings, sweep.count, job.part_count)
-            self.note(now, "requeue", f"queued {plural(queued.done, queued.noun)} again", job.id, sweep.user)
+            self.activity.note(now, "requeue", f"queued {plural(queued.done, queued.noun)} again", job.id, sweep.user)
             self.settle(job, now)
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
@@ -226,25 +226,25 @@ class Jobs:
     def pause(self, job: JobState, now: Now, user: str) -> None:
         self._must_be_unfinished(job, "paused")
         self.set_status(job, JobStatus.PAUSED, "paused: nothing new starts, what renders is finished", now)
-        self.note(now, "pause", "paused", job.id, user)
+        self.activity.note(now, "pause", "paused", job.id, user)
 
     def resume(self, job: JobState, now: Now, user: str) -> None:
         if job.status is not JobStatus.PAUSED:
             raise Conflict(f"The job {job.id} is {job.status}, not paused. `brender requeue` starts an ended job again")
         self.set_status(job, JobStatus.ACTIVE if job.live else JobStatus.QUEUED, "", now)
-        self.note(now, "resume", "resumed", job.id, user)
+        self.activity.note(now, "resume", "resumed", job.id, user)
 
     def cancel(self, job: JobState, now: Now, user: str) -> None:
         self._must_be_unfinished(job, "canceled")
         self.end(job, JobStatus.CANCELED, "canceled" + (f" by {user}" if user else ""), now)
-        self.note(now, "cancel", "canceled", job.id, user)
+        self.activity.note(now, "cancel", "canceled", job.id, user)
 
     def priority(self, job: JobState, value: int, now: Now, user: str) -> None:
         check_priority(value)
         job.priority = value
         job.touch()
         self.farm.changed_jobs.add(job.id)
-        self.note(now, "priority", f"priority set to {value}", job.id, user)
+        self.activity.note(now, "priority", f"priority set to {value}", job.id, user)
 
     def readmit(self, job: JobState, worker: str | None, now: Now, user: str) -> None:
         """Let *worker*, or all, try *job* again. Raises `Conflict` where it is not kept off."""
@@ -257,7 +257,7 @@ class Jobs:
             self.farm.ledger.change("kept_off", (job.id, each), {"readmitted": now.wall})
         self.farm.changed_jobs.add(job.id)
         workers = "1 worker" if len(chosen) == 1 else f"{len(chosen)} workers"
-        self.note(now, "readmit", f"{workers} may try it again", job.id, user)
+        self.activity.note(now, "readmit", f"{workers} may try it again", job.id, user)
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
         """Queue the *selection* again, slice by slice. Raises `Conflict` where there is nothing to do."""
@@ -319,7 +319,7 @@ class Jobs:
         if what != "record":
             delete_files(self.farm, job)
         self._begin_deleting(job.id, what)
-        self.note(now, "delete", f"{job.spec.name}: {_DELETED[what]} are to be deleted", job.id, user)
+        self.activity.note(now, "delete", f"{job.spec.name}: {_DELETED[what]} are to be deleted", job.id, user)
 
     def retire(self, job: str, what: str, folder: str, now: Now) -> None:
         """Delete *what* of the ended *job* with the output *folder*: its project keeps it no longer. A job that was queued again
@@ -372,7 +372,7 @@ class Jobs:
             self.emit(Send(self.farm.workers[attempt.worker].manager, cancel))
         if status is not JobStatus.CANCELED:
             text = f"{job.spec.name} is {status}" + (f": {reason}" if reason else "")
-            self.note(now, str(status), text, job.id)
+            self.activity.note(now, str(status), text, job.id)
         job.forget_queue()
         job.sweeps = [Sweep("cancel")] if job.ended_tasks < job.planned else []
         job.touch()
@@ -398,31 +398,6 @@ class Jobs:
             self.emit(LogEvent("job-started", {"job": job.id, "name": job.spec.name, "worker": worker}))
         self.set_status(job, JobStatus.ACTIVE, "", now)
 
-    def note(self, now: Now, action: str, text: str, job: str = "", user: str = "", worker: str = "") -> None:
-        """Write into the activity log: as done by the sender of the message that is handled now, where there is one."""
-        fields = {
-            "wall": now.wall,
-            "user": user or (self.by.user if self.by is not None else ""),
-            "principal": self.by.principal if self.by is not None else "",
-            "origin": self.by.origin if self.by is not None else "",
-            "action": action,
-            "job": job,
-            "worker": worker,
-            "text": text,
-        }
-        self.farm.ledger.insert("activity", self.farm.next_activity, fields)
-        self._log(action, text, job, str(fields["user"]), worker)
-        self.farm.next_activity += 1
-
-    def _log(self, action: str, text: str, job: str, user: str, worker: str) -> None:
-        """Log what the activity log says, with the job's name and who did it."""
-        known = self.farm.jobs.get(job)
-        name = known.spec.name if known is not None else job[:8]
-        about = f"{name}: " if job and name not in text else ""
-        given = {"job": job, "worker": worker, "user": user}
-        fields: dict[str, str] = {each: value for each, value in given.items() if value}
-        self.emit(LogEvent(action, {"text": f"{about}{text}{f', by {user}' if user else ''}", **fields}))
-
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def amend(self, job_id: str, fields: Mapping[str, Any]) -> None:
@@ -439,13 +414,13 @@ class Jobs:
         """Take what came of the deletion of *job_id*: the *fields* that its record has now, ``None``: the record is gone."""
         self.farm.deleting.pop(job_id, None)
         if fields is None:
-            self.note(now, "delete", "the record is deleted", job_id)
+            self.activity.note(now, "delete", "the record is deleted", job_id)
             return
         self.amend(job_id, fields)
         if fields.get("frames_deleted"):
-            self.note(now, "delete", "the frames that it rendered are deleted", job_id)
+            self.activity.note(now, "delete", "the frames that it rendered are deleted", job_id)
         elif fields.get("reason"):
-            self.note(now, "delete", str(fields["reason"]), job_id)
+            self.activity.note(now, "delete", str(fields["reason"]), job_id)
 
     def _begin_deleting(self, job_id: str, what: str) -> None:
         self.amend(job_id, {"deleting": what})

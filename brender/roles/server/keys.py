@@ -22,7 +22,7 @@ from brender.model.keys import (
 )
 from brender.model.text import plural, with_article
 from brender.roles.effects import Admit, Dismiss, Effect, Now, Send
-from brender.roles.server.jobs import Jobs
+from brender.roles.server.activity import ActivityLog
 from brender.roles.server.nodes import Nodes
 
 #: What a stranger is told, whatever was wrong.
@@ -41,9 +41,9 @@ class Keys:
     """``master`` is the secret that workers' proofs are made of; "": every worker is believed (for a farm that is only
     simulated)."""
 
-    def __init__(self, farm: Farm, jobs: Jobs, nodes: Nodes, emit: Callable[[Effect], None], master: str) -> None:
+    def __init__(self, farm: Farm, activity: ActivityLog, nodes: Nodes, emit: Callable[[Effect], None], master: str) -> None:
         self.farm = farm
-        self.jobs = jobs
+        self.activity = activity
         self.nodes = nodes
         self.emit = emit
         self._master = master
@@ -183,7 +183,7 @@ class Keys:
             "token": token,
         }
         self.farm.ledger.insert("key", principal.id, fields)
-        self.jobs.note(
+        self.activity.note(
             now,
             "key-admitted",
             f"the key {principal.id} of the {role} {name} is admitted" + (f" by the token {token}" if token else ""),
@@ -227,7 +227,7 @@ class Keys:
         fields = msgspec.to_builtins(token) | {"created": now.wall}
         del fields["id"]
         self.farm.ledger.insert("token", id, fields)
-        self.jobs.note(now, "token-created", f"the token {id} lets {uses} keys in, as {role}")
+        self.activity.note(now, "token-created", f"the token {id} lets {uses} keys in, as {role}")
         return {"id": id, "secret": secret, "role": role, "uses": uses, "expires": token.expires}
 
     def _revoke_token(self, start: str, now: Now) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class Keys:
             raise NotFound(f"There is no token {start!r}, or several begin so. `brender token list` lists them")
         del self.farm.tokens[found[0]]
         self.farm.ledger.change("token", found[0], {"uses": 0, "revoked": now.wall})
-        self.jobs.note(now, "token-revoked", f"the token {found[0]} is revoked")
+        self.activity.note(now, "token-revoked", f"the token {found[0]} is revoked")
         return {"id": found[0]}
 
     def _revoke_key(self, start: str, now: Now) -> dict[str, Any]:
@@ -255,7 +255,7 @@ class Keys:
             raise BadInput("A key's name has 1 to 255 characters")
         self.farm.keys[principal.id] = renamed = msgspec.structs.replace(principal, name=name)
         self.farm.ledger.change("key", principal.id, {"name": name})
-        self.jobs.note(now, "key-renamed", f"the key {principal.id} is now called {name}")
+        self.activity.note(now, "key-renamed", f"the key {principal.id} is now called {name}")
         self.emit(Admit(renamed))
         return {"id": principal.id, "name": name}
 
@@ -282,7 +282,7 @@ class Keys:
             self._came = [key for key in self._came if key.id != principal.id]
             self._went.append(principal.id)
         self.farm.ledger.change("key", principal.id, {"revoked": now.wall, "reason": reason})
-        self.jobs.note(
+        self.activity.note(
             now, "key-revoked", f"the key {principal.id} of the {principal.role} {principal.name} is revoked: {reason}"
         )
         if principal.role is KeyRole.MANAGER:

@@ -13,8 +13,9 @@ from brender.model.nodes import Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.roles.effects import Bind, Now, Peer, Publish, Reply, Send, Unbind
 from brender.roles.policy import Policy
+from brender.roles.server.activity import ActivityLog
 from brender.roles.server.dispatch import Dispatch
-from brender.roles.server.jobs import Emit, Jobs
+from brender.roles.server.jobs import Emit
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
 from brender.roles.server.worker_settings import WorkerSettings
@@ -31,17 +32,17 @@ class Nodes:
     """Works on *farm*; *welcome* is what this server answers to a manager's hello."""
 
     def __init__(
-        self, farm: Farm, policy: Policy, jobs: Jobs, work: Work, dispatch: Dispatch, emit: Emit, welcome: Welcome
+        self, farm: Farm, policy: Policy, activity: ActivityLog, work: Work, dispatch: Dispatch, emit: Emit, welcome: Welcome
     ) -> None:
         self.farm = farm
         self.policy = policy
-        self.jobs = jobs
+        self.activity = activity
         self.work = work
         self.dispatch = dispatch
         self.emit = emit
         self.welcome = welcome
         self._stats = StatsRecorder(policy)
-        self.settings = WorkerSettings(farm, jobs, self._look_at)
+        self.settings = WorkerSettings(farm, activity, self._look_at)
         self._closed: dict[str, float] = {}
 
     # --- coming and going ---------------------------------------------------------------------------------------------
@@ -76,7 +77,7 @@ class Nodes:
         self.emit(Bind(peer.route, hello.node, "manager"))
         self.emit(Reply(peer.route, self.welcome))
         if known is None:
-            self.jobs.note(now, "manager-joined", f"the manager {hello.name} joined")
+            self.activity.note(now, "manager-joined", f"the manager {hello.name} joined")
         self._look_at(manager.workers)
 
     def joined(self, peer: Peer, joined: Joined, now: Now) -> None:
@@ -100,7 +101,7 @@ class Nodes:
             if known.info.incarnation == info.incarnation:
                 worker.standing, worker.reason = known.standing, known.reason
         else:
-            self.jobs.note(now, "worker-joined", f"the worker {info.name} joined", worker=info.id)
+            self.activity.note(now, "worker-joined", f"the worker {info.name} joined", worker=info.id)
         self.farm.workers[info.id] = self.farm.keep(worker)
         self._list_again("worker", info.id)
         self.farm.managers[peer.node].workers.add(info.id)
@@ -128,7 +129,7 @@ class Nodes:
         self._no_longer(_LEAVING, "manager", manager.id)
         manager.show(ManagerStatus.OFFLINE, reason)
         self.emit(Unbind(manager.id))
-        self.jobs.note(now, "manager-left", f"the manager {manager.name} {reason}")
+        self.activity.note(now, "manager-left", f"the manager {manager.name} {reason}")
 
     def worker_gone(self, worker: WorkerState, reason: str, now: Now) -> None:
         for attempt_id in list(worker.attempts):
@@ -139,7 +140,7 @@ class Nodes:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer(_LEAVING, "worker", worker.info.id)
         worker.leave(reason)
-        self.jobs.note(now, "worker-left", f"the worker {worker.info.name} {reason}", worker=worker.info.id)
+        self.activity.note(now, "worker-left", f"the worker {worker.info.name} {reason}", worker=worker.info.id)
 
     # --- signs of life, and how they stand ----------------------------------------------------------------------------
 
@@ -261,7 +262,9 @@ class Nodes:
             Wanted.FORGOTTEN: "forgotten until it joins again",
             Wanted.FORGOTTEN_DISABLED: "forgotten until it joins again, and stays disabled then",
         }[wanted]
-        self.jobs.note(now, text.split()[0], f"the {kind} {name} is {text}", user=user, worker=node if kind == "worker" else "")
+        self.activity.note(
+            now, text.split()[0], f"the {kind} {name} is {text}", user=user, worker=node if kind == "worker" else ""
+        )
         workers = {node} if kind == "worker" else self.farm.managers[node].workers if node in self.farm.managers else set()
         self._look_at(workers)
         if wanted is not None:

@@ -10,7 +10,7 @@ from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.people import Role, check_role, check_user_name
 from brender.model.text import with_article
 from brender.roles.effects import Now
-from brender.roles.server.jobs import Jobs
+from brender.roles.server.activity import ActivityLog
 
 _TEXT = 255
 _KINDS = ("webhook", "email")
@@ -21,9 +21,9 @@ EVENTS = ("completed", "failed", "attention")
 class People:
     """The people of *farm*, and what is theirs."""
 
-    def __init__(self, farm: Farm, jobs: Jobs) -> None:
+    def __init__(self, farm: Farm, activity: ActivityLog) -> None:
         self.farm = farm
-        self.jobs = jobs
+        self.activity = activity
         self._doings: dict[str, Callable[[Mapping[str, Any], str, Now], dict[str, Any]]] = {
             "set-user": self._set_user,
             "remove-user": self._remove_user,
@@ -43,7 +43,7 @@ class People:
 
         The dashboard of an earlier version says in the argument ``by`` who asks.
         """
-        asker = self.jobs.by.user if self.jobs.by is not None else ""
+        asker = self.activity.user
         arguments = {**message.arguments, "by": asker or message.arguments.get("by")}
         return self._doings[message.what](arguments, fresh, now)
 
@@ -166,7 +166,7 @@ class People:
             raise Conflict(f"{name} is the only admin: make somebody else one first")
 
     def _note(self, now: Now, text: str, arguments: Mapping[str, Any]) -> None:
-        self.jobs.note(now, "user", text, user=str(arguments.get("by") or ""))
+        self.activity.note(now, "user", text, user=str(arguments.get("by") or ""))
 
 
 _TOLD: dict[str, Callable[[Any], str]] = {

@@ -9,7 +9,7 @@ from brender.farm.farm import Farm
 from brender.model.errors import BadInput, NotFound
 from brender.model.paths import PLATFORMS, PathVariable, check_variable, places, platform_of
 from brender.roles.effects import Effect, Now, Peer, Reply, Send
-from brender.roles.server.jobs import Jobs
+from brender.roles.server.activity import ActivityLog
 
 _DAY = 86_400.0
 _NAME_LENGTH = 255
@@ -18,9 +18,9 @@ _NAME_LENGTH = 255
 class Projects:
     """Works on *farm*; what must happen outside goes to *emit*."""
 
-    def __init__(self, farm: Farm, jobs: Jobs, emit: Callable[[Effect], None]) -> None:
+    def __init__(self, farm: Farm, activity: ActivityLog, emit: Callable[[Effect], None]) -> None:
         self.farm = farm
-        self.jobs = jobs
+        self.activity = activity
         self.emit = emit
 
     def manage(self, message: Manage, now: Now) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Projects:
             fields["keep_bytes"] = int(_number(size, "keep_bytes"))
         self.farm.ledger.put("project", name, fields)
         told = ", ".join(f"{key} {value or 'any'}" for key, value in fields.items())
-        self.jobs.note(now, "project", f"the project {name}" + (f": {told}" if told else " is there"))
+        self.activity.note(now, "project", f"the project {name}" + (f": {told}" if told else " is there"))
         return {"name": name, **fields}
 
     def _set_path(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Projects:
         return {"name": name, "removed": len(gone)}
 
     def _changed(self, text: str, now: Now) -> None:
-        self.jobs.note(now, "path", text)
+        self.activity.note(now, "path", text)
 
 
 @dataclass(frozen=True)

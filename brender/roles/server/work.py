@@ -30,6 +30,7 @@ from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
 from brender.model.text import plural, times
 from brender.roles.effects import LogEvent, Now, PublishFrame, Send
 from brender.roles.policy import Policy
+from brender.roles.server.activity import ActivityLog
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
 
@@ -40,9 +41,10 @@ LOST_ITS_STATE = "the worker restarted and lost its state"
 class Work:
     """Take reports, give up the lost. Works on *farm*; what must happen outside goes to *emit*."""
 
-    def __init__(self, farm: Farm, policy: Policy, jobs: Jobs, dispatch: Dispatch, emit: Emit) -> None:
+    def __init__(self, farm: Farm, policy: Policy, activity: ActivityLog, jobs: Jobs, dispatch: Dispatch, emit: Emit) -> None:
         self.farm = farm
         self.policy = policy
+        self.activity = activity
         self.jobs = jobs
         self.dispatch = dispatch
         self.emit = emit
@@ -293,7 +295,7 @@ class Work:
         self.farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
         often = plural(strikes, "failure")
         text = f"the worker {worker.info.name} is kept off it after {often} in a row; the last one said: {reason}"
-        self.jobs.note(now, "kept-off", text, job.id, worker=attempt.worker)
+        self.activity.note(now, "kept-off", text, job.id, worker=attempt.worker)
         self.dispatch.recall(worker, now, job.id)
 
     def _put_off(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:

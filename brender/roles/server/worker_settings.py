@@ -12,7 +12,7 @@ from brender.model.errors import BadInput
 from brender.model.nodes import WorkerInfo
 from brender.model.schedule import asleep, parse_schedule
 from brender.roles.effects import Now
-from brender.roles.server.jobs import Jobs
+from brender.roles.server.activity import ActivityLog
 
 #: What can be said, by the action that says it.
 SAYABLE = ("tags", "note", "schedule")
@@ -24,9 +24,9 @@ _LOOK_SECONDS = 15.0
 class WorkerSettings:
     """The settings that people gave the workers of *farm*; *look_at* is called with the workers that something changed for."""
 
-    def __init__(self, farm: Farm, jobs: Jobs, look_at: Callable[[set[str]], None]) -> None:
+    def __init__(self, farm: Farm, activity: ActivityLog, look_at: Callable[[set[str]], None]) -> None:
         self.farm = farm
-        self.jobs = jobs
+        self.activity = activity
         self.look_at = look_at
         self._looked = float("-inf")
 
@@ -51,7 +51,7 @@ class WorkerSettings:
                 raise BadInput(f"A note has up to {_NOTE_LENGTH} characters")
             fields = {"note": text}
         self.farm.ledger.change("worker", worker, fields)
-        self.jobs.note(now, action, f"the {action} of the worker {name}: {text or 'none'}", user=user, worker=worker)
+        self.activity.note(now, action, f"the {action} of the worker {name}: {text or 'none'}", user=user, worker=worker)
         self.look_at({worker})
 
     def tagged(self, info: WorkerInfo) -> WorkerInfo:
