@@ -115,7 +115,7 @@ class SimulatedFarm:
         """Until all tasks are in memory."""
         now = self._at()
         while any(job.planned < job.task_count and job.queued < 4000 for job in self.core.farm.jobs.values()):
-            self.core.jobs.plan(now)
+            self.core.planning.plan(now)
         self.core._effects.clear()
         self._record()
 

@@ -56,6 +56,7 @@ from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.people import People
+from brender.roles.server.planning import Planning
 from brender.roles.server.projects import Projects
 from brender.roles.server.work import Work
 from brender.roles.server.worker_settings import SAYABLE
@@ -95,7 +96,8 @@ class ServerCore:
         emit = self._effects.append
         welcome = Welcome(node=node, name=name, software=software, heartbeat_seconds=policy.heartbeat, lease_seconds=policy.lease)
         self.activity = ActivityLog(farm, emit)
-        self.jobs = Jobs(farm, policy, self.activity, emit)
+        self.jobs = Jobs(farm, self.activity, emit)
+        self.planning = Planning(farm, policy, self.jobs, emit)
         self.dispatch = Dispatch(farm, policy, self.jobs, emit, new_attempt_id)
         self.work = Work(farm, policy, self.activity, self.jobs, self.dispatch, emit)
         self.nodes = Nodes(farm, policy, self.activity, self.work, self.dispatch, emit, welcome)
@@ -271,7 +273,7 @@ class ServerCore:
             self._bear_with_all(now)  # it stood still itself, and has heard nobody
         self._ticked = now.mono
         self.nodes.tick(now)
-        self.jobs.plan(now)
+        self.planning.plan(now)
         self.dispatch.dispatch(now)
         self.nodes.show_changed(now)  # in the commit of their grants, and not in one of its own
         self.dispatch.explain_waiting(now)
@@ -281,7 +283,7 @@ class ServerCore:
 
     def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
         """Take the record's answer to `LoadTasks`."""
-        self.jobs.feed(job, tasks, after, now)
+        self.planning.feed(job, tasks, after, now)
         return self._taken()
 
     def sweep(self, job: str, tasks: list[TaskState], is_last: bool, after: int, now: Now) -> list[Effect]:

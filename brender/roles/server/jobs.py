@@ -1,4 +1,4 @@
-"""The life of jobs in the server's core: accepted, planned in slices, changed by people, ended. Pure."""
+"""The life of jobs in the server's core: accepted, changed by people, ended. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,17 @@ from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
 from brender.farm.output_owners import delete_files, may_own, retire_files
-from brender.farm.stages import release
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
-from brender.farm.tasks import PartState, TaskState
+from brender.farm.tasks import TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.model.addon import check_addons, with_those_of_site
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
-from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
+from brender.model.status import ENDED_JOB, JobStatus
 from brender.model.text import plural
 from brender.model.units import in_tasks, in_words, units_of
-from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LoadTasks, LogEvent, Now, Send
-from brender.roles.policy import Policy
+from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LogEvent, Now, Send
 from brender.roles.server.activity import ActivityLog
 
 Emit = Callable[[Any], None]
@@ -49,11 +47,10 @@ class Selection:
 
 
 class Jobs:
-    """Accept, plan, act, end. Works on *farm*; what must happen outside goes to *emit*."""
+    """Accept, act, end. Works on *farm*; what must happen outside goes to *emit*."""
 
-    def __init__(self, farm: Farm, policy: Policy, activity: ActivityLog, emit: Emit) -> None:
+    def __init__(self, farm: Farm, activity: ActivityLog, emit: Emit) -> None:
         self.farm = farm
-        self.policy = policy
         self.activity = activity
         self.emit = emit
         self.frames_folder = "frames"
@@ -146,58 +143,6 @@ class Jobs:
         self.farm.changed_jobs.add(job.id)
         if owned[1]:
             self.farm.owners[owned] = job.id
-
-    def plan(self, now: Now) -> None:
-        """Create tasks of unfinished jobs, or load them, one slice a call, as they come near their turn."""
-        budget = self.policy.plan_slice
-        short = [job for job in self.farm.jobs.values() if self._runs_short(job)]
-        for job in sorted(short, key=lambda job: (-job.priority, job.order)):
-            if job.cursor < job.planned - 1:
-                job.loading = True
-                self.emit(LoadTasks(job.id, job.cursor))
-                continue
-            upto = min(job.task_count, job.planned + budget)
-            budget -= upto - job.planned
-            if upto != job.planned:
-                self._plan_tasks(job, range(job.planned, upto))
-                if job.held:  # all that it waits for may have ended already
-                    release(self.farm, job)
-                    self.settle(job, now)
-
-    def _runs_short(self, job: JobState) -> bool:
-        """Return whether *job* has tasks that are not in memory, and not enough that are."""
-        elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
-        busy = job.loading or job.sweeps or job.status in ENDED_JOB
-        return elsewhere and job.queued < self.policy.plan_ahead and not busy
-
-    def feed(self, job_id: str, tasks: list[TaskState], after: int, now: Now) -> None:
-        """The record's answer to a `LoadTasks`: queued tasks after number *after*, in order; fewer than a slice means that
-        there are no more."""
-        job = self.farm.jobs.get(job_id)
-        if job is None:
-            return
-        job.loading = False
-        self.farm.changed_jobs.add(job_id)
-        if job.cursor != after:
-            return  # it was requeued meanwhile, and will be read again
-        running = {attempt.task for attempt in self.farm.attempts.values()}
-        for task in [task for task in tasks if task.id not in self.farm.tasks]:
-            self.farm.keep_recorded(task)
-            if not task.parts:  # every part of it was done before it was queued again
-                task.complete()
-                self.farm.drop(job, task)
-                continue
-            self.farm.hold_in_memory(job, task)
-            if task.id in running:
-                # An attempt that was canceled has not ended yet: two at once would write one file.
-                job.delayed.append((0.0, task.id))
-            elif job.type.waits_for(job.spec, task.number):
-                job.held.add(task.id)
-            else:
-                self.farm.enqueue(job, task)
-        job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
-        release(self.farm, job)
-        self.settle(job, now)
 
     def ask_for_slices(self) -> None:
         """Ask for the next slice of every job that has a sweep to do."""
@@ -425,29 +370,6 @@ class Jobs:
     def _begin_deleting(self, job_id: str, what: str) -> None:
         self.amend(job_id, {"deleting": what})
         self.emit(DeleteJob(job_id, what))
-
-    def _plan_tasks(self, job: JobState, numbers: Iterable[int]) -> None:
-        """Let the tasks *numbers* of *job* have rows. Hot path, watched by benchmarks.dispatch."""
-        farm, spec = self.farm, job.spec
-        planned = [(number, job.type.waits_for(spec, number) > 0, job.type.task(spec, number).parts) for number in numbers]
-        for number, waits, parts in planned:
-            status = TaskStatus.WAITING if waits else TaskStatus.QUEUED
-            task = farm.keep(TaskState(farm.next_task, job.id, number, [], status))
-            farm.next_task += 1
-            for plan in parts:
-                part = PartState(
-                    farm.next_part, plan.frame, plan.output, plan.piece, plan.layer, job.id, task.id, plan.scene, plan.view
-                )
-                farm.next_part += 1
-                task.parts.append(farm.keep(part))
-            farm.hold_in_memory(job, task)
-            if waits:
-                job.held.add(task.id)
-            else:
-                farm.enqueue(job, task)
-        job.planned = planned[-1][0] + 1
-        job.cursor = job.planned - 1
-        job.touch()
 
     @staticmethod
     def _receipt(job: JobState) -> dict[str, Any]:
