@@ -260,6 +260,10 @@ def test_a_job_is_found_by_the_start_of_its_id_or_by_its_name(writer: Writer, tm
     assert answer(record, "job", {"id": "aaab0000"})["id"] == "aaab" + "0" * 12
     with pytest.raises(NotFound, match="no job 'zzz'"):
         answer(record, "job", {"id": "zzz"})
+    writer.commit([new("job", "c" * 16, JOB | {"name": "aaab"}), new("job", "d" * 16, JOB | {"name": "aaab0000"})])
+    with pytest.raises(BadInput, match=r"'aaab' means several jobs: .*cccccccc \(aaab, "):
+        answer(record, "job", {"id": "aaab"})
+    assert answer(record, "job", {"id": "aaab0000"})["id"] == "aaab" + "0" * 12
 
 
 def test_a_forgotten_node_is_meant_only_where_no_other_is_called_so(writer: Writer, tmp_path: Path) -> None:

@@ -44,14 +44,19 @@ class Record:
 
 
 def job_id(record: Record, start: str) -> str:
-    """Return the id of the one job whose id starts with *start*, or whose name is it. Raises `NotFound` or `BadInput`."""
+    """Return the id of the one job whose id starts with *start*, or whose name is it; as much of an id
+    as people are told means that job alone. Raises `NotFound` or `BadInput`."""
     job = record.tables.Job
     there = job.deleting.not_in(GOING)
     if job.select().where((job.id == start) & there).exists():
         return start
     known = job.select(job.id, job.name, job.status, job.submitted).order_by(job.submitted.desc(), job.id).limit(_NAMED_MOST + 1)
     found = list(known.where(job.id.startswith(start) & there)) if start else []
-    found = found or list(known.where((job.name == start) & there))
+    if not found or len(start) < SHORT_ID:
+        # (A shot's number is a name, and the beginning of some other job's id too.)
+        by_id = {row.id for row in found}
+        found += [row for row in known.where((job.name == start) & there) if row.id not in by_id]
+        found.sort(key=lambda row: -row.submitted)
     if not found:
         raise NotFound(f"There is no job {start!r}. `brender jobs` lists them")
     if len(found) > 1:
