@@ -445,8 +445,10 @@ def test_add_ons_go_only_to_workers_whose_owners_let_them_run_and_that_have_a_bl
     willing = msgspec.structs.replace(info, takes_addons=True)
     aged = msgspec.structs.replace(willing, blenders=(old,))
     assert obstacle(need, willing) is None
-    assert [found.one for found in (obstacle(need, info), obstacle(need, aged)) if found] == [
+    earlier = msgspec.structs.replace(info, takes_trusted=True)
+    assert [found.one for found in (obstacle(need, info), obstacle(need, earlier), obstacle(need, aged)) if found] == [
         "does not run the add-ons of jobs",
+        "has a version of brender that runs no add-ons",
         "has Blender 3.4.1, and an add-on of the job needs Blender 4.2 or later",
     ]
     assert choose_series([((old, new), 3)], (3, 4), least=(4, 2)) == (4, 5)

@@ -109,6 +109,12 @@ def forbidden(worker: WorkerInfo, program: str, trusted: bool, addons: bool = Fa
             "do not run the scripts inside a .blend",
             f"start {IT} with `--accept-trusted`, or submit the job with `--untrusted`",
         )
+    if addons and not worker.takes_addons and worker.takes_trusted:
+        return Obstacle(
+            "has a version of brender that runs no add-ons",
+            "have a version of brender that runs no add-ons",
+            "install the farm's version there, or submit the job without add-ons (`--no-site-addons` leaves out the farm's)",
+        )
     if addons and not worker.takes_addons:
         return Obstacle(
             "does not run the add-ons of jobs",
