@@ -11,7 +11,8 @@ from brender.engines.events import AttemptEvent, Ended, PartFinished
 from brender.model.grant import Grant, Order
 from brender.model.keys import KeyRole
 from brender.roles.policy import Policy
-from brender.roles.worker.loop import Setup, Worker
+from brender.roles.worker.loop import Worker
+from brender.roles.worker.setup import Setup
 from brender.store.datafolder import DataFolder
 
 

@@ -163,7 +163,8 @@ def worker(
     from brender.engines.blender import BlenderEngine
     from brender.engines.blenders import search_blenders
     from brender.engines.command import CommandEngine
-    from brender.roles.worker.loop import Setup, Worker
+    from brender.roles.worker.loop import Worker
+    from brender.roles.worker.setup import Setup
 
     begin_logging(verbose, log_format, "worker", name)
     allow_many_files()  # a still of a thousand pieces is merged with all of them open

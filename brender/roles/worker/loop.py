@@ -4,15 +4,11 @@ import contextlib
 import logging
 import os
 import platform
-import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-import psutil
 import zmq
 
 from brender import __version__
@@ -24,28 +20,21 @@ from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
 from brender.engines.attempt import (
     Attempt,
-    Engine,
-    InstantEngine,
     KeepsProcesses,
     Place,
     clear_leftovers,
     set_leftovers_aside,
 )
-from brender.engines.blender import BlenderEngine
-from brender.engines.command import CommandEngine
-from brender.engines.confine import Confinement
-from brender.engines.disk_space import FULL, LEAST, shortage, why_not_writable
+from brender.engines.disk_space import FULL, shortage, why_not_writable
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.life import Life
 from brender.engines.publish import Lease
 from brender.engines.stats import StatsReader
-from brender.jobs.declare import job_types
-from brender.model.devices import Device, device_tags
 from brender.model.errors import BadInput, BrenderError
 from brender.model.grant import Grant, Order, localized
 from brender.model.keys import proof_of
 from brender.model.log_events import ABOUT_PARENT, frames_in_words, log_event
-from brender.model.nodes import Blender, Standing, WorkerInfo, forbidden, tags_of
+from brender.model.nodes import Standing, WorkerInfo, forbidden
 from brender.roles.effects import (
     Effect,
     Exit,
@@ -62,16 +51,15 @@ from brender.roles.effects import (
     TellLog,
     Vouch,
 )
-from brender.roles.identity import next_incarnation, node_id
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.courier import FileCourier, delete_jobs_of_others
 from brender.roles.worker.logtail import LogTail
 from brender.roles.worker.outbox import Outbox
+from brender.roles.worker.setup import Setup, introduced
 from brender.roles.worker.shared import SharedFolders
 from brender.store.datafolder import DataFolder
 from brender.system.clock import steady
-from brender.system.memory import read_memory
 from brender.system.removal import remove_tree
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.worker import FileSender
@@ -84,32 +72,6 @@ _FILES_SECONDS = 3.0
 _LOOK_SECONDS = 2.0
 #: Logs of an earlier process that are sent.
 _LOGS_LEFT = 100
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a worker is started with. ``threads``: CPU threads for a render, 0 for all. ``devices``: GPUs that Cycles renders
-    on, none for the CPU. ``proof``: the secret that it shares with the server (brender.model.keys). ``least_free``: bytes that
-    must be free on its disks. ``job_types``, ``programs`` and ``takes_trusted``: what its owner allows, all job types where
-    none is named; ``site``: where it stands; ``confinement``: how renders are kept. ``engines``: which of its engines runs
-    what, by the word that job types use. ``remarks``: what its owner should know of it, such as a Blender that does not work."""
-
-    name: str
-    blenders: Sequence[Blender] = ()
-    tags: Sequence[str] = ()
-    threads: int = 0
-    devices: Sequence[Device] = ()
-    least_free: int = LEAST
-    proof: str = ""
-    job_types: Sequence[str] = ()
-    programs: Sequence[str] = ()
-    takes_trusted: bool = False
-    site: str = ""
-    confinement: Confinement = field(default_factory=Confinement)
-    engines: Mapping[str, Engine | InstantEngine] = field(
-        default_factory=lambda: {"blender": BlenderEngine(), "command": CommandEngine()}
-    )
-    remarks: Sequence[str] = ()
 
 
 class Worker:
@@ -163,7 +125,7 @@ class Worker:
             self._clear_what_was_not_sent()
             self._stats = StatsReader(own)
             self.core = WorkerCore(
-                self._introduce(own), policy, self._outbox.kept, len(managers), self._vouch, ". ".join(setup.remarks)
+                introduced(setup, own), policy, self._outbox.kept, len(managers), self._vouch, ". ".join(setup.remarks)
             )
             self.core.cut_off = True
             self._undo = undo.pop_all()
@@ -263,38 +225,6 @@ class Worker:
     def _vouch(self, info: WorkerInfo) -> str:
         """Return the word to the server that this worker turned to the manager of now."""
         return proof_of(self._setup.proof, info.id, info.registration, self._managers[self._manager].key)
-
-    def _introduce(self, own: Path) -> WorkerInfo:
-        setup = self._setup
-        able = {
-            kind.name
-            for kind in job_types().values()
-            if kind.engine in setup.engines
-            and (kind.engine != "blender" or setup.blenders)
-            and (kind.engine != "command" or setup.programs)
-            and (kind.name in setup.job_types or not setup.job_types)
-        }
-        return WorkerInfo(
-            id=node_id(own),
-            incarnation=next_incarnation(own),
-            name=setup.name,
-            host=socket.gethostname(),
-            platform=platform.platform(terse=True),
-            software=__version__,
-            pid=os.getpid(),
-            cores=psutil.cpu_count() or 1,
-            memory=read_memory().total,
-            blenders=tuple(setup.blenders),
-            devices=tuple(setup.devices),
-            tags=frozenset(setup.tags) | tags_of(setup.blenders) | device_tags(setup.devices),
-            job_types=frozenset(able),
-            programs=frozenset(setup.programs),
-            takes_trusted=setup.takes_trusted,
-            takes_addons=setup.takes_trusted,
-            site=setup.site,
-            folders=setup.confinement.folders,
-            readable=tuple(dict.fromkeys(map(str, setup.confinement.readable))),
-        )
 
     def _read_above(self) -> None:
         above = self._above
