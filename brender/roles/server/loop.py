@@ -6,6 +6,7 @@ import logging
 import platform
 import secrets
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -48,10 +49,9 @@ from brender.roles.effects import (
 )
 from brender.roles.policy import Policy
 from brender.roles.server.addons import addon_of
-from brender.roles.server.blob_retention import delete_unneeded
 from brender.roles.server.collection import collect_in_steps
 from brender.roles.server.core import ServerCore
-from brender.roles.server.deletion import Remover, retired
+from brender.roles.server.deletion import Remover
 from brender.roles.server.enrolment import Enrolment
 from brender.roles.server.enrolment_door import EnrolmentDoor
 from brender.roles.server.enrolment_process import Asked
@@ -59,6 +59,7 @@ from brender.roles.server.events import events
 from brender.roles.server.farm_store import DatabaseLost, FarmStore
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
+from brender.roles.server.housekeeping import Housekeeping
 from brender.roles.server.made_files import MadeFiles
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.round import FAILED, Round
@@ -66,7 +67,6 @@ from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.path_variables import path_variables
-from brender.store.pruning import Pruning
 from brender.store.questions import Record, answer
 from brender.store.writer import Writer
 from brender.system.clock import steady
@@ -77,8 +77,6 @@ log = logging.getLogger("brender.server")
 
 _TICK_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
-_CHECKPOINT_SECONDS = 30.0
-_PRUNE_SECONDS = 3600.0
 _REBIND_SECONDS = 2.0
 
 
@@ -107,8 +105,6 @@ class Server:
         self._at_hand: Received | None = None
         self._hindrances: dict[str, str] = {}
         self._looked = 0.0
-        self._checkpointed = self._pruned = steady()
-        self._pruning: Pruning | None = None
         with contextlib.ExitStack() as undo:
             lock = folder.lock("server")
             undo.callback(lock.release)
@@ -126,7 +122,9 @@ class Server:
             record = Record(self._writer.tables, folder)
             self._queries = QueryThread(folder, self.database, self._deliver)
             undo.callback(self._queries.close)
-            self._begin_pruning(self._now())
+            self._housekeeping = Housekeeping(
+                self._writer, self.database, self._keeper, self.folder.frames_folder, policy, self._retire, self._now()
+            )
             self._learn_paths(path_variables(self._writer.tables))
             unplaced = self._keeper.sweep(self._writer.tables)
             for frame in unplaced:
@@ -429,18 +427,7 @@ class Server:
         with contextlib.suppress(OperationalError):  # it goes on when something can be written again
             for job, fields in self._remover.step(self._writer, now.wall):
                 self._round.apply(partial(_deleted, job, fields))
-        self._prune()
-        if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
-            self._checkpointed = now.mono
-            with contextlib.suppress(OperationalError):  # no room for it, or busy: there is a next time
-                self._writer.checkpoint()
-        if now.mono - self._pruned > _PRUNE_SECONDS:
-            self._pruned = now.mono
-            self._begin_pruning(now)
-            keeper, keep = self._keeper, self.policy.blobs_keep
-            keeper.threads.do("blobs", partial(delete_unneeded, self.database, keeper.blobs, now.wall, keep))
-            keeper.threads.do("incoming", partial(keeper.delete_leftovers, now.wall))
-            keeper.threads.do("retention", lambda alive: self._retire(now))
+        self._housekeeping.step(now)
 
     def _tell_trouble(self, text: str) -> None:
         """Note in the data folder why nothing can be recorded; "": it can."""
@@ -464,26 +451,9 @@ class Server:
         except OSError as error:
             log.error("the log of the worker %s cannot be kept: %s", worker, error)
 
-    def _retire(self, now: Now) -> None:
-        """Look for jobs that are kept too long; in a thread of its own."""
-        gone = retired(self.database, self.folder.frames_folder, now.wall)
-        if gone:
-            self.loop.post(lambda: self._round.apply(lambda core, now: core.retire(gone, now)))
-
-    def _begin_pruning(self, now: Now) -> None:
-        policy = self.policy
-        self._pruning = Pruning(self._writer.tables, now.wall - policy.stats_keep, now.wall - policy.activity_keep)
-
-    def _prune(self) -> None:
-        """Remove a slice of the history that is old enough."""
-        if self._pruning is None:
-            return
-        try:
-            if not self._pruning.step():
-                self._pruning = None
-        except OperationalError as error:
-            self._pruning = None
-            log.warning("old statistics and activity could not be removed, and will be later: %s", error)
+    def _retire(self, gone: Mapping[str, tuple[str, str]]) -> None:
+        """Delete ended jobs that their projects keep no longer. From any thread."""
+        self.loop.post(lambda: self._round.apply(lambda core, now: core.retire(gone, now)))
 
     @staticmethod
     def _now() -> Now:

@@ -1,0 +1,86 @@
+"""What the server does now and then beside its rounds: its history is pruned, its database tidied, and what nobody needs goes."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from peewee import OperationalError
+
+from brender.roles.effects import Now
+from brender.roles.policy import Policy
+from brender.roles.server.blob_retention import delete_unneeded
+from brender.roles.server.deletion import retired
+from brender.roles.server.files import FileKeeper
+from brender.store.pruning import Pruning
+from brender.store.writer import Writer
+
+log = logging.getLogger("brender.server")
+
+_CHECKPOINT_SECONDS = 30.0
+_PRUNE_SECONDS = 3600.0
+
+
+class Housekeeping:
+    """The housekeeping of a server that keeps its record at *database*, through *writer*, and the frames of jobs whose files
+    travel in *frames*.
+
+    *retire* takes the ended jobs that their projects keep no longer (`retired`), from any thread.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        database: str,
+        keeper: FileKeeper,
+        frames: Path,
+        policy: Policy,
+        retire: Callable[[Mapping[str, tuple[str, str]]], None],
+        now: Now,
+    ) -> None:
+        self.policy = policy
+        self._writer = writer
+        self._database = database
+        self._keeper = keeper
+        self._frames = frames
+        self._retire = retire
+        self._checkpointed = self._pruned = now.mono
+        self._pruning: Pruning | None = None
+        self._begin_pruning(now)
+
+    def step(self, now: Now) -> None:
+        """Do what it is time for, as far as it takes no longer than a moment; the rest in threads."""
+        self._prune()
+        if now.mono - self._checkpointed > _CHECKPOINT_SECONDS:
+            self._checkpointed = now.mono
+            with contextlib.suppress(OperationalError):  # no room for it, or busy: there is a next time
+                self._writer.checkpoint()
+        if now.mono - self._pruned > _PRUNE_SECONDS:
+            self._pruned = now.mono
+            self._begin_pruning(now)
+            keeper, keep = self._keeper, self.policy.blobs_keep
+            keeper.threads.do("blobs", partial(delete_unneeded, self._database, keeper.blobs, now.wall, keep))
+            keeper.threads.do("incoming", partial(keeper.delete_leftovers, now.wall))
+            keeper.threads.do("retention", lambda alive: self._look_for_retired(now))
+
+    def _look_for_retired(self, now: Now) -> None:
+        """Look for jobs that are kept too long; in a thread of its own."""
+        gone = retired(self._database, self._frames, now.wall)
+        if gone:
+            self._retire(gone)
+
+    def _begin_pruning(self, now: Now) -> None:
+        policy = self.policy
+        self._pruning = Pruning(self._writer.tables, now.wall - policy.stats_keep, now.wall - policy.activity_keep)
+
+    def _prune(self) -> None:
+        """Remove a slice of the history that is old enough."""
+        if self._pruning is None:
+            return
+        try:
+            if not self._pruning.step():
+                self._pruning = None
+        except OperationalError as error:
+            self._pruning = None
+            log.warning("old statistics and activity could not be removed, and will be later: %s", error)
