@@ -8,7 +8,7 @@ import pytest
 from brender.engines.devices import find_devices, read_devices
 from brender.engines.gpustats import GpuUse, read_use
 from brender.engines.stats import StatsReader
-from brender.model.devices import Device, choose_devices, device_tags, share_out
+from brender.model.devices import Device, best, choose_devices, device_tags, share_out
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 from tests.conftest import SCENES
@@ -29,6 +29,13 @@ OLD_CARD = Device(kind="cuda", index=2, name="GTX 980", id="CUDA_GTX 980_0000:03
 
 def test_a_worker_takes_every_card_once_and_as_what_is_faster() -> None:
     assert [device.label for device in choose_devices([], TWO_CARDS)] == ["optix:0", "optix:1"]
+    assert choose_devices(["auto"], (*TWO_CARDS, *RADEON)) == TWO_CARDS[:2], "Blender renders with one kind at a time"
+
+
+def test_a_card_without_an_id_is_known_by_its_name() -> None:
+    named = tuple(Device(kind=kind, name=name) for kind, name in (("optix", "A"), ("cuda", "A"), ("cuda", "B")))
+    assert [(device.card, device.label) for device in best(named)] == [("A", "optix:0"), ("B", "cuda:0")]
+    assert Device(kind="cpu").label == "cpu" and TWO_CARDS[0].card == "CUDA_RTX A_0000:01:00"
 
 
 def test_a_worker_without_a_card_renders_on_the_cpu() -> None:
@@ -37,7 +44,7 @@ def test_a_worker_without_a_card_renders_on_the_cpu() -> None:
 
 @pytest.mark.parametrize(
     ("named", "chosen"),
-    [(["optix:1"], ["optix:1"]), (["cuda"], ["cuda:0", "cuda:1"]), (["CUDA:0", "cuda:1"], ["cuda:0", "cuda:1"])],
+    [(["optix:1"], ["optix:1"]), (["cuda"], ["cuda:0", "cuda:1"]), (["CUDA:0", "cuda", "cuda:0"], ["cuda:0", "cuda:1"])],
 )
 def test_named_devices_are_the_ones_that_are_taken(named: list[str], chosen: list[str]) -> None:
     assert [device.label for device in choose_devices(named, TWO_CARDS)] == chosen
@@ -49,6 +56,8 @@ def test_named_devices_are_the_ones_that_are_taken(named: list[str], chosen: lis
         (["optix:2"], "no device 'optix:2' here. Blender finds: optix:0 \\(RTX A\\)"),
         (["gpu0"], "write auto, cpu, optix, cuda"),
         (["optix:x"], "is not a device"),
+        (["cpu:0"], "is not a device"),
+        (["hip"], "no device 'hip' here. Blender finds: optix:0 \\(RTX A\\), optix:1 \\(RTX B\\), cuda:0"),
         (["optix:0", "cuda:1"], "one kind of device at a time"),
         (["cpu", "cuda:1"], "one kind of device at a time"),
     ],
@@ -56,6 +65,11 @@ def test_named_devices_are_the_ones_that_are_taken(named: list[str], chosen: lis
 def test_a_device_that_is_not_there_is_refused_with_what_is(named: list[str], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         choose_devices(named, TWO_CARDS)
+
+
+def test_where_there_is_no_device_that_is_said() -> None:
+    with pytest.raises(BadInput, match=r"Blender finds: no GPU that Cycles can use$"):
+        choose_devices(["optix"], ())
 
 
 @pytest.mark.parametrize(
@@ -67,10 +81,18 @@ def test_a_device_that_is_not_there_is_refused_with_what_is(named: list[str], sa
         ("auto", (), [("cpu", 16)]),
         ("3", (), [("cpu", 5)] * 3),
         ("32", (), [("cpu", 1)] * 32),
+        ("1", (), [("cpu", 16)]),
+        ("256", (), [("cpu", 1)] * 256),
     ],
 )
 def test_a_machine_is_shared_out_among_slots(wanted: str, found: tuple[Device, ...], slots: list[tuple[str, int]]) -> None:
     assert share_out(wanted, found, 16) == slots
+
+
+@pytest.mark.parametrize("wanted", ["0", "257", "-1", "many", ""])
+def test_a_machine_is_shared_out_among_no_other_number(wanted: str) -> None:
+    with pytest.raises(BadInput, match=f"--slots '{wanted}' is neither a number from 1 to 256 nor auto"):
+        share_out(wanted, (), 16)
 
 
 def test_tags_tell_what_a_worker_renders_on() -> None:

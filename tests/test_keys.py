@@ -7,27 +7,19 @@ import threading
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from brender.bus.address import ManagerAddresses, free_ports
-from brender.bus.ids import new_id
 from brender.bus.keys import kept_pair, new_pair
 from brender.bus.membership import JoinToken, Membership, parse_token
-from brender.bus.messages import Admitted, Enrol, Hello, Joined, ManagerPlace
+from brender.bus.messages import ManagerPlace
 from brender.commands import discovery, joining
 from brender.commands.joining import tell_of_unknown_hosts, where_they_answer
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
-from brender.farm.farm import Farm
-from brender.model.errors import BadInput
-from brender.model.keys import KeyRole, Principal, Token, digest_of, parse_lifetime
-from brender.model.nodes import WorkerInfo
-from brender.model.pace import Pace
-from brender.roles.effects import Now, Peer, Send
-from brender.roles.manager.core import ManagerCore
-from brender.roles.policy import Policy
-from brender.roles.server.core import ServerCore
+from brender.model.keys import (
+    KeyRole,
+)
 from brender.store.datafolder import DataFolder
 from tests.tools import command, ended, invite, line_of, one_farm, process, submit_command, tries, until
 
@@ -210,103 +202,6 @@ def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, 
     with _server(tmp_path / "anew", port):
         said = command(capsys, "jobs", "--data", tmp_path / "mine")
     assert said.code == 4 and "does not have the key" in said.err and "reinstalled" in said.err
-
-
-# --- decisions ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_key_that_is_admitted_is_known_whatever_became_of_the_token_that_it_was_admitted_by() -> None:
-    farm = Farm()
-    farm.tokens["t"] = Token(id="t", role=KeyRole.WORKER, digest=digest_of("secret"), uses=1, expires=100.0)
-    core = ServerCore("s" * 16, "server", "x", Policy(), new_id, farm, master="m")
-
-    def enrol(now: float, node: str = "n" * 16, token: str = "t") -> Principal:
-        asked = Enrol(id="q", role=KeyRole.WORKER, name="w", node=node, token=token, secret="secret")
-        return core.enrol(Peer("", b"r"), "p" * 40, asked, "f" * 80, Now(0.0, now))[0]
-
-    admitted = enrol(50.0)
-    assert enrol(200.0) == admitted == enrol(200.0, token="gone")
-    with pytest.raises(BadInput, match="expired"):
-        enrol(200.0, node="o" * 16)
-
-
-def test_a_client_whose_token_has_no_name_does_not_choose_one() -> None:
-    """Tokens for clients that an earlier version made may have none."""
-    farm = Farm()
-    farm.tokens["t"] = Token(id="t", role=KeyRole.CLIENT, digest=digest_of("secret"), uses=1, expires=9e9)
-    core = ServerCore("s" * 16, "server", "x", Policy(), new_id, farm, master="m")
-    enrol = Enrol(id="q", role=KeyRole.CLIENT, name="boss", token="t", secret="secret")
-    principal, _ = core.enrol(Peer("", b"r"), "p" * 40, enrol, "f" * 80, Now(0.0, 0.0))
-    assert principal.name == "client-ffffffff" and principal.user == "client-ffffffff"
-
-
-def test_a_client_s_key_always_has_a_name_to_act_in() -> None:
-    nameless = Principal(id="k" * 16, public="p" * 40, role=KeyRole.CLIENT, name="")
-    assert nameless.user == "k" * 16, "or the message would say who it is"
-    assert msgspec.structs.replace(nameless, role=KeyRole.ADMIN).user == "", "who acts in the name of others"
-
-
-def _key(letter: str) -> Principal:
-    return Principal(id=letter * 16, public=letter * 40, role=KeyRole.WORKER, name=letter, node=letter * 16)
-
-
-def _manager() -> ManagerCore:
-    hello = Hello(node="a" * 16, incarnation=1, role="manager", name="m", host="h", software="x")
-    core = ManagerCore(hello, Policy())
-    info = WorkerInfo(id="b" * 16, incarnation=1, name="w")
-    said = Hello(node=info.id, incarnation=1, role="worker", name="w", host="h", software="x", worker=info)
-    core.from_below(Peer("", b"r", bound=info.id), said, Now(0.0, 0.0))
-    return core
-
-
-def test_a_manager_keeps_the_list_of_keys_by_what_comes_and_goes() -> None:
-    core, now = _manager(), Now(1.0, 1.0)
-    core.from_above(Admitted(number=4, keys=(_key("b"),)), now)
-    core.from_above(Admitted(number=5, since=4, keys=(_key("c"),)), now)
-    assert set(core.workers) == {"b" * 16}
-    core.from_above(Admitted(number=6, since=5, gone=("b" * 16,)), now)
-    assert not core.workers, "whose key went is gone"
-
-
-def test_a_manager_that_missed_a_change_asks_for_the_whole_list() -> None:
-    core, now = _manager(), Now(1.0, 1.0)
-    core.from_above(Admitted(number=4, keys=(_key("b"),)), now)
-    effects = core.from_above(Admitted(number=9, since=8, gone=("b" * 16,)), now)
-    assert [type(getattr(effect, "message", None)) for effect in effects] == [Hello]
-    assert set(core.workers) == {"b" * 16}, "and changes nothing before it has it"
-
-
-def test_a_worker_s_word_travels_with_its_registration() -> None:
-    core = _manager()
-    info = WorkerInfo(id="c" * 16, incarnation=1, name="w")
-    said = Hello(node=info.id, incarnation=1, role="worker", name="w", host="h", software="x", worker=info, proof="word")
-    effects = core.from_below(Peer("", b"q", bound=info.id), said, Now(0.0, 0.0))
-    (joined,) = [effect.message for effect in effects if isinstance(getattr(effect, "message", None), Joined)]
-    assert joined.proof == "word" and not [effect for effect in effects if isinstance(effect, Send)]
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("24h", 86400), ("7D", 604800), (" 2w ", 1209600)])
-def test_lengths_of_time_are_read(text: str, seconds: float) -> None:
-    assert parse_lifetime(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "5", "h", "0h", "-1h", "1.5h", "1y", "99999999h"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="not a length of time"):
-        parse_lifetime(text)
-
-
-def test_a_pace_allows_a_burst_and_then_so_many_a_second() -> None:
-    pace = Pace(2.0, 3.0, 0.0)
-    assert [pace.take(0.0) for _ in range(4)] == [True, True, True, False]
-    assert [pace.take(0.5), pace.take(0.5)] == [True, False]
-    assert [pace.take(100.0) for _ in range(4)] == [True, True, True, False]
-
-
-def test_a_token_s_string_can_be_read_back_and_its_secret_is_not_shown_by_chance() -> None:
-    token = JoinToken(KeyRole.WORKER, new_pair().public, ("10.0.0.1:9995",), "a" * 16, "secret" * 10)
-    assert parse_token(f"  {token.as_text()[:50]}\n{token.as_text()[50:]} ") == token
-    assert "secret" not in repr(token) and "secret" not in f"{new_pair()!r}"
 
 
 # --- finding each other -------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -409,3 +411,101 @@ def test_a_scene_that_overwrites_nothing_keeps_what_is_there_and_renders_the_res
 def test_what_a_template_stands_for_is_never_read_again() -> None:
     assert path_templates.expand(path_templates.escape("a{b}}{"), {}) == "a{b}}{"
     assert scene_pattern(ScenePath("//", ""), "C:\\a\\b.blend") == "####"
+
+
+@pytest.mark.parametrize(
+    ("path", "expanded"),
+    [
+        ("{fps}", "24.5"),
+        ("{size}", "16"),
+        ("{name}", "Lake"),
+        ("{fps:##}_{size:###}", "25_016"),
+        ("{fps:.##}", "24.50"),
+        ("{fps:###.##}", "024.50"),
+        ("{size:#.#}", "16.0"),
+        ("{{{size}}}", "{16}"),
+        ("a{{b}}", "a{b}"),
+    ],
+)
+def test_a_template_writes_numbers_with_the_digits_that_it_names(path: str, expanded: str) -> None:
+    """(As Blender 5.0 does, which is asked above.)"""
+    assert path_templates.expand(path, {"fps": 24.5, "size": 16, "name": "Lake"}) == expanded
+
+
+_MEND = "change it in Blender (Output properties), or name the files with --output and --pattern"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("{fps:2}", f"The output path '{{fps:2}}' has {{fps:2}}, and digits are written as ###, .## or ###.##: {_MEND}"),
+        ("x{name:##}", f"The output path 'x{{name:##}}' has {{name:##}}, and a name takes no number of digits: {_MEND}"),
+        ("{shot}", f"The output path '{{shot}}' names {{shot}}, and there are only {{fps}}, {{name}}: {_MEND}"),
+        ("a}b", f"The output path 'a}}b' has a single '}}'; braces are for names such as {{blend_name}}: {_MEND}"),
+        ("a{b", f"The output path 'a{{b' has a single '{{'; braces are for names such as {{blend_name}}: {_MEND}"),
+    ],
+)
+def test_what_blender_would_not_read_of_a_template_is_said_with_what_mends_it(path: str, said: str) -> None:
+    with pytest.raises(BadInput, match=f"^{re.escape(said)}$"):
+        path_templates.expand(path, {"name": "Lake", "fps": 24.0})
+
+
+def test_the_path_of_a_node_is_mended_at_the_node() -> None:
+    scene = msgspec.structs.replace(facts().scenes[0], node_paths=(("File/Output", "{node_name}_{nope}"),))
+    file = msgspec.structs.replace(facts(), version=(5, 0))
+    said = "The path of the file-output node 'File/Output', '{node_name}_{nope}' names {nope}, and there are only {fps}, "
+    with pytest.raises(BadInput, match=f"^{re.escape(said)}") as refused:
+        path_templates.check_nodes(file, scene, {"fps": 24.0})
+    assert str(refused.value).endswith("{node_name}: change it in Blender (the node's properties)")
+    path_templates.check_nodes(file, msgspec.structs.replace(scene, node_paths=(("N", "{node_name}{fps}"),)), {"fps": 24.0})
+    with pytest.raises(BadInput, match=re.escape("names {node_name}")):
+        path_templates.check_nodes(msgspec.structs.replace(file, version=(4, 5)), scene, {"nope": 1})
+
+
+@pytest.mark.parametrize(("name", "stands"), [("a/b\\c:d", "a_b_c_d"), ("..", "_."), (".", "_"), ("a.b", "a.b"), ("", "_")])
+def test_a_name_in_a_path_is_one_part_of_it(name: str, stands: str) -> None:
+    assert path_templates.safe(name) == stands
+
+
+def test_a_template_knows_the_names_that_a_blender_of_its_file_knows() -> None:
+    scene = msgspec.structs.replace(facts().scenes[0], name="A/B", camera="Cam", width=1920, height=1080, percent=50, fps=25.0)
+    file = msgspec.structs.replace(facts(), path="C:\\shots\\sh_1.v2.blend", version=(4, 5), scenes=(scene,))
+    known = {"blend_name": "sh_1.v2", "fps": 25.0, "resolution_x": 960, "resolution_y": 540}
+    assert path_templates.variables(file, scene) == known
+    known |= {"scene_name": "A_B", "camera_name": "Cam", "blend_dir": "C:/shots/", "blend_dir_lib": "C:/shots/"}
+    file = msgspec.structs.replace(file, version=(5, 0))
+    assert path_templates.variables(file, scene) == known | {"blend_name_lib": "sh_1.v2"}
+    assert path_templates.variables(file, scene, "Other", 100)["camera_name"] == "Other"
+    assert path_templates.variables(file, scene, percent=100)["resolution_x"] == 1920
+    marked = msgspec.structs.replace(
+        scene, camera_markers=(CameraMarker(frame=1, camera="M1"), CameraMarker(frame=5, camera="M2"))
+    )
+    one = msgspec.structs.replace(scene, camera_markers=marked.camera_markers[:1])
+    cameras = [
+        *(
+            path_templates.variables(file, marked)["camera_name"],
+            path_templates.variables(file, one, None, None, True)["camera_name"],
+        ),
+        path_templates.variables(file, marked, None, None, True)["camera_name"],
+        path_templates.variables(file, marked, "Other", None, True)["camera_name"],
+    ]
+    assert cameras == ["Cam", "M1", path_templates.CAMERA, "Other"]
+    assert "camera_name" not in path_templates.variables(file, msgspec.structs.replace(scene, camera=None))
+    pattern = "{camera_name}_#"
+    assert [path_templates.for_frame(pattern, file, marked, frame) for frame in (4, 5)] == ["M1_#", "M2_#"]
+    assert path_templates.for_frame(pattern, file, marked, 5, "O/") == "O__#"
+    older = msgspec.structs.replace(file, version=(4, 5))
+    assert path_templates.for_frame(pattern, older, marked, 5) == pattern and not path_templates.names_camera(pattern, older)
+    assert path_templates.for_frame(pattern, file, msgspec.structs.replace(scene, camera=None), 5) == pattern
+
+
+@pytest.mark.parametrize(("rate", "found"), [((30000, 1001.0), 30000 / 1001.0), ((1, 2.0), 0.5), (None, 24.0)])
+def test_a_frame_rate_is_unrounded(rate: tuple[int, float] | None, found: float) -> None:
+    assert path_templates.frames_a_second(msgspec.structs.replace(facts().scenes[0], rate=rate, fps=24.0), "/a.blend") == found
+
+
+@pytest.mark.parametrize("rate", [(0, 1.0), (24, 0.0), (-24, -1.0), (24, math.nan), (10**300, 1e-300)])
+def test_what_is_no_frame_rate_is_refused(rate: tuple[int, float]) -> None:
+    scene = msgspec.structs.replace(facts().scenes[0], rate=rate)
+    with pytest.raises(BadInput, match=r"^/a.blend: the scene .* which is not a frame rate. Set one in Blender \(Output"):
+        path_templates.frames_a_second(scene, "/a.blend")

@@ -12,7 +12,7 @@ from brender.farm.farm import Farm
 from brender.model.errors import Forbidden, NotFound
 from brender.model.keys import KeyRole
 from brender.model.people import Role
-from brender.model.rights import TABLE, Actor, may, why_not
+from brender.model.rights import TABLE, Actor, Scope, may, rights_of, why_not
 from brender.roles.effects import Peer
 from brender.roles.server.permission import permitted
 from tests.rows import put
@@ -76,6 +76,13 @@ def test_every_message_and_all_that_it_may_ask_for_stands_in_the_table_and_nothi
     named = {action for kind in _TYPES for action in actions_of(kind)}
     assert named == TABLE.keys()
     assert {tag_of(kind) for kind in _TYPES if kind not in (m.Act, m.Manage)} <= named
+
+
+@pytest.mark.parametrize("role", _EVERYBODY, ids=lambda role: f"{type(role).__name__}-{role}")
+def test_the_rights_of_a_role_are_all_that_it_may_do_to_anybody_s_or_its_own_things(role: Role | KeyRole) -> None:
+    expected = {action: Scope.OWN for action in TABLE if may(Actor(role, "anna"), action, "anna")}
+    expected |= {action: Scope.ALL for action in TABLE if may(Actor(role, "anna"), action, "bob")}
+    assert rights_of(role) == expected
 
 
 def test_what_does_not_stand_in_the_table_nobody_may() -> None:

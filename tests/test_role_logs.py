@@ -14,7 +14,7 @@ from rich.console import Console
 
 from brender.bus.messages import Event, Renewed, Welcome
 from brender.commands.role_logs import JsonLines, TextLines, begin_logging, message_of
-from brender.model.log_events import SENTENCES, log_event, read_event
+from brender.model.log_events import SENTENCES, frames_in_words, log_event, read_event
 from brender.model.nodes import WorkerInfo
 from brender.monitor.live import Seen, Silence, silence
 from brender.roles.effects import LogEvent, Now
@@ -108,6 +108,56 @@ def test_every_sentence_can_be_made_of_the_fields_that_are_given() -> None:
         assert wanted <= known.keys()
         given = {name: known[name] for name in known if name in wanted or name not in ("text",)}
         assert read_event(event, given)[0] == level and "{" not in read_event(event, given)[1]
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "said"),
+    [
+        ("joined", {"parent": "manager", "name": "m1", "address": "a:1"}, "joined the manager m1 at a:1"),
+        ("joined", {"parent": "server", "name": "server", "address": "a:1"}, "joined the server at a:1"),
+        ("joined", {"parent": "manager", "address": "a:1"}, "joined the manager at a:1"),
+        ("parent-back", {"parent": "manager", "seconds": 59.9}, "the manager is heard again, after 59 s"),
+        ("parent-back", {"parent": "manager", "seconds": 60}, "the manager is heard again, after 1 min"),
+        ("parent-back", {"parent": "manager", "seconds": 3600}, "the manager is heard again, after 1 h 0 min"),
+        ("parent-back", {"parent": "manager", "seconds": 2 * 3600 + 3599}, "the manager is heard again, after 2 h 59 min"),
+        ("parent-back", {"parent": "manager"}, "the manager is heard again, after 0 s"),
+        (
+            "parent-silent",
+            {"parent": "manager", "address": "a:1", "seconds": 5.0, "connected": False},
+            "nothing heard from the manager for 5 s. There is no connection to a:1. Is the manager running there, and is that "
+            "the right address? It is tried again until there is one, and what is to be said to it is kept",
+        ),
+        (
+            "parent-silent",
+            {"parent": "manager", "address": "a:1", "seconds": 5.0, "connected": True},
+            "nothing heard from the manager for 5 s. The connection to a:1 stands, but nothing comes: the manager hangs, or is "
+            "overloaded. Its own log says more",
+        ),
+        (
+            "parent-silent",
+            {"parent": "manager", "seconds": 5.0, "connected": True, "trouble": "Nobody is called a"},
+            "nothing heard from the manager for 5 s. Nobody is called a",
+        ),
+        ("parent-silent", {"parent": "manager", "seconds": 5.0}, "nothing heard from the manager for 5 s"),
+        ("submitted", {"text": "anna submitted it"}, "anna submitted it"),
+        ("worker-left", {"text": "the worker w left"}, "the worker w left"),
+    ],
+)
+def test_a_sentence_says_what_happened_to_whom_and_for_how_long(event: str, fields: dict[str, Any], said: str) -> None:
+    assert read_event(event, fields)[1] == said
+
+
+def test_what_somebody_should_look_at_is_a_warning() -> None:
+    levels = {event: read_event(event, {"text": "t"})[0] for event in ("failed", "kept-off", "manager-left", "worker-left")}
+    assert set(levels.values()) == {logging.WARNING}
+    assert read_event("submitted", {"text": "t"})[0] == read_event("started", {"text": "t"})[0] == logging.INFO
+    assert read_event("failed-to-run", {"text": "t"})[0] == logging.ERROR
+
+
+def test_frames_are_told_as_one_or_as_from_where_to_where() -> None:
+    assert [frames_in_words(frames) for frames in ([7], [7, 8], [7, 8, 9], [])] == [
+        *("frame 7", "frames 7 to 8", "frames 7 to 9", "a task"),
+    ]
 
 
 def logged(formatter: logging.Formatter, event: str, fields: dict[str, Any]) -> str:

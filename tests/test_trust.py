@@ -148,6 +148,36 @@ def test_what_needs_trust_is_refused_until_it_is_trusted_or_not() -> None:
     assert check_trust(facts(), None, "--trusted", "--untrusted") == ()
 
 
+@pytest.mark.parametrize(
+    ("count", "asked", "warning"),
+    [
+        (
+            1,
+            "1 thing needs trust in /projects/shot.blend: t0. Give --yes to let it run, or --no to render without: what it moves "
+            "then stands still",
+            "Not trusted: t0 does not run, and what it moves stands still",
+        ),
+        (
+            3,
+            "3 things need trust in /projects/shot.blend: t0, t1, t2. Give --yes to let them run, or --no to render without: "
+            "what they move then stands still",
+            "Not trusted: t0, t1, t2 do not run, and what they move stands still",
+        ),
+        (
+            5,
+            "5 things need trust in /projects/shot.blend: t0, t1, t2 and 2 more. Give --yes to let them run, or --no to render "
+            "without: what they move then stands still",
+            "Not trusted: t0, t1, t2 and 2 more do not run, and what they move stands still",
+        ),
+    ],
+)
+def test_what_is_said_of_trust_agrees_in_number_with_what_needs_it(count: int, asked: str, warning: str) -> None:
+    file = msgspec.structs.replace(facts(), needs_trust=tuple(f"t{number}" for number in range(count)))
+    with pytest.raises(BadInput, match=f"^{re.escape(asked)}$"):
+        check_trust(file, None, "--yes", "--no")
+    assert check_trust(file, False, "--yes", "--no") == (warning,)
+
+
 # --- the sandbox --------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ _FARM = (
 #: What is changed, and the tests that are to notice: none starts a process, a Blender, PostgreSQL or a browser.
 TESTS = {
     "farm": _FARM,
-    "scheduling": ("tests/test_scheduler.py", *_FARM),
+    "scheduling": ("tests/test_scheduler.py", "tests/test_solitude.py", *_FARM),
     "model": (
         "tests/test_model.py",
         "tests/test_job_types.py",
@@ -54,6 +55,10 @@ TESTS = {
         "tests/test_rights.py",
         "tests/test_newer_files.py",
         "tests/test_blobs.py",
+        "tests/test_film.py",
+        "tests/test_addons.py",
+        "tests/test_role_logs.py",
+        "tests/test_key_decisions.py",
         *_FARM,
     ),
 }
@@ -80,21 +85,21 @@ pytest_add_cli_args_test_selection =
 """
 
 
-def lay_out(folder: Path, package: str, only: str) -> None:
+def lay_out(folder: Path, package: str, only: str, tests: Sequence[str]) -> None:
     """Copy what the tests need into *folder*, with mutmut's settings: nothing is changed in the checkout."""
     for name in ("brender", "dashboard", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "blends"))
     for name in ("pyproject.toml", "setup.cfg"):
         shutil.copy(ROOT / name, folder)
     with (folder / "setup.cfg").open("a") as file:
-        file.write(_SETTINGS.format(only=only or f"brender/{package}/*.py", tests="\n    ".join(TESTS[package])))
+        file.write(_SETTINGS.format(only=only or f"brender/{package}/*.py", tests="\n    ".join(tests)))
 
 
 def mutants_of(package: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return what became of each mutant of *package* that was tried: its ``name``, ``status`` and ``diff``."""
     with tempfile.TemporaryDirectory(prefix="brender-mutants-") as name:
         folder = Path(name)
-        lay_out(folder, package, options.only)
+        lay_out(folder, package, options.only, options.tests or TESTS[package])
         log = folder / "mutmut.log"
         print(f"{package}: mutmut says how far it is in {log}", flush=True)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONHASHSEED": "0"}
@@ -121,6 +126,9 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=0, metavar="N", help="try N mutants of each package, chosen by chance")
     parser.add_argument("--seed", type=int, default=0, help="another choice")
     parser.add_argument("--only", default="", metavar="GLOB", help="change only these files, such as 'brender/farm/tasks.py'")
+    parser.add_argument(
+        "--tests", nargs="+", metavar="FILE", help="ask only these, which is quick: what they let survive, others may notice"
+    )
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="try N at a time")
     options = parser.parse_args()
     if unknown := set(options.packages) - TESTS.keys():
