@@ -14,10 +14,10 @@ from brender.model.errors import Paused
 from brender.model.job import JobSpec, Requirements
 from brender.model.keys import KeyRole
 from brender.roles.effects import Effect, Now, Peer
+from brender.roles.server.activity import ActivityLog
 from brender.roles.server.core import ServerCore
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.farm_store import FarmStore
-from brender.roles.server.jobs import Jobs
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.round import Run
 from brender.roles.server.work import Work
@@ -33,7 +33,7 @@ def test_an_action_that_raises_halfway_changes_nothing(monkeypatch: pytest.Monke
     world = farm_of_two()
     job = world.submit(animation("1-4", chunk=1))["id"]
     with monkeypatch.context() as patch:
-        patch.setattr(Jobs, "note", _explode)  # after its status, its tasks and its attempts were changed
+        patch.setattr(ActivityLog, "note", _explode)  # after its status, its tasks and its attempts were changed
         answer = world.act("cancel", job)
     assert isinstance(answer, Sorry) and "has done nothing of it" in answer.message
     assert world.status(job) == "active"
@@ -206,7 +206,7 @@ def test_half_a_round_is_not_written_while_the_record_cannot_be_read(monkeypatch
     world = farm_of_two()
     job = world.submit(animation("1-4", chunk=1))["id"]
     with monkeypatch.context() as patch:
-        patch.setattr(Jobs, "note", _explode)
+        patch.setattr(ActivityLog, "note", _explode)
         patch.setattr(FarmStore, "restore", _away)
         message = Act(id=new_id(), action="cancel", target=job)
         world.round.receive(Peer("local", b"client", key=KeyRole.ADMIN), message)
@@ -258,7 +258,7 @@ def test_two_messages_that_raise_in_one_round_are_both_answered_and_kept(monkeyp
     world = farm_of_two()
     job = world.submit(animation("1-4", chunk=1))["id"]
     with monkeypatch.context() as patch:
-        patch.setattr(Jobs, "note", _explode)
+        patch.setattr(ActivityLog, "note", _explode)
         asked = [Submit(id=new_id(), job=animation("7", name=name)) for name in ("one", "other")]
         for message in asked:
             world.round.receive(Peer("local", b"client", key=KeyRole.ADMIN), message)
