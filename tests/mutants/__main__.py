@@ -39,7 +39,13 @@ _FARM = (
 #: What is changed, and the tests that are to notice: none starts a process, a Blender, PostgreSQL or a browser.
 TESTS = {
     "farm": _FARM,
-    "scheduling": ("tests/test_scheduler.py", "tests/test_solitude.py", *_FARM),
+    "scheduling": (
+        "tests/test_scheduler.py",
+        "tests/test_solitude.py",
+        "tests/test_audit.py",
+        "tests/test_kept_machines.py",
+        *_FARM,
+    ),
     "model": (
         "tests/test_model.py",
         "tests/test_job_types.py",
