@@ -62,3 +62,31 @@ def test_the_work_of_a_job_is_that_of_its_scene_and_settings() -> None:
     half = work_of(given | {"resolution": 100, "samples": 8}, {"scenes": [scene | {"border": (0.0, 0.5, 0.0, 1.0)}]})
     assert (half.pixels, half.samples) == (10000.0, 8)
     assert work_of({"program": "sleep", "arguments": ["1"]}, None).file == "sleep 1"
+
+
+def test_the_pixels_of_a_border_are_those_that_are_rendered() -> None:
+    scene = {
+        "name": "S",
+        "width": 100,
+        "height": 200,
+        "percent": 50,
+        "engine": "CYCLES",
+        "samples": 8,
+        "border": (0.25, 0.75, 0.2, 0.4),
+    }
+    settings = {"file": "C:\\a\\b.blend", "scene": "S"}
+    work = work_of(settings, {"scenes": [scene]})
+    assert (work.file, work.scene, work.engine, work.samples) == ("b.blend", "S", "CYCLES", 8)
+    assert work.pixels == pytest.approx(100 * 200 * 0.25 * 0.5 * 0.2)
+    other = work_of(settings | {"engine": "X", "resolution": 100, "samples": 0}, {"scenes": [scene]})
+    assert (other.engine, other.samples) == ("X", None) and other.pixels == pytest.approx(4 * work.pixels)
+    assert work_of({"program": "cp", "arguments": ["a", 1]}, None) == Work("cp a 1", "", "", 1.0, None)
+
+
+def test_frames_of_nothing_that_is_known_are_compared_with_the_same_scene_only() -> None:
+    work = Work("a", "S", "", 100.0, None)
+    for other, comparable in ((work, True), (replace(work, file="b"), False), (replace(work, scene="T"), False)):
+        assert (estimate(work, 1, 1, [Shot(other, 2.0)]) is not None) is comparable
+    lit = Work("a", "S", "CYCLES", 100.0, None)
+    others = [Shot(replace(lit, file=str(number)), 2.0) for number in range(9)]
+    assert estimate(lit, 1, 1, others) is None and estimate(lit, 1, 1, [*others, Shot(lit, 3.0)]) is not None

@@ -13,7 +13,7 @@ from brender.model.job import Requirements
 from brender.model.naming import check_pattern, frame_name, movie_name, temporary_name
 from brender.model.nodes import Blender, WorkerInfo, allows_program, can_open_with, choose_blender
 from brender.model.obstacle import short_name
-from brender.model.paths import is_foreign
+from brender.model.paths import in_own_words, is_foreign, parent_of
 from brender.model.status import (
     JOB_TRANSITIONS,
     OUTCOMES,
@@ -215,6 +215,12 @@ def test_a_path_that_every_machine_can_hold_is_taken(path: str) -> None:
     check_path(path)
 
 
+def test_frames_are_rendered_in_the_order_that_is_asked_for() -> None:
+    frames = tuple(range(1, 17))
+    assert arrange(frames, "forward") == frames and arrange(frames, "backward") == frames[::-1]
+    assert arrange(frames, "preview") == (1, 9, 5, 13, 3, 7, 11, 15, 2, 4, 6, 8, 10, 12, 14, 16)
+
+
 def test_a_random_order_has_each_frame_once_and_is_always_the_same() -> None:
     frames = tuple(range(10, 60))
     mixed = arrange(frames, "random")
@@ -223,9 +229,16 @@ def test_a_random_order_has_each_frame_once_and_is_always_the_same() -> None:
 
 def test_the_first_of_several_movies_is_numbered_and_a_frame_before_zero_has_its_sign() -> None:
     assert movie_name("movie_##", "MPEG4", -5, 20, splits=True) == "movie_-05-20_000.mp4"
+    assert movie_name("movie_##", "MPEG4", -5, 20) == "movie_-05-20.mp4"
+    names = [movie_name(pattern, "MPEG4", 1, 20, False, splits) for pattern in ("a_##", "a") for splits in (False, True)]
+    assert names == ["a_01-20", "a_01-20_000", "a", "a_000"]
+    assert movie_name("a.MP4", "MPEG4", 1, 20, splits=True) == "a_000.mp4"
 
 
 def test_a_path_of_windows_is_foreign_elsewhere() -> None:
+    assert in_own_words("/P:/tex/a.png") == "P:\\tex\\a.png" == in_own_words("P:/tex\\a.png")
+    assert [in_own_words(path) for path in ("/mnt/P:/a", "a", "P:a")] == ["/mnt/P:/a", "a", "P:a"]
+    assert parent_of("/a/b", "linux") == "/a" and parent_of("P:\\a\\b", "windows") == "P:\\a"
     assert [is_foreign(path, "linux") for path in ("C:\\a", "/a")] == [True, False] and not is_foreign("C:\\a", "windows")
 
 

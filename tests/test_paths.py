@@ -101,6 +101,15 @@ def test_a_variable_that_is_none_is_refused(variable: PathVariable) -> None:
         check_variable(variable)
 
 
+@pytest.mark.parametrize(
+    ("platform", "example"), [("windows", "P:\\projects"), ("linux", "/mnt/projects"), ("macos", "/mnt/projects")]
+)
+def test_a_path_that_is_not_absolute_is_refused_with_one_that_is(platform: str, example: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        check_variable(PathVariable("a", platform, "here"))  # type: ignore[arg-type]
+    assert str(refused.value) == f"'here' is not an absolute path on {platform}: give one such as {example}"
+
+
 def test_only_a_beginning_is_a_variable() -> None:
     assert variables_in("{projects}/a", "/x/{other}", "{frame:04d}", "{b}x", "{c}") == {"projects", "c"}
 
@@ -109,6 +118,8 @@ def test_an_order_is_read_as_the_worker_s_machine_has_it() -> None:
     order = Order(job="a" * 16, engine="x", settings={"file": "{projects}/a.blend", "n": 3}, output="{projects}/out", paths=ALL)
     here = localized(order, "Windows-11", "")
     assert (here.settings, here.output) == ({"file": "P:\\a.blend", "n": 3}, "P:\\out")
+    own = PathVariable("projects", "windows", "Q:\\", "south")
+    assert localized(msgspec.structs.replace(order, paths=(*ALL, own)), "Windows-11", "south").output == "Q:\\out"
 
 
 def test_a_worker_without_the_folder_is_passed_over_and_the_job_says_so() -> None:

@@ -93,6 +93,11 @@ def test_a_still_of_what_is_not_baked_is_not_split() -> None:
     assert still(BAKED).settings["pieces"] == 4
 
 
+def test_three_simulations_are_all_named() -> None:
+    (warning,) = prepared(*(Simulation(kind="cloth", owner=f"F{number}", first=5, last=250) for number in range(3))).warnings
+    assert warning.startswith("The cloth on 'F0', the cloth on 'F1' and the cloth on 'F2' are not baked:")
+
+
 def test_many_simulations_make_one_sentence() -> None:
     stones = Simulation(kind="rigid bodies", owner="Scene", first=1, last=250)
     many = [Simulation(kind="cloth", owner=f"Flag {number}", first=5, last=250) for number in range(1, 5)]
