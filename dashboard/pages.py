@@ -3,6 +3,7 @@
 import msgspec
 from flask import Blueprint, render_template, url_for
 from flask_login import current_user
+from markupsafe import Markup
 
 from brender.engines.log_end import NOISE
 from brender.jobs.declare import GROUPS, job_types, say_settings
@@ -91,6 +92,13 @@ def settings() -> str:
 def users() -> str:
     need("manage set-user")
     return render_template("users.html", roles=list(Role))
+
+
+@blueprint.app_template_filter()
+def prose(text: str) -> Markup:
+    """Return a sentence with commands between backticks as HTML that shows them as code. (Scripts have `farm.prose`.)"""
+    pieces = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(each) if place % 2 else each for place, each in enumerate(pieces))
 
 
 @blueprint.app_context_processor

@@ -164,7 +164,7 @@ def test_a_viewer_sees_the_work_and_has_nothing_to_change_it_with(page: Page, mo
         connection.act("cancel", job)
 
 
-def test_a_job_is_paused_and_canceled_from_its_page(page: Page, module_farm: LocalFarm) -> None:
+def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_farm: LocalFarm) -> None:
     with client(None, module_farm.folder.root) as connection:
         job = submit_command(connection, "sleep", "0.3", frames="1-100", name="slow")
         sign_in(page, module_farm)
@@ -175,10 +175,18 @@ def test_a_job_is_paused_and_canceled_from_its_page(page: Page, module_farm: Loc
         page.get_by_role("button", name="More actions").click()
         page.locator("#priority").fill("77")
         page.get_by_role("button", name="Set").click()
+        expect(page.locator("#priority")).to_be_hidden()
+        page.get_by_role("button", name="More actions").click()
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator("#status")).to_have_text("canceled")
         record = ended(connection, job)
         assert (record["status"], record["priority"], record["reason"]) == ("canceled", 77, "canceled by boss")
+        page.get_by_role("button", name="More actions").click()
+        expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Delete…").click()
+        page.wait_for_url(f"{module_farm.dashboard_url}jobs/**")
+        expect(page.locator("#toasts")).to_contain_text("slow is deleted")
 
 
 def test_jobs_are_found_selected_and_changed_together(page: Page, module_farm: LocalFarm) -> None:

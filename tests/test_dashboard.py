@@ -295,6 +295,11 @@ def test_what_is_not_there_is_said_so(web: Browser, path: str) -> None:
     assert answer.status_code == 404 and "Traceback" not in answer.text
 
 
+def test_a_page_shows_commands_in_a_sentence_as_code(web: Browser) -> None:
+    shown = web.get("/jobs/zzz").text
+    assert "<code>brender jobs</code> lists them" in shown and "`brender" not in shown
+
+
 @pytest.mark.parametrize(
     "query",
     ["start=-1", "length=0", "length=100000", "sort=output", "descending=maybe", "q=" + "x" * 300, "nonsense=1"],

@@ -13,7 +13,7 @@ const farm = (() => {
     const response = await fetch(base + path, options).catch(() => { throw new Unanswered("The dashboard does not answer. Is it still running?"); });
     if (response.status === 401) { window.location.reload(); throw new Error("Sign in again"); }
     const answer = await response.json().catch(() => ({ error: `The dashboard answered ${response.status}` }));
-    if (!response.ok) throw new Error(answer.error);
+    if (!response.ok) throw Object.assign(new Error(answer.error), { status: response.status });
     return answer;
   }
 
@@ -28,7 +28,7 @@ const farm = (() => {
   const actOnNode = (node, action, value) => post(`/nodes/${encodeURIComponent(node)}/actions/${action}`, value === undefined ? {} : { value });
 
   function complain(error) {
-    problem.textContent = error.message;
+    problem.replaceChildren(prose(error.message));
     problem.classList.remove("d-none");
   }
   const content = () => problem.classList.add("d-none");
@@ -116,6 +116,8 @@ const farm = (() => {
     text.split("`").forEach((piece, place) => made.append(place % 2 ? element("code", "", piece) : piece));
     return made;
   }
+  // The same where only text can stand, as in a title.
+  const plain = (text) => text.replaceAll("`", "");
   // How a worker or manager stands, as far as is known.
   const standing = (status) => (silent && ["idle", "online"].includes(status) ? "unknown" : status);
   function bar(share, label = "Progress") {
@@ -243,7 +245,7 @@ const farm = (() => {
     const made = element("div", "toast show");
     made.setAttribute("role", "status");
     const body = element("div", "toast-body d-flex gap-2");
-    body.append(href ? link(href, text) : element("span", "", text));
+    body.append(href ? link(href, text) : prose(text));
     const close = element("button", "btn-close ms-auto");
     close.type = "button";
     close.setAttribute("aria-label", "Close");
@@ -252,6 +254,18 @@ const farm = (() => {
     made.append(body);
     document.getElementById("toasts").append(made);
     window.setTimeout(() => made.remove(), 12000);
+  }
+  // Open the page at `path` in place of this one, whose thing is gone, and say `text` there.
+  function leave(path, text) {
+    try { window.sessionStorage.setItem("brender-said", text); } catch { /* then it is not said */ }
+    window.location.replace(path);
+  }
+  function saidBefore() {
+    try {
+      const text = window.sessionStorage.getItem("brender-said");
+      window.sessionStorage.removeItem("brender-said");
+      if (text) toast(text);
+    } catch { /* then nothing was said */ }
   }
 
   // --- keys: / and ? everywhere, j k x Enter on lists ---
@@ -278,6 +292,7 @@ const farm = (() => {
     document.addEventListener("visibilitychange", checkServer);
     checkServer();
     tellOfJobs();
+    saidBefore();
   }
 
   // How the server is, in a banner: looked at every few seconds, and at once when the stream says that it fell silent or is back.
@@ -300,7 +315,7 @@ const farm = (() => {
       text = error.message;
     }
     const trouble = document.getElementById("trouble");
-    if (trouble.textContent !== text) trouble.textContent = text;
+    if (trouble.textContent !== plain(text)) trouble.replaceChildren(prose(text));
     trouble.classList.toggle("d-none", !text);
     if (was !== silent) watchers.forEach((each) => each.soon());
   }
@@ -324,11 +339,11 @@ const farm = (() => {
       page.rows.filter((row) => row.finished > since).forEach((row) => {
         const text = `${row.name} is ${row.status}`;
         toast(text, `/jobs/${row.id}`);
-        if (window.Notification && Notification.permission === "granted") new Notification(text, { body: row.reason });
+        if (window.Notification && Notification.permission === "granted") new Notification(text, { body: plain(row.reason) });
       });
       since = Math.max(since, ...page.rows.map((row) => row.finished || 0));
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, plain, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

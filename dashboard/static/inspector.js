@@ -42,12 +42,18 @@ const inspector = (() => {
     if (told.output) fact("File", told.output);
     byId("frame-facts").replaceChildren(...facts);
   }
+  // When an attempt began, and why it ended as it did.
+  function said(each) {
+    const made = farm.element("small", "", farm.clock(each.granted));
+    if (each.reason) made.append(": ", farm.prose(each.reason));
+    return made;
+  }
   function showAttempts(attempts) {
     byId("attempts").replaceChildren(...(attempts.length > 1 || attempts.some((each) => each.reason) ? attempts : []).map((each) => {
       const line = farm.element("button");
       line.type = "button";
       line.setAttribute("aria-pressed", each.id === attempt);
-      line.append(farm.outcome(each), ` ${each.worker_name} `, farm.element("small", "", `${farm.clock(each.granted)}${each.reason ? `: ${each.reason}` : ""}`));
+      line.append(farm.outcome(each), ` ${each.worker_name} `, said(each));
       line.addEventListener("click", () => { chosen = each.id; refresh().catch(farm.complain); });
       return line;
     }));
@@ -67,7 +73,7 @@ const inspector = (() => {
     byId("frame-file").classList.toggle("d-none", !done);
     if (done) byId("frame-file").href = `/jobs/${frames.job}/frames/${now.id}`;
     byId("frame-requeue")?.classList.toggle("d-none", !["completed", "failed", "canceled"].includes(frames.status(now)));
-    byId("frame-warnings").textContent = told.warnings.join(" ");
+    byId("frame-warnings").replaceChildren(...(told.warnings.length ? [farm.prose(told.warnings.join(" "))] : []));
     showFacts(told);
     showAttempts(told.attempts);
     joblog.show(text);

@@ -39,8 +39,8 @@
     if (mayAct) {
       button("pause").classList.toggle("d-none", ends || paused);
       button("resume").classList.toggle("d-none", !paused);
-      button("cancel").disabled = ends;
-      byId("delete").disabled = !ends;
+      button("cancel").classList.toggle("d-none", ends);
+      byId("delete").classList.toggle("d-none", !ends);
     }
     ended = job.status;
   }
@@ -49,7 +49,9 @@
     const line = lines.get(warning) || farm.element("div", "attn");
     if (lines.has(warning)) return line;
     lines.set(warning, line);
-    line.append(farm.element("div", "what", warning));
+    const what = farm.element("div", "what");
+    what.append(farm.prose(warning));
+    line.append(what);
     const about = /^Frame (-?\d+) /.exec(warning);
     if (about) line.append(farm.button(`Show frame ${about[1]}`, "", async () => { const found = frames.find(Number(about[1])); if (found >= 0) choose(found); }));
     return line;
@@ -69,7 +71,9 @@
   // A worker that the job does not go to any more, and the way to let it try again.
   function keptOff(off) {
     const line = farm.element("div", "attn");
-    line.append(farm.element("div", "what", `${off.worker_name} is kept off this job after ${farm.several(off.failures, "failure")} in a row: ${off.reason}`));
+    const what = farm.element("div", "what", `${off.worker_name} is kept off this job after ${farm.several(off.failures, "failure")} in a row: `);
+    what.append(farm.prose(off.reason));
+    line.append(what);
     if (mayAct) line.append(farm.button("Readmit", "Let it try again", () => act("readmit", off.worker)));
     return line;
   }
@@ -197,8 +201,13 @@
   }
 
   // --- what happens ---
+  // The job is deleted, here or elsewhere: nothing on this page is true any more.
+  const leave = () => farm.leave("/jobs/", `${byId("job").dataset.name} is deleted`);
   async function look() {
-    const told = await farm.ask(`/jobs/${id}/strip?since=${change}`);
+    const told = await farm.ask(`/jobs/${id}/strip?since=${change}`).catch((error) => {
+      if (error.status === 404) leave();
+      throw error;
+    });
     change = told.change;
     const before = frames.list[at], known = frames.list.length;
     const changed = frames.take(told, told.job.part_count);
@@ -221,8 +230,12 @@
   }
   const soon = farm.watch(["job", "jobs", "part", "parts", "attempt", "worker", "progress", "kept_off"], look, id);
 
+  function closeMenus() {
+    document.querySelectorAll(".job-actions [aria-expanded=true]").forEach((each) => bootstrap.Dropdown.getInstance(each)?.hide());
+  }
   async function act(action, value) {
     farm.content();
+    closeMenus();
     try {
       await farm.act(id, action, value);
       await look();
@@ -237,8 +250,9 @@
   byId("requeue-selected")?.addEventListener("click", () => act("requeue", [...new Set([...frames.selected].map((each) => frames.byId.get(each).frame))].join(",")));
   byId("delete")?.addEventListener("click", async () => {
     if (!window.confirm("Delete this job, its logs, its record and the frames that it rendered?")) return;
-    await act("delete", "both");
-    if (byId("problem").classList.contains("d-none")) window.location.href = "/jobs/";
+    farm.content();
+    closeMenus();
+    farm.act(id, "delete", "both").then(leave).catch(farm.complain);
   });
   byId("priority-form")?.addEventListener("submit", (event) => {
     event.preventDefault();

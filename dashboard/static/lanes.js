@@ -115,7 +115,7 @@ const lanes = (() => {
     if (sorted.some((row, place) => box.children[place] !== row.line)) box.replaceChildren(...sorted.map((row) => row.line));
     sorted.forEach((row) => {
       const text = says(row.worker), last = row.line.lastChild;
-      if (last.textContent !== text) { last.textContent = text; last.title = text; }
+      if (last.textContent !== farm.plain(text)) { last.replaceChildren(farm.prose(text)); last.title = farm.plain(text); }
       if (row.visible) draw(row);
     });
     byId("alone").classList.toggle("d-none", sorted.length > 0);

@@ -25,7 +25,7 @@
   function showReady() {
     const why = hindrance();
     ["go", "test-frame"].forEach((each) => { byId(each).disabled = why !== ""; });
-    byId("go-why").textContent = why;
+    byId("go-why").replaceChildren(...(why ? [farm.prose(why)] : []));
   }
 
   // --- what ---
@@ -354,9 +354,13 @@
     showReady();
     title.classList.toggle("wrong", problem !== "");
     const words = told && estimateWords(told, kind().engine === "blender");
-    title.textContent = problem || (words ? words.title : "");
+    title.replaceChildren(farm.prose(problem || (words ? words.title : "")));
     more.textContent = words ? words.more : wanted ? "" : "What it will come to is shown here.";
-    list.replaceChildren(...(told?.warnings || []).map((each) => farm.element("li", "name", each)));
+    list.replaceChildren(...(told?.warnings || []).map((each) => {
+      const line = farm.element("li", "name");
+      line.append(farm.prose(each));
+      return line;
+    }));
   }
   byId("submit").addEventListener("input", changed);
 
@@ -383,7 +387,7 @@
   }
   async function showTest(told, address, frame) {
     const box = byId("test"), link = farm.link(address, "its page");
-    if (told.status !== "completed") { box.replaceChildren(farm.element("strong", "text-danger", `Test frame ${frame} is ${told.status}`), ` ${told.reason} `, link); return; }
+    if (told.status !== "completed") { box.replaceChildren(farm.element("strong", "text-danger", `Test frame ${frame} is ${told.status}`), " ", farm.prose(told.reason), " ", link); return; }
     const done = (await farm.ask(`${address}/parts`)).filter((each) => each.status === "completed");
     const part = done.find((each) => !each.piece) || done.pop();
     const picture = farm.element("img");

@@ -7,8 +7,8 @@
     const status = farm.standing(worker.status);
     byId("status").className = `badge ${status}`;
     byId("status").textContent = status;
-    byId("reason").textContent = worker.reason;
-    byId("buttons").replaceChildren(farm.nodeButtons(worker, () => window.location.assign("/workers")));
+    byId("reason").replaceChildren(farm.prose(worker.reason));
+    byId("buttons").replaceChildren(farm.nodeButtons(worker, () => farm.leave("/workers/", `${worker.name} is off the list`)));
     const now = byId("now");
     now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${worker.line}` : "";
     if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
