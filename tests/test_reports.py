@@ -79,3 +79,13 @@ def test_warnings_about_one_subject_stand_once_on_their_job(world: World) -> Non
         subject = "oak.png" if "oak" in text else "wood.png"
         world.report("one", Warned(attempt=running.attempt, number=number, warning=text, subject=subject))
     assert world.ask("job", id="aa" * 8)["warnings"] == ["The file wood.png is missing", "The file oak.png is missing"]
+
+
+def test_a_worker_is_shown_at_its_next_frame_as_soon_as_one_is_done(world: World) -> None:
+    world.at_frame("one", 1)
+    shown = []
+    for _ in range(2):
+        world.finish_part("one")
+        world.run(0.2)
+        shown += world.ask("job", id="aa" * 8)["frames_now"]
+    assert shown == [2, 3]

@@ -257,6 +257,13 @@ class World:
         self._work(worker, stub.core.part_done(report, self._at()))
         return part.frame
 
+    def at_frame(self, worker: str, frame: int) -> None:
+        """The worker's running attempt says that it is at *frame*."""
+        stub = self.workers[worker]
+        assert stub.running is not None, f"{worker} runs nothing"
+        self._work(worker, stub.core.progressed(stub.running.attempt, frame, 0.1, "Sample 1/8", 10, self._at()))
+        self.run(0.2)
+
     def _done(self, worker: str, grant: Grant) -> set[int]:
         """The parts of *grant* that the worker has done."""
         kept = self.workers[worker].kept

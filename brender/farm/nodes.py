@@ -124,6 +124,11 @@ class WorkerState(Entity):
             self.shown = shown
             self.touch()
 
+    def go_on(self, frame: int) -> None:
+        """Let people see that it renders the next *frame* of its task. Renders that print nothing tell it no earlier."""
+        self.frame, self.line = frame, ""
+        self.touch()
+
     def leave(self, reason: str) -> None:
         """Record that it is not there any more."""
         self.running = ""

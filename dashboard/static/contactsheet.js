@@ -10,7 +10,7 @@ const contactsheet = (() => {
     cell.className = `cell ${status}${part.id === chosen ? " chosen" : ""}${frames.selected.has(part.id) ? " selected" : ""}`;
     cell.title = `${frames.named(part)}: ${frames.said(part)}`;
     cell.setAttribute("aria-label", cell.title);
-    cell.querySelector("i").className = `dot ${part.state === "w" ? "warned" : status}`;
+    cell.querySelector("i").className = `dot ${frames.dot(part)}`;
     let image = cell.querySelector("img");
     if (frames.pictured(part) && cell.dataset.change !== String(part.change)) {
       if (!image) {

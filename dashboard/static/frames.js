@@ -43,6 +43,8 @@ const frames = (() => {
   }
 
   const status = (part) => statuses[part.state];
+  // How its dot is colored: frames that a worker has, and has not begun, have a color of their own.
+  const dot = (part) => ({ w: "warned", h: "next" })[part.state] || status(part);
   const isFilm = (part) => part.piece < 0;
   // Whether there is a small picture of it; only whole frames have a large one.
   const pictured = (part) => (part.state === "c" || part.state === "w") && !isFilm(part);
@@ -64,7 +66,7 @@ const frames = (() => {
   const find = (number) => list.reduce((best, part) => (best < 0 || Math.abs(part.frame - number) < Math.abs(list[best].frame - number) ? part.index : best), -1);
 
   return {
-    job, byId, selected, take, read, status, isFilm, pictured, thumbnail, picture, named, said, latest, nearest, find,
+    job, byId, selected, take, read, status, dot, isFilm, pictured, thumbnail, picture, named, said, latest, nearest, find,
     get list() { return list; },
     get unplanned() { return Math.max(0, total - list.length); },
   };

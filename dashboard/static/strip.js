@@ -8,8 +8,8 @@ const strip = (() => {
   const count = () => frames.list.length + frames.unplanned;
   function readColors() {
     const style = getComputedStyle(document.documentElement);
-    ["done", "run", "fail", "wait", "warn", "accent", "text", "panel"].forEach((name) => { colors[name] = style.getPropertyValue(`--${name}`).trim(); });
-    colors = { ...colors, c: colors.done, w: colors.done, d: colors.done, a: colors.run, f: colors.fail, q: colors.wait, h: colors.wait, x: colors.wait };
+    ["done", "run", "fail", "wait", "next", "gone", "warn", "accent", "text", "panel"].forEach((name) => { colors[name] = style.getPropertyValue(`--${name}`).trim(); });
+    colors = { ...colors, c: colors.done, w: colors.done, d: colors.done, a: colors.run, f: colors.fail, q: colors.wait, h: colors.next, x: colors.gone };
   }
 
   // What lies in each column of pixels where frames are narrower than a pixel: a failed or an active one is seen in any case.
@@ -17,14 +17,13 @@ const strip = (() => {
     const list = frames.list, all = count();
     for (let x = 0; x < width; x += 1) {
       const first = Math.floor((x * all) / width), last = Math.max(first + 1, Math.floor(((x + 1) * all) / width));
-      let done = 0, found = "q";
-      for (let index = first; index < last && index < list.length; index += 1) {
-        const state = list[index].state;
-        if (state === "f") found = "f";
-        else if (state === "a" && found !== "f") found = "a";
-        else if (state === "c" || state === "w" || state === "d") done += 1;
+      const counts = { f: 0, a: 0, c: 0, h: 0, x: 0, q: 0 };
+      for (let index = first; index < last; index += 1) {
+        const state = index < list.length ? list[index].state : "q";
+        counts[state === "w" || state === "d" ? "c" : state] += 1;
       }
-      brush.fillStyle = found === "q" && done * 2 >= last - first ? colors.done : colors[found];
+      const most = Object.keys(counts).reduce((best, each) => (counts[each] > counts[best] ? each : best));
+      brush.fillStyle = colors[counts.f ? "f" : counts.a ? "a" : most];
       brush.fillRect(x, from, 1, high);
     }
   }

@@ -200,6 +200,10 @@ class Work:
             digest=report.digest,
             further_files=tuple([msgspec.to_builtins(further) for further in report.further_files]),
         )
+        worker = self.farm.workers.get(attempt.worker)
+        if task is not None and worker is not None and worker.running == attempt.id and worker.frame == part.frame:
+            to_do = (each.frame for each in task.parts if each.status is PartStatus.ACTIVE and attempt.has_to_do(each))
+            worker.go_on(next(to_do, part.frame))
         job.strikes.pop(attempt.worker, None)
         job.put_off_times.pop(attempt.worker, None)
         if report.memory > job.memory:
