@@ -4,19 +4,22 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from brender.bus.address import free_ports
+from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.ids import new_id
 from brender.commands.joining import join_as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.engines.blenders import ask, own_bpy
 from brender.model.nodes import Blender
+from brender.roles.policy import Policy
+from brender.roles.server.loop import Server
 from brender.store.datafolder import DataFolder
 from tests.tools import invite, line_of, process, until
 
@@ -176,6 +179,17 @@ def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFarm]
     folder = DataFolder(tmp_path_factory.mktemp("farm") / "data")
     with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as running:
         yield running
+
+
+@pytest.fixture
+def server(folder: DataFolder) -> Iterator[Server]:
+    """A server in a thread of this process, on any free ports, without managers and workers."""
+    made = Server(folder, ServerAddresses.of(Address("127.0.0.1", free_ports(4))), Policy())
+    serving = threading.Thread(target=made.run)
+    serving.start()
+    yield made
+    made.stop()
+    serving.join(30)
 
 
 @pytest.fixture

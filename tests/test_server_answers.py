@@ -3,7 +3,6 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,6 @@ from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.questions import QUESTIONS, Record
 from tests.tools import submit_command
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(DataFolder(tmp_path), ServerAddresses.of(Address("127.0.0.1", free_ports(4))), Policy())
-    serving = threading.Thread(target=made.run)
-    serving.start()
-    yield made
-    made.stop()
-    serving.join(30)
 
 
 def test_a_submit_and_an_action_at_which_the_server_fails_are_answered_logged_and_shown_by_the_doctor(

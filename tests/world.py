@@ -4,6 +4,7 @@ Attempts do nothing until a test says that they have done a part, failed or fini
 """
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 from peewee import Database, SqliteDatabase
@@ -147,7 +148,7 @@ class World:
         self.policy = policy or Policy()
         self.now = 1000.0
         self.writer = Writer(database or memory_database())
-        self.record = Record(self.writer.tables, DataFolder.__new__(DataFolder))
+        self.record = Record(self.writer.tables, DataFolder(Path("no-folder")))
         self.managers: dict[str, ManagerCore] = {}
         self.workers: dict[str, WorkerStub] = {}
         self.cut: set[str] = set()

@@ -64,11 +64,18 @@ def list_addons(data: Path, config: Path | None, verbose: bool, server: str | No
         [_shown(row) for row in rows],
         empty="There are none. `brender addon add PATH` gives the farm one",
     )
+    if missing := [row["module"] for row in rows if not row.get("is_here", True)]:
+        say(
+            f"Warning: the files of {' and '.join(missing)} are not on the server (any more), and renders that would have "
+            f"{'it' if len(missing) == 1 else 'them'} are refused: `brender addon add PATH` gives them again",
+            err=True,
+        )
 
 
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:
     addon = row["addon"]
-    return addon["name"], addon["version"], row["module"], size(addon["size"]), row["user"], when(row["wall"])
+    name = addon["name"] if row.get("is_here", True) else f"{addon['name']} (without its files)"
+    return name, addon["version"], row["module"], size(addon["size"]), row["user"], when(row["wall"])
 
 
 @addon.command("add", cls=Configured, section="addon")

@@ -43,6 +43,19 @@ class AddOn(msgspec.Struct, frozen=True, kw_only=True):
         """Its name and version, for people."""
         return f"{self.name} {self.version}" if self.version else self.name
 
+    @property
+    def subject(self) -> str:
+        """Whose it is, its name and its version, for the middle of a sentence."""
+        whose = "the farm's" if self.of_site else "the"
+        return f"{whose} add-on {self.label}"
+
+    @property
+    def remedy(self) -> str:
+        """How to do without it, as a clause."""
+        if self.of_site:
+            return f"`brender addon remove {self.module}` takes it from the farm, `--no-site-addons` leaves it out of a job"
+        return "submit the job without it, or with another version"
+
 
 def check_addons(addons: Iterable[AddOn]) -> None:
     """Raises `BadInput` where *addons* cannot be those of one job."""

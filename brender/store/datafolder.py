@@ -80,6 +80,10 @@ class DataFolder:
     def blobs(self) -> Path:
         return self.root / "blobs"
 
+    def blob(self, digest: str) -> Path:
+        """Return the file of one of them."""
+        return self.blobs / digest[:2] / digest
+
     @property
     def incoming(self) -> Path:
         return self.root / "incoming"

@@ -331,9 +331,11 @@ def paths(record: Record) -> list[dict[str, Any]]:
 
 
 def addons(record: Record) -> list[dict[str, Any]]:
-    """Return the add-ons that every job gets which is accepted now."""
+    """Return the add-ons that every job gets which is accepted now; of each whether its files are here (``is_here``), which are
+    not in a backup of the database."""
     table = record.tables.SiteAddOn
-    return list(table.select().order_by(table.module).dicts())
+    rows = table.select().order_by(table.module).dicts()
+    return [row | {"is_here": record.folder.blob(row["addon"]["digest"]).exists()} for row in rows]
 
 
 def sights(record: Record, proof: str) -> list[dict[str, Any]]:

@@ -8,12 +8,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from peewee import DataError, IntegrityError, InterfaceError, OperationalError, PeeweeException
 
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.record import Ledger, Row
 from brender.farm.tasks import TaskState
+from brender.model.addon import AddOn
 from brender.model.errors import BrenderError
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
@@ -172,6 +174,13 @@ class FarmStore:
 
     def has_job(self, job: str) -> bool:
         return self.writer.has("job", job)
+
+    def files_of(self, job: str) -> tuple[str, tuple[AddOn, ...]]:
+        """Return what *job* needs of the files that clients have sent: the bundle, "" for none, and its add-ons. Nothing where
+        there is no such job."""
+        table = self.writer.tables.Job
+        row = table.select(table.bundle, table.addons).where(table.id == job).first()
+        return (row.bundle, msgspec.convert(row.addons, tuple[AddOn, ...])) if row is not None else ("", ())
 
     def receipt(self, job: str) -> dict[str, Any] | None:
         """Return what the submitter of *job* was told, ``None`` where there is no such job."""

@@ -20,7 +20,7 @@ from brender.bus.messages import FilePiece, FramePiece, FrameWanted, NoFile
 from brender.engines.destination import one_spelling
 from brender.engines.directories import read
 from brender.model.addon import AddOn
-from brender.model.bundle import read_bundle
+from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput, BrenderError
 from brender.model.job import FILM, JobSpec
 from brender.model.paths import PathVariable, expand, platform_of
@@ -104,8 +104,32 @@ class FileKeeper:
     def check_addons(self, addons: Iterable[AddOn]) -> None:
         """Raises `BadInput` where not all *addons* are here, or `OSError`."""
         for addon in addons:
-            if not self.blobs.has(addon.digest):
-                raise BadInput(f"The add-on {addon.label} is not on the server (any more): submit it again")
+            if self.blobs.has(addon.digest):
+                continue
+            if addon.of_site:
+                raise BadInput(
+                    f"The files of {addon.subject} are not on the server (any more), as after a backup was restored: "
+                    f"`brender addon add PATH` gives them again, {addon.remedy}"
+                )
+            raise BadInput(f"The add-on {addon.label} is not on the server (any more): submit it again")
+
+    def look_for_files(self, bundle: str, addons: Iterable[AddOn], then: Callable[[BrenderError | OSError | None], None]) -> None:
+        """Look whether the files of an accepted job, which brought those of *bundle* ("": none) and has *addons*, are still here.
+
+        *then* is called, in a thread, with why not, or with ``None``.
+        """
+
+        def look(alive: Alive) -> None:
+            try:
+                self.check_addons(addons)
+                if bundle:
+                    self._read_bundle(bundle)
+                alive()
+                then(None)
+            except (BrenderError, OSError) as error:
+                then(error)
+
+        self.threads.do(f"files {bundle}", look)
 
     def sweep(self, tables: Tables) -> list[PublishFrame]:
         """At the server's start, return the frames that were accepted and are not in their jobs' folders yet, and
@@ -150,14 +174,19 @@ class FileKeeper:
 
     def _check(self, spec: JobSpec) -> None:
         """Raises `BadInput` where not all files of *spec* are here, or `OSError`."""
-        lost = "Some of the job's files are not on the server (any more): submit it again"
-        if not self.blobs.has(spec.bundle):
-            raise BadInput(lost)
-        bundle = read_bundle(self.blobs.path(spec.bundle).read_bytes())
+        bundle = self._read_bundle(spec.bundle)
         if bundle.main != spec.settings.get("file"):
             raise BadInput(f"The job renders {spec.settings.get('file')!r}, and the list of its files names {bundle.main!r}")
+
+    def _read_bundle(self, blob: str) -> Bundle:
+        """Return the list of a job's files that is *blob*. Raises `BadInput` where not all of them are here, or `OSError`."""
+        lost = "Some of the job's files are not on the server (any more): submit it again"
+        if not self.blobs.has(blob):
+            raise BadInput(lost)
+        bundle = read_bundle(self.blobs.path(blob).read_bytes())
         if not all(self.blobs.has(file.blob) for file in bundle.files):
             raise BadInput(lost)
+        return bundle
 
     def _keep_for_film(self, frame: PublishFrame, arrived: Path) -> None:
         """Copy *frame* for the worker that makes a film of it: from where it has *arrived*, before anybody may change it."""

@@ -14,7 +14,7 @@ from brender.farm.output_owners import delete_files, may_own, retire_files
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
-from brender.model.addon import check_addons, with_those_of_site
+from brender.model.addon import AddOn, check_addons, with_those_of_site
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
@@ -120,6 +120,10 @@ class Jobs:
         spec = kind.prepare(spec)
         kind.output_key(spec)  # (which is asked again in a moment, when it may raise no more)
         return spec, requirements_of(kind, spec), (kind.task_count(spec), kind.part_count(spec))
+
+    def site_addons(self, spec: JobSpec) -> tuple[AddOn, ...]:
+        """Return the add-ons of the farm that *spec* would get, were it accepted now. Raises `BadInput`."""
+        return tuple(addon for addon in self._with_addons(spec, job_type(spec.job_type)).addons if addon.of_site)
 
     def _with_addons(self, spec: JobSpec, kind: JobType) -> JobSpec:
         """Return *spec* with the add-ons that are enabled for it: its own, and the farm's. Raises `BadInput`."""

@@ -269,15 +269,42 @@ class Server:
             self._ask(peer, message)
         elif isinstance(message, Manage):
             self._manage(peer, message)
-        elif isinstance(message, Submit) and self._brings_files(message.job):
-            core = self._round.core
+        elif isinstance(message, Submit) and self._is_new_with_files(message.job):
+            self._submit(peer, message, received)
+        elif isinstance(message, Act) and message.action == "requeue" and not self._round.paused:
+            self._requeue(peer, message)
+        else:
+            self._round.take(peer, message)
+
+    def _is_new_with_files(self, job: JobSpec) -> bool:
+        """Return whether *job* is new, and may need files that clients have sent."""
+        may_need = job.bundle or job.addons or (job.site_addons and self._round.core.farm.addons)
+        return bool(may_need) and not self._round.has_taken(job.id)
+
+    def _submit(self, peer: Peer, message: Submit, received: Received) -> None:
+        """Take a new job, once the files that it needs are known to be here."""
+        job, core = message.job, self._round.core
+        self._keeper.check_addons(core.jobs.site_addons(job))
+        if job.bundle or job.addons:
             self._submissions.look(peer, message, received, core.farm.paths, self.site, self._now().mono)
         else:
             self._round.take(peer, message)
 
-    def _brings_files(self, job: JobSpec) -> bool:
-        """Return whether *job* is new, and needs files that its submitter has sent."""
-        return bool(job.bundle or job.addons) and not self._round.has_taken(job.id)
+    def _requeue(self, peer: Peer, message: Act) -> None:
+        """Queue a job again, once its files, which are not kept for ever, are known to be here still."""
+        bundle, addons = self._round.store.files_of(message.target)
+
+        def decide(missing: Exception | None) -> None:
+            if missing is None:
+                self._round.take(peer, message)
+            else:
+                code = getattr(missing, "code", BrenderError.code)
+                self._control.send(Sorry(id=message.id, code=code, message=str(missing)), peer.route)
+
+        if bundle or addons:
+            self._keeper.look_for_files(bundle, addons, lambda missing: self.loop.post(lambda: decide(missing)))
+        else:
+            decide(None)
 
     def _answer_failure(self, received: Received, code: str, text: str) -> None:
         """Let a client whose message failed know it, rather than wait for an answer in vain."""
