@@ -48,6 +48,14 @@ def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> Obstacle | No
     return None
 
 
+def is_unfit(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> bool:
+    """Return whether *slot* is not to be given a task of *demand*: it cannot run it, or it would be prefetched where one of the
+    two renders alone."""
+    if machine(slot) is not None and (slot.alone or (demand.alone and slot.count > 0)):
+        return True
+    return obstacle(demand, slot, slots) is not None
+
+
 def machine(slot: Slot) -> tuple[str, int] | None:
     """Return what tells the machine of *slot* from others; ``None`` where it is not known."""
     return (slot.worker.host, slot.worker.memory) if slot.worker.host else None
@@ -114,7 +122,7 @@ def relieve(demands: Iterable[Demand], slots: list[Slot]) -> list[TakeBack]:
             candidates = [
                 held
                 for held in giver.waiting
-                if held.attempt not in asked and held.job in known and not obstacle(known[held.job], slot, slots)
+                if held.attempt not in asked and held.job in known and not is_unfit(known[held.job], slot, slots)
             ]
             if candidates:
                 part = candidates[len(candidates) // 2 :]
@@ -134,7 +142,7 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
         for slot in (each for each in slots if each.open):
             if wished <= 0:
                 break
-            if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or obstacle(demand, slot, slots):
+            if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or is_unfit(demand, slot, slots):
                 continue
             lesser = [held for held in slot.waiting if held.priority < demand.priority]
             if lesser:
@@ -145,7 +153,7 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
 
 
 def _best(slot: Slot, demands: list[Demand], slots: list[Slot]) -> Demand | None:
-    able = [demand for demand in demands if demand.queued > 0 and not obstacle(demand, slot, slots)]
+    able = [demand for demand in demands if demand.queued > 0 and not is_unfit(demand, slot, slots)]
     return min(able, key=lambda demand: (-demand.priority, demand.live, demand.order), default=None)
 
 

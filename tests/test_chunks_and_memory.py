@@ -139,6 +139,16 @@ def test_a_frame_that_is_killed_for_memory_beside_another_is_tried_again_alone_a
     assert world.status(spec.id) == "completed"
 
 
+def test_what_is_to_render_alone_does_not_wait_behind_others(world: World) -> None:
+    world.add_worker("two")
+    world.submit(animation("1-8", chunk=1))
+    assert len(granted(world, "one")) == len(granted(world, "two")) == 2
+    world.end("two", "the machine ran out of memory", out_of_memory=True)
+    world.run(2)
+    assert [len(granted(world, name)) for name in ("one", "two")] == [1, 0]
+    assert world.server.dispatch.audit() == []
+
+
 def test_a_frame_that_is_to_render_alone_gets_its_machine_from_jobs_that_keep_it_busy(world: World) -> None:
     world.add_worker("two")
     spec = world.submit(animation("1-1"))["id"]
@@ -153,7 +163,8 @@ def test_a_frame_that_is_to_render_alone_gets_its_machine_from_jobs_that_keep_it
     assert world.finish("one")[0] >= 11 and not world.workers["one"].running
     assert world.finish("two")[0] >= 11
     world.run(1)
-    assert [frame for name in ("one", "two") if world.workers[name].running for frame in world.finish(name)] == [1]
+    (name,) = [name for name in ("one", "two") if world.workers[name].running]
+    assert world.finish(name) == [1]
     assert world.status(spec) == "completed"
     assert len(world.finish_everything()) == 28 and world.status(busy) == "completed"
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,16 +32,21 @@ class Farm:
     running: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     """By worker: what it holds, and how long that takes."""
     started: dict[str, int] = field(default_factory=dict)
-    """When the first task of a job was given out."""
+    """When the first task of a job began."""
     kept: set[str] = field(default_factory=set)
     """The jobs for which a machine was kept free."""
     idle: int = 0
-    """Seconds that workers were idle on machines that were kept free, in all."""
+    """Seconds that workers were idle although something was queued, in all."""
+    others: tuple[int, ...] = ()
+    """How long the first tasks take."""
+    expected: bool = False
+    """It is known how long tasks take."""
 
     def __post_init__(self) -> None:
         self.memory: dict[str, int] = {}
         self.roster = Roster(lambda worker: self.memory[worker])
-        self.solitude = Solitude(self.roster)
+        self.solitude = Solitude(self.roster, self.remaining)
+        self.first = list(self.others)
         self.infos: dict[str, WorkerInfo] = {}
         for number, (slots, memory) in enumerate(self.machines):
             for slot in range(slots):
@@ -58,6 +64,9 @@ class Farm:
     def tell(self, worker: str) -> None:
         held = [self.roster.jobs[job].demand for job, _ in self.running[worker]]
         self.roster.worker_changed(self.infos[worker], len(held), reserved=0, alone=any(demand.alone for demand in held))
+
+    def remaining(self, worker: str, now: float) -> float | None:
+        return self.running[worker][0][1] if self.expected else None
 
     def run(self, seconds: int) -> None:
         """Let time pass; every worker that has something goes on with it."""
@@ -80,11 +89,13 @@ class Farm:
                     del self.running[slot.id][1:]
                     self.tell(slot.id)
             for take in assign(self.roster, PLENTY).takes:
-                self.started.setdefault(take.job, self.now)
-                self.running[take.worker].append((take.job, self.seconds[take.job]))
+                self.running[take.worker].append((take.job, self.first.pop(0) if self.first else self.seconds[take.job]))
+            for held in self.running.values():
+                for job, _ in held[:1]:
+                    self.started.setdefault(job, self.now)
             self.kept |= self.roster.machines.kept.keys()
             assert len(self.roster.machines.kept) <= max(1, len(self.machines) // SHARE)
-            self.idle += sum(not slot.count for machine in self.roster.machines.kept.values() for slot in machine.slots)
+            self.idle += sum(not held for held in self.running.values())
 
 
 def alone(job: str = "alone", priority: int = 50, memory: int = 0, order: int = 99) -> Demand:
@@ -146,19 +157,48 @@ def test_what_does_not_start_on_an_empty_machine_gives_it_back_and_waits_longer_
     assert farm.idle < 5 * 2 * (7 + START_SECONDS + 2), "at about 60, 130, 260, 510 and 1000 seconds"
 
 
+LONG = [(2, 8)] * 2, (3600, 7, 3600, 7), {"endless": 7, "alone": 5}
+
+
+@pytest.mark.parametrize("lonely", [1, 3])
+def test_what_runs_for_long_keeps_the_slot_beside_it_idle_for_about_half_the_time(lonely: int) -> None:
+    machines, others, seconds = LONG
+    jobs = [alone(f"a{number}", order=number) for number in range(lonely)]
+    farm = Farm(machines, jobs, seconds | {job.job: 5 for job in jobs}, others=others)
+    farm.run(1900)
+    assert farm.kept and not farm.started.keys() & farm.kept
+    assert farm.idle <= farm.now * 0.6, "of one slot of four"
+    farm.run(3700 - farm.now)
+    assert farm.started["a0"] < 3650 or lonely == 1
+    farm.run(1000)
+    assert {job.job for job in jobs} <= farm.started.keys()
+
+
+def test_a_machine_that_is_known_to_be_busy_for_long_is_not_kept_free() -> None:
+    machines, _, seconds = LONG
+    farm = Farm(machines, [alone()], seconds, others=(300, 7, 250, 7), expected=True)
+    farm.run(int(KEEP_SECONDS) + 100)
+    assert farm.kept == set() and farm.idle == 0
+    farm.run(50)
+    (machine,) = farm.roster.machines.kept.values()
+    assert {slot.info.host for slot in machine.slots} == {"m1"}, "the one that is free soonest"
+
+
 @settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from([4, 8, 16])), min_size=1, max_size=4),
     st.lists(st.tuples(st.sampled_from([50, 60]), st.sampled_from([0, 6, 12, 32])), min_size=1, max_size=3),
     st.integers(2, 20),
+    st.lists(st.sampled_from([2, 150]), max_size=5).map(tuple),
 )
 def test_it_neither_starves_nor_lets_the_farm_idle(
-    machines: list[tuple[int, int]], wanting: list[tuple[int, int]], task: int
+    machines: list[tuple[int, int]], wanting: list[tuple[int, int]], task: int, others: tuple[int, ...]
 ) -> None:
     lonely = [alone(f"a{number}", priority, memory, number) for number, (priority, memory) in enumerate(wanting)]
-    farm = Farm(machines, lonely, {"endless": task} | dict.fromkeys((job.job for job in lonely), 3))
-    farm.run(int(KEEP_SECONDS * 2 + (task + 3) * 3 * len(lonely)))
+    farm = Farm(machines, lonely, {"endless": task} | dict.fromkeys((job.job for job in lonely), 3), others=others)
+    longest = max((task, *others))
+    farm.run(int(KEEP_SECONDS * 2 + (task + 3) * 3 * len(lonely)) + (420 if longest > task else 0))
     able = {job.job for job in lonely if any(memory >= job.memory for _, memory in machines)}
     assert farm.started.keys() - {"endless"} == able and farm.kept <= able
-    assert farm.idle <= sum(3 * (2 * task + START_SECONDS) for _ in able)
+    assert farm.idle <= sum(3 * (2 * task + START_SECONDS) for _ in able) + (farm.now if longest > task else 0)
     assert audit(farm.roster) == []

@@ -77,6 +77,13 @@ def reserved_beside(worker: Worker) -> int:
     return worker.machine.reserved - worker.reserved if worker.machine is not None else 0
 
 
+def may_start(demand: Demand, worker: Worker) -> bool:
+    """Return whether a task of *demand* may go to *worker*, for what its machine holds: nothing goes where one renders alone, nor
+    is one that is to render alone prefetched. Behind another task it would keep the other slots idle for as long as that runs."""
+    machine = worker.machine
+    return machine is None or not (machine.alone or (demand.alone and machine.busy))
+
+
 def lacks_solitude(demand: Demand, worker: Worker) -> bool:
     """Return whether *worker* has others at work beside it, and the job or one of these is to be alone there."""
     machine = worker.machine

@@ -28,7 +28,7 @@ from brender.scheduling.classes import (
     places,
     settles,
 )
-from brender.scheduling.machines import Machines, lacks_solitude, reserved_beside
+from brender.scheduling.machines import Machines, lacks_solitude, may_start, reserved_beside
 from brender.scheduling.terms import KEPT_FREE, NOT_ALONE, PREFETCH_MOST, Demand, Take
 
 #: What it costs of a budget to compare a job with `Limits`, and to have it in another class.
@@ -199,7 +199,7 @@ class Roster:
         machine = worker.machine
         if machine is not None and machine.kept not in ("", demand.job):
             return False
-        if machine is not None and (demand.alone or machine.alone) and lacks_solitude(demand, worker):
+        if not may_start(demand, worker):
             return False
         return self.has_room_for(demand, worker)
 

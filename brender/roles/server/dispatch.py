@@ -83,7 +83,7 @@ class Dispatch:
         self._suspects: deque[tuple[str, int]] = deque()
         """(job, task) that are still to be looked at for stragglers."""
         self._stragglers: list[Running] = []
-        self._solitude = Solitude(self._roster)
+        self._solitude = Solitude(self._roster, self._remaining)
         self._look_alone = 0.0
         self._explain = self._send_again = self._look_for_stragglers = self._look_back = 0.0
 
@@ -388,6 +388,15 @@ class Dispatch:
         for machine in self._solitude.look(now.mono):
             for worker in [self.farm.workers[each.id] for each in machine.slots if each.id in self.farm.workers]:
                 self.recall(worker, now)
+
+    def _remaining(self, worker_id: str, mono: float) -> float | None:
+        """Return the seconds from *mono* until *worker_id* has done what it runs; what takes longer than others of its job did is
+        taken to go on for as long again."""
+        attempt = self.farm.attempts.get(self.farm.workers[worker_id].running)
+        job, task = (self.farm.jobs.get(attempt.job), self.farm.tasks.get(attempt.task)) if attempt is not None else (None, None)
+        if attempt is None or attempt.began is None or job is None or task is None or job.mean_part_seconds is None:
+            return None
+        return abs(job.mean_part_seconds * len(task.parts) - (mono - attempt.began))
 
     def _take_back(self, now: Now) -> None:
         """Recall for idle workers and urgent jobs."""

@@ -279,6 +279,7 @@ class Work:
         if (task := self._task_of(attempt)) is not None:
             job.alone.add(task.id)
             self.farm.needs_changed(job)
+            self.dispatch.recall_job(job, now)  # what waits behind others would keep their machines from new tasks
         self._finish(
             attempt, Outcome.LOST, f"{report.reason}. Others ran beside it: it is tried again alone", now, report.seconds
         )
