@@ -205,3 +205,23 @@ def test_the_memory_of_a_control_group_counts_where_it_is_less_than_the_machines
         (base / folder / "memory.stat").write_text(f"{prefix}inactive_file {100 << 20}\n{prefix}active_file 0\n")
     assert read_memory(own_groups, top) == Memory(640 << 20, 240 << 20)
     assert read_memory(tmp_path / "none", top).total == psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("seconds", "queued", "width", "frames"),
+    [
+        (None, 10_000, 1, 1),
+        (2.0, 10_000, 4, 30),
+        (2.0, 100, 4, 12),
+        (2.0, 8, 4, 1),
+        (2.0, 16, 4, 2),
+        (61.0, 10_000, 4, 1),
+        (1.0, 100, 0, 50),
+        (0.0, 10**9, 1, 1000),
+        (0.1, 1198, 1, 599),
+    ],
+)
+def test_a_task_has_about_a_minute_of_frames_and_fewer_near_the_end(
+    seconds: float | None, queued: int, width: int, frames: int
+) -> None:
+    assert chunk_size(seconds, queued, width) == frames

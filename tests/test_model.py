@@ -215,6 +215,35 @@ def test_a_path_that_every_machine_can_hold_is_taken(path: str) -> None:
     check_path(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1,2.5", "'1,2.5' is not a frame set: 2.5 lies between two frames; "),
+        ("1,5-", "'1,5-' is not a frame set: 5- has no end; "),
+        ("1,5-9X", "'1,5-9X' is not a frame set: 5-9X has no step; "),
+        ("1,5-9x0", "'1,5-9x0' is not a frame set: a step is 1 or more; "),
+        (
+            "1,9-5:2",
+            "'1,9-5:2' is not a frame set: ':' means one thing here and another there. Write 9-5x2 for every frame of 9-5 ",
+        ),
+        ("1,1048575", "'1,1048575' leaves Blender's frames, which go from -1048574 to 1048574"),
+        ("1,-1048575", "'1,-1048575' leaves Blender's frames, which go from -1048574 to 1048574"),
+    ],
+)
+def test_what_is_wrong_with_a_frame_set_is_said(text: str, said: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_frames(text)
+    assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "frames"),
+    [("5", (5,)), ("9-5x2", (9, 7, 5)), ("1-9y4", (2, 3, 4, 6, 7, 8)), ("3-3x2", (3,)), ("-2-1", (-2, -1, 0, 1))],
+)
+def test_a_range_goes_from_its_first_frame_to_its_last(text: str, frames: tuple[int, ...]) -> None:
+    assert sorted(parse_frames(text)) == sorted(frames)
+
+
 def test_frames_are_rendered_in_the_order_that_is_asked_for() -> None:
     frames = tuple(range(1, 17))
     assert arrange(frames, "forward") == frames and arrange(frames, "backward") == frames[::-1]

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Collection
 
+import msgspec
 import pytest
 
-from brender.scheduling.stragglers import Running, repeats
+from brender.scheduling.roster import Roster
+from brender.scheduling.stragglers import Running, idle_worker, repeats
+from tests.rosters import NEED, info, job
 from tests.world import World, animation, granted
 
 
@@ -29,6 +32,36 @@ def test_what_is_on_time_or_could_not_run_there_is_not_repeated() -> None:
 
 def test_a_short_task_is_given_some_seconds_more() -> None:
     assert repeats([running("a", 4.0, expected=0.5)], helper("idle")) == []
+
+
+def test_a_task_is_overdue_after_twice_its_time_and_no_worker_repeats_two() -> None:
+    assert repeats([running("a", 20.0), running("b", 15.0, 10.0)], helper("idle")) == []
+    assert repeats([running("a", 20.1), running("b", 50.0)], helper("idle")) == [("b", "idle")]
+    only_second: Callable[[str, Collection[str]], str | None] = lambda job, others: None if "first" in others else "idle"  # noqa: E731
+    assert repeats([running("a", 90.0, worker="first"), running("b", 50.0)], only_second) == [("b", "idle")]
+    assert repeats([running("a", 5.5, 0.5), running("b", 5.6, 0.5)], helper("one", "two")) == [("b", "one")]
+
+
+def test_who_repeats_is_idle_and_could_run_it() -> None:
+    gpu = msgspec.structs.replace(NEED, tags=frozenset({"gpu"}))
+    roster = Roster(lambda worker: 5)
+    roster.worker_changed(info("gpu", tags={"gpu"}), 0)
+    roster.worker_changed(info("busy"), 1)
+    for demand in (
+        job("any", 0, 1),
+        job("gpu", 0, 1, need=gpu),
+        job("large", 0, 1, memory=6),
+        job("off", 0, 1, kept_off={"gpu"}),
+    ):
+        roster.job_changed(demand)
+    assert idle_worker(roster, "any", ()) == "gpu" == idle_worker(roster, "gpu", {"busy"})
+    found = [idle_worker(roster, name, others) for name, others in (("any", {"gpu"}), ("large", ()), ("off", ()), ("none", ()))]
+    assert found == [None] * 4
+    roster.worker_changed(info("plain"), 0)
+    assert idle_worker(roster, "off", ()) == "plain" == idle_worker(roster, "any", {"gpu"})
+    for name in ("gpu", "plain"):
+        roster.block(roster.workers[name])
+    assert idle_worker(roster, "any", {"plain"}) == "gpu" and idle_worker(roster, "any", {"gpu"}) == "plain"
 
 
 @pytest.fixture
