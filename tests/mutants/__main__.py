@@ -66,6 +66,7 @@ TESTS = {
         "tests/test_role_logs.py",
         "tests/test_key_decisions.py",
         "tests/test_obstacles.py",
+        "tests/test_model_tables.py",
         *_FARM,
     ),
 }
