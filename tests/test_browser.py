@@ -61,6 +61,8 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
         page.get_by_role("button", name="Test frame 1").click()
         expect(page.locator("#test img")).to_have_js_property("naturalWidth", 192, timeout=60_000)
         page.get_by_role("button", name="Submit", exact=True).click()
+        expect(page.get_by_role("button", name="Submit another")).to_be_enabled()
+        expect(page.locator("#go-why")).to_have_text("03_animated_cube is submitted")
         page.locator("#done").get_by_role("link", name="03_animated_cube").click()
 
         # Its frames appear without a reload; the newest is the poster.

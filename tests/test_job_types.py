@@ -150,9 +150,9 @@ def test_every_setting_is_said_in_words_of_people() -> None:
 @pytest.mark.parametrize(
     ("keep", "overwrite", "said"),
     [
-        (False, False, "are kept where this file with these settings rendered them, else rendered"),
-        (True, False, "stay as they are, no matter what rendered them"),
-        (False, True, "are rendered again"),
+        (False, False, "kept if they were rendered from this file with these settings"),
+        (True, False, "kept, whatever rendered them"),
+        (False, True, "rendered again"),
     ],
 )
 def test_what_happens_to_frames_that_are_there_is_said_as_it_is(keep: bool, overwrite: bool, said: str) -> None:

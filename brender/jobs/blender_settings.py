@@ -126,8 +126,8 @@ SETTINGS: tuple[Setting, ...] = (
         label="Frames that exist",
         group=FILES,
         words=(
-            (True, "stay as they are, no matter what rendered them"),
-            (False, "are kept where this file with these settings rendered them, else rendered"),
+            (True, "kept, whatever rendered them"),
+            (False, "kept if they were rendered from this file with these settings"),
         ),
     ),
     Setting(

@@ -112,7 +112,7 @@ def check_settings(job_type: str, declared: tuple[Setting, ...], given: Mapping[
 
 
 #: What becomes of frames that are there where a job overwrites them.
-_RENDERED_AGAIN = "are rendered again"
+_RENDERED_AGAIN = "rendered again"
 
 
 class SaidSetting(NamedTuple):

@@ -6,6 +6,7 @@
   const presets = new Map([["1080p", { width: 1920 }], ["720p", { width: 1280 }]]);
   const PREVIEW_SAMPLES = 16, TEST_PRIORITY = 90, NAMED_MOST = 20;
   let kinds = [], source = null, facts = null, together = 1, withoutMissing = false, trusted = null, reading = false, refused = "", wrong = "";
+  let sending = false, accepted = null; // what was submitted, as long as the form still says the same
   const kind = () => kinds.find((each) => each.name === byId("type").value);
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
   // Why nothing can be submitted now; "" where it can.
@@ -19,13 +20,25 @@
       if (facts.needs_trust.length && trusted === null) return "Something in the file needs Python: say whether you trust it.";
     }
     if (fields().some((input) => input.required && !input.value)) return "Fill in what is asked for above.";
-    return wrong ? "What stands in red has to be mended first." : "";
+    return wrong ? "Correct what is shown in red above." : "";
   }
   const ready = () => kind() && (kind().engine !== "blender" || facts !== null);
   function showReady() {
-    const why = hindrance();
-    ["go", "test-frame"].forEach((each) => { byId(each).disabled = why !== ""; });
-    byId("go-why").replaceChildren(...(why ? [farm.prose(why)] : []));
+    const why = sending ? "" : hindrance();
+    ["go", "test-frame"].forEach((each) => { byId(each).disabled = sending || why !== ""; });
+    byId("go").textContent = sending ? "Submitting…" : accepted ? "Submit another" : "Submit";
+    byId("go-why").replaceChildren(...(why ? [farm.prose(why)] : accepted ? [farm.link(`/jobs/${accepted.id}`, accepted.name, "name"), " is submitted"] : []));
+  }
+  // Have `doing` submit a job, and nothing else be submitted meanwhile.
+  async function send(doing) {
+    sending = true;
+    showReady();
+    try {
+      return await doing();
+    } finally {
+      sending = false;
+      showReady();
+    }
   }
 
   // --- what ---
@@ -83,6 +96,7 @@
   async function pick(where) {
     const again = source === where;
     source = where;
+    accepted = null;
     [...byId("blends").children].forEach((line) => line.classList.toggle("active", line.textContent === where.file));
     if (!again) { facts = null; withoutMissing = false; trusted = null; }
     reading = true;
@@ -171,9 +185,9 @@
     byId("trust").setAttribute("aria-pressed", trusted === true);
     byId("distrust").setAttribute("aria-pressed", trusted === false);
   }
-  byId("without-missing").addEventListener("click", () => { withoutMissing = !withoutMissing; showMissing(); showReady(); });
-  byId("trust").addEventListener("click", () => { trusted = trusted === true ? null : true; showTrust(); showReady(); });
-  byId("distrust").addEventListener("click", () => { trusted = trusted === false ? null : false; showTrust(); showReady(); });
+  byId("without-missing").addEventListener("click", () => { withoutMissing = !withoutMissing; accepted = null; showMissing(); showReady(); });
+  byId("trust").addEventListener("click", () => { trusted = trusted === true ? null : true; accepted = null; showTrust(); showReady(); });
+  byId("distrust").addEventListener("click", () => { trusted = trusted === false ? null : false; accepted = null; showTrust(); showReady(); });
   // Files that are found go to where the .blend looks for them in the upload; it looks for others beyond it, in vain.
   async function find(files, ofFolder) {
     const pathOf = (file) => file.webkitRelativePath || file.name;
@@ -222,7 +236,7 @@
     const own = scene();
     const fromFile = own && { frames: range(own), resolution: `${own.percent}`, samples: own.samples && `${own.samples}`, frame: `${own.current ?? own.first}`, scene: own.name, camera: own.camera,
       engine: words("engine", own.engine_word), format: words("format", own.image_format), keep: words("keep", !own.use_overwrite), placeholders: own.use_placeholder ? "yes" : "no" }[setting.name];
-    const absent = setting.from_file && fromFile ? `${fromFile}, as the file` : setting.absent;
+    const absent = setting.from_file && fromFile ? `as the file: ${fromFile}` : setting.absent;
     const label = (value) => setting.words.find(([special]) => special === value)?.[1] || String(value);
     let choices = setting.choices.map((each) => [each, label(each)]);
     const named = facts && { scene: facts.scenes.map((each) => each.name), camera: own?.cameras || facts.cameras, view_layers: (own?.layers || []).map((each) => each.name) }[setting.name];
@@ -264,7 +278,7 @@
     byId("submit").querySelectorAll("details").forEach((details) => {
       const inputs = [...details.querySelectorAll("input, select")].filter((input) => !["job-name", "job-project"].includes(input.id));
       const set = inputs.filter((input) => (input.type === "checkbox" ? input.checked : input.value !== ""));
-      const name = (input) => input.labels[0].textContent.replace(/ \(.*\)/, "").replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase());
+      const name = (input) => input.labels[0].textContent.replace(/ \(.*\)/, "").replace(/^(?!Blender)[A-Z](?![A-Z])/, (letter) => letter.toLowerCase());
       const shown = details.querySelector("summary span");
       shown.classList.toggle("set", set.length > 0);
       shown.textContent = set.length ? `${set.map(name).join(", ")} set` : inputs.map(name).join(", ");
@@ -317,21 +331,22 @@
     };
   }
   async function submit() {
-    const accepted = await farm.post("/jobs", job({}));
+    accepted = await send(() => farm.post("/jobs", job({})));
     farm.content();
+    showReady();
     const done = farm.element("div", "alert alert-success mb-2");
     done.append(farm.link(`/jobs/${accepted.id}`, accepted.name, "fw-semibold name"), ` is submitted: ${accepted.what}`);
     byId("done").prepend(done);
   }
   byId("submit").addEventListener("submit", (event) => {
     event.preventDefault();
-    byId("go").disabled = true;
-    submit().catch(farm.complain).finally(showReady);
+    submit().catch(farm.complain);
   });
 
   // --- what it will come to ---
   let timer = 0, asked = 0;
   function changed() {
+    accepted = null;
     showSet();
     showFrames();
     showReady();
@@ -369,9 +384,13 @@
   async function test() {
     const frame = firstFrame(), number = trying += 1, box = byId("test");
     const wanted = { ...job(kind().name === "blender-still" ? { frame } : { frames: String(frame) }), test: true, priority: TEST_PRIORITY, paused: false };
-    const accepted = await farm.post("/jobs", { ...wanted, name: `${wanted.name} (test)` });
-    farm.content();
     show("test", true);
+    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), " is submitted…");
+    const accepted = await send(() => farm.post("/jobs", { ...wanted, name: `${wanted.name} (test)` })).catch((error) => {
+      if (number === trying) show("test", false);
+      throw error;
+    });
+    farm.content();
     const line = farm.element("span"), bar = farm.bar(0, "Test frame");
     bar.classList.remove("mini");
     box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), " ", line, bar);
