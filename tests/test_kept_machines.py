@@ -11,15 +11,22 @@ from brender.scheduling.terms import Demand, Take
 from tests.rosters import NEED, PLENTY, info, job, set_count
 
 
-def busy_farm(machines: int, *jobs: Demand, free: dict[str, int | None] | None = None, slots: int = 2) -> tuple[Roster, Solitude]:
-    """Machines h0, h1, … all of whose slots ("h0-0", …) are busy."""
+def busy_farm(
+    machines: int,
+    *jobs: Demand,
+    free: dict[str, int | None] | None = None,
+    slots: int = 2,
+    remaining: dict[str, float] | None = None,
+) -> tuple[Roster, Solitude]:
+    """Machines h0, h1, … all of whose slots ("h0-0", …) are busy. *remaining*: when one is done."""
     roster = Roster(lambda worker: (free or {}).get(worker, 8))
     for number in range(machines):
         for slot in range(slots):
             roster.worker_changed(info(f"h{number}-{slot}", f"h{number}"), 1)
     for each in jobs:
         roster.job_changed(each)
-    return roster, Solitude(roster)
+    done = remaining or {}
+    return roster, Solitude(roster, lambda worker, now: done[worker] - now if worker in done else None)
 
 
 def kept(roster: Roster) -> dict[str, str]:
@@ -127,8 +134,9 @@ def test_a_job_that_does_not_start_on_an_empty_machine_waits_twice_as_long_each_
     first, start = int(KEEP_SECONDS), int(START_SECONDS)
     expected, at, wait = [], first, first
     while at < 8000:
+        wait *= 2
         expected += [at, at + 1 + start]
-        at, wait = at + 1 + start + min(wait, 3600), wait * 2
+        at += 1 + start + min(wait, 3600)
     assert times == [each for each in expected if each < 8000]
 
 
