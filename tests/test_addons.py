@@ -15,7 +15,7 @@ from brender.bus.messages import Manage, Sorry
 from brender.commands.localfarm import LocalFarm
 from brender.engines.addon_archive import pack_addon, unpack_addon
 from brender.engines.confine import confinement
-from brender.model.addon import AddOn
+from brender.model.addon import AddOn, bounding
 from brender.model.eligibility import obstacle
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, Requirements
@@ -202,9 +202,10 @@ def test_what_an_extension_says_of_itself_comes_from_its_manifest(tmp_path: Path
         ({"my.red/__init__.py": RED}, "Blender cannot import an add-on of the name 'my.red'"),
         ({"red.py": RED, "red.PY": RED}, "differ in upper and lower case only"),
         ({"blender_manifest.toml": "id =", "__init__.py": ""}, "cannot be read"),
-        ({"blender_manifest.toml": 'id = "x"', "__init__.py": ""}, "has no name"),
+        ({"blender_manifest.toml": 'id = "x"', "__init__.py": ""}, "has no schema_version"),
+        ({"blender_manifest.toml": MANIFEST + 'blender_version_max = "4.2.0"', "__init__.py": ""}, "is for no Blender"),
         (
-            {"blender_manifest.toml": MANIFEST + 'wheels = ["./wheels/a.whl"]', "__init__.py": RED},
+            {"blender_manifest.toml": MANIFEST + 'wheels = ["./wheels/a-1-py3-none-any.whl"]', "__init__.py": RED},
             "names wheels that are not in it",
         ),
         ({"blender_manifest.toml": MANIFEST}, "has no __init__.py"),
@@ -220,6 +221,38 @@ def test_what_is_no_add_on_is_refused(
     result = command(capsys, "addon", "add", path, "--data", tmp_path / "data")
     assert (result.code, result.err.count("\n")) == (2, 1), result.err
     assert said in result.err
+
+
+@pytest.mark.parametrize(
+    "key", ["schema_version", "version", "name", "tagline", "maintainer", "type", "blender_version_min", "license"]
+)
+def test_a_manifest_that_lacks_what_blender_requires_is_refused_where_it_is_packed(tmp_path: Path, key: str) -> None:
+    made = extension(tmp_path)
+    lines = MANIFEST.splitlines()
+    for written in ("", f"{key} = 3", f'{key} = " "'):
+        told = "\n".join(written if line.startswith(f"{key} ") else line for line in lines)
+        (made / "blender_manifest.toml").write_text(told)
+        with pytest.raises(BadInput, match=f"{key}|is not an add-on"):
+            packed(made, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('version = "2.1"', "Blender takes three numbers only"),
+        ('id = "red-ext"', "Blender takes letters, digits and single underscores"),
+        ('maintainer = " me "', "with blanks around it"),
+        ("license = []", "not a list of texts"),
+        ('wheels = ["./x.whl"]', "not called as a wheel is"),
+        ("wheels = 3", "not a list of texts"),
+    ],
+)
+def test_a_manifest_that_blender_does_not_take_is_refused_where_it_is_packed(tmp_path: Path, line: str, said: str) -> None:
+    made, key = extension(tmp_path), line.split()[0]
+    kept = [each for each in MANIFEST.splitlines() if not each.startswith(f"{key} ")]
+    (made / "blender_manifest.toml").write_text("\n".join([*kept, line]))
+    with pytest.raises(BadInput, match=said):
+        packed(made, tmp_path)
 
 
 def test_an_add_on_whose_id_is_a_path_writes_nothing_there(tmp_path: Path) -> None:
@@ -439,7 +472,9 @@ def test_a_job_keeps_the_add_ons_that_the_farm_had_when_it_was_accepted() -> Non
 
 
 def test_add_ons_go_only_to_workers_whose_owners_let_them_run_and_that_have_a_blender_for_them() -> None:
-    need = Requirements(job_type="blender-animation", blender=(3, 4), addons=True, least_blender=(4, 2))
+    need = Requirements(
+        job_type="blender-animation", blender=(3, 4), addons=True, bounding=(known_addon("red", oldest=(4, 2, 0)),)
+    )
     old, new = Blender("executable", "/b", (3, 4, 1)), Blender("bpy", "/p", (4, 5, 0))
     info = WorkerInfo(id="w", incarnation=1, name="w", job_types=frozenset({"blender-animation"}), blenders=(old, new))
     willing = msgspec.structs.replace(info, takes_addons=True)
@@ -449,16 +484,69 @@ def test_add_ons_go_only_to_workers_whose_owners_let_them_run_and_that_have_a_bl
     assert [found.one for found in (obstacle(need, info), obstacle(need, earlier), obstacle(need, aged)) if found] == [
         "does not run the add-ons of jobs",
         "has a version of brender that runs no add-ons",
-        "has Blender 3.4.1, and an add-on of the job needs Blender 4.2 or later",
+        "has Blender 3.4.1, and the add-on Red needs Blender 4.2 or later",
     ]
-    assert choose_series([((old, new), 3)], (3, 4), least=(4, 2)) == (4, 5)
+    assert choose_series([((old, new), 3)], (3, 4), addons=need.bounding) == (4, 5)
+
+
+def test_an_add_on_for_older_blenders_goes_to_none_that_is_too_new() -> None:
+    old, new = Blender("executable", "/b", (4, 5, 2)), Blender("bpy", "/p", (5, 0, 1))
+    addon = known_addon("red", before=(5, 0, 0), of_site=True)
+    need = Requirements(job_type="blender-animation", blender=(4, 2), addons=True, bounding=bounding([addon]))
+    info = WorkerInfo(id="w", incarnation=1, name="w", job_types=frozenset({"blender-animation"}), takes_addons=True)
+    assert obstacle(need, msgspec.structs.replace(info, blenders=(old, new))) is None
+    assert choose_series([((old, new), 1), ((new,), 5)], (5, 0), (4, 2, 0), need.bounding) == (4, 5)
+    found = obstacle(need, msgspec.structs.replace(info, blenders=(new,)))
+    assert found is not None and found.one == "has bpy 5.0.1, and the farm's add-on Red is for Blenders before 5.0"
+    assert found.remedy.endswith("or submit the job without it (`--no-site-addons`)")
+
+
+@pytest.mark.parametrize(
+    ("saved_by", "bound", "said"),
+    [
+        ((3, 4), {"oldest": (5, 0, 0)}, "is rendered with Blender 5.0, though it would be rendered with Blender 3.4"),
+        (
+            (3, 4),
+            {"oldest": (5, 0, 0)},
+            "as the farm's add-on Red needs Blender 5.0 or later: `--no-site-addons` leaves them out",
+        ),
+        ((3, 4), {"before": (3, 4, 0)}, "waits for a worker with another Blender"),
+        ((3, 4), {"before": (4, 0, 0)}, ""),
+    ],
+)
+def test_a_job_that_has_another_blender_for_the_farm_s_add_ons_says_so(
+    saved_by: tuple[int, int], bound: dict[str, Any], said: str
+) -> None:
+    world = World()
+    world.add_worker("one", blenders=(Blender("executable", "/b", (3, 4, 1)), Blender("bpy", "/p", (5, 0, 1))))
+    of_site(world, "add-addon", addon=msgspec.to_builtins(known_addon("red", **bound)))
+    job = animation("1", version=saved_by)
+    warnings = world.submit(job)["warnings"]
+    assert said in warnings[0] if said else warnings == []
+    assert world.ask("job", id=job.id)["warnings"] == warnings
+    assert world.submit(msgspec.structs.replace(animation("1", version=saved_by), site_addons=False))["warnings"] == []
+
+
+def test_an_add_on_that_no_worker_s_blender_takes_is_said_to_be_so_when_the_farm_gets_it() -> None:
+    world = farm_of_two()
+    told = of_site(world, "add-addon", addon=msgspec.to_builtins(known_addon("red", before=(4, 0, 0))))
+    assert told["unfit"] == "is for Blenders before 4.0"
+    said = of_site(world, "add-addon", addon=msgspec.to_builtins(known_addon("blue", oldest=(4, 2, 0))))
+    assert "the farm's add-on Blue needs Blender 4.2 or later, and the farm's add-on Red is for Blenders before 4.0" in said
 
 
 @pytest.mark.parametrize(
     ("job", "said"),
     [
         ({"addons": (known_addon("red"), known_addon("RED"))}, "are both called RED in Blender"),
-        ({"addons": (known_addon("red", oldest=(4, 2, 0)),), "settings": {"blender": "4.1"}}, "needs Blender 4.2 or later"),
+        (
+            {"addons": (known_addon("red", oldest=(4, 2, 0)),), "settings": {"blender": "4.1"}},
+            "the add-on Red needs Blender 4.2 or later",
+        ),
+        (
+            {"addons": (known_addon("red", oldest=(4, 2, 0)), known_addon("blue", before=(4, 1, 0)))},
+            "the add-on Red needs Blender 4.2 or later, and the add-on Blue is for",
+        ),
     ],
 )
 def test_a_job_whose_add_ons_cannot_be_enabled_is_refused(job: dict[str, Any], said: str) -> None:

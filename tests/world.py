@@ -128,6 +128,7 @@ class WorkerStub:
             tags=tags | tags_of(blenders),
             job_types=frozenset({"blender-animation", "blender-still", "command"}),
             folders=folders,
+            takes_addons=True,
         )
         self.core = WorkerCore(info, policy, managers=len(managers))
         self.managers = managers

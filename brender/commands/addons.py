@@ -90,6 +90,12 @@ def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None
         told = connection.manage("add-addon", addon=msgspec.to_builtins(added))
     instead = f", in the place of {told['replaced']}" if told["replaced"] else ""
     say(f"Every render that is submitted from now on has the add-on {added.label}{instead}")
+    if unfit := told.get("unfit"):
+        say(
+            f"Warning: {added.label} {unfit}, and no worker that runs add-ons has such a Blender: every render waits for one. "
+            f"`brender addon remove {added.module}` takes it away again",
+            err=True,
+        )
     if told["unable"]:
         one = told["unable"] == 1
         who, it = ("1 worker takes", "it") if one else (f"{told['unable']} workers take", "them")

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from brender.engines.extension_manifest import check_id, check_manifest
 from brender.model.addon import EXTENSIONS_SINCE, AddOn
 from brender.model.bundle import check_paths
 from brender.model.errors import BadInput
@@ -33,7 +34,7 @@ _PIECE = 2**20
 _WORDS_LENGTH = 100
 _MANIFEST = "blender_manifest.toml"
 _TEXT_BYTES = 2**20
-_VERSION = re.compile(r"\d+(?:\.\d+){1,2}")
+_VERSION = re.compile(r"\d+(?:\.\d+){0,2}")
 #: What is beside an add-on's files and none of it, by names of files and folders.
 _BESIDE = {"__pycache__", "__MACOSX", ".DS_Store", "Thumbs.db"}
 _NO_ADDON = (
@@ -146,6 +147,8 @@ def pack_addon(path: Path, folder: Path) -> PackedAddOn:
         raise BadInput(
             f"Blender cannot import an add-on of the name {said['module']!r}: give it one of letters and digits"
         ) from error
+    if addon.is_extension:
+        check_id(addon.module, f"The {_MANIFEST} of {path}")
     return PackedAddOn(addon, blob)
 
 
@@ -205,19 +208,20 @@ def _of_manifest(source: _Source, within: Mapping[str, str], name: str) -> tuple
         raise BadInput(f"{where} cannot be read: {error}") from error
     if told.get("type", "add-on") != "add-on":
         raise BadInput(f"{source.path} is not an add-on but a {told['type']}")
-    for key in ("id", "name", "version"):
-        if not isinstance(told.get(key), str) or not told[key]:
-            raise BadInput(f"{where} has no {key}")
+    check_manifest(told, where)
     root = name.removesuffix(_MANIFEST)
     wheels = told.get("wheels", [])
-    if not isinstance(wheels, list) or any(f"{root}{str(each).removeprefix('./')}" not in within for each in wheels):
+    if any(f"{root}{str(each).removeprefix('./')}" not in within for each in wheels):
         raise BadInput(f"{where} names wheels that are not in it")
     files = {f"{told['id']}/{each.removeprefix(root)}": own for each, own in within.items() if each.startswith(root)}
     if f"{told['id']}/__init__.py" not in files:
         raise BadInput(f"{source.path} has no __init__.py beside its {_MANIFEST}")
-    oldest = _version(told.get("blender_version_min"), where) or (*EXTENSIONS_SINCE, 0)
+    oldest = _version(told["blender_version_min"], where)
     said = {"name": told["name"], "module": told["id"], "version": told["version"], "is_extension": True}
-    return said | {"oldest": max(oldest, EXTENSIONS_SINCE), "before": _version(told.get("blender_version_max"), where)}, files
+    oldest, before = max(oldest, EXTENSIONS_SINCE), _version(told.get("blender_version_max") or None, where)
+    if before and oldest >= before:
+        raise BadInput(f"{where} is for no Blender: its blender_version_max is not above its blender_version_min and 4.2")
+    return said | {"oldest": oldest, "before": before}, files
 
 
 def _version(text: object, where: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.job_files import bring
 from brender.model.addon import AddOn
 from brender.model.errors import BadInput
-from brender.model.nodes import Blender, dotted
+from brender.model.nodes import Blender
 
 
 def bring_addons(attempt: Attempt) -> None:
@@ -34,11 +34,18 @@ def addons_for(attempt: Attempt, blender: Blender) -> list[dict[str, object]]:
 
 
 def _asked(addon: AddOn, folder: Path, blender: Blender) -> dict[str, object]:
-    wanted = ""
-    if addon.oldest and blender.version < addon.oldest:
-        wanted = f"needs Blender {dotted(addon.oldest)} or later"
-    elif addon.before and blender.version >= addon.before:
-        wanted = f"is for Blenders before {dotted(addon.before)}"
-    if wanted:
-        raise AttemptFailed(f"The add-on {addon.label} {wanted}, and {blender.label} renders the job", permanent=True)
-    return {"label": addon.label, "module": addon.module, "folder": str(folder), "is_extension": addon.is_extension}
+    if why := addon.why_not(blender.version):
+        told = f"{_capital(addon.subject)} {why}, and {blender.label} renders the job"
+        raise AttemptFailed(f"{told}: {addon.remedy}" if addon.of_site else told, permanent=True)
+    return {
+        "label": addon.label,
+        "subject": addon.subject,
+        "remedy": addon.remedy if addon.of_site else "",
+        "module": addon.module,
+        "folder": str(folder),
+        "is_extension": addon.is_extension,
+    }
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

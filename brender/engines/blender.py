@@ -82,7 +82,11 @@ class BlenderEngine:
 def _blender(attempt: Attempt) -> Blender:
     saved_by = attempt.order.blender or (0, 0)
     series = attempt.order.series
-    blender = choose_blender(attempt.place.blenders, saved_by, attempt.order.oldest_blender, series)
+    wanted = saved_by, attempt.order.oldest_blender, series
+    # (Where all that it has are not for an add-on, that is said where the add-on would be enabled.)
+    blender = choose_blender(attempt.place.blenders, *wanted, attempt.order.addons) or choose_blender(
+        attempt.place.blenders, *wanted
+    )
     if blender is None:
         have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
         if series is not None:

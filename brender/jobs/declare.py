@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from brender.model.addon import oldest_series
+from brender.model.addon import bounding
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, Requirements, TaskPlan
 from brender.model.paths import paths_of, variables_in
@@ -189,7 +189,7 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
     to."""
     variables = variables_in(spec.output, *paths_of(spec.settings).values())
     need = msgspec.structs.replace(
-        kind.requirements(spec), variables=variables, addons=bool(spec.addons), least_blender=oldest_series(spec.addons)
+        kind.requirements(spec), variables=variables, addons=bool(spec.addons), bounding=bounding(spec.addons)
     )
     if spec.bundle:  # its files travel to a folder of the worker's own, and its frames from there
         return msgspec.structs.replace(need, reads=())

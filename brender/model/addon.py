@@ -44,6 +44,12 @@ class AddOn(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name} {self.version}" if self.version else self.name
 
     @property
+    def bounds(self) -> str:
+        """Which Blenders take it, as a clause; "" where all do."""
+        said = [f"needs Blender {_dotted(self.oldest)} or later"] if self.oldest else []
+        return " and ".join([*said, f"is for Blenders before {_dotted(self.before)}"] if self.before else said)
+
+    @property
     def subject(self) -> str:
         """Whose it is, its name and its version, for the middle of a sentence."""
         whose = "the farm's" if self.of_site else "the"
@@ -55,6 +61,18 @@ class AddOn(msgspec.Struct, frozen=True, kw_only=True):
         if self.of_site:
             return f"`brender addon remove {self.module}` takes it from the farm, `--no-site-addons` leaves it out of a job"
         return "submit the job without it, or with another version"
+
+    def takes(self, version: _Version) -> bool:
+        """Return whether the Blender of that *version*, or, where it has two numbers, the first of that series, takes it."""
+        return not self.why_not(version)
+
+    def why_not(self, version: _Version) -> str:
+        """Return why it does not take the Blender of *version*, as a clause; "" where it does."""
+        if self.oldest and version < _short(self.oldest):
+            return f"needs Blender {_dotted(self.oldest)} or later"
+        if self.before and version >= _short(self.before):
+            return f"is for Blenders before {_dotted(self.before)}"
+        return ""
 
 
 def check_addons(addons: Iterable[AddOn]) -> None:
@@ -69,6 +87,13 @@ def check_addons(addons: Iterable[AddOn]) -> None:
         seen[addon.module.casefold()] = addon
     if len(seen) > _MOST:
         raise BadInput(f"The job has {len(seen)} add-ons, and may have {_MOST}")
+    bounds = bounding(seen.values())
+    if len(bounds) == 2 and _short(bounds[0].oldest) >= _short(bounds[1].before):
+        (newest, oldest), remedies = bounds, "; ".join(dict.fromkeys(each.remedy for each in bounds))
+        raise BadInput(
+            f"No Blender takes two add-ons together: {newest.subject} needs Blender {_dotted(newest.oldest)} or later, and "
+            f"{oldest.subject} is for Blenders before {_dotted(oldest.before)}: {remedies}"
+        )
 
 
 def with_those_of_site(own: Iterable[AddOn], of_site: Iterable[AddOn]) -> tuple[AddOn, ...]:
@@ -79,6 +104,19 @@ def with_those_of_site(own: Iterable[AddOn], of_site: Iterable[AddOn]) -> tuple[
     return (*added, *brought)
 
 
-def oldest_series(addons: Iterable[AddOn]) -> tuple[int, int] | None:
-    """Return the oldest series of Blender that takes all *addons*; ``None``: any does."""
-    return max(((addon.oldest[0], addon.oldest[1]) for addon in addons if len(addon.oldest) > 1), default=None)
+def bounding(addons: Iterable[AddOn]) -> tuple[AddOn, ...]:
+    """Return those of *addons* that say which Blenders take all of them: first the one that needs the newest Blender, then the
+    one that is for the oldest, as far as there are such."""
+    known = tuple(addons)
+    newest = max((addon for addon in known if addon.oldest), key=lambda addon: _short(addon.oldest), default=None)
+    oldest = min((addon for addon in known if addon.before), key=lambda addon: _short(addon.before), default=None)
+    return tuple(dict.fromkeys(addon for addon in (newest, oldest) if addon is not None))
+
+
+def _short(version: _Version) -> _Version:
+    """Return *version* without the zero at its end: 4.2.0 is where the series 4.2 begins."""
+    return version[:2] if version[2:] == (0,) else version
+
+
+def _dotted(version: _Version) -> str:
+    return ".".join(map(str, _short(version)))

@@ -84,11 +84,14 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     if need.blender is not None and _blender(need, worker) is None:
         if not worker.blenders:
             return _has("no Blender", remedy="`brender doctor` there says how to get one")
-        if (least := need.least_blender) is not None and all(each.version[:2] < least for each in worker.blenders):
+        if (found := _but_for_addons(need, worker)) is not None:
+            addon = next(each for each in need.bounding if not each.takes(found.version))
+            subject, why = addon.subject, addon.why_not(found.version)
+            without = ", or submit the job without it (`--no-site-addons`)" if addon.of_site else ""
             return _has(
-                f"{_blenders(worker)}, and an add-on of the job needs Blender {dotted(least)} or later",
-                f"no Blender {dotted(least)} or later, which an add-on of the job needs",
-                f"start {IT} with `--blender PATH` of such a Blender",
+                f"{_blenders(worker)}, and {subject} {why}",
+                f"no Blender for {subject}, which {why}",
+                f"start {IT} with `--blender PATH` of such a Blender{without}",
             )
         if need.series is not None and choose_blender(worker.blenders, need.blender, need.oldest_blender) is not None:
             series = dotted(need.series)
@@ -114,9 +117,21 @@ def count_able(need: Requirements, paths: tuple[PathVariable, ...], workers: Ite
     """
     able = [worker for worker in workers if general_obstacle(need, paths, worker) is None]
     if need.blender is not None and need.series is None:
-        series = choose_series(((worker.blenders, 1) for worker in able), need.blender, need.oldest_blender, need.least_blender)
+        series = likely_series(need, paths, able)
         able = [worker for worker in able if obstacle(msgspec.structs.replace(need, series=series), worker) is None]
     return len(able)
+
+
+def likely_series(need: Requirements, paths: tuple[PathVariable, ...], workers: Iterable[WorkerInfo]) -> tuple[int, int] | None:
+    """Return the series of Blender that would be chosen for a job with these requirements, were it given out to *workers* now;
+    ``None`` where none of them can render it.
+
+    *paths*: the farm's path variables.
+    """
+    if need.blender is None:
+        return None
+    able = ((worker.blenders, 1) for worker in workers if general_obstacle(need, paths, worker) is None)
+    return need.series or choose_series(able, need.blender, need.oldest_blender, need.bounding)
 
 
 def _how_to_tag(missing: list[str]) -> str:
@@ -157,7 +172,13 @@ def _blender(need: Requirements, worker: WorkerInfo) -> Blender | None:
     """Return the Blender that *worker* would render with; ``None`` where it has none for that, or none is needed."""
     if need.blender is None:
         return None
-    return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series, need.least_blender)
+    return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series, need.bounding)
+
+
+def _but_for_addons(need: Requirements, worker: WorkerInfo) -> Blender | None:
+    """Return the Blender that *worker* would render with if the job had no add-ons; ``None`` where it has none either way."""
+    assert need.blender is not None, "asked of what is rendered with Blender"
+    return choose_blender(worker.blenders, need.blender, need.oldest_blender, need.series)
 
 
 def _oldest(need: Requirements) -> tuple[int, int]:

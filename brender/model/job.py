@@ -223,8 +223,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """The oldest Blender that may open that file (major, minor, file subversion); ``None``: the one that saved it."""
     series: tuple[int, int] | None = None
     """The series of Blender that renders all of it; ``None``: none is chosen yet."""
-    least_blender: tuple[int, int] | None = None
-    """The oldest series of Blender that its add-ons are for; ``None``: any."""
+    bounding: tuple[AddOn, ...] = ()
+    """Those of its add-ons that say which Blenders may render it (`brender.model.addon.bounding`)."""
     program: str = ""
     """Needs to be let run this program; "": Blender alone."""
     trusted: bool = False

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from brender.model.addon import AddOn
 from brender.model.devices import Device
 from brender.model.errors import BadInput
 from brender.model.field_types import Count, Number
@@ -152,12 +153,12 @@ def choose_blender(
     saved_by: tuple[int, int],
     oldest: tuple[int, int, int] | None = None,
     series: tuple[int, int] | None = None,
-    least: tuple[int, int] | None = None,
+    addons: Iterable[AddOn] = (),
 ) -> Blender | None:
     """Return the Blender for a file saved by *saved_by* that names *oldest* as the oldest one to open it: of the same series if
-    there is one, else the newest; ``None`` where none can open it. *series*: only one of that series will do; *least*: only one
-    of that series or later."""
-    able = [blender for blender in blenders if can_open(blender, saved_by, oldest) and blender.version[:2] >= (least or (0, 0))]
+    there is one, else the newest; ``None`` where none can open it. *series*: only one of that series will do; *addons*: only
+    one that takes them."""
+    able = [blender for blender in blenders if can_open(blender, saved_by, oldest) and _takes(addons, blender)]
     if series is not None:
         able = [blender for blender in able if blender.version[:2] == series]
     same = [blender for blender in able if blender.version[:2] == saved_by]
@@ -168,23 +169,28 @@ def choose_series(
     workers: Iterable[tuple[Iterable[Blender], int]],
     saved_by: tuple[int, int],
     oldest: tuple[int, int, int] | None = None,
-    least: tuple[int, int] | None = None,
+    addons: Iterable[AddOn] = (),
 ) -> tuple[int, int] | None:
     """Return the series of Blender that renders all of a job, whose file *saved_by* saved; ``None`` where no Blender opens it
-    that is of the series *least* or later.
+    that takes *addons*.
 
     *workers*: the Blenders of each kind of worker, and how many workers there are of it. The file's own series comes first; then
     that which most workers have of those that read all of the file, the newest of several; then the newest that opens it.
     """
     counts: Counter[tuple[int, int]] = Counter()
     for blenders, number in workers:
-        for series in {blender.version[:2] for blender in blenders if can_open(blender, saved_by, oldest)}:
-            counts[series] += number if series >= (least or (0, 0)) else 0
+        able = (blender for blender in blenders if can_open(blender, saved_by, oldest) and _takes(addons, blender))
+        for series in {blender.version[:2] for blender in able}:
+            counts[series] += number
     counts = +counts
     if saved_by in counts:
         return saved_by
     newer = {series: count for series, count in counts.items() if series > saved_by}
     return max(newer, key=lambda series: (newer[series], series)) if newer else max(counts, default=None)
+
+
+def _takes(addons: Iterable[AddOn], blender: Blender) -> bool:
+    return all(addon.takes(blender.version) for addon in addons)
 
 
 def read_series(text: str) -> tuple[int, int]:

@@ -15,7 +15,8 @@ _OURS = os.path.dirname(os.path.abspath(__file__))
 
 
 def enable(addons):
-    """Enable *addons*, each with its ``label``, ``module`` and ``folder``, and whether it ``is_extension``."""
+    """Enable *addons*, each with its ``label``, ``subject``, ``remedy``, ``module`` and ``folder``, and whether it
+    ``is_extension``."""
     if not addons:
         return
     make_way()
@@ -87,7 +88,9 @@ def refused(addon, error):
     """The refusal that says why *addon* cannot be enabled: by the last line of *error*."""
     told = traceback.format_exception_only(type(error), error) if isinstance(error, BaseException) else [error]
     lines = "".join(told).strip().splitlines()
-    return Refused("The add-on %s cannot be enabled in Blender %s: %s" % (addon["label"], bpy.app.version_string, lines[-1]))
+    subject, remedy = addon["subject"], addon["remedy"]
+    said = "%s cannot be enabled in Blender %s: %s" % (subject[0].upper() + subject[1:], bpy.app.version_string, lines[-1])
+    return Refused("%s. %s" % (said, remedy) if remedy else said)
 
 
 def forget(module):

@@ -46,7 +46,10 @@ class AddOns:
         self.activity.note(now, "addon", f"jobs that are accepted from now on have the add-on {addon.label}{instead}")
         unable = sum(not worker.info.takes_addons for worker in self.farm.workers.values())
         replaced_label = replaced.label if replaced is not None else ""
-        return {"addon": fields["addon"], "replaced": replaced_label, "unable": unable}
+        able = (worker.info for worker in self.farm.workers.values() if worker.info.takes_addons)
+        blenders = {blender for info in able for blender in info.blenders}
+        unfit = addon.bounds if blenders and not any(addon.takes(blender.version) for blender in blenders) else ""
+        return {"addon": fields["addon"], "replaced": replaced_label, "unable": unable, "unfit": unfit}
 
     def _remove(self, name: str, now: Now) -> dict[str, Any]:
         found = [addon for addon in self.farm.addons.values() if name in (addon.module, addon.name)]

@@ -325,12 +325,11 @@ class Dispatch:
                 for kind in self._roster.jobs[job.id].kind.able
             ]
             able = [(blenders, count) for blenders, count in kinds if count]
-            least = need.least_blender
-            series = choose_series(able or [(worker.info.blenders, 1)], need.blender, need.oldest_blender, least)
+            series = choose_series(able or [(worker.info.blenders, 1)], need.blender, need.oldest_blender, need.bounding)
         else:
             series = need.series
         blenders = worker.info.blenders
-        has_it = choose_blender(blenders, need.blender, need.oldest_blender, series, need.least_blender) is not None
+        has_it = choose_blender(blenders, need.blender, need.oldest_blender, series, need.bounding) is not None
         if need.series is None and has_it:
             pinned.add(job.id)
             job.pin(series)

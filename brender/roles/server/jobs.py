@@ -14,7 +14,8 @@ from brender.farm.output_owners import delete_files, may_own, retire_files
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
-from brender.model.addon import AddOn, check_addons, with_those_of_site
+from brender.model.addon import AddOn, bounding, check_addons, with_those_of_site
+from brender.model.eligibility import likely_series
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
@@ -83,6 +84,7 @@ class Jobs:
                 f"There is no path variable {{{sorted(unknown)[0]}}}: `brender path list` shows those that there are, and "
                 "`brender path set` makes one"
             )
+        warnings = [*spec.warnings, *self._moved_by_site_addons(spec, need)]
         owned = may_own(self.farm, spec, kind)
         job = JobState(
             spec=spec,
@@ -93,7 +95,7 @@ class Jobs:
             part_count=counts[1],
             status=JobStatus.PAUSED if spec.paused else JobStatus.QUEUED,
             priority=spec.priority,
-            warnings=list(spec.warnings),
+            warnings=warnings,
             submitted=now.wall,
         )
         self.farm.next_order += 1
@@ -134,6 +136,27 @@ class Jobs:
         addons = with_those_of_site(spec.addons, self.farm.addons.values() if spec.site_addons else ())
         check_addons(addons)
         return msgspec.structs.replace(spec, addons=addons)
+
+    def _moved_by_site_addons(self, spec: JobSpec, need: Requirements) -> list[str]:
+        """Return a warning where *spec* would have another Blender without the farm's add-ons."""
+        of_site = [addon for addon in spec.addons if addon.of_site]
+        if need.blender is None or need.series is not None or not of_site:
+            return []
+        own = tuple(addon for addon in spec.addons if not addon.of_site)
+        without = msgspec.structs.replace(need, addons=bool(own), bounding=bounding(own))
+        workers = [worker.info for worker in self.farm.workers.values()]
+        had = likely_series(without, self.farm.paths, workers)
+        usual = had or need.blender
+        chosen = likely_series(need, self.farm.paths, workers)
+        reasons = [f"{addon.subject} {addon.why_not(usual)}" for addon in of_site if not addon.takes(usual)]
+        if chosen == usual or not (chosen or reasons or had):
+            return []
+        why = " and ".join(reasons) or f"the workers that have it do not run {' and '.join(each.subject for each in of_site)}"
+        what = f"is rendered with Blender {dotted(chosen)}" if chosen is not None else "waits for a worker with another Blender"
+        return [
+            f"The job {what}, though it would be rendered with Blender {dotted(usual)} without the farm's add-ons, as {why}: "
+            "`--no-site-addons` leaves them out"
+        ]
 
     def fail(self, job_id: str, reason: str, now: Now) -> None:
         """Let the job *job_id* fail, where it has not ended: its job type does not do what it must."""
@@ -396,11 +419,15 @@ class Jobs:
 
 def _check_series(need: Requirements) -> None:
     """Raise `BadInput` where a job is to be rendered with a Blender that one of its add-ons is not for."""
-    if need.series is not None and need.least_blender is not None and need.series < need.least_blender:
-        raise BadInput(
-            f"An add-on of the job needs Blender {dotted(need.least_blender)} or later, and it is to be rendered with "
-            f"{dotted(need.series)}: choose a later --blender-series, or leave the add-on out"
-        )
+    if need.series is None:
+        return
+    for addon in need.bounding:
+        last_of_series = (*need.series, 2**16)
+        if not addon.takes(need.series) and not addon.takes(last_of_series):
+            raise BadInput(
+                f"The job is to be rendered with Blender {dotted(need.series)}, and {addon.subject} "
+                f"{addon.why_not(need.series)}: choose another --blender-series; {addon.remedy}"
+            )
 
 
 def _check_readable(spec: JobSpec) -> None:
