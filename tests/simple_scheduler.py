@@ -106,7 +106,7 @@ def explain(demand: Demand, slots: list[Slot]) -> str:
         return f"No worker can run it. {hindered.said()}"
     open_slots = [(order, slot) for order, slot in able if slot.open]
     if not open_slots:
-        return takes_nothing(len(able), shut)
+        return takes_nothing(len(able), shut, hindered)
     if all(slot.count for _, slot in open_slots):
         return busy(len(open_slots), [(order, slot.worker.name) for order, slot in open_slots])
     return ""

@@ -124,7 +124,7 @@ def test_a_folder_that_the_worker_s_owner_does_not_allow_puts_the_job_off_and_is
     life.begin()
     end = end_of(life, events)
     assert end.put_off and end.reason.startswith(f"The job's output folder, {tmp_path}/out, does not lie below {tmp_path}/show")
-    assert end.reason.endswith(f"start the worker with `--allow-folder {tmp_path}/out`")
+    assert end.reason.endswith(f"add `--allow-folder {tmp_path}/out` to those that the worker has")
 
 
 def test_a_worker_s_own_full_folder_is_its_own_trouble(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ def test_tokens_of_programs_are_made_listed_and_revoked(
     connection.manage("remove-user", name="otto")
 
 
+def test_submit_says_why_the_job_waits(quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "submit", "--data", quiet, "--type", "command", "--name", "waits", "--", "true")
+    assert said.code == 0 and "It waits. No " in said.err and "start" in said.err.lower()
+    connection.act("cancel", "waits")
+
+
 @pytest.mark.parametrize("words", [("user", "list"), ("key", "list")])
 def test_a_client_s_key_is_refused_by_its_name(
     quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]

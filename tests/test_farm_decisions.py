@@ -449,7 +449,25 @@ def test_no_job_begins_in_files_that_are_being_deleted(world: World, restarted: 
 def test_a_job_says_that_no_worker_is_there(world: World) -> None:
     job = world.submit(animation("1"))
     world.run(2)
+    assert world.ask("job", id=job["id"])["reason"] == "No manager runs, which workers connect to: start `brender-manager`"
+    world.add_manager("m")
+    world.run(2)
     assert world.ask("job", id=job["id"])["reason"] == "No worker is connected. Start one with `brender-worker`"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_job_says_how_the_manager_that_left_is_started_where_its_workers_look_for_it(world: World, restarted: bool) -> None:
+    world.add_manager("m", address="127.0.0.1:26310")
+    world.run(2)
+    world.act("drain", "m")
+    world.run(5)
+    if restarted:
+        world.start_server()
+    job = world.submit(animation("1"))
+    world.run(2)
+    assert world.ask("job", id=job["id"])["reason"] == (
+        "No manager runs, which workers connect to: start `brender-manager --name m --listen 127.0.0.1:26310`"
+    )
 
 
 def test_a_file_too_new_for_every_worker_waits_and_says_why(world: World) -> None:

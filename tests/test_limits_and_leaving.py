@@ -386,7 +386,7 @@ def test_a_job_is_never_given_to_workers_whose_owners_do_not_allow_its_folders(w
     world.run(3)
     waits = (
         "No worker can run it. The workers a and b may not read /projects/shot.blend nor write to /mnt/x/out: "
-        "start them with `--allow-folder /mnt/x/out --allow-folder /projects`"
+        "add `--allow-folder /mnt/x/out --allow-folder /projects` to those that they have"
     )
     assert world.ask("job", id=job)["reason"] == waits and world.ask("attempts", job=job) == []
     assert world.finish_everything() == [11] and world.status(sent) == "completed", "where files travel, no folder is used"

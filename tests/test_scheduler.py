@@ -274,6 +274,19 @@ def test_eligibility_is_asked_once_for_each_pair_of_classes(monkeypatch: pytest.
     assert len(asked) <= 6
 
 
+def test_where_the_able_workers_take_nothing_it_is_said_why_the_idle_ones_may_not() -> None:
+    """Each job's own folders are named, although all the jobs are of one class."""
+    jobs = [Demand(f"j{n}", 50, n, 1, 1, Requirements(job_type="command", writes=frozenset({f"/mnt/{n}"}))) for n in range(2)]
+    workers = [slot_of("w0"), slot_of("penny", folders=("/srv",))]
+    workers[0].open = False
+    reasons = Reasons(roster_of(workers, jobs), simple_scheduler.closed)
+    for n in range(2):
+        assert reasons.reason(f"j{n}") == (
+            "The only worker that can run it takes no new tasks. The worker w0 is disabled: enable. "
+            f"The worker penny may not write to /mnt/{n}: add `--allow-folder /mnt/{n}` to those that it has"
+        )
+
+
 # --- recalls ----------------------------------------------------------------------------------------------------------------
 
 
@@ -468,7 +481,7 @@ def test_a_worker_that_may_not_use_a_jobs_folders_is_not_given_it() -> None:
     assert assign(roster, PLENTY).takes == []
     assert Reasons(roster, simple_scheduler.closed).reason("job-3") == (
         "No worker can run it. The workers w1 and w2 may not read /mnt/x/a.blend nor write to /mnt/x/out: "
-        "start them with `--allow-folder /mnt/x`"
+        "add `--allow-folder /mnt/x` to those that they have"
     )
     roster.worker_changed(slot_of("w3", folders=("/mnt/x", "/srv")).worker, 0)
     rounds = [assign(roster, 50) for _ in range(200)]

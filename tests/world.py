@@ -188,8 +188,8 @@ class World:
     def _waiting(self, job: str) -> set[tuple[str, int]]:
         return {(frame.attempt, frame.part) for frame in self.unplaced if frame.job == job}
 
-    def add_manager(self, name: str) -> ManagerCore:
-        hello = Hello(node=new_id(), incarnation=1, role="manager", name=name, host="host", software="3")
+    def add_manager(self, name: str, address: str = "") -> ManagerCore:
+        hello = Hello(node=new_id(), incarnation=1, role="manager", name=name, host="host", software="3", address=address)
         self.managers[name] = ManagerCore(hello, self.policy)
         self.run(0.2)
         return self.managers[name]

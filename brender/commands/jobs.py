@@ -1,5 +1,6 @@
 """Commands about jobs: submit them, and look at them. Those that change them are in `brender.commands.job_actions`."""
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ from brender.model.text import harmless, plural
 from brender.model.units import in_tasks, in_words
 from brender.store.datafolder import DataFolder
 from brender.store.questions import LOG_TAIL
+
+#: Seconds for which `brender submit` waits to hear why the job is not begun.
+_REASON_SECONDS = 0.5
 
 
 @click.command(cls=Configured, section="submit")
@@ -152,11 +156,23 @@ def submit(
                 say(f"Warning: {warning}", err=True)
             what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
             say(f"Job {accepted['id'][:8]}, {spec.name}: {what}")
+            if not wait and (reason := _why_it_waits(connection, accepted["id"])):
+                say(f"It waits. {reason}", err=True)
         if wait:
             screen, folder = Screen(as_json), DataFolder(data)
             shown = LatestPicture.wanted(pictures, screen, folder)
             # A machine that has joined a farm elsewhere may not see the folders of its jobs.
             _wait(connection, spec, screen, shown, is_here=server is None and folder.local_key.exists())
+
+
+def _why_it_waits(connection: Client, job: str) -> str:
+    """Return why nothing renders of *job*, which was submitted just now; "" where it begins, or nothing is known yet."""
+    deadline = time.monotonic() + _REASON_SECONDS
+    while True:
+        record = connection.ask("job", id=job)
+        if record["reason"] or record["status"] != "queued" or time.monotonic() >= deadline:
+            return str(record["reason"])
+        time.sleep(_REASON_SECONDS / 5)
 
 
 def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPicture | None, is_here: bool) -> None:

@@ -73,8 +73,8 @@ class Confinement:
             return None
         named = ", ".join(map(str, self.roots))
         return (
-            f"{what}, {path}, does not lie below {named}, where this worker's owner keeps its jobs: move it there, or start the "
-            f"worker with `--allow-folder {shlex.quote(str(spelled.parent if to_read else spelled))}`"
+            f"{what}, {path}, does not lie below {named}, where this worker's owner keeps its jobs: move it there, or add "
+            f"`--allow-folder {shlex.quote(str(spelled.parent if to_read else spelled))}` to those that the worker has"
         )
 
     def wrap(self, command: Sequence[str], writable: Iterable[Path], readable: Iterable[Path], folder: Path) -> list[str]:

@@ -31,6 +31,8 @@ class Farm:
     workers: dict[str, WorkerState] = field(default_factory=dict)
     """Those that are there."""
     managers: dict[str, ManagerState] = field(default_factory=dict)
+    last_manager: ManagerState | None = None
+    """The one that joined last, which may be there no more; ``None`` where there never was one."""
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     """(output folder, name pattern) → the unfinished job that owns it."""
     deleting: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import msgspec
 
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo, choose_blender, choose_series, dotted, forbidden, reads_all
-from brender.model.obstacle import IT, NAMES, Obstacle
+from brender.model.obstacle import IT, IT_HAS, NAMES, Obstacle
 from brender.model.paths import PathVariable, Platform, expand, parent_of, places, platform_of, spelled, variables_in
 from brender.model.text import harmless
 
@@ -62,7 +62,7 @@ def _of_folders(need: Requirements, paths: tuple[PathVariable, ...], worker: Wor
     verbs = (("read", reads), ("write to", writes))
     named = " nor ".join(f"{verb} {' and '.join(map(harmless, some))}" for verb, some in verbs if some)
     options = " ".join(f"--allow-folder {shlex.quote(harmless(folder))}" for folder in wanted)
-    return Obstacle(f"may not {named}", f"may not {named}", f"start {IT} with `{options}`")
+    return Obstacle(f"may not {named}", f"may not {named}", f"add `{options}` to those that {IT_HAS}")
 
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
@@ -74,7 +74,7 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
         return Obstacle(
             f"does not take jobs of the type {need.job_type}",
             f"do not take jobs of the type {need.job_type}",
-            f"start {IT} with `--job-type {need.job_type}`",
+            f"add `--job-type {need.job_type}` to those that {IT_HAS}",
         )
     if not_allowed is not None:
         return not_allowed

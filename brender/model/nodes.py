@@ -13,7 +13,7 @@ from brender.model.addon import AddOn
 from brender.model.devices import Device
 from brender.model.errors import BadInput
 from brender.model.field_types import Count, Number
-from brender.model.obstacle import IT, Obstacle, short_name
+from brender.model.obstacle import IT, IT_HAS, Obstacle, short_name
 from brender.model.text import harmless
 
 _SERIES = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
@@ -99,10 +99,11 @@ def forbidden(worker: WorkerInfo, program: str, trusted: bool, addons: bool = Fa
     *addons*; ``None`` where it may."""
     if program and not allows_program(worker, program):
         shown = short_name(program)
+        option = f"`--allow-program {shlex.quote(harmless(program))}`"
         return Obstacle(
             f"does not allow the program {shown}" if worker.programs else "allows no programs",
             f"do not allow the program {shown}",
-            f"start {IT} with `--allow-program {shlex.quote(harmless(program))}`",
+            f"add {option} to those that {IT_HAS}" if worker.programs else f"start {IT} with {option}",
         )
     if trusted and not worker.takes_trusted:
         return Obstacle(

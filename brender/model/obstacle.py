@@ -8,8 +8,8 @@ from brender.model.text import harmless
 
 #: Workers that a sentence names at most.
 NAMES_SHOWN = 3
-#: In a remedy: the names of the workers as a command takes them, and "it" or "them".
-NAMES, IT = "<names>", "<it>"
+#: In a remedy: the names of the workers as a command takes them, "it" or "them", and "it has" or "they have".
+NAMES, IT, IT_HAS = "<names>", "<it>", "<it has>"
 _NAME_LENGTH = 40
 
 
@@ -18,8 +18,8 @@ class Obstacle:
     """Why a worker does not get a task.
 
     ``one`` is said of one worker, after its name ("lacks the tag gpu"), ``several`` of more ("lack the tag gpu"). ``remedy`` is
-    what can be done, as it stands after a colon, with `NAMES` and `IT` for the workers; "" if there is nothing to do. Obstacles
-    that differ in ``one`` only are the same, so that they are counted together.
+    what can be done, as it stands after a colon, with `NAMES`, `IT` and `IT_HAS` for the workers; "" if there is nothing to do.
+    Obstacles that differ in ``one`` only are the same, so that they are counted together.
     """
 
     one: str = field(compare=False)
@@ -35,7 +35,8 @@ class Obstacle:
             said = f"The workers {', '.join(shown[:-1])} and {shown[-1]} {self.several}"
         else:
             said = f"{count:,} workers ({', '.join(shown)} and {count - len(shown):,} more) {self.several}"
-        remedy = self.remedy.replace(NAMES, as_words(names, count)).replace(IT, "it" if count == 1 else "them")
+        remedy = self.remedy.replace(NAMES, as_words(names, count))
+        remedy = remedy.replace(IT, "it" if count == 1 else "them").replace(IT_HAS, "it has" if count == 1 else "they have")
         return f"{said}: {remedy}" if remedy else said
 
 

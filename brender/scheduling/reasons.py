@@ -9,6 +9,7 @@ from brender.model.status import ENDS_OF_WAITING
 from brender.scheduling.classes import OUTSIDE, Job, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
+NO_WORKER = "No worker is connected. Start one with `brender-worker`"
 #: Causes that a reason gives at most.
 _CAUSES_SHOWN = 3
 #: What it costs, in looks, to say why a class of workers cannot run a job, and which of its folders that may not use.
@@ -18,12 +19,16 @@ _LOOKS_A_CAUSE, _LOOKS_AT_FOLDERS = 5, 20
 class Reasons:
     """Sentences about the open jobs of *roster*. Those of jobs without exceptions are made once for each class of jobs.
 
-    *why_closed* returns why the worker with this id, which is there, takes no new tasks now.
+    *why_closed* returns why the worker with this id, which is there, takes no new tasks now,
+    and *why_nobody* why there is no worker.
     """
 
-    def __init__(self, roster: Roster, why_closed: Callable[[str], Obstacle]) -> None:
+    def __init__(
+        self, roster: Roster, why_closed: Callable[[str], Obstacle], why_nobody: Callable[[], str] = lambda: NO_WORKER
+    ) -> None:
         self.roster = roster
         self._why_closed = why_closed
+        self._why_nobody = why_nobody
         self._version = -1
         self._of_class: dict[object, str] = {}
 
@@ -31,7 +36,7 @@ class Reasons:
         """Return why none of the queued tasks of the open job *job_id* runs now; "" if nothing hinders it."""
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
-            return "No worker is connected. Start one with `brender-worker`"
+            return self._why_nobody()
         if (machine := roster.machines.kept.get(job_id)) is not None:
             return _kept_free(next(iter(machine.slots)))
         if job.demand.kept_off or self._names_folders(job) or self._all_doubtful(job):
@@ -54,9 +59,10 @@ class Reasons:
     def looks(self, job_id: str) -> int:
         """Return how many workers and classes `reason` may have to look at."""
         job = self.roster.jobs[job_id]
-        closed = 0 if any(kind.open for kind in job.kind.able) else sum(len(kind.workers) for kind in job.kind.able)
+        is_open = any(kind.open for kind in job.kind.able)
+        closed = 0 if is_open else sum(len(kind.workers) for kind in job.kind.able)
         doubtful = len(self.roster.workers) if self._all_doubtful(job) else len(job.demand.kept_off)
-        hindered = 0 if job.kind.able else _LOOKS_A_CAUSE * len(job.kind.obstacles) + _LOOKS_AT_FOLDERS * len(job.kind.outside)
+        hindered = 0 if is_open else _LOOKS_A_CAUSE * len(job.kind.obstacles) + _LOOKS_AT_FOLDERS * len(job.kind.outside)
         return len(job.kind.able) + doubtful + closed + hindered
 
     def outdated(self) -> None:
@@ -80,11 +86,7 @@ class Reasons:
                     open_workers -= worker.open
                     idle -= worker.open and not worker.count
         if not able:
-            for kind, obstacle in job.kind.obstacles.items():
-                if obstacle is OUTSIDE:
-                    obstacle = general_obstacle(job.demand.need, job.demand.paths, kind.info)
-                if obstacle:
-                    hindered.add(obstacle, len(kind.workers), _first(kind.workers.values()))
+            self._add_unable(job, hindered)
             return f"No worker can run it. {hindered.said()}"
         if idle:
             return ""
@@ -96,11 +98,20 @@ class Reasons:
         closed = Causes()
         for worker in (each for kind in job.kind.able for each in kind.workers.values() if each.id not in exceptions):
             closed.add(self._why_closed(worker.id), 1, [(worker.order, worker.info.name)])
-        return takes_nothing(able, closed)
+        self._add_unable(job, hindered)
+        return takes_nothing(able, closed, hindered)
+
+    def _add_unable(self, job: Job, hindered: "Causes") -> None:
+        """Add to *hindered* why classes of workers cannot run *job*."""
+        for kind, obstacle in job.kind.obstacles.items():
+            if obstacle is OUTSIDE:
+                obstacle = general_obstacle(job.demand.need, job.demand.paths, kind.info)
+            if obstacle:
+                hindered.add(obstacle, len(kind.workers), _first(kind.workers.values()))
 
     def _names_folders(self, job: Job) -> bool:
         """Return whether its reason is of its own folders, so that it is no other job's."""
-        return bool(job.kind.outside) and not job.kind.able
+        return bool(job.kind.outside) and not any(kind.open for kind in job.kind.able)
 
     def _all_doubtful(self, job: Job) -> bool:
         """Return whether any worker may be an exception, for its memory or for others on its machine."""
@@ -147,11 +158,11 @@ def _kept_free(worker: Worker) -> str:
     )
 
 
-def takes_nothing(count: int, closed: Causes) -> str:
-    """Return that none of the *count* workers that can run it takes new tasks, and for what causes."""
-    if count == 1:
-        return f"The only worker that can run it takes no new tasks. {closed.said()}"
-    return f"None of the {count:,} workers that can run it takes new tasks. {closed.said()}"
+def takes_nothing(count: int, closed: Causes, hindered: Causes) -> str:
+    """Return that none of the *count* workers that can run it takes new tasks, for what causes, and why the others cannot."""
+    none = "The only worker that can run it takes no" if count == 1 else f"None of the {count:,} workers that can run it takes"
+    said = f"{none} new tasks. {closed.said()}"
+    return f"{said}. {others}" if (others := hindered.said()) else said
 
 
 def _first(workers: Iterable[Worker]) -> list[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Why a worker that is there takes no new tasks, and what a person can do about it. Pure."""
+"""Why a worker that is there takes no new tasks, or why none is there, and what a person can do about it. Pure."""
 
 import shlex
 
@@ -8,6 +8,7 @@ from brender.model.nodes import Standing
 from brender.model.obstacle import IT, NAMES, Obstacle, short_name
 from brender.model.status import Wanted
 from brender.model.text import harmless
+from brender.scheduling.reasons import NO_WORKER
 
 _LEAVING = {
     Wanted.DRAINED: ("is about to leave, as it was asked to", "are about to leave, as they were asked to"),
@@ -42,6 +43,19 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
     if worker.standing is Standing.PAUSED:
         return Obstacle(f"pauses ({worker.reason})", f"pause ({worker.reason})", "work goes on there as soon as that is mended")
     return Obstacle("gave its task back a moment ago", "gave their tasks back a moment ago", "they are tried again soon")
+
+
+def why_nobody(farm: Farm) -> str:
+    """Return why no worker of *farm* is there, and the command that mends it: without a manager, a worker waits for ever."""
+    if any(not manager.farewell for manager in farm.managers.values()):
+        return NO_WORKER
+    last = farm.last_manager
+    if last is None or not last.address:
+        return "No manager runs, which workers connect to: start `brender-manager`"
+    # Started plainly, it would be another one at another address, at which no worker looks for it.
+    command = f"brender-manager --name {shlex.quote(harmless(last.name))} --listen {harmless(last.address)}"
+    where = "" if last.address.startswith(("127.", "[::1]", "localhost:")) or not last.host else f" on {short_name(last.host)}"
+    return f"No manager runs, which workers connect to: start `{command}`{where}"
 
 
 def _with_manager(name: str, verb: str, remedy: str = "") -> Obstacle:

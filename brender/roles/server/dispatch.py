@@ -21,7 +21,7 @@ from brender.model.nodes import choose_blender, choose_series
 from brender.model.status import JobStatus, WorkerStatus
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
-from brender.roles.server.availability import why_closed
+from brender.roles.server.availability import why_closed, why_nobody
 from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
 from brender.scheduling.assignment import assign
@@ -66,7 +66,7 @@ class Dispatch:
         """The last round had no time for all that could be given or asked back: the next one is to begin at once."""
         self._roster = Roster(self._free)
         self._recalls = Recalls(self._roster, self._waiting)
-        self._reasons = Reasons(self._roster, lambda worker: why_closed(farm, farm.workers[worker]))
+        self._reasons = Reasons(self._roster, lambda worker: why_closed(farm, farm.workers[worker]), lambda: why_nobody(farm))
         self._paths = farm.paths
         """Those that the roster was told of."""
         self._new_jobs: dict[str, None] = {}
@@ -209,6 +209,7 @@ class Dispatch:
         for job_id in list(islice(self._new_jobs, _NEW_A_ROUND)):
             del self._new_jobs[job_id]
             self._tell_of_job(job_id, farm.jobs.get(job_id))
+            self._to_explain.append(job_id)  # its submitter waits to hear it
         for worker_id in list(islice(self._new_workers, _NEW_A_ROUND)):
             del self._new_workers[worker_id]
             self._tell_of_worker(worker_id, farm.workers.get(worker_id), now)

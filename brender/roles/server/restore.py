@@ -53,6 +53,8 @@ def restore(writer: Writer, mono: float) -> Farm:
         farm.wanted |= {row.id: Wanted(row.wanted) for row in table.select(table.id, table.wanted).where(table.wanted != "")}
     for row in tables.Manager.select().where(tables.Manager.status != ManagerStatus.OFFLINE):
         _keep_manager(farm, row, mono)
+    if (row := tables.Manager.select().order_by(tables.Manager.last_seen.desc()).first()) is not None:
+        farm.last_manager = _manager(row, mono)
     for row in tables.Worker.select().where(tables.Worker.status != WorkerStatus.OFFLINE):
         _keep_worker(farm, row)
     for manager in {worker.manager for worker in farm.workers.values()} - farm.managers.keys():
@@ -342,7 +344,11 @@ def _add_parts(tasks: Iterable[TaskState], parts: Iterable[PartState]) -> None:
 
 
 def _keep_manager(farm: Farm, row: Any, mono: float) -> None:
-    manager = ManagerState(
+    farm.managers[row.id] = farm.keep(_manager(row, mono), recorded=True)
+
+
+def _manager(row: Any, mono: float) -> ManagerState:
+    return ManagerState(
         row.id,
         row.incarnation,
         row.name,
@@ -356,7 +362,6 @@ def _keep_manager(farm: Farm, row: Any, mono: float) -> None:
         stats=row.stats,
         last_seen=row.last_seen,
     )
-    farm.managers[row.id] = farm.keep(manager, recorded=True)
 
 
 def _keep_worker(farm: Farm, row: Any) -> None:
