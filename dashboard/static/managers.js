@@ -8,6 +8,6 @@ farm.table("managers", "/managers", [
   { title: "CPU", value: (row) => row.stats?.cpu_percent, show: (row) => (row.stats ? `${row.stats.cpu_percent.toFixed(0)} %` : "") },
   { title: "brender", field: "software", cell: "wide" },
   { title: "Last seen", field: "last_seen", show: (row) => farm.when(row.last_seen), cell: "wide" },
+  { title: "Why", field: "reason", show: (row) => farm.prose(row.reason, "small text-body-secondary") },
   { title: "", show: farm.nodeButtons, value: () => "", orderable: false, cell: "wide" },
-  { title: "Why", field: "reason", classes: "small text-body-secondary" },
 ], [[0, "asc"]], ["manager"]);
