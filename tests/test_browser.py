@@ -186,6 +186,7 @@ def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_f
         page.get_by_role("button", name="More actions").click()
         expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
         page.on("dialog", lambda dialog: dialog.accept())
+        assert page.evaluate("[0, 0.042, 4.2, 42].map(farm.span)") == ["0 s", "0.04 s", "4.2 s", "42 s"]
         page.get_by_role("button", name="Delete…").click()
         page.wait_for_url(f"{module_farm.dashboard_url}jobs/**")
         expect(page.locator("#toasts")).to_contain_text("slow is deleted")

@@ -61,3 +61,29 @@ def test_the_page_counts_one_frame_of_a_chunk_as_rendering(record: Record, page:
     with served(record.folder) as dashboard:
         sign_in_as(page, dashboard.url, then=f"jobs/{ID}")
         expect(page.locator("#legend")).to_have_text("1 rendering 4 handed out 5 to come")
+
+
+@pytest.mark.browser
+@pytest.mark.thorough
+def test_a_completed_frame_of_a_canceled_attempt_is_shown_as_completed(record: Record, page: Page) -> None:
+    writer = Writer(open_for_writing(str(record.folder.database)))
+    stopped = {"job": ID, "worker": "w", "manager": "m", "granted": 1.0, "started": 1.0, "task": 1}
+    waiting = {**JOB, "name": "later", "status": "queued", "reason": "No worker can run it. Start one with `brender-worker`"}
+    writer.commit(
+        [
+            put("worker", "w", {"incarnation": 1, "last_seen": 1.0, "manager": "m", "name": "w1", "status": "offline"}),
+            put("attempt", "1", {**stopped, "outcome": "canceled", "reason": "stopped", "finished": 2.0}),
+            put("attempt", "0", {**stopped, "outcome": "failed", "reason": "it was too hot", "finished": 1.0}),
+            put("part", 1, {"job": ID, "task": 1, "frame": 1, "status": "completed", "attempt": "1", "worker": "w"}),
+            new("job", "b" * 16, {**waiting, "part_count": 2, "task_count": 1}),
+        ]
+    )
+    with served(record.folder) as dashboard:
+        sign_in_as(page, dashboard.url, then=f"jobs/{ID}#frame-1")
+        expect(page.locator("#attempts button", has_text="too hot").locator(".badge")).to_have_text("failed")
+        expect(page.locator("#attempts .completed")).to_have_count(1)
+        expect(page.locator("#attempts")).not_to_contain_text("stopped")
+        page.goto(dashboard.url)
+        expect(page.locator("#active-title")).to_have_text("Waiting")
+        expect(page.locator("#attention code")).to_have_text("brender-worker")
+        expect(page.locator("#active")).not_to_contain_text("No worker can run it")

@@ -131,16 +131,18 @@ const farm = (() => {
     return outer;
   }
   const time = (wall) => (wall ? new Date(wall * 1000).toLocaleString() : "");
+  // Below a second with hundredths: frames of a preview take no longer.
+  const short = (seconds) => (seconds ? `${seconds.toFixed(seconds < 0.995 ? 2 : 1)} s` : "0 s");
   function duration(seconds) {
     if (seconds === null || seconds === undefined) return "";
-    if (seconds < 60) return `${seconds.toFixed(1)} s`;
+    if (seconds < 60) return short(seconds);
     const whole = Math.round(seconds);
     const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
     return parts.map((part, place) => (place ? String(part).padStart(2, "0") : part)).join(":");
   }
   // How long, as people say it: "41 s", "38 min", "1 h 10 min", "2 d 3 h".
   function span(seconds) {
-    if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+    if (seconds < 9.95) return short(seconds);
     if (seconds < 59.5) return `${Math.round(seconds)} s`;
     const minutes = Math.round(seconds / 60);
     if (minutes < 60) return `${minutes} min`;

@@ -24,10 +24,10 @@
       figure(`${(told.workers.busy || 0).toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? "when last heard of" : "rendering"}`, "/workers/"),
       figure(active.toLocaleString(), `${active === 1 ? "job" : "jobs"} rendering${waiting ? `, ${waiting.toLocaleString()} waiting` : ""}`, "/jobs/?status=queued,active,paused"),
       figure(told.frames.hour.toLocaleString(), `${told.frames.hour === 1 ? "frame" : "frames"} this hour`, "", `${farm.several(told.frames.day, "frame", "frames")} in the last day`),
-      figure(share === null ? "–" : `${Math.round(share * 100)} %`, `busy, ${said}`),
-      told.left_seconds === null || silent
-        ? figure(active + waiting ? "–" : "All done", active + waiting ? "until all is done" : "")
-        : figure(farm.clock(now + told.left_seconds), "about, all done", "", `In about ${farm.span(told.left_seconds)}, by what their frames took so far${unknown}`),
+      ...(share === null ? [] : [figure(`${Math.round(share * 100)} %`, `busy, ${said}`)]),
+      ...(told.left_seconds === null || silent
+        ? active + waiting + told.attention.length ? [] : [figure("All done", "")]
+        : [figure(farm.clock(now + told.left_seconds), "about, all done", "", `In about ${farm.span(told.left_seconds)}, by what their frames took so far${unknown}`)]),
     );
   }
 
@@ -101,9 +101,13 @@
     told = await farm.ask("/overview");
     twin = farm.apart([...told.active, ...told.attention]);
     figures();
-    list("active", told.active, shot);
     const first = open ? told.attention : told.attention.slice(0, attentionShown);
     list("attention", first, attention);
+    // What stands above is not said again.
+    const isSaid = (job) => first.some((each) => each.id === job.id && each.why.endsWith(job.reason));
+    list("active", told.active.map((job) => (isSaid(job) ? { ...job, reason: "" } : job)), shot);
+    const run = told.active.filter((job) => job.workers).length;
+    byId("active-title").textContent = !run && told.active.length ? "Waiting" : run < told.active.length ? "Rendering and waiting" : "Rendering";
     byId("all-attention").classList.toggle("d-none", first.length === told.attention.length);
     byId("all-attention").textContent = `and ${told.attention.length - first.length} more`;
     byId("empty").classList.toggle("d-none", told.active.length > 0);

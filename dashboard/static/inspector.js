@@ -48,6 +48,8 @@ const inspector = (() => {
     if (each.reason) made.append(": ", farm.prose(each.reason));
     return made;
   }
+  // An attempt at several frames may have been stopped, or have failed, after it had completed this one.
+  const ofFrame = (told) => told.attempts.map((each) => (frames.status(part) === "completed" && each.id === told.attempt ? { ...each, outcome: "completed", reason: "" } : each));
   function showAttempts(attempts) {
     byId("attempts").replaceChildren(...(attempts.length > 1 || attempts.some((each) => each.reason) ? attempts : []).map((each) => {
       const line = farm.element("button");
@@ -75,7 +77,7 @@ const inspector = (() => {
     byId("frame-requeue")?.classList.toggle("d-none", !["completed", "failed", "canceled"].includes(frames.status(now)));
     byId("frame-warnings").replaceChildren(...(told.warnings.length ? [farm.prose(told.warnings.join(" "))] : []));
     showFacts(told);
-    showAttempts(told.attempts);
+    showAttempts(ofFrame(told));
     joblog.show(text);
   }
   // Shows that frame: its name at once, the rest as soon as nobody scrubs any more.

@@ -100,7 +100,7 @@
   function showFilm() {
     const most = 7, from = Math.max(0, Math.min(at - 3, frames.list.length - most));
     const near = frames.list.slice(from, from + most);
-    if (!frames.latest()) { byId("film").replaceChildren(); return; }
+    if (!frames.latest() || near.length < 2) { byId("film").replaceChildren(); return; }
     byId("film").replaceChildren(...near.map((part) => {
       const made = farm.element("button", part.index === at ? "cur" : "");
       made.type = "button";
@@ -202,8 +202,13 @@
 
   // --- what happens ---
   // The job is deleted, here or elsewhere: nothing on this page is true any more.
-  const leave = () => farm.leave("/jobs/", `${byId("job").dataset.name} is deleted`);
+  let left = false;
+  function leave() {
+    left = true;
+    farm.leave("/jobs/", `${byId("job").dataset.name} is deleted`);
+  }
   async function look() {
+    if (left) return;
     const told = await farm.ask(`/jobs/${id}/strip?since=${change}`).catch((error) => {
       if (error.status === 404) leave();
       throw error;

@@ -6,7 +6,7 @@ const joblog = (() => {
   let shown = null, searched = "";
 
   function kind(line) {
-    if (/^\[brender\b/.test(line)) return /\] ended: (?!completed)/.test(line) ? "error" : "ours";
+    if (/^\[brender\b/.test(line)) return /\] ended: (?!completed|stopped)/.test(line) ? "error" : "ours";
     if (noise.some((words) => words.test(line))) return "noise";
     if (bad.test(line)) return "error";
     return /\bwarn(ing)?\b/i.test(line) ? "warning" : "plain";

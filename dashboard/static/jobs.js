@@ -56,7 +56,7 @@
     { title: "Frames", field: "progress", show: progress },
     { title: "Priority", field: "priority", show: priority, cell: "wide" },
     { title: "Submitted", field: "submitted", show: (row) => farm.when(row.submitted), cell: "wide" },
-    { title: "Machine time", field: "render_seconds", show: (row) => farm.element("span", "text-nowrap", row.render_seconds ? farm.span(row.render_seconds) : ""), cell: "wide" },
+    { title: "Machine time", field: "render_seconds", show: (row) => farm.element("span", "text-nowrap", row.render_seconds || row.finished ? farm.span(row.render_seconds) : ""), cell: "wide" },
   ];
 
   async function start() {

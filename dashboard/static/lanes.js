@@ -107,15 +107,18 @@ const lanes = (() => {
   function says(worker) {
     const status = farm.standing(worker.status);
     if (worker.status === "busy") return worker.frame === null ? "busy" : `frame ${worker.frame}, ${Math.round(worker.fraction * 100)} %`;
-    return worker.reason && status !== "unknown" ? worker.reason : status;
+    return status;
   }
+  // The same, at length.
+  const why = (worker) => [says(worker), worker.reason && farm.standing(worker.status) !== "unknown" ? farm.plain(worker.reason) : ""].filter(Boolean).join(": ");
   function show() {
     const box = byId("lanes");
     const sorted = [...rows.values()].sort((a, b) => (a.worker.status === "offline") - (b.worker.status === "offline") || a.worker.name.localeCompare(b.worker.name, undefined, { numeric: true }));
     if (sorted.some((row, place) => box.children[place] !== row.line)) box.replaceChildren(...sorted.map((row) => row.line));
     sorted.forEach((row) => {
       const text = says(row.worker), last = row.line.lastChild;
-      if (last.textContent !== farm.plain(text)) { last.replaceChildren(farm.prose(text)); last.title = farm.plain(text); }
+      if (last.textContent !== text) last.textContent = text;
+      if (last.title !== why(row.worker)) last.title = why(row.worker);
       if (row.visible) draw(row);
     });
     byId("alone").classList.toggle("d-none", sorted.length > 0);
