@@ -21,6 +21,8 @@ from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, from_elsewhere, places, variables_in
 from brender.roles.effects import Now
+from brender.scheduling.classes import Limits, inside_of
+from brender.scheduling.terms import Demand
 from tests.conftest import SCENES
 from tests.rendering import studio
 from tests.tools import command, in_blender, pixels, until
@@ -108,6 +110,22 @@ def test_a_path_that_is_not_absolute_is_refused_with_one_that_is(platform: str, 
     with pytest.raises(BadInput) as refused:
         check_variable(PathVariable("a", platform, "here"))  # type: ignore[arg-type]
     assert str(refused.value) == f"'here' is not an absolute path on {platform}: give one such as {example}"
+
+
+def test_a_worker_of_macos_uses_its_folders_however_they_are_spelled() -> None:
+    mac = WorkerInfo(
+        id="w",
+        incarnation=1,
+        name="mac",
+        platform="macOS-14.5-arm64",
+        folders=("/Volumes/Caf\u00e9",),
+        job_types=frozenset({"command"}),
+    )
+    need = Requirements(job_type="command", writes=("/volumes/cafe\u0301/out",))
+    assert general_obstacle(need, (), mac) is None
+    assert general_obstacle(need, (), msgspec.structs.replace(mac, platform="Linux-6.1-x86_64")) is not None
+    limits = Limits.of(mac)
+    assert limits is not None and inside_of(Demand("job", 50, 1, 0, 1, need), [limits]) == {limits}
 
 
 def test_only_a_beginning_is_a_variable() -> None:

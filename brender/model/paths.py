@@ -128,10 +128,15 @@ def collapse(path: str, variables: Iterable[PathVariable], platform: Platform, s
 def spelled(path: str, platform: Platform) -> str:
     """Return *path*, of a machine of *platform*, as one is compared with others: it lies below those that it begins with.
 
-    >>> spelled("/mnt//show/../a", "linux"), spelled("P:/Show", "windows")
-    ('/mnt/a/', 'p:\\\\show\\\\')
+    A volume of macOS usually finds a file by any case, and by either coding of an "é". Where one does not, the machine itself
+    refuses what lies elsewhere.
+
+    >>> spelled("/mnt//show/../a", "linux"), spelled("P:/Show", "windows"), spelled("/Volumes/Show", "macos")
+    ('/mnt/a/', 'p:\\\\show\\\\', '/volumes/show/')
     """
     flavor = ntpath if platform == "windows" else posixpath
+    if platform == "macos":
+        path = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
     normal: str = flavor.normcase(flavor.normpath(path))
     return normal if normal.endswith(flavor.sep) else normal + flavor.sep
 
