@@ -528,6 +528,21 @@ def test_a_worker_whose_manager_leaves_turns_to_the_next_at_once(world: World) -
     assert stub.manager == "n" and worker(world, "a")["manager_name"] == "n"
 
 
+def test_a_manager_that_waits_for_what_its_workers_render_is_said_to_be_leaving(world: World) -> None:
+    world.add_worker("a")
+    world.submit(animation("1"))
+    world.cut.add("a")
+    world._manage("m", world.managers["m"].farewell())
+    world.dead.add("m")
+    world.run(1)
+    for name in ("m", "a"):
+        refused = world.act("forget", name)
+        assert isinstance(refused, Sorry) and "drain" not in refused.message
+        assert f"{name} is leaving. It can be forgotten in " in refused.message and " seconds" in refused.message
+    world.run(world.policy.lease)
+    assert [isinstance(world.act("forget", name), Sorry) for name in ("m", "a")] == [False, False]
+
+
 def test_what_a_worker_renders_goes_on_when_its_manager_leaves_and_another_takes_it(world: World) -> None:
     stub = world.add_worker("a", manager="m n")
     job = world.submit(animation("1-3"))["id"]

@@ -1,6 +1,7 @@
 """Managers and workers, in the server's core: who is there, how they stand, what people want of them. Pure."""
 
 import shlex
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.errors import Conflict, NotFound
 from brender.model.nodes import Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
+from brender.model.text import plural
 from brender.roles.effects import Bind, Now, Peer, Publish, Reply, Send, Unbind
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
@@ -243,6 +245,8 @@ class Nodes:
         present = self.farm.workers.get(node) if kind == "worker" else self.farm.managers.get(node)
         if wanted in _LEAVING and present is None:
             raise NotFound(f"The {kind} {name} is not there, so it has nothing to finish")
+        if wanted is Wanted.FORGOTTEN and (until := self._leaves_when(node, now)):
+            raise Conflict(f"The {kind} {name} is leaving. It can be forgotten {until}")
         if wanted is Wanted.FORGOTTEN and present is not None:
             raise Conflict(f"The {kind} {name} is there: `brender drain {shlex.quote(name)}` lets it leave first")
         if wanted is None and present is not None and present.standing is Standing.DRAINING:
@@ -326,6 +330,18 @@ class Nodes:
             self.farm.wanted[node] = Wanted.DISABLED
             self.farm.ledger.change(kind, node, {"wanted": Wanted.DISABLED})
         self._no_longer((Wanted.FORGOTTEN,), kind, node)
+
+    def _leaves_when(self, node: str, now: Now) -> str | None:
+        """Return when *node*, which is leaving, has left, as the end of a sentence; ``None`` where it is not leaving."""
+        worker = self.farm.workers.get(node)
+        manager = self.farm.managers.get(node if worker is None else worker.manager)
+        if manager is not None and manager.farewell:
+            seconds = max(1, ceil(manager.heard + self.policy.lease - now.mono))
+            return f"in {plural(seconds, 'second')}, when what it rendered has ended or is given up"
+        present = worker or manager
+        if present is not None and (present.standing is Standing.DRAINING or self.farm.wanted.get(node) is Wanted.DRAINED):
+            return "when what it renders is done and it has left"
+        return None
 
     def _no_longer(self, wishes: tuple[Wanted, ...], kind: str, node: str) -> None:
         if self.farm.wanted.get(node) in wishes:
