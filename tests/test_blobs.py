@@ -402,7 +402,7 @@ def test_frames_whose_copies_were_collected_are_copied_again_for_a_film_that_is_
     assert recovered() is None and keeper.blobs.path(blob).read_bytes() == b"frame"
     keeper.blobs.path(blob).unlink()
     file.write_bytes(b"PAINT")
-    assert "requeue aaaaaaaaaaaaaaaa --frames 1` renders it again" in str(recovered())
+    assert "requeue aaaaaaaa --frames 1` renders it again" in str(recovered())
     writer.commit([update("job", "a" * 16, {"status": "completed"})])
     assert recovered() is None and not keeper.blobs.has(blob), "no film is to be made of it"
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from brender.bus.messages import Sorry
@@ -367,6 +368,17 @@ def test_an_ended_job_cannot_be_paused(world: World) -> None:
     world.finish_everything()
     answer = world.act("pause", job["id"])
     assert isinstance(answer, Sorry) and "completed already" in answer.message
+
+
+def test_people_are_told_of_a_job_by_its_name_and_the_short_id(world: World) -> None:
+    spec = msgspec.structs.replace(animation("1"), output="/renders/out")
+    world.submit(spec)
+    again = msgspec.structs.replace(spec, id="f989ca93136bf9f8")
+    told = [world.submit(again), world.act("delete", spec.id, "both"), world.act("resume", spec.id)]
+    world.act("cancel", spec.id)
+    told += [world.act(verb, spec.id) for verb in ("pause", "readmit")]
+    for answer in told:
+        assert isinstance(answer, Sorry) and f"{spec.name} ({spec.id[:8]})" in answer.message and spec.id not in answer.message
 
 
 def test_the_same_submit_twice_is_one_job(world: World) -> None:

@@ -17,6 +17,7 @@ from brender.model.grant import Order
 from brender.model.job import Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
+from brender.model.text import job_in_words
 from brender.model.views import view_suffixes
 from brender.scheduling.chunks import chunk_size
 
@@ -322,6 +323,11 @@ class JobState(Entity):
         facts = self.spec.facts
         scene = facts.scene(self.spec.settings.get("scene")) if facts else None
         return (scene.display, scene.view, scene.look) if scene else ()
+
+    @property
+    def called(self) -> str:
+        """What a sentence for people calls it."""
+        return job_in_words(self.id, self.spec.name)
 
     @property
     def queued(self) -> int:

@@ -6,6 +6,7 @@ from brender.jobs.declare import JobType
 from brender.model.errors import Conflict
 from brender.model.job import JobSpec
 from brender.model.status import ENDED_JOB
+from brender.model.text import SHORT_ID
 
 Output = tuple[str, str]
 """The folder that files lie in, and their name pattern there; "" as the pattern: names, there and below, that nobody knows."""
@@ -29,12 +30,14 @@ def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> Output:
     other = farm.owners.get(owned, spec.id) if pattern else spec.id
     if other != spec.id:
         raise Conflict(
-            f"The job {other} ({farm.jobs[other].spec.name}) writes the same files, {pattern} in {folder}, and has not ended. "
+            f"The job {farm.jobs[other].called} writes the same files, {pattern} in {folder}, and has not ended. "
             "Choose another --output, or cancel that job"
         )
     for job, going in farm.deleting.items():
         if _overlap(owned, going):
-            raise Conflict(f"The files of the job {job} in {folder} are being deleted: submit this one when they are gone")
+            raise Conflict(
+                f"The files of the job {job[:SHORT_ID]} in {folder} are being deleted: submit this one when they are gone"
+            )
     return owned
 
 
@@ -45,8 +48,8 @@ def delete_files(farm: Farm, job: JobState) -> None:
     other = next((each for each in farm.jobs.values() if each is not job and _writes(each, going)), None)
     if other is not None:
         raise Conflict(
-            f"The job {other.id} ({other.spec.name}) writes to the same files in {job.spec.output}: delete the frames of "
-            f"{job.id} when that has ended, or its record alone now"
+            f"The job {other.called} writes to the same files in {job.spec.output}: delete the frames of "
+            f"{job.called} when that has ended, or its record alone now"
         )
     farm.deleting[job.id] = going
 

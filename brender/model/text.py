@@ -11,6 +11,19 @@ def harmless(text: str, kept: str = "") -> str:
     return "".join(character if character.isprintable() or character in kept else "·" for character in text)
 
 
+#: Characters of a job's id by which people are told of it, and may name it.
+SHORT_ID = 8
+
+
+def job_in_words(id: str, name: str) -> str:
+    """Return how a sentence for people calls the job: by its name, and by as much of its id as a command takes.
+
+    >>> job_in_words("88921bf52911a7eb", "shot")
+    'shot (88921bf5)'
+    """
+    return f"{harmless(name)} ({id[:SHORT_ID]})"
+
+
 def plural(count: float, noun: str) -> str:
     """Return *count* things, with a *noun* that agrees.
 

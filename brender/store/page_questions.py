@@ -16,6 +16,7 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.estimates import Shot, work_of
 from brender.model.job import Requirements
 from brender.model.status import HANDED_OUT, JobStatus, WorkerStatus
+from brender.model.text import SHORT_ID
 from brender.store.path_variables import path_variables
 from brender.store.questions import (
     GOING,
@@ -170,7 +171,7 @@ def frame(record: Record, job: str, part: int) -> dict[str, Any]:
     tables, id = record.tables, job_id(record, job)
     row = tables.Part.get_or_none((tables.Part.id == part) & (tables.Part.job == id))
     if row is None:
-        raise NotFound(f"The job {id} has no frame of the number {part}")
+        raise NotFound(f"The job {id[:SHORT_ID]} has no frame of the number {part}")
     found = dict(row.__data__)
     attempt, worker = tables.Attempt, tables.Worker
     query = attempt.select(attempt, worker.name.alias("worker_name")).join(worker)

@@ -18,6 +18,7 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
 from brender.model.status import UNLISTED
+from brender.model.text import SHORT_ID
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
@@ -25,8 +26,6 @@ from brender.store.tables import Tables
 
 #: Rows that one answer holds at most.
 PAGE = 10_000
-#: Characters of a job's id by which people are told of it, and may name it.
-SHORT_ID = 8
 #: Jobs that are named where several are meant.
 _NAMED_MOST = 5
 #: Of a job whose record is about to go nobody is told any more.
@@ -262,7 +261,7 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
         if frame is not None and (frames := _frames_unless(record, id, frame)):
             raise NotFound(f"The job {id[:SHORT_ID]} has no frame {frame}: it has {frames}")
         which = f"attempt {attempt!r}" if attempt else "attempt" if frame is None else f"attempt at frame {frame}"
-        raise NotFound(f"The job {id} has no {which} yet, so there is no log")
+        raise NotFound(f"The job {id[:SHORT_ID]} has no {which} yet, so there is no log")
     chosen = known[0]
     path = record.folder.log(id, chosen["id"])
     size = path.stat().st_size if path.exists() else 0

@@ -17,6 +17,7 @@ from brender.farm.record import Ledger, Row
 from brender.farm.tasks import TaskState
 from brender.model.addon import AddOn
 from brender.model.errors import BrenderError
+from brender.model.text import job_in_words
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
 from brender.roles.server.set_aside import REFUSED_FOR_EVER
@@ -169,8 +170,8 @@ class FarmStore:
 
     def why_not(self, job: str) -> str:
         """Return why nothing can be done to *job* by what only the record knows, "" where something can."""
-        deleting = self.writer.tables.Job.select(self.writer.tables.Job.deleting).where(self.writer.tables.Job.id == job).scalar()
-        return f"The job {job} is being deleted" if deleting else ""
+        row = self.writer.tables.Job.get_or_none(id=job)
+        return f"The job {job_in_words(job, row.name)} is being deleted" if row is not None and row.deleting else ""
 
     def has_job(self, job: str) -> bool:
         return self.writer.has("job", job)

@@ -20,7 +20,7 @@ from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JobStatus
-from brender.model.text import plural
+from brender.model.text import SHORT_ID, plural
 from brender.model.units import in_tasks, in_words, units_of
 from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LogEvent, Now, Send
 from brender.roles.server.activity import ActivityLog
@@ -202,7 +202,7 @@ class Jobs:
 
     def resume(self, job: JobState, now: Now, user: str) -> None:
         if job.status is not JobStatus.PAUSED:
-            raise Conflict(f"The job {job.id} is {job.status}, not paused. `brender requeue` starts an ended job again")
+            raise Conflict(f"The job {job.called} is {job.status}, not paused. `brender requeue` starts an ended job again")
         self.set_status(job, JobStatus.ACTIVE if job.live else JobStatus.QUEUED, "", now)
         self.activity.note(now, "resume", "resumed", job.id, user)
 
@@ -222,7 +222,7 @@ class Jobs:
         """Let *worker*, or all, try *job* again. Raises `Conflict` where it is not kept off."""
         chosen = sorted(job.kept_off if worker is None else job.kept_off & {worker})
         if not chosen:
-            raise Conflict(f"No {'such ' if worker else ''}worker is kept off the job {job.id}")
+            raise Conflict(f"No {'such ' if worker else ''}worker is kept off the job {job.called}")
         for each in chosen:
             job.kept_off.discard(each)
             job.strikes.pop(each, None)
@@ -234,17 +234,17 @@ class Jobs:
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
         """Queue the *selection* again, slice by slice. Raises `Conflict` where there is nothing to do."""
         if selection.is_empty or not self._has_ended_work(job, selection):
-            known = f"The job {job.id[:8]} is {job.status}, and"
+            known, id = f"The job {job.called} is {job.status}, and", job.id[:SHORT_ID]
             if selection.frames is not None:
-                raise Conflict(f"{known} has none of these frames: `brender job {job.id[:8]}` says which it has")
+                raise Conflict(f"{known} has none of these frames: `brender job {id}` says which it has")
             raise Conflict(
-                f"{known} no frame of it failed or was canceled: `brender requeue {job.id[:8]} --all` renders all of it again, "
-                f"`brender requeue {job.id[:8]} --frames 1-10` only those"
+                f"{known} no frame of it failed or was canceled: `brender requeue {id} --all` renders all of it again, "
+                f"`brender requeue {id} --frames 1-10` only those"
             )
         if selection.frames is not None and job.status in ENDED_JOB and job.planned < job.task_count:
             raise Conflict(
-                f"The job {job.id} ended before all its frames were planned: queue all that is unfinished of it again "
-                f"(`brender requeue {job.id}`), or submit these frames as a job of their own"
+                f"The job {job.called} ended before all its frames were planned: queue all that is unfinished of it again "
+                f"(`brender requeue {job.id[:SHORT_ID]}`), or submit these frames as a job of their own"
             )
         self._let_wait_again(job)
         self.adopt(job, may_own(self.farm, job.spec, job.type))
@@ -273,8 +273,8 @@ class Jobs:
         for task in waiting:
             if task.attempts:
                 raise Conflict(
-                    f"What the tasks of the job {job.id} are to make together is being made now: queue frames again when that is "
-                    "done, or cancel the job first"
+                    f"What the tasks of the job {job.called} are to make together is being made now: queue frames again when "
+                    "that is done, or cancel the job first"
                 )
         for task in waiting:
             job.hold(task.id)
@@ -285,9 +285,9 @@ class Jobs:
         if what not in DELETABLE:
             raise BadInput(f"{what!r} of a job cannot be deleted; what can: {', '.join(DELETABLE)}")
         if job.status not in ENDED_JOB:
-            raise Conflict(f"The job {job.id} is {job.status}: cancel it first, then delete it")
+            raise Conflict(f"The job {job.called} is {job.status}: cancel it first, then delete it")
         if job.live or job.sweeps:
-            raise Conflict(f"The job {job.id} is still being stopped: delete it in a moment")
+            raise Conflict(f"The job {job.called} is still being stopped: delete it in a moment")
         if what != "record":
             delete_files(self.farm, job)
         self._begin_deleting(job.id, what)
@@ -414,7 +414,7 @@ class Jobs:
     @staticmethod
     def _must_be_unfinished(job: JobState, verb: str) -> None:
         if job.status in ENDED_JOB:
-            raise Conflict(f"The job {job.id} is {job.status} already, so it cannot be {verb}")
+            raise Conflict(f"The job {job.called} is {job.status} already, so it cannot be {verb}")
 
 
 def _check_series(need: Requirements) -> None:
