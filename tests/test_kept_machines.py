@@ -7,7 +7,7 @@ from brender.scheduling import solitude
 from brender.scheduling.assignment import assign
 from brender.scheduling.roster import Roster
 from brender.scheduling.solitude import KEEP_SECONDS, START_SECONDS, Solitude
-from brender.scheduling.terms import Demand, Take
+from brender.scheduling.terms import KEPT_FREE, Demand, Take
 from tests.rosters import NEED, PLENTY, info, job, set_count
 
 
@@ -194,3 +194,66 @@ def test_a_machine_is_given_up_for_more_urgent_work_and_for_a_more_urgent_job_th
     for worker in ("h0-0", "h0-1"):
         set_count(roster, worker, 0)
     assert assign(roster, PLENTY).takes == [Take("h0-0", "first")]
+
+
+def test_the_machine_is_the_one_that_is_free_soonest_where_that_is_known() -> None:
+    times = {"h0-0": 110.0, "h0-1": 70.0, "h1-0": 100.0, "h1-1": 100.0, "h2-0": 70.0}  # (of h2's other slot it is not)
+    roster, looks = busy_farm(4, job(alone=True), remaining=times)
+    assert after_waiting(roster, looks) == {"job": "h1"}
+
+
+def test_no_machine_is_kept_that_would_be_free_too_late() -> None:
+    for done, found in ((2 * KEEP_SECONDS, True), (2 * KEEP_SECONDS + 1, False)):
+        roster, looks = busy_farm(1, job(alone=True), slots=1, remaining={"h0-0": done})
+        assert bool(after_waiting(roster, looks)) is found
+    looks.look(3 * KEEP_SECONDS - 0.1)
+    assert kept(roster) == {}, "it waits twice as long"
+    roster.worker_changed(roster.workers["h0-0"].info, 1)
+    looks.look(3 * KEEP_SECONDS)
+    assert kept(roster) == {"job": "h0"}
+
+
+def test_a_machine_that_stays_busy_is_given_back_and_none_is_kept_for_a_while() -> None:
+    roster, looks = busy_farm(2, job(alone=True), slots=1)
+    times = []
+    held = False
+    for second in range(2000):
+        looks.look(float(second))
+        if held is not bool(roster.machines.kept):
+            held = not held
+            times.append(second)
+    first = int(KEEP_SECONDS)
+    assert times[:6] == [first, 2 * first, 4 * first, 6 * first, 10 * first, 14 * first]
+    roster.job_changed(job("other", alone=True, priority=60))
+    roster, looks = busy_farm(1, job(alone=True), slots=1)
+    looks.look(0.0)
+    looks.look(KEEP_SECONDS)
+    roster.job_changed(job("other", alone=True))
+    looks.look(KEEP_SECONDS + 1)
+    assert kept(roster) == {"job": "h0"}
+    looks.look(2 * KEEP_SECONDS)
+    assert kept(roster) == {}, "nor for the other, which has not waited long enough"
+    looks.look(3 * KEEP_SECONDS - 0.1)
+    assert kept(roster) == {}, "others have the use of it as long as it was kept"
+    looks.look(3 * KEEP_SECONDS)
+    assert kept(roster) == {"other": "h0"}
+
+
+def test_nothing_goes_beside_what_renders_alone_nor_that_beside_others() -> None:
+    roster = Roster(lambda worker: None)
+    for worker in ("a", "b"):
+        roster.worker_changed(info(worker, "host"), 0)
+    roster.worker_changed(info("far"), 1)
+    lonely, plain = job("alone", alone=True), job("plain")
+    fits = {worker: [roster.fits(each, roster.workers[worker]) for each in (lonely, plain)] for worker in ("a", "b", "far")}
+    assert fits == {"a": [True, True], "b": [True, True], "far": [True, True]}
+    set_count(roster, "a", 1)
+    assert [roster.fits(each, roster.workers[worker]) for worker in ("a", "b") for each in (lonely, plain)] == [False, True] * 2
+    roster.worker_changed(roster.workers["a"].info, 1, alone=True)
+    assert not any(roster.fits(each, roster.workers[worker]) for worker in ("a", "b") for each in (lonely, plain))
+    roster.worker_changed(roster.workers["a"].info, 0, alone=False)
+    machine = roster.workers["a"].machine
+    assert machine is not None
+    roster.machines.keep(machine, "alone")
+    assert [roster.fits(each, roster.workers["b"]) for each in (lonely, plain)] == [True, False]
+    assert roster.hindrance(plain, roster.workers["b"]) is KEPT_FREE and roster.hindrance(lonely, roster.workers["b"]) is None
