@@ -257,3 +257,15 @@ def test_nothing_goes_beside_what_renders_alone_nor_that_beside_others() -> None
     roster.machines.keep(machine, "alone")
     assert [roster.fits(each, roster.workers["b"]) for each in (lonely, plain)] == [True, False]
     assert roster.hindrance(plain, roster.workers["b"]) is KEPT_FREE and roster.hindrance(lonely, roster.workers["b"]) is None
+
+
+def test_a_machine_that_is_kept_for_one_job_is_not_another_s_though_that_is_more_urgent() -> None:
+    free: dict[str, int | None] = {f"h{number}-0": 9 if number == 0 else 5 for number in range(20)}
+    roster, looks = busy_farm(20, job("low", alone=True, memory=9), free=free, slots=1)
+    looks.look(0.0)
+    roster.job_changed(job("high", alone=True, memory=9, priority=60))
+    looks.look(1.0)
+    looks.look(KEEP_SECONDS)
+    assert kept(roster) == {"low": "h0"}
+    looks.look(KEEP_SECONDS + 1)
+    assert kept(roster) == {"low": "h0"}

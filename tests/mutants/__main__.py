@@ -44,6 +44,7 @@ TESTS = {
         "tests/test_solitude.py",
         "tests/test_audit.py",
         "tests/test_kept_machines.py",
+        "tests/test_terms.py",
         *_FARM,
     ),
     "model": (

@@ -10,6 +10,7 @@ EQUIVALENT = {
     "self._left -= 2": "what a look costs is a matter of measure",
     'return f"{value:0{before + 1 + after if before else 1}.{after}f}"': "a width of 1 is no width for what has a digit",
     "way = 1 if last > first else -1": "a range of one frame goes either way",
+    "eased = reserved < worker.reserved or alone <= worker.alone": "what is tried again in vain is put aside again",
     "yield f\"{name} {'IS' if places else 'is not'} in a queue\"": "a word of a sentence for us",
 }
 
