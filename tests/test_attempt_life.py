@@ -209,10 +209,12 @@ def test_stopping_ends_an_attempt_whose_engine_hangs(tmp_path: Path, drive: Driv
     began = time.monotonic()
     life.stop("canceled")
     assert time.monotonic() - began < 0.2, "stopping waits for nothing"
+    life.stop("canceled")
     until(lambda: life.look() or life.join(0.05))
     assert end_of(life, events).stopped
     process = life.process
     assert process is not None and process.wait(0.1), "its process is gone"
+    assert life.attempt.place.log("j" * 16, "a" * 16).read_text().count("stopping: canceled") == 1, "said once"
 
 
 LOOK = """

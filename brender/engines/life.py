@@ -53,6 +53,7 @@ class Life:
         """It is over, and that was heard."""
         self._began = self._sign = clock()
         self._stopped: float | None = None
+        self._why = ""
         self._last: AttemptEvent | None = None
 
     def begin(self) -> None:
@@ -61,7 +62,8 @@ class Life:
 
     def stop(self, reason: str = "") -> None:
         """End it within `STOP_SECONDS`."""
-        if reason:
+        if reason and reason != self._why:  # it is asked for again until it is heard to have ended
+            self._why = reason
             self.attempt.log.say(f"stopping: {reason}")
         with self._lock:
             if self._stopped is None:

@@ -39,6 +39,13 @@
     return made;
   };
 
+  // Of the frames that it has: what attempts took that came to nothing is not counted.
+  const machineTime = (row) => {
+    const made = farm.element("span", "text-nowrap", row.render_seconds || row.finished ? farm.span(row.render_seconds) : "");
+    made.title = "What its completed frames took";
+    return made;
+  };
+
   function looked() {
     const found = {};
     filters.forEach((each) => { if (byId(each).value) found[each] = byId(each).value; });
@@ -56,7 +63,7 @@
     { title: "Frames", field: "progress", show: progress },
     { title: "Priority", field: "priority", show: priority, cell: "wide" },
     { title: "Submitted", field: "submitted", show: (row) => farm.when(row.submitted), cell: "wide" },
-    { title: "Machine time", field: "render_seconds", show: (row) => farm.element("span", "text-nowrap", row.render_seconds || row.finished ? farm.span(row.render_seconds) : ""), cell: "wide" },
+    { title: "Machine time", field: "render_seconds", show: machineTime, cell: "wide" },
   ];
 
   async function start() {
