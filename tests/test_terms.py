@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from brender.model.text import SHORT_ID
 from brender.scheduling.assignment import assign
 from brender.scheduling.classes import Limits, inside_of
 from brender.scheduling.roster import Roster
@@ -10,12 +11,12 @@ from tests.rosters import NEED, PLENTY, info, job
 
 
 def test_why_one_worker_is_an_exception_is_said() -> None:
-    demand = job("0123456789", memory=2 * 10**9, kept_off={"off", "later"}, put_off={"later": "it is away"})
+    demand = job("0123456789abcdef", memory=2 * 10**9, kept_off={"off", "later"}, put_off={"later": "it is away"})
     later, off, short = demand.exception("later", 0), demand.exception("off", 0), demand.exception("w", 15 * 10**8)
     assert later is not None and later.one == later.several == "cannot run it now (it is away)"
     assert later.remedy == "it is tried again in some minutes"
     assert off is not None and off.one == off.several == "failed it again and again"
-    assert off.remedy == "`brender readmit 01234567` allows another try"
+    assert off.remedy == f"`brender readmit {demand.job[:SHORT_ID]}` allows another try"
     assert short is not None and short.one == "has 1.5 GB of memory free, and a frame of it needed 2.0 GB"
     assert short.several == "have less memory free than the 2.0 GB that a frame of it needed"
     assert short.remedy == "close what else runs there, or start a worker where 2.0 GB are free"
