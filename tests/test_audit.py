@@ -247,7 +247,7 @@ def test_what_a_reason_costs_is_known() -> None:
     assert [reasons.looks(each.job) for each in jobs] == [2, 1, 10, 2 + 3, 2 + 1]
     set_count(roster, "idle", 0, is_open=False)
     set_count(roster, "busy", 2, is_open=False)
-    assert [reasons.looks("job"), reasons.looks("folders")] == [2 + 3, 1 + 2]
+    assert [reasons.looks("job"), reasons.looks("folders")] == [2 + 3 + 10, 1 + 2 + 30]
     for worker in ("idle", "busy"):
         roster.worker_gone(worker)
     assert reasons.looks("folders") == 5 + 20

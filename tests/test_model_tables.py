@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from brender.model.addon import AddOn, check_addons, oldest_series, with_those_of_site
+from brender.model.addon import AddOn, check_addons, with_those_of_site
 from brender.model.bundle import Bundle, BundleFile, as_bytes, check_paths, read_bundle
 from brender.model.errors import BadInput
 from brender.model.naming import (
@@ -179,13 +179,12 @@ def test_add_ons_are_told_apart_by_what_blender_calls_them() -> None:
     assert refusal(check_addons, [addon("red", version="1"), addon("RED")]) == said
     own, of_site = [addon("a")], [addon("A"), addon("b")]
     assert [(each.module, each.of_site) for each in with_those_of_site(own, of_site)] == [("b", True), ("a", False)]
-    assert (
-        oldest_series([addon("a", (4, 2, 0)), addon("b"), addon("c", (5, 0, 1))]) == (5, 0)
-        and oldest_series([addon("a")]) is None
-    )
 
 
 # --- Blenders -------------------------------------------------------------------------------------------------------------
+
+
+_FOR_4_5, _FOR_5_0 = (AddOn(name="A", module="a", digest="0" * 64, size=1, oldest=oldest) for oldest in ((4, 5, 0), (5, 0, 0)))
 
 
 def blender(*version: int) -> Blender:
@@ -213,8 +212,8 @@ def test_the_blender_is_of_the_file_s_series_or_else_the_newest_of_what_is_asked
         return found and found.version
 
     assert chosen((4, 5)) == (4, 5, 3) and chosen((4, 3)) == (5, 0, 1) and chosen((5, 1)) is None
-    assert chosen((4, 2), None, (4, 5)) == (4, 5, 3) and chosen((4, 2), None, None, (4, 5)) == (5, 0, 1)
-    assert chosen((4, 5), None, None, (4, 5)) == (4, 5, 3) and chosen((5, 1), (4, 5, 0)) == (5, 0, 1)
+    assert chosen((4, 2), None, (4, 5)) == (4, 5, 3) and chosen((4, 2), None, None, [_FOR_4_5]) == (5, 0, 1)
+    assert chosen((4, 5), None, None, [_FOR_4_5]) == (4, 5, 3) and chosen((5, 1), (4, 5, 0)) == (5, 0, 1)
 
 
 def test_the_series_of_a_job_is_that_of_its_file_or_of_most_workers() -> None:
@@ -223,10 +222,10 @@ def test_the_series_of_a_job_is_that_of_its_file_or_of_most_workers() -> None:
     assert choose_series([((old, new), 1), ((mid,), 3)], (4, 1)) == (4, 5)
     assert choose_series([((new,), 2), ((mid,), 2)], (4, 1)) == (5, 0)
     assert choose_series([((old, mid), 9)], (5, 0), (4, 2, 0)) == (4, 5) and choose_series([((old,), 1)], (5, 0)) is None
-    assert choose_series([((old,), 9), ((new,), 1)], (4, 2), least=(5, 0)) == (5, 0)
+    assert choose_series([((old,), 9), ((new,), 1)], (4, 2), addons=[_FOR_5_0]) == (5, 0)
     assert (
-        choose_series([((new,), 1)], (4, 2), least=(5, 0)) == (5, 0)
-        and choose_series([((old,), 1)], (4, 2), None, (5, 0)) is None
+        choose_series([((new,), 1)], (4, 2), addons=[_FOR_5_0]) == (5, 0)
+        and choose_series([((old,), 1)], (4, 2), None, [_FOR_5_0]) is None
     )
 
 

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from brender.model.addon import AddOn
 from brender.model.eligibility import count_able, general_obstacle, loses, obstacle, used_by, waits_for_newer
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
@@ -12,6 +13,7 @@ from brender.model.paths import PathVariable
 PATHS = (PathVariable("projects", "linux", "/mnt/projects"), PathVariable("projects", "windows", "P:\\", "south"))
 _WORKER = WorkerInfo(id="w", incarnation=1, name="w", host="h", platform="Linux-6.1", job_types=frozenset({"command"}))
 _NEED = Requirements(job_type="command")
+_FOR_5_0 = AddOn(name="A", module="a", digest="0" * 64, size=1, oldest=(5, 0, 0))
 _BLEND = Requirements(job_type="command", blender=(4, 5))
 
 
@@ -132,10 +134,10 @@ def test_a_job_of_one_series_is_refused_by_what_has_another_that_could_open_it()
 
 
 def test_an_add_on_may_ask_for_a_newer_blender() -> None:
-    found = obstacle(msgspec.structs.replace(_BLEND, least_blender=(5, 0)), with_blenders((4, 5, 1)))
+    found = obstacle(msgspec.structs.replace(_BLEND, bounding=(_FOR_5_0,)), with_blenders((4, 5, 1)))
     assert found is not None
-    assert found.one == "has Blender 4.5.1, and an add-on of the job needs Blender 5.0 or later"
-    assert found.several == "have no Blender 5.0 or later, which an add-on of the job needs"
+    assert found.one == f"has Blender 4.5.1, and {_FOR_5_0.subject} needs Blender 5.0 or later"
+    assert found.several == f"have no Blender for {_FOR_5_0.subject}, which needs Blender 5.0 or later"
     assert found.remedy == f"start {IT} with `--blender PATH` of such a Blender"
 
 
@@ -153,7 +155,7 @@ def test_of_workers_with_several_series_those_count_that_would_render_together()
     workers = [with_blenders((4, 5, 0)), with_blenders((4, 5, 2)), with_blenders((5, 0, 1)), with_blenders((4, 1, 0)), _WORKER]
     assert count_able(_BLEND, (), workers) == 2
     assert count_able(msgspec.structs.replace(_BLEND, series=(5, 0)), (), workers) == 1
-    assert count_able(msgspec.structs.replace(_BLEND, least_blender=(5, 0)), (), workers) == 1
+    assert count_able(msgspec.structs.replace(_BLEND, bounding=(_FOR_5_0,)), (), workers) == 1
     assert count_able(_NEED, (), workers) == 5
 
 
