@@ -1,18 +1,18 @@
 """Tools for tests that let the worker's own engine render, without a farm around it."""
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
 from brender.commands.addons import packed_addons
-from brender.engines.addon_archive import unpack_addon
-from brender.engines.attempt import Attempt, Place
+from brender.engines.attempt import Attempt, Courier, Place
 from brender.engines.blender import BlenderEngine
 from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
@@ -66,6 +66,17 @@ class _AlwaysHeld(Lease):
         return True
 
 
+class _Shelf:
+    """Has the blobs in *folder*, and brings nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def lay_out(self, blob: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._folder / blob, target)
+
+
 @dataclass
 class Studio:
     """A worker's engine with one *blender* that works in *folder*."""
@@ -81,7 +92,7 @@ class Studio:
         """A job of *file* to *output*, as the server would keep it."""
         facts = inspect(file)
         overwrite, trusted = settings.pop("overwrite", False), settings.pop("trusted", False)
-        addons = self.unpacked(settings.pop("addons", ()))
+        addons = self.brought(settings.pop("addons", ()))
         kind = settings.pop("job_type", "blender-animation")
         spec = JobSpec(
             id=new_id(),
@@ -96,15 +107,17 @@ class Studio:
         )
         return job_type(kind).prepare(spec)
 
-    def unpacked(self, paths: Iterable[Path]) -> tuple[AddOn, ...]:
-        """The add-ons at *paths*, which have come to the worker."""
+    def brought(self, paths: Iterable[Path]) -> tuple[AddOn, ...]:
+        """The add-ons at *paths*, whose files have come to the worker."""
         with packed_addons(tuple(paths)) as packed:
+            self.blobs.mkdir(parents=True, exist_ok=True)
             for each in packed:
-                folder = self.folder / "addons" / each.addon.digest
-                if not folder.exists():
-                    folder.parent.mkdir(parents=True, exist_ok=True)
-                    unpack_addon(each.blob, folder)
+                shutil.copyfile(each.blob, self.blobs / each.addon.digest)
             return tuple(each.addon for each in packed)
+
+    @property
+    def blobs(self) -> Path:
+        return self.folder / "blobs"
 
     @staticmethod
     def saved_by(spec: JobSpec, version: tuple[int, int]) -> JobSpec:
@@ -141,6 +154,7 @@ class Studio:
         grant = Grant(attempt=new_id(), worker="worker", task=1, job=spec.id, parts=parts)
         events: list[AttemptEvent] = []
         place = Place(self.folder, (self.blender,), _AlwaysHeld(), devices=self.devices, confinement=self.confinement)
+        place.courier = cast(Courier, _Shelf(self.blobs))
         attempt = Attempt(grant, order, place, events.append)
         self._life = begin(attempt, self.engine)
         return attempt, events

@@ -1,5 +1,6 @@
 """Add-ons: those of the worker's account, which do not reach renders, and those that a job or the farm has."""
 
+import hashlib
 import shutil
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from brender.bus.messages import Manage, Sorry
 from brender.commands.localfarm import LocalFarm
 from brender.engines.addon_archive import pack_addon, unpack_addon
 from brender.engines.confine import confinement
+from brender.engines.warm import Warmth
 from brender.model.addon import AddOn, bounding
 from brender.model.eligibility import obstacle
 from brender.model.errors import BadInput
@@ -27,7 +29,7 @@ from tests.conftest import find_blender, missing
 from tests.rendering import studio
 from tests.rows import new, put
 from tests.test_store import JOB
-from tests.tools import command, in_blender, pixels
+from tests.tools import command, in_blender, pixels, until
 from tests.web import Browser, application, make_users
 from tests.world import World, animation, facts, farm_of_two
 
@@ -58,6 +60,11 @@ maintainer = "somebody"
 type = "add-on"
 blender_version_min = "4.2.0"
 license = ["SPDX:GPL-3.0-or-later"]
+"""
+#: Notes in the add-on's own file that it was there.
+NOTE = """
+assert not open(__file__).read().endswith("# NOTE")
+open(__file__, "a").write("# NOTE")
 """
 #: A render engine whose pictures are red.
 ENGINE = """
@@ -299,7 +306,7 @@ def test_a_worker_unpacks_no_blob_that_brender_did_not_pack(tmp_path: Path, entr
     if not entries:
         blob.write_bytes(b"no archive")
     with pytest.raises(BadInput, match="it cannot be unpacked"):
-        unpack_addon(blob, tmp_path / "in" / "folder")
+        unpack_addon(blob, tmp_path / "in" / "folder", hashlib.sha256(blob.read_bytes()).hexdigest())
     assert not [each for each in tmp_path.rglob("*") if each.is_file() and each != blob]
 
 
@@ -403,6 +410,23 @@ def test_an_add_on_that_cannot_be_enabled_ends_the_attempt_with_its_name_and_err
         outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1", addons=[addon]))
     assert outcome.ended.reason.startswith(f"The add-on Bad luck cannot be enabled in Blender {blender.version[0]}.")
     assert outcome.ended.reason.endswith(said) and outcome.ended.permanent
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_an_add_on_that_ends_blender_is_named_and_what_one_writes_into_its_folder_stays_with_its_session(
+    bpy: Blender, tmp_path: Path, scene: Path
+) -> None:
+    ends, writes = legacy(tmp_path / "addon", "ends"), legacy(tmp_path / "addon", "writes")
+    ends.write_text(RED + "\nimport os\ndef register():\n    os._exit(3)\n")
+    writes.write_text(RED + NOTE)
+    with studio(tmp_path / "w", bpy, Warmth(seconds=0)) as worker:
+        ended = worker.run(worker.job(scene, tmp_path / "out", frames="1", addons=[ends]))
+        outcomes = [worker.run(worker.job(scene, tmp_path / name, frames="1", addons=[writes])) for name in "ab"]
+    assert "ended while it enabled the add-on Red world 1.2: " in ended.ended.reason
+    assert "enabling the add-on Red world 1.2" in ended.log
+    assert [each.ended.reason for each in outcomes] == ["", ""]
+    until(lambda: not list((tmp_path / "w" / "addons").iterdir()))
 
 
 @pytest.mark.blender

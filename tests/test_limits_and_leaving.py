@@ -188,6 +188,17 @@ def test_a_negative_limit_is_refused(world: World) -> None:
     assert isinstance(world.submit(animation("1-2", stall_minutes=-1)), Sorry)
 
 
+def test_an_add_on_that_never_returns_is_named_by_the_limit_that_ends_its_attempt(world: World) -> None:
+    stub = world.add_worker("a")
+    job = world.submit(animation("1-2", stall_minutes=2))["id"]
+    attempt, line = stub.running.attempt, "enabling the farm's add-on Red 1.2"
+    world._work("a", stub.core.progressed(attempt, 1, 0.0, line, 7, world._at()))
+    world.run(130)
+    world.end("a", reason="stopped", stopped=True)
+    (first, *_) = [row for row in world.ask("attempts", job=job) if row["id"] == attempt]
+    assert first["reason"].endswith("the job's limit for that, while enabling the farm's add-on Red 1.2")
+
+
 def test_time_in_which_the_worker_itself_did_not_run_does_not_count() -> None:
     watch = Watch(stall=60, limit=600, now=0.0)
     looks = [1.0, *range(2000, 2060)]

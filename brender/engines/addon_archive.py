@@ -152,11 +152,14 @@ def pack_addon(path: Path, folder: Path) -> PackedAddOn:
     return PackedAddOn(addon, blob)
 
 
-def unpack_addon(blob: Path, folder: Path) -> None:
-    """Unpack *blob* into the new *folder*, whole or not at all. Raises `BadInput`, or `OSError`."""
+def unpack_addon(blob: Path, folder: Path, digest: str) -> None:
+    """Unpack *blob*, whose content has that *digest*, into the new *folder*, whole or not at all. Raises `BadInput`, or
+    `OSError`."""
     building = folder.with_name(folder.name + ".new")
     remove_tree(building)
     try:
+        if _digest(blob) != digest:
+            raise BadInput("its file was changed on this machine")
         with zipfile.ZipFile(blob) as archive:
             infos = archive.infolist()
             check_paths(info.filename for info in infos)
@@ -284,5 +287,9 @@ def _write(source: _Source, names: Mapping[str, str], blob: Path) -> str:
                             f"The add-on {source.path} has more than {MOST_BYTES // 2**20} MB unpacked: make it smaller"
                         )
                     target.write(piece)
+    return _digest(blob)
+
+
+def _digest(blob: Path) -> str:
     with blob.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

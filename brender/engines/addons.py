@@ -1,4 +1,4 @@
-"""The add-ons of a job at the worker: brought, unpacked, and enabled in each Blender that works for it."""
+"""The add-ons of a job at the worker: brought and unpacked for one Blender, which enables them."""
 
 from pathlib import Path
 
@@ -8,29 +8,39 @@ from brender.engines.job_files import bring
 from brender.model.addon import AddOn
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
+from brender.system.removal import remove_tree
 
 
-def bring_addons(attempt: Attempt) -> None:
-    """Have the add-ons of *attempt*'s job unpacked here, each in the folder that `Place.addon_folder` names. Raises
-    `AttemptFailed` or `AttemptStopped`."""
-    missing = [addon for addon in attempt.order.addons if not attempt.place.addon_folder(addon.digest).is_dir()]
-    if not missing:
-        return
+def addons_for(attempt: Attempt, blender: Blender, folder: Path) -> list[dict[str, object]]:
+    """Unpack the add-ons of *attempt*'s job in the new *folder*, removed where that fails; return what *blender* is asked
+    to enable. They are unpacked for it alone: without a sandbox a render may change them. Raises `AttemptFailed`, where an add-on
+    is not for *blender* too, or `AttemptStopped`."""
+    asked = [_asked(addon, folder / addon.digest, blender) for addon in attempt.order.addons]
+    if not asked:
+        return []
+    try:
+        _unpack(attempt, folder)
+    except BaseException:
+        remove_tree(folder)
+        raise
+    return asked
+
+
+def _unpack(attempt: Attempt, folder: Path) -> None:
     if attempt.place.courier is None:
         raise AttemptFailed("This worker has nothing to bring a job's add-ons with")
-    blobs = {addon.digest: attempt.folder / f"addon-{addon.digest}" for addon in missing}
-    bring(attempt, attempt.place.courier, {digest: [blob] for digest, blob in blobs.items()})
-    for addon in missing:
+    for addon in attempt.order.addons:
+        blob = folder / f"{addon.digest}.blob"
         try:
-            unpack_addon(blobs[addon.digest], attempt.place.addon_folder(addon.digest))
+            bring(attempt, attempt.place.courier, {addon.digest: [blob]})
+        except AttemptFailed as error:
+            remedy = f". `brender addon add PATH` gives it again, {addon.remedy}" if addon.of_site else ""
+            raise AttemptFailed(f"{_capital(addon.subject)}: {error}{remedy}") from error
+        try:
+            unpack_addon(blob, folder / addon.digest, addon.digest)
         except BadInput as error:
-            raise AttemptFailed(f"The add-on {addon.label}: {error}", permanent=True) from error
-        blobs[addon.digest].unlink(missing_ok=True)
-
-
-def addons_for(attempt: Attempt, blender: Blender) -> list[dict[str, object]]:
-    """Return what *blender* is asked to enable for *attempt*. Raises `AttemptFailed` where an add-on is not for it."""
-    return [_asked(addon, attempt.place.addon_folder(addon.digest), blender) for addon in attempt.order.addons]
+            raise AttemptFailed(f"{_capital(addon.subject)}: {error}", permanent=True) from error
+        blob.unlink()
 
 
 def _asked(addon: AddOn, folder: Path, blender: Blender) -> dict[str, object]:

@@ -105,9 +105,9 @@ class Place:
             job, _, attempt = path.stem.partition("-")
             yield job, attempt, path
 
-    def addon_folder(self, digest: str) -> Path:
-        """Return where the add-on whose blob has that *digest* is unpacked."""
-        return self.folder / "addons" / digest
+    def addons_folder(self, session: str) -> Path:
+        """Return where the add-ons are unpacked that the Blender of *session* has."""
+        return self.folder / "addons" / session
 
     def job_folder(self, job: str) -> Path:
         """Return where the files and frames of *job* are, where they travel."""
@@ -143,8 +143,9 @@ class Attempt:
             raise
         return process
 
-    def confined(self, command: list[str], folder: Path) -> list[str]:
-        """Return *command* as it is started in *folder*: in the sandbox, where this worker keeps its renders in one."""
+    def confined(self, command: list[str], folder: Path, reads: Iterable[Path] = ()) -> list[str]:
+        """Return *command* as it is started in *folder*: in the sandbox, where this worker keeps its renders in one. It also
+        *reads* these folders."""
         place, order = self.place, self.order
         if not place.confinement.sandbox:
             return command
@@ -154,7 +155,7 @@ class Attempt:
             readable += folders_of(blender)
         if own := own_configuration():
             readable += {path.parent for path in configuration_files(own)}
-        readable += [place.addon_folder(addon.digest) for addon in order.addons]
+        readable += reads
         if order.bundle:
             readable.append(place.job_folder(order.job))
         elif order.engine == "command" and order.output:

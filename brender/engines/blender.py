@@ -7,7 +7,6 @@ import socket
 import threading
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from brender.engines.addons import bring_addons
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.directories import Directory
 from brender.engines.disk_space import FORBIDDEN, NO_ANSWER, NO_ROOM
@@ -36,7 +35,6 @@ class BlenderEngine:
     def run(self, attempt: Attempt) -> None:
         if attempt.order.bundle:
             travel(attempt)
-        bring_addons(attempt)
         folder = _output_folder(attempt)
         reader = self._reading(attempt)
         with Rendering(attempt, self._keeper, self._thumbnails, reader, self._neighbours, _blender(attempt)) as rendering:

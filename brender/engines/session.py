@@ -25,6 +25,7 @@ from brender.engines.events import Progressed
 from brender.engines.linewatch import LineWatch
 from brender.engines.process import Supervised
 from brender.engines.progress import FILMING, LOADING, RENDERING, FrameProgress, read_progress, read_status
+from brender.model.addon import ENABLING
 from brender.model.nodes import Blender
 from brender.system.removal import remove_tree
 
@@ -61,7 +62,6 @@ class Session:
     """
 
     def __init__(self, attempt: Attempt, blender: Blender, env: Mapping[str, str], folder: Path, threads: int = 0) -> None:
-        addons = addons_for(attempt, blender)
         self.frames = 0
         """How many it has rendered."""
         self._attempt: Attempt | None = attempt
@@ -76,32 +76,39 @@ class Session:
         self._devices, self._colors = LineWatch(device_error), LineWatch(color_line)
         token = secrets.token_hex(16)
         command = script_in(blender, _DRIVER, threads)
-        self.folder = folder = folder / f"{SESSION}{secrets.token_hex(8)}"
+        self._enabling = ""
+        """The add-on that is being enabled."""
+        name = f"{SESSION}{secrets.token_hex(8)}"
+        self.folder = folder = folder / name
         """It works in this one, and writes nowhere else. Gone with it."""
-        folder.mkdir(parents=True)
+        self._addons = attempt.place.addons_folder(name)
+        """Its add-ons, gone with it too. In a sandbox it only reads them."""
         attempt.check()
+        addons = addons_for(attempt, blender, self._addons)
+        folder.mkdir(parents=True)
         attempt.log.say("starting " + " ".join(command))
         confinement = attempt.place.confinement
         with _listener(folder, confinement.sandbox) as listener:
             ours = {"BRENDER_CHANNEL": _name_of(listener), "BRENDER_CHANNEL_TOKEN": token, "BRENDER_THREADS": str(threads)}
             ours |= _fresh_account(folder)
-            kept = attempt.confined(command, folder)
+            kept = attempt.confined(command, folder, [self._addons] if addons else [])
             self.process = Supervised(kept, {**env, **ours}, folder, self._write, confinement.memory)
             try:
                 attempt.use(self.process)
                 self._connection = self._accept(listener, token)
             except BaseException:
                 self.process.stop()
-                remove_tree(folder)
+                self._remove_folders()
                 raise
         self.version = tuple(self._answer("hello")["version"])
         if addons:
             self._say({"do": "enable", "addons": addons})
             try:
-                self._answer("enabled")
+                self._answer("enabled", attempt.grant.parts[0].frame, phase=LOADING)
             except BaseException:
                 self.close(wait=True)
                 raise
+            self._enabling = ""
             self._catch_up()
 
     @property
@@ -177,7 +184,11 @@ class Session:
     def _clear(self) -> None:
         """Remove its folder, once nobody writes there."""
         self.process.wait(_END_SECONDS)
+        self._remove_folders()
+
+    def _remove_folders(self) -> None:
         remove_tree(self.folder)
+        remove_tree(self._addons)
 
     def _check_devices(self, what: str) -> None:
         """Raise `AttemptFailed`, which begins with *what*, where Blender has printed that a device failed."""
@@ -270,6 +281,10 @@ class Session:
                 raise AttemptFailed(said["message"], permanent=said["permanent"])
             if said.get("is") == kind:
                 return said
+            if said.get("is") == "enabling":
+                self._enabling = said["what"]
+                self._statuses += 1
+                self._tell(frame, done, share, status)
             if said.get("is") == "status":
                 self._statuses += 1
                 self._devices.feed(said["text"].encode() + b"\n")
@@ -282,7 +297,8 @@ class Session:
         if frame is None:
             return
         log = self._working_for.log
-        self._working_for.emit(Progressed(frame, done + status.share * share, status.text, log.received + self._statuses))
+        text = f"{ENABLING} {self._enabling}" if self._enabling else status.text
+        self._working_for.emit(Progressed(frame, done + status.share * share, text, log.received + self._statuses))
 
     def _line(self) -> bytes | None:
         """Return the driver's next line; ``None`` where none came for a moment, in which all is well."""
@@ -314,6 +330,11 @@ class Session:
             # Before 5.0 Blender ends where it cannot read its configuration or a LUT.
             return AttemptFailed(f"{self._blender.label} ended, for its OCIO configuration cannot be used: {errors[0]}")
         hint = f" {when}" if when else ""
+        if self._enabling:
+            return AttemptFailed(
+                f"{self._blender.label} ended while it enabled {self._enabling}: {ending}. The end of the log says more",
+                out_of_memory=self.process.ran_out_of_memory,
+            )
         return AttemptFailed(
             f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more",
             out_of_memory=self.process.ran_out_of_memory,

@@ -14,6 +14,8 @@ _Version = tuple[Count, ...]
 
 #: The first Blender that knows extensions.
 EXTENSIONS_SINCE = (4, 2)
+#: How a line begins that says which add-on is being enabled.
+ENABLING = "enabling"
 #: Add-ons of one job.
 _MOST = 50
 

@@ -14,14 +14,17 @@ from jobsettings import Refused
 _OURS = os.path.dirname(os.path.abspath(__file__))
 
 
-def enable(addons):
+def enable(addons, tell):
     """Enable *addons*, each with its ``label``, ``subject``, ``remedy``, ``module`` and ``folder``, and whether it
-    ``is_extension``."""
+    ``is_extension``. *tell* is called with the subject of each before."""
     if not addons:
         return
     make_way()
     sys.dont_write_bytecode = True  # their folders are shared by jobs, and may not be writable
     for number, addon in enumerate(addons):
+        # Its code may end Blender, or never return.
+        print("enabling %s" % addon["subject"], flush=True)
+        tell(addon["subject"])
         try:
             enable_one(addon, number)
         except Refused:

@@ -97,7 +97,7 @@ class Driver:
         self.say("awake")
 
     def do_enable(self, **asked):
-        addons.enable(asked["addons"])
+        addons.enable(asked["addons"], lambda what: self.say("enabling", what=what))
         flush_output()
         self.say("enabled")
 

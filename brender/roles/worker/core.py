@@ -41,6 +41,7 @@ from brender.bus.messages import (
     Welcome,
     WhoAreYou,
 )
+from brender.model.addon import ENABLING
 from brender.model.grant import Grant, Order
 from brender.model.log_events import SILENT_SECONDS
 from brender.model.nodes import Standing, Stats, WorkerInfo
@@ -168,6 +169,7 @@ class WorkerCore:
             return []
         if self._watch is not None:
             self._watch.seen((frame, fraction, output), now.mono)
+            self._watch.doing = line if line.startswith(f"{ENABLING} ") else ""
         if now.mono - self._progressed >= _PROGRESS_SECONDS:
             self._progressed = now.mono
             progress = Progress(worker=self.info.id, attempt=attempt, frame=frame, fraction=fraction, line=line)

@@ -14,6 +14,8 @@ class Watch:
         self.stall = stall
         self.limit = limit
         self.overrun = ""
+        self.doing = ""
+        """What it does that may never end, as a clause; "" for what every attempt does."""
         self._began = self._sign = self._looked = now
         self._mark: object = None
 
@@ -35,6 +37,7 @@ class Watch:
             self.overrun = f"It ran for longer than {_minutes(self.limit)}, the job's limit for a task"
         elif self.stall and now - self._sign > self.stall:
             self.overrun = f"It showed no sign of progress for {_minutes(self.stall)}, the job's limit for that"
+            self.overrun += f", while {self.doing}" if self.doing else ""
         return self.overrun
 
 
