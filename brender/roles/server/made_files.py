@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from peewee import OP, Expression, PeeweeException
 
 from brender.model.status import PartStatus
-from brender.model.text import job_in_words
 from brender.roles.server.folder_threads import Alive
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
@@ -69,8 +68,7 @@ class MadeFiles:
             with database.connection_context():
                 tables = make_tables(database)
                 row = tables.Job.get_by_id(job)
-                found = other_with_its_files(tables, row)
-                other = job_in_words(found, tables.Job.get_by_id(found).name) if found else ""
+                other = other_with_its_files(tables, row)
         except PeeweeException as error:
             return str(error)
         return f"the job {other} keeps frames of it in {row.output}: delete that job first, or the record only" if other else ""
