@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from brender.bus.client import Client
+from brender.commands.jobspec import make_output
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError, NotFound
@@ -109,12 +110,15 @@ def test_a_folder_that_was_made_for_a_job_goes_with_its_files_and_another_stays(
     farm_of_two: tuple[Writer, DataFolder, Path], is_made: bool
 ) -> None:
     writer, folder, out = farm_of_two
-    writer.commit([update("job", A, {"made_output": is_made})])
+    below, out = out, out.parent / "above" / "out"
+    out.parent.mkdir()
+    below.rename(out)
+    writer.commit([update("job", A, {"made_output": is_made, "made_above": 1, "output": str(out)})])
     remover = _remover(folder)
     remover.begin(A, "both")
     _work_off(remover, writer)
     assert not _files_in(out) if out.exists() else True
-    assert out.exists() != is_made
+    assert out.exists() != is_made and out.parent.exists() != is_made
 
 
 def test_the_folder_of_a_job_that_was_canceled_before_it_made_anything_goes_only_if_it_is_empty(
@@ -129,6 +133,20 @@ def test_the_folder_of_a_job_that_was_canceled_before_it_made_anything_goes_only
         remover.drop_folder(str(each))
     until(lambda: not empty.exists(), 10)
     assert (used / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_the_folders_above_that_were_made_for_a_job_go_with_its_own_as_long_as_they_are_empty(
+    farm_of_two: tuple[Writer, DataFolder, Path], tmp_path: Path, used: bool
+) -> None:
+    folder = tmp_path / "mo/deep/x"
+    made = make_output(folder)
+    assert made == 3 and make_output(folder) == 0
+    if used:
+        (tmp_path / "mo/notes.txt").write_text("mine")
+    _remover(farm_of_two[1]).drop_folder(str(folder), made - 1)
+    until(lambda: not (tmp_path / "mo/deep").exists() and (tmp_path / "mo").exists() is used, 10)
+    assert tmp_path.exists()
 
 
 @pytest.mark.parametrize(("is_made", "done", "dropped"), [(True, 0, True), (False, 0, False), (True, 1, False)])

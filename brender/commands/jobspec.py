@@ -184,7 +184,8 @@ def blender_job(
     )
     spec = job_type(spec.job_type).prepare(spec)
     if here is not None:
-        spec = msgspec.structs.replace(spec, made_output=make_output(here))
+        made = make_output(here)
+        spec = msgspec.structs.replace(spec, made_output=made > 0, made_above=max(0, made - 1))
     if elsewhere:
         say(elsewhere, err=True)
     return spec
@@ -331,15 +332,15 @@ def other_job(kind: str, settings: tuple[str, ...], name: str | None, output: Pa
     return job_type(kind).prepare(spec)
 
 
-def make_output(folder: Path) -> bool:
-    """Make the output *folder* and see that files can be written there; return whether it was not there before. Raises
-    `BadInput`."""
+def make_output(folder: Path) -> int:
+    """Make the output *folder* and see that files can be written there; return how many folders that made: itself, and those
+    that it lies in. Raises `BadInput`."""
     try:
-        is_new = not folder.exists()
+        made = sum(not each.exists() for each in (folder, *folder.parents))
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        return is_new
+        return made
     except OSError as error:
         raise BadInput(f"The output folder {folder} cannot be written: {error.strerror}. Give another with --output") from error
 

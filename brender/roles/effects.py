@@ -110,9 +110,11 @@ class DeleteJob(msgspec.Struct, frozen=True):
 
 
 class DropFolder(msgspec.Struct, frozen=True):
-    """Once all of this round is recorded: remove the output *folder*, which was made for a job, if it is empty."""
+    """Once all of this round is recorded: remove the output *folder*, which was made for a job, if it is empty, and so many of
+    those *above* it, as long as they are."""
 
     folder: str
+    above: int = 0
 
 
 class Admit(msgspec.Struct, frozen=True):

@@ -123,6 +123,7 @@ def make_tables(database: Database) -> Tables:
         tags = JSONField(holds=list[str], default=list)
         output = TextField(default="")
         made_output = BooleanField(default=False)
+        made_above = IntegerField(default=0)
         trusted = BooleanField(default=False)
         overwrite = BooleanField(default=False)
         bundle = TextField(default="")

@@ -65,12 +65,14 @@ class Remover:
         """Delete *what* of *job*, once this is recorded."""
         self._asked.append((job, what))
 
-    def drop_folder(self, output: str) -> None:
-        """Remove the folder *output*, if it is empty, in its own thread."""
+    def drop_folder(self, output: str, above: int = 0) -> None:
+        """Remove the folder *output*, if it is empty, in its own thread; and so many of those *above* it, as long as they are."""
 
         def drop(alive: Alive) -> None:
             with contextlib.suppress(OSError, BadInput):  # it is not empty, or not seen from here
-                self._keeper.folder_of(output).rmdir()
+                folder = self._keeper.folder_of(output)
+                for each in (folder, *folder.parents[:above]):
+                    each.rmdir()
 
         self._keeper.threads.do(output, drop)
 

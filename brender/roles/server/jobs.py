@@ -356,7 +356,7 @@ class Jobs:
     def tidy(self, job: JobState) -> None:
         """Let the folder go that was made for *job*, once that is over, where it was canceled before it had made anything."""
         if job.status is JobStatus.CANCELED and job.is_over and job.spec.made_output and not job.completed_parts:
-            self.emit(DropFolder(job.spec.output))
+            self.emit(DropFolder(job.spec.output, job.spec.made_above))
 
     def set_status(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
         if status in (JobStatus.QUEUED, JobStatus.ACTIVE):

@@ -427,8 +427,8 @@ class Server:
                     log_event(log, happened, fields)
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
-                case DropFolder(output):
-                    self._remover.drop_folder(output)
+                case DropFolder(output, above):
+                    self._remover.drop_folder(output, above)
                 case Admit(key):
                     self._keyring.admit(key)
                 case Dismiss(key):

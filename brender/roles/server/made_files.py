@@ -114,6 +114,8 @@ class MadeFiles:
                 deletion.problem = f"{path} cannot be deleted: {error.strerror}"
                 return
             emptied |= {each for each in path.parents if each.is_relative_to(folder) and (made or _is_of_pieces(each))}
+        if made:
+            emptied.update(folder.parents[: job.made_above])
         for each in sorted(emptied, key=lambda path: -len(path.parts)):
             with contextlib.suppress(OSError):  # what is not the job's keeps its folder
                 each.rmdir()

@@ -113,6 +113,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         tags=tuple(row.tags),
         output=row.output,
         made_output=row.made_output,
+        made_above=row.made_above,
         trusted=row.trusted,
         overwrite=row.overwrite,
         bundle=row.bundle,
