@@ -72,7 +72,7 @@ def test_users_are_managed_from_the_terminal_and_a_lost_password_is_replaced(
     (row,) = json.loads(command(capsys, "user", "list", "--json", *here).out)
     assert (row["name"], row["role"]) == ("anna", "admin") and "password" not in row
     done = [row for row in json.loads(command(capsys, "activity", "--json", *here).out) if row["action"] == "user"]
-    assert {row["user"] for row in done} == {user()} and any("anna: is an admin" in row["text"] for row in done)
+    assert {row["user"] for row in done} == {user()} and any(row["text"].startswith("the user anna is an admin") for row in done)
 
 
 def test_the_activity_says_who_changed_tokens_keys_paths_and_projects(quiet: Path, capsys: pytest.CaptureFixture[str]) -> None:

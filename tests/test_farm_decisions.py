@@ -433,7 +433,10 @@ def test_the_activity_says_that_a_job_was_deleted_once_it_was_and_else_why_not(w
     world._serve(lambda core, now: core.deleted(job, {"deleting": "", "reason": "Not deleted: the disk is away"}, now))
     assert said() == "Not deleted: the disk is away"
     world._serve(lambda core, now: core.deleted(job, {"deleting": "", "frames_deleted": 1.0}, now))
-    assert said() == "the frames that it rendered are deleted"
+    assert said() == "the frames that shot rendered are deleted"
+    world.act("delete", job, "record")
+    world._serve(lambda core, now: core.deleted(job, None, now))
+    assert said() == "the record of shot is deleted"
 
 
 def test_frames_are_not_deleted_while_another_job_writes_to_the_same_files(world: World) -> None:
@@ -465,6 +468,20 @@ def test_a_job_says_that_no_worker_is_there(world: World) -> None:
     world.add_manager("m")
     world.run(2)
     assert world.ask("job", id=job["id"])["reason"] == "No worker is connected. Start one with `brender-worker`"
+
+
+def test_the_activity_says_in_whole_sentences_who_left_and_what_became_of_a_job(world: World) -> None:
+    world.add_worker("penny")
+    world.add_worker("nina")
+    world.run(1)
+    world._work("penny", world.workers["penny"].core.drain("it was asked to finish and stop", world._at()))
+    world._work("nina", world.workers["nina"].core.stop("the worker was stopped", world._at()))
+    job = world.submit(animation("1", name="kitchen"))["id"]
+    world.run(2)
+    world.act("cancel", job)
+    world.run(1)
+    told = [row["text"] for row in world.ask("activity")]
+    assert {"the worker penny left, as it was asked to", "the worker nina was stopped", "canceled kitchen"} <= set(told)
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -416,7 +416,7 @@ def test_users_are_made_changed_and_removed_and_an_admin_always_stays(admin: Cli
     with pytest.raises(NotFound):
         admin.manage("remove-user", name="boss")
     texts = [row["text"] for row in admin.ask("activity")]
-    assert any("boss: is a viewer" in text for text in texts) and not any("hash" in text for text in texts)
+    assert any("the user boss is a viewer" in text for text in texts) and not any("hash" in text for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_long_job_is_queued_again_in_slices_that_a_restart_does_not_lose() -> 
     assert sorted(world.finish_everything()) == list(range(1, 41))
     assert world.status(job) == "completed"
     (told,) = [row["text"] for row in world.ask("activity", job=job) if row["action"] == "requeue"]
-    assert told == "queued 40 frames again"
+    assert told == "queued 40 frames of shot again"
 
 
 def test_a_job_that_is_canceled_while_it_is_queued_again_ends_canceled_and_can_be_queued_once_more() -> None:

@@ -36,7 +36,7 @@ def test_the_pieces_of_a_still_are_called_so_wherever_they_are_counted(
     world.act("requeue", spec.id, "all")
     world.run(1.0)
     told = [row["text"] for row in world.ask("activity")]
-    assert f"submitted {spec.name}: 1 frame in 4 pieces" in told and "queued 4 pieces again" in told
+    assert f"submitted {spec.name}: 1 frame in 4 pieces" in told and f"queued 4 pieces of {spec.name} again" in told
 
 
 @pytest.mark.parametrize("film", [{}, {"film": ""}])

@@ -76,6 +76,17 @@ def log_event(log: logging.Logger, event: str, fields: Mapping[str, Any]) -> Non
         log.log(level, "%s", sentence, extra={"event": event, "fields": dict(fields)})
 
 
+def why_gone(reason: str) -> str:
+    """Return *reason*, for which a worker or manager is gone, as it stands after its name.
+
+    >>> why_gone("it was asked to finish and stop"), why_gone("the worker was stopped"), why_gone("was not heard")
+    ('left, as it was asked to', 'was stopped', 'was not heard')
+    """
+    for subject in ("it ", "the worker ", "the manager "):
+        reason = reason.removeprefix(subject)
+    return "left, as it was asked to" if reason.startswith("was asked to ") else reason
+
+
 def frames_in_words(frames: list[int]) -> str:
     """Return which frames an attempt is about.
 

@@ -246,10 +246,13 @@ def managers(record: Record) -> list[dict[str, Any]]:
 
 
 def activity(record: Record, job: str = "", limit: int = 200, offset: int = 0) -> list[dict[str, Any]]:
-    """Who did what, newest first."""
-    row = record.tables.Activity
+    """Who did what, newest first; ``is_job_there``: its job has not been deleted."""
+    row, known = record.tables.Activity, record.tables.Job
     query = row.select().order_by(row.id.desc()).limit(min(limit, PAGE)).offset(offset)
-    return list((query.where(row.job == job_id(record, job)) if job else query).dicts())
+    rows = list((query.where(row.job == job_id(record, job)) if job else query).dicts())
+    named = {each["job"] for each in rows} - {"", None}
+    there = {id for (id,) in known.select(known.id).where(known.id.in_(named)).tuples()} if named else set()
+    return [each | {"is_job_there": each["job"] in there} for each in rows]
 
 
 def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -> dict[str, Any]:

@@ -80,7 +80,10 @@ class About(msgspec.Struct):
 
 
 @row("Activity")
-class Activity(Row): ...
+class Activity(Row):
+    """``is_job_there``: its job has not been deleted."""
+
+    is_job_there: bool
 
 
 @row("Project")

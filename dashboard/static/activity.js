@@ -1,6 +1,11 @@
 // Who did what, when.
 (() => {
-  const job = (row) => (row.job ? farm.link(`/jobs/${row.job}`, row.job.slice(0, 8), "font-monospace text-decoration-none") : "");
+  // A job that was deleted has no page.
+  const job = (row) => {
+    const id = (row.job || "").slice(0, 8);
+    if (!row.is_job_there) return farm.element("span", "font-monospace text-body-secondary", id);
+    return farm.link(`/jobs/${row.job}`, id, "font-monospace text-decoration-none");
+  };
   // The network address, and the key by which it came; nothing for what the farm did by itself.
   const from = (row) => {
     const made = farm.element("span", "text-nowrap", row.origin);

@@ -38,7 +38,7 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.grant import Grant
-from brender.model.log_events import SILENT_SECONDS
+from brender.model.log_events import SILENT_SECONDS, why_gone
 from brender.model.nodes import Standing, Stats
 from brender.roles.effects import FOREIGN_KEY, AdmitKeys, Bind, Effect, Exit, LogEvent, Now, Peer, Reply, Send, SendUp, Unbind
 from brender.roles.manager.admitted_keys import AdmittedKeys
@@ -207,7 +207,7 @@ class ManagerCore:
     def farewell(self) -> list[Effect]:
         """Leave on purpose. The workers are told, so that those that know another manager turn to it at once."""
         self._effects += [Send(worker, Bye(reason="was stopped")) for worker in self.workers]
-        self._effects.append(SendUp(Bye(reason="was stopped")))
+        self._effects.append(SendUp(Bye(reason=self.draining or "was stopped")))
         return self._taken()
 
     # --- from below ---------------------------------------------------------------------------------------------------
@@ -430,7 +430,9 @@ class ManagerCore:
 
     def _gone(self, worker: ManagedWorker, reason: str) -> None:
         del self.workers[worker.info.id]
-        self._effects.append(LogEvent("worker-left", {"worker": worker.info.id, "name": worker.info.name, "reason": reason}))
+        self._effects.append(
+            LogEvent("worker-left", {"worker": worker.info.id, "name": worker.info.name, "reason": why_gone(reason)})
+        )
         self._beats.pop(worker.info.id, None)
         self._effects += [Unbind(worker.info.id), SendUp(Left(worker=worker.info.id, reason=reason, term=self._last_term))]
 

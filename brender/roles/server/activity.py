@@ -39,8 +39,7 @@ class ActivityLog:
     def _log(self, action: str, text: str, job: str, user: str, worker: str) -> None:
         """Log what the activity log says, with the job's name and who did it."""
         known = self.farm.jobs.get(job)
-        name = known.spec.name if known is not None else job[:8]
-        about = f"{name}: " if job and name not in text else ""
+        about = f"{known.spec.name}: " if known is not None and known.spec.name not in text else ""
         given = {"job": job, "worker": worker, "user": user}
         fields: dict[str, str] = {each: value for each, value in given.items() if value}
         self.emit(LogEvent(action, {"text": f"{about}{text}{f', by {user}' if user else ''}", **fields}))

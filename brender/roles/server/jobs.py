@@ -54,6 +54,8 @@ class Jobs:
         self.farm = farm
         self.activity = activity
         self.emit = emit
+        self._deleting: dict[str, str] = {}
+        """The names of jobs that are being deleted, by id; none of those from before a restart."""
         self.frames_folder = "frames"
         """Where the frames of a job go whose files travel, and that names no folder."""
 
@@ -187,7 +189,9 @@ class Jobs:
             return
         if sweep.what == "requeue":
             queued = units_of(job.spec.settings, sweep.count, job.part_count)
-            self.activity.note(now, "requeue", f"queued {plural(queued.done, queued.noun)} again", job.id, sweep.user)
+            self.activity.note(
+                now, "requeue", f"queued {plural(queued.done, queued.noun)} of {job.spec.name} again", job.id, sweep.user
+            )
             self.settle(job, now)
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
@@ -198,25 +202,25 @@ class Jobs:
     def pause(self, job: JobState, now: Now, user: str) -> None:
         self._must_be_unfinished(job, "paused")
         self.set_status(job, JobStatus.PAUSED, "paused: nothing new starts, what renders is finished", now)
-        self.activity.note(now, "pause", "paused", job.id, user)
+        self.activity.note(now, "pause", f"paused {job.spec.name}", job.id, user)
 
     def resume(self, job: JobState, now: Now, user: str) -> None:
         if job.status is not JobStatus.PAUSED:
             raise Conflict(f"The job {job.called} is {job.status}, not paused. `brender requeue` starts an ended job again")
         self.set_status(job, JobStatus.ACTIVE if job.live else JobStatus.QUEUED, "", now)
-        self.activity.note(now, "resume", "resumed", job.id, user)
+        self.activity.note(now, "resume", f"resumed {job.spec.name}", job.id, user)
 
     def cancel(self, job: JobState, now: Now, user: str) -> None:
         self._must_be_unfinished(job, "canceled")
         self.end(job, JobStatus.CANCELED, "canceled" + (f" by {user}" if user else ""), now)
-        self.activity.note(now, "cancel", "canceled", job.id, user)
+        self.activity.note(now, "cancel", f"canceled {job.spec.name}", job.id, user)
 
     def priority(self, job: JobState, value: int, now: Now, user: str) -> None:
         check_priority(value)
         job.priority = value
         job.touch()
         self.farm.changed_jobs.add(job.id)
-        self.activity.note(now, "priority", f"priority set to {value}", job.id, user)
+        self.activity.note(now, "priority", f"set the priority of {job.spec.name} to {value}", job.id, user)
 
     def readmit(self, job: JobState, worker: str | None, now: Now, user: str) -> None:
         """Let *worker*, or all, try *job* again. Raises `Conflict` where it is not kept off."""
@@ -229,7 +233,7 @@ class Jobs:
             self.farm.ledger.change("kept_off", (job.id, each), {"readmitted": now.wall})
         self.farm.changed_jobs.add(job.id)
         workers = "1 worker" if len(chosen) == 1 else f"{len(chosen)} workers"
-        self.activity.note(now, "readmit", f"{workers} may try it again", job.id, user)
+        self.activity.note(now, "readmit", f"{workers} may try {job.spec.name} again", job.id, user)
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
         """Queue the *selection* again, slice by slice. Raises `Conflict` where there is nothing to do."""
@@ -292,6 +296,7 @@ class Jobs:
             delete_files(self.farm, job)
         self._begin_deleting(job.id, what)
         self.activity.note(now, "delete", f"{job.spec.name}: {_DELETED[what]} are to be deleted", job.id, user)
+        self._deleting[job.id] = job.spec.name
 
     def retire(self, job: str, what: str, folder: str, now: Now) -> None:
         """Delete *what* of the ended *job* with the output *folder*: its project keeps it no longer. A job that was queued again
@@ -343,7 +348,8 @@ class Jobs:
             cancel = Cancel(worker=attempt.worker, attempts=(attempt_id,), reason=attempt.canceling)
             self.emit(Send(self.farm.workers[attempt.worker].manager, cancel))
         if status is not JobStatus.CANCELED:
-            text = f"{job.spec.name} is {status}" + (f": {reason}" if reason else "")
+            is_what = "failed" if status is JobStatus.FAILED else f"is {status}"
+            text = f"{job.spec.name} {is_what}" + (f": {reason}" if reason else "")
             self.activity.note(now, str(status), text, job.id)
         job.forget_queue()
         job.sweeps = [Sweep("cancel")] if job.ended_tasks < job.planned else []
@@ -385,12 +391,15 @@ class Jobs:
     def deleted(self, job_id: str, fields: Mapping[str, Any] | None, now: Now) -> None:
         """Take what came of the deletion of *job_id*: the *fields* that its record has now, ``None``: the record is gone."""
         self.farm.deleting.pop(job_id, None)
+        job_name = self._deleting.get(job_id, f"the job {job_id[:8]}")
+        if fields is None or fields.get("frames_deleted"):
+            self._deleting.pop(job_id, None)
         if fields is None:
-            self.activity.note(now, "delete", "the record is deleted", job_id)
+            self.activity.note(now, "delete", f"the record of {job_name} is deleted", job_id)
             return
         self.amend(job_id, fields)
         if fields.get("frames_deleted"):
-            self.activity.note(now, "delete", "the frames that it rendered are deleted", job_id)
+            self.activity.note(now, "delete", f"the frames that {job_name} rendered are deleted", job_id)
         elif fields.get("reason"):
             self.activity.note(now, "delete", str(fields["reason"]), job_id)
 

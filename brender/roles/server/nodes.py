@@ -10,6 +10,7 @@ from brender.bus.messages import Beats, Drain, Hello, Joined, Moved, Ping, Refus
 from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.errors import Conflict, NotFound
+from brender.model.log_events import why_gone
 from brender.model.nodes import Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.model.text import plural
@@ -115,7 +116,7 @@ class Nodes:
         may turn to another manager meanwhile: with what they render they are lost only once that lease must have ended."""
         for worker in [self.farm.workers[each] for each in sorted(manager.workers) if each in self.farm.workers]:
             if not worker.attempts:
-                self.worker_gone(worker, f"its manager {manager.name} {reason}", now)
+                self.worker_gone(worker, f"left with its manager {manager.name}, which {why_gone(reason)}", now)
         if manager.workers:
             manager.farewell = reason
             self._no_longer(_LEAVING, "manager", manager.id)  # its next process is not asked to leave too
@@ -126,23 +127,23 @@ class Nodes:
     def manager_gone(self, manager: ManagerState, reason: str, now: Now) -> None:
         for worker_id in sorted(manager.workers):
             if worker := self.farm.workers.get(worker_id):
-                self.worker_gone(worker, f"its manager {manager.name} {reason}", now)
+                self.worker_gone(worker, f"left with its manager {manager.name}, which {why_gone(reason)}", now)
         del self.farm.managers[manager.id]
         self._no_longer(_LEAVING, "manager", manager.id)
         manager.show(ManagerStatus.OFFLINE, reason)
         self.emit(Unbind(manager.id))
-        self.activity.note(now, "manager-left", f"the manager {manager.name} {reason}")
+        self.activity.note(now, "manager-left", f"the manager {manager.name} {why_gone(reason)}")
 
     def worker_gone(self, worker: WorkerState, reason: str, now: Now) -> None:
         for attempt_id in list(worker.attempts):
-            self.work.lose(self.farm.attempts[attempt_id], f"the worker {worker.info.name} {reason}", now)
+            self.work.lose(self.farm.attempts[attempt_id], f"the worker {worker.info.name} {why_gone(reason)}", now)
         self.farm.workers.pop(worker.info.id)
         self.farm.changed.add(worker.info.id)
         if worker.manager in self.farm.managers:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer(_LEAVING, "worker", worker.info.id)
         worker.leave(reason)
-        self.activity.note(now, "worker-left", f"the worker {worker.info.name} {reason}", worker=worker.info.id)
+        self.activity.note(now, "worker-left", f"the worker {worker.info.name} {why_gone(reason)}", worker=worker.info.id)
 
     # --- signs of life, and how they stand ----------------------------------------------------------------------------
 

@@ -75,8 +75,8 @@ class People:
         self.farm.users[name] = check_role(role)
         (self.farm.disabled_users.add if off else self.farm.disabled_users.discard)(name)
         (self.farm.ledger.put if known is None else self.farm.ledger.change)("user", name, fields)
-        told = ", ".join(_TOLD[field](value) for field, value in fields.items() if field in _TOLD)
-        self._note(now, f"the user {name}: {told or 'changed'}", arguments)
+        told = [_TOLD[field](value) for field, value in fields.items() if field in _TOLD] or ["is changed"]
+        self._note(now, f"the user {name} {' and '.join([', '.join(told[:-1])] * bool(told[:-1]) + told[-1:])}", arguments)
         return {"name": name, "role": role}
 
     def _remove_user(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
