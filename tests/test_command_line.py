@@ -169,13 +169,16 @@ def test_lists_say_where_they_stop_and_json_has_all(
     monkeypatch.setattr(paging, "SHOWN", 2)
     here = ("--data", quiet)
     said = command(capsys, "jobs", *here)
-    assert said.err == f"2 of {total} jobs: --all, --limit, --status, --user, --project\n" and "cut 2" in said.out
+    assert (
+        said.err == f"2 of {total} jobs are listed. More, or others: --all, --limit, --status, --user, --project\n"
+        and "cut 2" in said.out
+    )
     assert len(json.loads(command(capsys, "jobs", "--json", *here).out)) == total
     assert command(capsys, "jobs", "--all", *here).err == ""
     cut = command(capsys, "jobs", "--json", "--limit", "1", *here)
     assert len(json.loads(cut.out)) == 1 and f"1 of {total} jobs" in cut.err
-    assert command(capsys, "tasks", "cut 1", *here).err == "2 of 5 tasks: --all, --limit\n"
-    assert " entries: --all, --limit, --job" in command(capsys, "activity", "--limit", "1", *here).err
+    assert command(capsys, "tasks", "cut 1", *here).err == "2 of 5 tasks are listed. More, or others: --all, --limit\n"
+    assert " entries are listed. More, or others: --all, --limit, --job" in command(capsys, "activity", "--limit", "1", *here).err
     monkeypatch.setattr(paging, "PAGE", 2)
     assert len(paging.asked(connection, "jobs", None, "id")) == total, "page by page"
 

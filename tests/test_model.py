@@ -221,6 +221,7 @@ def test_a_path_that_every_machine_can_hold_is_taken(path: str) -> None:
         ("1,2.5", "'1,2.5' is not a frame set: 2.5 lies between two frames; "),
         ("1,5-", "'1,5-' is not a frame set: 5- has no end; "),
         ("1,5-9X", "'1,5-9X' is not a frame set: 5-9X has no step; "),
+        ("0-9, x", "'0-9, x' is not a frame set: x is not a number; "),
         ("1,5-9x0", "'1,5-9x0' is not a frame set: a step is 1 or more; "),
         (
             "1,9-5:2",

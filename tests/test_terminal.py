@@ -316,9 +316,14 @@ def _render_words(file: Path, bpy: Blender, tmp_path: Path, *more: str) -> list[
     return [*words, "--no-dashboard", "--blender", bpy.path, "--data", str(tmp_path / "data"), *more]
 
 
+@pytest.mark.parametrize("earlier", [True, False])
 def test_ctrl_c_while_the_farm_still_starts_says_what_is_kept_and_how_to_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], earlier: bool
 ) -> None:
+    (tmp_path / "out").mkdir()
+    if earlier:
+        (tmp_path / "out/shot_0001.png").touch()
+
     def interrupted(self: LocalFarm) -> None:
         raise KeyboardInterrupt
 
@@ -327,7 +332,9 @@ def test_ctrl_c_while_the_farm_still_starts_says_what_is_kept_and_how_to_go_on(
     monkeypatch.setattr("brender.commands.farm.why_no_blender", lambda named: None)
     monkeypatch.setattr("brender.commands.localfarm.LocalFarm._start_all", interrupted)
     said = command(capsys, "render", tmp_path / "shot.blend", "--data", tmp_path / "data")
-    assert said.code == 130 and "nothing was rendered. What an earlier render left in" in said.out
+    assert said.code == 130 and "nothing was rendered." in said.out
+    assert ("What an earlier render left in" in said.out) is earlier
+    assert "what has started is being stopped" in said.err
     assert "The same command starts it again." in said.out
 
 

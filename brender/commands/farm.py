@@ -178,13 +178,21 @@ def render(
             if not starts:
                 raise
             screen.close(erase=False)
-            where = shown_folder(spec.output) or "this folder"
+            kept = f" What an earlier render left in {shown_folder(spec.output) or 'this folder'} is kept."
             click.echo()
             say(
-                "Interrupted while the farm was still starting: nothing was rendered. What an earlier render left in "
-                f"{where} is kept. The same command starts it again."
+                "Interrupted while the farm was still starting: nothing was rendered."
+                f"{kept if _holds_files(spec.output) else ''} The same command starts it again."
             )
             raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _holds_files(folder: str) -> bool:
+    """Return whether there is anything in *folder*, as seen from here."""
+    try:
+        return any(Path(folder).iterdir())
+    except OSError:
+        return False
 
 
 @click.command(cls=Configured, section="demo")

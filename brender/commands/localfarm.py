@@ -51,7 +51,9 @@ class LocalFarm:
         self.folder.make()
         try:
             self._start_all()
-        except BaseException:
+        except BaseException as end:
+            if isinstance(end, KeyboardInterrupt):  # what has started takes seconds to end
+                self.plan.notify("Interrupted: what has started is being stopped")
             self.stop()
             raise
         return self

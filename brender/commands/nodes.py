@@ -215,7 +215,7 @@ forget = _action(
     "forget",
     "Take workers or managers that are gone for good off the lists. One that starts again is listed again: `brender key revoke` "
     "keeps it out.",
-    "is on no list until it joins again",
+    "is forgotten: no list shows it until it joins again",
 )
 enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
 

@@ -51,7 +51,7 @@ def say_cut(shown: int, total: int, noun: str, options: str) -> None:
     """Say, below a list, that it stops at *shown* of *total* things; nothing where it has all. *options*: what shows more or
     others."""
     if shown < total:
-        say(f"{shown:,} of {total:,} {noun}: {options}", err=True)
+        say(f"{shown:,} of {total:,} {noun} are listed. More, or others: {options}", err=True)
 
 
 def print_json(value: Any) -> None:

@@ -93,7 +93,7 @@ def list_paths(data: Path, config: Path | None, verbose: bool, server: str | Non
     print_table(
         ("VARIABLE", "SITE", "PLATFORM", "FOLDER"),
         [(f"{{{row['name']}}}", row["site"], row["platform"], row["path"]) for row in rows],
-        empty="There are none. `brender path set projects --linux /mnt/projects --windows P:\\` makes one",
+        empty="There are no path variables. `brender path set projects --linux /mnt/projects --windows P:\\` makes one",
     )
 
 

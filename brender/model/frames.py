@@ -71,8 +71,10 @@ def _why_not(piece: str) -> str:
         return f"{piece} lies between two frames; "
     if re.fullmatch(r"-?[0-9]+-", piece):
         return f"{piece} has no end; "
-    if re.fullmatch(r".*[xy]", piece, re.IGNORECASE):
+    if re.fullmatch(r".*[0-9][xy]", piece, re.IGNORECASE):
         return f"{piece} has no step; "
+    if re.fullmatch(r"[a-z]+", piece, re.IGNORECASE):
+        return f"{piece} is not a number; "
     return ""
 
 
