@@ -88,7 +88,7 @@ pytest_add_cli_args =
     -p
     tests.mutants.only_pure
     -k
-    not postgresql and not of_thousands and not now_and_then and not sandbox and not worker_program and not more_memory
+    not (postgresql or of_thousands or now_and_then or sandbox or worker_program or more_memory or pages_show)
 pytest_add_cli_args_test_selection =
     {tests}
 """
