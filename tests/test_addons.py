@@ -422,9 +422,15 @@ def test_an_add_on_that_ends_blender_is_named_and_what_one_writes_into_its_folde
     writes.write_text(RED + NOTE)
     with studio(tmp_path / "w", bpy, Warmth(seconds=0)) as worker:
         ended = worker.run(worker.job(scene, tmp_path / "out", frames="1", addons=[ends]))
+        job = worker.job(scene, tmp_path / "out", frames="1", addons=[ends])
+        of_farm = tuple(msgspec.structs.replace(addon, of_site=True) for addon in job.addons)
+        farm_s = worker.run(msgspec.structs.replace(job, addons=of_farm)).ended.reason
         outcomes = [worker.run(worker.job(scene, tmp_path / name, frames="1", addons=[writes])) for name in "ab"]
     assert "ended while it enabled the add-on Red world 1.2: " in ended.ended.reason
     assert "enabling the add-on Red world 1.2" in ended.log
+    assert (
+        "enabled the farm's add-on Red world 1.2: " in farm_s and "`brender addon remove ends` takes it from the farm" in farm_s
+    )
     assert [each.ended.reason for each in outcomes] == ["", ""]
     until(lambda: not list((tmp_path / "w" / "addons").iterdir()))
 
@@ -617,4 +623,4 @@ def test_pages_show_the_add_ons_of_a_job_and_those_that_a_new_one_gets(folder: D
     assert "<dd>Red 1.2 (the farm&#39;s), Green</dd>" in web.get(f"/jobs/{'a' * 16}").text.replace(
         "(the farm's)", "(the farm&#39;s)"
     )
-    assert "Renders have the farm's add-ons: Red 1.2<" in web.get("/submit").text
+    assert "Renders have the farm's add-ons: Red 1.2. " in web.get("/submit").text

@@ -78,6 +78,8 @@ class Session:
         command = script_in(blender, _DRIVER, threads)
         self._enabling = ""
         """The add-on that is being enabled."""
+        self._remedies: dict[str, str] = {}
+        """By add-on of the farm, how to do without it."""
         name = f"{SESSION}{secrets.token_hex(8)}"
         self.folder = folder = folder / name
         """It works in this one, and writes nowhere else. Gone with it."""
@@ -102,6 +104,7 @@ class Session:
                 raise
         self.version = tuple(self._answer("hello")["version"])
         if addons:
+            self._remedies = {str(each["subject"]): str(each["remedy"]) for each in addons}
             self._say({"do": "enable", "addons": addons})
             try:
                 self._answer("enabled", attempt.grant.parts[0].frame, phase=LOADING)
@@ -331,8 +334,10 @@ class Session:
             return AttemptFailed(f"{self._blender.label} ended, for its OCIO configuration cannot be used: {errors[0]}")
         hint = f" {when}" if when else ""
         if self._enabling:
+            remedy = self._remedies.get(self._enabling)
+            more = f". {remedy}" if remedy else ""
             return AttemptFailed(
-                f"{self._blender.label} ended while it enabled {self._enabling}: {ending}. The end of the log says more",
+                f"{self._blender.label} ended while it enabled {self._enabling}: {ending}. The end of the log says more{more}",
                 out_of_memory=self.process.ran_out_of_memory,
             )
         return AttemptFailed(
