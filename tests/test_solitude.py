@@ -184,7 +184,7 @@ def test_a_machine_that_is_known_to_be_busy_for_long_is_not_kept_free() -> None:
     assert {slot.info.host for slot in machine.slots} == {"m1"}, "the one that is free soonest"
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from([4, 8, 16])), min_size=1, max_size=4),
     st.lists(st.tuples(st.sampled_from([50, 60]), st.sampled_from([0, 6, 12, 32])), min_size=1, max_size=3),
