@@ -196,6 +196,14 @@ def test_the_monitors_screen_shows_nodes_statistics_and_events() -> None:
     assert "\x1b" not in text, "a name must not talk to the terminal"
 
 
+def test_a_worker_s_blenders_and_its_device_are_called_as_everywhere() -> None:
+    from brender.commands.nodes import _blenders, _device
+
+    blenders = [{"kind": "bpy", "version": "5.0.1"}, {"kind": "executable", "version": "3.4.1"}]
+    assert _blenders({"blenders": blenders}) == "bpy 5.0.1, Blender 3.4.1"
+    assert _device({"tags": ["cpu"]}) == "CPU"
+
+
 def test_completion_for_the_shell_is_offered() -> None:
     import os
     import subprocess

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from brender.bus.messages import Grants, Sorry
+from brender.model.errors import NotFound
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
@@ -222,6 +223,8 @@ def test_a_worker_that_is_to_leave_finishes_its_task_and_gives_back_what_waits(w
     assert worker(world, "a")["status"] == "offline"
     outcomes = {row["outcome"] for row in world.ask("attempts", job=job)}
     assert outcomes == {"completed", "recalled"}, "nothing was lost, nothing failed"
+    with pytest.raises(NotFound, match="No worker has begun frame 2 of the job"):
+        world.ask("log", job=job, frame=2)
 
 
 def test_a_worker_that_is_told_again_stops_at_once(world: World) -> None:

@@ -69,5 +69,5 @@ def test_a_frame_that_a_job_does_not_have_is_said_and_not_waited_for(world: Worl
         with pytest.raises(NotFound, match=said):
             world.ask("log", job=spec.id, frame=99)
     world.submit(animation("4"))
-    with pytest.raises(NotFound, match="has no attempt at frame 1 yet"):
+    with pytest.raises(NotFound, match="No worker has begun frame 1 of the job"):
         world.ask("log", job=world.submit(animation("1", priority=1))["id"], frame=1)

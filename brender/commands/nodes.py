@@ -72,13 +72,14 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
 
 
 def _blenders(row: dict[str, Any]) -> str:
-    return ", ".join(f"{blender['kind']} {blender['version']}" for blender in row["blenders"]) or "none"
+    kinds = {"bpy": "bpy", "executable": "Blender"}
+    return ", ".join(f"{kinds[blender['kind']]} {blender['version']}" for blender in row["blenders"]) or "none"
 
 
 def _device(row: dict[str, Any]) -> str:
     """Return what a worker renders on, by its tags: a kind of GPU, or the CPU."""
     found = [tag for tag in _DEVICES if tag in row["tags"]]
-    return ", ".join([tag for tag in found if tag != "gpu"] or found)
+    return ", ".join("CPU" if tag == CPU else tag for tag in [tag for tag in found if tag != "gpu"] or found)
 
 
 def _own_tags(row: dict[str, Any]) -> list[str]:

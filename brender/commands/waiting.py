@@ -172,7 +172,7 @@ def check_ended_well(record: dict[str, Any]) -> dict[str, Any]:
     """Return *record*. Raises `RenderFailed`, with the reason and what is missing, unless its job is completed."""
     if record["status"] == "completed":
         return record
-    missing = f"missing: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
+    missing = f"not rendered: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
     raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing})")
 
 

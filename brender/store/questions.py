@@ -257,13 +257,17 @@ def activity(record: Record, job: str = "", limit: int = 200, offset: int = 0) -
 
 def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -> dict[str, Any]:
     """Return the end of a log of *job*: of its newest attempt, the newest of one frame, or the one whose id starts with
-    *attempt*."""
+    *attempt*. An attempt that a worker gave back before it began has none."""
     id = job_id(record, job)
     known = [row for row in attempts(record, id, frame) if row["id"].startswith(attempt)]
+    if not attempt:
+        known = [row for row in known if row["outcome"] != "recalled"]
     if not known:
         if frame is not None and (frames := _frames_unless(record, id, frame)):
             raise NotFound(f"The job {id[:SHORT_ID]} has no frame {frame}: it has {frames}")
-        which = f"attempt {attempt!r}" if attempt else "attempt" if frame is None else f"attempt at frame {frame}"
+        if frame is not None and not attempt:
+            raise NotFound(f"No worker has begun frame {frame} of the job {id[:SHORT_ID]} yet, so there is no log")
+        which = f"attempt {attempt!r}" if attempt else "attempt"
         raise NotFound(f"The job {id[:SHORT_ID]} has no {which} yet, so there is no log")
     chosen = known[0]
     path = record.folder.log(id, chosen["id"])

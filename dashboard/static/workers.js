@@ -43,7 +43,7 @@
     },
     { title: "GPU", value: (row) => row.stats?.gpu_percent, show: (row) => stat(row, (s) => (s.gpu_memory_total ? `${s.gpu_percent.toFixed(0)} %, ${farm.size(s.gpu_memory_used)}` : "")), classes: "text-nowrap", cell: "wide" },
     { title: "Disk free", value: (row) => row.stats?.disk_free, show: (row) => stat(row, (s) => farm.size(s.disk_free)), classes: "text-nowrap", cell: "wide" },
-    { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => b.version).join(", ") || "none", cell: "wide" },
+    { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => `${b.kind === "bpy" ? "bpy" : "Blender"} ${b.version}`).join(", ") || "none", cell: "wide" },
     { title: "", show: farm.nodeButtons, value: () => "", orderable: false, cell: "wide" },
   ], [[0, "asc"]], ["worker", "stats"]);
 })();
