@@ -204,6 +204,14 @@ def test_a_worker_s_blenders_and_its_device_are_called_as_everywhere() -> None:
     assert _device({"tags": ["cpu"]}) == "CPU"
 
 
+def test_one_manager_is_shown_by_its_name(module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ("--data", module_farm.folder.root)
+    (row,) = json.loads(command(capsys, "managers", "--json", *here).out)
+    said = command(capsys, "manager", row["name"], *here)
+    assert said.code == 0 and row["address"] in said.out and row["id"] in said.out
+    assert "`brender managers` lists them" in command(capsys, "manager", "nobody", *here).err
+
+
 def test_completion_for_the_shell_is_offered() -> None:
     import os
     import subprocess

@@ -62,7 +62,7 @@ def list_addons(data: Path, config: Path | None, verbose: bool, server: str | No
     print_table(
         ("ADD-ON", "VERSION", "MODULE", "SIZE", "BY", "SINCE"),
         [_shown(row) for row in rows],
-        empty="There are none. `brender addon add PATH` gives the farm one",
+        empty="The farm has no add-ons. `brender addon add PATH` gives the farm one",
     )
     if missing := [row["module"] for row in rows if not row.get("is_here", True)]:
         say(

@@ -87,16 +87,16 @@ def _own_tags(row: dict[str, Any]) -> list[str]:
     return sorted({tag for tag in (*row["tags"], *row["extra_tags"]) if not tag.startswith("blender-") and tag not in _DEVICES})
 
 
-def _worker(connection: Client, named: str) -> dict[str, Any]:
-    """Return the row of the worker with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
-    rows: list[dict[str, Any]] = connection.ask("workers")
+def _one(connection: Client, kind: str, named: str) -> dict[str, Any]:
+    """Return the row of the worker or manager (*kind*) with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
+    rows: list[dict[str, Any]] = connection.ask(f"{kind}s")
     found = [row for row in rows if row["name"] == named] or [row for row in rows if named and row["id"].startswith(named)]
     found = [row for row in found if row["status"] != "offline"] or found
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotFound(f"There is no worker {named!r}: `brender workers` lists them")
-    raise BadInput(f"There are {len(found)} workers {named!r}: write the id of one, which `brender workers` lists")
+        raise NotFound(f"There is no {kind} {named!r}: `brender {kind}s` lists them")
+    raise BadInput(f"There are {len(found)} {kind}s {named!r}: write the id of one, which `brender {kind}s` lists")
 
 
 @click.command(cls=Configured, section="worker-facts")
@@ -107,7 +107,7 @@ def _worker(connection: Client, named: str) -> dict[str, Any]:
 def worker(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, name: str) -> None:
     """Show one worker, by its name or the beginning of its id."""
     with client(server, data) as connection:
-        row = _worker(connection, name)
+        row = _one(connection, "worker", name)
     if as_json:
         print_json(row)
         return
@@ -192,6 +192,33 @@ def managers(data: Path, config: Path | None, verbose: bool, server: str | None,
     )
 
 
+@click.command(cls=Configured, section="manager-facts")
+@common
+@server_option
+@json_option
+@click.argument("name", shell_complete=complete_node)
+def manager(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, name: str) -> None:
+    """Show one manager, by its name or the beginning of its id."""
+    with client(server, data) as connection:
+        row = _one(connection, "manager", name)
+    if as_json:
+        print_json(row)
+        return
+    stats = row["stats"] or {}
+    print_facts(
+        (
+            ("Manager", f"{row['name']} ({row['id']})"),
+            ("Status", f"{row['status']}: {row['reason']}" if row["reason"] else row["status"]),
+            ("Workers", row["workers"]),
+            ("Address", row["address"]),
+            ("Host", row["host"]),
+            ("Processor", f"{stats['cpu_percent']:.0f} %" if stats else ""),
+            ("Memory", f"{size(stats['memory_used'])} of {size(stats['memory_total'])}" if stats else ""),
+            ("Last seen", when(row["last_seen"])),
+        )
+    )
+
+
 def _action(name: str, help: str, said: str) -> click.Command:
     """Return a command that says what people want of workers or managers."""
 
@@ -249,7 +276,7 @@ def describe(
     with client(server, data) as connection:
         for worker in workers:
             if add_tags is not None:
-                before = _worker(connection, worker)["extra_tags"]
+                before = _one(connection, "worker", worker)["extra_tags"]
                 said["tags"] = ",".join(sorted({*before, *add_tags.split(",")}))
             for action, value in said.items():
                 if value is not None:
