@@ -214,7 +214,7 @@ def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str
     [
         (("job", "zzz"), ["There is no job 'zzz'"]),
         (("pause", "zzz"), ["There is no job 'zzz'"]),
-        (("log", "JOB", "--frame", "99"), ["No worker has begun frame 99"]),
+        (("log", "JOB", "--frame", "99"), ["has no frame 99: it has the frame 0"]),
         (("pause", "JOB"), ["is completed already"]),
         (("resume", "JOB"), ["is completed, not paused", "requeue"]),
         (("priority", "JOB", "101"), ["101 is not a whole number from 0 to 100"]),

@@ -78,7 +78,7 @@ def farm(bad: tuple[Blender, Path], tmp_path: Path) -> Iterator[Studio]:
         ("exits", "ended in the middle of the work: it ended of its own accord, with exit code 0. The end of the log says more"),
         ("calls-sys-exit", "ended in the middle of the work|without writing its file|SystemExit"),
         ("writes-elsewhere", "Frame 1: the render ended without writing its file"),
-        ("wants-an-add-on", "wants the engine LUX, an add-on that Blender .* does not have here: enable it .* --engine"),
+        ("wants-an-add-on", "wants the engine LUX, an add-on that .* does not have here: send it with the job .* --engine"),
     ],
 )
 def test_a_scene_that_misbehaves_is_one_failed_attempt_that_says_so(

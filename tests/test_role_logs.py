@@ -44,7 +44,7 @@ def test_each_role_says_who_joined_what_started_failed_and_why(world: World) -> 
     assert "sh_020 started: its first frame is with w1" in said
     assert any("of sh_020 failed on w1: the rig is broken" in line for line in said), said
     world.act("cancel", job.id)
-    assert "sh_020: canceled" in world.logs["server"]
+    assert "canceled sh_020" in world.logs["server"]
 
 
 def test_a_silent_server_is_said_within_five_seconds_by_manager_and_worker_and_again_when_it_is_back(world: World) -> None:
