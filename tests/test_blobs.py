@@ -190,7 +190,7 @@ def test_a_blob_on_the_same_machine_is_linked_and_where_that_goes_wrong_it_comes
         there = msgspec.structs.replace(there, path=str(other))
     elif wrong:
         there = msgspec.structs.replace(there, path=str(tmp_path / "nowhere"))
-    pull.link(there)
+    pull.link(there, 0.0)
     until(lambda: pull.tick(10.0) or pull.done or asked)
     if wrong:
         assert not pull.done and not any(wanted.linkable for wanted in asked)
@@ -203,6 +203,30 @@ def test_a_blob_on_the_same_machine_is_linked_and_where_that_goes_wrong_it_comes
     assert pull.done and below.path(name).read_bytes() == content
     assert (below.path(name).stat().st_ino == above.path(name).stat().st_ino) is not bool(wrong)
     assert [path.name for path in (tmp_path / "b" / "partial").iterdir()] == [f"{name}.lock"]
+
+
+def test_a_blob_that_the_manager_has_whole_while_its_pieces_are_passed_on_comes_to_its_end(tmp_path: Path) -> None:
+    """What was asked for of a blob that was still coming is answered with a link once it has come."""
+    above, below = BlobStore(tmp_path / "a"), BlobStore(tmp_path / "b")
+    content = random.Random(1).randbytes(40 * PIECE + 7)
+    name = kept(above, content)
+    asked: list[BlobWanted] = []
+    pull, now = Pull(name, below, lambda wanted: not asked.append(wanted)), 0.0
+    for _ in range(100):
+        if pull.done:
+            break
+        now += 0.5
+        pull.tick(now)
+        sent, asked[:] = list(asked), []
+        for wanted in sent:
+            passed_on = msgspec.structs.replace(wanted, linkable=False) if pull.have < 20 * PIECE else wanted
+            answer, bulk = served(above, passed_on)
+            if isinstance(answer, BlobAt):
+                pull.link(answer, now)
+            else:
+                assert isinstance(answer, BlobPiece)
+                pull.take(answer, bulk[0], now)
+    assert pull.done and not pull.error and below.path(name).read_bytes() == content
 
 
 def test_only_who_is_on_this_machine_may_link() -> None:

@@ -92,9 +92,15 @@ class Pull:
             if self._bad >= _TRIES:
                 self.fail(f"it arrived {_TRIES} times as something else than its name says")
 
-    def link(self, there: BlobAt) -> None:
-        """It lies on this machine: take it by a link, and see in a thread of its own whether it is what its name says."""
-        if not self.done and self._may_link and self._linking is None and not self.have:
+    def link(self, there: BlobAt, now: float) -> None:
+        """It lies on this machine: take it by a link, and see in a thread of its own whether it is what its name says. Where
+        pieces of it have come already, ask for the others in place of a link."""
+        if self.done or self._linking is not None or not self._may_link:
+            return
+        if self.have:
+            self._may_link, self._asked = False, self.have
+            self.tick(now)
+        else:
             self._there = there
             self._linking = threading.Event()
             what = (Path(there.path), self._linking)
@@ -186,7 +192,7 @@ class Pulls:
         if isinstance(message, NoFile):
             pull.fail(message.reason)
         elif isinstance(message, BlobAt):
-            pull.link(message)
+            pull.link(message, time.monotonic())
         elif isinstance(message, BlobPiece) and len(bulk) == 1:
             try:
                 pull.take(message, bulk[0], time.monotonic())
