@@ -338,7 +338,7 @@ def test_an_extension_is_enabled_where_blender_knows_extensions(blender: Blender
     if blender.version >= (4, 2, 0):
         assert outcome.ended.reason == "" and is_red(tmp_path / "out" / "scene_0001.png")
     else:
-        assert outcome.ended.reason.startswith("The add-on Red extension 2.1.0 needs Blender 4.2.0 or later, and ")
+        assert outcome.ended.reason.startswith("The add-on Red extension 2.1.0 needs Blender 4.2 or later, and ")
         assert outcome.ended.permanent
 
 
