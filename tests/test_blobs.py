@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -142,24 +142,34 @@ def test_what_is_being_read_is_given_up_later(tmp_path: Path, monkeypatch: pytes
     assert sum(map(store.has, names)) == 1
 
 
-@pytest.mark.parametrize("length", [0, 1, PIECE, PIECE + 1, 40 * PIECE + 7])
-def test_a_pull_brings_a_blob_whole_whatever_is_lost_on_the_way(tmp_path: Path, length: int) -> None:
-    above, below, chance = BlobStore(tmp_path / "a"), BlobStore(tmp_path / "b"), random.Random(length)
-    name = kept(above, random.Random(1).randbytes(length))
+def pulled(name: str, below: BlobStore, rounds: int, answer: Callable[[Pull, BlobWanted, float], None]) -> Pull:
+    """Pull the blob *name* into *below*; what is asked for goes to *answer*, for so many rounds at most."""
     asked: list[BlobWanted] = []
     pull, now = Pull(name, below, lambda wanted: not asked.append(wanted)), 0.0
-    for _ in range(3000):
+    for _ in range(rounds):
         if pull.done:
             break
         now += 0.5
         pull.tick(now)
         sent, asked[:] = list(asked), []
         for wanted in sent:
-            if chance.random() < 0.7:
-                answer, bulk = served(above, msgspec.structs.replace(wanted, linkable=False))
-                assert isinstance(answer, BlobPiece)
-                for _ in range(chance.choice((1, 1, 2))):
-                    pull.take(answer, bulk[0], now)
+            answer(pull, wanted, now)
+    return pull
+
+
+@pytest.mark.parametrize("length", [0, 1, PIECE, PIECE + 1, 40 * PIECE + 7])
+def test_a_pull_brings_a_blob_whole_whatever_is_lost_on_the_way(tmp_path: Path, length: int) -> None:
+    above, below, chance = BlobStore(tmp_path / "a"), BlobStore(tmp_path / "b"), random.Random(length)
+    name = kept(above, random.Random(1).randbytes(length))
+
+    def answer(pull: Pull, wanted: BlobWanted, now: float) -> None:
+        if chance.random() < 0.7:
+            piece, bulk = served(above, msgspec.structs.replace(wanted, linkable=False))
+            assert isinstance(piece, BlobPiece)
+            for _ in range(chance.choice((1, 1, 2))):
+                pull.take(piece, bulk[0], now)
+
+    pull = pulled(name, below, 3000, answer)
     assert pull.done and not pull.error and below.path(name).read_bytes() == above.path(name).read_bytes()
 
 
@@ -210,22 +220,17 @@ def test_a_blob_that_the_manager_has_whole_while_its_pieces_are_passed_on_comes_
     above, below = BlobStore(tmp_path / "a"), BlobStore(tmp_path / "b")
     content = random.Random(1).randbytes(40 * PIECE + 7)
     name = kept(above, content)
-    asked: list[BlobWanted] = []
-    pull, now = Pull(name, below, lambda wanted: not asked.append(wanted)), 0.0
-    for _ in range(100):
-        if pull.done:
-            break
-        now += 0.5
-        pull.tick(now)
-        sent, asked[:] = list(asked), []
-        for wanted in sent:
-            passed_on = msgspec.structs.replace(wanted, linkable=False) if pull.have < 20 * PIECE else wanted
-            answer, bulk = served(above, passed_on)
-            if isinstance(answer, BlobAt):
-                pull.link(answer, now)
-            else:
-                assert isinstance(answer, BlobPiece)
-                pull.take(answer, bulk[0], now)
+
+    def answer(pull: Pull, wanted: BlobWanted, now: float) -> None:
+        passed_on = msgspec.structs.replace(wanted, linkable=False) if pull.have < 20 * PIECE else wanted
+        there, bulk = served(above, passed_on)
+        if isinstance(there, BlobAt):
+            pull.link(there, now)
+        else:
+            assert isinstance(there, BlobPiece)
+            pull.take(there, bulk[0], now)
+
+    pull = pulled(name, below, 100, answer)
     assert pull.done and not pull.error and below.path(name).read_bytes() == content
 
 

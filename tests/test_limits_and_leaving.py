@@ -542,13 +542,17 @@ def test_a_worker_whose_manager_leaves_turns_to_the_next_at_once(world: World) -
     assert stub.manager == "n" and worker(world, "a")["manager_name"] == "n"
 
 
-def test_a_manager_that_waits_for_what_its_workers_render_is_said_to_be_leaving(world: World) -> None:
+def manager_says_goodbye_while_its_worker_renders(world: World) -> None:
     world.add_worker("a")
-    world.submit(animation("1"))
+    world.submit(animation("1-2"))
     world.cut.add("a")
     world._manage("m", world.managers["m"].farewell())
     world.dead.add("m")
     world.run(1)
+
+
+def test_a_manager_that_waits_for_what_its_workers_render_is_said_to_be_leaving(world: World) -> None:
+    manager_says_goodbye_while_its_worker_renders(world)
     for name in ("m", "a"):
         refused = world.act("forget", name)
         assert isinstance(refused, Sorry) and "drain" not in refused.message
@@ -584,12 +588,7 @@ def test_what_a_worker_renders_is_given_to_another_only_when_its_lease_from_the_
 
 
 def test_a_manager_that_left_while_its_workers_render_is_shown_as_leaving_and_then_as_gone(world: World) -> None:
-    world.add_worker("a")
-    world.submit(animation("1-2"))
-    world.cut.add("a")
-    world._manage("m", world.managers["m"].farewell())
-    world.dead.add("m")
-    world.run(1)
+    manager_says_goodbye_while_its_worker_renders(world)
     assert [(row["status"], row["reason"]) for row in world.ask("managers")] == [("draining", "was stopped")]
     world.run(2 * world.policy.lease)
     assert [(row["status"], row["reason"]) for row in world.ask("managers")] == [("offline", "was stopped")]
