@@ -115,6 +115,11 @@ class Refusals:
         with self._lock:
             return sum(self.counts.values())
 
+    def so_far(self) -> dict[str, int]:
+        """Return how often what was refused, by door and reason."""
+        with self._lock:
+            return dict(self.counts)
+
     def count(self, door: str, reason: str, sender: str, times: int = 1) -> None:
         with self._lock:
             self.counts[f"{door}: {reason}"] += times

@@ -38,6 +38,8 @@ class Loop:
         self._poller.register(self._wake_out, zmq.POLLIN)
         self._stopping = False
         self._woken = False
+        self.rounds = (0, 0.0, 0.0)
+        """How many rounds there were, the seconds that all of them took, and the longest one since it was told of."""
 
     def add(self, source: Readable, reader: Callable[[], None]) -> None:
         """Call *reader* whenever *source* has something to drain."""
@@ -86,7 +88,9 @@ class Loop:
     def run(self, tick: Callable[[], None], interval: float, after: Callable[[], None] = lambda: None) -> None:
         """Until `stop`. *interval* in seconds."""
         while not self._stopping:
-            for raw, _ in self._poller.poll(int(interval * 1000)):
+            ready = self._poller.poll(int(interval * 1000))
+            began = time.monotonic()
+            for raw, _ in ready:
                 if raw == self._wake_out.fileno():
                     self._take_wakes()
                 elif (reader := self._readers.get(raw)) is not None:
@@ -94,6 +98,9 @@ class Loop:
             self._run_posted()
             tick()
             after()
+            count, seconds, longest = self.rounds
+            took = time.monotonic() - began
+            self.rounds = (count + 1, seconds + took, max(longest, took))
         self._wake_in.close()
         self._wake_out.close()
 

@@ -6,6 +6,7 @@ route, queue full, not connected) is ``False``, and what must arrive is the call
 never relied on.
 """
 
+import itertools
 import logging
 import time
 from collections import Counter
@@ -20,6 +21,8 @@ from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.keys import Credentials, Guard
 from brender.bus.messages import AnyMessage, Message, Refused
 from brender.bus.rights import LARGEST, MOST_FRAMES, Door, may_send, refusal
+from brender.bus.traffic import Traffic, by_name
+from brender.model.bus_figures import Link, LinkState
 from brender.model.keys import KeyRole, Principal
 
 log = logging.getLogger("brender.bus")
@@ -31,11 +34,14 @@ MAX_FRAME = 64 * 1024 * 1024
 #: Messages that one drain takes at most before the loop looks at its other sockets.
 DRAIN = 1000
 _SENDERS_REMEMBERED = 10_000
-_MADE, _REFUSED, _STRANGE, _LOST = (
+_watched = itertools.count(1)
+_MADE, _REFUSED, _STRANGE, _LOST, _ACCEPTED, _PROTOCOL = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
     zmq.EVENT_DISCONNECTED,
+    zmq.EVENT_ACCEPTED,
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
 )
 
 
@@ -62,8 +68,9 @@ def described(principal: Principal, origin: str) -> str:
 
 
 class Socket:
-    """A socket with brender's settings. ``malformed`` counts what was dropped, by sender's route. *keys*: a `Guard` where it
-    binds, `Credentials` where it connects; without them it is plain, and everybody who reaches it is believed."""
+    """A socket with brender's settings. ``malformed`` counts what was dropped, by sender's route; ``traffic`` all that passed.
+    *keys*: a `Guard` where it binds, `Credentials` where it connects; without them it is plain, and everybody who reaches it is
+    believed."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int, name: str, keys: Guard | Credentials | None) -> None:
         self.name = name
@@ -72,6 +79,8 @@ class Socket:
         if keys is not None:
             keys.apply(self.raw)
         self.malformed: Counter[bytes] = Counter()
+        self.traffic = Traffic()
+        self._address, self._listens = "", False
         self.raw.setsockopt(zmq.LINGER, 0)
         self.raw.setsockopt(zmq.MAXMSGSIZE, LARGEST[self._guard.door] if self._guard is not None else MAX_FRAME)
         self.raw.setsockopt(zmq.HEARTBEAT_IVL, 2_000)
@@ -100,7 +109,9 @@ class Socket:
         except zmq.ZMQError as error:
             raise cannot_listen(what, address, error.errno == zmq.EADDRINUSE, error.strerror or str(error)) from error
         endpoint = self.raw.getsockopt_string(zmq.LAST_ENDPOINT)
-        return Address(address.host, int(endpoint.rpartition(":")[2].rstrip("\0")))
+        bound = Address(address.host, int(endpoint.rpartition(":")[2].rstrip("\0")))
+        self._address, self._listens = str(bound), True
+        return bound
 
     def bind_to(self, listening: int, endpoint: str) -> None:
         """Accept from the socket *listening*, a descriptor, which listens at *endpoint* already; it is this one's from now on."""
@@ -110,13 +121,15 @@ class Socket:
     def connect(self, address: Address) -> None:
         self._speak_ipv6(address)
         self.raw.connect(address.endpoint)
+        self._address = str(address)
 
     def subscribe(self, topic: str = "") -> None:
         self.raw.setsockopt(zmq.SUBSCRIBE, topic.encode())
 
     def send(self, message: Message, route: bytes = b"", bulk: Sequence[bytes] = (), topic: str | None = None) -> bool:
         """Send without waiting. ``False``: refused (nobody there, or its queue is full)."""
-        frames = encode(message, bulk)
+        frames, traffic = encode(message, bulk), self.traffic
+        size = sum(map(len, frames))
         if self._routed:
             frames.insert(0, route)
         elif topic is not None:
@@ -124,20 +137,27 @@ class Socket:
         try:
             self.raw.send_multipart(frames, flags=zmq.NOBLOCK)
         except zmq.Again:
+            traffic.unsent += 1
             return False
         except zmq.ZMQError as error:
             if error.errno == zmq.EHOSTUNREACH:
+                traffic.unsent += 1
                 return False
             raise
+        traffic.sent[type(message)] += 1
+        traffic.bytes_sent += size
         return True
 
     def drain(self) -> Iterator[Received]:
         """What has arrived, until nothing more is there or `DRAIN` messages were taken."""
-        for _ in range(DRAIN):
+        traffic = self.traffic
+        for count in range(1, DRAIN + 1):
             try:
                 frames = self.raw.recv_multipart(flags=zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
+            if count > traffic.waiting:
+                traffic.waiting = count
             principal, origin = PARENT, ""
             if self._guard is not None:
                 found = self._sender(self._guard, frames[-1])
@@ -152,9 +172,43 @@ class Socket:
                 yield received
 
     def connections(self) -> "Connections":
-        """Return what tells of each connection that this socket makes, the first and every later one, and of those that fail."""
-        self._connections = Connections(self.raw.get_monitor_socket(_MADE | _REFUSED | _STRANGE | _LOST))
+        """Return what tells of each connection that this socket makes or accepts, the first and every later one, and of those
+        that fail. To be called before it binds or connects."""
+        name = f"inproc://connections-{next(_watched)}"
+        raw: zmq.Socket[bytes] = self.raw.context.socket(zmq.PAIR)
+        # Without a limit: libzmq waits for a reader whose queue is full, and serves no socket of the context meanwhile.
+        raw.setsockopt(zmq.RCVHWM, 0)
+        self.raw.monitor(name, _MADE | _REFUSED | _STRANGE | _LOST | _ACCEPTED | _PROTOCOL)
+        raw.connect(name)
+        self._connections = Connections(raw)
         return self._connections
+
+    def link(self) -> Link:
+        """Return what passed so far, and how the connection is; what waited is counted again from here on. In its own thread."""
+        traffic, seen = self.traffic, self._connections
+        if seen is not None:
+            seen.happened()
+        counts = seen.counts if seen is not None else Counter[int]()
+        waiting, traffic.waiting = traffic.waiting, 0
+        return Link(
+            name=self.name,
+            address=self._address,
+            state=LinkState.LISTENING if self._listens else seen.state if seen is not None else LinkState.CONNECTING,
+            peers=seen.peers if seen is not None else 0,
+            connected=counts[_MADE],
+            lost=counts[_LOST],
+            refused=counts[_REFUSED],
+            failed=counts[_STRANGE] + counts[_PROTOCOL],
+            sent=by_name(traffic.sent),
+            received=by_name(traffic.received),
+            bytes_sent=traffic.bytes_sent,
+            bytes_received=traffic.bytes_received,
+            unsent=traffic.unsent,
+            malformed=traffic.malformed,
+            waiting=waiting,
+            send_limit=int(self.raw.getsockopt(zmq.SNDHWM)),
+            receive_limit=int(self.raw.getsockopt(zmq.RCVHWM)),
+        )
 
     def close(self) -> None:
         if self._connections is not None:
@@ -196,11 +250,14 @@ class Socket:
 
     def _read(self, frames: list[bytes], principal: Principal, origin: str) -> Received | None:
         route = frames.pop(0) if (self._routed or self._topics) and frames else b""
+        traffic = self.traffic
+        traffic.bytes_received += sum(map(len, frames))
         try:
             message, bulk = decode(frames)
         except Malformed as error:
             self._drop(route, error, described(principal, origin))
             return None
+        traffic.received[type(message)] += 1
         guard = self._guard
         if guard is not None and not may_send(guard.door, principal.role, type(message)):
             guard.refuse(f"{type(message).__name__} from a {principal.role}", described(principal, origin))
@@ -214,6 +271,7 @@ class Socket:
         if len(self.malformed) > _SENDERS_REMEMBERED:
             self.malformed.clear()
         self.malformed[sender] += 1
+        self.traffic.malformed += 1
         if self._guard is not None:
             self._guard.refuse("something that is not a message", who)
         if self.malformed[sender] == 1:
@@ -232,12 +290,13 @@ class Connections:
 
     ``refused``: the other end knows this one's key and does not admit it; libzmq then tries no more, so that one who wants to
     try again makes a new socket. ``strange``: the other end is not who it was taken for, by its key, or speaks something else.
-    ``up``: there is a connection now, as far as is known.
+    ``up``: there is a connection now, as far as is known. ``counts``: events so far, ``peers``: connections that stand now.
     """
 
-    def __init__(self, raw: zmq.Socket[bytes]) -> None:
+    def __init__(self, raw: "zmq.Socket[bytes]") -> None:
         self.raw = raw
         self.refused = self.strange = self.up = False
+        self.counts: Counter[int] = Counter()
 
     def happened(self) -> bool:
         """Return whether a connection was made since the last look."""
@@ -247,9 +306,29 @@ class Connections:
                 event = recv_monitor_message(self.raw, zmq.NOBLOCK)["event"]
             except zmq.Again:
                 return found
+            self.counts[event] += 1
+            if event == _ACCEPTED:
+                continue
             found = found or event == _MADE
             self.up = event == _MADE
             if event == _LOST:
                 continue
             self.refused = event == _REFUSED
-            self.strange = event == _STRANGE
+            self.strange = event in (_STRANGE, _PROTOCOL)
+
+    @property
+    def peers(self) -> int:
+        """How many connections stand now: of a socket that listens those that it has accepted, else the one that it made."""
+        accepted = self.counts[_ACCEPTED]
+        return max(0, accepted - self.counts[_LOST]) if accepted else int(self.up)
+
+    @property
+    def state(self) -> LinkState:
+        """How the connection is that this socket makes."""
+        if self.up:
+            return LinkState.CONNECTED
+        if self.refused:
+            return LinkState.REFUSED
+        if self.strange:
+            return LinkState.FAILED
+        return LinkState.DISCONNECTED if self.counts[_MADE] else LinkState.CONNECTING

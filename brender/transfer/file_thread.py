@@ -18,11 +18,13 @@ from brender.bus.keys import Credentials, Guard, KeyPair, Keyring, Zap
 from brender.bus.loop import Loop
 from brender.bus.rights import Door
 from brender.bus.transport import Socket
+from brender.model.bus_figures import Link
 from brender.transfer.blob_store import BlobStore
 
 log = logging.getLogger("brender.files")
 
 _LOOK_SECONDS = 0.25
+_COUNT_SECONDS = 1.0
 
 FileKey = tuple[str, str, int, int]
 """A file on its way up: its kind, its attempt, its part, and which of the part's files it is."""
@@ -45,6 +47,10 @@ class FileThread:
         self._store = store
         self._swept = time.monotonic()
         self._told, self._failures = float("-inf"), 0
+        self._sockets: list[Socket] = []
+        self._counted = float("-inf")
+        self.links: tuple[Link, ...] = ()
+        """What passed so far. For any thread."""
         store.forget_what_was_given_up()
         self.loop = Loop()
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -67,7 +73,10 @@ class FileThread:
         """Return a ROUTER that lets in whom *keyring* admits at *door*."""
         zap = Zap(self.context, keyring)
         self.loop.add(zap, zap.answer)
-        return Socket(self.context, zmq.ROUTER, name, Guard(pair, keyring, door))
+        made = Socket(self.context, zmq.ROUTER, name, Guard(pair, keyring, door))
+        made.connections()
+        self._sockets.append(made)
+        return made
 
     def _connected(
         self, before: Socket | None, address: Address, credentials: Credentials, name: str, read: Callable[[], None]
@@ -75,8 +84,11 @@ class FileThread:
         """Return a DEALER to *address*, read from now on in place of the one *before*."""
         if before is not None:
             self.loop.remove(before)
+            self._sockets.remove(before)
             before.close()
         made = Socket(self.context, zmq.DEALER, name, credentials)
+        made.connections()
+        self._sockets.append(made)
         made.connect(address)
         self.loop.add(made, read)
         return made
@@ -90,6 +102,9 @@ class FileThread:
 
     def _tick(self) -> None:
         self.tick()
+        if time.monotonic() - self._counted > _COUNT_SECONDS:
+            self._counted = time.monotonic()
+            self.links = tuple(socket.link() for socket in self._sockets)
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
             self._swept = time.monotonic()
             self._store.forget_what_was_given_up()

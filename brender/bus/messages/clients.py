@@ -69,10 +69,12 @@ class Sorry(Message, frozen=True, kw_only=True):
 
 
 class Event(Message, frozen=True, kw_only=True):
-    """Something that was committed (or, for kind ``stats`` and ``progress``, seen). ``change`` is the commit's number."""
+    """Something that was committed (or, for kind ``stats`` and ``progress``, seen). ``change`` is the commit's number. ``number``
+    counts the events of one server, so that a listener sees how many it missed; 0: the server does not say."""
 
     change: Count
     wall: Seconds
     kind: Name
     key: Text
     fields: dict[str, Any]
+    number: Count = 0

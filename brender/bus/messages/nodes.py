@@ -6,8 +6,11 @@ import msgspec
 
 from brender.bus.messages.base import Message
 from brender.model import nodes
+from brender.model.bus_figures import MOST_BYTES
 from brender.model.field_types import Count, Id, Key, Name, Number, Seconds, Text
 from brender.model.nodes import Stats, WorkerInfo
+
+Figures = Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)]
 
 
 class Hello(Message, frozen=True, kw_only=True):
@@ -187,17 +190,19 @@ class LogTold(Message, frozen=True, kw_only=True):
 
 
 class Beat(Message, frozen=True, kw_only=True):
-    """A node lives. ``sequence`` counts its beats, so that a listener sees how many it missed."""
+    """A node lives. ``sequence`` counts its beats, so that a listener sees how many it missed. ``bus``: what it tells of its part
+    of the bus (brender.model.bus_figures), packed, since only monitors read it; b"": nothing."""
 
     node: Id
     incarnation: Count
     sequence: Count
     stats: Stats | None = None
+    bus: Figures = b""
 
 
 class Beats(Message, frozen=True, kw_only=True):
     """A manager's own beat and those it heard of its workers since the last one. ``refused``: how often it has refused anything
-    since its start."""
+    since its start. ``bus``: as of a `Beat`."""
 
     manager: Id
     incarnation: Count
@@ -205,3 +210,4 @@ class Beats(Message, frozen=True, kw_only=True):
     stats: Stats | None = None
     workers: tuple[Beat, ...] = ()
     refused: Count = 0
+    bus: Figures = b""

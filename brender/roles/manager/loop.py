@@ -16,9 +16,10 @@ from brender import __version__
 from brender.bus.address import ManagerAddresses, ServerAddresses
 from brender.bus.keys import Credentials, Guard, Keyring, Zap, kept_pair, read_private, write_private
 from brender.bus.loop import Loop
-from brender.bus.messages import AnyMessage, Beat, Hello
+from brender.bus.messages import AnyMessage, Beat, Hello, Renewed
 from brender.bus.rights import Door
 from brender.bus.routes import Routes
+from brender.bus.traffic import Meter
 from brender.bus.transport import Received, Socket
 from brender.bus.uplink import Uplink
 from brender.engines.stats import StatsReader
@@ -50,6 +51,7 @@ class Manager:
         self.folder = folder.make()
         self.error, self.again = "", False
         self.loop = Loop()
+        self._meter = Meter(self.loop)
         self._routes = Routes()
         own = folder.manager(name)
         self._admitted = own / "admitted"
@@ -88,6 +90,8 @@ class Manager:
         self.loop.add(zap, zap.answer)
         self._below = Socket(self._context, zmq.ROUTER, "manager control", Guard(self._pair, self._keyring, Door.MANAGER))
         self._beats_in = Socket(self._context, zmq.SUB, "manager stats", Guard(self._pair, self._keyring, Door.MANAGER_STATS))
+        self._below.connections()
+        self._beats_in.connections()
         store = BlobStore(self._admitted.with_name("blobs"), policy.cache_bytes)
         self._files = FileRelay(wanted.files, self._pair, self._keyring, store, policy.link_files)
         undo.callback(self._files.stop)
@@ -114,6 +118,7 @@ class Manager:
         if self._beats_out is not None:
             self._beats_out.close()
         self._beats_out = Socket(self._context, zmq.PUB, "manager stats, upward", self._credentials)
+        self._beats_out.connections()
         self._beats_out.connect(self._server.stats)
         self._files.connect(self._server.files, self._credentials)
 
@@ -166,6 +171,8 @@ class Manager:
 
     def _read_above(self) -> None:
         for received in self._above.drain():
+            if isinstance(received.message, Renewed):
+                self._meter.answered(received.message.sent, self._now().mono)
             self._guarded(received, self.core.from_above)
 
     def _greet(self) -> None:
@@ -208,7 +215,13 @@ class Manager:
         self._keep_keys(now)
         beats = self.core.beats_due(self._stats.read, self._keyring.refusals.total, now)
         if beats is not None and self._beats_out is not None:
-            self._beats_out.send(beats, topic="")
+            self._beats_out.send(msgspec.structs.replace(beats, bus=self._figures(self._beats_out)), topic="")
+
+    def _figures(self, beats: Socket) -> bytes:
+        """Return what is told of this role's part of the bus; *beats* is what it sends its heartbeats by."""
+        links = (self._below.link(), self._beats_in.link(), self._above.link(), beats.link(), *self._files.links)
+        held = sum(len(worker.held) for worker in self.core.workers.values())
+        return self._meter.figures(links, held=held, refusals=self._keyring.refusals.so_far())
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:

@@ -61,6 +61,7 @@ from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
 from brender.roles.server.housekeeping import Housekeeping
 from brender.roles.server.made_files import MadeFiles
+from brender.roles.server.own_stats import OwnStats, links_of
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.round import FAILED, Round
 from brender.roles.server.submission import Submissions, Submitted
@@ -100,6 +101,8 @@ class Server:
         self.database = database or str(folder.database)
         self.site = site
         self.loop = Loop()
+        self._own_stats = OwnStats(self.loop, folder.root, name, policy.heartbeat)
+        self._published = 0
         self._routes = Routes()
         self._subscribers = 0
         self._at_hand: Received | None = None
@@ -194,7 +197,9 @@ class Server:
         self.loop.add(self._events, self._read_subscriptions)
 
     def _door(self, kind: int, name: str, door: Door) -> Socket:
-        return Socket(self._context, kind, name, Guard(self._pair, self._keyring, door))
+        made = Socket(self._context, kind, name, Guard(self._pair, self._keyring, door))
+        made.connections()
+        return made
 
     def _cut_listeners(self) -> None:
         """Close the door of events and open it again: one listener alone cannot be sent away, and the others come back by
@@ -391,6 +396,7 @@ class Server:
         if not self._round.paused:
             self._look_at_folders(now)
         self._round.tick()
+        self._tell_of_itself(now)
         if self._round.has_more_to_do:
             self.loop.post(lambda: None)  # the next round begins at once
         if not self._round.paused:
@@ -447,8 +453,17 @@ class Server:
         return []
 
     def _event(self, kind: str, key: str, fields: dict[str, Any], number: int) -> None:
-        event = Event(change=number, wall=time.time(), kind=kind, key=key, fields=fields)
+        self._published += 1
+        event = Event(change=number, wall=time.time(), kind=kind, key=key, fields=fields, number=self._published)
         self._events.send(event, topic=kind)
+
+    def _tell_of_itself(self, now: Now) -> None:
+        """Publish the server's own statistics as often as those of nodes come, while somebody listens."""
+        if self._own_stats.is_due(now.mono):
+            links = links_of(self._control, self._events, self._stats) + self._files.links
+            if self._subscribers:
+                fields = self._own_stats.fields(links, self._round, self._keyring.refusals.so_far())
+                self._event("stats", self._id, fields, self._writer.change)
 
     def _housekeep(self, now: Now) -> None:
         with contextlib.suppress(OperationalError):  # it goes on when something can be written again

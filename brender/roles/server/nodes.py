@@ -6,7 +6,21 @@ from typing import Any
 
 import msgspec
 
-from brender.bus.messages import Beats, Drain, Hello, Joined, Moved, Ping, Refused, Renew, Renewed, Stands, Welcome, WhoAreYou
+from brender.bus.messages import (
+    Beat,
+    Beats,
+    Drain,
+    Hello,
+    Joined,
+    Moved,
+    Ping,
+    Refused,
+    Renew,
+    Renewed,
+    Stands,
+    Welcome,
+    WhoAreYou,
+)
 from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.errors import Conflict, NotFound
@@ -154,7 +168,7 @@ class Nodes:
             return
         manager.beat = now.mono
         manager.refused = message.refused
-        self._seen("manager", manager.id, manager.name, message.sequence, message.stats, now)
+        self._seen(manager, manager.name, message, now)
         for beat in message.workers:
             if beat.node in manager.workers:
                 worker = self.farm.workers[beat.node]
@@ -167,7 +181,7 @@ class Nodes:
                     if abs(beat.stats.render_memory - worker.rendering) > _RENDER_NOISE:
                         worker.rendering = beat.stats.render_memory
                         self.farm.changed.add(beat.node)
-                self._seen("worker", beat.node, worker.info.name, beat.sequence, beat.stats, now)
+                self._seen(worker, worker.info.name, beat, now)
 
     def stands(self, peer: Peer, message: Stands, now: Now) -> None:
         """A manager or a worker of its says whether it begins anything new."""
@@ -277,12 +291,18 @@ class Nodes:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _seen(self, kind: str, node: str, name: str, sequence: int, stats: Stats | None, now: Now) -> None:
-        fields: dict[str, Any] = {"sequence": sequence, "name": name, "kind": kind}
-        if stats is not None:
-            fields["stats"] = msgspec.structs.asdict(stats)
-            self._keep_stats(self.farm.workers[node] if kind == "worker" else self.farm.managers[node], stats, now)
-        self.emit(Publish("stats", node, fields))
+    def _seen(self, node: WorkerState | ManagerState, name: str, beat: Beat | Beats, now: Now) -> None:
+        """Publish what a node tells with its heartbeat, and how it stands, for monitors that may only listen."""
+        status, reason, *_ = node.shown
+        fields: dict[str, Any] = {"sequence": beat.sequence, "name": name, "kind": node.kind, "status": status, "reason": reason}
+        if isinstance(node, WorkerState):
+            fields |= {"manager": node.manager, "job": node.shown[3], "frame": node.frame, "fraction": node.fraction}
+        if beat.stats is not None:
+            fields["stats"] = msgspec.structs.asdict(beat.stats)
+            self._keep_stats(node, beat.stats, now)
+        if beat.bus:
+            fields["bus"] = beat.bus
+        self.emit(Publish("stats", str(node.key), fields))
 
     def _keep_stats(self, entity: WorkerState | ManagerState, stats: Stats, now: Now) -> None:
         newest, history = self._stats.seen(str(entity.key), stats, now)

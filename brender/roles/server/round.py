@@ -110,6 +110,8 @@ class Round:
         """Until when it is not tried again."""
         self._not_before: dict[str, float] = {}
         """Jobs whose tasks could not be brought into memory, and until when that is not tried again."""
+        self.commits = self.rows = 0
+        """How many commits there were, and rows that they wrote."""
         self.core = make_core(store.restore(now().mono))
 
     def start(self) -> None:
@@ -260,12 +262,17 @@ class Round:
             return
         self._inputs = []
         if rows:
-            self._links.committed(rows)
+            self._committed(rows)
         loads = self._carry_out_held()
         for load in loads:
             self._load(load)
         if loads:
             self.settle()
+
+    def _committed(self, rows: list[Row]) -> None:
+        self.commits += 1
+        self.rows += len(rows)
+        self._links.committed(rows)
 
     def _carry_out_held(self) -> list[LoadTasks | LoadSlice]:
         """Carry out what follows from what is written; return what the core asks to have in memory."""
@@ -407,7 +414,7 @@ class Round:
             else:
                 self._inputs = []
                 if rows:
-                    self._links.committed(rows)
+                    self._committed(rows)
                 if not self.store.trouble:
                     self._carry_out_held()  # (what it asks to have in memory, it asks for again)
 

@@ -9,13 +9,15 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
 import zmq
 
 from brender import __version__
 from brender.bus.address import ManagerAddresses
 from brender.bus.keys import Credentials, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import LogTold, Message, PartDone, Reports
+from brender.bus.messages import LogTold, Message, PartDone, Renewed, Reports
+from brender.bus.traffic import Meter
 from brender.bus.transport import Socket
 from brender.bus.uplink import Uplink
 from brender.engines.attempt import (
@@ -85,6 +87,7 @@ class Worker:
         self._cache = folder.root / "cache" / "blobs"
         self.error, self.again = "", False
         self.loop = Loop()
+        self._meter = Meter(self.loop)
         self._setup = setup
         self._managers = [manager.to_connect() for manager in managers]
         self._manager = 0
@@ -205,6 +208,7 @@ class Worker:
         if self._beats is not None:
             self._beats.close()
         self._beats = Socket(self._context, zmq.PUB, "worker stats", self._credentials(manager))
+        self._beats.connections()
         self._beats.connect(manager.stats)
         self._files.turn_to(manager.files, self._credentials(manager))
 
@@ -231,6 +235,8 @@ class Worker:
         for received in above.drain():
             if above is not self._above:
                 return  # a word of the manager before, which it turned away from just now
+            if isinstance(received.message, Renewed):
+                self._meter.answered(received.message.sent, self._now().mono)
             try:
                 self._carry_out(self.core.from_above(received.message, self._now()))
             except Exception:
@@ -272,7 +278,16 @@ class Worker:
         self._send()
         beat = self.core.beat_due(lambda: self._stats.read(self._render_pid()), now)
         if beat is not None and self._beats is not None:
-            self._beats.send(beat, topic="")
+            self._beats.send(msgspec.structs.replace(beat, bus=self._figures(self._beats)), topic="")
+
+    def _figures(self, beats: Socket) -> bytes:
+        """Return what is told of this role's part of the bus; *beats* is what it sends its heartbeats by."""
+        return self._meter.figures(
+            (self._above.link(), beats.link(), *self._files.links),
+            held=len(self.core.held),
+            outbox=self.core.reporting.undelivered_count,
+            resent=self.core.reporting.resent,
+        )
 
     def _render_pid(self) -> int | None:
         """Return the process that renders, or that is kept warm."""

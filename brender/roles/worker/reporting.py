@@ -26,6 +26,8 @@ class Reporting:
         self._over: OrderedDict[str, None] = OrderedDict()
         self._effects: list[Effect] = []
         self._sent = float("-inf")
+        self.resent = 0
+        """How many reports were sent once more."""
         for report in kept:
             self.undelivered.setdefault(report.attempt, []).append(report)
             self._numbers[report.attempt] = report.number
@@ -81,6 +83,7 @@ class Reporting:
 
     def say_all_again(self) -> None:
         """Everything that is not acknowledged is to be sent in this round."""
+        self.resent += self.undelivered_count - len(self._unsent)
         self._unsent = [report for reports in self.undelivered.values() for report in reports]
 
     def due_again(self, now: float, resend: float) -> bool:
