@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from brender.blendfile.facts import inspect
-from brender.engines.destination import one_spelling
+from brender.engines.destination import missing_folders, one_spelling
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FileFacts, MissingFile
 from brender.model.paths import collapse, expand, places, platform_of
@@ -132,6 +132,18 @@ def placed(folder: str) -> str:
         _must_be_absolute(Path(folder))
     with farm().reader.record() as record:
         return one_spelling(folder, path_variables(record.tables))
+
+
+def to_be_made(output: str) -> int:
+    """Return how many folders workers will make for the folder *output* of a job, by what is on this machine now: itself, and
+    those that it lies in. 0 where it has no place here."""
+    here = platform_of(platform.system())
+    with farm().reader.record() as record:
+        variables = path_variables(record.tables)
+    try:
+        return missing_folders(Path(expand(output, places(variables, here), here)))
+    except (BadInput, OSError):
+        return 0
 
 
 def shared(path: Path) -> str:

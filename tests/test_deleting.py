@@ -168,6 +168,19 @@ def test_only_a_folder_that_was_made_for_a_canceled_job_without_frames_is_droppe
     assert [each.folder for each in asked if isinstance(each, DropFolder)] == [spec.output] * dropped
 
 
+def test_a_folder_that_was_made_for_a_job_that_failed_without_frames_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = World(), []
+    monkeypatch.setattr(world, "carry_out", lambda effects: (asked.extend(effects), World.carry_out(world, effects)))
+    world.add_worker("one")
+    spec = msgspec.structs.replace(animation("1"), made_output=True, made_above=2)
+    world.submit(spec)
+    world.run(0.5)
+    world.end("one", reason="it broke", permanent=True)
+    world.run(0.5)
+    assert world.status(spec.id) == "failed"
+    assert {(each.folder, each.above) for each in asked if isinstance(each, DropFolder)} == {(spec.output, 2)}
+
+
 def test_a_job_that_is_deleted_is_gone_with_all_its_files_and_the_other_is_untouched(
     farm_of_two: tuple[Writer, DataFolder, Path],
 ) -> None:

@@ -243,7 +243,7 @@ def test_missing_files_are_named_before_a_job_is_submitted_unless_they_are_allow
     assert browser.post(f"{API}/jobs", job | {"allow_missing": True}).status_code == 503, "no server runs here"
 
 
-def test_the_folder_of_a_job_is_told_to_the_server_without_links(
+def test_the_folder_of_a_job_is_told_to_the_server_without_links_and_with_what_is_to_be_made_of_it(
     app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[JobSpec] = []
@@ -255,6 +255,12 @@ def test_the_folder_of_a_job_is_told_to_the_server_without_links(
     for way in ("out", "link", "out/../out"):
         Browser(app, "anna").post(f"{API}/jobs", job | {"output": f"{tmp_path}/{way}", "allow_missing": True})
     assert [spec.output for spec in told] == [str(tmp_path / "out")] * 3
+    told.clear()
+    for path in ("new/deep/v1", "new/deep"):
+        Browser(app, "anna").post(f"{API}/estimate", job | {"output": f"{tmp_path}/{path}", "allow_missing": True})
+        Browser(app, "anna").post(f"{API}/jobs", job | {"output": f"{tmp_path}/{path}", "allow_missing": True})
+    assert [(spec.made_output, spec.made_above) for spec in told] == [(True, 2), (True, 1)]
+    assert not (tmp_path / "new").exists(), "workers make it, once they have something to put there"
 
 
 def test_a_file_that_needs_trust_is_refused_until_that_is_chosen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

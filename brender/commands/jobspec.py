@@ -15,7 +15,7 @@ from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
 from brender.commands.options import NamedPath, user
 from brender.commands.output import say
-from brender.engines.destination import NoDestination, destination, one_spelling
+from brender.engines.destination import NoDestination, destination, missing_folders, one_spelling
 from brender.engines.folder_looks import FolderLooks
 from brender.engines.ocio import check_configuration, own_configuration, read_configuration
 from brender.jobs.blender_animation import own_path
@@ -336,7 +336,7 @@ def make_output(folder: Path) -> int:
     """Make the output *folder* and see that files can be written there; return how many folders that made: itself, and those
     that it lies in. Raises `BadInput`."""
     try:
-        made = sum(not each.exists() for each in (folder, *folder.parents))
+        made = missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass

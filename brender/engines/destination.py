@@ -36,6 +36,12 @@ def destination(path: ScenePath, blend: Path) -> Path:
     return folder
 
 
+def missing_folders(folder: Path) -> int:
+    """Return how many folders would have to be made for *folder* to be there: itself, and those that it lies in. Raises
+    `OSError`."""
+    return sum(not each.exists() for each in (folder, *folder.parents))
+
+
 def one_spelling(folder: str, variables: Iterable[PathVariable] = (), site: str = "") -> str:
     """Return the one spelling of the output *folder*, as this machine at *site* sees it: every link and ``..`` is followed, and a
     path variable stands for its beginning where one fits. So two jobs that write to one folder are known to.

@@ -170,7 +170,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
     """The folder, absolute, that the job's files go to. It belongs to the job."""
     made_output: bool = False
-    """That folder was made for it, and goes when it is empty and nothing of the job needs it any more."""
+    """That folder was made for it, or is not there yet, and goes when it is empty and nothing of the job needs it any more."""
     made_above: int = 0
     """How many of the folders that it lies in were made for it too, and go with it as long as they are empty."""
     trusted: bool = False

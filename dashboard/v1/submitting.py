@@ -41,6 +41,7 @@ from dashboard.sources import (
     placed,
     shared,
     source_file,
+    to_be_made,
     upload_folder,
 )
 
@@ -87,6 +88,8 @@ def submit(body: Submission) -> Any:
         if body.source.upload:
             spec = _send(spec, path, upload_folder(body.source.upload))
     spec = job_type(spec.job_type).prepare(spec)
+    made = to_be_made(spec.output) if spec.output else 0
+    spec = msgspec.structs.replace(spec, made_output=made > 0, made_above=max(0, made - 1))
     with farm().client() as client:
         return client.submit(spec)
 

@@ -360,8 +360,10 @@ class Jobs:
         self.tidy(job)
 
     def tidy(self, job: JobState) -> None:
-        """Let the folder go that was made for *job*, once that is over, where it was canceled before it had made anything."""
-        if job.status is JobStatus.CANCELED and job.is_over and job.spec.made_output and not job.completed_parts:
+        """Let the folder go that was made for *job*, once that is over, where it has ended before it had made anything. It is
+        made again where the job is queued again."""
+        is_in_vain = job.status in (JobStatus.CANCELED, JobStatus.FAILED) and not job.completed_parts
+        if is_in_vain and job.is_over and job.spec.made_output:
             self.emit(DropFolder(job.spec.output, job.spec.made_above))
 
     def set_status(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
