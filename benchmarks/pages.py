@@ -101,6 +101,7 @@ def _fill_jobs(writer: Writer, chance: random.Random, jobs: int, frames: int, wo
             "part_count": count,
             "completed_parts": done,
             "render_seconds": done * 10.0,
+            "machine_seconds": done * 11.0,
             "output": "/nowhere",
             "submitted": now - number * 600,
             "started": now - number * 600 + 10,

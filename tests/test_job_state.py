@@ -69,6 +69,8 @@ from tests.world import animation
         (lambda: a_job(ended_tasks=3, failed_tasks=1), lambda job: job.uncount_ended_task(True), {"failed_tasks": 0}),
         (lambda: a_job(failures=1), lambda job: job.count_attempt(True, 3), {"failures": 2}),
         (lambda: a_job(failures=1), lambda job: job.count_attempt(False, 3), {}),
+        (lambda: a_job(machine_seconds=2.0), lambda job: job.count_machine_time(3.0), {"machine_seconds": 5.0}),
+        (lambda: a_job(), lambda job: job.count_machine_time(0.0), {}),
         (lambda: a_job(), JobState.overwrite, {"overwrite": True}),
     ],
 )

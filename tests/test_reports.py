@@ -53,6 +53,20 @@ def test_a_report_that_comes_twice_counts_once(world: World) -> None:
     assert (record["completed_parts"], record["render_seconds"]) == (1, 1.0)
 
 
+def test_machine_time_counts_attempts_that_came_to_nothing() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(animation("1-2", chunk=2))["id"]
+    world.run(2.0)
+    world.end("one", reason="it broke")
+    record = world.ask("job", id=job)
+    assert (record["render_seconds"], record["machine_seconds"]) == (0.0, 1.0)
+    world.run(5.0)
+    world.act("cancel", job)
+    world.end("one", stopped=True, reason="stopped")
+    assert world.ask("job", id=job)["machine_seconds"] == pytest.approx(1.0 + 5.0, abs=1.0)
+
+
 def test_the_warnings_of_a_finished_frame_stay_with_it_and_with_its_job(world: World) -> None:
     world.report("one", done(world, 2, 0, warnings=("the picture is all black", "a texture is missing")))
     first = world.ask("parts", job="aa" * 8)[0]

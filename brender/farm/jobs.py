@@ -57,6 +57,9 @@ class JobState(Entity):
     failed_tasks: int = 0
     failures: int = 0
     render_seconds: float = 0.0
+    """What its completed frames took."""
+    machine_seconds: float = 0.0
+    """What its attempts took that have ended, whatever came of them."""
     submitted: float = 0.0
     started: float | None = None
     finished: float | None = None
@@ -130,6 +133,7 @@ class JobState(Entity):
         "failed_tasks",
         "failures",
         "render_seconds",
+        "machine_seconds",
         "started",
         "finished",
         "series",
@@ -161,6 +165,7 @@ class JobState(Entity):
             self.failed_tasks,
             self.failures,
             self.render_seconds,
+            self.machine_seconds,
             self.started,
             self.finished,
             dotted(self.need.series) if self.need.series else "",
@@ -262,6 +267,12 @@ class JobState(Entity):
         self.given_up_parts = max(0, self.given_up_parts - given_up)
         self.failed_tasks -= failed
         self.touch()
+
+    def count_machine_time(self, seconds: float) -> None:
+        """Count what an attempt took that has ended."""
+        if seconds > 0:
+            self.machine_seconds += seconds
+            self.touch()
 
     def count_attempt(self, failed: bool, window: int) -> None:
         """Count an attempt that ended, as one of the last *window*."""

@@ -31,7 +31,7 @@ from brender.store.recorded import worker_info
 from brender.store.tables import ATTEMPT_LIVE
 
 #: Columns that a list of jobs can be sorted by.
-SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds")
+SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "machine_seconds")
 _LATEST_SHOWN = 12
 #: How many earlier jobs an estimate looks at.
 _SHOTS = 60

@@ -147,6 +147,7 @@ def make_tables(database: Database) -> Tables:
         failed_tasks = IntegerField(default=0)
         failures = IntegerField(default=0)
         render_seconds = DoubleField(default=0.0)
+        machine_seconds = DoubleField(default=0.0)
         submitted = DoubleField(index=True)
         started = DoubleField(null=True)
         finished = DoubleField(null=True)

@@ -150,6 +150,8 @@ const farm = (() => {
     const hours = Math.round(minutes / 60);
     return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`;
   }
+  // What workers spent on a job: its attempts that ended, or its frames where one is still at more of them.
+  const machineSeconds = (job) => Math.max(job.machine_seconds, job.render_seconds);
   // When: "04:20", "yesterday 21:40", "tomorrow 04:20", else with the date.
   function clock(wall) {
     const date = new Date(wall * 1000), today = new Date();
@@ -347,5 +349,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, clock, size, several, word, prose, plain, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, plain, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

@@ -20,8 +20,9 @@
     byId("count").textContent = farm.progress(job);
     const rendered = job.completed_parts - job.kept_parts;
     byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.unit}` : "";
-    const hours = job.render_seconds / 3600;
-    byId("cost").textContent = hours >= 1 ? `${hours.toFixed(1)} machine hours` : job.render_seconds ? `${farm.span(job.render_seconds)} of machine time` : "";
+    const spent = farm.machineSeconds(job), hours = spent / 3600;
+    byId("cost").textContent = hours >= 1 ? `${hours.toFixed(1)} machine hours` : spent ? `${farm.span(spent)} of machine time` : "";
+    byId("cost").title = "What workers spent on it, failed attempts too";
     const names = job.rendering.map((worker) => worker.name), shown = names.slice(0, 2);
     byId("who").textContent = names.length ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
     byId("who").title = names.join(", ");

@@ -39,10 +39,9 @@
     return made;
   };
 
-  // Of the frames that it has: what attempts took that came to nothing is not counted.
   const machineTime = (row) => {
-    const made = farm.element("span", "text-nowrap", row.render_seconds || row.finished ? farm.span(row.render_seconds) : "");
-    made.title = "What its completed frames took";
+    const made = farm.element("span", "text-nowrap", row.finished || farm.machineSeconds(row) ? farm.span(farm.machineSeconds(row)) : "");
+    made.title = "What workers spent on it, failed attempts too";
     return made;
   };
 
@@ -63,7 +62,7 @@
     { title: "Frames", field: "progress", show: progress },
     { title: "Priority", field: "priority", show: priority, cell: "wide" },
     { title: "Submitted", field: "submitted", show: (row) => farm.when(row.submitted), cell: "wide" },
-    { title: "Machine time", field: "render_seconds", show: machineTime, cell: "wide" },
+    { title: "Machine time", field: "machine_seconds", show: machineTime, cell: "wide" },
   ];
 
   async function start() {

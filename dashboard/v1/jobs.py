@@ -30,7 +30,7 @@ class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     project: Short = ""
     user: Short = ""
     tag: Short = ""
-    sort: Literal["name", "status", "priority", "user", "project", "submitted", "finished", "progress", "render_seconds"] = (
+    sort: Literal["name", "status", "priority", "user", "project", "submitted", "finished", "progress", "machine_seconds"] = (
         "submitted"
     )
     descending: bool = True

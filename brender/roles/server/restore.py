@@ -148,6 +148,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         failed_tasks=row.failed_tasks,
         failures=row.failures,
         render_seconds=row.render_seconds,
+        machine_seconds=row.machine_seconds,
         submitted=row.submitted,
         started=row.started,
         finished=row.finished,

@@ -338,6 +338,8 @@ class Work:
             self.farm.changed.add(attempt.worker)
         job = self.farm.jobs[attempt.job]
         job.live.discard(attempt.id)
+        # (One that was lost or stopped did not tell how long it took.)
+        job.count_machine_time(seconds or (0.0 if attempt.began is None else now.mono - attempt.began))
         if outcome in (Outcome.COMPLETED, Outcome.FAILED):
             job.count_attempt(outcome is Outcome.FAILED, self.policy.failure_window)
         if not job.live and job.completed_parts == job.kept_parts:
