@@ -28,7 +28,8 @@ from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import LocalFarm
 from brender.commands.screen import Screen
 from brender.commands.shot import fit, shot_facts
-from brender.commands.terminal_graphics import Protocol, encode, iterm2, kitty, protocol_of, sixel
+from brender.commands.terminal_graphics import encode, iterm2, kitty, sixel
+from brender.commands.terminal_protocols import Protocol, protocol_of
 from brender.commands.waiting import tell_log_end, wait_for
 from brender.engines.log_end import log_end
 from brender.model.errors import Unreachable

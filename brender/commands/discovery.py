@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from zeroconf import IPVersion, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
-
 from brender import __version__
 from brender.bus.address import Address, ManagerAddresses, answers, is_loopback, own_hosts
 from brender.model.text import harmless
@@ -41,6 +39,8 @@ def announced(role: str, name: str, address: Address, key: str) -> Iterator[None
     if not hosts:
         yield
         return
+    from zeroconf import IPVersion, ServiceInfo, Zeroconf  # here: few commands need it, and all would wait for it
+
     # A service's label has 63 bytes at most (RFC 6763, 4.1.1).
     label = f"{role} {name} {key[:8]}".encode()[:63].decode(errors="ignore").replace(".", "-")
     info = ServiceInfo(
@@ -66,6 +66,8 @@ def announced(role: str, name: str, address: Address, key: str) -> Iterator[None
 
 def find(seconds: float = _LOOK_SECONDS) -> list[Found]:
     """Return every server and manager that says within *seconds* that it is there."""
+    from zeroconf import IPVersion, ServiceBrowser, ServiceStateChange, Zeroconf
+
     found: dict[str, Found] = {}
 
     def hear(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:

@@ -32,7 +32,7 @@ from brender.engines.environment import clean_environment
 from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
-from brender.model.text import plural
+from brender.model.text import plural, short_id
 from brender.model.units import in_words, units_of
 from brender.store.datafolder import DataFolder
 
@@ -143,7 +143,7 @@ def render(
             screen.say(line)
         if running:
             _check_own(data)
-            screen.say(f"A farm runs in {data} already; it renders this too, as job {spec.id[:8]}")
+            screen.say(f"A farm runs in {data} already; it renders this too, as job {short_id(spec.id)}")
             with client(None, data) as connection:
                 send_packed(addons, None, data)
                 _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen, shown)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from brender.bus.client import Client
+from brender.model.answers import PAGE
 from brender.model.job import FILM
-from brender.store.questions import PAGE
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from brender.commands.config import Configured
 from brender.commands.options import client, common, server_option, user
 from brender.commands.output import say
 from brender.model.errors import BadInput
+from brender.model.text import short_id
 
 
 def _action(name: str, help: str) -> click.Command:
@@ -21,7 +22,7 @@ def _action(name: str, help: str) -> click.Command:
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
         with client(server, data) as connection:
             answer = connection.act(name, id, user=user())
-        say(f"Job {answer['id'][:8]} is {answer['status']}")
+        say(f"Job {short_id(answer['id'])} is {answer['status']}")
 
     return act
 
@@ -45,7 +46,7 @@ def requeue(
         raise BadInput("Give --all or --frames, not both")
     with client(server, data) as connection:
         answer = connection.act("requeue", id, value="all" if everything else frames, user=user())
-    say(f"Job {answer['id'][:8]} is {answer['status']}")
+    say(f"Job {short_id(answer['id'])} is {answer['status']}")
 
 
 @click.command(cls=Configured, section="priority")
@@ -57,7 +58,7 @@ def priority(data: Path, config: Path | None, verbose: bool, server: str | None,
     """Set a job's priority, 0 to 100; higher goes first."""
     with client(server, data) as connection:
         answer = connection.act("priority", id, value=value, user=user())
-    say(f"Job {answer['id'][:8]} has priority {value}")
+    say(f"Job {short_id(answer['id'])} has priority {value}")
 
 
 @click.command(cls=Configured, section="readmit")
@@ -69,4 +70,4 @@ def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, 
     """Let WORKER, or all workers, try a job again that they were kept off for failing it."""
     with client(server, data) as connection:
         answer = connection.act("readmit", id, value=worker, user=user())
-    say(f"Job {answer['id'][:8]} goes to {worker or 'all workers'} again")
+    say(f"Job {short_id(answer['id'])} goes to {worker or 'all workers'} again")

@@ -38,14 +38,14 @@ from brender.commands.waiting import check_ended_well, shown_folder, tell_log_en
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import say_settings
 from brender.model.addon import AddOn
+from brender.model.answers import LOG_TAIL
 from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
 from brender.model.status import HANDED_OUT, JobStatus
-from brender.model.text import harmless, plural
+from brender.model.text import harmless, plural, short_id
 from brender.model.units import in_tasks, in_words
 from brender.store.datafolder import DataFolder
-from brender.store.questions import LOG_TAIL
 
 #: Seconds for which `brender submit` waits to hear why the job is not begun.
 _REASON_SECONDS = 0.5
@@ -155,7 +155,7 @@ def submit(
             for warning in accepted["warnings"] if not wait else ():  # (else it is said while it is waited for)
                 say(f"Warning: {warning}", err=True)
             what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
-            say(f"Job {accepted['id'][:8]}, {spec.name}: {what}")
+            say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}")
             if not wait and (reason := _why_it_waits(connection, accepted["id"])):
                 say(f"It waits. {reason}", err=True)
         if wait:
@@ -192,7 +192,7 @@ def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPic
             raise
         except KeyboardInterrupt:
             screen.close(erase=False)
-            id = spec.id[:8]
+            id = short_id(spec.id)
             told = f"The job goes on without this command. `brender job {id}` shows it, `brender cancel {id}` stops it"
             click.echo(err=True)
             say(told, err=True)
@@ -237,7 +237,7 @@ def jobs(
             ("ID", "NAME", "STATUS", "FRAMES", "PRIORITY", "USER", "SUBMITTED", "REASON"),
             [
                 (
-                    row["id"][:8],
+                    short_id(row["id"]),
                     row["name"],
                     row["status"],
                     f"{row['units_done']}/{row['units']}" + (" pieces" if row["unit"] == "piece" else ""),

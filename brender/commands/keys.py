@@ -15,6 +15,7 @@ from brender.commands.output import print_json, print_table, say, when
 from brender.commands.paging import tell_end
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole
+from brender.model.text import short_id
 from brender.store.datafolder import DataFolder
 
 
@@ -160,7 +161,7 @@ def list_keys(data: Path, config: Path | None, verbose: bool, server: str | None
                 row["id"],
                 row["role"],
                 row["name"],
-                row["node"][:8],
+                short_id(row["node"]),
                 when(row["created"]),
                 row["token"],
                 when(row["expires"]),

@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy
-import OpenImageIO as oiio
-
 from brender.commands.screen import Screen
-from brender.commands.terminal_graphics import Protocol, encode
 from brender.commands.terminal_probe import cell_size, probe
+from brender.commands.terminal_protocols import Protocol
 from brender.store.datafolder import DataFolder
 
 #: What is said where there is no way to show one.
@@ -57,6 +54,8 @@ class LatestPicture:
         most = screen.room_for_picture
         if not most[1] or (pixels := _pixels(path)) is None:
             return
+        from brender.commands.terminal_graphics import encode
+
         self._shown, self._when = path, time.monotonic()
         screen.picture(encode(self._protocol, path.read_bytes(), pixels, most, cell_size()))
 
@@ -65,6 +64,9 @@ def _pixels(path: Path) -> Any:
     """Return the picture at *path*, height by width by three bytes; ``None`` where there is none yet, or it does not decode."""
     if not path.exists():
         return None
+    import numpy  # here: most commands show no pictures, and importing these takes longer than the commands do
+    import OpenImageIO as oiio
+
     picture = oiio.ImageBuf(str(path))
     pixels = picture.get_pixels(oiio.UINT8) if picture.read(0, 0, True) else None
     if pixels is None:

@@ -14,6 +14,7 @@ from brender.commands.paging import all_option, asked, counted_in_all, tell_end
 from brender.model.devices import CPU, GPU_KINDS
 from brender.model.errors import BadInput, NotFound
 from brender.model.status import Wanted
+from brender.model.text import short_id
 
 #: Tags that say what a worker renders on.
 _DEVICES = (CPU, "gpu", *GPU_KINDS)
@@ -61,7 +62,7 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
                 row["schedule"],
                 row["note"],
                 row["manager_name"],
-                row["id"][:8],
+                short_id(row["id"]),
                 row["reason"],
             )
             for row in rows
@@ -155,7 +156,7 @@ def activity(
         return
     print_table(
         ("WHEN", "WHO", "JOB", "WHAT"),
-        [(when(row["wall"]), row["user"], (row["job"] or "")[:8], row["text"]) for row in rows],
+        [(when(row["wall"]), row["user"], short_id(row["job"] or ""), row["text"]) for row in rows],
         empty="Nothing has happened yet",
     )
     say_cut(*cut)
@@ -183,7 +184,7 @@ def managers(data: Path, config: Path | None, verbose: bool, server: str | None,
                 row["address"],
                 row["host"],
                 when(row["last_seen"]),
-                row["id"][:8],
+                short_id(row["id"]),
                 row["reason"],
             )
             for row in rows

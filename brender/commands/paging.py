@@ -7,7 +7,7 @@ import click
 
 from brender.bus.client import Client
 from brender.commands.output import say
-from brender.store.questions import PAGE
+from brender.model.answers import PAGE
 
 #: Rows of a list that are shown where nobody says how many.
 SHOWN = 1000

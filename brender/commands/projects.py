@@ -16,7 +16,7 @@ from brender.commands.output import size as in_words
 from brender.commands.paging import tell_end
 from brender.model.errors import BadInput
 from brender.model.paths import PLATFORMS
-from brender.model.text import plural
+from brender.model.text import plural, short_id
 
 _GB = 1e9
 _DEFAULT_PROJECT = "default"
@@ -187,9 +187,9 @@ def delete(
                 if not sys.stdin.isatty():
                     raise BadInput(f"There is no terminal to ask on whether {words} may go: give --yes")
                 where = f" to {job['output']}" if chosen != "record" and job["output"] else ""
-                click.confirm(line(f"Job {job['id'][:8]} ({job['name']}): delete {words}{where}?"), abort=True)
+                click.confirm(line(f"Job {short_id(job['id'])} ({job['name']}): delete {words}{where}?"), abort=True)
             connection.act("delete", job["id"], value=chosen, user=user())
-            say(f"Job {job['id'][:8]}: {words} are being deleted")
+            say(f"Job {short_id(job['id'])}: {words} are being deleted")
 
 
 def _kept(row: dict[str, Any]) -> str:

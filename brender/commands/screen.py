@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
@@ -13,8 +14,10 @@ from rich.segment import ControlType, Segment
 from rich.text import Text
 
 from brender.commands.display import JobView, Marks, draw
-from brender.commands.terminal_graphics import Shown as Picture
 from brender.model.text import harmless
+
+if TYPE_CHECKING:
+    from brender.commands.terminal_graphics import Shown as Picture
 
 _REDRAWS_A_SECOND = 4
 #: The exit code of a command that was interrupted, as shells have it.
@@ -80,7 +83,7 @@ class Screen:
         """Draw *view* from now on."""
         self._view, self._shown = view, time.monotonic()
 
-    def picture(self, shown: Picture) -> None:
+    def picture(self, shown: "Picture") -> None:
         """Put a picture above what is drawn, in the place of the one before where nothing was said since."""
         if self._live is None:
             return

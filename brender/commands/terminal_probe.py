@@ -6,7 +6,7 @@ import select
 import sys
 import time
 
-from brender.commands.terminal_graphics import QUESTION, Protocol, is_answered, protocol_of
+from brender.commands.terminal_protocols import QUESTION, Protocol, is_answered, protocol_of
 
 #: Seconds that a terminal has for its answer, which may come over a slow line; most answer at once.
 _ANSWER_SECONDS = 0.5

@@ -15,8 +15,9 @@ from brender.commands.jobspec import folder_here
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.screen import Screen
 from brender.engines.log_end import log_end
+from brender.model.answers import PAGE
 from brender.model.errors import BrenderError, RenderFailed, Unreachable
-from brender.store.questions import PAGE
+from brender.model.text import short_id
 
 _LOOK_SECONDS = 0.25
 #: Seconds that an answer is waited for before it is said that the server is silent, and that a silent server is waited for.
@@ -136,7 +137,7 @@ def wait_for_frames(
     if gone := gone_files(client, record):
         raise RenderFailed(
             f"These were rendered twice, and are gone from {record['output']} again: {_named(gone)}. Something removes them; "
-            f"`brender requeue {job[:8]} --all` renders them once more"
+            f"`brender requeue {short_id(job)} --all` renders them once more"
         )
     return record
 
@@ -192,7 +193,7 @@ def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool) -> Non
             time.sleep(0.05)
         lines = log_end(text)
         if lines:
-            more = f"; `brender log {job[:8]}` prints more" if is_kept else ""
+            more = f"; `brender log {short_id(job)}` prints more" if is_kept else ""
             screen.say(f"The end of the log, on {failed['worker_name']}{more}:", error=True)
         for line in lines:
             screen.say(f"  {line}", style="red" if _BAD.search(line) else "", error=True)

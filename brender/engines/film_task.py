@@ -18,7 +18,7 @@ from brender.engines.pictures import BadPicture, Picture
 from brender.engines.rendering import Rendering, finished, make_thumbnail
 from brender.jobs.film import frames_of_film, is_regular
 from brender.model.grant import FurtherFile, PartGrant
-from brender.model.text import SHORT_ID, plural
+from brender.model.text import plural, short_id
 
 _PROBE_SECONDS = 600.0
 #: Frames whose sizes are read at once.
@@ -94,14 +94,14 @@ def _size(rendering: Rendering, frames: list[tuple[int, Path]]) -> tuple[int, in
             if (size[0], size[1]) != found:
                 raise AttemptFailed(
                     f"The frame {number} is {size[0]} x {size[1]}, and the first one of the film {found[0]} x {found[1]}: "
-                    f"`brender requeue {attempt.order.job[:SHORT_ID]} --all` renders all again"
+                    f"`brender requeue {short_id(attempt.order.job)} --all` renders all again"
                 )
     assert found is not None, "a job has frames"
     return found
 
 
 def _gone(attempt: Attempt, number: int, file: Path) -> AttemptFailed:
-    again = f"`brender requeue {attempt.order.job[:SHORT_ID]} --frames {number}` renders it again"
+    again = f"`brender requeue {short_id(attempt.order.job)} --frames {number}` renders it again"
     return AttemptFailed(f"The frame {number} of the film is gone, or cannot be read: {file}. {again}")
 
 

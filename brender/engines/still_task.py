@@ -20,7 +20,7 @@ from brender.engines.publish import BadSource
 from brender.engines.rendering import Rendering, finished, keep_standing, make_thumbnail, render_part, stands
 from brender.jobs.blender_still import final_name, piece_name, rows_of, samples_of
 from brender.model.grant import PartGrant
-from brender.model.text import SHORT_ID, plural
+from brender.model.text import plural, short_id
 from brender.system.removal import remove_tree
 
 #: The settings that change what is on a piece.
@@ -121,7 +121,7 @@ def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces:
     if not any(map(files.holds_something, names)) and (done := _done_before(rendering, final)):
         attempt.emit(replace(finished(part, 0.0, done), kept=True))
         return
-    again = f"`brender requeue {attempt.order.job[:SHORT_ID]} --all` renders"
+    again = f"`brender requeue {short_id(attempt.order.job)} --all` renders"
     session = rendering.scene().session
     with contextlib.ExitStack() as undo:
         opened = []

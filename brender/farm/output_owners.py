@@ -6,7 +6,7 @@ from brender.jobs.declare import JobType
 from brender.model.errors import Conflict
 from brender.model.job import JobSpec
 from brender.model.status import ENDED_JOB
-from brender.model.text import SHORT_ID
+from brender.model.text import short_id
 
 Output = tuple[str, str]
 """The folder that files lie in, and their name pattern there; "" as the pattern: names, there and below, that nobody knows."""
@@ -36,7 +36,7 @@ def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> Output:
     for job, going in farm.deleting.items():
         if _overlap(owned, going):
             raise Conflict(
-                f"The files of the job {job[:SHORT_ID]} in {folder} are being deleted: submit this one when they are gone"
+                f"The files of the job {short_id(job)} in {folder} are being deleted: submit this one when they are gone"
             )
     return owned
 

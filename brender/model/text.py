@@ -15,13 +15,22 @@ def harmless(text: str, kept: str = "") -> str:
 SHORT_ID = 8
 
 
+def short_id(id: str) -> str:
+    """Return as much of *id* as people are told, and as a command takes.
+
+    >>> short_id("88921bf52911a7eb")
+    '88921bf5'
+    """
+    return id[:SHORT_ID]
+
+
 def job_in_words(id: str, name: str) -> str:
     """Return how a sentence for people calls the job: by its name, and by as much of its id as a command takes.
 
     >>> job_in_words("88921bf52911a7eb", "shot")
     'shot (88921bf5)'
     """
-    return f"{harmless(name)} ({id[:SHORT_ID]})"
+    return f"{harmless(name)} ({short_id(id)})"
 
 
 def plural(count: float, noun: str) -> str:

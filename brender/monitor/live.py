@@ -25,7 +25,7 @@ from brender.bus.messages import Event
 from brender.bus.transport import Connections, Socket
 from brender.model.errors import Unreachable
 from brender.model.log_events import read_event
-from brender.model.text import harmless
+from brender.model.text import harmless, short_id
 
 _QUIET_SECONDS = 10.0
 _LOOK_MILLISECONDS = 500
@@ -107,7 +107,7 @@ class Seen:
         events.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for event in list(self.recent)[-room:]:
             clock = time.strftime("%H:%M:%S", time.localtime(event.wall))
-            who = self.names.get(event.key) or event.key[:8]
+            who = self.names.get(event.key) or short_id(event.key)
             events.add_row(*(Text(harmless(cell)) for cell in (clock, event.kind, who, _told(event))))
         if not self.recent:
             events.add_row("", "", "", Text(harmless(nothing), style="dim"))
@@ -116,7 +116,7 @@ class Seen:
 
     def _cells(self, key: str, stats: dict[str, Any], is_known: bool) -> list[Text]:
         known = stats.get("memory_total")
-        texts = [self.names.get(key, key[:8]), self.status.get(key, "") if is_known else "unknown"]
+        texts = [self.names.get(key, short_id(key)), self.status.get(key, "") if is_known else "unknown"]
         if known:
             texts += [
                 f"{stats['cpu_percent']:.0f} %",

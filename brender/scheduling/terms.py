@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from brender.model.job import Requirements
 from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
-from brender.model.text import SHORT_ID
+from brender.model.text import short_id
 
 #: Seconds of work that a slot may hold beyond what it runs, and the most grants that this may be.
 PREFETCH_SECONDS = 2.0
@@ -62,7 +62,7 @@ class Demand:
             return Obstacle(f"cannot run it now ({why})", f"cannot run it now ({why})", "it is tried again in some minutes")
         if worker in self.kept_off:
             said = "failed it again and again"
-            return Obstacle(said, said, f"`brender readmit {self.job[:SHORT_ID]}` allows another try")
+            return Obstacle(said, said, f"`brender readmit {short_id(self.job)}` allows another try")
         if self.memory and free is not None and free < self.memory:
             needed = f"{self.memory / 1e9:.1f} GB"
             others = " beside what others on that machine need" if beside else ""

@@ -9,12 +9,13 @@ from typing import Any
 
 from peewee import SQL, Case, fn
 
+from brender.model.answers import PAGE
 from brender.model.job import MISSING_AT_WORKER
 from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, UNLISTED
 from brender.model.text import plural
 from brender.model.units import STILL
 from brender.store.page_questions import with_eta
-from brender.store.questions import GOING, PAGE, Record, listed_columns, with_progress
+from brender.store.questions import GOING, Record, listed_columns, with_progress
 from brender.store.tables import ATTEMPT_LIVE
 
 _ATTENTION_SHOWN = 20

@@ -11,16 +11,16 @@ from typing import Any
 import msgspec
 from peewee import SQL, Case, fn
 
+from brender.model.answers import PAGE
 from brender.model.eligibility import count_able
 from brender.model.errors import BadInput, NotFound
 from brender.model.estimates import Shot, work_of
 from brender.model.job import Requirements
 from brender.model.status import HANDED_OUT, JobStatus, WorkerStatus
-from brender.model.text import SHORT_ID
+from brender.model.text import short_id
 from brender.store.path_variables import path_variables
 from brender.store.questions import (
     GOING,
-    PAGE,
     Record,
     job_id,
     listed_columns,
@@ -171,7 +171,7 @@ def frame(record: Record, job: str, part: int) -> dict[str, Any]:
     tables, id = record.tables, job_id(record, job)
     row = tables.Part.get_or_none((tables.Part.id == part) & (tables.Part.job == id))
     if row is None:
-        raise NotFound(f"The job {id[:SHORT_ID]} has no frame of the number {part}")
+        raise NotFound(f"The job {short_id(id)} has no frame of the number {part}")
     found = dict(row.__data__)
     attempt, worker = tables.Attempt, tables.Worker
     query = attempt.select(attempt, worker.name.alias("worker_name")).join(worker)

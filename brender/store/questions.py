@@ -14,24 +14,21 @@ from typing import Any
 from peewee import Case, fn
 
 from brender import __version__
+from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
 from brender.model.status import UNLISTED
-from brender.model.text import SHORT_ID
+from brender.model.text import SHORT_ID, short_id
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.tables import Tables
 
-#: Rows that one answer holds at most.
-PAGE = 10_000
 #: Jobs that are named where several are meant.
 _NAMED_MOST = 5
 #: Of a job whose record is about to go nobody is told any more.
 GOING = ("record", "both")
-#: Bytes of a log that one answer holds at most.
-LOG_TAIL = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -264,11 +261,11 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
         known = [row for row in known if row["outcome"] != "recalled"]
     if not known:
         if frame is not None and (frames := _frames_unless(record, id, frame)):
-            raise NotFound(f"The job {id[:SHORT_ID]} has no frame {frame}: it has {frames}")
+            raise NotFound(f"The job {short_id(id)} has no frame {frame}: it has {frames}")
         if frame is not None and not attempt:
-            raise NotFound(f"No worker has begun frame {frame} of the job {id[:SHORT_ID]} yet, so there is no log")
+            raise NotFound(f"No worker has begun frame {frame} of the job {short_id(id)} yet, so there is no log")
         which = f"attempt {attempt!r}" if attempt else "attempt"
-        raise NotFound(f"The job {id[:SHORT_ID]} has no {which} yet, so there is no log")
+        raise NotFound(f"The job {short_id(id)} has no {which} yet, so there is no log")
     chosen = known[0]
     path = record.folder.log(id, chosen["id"])
     size = path.stat().st_size if path.exists() else 0

@@ -24,6 +24,7 @@ from brender.model.errors import BadInput
 from brender.model.estimates import estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.paths import BUILT_IN
+from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.store import page_questions
 from brender.transfer.client import Exchange
@@ -144,7 +145,7 @@ def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
     elif job_type(body.job_type).engine == "blender":
         raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
     if output and body.test:
-        output = f"{output.rstrip('/')}/tests/{id[:8]}"
+        output = f"{output.rstrip('/')}/tests/{short_id(id)}"
     spec = JobSpec(
         id=id,
         name=body.name or (PurePosixPath(str(settings.get("file", ""))).stem if facts else body.job_type),

@@ -25,7 +25,7 @@ from brender.model.errors import BadInput, BrenderError
 from brender.model.job import FILM, JobSpec
 from brender.model.paths import PathVariable, expand, platform_of
 from brender.model.status import Outcome, PartStatus
-from brender.model.text import SHORT_ID
+from brender.model.text import short_id
 from brender.roles.effects import PublishFrame
 from brender.roles.server.folder_threads import Alive, FolderThreads
 from brender.roles.server.placement import Placement
@@ -236,7 +236,7 @@ class FileKeeper:
                 if any(self._keep(file, blob) for file in (placed, arrived) if file.is_file()):
                     then(None)
                     return
-            again = f"`brender requeue {job[:SHORT_ID]} --frames {frame}` renders it again"
+            again = f"`brender requeue {short_id(job)} --frames {frame}` renders it again"
             then(f"frame {frame} is gone, or was changed, since it was rendered: {again}")
 
         self._once(into, blob, look)

@@ -20,7 +20,7 @@ from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JobStatus
-from brender.model.text import SHORT_ID, plural
+from brender.model.text import plural, short_id
 from brender.model.units import in_tasks, in_words, units_of
 from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LogEvent, Now, Send
 from brender.roles.server.activity import ActivityLog
@@ -238,7 +238,7 @@ class Jobs:
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
         """Queue the *selection* again, slice by slice. Raises `Conflict` where there is nothing to do."""
         if selection.is_empty or not self._has_ended_work(job, selection):
-            known, id = f"The job {job.called} is {job.status}, and", job.id[:SHORT_ID]
+            known, id = f"The job {job.called} is {job.status}, and", short_id(job.id)
             if selection.frames is not None:
                 raise Conflict(f"{known} has none of these frames: `brender job {id}` says which it has")
             raise Conflict(
@@ -248,7 +248,7 @@ class Jobs:
         if selection.frames is not None and job.status in ENDED_JOB and job.planned < job.task_count:
             raise Conflict(
                 f"The job {job.called} ended before all its frames were planned: queue all that is unfinished of it again "
-                f"(`brender requeue {job.id[:SHORT_ID]}`), or submit these frames as a job of their own"
+                f"(`brender requeue {short_id(job.id)}`), or submit these frames as a job of their own"
             )
         self._let_wait_again(job)
         self.adopt(job, may_own(self.farm, job.spec, job.type))
@@ -393,7 +393,7 @@ class Jobs:
     def deleted(self, job_id: str, fields: Mapping[str, Any] | None, now: Now) -> None:
         """Take what came of the deletion of *job_id*: the *fields* that its record has now, ``None``: the record is gone."""
         self.farm.deleting.pop(job_id, None)
-        job_name = self._deleting.get(job_id, f"the job {job_id[:8]}")
+        job_name = self._deleting.get(job_id, f"the job {short_id(job_id)}")
         if fields is None or fields.get("frames_deleted"):
             self._deleting.pop(job_id, None)
         if fields is None:

@@ -37,6 +37,7 @@ from brender.model.grant import Grant, Order, localized
 from brender.model.keys import proof_of
 from brender.model.log_events import ABOUT_PARENT, frames_in_words, log_event
 from brender.model.nodes import Standing, WorkerInfo, forbidden
+from brender.model.text import short_id
 from brender.roles.effects import (
     Effect,
     Exit,
@@ -469,7 +470,7 @@ class Worker:
 def _about(grant: Grant) -> dict[str, object]:
     """Return what the log says of the attempt of *grant*."""
     frames = sorted({part.frame for part in grant.parts})
-    return {"what": frames_in_words(frames), "job": grant.job[:8], "attempt": grant.attempt}
+    return {"what": frames_in_words(frames), "job": short_id(grant.job), "attempt": grant.attempt}
 
 
 def _part_done(attempt: str, event: PartFinished) -> PartDone:
