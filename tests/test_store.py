@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import re
+
 import peewee
 import pytest
 from playhouse.schema_diff import diff_models
@@ -252,18 +254,39 @@ def test_a_job_is_found_by_the_start_of_its_id_or_by_its_name(writer: Writer, tm
     record = Record(writer.tables, DataFolder(tmp_path))
     assert answer(record, "job", {"id": "aaa"})["id"] == answer(record, "job", {"id": "shot"})["id"] == "a" * 16
     writer.commit([new("job", "aaab" + "0" * 12, JOB)])
-    with pytest.raises(BadInput, match="'aaa' means several jobs"):
+    with pytest.raises(BadInput, match="'aaa' means 2 jobs"):
         answer(record, "job", {"id": "aaa"})
-    says = r"aaaaaaaa \(shot, \w+, submitted [-0-9]{10} [:0-9]{8}\); aaab0000 .*\. Name the one by its id, such as aaaaaaaa"
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInput) as raised:
         answer(record, "job", {"id": "shot"})
+    first, *candidates = str(raised.value).splitlines()
+    assert first == "'shot' means 2 jobs. Write the id of one, such as aaaaaaaa, instead:"
+    one_a_line = [rf"  {id}  shot  \w+ +submitted [-0-9]{{10}} [:0-9]{{8}}" for id in ("aaaaaaaa", "aaab0000")]
+    assert all(re.fullmatch(says, line) for says, line in zip(one_a_line, candidates, strict=True))
     assert answer(record, "job", {"id": "aaab0000"})["id"] == "aaab" + "0" * 12
     with pytest.raises(NotFound, match="no job 'zzz'"):
         answer(record, "job", {"id": "zzz"})
     writer.commit([new("job", "c" * 16, JOB | {"name": "aaab"}), new("job", "d" * 16, JOB | {"name": "aaab0000"})])
-    with pytest.raises(BadInput, match=r"'aaab' means several jobs: .*cccccccc \(aaab, "):
+    with pytest.raises(BadInput, match=r"'aaab' means 2 jobs(?s:.*)cccccccc  aaab "):
         answer(record, "job", {"id": "aaab"})
     assert answer(record, "job", {"id": "aaab0000"})["id"] == "aaab" + "0" * 12
+
+
+def test_the_log_of_a_failed_job_is_that_of_an_attempt_that_failed(writer: Writer, tmp_path: Path) -> None:
+    tried = {"job": "a" * 16, "task": 1, "worker": "b" * 16, "manager": "m" * 16, "finished": 9.0}
+    node = {"incarnation": 1, "name": "w1", "status": "idle", "last_seen": 1.0}
+    writer.commit(
+        [
+            put("manager", "m" * 16, node),
+            put("worker", "b" * 16, node | {"manager": "m" * 16}),
+            new("task", 1, {"job": "a" * 16, "number": 0, "status": "failed"}),
+            new("attempt", "e" * 16, {**tried, "granted": 1.0, "outcome": "failed", "reason": "no camera"}),
+            new("attempt", "f" * 16, {**tried, "granted": 2.0, "outcome": "canceled", "reason": "stopped"}),
+        ]
+    )
+    record = Record(writer.tables, DataFolder(tmp_path))
+    assert answer(record, "log", {"job": "aaa"})["attempt"]["outcome"] == "canceled"
+    writer.commit([update("job", "a" * 16, {"status": "failed"})])
+    assert answer(record, "log", {"job": "aaa"})["attempt"]["outcome"] == "failed"
 
 
 def test_a_forgotten_node_is_meant_only_where_no_other_is_called_so(writer: Writer, tmp_path: Path) -> None:

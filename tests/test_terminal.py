@@ -290,7 +290,7 @@ class Failed:
 
 
 def test_a_failed_render_prints_the_end_of_its_log_with_noise_folded(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_log_end(Failed(), "j" * 16, Screen(), is_kept=False)  # type: ignore[arg-type]
+    tell_log_end(Failed(), "j" * 16, Screen(), is_kept=False, told="")  # type: ignore[arg-type]
     assert capsys.readouterr().err.splitlines() == [
         "The end of the log, on w1:",
         "  (2 lines of Blender's own)",
@@ -298,6 +298,19 @@ def test_a_failed_render_prints_the_end_of_its_log_with_noise_folded(capsys: pyt
         "  [brender 10:00:00] ended: it failed",
     ]
     assert log_end("\n".join(map(str, range(100))), 3) == ["97", "98", "99"]
+
+
+def test_the_end_of_a_failed_render_s_log_does_not_repeat_the_reason_that_is_told_below_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell_log_end(Failed(), "j" * 16, Screen(), is_kept=False, told="it failed (not rendered: 1 of 1 frame)")  # type: ignore[arg-type]
+    assert "ended" not in capsys.readouterr().err
+
+
+def test_noise_of_a_log_is_what_names_our_program_and_not_what_only_sounds_like_a_driver() -> None:
+    noise = "[brender 10:00:00] starting /usr/bin/python3 -I driver.py", "00:01.1  cycles  | WARNING CUEW initialization failed"
+    told = "[brender 10:00:01] ended: EGL is broken", 'File "/shots/legless_ghost.py", line 1'
+    assert log_end("\n".join((*noise, *told))) == ["(2 lines of Blender's own)", *told]
 
 
 _SLOW = """

@@ -18,6 +18,7 @@ from typing import Any
 import click
 import platformdirs
 
+from brender.commands.first_word import take_back
 from brender.commands.output import say
 from brender.commands.role_logs import say_of_role
 from brender.model.errors import BadInput, BrenderError
@@ -116,7 +117,10 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> None:
     """Run *command* as a program: what goes wrong is one sentence on standard error and an exit code."""
     words = list(sys.argv[1:] if args is None else args)
     try:
-        code = command.main(words, standalone_mode=False)
+        try:
+            code = command.main(words, standalone_mode=False)
+        finally:
+            take_back()
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -260,9 +260,9 @@ def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Scree
     try:
         connection.submit(spec)  # (what it warns of, the record says too)
         record = wait_for_frames(connection, spec.id, screen, running.check, pictures, all_here=bool(running.children))
-    except RenderFailed:
+    except RenderFailed as error:
         screen.close(erase=False)
-        tell_log_end(connection, spec.id, screen, is_kept=not running.children)
+        tell_log_end(connection, spec.id, screen, is_kept=not running.children, told=str(error))
         raise
     except KeyboardInterrupt:
         screen.close(erase=False)

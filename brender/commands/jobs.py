@@ -35,6 +35,7 @@ from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
+from brender.engines.log_end import FOLDED, folded
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import say_settings
 from brender.model.addon import AddOn
@@ -186,9 +187,9 @@ def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPic
                 record = wait_for_frames(connection, spec.id, screen, pictures=pictures)
             else:
                 record = check_ended_well(wait_for(connection, spec.id, screen, pictures=pictures))
-        except RenderFailed:
+        except RenderFailed as error:
             screen.close(erase=False)
-            tell_log_end(connection, spec.id, screen, is_kept=True)
+            tell_log_end(connection, spec.id, screen, is_kept=True, told=str(error))
             raise
         except KeyboardInterrupt:
             screen.close(erase=False)
@@ -378,13 +379,26 @@ def _standing(task: dict[str, Any]) -> str:
 @job_argument
 @click.option("--frame", type=int, help="The log of this frame's newest attempt.")
 @click.option("--attempt", default="", help="The log of this attempt.")
-def log(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, frame: int | None, attempt: str) -> None:
-    """Print the log of a job's newest attempt, or of one frame's; of a long one its end."""
+@click.option("--raw", is_flag=True, help="All lines, with those that Blender always writes.")
+def log(
+    data: Path, config: Path | None, verbose: bool, server: str | None, id: str, frame: int | None, attempt: str, raw: bool
+) -> None:
+    """Print the log of a job's newest attempt (of a failed job, the newest that failed), or of one frame's; of a long one its
+    end.
+
+    What Blender always writes is folded to a count, as on the job's page.
+    """
     with client(server, data) as connection:
         answer = connection.ask("log", job=id, frame=frame, attempt=attempt)
+        # (What another program writes is not Blender's.)
+        raw = raw or connection.ask("job", id=answer["attempt"]["job"])["job_type"] == "command"
     chosen = answer["attempt"]
-    ending = f": {chosen['reason']}" if chosen["reason"] else ""
+    # (How it ended is the log's last line, as a rule.)
+    ending = f": {chosen['reason']}" if chosen["reason"] and f"ended: {chosen['reason']}" not in answer["text"] else ""
     say(f"Attempt {chosen['id']} on {chosen['worker_name']}, {chosen['outcome']}{ending}", err=True)
-    click.echo(harmless(answer["text"], kept="\n\t") or "(nothing has arrived yet)")
+    text = harmless(answer["text"], kept="\n\t") if raw else "\n".join(folded(answer["text"]))
+    click.echo(text or "(nothing has arrived yet)")
+    if not raw and FOLDED in text:
+        say(f"`brender log {short_id(chosen['job'])} --raw` prints what is folded", err=True)
     if (whole := answer.get("size", 0)) > LOG_TAIL:
         say(f"This is the log's end, {size(LOG_TAIL)} of {size(whole)}. All of it, on the server: {answer['path']}", err=True)

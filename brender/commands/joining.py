@@ -2,9 +2,6 @@
 before."""
 
 import logging
-import os
-import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -37,7 +34,6 @@ from brender.store.datafolder import DataFolder
 
 log = logging.getLogger("brender.keys")
 
-_TOKEN = re.compile(r"(--join=)?brender-[A-Za-z0-9_-]{80,}")
 _WAIT_SECONDS, _TRY_SECONDS, _LOOK_SECONDS = 60.0, 1.0, 0.25
 _SAY_SECONDS = 10.0
 _ANSWER_SECONDS = 2.0
@@ -50,17 +46,6 @@ join_option = click.option(
     help="The token to join a farm with, or @FILE that holds it; needed once. `brender token create` prints one.",
 )
 new_key_option = click.option("--new-key", is_flag=True, help="Rotate: join with a new key in place of the one of before.")
-
-
-def hide_token() -> None:
-    """A token among the words of this command would stand in the machine's list of processes: start over with it in the
-    environment, where only its owner sees it."""
-    words = [word for word in sys.orig_argv if not _TOKEN.fullmatch(word)]
-    if os.name != "posix" or len(words) == len(sys.orig_argv):
-        return
-    token = next(word for word in sys.orig_argv if _TOKEN.fullmatch(word)).removeprefix("--join=")
-    words = [word for word in words if word != "--join"]
-    os.execve(sys.executable, words, {**os.environ, "BRENDER_JOIN": token})
 
 
 def given_token(join: str) -> str:

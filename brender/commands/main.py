@@ -9,7 +9,8 @@ import click
 
 from brender import __version__
 from brender.commands.config import run
-from brender.commands.joining import hide_token
+from brender.commands.first_word import say_first_word
+from brender.commands.hidden_token import hide_token
 
 
 class Commands(click.Group):
@@ -50,6 +51,7 @@ class Commands(click.Group):
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """For a word that is not a command, say which one was perhaps meant."""
         word = args[0]
+        say_first_word(word)
         if self.get_command(context, word) is None and not word.startswith("-"):
             program = context.command_path
             if word.lower().endswith(".blend"):

@@ -10,10 +10,8 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from brender.commands.first_word import take_back
 from brender.model.text import harmless
 
 STYLES = {
@@ -38,6 +36,7 @@ def line(text: str) -> str:
 
 def say(text: str, err: bool = False) -> None:
     """Print *text* as one line (`line`); *err*: to standard error."""
+    take_back()
     click.echo(line(text), err=err)
 
 
@@ -68,6 +67,10 @@ def print_table(
         say(empty)
         return
     shown = [place for place, name in enumerate(columns) if name not in optional or any(row[place] for row in texts)]
+    from rich.console import Console  # here: it takes a tenth of a second, for which most commands need not wait
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for place in shown:
         table.add_column(columns[place], overflow="fold")

@@ -10,7 +10,8 @@ from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, Manag
 from brender.bus.keys import Credentials
 from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
-from brender.commands.joining import as_client, as_dashboard, hide_token, join_as_node, join_option, new_key_option
+from brender.commands.hidden_token import hide_token
+from brender.commands.joining import as_client, as_dashboard, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.output import say

@@ -14,6 +14,7 @@ from rich.segment import ControlType, Segment
 from rich.text import Text
 
 from brender.commands.display import JobView, Marks, draw
+from brender.commands.first_word import take_back
 from brender.model.text import harmless
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Screen:
     """
 
     def __init__(self, apart: bool = False) -> None:
+        take_back()
         stream = sys.stderr if apart else sys.stdout
         self.is_live = stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
         self.is_apart = apart

@@ -25,6 +25,8 @@ _SILENT_SECONDS, _PATIENCE_SECONDS = 2.0, 600.0
 #: Seconds that the end of a log is waited for.
 _LOG_SECONDS = 2.0
 _BAD = re.compile(r"(?i)\b(error|traceback|exception|fatal|failed|cannot)\b")
+#: What the last line of an attempt's log has in it, before how it ended.
+_ENDED = "] ended: "
 #: Names of files that a sentence has room for.
 _NAMES_SHOWN = 5
 
@@ -177,9 +179,9 @@ def check_ended_well(record: dict[str, Any]) -> dict[str, Any]:
     raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing})")
 
 
-def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool) -> None:
-    """Print the end of the log of *job*'s last attempt that failed, to standard error. *is_kept*: the farm goes on, so that
-    `brender log` can be asked for more."""
+def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool, told: str) -> None:
+    """Print the end of the log of *job*'s last attempt that failed, to standard error, without the line that only repeats what
+    is *told* of it below. *is_kept*: the farm goes on, so that `brender log` can be asked for more."""
     with contextlib.suppress(BrenderError):  # there is none: nothing was begun
         attempts = client.ask("attempts", job=job)
         failed = next((each for each in attempts if each["outcome"] == "failed"), None)
@@ -188,10 +190,10 @@ def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool) -> Non
         # A log's last piece arrives beside the report that the attempt failed.
         deadline = time.monotonic() + _LOG_SECONDS
         text = ""
-        while "] ended: " not in text and time.monotonic() < deadline:
+        while _ENDED not in text and time.monotonic() < deadline:
             text = client.ask("log", job=job, attempt=failed["id"])["text"]
             time.sleep(0.05)
-        lines = log_end(text)
+        lines = [line for line in log_end(text) if not (_ENDED in line and line.partition(_ENDED)[2] in told)]
         if lines:
             more = f"; `brender log {short_id(job)}` prints more" if is_kept else ""
             screen.say(f"The end of the log, on {failed['worker_name']}{more}:", error=True)

@@ -6,7 +6,7 @@ dictionaries). `QUESTIONS` lists them by name.
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,8 +18,8 @@ from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
-from brender.model.status import UNLISTED
-from brender.model.text import SHORT_ID, short_id
+from brender.model.status import UNLISTED, JobStatus
+from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
@@ -56,14 +56,22 @@ def job_id(record: Record, start: str) -> str:
     if not found:
         raise NotFound(f"There is no job {start!r}. `brender jobs` lists them")
     if len(found) > 1:
-        shown = [row.id[: max(SHORT_ID, len(start) + 1 if row.id.startswith(start) else 0)] for row in found[:_NAMED_MOST]]
-        each = [
-            f"{id} ({row.name}, {row.status}, submitted {datetime.fromtimestamp(row.submitted):%Y-%m-%d %H:%M:%S})"
-            for id, row in zip(shown, found, strict=False)
-        ]
-        more = ", and older ones" if len(found) > _NAMED_MOST else ""
-        raise BadInput(f"{start!r} means several jobs: {'; '.join(each)}{more}. Name the one by its id, such as {shown[0]}")
+        raise BadInput(_candidates(start, found))
     return str(found[0].id)
+
+
+def _candidates(start: str, found: Sequence[Any]) -> str:
+    """Return a sentence, and below it a line for each of the jobs *found* that *start* may mean, newest first."""
+    shown = [row.id[: max(SHORT_ID, len(start) + 1 if row.id.startswith(start) else 0)] for row in found[:_NAMED_MOST]]
+    names = [harmless(row.name) for row in found[:_NAMED_MOST]]
+    width = max(map(len, names))
+    lines = [
+        f"  {id}  {name:<{width}}  {row.status:<9}  submitted {datetime.fromtimestamp(row.submitted):%Y-%m-%d %H:%M:%S}"
+        for id, name, row in zip(shown, names, found, strict=False)
+    ]
+    more = ["  and older ones: `brender jobs` lists them"] if len(found) > _NAMED_MOST else []
+    count = f"{_NAMED_MOST} jobs and more" if more else f"{len(found)} jobs"
+    return "\n".join((f"{start!r} means {count}. Write the id of one, such as {shown[0]}, instead:", *lines, *more))
 
 
 def node_id(record: Record, start: str) -> tuple[str, str, str]:
@@ -253,12 +261,14 @@ def activity(record: Record, job: str = "", limit: int = 200, offset: int = 0) -
 
 
 def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -> dict[str, Any]:
-    """Return the end of a log of *job*: of its newest attempt, the newest of one frame, or the one whose id starts with
-    *attempt*. An attempt that a worker gave back before it began has none."""
+    """Return the end of a log of *job*: of its newest attempt (of a failed job, the newest one that failed), the newest of one
+    *frame*, or the one whose id starts with *attempt*. An attempt that a worker gave back before it began has none."""
     id = job_id(record, job)
     known = [row for row in attempts(record, id, frame) if row["id"].startswith(attempt)]
     if not attempt:
         known = [row for row in known if row["outcome"] != "recalled"]
+    if not attempt and frame is None and record.tables.Job.get_by_id(id).status == JobStatus.FAILED:
+        known.sort(key=lambda row: row["outcome"] != "failed")
     if not known:
         if frame is not None and (frames := _frames_unless(record, id, frame)):
             raise NotFound(f"The job {short_id(id)} has no frame {frame}: it has {frames}")

@@ -6,8 +6,8 @@ const joblog = (() => {
   let shown = null, searched = "";
 
   function kind(line) {
-    if (/^\[brender\b/.test(line)) return /\] ended: (?!completed|stopped)/.test(line) ? "error" : "ours";
     if (noise.some((words) => words.test(line))) return "noise";
+    if (/^\[brender\b/.test(line)) return /\] ended: (?!completed|stopped)/.test(line) ? "error" : "ours";
     if (bad.test(line)) return "error";
     return /\bwarn(ing)?\b/i.test(line) ? "warning" : "plain";
   }
