@@ -1,9 +1,8 @@
 """The record: written in one place, read in another, migrated, and never half."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-
-import re
 
 import peewee
 import pytest

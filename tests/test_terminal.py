@@ -395,7 +395,7 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender
         assert render.wait(20) == 130
     text = said.decode()
     assert "of 2,000 frames" in text and "The same command goes on from here." in text
-    assert "Workbench" in text.splitlines()[0] and "Starting a farm here" in text
+    assert "Workbench" in text.split("\n")[0] and "Starting a farm here" in text
 
 
 @pytest.mark.thorough
@@ -517,3 +517,38 @@ def test_a_picture_keeps_its_shape_within_the_rows_that_there_are() -> None:
 def test_without_a_terminal_pictures_are_left_out_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert LatestPicture.wanted(True, Screen(), DataFolder(tmp_path)) is None
     assert "shows no pictures" in capsys.readouterr().err
+
+
+# --- the first second -----------------------------------------------------------------------------------------------------
+
+
+def test_commands_that_render_import_nothing_that_only_others_need() -> None:
+    heavy = "{'numpy', 'OpenImageIO', 'peewee', 'zeroconf', 'flask'} & set(sys.modules)"
+    asked = f"import sys; import brender.commands.farm, brender.commands.jobs; print({heavy} or 'none')"
+    assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "none\n"
+
+
+def in_terminal(words: list[str], **environment: str) -> str:
+    """Return what `brender` with *words* writes to a terminal until it has ended."""
+    import pty
+
+    mine, theirs = pty.openpty()
+    program = [sys.executable, "-m", "brender.commands.main", *words]
+    known = {**os.environ, "TERM": "xterm", **environment}
+    with subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=known, start_new_session=True):
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # (so the end of a terminal reads)
+            while piece := os.read(mine, 65536):
+                said += piece
+        os.close(mine)
+    return said.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+def test_a_terminal_has_a_word_before_the_command_is_imported_and_what_comes_next_takes_it_back() -> None:
+    blend = "/nowhere/shot.blend"
+    shown = in_terminal(["render", blend])
+    first, _, rest = shown.partition("\x1b[K")
+    assert first == "Reading the .blend …\r" and blend in rest
+    assert "Reading" not in in_terminal(["render", blend], TERM="dumb")
