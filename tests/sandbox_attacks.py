@@ -23,11 +23,11 @@ from typing import Any
 
 import psutil
 
-from brender.engines.attempt import Attempt, AttemptFailed, Place, clear_leftovers, set_leftovers_aside
+from brender.engines.attempt import Attempt, AttemptFailed, Place, set_leftovers_aside
 from brender.engines.confine import confinement
 from brender.engines.directories import Directory, read
 from brender.engines.frame_path import FramePath
-from brender.engines.leftovers import TEMPORARY, Leftovers
+from brender.engines.leftovers import TEMPORARY, Leftovers, clear
 from brender.engines.picture_reader import ChildReader, OpenFile, PictureReader
 from brender.engines.pictures import BadPicture, verify
 from brender.engines.publish import BadSource, Lease, put, stage
@@ -416,7 +416,7 @@ def _(at: Stage) -> None:
         for name in ("temporaries", "placeholders"):
             (where / name).write_bytes(bytes(at.home / ".bashrc") + b"\0")
     set_leftovers_aside(at.worker)
-    clear_leftovers(at.worker)
+    clear(at.worker)
 
 
 @attack("a noted temporary file whose folder is a link when it is removed")
@@ -425,14 +425,14 @@ def _(at: Stage) -> None:
     at.out.rmdir()
     at.out.symlink_to(at.home)
     set_leftovers_aside(at.worker)
-    clear_leftovers(at.worker)
+    clear(at.worker)
 
 
 @attack("scratch with links to a home, which is removed")
 def _(at: Stage) -> None:
     (at.scratch / "home").symlink_to(at.home)
     set_leftovers_aside(at.worker)
-    clear_leftovers(at.worker)
+    clear(at.worker)
     assert not at.scratch.exists()
 
 

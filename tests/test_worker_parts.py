@@ -1,5 +1,6 @@
 """What a worker is made of: its outbox, its logs, its supervisor, its eyes for pictures."""
 
+import errno
 import os
 import signal
 import socket
@@ -16,10 +17,10 @@ import psutil
 import pytest
 
 from brender.bus.messages import Completed, Failed, Started, Stopped
-from brender.engines.attempt import AttemptStopped, clear_leftovers, set_leftovers_aside
+from brender.engines.attempt import AttemptStopped, set_leftovers_aside
 from brender.engines.directories import Directory
 from brender.engines.directories import signature as signature_below
-from brender.engines.leftovers import PLACEHOLDER, TEMPORARY, Leftovers
+from brender.engines.leftovers import PLACEHOLDER, TEMPORARY, Clearing, Leftovers, clear
 from brender.engines.logfile import HEAD_BYTES, TAIL_BYTES, LogFile
 from brender.engines.picture_reader import ChildReader, OpenFile
 from brender.engines.pictures import BadPicture, small_jpeg, verify
@@ -415,7 +416,7 @@ def test_what_a_killed_worker_left_beside_the_frames_is_removed_when_it_starts_a
     (tmp_path / "w" / "attempts" / "a").mkdir(parents=True)
     Leftovers(tmp_path / "w", "a").note(TEMPORARY, left.parent, left.name)
     set_leftovers_aside(tmp_path / "w")
-    clear_leftovers(tmp_path / "w")
+    clear(tmp_path / "w")
     assert not left.exists() and not list((tmp_path / "w").iterdir())
 
 
@@ -425,11 +426,47 @@ def test_what_lies_on_a_drive_that_is_not_there_at_the_start_is_removed_at_a_lat
     (away / ".x_0001.tmp.png").write_text("half")
     Leftovers(tmp_path / "w", "a").note(TEMPORARY, drive, ".x_0001.tmp.png")
     set_leftovers_aside(tmp_path / "w")
-    clear_leftovers(tmp_path / "w")
+    clear(tmp_path / "w")
     away.rename(drive)
     set_leftovers_aside(tmp_path / "w")
-    clear_leftovers(tmp_path / "w")
+    clear(tmp_path / "w")
     assert not list(drive.iterdir()) and not list((tmp_path / "w").iterdir())
+
+
+def test_what_an_attempt_could_not_remove_goes_once_its_folder_may_be_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, left = tmp_path / "w", tmp_path / "frames" / ".x_0001.attempt.tmp.png"
+    left.parent.mkdir()
+    left.write_text("half")
+    worker.mkdir()
+    tried, may = threading.Event(), threading.Event()
+    remove = Directory.remove
+
+    def guarded(directory: Directory, name: str) -> None:
+        tried.set()
+        if not may.is_set():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        remove(directory, name)
+
+    monkeypatch.setattr(Directory, "remove", guarded)
+    clearing = Clearing(worker)
+    clearing.start()
+    leftovers = Leftovers(worker, "a")
+    leftovers.note(TEMPORARY, left.parent, left.name)
+    leftovers.end(is_clean=False)
+    clearing.look()
+    assert tried.wait(10) and left.exists()
+    may.set()
+    clearing.close(10)
+    assert not left.exists() and not list((worker / "leftovers").iterdir()) and not (worker / "leftovers.left").exists()
+
+
+def test_an_error_at_a_file_in_an_open_directory_names_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "f_0001.png").mkdir()
+    with Directory.open(tmp_path) as directory, pytest.raises(OSError, match="f_0001") as refused:
+        directory.remove("f_0001.png")
+    assert refused.value.filename == str(tmp_path / "f_0001.png")
 
 
 def test_an_empty_file_that_a_killed_worker_put_in_a_frame_s_place_is_removed_and_a_frame_stays(tmp_path: Path) -> None:
@@ -439,7 +476,7 @@ def test_an_empty_file_that_a_killed_worker_put_in_a_frame_s_place_is_removed_an
         path.touch()
     frame.write_text("rendered")
     set_leftovers_aside(tmp_path / "w")
-    clear_leftovers(tmp_path / "w")
+    clear(tmp_path / "w")
     assert not empty.exists() and frame.read_text() == "rendered"
 
 

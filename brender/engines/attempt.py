@@ -16,7 +16,7 @@ from brender.engines.directories import Directory
 from brender.engines.disk_space import LEAST
 from brender.engines.events import AttemptEvent
 from brender.engines.folder_looks import FolderLooks
-from brender.engines.leftovers import Leftovers, clear, set_aside
+from brender.engines.leftovers import Leftovers, set_aside
 from brender.engines.logfile import LogFile
 from brender.engines.ocio import configuration_files, own_configuration
 from brender.engines.process import SCRATCH, Supervised
@@ -94,6 +94,8 @@ class Place:
     site: str = ""
     looks: FolderLooks = field(default_factory=FolderLooks)
     """How the folders of jobs are looked at."""
+    left_behind: Callable[[], None] = lambda: None
+    """Called when an attempt may have left something in a job's folders (brender.engines.leftovers)."""
 
     def log(self, job: str, attempt: str) -> Path:
         """Return the file for the log of *attempt* at *job*, until it is at the server."""
@@ -286,8 +288,3 @@ def set_leftovers_aside(folder: Path) -> None:
     for name in (SCRATCH, SESSION):
         for scratch in (folder / "blender").glob(f"{name}*"):
             remove_tree(scratch)
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove what such attempts left among the frames of jobs (`set_leftovers_aside`). Waits for the drives that those are on."""
-    clear(folder)

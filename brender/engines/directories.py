@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from types import TracebackType
 
@@ -67,10 +68,9 @@ class Directory:
 
     def stat(self, name: str) -> os.stat_result | None:
         """Return what *name* is, a link as a link; ``None`` where there is nothing."""
-        try:
+        with contextlib.suppress(FileNotFoundError), self._named():
             return os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
+        return None
 
     def signature(self, name: str) -> Signature | None:
         """Return the signature of *name*; ``None`` where there is nothing."""
@@ -79,10 +79,11 @@ class Directory:
 
     def read(self, name: str) -> int:
         """Open the regular file *name* for reading; returns its descriptor. A link, a device or a pipe is an `OSError`."""
-        found = os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
-        if not stat.S_ISREG(found.st_mode):
-            raise _not_regular(self.path / name)
-        descriptor = os.open(self._at(name), _READ, dir_fd=self._descriptor)
+        with self._named():
+            found = os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode):
+                raise _not_regular(self.path / name)
+            descriptor = os.open(self._at(name), _READ, dir_fd=self._descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise _not_regular(self.path / name)
@@ -90,31 +91,44 @@ class Directory:
 
     def create(self, name: str) -> int:
         """Create the file *name*, which must not be there, for reading and writing; returns its descriptor."""
-        return os.open(self._at(name), _CREATE, 0o666, dir_fd=self._descriptor)
+        with self._named():
+            return os.open(self._at(name), _CREATE, 0o666, dir_fd=self._descriptor)
 
     def take(self, source: "Directory", name: str, own: str) -> None:
         """Move the file *name* of *source*, on the same disk, here as *own*, in place of what is called so."""
-        os.replace(source._at(name), self._at(own), src_dir_fd=source._descriptor, dst_dir_fd=self._descriptor)
+        with self._named():
+            os.replace(source._at(name), self._at(own), src_dir_fd=source._descriptor, dst_dir_fd=self._descriptor)
 
     def link(self, name: str, other: str) -> None:
         """Give the file *name* the further name *other*, which nothing may have."""
-        os.link(
-            self._at(name),
-            self._at(other),
-            src_dir_fd=self._descriptor,
-            dst_dir_fd=self._descriptor,
-            **({"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}),
-        )
+        with self._named():
+            os.link(
+                self._at(name),
+                self._at(other),
+                src_dir_fd=self._descriptor,
+                dst_dir_fd=self._descriptor,
+                **({"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}),
+            )
 
     def remove(self, name: str) -> None:
         """Remove the file or link *name*, if it is there. A directory stays."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._named():
             os.unlink(self._at(name), dir_fd=self._descriptor)
 
     def flush(self) -> None:
         """Write its names to the disk; nothing on Windows, which cannot."""
         if self._descriptor is not None:
             os.fsync(self._descriptor)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let errors of the block name the whole path of a file that is named here without its directory."""
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error.filename, str):
+                error.filename = str(self.path / error.filename)
+            raise
 
     def _at(self, name: str) -> str:
         """Return *name* as system calls take it together with the descriptor."""

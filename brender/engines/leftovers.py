@@ -1,4 +1,5 @@
-"""What attempts would leave in folders of jobs, should the worker be killed: noted before it is made, removed at the next start.
+"""What attempts would leave in folders of jobs, should the worker be killed or the folders be out of reach: noted before it is
+made, removed later.
 
 The notes lie where no render can write, and what they name is reached without following links.
 """
@@ -6,26 +7,31 @@ The notes lie where no render can write, and what they name is reached without f
 import contextlib
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from brender.engines.directories import Directory
+from brender.engines.disk_space import FORBIDDEN, NO_ANSWER
 
 TEMPORARY = "temporary"
 #: A file that holds a frame's name while it is empty, and is the frame afterwards.
 PLACEHOLDER = "placeholder"
 _FOLDER = "leftovers"
-#: Where the notes of an earlier process are kept until all that they name is removed.
+#: Where notes are kept whose attempts are over, until all that they name is removed.
 _LEFT = "leftovers.left"
 _KEPT_SECONDS = 7 * 86400.0
+_AGAIN_SECONDS = 60.0
+#: Held while notes are moved into a folder of their own, and while empty ones of these go.
+_moving = threading.Lock()
 
 
 class Leftovers:
     """The notes of one *attempt* of the worker in *folder*."""
 
     def __init__(self, folder: Path, attempt: str) -> None:
-        self._file = folder / _FOLDER / attempt
+        self._folder, self._file = folder, folder / _FOLDER / attempt
 
     def note(self, kind: str, root: Path, relative: str) -> None:
         """Note that the file *relative* below *root* may be left behind. Raises `OSError`."""
@@ -33,10 +39,51 @@ class Leftovers:
         with self._file.open("ab") as file:
             file.write(b"".join(os.fsencode(word) + b"\0" for word in (kind, root, relative)))
 
-    def forget(self) -> None:
-        """The attempt is over, and has removed what it leaves."""
-        with contextlib.suppress(OSError):
-            self._file.unlink(missing_ok=True)
+    def end(self, is_clean: bool) -> None:
+        """The attempt is over. *is_clean*: it removed all that it does not leave; else `clear` looks for that."""
+        with contextlib.suppress(OSError), _moving:
+            if is_clean or not self._file.exists():
+                self._file.unlink(missing_ok=True)
+            else:
+                kept = self._folder / _LEFT / f"{time.time_ns():x}"
+                kept.mkdir(parents=True)
+                self._file.rename(kept / self._file.name)
+
+
+class Clearing:
+    """A thread that removes what attempts of the worker in *folder* left: after an attempt that ended badly (`look`), and now
+    and then as long as something cannot be removed. A thread, for what was left may lie on a drive that does not answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._woken = threading.Event()
+        self._woken.set()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run, name="brender-leftovers", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def look(self) -> None:
+        """Look soon. May be called from any thread."""
+        self._woken.set()
+
+    def close(self, seconds: float) -> None:
+        """Look once more, and end; wait for that, at most *seconds*."""
+        self._is_over = True
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while True:
+            self._woken.wait(_AGAIN_SECONDS)
+            is_over = self._is_over
+            self._woken.clear()
+            if (self._folder / _LEFT).exists():
+                clear(self._folder)
+            if is_over:
+                return
 
 
 def set_aside(folder: Path) -> None:
@@ -48,29 +95,33 @@ def set_aside(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what is in the notes that were `set_aside`. What cannot be removed stays. Waits for the drives of jobs.
+    """Remove what is in the notes that were set aside. What cannot be removed stays. Waits for the drives of jobs.
 
-    Notes of a drive that is not there are kept for a week, and looked at again at the next start.
+    Notes of a folder that is out of reach are kept for a week, and looked at again.
     """
     for file in (folder / _LEFT).glob("*/*"):
-        were_there = [_remove(*noted) for noted in _noted(file)]
+        are_settled = [_remove(*noted) for noted in _noted(file)]
         with contextlib.suppress(OSError):
-            if all(were_there) or time.time() - file.stat().st_mtime > _KEPT_SECONDS:
+            if all(are_settled) or time.time() - file.stat().st_mtime > _KEPT_SECONDS:
                 file.unlink()
-    for notes in (*(folder / _LEFT).glob("*"), folder / _LEFT):
-        with contextlib.suppress(OSError):
-            notes.rmdir()  # unless some are kept
+    with _moving:
+        for notes in (*(folder / _LEFT).glob("*"), folder / _LEFT):
+            with contextlib.suppress(OSError):
+                notes.rmdir()  # unless some are kept
 
 
 def _remove(kind: str, root: Path, relative: str) -> bool:
-    """Remove what an attempt left; return whether its drive is there."""
+    """Remove what an attempt left; return whether that is settled: ``False`` where its folder is out of reach for now."""
     if not os.path.isdir(root):  # noqa: PTH112 (Path.is_dir raises where it may not look)
         return False
-    with contextlib.suppress(OSError), Directory.open(root, PurePath(relative).parent) as directory:
-        name = PurePath(relative).name
-        found = directory.stat(name)
-        if found is not None and stat.S_ISREG(found.st_mode) and (kind == TEMPORARY or not found.st_size):
-            directory.remove(name)
+    try:
+        with Directory.open(root, PurePath(relative).parent) as directory:
+            name = PurePath(relative).name
+            found = directory.stat(name)
+            if found is not None and stat.S_ISREG(found.st_mode) and (kind == TEMPORARY or not found.st_size):
+                directory.remove(name)
+    except OSError as error:
+        return error.errno not in FORBIDDEN | NO_ANSWER
     return True
 
 

@@ -126,18 +126,21 @@ class Life:
 
     def _its_end(self) -> Ended:
         """Do the attempt; return how it ended."""
-        attempt, ended = self.attempt, Ended(0.0)
+        attempt, ended, is_clean = self.attempt, Ended(0.0), False
         try:
             try:
                 attempt.folder.mkdir(parents=True, exist_ok=True)
                 ended = self._judged(ended)
                 if not ended.reason:
                     self._engine.run(attempt)
+                is_clean = True
             finally:
                 if attempt.process is not None:
                     attempt.process.stop()
                 remove_tree(attempt.folder)
-                attempt.leftovers.forget()
+                attempt.leftovers.end(is_clean)
+                if not is_clean:
+                    attempt.place.left_behind()
         except AttemptStopped:
             ended = Ended(0.0, "stopped", stopped=True)
         except FolderRefused as error:

@@ -24,11 +24,11 @@ from brender.engines.attempt import (
     Attempt,
     KeepsProcesses,
     Place,
-    clear_leftovers,
     set_leftovers_aside,
 )
 from brender.engines.disk_space import FULL, shortage, why_not_writable
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
+from brender.engines.leftovers import Clearing
 from brender.engines.life import Life
 from brender.engines.publish import Lease
 from brender.engines.stats import StatsReader
@@ -72,6 +72,8 @@ log = logging.getLogger("brender.worker")
 _TICK_SECONDS = 0.1
 #: Seconds that a worker which stops waits for its logs and thumbnails to arrive.
 _FILES_SECONDS = 3.0
+#: At the end it waits so long at most for the removal of what attempts left in folders of jobs.
+_CLEARING_SECONDS = 3.0
 _LOOK_SECONDS = 2.0
 #: Logs of an earlier process that are sent.
 _LOGS_LEFT = 100
@@ -110,6 +112,7 @@ class Worker:
             self._pair = kept_pair(own / "key")
             self._outbox = Outbox(own / "outbox.journal")
             undo.callback(self._outbox.close)
+            clearing = Clearing(own)
             self._place = Place(
                 folder=own,
                 blenders=tuple(setup.blenders),
@@ -119,10 +122,11 @@ class Worker:
                 least_free=setup.least_free,
                 confinement=setup.confinement,
                 site=setup.site,
+                left_behind=clearing.look,
             )
             set_leftovers_aside(own)
-            # In a thread, for what was left may lie on a drive that does not answer.
-            threading.Thread(target=clear_leftovers, args=(own,), name="brender-leftovers", daemon=True).start()
+            clearing.start()
+            undo.callback(clearing.close, _CLEARING_SECONDS)
             threading.Thread(target=delete_jobs_of_others, args=(folder, own), name="brender-others", daemon=True).start()
             self._open(undo)
             undo.callback(self._end_attempt)
