@@ -516,6 +516,9 @@ def test_add_ons_go_only_to_workers_whose_owners_let_them_run_and_that_have_a_bl
         "has a version of brender that runs no add-ons",
         "has Blender 3.4.1, and the add-on Red needs Blender 4.2 or later",
     ]
+    for of_site in (False, True):
+        refused = obstacle(msgspec.structs.replace(need, site_addons=of_site), info)
+        assert refused is not None and ("--no-site-addons" in refused.remedy) is of_site
     assert choose_series([((old, new), 3)], (3, 4), addons=need.bounding) == (4, 5)
 
 

@@ -499,6 +499,24 @@ def test_a_job_says_how_the_manager_that_left_is_started_where_its_workers_look_
     )
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_job_names_each_manager_that_left_but_those_that_were_forgotten(world: World, restarted: bool) -> None:
+    for number, name in enumerate(("m", "n", "gone")):
+        world.add_manager(name, address=f"127.0.0.1:2631{number}")
+        world.run(2)
+    for name in ("m", "n", "gone"):
+        world.act("drain", name)
+        world.run(5)
+    world.act("forget", "gone")
+    if restarted:
+        world.start_server()
+    job = world.submit(animation("1"))
+    world.run(2)
+    reason = world.ask("job", id=job["id"])["reason"]
+    starts = [f"`brender-manager --name {name} --listen 127.0.0.1:2631{number}`" for number, name in ((1, "n"), (0, "m"))]
+    assert reason == f"No manager runs, which workers connect to: start {', or '.join(starts)}"
+
+
 def test_a_file_too_new_for_every_worker_waits_and_says_why(world: World) -> None:
     world.add_worker("old", blenders=(Blender("executable", "/usr/bin/blender", (3, 4, 1)),))
     job = world.submit(animation("1", version=(5, 0)))

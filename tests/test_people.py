@@ -417,6 +417,12 @@ def test_users_are_made_changed_and_removed_and_an_admin_always_stays(admin: Cli
         admin.manage("remove-user", name="boss")
     texts = [row["text"] for row in admin.ask("activity")]
     assert any("the user boss is a viewer" in text for text in texts) and not any("hash" in text for text in texts)
+    admin.manage("set-user", name="mail", role="viewer", password="hash", email="", new=True)
+    admin.manage("set-user", name="mail", email="m@example.org")
+    admin.manage("set-user", name="mail", email="")
+    emptied, given, made = (row["text"] for row in admin.ask("activity")[:3])
+    assert "e-mail" not in made and given.endswith("has the e-mail address m@example.org")
+    assert emptied.endswith("has no e-mail address any more")
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,8 @@ def test_a_pipe_gets_one_line_for_each_frame_numbered() -> None:
     follower = Follower("v012/", 0.0)
     lines = follower.look(record(2, render_seconds=60.0, rendering=[at_work(1003)]), [part(1), part(2)], 60.0)
     assert lines == [
-        "frame 1001 of 1001-1048 (1/48): v012/a_1001.exr 38.9s w2, 23 min left",
-        "frame 1002 of 1001-1048 (2/48): v012/a_1002.exr 38.9s w2, 23 min left",
+        "frame 1001 (1 of 48): v012/a_1001.exr, 38.9 s on w2, 23 min left",
+        "frame 1002 (2 of 48): v012/a_1002.exr, 38.9 s on w2, 23 min left",
     ]
     assert follower.look(record(2), [part(2)], 61.0) == [], "a part that is told of again is not a new one"
     assert follower.change == 2
@@ -195,7 +195,7 @@ def test_the_time_left_leaves_out_frames_that_were_canceled() -> None:
 
 def test_frames_that_were_there_are_counted_in_one_line() -> None:
     lines = Follower("", 0.0).look(record(3, kept_parts=2), [part(1, kept=True), part(2, kept=True), part(3)], 1.0)
-    assert lines[0] == "2 of 48 were there already, and are kept" and lines[1].startswith("frame 1003 of 1001-1048 (3/48)")
+    assert lines[0] == "2 of 48 were there already, and are kept" and lines[1].startswith("frame 1003 (3 of 48)")
 
 
 def test_a_reason_is_shown_once_it_has_lasted_while_workers_start() -> None:
@@ -358,7 +358,7 @@ def test_a_render_that_was_killed_is_gone_on_with_by_the_same_command(bpy: Blend
     in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
     words = _render_words(file, bpy, tmp_path, "--frames", "1-40")
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None and any(line.startswith("frame 1 of 1-40") for line in first.stdout)
+        assert first.stdout is not None and any(line.startswith("frame 1 (1 of 40)") for line in first.stdout)
         first.kill()
     until(lambda: not DataFolder(tmp_path / "data").is_locked("server"), 20)
     other = subprocess.run([*words, "--frames", "1-3"], capture_output=True, text=True, timeout=60, check=False)
@@ -408,7 +408,7 @@ def test_a_render_outlives_its_terminal_under_nohup_and_a_second_signal_ends_it_
     words = ["nohup", *_render_words(file, bpy, tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as render:
         assert render.stdout is not None
-        assert any(line.startswith("frame 1 of 1-2000") for line in render.stdout)
+        assert any(line.startswith("frame 1 (1 of 2000)") for line in render.stdout)
         render.send_signal(signal.SIGHUP)
         assert any(line.startswith("frame") for line in render.stdout)
         children = psutil.Process(render.pid).children(recursive=True)

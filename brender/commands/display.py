@@ -116,27 +116,15 @@ def draw(view: JobView, width: int, height: int = 24, marks: Marks = Marks()) ->
     return [Text(" " * indent).append_text(line) for line in lines]
 
 
-def frame_line(
-    *,
-    what: str,
-    frames: str,
-    done: int,
-    total: int,
-    file: str,
-    seconds: float,
-    worker: str,
-    left: float | None,
-) -> str:
+def frame_line(*, what: str, done: int, total: int, file: str, seconds: float, worker: str, left: float | None) -> str:
     """Return the line that a pipe gets for a finished frame.
 
-    >>> frame_line(what="frame 1019", frames="1001-1048", done=19, total=48, file="v1/a_1019.exr", seconds=38.9, worker="w2",
-    ...     left=730.0)
-    'frame 1019 of 1001-1048 (19/48): v1/a_1019.exr 38.9s w2, 12 min left'
+    >>> frame_line(what="frame 1019", done=19, total=48, file="v1/a_1019.exr", seconds=38.9, worker="w2", left=730.0)
+    'frame 1019 (19 of 48): v1/a_1019.exr, 38.9 s on w2, 12 min left'
     """
-    of = f" of {frames}" if frames and what.startswith("frame") else ""
-    words = [word for word in (file, f"{seconds:.1f}s", worker) if word]
-    rest = f", {roughly(left)} left" if left is not None and done < total else ""
-    return harmless(f"{what}{of} ({done}/{total}): {' '.join(words)}{rest}")
+    took = f"{seconds:.1f} s" + (f" on {worker}" if worker else "")
+    rest = [f"{roughly(left)} left"] if left is not None and done < total else []
+    return harmless(f"{what} ({done} of {total}): {', '.join(filter(None, (file, took, *rest)))}")
 
 
 def _job(view: JobView, room: int, marks: Marks) -> Text:

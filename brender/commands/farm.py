@@ -226,7 +226,7 @@ def demo(
         workers=workers,
         blenders=blenders,
         frames=frames,
-        output=output,
+        output=output or Path("brender-demo_frames").absolute(),
         threads=None,
         with_dashboard=True,
         pictures=pictures,
@@ -315,6 +315,10 @@ class _Ending:
             raise KeyboardInterrupt
         if self.farm is not None:
             self.farm.kill()
+        # By the system's own call: this comes in the middle of anything, perhaps of a line that is being printed.
+        cursor_again = b"\x1b[?25h" if os.isatty(1) and os.environ.get("TERM") not in (None, "dumb", "unknown") else b""
+        with contextlib.suppress(OSError):
+            os.write(1, cursor_again + b"\nEnded at once. What is finished is kept, and the same command goes on from there.\n")
         os._exit(INTERRUPTED)
 
 

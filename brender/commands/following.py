@@ -12,9 +12,8 @@ from brender.model.units import units_of
 ENDED = ("completed", "failed", "canceled")
 #: Seconds that a reason has to last before it is shown: workers take that long to start.
 _LASTING_SECONDS = 2.0
-#: The share of a frame that is to be done before its time is estimated by that, and characters of a job's frames that a line has
-#: room for.
-_SHARE_LEAST, _FRAMES_SHOWN = 0.03, 24
+#: The share of a frame that is to be done before its time is estimated by that.
+_SHARE_LEAST = 0.03
 #: The share by which samples may lag behind what the clock says before they are not shown.
 _STALE_SHARE = 0.05
 
@@ -140,13 +139,11 @@ class Follower:
         lines = []
         if kept:
             lines.append(f"{len(kept)} of {total} were there already, and are kept")
-        frames = str(record["settings"].get("frames") or "")
         for number, part in enumerate(made, start=len(self._done) - len(made) + 1):
             file = f"{self.folder}{part['output']}" if part["output"] else ""
             lines.append(
                 frame_line(
                     what=_what(part),
-                    frames=frames if len(frames) <= _FRAMES_SHOWN else "",
                     done=min(number, total),
                     total=total,
                     file=file,

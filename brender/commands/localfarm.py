@@ -53,7 +53,7 @@ class LocalFarm:
             self._start_all()
         except BaseException as end:
             if isinstance(end, KeyboardInterrupt):  # what has started takes seconds to end
-                self.plan.notify("Interrupted: what has started is being stopped")
+                self.plan.notify("Interrupted: what has started is being stopped. A second Ctrl-C ends it at once")
             self.stop()
             raise
         return self

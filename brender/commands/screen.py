@@ -2,12 +2,14 @@
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.segment import ControlType, Segment
@@ -117,12 +119,20 @@ class Screen:
         self.show(replace(view, silent=seconds))
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:
-        """Print *text*, never wrapped. *error*: to standard error, where that is not the same terminal."""
+        """Print *text*: on a terminal broken between words, but never within one, such as an address; into a pipe in one line.
+        *error*: to standard error, where that is not the same terminal."""
         self._picture_rows = 0
         if error and not self.is_live:
             print(harmless(text), file=sys.stderr, flush=True)
         else:
-            self._console.print(Text(self._marks.plain(text), style=style), soft_wrap=True)
+            plain = self._marks.plain(text)
+            lines = (
+                textwrap.wrap(plain, self.width, break_long_words=False, break_on_hyphens=False)
+                if self.is_live and cell_len(plain) > self.width
+                else [plain]
+            )
+            for line in lines:
+                self._console.print(Text(line, style=style), soft_wrap=True)
             self._console.file.flush()
 
     def warn(self, text: str) -> None:

@@ -19,6 +19,8 @@ from brender.model.schedule import Span
 from brender.model.status import Wanted
 
 E = TypeVar("E", bound=Entity)
+#: How many of the managers that joined last are named where none runs.
+REMEMBERED_MANAGERS = 3
 
 
 @dataclass
@@ -31,8 +33,8 @@ class Farm:
     workers: dict[str, WorkerState] = field(default_factory=dict)
     """Those that are there."""
     managers: dict[str, ManagerState] = field(default_factory=dict)
-    last_manager: ManagerState | None = None
-    """The one that joined last, which may be there no more; ``None`` where there never was one."""
+    last_managers: dict[str, ManagerState] = field(default_factory=dict)
+    """The few that joined last, by id, the newest last; they may be there no more. See `remember`."""
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     """(output folder, name pattern) → the unfinished job that owns it."""
     deleting: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -90,6 +92,13 @@ class Farm:
             yield from several.values()
         for task in self.tasks.values():
             yield from task.parts
+
+    def remember(self, manager: ManagerState) -> None:
+        """Keep *manager*, which joins, as the newest of `last_managers`."""
+        self.last_managers.pop(manager.id, None)
+        self.last_managers[manager.id] = manager
+        for id in list(self.last_managers)[:-REMEMBERED_MANAGERS]:
+            del self.last_managers[id]
 
     def enqueue(self, job: JobState, task: TaskState) -> None:
         """Let *task*, which is in memory, wait for its turn."""

@@ -189,7 +189,11 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
     to."""
     variables = variables_in(spec.output, *paths_of(spec.settings).values())
     need = msgspec.structs.replace(
-        kind.requirements(spec), variables=variables, addons=bool(spec.addons), bounding=bounding(spec.addons)
+        kind.requirements(spec),
+        variables=variables,
+        addons=bool(spec.addons),
+        site_addons=any(addon.of_site for addon in spec.addons),
+        bounding=bounding(spec.addons),
     )
     if spec.bundle:  # its files travel to a folder of the worker's own, and its frames from there
         return msgspec.structs.replace(need, reads=())

@@ -67,7 +67,7 @@ def _of_folders(need: Requirements, paths: tuple[PathVariable, ...], worker: Wor
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     """Return why *worker* cannot run what has these requirements; ``None`` where it can."""
-    not_allowed = forbidden(worker, need.program, need.trusted, need.addons)
+    not_allowed = forbidden(worker, need.program, need.trusted, need.addons, need.site_addons)
     if not_allowed is not None and need.program and not worker.programs:
         return not_allowed  # (a worker that allows no programs takes no jobs of programs either)
     if need.job_type not in worker.job_types:

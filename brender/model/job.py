@@ -233,6 +233,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Needs to be let run the scripts in its .blend."""
     addons: bool = False
     """Needs to be let run add-ons."""
+    site_addons: bool = False
+    """Some of these are the farm's own."""
     variables: frozenset[str] = frozenset()
     """The path variables whose folders it must have."""
     reads: tuple[str, ...] = ()

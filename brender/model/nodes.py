@@ -94,9 +94,12 @@ def allows_program(worker: WorkerInfo, program: str) -> bool:
     )
 
 
-def forbidden(worker: WorkerInfo, program: str, trusted: bool, addons: bool = False) -> Obstacle | None:
+def forbidden(
+    worker: WorkerInfo, program: str, trusted: bool, addons: bool = False, site_addons: bool = False
+) -> Obstacle | None:
     """Return why the owner of *worker* does not let it run a task that starts *program* ("": Blender), is *trusted*, or has
-    *addons*; ``None`` where it may."""
+    *addons*, of which some are the farm's (*site_addons*); ``None`` where it may."""
+    without = "submit the job without add-ons" + (" (`--no-site-addons` leaves out the farm's)" if site_addons else "")
     if program and not allows_program(worker, program):
         shown = short_name(program)
         option = f"`--allow-program {shlex.quote(harmless(program))}`"
@@ -115,13 +118,13 @@ def forbidden(worker: WorkerInfo, program: str, trusted: bool, addons: bool = Fa
         return Obstacle(
             "has a version of brender that runs no add-ons",
             "have a version of brender that runs no add-ons",
-            "install the farm's version there, or submit the job without add-ons (`--no-site-addons` leaves out the farm's)",
+            f"install the farm's version there, or {without}",
         )
     if addons and not worker.takes_addons:
         return Obstacle(
             "does not run the add-ons of jobs",
             "do not run the add-ons of jobs",
-            f"start {IT} with `--accept-trusted`, or submit the job without add-ons (`--no-site-addons` leaves out the farm's)",
+            f"start {IT} with `--accept-trusted`, or {without}",
         )
     return None
 

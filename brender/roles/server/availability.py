@@ -3,10 +3,10 @@
 import shlex
 
 from brender.farm.farm import Farm
-from brender.farm.nodes import WorkerState
+from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.nodes import Standing
 from brender.model.obstacle import IT, NAMES, Obstacle, short_name
-from brender.model.status import Wanted
+from brender.model.status import UNLISTED, Wanted
 from brender.model.text import harmless
 from brender.scheduling.reasons import NO_WORKER
 
@@ -49,13 +49,18 @@ def why_nobody(farm: Farm) -> str:
     """Return why no worker of *farm* is there, and the command that mends it: without a manager, a worker waits for ever."""
     if any(not manager.farewell for manager in farm.managers.values()):
         return NO_WORKER
-    last = farm.last_manager
-    if last is None or not last.address:
-        return "No manager runs, which workers connect to: start `brender-manager`"
-    # Started plainly, it would be another one at another address, at which no worker looks for it.
-    command = f"brender-manager --name {shlex.quote(harmless(last.name))} --listen {harmless(last.address)}"
-    where = "" if last.address.startswith(("127.", "[::1]", "localhost:")) or not last.host else f" on {short_name(last.host)}"
-    return f"No manager runs, which workers connect to: start `{command}`{where}"
+    # Two at one address of a machine are one that was given another name.
+    places = {(last.host, last.address): last for last in farm.last_managers.values() if farm.wanted.get(last.id) not in UNLISTED}
+    starts = [_how_to_start(last) for last in reversed(places.values()) if last.address]
+    return f"No manager runs, which workers connect to: start {', or '.join(starts) or '`brender-manager`'}"
+
+
+def _how_to_start(manager: ManagerState) -> str:
+    """Return the command that starts *manager* again. Started plainly, it would be another one at another address, at which no
+    worker looks for it."""
+    command = f"brender-manager --name {shlex.quote(harmless(manager.name))} --listen {harmless(manager.address)}"
+    is_here = manager.address.startswith(("127.", "[::1]", "localhost:")) or not manager.host
+    return f"`{command}`" + ("" if is_here else f" on {short_name(manager.host)}")
 
 
 def _with_manager(name: str, verb: str, remedy: str = "") -> Obstacle:

@@ -145,7 +145,7 @@ class Jobs:
         if need.blender is None or need.series is not None or not of_site:
             return []
         own = tuple(addon for addon in spec.addons if not addon.of_site)
-        without = msgspec.structs.replace(need, addons=bool(own), bounding=bounding(own))
+        without = msgspec.structs.replace(need, addons=bool(own), site_addons=False, bounding=bounding(own))
         workers = [worker.info for worker in self.farm.workers.values()]
         had = likely_series(without, self.farm.paths, workers)
         usual = had or need.blender

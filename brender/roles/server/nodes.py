@@ -89,7 +89,8 @@ class Nodes:
             manager.workers, manager.stats = known.workers, known.stats
             if known.incarnation == hello.incarnation:
                 manager.standing, manager.reason = known.standing, known.reason
-        self.farm.managers[hello.node] = self.farm.last_manager = self.farm.keep(manager)
+        self.farm.managers[hello.node] = self.farm.keep(manager)
+        self.farm.remember(manager)
         self._list_again("manager", hello.node)
         self.emit(Bind(peer.route, hello.node, "manager"))
         self.emit(Reply(peer.route, self.welcome))

@@ -75,7 +75,8 @@ class People:
         self.farm.users[name] = check_role(role)
         (self.farm.disabled_users.add if off else self.farm.disabled_users.discard)(name)
         (self.farm.ledger.put if known is None else self.farm.ledger.change)("user", name, fields)
-        told = [_TOLD[field](value) for field, value in fields.items() if field in _TOLD] or ["is changed"]
+        is_said = (field for field in fields if field in _TOLD and (known is not None or fields[field] != ""))
+        told = [_TOLD[field](fields[field]) for field in is_said] or ["is changed"]
         self._note(now, f"the user {name} {' and '.join([', '.join(told[:-1])] * bool(told[:-1]) + told[-1:])}", arguments)
         return {"name": name, "role": role}
 
@@ -172,7 +173,7 @@ class People:
 _TOLD: dict[str, Callable[[Any], str]] = {
     "role": lambda role: f"is {with_article(role)}",
     "password": lambda _: "has a new password",
-    "email": lambda email: f"has the e-mail address {email}" if email else "has no e-mail address",
+    "email": lambda email: f"has the e-mail address {email}" if email else "has no e-mail address any more",
     "disabled": lambda wall: "may come in" if wall is None else "may not come in any more",
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from peewee import SQL
 
-from brender.farm.farm import Farm
+from brender.farm.farm import REMEMBERED_MANAGERS, Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded, missing
 from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
@@ -53,8 +53,8 @@ def restore(writer: Writer, mono: float) -> Farm:
         farm.wanted |= {row.id: Wanted(row.wanted) for row in table.select(table.id, table.wanted).where(table.wanted != "")}
     for row in tables.Manager.select().where(tables.Manager.status != ManagerStatus.OFFLINE):
         _keep_manager(farm, row, mono)
-    if (row := tables.Manager.select().order_by(tables.Manager.last_seen.desc()).first()) is not None:
-        farm.last_manager = _manager(row, mono)
+    for row in reversed(list(tables.Manager.select().order_by(tables.Manager.last_seen.desc()).limit(REMEMBERED_MANAGERS))):
+        farm.remember(_manager(row, mono))
     for row in tables.Worker.select().where(tables.Worker.status != WorkerStatus.OFFLINE):
         _keep_worker(farm, row)
     for manager in {worker.manager for worker in farm.workers.values()} - farm.managers.keys():

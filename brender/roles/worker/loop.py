@@ -406,7 +406,9 @@ class Worker:
             self._hear_soon(grant, Ended(0.0, str(error)))
             return
         program = str(order.settings.get("program", "")) if order.engine == "command" else ""
-        if why := forbidden(self.core.info, program, order.trusted, bool(order.addons)):
+        if why := forbidden(
+            self.core.info, program, order.trusted, bool(order.addons), any(each.of_site for each in order.addons)
+        ):
             # The server knows and would not ask; any other sender is not obeyed.
             self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True))
             return
