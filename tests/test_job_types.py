@@ -2,8 +2,10 @@
 
 import re
 
+import msgspec
 import pytest
 
+from brender.jobs.brief import in_brief
 from brender.jobs.command import fill
 from brender.jobs.declare import GROUPS, job_type, job_types, say_settings
 from brender.model.errors import BadInput
@@ -37,6 +39,18 @@ def test_what_is_not_said_is_what_the_blend_says() -> None:
         "beauty_015.exr",
         "beauty_020.exr",
     ]
+
+
+def test_a_list_says_in_few_words_what_a_job_renders() -> None:
+    spec = prepared(facts=facts())
+    told = msgspec.to_builtins(spec.facts)
+    scene = told["scenes"][0]
+    size = f"{scene['width'] * scene['percent'] // 100}×{scene['height'] * scene['percent'] // 100}"
+    given = spec.settings | {"frames": "1001-1240", "engine": "cycles", "samples": 256}
+    assert in_brief(spec.job_type, given, told) == ["1001-1240", "Cycles 256", size]
+    assert in_brief(spec.job_type, given | {"resolution": 50}, told)[2] != size
+    assert in_brief("command", {"frames": "1-3", "program": "true"}, None) == ["Command", "1-3"]
+    assert in_brief("of an add-on", {}, None) == ["of an add-on"]
 
 
 def test_without_a_name_of_its_own_the_output_is_named_after_the_file() -> None:

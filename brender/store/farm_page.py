@@ -70,10 +70,10 @@ def overview(record: Record, wall: float, reach: Reach = Reach()) -> dict[str, A
 
 
 def _shown_jobs(record: Record, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the jobs *ids* in this order, each with its ``eta_seconds``, the number of its ``workers``, and its last ``picture``
-    (the part and frame; ``None``: none yet)."""
+    """Return the jobs *ids* in this order, each with its settings, the facts of its file, its ``eta_seconds``, the number of its
+    ``workers``, and its last ``picture`` (the part and frame; ``None``: none yet)."""
     job, part, worker = record.tables.Job, record.tables.Part, record.tables.Worker
-    columns = listed_columns(job, without=("warnings",))
+    columns = [*listed_columns(job, without=("warnings",)), job.settings, job.facts]
     rows = with_eta(record, [with_progress(row) for row in job.select(*columns).where(job.id.in_(list(ids))).dicts()])
     # By its last change, each is found at the end of an index; all frames of a long job would have to be read for the latest end.
     shown = (part.status == "completed") & (part.output != "")

@@ -15,10 +15,12 @@ class Picture(msgspec.Struct):
 
 @row("Job", without=("facts", "settings", "warnings", "addons"))
 class JobOnFarmPage(Counted, kw_only=True):
+    """``brief``: what it renders, in a few words."""
+
     eta_seconds: float | None
     picture: Picture | None
     workers: int
-    label: str
+    brief: list[str]
 
 
 class Need(msgspec.Struct):

@@ -1,13 +1,13 @@
 // The farm at a glance: five figures, what needs somebody, what renders, and each worker's lane.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const attentionShown = 4;
+  const attentionShown = 4, ticksMost = 120;
   let open = false, told = null, said = "last hour", twin = () => "";
 
-  function figure(value, text, href, title) {
+  function figure(value, text, href, title, before = "") {
     const made = farm.element("span");
     const inner = href ? farm.link(href, "", "") : made;
-    inner.append(farm.element("strong", "", value), ` ${text}`);
+    inner.append(before, farm.element("strong", "", value), ` ${text}`);
     if (inner !== made) made.append(inner);
     if (title) made.title = title;
     return made;
@@ -27,7 +27,7 @@
       ...(share === null ? [] : [figure(`${Math.round(share * 100)} %`, `busy, ${said}`)]),
       ...(told.left_seconds === null || silent
         ? active + waiting + told.attention.length ? [] : [figure("All done", "")]
-        : [figure(farm.clock(now + told.left_seconds), "about, all done", "", `In about ${farm.span(told.left_seconds)}, by what their frames took so far${unknown}`)]),
+        : [figure(farm.clock(now + told.left_seconds), "", "", `${farm.time(now + told.left_seconds)}: in about ${farm.span(told.left_seconds)}, by what their frames took so far${unknown}`, "all done about ")]),
     );
   }
 
@@ -36,6 +36,10 @@
     bar.setAttribute("role", "img");
     bar.setAttribute("aria-label", farm.progress(job));
     const parts = Math.max(job.part_count, 1);
+    if (parts <= ticksMost) {
+      bar.classList.add("ticks");
+      bar.style.setProperty("--tick", `${100 / parts}%`);
+    }
     [["done", job.completed_parts], ["fail", Math.min(job.failed_tasks, parts)], ["run", job.workers]].forEach(([kind, count]) => {
       if (!count) return;
       const part = farm.element("i", kind);
@@ -55,10 +59,12 @@
     }
     const middle = farm.element("div");
     const title = farm.element("h3");
-    title.append(farm.element("bdi", "", job.name));
+    title.append(farm.element("bdi", job.name.length > 100 ? "long-name" : "", job.name));
+    title.title = job.name;
     const running = job.status === "active" && job.workers;
     title.append(farm.element("span", `badge ${running ? "active" : job.status === "active" ? "queued" : job.status}`, running ? farm.several(job.workers, "worker", "workers") : job.status === "paused" ? "paused" : "waiting"));
-    middle.append(title, farm.element("p", "facts", [job.project, job.user, job.label, `priority ${job.priority}`, twin(job)].filter(Boolean).join(" · ")), share(job));
+    middle.append(title, farm.element("p", "facts", [job.project, job.user, ...job.brief, job.priority === 50 ? "" : `priority ${job.priority}`, twin(job)].filter(Boolean).join(" · ")), share(job));
+    if (job.status === "active" && !running && !job.reason && !job.said) middle.append(farm.element("div", "why", "Its workers are at other jobs just now"));
     if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.prose(job.reason, "why"));
     const left = farm.element("div", "left");
     const mean = job.completed_parts > job.kept_parts ? `, ${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.unit}` : "";
@@ -105,7 +111,7 @@
     list("attention", first, attention);
     // What stands above is not said again.
     const isSaid = (job) => first.some((each) => each.id === job.id && each.why.endsWith(job.reason));
-    list("active", told.active.map((job) => (isSaid(job) ? { ...job, reason: "" } : job)), shot);
+    list("active", told.active.map((job) => (job.reason && isSaid(job) ? { ...job, reason: "", said: true } : job)), shot);
     const run = told.active.filter((job) => job.workers).length;
     byId("active-title").textContent = !run && told.active.length ? "Waiting" : run < told.active.length ? "Rendering and waiting" : "Rendering";
     byId("all-attention").classList.toggle("d-none", first.length === told.attention.length);

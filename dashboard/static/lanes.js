@@ -63,7 +63,10 @@ const lanes = (() => {
     const canvas = farm.element("canvas");
     canvas.dataset.worker = worker.id;
     canvas.setAttribute("role", "img");
-    line.append(farm.link(`/workers/${worker.id}`, worker.name, ""), canvas, farm.element("small"));
+    const says = farm.element("button");
+    says.type = "button";
+    says.setAttribute("aria-expanded", "false");
+    line.append(farm.link(`/workers/${worker.id}`, worker.name, ""), canvas, says);
     line.firstChild.title = worker.name;
     const row = { worker, line, canvas, spans: new Map(), live: [], sorted: null, visible: false };
     rows.set(worker.id, row);
@@ -106,19 +109,33 @@ const lanes = (() => {
   }
   function says(worker) {
     const status = farm.standing(worker.status);
-    if (worker.status === "busy") return worker.frame === null ? "busy" : `frame ${worker.frame}, ${Math.round(worker.fraction * 100)} %`;
+    if (worker.status === "busy") return worker.frame === null ? rows.get(worker.id).live[0]?.job.name || "busy" : `frame ${worker.frame}, ${Math.round(worker.fraction * 100)} %`;
     return status;
   }
-  // The same, at length.
-  const why = (worker) => [says(worker), worker.reason && farm.standing(worker.status) !== "unknown" ? farm.plain(worker.reason) : ""].filter(Boolean).join(": ");
+  // Why it stands so, where it says that.
+  const why = (worker) => (farm.standing(worker.status) === "unknown" ? "" : worker.reason);
+  // Its reason stands below the lane once somebody asks for it.
+  function tell(row) {
+    const button = row.line.children[2], reason = why(row.worker), open = reason !== "" && row.open;
+    const text = farm.calm(says(row.worker));
+    if (button.textContent !== text) button.textContent = text;
+    button.disabled = reason === "";
+    button.title = farm.plain(reason);
+    button.setAttribute("aria-expanded", String(open));
+    button.setAttribute("aria-label", reason ? `${row.worker.name}: ${text}. ${open ? "Hide why" : "Say why"}` : `${row.worker.name}: ${text}`);
+    row.line.classList.toggle("reasoned", reason !== "");
+    if (!open) row.line.children[3]?.remove();
+    else if (row.line.children[3]?.textContent !== farm.plain(reason)) {
+      row.line.children[3]?.remove();
+      row.line.append(farm.prose(reason, "lane-why"));
+    }
+  }
   function show() {
     const box = byId("lanes");
     const sorted = [...rows.values()].sort((a, b) => (a.worker.status === "offline") - (b.worker.status === "offline") || a.worker.name.localeCompare(b.worker.name, undefined, { numeric: true }));
     if (sorted.some((row, place) => box.children[place] !== row.line)) box.replaceChildren(...sorted.map((row) => row.line));
     sorted.forEach((row) => {
-      const text = says(row.worker), last = row.line.lastChild;
-      if (last.textContent !== text) last.textContent = text;
-      if (last.title !== why(row.worker)) last.title = why(row.worker);
+      tell(row);
       if (row.visible) draw(row);
     });
     byId("alone").classList.toggle("d-none", sorted.length > 0);
@@ -200,6 +217,11 @@ const lanes = (() => {
   byId("lanes").addEventListener("pointermove", explain);
   byId("lanes").addEventListener("pointerleave", () => tip.classList.add("d-none"));
   byId("lanes").addEventListener("click", (event) => {
+    const button = event.target.closest("button"), asked = button && [...rows.values()].find((row) => row.line === button.parentNode);
+    if (asked) {
+      asked.open = !asked.open;
+      tell(asked);
+    }
     const span = at(event);
     if (span) window.location.assign(`/jobs/${span.job.id}`);
   });

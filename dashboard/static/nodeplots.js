@@ -1,7 +1,7 @@
 // What a worker or manager uses: a row a minute from the record, and what came while this page is open.
 const nodePlots = (() => {
   const live = [];
-  const clock = (wall) => new Date(wall * 1000).toLocaleTimeString();
+  const clock = farm.clock;
 
   async function show(node) {
     if (node.stats && live.at(-1)?.wall !== node.last_seen) live.push({ wall: node.last_seen, stats: node.stats });

@@ -7,7 +7,7 @@ import msgspec
 from flask import Blueprint
 from flask_login import current_user
 
-from brender.jobs.declare import job_types
+from brender.jobs.brief import in_brief
 from brender.model.errors import BrenderError, NotFound, Unreachable
 from brender.store import farm_page, page_questions, questions
 from dashboard import pictures
@@ -217,6 +217,5 @@ def overview() -> Any:
     with farm().reader.record() as record:
         told = farm_page.overview(record, time.time(), reach)
     for row in told["active"]:
-        kind = job_types().get(row["job_type"])
-        row["label"] = kind.label if kind else row["job_type"]
+        row["brief"] = in_brief(row["job_type"], row.pop("settings"), row.pop("facts"))
     return told
