@@ -8,6 +8,7 @@ from brender.bus.messages import Done, Look, Manage, Seen
 from brender.farm.farm import Farm
 from brender.model.errors import BadInput, NotFound
 from brender.model.paths import PLATFORMS, PathVariable, check_variable, places, platform_of
+from brender.model.text import plural
 from brender.roles.effects import Effect, Now, Peer, Reply, Send
 from brender.roles.server.activity import ActivityLog
 
@@ -77,8 +78,7 @@ class Projects:
         if (size := arguments.get("keep_bytes")) is not None:
             fields["keep_bytes"] = int(_number(size, "keep_bytes"))
         self.farm.ledger.put("project", name, fields)
-        told = ", ".join(f"{key} {value or 'any'}" for key, value in fields.items())
-        self.activity.note(now, "project", f"the project {name}" + (f": {told}" if told else " is there"))
+        self.activity.note(now, "project", f"the project {name} {_told(fields)}")
         return {"name": name, **fields}
 
     def _set_path(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:
@@ -159,3 +159,15 @@ def _text(arguments: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > _NAME_LENGTH:
         raise BadInput(f"The {name} is missing, or no text of up to {_NAME_LENGTH} characters")
     return value.strip()
+
+
+def _told(fields: Mapping[str, Any]) -> str:
+    """Return what becomes of a project by these *fields* of it, as the rest of a sentence."""
+    told = []
+    if "root" in fields:
+        told.append(f"has its files in {fields['root']}" if fields["root"] else "has no folder")
+    if "keep_days" in fields:
+        told.append(f"keeps its ended jobs {'for ' + plural(fields['keep_days'], 'day') if fields['keep_days'] else 'for ever'}")
+    if "keep_bytes" in fields:
+        told.append(f"keeps {fields['keep_bytes'] / 1e9:,g} GB of frames" if fields["keep_bytes"] else "keeps all its frames")
+    return ", ".join(told) or "is there"
