@@ -49,6 +49,8 @@ _OPEN = frozenset({"static", "people.login", "people.setup", "people.look_around
 _BODY_BYTES, _UPLOAD_BYTES = 2**20, 2**40
 _STAY_DAYS = 30
 _STATIC_SECONDS = 365 * 86_400
+#: Characters that would turn around the letters after them.
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 
 def create_app(
@@ -93,10 +95,16 @@ def create_app(
     for each in (jobs, nodes, people_api, files_api, submitting, farm_api):
         app.register_blueprint(each.blueprint, url_prefix=PREFIX)
     app.jinja_env.globals.update(version=__version__)
+    app.jinja_env.finalize = _readable
     _keep_static_files(app)
     _guard(app, csrf, chosen)
     _explain(app)
     return app
+
+
+def _readable(value: object) -> object:
+    """Return what a page shows of *value*: a text without what would turn its reading around."""
+    return value.translate(_TURNING) if type(value) is str else value
 
 
 def _keep_static_files(app: Flask) -> None:

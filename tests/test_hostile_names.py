@@ -84,4 +84,6 @@ def test_names_are_shown_harmlessly_on_every_page(page: Page, folder: DataFolder
                 wide = page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= width, f"{path or 'farm'} is {wide} pixels wide on {width}"
                 expect(page.locator("main img[src=x], main b")).to_have_count(0)
+                turned = page.evaluate(r"/[\u202a-\u202e\u2066-\u2069]/.test(document.body.innerText)")
+                assert not turned, f"{path or 'farm'} turns around what stands after a name"
     assert not asked

@@ -16,7 +16,7 @@
     { title: "When", field: "id", show: (row) => farm.when(row.wall) },
     { title: "Who", field: "user" },
     { title: "From", field: "origin", show: from, cell: "wide" },
-    { title: "What", field: "text", show: (row) => farm.prose(row.text) },
-    { title: "Job", field: "job", show: job },
+    { title: "What", field: "text", show: (row) => farm.prose(row.text), cell: "said" },
+    { title: "Job", field: "job", show: job, cell: "wide" },
   ], [[0, "desc"]], ["activity", "job"], 500);
 })();

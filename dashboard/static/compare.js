@@ -29,7 +29,7 @@ const compare = (() => {
     const blinks = how() === "blink", second = screen.classList.contains("second");
     byId("side-a").classList.toggle("d-none", !other || (blinks && second));
     byId("side-b").classList.toggle("d-none", !other || (blinks && !second));
-    byId("side-b").textContent = byId("side-b").title = `B ${said} · ${name}`;
+    byId("side-b").textContent = byId("side-b").title = farm.calm(`B ${said} · ${name}`);
   }
   function arrange() {
     window.clearInterval(timer);
@@ -65,7 +65,7 @@ const compare = (() => {
     const found = new Map(pages.flatMap((page) => page.rows).map((row) => [row.id, row]));
     const rows = [...found.values()].filter((row) => row.id !== frames.job && row.completed_parts);
     rows.sort((a, b) => near(a) - near(b) || b.submitted - a.submitted).forEach((row) => {
-      byId("other").append(new Option(`${row.name}, ${farm.clock(row.submitted)}`, row.id));
+      byId("other").append(new Option(`${farm.calm(row.name)}, ${farm.clock(row.submitted)}`, row.id));
     });
     const left = pages[2].total - found.size;
     if (left > 0) {

@@ -84,10 +84,12 @@ const farm = (() => {
   }
 
   // --- making things ---
+  // Without the marks of names that would turn around the letters of the sentence after them.
+  const calm = (text) => String(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
   function element(name, classes, text) {
     const made = document.createElement(name);
     if (classes) made.className = classes;
-    if (text !== undefined && text !== null) made.textContent = text;
+    if (text !== undefined && text !== null) made.textContent = calm(text);
     return made;
   }
   function link(href, text, classes = "text-decoration-none") {
@@ -113,11 +115,11 @@ const farm = (() => {
   // A sentence in which commands stand between backticks.
   function prose(text, classes = "") {
     const made = element("span", classes);
-    text.split("`").forEach((piece, place) => made.append(place % 2 ? element("code", "", piece) : piece));
+    calm(text).split("`").forEach((piece, place) => made.append(place % 2 ? element("code", "", piece) : piece));
     return made;
   }
   // The same where only text can stand, as in a title.
-  const plain = (text) => text.replaceAll("`", "");
+  const plain = (text) => calm(text).replaceAll("`", "");
   // How a worker or manager stands, as far as is known.
   const standing = (status) => (silent && ["idle", "online"].includes(status) ? "unknown" : status);
   function bar(share, label = "Progress") {
@@ -349,5 +351,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, plain, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

@@ -8,7 +8,7 @@ const inspector = (() => {
   function fact(label, value, classes = "", title = "") {
     if (value === "" || value === null || value === undefined) return;
     const shown = farm.element("dd", classes);
-    shown.append(value);
+    shown.append(value instanceof Node ? value : farm.calm(value));
     shown.title = title;
     facts.push(farm.element("dt", "", label), shown);
   }
@@ -44,7 +44,8 @@ const inspector = (() => {
   }
   // When an attempt began, and why it ended as it did.
   function said(each) {
-    const made = farm.element("small", "", farm.clock(each.granted));
+    const made = farm.element("small");
+    made.append(farm.when(each.granted));
     if (each.reason) made.append(": ", farm.prose(each.reason));
     return made;
   }
@@ -55,7 +56,7 @@ const inspector = (() => {
       const line = farm.element("button");
       line.type = "button";
       line.setAttribute("aria-pressed", each.id === attempt);
-      line.append(farm.outcome(each), ` ${each.worker_name} `, said(each));
+      line.append(farm.outcome(each), ` ${farm.calm(each.worker_name)} `, said(each));
       line.addEventListener("click", () => { chosen = each.id; refresh().catch(farm.complain); });
       return line;
     }));

@@ -23,14 +23,14 @@
     const spent = farm.machineSeconds(job), hours = spent / 3600;
     byId("cost").textContent = hours >= 1 ? `${hours.toFixed(1)} machine hours` : spent ? `${farm.span(spent)} of machine time` : "";
     byId("cost").title = "What workers spent on it, failed attempts too";
-    const names = job.rendering.map((worker) => worker.name), shown = names.slice(0, 2);
+    const names = job.rendering.map((worker) => farm.calm(worker.name)), shown = names.slice(0, 2);
     byId("who").textContent = names.length ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
     byId("who").title = names.join(", ");
   }
   function showJob(job) {
     byId("status").className = `badge ${job.status}`;
     byId("status").textContent = job.deleting ? "being deleted" : farm.word(job.status);
-    byId("reason").replaceChildren(...(job.reason ? [farm.prose(job.reason)] : []));
+    byId("reason").replaceChildren(...(job.reason && job.reason !== job.status ? [farm.prose(job.reason)] : []));
     showTimes(job);
     byId("warnings").replaceChildren(...job.warnings.map(warned), ...job.kept_off.map(keptOff));
     byId("now").classList.toggle("d-none", !job.rendering.length);

@@ -3,17 +3,17 @@ const joblog = (() => {
   const box = document.getElementById("log"), find = document.getElementById("log-find"), follow = document.getElementById("log-follow");
   const noise = JSON.parse(box.dataset.noise).map((words) => new RegExp(words.replace("(?i)", ""), words.startsWith("(?i)") ? "i" : ""));
   const bad = /\b(error|traceback|exception|fatal|failed|cannot|out of memory|segmentation fault)\b/i;
-  let shown = null, searched = "";
+  let shown = null, given = null, searched = "";
 
   function kind(line) {
     if (noise.some((words) => words.test(line))) return "noise";
-    if (/^\[brender\b/.test(line)) return /\] ended: (?!completed|stopped)/.test(line) ? "error" : "ours";
+    if (/^\[brender\b/.test(line)) return /\] ended: stopped/.test(line) ? "warning" : /\] ended: (?!completed)/.test(line) ? "error" : "ours";
     if (bad.test(line)) return "error";
     return /\bwarn(ing)?\b/i.test(line) ? "warning" : "plain";
   }
   // A line of brender's own is shown with its time before it.
   function plain(line, what) {
-    const ours = what === "ours" || what === "error" ? /^\[brender ?([\d:]*)\] (.*)$/.exec(line) : null;
+    const ours = ["ours", "warning", "error"].includes(what) ? /^\[brender ?([\d:]*)\] (.*)$/.exec(line) : null;
     if (!ours) return farm.element("div", what, line);
     const made = farm.element("div", what);
     made.append(farm.element("small", "", ours[1]), ` ${ours[2]}`);
@@ -63,9 +63,10 @@ const joblog = (() => {
   // Shows the text of a log; `null`: there is none.
   function show(text) {
     document.getElementById("log-bar").classList.toggle("d-none", text === null);
-    if (text === null) { shown = null; box.replaceChildren(); return; }
-    if (text === shown) return;
-    shown = text;
+    if (text === null) { shown = given = null; box.replaceChildren(); return; }
+    if (text === given) return;
+    given = text;
+    shown = farm.calm(text);
     render();
   }
   // What it rendered on, in the worker's own words.

@@ -9,11 +9,12 @@
   // Its name, and below it whose it is and why it waits or has failed.
   const name = (row) => {
     const made = farm.element("div", "job-name"), link = farm.link(`/jobs/${row.id}`, "", "fw-semibold text-decoration-none");
-    link.append(farm.element("bdi", "", row.name));
+    link.append(farm.element("bdi", "long-name", row.name));
+    link.title = row.name;
     const whose = farm.element("small", "whose");
     [row.project, row.user, twin(row)].filter(Boolean).forEach((text, place) => whose.append(place ? " · " : "", farm.element("bdi", "", text)));
     made.append(link, farm.element("span", `badge phone-only ${row.status}`, farm.word(row.status)), whose);
-    if (row.reason) made.append(farm.prose(row.reason, `why ${row.status}`));
+    if (row.reason && row.reason !== row.status) made.append(farm.prose(row.reason, `why ${row.status}`));
     return made;
   };
   const progress = (row) => {

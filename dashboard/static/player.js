@@ -127,7 +127,7 @@ const player = (() => {
     if (!part || part.piece || asked === part.id) return;
     asked = part.id;
     const names = await farm.ask(`/jobs/${frames.job}/parts/${part.id}/layers`), before = layer();
-    byId("layer").replaceChildren(new Option("as it is seen", ""), ...names.map((name) => new Option(name, name)));
+    byId("layer").replaceChildren(new Option("as it is seen", ""), ...names.map((name) => new Option(farm.calm(name), name)));
     byId("layer").value = names.includes(before) ? before : "";
     byId("layer").disabled = names.length < 2;
   }

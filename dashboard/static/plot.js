@@ -8,7 +8,7 @@ const plot = (() => {
   function part(name, attributes, text) {
     const made = document.createElementNS(space, name);
     Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
-    if (text !== undefined) made.textContent = text;
+    if (text !== undefined) made.textContent = farm.calm(text);
     return made;
   }
 

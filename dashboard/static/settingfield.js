@@ -7,7 +7,7 @@ const settingField = (setting, choices, absent, hint) => {
     input.multiple = setting.kind === "list";
     if (!input.multiple) input.append(new Option(absent, ""));
     // (The first says what its default is.)
-    choices.filter(([value]) => input.multiple || setting.default === null || value !== String(setting.default)).forEach(([value, text]) => input.append(new Option(text, value)));
+    choices.filter(([value]) => input.multiple || setting.default === null || value !== String(setting.default)).forEach(([value, text]) => input.append(new Option(farm.calm(text), value)));
     return input;
   };
   const typed = () => {

@@ -139,7 +139,7 @@
     show("preview", facts.preview);
     show("no-preview", !facts.preview);
     if (facts.preview) picture.src = `/api/v1/preview?${new URLSearchParams(source)}`;
-    byId("file-name").textContent = source.file.split("/").pop();
+    byId("file-name").textContent = farm.calm(source.file.split("/").pop());
     const others = source.upload && together > 1 ? ` with ${many(together - 1, "other file")}` : "";
     byId("file-line").textContent = `saved by Blender ${facts.version.join(".")} · ${farm.size(facts.size)}${others}`;
     showFacts();

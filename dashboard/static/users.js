@@ -11,7 +11,7 @@
     return made;
   };
   const buttons = (row) => {
-    const made = farm.element("span", "text-nowrap");
+    const made = farm.element("span", "buttons");
     made.append(row.disabled ? farm.button("Let in", "They may come in again", () => change(row, { disabled: false })) : farm.button("Keep out", "They may not come in any more", () => change(row, { disabled: true })));
     made.append(farm.button("Remove", "Remove the user, and their tokens", async () => {
       if (!window.confirm(`Remove ${row.name}?`)) return;
@@ -23,8 +23,8 @@
   const soon = farm.table("users", "/users", [
     { title: "Name", field: "name", classes: "fw-semibold" },
     { title: "Role", field: "role", show: role },
-    { title: "E-mail", field: "email" },
-    { title: "Since", field: "created", show: (row) => farm.when(row.created) },
+    { title: "E-mail", field: "email", cell: "wide said" },
+    { title: "Since", field: "created", show: (row) => farm.when(row.created), cell: "wide" },
     { title: "", field: "disabled", show: (row) => (row.disabled ? "kept out" : "") },
     { title: "", show: buttons, value: () => "", orderable: false },
   ], [[0, "asc"]], ["activity"]);

@@ -10,7 +10,7 @@
     byId("reason").replaceChildren(farm.prose(worker.reason));
     byId("buttons").replaceChildren(farm.nodeButtons(worker, () => farm.leave("/workers/", `${worker.name} is off the list`)));
     const now = byId("now");
-    now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${worker.line}` : "";
+    now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${farm.calm(worker.line)}` : "";
     if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
     byId("attempts").replaceChildren(...worker.attempts.map((attempt) => {
       const line = farm.link(`/jobs/${attempt.job}`, "", "list-group-item list-group-item-action");
@@ -37,7 +37,7 @@
   async function showLog(after) {
     for (let tries = 0; tries < 20; tries += 1) {
       const told = await farm.ask(`/workers/${id}/log`);
-      byId("log").textContent = told.text || "(nobody has asked for it yet)";
+      byId("log").textContent = farm.calm(told.text) || "(nobody has asked for it yet)";
       byId("log").scrollTop = byId("log").scrollHeight;
       if (told.wall > after) return;
       await new Promise((good) => { window.setTimeout(good, 250); });
