@@ -174,6 +174,20 @@ def test_sending_to_nobody_is_refused_and_blocks_nothing(pair: Pair) -> None:
     assert lonely.send(Ping()) is False
 
 
+@pytest.mark.parametrize("closes", [False, True])
+def test_what_takes_a_connection_and_says_nothing_is_not_taken_for_a_stranger(closes: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, zmq.Context() as context:
+        if closes:
+            threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        ours = Socket(context, zmq.DEALER, "ours", Credentials(new_pair(), new_pair().public))
+        ours.raw.setsockopt(zmq.HANDSHAKE_IVL, 200)
+        connections = ours.connections()
+        ours.connect(Address("127.0.0.1", listener.getsockname()[1]))
+        until(lambda: not connections.happened() and (connections.strange or connections.mute))
+        assert (connections.strange, connections.mute) == (closes, not closes)
+        ours.close()
+
+
 def test_a_port_in_use_is_a_clear_conflict(pair: Pair) -> None:
     with pytest.raises(Conflict, match=f"port {pair.address.port} on 127.0.0.1 is in use"):
         Socket(pair.context, zmq.ROUTER, "second", None).bind(pair.address, "The server")

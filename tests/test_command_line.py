@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.security import check_password_hash
@@ -309,3 +310,16 @@ class _Ended:
 
     def poll(self) -> int:
         return 1
+
+
+def test_no_command_s_line_in_a_help_of_80_columns_is_cut() -> None:
+    runner = CliRunner()
+
+    def cut(group: click.Group, words: tuple[str, ...]) -> list[str]:
+        lines = runner.invoke(brender, [*words, "--help"], terminal_width=80).output.splitlines()
+        found = [line for line in lines if line.endswith("...") and not line.startswith("Usage")]
+        context = click.Context(group)
+        below = ((name, group.get_command(context, name)) for name in group.list_commands(context))
+        return found + [each for name, one in below if isinstance(one, click.Group) for each in cut(one, (*words, name))]
+
+    assert cut(brender, ()) == []

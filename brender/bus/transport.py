@@ -6,6 +6,7 @@ route, queue full, not connected) is ``False``, and what must arrive is the call
 never relied on.
 """
 
+import errno
 import itertools
 import logging
 import time
@@ -43,6 +44,8 @@ _MADE, _REFUSED, _STRANGE, _LOST, _ACCEPTED, _PROTOCOL = (
     zmq.EVENT_ACCEPTED,
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
 )
+#: The system's errors of a handshake for which nothing came until its time was over. One who refuses closes the connection.
+_NOTHING_CAME = (0, errno.EAGAIN, errno.ETIMEDOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +293,13 @@ class Connections:
 
     ``refused``: the other end knows this one's key and does not admit it; libzmq then tries no more, so that one who wants to
     try again makes a new socket. ``strange``: the other end is not who it was taken for, by its key, or speaks something else.
+    ``mute``: it takes the connection and then says nothing, as a process does that hangs.
     ``up``: there is a connection now, as far as is known. ``counts``: events so far, ``peers``: connections that stand now.
     """
 
     def __init__(self, raw: "zmq.Socket[bytes]") -> None:
         self.raw = raw
-        self.refused = self.strange = self.up = False
+        self.refused = self.strange = self.mute = self.up = False
         self.counts: Counter[int] = Counter()
 
     def happened(self) -> bool:
@@ -303,9 +307,10 @@ class Connections:
         found = False
         while True:
             try:
-                event = recv_monitor_message(self.raw, zmq.NOBLOCK)["event"]
+                message = recv_monitor_message(self.raw, zmq.NOBLOCK)
             except zmq.Again:
                 return found
+            event = message["event"]
             self.counts[event] += 1
             if event == _ACCEPTED:
                 continue
@@ -314,7 +319,8 @@ class Connections:
             if event == _LOST:
                 continue
             self.refused = event == _REFUSED
-            self.strange = event in (_STRANGE, _PROTOCOL)
+            self.mute = event == _STRANGE and message["value"] in _NOTHING_CAME
+            self.strange = event in (_STRANGE, _PROTOCOL) and not self.mute
 
     @property
     def peers(self) -> int:

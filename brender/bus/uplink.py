@@ -12,6 +12,7 @@ _STRANGE = (
     "what listens there does not have the key that this machine knows it by, or is not a brender server. Was the server "
     "reinstalled, or is another farm's there? If so, join it with a new token (--join)"
 )
+_MUTE = "what listens there takes connections, and then says nothing: it hangs, or is overloaded. Its own log says more"
 
 
 class Uplink:
@@ -51,7 +52,8 @@ class Uplink:
     def new_trouble(self) -> str:
         """Return why the connection is refused, as a sentence; "" if it is not, or that was said. (That there is none is said by
         the role's core, brender.model.log_events.)"""
-        trouble = _REFUSED if self.connections.refused else _STRANGE if self.connections.strange else self._trouble
+        troubles = ((self.connections.refused, _REFUSED), (self.connections.strange, _STRANGE), (self.connections.mute, _MUTE))
+        trouble = next((sentence for is_so, sentence in troubles if is_so), self._trouble)
         said, self._trouble = self._trouble, trouble
         return trouble if trouble != said else ""
 

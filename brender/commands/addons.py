@@ -43,7 +43,7 @@ def send_addons(paths: Sequence[Path], server: str | None, data: Path) -> tuple[
         return tuple(each.addon for each in packed)
 
 
-@click.group()
+@click.group(short_help="Blender add-ons that the farm has for every job.")
 def addon() -> None:
     """Blender add-ons that the farm has for every job; `brender submit --addon` gives one to a single job."""
 
@@ -78,7 +78,7 @@ def _shown(row: dict[str, Any]) -> tuple[str, ...]:
     return name, addon["version"], row["module"], size(addon["size"]), row["user"], when(row["wall"])
 
 
-@addon.command("add", cls=Configured, section="addon")
+@addon.command("add", cls=Configured, section="addon", short_help="Let every new job have an add-on.")
 @common
 @server_option
 @click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
@@ -102,7 +102,7 @@ def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None
         say(f"Warning: {who} no such renders, as add-ons may not run there: start {it} with `--accept-trusted`", err=True)
 
 
-@addon.command("remove", cls=Configured, section="addon")
+@addon.command("remove", cls=Configured, section="addon", short_help="Have an add-on in no new job any more.")
 @common
 @server_option
 @click.argument("name")

@@ -29,7 +29,7 @@ def backup(data: Path, config: Path | None, verbose: bool, database: str | None,
     say(f"{chosen}: {size(taken)}, checked")
 
 
-@click.command(cls=Configured, section="backup")
+@click.command(cls=Configured, section="backup", short_help="Put back a copy that `brender backup` made.")
 @common
 @click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
 @click.argument("backup", type=NamedPath(dir_okay=False))

@@ -27,7 +27,7 @@ from brender.commands.checks import Finding
 from brender.commands.config import Configured
 from brender.commands.joining import as_client
 from brender.commands.options import common, json_option, server_option, site_option
-from brender.commands.output import print_json, say, size
+from brender.commands.output import has_colors, print_json, say, size
 from brender.commands.sharing import shared_folders
 from brender.engines.blenders import how_to_get_one, search_blenders
 from brender.engines.probe import probe
@@ -39,7 +39,7 @@ from brender.store.datafolder import DataFolder
 _ENOUGH_DISK = 5_000_000_000
 
 
-@click.command(cls=Configured, section="doctor")
+@click.command(cls=Configured, section="doctor", short_help="Check this machine, and say what to do where it lacks.")
 @common
 @server_option
 @site_option
@@ -66,7 +66,8 @@ def doctor(
     for finding in _look(data, server, site, blenders, quick):
         findings.append(finding)
         if not as_json:
-            mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
+            mark = "ok  " if finding.ok else "FAIL"
+            mark = click.style(mark, fg="green" if finding.ok else "red") if has_colors() else mark
             click.echo(f"{mark} {harmless(finding.what)}: {harmless(finding.found, kept=chr(10))}")
             if not finding.ok:
                 say(f"     → {finding.advice}")

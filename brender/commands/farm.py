@@ -71,7 +71,7 @@ def _no_blender(why: str = "") -> BrenderError:
     )
 
 
-@click.command(cls=Configured, section="farm")
+@click.command(cls=Configured, section="farm", short_help="Run a whole farm here, until Ctrl-C.")
 @common
 @_workers_option
 @_blender_option
@@ -105,7 +105,7 @@ def farm(
         say("Ending the farm")
 
 
-@click.command(cls=Configured, section="render")
+@click.command(cls=Configured, section="render", short_help="Render a .blend here and now, on a farm of its own.")
 @common
 @click.argument("file", type=NamedPath())
 @render_options
@@ -195,7 +195,7 @@ def _holds_files(folder: str) -> bool:
         return False
 
 
-@click.command(cls=Configured, section="demo")
+@click.command(cls=Configured, section="demo", short_help="Render a small animation that brender brings along.")
 @common
 @click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="How many workers.")
 @click.option("--frames", default="1-24", show_default=True, help="Which frames.")

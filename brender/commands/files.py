@@ -27,7 +27,7 @@ from brender.model.text import harmless, plural
 _LOOK_SECONDS = 1.0
 
 
-@click.command(cls=Configured, section="pack")
+@click.command(cls=Configured, section="pack", short_help="Pack a .blend with all that it needs into a zip or folder.")
 @common
 @click.argument("file", type=NamedPath())
 @click.argument("target", type=NamedPath())
@@ -45,7 +45,7 @@ def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Pat
         say(f"{plural(len(found.files), 'file')} in {target}; open {found.main}")
 
 
-@click.command(cls=Configured, section="fetch")
+@click.command(cls=Configured, section="fetch", short_help="Fetch the finished frames of a job to this machine.")
 @common
 @server_option
 @job_argument
@@ -113,7 +113,7 @@ def _movies(movie: Path, layers: set[str]) -> dict[str, Path]:
     return {layer: movie.with_stem(f"{movie.stem}_{safe(layer)}") for layer in sorted(layers)}
 
 
-@click.command(cls=Configured, section="archive")
+@click.command(cls=Configured, section="archive", short_help="Write all of a job into one zip.")
 @common
 @server_option
 @job_argument

@@ -32,7 +32,7 @@ resume = _action("resume", "Go on with a paused job.")
 cancel = _action("cancel", "Stop a job and what renders of it.")
 
 
-@click.command(cls=Configured, section="requeue")
+@click.command(cls=Configured, section="requeue", short_help="Render frames again: failed, canceled, or named ones.")
 @common
 @server_option
 @job_argument
@@ -61,7 +61,7 @@ def priority(data: Path, config: Path | None, verbose: bool, server: str | None,
     say(f"Job {short_id(answer['id'])} has priority {value}")
 
 
-@click.command(cls=Configured, section="readmit")
+@click.command(cls=Configured, section="readmit", short_help="Let workers try a job again that they kept failing.")
 @common
 @server_option
 @job_argument

@@ -373,7 +373,7 @@ def _standing(task: dict[str, Any]) -> str:
     return HANDED_OUT if waits else str(task["status"])
 
 
-@click.command(cls=Configured, section="log")
+@click.command(cls=Configured, section="log", short_help="Print the log of a job's newest attempt, or of a frame's.")
 @common
 @server_option
 @job_argument
@@ -399,6 +399,6 @@ def log(
     text = harmless(answer["text"], kept="\n\t") if raw else "\n".join(folded(answer["text"]))
     click.echo(text or "(nothing has arrived yet)")
     if not raw and FOLDED in text:
-        say(f"`brender log {short_id(chosen['job'])} --raw` prints what is folded", err=True)
+        say("With --raw all is printed, with what is folded", err=True)
     if (whole := answer.get("size", 0)) > LOG_TAIL:
         say(f"This is the log's end, {size(LOG_TAIL)} of {size(whole)}. All of it, on the server: {answer['path']}", err=True)

@@ -19,7 +19,7 @@ from brender.model.text import short_id
 from brender.store.datafolder import DataFolder
 
 
-@click.command(cls=Configured, section="join")
+@click.command(cls=Configured, section="join", short_help="Have this machine's commands join a farm.")
 @common
 @click.argument("token_text", metavar="[TOKEN]", required=False, envvar="BRENDER_JOIN")
 @click.option(
@@ -45,7 +45,7 @@ def token() -> None:
     """Create, list and revoke tokens: what others join the farm with."""
 
 
-@token.command("create", cls=Configured, section="token")
+@token.command("create", cls=Configured, section="token", short_help="Print a token that lets others join.")
 @common
 @server_option
 @click.option("--role", type=click.Choice([role.value for role in KeyRole]), required=True, help="What the token lets in.")
@@ -174,7 +174,7 @@ def list_keys(data: Path, config: Path | None, verbose: bool, server: str | None
     )
 
 
-@key.command("revoke", cls=Configured, section="key")
+@key.command("revoke", cls=Configured, section="key", short_help="Revoke a key: its holder is not heard from now on.")
 @common
 @server_option
 @click.argument("key_id", metavar="ID")
@@ -199,7 +199,7 @@ def rename_key(data: Path, config: Path | None, verbose: bool, server: str | Non
     say(f"The key {done['id']} is called {done['name']}")
 
 
-@key.command("refusals", cls=Configured, section="key")
+@key.command("refusals", cls=Configured, section="key", short_help="Show what the server has refused since it started.")
 @common
 @server_option
 @json_option
@@ -214,7 +214,7 @@ def refusals(data: Path, config: Path | None, verbose: bool, server: str | None,
     print_table(("TIMES", "WHAT"), [(count, what) for what, count in rows], empty="Nothing was refused")
 
 
-@click.command(cls=Configured, section="discover")
+@click.command(cls=Configured, section="discover", short_help="Look for servers and managers on the local network.")
 @common
 @json_option
 def discover(data: Path, config: Path | None, verbose: bool, as_json: bool) -> None:

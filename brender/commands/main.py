@@ -123,7 +123,11 @@ def brender() -> None:
     """
 
 
-@brender.group(cls=Commands, modules={"roles": ("server", "manager", "dashboard", "monitor"), "worker": ("worker",)})
+@brender.group(
+    short_help="Start one role: the same as brender-server and so on.",
+    cls=Commands,
+    modules={"roles": ("server", "manager", "dashboard", "monitor"), "worker": ("worker",)},
+)
 def role() -> None:
     """Start one role by hand: the same as brender-server, brender-manager, and so on."""
 

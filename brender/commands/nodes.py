@@ -249,7 +249,7 @@ forget = _action(
 enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
 
 
-@click.command(cls=Configured, section="describe")
+@click.command(cls=Configured, section="describe", short_help="Give workers tags, a note, hours in which they sleep.")
 @common
 @server_option
 @click.argument("workers", metavar="WORKER...", nargs=-1, required=True, shell_complete=complete_worker)

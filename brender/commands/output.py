@@ -4,6 +4,7 @@ What commands print goes through here (`say`, `print_table`, `print_facts`), so 
 """
 
 import json
+import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -32,6 +33,11 @@ STYLES = {
 def line(text: str) -> str:
     """Return *text*, which may hold anybody's names, as one line that a terminal obeys nothing of."""
     return harmless(text)
+
+
+def has_colors() -> bool:
+    """Return whether a terminal may be sent colors: not where ``NO_COLOR`` is set, or ``TERM`` is one that only prints."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def say(text: str, err: bool = False) -> None:

@@ -102,7 +102,7 @@ def remove_user(data: Path, config: Path | None, verbose: bool, server: str | No
     say(f"{done['name']} is removed")
 
 
-@click.group("api-token")
+@click.group("api-token", short_help="Make, list and revoke what programs use the API with.")
 def api_token() -> None:
     """Make, list and revoke the tokens that let programs use the JSON API."""
 

@@ -74,7 +74,7 @@ def set_project(
     say(f"The project {name} keeps {_kept(row)}")
 
 
-@click.group()
+@click.group(short_help="Path variables: where platforms and sites have a folder.")
 def path() -> None:
     """Path variables: where each platform, and each site, has a folder that machines share."""
 
@@ -164,7 +164,7 @@ def check_project(connection: Client, project: str, is_new: bool) -> None:
         raise BadInput(f"Nothing was submitted. `--project {found}` names the one that is there")
 
 
-@click.command(cls=Configured, section="delete")
+@click.command(cls=Configured, section="delete", short_help="Delete jobs that have ended, or what they leave.")
 @common
 @server_option
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_job)

@@ -110,6 +110,7 @@ def say_of_role(text: str, error: bool = False) -> None:
         event = "failed-to-run" if error else "started"
         _log.log(logging.ERROR if error else logging.INFO, "%s", text, extra={"event": event, "fields": {}})
     elif error:
-        click.echo(f"{click.style('Error:', fg='red')} {harmless(text, kept=chr(10))}", err=True)
+        named = click.style("Error:", fg="red") if output.has_colors() else "Error:"
+        click.echo(f"{named} {harmless(text, kept=chr(10))}", err=True)
     else:
         output.say(text)

@@ -38,7 +38,7 @@ _link_files = click.option(
 )
 
 
-@click.command("server", cls=Configured, section="server")
+@click.command("server", cls=Configured, section="server", short_help="Run a server, which decides who renders what.")
 @common
 @log_options
 @click.option("--listen", envvar="BRENDER_SERVER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
@@ -134,7 +134,7 @@ def server(
         role.run()
 
 
-@click.command("manager", cls=Configured, section="manager")
+@click.command("manager", cls=Configured, section="manager", short_help="Run a manager, between the server and its workers.")
 @common
 @log_options
 @click.option("--listen", envvar="BRENDER_MANAGER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
@@ -291,7 +291,7 @@ def dashboard(
     role.run()
 
 
-@click.command("monitor", cls=Configured, section="monitor")
+@click.command("monitor", cls=Configured, section="monitor", short_help="Watch the event bus and every machine's load.")
 @common
 @server_option
 @click.option("--plain", is_flag=True, help="Print each event as a line of JSON instead of drawing a screen.")

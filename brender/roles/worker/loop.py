@@ -169,10 +169,7 @@ class Worker:
     def _how_it_leaves(self) -> str:
         """Return what it does when it is asked to leave, in words for its log."""
         if self.core.cut_off:
-            return (
-                f"stops at once, for there is no connection to the manager at {self._managers[self._manager].control}. "
-                f"What the server has not heard yet is kept in {self._place.folder}, and sent when the worker is started again"
-            )
+            return f"stops at once, for there is no connection to the manager at {self._managers[self._manager].control}"
         return "finishes what it runs and then leaves; once more stops it at once"
 
     def stop(self) -> None:
