@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -246,5 +247,8 @@ def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: py
         submit_command(connection, PYTHON, "-c", "pass", name="seen", paused=True)
     shown = command(capsys, "worker", row["name"], *here).out
     assert f"Worker:       {row['name']}" in shown and "Status:" in shown and "Tags:" in shown
+    command(capsys, "describe", row["name"], "--add-tags", "night", *here)
+    assert re.search("^Tags: .*, night$", command(capsys, "worker", row["name"], *here).out, re.MULTILINE)
+    command(capsys, "describe", row["name"], "--add-tags", "", *here)
     assert "There is no worker 'nobody'" in command(capsys, "worker", "nobody", *here).err
     assert "submitted seen" in command(capsys, "activity", *here).out

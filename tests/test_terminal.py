@@ -26,7 +26,7 @@ from brender.commands.display import JobView, LastFile, Marks, WorkerLine, draw
 from brender.commands.following import Follower, Rendering, seconds_left
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import LocalFarm
-from brender.commands.screen import Screen
+from brender.commands.screen import Screen, _wrapped
 from brender.commands.shot import fit, shot_facts
 from brender.commands.terminal_graphics import encode, iterm2, kitty, sixel
 from brender.commands.terminal_protocols import Protocol, protocol_of
@@ -543,6 +543,11 @@ def in_terminal(words: list[str], **environment: str) -> str:
                 said += piece
         os.close(mine)
     return said.decode()
+
+
+def test_a_sentence_is_broken_between_words_and_a_path_or_an_address_never() -> None:
+    assert _wrapped("  Frames that were there are kept", 20) == ["  Frames that were", "  there are kept"]
+    assert _wrapped("see http://127.0.0.1:8888/jobs/1", 20) == ["see http://127.0.0.1:8888/jobs/1"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")

@@ -123,7 +123,7 @@ def worker(data: Path, config: Path | None, verbose: bool, server: str | None, a
             ("Manager", row["manager_name"]),
             ("Blender", _blenders(row)),
             ("Renders on", _device(row)),
-            ("Tags", ", ".join(row["tags"])),
+            ("Tags", ", ".join(dict.fromkeys([*row["tags"], *row["extra_tags"]]))),
             ("Note", row["note"]),
             ("Sleeps", row["schedule"]),
             ("Processor", f"{stats['cpu_percent']:.0f} %" if stats else ""),

@@ -119,18 +119,14 @@ class Screen:
         self.show(replace(view, silent=seconds))
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:
-        """Print *text*: on a terminal broken between words, but never within one, such as an address; into a pipe in one line.
+        """Print *text*: on a terminal broken between words where each fits a line; into a pipe in one line.
         *error*: to standard error, where that is not the same terminal."""
         self._picture_rows = 0
         if error and not self.is_live:
             print(harmless(text), file=sys.stderr, flush=True)
         else:
             plain = self._marks.plain(text)
-            lines = (
-                textwrap.wrap(plain, self.width, break_long_words=False, break_on_hyphens=False)
-                if self.is_live and cell_len(plain) > self.width
-                else [plain]
-            )
+            lines = _wrapped(plain, self.width) if self.is_live else [plain]
             for line in lines:
                 self._console.print(Text(line, style=style), soft_wrap=True)
             self._console.file.flush()
@@ -149,3 +145,12 @@ class Screen:
         view = self._view.after(time.monotonic() - self._shown)
         width, height = self._console.size
         return Group(*draw(view, width, height, self._marks))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return *text* in lines of *width* columns; as it is where one of its words is longer, such as a path or an address, which
+    is to stay whole for those who copy it."""
+    if cell_len(text) <= width or any(cell_len(word) > width for word in text.split()):
+        return [text]
+    indent = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -243,7 +243,7 @@ class Jobs:
                 raise Conflict(f"{known} has none of these frames: `brender job {id}` says which it has")
             raise Conflict(
                 f"{known} no frame of it failed or was canceled: `brender requeue {id} --all` renders all of it again, "
-                f"`brender requeue {id} --frames 1-10` only those"
+                f"`brender requeue {id} --frames FRAMES` only those, such as 1-10"
             )
         if selection.frames is not None and job.status in ENDED_JOB and job.planned < job.task_count:
             raise Conflict(
