@@ -180,7 +180,7 @@ def test_a_backup_is_taken_while_the_farm_works_and_can_be_gone_back_to(
     ("words", "says"),
     [
         (("there.db", "--database", "none.db"), "There is no farm database at none.db"),
-        (("there.db", "--database", "postgresql://farm/x"), "pg_dump takes its backups"),
+        (("there.db", "--database", "postgresql://127.0.0.1:1/x"), "The backup to there.db failed: connection failed"),
         (("taken.db", "--database", "farm.db"), "taken.db exists already"),
         (("there.db", "--database", "rubbish.db"), "The backup to there.db failed: file is not a database"),
     ],

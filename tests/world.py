@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from peewee import Database, SqliteDatabase
-from playhouse.migrations import Runner
 
 from brender.bus.messages import Act, Beat, Beats, Done, Hello, Manage, PartDone, Reports, Sorry, Submit
 from brender.bus.routes import Routes
@@ -48,9 +47,9 @@ from brender.roles.server.restore import SLICE_PARTS
 from brender.roles.server.round import Round, Run
 from brender.roles.worker.core import WorkerCore
 from brender.store.audit import differences
-from brender.store.database import MIGRATIONS
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record, answer
+from brender.store.schema import migrate
 from brender.store.writer import Writer
 
 BPY = Blender("bpy", "/usr/bin/python3", (5, 0, 1))
@@ -64,7 +63,7 @@ def new_id() -> str:
 def memory_database() -> SqliteDatabase:
     database = SqliteDatabase(":memory:", pragmas={"foreign_keys": 1})
     database.connect()
-    Runner(database, str(MIGRATIONS)).up()
+    migrate(database)
     return database
 
 

@@ -1,5 +1,6 @@
 """The commands that back the record up, and put a backup in its place."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -8,43 +9,107 @@ import click
 from brender.commands.config import Configured
 from brender.commands.options import NamedPath, common
 from brender.commands.output import say, size
-from brender.store.backup import back_up
+from brender.model.errors import BadInput
+from brender.model.text import plural
+from brender.store.archive import CONTENTS, RECORD, is_archive, lay_in, unpack_archive, write_archive
+from brender.store.backup import back_up, check_kind, leap
 from brender.store.backup import restore as put_back
+from brender.store.database import shown
 from brender.store.datafolder import DataFolder
+
+_database = click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
 
 
 @click.command(cls=Configured, section="backup")
 @common
-@click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
+@_database
+@click.option(
+    "--with",
+    "what",
+    type=click.Choice([*CONTENTS, "all"]),
+    multiple=True,
+    help="Save these too, in one archive: the farm's keys, the files that clients sent, frames in the data folder, logs. May be "
+    "given several times.",
+)
 @click.argument("target", required=False, type=NamedPath(dir_okay=False))
-def backup(data: Path, config: Path | None, verbose: bool, database: str | None, target: Path | None) -> None:
-    """Copy the server's database to TARGET while the farm works. [default: farm-DATE-TIME.db, here]
+def backup(
+    data: Path, config: Path | None, verbose: bool, database: str | None, what: tuple[str, ...], target: Path | None
+) -> None:
+    """Copy the server's record to TARGET while the farm works. [default: farm-DATE-TIME.db, here; with --with: .tar]
 
     To go back to it, stop the server, `brender restore TARGET`, and start it.
     """
-    chosen = target or Path(time.strftime("farm-%Y%m%d-%H%M%S.db"))
     folder = DataFolder(data)
     announced = (folder.announced("server") or {}).get("database")
-    taken = back_up(database or announced or str(folder.database), chosen)
-    say(f"{chosen}: {size(taken)}, checked")
+    where = database or announced or str(folder.database)
+    chosen = target or Path(time.strftime("farm-%Y%m%d-%H%M%S" + (".tar" if what else ".db")))
+    if what:
+        chosen_contents = frozenset(CONTENTS) if "all" in what else frozenset(what)
+        taken = write_archive(folder, where, chosen, chosen_contents)
+        held = "the record, " + ", ".join(name for name in CONTENTS if name in chosen_contents)
+        say(f"{chosen}: {size(taken)}, checked; it holds {held}")
+        if "keys" in chosen_contents:
+            say("Whoever has it has the farm's keys: keep it where nobody else can read it")
+    else:
+        say(f"{chosen}: {size(back_up(where, chosen))}, checked")
 
 
 @click.command(cls=Configured, section="backup", short_help="Put back a copy that `brender backup` made.")
 @common
-@click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
-@click.argument("backup", type=NamedPath(dir_okay=False))
-def restore(data: Path, config: Path | None, verbose: bool, database: str | None, backup: Path) -> None:
-    """Put BACKUP, a copy that `brender backup` made, in the place of the server's database.
+@_database
+@click.option(
+    "--as-it-is", is_flag=True, help="Go on with the record that is there, although it is older than the server has seen it."
+)
+@click.argument("backup", required=False, type=NamedPath(dir_okay=False))
+def restore(data: Path, config: Path | None, verbose: bool, database: str | None, as_it_is: bool, backup: Path | None) -> None:
+    """Put BACKUP, which `brender backup` or the server made, in the place of the server's record.
 
-    The server must not run. The database that was there is kept beside it.
+    The server must not run. What was there is kept. From an archive (`brender backup --with`) come also the keys, blobs, frames
+    and logs that it holds; such files that are there already stay as they are.
     """
+    if (backup is None) != as_it_is:
+        raise BadInput("Name the backup to restore, or say --as-it-is to go on with the record that is there; not both")
     folder = DataFolder(data)
     lock = folder.make().lock("server")
+    where = database or str(folder.database)
     try:
-        where = database or str(folder.database)
-        kept = put_back(backup, where)
+        if backup is not None and not backup.is_file():
+            raise BadInput(f"There is no backup {backup}")
+        if backup is None:
+            leap(where)
+            say(f"The server goes on with {shown(where)} as it is. {_START}")
+        elif is_archive(backup):
+            _restore_archive(backup, where, folder)
+        else:
+            _say_restored(backup, where, put_back(backup, where, folder.backups))
     finally:
         lock.release()
-    say(f"{where} is {backup} from now on. Start the server with brender-server (or brender farm)")
+
+
+_START = "Start it with brender-server (or brender farm)"
+
+
+def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
+    """Put what is in *archive* in its place: the record last, so that one that is cut off can be done again."""
+    unpacked = folder.root / "restoring"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    try:
+        unpack_archive(archive, unpacked)
+        check_kind(unpacked / RECORD)
+        try:
+            added, keys = lay_in(unpacked, folder)
+        except OSError as error:
+            raise BadInput(f"The files of {archive} could not be put into {folder.root}: {error}. Do it again") from error
+        kept = put_back(unpacked / RECORD, where, folder.backups)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+    _say_restored(archive, where, kept)
+    say(f"{plural(added, 'file')} added to {folder.root}")
+    if keys is not None:
+        say(f"The farm has the keys of the archive again; those that were there are kept: {keys}")
+
+
+def _say_restored(backup: Path, where: str, kept: Path | None) -> None:
+    say(f"{shown(where)} is {backup} from now on. {_START}")
     if kept is not None:
         say(f"What was there is kept: {kept}")

@@ -13,7 +13,7 @@ from brender.commands.discovery import announced
 from brender.commands.hidden_token import hide_token
 from brender.commands.joining import as_client, as_dashboard, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
-from brender.commands.options import cache_option, common, host_name, listen_address, server_option, site_option
+from brender.commands.options import NamedPath, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.output import say
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
 from brender.commands.worker import worker
@@ -85,6 +85,29 @@ _link_files = click.option(
     metavar="DAYS",
     help="How long the activity log is kept.",
 )
+@click.option(
+    "--backup-every",
+    type=click.FloatRange(0, 1e4),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How often the server backs its record up; 0: never.",
+)
+@click.option(
+    "--backups",
+    type=NamedPath(file_okay=False),
+    envvar="BRENDER_BACKUPS",
+    show_default="backups in the data folder",
+    help="The folder for them: best on another disk.",
+)
+@click.option(
+    "--keep-backups",
+    type=click.IntRange(1, 10_000),
+    default=7,
+    show_default=True,
+    metavar="NUMBER",
+    help="How many of them are kept, the newest ones.",
+)
 @_link_files
 @site_option
 @click.option("--only-job", default="", hidden=True)
@@ -103,6 +126,9 @@ def server(
     keep_free: float,
     keep_blobs: float,
     keep_activity: float,
+    backup_every: float,
+    backups: Path | None,
+    keep_backups: int,
     link_files: bool,
     site: str,
     only_job: str,
@@ -110,6 +136,7 @@ def server(
     lifeline: bool,
 ) -> None:
     """Run a server: it owns the database and decides who renders what."""
+    from brender.roles.server.backups import BackupPlan
     from brender.roles.server.loop import Server
 
     begin_logging(verbose, log_format, "server")
@@ -125,7 +152,8 @@ def server(
         activity_keep=keep_activity * 86400,
         link_files=link_files,
     )
-    role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site))
+    plan = BackupPlan(every=backup_every * 3600, into=backups, keep=keep_backups)
+    role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site), backups=plan)
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     allow_many_files()
     role.loop.on_signals(role.stop)

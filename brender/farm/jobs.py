@@ -377,6 +377,11 @@ class JobState(Entity):
         self.delayed = [entry for entry in self.delayed if entry[1] != task]
         self.held.add(task)
 
+    def take_out(self, task: int) -> None:
+        """Let *task* wait no more: neither for its turn, nor for a retry, nor for others."""
+        self.hold(task)
+        self.held.discard(task)
+
     def first_queued(self) -> int:
         """Return the task that is next."""
         return self._heap[0][1]

@@ -4,17 +4,17 @@ The server opens it to write (`open_for_writing`) and is its only writer. Everyb
 (`open_for_reading`), which SQLite itself then enforces.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
 from peewee import Database, DatabaseError, ImproperlyConfigured, OperationalError, SqliteDatabase
 from playhouse.db_url import connect
-from playhouse.migrations import Runner
 
 from brender.model.errors import BadInput, BrenderError
+from brender.store.schema import check_known, migrate, pending
 from brender.store.write_ahead_log import check_log, check_log_once, log_of, note_opened, renew_stamp
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds that a statement waits for a lock before it gives up: a reader's, and the server's, which meanwhile does nothing else
 #: and tries again anyway.
 BUSY_SECONDS, WRITER_BUSY_SECONDS = 10, 2
@@ -29,28 +29,25 @@ _WRITING = {
 }
 
 
-def open_for_writing(where: str) -> Database:
+def open_for_writing(where: str, before_migrating: Callable[[str], None] = lambda newest: None) -> Database:
     """Return the database at *where* (a file's path, or a ``postgresql://`` URL), migrated to this software's schema.
 
-    Raises `BadInput` where it cannot be opened or belongs to a newer brender, or where the write-ahead log beside it is another
-    database's; `BrenderError` where it is damaged.
+    Where that changes a record of an earlier brender, *before_migrating* is called first, with the last migration that the record
+    knows. Raises `BadInput` where it cannot be opened or belongs to a newer brender, or where the write-ahead log beside it is
+    another database's; `BrenderError` where it is damaged.
     """
-    on_disk = 0 if _is_url(where) else check_log(where)
+    on_disk = 0 if is_url(where) else check_log(where)
     database = _open(where, read_only=False)
     try:
         database.connect()
-        if not _is_url(where):
+        if not is_url(where):
             note_opened(where)
         if isinstance(database, SqliteDatabase):
             _check_integrity(database, where)
-        runner = Runner(database, str(MIGRATIONS))
-        unknown = set(runner.applied()) - {migration.name for migration in runner.migrations() if migration.path}
-        if unknown:
-            raise BadInput(
-                f"The database {_shown(where)} was made by a newer brender (it knows {', '.join(sorted(unknown))}). "
-                "Install that version, or give another data folder with --data"
-            )
-        runner.up()
+        known = check_known(database, shown(where))
+        if known and pending(database):
+            before_migrating(known[-1])
+        migrate(database)
         if isinstance(database, SqliteDatabase):
             renew_stamp(database, where, on_disk)
     except (OperationalError, DatabaseError) as error:
@@ -67,7 +64,7 @@ def open_for_reading(where: str) -> Database:
 
 def check_for_reading(where: str) -> None:
     """Raises `BadInput` where `open_for_reading` does."""
-    if _is_url(where):
+    if is_url(where):
         return
     if not Path(where).exists():
         raise BadInput(f"There is no farm database at {where}: start the server first, or give its data folder with --data")
@@ -75,7 +72,7 @@ def check_for_reading(where: str) -> None:
 
 
 def _open(where: str, read_only: bool) -> Database:
-    if _is_url(where):
+    if is_url(where):
         return _open_url(where, read_only)
     if read_only:
         # mode=ro cannot create the -shm file that a WAL reader may need, so forbid writing by pragma instead.
@@ -89,7 +86,7 @@ def _open(where: str, read_only: bool) -> Database:
 
 def _open_url(where: str, read_only: bool) -> Database:
     if not where.startswith(("postgresql://", "postgres://")):
-        raise BadInput(f"{_shown(where)} is not a database that brender knows: give a file's path or a postgresql:// URL")
+        raise BadInput(f"{shown(where)} is not a database that brender knows: give a file's path or a postgresql:// URL")
     try:
         # A reader cannot write: PostgreSQL itself refuses it.
         database: Database = connect(where, **({"options": "-c default_transaction_read_only=on"} if read_only else {}))
@@ -114,16 +111,17 @@ def _explained(where: str, error: Exception) -> BrenderError:
             f"The database {where} is damaged ({text}). brender does not touch it: put a backup in its place, "
             "or move it away to start a new one"
         )
-    return BadInput(f"Cannot open the database {_shown(where)}: {text.strip()}")
+    return BadInput(f"Cannot open the database {shown(where)}: {text.strip()}")
 
 
-def _is_url(where: str) -> bool:
+def is_url(where: str) -> bool:
+    """Return whether *where* is a URL, and not the path of a file."""
     return "://" in where
 
 
-def _shown(where: str) -> str:
-    """Return *where* without the password that a URL may hold."""
-    if not _is_url(where):
+def shown(where: str) -> str:
+    """Return *where*, for a person, without the password that a URL may hold."""
+    if not is_url(where):
         return where
     scheme, _, rest = where.partition("://")
     credentials, at, host = rest.rpartition("@")
@@ -133,4 +131,4 @@ def _shown(where: str) -> str:
 def wal_bytes(where: str) -> int:
     """Return the size of SQLite's write-ahead log beside *where*; 0 where there is none."""
     wal = log_of(where)
-    return wal.stat().st_size if not _is_url(where) and wal.exists() else 0
+    return wal.stat().st_size if not is_url(where) and wal.exists() else 0

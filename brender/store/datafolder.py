@@ -9,6 +9,9 @@
     thumbnails/<last two digits of the attempt>/<attempt>-<part>.jpg
     run/<role>.json              the addresses and process of the role that runs now
     run/server.trouble           why the server cannot record anything now; blank while it can
+    backups/                     backups of the record, where the server is given no other folder for them
+    run/backup.json              the newest of them, and why the last one could not be made
+    seen.json                    how far the record was when the server last looked (brender.store.last_seen)
     blobs/                       contents of jobs' files, by their SHA-256
     uploads/<id>, <id>.json      what a user has uploaded at the dashboard, for a day, and whose it is
     incoming/<attempt>-<part>    frames on their way, before the server has accepted their report; -<n> further files of one
@@ -75,6 +78,10 @@ class DataFolder:
     @property
     def thumbnails(self) -> Path:
         return self.root / "thumbnails"
+
+    @property
+    def backups(self) -> Path:
+        return self.root / "backups"
 
     @property
     def blobs(self) -> Path:
@@ -164,6 +171,22 @@ class DataFolder:
         except OSError:
             return ""
 
+    def note_backup(self, facts: dict[str, Any]) -> None:
+        """Write down what is known of the newest backup: its ``file``, ``bytes``, ``wall``; and ``trouble``, where the last one
+        could not be made."""
+        path = self.root / "run" / "backup.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text(json.dumps(facts))
+            temporary.replace(path)
+        except OSError:
+            return  # it is told elsewhere too
+
+    def last_backup(self) -> dict[str, Any] | None:
+        """Return what `note_backup` was last told; ``None`` where no backup was made yet."""
+        return self._facts("backup")
+
     def announced(self, role: str) -> dict[str, Any] | None:
         """Return what the running *role* has announced; ``None`` where none runs."""
         return self.last_announced(role) if self.is_locked(role) else None
@@ -171,8 +194,11 @@ class DataFolder:
     def last_announced(self, role: str) -> dict[str, Any] | None:
         """Return what *role* announced, whether it still runs or has died; ``None`` where it never ran, or has ended as it was
         asked to."""
+        return self._facts(role)
+
+    def _facts(self, name: str) -> dict[str, Any] | None:
         try:
-            facts = json.loads((self.root / "run" / f"{role}.json").read_text())
+            facts = json.loads((self.root / "run" / f"{name}.json").read_text())
         except (OSError, ValueError):
             return None
         return facts if isinstance(facts, dict) else None

@@ -316,7 +316,8 @@ def change(record: Record) -> int:
 
 def about(record: Record) -> dict[str, Any]:
     """Return the server's software and clock, the last commit, how far SQLite's write-ahead log has grown (bytes), why the
-    server cannot record anything now (``trouble``; "" where it can), and how many ``users`` the web page has."""
+    server cannot record anything now (``trouble``; "" where it can), how many ``users`` the web page has, and the newest
+    ``backup`` (``None``: none yet): its ``file``, ``bytes``, ``wall``, and ``trouble`` where the last one could not be made."""
     return {
         "software": __version__,
         "wall": time.time(),
@@ -324,6 +325,7 @@ def about(record: Record) -> dict[str, Any]:
         "wal_bytes": wal_bytes(str(record.folder.database)),
         "trouble": record.folder.trouble(),
         "users": record.tables.User.select().count(),
+        "backup": record.folder.last_backup(),
     }
 
 

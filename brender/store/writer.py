@@ -34,9 +34,11 @@ class Writer:
         return list(values[: len(row.columns)])
 
     def last_id(self, kind: str) -> int:
-        """Return the highest id that rows of *kind* (task, part, activity) have; 0 where there is none."""
-        model = self.tables.by_kind[kind]
-        return int(model.select(fn.MAX(model.id)).scalar() or 0)
+        """Return the highest id that rows of *kind* (task, part, activity) have, or may have had before a backup was
+        restored; 0 where there is none."""
+        model, counter = self.tables.by_kind[kind], self.tables.Counter
+        before = counter.select(counter.value).where(counter.name == kind).scalar()
+        return max(int(model.select(fn.MAX(model.id)).scalar() or 0), int(before or 0))
 
     def commit(self, rows: Iterable[Row]) -> int:
         """Write *rows*, all or none; return the commit's change number. Raises peewee's errors, with nothing written as far as is

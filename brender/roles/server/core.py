@@ -261,6 +261,12 @@ class ServerCore:
         self.jobs.hinder(hindrances, now)
         return self._taken()
 
+    def remark(self, action: str, text: str, now: Now) -> list[Effect]:
+        """Note something in the activity log that the server did, or could not do, by itself."""
+        self.activity.by = None
+        self.activity.note(now, action, text)
+        return self._taken()
+
     def beats(self, message: Beats, now: Now) -> list[Effect]:
         """Take a manager's heartbeat, with those of its workers: signs of life, and news for those who watch."""
         self.nodes.beats(message, now)
@@ -280,6 +286,12 @@ class ServerCore:
         self.keys.tick()
         self.jobs.ask_for_slices()
         return self._taken()
+
+    def adopt(self, peer: Peer, reports: Reports, tasks: Mapping[str, TaskState], now: Now) -> None:
+        """Take over the attempts in *tasks*, which the record does not know, before *reports* of them are handled."""
+        self.activity.by = None
+        if self._speaks_for(peer, reports.worker):
+            self.work.adopt(reports.worker, reports.reports, tasks, now)
 
     def feed(self, job: str, tasks: list[TaskState], after: int, now: Now) -> list[Effect]:
         """Take the record's answer to `LoadTasks`."""

@@ -5,12 +5,13 @@ what was not written may leave the server: an asker without an answer asks again
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from peewee import DataError, IntegrityError, InterfaceError, OperationalError, PeeweeException
 
+from brender.bus.messages import PartDone
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.record import Ledger, Row
@@ -147,6 +148,11 @@ class FarmStore:
     def slice_of_tasks(self, job: str, after: int) -> tuple[list[TaskState], bool]:
         """Return the next tasks of *job* after number *after*, with all their parts, and whether these are the last."""
         return restore.slice_of_tasks(self.writer.tables, job, after, self._sweep)
+
+    def strays(self, farm: Farm, reports: Sequence[PartDone], since: float) -> dict[str, TaskState]:
+        """Return those attempts of *reports* that the record does not know, each with the task of *farm* that it worked on; none
+        of jobs that were submitted after *since*."""
+        return restore.strays(farm, self.writer.tables, reports, since)
 
     def select_for_requeue(self, job: str, value: object) -> Selection:
         return restore.select_for_requeue(self.writer.tables, job, value)

@@ -149,8 +149,10 @@ class FileKeeper:
                 blob = part.digest if part.job.settings.get("film") and part.piece != FILM else ""
                 frames.append(PublishFrame(attempt, part.id, part.job.output, part.output, further_files, blob, part.job.id))
                 continue
-            live = (tables.Attempt.id == attempt) & (tables.Attempt.outcome == Outcome.LIVE)
-            if not tables.Attempt.select().where(live).exists():
+            row = tables.Attempt.get_or_none(tables.Attempt.id == attempt)
+            if row is None and part is not None and part.status != PartStatus.COMPLETED:
+                continue  # the record is an older one, restored; its worker may report it yet
+            if row is None or row.outcome != Outcome.LIVE:
                 for path in paths:
                     path.unlink(missing_ok=True)
         return frames

@@ -4,7 +4,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from peewee import OperationalError
 
@@ -13,6 +12,9 @@ from brender.roles.policy import Policy
 from brender.roles.server.blob_retention import delete_unneeded
 from brender.roles.server.deletion import retired
 from brender.roles.server.files import FileKeeper
+from brender.roles.server.folder_threads import Alive
+from brender.store.datafolder import DataFolder
+from brender.store.last_seen import note_seen
 from brender.store.pruning import Pruning
 from brender.store.writer import Writer
 
@@ -23,8 +25,7 @@ _PRUNE_SECONDS = 3600.0
 
 
 class Housekeeping:
-    """The housekeeping of a server that keeps its record at *database*, through *writer*, and the frames of jobs whose files
-    travel in *frames*.
+    """The housekeeping of a server that keeps its record at *database*, through *writer*, and its files in *folder*.
 
     *retire* takes the ended jobs that their projects keep no longer (`retired`), from any thread.
     """
@@ -34,7 +35,7 @@ class Housekeeping:
         writer: Writer,
         database: str,
         keeper: FileKeeper,
-        frames: Path,
+        folder: DataFolder,
         policy: Policy,
         retire: Callable[[Mapping[str, tuple[str, str]]], None],
         now: Now,
@@ -43,11 +44,12 @@ class Housekeeping:
         self._writer = writer
         self._database = database
         self._keeper = keeper
-        self._frames = frames
+        self._folder = folder
         self._retire = retire
         self._checkpointed = self._pruned = now.mono
         self._pruning: Pruning | None = None
         self._begin_pruning(now)
+        self._note_seen(now)
 
     def step(self, now: Now) -> None:
         """Do what it is time for, as far as it takes no longer than a moment; the rest in threads."""
@@ -56,6 +58,7 @@ class Housekeeping:
             self._checkpointed = now.mono
             with contextlib.suppress(OperationalError):  # no room for it, or busy: there is a next time
                 self._writer.checkpoint()
+            self._note_seen(now)
         if now.mono - self._pruned > _PRUNE_SECONDS:
             self._pruned = now.mono
             self._begin_pruning(now)
@@ -66,9 +69,19 @@ class Housekeeping:
 
     def _look_for_retired(self, now: Now) -> None:
         """Look for jobs that are kept too long; in a thread of its own."""
-        gone = retired(self._database, self._frames, now.wall)
+        gone = retired(self._database, self._folder.frames_folder, now.wall)
         if gone:
             self._retire(gone)
+
+    def _note_seen(self, now: Now) -> None:
+        """Note how far the record is; in a thread of its own."""
+        change = self._writer.change
+
+        def note(alive: Alive) -> None:
+            with contextlib.suppress(OSError):  # it is a help, no more
+                note_seen(self._folder, self._database, change, now.wall)
+
+        self._keeper.threads.do("seen", note)
 
     def _begin_pruning(self, now: Now) -> None:
         policy = self.policy

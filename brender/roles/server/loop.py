@@ -7,6 +7,7 @@ import platform
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,7 @@ from brender.roles.effects import (
 )
 from brender.roles.policy import Policy
 from brender.roles.server.addons import addon_of
+from brender.roles.server.backups import BackupPlan, ScheduledBackups, back_up_before
 from brender.roles.server.collection import collect_in_steps
 from brender.roles.server.core import ServerCore
 from brender.roles.server.deletion import Remover
@@ -67,6 +69,7 @@ from brender.roles.server.round import FAILED, Round
 from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
+from brender.store.last_seen import check_age
 from brender.store.path_variables import path_variables
 from brender.store.questions import Record, answer
 from brender.store.writer import Writer
@@ -95,11 +98,13 @@ class Server:
         database: str = "",
         name: str = "server",
         site: str = "",
+        backups: BackupPlan | None = None,
     ) -> None:
         self.policy = policy
         self.folder = folder.make()
         self.database = database or str(folder.database)
         self.site = site
+        plan = backups or BackupPlan()
         self.loop = Loop()
         self._own_stats = OwnStats(self.loop, folder.root, name, policy.heartbeat)
         self._published = 0
@@ -119,15 +124,20 @@ class Server:
             self._remover = Remover(self._keeper, MadeFiles(folder, self.database, self._keeper.folder_of))
             self._submissions = Submissions(self._keeper, self.loop.post, self._submit_looked_at)
             self._bind(addresses, undo)
-            self._writer = Writer(open_for_writing(self.database))
+            before = partial(back_up_before, data=folder, database=self.database, plan=plan)
+            self._writer = Writer(open_for_writing(self.database, before))
             undo.callback(self._writer.database.close)
+            check_age(folder, self.database, self._writer.change)
             folder.tell_trouble("")
             record = Record(self._writer.tables, folder)
             self._queries = QueryThread(folder, self.database, self._deliver)
             undo.callback(self._queries.close)
             self._housekeeping = Housekeeping(
-                self._writer, self.database, self._keeper, self.folder.frames_folder, policy, self._retire, self._now()
+                self._writer, self.database, self._keeper, folder, policy, self._retire, self._now()
             )
+            if policy.only_job:
+                plan = replace(plan, every=0.0)
+            self._backups = ScheduledBackups(folder, self.database, plan, policy.least_free, self._remark, self._now())
             self._learn_paths(path_variables(self._writer.tables))
             unplaced = self._keeper.sweep(self._writer.tables)
             for frame in unplaced:
@@ -470,6 +480,11 @@ class Server:
             for job, fields in self._remover.step(self._writer, now.wall):
                 self._round.apply(partial(_deleted, job, fields))
         self._housekeeping.step(now)
+        self._backups.step(now)
+
+    def _remark(self, action: str, text: str) -> None:
+        """Put something that the server did by itself into the activity log. From any thread."""
+        self.loop.post(lambda: self._round.apply(lambda core, now: core.remark(action, text, now)))
 
     def _tell_trouble(self, text: str) -> None:
         """Note in the data folder why nothing can be recorded; "": it can."""

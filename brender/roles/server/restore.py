@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from peewee import SQL
 
+from brender.bus.messages import PartDone
 from brender.farm.farm import REMEMBERED_MANAGERS, Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded, missing
 from brender.farm.jobs import JobState
@@ -206,6 +207,28 @@ def queued_tasks(tables: Tables, job: str, after: int, limit: int) -> list[TaskS
     if found:
         of_them = (part.job == job) & part.task.between(found[0].id, found[-1].id)
         _add_parts(found, _parts(tables, of_them & (part.status != PartStatus.COMPLETED)))
+    return found
+
+
+def strays(farm: Farm, tables: Tables, reports: Iterable[PartDone], since: float) -> dict[str, TaskState]:
+    """Return the attempts of *reports* that the record does not know, each with the task whose part it finished. A job that was
+    submitted after *since*, when the server started, has none: it knows all attempts since then."""
+    found: dict[str, TaskState] = {}
+    part, attempt = tables.Part, tables.Attempt
+    for report in reports:
+        if report.attempt in found:
+            continue
+        if attempt.select().where(attempt.id == report.attempt).exists():
+            continue
+        row = part.select(part.task, part.job).where(part.id == report.part).tuples().first()
+        job = farm.jobs.get(row[1]) if row is not None else None
+        if row is None or job is None or job.submitted >= since:
+            continue
+        task = farm.tasks.get(row[0])
+        if task is None:
+            (task,) = _tasks(tables, tables.Task.id == row[0], 1)
+            _add_parts([task], _parts(tables, (part.task == task.id) & (part.status != PartStatus.COMPLETED)))
+        found[report.attempt] = task
     return found
 
 

@@ -40,6 +40,7 @@ from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.farm_store import FarmStore, Unrecordable
 from brender.roles.server.permission import permitted
 from brender.roles.server.set_aside import REFUSED_FOR_EVER, digest, without_secrets
+from brender.roles.server.strays import strays_in
 
 log = logging.getLogger("brender.server")
 
@@ -112,6 +113,8 @@ class Round:
         """Jobs whose tasks could not be brought into memory, and until when that is not tried again."""
         self.commits = self.rows = 0
         """How many commits there were, and rows that they wrote."""
+        self._since = now().wall
+        """When the server started: it knows all attempts since then."""
         self.core = make_core(store.restore(now().mono))
 
     def start(self) -> None:
@@ -157,8 +160,19 @@ class Round:
             self.answer(peer.route, Done(id=message.id, data=known))
         elif self.paused:
             self._while_paused(peer, message)  # as the look for what was submitted before has shown
+        elif isinstance(message, Reports) and strays_in(self.core.farm, message.reports):
+            self._adopt(peer, message)
         else:
             self.apply(lambda core, now: core.handle(peer, message, now), peer, message)  # type: ignore[arg-type]
+
+    def _adopt(self, peer: Peer, message: Reports) -> None:
+        """Take reports some of which may be of attempts that the record, restored from a backup, does not know."""
+
+        def run(core: ServerCore, now: Now) -> list[Effect]:
+            core.adopt(peer, message, self.store.strays(core.farm, strays_in(core.farm, message.reports), self._since), now)
+            return core.handle(peer, message, now)
+
+        self.apply(run, peer, message)
 
     def apply(self, run: Run, peer: Peer | None = None, message: Message | None = None) -> None:
         """Let *run* change the farm, for the *message* of *peer* where it is for one; one that was set aside is refused."""

@@ -1,6 +1,6 @@
 """What becomes of attempts, in the server's core: reported on, retried, lost, disowned. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -33,6 +33,7 @@ from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
+from brender.roles.server.strays import adopt
 
 NEVER_CAME = "never came"
 LOST_ITS_STATE = "the worker restarted and lost its state"
@@ -67,6 +68,20 @@ class Work:
             acks[report.attempt] = attempt.last_report
         self.emit(Send(manager, Acks(worker=worker_id, acks=tuple(acks.items()))))
         self._disown(manager, worker_id, list(dict.fromkeys(unknown)))
+
+    def adopt(self, worker_id: str, reports: Sequence[AnyReport], tasks: Mapping[str, TaskState], now: Now) -> None:
+        """Let the attempts in *tasks*, of which the record knows nothing and *reports* say that they have finished something, be
+        attempts at these tasks by that worker."""
+        worker = self.farm.workers.get(worker_id)
+        for attempt, task in tasks.items():
+            own = [report for report in reports if report.attempt == attempt]
+            if worker is not None and adopt(self.farm, worker, task, own, now):
+                text = f"{worker.info.name} had finished frames that the restored record did not know of: they count"
+                self.activity.note(now, "adopted", text, task.job, worker=worker_id)
+                # What was given out meanwhile has those frames to do too.
+                for other in [self.farm.attempts[each] for each in task.attempts if each != attempt]:
+                    if not other.started and (its := self.farm.workers.get(other.worker)) is not None:
+                        self.dispatch.recall(its, now, task.job)
 
     def received(self, manager: str, worker_id: str, attempts: Iterable[str]) -> None:
         """A worker has these grants; those that are over, and came late, it is told to drop."""

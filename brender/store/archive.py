@@ -1,0 +1,197 @@
+"""Everything of a farm in one file: its record, and on request its keys, the files that clients sent, its frames, logs.
+
+An archive is a tar file. Its first member is the record, as `brender.store.backup` copies it; its last is a list of all others
+with their sizes and SHA-256, by which an archive that is cut off, or was changed, is recognized.
+"""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from brender import __version__
+from brender.model.errors import BadInput, Conflict
+from brender.store.backup import back_up
+from brender.store.datafolder import DataFolder
+from brender.system import private_files
+
+#: What an archive may hold beside the record, and the folders of the data folder that each is in.
+CONTENTS = {"keys": ("keys",), "blobs": ("blobs",), "frames": ("frames", "incoming"), "logs": ("logs", "thumbnails")}
+RECORD, LIST = "farm.db", "brender-archive.json"
+_PIECE = 1024 * 1024
+_FORMAT = 1
+
+
+class _Hashed:
+    """A file that is read to its end through here, and its SHA-256."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.hash = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self.hash.update(piece)
+        return piece
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether the file at *path* begins as an archive does. Raises `OSError`."""
+    with path.open("rb") as file:
+        return file.read(len(RECORD) + 1) == RECORD.encode() + b"\0"
+
+
+def write_archive(folder: DataFolder, database: str, target: Path, what: frozenset[str]) -> int:
+    """Write the record at *database*, and of *folder* what is named in *what* (`CONTENTS`), to the new file *target*, and read it
+    again; return its bytes. The farm goes on meanwhile: files that it deletes on the way are left out.
+
+    Raises `Conflict` where the target exists; `BadInput` as `back_up` does. What was begun is removed then.
+    """
+    if target.exists():
+        raise Conflict(f"{target} exists already. Give another name; a backup never replaces a file")
+    record, partial = target.with_name(target.name + ".record"), target.with_name(target.name + ".part")
+    try:
+        back_up(database, record)
+        members: dict[str, tuple[int, str]] = {}
+        partial.touch(mode=0o600)
+        with partial.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            members[RECORD] = _add(archive, record, RECORD)
+            # The record is older than all that follows: what it names has not come later.
+            for path in _files(folder, what):
+                try:
+                    name = path.relative_to(folder.root).as_posix()
+                    members[name] = _add(archive, path, name)
+                except FileNotFoundError:
+                    continue
+            listed = {"format": _FORMAT, "brender": __version__, "wall": time.time(), "members": members}
+            _add_bytes(archive, LIST, json.dumps(listed).encode())
+            archive.close()
+            file.flush()
+            os.fsync(file.fileno())
+        for _ in _read_members(partial):
+            pass
+        partial.rename(target)
+    except (OSError, tarfile.TarError) as error:
+        raise BadInput(f"The archive {target} could not be written: {error}") from error
+    finally:
+        record.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+    return target.stat().st_size
+
+
+def unpack_archive(archive: Path, folder: Path) -> None:
+    """Lay *archive* out in the new *folder*, checked by its list. Raises `BadInput`, with the folder left, where it is cut off,
+    was changed, is not one, or cannot be laid out."""
+    try:
+        for name, member in _read_members(archive):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with os.fdopen(private_files.create(target), "wb") as file:
+                for piece in member:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise BadInput(f"The archive {archive} could not be laid out in {folder}: {error}") from error
+
+
+def lay_in(unpacked: Path, folder: DataFolder) -> tuple[int, Path | None]:
+    """Put the keys, blobs, frames and logs in *unpacked* into *folder*. A file that is there stays as it is, except keys: the
+    earlier ones are kept beside them. Return how many files were added, and where the earlier keys are (``None``: there were
+    none, or the same). May be done again where it was cut off. Raises `OSError`."""
+    added = 0
+    for name in (each for contents in CONTENTS.values() for each in contents if each != "keys"):
+        for path in sorted((unpacked / name).rglob("*")):
+            target = folder.root / path.relative_to(unpacked)
+            if path.is_file() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(target)
+                added += 1
+    keys, own, kept = unpacked / "keys", folder.root / "keys", None
+    if keys.is_dir() and _contents(keys) != _contents(own):
+        if own.exists():
+            kept = own.with_name(f"keys.before-{time.strftime('%Y%m%d-%H%M%S')}")
+            own.rename(kept)
+        keys.rename(own)
+    return added, kept
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
+
+
+def _files(folder: DataFolder, what: frozenset[str]) -> Iterator[Path]:
+    for name in (each for kind in sorted(what) for each in CONTENTS[kind]):
+        for below, folders, names in os.walk(folder.root / name):
+            folders.sort()
+            # What has a suffix of these is still on its way.
+            yield from (Path(below, each) for each in sorted(names) if not each.endswith((".part", ".tmp", ".new", ".lock")))
+
+
+def _add(archive: tarfile.TarFile, path: Path, name: str) -> tuple[int, str]:
+    """Add the file at *path* as *name*; return its size and SHA-256. Raises `OSError`."""
+    with path.open("rb") as file:
+        stat = os.fstat(file.fileno())
+        member = tarfile.TarInfo(name)
+        member.size, member.mtime, member.mode = stat.st_size, int(stat.st_mtime), 0o600
+        hashed = _Hashed(file)
+        archive.addfile(member, hashed)
+    return stat.st_size, hashed.hash.hexdigest()
+
+
+def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = len(content), int(time.time()), 0o600
+    archive.addfile(member, io.BytesIO(content))
+
+
+def _read_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield each member of the archive at *path* but its list: its name, and its content in pieces.
+
+    At the end all is compared with the list. Raises `BadInput` where anything is not as it was written.
+    """
+    found: dict[str, list[object]] = {}
+    listed: dict[str, object] | None = None
+    broken = BadInput(f"The archive {path} is damaged, or was not copied to its end. Take another one")
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                file = archive.extractfile(member) if member.isreg() else None
+                if file is None or not _is_safe(member.name):
+                    raise broken
+                if member.name == LIST:
+                    listed = json.load(file)
+                    continue
+                hashed = hashlib.sha256()
+
+                def pieces(file: IO[bytes] = file, hashed: "hashlib._Hash" = hashed) -> Iterator[bytes]:
+                    try:
+                        while piece := file.read(_PIECE):
+                            hashed.update(piece)
+                            yield piece
+                    except tarfile.TarError as error:
+                        raise broken from error
+
+                reading = pieces()
+                yield member.name, reading
+                for _ in reading:
+                    pass
+                found[member.name] = [member.size, hashed.hexdigest()]
+    except (tarfile.TarError, ValueError, EOFError) as error:
+        raise broken from error
+    if not isinstance(listed, dict) or listed.get("members") != found:
+        raise broken
+    if listed.get("format") != _FORMAT:
+        raise BadInput(f"The archive {path} was made by a newer brender ({listed.get('brender')}). Install that version")
+
+
+def _is_safe(name: str) -> bool:
+    """Return whether a member of this name lies where an archive has its files."""
+    path = PurePosixPath(name)
+    tops = {RECORD, LIST, *(each for contents in CONTENTS.values() for each in contents)}
+    return not path.is_absolute() and ".." not in path.parts and path.parts[:1] != () and path.parts[0] in tops

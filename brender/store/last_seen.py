@@ -1,0 +1,44 @@
+"""How far a server's record was when the server last looked, kept so that an older one in its place is noticed.
+
+An older record knows less than the blobs beside it and the workers, and gives numbers again that were given before.
+"""
+
+import json
+from pathlib import Path
+
+from brender.model.errors import BadInput
+from brender.store.database import is_url, shown
+from brender.store.datafolder import DataFolder
+
+
+def note_seen(folder: DataFolder, database: str, change: int, wall: float) -> None:
+    """Write down that the record at *database* had the commit *change* at *wall*. Raises `OSError`."""
+    path = _path(folder)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"database": _name(database), "change": change, "wall": wall}))
+    temporary.replace(path)
+
+
+def check_age(folder: DataFolder, database: str, change: int) -> None:
+    """Raise `BadInput` where the record at *database*, whose last commit is *change*, was further when a server last looked. One
+    without a commit begins a new farm."""
+    try:
+        seen = json.loads(_path(folder).read_text())
+        is_older = bool(change) and seen["database"] == _name(database) and change < int(seen["change"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if is_older:
+        of = "" if not is_url(database) else f" --database {shown(database)}"
+        raise BadInput(
+            f"The record {shown(database)} is older than what lies beside it: it ends at commit {change}, and was at "
+            f"{seen['change']} when a server last looked. Was an older file put in its place? `brender restore BACKUP` puts a "
+            f"backup there; `brender restore --as-it-is{of}` goes on with this record, and renders what it does not know again"
+        )
+
+
+def _path(folder: DataFolder) -> Path:
+    return folder.root / "seen.json"
+
+
+def _name(database: str) -> str:
+    return shown(database) if is_url(database) else str(Path(database).resolve())

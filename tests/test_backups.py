@@ -1,0 +1,388 @@
+"""Backups of the record: made by the clock, put back whatever happens on the way, and refused where they are not whole."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from peewee import SqliteDatabase
+
+from brender.commands.options import client
+from brender.model.errors import BadInput, BrenderError
+from brender.roles.effects import Now
+from brender.roles.server.backups import BackupPlan, ScheduledBackups
+from brender.store import schema
+from brender.store.backup import back_up, restore
+from brender.store.backup_process import Wanted, backups_in, made_by_process, make
+from brender.store.database import open_for_reading, open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
+from tests.hanging import can_hang, hanging
+from tests.rows import put
+from tests.test_trouble import three_roles
+from tests.tools import command, ended, submit_command, until
+
+OLDER = Path(__file__).parent / "records" / "0010.sql"
+NEWER = "9999_of_tomorrow"
+
+
+def _record(where: Path, *projects: str) -> Path:
+    """A record with these *projects* in its place, closed."""
+    writer = Writer(open_for_writing(str(where)))
+    writer.commit([put("project", name, {}) for name in projects])
+    writer.database.close()
+    return where
+
+
+def _projects(where: str | Path) -> set[str]:
+    database = open_for_reading(str(where))
+    with database.connection_context():
+        return {row[0] for row in database.execute_sql("SELECT name FROM project").fetchall()}
+
+
+@pytest.fixture
+def data(folder: DataFolder) -> DataFolder:
+    _record(folder.make().database, "shown")
+    return folder
+
+
+# --- by the clock -----------------------------------------------------------------------------------------------------------
+
+
+def _scheduled(
+    data: DataFolder, tell: Callable[[str, str], None], into: Path | None = None, least_free: int = 0, patience: float = 60
+) -> ScheduledBackups:
+    plan = BackupPlan(every=3600, into=into, keep=2)
+    return ScheduledBackups(data, str(data.database), plan, least_free, tell, Now(0.0, 0.0), patience)
+
+
+def test_a_server_backs_its_record_up_by_the_clock(data: DataFolder) -> None:
+    said: list[tuple[str, str]] = []
+    backups = _scheduled(data, lambda *each: said.append(each))
+    backups.step(Now(100.0, 0.0))
+    assert data.last_backup() is None, "not before its time"
+    backups.step(Now(700.0, 0.0))
+    made = until(data.last_backup)
+    assert _projects(made["file"]) == {"shown"} and Path(made["file"]).parent == data.backups
+    assert said == [] and "trouble" not in made
+
+
+def test_only_the_newest_backups_are_kept_and_nothing_else_is_touched(data: DataFolder, tmp_path: Path) -> None:
+    into = tmp_path / "backups"
+    into.mkdir()
+    for name in ("farm-20200101-000000.db", "farm-20210101-000000.db", "mine.db", "farm-20200101-000000.db.txt"):
+        (into / name).touch()
+        os.utime(into / name, (1.0, 1.0))
+    (into / "farm-20220101-000000.db.part").touch()  # of a process that was killed
+    made = make(Wanted(str(data.database), str(into), keep=2, every=60.0), lambda: None)
+    assert sorted(path.name for path in into.iterdir()) == sorted(
+        ["farm-20200101-000000.db.txt", "farm-20210101-000000.db", "mine.db", Path(made.file).name]
+    )
+    assert make(Wanted(str(data.database), str(into), keep=2, every=60.0), lambda: None) == made, "it is young enough"
+
+
+def test_a_full_backup_disk_is_one_sentence_to_the_admin(data: DataFolder, tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    backups = _scheduled(data, lambda *each: said.append(each), tmp_path / "full", least_free=2**60)
+    for at in (700.0, 1400.0):
+        backups.step(Now(at, 0.0))
+        until(lambda: backups._thread is not None and not backups._thread.is_alive())
+    ((action, text),) = said
+    assert action == "backup-failed" and f"No room for a backup on the disk of {tmp_path / 'full'}: " in text
+    assert not list((tmp_path / "full").iterdir()) and "No room" in (data.last_backup() or {})["trouble"]
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not can_hang(), reason="this user may not mount a file system that hangs (FUSE)")
+def test_a_backup_disk_that_does_not_answer_holds_nothing_up_but_the_backup(data: DataFolder, tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    with hanging(tmp_path / "drive", tmp_path / "behind") as drive:
+        backups = _scheduled(data, lambda *each: said.append(each), drive.path, patience=2.0)
+        drive.hang()
+        began = time.monotonic()
+        backups.step(Now(700.0, 0.0))
+        assert time.monotonic() - began < 0.5
+        until(lambda: said)
+        assert said[0][0] == "backup-failed" and "makes no progress" in said[0][1]
+        backups.step(Now(7000.0, 0.0))  # no second one beside it
+        drive.go_on()
+        until(lambda: backups._thread is not None and not backups._thread.is_alive())
+        backups.step(Now(70000.0, 0.0))
+        until(lambda: len(said) == 2)
+        assert said[1][0] == "backed-up" and len(backups_in(drive.path, "farm")) == 1
+
+
+# --- put back ---------------------------------------------------------------------------------------------------------------
+
+
+def _projects_or_refusal(where: Path) -> set[str] | str:
+    """The projects in the record; "refused" where it is refused with the remedy."""
+    try:
+        return _projects(where)
+    except BadInput as error:
+        assert "`brender restore BACKUP`" in str(error)
+        return "refused"
+
+
+class Killed(BaseException):
+    """The process was killed here."""
+
+
+@contextlib.contextmanager
+def _killed_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Let the process do *steps* changes in folders, and no more, as if it was killed then."""
+    done = [0]
+
+    def counted(change: Callable[..., object]) -> Callable[..., object]:
+        def do(*words: object, **named: object) -> object:
+            if done[0] >= steps:
+                raise Killed
+            done[0] += 1
+            return change(*words, **named)
+
+        return do
+
+    with monkeypatch.context() as patched:
+        for place, name in ((os, "link"), (Path, "replace"), (Path, "unlink"), (Path, "rename")):
+            patched.setattr(place, name, counted(getattr(place, name)))
+        yield done
+
+
+def test_a_restore_that_is_killed_anywhere_leaves_one_whole_record_or_a_refusal_and_can_be_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(str(_record(tmp_path / "earlier.db", "earlier")), tmp_path / "copy.db")
+    live = open_for_writing(str(_record(tmp_path / "live.db", "later")))
+    live.execute_sql("INSERT INTO project VALUES ('last', '', 0, 0, 9)")
+    for steps in range(20):
+        (tmp_path / str(steps)).mkdir()
+        farm = tmp_path / str(steps) / "farm.db"
+        for suffix in ("", "-wal", "-mark"):  # a server that was killed
+            shutil.copy(tmp_path / f"live.db{suffix}", f"{farm}{suffix}")
+        with _killed_after(steps, monkeypatch) as done:
+            killed = True
+            with contextlib.suppress(Killed):
+                restore(tmp_path / "copy.db", str(farm))
+                killed = False
+        if not killed:
+            assert steps > 4 and done[0] <= steps
+            break
+        assert _projects_or_refusal(farm) in ({"earlier"}, {"later", "last"}, "refused")
+        restore(tmp_path / "copy.db", str(farm))
+        assert _projects(farm) == {"earlier"}
+        kept = [path for path in farm.parent.glob("farm.db.before-*") if not path.name.endswith(("-wal", "-mark", "-shm"))]
+        assert any(_projects_or_refusal(path) == {"later", "last"} for path in kept)
+    live.close()
+
+
+def _half(backup: Path) -> None:
+    backup.write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
+
+
+def _newer(backup: Path) -> None:
+    with contextlib.closing(sqlite3.connect(backup, isolation_level=None)) as opened:
+        opened.execute("INSERT INTO schema_migration (name, applied) VALUES (?, '')", (NEWER,))
+
+
+def _empty(backup: Path) -> None:
+    backup.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_half, "is damaged, or was not copied to its end|is not a database, or a damaged one"),
+        (_newer, f"was made by a newer brender \\(it knows {NEWER}\\)"),
+        (_empty, "is not the database of a farm"),
+        (Path.unlink, "There is no backup"),
+    ],
+)
+def test_a_backup_that_cannot_be_restored_is_one_sentence_and_changes_nothing(
+    spoil: Callable[[Path], None], says: str, data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back_up(str(_record(tmp_path / "earlier.db", *(f"p{number}" for number in range(300)))), tmp_path / "copy.db")
+    spoil(tmp_path / "copy.db")
+    before = sorted(data.root.iterdir()), data.database.read_bytes()
+    said = command(capsys, "restore", tmp_path / "copy.db", "--data", data.root)
+    assert said.code == 2 and len(said.err.strip().splitlines()) == 1
+    assert re.search(says, said.err)
+    assert (sorted(each for each in data.root.iterdir() if each.name != "run"), data.database.read_bytes()) == before
+
+
+def test_a_record_in_either_database_is_backed_up_and_restored(
+    database: str, folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = Writer(open_for_writing(database))
+    writer.commit([put("project", "earlier", {"keep_days": 1.5})])
+    where = ("--data", folder.root, "--database", database)
+    assert command(capsys, "backup", tmp_path / "copy.db", *where).code == 0
+    writer.commit([put("project", "later", {})])
+    writer.database.close()
+    said = command(capsys, "restore", tmp_path / "copy.db", *where)
+    assert said.code == 0 and _projects(database) == {"earlier"}
+    kept = Path(said.out.rpartition("What was there is kept: ")[2].strip())
+    assert _projects(kept) == {"earlier", "later"}
+
+
+def test_the_command_asks_for_a_backup_or_for_the_record_as_it_is(data: DataFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ((), ("copy.db", "--as-it-is")):
+        said = command(capsys, "restore", *words, "--data", data.root)
+        assert said.code == 2 and "not both" in said.err
+    assert "as it is" in command(capsys, "restore", "--as-it-is", "--data", data.root).out
+
+
+_FILES = {"keys/server": "secret", "blobs/ab/abcd": "scene", "frames/j/1.png": "frame", "logs/j/a.log": "log"}
+
+
+# --- archives ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def archive(data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Everything of a small farm."""
+    for name, text in _FILES.items():
+        (data.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (data.root / name).write_text(text)
+    said = command(capsys, "backup", tmp_path / "all.tar", "--with", "all", "--data", data.root)
+    assert said.code == 0 and "it holds the record, keys, blobs, frames, logs" in said.out
+    assert (tmp_path / "all.tar").stat().st_mode & 0o77 == 0
+    return tmp_path / "all.tar"
+
+
+def test_an_archive_brings_a_whole_farm_back(
+    archive: Path, data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(data.root)
+    said = command(capsys, "restore", archive, "--data", data.root)
+    assert said.code == 0 and "3 files added" in said.out
+    assert {name: (data.root / name).read_text() for name in _FILES} == _FILES and _projects(data.database) == {"shown"}
+    assert not (data.root / "restoring").exists()
+
+
+def test_an_archive_replaces_no_file_and_keeps_the_keys_that_were_there(
+    archive: Path, data: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data.root / "keys" / "server").write_text("other")
+    (data.root / "frames" / "j" / "1.png").write_text("newer")
+    (data.root / "blobs" / "ab" / "abcd").unlink()
+    said = command(capsys, "restore", archive, "--data", data.root)
+    assert said.code == 0 and "1 file added" in said.out
+    assert (data.root / "frames" / "j" / "1.png").read_text() == "newer"
+    assert (data.root / "keys" / "server").read_text() == "secret"
+    (kept,) = data.root.glob("keys.before-*")
+    assert (kept / "server").read_text() == "other"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
+def test_an_archive_that_was_not_copied_to_its_end_is_refused_and_changes_nothing(
+    share: float, archive: Path, data: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with archive.open("r+b") as file:
+        # (tar fills its last record with zeros, which say nothing.)
+        file.truncate(int(share * len(archive.read_bytes().rstrip(b"\0"))))
+    (data.root / "frames" / "j" / "1.png").unlink()
+    before = data.database.read_bytes()
+    said = command(capsys, "restore", archive, "--data", data.root)
+    assert said.code == 2 and "is damaged, or was not copied to its end" in said.err
+    assert data.database.read_bytes() == before and not (data.root / "frames" / "j" / "1.png").exists()
+
+
+def test_an_archive_with_a_changed_file_or_one_that_leads_out_of_it_is_refused(
+    archive: Path, data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = archive.read_bytes().replace(b"scene\0", b"score\0")
+    (tmp_path / "changed.tar").write_bytes(changed)
+    with tarfile.open(archive) as whole, tarfile.open(tmp_path / "leads-out.tar", "w") as leads_out:
+        for member in whole:
+            content = whole.extractfile(member)
+            member.name = member.name.replace("frames/j/1.png", "frames/../../out")
+            leads_out.addfile(member, content)
+    for name in ("changed.tar", "leads-out.tar"):
+        said = command(capsys, "restore", tmp_path / name, "--data", data.root)
+        assert said.code == 2 and "is damaged" in said.err
+    assert not (data.root.parent / "out").exists()
+
+
+# --- upgrades ---------------------------------------------------------------------------------------------------------------
+
+
+def _older(where: Path) -> Path:
+    with contextlib.closing(sqlite3.connect(where)) as old:
+        old.executescript(OLDER.read_text("utf-8"))
+    return where
+
+
+def _migrations(where: Path) -> list[str]:
+    database = SqliteDatabase(str(where))
+    with database.connection_context():
+        return schema.applied(database)
+
+
+def test_a_server_backs_an_older_record_up_before_it_migrates_it(folder: DataFolder, request: pytest.FixtureRequest) -> None:
+    _older(folder.make().database)
+    request.getfixturevalue("server")
+    (kept,) = folder.backups.iterdir()
+    assert kept.name.startswith("before-upgrade-") and _migrations(kept)[-1].startswith("0010")
+    assert not _migrations(folder.database)[-1].startswith("0010")
+
+
+def test_a_record_that_cannot_be_backed_up_is_not_migrated(folder: DataFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    _older(folder.make().database)
+    folder.backups.write_text("no folder")
+    said = command(capsys, "role", "server", "--data", folder.root, "--port-base", "0")
+    assert said.code == 2 and "is not changed before it is backed up" in said.err and "--backups" in said.err
+    assert _migrations(folder.database)[-1].startswith("0010")
+
+
+def test_a_migration_that_is_cut_off_has_changed_nothing_and_runs_again(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(schema.MIGRATIONS, tmp_path / "migrations")
+    half = tmp_path / "migrations" / f"{NEWER}.py"
+    good = "def up(migrator, db):\n    db.execute_sql('ALTER TABLE job ADD COLUMN tomorrow INTEGER')\n"
+    monkeypatch.setattr(schema, "MIGRATIONS", tmp_path / "migrations")
+    half.write_text(good + "    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        open_for_writing(database)
+    opened = open_for_reading(database)
+    with opened.connection_context():
+        assert NEWER not in schema.applied(opened) and "tomorrow" not in {each.name for each in opened.get_columns("job")}
+    half.write_text(good)
+    again = open_for_writing(database)
+    assert schema.applied(again)[-1] == NEWER and "tomorrow" in {each.name for each in again.get_columns("job")}
+    again.close()
+
+
+# --- a real farm ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.thorough
+def test_a_farm_whose_server_was_killed_goes_on_with_last_night_s_backup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server, words = tmp_path / "server", (sys.executable, "-c", "import time; time.sleep(0.2)")
+    with three_roles(server, tmp_path / "w", tmp_path) as (address, _), client(address, tmp_path) as connection:
+        job = submit_command(connection, *words, frames="1-12")
+        assert command(capsys, "backup", tmp_path / "copy.db", "--data", server).code == 0
+        until(lambda: connection.ask("job", id=job)["completed_parts"] >= 3)
+        announced = DataFolder(server).announced("server")
+        assert announced is not None
+        os.kill(announced["pid"], signal.SIGKILL)
+        until(lambda: not DataFolder(server).is_locked("server"))
+    assert command(capsys, "restore", tmp_path / "copy.db", "--data", server).code == 0
+    with three_roles(server, tmp_path / "w", tmp_path) as (address, _), client(address, tmp_path) as connection:
+        record = ended(connection, job)
+        assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 12, 0)
+
+
+def test_a_backup_by_a_process_says_what_was_wrong_as_the_command_does(tmp_path: Path) -> None:
+    with pytest.raises(BrenderError, match="There is no farm database at /nowhere"):
+        made_by_process(Wanted("/nowhere", str(tmp_path)))
