@@ -114,9 +114,11 @@ def test_the_settings_file_gives_the_data_folder_to_all_commands(
 def test_the_doctor_finds_blender_disk_ports_and_the_running_server(
     module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    module_farm.folder.note_backup({"file": "farm-1.db", "bytes": 1, "wall": 1.0, "trouble": "No room"})
     findings = json.loads(command(capsys, "doctor", "--quick", "--json", "--data", module_farm.folder.root).out)
     seen = {finding["what"]: finding for finding in findings}
     assert seen["server"]["ok"] and seen["clock"]["ok"] and seen["data folder"]["ok"]
+    assert not seen["backup"]["ok"] and "farm-1.db of 1970" in seen["backup"]["found"] and "No room" in seen["backup"]["found"]
     assert "ports of a server" not in seen, "while a farm runs its ports are rightly in use"
     assert all(each in seen["the server listens at"]["found"] for each in ("control", "events", "stats", "files", "enrolment"))
     assert "stats" in seen["the manager manager listens at"]["found"]

@@ -206,6 +206,13 @@ def test_nobody_is_told_to_do_what_they_may_not(app: Flask, folder: DataFolder) 
     assert needs == {"vera": set(), "anna": {JOB_ID}, "walt": {JOB_ID, OTHER, "w"}}
 
 
+def test_an_admin_is_told_that_the_record_could_not_be_backed_up_and_nobody_else(app: Flask, folder: DataFolder) -> None:
+    folder.note_backup({"trouble": "No room for a backup on the disk of /backups"})
+    told = {name: Browser(app, name).get(f"{API}/about").json["trouble"] for name in ("anna", "boss")}
+    assert "backed up" not in told["anna"]
+    assert "The record could not be backed up. No room for a backup on the disk of /backups" in told["boss"]
+
+
 def test_what_passes_by_itself_needs_nobody(web: Browser, folder: DataFolder) -> None:
     writer = Writer(open_for_writing(str(folder.database)))
     busy = "Both workers that can run it are busy"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,7 +28,7 @@ from brender.commands.checks import Finding
 from brender.commands.config import Configured
 from brender.commands.joining import as_client
 from brender.commands.options import common, json_option, server_option, site_option
-from brender.commands.output import has_colors, print_json, say, size
+from brender.commands.output import has_colors, print_json, say, size, when
 from brender.commands.sharing import shared_folders
 from brender.engines.blenders import how_to_get_one, search_blenders
 from brender.engines.probe import probe
@@ -154,10 +155,21 @@ def _server(server: str | None, folder: DataFolder, site: str) -> Iterator[Findi
             f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(newest['wall']))}: {newest['error'].strip().splitlines()[-1]}"
         )
         yield Finding("server's faults", False, found, "Report it with the server's log of that time: it is a fault of brender")
+    yield from _backup(info.get("backup"))
     off = abs(info["wall"] - (began + time.time()) / 2)
     yield Finding("clock", off < 2.0, f"{off:.1f} s from the server's", "Set this machine's clock (NTP)")
     with Client(addresses, pair) as client:
         yield from shared_folders(client, site)
+
+
+def _backup(backup: dict[str, Any] | None) -> Iterator[Finding]:
+    """Yield how the server's own backups are, once it has made or tried one."""
+    if backup is None:
+        return
+    made = f"{backup['file']} of {when(backup['wall'])}" if "file" in backup else "none yet"
+    trouble = backup.get("trouble")
+    found = f"{made}. The last one could not be made: {trouble}" if trouble else made
+    yield Finding("backup", not trouble, found, "Make room, or give the server another folder for them with --backups")
 
 
 def _blenders(named: tuple[str, ...], quick: bool) -> Iterator[Finding]:

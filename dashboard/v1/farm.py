@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import msgspec
 from flask import Blueprint, Flask, Response, current_app, request
+from flask_login import current_user
 
 from brender.bus.membership import JoinToken, reached_at
 from brender.jobs.declare import job_types
 from brender.model.keys import KeyRole
 from brender.model.paths import Platform
+from brender.model.people import Role
 from brender.store import farm_page, questions
 from dashboard.answers import farm as answers
 from dashboard.answers import people
@@ -55,12 +57,17 @@ class PathChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @endpoint(blueprint, "GET", "/about", answer=answers.About)
 def about() -> Any:
-    """Return the server's software and clock, the last commit, its trouble, if it has any, the seconds for which it has been
+    """Return the server's software and clock, the last commit, its trouble, if it has any (an admin is also told where the record
+    could not be backed up), the seconds for which it has been
     silent (``null``: it answers), and the numbers of unfinished jobs and of workers."""
     silent = farm().pulse.silent_seconds()
     with farm().reader.record() as record:
         told = questions.about(record) | farm_page.counts(record)
     told["silent_seconds"] = silent
+    backup = told.pop("backup") or {}
+    if current_user.role is Role.ADMIN and "trouble" in backup:
+        unbacked = f"The record could not be backed up. {backup['trouble']}"
+        told["trouble"] = ". ".join(filter(None, (told["trouble"], unbacked)))
     if silent is not None:
         told["trouble"] = ". ".join(filter(None, (sentence(silent), told["trouble"])))
     return told
