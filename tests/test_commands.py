@@ -1,6 +1,5 @@
 """The command line as its users know it."""
 
-import io
 import json
 import re
 import sys
@@ -177,26 +176,6 @@ def test_the_monitor_tells_what_happens(module_farm: LocalFarm) -> None:
         until(lambda: "stats" in kinds or kinds.add(json.loads(monitor.stdout.readline())["kind"]))
         monitor.terminate()
     assert {"job", "task", "part", "attempt", "stats"} <= kinds
-
-
-def test_the_monitors_screen_shows_nodes_statistics_and_events() -> None:
-    from rich.console import Console
-
-    from brender.bus.messages import Event
-    from brender.monitor.live import Seen
-
-    seen = Seen()
-    stats = dict.fromkeys(("load", "disk_read", "disk_written", "network_received", "network_sent", "render_processes"), 0.0)
-    stats |= {"cpu_percent": 42.0, "memory_used": 5e9, "memory_total": 8e9}
-    seen.hear(Event(change=1, wall=1.0, kind="worker", key="w" * 16, fields={"name": "render-\x1b[31m01", "status": "busy"}))
-    seen.hear(Event(change=1, wall=1.0, kind="stats", key="w" * 16, fields={"sequence": 1, "stats": stats}))
-    seen.hear(Event(change=1, wall=2.0, kind="stats", key="w" * 16, fields={"sequence": 4, "stats": stats}))
-    console = Console(width=140, record=True, file=io.StringIO())
-    console.print(seen.screen(40))
-    text = console.export_text()
-    assert "42 %" in text and "5G/8G" in text and "busy" in text
-    assert seen.missed["w" * 16] == 2
-    assert "\x1b" not in text, "a name must not talk to the terminal"
 
 
 def test_a_worker_s_blenders_and_its_device_are_called_as_everywhere() -> None:

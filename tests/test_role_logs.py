@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from brender.bus.messages import Event, Renewed, Welcome
+from brender.bus.messages import Renewed, Welcome
 from brender.commands.role_logs import JsonLines, TextLines, begin_logging, message_of
 from brender.model.log_events import SENTENCES, frames_in_words, log_event, read_event
 from brender.model.nodes import WorkerInfo
-from brender.monitor.live import Seen, Silence, silence
 from brender.roles.effects import LogEvent, Now
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
@@ -205,33 +203,6 @@ def test_verbose_is_brenders_debug_and_no_librarys() -> None:
         logging.getLogger().handlers[:] = before
 
 
-def heard(about: str, key: str, **fields: Any) -> Event:
-    return Event(change=1, wall=0.0, kind=about, key=key, fields=fields)
-
-
-def test_the_monitor_says_that_the_server_is_silent_and_shows_nobody_as_idle() -> None:
-    seen, silence_of = Seen("a:1"), Silence()
-    seen.hear(heard("worker", "w", name="w1", status="idle"), 10.0)
-    seen.hear(heard("stats", "w", name="w1", kind="worker", sequence=1, stats={}), 10.0)
-    assert silence_of.look(True, seen, 12.0) is None
-    assert silence_of.look(False, seen, 12.5) is None
-    assert silence_of.look(False, seen, 16.0) == 3.5 and silence_of.news(3.5)
-    assert silence("a:1", 12.0) == "server silent for 12 s; renders go on, nothing new starts (a:1)"
-    assert drawn(seen, None).count("idle") and not drawn(seen, 12.0).count("idle") and "unknown" in drawn(seen, 12.0)
-    assert silence_of.look(True, seen, 16.5) == 4.5, "it is connected, and sends no statistics any more: it hangs"
-    seen.hear(heard("worker", "w", name="w1", status="offline"), 17.0)
-    assert silence_of.look(True, seen, 60.0) is None, "there is nobody to hear of"
-
-
-def drawn(seen: Seen, silent: float | None) -> str:
-    from rich.console import Console
-
-    console = Console(width=120, file=io.StringIO(), record=True)
-    console.print(seen.screen(30, silent))
-    text = console.export_text()
-    return text[: text.index("events (")]
-
-
 def test_a_worker_says_within_5_seconds_that_its_manager_hangs_and_that_it_is_heard_again() -> None:
     world = World()
     world.add_worker("w1")
@@ -243,11 +214,3 @@ def test_a_worker_says_within_5_seconds_that_its_manager_hangs_and_that_it_is_he
     world.dead.discard("m")
     world.run(3)
     assert any(line.startswith("the manager is heard again") for line in world.logs["w1"])
-
-
-def test_nothing_that_the_monitor_shows_does_anything_to_a_terminal() -> None:
-    evil = "farm\x1b[2J\x1b]0;x\x07"
-    out = io.StringIO()
-    for seen, silent in ((Seen(evil), 9.0), (Seen(evil, names={"n": evil}, stats={"n": (1.0, {})}, status={"n": evil}), None)):
-        Console(file=out, width=160).print(seen.screen(20, silent))
-    assert "farm" in out.getvalue() and "\x1b" not in out.getvalue() and "\x07" not in out.getvalue()

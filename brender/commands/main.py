@@ -126,7 +126,7 @@ def brender() -> None:
 @brender.group(
     short_help="Start one role: the same as brender-server and so on.",
     cls=Commands,
-    modules={"roles": ("server", "manager", "dashboard", "monitor"), "worker": ("worker",)},
+    modules={"roles": ("server", "manager", "dashboard"), "monitor": ("monitor",), "worker": ("worker",)},
 )
 def role() -> None:
     """Start one role by hand: the same as brender-server, brender-manager, and so on."""

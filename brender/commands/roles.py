@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 
 from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, resolve
-from brender.bus.keys import Credentials
 from brender.commands.config import Configured, run
 from brender.commands.discovery import announced
 from brender.commands.hidden_token import hide_token
-from brender.commands.joining import as_client, as_dashboard, join_as_node, join_option, new_key_option
+from brender.commands.joining import as_dashboard, join_as_node, join_option, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.output import say
@@ -319,18 +318,6 @@ def dashboard(
     role.run()
 
 
-@click.command("monitor", cls=Configured, section="monitor", short_help="Watch the event bus and every machine's load.")
-@common
-@server_option
-@click.option("--plain", is_flag=True, help="Print each event as a line of JSON instead of drawing a screen.")
-def monitor(data: Path, config: Path | None, verbose: bool, server: str | None, plain: bool) -> None:
-    """Watch what passes on the event bus, and every node's statistics."""
-    from brender.monitor.live import watch
-
-    addresses, pair = as_client(server, DataFolder(data))
-    watch(addresses.events, Credentials(pair, addresses.key), plain)
-
-
 def _policy(lease: float) -> Policy:
     """Return the default policy, with its other times in proportion to the *lease*."""
     share = min(1.0, lease / Policy.lease)
@@ -361,4 +348,6 @@ def dashboard_main() -> None:
 
 
 def monitor_main() -> None:
+    from brender.commands.monitor import monitor
+
     run(monitor)

@@ -216,6 +216,15 @@ def parts(record: Record, job: str, since: int = -1, limit: int = PAGE, by: str 
     return list(query.dicts())
 
 
+def frames_by_part(record: Record, job: str) -> list[dict[str, Any]]:
+    """Return the frame, piece, status and worker of each part of a job, at most `PAGE` of them: little of each, for those who
+    hear later what becomes of them."""
+    part = record.tables.Part
+    columns = (part.id, part.frame, part.piece, part.status, part.worker)
+    query = part.select(*columns).where(part.job == job_id(record, job)).order_by(part.id)
+    return list(query.limit(PAGE).dicts())
+
+
 def attempts(record: Record, job: str, frame: int | None = None, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
     """Return a job's attempts, or those of one frame's task, newest first."""
     tables, id = record.tables, job_id(record, job)
@@ -395,6 +404,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         job,
         tasks,
         parts,
+        frames_by_part,
         attempts,
         workers,
         managers,
