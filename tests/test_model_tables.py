@@ -221,6 +221,7 @@ def test_the_series_of_a_job_is_that_of_its_file_or_of_most_workers() -> None:
     assert choose_series([((old, new), 1), ((mid, mid), 3)], (4, 2)) == (4, 2)
     assert choose_series([((old, new), 1), ((mid,), 3)], (4, 1)) == (4, 5)
     assert choose_series([((new,), 2), ((mid,), 2)], (4, 1)) == (5, 0)
+    assert choose_series([((mid,), 2), ((new,), 3), ((old, mid), 2)], (4, 1)) == (4, 5)
     assert choose_series([((old, mid), 9)], (5, 0), (4, 2, 0)) == (4, 5) and choose_series([((old,), 1)], (5, 0)) is None
     assert choose_series([((old,), 9), ((new,), 1)], (4, 2), addons=[_FOR_5_0]) == (5, 0)
     assert (

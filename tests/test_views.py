@@ -12,7 +12,7 @@ from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, JobSpec, LayerFacts, SceneFacts
 from brender.model.nodes import Blender
-from brender.model.views import suffixes_of
+from brender.model.views import suffixes_of, view_suffixes
 from tests.rendering import studio
 from tests.tools import command, pixels
 from tests.viewing import LAYERS, STEREO, STRIP, THREE, viewed
@@ -52,6 +52,13 @@ def test_views_have_files_of_their_own_where_their_format_cannot_hold_them(
 ) -> None:
     scene = msgspec.structs.replace(_STEREO, views_format=views_format, image_format="OPEN_EXR")
     assert suffixes_of(scene, image_format, (5, 0)) == names
+
+
+def test_a_job_whose_file_or_format_is_not_known_has_one_picture_a_frame() -> None:
+    spec = _prepared(_STEREO, format="PNG")
+    assert view_suffixes(spec) == ("_L", "_R")
+    assert view_suffixes(msgspec.structs.replace(spec, facts=None)) == ()
+    assert view_suffixes(msgspec.structs.replace(spec, settings={"file": "/a/s.blend"})) == ()
 
 
 def test_a_job_of_before_layers_were_chosen_has_its_pattern_as_it_stands() -> None:

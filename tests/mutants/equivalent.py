@@ -12,6 +12,9 @@ EQUIVALENT = {
     "way = 1 if last > first else -1": "a range of one frame goes either way",
     "eased = reserved < worker.reserved or alone <= worker.alone": "what is tried again in vain is put aside again",
     "yield f\"{name} {'IS' if places else 'is not'} in a queue\"": "a word of a sentence for us",
+    "able = ((worker.blenders, 2) for worker in workers if general_obstacle(need, paths, worker) is None)": (
+        "twice as many of each series: the same has most"
+    ),
 }
 
 #: Functions that are called only while their module is read, to make its tables. mutmut changes what is called after that, so
