@@ -38,6 +38,8 @@ class Loop:
         self._poller.register(self._wake_out, zmq.POLLIN)
         self._stopping = False
         self._woken = False
+        self.each_round: Callable[[], None] = lambda: None
+        """Called in each round: a sign that the loop does not stand still."""
         self.rounds = (0, 0.0, 0.0)
         """How many rounds there were, the seconds that all of them took, and the longest one since it was told of."""
 
@@ -98,6 +100,7 @@ class Loop:
             self._run_posted()
             tick()
             after()
+            self.each_round()
             count, seconds, longest = self.rounds
             took = time.monotonic() - began
             self.rounds = (count + 1, seconds + took, max(longest, took))

@@ -54,10 +54,15 @@ class Configured(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
+def config_file(args: Sequence[str]) -> Path:
+    """Return the settings file that *args*, the environment or the platform names."""
+    named = _named_in(args) or os.environ.get("BRENDER_CONFIG")
+    return Path(named) if named else default_config()
+
+
 def read_config(args: Sequence[str]) -> dict[str, Any]:
     """Return the settings file that *args*, the environment or the platform names, checked. Raises `BadInput`."""
-    named = _named_in(args) or os.environ.get("BRENDER_CONFIG")
-    path = Path(named) if named else default_config()
+    named, path = _named_in(args) or os.environ.get("BRENDER_CONFIG"), config_file(args)
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -78,7 +83,7 @@ def check_config(content: dict[str, Any], path: Path) -> None:
         if key in SHARED:
             continue
         if key not in SECTIONS:
-            _declare_all()
+            declare_all()
         if key not in SECTIONS:
             raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, [*SECTIONS, *SHARED])}")
         if not isinstance(value, dict):
@@ -89,7 +94,7 @@ def check_config(content: dict[str, Any], path: Path) -> None:
                 raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, list(names))}")
 
 
-def _declare_all() -> None:
+def declare_all() -> None:
     """Have all commands in `SECTIONS`: they are declared as their modules are imported, and one file is for all of them."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)], "brender.commands."):
         importlib.import_module(module.name)

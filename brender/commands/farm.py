@@ -35,6 +35,7 @@ from brender.model.nodes import choose_blender
 from brender.model.text import plural, short_id
 from brender.model.units import in_words, units_of
 from brender.store.datafolder import DataFolder
+from brender.system.service_manager import ServiceManager
 
 _workers_option = click.option("--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="How many workers.")
 _blender_option = click.option(
@@ -97,6 +98,7 @@ def farm(
         say("Its page:")
         say(running.link())  # on a line of its own, so that a narrow terminal does not break it where nobody can click on it
         say("Submit with: brender submit FILE.blend      End it with Ctrl-C")
+        ServiceManager().ready(f"runs, with {plural(workers, 'worker')}")
         try:
             while not ended.wait(0.5):
                 running.check()

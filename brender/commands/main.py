@@ -92,6 +92,8 @@ class Commands(click.Group):
         "keys": ("join", "token", "key", "discover"),
         "backup": ("backup", "restore"),
         "doctor": ("doctor",),
+        "service": ("service",),
+        "settings": ("config",),
     },
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "fetch", "pack", "demo"),
@@ -109,9 +111,10 @@ class Commands(click.Group):
             "describe",
             "forget",
             "discover",
+            "service",
         ),
         "People and keys": ("join", "token", "key", "user", "api-token"),
-        "Keeping": ("backup", "restore"),
+        "Keeping": ("backup", "restore", "config"),
         "By hand": ("role",),
     },
 )

@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+import os
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,6 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Whose lines are shown from INFO on; of libraries only warnings are.
 _OURS = ("brender", "dashboard")
 _log = logging.getLogger("brender")
+#: From which of Python's levels on a line has which of the journal's.
+_JOURNAL_LEVELS = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
 def log_options(function: F) -> F:
@@ -34,12 +38,17 @@ class TextLines(logging.Formatter):
     """A line an event, whatever names in it say, and a trace below it where something failed in brender itself, which holds
     nothing that a terminal would obey either."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    def __init__(self, to_journal: bool = False) -> None:
+        """*to_journal*: a line goes to systemd's journal, which has the time by itself, and takes a level in front of each
+        (sd-daemon(3))."""
+        line = "%(name)s: %(message)s" if to_journal else "%(asctime)s %(levelname)s %(name)s: %(message)s"
+        super().__init__(line, "%Y-%m-%d %H:%M:%S")
+        self._to_journal = to_journal
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = harmless(record.message)
-        return super().formatMessage(record)
+        level = next((level for least, level in _JOURNAL_LEVELS if record.levelno >= least), 7)
+        return (f"<{level}>" if self._to_journal else "") + super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
         return harmless(super().formatException(ei), kept="\n")
@@ -85,10 +94,19 @@ def begin_logging(verbose: bool, log_format: str = "text", role: str = "", name:
     """Let what this process logs go to standard error, as *log_format* says. *verbose*: brender's debug too; of libraries only
     warnings in any case."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines(role, name) if log_format == "json" else TextLines())
+    handler.setFormatter(JsonLines(role, name) if log_format == "json" else TextLines(_goes_to_journal()))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for each in _OURS:
         logging.getLogger(each).setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _goes_to_journal() -> bool:
+    """Return whether standard error is a stream of systemd's journal (``JOURNAL_STREAM``, systemd.exec(5))."""
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def message_of(line: str) -> str:

@@ -15,12 +15,14 @@ from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.output import say
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
+from brender.commands.serving import serve
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 from brender.system.open_files import allow_many_files
+from brender.system.service_manager import ServiceManager
 
 log = logging.getLogger("brender.manager")
 
@@ -155,7 +157,7 @@ def server(
     role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site), backups=plan)
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     allow_many_files()
-    role.loop.on_signals(role.stop)
+    serve(role.loop, role.stop, lifeline, f"listens on {role.addresses.control}")
     lifeline_end.ends(role.stop)
     with announced("server", host_name(), role.addresses.enrolment, role.addresses.key):
         role.run()
@@ -212,7 +214,7 @@ def manager(
     say_of_role(f"brender-manager {name} listens on {role.addresses.control}")
     if few := allow_many_files():
         log.warning("%s", few)
-    role.loop.on_signals(role.drain, has_parent=lifeline)
+    serve(role.loop, role.drain, lifeline, f"listens on {role.addresses.control}")
     lifeline_end.ends(role.stop)
     with announced("manager", name, role.addresses.control, role.addresses.key):
         role.run()
@@ -314,6 +316,7 @@ def dashboard(
         say("Nobody may come in yet. This link makes the first admin, once:")
         say(role.setup_url)
     role.stop_on_signals()
+    ServiceManager({} if lifeline else None).ready(f"is at {role.url}")
     lifeline_end.ends(role.stop)
     role.run()
 

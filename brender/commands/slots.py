@@ -11,6 +11,7 @@ from brender.model.errors import BrenderError
 from brender.model.text import plural
 from brender.store.datafolder import DataFolder
 from brender.system.restart import STOP_SIGNALS, ask_to_finish
+from brender.system.service_manager import ServiceManager
 
 _LOOK_SECONDS = 0.5
 
@@ -44,8 +45,11 @@ def run_slots(
 
     for number in STOP_SIGNALS:
         signal.signal(number, ask_to_leave)
+    manager = ServiceManager()
+    manager.ready(f"runs {plural(len(slots), 'worker')}")
     try:
         while children.all and not ended.wait(_LOOK_SECONDS):
+            manager.alive()
             if leaving.is_set():
                 children.all = [child for child in children.all if child.process.poll() is None]
             else:

@@ -12,6 +12,7 @@ from brender.commands.joining import join_as_node, join_option, managers_for, ne
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, site_option
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
+from brender.commands.serving import serve
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
@@ -242,7 +243,7 @@ def worker(
     say_of_role(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
     for sentence in search.passed_over:
         logging.getLogger("brender.worker").warning("%s", sentence)
-    role.loop.on_signals(role.drain, has_parent=lifeline)
+    serve(role.loop, role.drain, lifeline, f"renders with {have}")
     lifeline_end.ends(role.stop)
     role.run()
     if role.again:

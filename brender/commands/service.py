@@ -1,0 +1,294 @@
+"""brender service: let the operating system start a role, now and whenever the machine does."""
+
+import getpass
+import os
+import shutil
+import subprocess  # nosec B404 (systemctl, with words of ours)
+import sys
+from collections.abc import Callable
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from brender.commands.config import SECTIONS, Configured
+from brender.commands.options import NamedPath
+from brender.commands.output import say
+from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
+from brender.system.service_files import ROLES, STATE, Service, launchd_job, systemd_unit, windows_task
+
+_SYSTEM_UNITS = Path("/etc/systemd/system")
+_PREFIX = "brender-"
+_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_SYSTEMCTL_SECONDS = 120.0
+#: How to see why a service does not run, with its name.
+_LOG = "journalctl {user}-u {name} -n 50"
+
+
+class Target(NamedTuple):
+    """What a service is written for: how its file is made, how that is given to the system, and where the data of a service lies
+    there that is nobody's own."""
+
+    write: Callable[[Service], str | bytes]
+    given: str
+    folder: PurePath
+
+
+_TARGETS = {
+    "systemd": Target(systemd_unit, "", STATE),
+    "launchd": Target(
+        launchd_job,
+        "Put it into /Library/LaunchDaemons, and: launchctl bootstrap system FILE",
+        PurePosixPath("/Library/Application Support/brender"),
+    ),
+    "windows": Target(
+        windows_task,
+        "Give it to Windows with: schtasks /Create /TN brender /XML FILE",
+        PureWindowsPath("C:/ProgramData/brender"),
+    ),
+}
+
+_own = click.option("--user", "of_user", is_flag=True, help="A service of your own account: it runs while you are logged in.")
+_run_as = click.option(
+    "--run-as", "account", default="", metavar="ACCOUNT", help="Who runs it. [default: who uses sudo; with --user: you]"
+)
+_name = click.option("--name", default="", metavar="NAME", help="What it is called. [default: brender-ROLE]")
+_role = click.argument("role", type=click.Choice(ROLES))
+_words = click.argument("options", nargs=-1, type=click.UNPROCESSED)
+_OF_A_ROLE = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.group()
+def service() -> None:
+    """Let the operating system start a role, now and whenever this machine does.
+
+    All that comes after ROLE is for the role itself: `brender service install worker --join @/etc/brender/token`.
+    """
+
+
+@service.command(context_settings=_OF_A_ROLE)
+@_own
+@_run_as
+@_name
+@click.option("--start/--no-start", default=True, show_default=True, help="Start it at once.")
+@_role
+@_words
+def install(of_user: bool, account: str, name: str, start: bool, role: str, options: tuple[str, ...]) -> None:
+    """Make ROLE a service of this machine's systemd, with the OPTIONS of `brender-ROLE`, or change it to them."""
+    described = _described(role, options, name, _account(account, of_user), _TARGETS["systemd"])
+    systemctl = _systemctl(of_user)
+    if described.account:
+        _check_account(described.account)
+    folder = _units(of_user)
+    unit = folder / f"{described.name}.service"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        unit.write_text(systemd_unit(described), "utf-8")
+    except PermissionError as error:
+        raise BadInput(f"{unit} cannot be written: use sudo, or --user for a service of your own account") from error
+    _do([*systemctl, "daemon-reload"])
+    _do([*systemctl, "enable", unit.name])
+    if not start:
+        say(f"{unit}: it starts with the machine. Start it now with: {' '.join([*systemctl, 'start', described.name])}")
+        return
+    try:
+        _do([*systemctl, "restart", described.name])
+    except BrenderError as error:
+        for line in _last_words(of_user, described.name):
+            say(f"  {line}", err=True)
+        raise BrenderError(f"{described.name} did not start. Why, says: {_log(of_user, described.name)}") from error
+    say(f"{described.name} runs, and starts with the machine. Its log: {_log(of_user, described.name)}")
+    if of_user:
+        say(f"It ends when you log out; so that it does not: loginctl enable-linger {getpass.getuser()}")
+
+
+@service.command(context_settings=_OF_A_ROLE)
+@_own
+@_run_as
+@_name
+@click.option(
+    "--for",
+    "system",
+    type=click.Choice(list(_TARGETS)),
+    default="systemd",
+    show_default=True,
+    help="For what it is written. launchd's and Windows' were never run.",
+)
+@_role
+@_words
+def show(of_user: bool, account: str, name: str, system: str, role: str, options: tuple[str, ...]) -> None:
+    """Print the file that makes ROLE, with these OPTIONS, a service."""
+    target = _TARGETS[system]
+    written = target.write(_described(role, options, name, _account(account, of_user), target))
+    click.echo(written if isinstance(written, str) else written.decode("utf-16" if system == "windows" else "utf-8"))
+    if target.given:
+        say(target.given, err=True)
+
+
+@service.command()
+@_own
+@click.argument("name")
+def remove(of_user: bool, name: str) -> None:
+    """End the service NAME, and have the system start it no more. Its data folder stays."""
+    systemctl = _systemctl(of_user)
+    unit = _unit_of(name, of_user)
+    say(f"{unit.stem} ends: what it renders is finished first")
+    _do([*systemctl, "disable", "--now", unit.name], seconds=None)
+    unit.unlink()
+    _do([*systemctl, "daemon-reload"])
+    say(f"{unit} is removed")
+
+
+@service.command("list")
+@_own
+def list_services(of_user: bool) -> None:
+    """List brender's services of this machine, and whether each runs."""
+    units = sorted(_units(of_user).glob(f"{_PREFIX}*.service"))
+    if not units:
+        say("There is none. Make one with `brender service install ROLE`")
+        return
+    systemctl = _systemctl(of_user)
+    for unit in units:
+        shown = _do([*systemctl, "show", "-p", "ActiveState,SubState,StatusText", unit.name])
+        found = dict(line.partition("=")[::2] for line in shown.splitlines())
+        status = found.get("StatusText")
+        say(f"{unit.stem}: {found.get('ActiveState')} ({found.get('SubState')})" + (f", {status}" if status else ""))
+
+
+def _described(role: str, options: tuple[str, ...], name: str, account: str, target: Target) -> Service:
+    """Return the service of *target* that runs *role* with *options*, which are checked as the role itself would check them."""
+    command = _command(role)
+    called = name or f"{_PREFIX}{role}"
+    if not called.startswith(_PREFIX):
+        called = _PREFIX + called
+    if strange := sorted(set(called) - _NAME_LETTERS):
+        raise BadInput(f"A service's name has letters, digits, '-', '_' and '.': {name!r} has {strange[0]!r}")
+    words = list(options[1:] if options[:1] == ("--",) else options)
+    with command.make_context(role, list(words)) as context:
+        _check_paths(context)
+        _check_token(context)
+        data: PurePath = context.params["data"]
+        says_data = context.get_parameter_source("data") is ParameterSource.COMMANDLINE
+    if not says_data:
+        data = target.folder if account else data
+        words += ["--data", str(data)]  # whoever runs it, wherever from
+    starts = [sys.executable, "-m", "brender.commands.main", *([] if role == "farm" else ["role"]), role]
+    return Service(role, called, (*starts, *words), data, account)  # type: ignore[arg-type]
+
+
+def _command(role: str) -> click.Command:
+    from brender.commands.main import brender
+
+    context = click.Context(brender)
+    group: click.Command | None = brender if role == "farm" else brender.get_command(context, "role")
+    assert isinstance(group, click.Group)
+    command = group.get_command(context, role)
+    assert isinstance(command, Configured) and role in SECTIONS
+    return command
+
+
+def _check_paths(context: click.Context) -> None:
+    """Raise `BadInput` for a path that means another file where the system starts the role."""
+    for parameter in context.command.params:
+        if not isinstance(parameter.type, NamedPath | click.Path):
+            continue
+        given = context.params.get(parameter.name or "")
+        for path in given if isinstance(given, tuple) else (given,):
+            if isinstance(path, Path) and not path.is_absolute():
+                option = parameter.opts[0]
+                raise BadInput(f"{option} {path}: a service starts elsewhere. Name it whole: {option} {Path.cwd() / path}")
+
+
+def _check_token(context: click.Context) -> None:
+    token = str(context.params.get("join") or "")
+    if token and not token.startswith("@"):
+        raise BadInput(
+            "--join: everybody on this machine can read what a service starts with. Put the token into a file that only its "
+            "account can read, and name that: --join @/etc/brender/token"
+        )
+
+
+def _account(named: str, of_user: bool) -> str:
+    """Return who is to run a service of this machine's system; "" where it is of one account anyhow."""
+    if of_user:
+        if named:
+            raise BadInput("--run-as and --user do not go together: with --user, a service is run by you")
+        return ""
+    account = named or os.environ.get("SUDO_USER") or getpass.getuser()
+    if account == "root" and not named:
+        raise BadInput(
+            "Nothing says who is to run it, and root should not. Make an account for it "
+            "(useradd --system --create-home brender), and name that: --run-as brender"
+        )
+    return account
+
+
+def _check_account(account: str) -> None:
+    """Raise `BadInput` where this machine has no such *account*."""
+    if sys.platform != "win32":
+        import pwd
+
+        try:
+            pwd.getpwnam(account)
+        except KeyError as error:
+            raise BadInput(
+                f"There is no account {account} on this machine. Make it first, such as with: "
+                f"useradd --system --create-home {account}"
+            ) from error
+
+
+def _systemctl(of_user: bool) -> list[str]:
+    """Return how systemd is told something. Raises `BrenderError` where it does not run here."""
+    program = shutil.which("systemctl")
+    if program is None or not Path("/run/systemd/system").is_dir():
+        raise BrenderError(
+            "systemd does not run on this machine. `brender service show --for launchd ROLE` (or windows, or systemd) prints the "
+            "file that another machine's system needs"
+        )
+    return [program, "--user"] if of_user else [program]
+
+
+def _units(of_user: bool) -> Path:
+    if not of_user:
+        return _SYSTEM_UNITS
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
+
+
+def _unit_of(name: str, of_user: bool) -> Path:
+    """Return the file of the service *name*. Raises `NotFound`, or `Conflict` for one that is not brender's."""
+    called = name.removesuffix(".service")
+    if not called.startswith(_PREFIX):
+        called = _PREFIX + called
+    unit = _units(of_user) / f"{called}.service"
+    if "/" in called or not unit.is_file():
+        others = ", ".join(sorted(each.stem for each in _units(of_user).glob(f"{_PREFIX}*.service"))) or "there is none"
+        raise NotFound(f"There is no service {name}. There are: {others}")
+    if "brender.commands.main" not in unit.read_text("utf-8", "replace"):
+        raise Conflict(f"{unit} was not made by brender: remove it with systemctl")
+    return unit
+
+
+def _do(words: list[str], seconds: float | None = _SYSTEMCTL_SECONDS) -> str:
+    """Run systemctl; return what it says. Raises `BrenderError` with its own words where it could not do it."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)  # nosec B603
+    except subprocess.TimeoutExpired as error:
+        raise BrenderError(f"systemd did not answer within {seconds:g} seconds: {' '.join(words)}") from error
+    if done.returncode:
+        raise BrenderError(f"{' '.join(words)} failed: {' '.join(done.stderr.split()) or f'exit code {done.returncode}'}")
+    return done.stdout.rstrip("\n")
+
+
+def _last_words(of_user: bool, name: str) -> list[str]:
+    """Return the last lines that the service *name* has logged, as far as they can be had."""
+    program = shutil.which("journalctl")
+    words = [*(["--user"] if of_user else []), "-u", name, "-n", "5", "-o", "cat", "--no-pager"]
+    try:
+        return _do([program, *words]).splitlines() if program else []
+    except BrenderError:
+        return []  # (the command that shows them is named in any case)
+
+
+def _log(of_user: bool, name: str) -> str:
+    return _LOG.format(user="--user " if of_user else "", name=name)

@@ -1,0 +1,158 @@
+"""brender config: what settings there are, what each is, and where that comes from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from brender.commands.config import SECTIONS, SHARED, config_file, declare_all, read_config, settings_for
+from brender.commands.options import NamedPath
+from brender.commands.output import print_json, print_table, say
+from brender.model.errors import BadInput
+from brender.model.text import plural
+
+#: Settings that are secrets: what they are is shown to nobody.
+_SECRETS = frozenset({"join"})
+#: Options that say how one command is to answer, and are no settings of a farm.
+_NO_SETTINGS = frozenset({"config", "verbose", "help", "as_json", "lifeline"})
+_FILE = "the settings file"
+_NOWHERE = "default"
+
+_config = click.option("--config", type=NamedPath(dir_okay=False), envvar="BRENDER_CONFIG", help="The settings file (TOML).")
+
+
+class Setting(NamedTuple):
+    """A setting of the command *section*, "" for one of all: *source* says in words where its *value* comes from."""
+
+    section: str
+    name: str
+    value: Any
+    source: str
+
+
+@click.group()
+def config() -> None:
+    """Show what settings there are and where each comes from, and check the settings file."""
+
+
+@config.command()
+@_config
+@click.option("--all", "of_all", is_flag=True, help="Show settings too that are as they are by default.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@click.argument("table", default="", metavar="[TABLE]")
+def show(config: Path | None, of_all: bool, is_json: bool, table: str) -> None:
+    """Show the settings that are not as they are by default, or all of one TABLE of the file, such as `server`.
+
+    What a command's own words say counts more than its environment, and that more than the file.
+    """
+    content, path = _read(config)
+    if table and table not in SECTIONS:
+        raise BadInput(f"There is no table {table!r}. There are: {', '.join(sorted(SECTIONS))}")
+    if table:
+        found = list(settings(table, content))
+    else:
+        every = [each for section in sorted(SECTIONS) for each in settings(section, content)]
+        shared = {each.name: each._replace(section="") for each in every if each.name in SHARED}
+        found = [*shared.values(), *(each for each in every if each.name not in SHARED)]
+        found = [each for each in found if of_all or each.source != _NOWHERE]
+    if is_json:
+        rows = [each._asdict() | {"value": _plain(each.value)} for each in found]
+        print_json({"file": str(path), "there": path.is_file(), "settings": rows})
+        return
+    say(f"{path}" if path.is_file() else f"{path} (there is no such file)")
+    shown = [(f"[{each.section}]" if each.section else "all", each.name, _in_words(each.value), each.source) for each in found]
+    print_table(
+        ("TABLE", "SETTING", "VALUE", "FROM"),
+        shown,
+        "Every setting is as it is by default. `brender config show --all` shows them",
+    )
+
+
+@config.command()
+@_config
+def check(config: Path | None) -> None:
+    """Check the settings file: every table, every name, every value."""
+    content, path = _read(config)
+    if not path.is_file():
+        say(f"There is no settings file {path}: every setting is as it is by default")
+        return
+    for section in content.keys() & SECTIONS.keys():
+        context = _context(section, content)
+        said = context.default_map or {}
+        for option in context.command.params:
+            if option.name not in said:
+                continue
+            try:
+                option.process_value(context, said[option.name])
+            except click.ClickException as error:
+                raise BadInput(f"{path}: [{section}] {_name(option)}: {error.format_message()}") from error
+    count = sum(len(value) if isinstance(value, dict) else 1 for value in content.values())
+    say(f"{path}: {plural(count, 'setting')}, all good")
+
+
+def settings(section: str, content: dict[str, Any]) -> Iterator[Setting]:
+    """Yield the settings of the command *section*, with the settings file's *content*."""
+    context = _context(section, content)
+    for option in _options(context):
+        value, source = option.consume_value(context, {})
+        said = {
+            ParameterSource.ENVIRONMENT: _variable(option),
+            ParameterSource.DEFAULT_MAP: _FILE,
+        }.get(source, _NOWHERE)
+        if said == _NOWHERE:
+            value = _default(option, context)
+        elif option.name in _SECRETS:
+            value = "(not shown)"
+        yield Setting(section, _name(option), value, said)
+
+
+def _read(config: Path | None) -> tuple[dict[str, Any], Path]:
+    """Return the settings file that *config*, the environment or the platform names, and where that is."""
+    declare_all()
+    words = [] if config is None else ["--config", str(config)]
+    return read_config(words), config_file(words)
+
+
+def _context(section: str, content: dict[str, Any]) -> click.Context:
+    context = click.Context(SECTIONS[section], info_name=section)
+    context.default_map = settings_for(section, content)
+    return context
+
+
+def _options(context: click.Context) -> list[click.Option]:
+    options = [each for each in context.command.params if isinstance(each, click.Option)]
+    return [each for each in options if not each.hidden and each.name not in _NO_SETTINGS]
+
+
+def _default(option: click.Option, context: click.Context) -> Any:
+    """Return what *option* is by default, ``None`` for nothing; in words where it says it so."""
+    if isinstance(option.show_default, str):
+        return f"({option.show_default})"
+    default = option.get_default(context)
+    return None if default is getattr(click.core, "UNSET", None) else default  # (since click 8.3, nothing has a name)
+
+
+def _name(option: click.Parameter) -> str:
+    long = [word for word in option.opts if word.startswith("--")]
+    return long[0].removeprefix("--") if long else option.name or ""
+
+
+def _variable(option: click.Option) -> str:
+    named = option.envvar
+    return f"${named}" if isinstance(named, str) else f"${', $'.join(named or ())}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_in_words, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)
