@@ -230,6 +230,9 @@ def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: py
     assert f"Worker:       {row['name']}" in shown and "Status:" in shown and "Tags:" in shown
     command(capsys, "describe", row["name"], "--add-tags", "night", *here)
     assert re.search("^Tags: .*, night$", command(capsys, "worker", row["name"], *here).out, re.MULTILINE)
-    command(capsys, "describe", row["name"], "--add-tags", "", *here)
+    command(capsys, "describe", row["name"], "--add-tags", ", night,", *here)
+    with client(None, module_farm.folder.root) as connection:
+        assert connection.ask("workers")[0]["extra_tags"] == ["night"]
+    command(capsys, "describe", row["name"], "--tags", "", *here)
     assert "There is no worker 'nobody'" in command(capsys, "worker", "nobody", *here).err
     assert "submitted seen" in command(capsys, "activity", *here).out

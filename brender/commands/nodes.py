@@ -278,7 +278,7 @@ def describe(
         for worker in workers:
             if add_tags is not None:
                 before = _one(connection, "worker", worker)["extra_tags"]
-                said["tags"] = ",".join(sorted({*before, *add_tags.split(",")}))
+                said["tags"] = ",".join(sorted({*before, *filter(None, map(str.strip, add_tags.split(",")))}))
             for action, value in said.items():
                 if value is not None:
                     connection.act(action, worker, value=value, user=user())

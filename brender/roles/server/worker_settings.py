@@ -39,6 +39,7 @@ class WorkerSettings:
                 raise BadInput(f"{wrong[0]!r} cannot be a tag: letters, digits, and any of . _ -")
             self._retag(worker, frozenset(tags))
             fields: dict[str, Any] = {"extra_tags": tags}
+            text = ", ".join(tags)
         elif action == "schedule":
             spans = parse_schedule(text)
             self.farm.schedules.pop(worker, None)
