@@ -185,6 +185,9 @@ def test_what_takes_a_connection_and_says_nothing_is_not_taken_for_a_stranger(cl
         ours.connect(Address("127.0.0.1", listener.getsockname()[1]))
         until(lambda: not connections.happened() and (connections.strange or connections.mute))
         assert (connections.strange, connections.mute) == (closes, not closes)
+        listener.close()
+        until(lambda: not connections.happened() and connections.nobody)
+        assert not connections.strange and not connections.mute
         ours.close()
 
 

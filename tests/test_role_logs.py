@@ -136,6 +136,11 @@ def test_every_sentence_can_be_made_of_the_fields_that_are_given() -> None:
             {"parent": "manager", "seconds": 5.0, "connected": True, "trouble": "Nobody is called a"},
             "nothing heard from the manager for 5 s. Nobody is called a",
         ),
+        (
+            "parent-silent",
+            {"parent": "manager", "address": "a:1", "seconds": 5.0, "connected": False, "trouble": "it hangs"},
+            "nothing heard from the manager for 5 s. At a:1: it hangs",
+        ),
         ("parent-silent", {"parent": "manager", "seconds": 5.0}, "nothing heard from the manager for 5 s"),
         ("submitted", {"text": "anna submitted it"}, "anna submitted it"),
         ("worker-left", {"text": "the worker w left"}, "the worker w left"),

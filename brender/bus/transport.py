@@ -36,13 +36,14 @@ MAX_FRAME = 64 * 1024 * 1024
 DRAIN = 1000
 _SENDERS_REMEMBERED = 10_000
 _watched = itertools.count(1)
-_MADE, _REFUSED, _STRANGE, _LOST, _ACCEPTED, _PROTOCOL = (
+_MADE, _REFUSED, _STRANGE, _LOST, _ACCEPTED, _PROTOCOL, _NOBODY = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
     zmq.EVENT_DISCONNECTED,
     zmq.EVENT_ACCEPTED,
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+    zmq.EVENT_CLOSED,
 )
 #: The system's errors of a handshake for which nothing came until its time was over. One who refuses closes the connection.
 _NOTHING_CAME = (0, errno.EAGAIN, errno.ETIMEDOUT)
@@ -181,7 +182,7 @@ class Socket:
         raw: zmq.Socket[bytes] = self.raw.context.socket(zmq.PAIR)
         # Without a limit: libzmq waits for a reader whose queue is full, and serves no socket of the context meanwhile.
         raw.setsockopt(zmq.RCVHWM, 0)
-        self.raw.monitor(name, _MADE | _REFUSED | _STRANGE | _LOST | _ACCEPTED | _PROTOCOL)
+        self.raw.monitor(name, _MADE | _REFUSED | _STRANGE | _LOST | _ACCEPTED | _PROTOCOL | _NOBODY)
         raw.connect(name)
         self._connections = Connections(raw)
         return self._connections
@@ -293,13 +294,13 @@ class Connections:
 
     ``refused``: the other end knows this one's key and does not admit it; libzmq then tries no more, so that one who wants to
     try again makes a new socket. ``strange``: the other end is not who it was taken for, by its key, or speaks something else.
-    ``mute``: it takes the connection and then says nothing, as a process does that hangs.
+    ``mute``: it takes the connection and then says nothing, as a process does that hangs. ``nobody``: nothing listens there.
     ``up``: there is a connection now, as far as is known. ``counts``: events so far, ``peers``: connections that stand now.
     """
 
     def __init__(self, raw: "zmq.Socket[bytes]") -> None:
         self.raw = raw
-        self.refused = self.strange = self.mute = self.up = False
+        self.refused = self.strange = self.mute = self.nobody = self.up = False
         self.counts: Counter[int] = Counter()
 
     def happened(self) -> bool:
@@ -319,6 +320,7 @@ class Connections:
             if event == _LOST:
                 continue
             self.refused = event == _REFUSED
+            self.nobody = event == _NOBODY
             self.mute = event == _STRANGE and message["value"] in _NOTHING_CAME
             self.strange = event in (_STRANGE, _PROTOCOL) and not self.mute
 

@@ -52,6 +52,9 @@ class Uplink:
     def new_trouble(self) -> str:
         """Return why the connection is refused, as a sentence; "" if it is not, or that was said. (That there is none is said by
         the role's core, brender.model.log_events.)"""
+        if self.connections.nobody:
+            self._trouble = ""  # that of before is over: who had it is gone
+            return ""
         troubles = ((self.connections.refused, _REFUSED), (self.connections.strange, _STRANGE), (self.connections.mute, _MUTE))
         trouble = next((sentence for is_so, sentence in troubles if is_so), self._trouble)
         said, self._trouble = self._trouble, trouble

@@ -16,7 +16,6 @@ _NO_CONNECTION = (
     "there is one, and what is to be said to it is kept"
 )
 _NO_ANSWER = "The connection to {address} stands, but nothing comes: the {parent} hangs, or is overloaded. Its own log says more"
-
 _INFO, _WARNING = logging.INFO, logging.WARNING
 #: By event: its level and its sentence, with the names of its fields.
 SENTENCES: dict[str, tuple[int, str]] = {
@@ -64,8 +63,14 @@ def read_event(event: str, fields: Mapping[str, Any]) -> tuple[int, str]:
     known["lasted"] = _lasted(float(fields.get("seconds", 0.0)))
     known["hint"] = ""
     if "connected" in fields:
-        hint = fields.get("trouble") or (_NO_ANSWER if fields["connected"] else _NO_CONNECTION)
-        known["hint"] = ". " + str(hint).format(parent=fields.get("parent", ""), address=fields.get("address", ""))
+        about = {"parent": fields.get("parent", ""), "address": fields.get("address", "")}
+        trouble = str(fields.get("trouble") or "")
+        hint = (
+            f"At {about['address']}: {trouble}"
+            if trouble and about["address"]
+            else trouble or (_NO_ANSWER if fields["connected"] else _NO_CONNECTION).format(**about)
+        )
+        known["hint"] = f". {hint}"
     return level, template.format_map(known)
 
 
