@@ -432,6 +432,49 @@ def test_a_look_that_takes_several_rounds_comes_to_its_end() -> None:
     assert asked == [TakeBack("busy8", "busy8-0")] and rounds < 50
 
 
+def test_a_look_for_an_urgent_job_goes_on_where_its_budget_ended() -> None:
+    busy = [slot_of(f"busy{number}", count=2, free=1) for number in range(39)] + [slot_of("large", count=2, free=8)]
+    for slot in busy:
+        slot.waiting = [Held(f"{slot.worker.id}-0", "small", 50)]
+    need = Requirements(job_type="command")
+    recalls = recalls_of(busy, [Demand("small", 50, 1, 40, 0, need), Demand("urgent", 90, 2, 0, 1, need, memory=8)])
+    asked, rounds = recalls.take_back(30), 1
+    while recalls.behind and rounds < 50:
+        asked, rounds = asked + recalls.take_back(30), rounds + 1
+    assert asked == [TakeBack("large", "large-0")] and rounds < 50
+
+
+def test_what_a_job_with_one_live_attempt_leaves_behind_is_looked_at_again_when_it_closes() -> None:
+    need = Requirements(job_type="command")
+    for live, moved in ((0, False), (1, True)):
+        roster = roster_of([slot_of("w", count=live)], [Demand("j", 50, 1, live, 0, need)])
+        roster.grants_moved = False
+        roster.job_closed("j", 50, live)
+        assert roster.grants_moved is moved
+
+
+def test_a_worker_that_may_lose_data_is_left_out_only_while_one_that_loses_nothing_serves() -> None:
+    def worker(name: str, version: tuple[int, int, int]) -> WorkerInfo:
+        return msgspec.structs.replace(
+            slot_of(name).worker, blenders=(Blender("executable", "/blender", version),), tags=frozenset({name})
+        )
+
+    need = Requirements(job_type="command", blender=(5, 0), oldest_blender=(4, 2, 0))
+    old, other, new = worker("old", (4, 2, 0)), worker("other", (4, 5, 0)), worker("new", (5, 0, 1))
+    roster = roster_of([Slot(old)], [Demand("j", 50, 1, 0, 3, need)])
+
+    def able() -> set[str]:
+        return {tag for kind in roster.jobs["j"].kind.able for tag in kind.info.tags}
+
+    assert able() == {"old"}
+    roster.worker_changed(new, 0)
+    assert able() == {"new"}
+    roster.worker_changed(other, 0)  # (a class that is new while the job waits)
+    assert able() == {"new"}
+    roster.worker_changed(new, 0, serving=False)
+    assert able() == {"old", "other", "new"}
+
+
 @given(held_farms())
 def test_an_urgent_job_asks_back_as_many_less_urgent_grants_as_it_can_use(farm: tuple[list[Slot], list[Demand]]) -> None:
     workers, jobs = farm

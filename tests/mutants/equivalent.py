@@ -15,6 +15,9 @@ EQUIVALENT = {
     "able = ((worker.blenders, 2) for worker in workers if general_obstacle(need, paths, worker) is None)": (
         "twice as many of each series: the same has most"
     ),
+    "return max((inf if each is None else each for each in after), default=1.0)": (
+        "a machine where nothing runs is not kept free: the job starts there at once"
+    ),
 }
 
 #: Functions that are called only while their module is read, to make its tables. mutmut changes what is called after that, so
