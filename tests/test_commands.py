@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
 from brender.commands.options import client
+from brender.commands.why import standing
 from brender.engines.blenders import Search
 from brender.store.datafolder import DataFolder
 from tests.tools import command, ended, submit_command, until
@@ -236,3 +238,18 @@ def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: py
     command(capsys, "describe", row["name"], "--tags", "", *here)
     assert "There is no worker 'nobody'" in command(capsys, "worker", "nobody", *here).err
     assert "submitted seen" in command(capsys, "activity", *here).out
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"reason": "No worker is there."}, "shot (aaaaaaaa) waits. No worker is there"),
+        ({"rendering": [{"name": "w2"}, {"name": "w1"}]}, "shot (aaaaaaaa) renders on w1 and w2: 3 of 8 frames are done"),
+        ({"status": "paused"}, "shot (aaaaaaaa) is paused, 3 of 8 frames are done. `brender resume aaaaaaaa` goes on"),
+        ({"status": "canceled", "reason": "canceled by anna"}, "shot (aaaaaaaa) is canceled: canceled by anna"),
+        ({"status": "failed", "reason": "no camera"}, "shot (aaaaaaaa) failed: no camera. `brender log aaaaaaaa` prints"),
+    ],
+)
+def test_a_job_says_in_a_sentence_why_it_stands_as_it_does(record: dict[str, Any], said: str) -> None:
+    known = {"id": "a" * 16, "name": "shot", "status": "active", "reason": "", "rendering": [], "unit": "frame"}
+    assert standing(known | {"units_done": 3, "units": 8} | record).startswith(said)

@@ -81,6 +81,7 @@ class Commands(click.Group):
         "farm": ("farm", "render", "demo"),
         "jobs": ("submit", "jobs", "job", "tasks", "log"),
         "job_actions": ("pause", "resume", "cancel", "requeue", "priority", "readmit"),
+        "why": ("why",),
         "files": ("pack", "fetch", "archive"),
         "nodes": (
             *("workers", "worker", "managers", "manager", "activity"),
@@ -96,7 +97,7 @@ class Commands(click.Group):
         "settings": ("config",),
     },
     sections={
-        "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "fetch", "pack", "demo"),
+        "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
         "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "archive"),
         "The farm": ("farm", "doctor", "activity", "project", "path", "addon"),
         "Machines": (

@@ -59,7 +59,7 @@ _words = click.argument("options", nargs=-1, type=click.UNPROCESSED)
 _OF_A_ROLE = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-@click.group()
+@click.group(short_help="Let the operating system start roles, and keep them up.")
 def service() -> None:
     """Let the operating system start a role, now and whenever this machine does.
 
@@ -67,7 +67,7 @@ def service() -> None:
     """
 
 
-@service.command(context_settings=_OF_A_ROLE)
+@service.command(context_settings=_OF_A_ROLE, short_help="Make a role a service of this machine.")
 @_own
 @_run_as
 @_name

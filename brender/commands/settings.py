@@ -32,12 +32,12 @@ class Setting(NamedTuple):
     source: str
 
 
-@click.group()
+@click.group(short_help="Show what settings there are and where each comes from.")
 def config() -> None:
     """Show what settings there are and where each comes from, and check the settings file."""
 
 
-@config.command()
+@config.command(short_help="Show the settings that are not as they are by default.")
 @_config
 @click.option("--all", "of_all", is_flag=True, help="Show settings too that are as they are by default.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")

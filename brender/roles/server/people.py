@@ -55,7 +55,7 @@ class People:
         if arguments.get("new") and known is not None:
             raise Conflict(f"There is a user {name} already")
         if arguments.get("new") is False and known is None:
-            raise NotFound(f"There is no user {name!r}")
+            raise NotFound(f"There is no user {name!r}: `brender user list` lists them")
         fields: dict[str, Any] = {}
         if (role := arguments.get("role")) is not None:
             fields["role"] = check_role(role)
@@ -83,7 +83,7 @@ class People:
     def _remove_user(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
         name = _text(arguments, "name")
         if name not in self.farm.users:
-            raise NotFound(f"There is no user {name!r}")
+            raise NotFound(f"There is no user {name!r}: `brender user list` lists them")
         self._keep_an_admin(name, None)
         del self.farm.users[name]
         self.farm.disabled_users.discard(name)
@@ -98,7 +98,7 @@ class People:
     def _create_token(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
         user, name, digest = (_text(arguments, each) for each in ("user", "name", "digest"))
         if user not in self.farm.users:
-            raise NotFound(f"There is no user {user!r}")
+            raise NotFound(f"There is no user {user!r}: `brender user list` lists them")
         id = fresh[:16]
         days = arguments.get("days")
         if days is not None and not (isinstance(days, int | float) and 0 < days <= 36_500):

@@ -1,0 +1,40 @@
+"""`brender why`: in a sentence, why a job waits, or how it stands."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brender.commands.completion import job_argument
+from brender.commands.config import Configured
+from brender.commands.options import client, common, server_option
+from brender.commands.output import say
+from brender.model.text import job_in_words, short_id
+
+
+@click.command(cls=Configured, section="why")
+@common
+@server_option
+@job_argument
+def why(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
+    """Say why a job waits, and what to do about it."""
+    with client(server, data) as connection:
+        say(standing(connection.ask("job", id=id)))
+
+
+def standing(record: Mapping[str, Any]) -> str:
+    """Return how the job of *record* stands and why, with the command that changes it where there is one."""
+    called, id = job_in_words(record["id"], record["name"]), short_id(record["id"])
+    reason, status = str(record["reason"]).rstrip("."), record["status"]
+    done = f"{record['units_done']:,} of {record['units']:,} {record['unit']}s are done"
+    if status == "failed":
+        more = f"`brender log {id}` prints the log of what failed, `brender requeue {id}` renders it again"
+        return f"{called} failed: {reason or 'it is not said why'}. {more}"
+    if status == "paused":
+        return f"{called} is paused, {done}. `brender resume {id}` goes on"
+    if status not in ("queued", "active"):
+        return f"{called} is {status}" + (f": {reason}" if reason and reason != status else "")
+    if names := sorted({at["name"] for at in record["rendering"]}):
+        return f"{called} renders on {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}: {done}"
+    return f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
