@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brender.model.eligibility import general_obstacle
 from brender.model.job import Requirements
-from brender.model.nodes import Blender, WorkerInfo
+from brender.model.nodes import Blender, WorkerInfo, dotted
 from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
 from brender.scheduling import classes
@@ -454,25 +454,23 @@ def test_what_a_job_with_one_live_attempt_leaves_behind_is_looked_at_again_when_
 
 
 def test_a_worker_that_may_lose_data_is_left_out_only_while_one_that_loses_nothing_serves() -> None:
-    def worker(name: str, version: tuple[int, int, int]) -> WorkerInfo:
-        return msgspec.structs.replace(
-            slot_of(name).worker, blenders=(Blender("executable", "/blender", version),), tags=frozenset({name})
-        )
+    def worker(major: int, minor: int) -> WorkerInfo:
+        blender = Blender("executable", "/blender", (major, minor, 0))
+        return msgspec.structs.replace(slot_of(f"{major}.{minor}").worker, blenders=(blender,))
 
     need = Requirements(job_type="command", blender=(5, 0), oldest_blender=(4, 2, 0))
-    old, other, new = worker("old", (4, 2, 0)), worker("other", (4, 5, 0)), worker("new", (5, 0, 1))
-    roster = roster_of([Slot(old)], [Demand("j", 50, 1, 0, 3, need)])
+    roster = roster_of([Slot(worker(4, 2))], [Demand("j", 50, 1, 0, 3, need)])
 
     def able() -> set[str]:
-        return {tag for kind in roster.jobs["j"].kind.able for tag in kind.info.tags}
+        return {dotted(blender.version[:2]) for kind in roster.jobs["j"].kind.able for blender in kind.info.blenders}
 
-    assert able() == {"old"}
-    roster.worker_changed(new, 0)
-    assert able() == {"new"}
-    roster.worker_changed(other, 0)  # (a class that is new while the job waits)
-    assert able() == {"new"}
-    roster.worker_changed(new, 0, serving=False)
-    assert able() == {"old", "other", "new"}
+    assert able() == {"4.2"}
+    roster.worker_changed(worker(5, 0), 0)
+    assert able() == {"5.0"}
+    roster.worker_changed(worker(4, 5), 0)  # (of a class that is new while the job waits)
+    assert able() == {"5.0"}
+    roster.worker_changed(worker(5, 0), 0, serving=False)
+    assert able() == {"4.2", "4.5", "5.0"}
 
 
 @given(held_farms())
