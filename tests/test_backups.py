@@ -89,6 +89,7 @@ def test_only_the_newest_backups_are_kept_and_nothing_else_is_touched(data: Data
     assert make(Wanted(str(data.database), str(into), keep=2, every=60.0), lambda: None) == made, "it is young enough"
 
 
+@pytest.mark.thorough
 def test_a_full_backup_disk_is_one_sentence_to_the_admin(data: DataFolder, tmp_path: Path) -> None:
     said: list[tuple[str, str]] = []
     backups = _scheduled(data, lambda *each: said.append(each), tmp_path / "full", least_free=2**60)
@@ -217,6 +218,7 @@ def test_a_backup_that_cannot_be_restored_is_one_sentence_and_changes_nothing(
     assert (sorted(each for each in data.root.iterdir() if each.name != "run"), data.database.read_bytes()) == before
 
 
+@pytest.mark.thorough
 def test_a_record_in_either_database_is_backed_up_and_restored(
     database: str, folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +269,7 @@ def test_an_archive_brings_a_whole_farm_back(
     assert not (data.root / "restoring").exists()
 
 
+@pytest.mark.thorough
 def test_an_archive_replaces_no_file_and_keeps_the_keys_that_were_there(
     archive: Path, data: DataFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -334,6 +337,7 @@ def test_a_server_backs_an_older_record_up_before_it_migrates_it(folder: DataFol
     assert not _migrations(folder.database)[-1].startswith("0010")
 
 
+@pytest.mark.thorough
 def test_a_record_that_cannot_be_backed_up_is_not_migrated(folder: DataFolder, capsys: pytest.CaptureFixture[str]) -> None:
     _older(folder.make().database)
     folder.backups.write_text("no folder")
@@ -342,6 +346,7 @@ def test_a_record_that_cannot_be_backed_up_is_not_migrated(folder: DataFolder, c
     assert _migrations(folder.database)[-1].startswith("0010")
 
 
+@pytest.mark.thorough
 def test_a_migration_that_is_cut_off_has_changed_nothing_and_runs_again(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +388,7 @@ def test_a_farm_whose_server_was_killed_goes_on_with_last_night_s_backup(
         assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 12, 0)
 
 
+@pytest.mark.thorough
 def test_a_backup_by_a_process_says_what_was_wrong_as_the_command_does(tmp_path: Path) -> None:
     with pytest.raises(BrenderError, match="There is no farm database at /nowhere"):
         made_by_process(Wanted("/nowhere", str(tmp_path)))

@@ -92,6 +92,7 @@ class Commands(click.Group):
         "projects": ("project", "path", "delete"),
         "keys": ("join", "token", "key", "discover"),
         "backup": ("backup", "restore"),
+        "database": ("database",),
         "doctor": ("doctor",),
         "service": ("service",),
         "settings": ("config",),
@@ -115,7 +116,7 @@ class Commands(click.Group):
             "service",
         ),
         "People and keys": ("join", "token", "key", "user", "api-token"),
-        "Keeping": ("backup", "restore", "config"),
+        "Keeping": ("backup", "restore", "database", "config"),
         "By hand": ("role",),
     },
 )

@@ -50,7 +50,7 @@ def back_up(where: str, target: Path, least_free: int = 0, alive: Alive = _nobod
     try:
         _check_room(where, target.parent, least_free)
         (_copy_url if is_url(where) else _copy)(where, partial, alive)
-        _name(partial, target)
+        name_new(partial, target)
         _sync_folder(target.parent)
     except (sqlite3.Error, PeeweeException, OSError) as error:
         raise BadInput(f"The backup to {target} failed: {_in_words(error)}") from error
@@ -135,11 +135,11 @@ def _copy(where: str, partial: Path, alive: Alive = _nobody) -> None:
         source.backup(copy, pages=_PAGES, progress=lambda *_: alive())
         # One file that stands alone, not one that wants a log beside it.
         copy.execute("PRAGMA journal_mode = delete")
-        _check(copy, where, alive)
+        check_copy(copy, where, alive)
     finally:
         copy.close()
         source.close()
-    _sync_file(partial)
+    sync_file(partial)
 
 
 def _copy_url(where: str, partial: Path, alive: Alive = _nobody) -> None:
@@ -156,14 +156,15 @@ def _copy_url(where: str, partial: Path, alive: Alive = _nobody) -> None:
         migrate(copy, names[-1])
         alive()
         copy_rows(source, copy, alive)
-        _check(copy.connection(), shown(where), alive)
+        check_copy(copy.connection(), shown(where), alive)
     finally:
         copy.close()
         source.close()
-    _sync_file(partial)
+    sync_file(partial)
 
 
-def _check(copy: sqlite3.Connection, where: str, alive: Alive) -> None:
+def check_copy(copy: sqlite3.Connection, where: str, alive: Alive = _nobody) -> None:
+    """Raise `BrenderError` where the open *copy* of *where* is not sound."""
     copy.set_progress_handler(lambda: alive(), _OPCODES)
     answer = [row[0] for row in copy.execute("PRAGMA integrity_check(5)")]
     if answer != ["ok"]:
@@ -252,7 +253,7 @@ def _link(file: Path, name: Path) -> None:
         shutil.copy2(file, name)
 
 
-def _name(partial: Path, target: Path) -> None:
+def name_new(partial: Path, target: Path) -> None:
     """Give *partial* the name *target*, which no file has. Raises `Conflict` where one has it by now."""
     try:
         os.link(partial, target)
@@ -262,7 +263,8 @@ def _name(partial: Path, target: Path) -> None:
         partial.replace(target)
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Write the content of the file at *path* to its disk. Raises `OSError`."""
     with path.open("rb") as file, contextlib.suppress(OSError) if os.name == "nt" else contextlib.nullcontext():
         os.fsync(file.fileno())
 

@@ -18,6 +18,9 @@ from brender.store.write_ahead_log import check_log, check_log_once, log_of, not
 #: Seconds that a statement waits for a lock before it gives up: a reader's, and the server's, which meanwhile does nothing else
 #: and tries again anyway.
 BUSY_SECONDS, WRITER_BUSY_SECONDS = 10, 2
+#: How a server's connection is called in PostgreSQL.
+SERVER = "brender-server"
+_CONNECT_SECONDS = 10
 _WRITING = {
     "journal_mode": "wal",
     # FULL: a commit that was acknowledged survives a power cut (SQLite's documentation of PRAGMA synchronous).
@@ -84,15 +87,26 @@ def _open(where: str, read_only: bool) -> Database:
     return SqliteDatabase(where, pragmas=_WRITING, timeout=WRITER_BUSY_SECONDS)
 
 
-def _open_url(where: str, read_only: bool) -> Database:
+def _open_url(where: str, read_only: bool, name: str = SERVER) -> Database:
     if not where.startswith(("postgresql://", "postgres://")):
         raise BadInput(f"{shown(where)} is not a database that brender knows: give a file's path or a postgresql:// URL")
     try:
         # A reader cannot write: PostgreSQL itself refuses it.
-        database: Database = connect(where, **({"options": "-c default_transaction_read_only=on"} if read_only else {}))
+        own = {"options": "-c default_transaction_read_only=on"} if read_only else {"application_name": name}
+        database: Database = connect(where, connect_timeout=_CONNECT_SECONDS, **own)
         return database
     except ImproperlyConfigured as error:
         raise BadInput(f"PostgreSQL's driver is missing ({error}): pip install 'brender[postgresql]'") from error
+
+
+def connected(where: str) -> Database:
+    """Return the database at the URL *where*, connected to as by a command. Raises `BadInput` where that cannot be."""
+    database = _open_url(where, read_only=False, name="brender")
+    try:
+        database.connect()
+    except (OperationalError, DatabaseError) as error:
+        raise _explained(where, error) from error
+    return database
 
 
 def _check_integrity(database: SqliteDatabase, where: str) -> None:
@@ -111,7 +125,7 @@ def _explained(where: str, error: Exception) -> BrenderError:
             f"The database {where} is damaged ({text}). brender does not touch it: put a backup in its place, "
             "or move it away to start a new one"
         )
-    return BadInput(f"Cannot open the database {shown(where)}: {text.strip()}")
+    return BadInput(f"Cannot open the database {shown(where)}: {' '.join(text.split())}")
 
 
 def is_url(where: str) -> bool:
