@@ -5,12 +5,12 @@
     const made = farm.element("li", "list-group-item d-flex small align-items-center");
     const button = farm.button(label, label, () => doing().then(look));
     button.classList.add("ms-auto");
-    made.append(farm.element("span", "", text), button);
+    made.append(farm.phrase(text), button);
     return made;
   };
   async function look() {
     const [tokens, subscriptions] = [await farm.ask("/tokens"), await farm.ask("/subscriptions")];
-    byId("tokens").replaceChildren(...tokens.map((each) => line(`${each.name}, made ${farm.clock(each.created)}${each.expires ? `, good until ${farm.clock(each.expires)}` : ""}`, () => farm.remove(`/tokens/${each.id}`), "Revoke")));
+    byId("tokens").replaceChildren(...tokens.map((each) => line([`${each.name}, made `, farm.when(each.created), ...(each.expires ? [", good until ", farm.when(each.expires)] : [])], () => farm.remove(`/tokens/${each.id}`), "Revoke")));
     byId("subscriptions").replaceChildren(...subscriptions.map((each) => line(`${each.target}: ${each.events.join(", ")}`, () => farm.remove(`/subscriptions/${each.id}`), "Stop")));
   }
   byId("new-token").addEventListener("submit", async (event) => {

@@ -118,7 +118,13 @@ const farm = (() => {
     calm(text).split("`").forEach((piece, place) => made.append(place % 2 ? element("code", "", piece) : piece));
     return made;
   }
-  // The same where only text can stand, as in a title.
+  // A text, or several of texts and elements, one after the other.
+  function phrase(pieces, classes = "") {
+    const made = element("span", classes);
+    made.append(...[pieces].flat().map((each) => (each instanceof Node ? each : calm(each))));
+    return made;
+  }
+  // A sentence with commands, where only text can stand, as in a title.
   const plain = (text) => calm(text).replaceAll("`", "");
   // How a worker or manager stands, as far as is known.
   const standing = (status) => (silent && ["idle", "online"].includes(status) ? "unknown" : status);
@@ -351,5 +357,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, phrase, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

@@ -67,9 +67,9 @@
     if (job.status === "active" && !running && !job.reason && !job.said) middle.append(farm.element("div", "why", "Its workers are at other jobs just now"));
     if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.prose(job.reason, "why"));
     const left = farm.element("div", "left");
-    const mean = job.completed_parts > job.kept_parts ? `, ${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.unit}` : "";
+    const mean = job.completed_parts > job.kept_parts ? `${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.unit}` : "";
     if (job.eta_seconds !== null && !farm.isSilent()) left.append(farm.element("strong", "", farm.span(job.eta_seconds)));
-    left.append(farm.element("span", "", `${farm.progress(job)}${mean}`));
+    left.append(farm.element("span", "text-nowrap", farm.progress(job)), ...(mean ? [", ", farm.element("span", "text-nowrap", mean)] : []));
     card.append(poster, middle, left);
     return card;
   }

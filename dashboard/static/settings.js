@@ -5,14 +5,14 @@
     const made = farm.element("li", "list-group-item d-flex align-items-center");
     const button = farm.button(label, label, () => doing().then(look));
     button.classList.add("ms-auto");
-    made.append(farm.element("span", "text-break", text), button);
+    made.append(farm.phrase(text, "text-break"), button);
     return made;
   };
   async function look() {
     const [paths, keys, about] = await Promise.all([farm.ask("/paths"), farm.ask("/keys"), farm.ask("/about")]);
     const lines = paths.map((row) => line(`{${row.name}} on ${row.platform}${row.site ? ` at ${row.site}` : ""}: ${row.path}`, `Forget {${row.name}}`, () => farm.remove(`/paths/${row.name}`)));
     byId("paths").replaceChildren(...(lines.length ? lines : [farm.element("li", "list-group-item text-body-secondary", "none yet")]));
-    byId("keys").replaceChildren(...keys.keys.filter((key) => !key.revoked).map((key) => line(`${key.name}, ${key.role}, since ${farm.clock(key.created)}`, "Revoke", async () => {
+    byId("keys").replaceChildren(...keys.keys.filter((key) => !key.revoked).map((key) => line([`${key.name}, ${key.role}, since `, farm.when(key.created)], "Revoke", async () => {
       if (window.confirm(`Cut off ${key.name}?`)) await farm.remove(`/keys/${key.id}`);
     })));
     farm.tellEnd(byId("keys").parentElement, keys.keys);

@@ -343,6 +343,13 @@
     submit().catch(farm.complain);
   });
 
+  // A sentence that names options of the command line, with what they are called here.
+  function onPage(text) {
+    const labels = new Map((kind()?.settings || []).map((setting) => [setting.name, setting.label]));
+    labels.set("output", "Send frames to").set("view_layer", labels.get("view_layers"));
+    return text.replace(/`?--([a-z][a-z-]*)`?/g, (option, name) => { const label = labels.get(name.replaceAll("-", "_")); return label ? `“${label}”` : option; });
+  }
+
   // --- what it will come to ---
   let timer = 0, asked = 0;
   function changed() {
@@ -362,7 +369,7 @@
     let told = null, problem = "", isWrong = false;
     const wanted = ready() && fields().every((input) => !input.required || input.value);
     if (wanted) {
-      try { told = await farm.post("/estimate", job({})); } catch (error) { problem = error.message; isWrong = !(error instanceof farm.Unanswered); }
+      try { told = await farm.post("/estimate", job({})); } catch (error) { problem = onPage(error.message); isWrong = !(error instanceof farm.Unanswered); }
       if (number !== asked) return;
     }
     wrong = isWrong ? problem : "";
@@ -373,7 +380,7 @@
     more.textContent = words ? words.more : wanted ? "" : "What it will come to is shown here.";
     list.replaceChildren(...(told?.warnings || []).map((each) => {
       const line = farm.element("li", "name");
-      line.append(farm.prose(each));
+      line.append(farm.prose(onPage(each)));
       return line;
     }));
   }
