@@ -1,10 +1,12 @@
 """Takes the screenshots that README and docs show: a real farm renders the demo, a real Chromium looks at each page, light, dark
 and on a phone.
 
-python docs/take_screenshots.py [FOLDER]
+python docs/take_screenshots.py [FOLDER [PAGE ...]]
 """
 
+import contextlib
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -41,14 +43,21 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
+#: The pages that are seen first, while the farm is busy.
+WHILE_RENDERING = ("farm", "jobs", "job")
+#: Since when the farm seems to work: its tasks are shown as if they had taken so much longer, so that the lanes are full.
+SEEMING_SECONDS = 3400.0
+
+
 def main() -> None:
     into = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     into.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = DataFolder(Path(temporary) / "data").make()
         file = make_demo(Path(temporary) / "brender-demo.blend", ())
-        with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as farm, client(None, folder.root) as connection:
+        with LocalFarm(FarmPlan(folder=folder, workers=3, any_ports=True)) as farm, client(None, folder.root) as connection:
             jobs = fill(connection, file)
+            stretch(folder)
             worker, manager = connection.ask("workers")[0]["id"], connection.ask("managers")[0]["id"]
             pages = {
                 "farm": "",
@@ -69,18 +78,22 @@ def main() -> None:
             }
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-                for look, how in LOOKS.items():
-                    page = browser.new_page(**how)
-                    sign_in(page, farm.dashboard_url)
-                    for name, path in pages.items():
-                        page.goto(farm.dashboard_url + path)
-                        page.wait_for_timeout(1200)
-                        show(page, name, jobs)
-                        keep(page, into / f"{name}-{look}.webp")
-                    page.close()
+                chosen = sys.argv[2:] or list(pages)
+                for is_busy in (True, False):
+                    wanted = [name for name in chosen if (name in WHILE_RENDERING) is is_busy]
+                    for look, how in LOOKS.items():
+                        page = browser.new_page(**how)
+                        sign_in(page, farm.dashboard_url)
+                        for name in wanted:
+                            page.goto(farm.dashboard_url + pages[name])
+                            page.wait_for_timeout(1200)
+                            show(page, name, jobs)
+                            keep(page, into / f"{name}-{look}.webp")
+                        page.close()
                 browser.close()
-            if connection.ask("job", id=jobs[-1])["finished"] is None:
-                connection.act("cancel", jobs[-1])
+            for row in connection.ask("jobs"):
+                if row["finished"] is None:
+                    connection.act("cancel", row["id"])
     shutil.rmtree(OUTPUT, ignore_errors=True)
 
 
@@ -91,20 +104,34 @@ def fill(connection: Client, file: Path) -> list[str]:
     connection.manage("set-path", name="projects", platform="linux", path="/mnt/projects")
     connection.manage("set-project", name="night-train", root="/mnt/projects/night-train", keep_days=30.0)
     jobs = []
-    for name, samples, frames, count in (("train leaves v1", 1, "1-12", 12), ("train leaves v2", 8, "1-48", 17)):
+    for name, samples, frames, count in (("train leaves v1", 1, "1-12", 12), ("train leaves v2", 4, "1-96", 24)):
         given = {**OPTIONS, "frames": frames, "samples": samples, "output": OUTPUT / name.replace(" ", "-"), "trusted": False}
         spec = msgspec.structs.replace(blender_job(file, given), name=name, user="anna", project="night-train")
         jobs.append(spec.id)
         connection.submit(spec)
         if len(jobs) == 1:
             failing = command_job(
-                ("sh", "-c", "echo cannot open /mnt/projects/night-train/cache.abc >&2; exit 3"), "1-3", None, "simulate smoke"
+                ("sh", "-c", "sleep 3; echo cannot open /mnt/projects/night-train/cache.abc >&2; exit 3"),
+                "1-2",
+                None,
+                "simulate smoke",
             )
             connection.submit(msgspec.structs.replace(failing, user="walt", project="night-train"))
+            baking = command_job(("sleep", "5"), "1001-1240", None, "bake curtains")
+            connection.submit(msgspec.structs.replace(baking, user="vera", project="night-train"))
         wait_until(lambda job=spec.id, count=count: connection.ask("job", id=job)["completed_parts"] >= count)  # type: ignore[misc]
     gpu = command_job(("true",), "1-24", None, "comp night train 030")
     connection.submit(msgspec.structs.replace(gpu, user="anna", project="night-train", tags=("gpu",)))
     return jobs
+
+
+def stretch(folder: DataFolder) -> None:
+    """Have what the farm did so far fill the lanes of its workers, as if it had worked for an hour."""
+    with contextlib.closing(sqlite3.connect(folder.database, timeout=30)) as record, record:
+        now = time.time()
+        ((first,),) = record.execute("SELECT MIN(started) FROM attempt")
+        moved = ", ".join(f"{name} = :now - (:now - {name}) * :factor" for name in ("granted", "started", "finished"))
+        record.execute(f"UPDATE attempt SET {moved}", {"now": now, "factor": SEEMING_SECONDS / (now - first)})
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
