@@ -96,11 +96,12 @@ class Commands(click.Group):
         "doctor": ("doctor",),
         "service": ("service",),
         "settings": ("config",),
+        "scale": ("scale",),
     },
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
         "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "archive"),
-        "The farm": ("farm", "doctor", "activity", "project", "path", "addon"),
+        "The farm": ("farm", "scale", "doctor", "activity", "project", "path", "addon"),
         "Machines": (
             "workers",
             "worker",

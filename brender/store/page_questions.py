@@ -8,17 +8,12 @@ from itertools import groupby
 from operator import sub
 from typing import Any
 
-import msgspec
 from peewee import SQL, Case, fn
 
 from brender.model.answers import PAGE
-from brender.model.eligibility import count_able
 from brender.model.errors import BadInput, NotFound
-from brender.model.estimates import Shot, work_of
-from brender.model.job import Requirements
-from brender.model.status import HANDED_OUT, JobStatus, WorkerStatus
+from brender.model.status import HANDED_OUT
 from brender.model.text import short_id
-from brender.store.path_variables import path_variables
 from brender.store.questions import (
     GOING,
     Record,
@@ -27,14 +22,11 @@ from brender.store.questions import (
     seconds_left,
     with_progress,
 )
-from brender.store.recorded import worker_info
 from brender.store.tables import ATTEMPT_LIVE
 
 #: Columns that a list of jobs can be sorted by.
 SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "machine_seconds")
 _LATEST_SHOWN = 12
-#: How many earlier jobs an estimate looks at.
-_SHOTS = 60
 _DAY = 86_400.0
 #: What of a part a page needs to show its cell, in this order.
 PART_COLUMNS = (
@@ -271,28 +263,3 @@ def task_graph(record: Record, job: str) -> dict[str, Any]:
         counts = task.select(stands, fn.COUNT(task.id)).where((task.job == id) & fits).group_by(stands)
         stages.append({"name": name, "counts": dict(counts.tuples())})
     return {"stages": stages, "planned": row.planned_tasks, "tasks": row.task_count}
-
-
-def earlier_shots(record: Record, project: str, job_type: str) -> list[Shot]:
-    """Return what the frames of the last completed jobs of *job_type* in *project* took, newest first."""
-    job = record.tables.Job
-    columns = (job.settings, job.facts, job.render_seconds, job.completed_parts, job.kept_parts)
-    fits = (job.project == project) & (job.job_type == job_type) & (job.status == JobStatus.COMPLETED)
-    shots = []
-    for row in job.select(*columns).where(fits).order_by(job.submitted.desc()).limit(_SHOTS):
-        # A still is one frame in pieces, and a film no frame at all.
-        whole = 1 if row.settings.get("pieces") else row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
-        if whole > 0 and row.render_seconds > 0:
-            shots.append(Shot(work_of(row.settings, row.facts), row.render_seconds / whole))
-    return shots
-
-
-def workers_for(record: Record, need: Requirements) -> int:
-    """Return how many workers there are now that would render a job with the requirements *need*."""
-    worker = record.tables.Worker
-    there = worker.select().where(worker.status.in_([WorkerStatus.IDLE, WorkerStatus.BUSY]))
-    infos = []
-    for row in there:
-        info = worker_info(row)
-        infos.append(msgspec.structs.replace(info, tags=info.tags | set(row.extra_tags)))
-    return count_able(need, path_variables(record.tables), infos)

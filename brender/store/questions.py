@@ -23,6 +23,7 @@ from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
+from brender.store.forecast import backlog
 from brender.store.tables import Tables
 
 #: Jobs that are named where several are meant.
@@ -417,6 +418,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         addons,
         sights,
         set_aside,
+        backlog,
     )
 }
 

@@ -1,7 +1,12 @@
-"""What the record keeps of nodes, back in the words of the model."""
+"""What the record keeps of nodes and jobs, back in the words of the model."""
 
 from typing import Any
 
+import msgspec
+
+from brender.jobs.declare import JobType
+from brender.model.addon import AddOn
+from brender.model.job import FileFacts, JobSpec
 from brender.model.nodes import Blender, WorkerInfo
 
 
@@ -30,4 +35,32 @@ def worker_info(row: Any) -> WorkerInfo:
         site=row.site,
         folders=tuple(row.folders),
         readable=tuple(row.readable),
+    )
+
+
+def job_spec(row: Any, kind: JobType, facts: FileFacts | None) -> JobSpec:
+    """Return what was submitted as the job of *row*, a row of the table Job, whose type is *kind*; *facts* is what its .blend
+    says of itself."""
+    return JobSpec(
+        id=row.id,
+        name=row.name,
+        job_type=row.job_type,
+        # A job of an earlier version knows nothing of settings that came since.
+        settings={setting.name: setting.default for setting in kind.settings} | row.settings,
+        project=row.__data__["project"],
+        user=row.user,
+        priority=row.priority,
+        tags=tuple(row.tags),
+        output=row.output,
+        made_output=row.made_output,
+        made_above=row.made_above,
+        trusted=row.trusted,
+        overwrite=row.overwrite,
+        bundle=row.bundle,
+        addons=msgspec.convert(row.addons, tuple[AddOn, ...]),
+        of_render=row.of_render,
+        stall_minutes=row.stall_minutes,
+        limit_minutes=row.limit_minutes,
+        facts=facts,
+        warnings=tuple(row.warnings),
     )

@@ -26,7 +26,7 @@ from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STAL
 from brender.model.paths import BUILT_IN
 from brender.model.text import short_id
 from brender.model.trust import check_trust
-from brender.store import page_questions
+from brender.store.forecast import earlier_shots, workers_for
 from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import endpoint
@@ -106,8 +106,8 @@ def estimated(body: Submission) -> Any:
     spec = kind.prepare(spec)
     frames = 1 if spec.settings.get("pieces") else kind.part_count(spec) - bool(spec.settings.get("film"))
     with farm().reader.record() as record:
-        workers = page_questions.workers_for(record, requirements_of(kind, spec))
-        shots = page_questions.earlier_shots(record, spec.project, spec.job_type)
+        workers = workers_for(record, requirements_of(kind, spec))
+        shots = earlier_shots(record, spec.project, spec.job_type)
     tasks = kind.task_count(spec)
     wanted = work_of(spec.settings, msgspec.to_builtins(spec.facts) if spec.facts else None)
     found = estimate(wanted, frames, min(workers, tasks), shots)

@@ -19,7 +19,7 @@ from brender.jobs.film import makes_film
 from brender.model.addon import AddOn
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
-from brender.model.job import FileFacts, JobSpec, Requirements
+from brender.model.job import FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
 from brender.model.people import Role
@@ -27,7 +27,7 @@ from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection
 from brender.store.path_variables import path_variables
-from brender.store.recorded import worker_info
+from brender.store.recorded import job_spec, worker_info
 from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
 
@@ -102,29 +102,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     """Return the job of *row*, taken into *farm*'s mind."""
     kind = _kind_of(row)
     facts = _facts_of(farm, row)
-    spec = JobSpec(
-        id=row.id,
-        name=row.name,
-        job_type=row.job_type,
-        # A job of an earlier version knows nothing of settings that came since.
-        settings={setting.name: setting.default for setting in kind.settings} | row.settings,
-        project=row.__data__["project"],
-        user=row.user,
-        priority=row.priority,
-        tags=tuple(row.tags),
-        output=row.output,
-        made_output=row.made_output,
-        made_above=row.made_above,
-        trusted=row.trusted,
-        overwrite=row.overwrite,
-        bundle=row.bundle,
-        addons=msgspec.convert(row.addons, tuple[AddOn, ...]),
-        of_render=row.of_render,
-        stall_minutes=row.stall_minutes,
-        limit_minutes=row.limit_minutes,
-        facts=facts,
-        warnings=tuple(row.warnings),
-    )
+    spec = job_spec(row, kind, facts)
     task = tables.Task
     if row.status in ENDED_JOB and not row.sweeps:
         ended = row.planned_tasks

@@ -1,0 +1,107 @@
+"""The members of a pool, from one look to the next: what the provider lists and what the farm lists, put together. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from brender.model.status import WorkerStatus
+from brender.scaling.decisions import Member, Phase
+
+#: Seconds for which what was started counts although its provider does not list it yet.
+_LISTED_WITHIN = 30.0
+#: How much of the mean time of a start the newest one makes.
+_NEWEST_SHARE = 0.3
+
+_PHASES = {
+    WorkerStatus.IDLE: Phase.IDLE,
+    WorkerStatus.BUSY: Phase.BUSY,
+    WorkerStatus.DRAINING: Phase.LEAVING,
+}
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What a provider has started, or was asked to: the worker called *name*. ``running``: it has begun it. ``about``: why it
+    waits, or where it runs, for a person."""
+
+    name: str
+    running: bool
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look shows: the ``members``; the names of those that ``joined`` since the last one, and of those that ``failed``,
+    which ended before they joined; and the workers, by name and id, that are ``dead``: the farm lists them, and they do not come
+    back."""
+
+    members: tuple[Member, ...]
+    joined: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    dead: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Fleet:
+    """What is known of a pool's members between looks. ``start_seconds``: how long a start takes, by those that there were."""
+
+    start_seconds: float = 20.0
+    _members: dict[str, Member] = field(default_factory=dict)
+    _started: dict[str, float] = field(default_factory=dict)
+    """When those were started, or seen first, that have not joined."""
+    _known: set[str] = field(default_factory=set)
+    """Those that have joined."""
+    _unneeded: set[str] = field(default_factory=set)
+    """Those that are to end although they have not joined."""
+
+    def started(self, name: str, now: float) -> None:
+        """The provider was asked to start the member *name*."""
+        self._members[name] = Member(name, Phase.WAITING, now)
+        self._started[name] = now
+
+    def look(self, allocations: Iterable[Allocation], rows: Iterable[Mapping[str, Any]], now: float) -> Look:
+        """Return how the pool stands, where its provider lists *allocations* and the farm has *rows* of its workers."""
+        there = {each.name: each for each in allocations}
+        workers = {str(row["name"]): row for row in rows}
+        seen, joined, failed = {}, [], []
+        for name, allocation in there.items():
+            row = workers.get(name)
+            phase = self._phase(name, allocation, row)
+            if row is not None and row["status"] != WorkerStatus.OFFLINE and name not in self._known:
+                self._known.add(name)
+                if (began := self._started.pop(name, None)) is not None:
+                    joined.append(name)
+                    self._measure(now - began)
+            elif name not in self._known:
+                self._started.setdefault(name, now)
+            before = self._members.get(name)
+            seen[name] = before if before is not None and before.phase is phase else Member(name, phase, now)
+        for name, member in self._members.items():
+            if name in there:
+                continue
+            if name in self._started and now - self._started[name] < _LISTED_WITHIN and member.phase is Phase.WAITING:
+                seen[name] = member
+            elif name in self._started and name not in workers and name not in self._unneeded:
+                failed.append(name)
+        for name in self._started.keys() - seen.keys():
+            del self._started[name]
+        self._known &= seen.keys()
+        self._unneeded &= seen.keys()
+        self._members = seen
+        offline = {name: str(row["id"]) for name, row in workers.items() if row["status"] == WorkerStatus.OFFLINE}
+        dead = {name: id for name, id in offline.items() if name not in seen}
+        return Look(tuple(seen.values()), tuple(joined), tuple(failed), dead)
+
+    def withdrawn(self, name: str) -> None:
+        """The member *name*, which has not joined, is not needed any more: that it never joins is no failure."""
+        self._unneeded.add(name)
+
+    def _phase(self, name: str, allocation: Allocation, row: Mapping[str, Any] | None) -> Phase:
+        if row is not None and row["status"] != WorkerStatus.OFFLINE:
+            return _PHASES.get(row["status"], Phase.HELD)
+        if row is not None or name in self._known:
+            return Phase.LOST
+        return Phase.STARTING if allocation.running else Phase.WAITING
+
+    def _measure(self, seconds: float) -> None:
+        self.start_seconds += (seconds - self.start_seconds) * _NEWEST_SHARE

@@ -1,0 +1,138 @@
+"""What `brender scale` does, again and again: look at the farm and at the provider, decide, and do it."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from brender.model.errors import BrenderError
+from brender.scaling.decisions import Decision, Limits, Trouble, Work, decide
+from brender.scaling.farm import FarmLink, new_name
+from brender.scaling.fleet import Fleet, Look
+from brender.scaling.provider import Provider, ProviderRefused
+
+log = logging.getLogger("brender.scale")
+
+#: Seconds after which one that was asked to end, and has not, is ended.
+_ENDS_WITHIN = 60.0
+_NUMBER = re.compile(r"\d[\d.,]*")
+
+
+@dataclass
+class Scaler:
+    """Keeps the *pool* of *provider* between *limits*. *clock* is monotonic, in seconds."""
+
+    pool: str
+    provider: Provider
+    farm: FarmLink
+    limits: Limits
+    clock: Callable[[], float]
+    _fleet: Fleet = field(default_factory=Fleet)
+    _trouble: Trouble = field(default_factory=Trouble)
+    _asked_to_end: dict[str, float] = field(default_factory=dict)
+    _said: str = ""
+
+    def plan(self) -> Decision:
+        """Return what there is to do now. Nothing is done. Raises `BrenderError`, where the farm or the provider cannot be
+        asked."""
+        now = self.clock()
+        look, work = self._look(now)
+        return decide(self.limits, work, look.members, self._trouble, self._fleet.start_seconds, now)
+
+    def step(self) -> Decision:
+        """Look, decide, and do it. Returns what was decided. Raises `BrenderError`, where the farm or the provider cannot be
+        asked: then nothing is started or ended."""
+        now = self.clock()
+        look, work = self._look(now)
+        self._learn(look, now)
+        decision = decide(self.limits, work, look.members, self._trouble, self._fleet.start_seconds, now)
+        for name in decision.drain:
+            self.farm.drain(name)
+        for name in (*decision.withdraw, *decision.give_up):
+            self._end(name, now)
+        for name in decision.withdraw:
+            self._fleet.withdrawn(name)
+        self._clean(look)
+        if decision.start:
+            self._start(decision.start)
+        return decision
+
+    @property
+    def refused(self) -> str:
+        """Why the last start failed; "" where it did not."""
+        return self._trouble.why
+
+    def run(self, ended: threading.Event, every: float) -> None:
+        """Do so every so many seconds, until *ended* is set."""
+        while not ended.is_set():
+            try:
+                self.say(self.step().why)
+            except BrenderError as error:
+                self.say(f"nothing is started or ended: {error}", logging.WARNING)
+            ended.wait(every)
+
+    def say(self, text: str, level: int = logging.INFO) -> None:
+        """Log *text* where it is not what was said last, but for its numbers."""
+        if (words := _NUMBER.sub("", text)) != self._said:
+            self._said = words
+            log.log(level, "%s", text)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _look(self, now: float) -> tuple[Look, Work]:
+        view = self.farm.look(now)
+        return self._fleet.look(self.provider.allocations(), view.rows, now), view.work
+
+    def _learn(self, look: Look, now: float) -> None:
+        """Take note of what came of earlier starts."""
+        if look.joined:
+            self._trouble = Trouble()
+            log.info("%s joined", ", ".join(look.joined))
+        if look.failed:
+            name = look.failed[-1]
+            said = self._traced(name)
+            self._trouble = self._trouble.again(f"{name} ended before it joined{': ' + said if said else ''}", now)
+            log.warning("%s", self._trouble.why)
+            for each in look.failed:
+                self.farm.revoke_key(each)
+                self.provider.tidy(each)
+
+    def _start(self, count: int) -> None:
+        # Which the queue may be in front of, and which then has to start.
+        join, token = self.farm.token(count, self.limits.queue + self.limits.join)
+        begun = 0
+        try:
+            for _ in range(count):
+                name = new_name(self.pool)
+                self.provider.start(name, join)
+                begun += 1
+                self._fleet.started(name, self.clock())
+                log.info("%s is started", name)
+        except ProviderRefused as error:
+            self._trouble = self._trouble.again(str(error), self.clock())
+            log.warning("%s", error)
+            if not begun:
+                self.farm.revoke_token(token)
+
+    def _end(self, name: str, now: float) -> None:
+        first = self._asked_to_end.setdefault(name, now)
+        if first == now or now - first >= _ENDS_WITHIN:
+            if first == now and (said := self._traced(name)):
+                log.warning("%s: %s", name, said)
+            self.provider.withdraw(name, at_once=first != now)
+
+    def _clean(self, look: Look) -> None:
+        """Leave no dead names behind."""
+        here = {member.name for member in look.members}
+        self._asked_to_end = {name: first for name, first in self._asked_to_end.items() if name in here}
+        for name, id in look.dead.items():
+            if self.farm.forget(id, name):
+                log.info("%s has left, and is forgotten", name)
+                self.provider.tidy(name)
+
+    def _traced(self, name: str) -> str:
+        try:
+            return self.provider.trace(name)
+        except BrenderError:
+            return ""

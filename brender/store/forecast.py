@@ -1,0 +1,165 @@
+"""Questions about work to come: what earlier jobs took, which workers there are for a job, and what is queued."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from peewee import fn
+
+from brender.farm.job_plugin import JobTypeFailed, guarded
+from brender.jobs.declare import JobType, job_type, requirements_of
+from brender.model.eligibility import count_able, general_obstacle
+from brender.model.errors import BrenderError
+from brender.model.estimates import Shot, estimate, work_of
+from brender.model.job import FileFacts, Requirements
+from brender.model.nodes import WorkerInfo, read_series
+from brender.model.paths import PathVariable
+from brender.model.status import JobStatus, WorkerStatus
+from brender.store.path_variables import path_variables
+from brender.store.recorded import job_spec, worker_info
+
+if TYPE_CHECKING:
+    from brender.store.questions import Record
+
+#: How many earlier jobs an estimate looks at.
+_SHOTS = 60
+#: Open jobs that a backlog counts, those that are served first; how many of them are compared with earlier ones, and how many are
+#: named where none of the workers asked about can take them.
+_JOBS_COUNTED, _JOBS_ESTIMATED, _NAMED = 1000, 20, 3
+#: Kinds of requirements by which workers are counted that share a backlog.
+_NEEDS_COUNTED = 10
+
+
+def earlier_shots(record: "Record", project: str, job_type: str) -> list[Shot]:
+    """Return what the frames of the last completed jobs of *job_type* in *project* took, newest first."""
+    job = record.tables.Job
+    columns = (job.settings, job.facts, job.render_seconds, job.completed_parts, job.kept_parts)
+    fits = (job.project == project) & (job.job_type == job_type) & (job.status == JobStatus.COMPLETED)
+    shots = []
+    for row in job.select(*columns).where(fits).order_by(job.submitted.desc()).limit(_SHOTS):
+        # A still is one frame in pieces, and a film no frame at all.
+        whole = 1 if row.settings.get("pieces") else row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
+        if whole > 0 and row.render_seconds > 0:
+            shots.append(Shot(work_of(row.settings, row.facts), row.render_seconds / whole))
+    return shots
+
+
+def workers_for(record: "Record", need: Requirements) -> int:
+    """Return how many workers there are now that would render a job with the requirements *need*."""
+    return count_able(need, path_variables(record.tables), _workers_there(record))
+
+
+def backlog(record: "Record", pool: str = "", like: str = "") -> dict[str, Any]:
+    """Return what is queued, for who decides how many workers there should be.
+
+    Counted are the open jobs that a worker such as *like* (the id of one, here or gone) can take; "": all. Of these: the
+    ``tasks`` that no worker renders yet; the seconds that these and the running ones take on one worker (``seconds``), without
+    the ``unknown`` tasks of which nobody knows that; the ``workers`` that are there and can take some, without those tagged
+    *pool*, and how many of them are ``idle``. ``unfit``: how many jobs are not counted, with the names of some (``unfit_named``)
+    and why (``unfit_why``).
+    """
+    tables = record.tables
+    paths = path_variables(tables)
+    row = tables.Worker.get_or_none(tables.Worker.id == like) if like else None
+    example = None if row is None else _with_extra_tags(row)
+    found: dict[str, Any] = {"tasks": 0, "seconds": 0.0, "unknown": 0, "unfit": 0, "unfit_named": [], "unfit_why": ""}
+    needs: list[Requirements] = []
+    for queued in _open_jobs(record):
+        why = general_obstacle(queued.need, paths, example) if example is not None else None
+        if why is not None:
+            found["unfit"] += 1
+            found["unfit_why"] = found["unfit_why"] or f"{example.name if example else like} {why.one}"
+            found["unfit_named"] = [*found["unfit_named"], queued.name][:_NAMED]
+            continue
+        found["tasks"] += queued.tasks
+        if queued.task_seconds is None:
+            found["unknown"] += queued.tasks
+        else:
+            found["seconds"] += queued.task_seconds * (queued.tasks + queued.running / 2)  # (which are half done)
+        if queued.need not in needs and len(needs) < _NEEDS_COUNTED:
+            needs.append(queued.need)
+    return found | _sharing(record, needs, paths, pool)
+
+
+@dataclass(frozen=True)
+class _Queued:
+    """An open job: its tasks that no worker renders yet, those that some do, and the seconds that one takes (``None``: nobody
+    knows)."""
+
+    name: str
+    need: Requirements
+    tasks: int
+    running: int
+    task_seconds: float | None
+
+
+def _open_jobs(record: "Record") -> Iterable[_Queued]:
+    job, worker = record.tables.Job, record.tables.Worker
+    rows = list(
+        job.select()
+        .where(job.status.in_([JobStatus.QUEUED, JobStatus.ACTIVE]))
+        .order_by(job.priority.desc(), job.submitted)
+        .limit(_JOBS_COUNTED)
+    )
+    at_work = worker.select(worker.job, fn.COUNT(worker.id)).where((worker.status != WorkerStatus.OFFLINE) & (worker.job != ""))
+    running = dict(at_work.group_by(worker.job).tuples()) if rows else {}
+    compared = 0
+    for row in rows:
+        to_come = row.part_count - row.completed_parts - row.given_up_parts
+        if to_come <= 0 or not row.task_count:
+            continue
+        try:
+            kind: JobType = guarded(job_type(row.job_type), row.id)
+            spec = job_spec(row, kind, msgspec.convert(row.facts, FileFacts) if row.facts else None)
+            need = requirements_of(kind, spec)
+            waits = kind.waits_for(spec, row.task_count - 1)
+        except (BrenderError, JobTypeFailed, msgspec.ValidationError):
+            continue  # (its job type is not there, or fails: the server says so)
+        need = msgspec.structs.replace(need, series=read_series(row.series) if row.series else None)
+        parts = row.part_count / row.task_count
+        tasks = ceil(to_come / parts)
+        if waits and tasks > 1:
+            tasks -= 1  # what is made of the others' frames is not to be had before those
+        part_seconds = _part_seconds(row)
+        if part_seconds is None and compared < _JOBS_ESTIMATED:
+            compared += 1
+            part_seconds = _estimated(record, row)
+        busy = min(tasks, running.get(row.id, 0))
+        yield _Queued(row.name, need, tasks - busy, busy, None if part_seconds is None else part_seconds * parts)
+
+
+def _part_seconds(row: Any) -> float | None:
+    """Return the seconds that a part of the job of *row* takes, by those that it has; ``None`` where it has none."""
+    rendered = row.completed_parts - row.kept_parts
+    return row.render_seconds / rendered if rendered > 0 and row.render_seconds > 0 else None
+
+
+def _estimated(record: "Record", row: Any) -> float | None:
+    """Return the same by what earlier jobs like it took."""
+    shots = earlier_shots(record, row.__data__["project"], row.job_type)
+    found = estimate(work_of(row.settings, row.facts), 1, 1, shots) if shots else None
+    return None if found is None else found.seconds / (row.settings.get("pieces") or 1)
+
+
+def _sharing(record: "Record", needs: list[Requirements], paths: tuple[PathVariable, ...], pool: str) -> dict[str, int]:
+    """Return how many workers there are for something of *needs*, and how many of those are idle."""
+    if not needs:
+        return {"workers": 0, "idle": 0}
+    there = [worker for worker in _workers_there(record) if not pool or pool not in worker.tags]
+    idle = record.tables.Worker.select(record.tables.Worker.id).where(record.tables.Worker.status == WorkerStatus.IDLE)
+    resting = {id for (id,) in idle.tuples()}
+    workers = max(count_able(need, paths, there) for need in needs)
+    at_rest = [each for each in there if each.id in resting]
+    return {"workers": workers, "idle": max(count_able(need, paths, at_rest) for need in needs)}
+
+
+def _workers_there(record: "Record") -> list[WorkerInfo]:
+    worker = record.tables.Worker
+    return [_with_extra_tags(row) for row in worker.select().where(worker.status.in_([WorkerStatus.IDLE, WorkerStatus.BUSY]))]
+
+
+def _with_extra_tags(row: Any) -> WorkerInfo:
+    info = worker_info(row)
+    return msgspec.structs.replace(info, tags=info.tags | set(row.extra_tags))
