@@ -119,7 +119,7 @@ def screen(said: str) -> str:
             lines += [""] * (row + 1 - len(lines))
         elif up := re.fullmatch(r"\x1b\[(\d*)A", word):
             row = max(0, row - int(up[1] or 1))
-        elif word == "\x1b[2K":
+        elif word in ("\x1b[2K", "\x1b[K"):  # (the second only ever from the first column)
             lines[row] = ""
         elif word.endswith("m") or not word.startswith(("\x1b", "\r")):
             lines[row] += word

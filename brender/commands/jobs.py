@@ -28,7 +28,7 @@ from brender.commands.jobspec import (
 )
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
-from brender.commands.output import duration, print_facts, print_json, print_table, say, say_cut, size, when
+from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, size, when
 from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
 from brender.commands.screen import INTERRUPTED, Screen
@@ -314,8 +314,8 @@ def _addon(addon: dict[str, Any]) -> str:
 
 def _limits(record: dict[str, Any]) -> str:
     parts = [
-        f"{plural(record['stall_minutes'], 'minute')} without progress" if record["stall_minutes"] else "",
-        f"{plural(record['limit_minutes'], 'minute')} for a task" if record["limit_minutes"] else "",
+        f"{roughly(60 * record['stall_minutes'])} without progress" if record["stall_minutes"] else "",
+        f"{roughly(60 * record['limit_minutes'])} for a task" if record["limit_minutes"] else "",
     ]
     return ", ".join(part for part in parts if part) or "none"
 
