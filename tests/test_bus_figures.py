@@ -157,3 +157,22 @@ def test_the_server_passes_on_what_nodes_tell_and_how_they_stand() -> None:
     told = {effect.key: effect.fields for effect in core.beats(beats, Now(world.now, 1.0)) if type(effect).__name__ == "Publish"}
     assert told[worker]["bus"] == b"of the worker" and told[manager.id]["bus"] == b"of the manager"
     assert (told[worker]["status"], told[worker]["manager"], told[manager.id]["status"]) == ("idle", manager.id, "online")
+
+
+def test_a_manager_passes_heartbeats_on_between_its_own_so_that_a_dead_worker_is_missed_soon() -> None:
+    world = World()
+    world.add_worker("w1")
+    world.run(5)
+    (core,) = world.managers.values()
+
+    def at(seconds: float) -> Now:
+        return Now(world.now + seconds, 1.0)
+
+    assert core.beats_due(Stats, 0, at(10.0)) is not None and core.beats_to_pass_on(0, at(10.9)) is None
+    core.beat_heard(Beat(node=next(iter(core.workers)), incarnation=1, sequence=900), at(11.0))
+    assert core.beats_to_pass_on(0, at(10.4)) is None
+    passed = core.beats_to_pass_on(0, at(11.0))
+    assert passed is not None and passed.stats is None and [beat.sequence for beat in passed.workers] == [900]
+    assert core.beats_to_pass_on(0, at(11.9)) is None, "there is nothing to pass on"
+    own = core.beats_due(Stats, 0, at(12.0))
+    assert own is not None and own.stats is not None and own.sequence == passed.sequence + 1

@@ -15,8 +15,9 @@ from brender.model.text import short_id
 from brender.monitor.items import Answered, Item, Linked, Skipped, Told
 from brender.monitor.words import Line, line
 
-#: Seconds without a word after which the server, or a node, is called silent: two heartbeats, and a little.
-SILENT_SECONDS = 4.5
+#: Seconds without a word after which the server, or a node, is called silent. It beats every other second, and its manager passes
+#: that on within half a second; it is to be seen on a screen within five.
+SILENT_SECONDS = 3.75
 #: Seconds without a connection after which the server is.
 CUT_OFF_SECONDS = 3.0
 #: Lines of the tail, samples of a sparkline, parts whose place is known, and parts of one job that its strip is drawn of.

@@ -201,8 +201,8 @@ class Beat(Message, frozen=True, kw_only=True):
 
 
 class Beats(Message, frozen=True, kw_only=True):
-    """A manager's own beat and those it heard of its workers since the last one. ``refused``: how often it has refused anything
-    since its start. ``bus``: as of a `Beat`."""
+    """A manager's own beat and those it heard of its workers since the last one; without ``stats`` it only passes those on.
+    ``refused``: how often it has refused anything since its start. ``bus``: as of a `Beat`."""
 
     manager: Id
     incarnation: Count

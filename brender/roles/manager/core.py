@@ -46,6 +46,9 @@ from brender.roles.manager.managed_worker import ManagedWorker
 from brender.roles.policy import Policy, renewal_interval
 from brender.roles.silence import Silence
 
+#: Heartbeats of workers are passed on so many times as often as a manager beats itself.
+_PASSED_ON = 4
+
 
 class ManagerCore:
     """Give it what arrives from above and below, with the time; do what it says."""
@@ -59,7 +62,7 @@ class ManagerCore:
         self.draining = ""
         """Why it finishes what its workers run and then leaves; "" while it does not."""
         self._left = self._again = False
-        self._said_hello = self._renewed = self._beat = self._ticked = float("-inf")
+        self._said_hello = self._renewed = self._beat = self._passed_on = self._ticked = float("-inf")
         self.cut_off = False
         """There is no connection to the server."""
         self._silence = Silence()
@@ -192,6 +195,17 @@ class ManagerCore:
         if now.mono - self._beat < self._server_heartbeat:
             return None
         self._beat = now.mono
+        return self._beats_of_now(stats(), refused, now)
+
+    def beats_to_pass_on(self, refused: int, now: Now) -> Beats | None:
+        """Return, between two heartbeats of the manager's own, what its workers beat, if it is time for it: so one that is dead
+        is missed soon."""
+        if not self._beats or now.mono - self._passed_on < self._server_heartbeat / _PASSED_ON:
+            return None
+        return self._beats_of_now(None, refused, now)
+
+    def _beats_of_now(self, stats: Stats | None, refused: int, now: Now) -> Beats:
+        self._passed_on = now.mono
         self._sequence += 1
         beats = tuple(self._beats.values())
         self._beats.clear()
@@ -199,7 +213,7 @@ class ManagerCore:
             manager=self.hello.node,
             incarnation=self.hello.incarnation,
             sequence=self._sequence,
-            stats=stats(),
+            stats=stats,
             workers=beats,
             refused=refused,
         )

@@ -213,9 +213,12 @@ class Manager:
             self._connect_again()
         self._carry_out(self.core.tick(now))
         self._keep_keys(now)
-        beats = self.core.beats_due(self._stats.read, self._keyring.refusals.total, now)
+        refused = self._keyring.refusals.total
+        beats = self.core.beats_due(self._stats.read, refused, now)
         if beats is not None and self._beats_out is not None:
             self._beats_out.send(msgspec.structs.replace(beats, bus=self._figures(self._beats_out)), topic="")
+        elif self._beats_out is not None and (beats := self.core.beats_to_pass_on(refused, now)) is not None:
+            self._beats_out.send(beats, topic="")
 
     def _figures(self, beats: Socket) -> bytes:
         """Return what is told of this role's part of the bus; *beats* is what it sends its heartbeats by."""
