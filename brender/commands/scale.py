@@ -54,7 +54,7 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
     return click.option(name, type=Lifetime(), default=default, show_default=True, metavar="TIME", help=help)
 
 
-@click.command(cls=Configured, section="scale")
+@click.command(cls=Configured, section="scale", short_help="Keep as many workers as the queue wants.")
 @common
 @log_options
 @server_option
