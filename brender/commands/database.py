@@ -18,7 +18,7 @@ def database() -> None:
     """Move the record between SQLite and PostgreSQL."""
 
 
-@database.command(cls=Configured, section="database")
+@database.command(cls=Configured, section="database", short_help="Copy the farm's record into another, empty database.")
 @common
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
