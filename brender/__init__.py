@@ -1,3 +1,3 @@
 """brender, a render farm for Blender."""
 
-__version__ = "3.0.0.dev0"
+__version__ = "3.0.0.dev1"

@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from brender import __version__
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
 from brender.commands.options import client
@@ -123,6 +124,15 @@ def test_the_doctor_finds_blender_disk_ports_and_the_running_server(
     assert "ports of a server" not in seen, "while a farm runs its ports are rightly in use"
     assert all(each in seen["the server listens at"]["found"] for each in ("control", "events", "stats", "files", "enrolment"))
     assert "stats" in seen["the manager manager listens at"]["found"]
+
+
+def test_the_version_is_told_of_this_brender_and_of_each_role_of_the_farm(
+    module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(capsys, "version").out.startswith(f"brender {__version__} on Python 3")
+    said = command(capsys, "version", "--farm", "--data", module_farm.folder.root)
+    assert all(role in said.out for role in ("server", "dashboard", "manager", "worker-2")) and "NOTE" not in said.out
+    assert said.out.endswith(f"All run brender {__version__}\n")
 
 
 def test_the_doctor_lists_all_ports_that_a_farm_needs_and_which_are_in_use(

@@ -145,12 +145,17 @@ def can_hide() -> bool:
 
 @contextlib.contextmanager
 def process(
-    *words: object, data: Path, farm: Path | None = None, hidden: Path | None = None, inside: Sequence[str] = ()
+    *words: object,
+    data: Path,
+    farm: Path | None = None,
+    hidden: Path | None = None,
+    inside: Sequence[str] = (),
+    software: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """One role's program as a process of its own, ended by SIGTERM: by a second one where the first lets it finish its work. A
     worker may run any program. *farm*: the data folder of the server that it joins by a token; its own folder is then another.
     *hidden*: a folder that is empty to it, where this machine lets that be (a mount namespace of its own). *inside*: words that
-    start it elsewhere, as in a network of its own."""
+    start it elsewhere, as in a network of its own. *software*: the folder of another brender that it runs (tests.previous)."""
     import sys
 
     allowed = ["--allow-program", "*"] if words[0] == "worker" else []
@@ -159,7 +164,9 @@ def process(
         command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *command]
     command = [*inside, *command]
     environment = os.environ | ({"BRENDER_JOIN": invite(str(words[0]), farm)} if farm is not None else {})
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    if software is not None:
+        environment["PYTHONPATH"] = str(software)  # (and not where this one lies)
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=software)
     try:
         yield started
     finally:

@@ -94,6 +94,7 @@ class Commands(click.Group):
         "backup": ("backup", "restore"),
         "database": ("database",),
         "doctor": ("doctor",),
+        "version": ("version",),
         "service": ("service",),
         "settings": ("config",),
         "scale": ("scale",),
@@ -117,7 +118,7 @@ class Commands(click.Group):
             "service",
         ),
         "People and keys": ("join", "token", "key", "user", "api-token"),
-        "Keeping": ("backup", "restore", "database", "config"),
+        "Keeping": ("backup", "restore", "database", "version", "config"),
         "By hand": ("role",),
     },
 )

@@ -31,6 +31,7 @@ from typing import Any
 import platformdirs
 from filelock import FileLock, Timeout
 
+from brender import __version__
 from brender.model.errors import BadInput, Conflict
 from brender.system import private_files
 
@@ -149,7 +150,7 @@ class DataFolder:
         path = self.root / "run" / f"{role}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({"pid": os.getpid(), **facts}))
+        temporary.write_text(json.dumps({"pid": os.getpid(), "software": __version__, **facts}))
         temporary.replace(path)
 
     def withdraw(self, role: str) -> None:
