@@ -130,9 +130,10 @@ def test_the_version_is_told_of_this_brender_and_of_each_role_of_the_farm(
     module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(capsys, "version").out.startswith(f"brender {__version__} on Python 3")
-    said = command(capsys, "version", "--farm", "--data", module_farm.folder.root)
-    assert all(role in said.out for role in ("server", "dashboard", "manager", "worker-2")) and "NOTE" not in said.out
-    assert said.out.endswith(f"All run brender {__version__}\n")
+    words = ("version", "--farm", "--data", module_farm.folder.root)
+    roles = ("server", "dashboard", "manager", "worker-1", "worker-2")
+    said = until(lambda: all(role in (each := command(capsys, *words)).out for role in roles) and each)
+    assert "NOTE" not in said.out and said.out.endswith(f"All run brender {__version__}\n")
 
 
 def test_the_doctor_lists_all_ports_that_a_farm_needs_and_which_are_in_use(
