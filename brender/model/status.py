@@ -123,6 +123,8 @@ OUTCOMES: Table[Outcome] = {
 #: What people read of a task that a worker has and has not begun; its status is ``active``.
 HANDED_OUT = "handed out"
 ENDED_JOB = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
+#: Those of jobs that can be given out.
+OPEN_JOB = frozenset({_J.QUEUED, _J.ACTIVE})
 ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
 #: How the reason ends for which a job waits, where that passes by itself: nobody has to do anything.
 ENDS_OF_WAITING = (" is busy", " are busy")

@@ -282,7 +282,7 @@ class ServerCore:
         self.planning.plan(now)
         self.dispatch.dispatch(now)
         self.nodes.show_changed(now)  # in the commit of their grants, and not in one of its own
-        self.dispatch.explain_waiting(now)
+        self.dispatch.explanations.explain(now)
         self.keys.tick()
         self.jobs.ask_for_slices()
         return self._taken()

@@ -18,19 +18,20 @@ from brender.farm.stages import grow
 from brender.farm.tasks import AttemptState
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import choose_blender, choose_series
-from brender.model.status import JobStatus, WorkerStatus
+from brender.model.status import OPEN_JOB, WorkerStatus
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
 from brender.roles.server.availability import why_closed, why_nobody
+from brender.roles.server.explanations import Explanations
 from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
+from brender.roles.server.repeats import Repeats
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
 from brender.scheduling.solitude import Solitude
-from brender.scheduling.stragglers import Running, idle_worker, repeats
 from brender.scheduling.terms import Demand, Held, Take
 
 #: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work.
@@ -41,16 +42,11 @@ _RECALL_BUDGET = 1_500
 _RECALL_PAUSE = 13e-6
 #: New jobs, and new workers, that are taken into account in a round at most.
 _NEW_A_ROUND = 100
-#: Explained jobs, looks for explanations, and attempts looked at, in a round at most.
-_EXPLAINED_A_ROUND = 100
-_EXPLAIN_LOOKS = 2_000
-#: Seconds between two explanations of all such jobs, for each job; a second at least.
-_EXPLAIN_SECONDS_A_JOB = 1e-3
+#: Attempts that are looked at in a round at most, for what is to be sent again.
 _ATTEMPTS_A_ROUND = 1_000
 #: Jobs whose retries become due that are looked at in a round at most.
 _DELAYED_A_ROUND = 200
 _OPEN = (WorkerStatus.IDLE, WorkerStatus.BUSY)
-_OPEN_JOB = (JobStatus.QUEUED, JobStatus.ACTIVE)
 
 
 class Dispatch:
@@ -67,6 +63,8 @@ class Dispatch:
         self._roster = Roster(self._free)
         self._recalls = Recalls(self._roster, self._waiting)
         self._reasons = Reasons(self._roster, lambda worker: why_closed(farm, farm.workers[worker]), lambda: why_nobody(farm))
+        self.explanations = Explanations(farm, policy, jobs, self._roster, self._reasons)
+        self._repeats = Repeats(farm, self._roster, self._grants)
         self._paths = farm.paths
         """Those that the roster was told of."""
         self._new_jobs: dict[str, None] = {}
@@ -74,18 +72,10 @@ class Dispatch:
         """Those that the roster was not told of yet."""
         self._delayed: dict[str, float] = {}
         """Jobs with retries that wait, or that are put off: when the first of it may be tried."""
-        self._silent: dict[str, None] = {}
-        """Open jobs of which nothing runs."""
-        self._given_out: dict[str, None] = {}
-        """Open jobs that have live attempts and no queued tasks in memory."""
-        self._to_explain: deque[str] = deque()
         self._to_send_again: deque[str] = deque()
-        self._suspects: deque[tuple[str, int]] = deque()
-        """(job, task) that are still to be looked at for stragglers."""
-        self._stragglers: list[Running] = []
         self._solitude = Solitude(self._roster, self._remaining)
         self._look_alone = 0.0
-        self._explain = self._send_again = self._look_for_stragglers = self._look_back = 0.0
+        self._send_again = self._look_back = 0.0
 
     def dispatch(self, now: Now) -> None:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
@@ -100,43 +90,8 @@ class Dispatch:
         if assignment.idle_served and now.mono >= self._look_back:
             self._take_back(now)
         self.behind = not assignment.complete or bool(self._new_jobs or self._new_workers)
-        self._repeat_stragglers(now)
+        self._repeats.look(now)
         self._resend(now)
-
-    def explain_waiting(self, now: Now) -> None:
-        """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
-        if self._roster.stale:
-            return
-        if not self._to_explain and now.mono >= self._explain:
-            self._explain = now.mono + max(1.0, _EXPLAIN_SECONDS_A_JOB * len(self._silent))
-            self._to_explain.extend(self._silent)
-        looks = _EXPLAIN_LOOKS
-        for _ in range(min(_EXPLAINED_A_ROUND, len(self._to_explain))):
-            job = self.farm.jobs.get(self._to_explain.popleft())
-            if job is None or job.live or job.status not in _OPEN_JOB:
-                continue
-            reason = ""
-            if self.policy.only_job not in ("", job.id):
-                reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
-            elif job.queued and job.id in self._roster.jobs:
-                reason = self._reasons.reason(job.id)
-                looks -= self._reasons.looks(job.id)
-                if self._ends_for_want_of_workers(job):
-                    self.jobs.end(job, JobStatus.FAILED, reason, now)
-                    continue
-            elif job.delayed:
-                reason = "Its failed tasks are tried again in a moment"
-            if reason or job.status is JobStatus.QUEUED:
-                self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
-            if looks <= 0:
-                break
-
-    def _ends_for_want_of_workers(self, job: JobState) -> bool:
-        """Return whether the farm runs for *job* alone, and its workers are there, and none of them can run it."""
-        if self.policy.only_job != job.id or not self.policy.only_workers:
-            return False
-        here = sum(bool(worker.term) for worker in self.farm.workers.values())
-        return here >= self.policy.only_workers and self._reasons.nobody_can(job.id)
 
     def runs_elsewhere(self, job: JobState, worker: WorkerState) -> bool:
         """Return whether a worker other than *worker*, which it is not kept off either, could run tasks of *job*."""
@@ -209,7 +164,7 @@ class Dispatch:
         for job_id in list(islice(self._new_jobs, _NEW_A_ROUND)):
             del self._new_jobs[job_id]
             self._tell_of_job(job_id, farm.jobs.get(job_id))
-            self._to_explain.append(job_id)  # its submitter waits to hear it
+            self.explanations.soon(job_id)
         for worker_id in list(islice(self._new_workers, _NEW_A_ROUND)):
             del self._new_workers[worker_id]
             self._tell_of_worker(worker_id, farm.workers.get(worker_id), now)
@@ -267,8 +222,8 @@ class Dispatch:
         else:
             self._delayed.pop(job_id, None)
         for known, belongs in (
-            (self._silent, job is not None and job.status in _OPEN_JOB and not job.live),
-            (self._given_out, job is not None and is_open and job.live and not job.queued),
+            (self.explanations.silent, job is not None and job.status in OPEN_JOB and not job.live),
+            (self._repeats.given_out, job is not None and is_open and job.live and not job.queued),
         ):
             if belongs:
                 known[job_id] = None
@@ -276,7 +231,7 @@ class Dispatch:
                 known.pop(job_id, None)
 
     def _is_open(self, job: JobState) -> bool:
-        return job.status in _OPEN_JOB and self.policy.only_job in ("", job.id)
+        return job.status in OPEN_JOB and self.policy.only_job in ("", job.id)
 
     def _demand(self, job: JobState) -> Demand:
         return Demand(
@@ -335,50 +290,6 @@ class Dispatch:
             pinned.add(job.id)
             job.pin(series)
         return has_it
-
-    def _repeat_stragglers(self, now: Now) -> None:
-        """Let idle workers repeat what holds up a job that has nothing else to give. Now and then; many in several rounds."""
-        if not self._suspects:
-            if now.mono < self._look_for_stragglers or not any(kind.resting for kind in self._roster.worker_classes.values()):
-                return
-            self._look_for_stragglers = now.mono + 1.0
-            self._stragglers = []
-            for job in (self.farm.jobs[each] for each in self._given_out if each in self.farm.jobs):
-                if self._may_repeat(job):
-                    self._suspects.extend((job.id, task) for task in sorted(job.tasks))
-        for _ in range(min(_ATTEMPTS_A_ROUND, len(self._suspects))):
-            if (suspect := self._only_attempt(*self._suspects.popleft(), now)) is not None:
-                self._stragglers.append(suspect)
-        if self._stragglers and not self._suspects:
-            self._repeat(self._stragglers, now)
-
-    def _repeat(self, running: list[Running], now: Now) -> None:
-        for attempt_id, worker_id in repeats(running, lambda job, others: idle_worker(self._roster, job, others)):
-            attempt, worker = self.farm.attempts.get(attempt_id), self.farm.workers[worker_id]
-            task = self.farm.tasks.get(attempt.task) if attempt is not None else None
-            if task is None or task.attempts != [attempt_id] or worker.attempts or all(part.done for part in task.parts):
-                continue  # it ended, or all of it came, or the worker got something, since it was looked at
-            task.repeated = True
-            self._grants.give(task, self.farm.jobs[task.job], worker, now)
-        self._grants.send()
-
-    def _may_repeat(self, job: JobState) -> bool:
-        """Return whether *job* has given out all its tasks, and lets them be repeated."""
-        elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
-        if job.mean_part_seconds is None or job.queued or job.delayed or elsewhere or not job.type.may_repeat(job.spec):
-            return False
-        return job.status is JobStatus.ACTIVE
-
-    def _only_attempt(self, job_id: str, task_id: int, now: Now) -> Running | None:
-        """Return the running attempt at a task if it could be repeated."""
-        job, task = self.farm.jobs.get(job_id), self.farm.tasks.get(task_id)
-        if job is None or task is None or not self._may_repeat(job) or task.repeated or len(task.attempts) != 1:
-            return None
-        attempt = self.farm.attempts[task.attempts[0]]
-        if attempt.canceling or attempt.began is None or job.type.waits_for(job.spec, task.number):
-            return None  # what waits for others is another kind of work, whose time tells nothing of its own
-        expected = (job.mean_part_seconds or 0.0) * len(task.parts)
-        return Running(attempt.id, job.id, attempt.worker, now.mono - attempt.began, expected)
 
     def _keep_free(self, now: Now) -> None:
         """Keep machines free for jobs that wait to render alone. Now and then."""

@@ -19,7 +19,7 @@ from brender.model.eligibility import likely_series
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
-from brender.model.status import ENDED_JOB, JobStatus
+from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus
 from brender.model.text import plural, short_id
 from brender.model.units import in_tasks, in_words, units_of
 from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LogEvent, Now, Send
@@ -367,7 +367,7 @@ class Jobs:
             self.emit(DropFolder(job.spec.output, job.spec.made_above))
 
     def set_status(self, job: JobState, status: JobStatus, reason: str, now: Now) -> None:
-        if status in (JobStatus.QUEUED, JobStatus.ACTIVE):
+        if status in OPEN_JOB:
             reason = job.hindrance or reason
         if job.stand(status, reason, now.wall):
             self.farm.changed_jobs.add(job.id)

@@ -1,0 +1,71 @@
+"""Why jobs wait that have work and none of it running: said on each of them, now and then, in the server's core. Pure."""
+
+from collections import deque
+
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.model.status import OPEN_JOB, JobStatus
+from brender.roles.effects import Now
+from brender.roles.policy import Policy
+from brender.roles.server.jobs import Jobs
+from brender.scheduling.reasons import Reasons
+from brender.scheduling.roster import Roster
+
+#: Explained jobs, and looks for explanations, in a round at most.
+_EXPLAINED_A_ROUND = 100
+_EXPLAIN_LOOKS = 2_000
+#: Seconds between two explanations of all such jobs, for each job; a second at least.
+_EXPLAIN_SECONDS_A_JOB = 1e-3
+
+
+class Explanations:
+    """Says on jobs of *farm* why nothing of them runs, by *reasons*, which are of *roster*."""
+
+    def __init__(self, farm: Farm, policy: Policy, jobs: Jobs, roster: Roster, reasons: Reasons) -> None:
+        self.farm = farm
+        self.policy = policy
+        self.jobs = jobs
+        self._roster, self._reasons = roster, reasons
+        self.silent: dict[str, None] = {}
+        """Open jobs of which nothing runs."""
+        self._next: deque[str] = deque()
+        self._due = 0.0
+
+    def soon(self, job: str) -> None:
+        """Explain *job* in the next round: its submitter waits to hear it."""
+        self._next.append(job)
+
+    def explain(self, now: Now) -> None:
+        """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
+        if self._roster.stale:
+            return
+        if not self._next and now.mono >= self._due:
+            self._due = now.mono + max(1.0, _EXPLAIN_SECONDS_A_JOB * len(self.silent))
+            self._next.extend(self.silent)
+        looks = _EXPLAIN_LOOKS
+        for _ in range(min(_EXPLAINED_A_ROUND, len(self._next))):
+            job = self.farm.jobs.get(self._next.popleft())
+            if job is None or job.live or job.status not in OPEN_JOB:
+                continue
+            reason = ""
+            if self.policy.only_job not in ("", job.id):
+                reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
+            elif job.queued and job.id in self._roster.jobs:
+                reason = self._reasons.reason(job.id)
+                looks -= self._reasons.looks(job.id)
+                if self._ends_for_want_of_workers(job):
+                    self.jobs.end(job, JobStatus.FAILED, reason, now)
+                    continue
+            elif job.delayed:
+                reason = "Its failed tasks are tried again in a moment"
+            if reason or job.status is JobStatus.QUEUED:
+                self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
+            if looks <= 0:
+                break
+
+    def _ends_for_want_of_workers(self, job: JobState) -> bool:
+        """Return whether the farm runs for *job* alone, and its workers are there, and none of them can run it."""
+        if self.policy.only_job != job.id or not self.policy.only_workers:
+            return False
+        here = sum(bool(worker.term) for worker in self.farm.workers.values())
+        return here >= self.policy.only_workers and self._reasons.nobody_can(job.id)
