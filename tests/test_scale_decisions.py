@@ -53,7 +53,7 @@ def after(members: tuple[Member, ...], decision: Decision) -> tuple[Member, ...]
 def test_there_are_never_more_than_the_most(limits: Limits, work: Work, members: tuple[Member, ...], trouble: Trouble) -> None:
     made = decided(members, work, limits, trouble)
     assert not made.start or len(members) + made.start <= limits.most
-    kept = [each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.LOST)]
+    kept = [each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.GONE)]
     assert len(kept) <= limits.most
 
 
@@ -71,7 +71,7 @@ def test_none_leaves_that_the_least_needs(limits: Limits, work: Work, members: t
 def test_where_nothing_hinders_there_are_the_least_in_the_end(limits: Limits, work: Work, members: tuple[Member, ...]) -> None:
     for _ in range(4):
         made = decided(members, work, limits)
-        members = tuple(each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.LOST, Phase.HELD))
+        members = tuple(each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.GONE, Phase.HELD))
     assert sum(each.phase in SERVING for each in members) >= limits.least
 
 
@@ -107,7 +107,7 @@ def test_only_what_has_not_joined_is_ended_at_once(
 ) -> None:
     made, phases = decided(members, work, limits, trouble), {each.name: each.phase for each in members}
     assert all(phases[name] in (Phase.WAITING, Phase.STARTING) for name in made.withdraw)
-    assert all(phases[name] in (Phase.WAITING, Phase.STARTING, Phase.LOST) for name in made.give_up)
+    assert all(phases[name] in (Phase.WAITING, Phase.STARTING, Phase.GONE) for name in made.give_up)
     assert all(phases[name] in (Phase.IDLE, Phase.BUSY, Phase.HELD) for name in made.drain)
 
 
@@ -151,7 +151,7 @@ def test_what_never_joins_is_given_up_after_its_time() -> None:
     assert decided(some(1, Phase.STARTING, NOW - 600), QUEUE).give_up == ("starting-0",)
     assert decided(some(1, Phase.WAITING, NOW - 7199), QUEUE).give_up == ()
     assert decided(some(1, Phase.WAITING, NOW - 7200), QUEUE).give_up == ("waiting-0",)
-    assert decided(some(1, Phase.LOST, NOW - 600), QUEUE).give_up == ("lost-0",)
+    assert decided(some(1, Phase.GONE, NOW - 600), QUEUE).give_up == ("gone-0",)
 
 
 def test_a_load_that_comes_and_goes_starts_and_ends_each_worker_once() -> None:
@@ -199,7 +199,7 @@ def test_a_worker_is_followed_from_its_start_to_its_end() -> None:
     assert (look.members, look.joined) == ((Member("a", Phase.IDLE, 10.0),), ("a",))
     assert fleet.start_seconds == 3.0, "what it took counts for the next"
     assert fleet.look([Allocation("a", True)], [row("a", "draining")], 20.0).members[0].phase is Phase.LEAVING
-    assert fleet.look([Allocation("a", True)], [row("a", "offline")], 30.0).members[0].phase is Phase.LOST
+    assert fleet.look([Allocation("a", True)], [row("a", "offline")], 30.0).members[0].phase is Phase.GONE
     gone = fleet.look([], [row("a", "offline")], 40.0)
     assert (gone.members, gone.failed, gone.dead) == ((), (), {"a": "id-a"})
 

@@ -58,7 +58,9 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
 @common
 @log_options
 @server_option
-@click.option("--provider", default="local", show_default=True, help="What starts workers: local, or another that is installed.")
+@click.option(
+    "--provider", default="local", show_default=True, help="What starts workers: local, slurm, or another that is installed."
+)
 @click.option("--pool", help="What these workers are called, before a mark of their own. [default: the provider]")
 @click.option("--least", type=click.IntRange(0, 100_000), default=Limits.least, show_default=True, help="The fewest workers.")
 @click.option("--most", type=click.IntRange(0, 100_000), default=Limits.most, show_default=True, help="The most workers.")
@@ -86,6 +88,13 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
     metavar="HOST[:PORT]",
     help="Where the server's enrolment port is reached from the workers' machines. [default: this machine's addresses]",
 )
+@click.option(
+    "--sbatch-option",
+    "sbatch",
+    multiple=True,
+    metavar="WORD",
+    help="slurm: an option of sbatch, such as --sbatch-option=--partition=gpu; several may be given.",
+)
 @click.option("--provider-option", "own", multiple=True, metavar="NAME=VALUE", help="An option of another provider.")
 def scale(
     data: Path,
@@ -109,6 +118,7 @@ def scale(
     worker_data: str,
     notice: float,
     addresses: tuple[str, ...],
+    sbatch: tuple[str, ...],
     own: tuple[str, ...],
 ) -> None:
     """Keep as many workers as the queue wants, between --least and --most.
@@ -122,7 +132,7 @@ def scale(
         raise BadInput(f"--least {least} is more than --most {most}")
     made = provider_class(provider)
     _check_worker_options(worker_options)
-    own_options = _named(own)
+    own_options = {"sbatch": list(sbatch), **_named(own)}
     begin_logging(verbose, log_format, "scale", pool)
     folder = DataFolder(data)
     mark = farm_mark(as_client(server, folder)[0])

@@ -30,8 +30,8 @@ class Phase(StrEnum):
     """It is in the farm and takes nothing: somebody disabled it, it sleeps, its disk is full."""
     LEAVING = "leaving"
     """It finishes what it renders, and leaves."""
-    LOST = "lost"
-    """The provider has it, and the farm does not hear it any more."""
+    GONE = "gone"
+    """It has left the farm, or is not heard there any more, and the provider still has it."""
 
 
 #: Phases of members that render, or soon will.
@@ -41,11 +41,13 @@ _COMING = (Phase.WAITING, Phase.STARTING)
 
 @dataclass(frozen=True)
 class Member:
-    """A worker of the pool, by its name; ``since`` when it has been in its phase."""
+    """A worker of the pool, by its name; ``since`` when it has been in its phase. ``about``: why it waits, or where it runs, for
+    a person."""
 
     name: str
     phase: Phase
     since: float
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def decide(
 
 
 def _is_given_up(member: Member, limits: Limits, now: float) -> bool:
-    waits = {Phase.WAITING: limits.queue, Phase.STARTING: limits.join, Phase.LOST: limits.join}
+    waits = {Phase.WAITING: limits.queue, Phase.STARTING: limits.join, Phase.GONE: limits.join}
     return member.phase in waits and now - member.since >= waits[member.phase]
 
 
@@ -205,8 +207,9 @@ def _why(
 ) -> str:
     """Return why *decision* was made, as a sentence without its full stop."""
     counts = {phase: sum(member.phase is phase for member in left) for phase in Phase}
-    have = ", ".join(f"{count} {phase}" for phase, count in counts.items() if count) or "no worker"
-    said = [f"{have} of {limits.least} to {limits.most}", reason]
+    waits = next((f" ({each.about})" for each in left if each.phase is Phase.WAITING and each.about), "")
+    have = ", ".join(f"{count} {phase}{waits * (phase is Phase.WAITING)}" for phase, count in counts.items() if count)
+    said = [f"{have or 'no worker'} of {limits.least} to {limits.most}", reason]
     if work.unfit:
         said.append(work.unfit)
     if decision.start:

@@ -49,6 +49,8 @@ class Fleet:
     _members: dict[str, Member] = field(default_factory=dict)
     _started: dict[str, float] = field(default_factory=dict)
     """When those were started, or seen first, that have not joined."""
+    _unlisted: set[str] = field(default_factory=set)
+    """Those that were started, and that the provider has not listed yet."""
     _known: set[str] = field(default_factory=set)
     """Those that have joined."""
     _unneeded: set[str] = field(default_factory=set)
@@ -58,12 +60,14 @@ class Fleet:
         """The provider was asked to start the member *name*."""
         self._members[name] = Member(name, Phase.WAITING, now)
         self._started[name] = now
+        self._unlisted.add(name)
 
     def look(self, allocations: Iterable[Allocation], rows: Iterable[Mapping[str, Any]], now: float) -> Look:
         """Return how the pool stands, where its provider lists *allocations* and the farm has *rows* of its workers."""
         there = {each.name: each for each in allocations}
         workers = {str(row["name"]): row for row in rows}
         seen, joined, failed = {}, [], []
+        self._unlisted -= there.keys()
         for name, allocation in there.items():
             row = workers.get(name)
             phase = self._phase(name, allocation, row)
@@ -75,11 +79,12 @@ class Fleet:
             elif name not in self._known:
                 self._started.setdefault(name, now)
             before = self._members.get(name)
-            seen[name] = before if before is not None and before.phase is phase else Member(name, phase, now)
+            since = before.since if before is not None and before.phase is phase else now
+            seen[name] = Member(name, phase, since, allocation.about)
         for name, member in self._members.items():
             if name in there:
                 continue
-            if name in self._started and now - self._started[name] < _LISTED_WITHIN and member.phase is Phase.WAITING:
+            if name in self._unlisted and now - member.since < _LISTED_WITHIN:
                 seen[name] = member
             elif name in self._started and name not in workers and name not in self._unneeded:
                 failed.append(name)
@@ -87,6 +92,7 @@ class Fleet:
             del self._started[name]
         self._known &= seen.keys()
         self._unneeded &= seen.keys()
+        self._unlisted &= seen.keys()
         self._members = seen
         offline = {name: str(row["id"]) for name, row in workers.items() if row["status"] == WorkerStatus.OFFLINE}
         dead = {name: id for name, id in offline.items() if name not in seen}
@@ -100,7 +106,7 @@ class Fleet:
         if row is not None and row["status"] != WorkerStatus.OFFLINE:
             return _PHASES.get(row["status"], Phase.HELD)
         if row is not None or name in self._known:
-            return Phase.LOST
+            return Phase.GONE
         return Phase.STARTING if allocation.running else Phase.WAITING
 
     def _measure(self, seconds: float) -> None:

@@ -18,7 +18,7 @@ from brender.system.removal import remove_tree
 #: What starts a worker where brender itself is installed as here.
 OWN_COMMAND = (sys.executable, "-P", "-m", "brender.commands.main", "role", "worker")
 #: What the environment of `brender scale` says of itself, and not of its workers.
-_NOT_FOR_WORKERS = ("BRENDER_SERVER", "BRENDER_MANAGER", "BRENDER_WORKER_NAME", "BRENDER_DATA", "BRENDER_JOIN")
+NOT_FOR_WORKERS = ("BRENDER_SERVER", "BRENDER_MANAGER", "BRENDER_WORKER_NAME", "BRENDER_DATA", "BRENDER_JOIN")
 
 
 class Local:
@@ -38,7 +38,7 @@ class Local:
         root, log = self._folder.make().root, self._log(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [*(self._settings.command or OWN_COMMAND), *self._settings.worker_words(name, str(root))]
-        env = {key: value for key, value in os.environ.items() if key not in _NOT_FOR_WORKERS}
+        env = {key: value for key, value in os.environ.items() if key not in NOT_FOR_WORKERS}
         try:
             with log.open("wb") as output:
                 child = subprocess.Popen(

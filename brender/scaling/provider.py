@@ -16,6 +16,7 @@ from brender.scaling.fleet import Allocation
 
 _BUILT_IN = {
     "local": ("brender.scaling.local", "Local"),
+    "slurm": ("brender.scaling.slurm", "Slurm"),
 }
 _GROUP = "brender.providers"
 
