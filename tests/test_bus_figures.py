@@ -16,11 +16,13 @@ from brender.bus.messages.base import Message
 from brender.bus.rights import Door
 from brender.bus.traffic import Meter
 from brender.bus.transport import Socket
+from brender.farm.record import Row
 from brender.model.bus_figures import BusFigures, Link, LinkState, unpacked
 from brender.model.field_types import Count, Id
 from brender.model.keys import KeyRole, Principal
 from brender.model.nodes import Stats
 from brender.roles.effects import Now
+from brender.roles.server.events import Listening
 from tests.tools import until
 from tests.world import World
 
@@ -176,3 +178,19 @@ def test_a_manager_passes_heartbeats_on_between_its_own_so_that_a_dead_worker_is
     assert core.beats_to_pass_on(0, at(11.9)) is None, "there is nothing to pass on"
     own = core.beats_due(Stats, 0, at(12.0))
     assert own is not None and own.stats is not None and own.sequence == passed.sequence + 1
+
+
+def test_events_are_made_for_topics_that_somebody_listens_to_and_details_up_to_a_number_a_second() -> None:
+    listening = Listening(details_a_second=3)
+    rows = [Row("insert", kind, number) for number in range(4) for kind in ("part", "attempt", "job")]
+    assert not listening
+    listening.heard(b"\1part")
+    assert listening and listening.wants("part") and not listening.wants("attempt")
+    assert [row.kind for row in listening.of(rows, 1.0)] == ["part", "job", "part", "job", "part", "job", "job"]
+    assert listening.left_out == 1 and [row.kind for row in listening.of(rows[:3], 1.5)] == ["job"]
+    assert [row.kind for row in listening.of(rows[:3], 2.1)] == ["part", "job"], "in the next second"
+    listening.heard(b"\1")
+    assert listening.wants("attempt") and listening.left_out == 2
+    listening.heard(b"\0part")
+    listening.heard(b"\0")
+    assert not listening

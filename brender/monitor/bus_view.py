@@ -91,7 +91,7 @@ def roles(heard: Heard, now: float, chosen: Filter) -> Table:
     return Table(
         title=f"{plural(len(found), 'role')}, {told} tell of their part of the bus · {heard.events_a_second(now):,.0f} events/s"
         f"{f', 1 of {heard.sampling} of the details looked at' if heard.sampling > 1 else ''}"
-        f"{f' · {heard.lost:,} events lost' if heard.lost else ''}",
+        f"{f' · {heard.lost:,} events left out or lost' if heard.lost else ''}",
         columns=ROLE_COLUMNS,
         keys=[node.id for node in found],
         cells=lambda id: _role_cells(heard, heard.nodes[id], now) if id in heard.nodes else [Cell("")] * len(ROLE_COLUMNS),

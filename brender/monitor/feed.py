@@ -19,7 +19,7 @@ from brender.bus.client import Client
 from brender.bus.codec import Malformed, decode
 from brender.bus.keys import Credentials, KeyPair
 from brender.bus.messages import Event
-from brender.bus.transport import DRAIN, Socket
+from brender.bus.transport import Socket
 from brender.model.errors import BrenderError
 from brender.model.keys import KeyRole, token_command
 from brender.model.rights import Scope, scope
@@ -27,13 +27,17 @@ from brender.monitor.items import Item, Linked, Skipped, answered, told
 from brender.monitor.sampling import Sampler
 
 _POLL_MILLISECONDS = 200
+#: What comes within so many seconds is taken in at once: to wake up for each message would take most of a monitor's time.
+_BATCH_SECONDS = 0.05
 #: Items that wait to be taken at most; further ones are only counted.
 _WAITING = 50_000
+#: Messages that are taken off the socket at once, of the 10,000 that it queues.
+_MOST_AT_ONCE = 5_000
 #: Seconds between two looks at the whole record, and at least between two that were asked for.
-_REFRESH_SECONDS, _REFRESH_LEAST = 120.0, 15.0
+_REFRESH_SECONDS, _REFRESH_LEAST = 300.0, 30.0
 _ANSWER_SECONDS = 10.0
-#: Jobs whose frames are asked for, and jobs of all statuses that are.
-_FRAMES_OF, _JOBS_ASKED = 10, 50
+#: Jobs whose frames are asked for, frames of one that are, and jobs of all statuses.
+_FRAMES_OF, _FRAMES_MOST, _JOBS_ASKED = 10, 5_000, 50
 _FAREWELL_SECONDS = 2.0
 
 
@@ -62,6 +66,8 @@ class Feed:
         self._sampler = Sampler()
         self._asked: SimpleQueue[Callable[[Client], None] | None] = SimpleQueue()
         self._refreshed = float("-inf")
+        self._framed: set[str] = set()
+        """Jobs whose frames were asked for."""
         self._closing = threading.Event()
         self._threads = [threading.Thread(target=self._listen, name="monitor-listen", daemon=True)]
         if self.may_ask:
@@ -141,6 +147,7 @@ class Feed:
                     if up:
                         self.refresh()
                 self._drain(socket.raw)
+                self._closing.wait(_BATCH_SECONDS)
                 every = (self._sampler.of, self._sampler.of_telling)
                 count = self._sampler.skipped()
                 if count or every != of:
@@ -153,7 +160,7 @@ class Feed:
     def _drain(self, raw: "zmq.Socket[bytes]") -> None:
         """Take in what has come. Hot path, watched by benchmarks.monitor: what is not looked at is not even decoded."""
         whole, sampler, now = self._events, self._sampler, time.monotonic()
-        for _ in range(DRAIN):
+        for _ in range(_MOST_AT_ONCE):
             try:
                 topic, *frames = raw.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -188,12 +195,11 @@ class Feed:
         for status in ("paused", "queued", "active"):
             rows |= {row["id"]: row for row in client.ask("jobs", status=status)}
         self._put(answered("jobs", list(rows.values())))
-        active = [row for row in rows.values() if row["status"] == "active"]
+        active = [row for row in rows.values() if row["status"] == "active" and row["part_count"] <= _FRAMES_MOST]
         for row in sorted(active, key=lambda row: -row["priority"])[:_FRAMES_OF]:
-            self._ask_frames(client, row["id"])
-
-    def _ask_frames(self, client: Client, job: str) -> None:
-        self._put(answered("frames_by_part", client.ask("frames_by_part", job=job), job))
+            if row["id"] not in self._framed:
+                self._framed.add(row["id"])
+                self._put(answered("frames_by_part", client.ask("frames_by_part", job=row["id"]), row["id"]))
 
 
 _NOT_ADMITTED = (

@@ -8,7 +8,7 @@ from collections import Counter
 #: Kinds of which each single event matters; all others only add to what is known already.
 _TELLING = frozenset({"worker", "manager", "job", "activity", "stats"})
 #: Events a second that are looked at: of the others, and of those that matter.
-OTHERS, TELLING = 1_500, 6_000
+OTHERS, TELLING = 500, 6_000
 
 
 class Sampler:

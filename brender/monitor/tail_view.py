@@ -27,7 +27,7 @@ def tail(heard: Heard, chosen: Filter, until: int | None = None) -> Table:
             found[str(line.number)] = line
     of = "" if len(found) == len(heard.lines) else f" of {len(heard.lines):,}"
     skipped = f" · {heard.skipped:,} events were too many to look at" if heard.skipped else ""
-    lost = f" · {heard.lost:,} were lost on their way" if heard.lost else ""
+    lost = f" · {heard.lost:,} were left out by the server, or lost" if heard.lost else ""
     return Table(
         title=f"{len(found):,}{of} messages{f' (the last {LINES:,})' if len(heard.lines) == LINES else ''}{skipped}{lost}",
         columns=COLUMNS,

@@ -57,7 +57,7 @@ from brender.roles.server.deletion import Remover
 from brender.roles.server.enrolment import Enrolment
 from brender.roles.server.enrolment_door import EnrolmentDoor
 from brender.roles.server.enrolment_process import Asked
-from brender.roles.server.events import events
+from brender.roles.server.events import Listening, events
 from brender.roles.server.farm_store import DatabaseLost, FarmStore
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
@@ -109,7 +109,7 @@ class Server:
         self._own_stats = OwnStats(self.loop, folder.root, name, policy.heartbeat)
         self._published = 0
         self._routes = Routes()
-        self._subscribers = 0
+        self._listening = Listening()
         self._at_hand: Received | None = None
         self._hindrances: dict[str, str] = {}
         self._looked = 0.0
@@ -217,7 +217,7 @@ class Server:
         self.loop.remove(self._events)
         self._events.close()
         self._events = self._door(zmq.XPUB, "server events", Door.SERVER_EVENTS)
-        self._subscribers = 0
+        self._listening.clear()
         deadline = time.monotonic() + _REBIND_SECONDS
         while True:
             try:
@@ -246,7 +246,7 @@ class Server:
                 frame = self._events.raw.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._subscribers = max(0, self._subscribers + (1 if frame[:1] == b"\1" else -1))
+            self._listening.heard(frame)
 
     # --- a round ------------------------------------------------------------------------------------------------------
 
@@ -433,7 +433,7 @@ class Server:
                 case Reply(route, message):
                     self._control.send(message, route)
                 case Publish(kind, key, fields):
-                    if self._subscribers:
+                    if self._listening:
                         self._event(kind, key, fields, self._writer.change)
                 case PublishFrame():
                     self._keeper.placement.add(effect)
@@ -453,8 +453,8 @@ class Server:
                         self._cut_listeners()
 
     def committed(self, rows: list[Row]) -> None:
-        if self._subscribers:
-            for kind, key, fields in events(rows):
+        if self._listening:
+            for kind, key, fields in events(self._listening.of(rows, self._now().mono)):
                 self._event(kind, key, fields, self._writer.change)
 
     def renewed(self, core: ServerCore) -> list[Effect]:
@@ -464,14 +464,16 @@ class Server:
 
     def _event(self, kind: str, key: str, fields: dict[str, Any], number: int) -> None:
         self._published += 1
-        event = Event(change=number, wall=time.time(), kind=kind, key=key, fields=fields, number=self._published)
+        event = Event(
+            change=number, wall=time.time(), kind=kind, key=key, fields=fields, number=self._published + self._listening.left_out
+        )
         self._events.send(event, topic=kind)
 
     def _tell_of_itself(self, now: Now) -> None:
         """Publish the server's own statistics as often as those of nodes come, while somebody listens."""
         if self._own_stats.is_due(now.mono):
             links = links_of(self._control, self._events, self._stats) + self._files.links
-            if self._subscribers:
+            if self._listening:
                 fields = self._own_stats.fields(links, self._round, self._keyring.refusals.so_far())
                 self._event("stats", self._id, fields, self._writer.change)
 
