@@ -39,7 +39,7 @@ from brender.bus.client import Client
 from brender.commands.jobspec import blender_job
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
-from brender.engines.blenders import find_blenders
+from brender.engines.blenders import search_blenders
 from brender.engines.environment import clean_environment
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=("bpy", "executable"), help="only Blenders of this kind")
     options = parser.parse_args()
     rounds = 1 if options.quick else 3
-    for blender in [each for each in find_blenders() if options.kind in (None, each.kind)]:
+    for blender in [each for each in search_blenders().found if options.kind in (None, each.kind)]:
         if options.scene in (None, "tiny"):
             small_times(blender)
         if options.scene in (None, "still"):

@@ -23,7 +23,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from brender.commands.farm import make_demo
-from brender.engines.blenders import find_blenders
+from brender.engines.blenders import search_blenders
 
 HERE = Path(__file__).parent / "recordings"
 WIDTHS = (60, 100, 160)
@@ -82,7 +82,7 @@ def record(folder: Path, width: int, output: str) -> list[str]:
     """Return what the terminal shows from moment to moment while a render runs in it, as text with its colors."""
     words = [sys.executable, "-m", "brender.commands.main", "render", "sh_020.blend", "--data", str(folder / "data")]
     words += ["--workers", "2", "--frames", "1-8", "--samples", "32", "--resolution", "30", "--output", output]
-    words += ["--no-dashboard", "--blender", find_blenders(())[0].path]
+    words += ["--no-dashboard", "--blender", search_blenders().found[0].path]
     mine, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, width, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.utf8", "COLORTERM": "truecolor"}

@@ -1,14 +1,19 @@
 """Which Blenders a machine has: one that does not work is passed over, and said; a named one is an error."""
 
+import importlib.metadata
+import importlib.util
 import os
+import shutil
 import stat
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
-from brender.engines.blenders import Search, ask, search_blenders
+from brender.engines.blenders import Search, ask, search_blenders, why_no_blender
+from brender.engines.libraries import debian_package
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
@@ -53,6 +58,28 @@ def test_a_blender_on_the_path_that_does_not_work_is_passed_over_with_a_sentence
     assert search.found == (own,)
     (sentence,) = search.passed_over
     assert sentence.startswith(f"The blender on the path is not used: {program} ") and why in sentence
+
+
+def test_a_bpy_package_whose_libraries_this_machine_lacks_is_passed_over_with_what_brings_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "bpy" / "__init__.so"
+    module.parent.mkdir()
+    module.write_bytes(Path(msgpack._cmsgpack.__file__).read_bytes().replace(b"libc.so.6\0", b"libq.so.6\0"))
+    spec = importlib.util.spec_from_file_location("bpy", module)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "5.0.1")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    said = "bpy 5.0.1 does not start: this machine lacks libq.so.6. On Debian: apt-get install libq6"
+    assert search_blenders() == Search((), (said,)) and why_no_blender() == said
+
+
+@pytest.mark.parametrize(
+    ("library", "package"),
+    [("libXrender.so.1", "libxrender1"), ("libX11.so.6", "libx11-6"), ("libxkbcommon.so.0", "libxkbcommon0")],
+)
+def test_a_library_s_package_is_named_as_debian_names_it(library: str, package: str) -> None:
+    assert debian_package(library) == package
 
 
 def test_a_named_blender_that_does_not_work_is_an_error_that_names_it(broken: Path) -> None:

@@ -181,7 +181,7 @@ def _blenders(named: tuple[str, ...], quick: bool) -> Iterator[Finding]:
     if not search.found:
         yield Finding("Blender", False, "none found", how_to_get_one())
     for sentence in search.passed_over:
-        yield Finding("Blender", False, sentence, "Repair it, or take it off the PATH; the others are used meanwhile")
+        yield Finding("Blender", False, sentence, "Mend that, or take it away; the others are used meanwhile")
     for blender in search.found:
         yield Finding("Blender", True, f"{blender.label} ({blender.path})")
         if not quick:

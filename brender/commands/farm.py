@@ -26,7 +26,7 @@ from brender.commands.output import duration, say, say_lines
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
-from brender.engines.blenders import find_blenders, how_to_get_one, why_no_blender
+from brender.engines.blenders import how_to_get_one, search_blenders, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
 from brender.model.errors import BadInput, BrenderError, RenderFailed
@@ -67,9 +67,9 @@ def _check_own(data: Path) -> None:
 
 def _no_blender(why: str = "") -> BrenderError:
     """Return the error that says that no Blender works here, and *why* not."""
-    return BrenderError(
-        " ".join(filter(None, ("There is no Blender here.", why, f"{how_to_get_one()}; `brender doctor` says more")))
-    )
+    if why:
+        return BrenderError(f"No Blender works here. {why}. Or another way: {how_to_get_one()}; `brender doctor` says more")
+    return BrenderError(f"There is no Blender here. {how_to_get_one()}; `brender doctor` says more")
 
 
 @click.command(cls=Configured, section="farm", short_help="Run a whole farm here, until Ctrl-C.")
@@ -239,9 +239,10 @@ def demo(
 
 def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     """Return the demo's .blend at *path*, made by our script with the first Blender there is. Raises `BrenderError`."""
-    blender = choose_blender(find_blenders(named), (0, 0))
+    search = search_blenders(named)
+    blender = choose_blender(search.found, (0, 0))
     if blender is None:
-        raise _no_blender()
+        raise _no_blender(" ".join(search.passed_over))
     script = Path(brender.demo.__file__).with_name("scene.py")
     path.parent.mkdir(parents=True, exist_ok=True)
     made = subprocess.run(

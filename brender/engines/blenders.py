@@ -13,6 +13,7 @@ from pathlib import Path
 from brender.engines.command_line import python_in
 from brender.engines.environment import clean_environment
 from brender.engines.exits import describe_exit
+from brender.engines.libraries import lacks, missing_libraries
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 
@@ -41,18 +42,13 @@ def search_blenders(named: Sequence[str] = ()) -> Search:
     if named:
         return Search(tuple(ask(path) for path in named))
     found = [bpy] if (bpy := own_bpy()) is not None else []
-    passed_over = []
+    passed_over = [trouble] if (trouble := why_not_own_bpy()) else []
     if (executable := shutil.which("blender")) is not None:
         try:
             found.append(ask(executable))
         except BadInput as error:
             passed_over.append(f"The blender on the path is not used: {error}")
     return Search(tuple(found), tuple(passed_over))
-
-
-def find_blenders(named: Sequence[str] = ()) -> tuple[Blender, ...]:
-    """Return the Blenders that `search_blenders` finds. Raises `BadInput` where a named one does not work."""
-    return search_blenders(named).found
 
 
 def how_to_get_one() -> str:
@@ -76,13 +72,29 @@ def why_no_blender(named: Sequence[str] = ()) -> str | None:
 
 
 def own_bpy() -> Blender | None:
-    """Return the bpy package of this very Python, ``None`` where it has none. Found without importing it."""
+    """Return the bpy package of this very Python, ``None`` where it has none that can start. Found without importing it."""
+    version = _own_bpy_version()
+    return Blender("bpy", sys.executable, _version(version)) if version and not _missing_to_own_bpy() else None
+
+
+def why_not_own_bpy() -> str:
+    """Return why the bpy package of this very Python cannot start, in a sentence; "" where it can, or there is none."""
+    version, missing = _own_bpy_version(), _missing_to_own_bpy()
+    return f"bpy {version} does not start: {lacks(missing)}" if version and missing else ""
+
+
+def _own_bpy_version() -> str:
     if importlib.util.find_spec("bpy") is None:
-        return None
+        return ""
     try:
-        return Blender("bpy", sys.executable, _version(importlib.metadata.version("bpy")))
+        return importlib.metadata.version("bpy")
     except importlib.metadata.PackageNotFoundError:
-        return None
+        return ""
+
+
+def _missing_to_own_bpy() -> tuple[str, ...]:
+    spec = importlib.util.find_spec("bpy")
+    return missing_libraries(Path(spec.origin)) if spec is not None and spec.origin else ()
 
 
 def ask(path: str) -> Blender:
