@@ -6,12 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from brender.farm.farm import Farm
+from brender.farm.farm import REMEMBERED_MANAGERS, Farm
 from brender.farm.jobs import JobState
+from brender.farm.nodes import ManagerState
+from brender.farm.output_owners import delete_files
 from brender.farm.stages import grow, release
 from brender.farm.sweeps import Sweep
 from brender.farm.tasks import TaskState
 from brender.jobs.declare import job_type, requirements_of
+from brender.model.errors import Conflict
 from brender.model.job import FILM
 from brender.model.status import JobStatus, TaskStatus
 from tests.entities import (
@@ -24,6 +27,37 @@ from tests.entities import (
     written,
 )
 from tests.world import animation
+
+
+def test_the_order_of_a_job_names_the_series_of_blender_that_it_has_now() -> None:
+    job = a_job()
+    assert job.order_for_workers.series is None
+    job.pin((5, 0))
+    assert job.order_for_workers.series == (5, 0)
+    job.unpin()
+    assert job.order_for_workers.series is None
+
+
+def test_a_manager_that_joins_again_is_the_newest_of_those_that_are_remembered() -> None:
+    farm = Farm()
+    managers = [ManagerState(f"m{number}", 1, f"m{number}", 0.0, 0.0) for number in range(REMEMBERED_MANAGERS + 1)]
+    for manager in (*managers[:-1], managers[0]):
+        farm.remember(manager)
+    farm.remember(managers[-1])
+    assert list(farm.last_managers) == [each.id for each in (*managers[2:-1], managers[0], managers[-1])]
+
+
+def test_no_files_of_an_ended_job_are_deleted_while_another_writes_to_the_same() -> None:
+    farm, ended = Farm(), a_job(JobStatus.COMPLETED)
+    writes = a_job(JobStatus.ACTIVE)
+    writes.spec = msgspec.structs.replace(writes.spec, id="bb" * 8, output=ended.spec.output)
+    farm.jobs |= {ended.id: ended, writes.id: writes}
+    with pytest.raises(Conflict, match="writes to the same files"):
+        delete_files(farm, ended)
+    del farm.jobs[writes.id]
+    delete_files(farm, ended)
+    assert list(farm.deleting) == [ended.id]
+
 
 # --- jobs ---------------------------------------------------------------------------------------------------------------
 
