@@ -100,7 +100,7 @@ def test_workers_are_started_for_what_is_queued_and_leave_when_it_is_done(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--provider", "cloud"), "There is no provider 'cloud'; there are: local, slurm"),
+        (("--provider", "cloud"), "There is no provider 'cloud'; there are: kubernetes, local, slurm"),
         (("--least", "3", "--most", "2"), "--least 3 is more than --most 2"),
         (("--pool", "A B"), "--pool 'A B': a pool's name has"),
         (("--worker-option=--nope",), "--worker-option: No such option '--nope'"),

@@ -59,7 +59,10 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
 @log_options
 @server_option
 @click.option(
-    "--provider", default="local", show_default=True, help="What starts workers: local, slurm, or another that is installed."
+    "--provider",
+    default="local",
+    show_default=True,
+    help="What starts workers: local, slurm, kubernetes, or another that is installed.",
 )
 @click.option("--pool", help="What these workers are called, before a mark of their own. [default: the provider]")
 @click.option("--least", type=click.IntRange(0, 100_000), default=Limits.least, show_default=True, help="The fewest workers.")
@@ -95,6 +98,11 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
     metavar="WORD",
     help="slurm: an option of sbatch, such as --sbatch-option=--partition=gpu; several may be given.",
 )
+@click.option("--image", help="kubernetes: the image that workers run.")
+@click.option("--namespace", help="kubernetes: where they run. [default: default]")
+@click.option(
+    "--pod-template", metavar="FILE", help="kubernetes: what else their pods have (YAML): metadata and spec, as of a Pod."
+)
 @click.option("--provider-option", "own", multiple=True, metavar="NAME=VALUE", help="An option of another provider.")
 def scale(
     data: Path,
@@ -119,6 +127,9 @@ def scale(
     notice: float,
     addresses: tuple[str, ...],
     sbatch: tuple[str, ...],
+    image: str | None,
+    namespace: str | None,
+    pod_template: str | None,
     own: tuple[str, ...],
 ) -> None:
     """Keep as many workers as the queue wants, between --least and --most.
@@ -132,7 +143,8 @@ def scale(
         raise BadInput(f"--least {least} is more than --most {most}")
     made = provider_class(provider)
     _check_worker_options(worker_options)
-    own_options = {"sbatch": list(sbatch), **_named(own)}
+    kubernetes = {"image": image, "namespace": namespace, "pod-template": pod_template}
+    own_options = {"sbatch": list(sbatch), **{name: [value] for name, value in kubernetes.items() if value}, **_named(own)}
     begin_logging(verbose, log_format, "scale", pool)
     folder = DataFolder(data)
     mark = farm_mark(as_client(server, folder)[0])

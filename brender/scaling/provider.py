@@ -17,6 +17,7 @@ from brender.scaling.fleet import Allocation
 _BUILT_IN = {
     "local": ("brender.scaling.local", "Local"),
     "slurm": ("brender.scaling.slurm", "Slurm"),
+    "kubernetes": ("brender.scaling.kubernetes", "Kubernetes"),
 }
 _GROUP = "brender.providers"
 
