@@ -151,13 +151,20 @@ def test_heartbeats_are_no_messages_of_the_tail_which_keeps_the_last_ones() -> N
     assert len(heard.lines) == LINES and heard.lines[0].text == "line 10"
 
 
-def test_a_frame_that_was_queued_before_the_monitor_listened_is_known_by_what_its_worker_renders() -> None:
+def test_of_a_frame_that_was_queued_before_the_monitor_listened_the_record_tells_the_number() -> None:
     heard = Heard()
-    heard.take(event("job", J1, **job_row()), 1.0)
-    heard.take(event("worker", W1, name="render-01", status="busy", job=J1, frame=7), 1.0)
-    heard.take(event("part", "77", status="active", worker=W1), 1.0)
+    heard.take(answered("jobs", [job_row()]), 1.0)
+    heard.take(event("worker", W1, name="render-01", status="busy"), 1.0)
+    heard.take(event("attempt", "e" * 8, job=J1, worker=W1, outcome="live"), 1.0)
+    heard.take(event("part", "77", status="active", worker=W1, attempt="e" * 8), 1.0)
     heard.take(event("part", "77", status="completed", seconds=2.0), 2.0)
-    assert heard.lines[-1].text == "worker render-01 finished frame 7 of sh_020 in 2.0 s"
+    assert heard.lines[-1].text == "worker render-01 finished a frame of sh_020 in 2.0 s", (
+        "which one is not known, and not guessed"
+    )
+    assert [job.id for job in heard.unknown_jobs()] == [J1]
+    heard.take(answered("frames_by_part", [{"id": 77, "frame": 7, "piece": 0, "status": "completed", "worker": W1}], J1), 3.0)
+    heard.take(event("part", "77", status="queued"), 3.0)
+    assert heard.lines[-1].text == "frame 7 of sh_020 is queued again" and not heard.unknown_jobs()
 
 
 def test_the_tail_is_filtered_by_role_job_worker_type_and_level_and_stands_still() -> None:

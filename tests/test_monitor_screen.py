@@ -100,6 +100,20 @@ def test_the_three_views_show_the_farm_the_bus_and_the_tail_in_80_by_24() -> Non
     driven(session, drive)
 
 
+def test_without_colors_a_terminal_shows_the_same_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def drive(app: Monitor, pilot: Pilot[str]) -> None:
+        assert "render-01" in seen(app) and "busy" in seen(app)
+        for view in "23":
+            await pilot.press(view)
+        assert not any(color in app.export_screenshot() for color in ("#98a84b", "#68a0b3")), (
+            "neither green nor cyan, as statuses are elsewhere"
+        )
+
+    driven(Stand(), drive)
+
+
 @pytest.mark.parametrize("size", [(40, 12), pytest.param((250, 70), marks=pytest.mark.thorough)])
 def test_the_views_fit_a_small_and_a_large_terminal(size: tuple[int, int]) -> None:
     async def drive(app: Monitor, pilot: Pilot[str]) -> None:
@@ -268,7 +282,7 @@ def test_rows_are_opened_with_all_that_is_known_and_only_as_many_are_drawn_as_ar
         await pilot.press("pagedown", "down", "end", "up")
         assert workers.key == rows[998]["id"] and "render-0998" in seen(app)
         await pilot.press("enter")
-        assert isinstance(app.screen, Text) and "host              h" in seen(app)
+        assert isinstance(app.screen, Text) and "host                h" in seen(app)
 
     driven(session, drive)
 

@@ -152,7 +152,7 @@ class Monitor(App[str]):
         sampling = f" · 1 of {heard.sampling} looked at" if heard.sampling > 1 else ""
         at = f" · at {self.at}" if self.at else ""
         rate = f"{heard.events_a_second(now):,.0f} events/s{sampling}"
-        self._set("head", f"{tabs} · {heard.source}{at} · {rate}{f' · {clock}' if clock else ''}")
+        self._set("head", f"{tabs} · {heard.source}{at} · {rate}{f' · {clock}' if clock else ''}".ljust(self.size.width))
         silence = heard.silence(now)
         self.query_one("#silence").display = silence is not None
         if silence is not None:
@@ -231,12 +231,11 @@ class Monitor(App[str]):
 
     def _further(self, id: str) -> list[str]:
         """Return what else is known of a worker, manager or job."""
-        known = (
-            self.heard.nodes[id].fields if id in self.heard.nodes else self.heard.jobs[id].fields if id in self.heard.jobs else {}
-        )
-        return [
-            f"{name.replace('_', ' '):<18}{value}" for name, value in sorted(known.items()) if value not in ("", None, [], {})
-        ]
+        nodes, jobs = self.heard.nodes, self.heard.jobs
+        known = nodes[id].fields if id in nodes else jobs[id].fields if id in jobs else {}
+        shown = {name: value for name, value in sorted(known.items()) if value not in ("", None, [], {})}
+        facts = {name: value for name, value in shown.items() if name != "stats"} | dict(shown.get("stats") or {})
+        return [f"{name.replace('_', ' '):<20}{tail_view.fact(name, value)}" for name, value in facts.items()]
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 

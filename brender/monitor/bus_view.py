@@ -171,7 +171,7 @@ def _link_cells(link: Link, rates: Rates) -> list[Cell]:
         Cell(_count(link.connected)),
         Cell(_count(link.lost)),
         Cell(_count(link.refused), "bad"),
-        Cell(_count(link.failed), "bad"),
+        Cell(_count(link.failed), "warn"),
     ]
 
 

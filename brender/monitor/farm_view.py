@@ -1,7 +1,8 @@
 """The farm as the monitor shows it: its workers, those first that need somebody, and its jobs. Pure."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from brender.model.text import plural
@@ -104,12 +105,19 @@ def workers(heard: Heard, now: float, chosen: Filter, order: str = "need", backw
     shown = "" if len(found) == total else f"{len(found)} of "
     return Table(
         title=f"{shown}{plural(total, 'worker')}{f': {counted}' if counted else ''}",
-        columns=WORKER_COLUMNS,
+        columns=_worker_columns(heard),
         keys=[node.id for node in found],
         cells=lambda id: worker_cells(heard, heard.nodes[id], now) if id in heard.nodes else [Cell("")] * len(WORKER_COLUMNS),
         empty="No worker has been heard of yet" if not total else "No worker fits the filter",
         sorted_by=order + (", backwards" if backwards else ""),
     )
+
+
+def _worker_columns(heard: Heard) -> Sequence[Column]:
+    """Return the columns for workers; those for GPUs are the first to be left out where there are none."""
+    if any(node.history and node.history[-1][2] >= 0 for node in heard.of_kind("worker")):
+        return WORKER_COLUMNS
+    return [replace(column, rank=12) if column.title == "GPU" else column for column in WORKER_COLUMNS]
 
 
 def worker_cells(heard: Heard, node: Node, now: float) -> list[Cell]:
@@ -196,7 +204,7 @@ def strip(job: Job, room: int) -> str:
         full = int(done * room)
         bad = min(room - full, max(1, round(failed * room))) if failed else 0
         return _DONE * full + _FAILED * bad + _QUEUED * (room - full - bad)
-    ordered = sorted((part for part in job.parts.values() if part.piece >= 0), key=lambda part: (part.frame, part.piece))
+    ordered = sorted((part for part in job.parts.values() if part.piece >= 0), key=lambda part: (part.frame or 0, part.piece))
     count = len(ordered)
     cells = []
     for place in range(min(room, count)):

@@ -6,9 +6,10 @@ The threads only put what they have into queues (`Feed.taken`, `Feed.outcomes`);
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -23,6 +24,7 @@ from brender.bus.transport import Socket
 from brender.model.errors import BrenderError
 from brender.model.keys import KeyRole, token_command
 from brender.model.rights import Scope, scope
+from brender.monitor.heard import Job
 from brender.monitor.items import Item, Linked, Skipped, answered, told
 from brender.monitor.sampling import Sampler
 
@@ -36,8 +38,8 @@ _MOST_AT_ONCE = 5_000
 #: Seconds between two looks at the whole record, and at least between two that were asked for.
 _REFRESH_SECONDS, _REFRESH_LEAST = 300.0, 30.0
 _ANSWER_SECONDS = 10.0
-#: Jobs whose frames are asked for, frames of one that are, and jobs of all statuses.
-_FRAMES_OF, _FRAMES_MOST, _JOBS_ASKED = 10, 5_000, 50
+#: Frames of a job that are asked for at most, and jobs of all statuses that are.
+_FRAMES_MOST, _JOBS_ASKED = 5_000, 50
 _FAREWELL_SECONDS = 2.0
 
 
@@ -195,11 +197,16 @@ class Feed:
         for status in ("paused", "queued", "active"):
             rows |= {row["id"]: row for row in client.ask("jobs", status=status)}
         self._put(answered("jobs", list(rows.values())))
-        active = [row for row in rows.values() if row["status"] == "active" and row["part_count"] <= _FRAMES_MOST]
-        for row in sorted(active, key=lambda row: -row["priority"])[:_FRAMES_OF]:
-            if row["id"] not in self._framed:
-                self._framed.add(row["id"])
-                self._put(answered("frames_by_part", client.ask("frames_by_part", job=row["id"]), row["id"]))
+
+    def ask_frames(self, jobs: Iterable[Job]) -> None:
+        """Ask which parts of *jobs* are which frames, of each once; not of those that have very many."""
+        for job in jobs:
+            if self.may_ask and job.id not in self._framed and job.number("part_count") <= _FRAMES_MOST:
+                self._framed.add(job.id)
+                self._asked.put(partial(self._ask_frames_of, job.id))
+
+    def _ask_frames_of(self, job: str, client: Client) -> None:
+        self._put(answered("frames_by_part", client.ask("frames_by_part", job=job), job))
 
 
 _NOT_ADMITTED = (

@@ -59,10 +59,10 @@ class Node:
 
 @dataclass(slots=True)
 class Part:
-    """Where a part belongs, and how it stands."""
+    """Where a part belongs, and how it stands. ``frame`` is ``None`` where it is not known."""
 
     job: str
-    frame: int
+    frame: int | None
     piece: int
     status: str
     worker: str = ""
@@ -76,6 +76,8 @@ class Job:
     fields: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     version: int = 0
+    is_whole: bool = False
+    """All its parts were heard of: it was submitted while this monitor listened, or the record was asked."""
     progress: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=120))
     """When so many of its parts were done, by the server's clock."""
 
@@ -202,6 +204,7 @@ class Heard:
     def _job(self, told: Told) -> None:
         job = self.jobs.setdefault(told.key, Job(told.key))
         job.fields.update(told.fields)
+        job.is_whole |= "submitted" in told.fields
         if "completed_parts" in told.fields:
             job.progress.append((told.wall, int(told.fields["completed_parts"])))
         if job.fields.get("deleting") in ("record", "both"):
@@ -218,11 +221,9 @@ class Heard:
         fields = told.fields
         if "job" in fields:
             self._place(told.key, str(fields["job"]), int(fields.get("frame") or 0), int(fields.get("piece") or 0))
-        elif told.key not in self._places and fields.get("worker") in self.nodes:
-            # It was made before this monitor listened: its worker says what it renders.
-            worker = self.nodes[fields["worker"]].fields
-            if worker.get("job") and worker.get("frame") is not None:
-                self._place(told.key, str(worker["job"]), int(worker["frame"]), 0)
+        elif told.key not in self._places and fields.get("attempt") in self._attempts:
+            # It was made before this monitor listened. Which frame it is only the record tells.
+            self._place(told.key, self._attempts[fields["attempt"]][0], None, 0)
         part = self._places.get(told.key)
         if part is not None and fields.get("worker"):
             part.worker = str(fields["worker"])
@@ -231,10 +232,10 @@ class Heard:
             if (job := self.jobs.get(part.job)) is not None:
                 job.version += 1
 
-    def _place(self, key: str, job: str, frame: int, piece: int, status: str = "queued", worker: str = "") -> None:
+    def _place(self, key: str, job: str, frame: int | None, piece: int, status: str = "queued", worker: str = "") -> None:
         part = self._places[key] = Part(job, frame, piece, status, worker)
         known = self.jobs.setdefault(job, Job(job))
-        if len(known.parts) < STRIP_PARTS:
+        if len(known.parts) < STRIP_PARTS and frame is not None:
             known.parts[key] = part
         known.version += 1
         if len(self._places) > PLACES:
@@ -265,6 +266,7 @@ class Heard:
                     self.jobs.setdefault(row["id"], Job(row["id"])).fields.update(row)
                 self._forget_old_jobs()
             case "frames_by_part":
+                self.jobs.setdefault(item.about, Job(item.about)).is_whole = True
                 for row in item.rows:
                     self._place(
                         str(row["id"]),
@@ -276,6 +278,10 @@ class Heard:
                     )
 
     # --- what is asked of it ------------------------------------------------------------------------------------------
+
+    def unknown_jobs(self) -> list[Job]:
+        """Return the jobs that render, and of whose parts not all were heard."""
+        return [job for job in self.jobs.values() if job.status == "active" and not job.is_whole]
 
     def node_name(self, id: str) -> str:
         node = self.nodes.get(id)

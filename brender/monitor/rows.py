@@ -13,8 +13,10 @@ from textual.widget import Widget
 
 from brender.monitor.tables import Meaning, Table, padded
 
+#: (Where there are no colors, Textual asks each letter for its style.)
+_PLAIN = Style()
 _STYLES: dict[Meaning, Style] = {
-    "": Style(),
+    "": _PLAIN,
     "good": Style(color="green"),
     "busy": Style(color="cyan"),
     "warn": Style(color="yellow"),
@@ -155,7 +157,7 @@ class Rows(Widget, can_focus=True):
                 self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def render_line(self, y: int) -> Strip:
-        return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width)
+        return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, _PLAIN)
 
     def _made(self) -> list[Strip]:
         width, table = self.size.width, self.table
@@ -170,13 +172,13 @@ class Rows(Widget, can_focus=True):
             lines.append(self._row(table, key, fitted, width))
         if not table.keys:
             lines.append(Strip([Segment(padded(table.empty, width), _STYLES["dim"])], width))
-        blank = Strip([Segment(" " * width)], width)
+        blank = Strip([Segment(" " * width, _PLAIN)], width)
         return (lines + [blank] * (self.size.height - len(lines)))[: self.size.height]
 
     def _row(self, table: Table, key: str, fitted: list[tuple[int, int]], width: int) -> Strip:
         is_cursor = self.has_focus and key == self.key
         segments = []
         for cell in table.row(key, fitted):
-            style = _STYLES[cell.meaning]
-            segments.append(Segment(cell.text + " ", style + _CURSOR if is_cursor else style))
-        return Strip(segments).adjust_cell_length(width, _CURSOR if is_cursor else None)
+            # (Colors turned around would make blocks of what is empty.)
+            segments.append(Segment(cell.text + " ", _CURSOR if is_cursor else _STYLES[cell.meaning]))
+        return Strip(segments).adjust_cell_length(width, _CURSOR if is_cursor else _PLAIN)

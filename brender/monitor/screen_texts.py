@@ -2,9 +2,9 @@
 
 CSS = """
 Screen { layout: vertical; background: $background; }
-#head, #foot, #said, #scrubber { height: 1; }
+#head, #foot, #said, #scrubber { height: 1; width: 100%; }
 #head { text-style: bold reverse; }
-#silence { height: auto; text-style: bold reverse; color: red; display: none; }
+#silence { height: auto; width: 100%; text-style: bold reverse; color: red; display: none; }
 #said { color: $text; }
 #scrubber, #filter { display: none; }
 #filter { height: 1; border: none; padding: 0; }

@@ -59,6 +59,7 @@ class LiveSession:
             self.heard.take(item, at)
         if self.feed.refusal:
             raise Unreachable(self.feed.refusal)
+        self.feed.ask_frames(self.heard.unknown_jobs())
         gaps = self.heard.lost + self.heard.skipped
         if gaps > self._gaps:
             self._gaps = gaps

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,7 @@ from brender.monitor.heard import LINES, Heard
 from brender.monitor.tables import MEANINGS, Cell, Column, Table
 from brender.monitor.words import Line
 
+_TIMES = frozenset({"submitted", "started", "finished", "last_seen"})
 COLUMNS = (
     Column("TIME", 8),
     Column("LEVEL", 7, rank=2),
@@ -45,6 +47,13 @@ def _cells(line: Line) -> list[Cell]:
 def time_of(wall: float) -> str:
     """Return the server's time *wall* as a clock shows it here; "" for none."""
     return f"{datetime.fromtimestamp(wall):%H:%M:%S}" if wall else ""
+
+
+def fact(name: str, value: Any) -> str:
+    """Return the *value* of a field called *name*, for a person."""
+    if name in _TIMES and isinstance(value, float):
+        return f"{datetime.fromtimestamp(value):%Y-%m-%d %H:%M:%S}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def whole(line: Line) -> str:

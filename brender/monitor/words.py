@@ -16,7 +16,7 @@ class Place(Protocol):
     """Where a part belongs, and which worker has or had it ("": not known)."""
 
     job: str
-    frame: int
+    frame: int | None
     piece: int
     worker: str
 
@@ -103,7 +103,7 @@ def _part(told: Told, known: Known) -> _Said | None:
     place = known.place(told.key)
     job = known.job_name(place.job) if place is not None else ""
     worker = known.node_name(str(fields.get("worker") or (place.worker if place is not None else "")))
-    which = "a frame" if place is None else "the film" if place.piece < 0 else f"frame {place.frame}"
+    which = "a frame" if place is None or place.frame is None else "the film" if place.piece < 0 else f"frame {place.frame}"
     if place is not None and place.piece > 0:
         which = f"piece {place.piece} of {which}"
     what = f"{which} of {job}" if job else which
