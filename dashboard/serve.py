@@ -14,6 +14,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from brender.bus.address import Address, ServerAddresses, is_loopback
 from brender.bus.keys import KeyPair
+from brender.metrics.page import MetricsPage, Snapshot
 from brender.model.errors import BadInput, Conflict
 from brender.store.datafolder import DataFolder
 from brender.system import private_files
@@ -23,7 +24,7 @@ from dashboard.farm import Settings
 from dashboard.large_bodies import admission, channel_with
 from dashboard.notify import Notifier
 from dashboard.people import there_are_users
-from dashboard.pulse import Pulse
+from dashboard.pulse import Pulse, sentence
 from dashboard.stream import Stream
 
 #: Each page that listens to what happens holds a thread; the others share the rest.
@@ -51,8 +52,9 @@ class Dashboard:
         chosen = replace(settings or Settings(), setup=secrets.token_urlsafe(24), loopback_only=is_loopback(address.host))
         chosen.proxies  # noqa: B018  (whatever is wrong with them is said now)
         self._app = app = create_app(folder, server, pair, database, chosen, _session_secret(folder))
-        farm = app.extensions["brender"]
+        self._farm = farm = app.extensions["brender"]
         self._ended = threading.Event()
+        self._page: MetricsPage | None = None
         self._sockets: dict[int, Any] = {}
         try:
             self._server = create_server(
@@ -97,9 +99,26 @@ class Dashboard:
         try:
             while not self._ended.is_set():
                 wasyncore.loop(timeout=1.0, map=self._sockets, use_poll=True, count=1)
+                if self._page is not None:
+                    self._page.turned()
             self._server.task_dispatcher.shutdown()
         finally:
             self._lock.release()
+
+    def show_metrics(self, page: MetricsPage) -> None:
+        """Show the dashboard's metrics on *page*."""
+        self._page = page
+
+        def take() -> Snapshot:
+            silent = self._farm.pulse.silent_seconds()
+            values = {"brender_server_silent_seconds": silent or 0.0, "brender_database_readable": float(page.is_readable)}
+            return Snapshot(values, None if silent is None else sentence(silent))
+
+        def read() -> None:
+            with self._farm.reader.record() as record:
+                record.tables.Job.select().limit(1).exists()
+
+        page.start(take, read)
 
     def stop(self) -> None:
         """End `run` soon. From any thread and from a signal handler."""

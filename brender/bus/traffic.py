@@ -38,12 +38,13 @@ class Meter:
     def __init__(self, loop: "Loop") -> None:
         self._loop = loop
         self._began = time.monotonic()
-        self._round_trip: float | None = None
+        self.round_trip: float | None = None
+        """Seconds from the last request for the lease to its answer."""
 
     def answered(self, sent: float, now: float) -> None:
         """A request of the time *sent* was answered *now*, both monotonic; 0.0: it was said without being asked for."""
         if 0.0 < sent <= now:
-            self._round_trip = now - sent
+            self.round_trip = now - sent
 
     def figures(
         self,
@@ -64,7 +65,7 @@ class Meter:
                 up=time.monotonic() - self._began,
                 links=tuple(links),
                 rounds=Rounds(count=count, seconds=seconds, longest=longest, commits=commits, rows=rows),
-                round_trip=self._round_trip,
+                round_trip=self.round_trip,
                 held=held,
                 outbox=outbox,
                 resent=resent,

@@ -187,13 +187,18 @@ class Socket:
         self._connections = Connections(raw)
         return self._connections
 
-    def link(self) -> Link:
-        """Return what passed so far, and how the connection is; what waited is counted again from here on. In its own thread."""
+    def link(self, is_report: bool = True) -> Link:
+        """Return what passed so far, and how the connection is. Where it *is_report*, what waited is counted again from here on.
+
+        In its own thread.
+        """
         traffic, seen = self.traffic, self._connections
         if seen is not None:
             seen.happened()
         counts = seen.counts if seen is not None else Counter[int]()
-        waiting, traffic.waiting = traffic.waiting, 0
+        waiting = traffic.waiting
+        if is_report:
+            traffic.waiting = 0
         return Link(
             name=self.name,
             address=self._address,

@@ -100,6 +100,8 @@ class LocalFarm:
             named = [word for path in plan.blenders for word in ("--blender", path)]
             # Its workers belong to the one who started the farm, and who gives out its tokens.
             named += ["--allow-program", "*", "--accept-trusted"]
+            if number > 1:  # an address that the settings file names is for one worker
+                named += ["--metrics", ""]
             self._start(
                 f"worker-{number}", ["worker", "--name", f"worker-{number}", "--threads", str(threads), *to_manager, *named]
             )

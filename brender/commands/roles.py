@@ -15,7 +15,7 @@ from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.output import say
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
-from brender.commands.serving import serve
+from brender.commands.serving import metrics_option, metrics_page, serve
 from brender.commands.worker import worker
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
@@ -42,6 +42,7 @@ _link_files = click.option(
 @click.command("server", cls=Configured, section="server", short_help="Run a server, which decides who renders what.")
 @common
 @log_options
+@metrics_option("server")
 @click.option("--listen", envvar="BRENDER_SERVER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
 @_port_base
 @click.option(
@@ -119,6 +120,7 @@ def server(
     config: Path | None,
     verbose: bool,
     log_format: str,
+    metrics: str,
     listen: str,
     port_base: int | None,
     database: str | None,
@@ -154,10 +156,11 @@ def server(
         link_files=link_files,
     )
     plan = BackupPlan(every=backup_every * 3600, into=backups, keep=keep_backups)
+    page = metrics_page(metrics, "server", data)
     role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site), backups=plan)
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     allow_many_files()
-    serve(role.loop, role.stop, lifeline, f"listens on {role.addresses.control}")
+    serve(role.loop, role.stop, lifeline, f"listens on {role.addresses.control}", page, role.snapshot)
     lifeline_end.ends(role.stop)
     with announced("server", host_name(), role.addresses.enrolment, role.addresses.key):
         role.run()
@@ -166,6 +169,7 @@ def server(
 @click.command("manager", cls=Configured, section="manager", short_help="Run a manager, between the server and its workers.")
 @common
 @log_options
+@metrics_option("manager")
 @click.option("--listen", envvar="BRENDER_MANAGER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
 @_port_base
 @server_option
@@ -189,6 +193,7 @@ def manager(
     config: Path | None,
     verbose: bool,
     log_format: str,
+    metrics: str,
     listen: str,
     port_base: int | None,
     server: str | None,
@@ -207,6 +212,7 @@ def manager(
     begin_logging(verbose, log_format, "manager", name)
     lifeline_end = Lifeline(lifeline)
     folder = DataFolder(data)
+    page = metrics_page(metrics, "manager", data)
     membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
     addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
     policy = replace(_policy(lease), link_files=link_files, cache_bytes=int(cache * 1e9))
@@ -214,7 +220,7 @@ def manager(
     say_of_role(f"brender-manager {name} listens on {role.addresses.control}")
     if few := allow_many_files():
         log.warning("%s", few)
-    serve(role.loop, role.drain, lifeline, f"listens on {role.addresses.control}")
+    serve(role.loop, role.drain, lifeline, f"listens on {role.addresses.control}", page, role.snapshot)
     lifeline_end.ends(role.stop)
     with announced("manager", name, role.addresses.control, role.addresses.key):
         role.run()
@@ -225,6 +231,7 @@ def manager(
 @click.command("dashboard", cls=Configured, section="dashboard")
 @common
 @log_options
+@metrics_option("dashboard")
 @click.option("--listen", envvar="BRENDER_DASHBOARD_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
 @_port_base
 @server_option
@@ -276,6 +283,7 @@ def dashboard(
     config: Path | None,
     verbose: bool,
     log_format: str,
+    metrics: str,
     listen: str,
     port_base: int | None,
     server: str | None,
@@ -310,12 +318,15 @@ def dashboard(
         upload_total=int(upload_total * 1e9),
         keep_free=int(keep_free * 1e9),
     )
+    page = metrics_page(metrics, "dashboard", data)
     role = Dashboard(folder, address, *as_dashboard(server, folder), database or "", settings)
     say_of_role(f"brender-dashboard is at {role.url}")
     if not role.has_users():
         say("Nobody may come in yet. This link makes the first admin, once:")
         say(role.setup_url)
     role.stop_on_signals()
+    if page is not None:
+        role.show_metrics(page)
     ServiceManager({} if lifeline else None).ready(f"is at {role.url}")
     lifeline_end.ends(role.stop)
     role.run()

@@ -12,7 +12,7 @@ from brender.commands.joining import join_as_node, join_option, managers_for, ne
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, site_option
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
-from brender.commands.serving import serve
+from brender.commands.serving import metrics_option, metrics_page, serve
 from brender.commands.slots import run_slots
 from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
@@ -32,6 +32,7 @@ from brender.system.open_files import allow_many_files
 @click.command("worker", cls=Configured, section="worker")
 @common
 @log_options
+@metrics_option("worker")
 @click.option(
     "--manager",
     envvar="BRENDER_MANAGER",
@@ -137,6 +138,7 @@ def worker(
     config: Path | None,
     verbose: bool,
     log_format: str,
+    metrics: str,
     manager: str | None,
     name: str,
     blenders: tuple[str, ...],
@@ -176,6 +178,7 @@ def worker(
     kept = confinement(sandbox, limit_memory * 2**20, readable, roots, folder.root)
     if not slots:
         tell_of_unknown_hosts(folder, name, manager)  # to find out about Blenders and devices takes a while
+    page = None if slots else metrics_page(metrics, "worker", data)
     search = search_blenders(blenders)
     found = search.found
     gpus = find_devices(found) if gpu_is_likely() or set(devices) - {"auto", "cpu"} else ()
@@ -209,7 +212,7 @@ def worker(
         ]
         ended = threading.Event()
         lifeline_end.ends(ended.set)
-        run_slots(name, shares, common_options, folder, config, ended, join)
+        run_slots(name, shares, common_options, folder, config, ended, join, metrics)
         return
     chosen = choose_devices(devices, gpus)
     engines: dict[str, Engine | InstantEngine] = {
@@ -243,7 +246,7 @@ def worker(
     say_of_role(f"brender-worker {name} has {have}" + (f", and renders on {on}" if found else ""))
     for sentence in search.passed_over:
         logging.getLogger("brender.worker").warning("%s", sentence)
-    serve(role.loop, role.drain, lifeline, f"renders with {have}")
+    serve(role.loop, role.drain, lifeline, f"renders with {have}", page, role.snapshot)
     lifeline_end.ends(role.stop)
     role.run()
     if role.again:

@@ -11,12 +11,13 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.record import Entity, Ledger
 from brender.farm.tasks import AttemptState, TaskState
+from brender.farm.totals import Totals
 from brender.model.addon import AddOn
 from brender.model.keys import Principal, Token
 from brender.model.paths import PathVariable
 from brender.model.people import Role
 from brender.model.schedule import Span
-from brender.model.status import Wanted
+from brender.model.status import PartStatus, Wanted
 
 E = TypeVar("E", bound=Entity)
 #: How many of the managers that joined last are named where none runs.
@@ -74,6 +75,7 @@ class Farm:
     """The users of subscriptions."""
     ledger: Ledger = field(default_factory=Ledger)
     """Which rows are no longer true."""
+    totals: Totals = field(default_factory=Totals)
 
     def keep(self, entity: E, recorded: bool = False) -> E:
         """Let *entity* have its row in the record from now on, and return it. *recorded*: the row is there already."""
@@ -118,6 +120,8 @@ class Farm:
     def drop(self, job: JobState, task: TaskState, failed: bool = False) -> None:
         """Count *task* as ended, and let it leave memory, if it is there."""
         self.changed_jobs.add(job.id)
+        if failed:
+            self.totals.frames_failed += sum(part.status is PartStatus.FAILED for part in task.parts)
         job.count_ended_task(failed, sum(part.is_given_up for part in task.parts))
         job.held.discard(task.id)
         if task.id in job.alone:

@@ -18,7 +18,14 @@ from brender.system.removal import remove_tree
 #: What starts a worker where brender itself is installed as here.
 OWN_COMMAND = (sys.executable, "-P", "-m", "brender.commands.main", "role", "worker")
 #: What the environment of `brender scale` says of itself, and not of its workers.
-NOT_FOR_WORKERS = ("BRENDER_SERVER", "BRENDER_MANAGER", "BRENDER_WORKER_NAME", "BRENDER_DATA", "BRENDER_JOIN")
+NOT_FOR_WORKERS = (
+    "BRENDER_SERVER",
+    "BRENDER_MANAGER",
+    "BRENDER_WORKER_NAME",
+    "BRENDER_WORKER_METRICS",
+    "BRENDER_DATA",
+    "BRENDER_JOIN",
+)
 
 
 class Local:

@@ -23,6 +23,8 @@ from brender.bus.traffic import Meter
 from brender.bus.transport import Received, Socket
 from brender.bus.uplink import Uplink
 from brender.engines.stats import StatsReader
+from brender.metrics.families import of_the_bus
+from brender.metrics.page import Snapshot
 from brender.model.errors import BrenderError
 from brender.model.keys import Principal
 from brender.model.log_events import ABOUT_PARENT, log_event
@@ -223,8 +225,27 @@ class Manager:
     def _figures(self, beats: Socket) -> bytes:
         """Return what is told of this role's part of the bus; *beats* is what it sends its heartbeats by."""
         links = (self._below.link(), self._beats_in.link(), self._above.link(), beats.link(), *self._files.links)
-        held = sum(len(worker.held) for worker in self.core.workers.values())
-        return self._meter.figures(links, held=held, refusals=self._keyring.refusals.so_far())
+        return self._meter.figures(links, held=self._held_count, refusals=self._keyring.refusals.so_far())
+
+    @property
+    def _held_count(self) -> int:
+        """The attempts that its workers hold."""
+        return sum(len(worker.held) for worker in self.core.workers.values())
+
+    def snapshot(self) -> Snapshot:
+        """Return what is exported of this manager now (`MetricsPage`). In its loop."""
+        sockets = [each for each in (self._below, self._beats_in, self._above, self._beats_out) if each is not None]
+        links = (*(each.link(is_report=False) for each in sockets), *self._files.links)
+        values = of_the_bus(links, self.loop.rounds)
+        values |= {
+            "brender_bus_refusals_total": self._keyring.refusals.total,
+            "brender_managed_workers": len(self.core.workers),
+            "brender_held_attempts": self._held_count,
+        }
+        if self._meter.round_trip is not None:
+            values["brender_round_trip_seconds"] = self._meter.round_trip
+        is_joined = self.core.welcomed and self.core.lease_until > self._now().mono
+        return Snapshot(values, None if is_joined else f"This manager has not joined the server at {self._server.control}")
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:

@@ -104,6 +104,7 @@ class Jobs:
         ledger = self.farm.ledger
         ledger.put("project", spec.project, {})
         self.farm.keep(job)
+        self.farm.totals.jobs_submitted += 1
         ledger.insert("job_revision", (job.id, 1), {"settings": spec.settings, "user": spec.user, "wall": now.wall})
         if owned[1]:
             ledger.put("output_owner", owned, {"job": job.id})
@@ -371,6 +372,8 @@ class Jobs:
             reason = job.hindrance or reason
         if job.stand(status, reason, now.wall):
             self.farm.changed_jobs.add(job.id)
+            if status in ENDED_JOB:
+                self.farm.totals.jobs_ended[status] += 1
 
     def began(self, job: JobState, worker: str, now: Now) -> None:
         """Let *job* be active, since *worker*, a name, renders of it."""

@@ -26,6 +26,8 @@ from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
 from brender.farm.farm import Farm
 from brender.farm.record import Row
+from brender.metrics.families import of_the_bus
+from brender.metrics.page import Snapshot
 from brender.model.errors import BrenderError, Conflict, Unreachable
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole
@@ -59,6 +61,7 @@ from brender.roles.server.enrolment_door import EnrolmentDoor
 from brender.roles.server.enrolment_process import Asked
 from brender.roles.server.events import Listening, events
 from brender.roles.server.farm_store import DatabaseLost, FarmStore
+from brender.roles.server.figures import farm_figures
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
 from brender.roles.server.housekeeping import Housekeeping
@@ -476,6 +479,20 @@ class Server:
             if self._listening:
                 fields = self._own_stats.fields(links, self._round, self._keyring.refusals.so_far())
                 self._event("stats", self._id, fields, self._writer.change)
+
+    def snapshot(self) -> Snapshot:
+        """Return what is exported of this server now (`MetricsPage`). In its loop."""
+        links = links_of(self._control, self._events, self._stats, is_report=False) + self._files.links
+        not_ready = "This server cannot write its record now: its log says why" if self._round.paused else None
+        values = farm_figures(self._round.core.farm, time.time()) | of_the_bus(links, self.loop.rounds)
+        values |= {
+            "brender_bus_refusals_total": self._keyring.refusals.total,
+            "brender_record_commits_total": self._round.commits,
+            "brender_record_rows_total": self._round.rows,
+            "brender_record_writable": float(not self._round.paused),
+            "brender_event_listeners": self._subscribers,
+        }
+        return Snapshot(values, not_ready)
 
     def _housekeep(self, now: Now) -> None:
         with contextlib.suppress(OperationalError):  # it goes on when something can be written again

@@ -49,6 +49,6 @@ class OwnStats:
         }
 
 
-def links_of(*sockets: Socket) -> tuple[Link, ...]:
+def links_of(*sockets: Socket, is_report: bool = True) -> tuple[Link, ...]:
     """Return what passed through each of *sockets*. (So that what ZeroMQ says of connections is taken in, too.)"""
-    return tuple(socket.link() for socket in sockets)
+    return tuple(socket.link(is_report) for socket in sockets)

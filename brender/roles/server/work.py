@@ -224,6 +224,7 @@ class Work:
         if report.memory > job.memory:
             self.farm.needs_changed(job)
         job.count_part(report.seconds, report.memory, report.kept)
+        self.farm.totals.frames_completed += 1
         self.farm.changed_jobs.add(job.id)
         for warning in warnings:
             job.warn(warning)
@@ -354,7 +355,10 @@ class Work:
         job = self.farm.jobs[attempt.job]
         job.live.discard(attempt.id)
         # (One that was lost or stopped did not tell how long it took.)
-        job.count_machine_time(seconds or (0.0 if attempt.began is None else now.mono - attempt.began))
+        took = seconds or (0.0 if attempt.began is None else now.mono - attempt.began)
+        job.count_machine_time(took)
+        self.farm.totals.machine_seconds += max(0.0, took)
+        self.farm.totals.attempts_ended[attempt.outcome] += 1
         if outcome in (Outcome.COMPLETED, Outcome.FAILED):
             job.count_attempt(outcome is Outcome.FAILED, self.policy.failure_window)
         if not job.live and job.completed_parts == job.kept_parts:

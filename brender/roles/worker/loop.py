@@ -6,6 +6,7 @@ import os
 import platform
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -32,6 +33,8 @@ from brender.engines.leftovers import Clearing
 from brender.engines.life import Life
 from brender.engines.publish import Lease
 from brender.engines.stats import StatsReader
+from brender.metrics.families import of_the_bus
+from brender.metrics.page import Snapshot
 from brender.model.errors import BadInput, BrenderError
 from brender.model.grant import Grant, Order, localized
 from brender.model.keys import proof_of
@@ -75,6 +78,8 @@ _FILES_SECONDS = 3.0
 #: At the end it waits so long at most for the removal of what attempts left in folders of jobs.
 _CLEARING_SECONDS = 3.0
 _LOOK_SECONDS = 2.0
+#: How attempts end here, in its metrics.
+_ENDS = ("done", "failed", "stopped")
 #: Logs of an earlier process that are sent.
 _LOGS_LEFT = 100
 
@@ -102,6 +107,9 @@ class Worker:
         self._disk_trouble = self._reports_unkept = False
         self._beats: Socket | None = None
         self._link = Uplink()
+        self._frames, self._frame_seconds = 0, 0.0
+        self._ended: Counter[str] = Counter()
+        """Attempts that ended here, by `_ENDS`."""
         with contextlib.ExitStack() as undo:
             lock = folder.lock(f"worker-{setup.name}")
             undo.callback(lock.release)
@@ -291,6 +299,26 @@ class Worker:
             resent=self.core.reporting.resent,
         )
 
+    def snapshot(self) -> Snapshot:
+        """Return what is exported of this worker now (`MetricsPage`). In its loop."""
+        sockets = [each for each in (self._above, self._beats) if each is not None]
+        links = (*(each.link(is_report=False) for each in sockets), *self._files.links)
+        values = of_the_bus(links, self.loop.rounds)
+        values |= {
+            "brender_held_attempts": len(self.core.held),
+            "brender_worker_rendering": float(self.core.running is not None),
+            "brender_worker_frames_total": self._frames,
+            "brender_worker_frame_seconds_total": self._frame_seconds,
+            "brender_worker_attempts_total": {(how,): self._ended[how] for how in _ENDS},
+            "brender_outbox_reports": self.core.reporting.undelivered_count,
+            "brender_reports_resent_total": self.core.reporting.resent,
+        }
+        if self._meter.round_trip is not None:
+            values["brender_round_trip_seconds"] = self._meter.round_trip
+        is_joined = self.core.welcomed and self.core.lease_until > self._now().mono
+        manager = self._managers[self._manager].control
+        return Snapshot(values, None if is_joined else f"This worker has not joined the manager at {manager}")
+
     def _render_pid(self) -> int | None:
         """Return the process that renders, or that is kept warm."""
         if self._life and self._life.process:
@@ -436,11 +464,14 @@ class Worker:
             case Cautioned(text, subject):
                 self._carry_out(self.core.warned(attempt, text, subject, now))
             case PartFinished():
+                self._frames += 1
+                self._frame_seconds += event.seconds
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
             case Pictured(part, thumbnail):
                 self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
             case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory, forbidden):
                 self._place.lease.forget(attempt)
+                self._ended["stopped" if stopped else "failed" if reason else "done"] += 1
                 if self._life is not None and self._life.attempt.grant.attempt == attempt:
                     how = "attempt-stopped" if reason or stopped else "attempt-ended"
                     log_event(
