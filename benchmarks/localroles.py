@@ -30,6 +30,8 @@ class Roles:
     armed: bool = True
     links: bool = True
     """Files go to roles on this machine by links."""
+    metrics: bool = False
+    """Server, manager and workers show their metrics."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -40,7 +42,19 @@ class Roles:
     def server(self) -> Address:
         return Address("127.0.0.1", self.first + 4)
 
+    def metrics_port(self, name: str) -> int:
+        """Return where the role *name* shows its metrics."""
+        return self.first + 9 + (("server", "manager").index(name) if name in ("server", "manager") else 2 + int(name[7:]))
+
+    @property
+    def metrics_ports(self) -> list[int]:
+        return [self.metrics_port(name) for name in self.processes]
+
     def command(self, name: str) -> list[str]:
+        page = ["--metrics", f"127.0.0.1:{self.metrics_port(name)}"] if self.metrics else []
+        return [*self._command(name), *page]
+
+    def _command(self, name: str) -> list[str]:
         server, manager = self.server, f"127.0.0.1:{self.first + 6}"
         data = str(self.folder)
         role = ["-m", "brender.commands.main" if self.armed else "benchmarks.plain", "role"]
@@ -101,9 +115,10 @@ def until(what: Callable[[], Any], look: float = 0.02, seconds: float = _WAIT_SE
 
 
 @contextlib.contextmanager
-def roles(folder: Path, workers: int, armed: bool = True) -> Iterator[Roles]:
-    """The farm, ready to work; ended when the block is. *armed*: with keys, as always; else this process has none either."""
-    farm = Roles(folder, free_ports(9), workers, armed)
+def roles(folder: Path, workers: int, armed: bool = True, metrics: bool = False) -> Iterator[Roles]:
+    """The farm, ready to work; ended when the block is. *armed*: with keys, as always; else this process has none either.
+    *metrics*: its roles show their metrics."""
+    farm = Roles(folder, free_ports(9 + (workers + 2 if metrics else 0)), workers, armed, metrics=metrics)
     try:
         for name in ("server", "manager", *(f"worker-{number}" for number in range(workers))):
             farm.start(name)

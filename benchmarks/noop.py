@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks import plain
 from brender.bus.membership import Membership
 from brender.commands.joining import join_as_node, managers_for
+from brender.commands.serving import metrics_page, serve
 from brender.engines.events import AttemptEvent, Ended, PartFinished
 from brender.model.grant import Grant, Order
 from brender.model.keys import KeyRole
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--manager", required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--metrics", default="")
     parser.add_argument("--plain", action="store_true", help="without keys")
     options = parser.parse_args()
     if options.plain:
@@ -40,7 +42,8 @@ def main() -> None:
     membership, managers = managers_for(join(), options.name, options.manager, join)
     setup = Setup(options.name, proof=membership.proof, programs=["*"], engines={"command": NoOp()})
     worker = Worker(folder, managers, Policy(), setup)
-    worker.loop.on_signals(worker.stop)
+    page = metrics_page(options.metrics, "worker", options.data)
+    serve(worker.loop, worker.stop, True, "does nothing", page, worker.snapshot)
     worker.run()
 
 

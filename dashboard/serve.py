@@ -118,7 +118,7 @@ class Dashboard:
             with self._farm.reader.record() as record:
                 record.tables.Job.select().limit(1).exists()
 
-        page.start(take, read)
+        page.show(take, read)
 
     def stop(self) -> None:
         """End `run` soon. From any thread and from a signal handler."""

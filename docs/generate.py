@@ -9,6 +9,7 @@ import msgspec
 from brender.bus import messages
 from brender.commands.main import brender
 from brender.jobs.declare import Setting, job_types
+from brender.metrics.families import ALL, FAMILIES
 from brender.model import status
 from brender.model.keys import KeyRole
 from brender.model.people import Role
@@ -30,6 +31,7 @@ def write_all(folder: Path) -> None:
     (folder / "rights.rst").write_text(rights())
     (folder / "job_types.rst").write_text(types_of_job())
     (folder / "commands.rst").write_text(commands())
+    (folder / "metrics.rst").write_text(metrics())
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -88,6 +90,21 @@ def table_of_rights(roles: tuple[Role, ...] | tuple[KeyRole, ...]) -> str:
         if any(scopes):
             rows[(entry.deed, *scopes)] = None
     return table(("may", *roles), list(rows))
+
+
+def metrics() -> str:
+    text = heading("List of metrics", "=") + "What each role exports with ``--metrics`` (:doc:`/metrics`).\n\n"
+    rows: list[tuple[str, ...]] = [
+        (
+            f"``{family.name}``",
+            "counter" if family.is_counter else "gauge",
+            ", ".join(f"``{label}``" for label in family.labels),
+            "all" if family.roles == ALL else ", ".join(family.roles),
+            family.help,
+        )
+        for family in FAMILIES.values()
+    ]
+    return text + table(("name", "kind", "labels", "roles", "what it is"), rows)
 
 
 def types_of_job() -> str:

@@ -52,6 +52,15 @@ def test_what_manifests_name_is_there() -> None:
             assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in named
 
 
+def test_probes_ask_where_their_role_shows_its_metrics() -> None:
+    for pod in _pods():
+        for container in pod["containers"]:
+            port = int(container["args"][container["args"].index("--metrics") + 1].partition(":")[2])
+            asked = {name: container[name]["httpGet"] for name in ("readinessProbe", "livenessProbe")}
+            assert asked["readinessProbe"] == {"path": "/readyz", "port": port}, container["name"]
+            assert asked["livenessProbe"] == {"path": "/healthz", "port": port}, container["name"]
+
+
 def test_the_image_is_made_of_files_that_are_there() -> None:
     copied = [line.split()[1:-1] for line in (DEPLOY / "Containerfile").read_text().splitlines() if line.startswith("COPY ")]
     assert copied and all((DEPLOY.parents[1] / name).exists() for names in copied for name in names)

@@ -8,6 +8,7 @@ import click
 
 from brender.bus.address import Address, parse_address, resolve
 from brender.bus.loop import Loop
+from brender.commands.role_logs import say_of_role
 from brender.metrics.page import MetricsPage, Snapshot
 from brender.model.errors import BadInput, UnknownHost
 from brender.system.service_manager import ServiceManager
@@ -33,7 +34,9 @@ def metrics_page(wanted: str, role: str, folder: Path) -> MetricsPage | None:
     `BadInput`."""
     if not wanted:
         return None
-    return MetricsPage(metrics_address(wanted), role, folder)
+    page = MetricsPage(metrics_address(wanted), role, folder)
+    say_of_role(f"brender-{role} shows its metrics at http://{page.address}/metrics")
+    return page
 
 
 def metrics_address(wanted: str) -> Address:
@@ -67,7 +70,7 @@ def serve(
     loop.on_signals(asked, has_parent)
     loop.each_round = manager.alive
     if page is not None:
-        page.start(snapshot)
+        page.show(snapshot)
 
         def each_round() -> None:
             manager.alive()

@@ -15,7 +15,7 @@ from brender.system.restart import STOP_SIGNALS, ask_to_finish
 from brender.system.service_manager import ServiceManager
 
 _LOOK_SECONDS = 0.5
-LAST_PORT = 65535
+_LAST_PORT = 65535
 
 
 def run_slots(
@@ -31,7 +31,7 @@ def run_slots(
     """Run a worker for each of *slots* (device and CPU threads), called *name*-1 and so on, until all have left or *ended* is
     set. *options* are those that all have in common, *join* the token that each joins with. *metrics*: the address where
     the first shows its metrics; each of the others takes the next port."""
-    pages = _addresses(metrics, len(slots))
+    pages = slot_addresses(metrics, len(slots))
     if join is not None:
         os.environ["BRENDER_JOIN"] = join  # the children's words may be read by others, their environment may not
     children = Children(folder, config, lambda text: say_lines(text, err=True))
@@ -76,7 +76,7 @@ def run_slots(
         children.end(list(children.all))
 
 
-def _addresses(metrics: str, count: int) -> list[str]:
+def slot_addresses(metrics: str, count: int) -> list[str]:
     """Return the address of each of *count* workers' metrics, the first of which is *metrics*; "" for each where that is "".
 
     Raises `BadInput`.
@@ -84,6 +84,6 @@ def _addresses(metrics: str, count: int) -> list[str]:
     if not metrics:
         return [""] * count
     first = metrics_address(metrics)
-    if first.port + count - 1 > LAST_PORT:
+    if first.port + count - 1 > _LAST_PORT:
         raise BadInput(f"--metrics: {plural(count, 'worker')} from port {first.port} on are more than there are ports")
     return [str(first.beside(number)) for number in range(count)]

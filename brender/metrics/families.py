@@ -71,7 +71,6 @@ FAMILIES = {
         Family("brender_record_commits_total", "Transactions that the server has written.", roles=_SERVER),
         Family("brender_record_rows_total", "Rows that were in them.", roles=_SERVER),
         Family("brender_record_writable", "1 while the record can be written; else 0.", roles=_SERVER),
-        Family("brender_event_listeners", "Subscriptions to the server's events.", roles=_SERVER),
         Family("brender_managed_workers", "Workers that the manager has.", roles=_MANAGER),
         Family("brender_held_attempts", "Attempts that are held, begun or not; by a manager those of its workers.", (), BUS[1:]),
         Family("brender_round_trip_seconds", "From the last request for the lease to its answer.", roles=BUS[1:]),

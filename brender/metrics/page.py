@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Snapshot:
 
 
 class MetricsPage:
-    """The page of a *role* on *address*, whose data is in *folder*. It listens from now on, and answers from `start` on.
+    """The page of a *role* on *address*, whose data is in *folder*. From now on it answers, that the role is starting at first.
 
     Raises `BadInput` where it cannot listen there.
     """
@@ -72,13 +73,15 @@ class MetricsPage:
         self._server = _listening(address, self.answer)
         self._registry = registry
         self.address = Address(address.host, int(self._server.server_address[1]))
-
-    def start(self, take: Callable[[], Snapshot], look: Callable[[], None] | None = None) -> None:
-        """Answer from now on. *take* makes a snapshot, in the loop. *look* sees, in a thread, whether what may take long can be
-        used, and raises `BrenderError` where it cannot."""
-        self._take, self._look = take, look
-        for name, run in (("brender-metrics", self._server.serve_forever), ("brender-metrics-looks", self._keep_looking)):
+        self._ended = threading.Event()
+        serve = partial(self._server.serve_forever, poll_interval=0.1)
+        for name, run in (("brender-metrics", serve), ("brender-metrics-looks", self._keep_looking)):
             threading.Thread(target=run, name=name, daemon=True).start()
+
+    def show(self, take: Callable[[], Snapshot], look: Callable[[], None] | None = None) -> None:
+        """Show from now on what *take* returns, which is called in the loop. *look* sees, in a thread, whether what may take long
+        can be used, and raises `BrenderError` where it cannot."""
+        self._take, self._look = take, look
 
     def turned(self) -> None:
         """Note that the loop turns. In the loop, at each round."""
@@ -99,6 +102,7 @@ class MetricsPage:
 
     def close(self) -> None:
         """Listen no more."""
+        self._ended.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -153,7 +157,7 @@ class MetricsPage:
 
     def _keep_looking(self) -> None:
         """Look now and then at what may hang: the disk, and what the role named."""
-        while True:
+        while not self._ended.is_set():
             if self._look is not None:
                 try:
                     self._look()
@@ -169,7 +173,7 @@ class MetricsPage:
                 self._disk = time.monotonic(), float(usage.free), float(usage.total)
             except OSError:
                 self._disk = None
-            time.sleep(_LOOK_SECONDS)
+            self._ended.wait(_LOOK_SECONDS)
 
 
 class _Exported(Collector):

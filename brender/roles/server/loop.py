@@ -490,7 +490,6 @@ class Server:
             "brender_record_commits_total": self._round.commits,
             "brender_record_rows_total": self._round.rows,
             "brender_record_writable": float(not self._round.paused),
-            "brender_event_listeners": self._subscribers,
         }
         return Snapshot(values, not_ready)
 
