@@ -1,16 +1,17 @@
-"""python -m tests.chaos [--kills 200] [--tasks 2000] [--frames 12] [--seed N]
+"""python -m tests.chaos [--kills 200] [--tasks 2000] [--frames 12] [--postgresql] [--seed N]
 
 A real farm renders and runs commands while chance kills its roles (SIGKILL), stops them for a while (SIGSTOP), and cuts, silences
 and slows the links between them. The drive that frames go to hangs for a while, and is full for a while. A folder that frames
 go to may not be used for a while, and scenes are saved, cut short and replaced while they are sent. At the end the record, the
-files and the processes are audited against a quiet run. The last line is JSON; the exit code is 1 where anything is not as
+files and the processes are audited against a quiet run. With ``--postgresql`` the record is in a real PostgreSQL, which is
+killed too. The last line is JSON; the exit code is 1 where anything is not as
 it must be.
 """
 
 import argparse
+import contextlib
 import json
 import random
-import sqlite3
 import sys
 import tempfile
 import time
@@ -21,9 +22,10 @@ from brender.bus.client import Client
 from brender.commands.farm import make_demo
 from brender.commands.jobspec import blender_job, command_job
 from tests.chaos.drive import Drive, drive
-from tests.chaos.farm import ChaosFarm
+from tests.chaos.farm import WORKERS, ChaosFarm
 from tests.chaos.uploads import Uploads
-from tests.tools import pixels
+from tests.conftest import PostgreSQL
+from tests.tools import pixels, until
 
 _WRITE = (
     "import sys, pathlib, time; time.sleep(0.05); path = pathlib.Path(sys.argv[1]) / sys.argv[2];"
@@ -88,10 +90,16 @@ def wait_for_rights(farm: ChaosFarm, client: Client, job: str, guarded: Path) ->
 
 
 def make_chaos(
-    farm: ChaosFarm, drive: Drive | None, uploads: Uploads | None, guarded: Path, chance: random.Random, kills: int
+    farm: ChaosFarm,
+    drive: Drive | None,
+    uploads: Uploads | None,
+    guarded: Path,
+    chance: random.Random,
+    kills: int,
+    postgresql: PostgreSQL | None,
 ) -> dict[str, int]:
     """Until there were *kills* kills; returns what was done. *guarded*: a folder whose rights are taken away for a while."""
-    made = {"kills": 0, "stops": 0, "cuts": 0, "hangs": 0, "full": 0, "rights": 0}
+    made = {"kills": 0, "stops": 0, "cuts": 0, "hangs": 0, "full": 0, "rights": 0, "database": 0}
     healing: list[tuple[float, Any]] = []
     rights_at = float("inf")
     while made["kills"] < kills:
@@ -109,6 +117,11 @@ def make_chaos(
             link.mode = "open"
         what = chance.random()
         name = chance.choice(farm.names)
+        if postgresql is not None and chance.random() < 0.15:
+            postgresql.stop()
+            time.sleep(chance.choice([0.0, 1.0, 3.0]))
+            postgresql.start()
+            made["database"] += 1
         if what < 0.6:
             made["kills"] += farm.kill(name, again_after=chance.uniform(0.0, 1.0))
         elif what < 0.75:
@@ -146,7 +159,7 @@ def make_chaos(
 def audit(farm: ChaosFarm, folder: Path, quiet: Path, jobs: list[str]) -> tuple[dict[str, int], list[str]]:
     """What the record and the files say, and what is wrong with it."""
     wrong: list[str] = []
-    record = sqlite3.connect(farm.folder / "server" / "farm.db")
+    record = farm.record()
     marks = ",".join("?" * len(jobs))
     for name, status, reason in record.execute(f"SELECT name, status, reason FROM job WHERE id IN ({marks})", jobs):
         if status != "completed":
@@ -186,14 +199,20 @@ def compare(quiet: Path, disturbed: Path) -> list[str]:
 
 
 def one_run(
-    folder: Path, frames_on: Drive | None, blend: Path, options: argparse.Namespace, chance: random.Random | None
+    folder: Path,
+    frames_on: Drive | None,
+    blend: Path,
+    options: argparse.Namespace,
+    chance: random.Random | None,
+    postgresql: PostgreSQL | None,
 ) -> tuple[ChaosFarm, Any]:
-    farm = ChaosFarm(folder)
+    farm = ChaosFarm(folder, postgresql.new_database() if postgresql is not None else "")
     made: dict[str, int] = {}
     uploads: Uploads | None = None
     for name in farm.names:
         farm.start(name)
     with farm.client() as client:
+        until(lambda: len(client.ask("workers")) == WORKERS)  # a role that has not joined yet ends where it cannot
         jobs = submit(client, folder, blend, options.tasks, options.frames)
         if chance is not None:
             if options.frames:
@@ -204,7 +223,7 @@ def one_run(
                     uploads.begin(chance)
                     uploads.begin(chance)
                     uploads.end(chance)
-            made = make_chaos(farm, frames_on, uploads, folder / "guarded", chance, options.kills)
+            made = make_chaos(farm, frames_on, uploads, folder / "guarded", chance, options.kills, postgresql)
             jobs += [row["id"] for row in client.ask("jobs") if row["name"].startswith("upload-")]
         wait(farm, client, jobs)
     return farm, (jobs, made, uploads, farm.end())
@@ -215,24 +234,30 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--tasks", type=int, default=2000, help="short command tasks")
     parser.add_argument("--frames", type=int, default=12, help="Blender frames")
+    parser.add_argument("--postgresql", action="store_true", help="keep the record there, and kill that too")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="brender-chaos-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="brender-chaos-") as temporary, contextlib.ExitStack() as running:
         root = Path(temporary)
+        postgresql = PostgreSQL() if options.postgresql else None
+        if postgresql is not None:
+            running.callback(postgresql.end)
         blend = make_demo(root / "demo.blend", ()) if options.frames else root / "none"
         quiet, folder = root / "quiet", root / "chaos"
         quiet.mkdir()
-        one_run(quiet, None, blend, options, None)
+        one_run(quiet, None, blend, options, None, postgresql)
         print(f"quiet run: {time.monotonic() - began:.0f} seconds", flush=True)
         folder.mkdir()
         with drive(folder / "frames") as frames_on:
-            farm, (jobs, made, uploads, orphans) = one_run(folder, frames_on, blend, options, random.Random(options.seed))
+            farm, (jobs, made, uploads, orphans) = one_run(
+                folder, frames_on, blend, options, random.Random(options.seed), postgresql
+            )
             counts, wrong = audit(farm, folder, quiet, jobs)
         if uploads is not None:
             made |= uploads.made
-            wrong += uploads.audit(sqlite3.connect(farm.folder / "server" / "farm.db"))
+            wrong += uploads.audit(farm.record())
         wrong += [f"left running: {orphan}" for orphan in orphans]
         if wrong:
             for name in farm.names:

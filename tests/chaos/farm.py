@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import psutil
 from benchmarks.localroles import client_of
 from brender.bus.address import Address, free_ports
 from brender.bus.client import Client
+from brender.store.backup import back_up
 from tests.chaos.links import Link
 from tests.tools import as_ordinary_user, invite, terminate
 
@@ -21,10 +23,12 @@ LEASE_SECONDS = 6
 
 
 class ChaosFarm:
-    """Roles by name, and the links by the names of their lower ends. Each role's output goes to *folder*."""
+    """Roles by name, and the links by the names of their lower ends. Each role's output goes to *folder*.
+    *database*: where its record is, if that is not in its data folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str = "") -> None:
         self.folder = folder
+        self.database = database
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.stopped: dict[str, float] = {}
         """Roles that a SIGSTOP holds, and until when (monotonic)."""
@@ -89,6 +93,13 @@ class ChaosFarm:
             os.kill(self.processes[name].pid, signal.SIGSTOP)
             self.stopped[name] = time.monotonic() + seconds
 
+    def record(self) -> sqlite3.Connection:
+        """Return the record as SQLite has it: of one that is in PostgreSQL, a backup."""
+        where = self.folder / "server" / "farm.db"
+        if self.database and not where.exists():
+            back_up(self.database, where)
+        return sqlite3.connect(where)
+
     def mend(self, everything: bool = False) -> None:
         """Start, or let go on, what it is time for."""
         now = time.monotonic()
@@ -125,7 +136,7 @@ class ChaosFarm:
         listen = ["--listen", f"127.0.0.1:{self.ports.get(name, 0)}"]
         lease = ["--lease", str(LEASE_SECONDS)]
         if kind == "server":
-            return ["server", *listen, *lease, *data]
+            return ["server", *listen, *lease, *data, *(["--database", self.database] if self.database else [])]
         if kind == "manager":
             return ["manager", "--name", name, *listen, *lease, "--server", f"127.0.0.1:{self.ports[f'{name}→server']}", *data]
         # Every other worker turns to the other manager first.

@@ -1,0 +1,58 @@
+"""A whole farm whose record is in PostgreSQL: rendering, pages, backups; and chaos, in which PostgreSQL is killed too."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from brender.commands.farm import make_demo
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
+from brender.model.nodes import Blender
+from brender.store.datafolder import DataFolder
+from tests.conftest import PostgreSQL
+from tests.tools import command, ended, until
+
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
+
+
+def test_a_farm_renders_shows_and_keeps_its_work_with_its_record_in_postgresql(
+    postgresql: PostgreSQL,
+    folder: DataFolder,
+    bpy: Blender,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = postgresql.new_database()
+    monkeypatch.setenv("BRENDER_DATABASE", url)
+    blend = make_demo(tmp_path / "demo.blend", (bpy.path,))
+    at = ("--data", folder.root)
+    with LocalFarm(FarmPlan(folder=folder, workers=1, any_ports=True, blenders=(bpy.path,))) as farm:
+        words = ("--frames", "1-3", "--samples", "1", "--resolution", "10", "--output", tmp_path / "frames")
+        assert command(capsys, "submit", blend, *words, *at).code == 0
+        with client(None, folder.root) as connection:
+            (job,) = connection.ask("jobs")
+            assert ended(connection, job["id"])["status"] == "completed"
+        assert "completed" in command(capsys, "jobs", *at).out and len(list((tmp_path / "frames").glob("*.png"))) == 3
+        with urllib.request.urlopen(f"{farm.dashboard_url}login") as page:
+            assert page.status == 200
+        assert command(capsys, "backup", tmp_path / "all.tar", "--with", "keys", "--with", "logs", *at).code == 0
+    assert not folder.database.exists()
+    # A farm of files goes on with what that of PostgreSQL has done.
+    monkeypatch.delenv("BRENDER_DATABASE")
+    assert command(capsys, "restore", tmp_path / "all.tar", "--data", tmp_path / "other").code == 0
+    other = FarmPlan(folder=DataFolder(tmp_path / "other"), workers=0, any_ports=True, with_dashboard=False)
+    with LocalFarm(other), client(None, other.folder.root) as connection:
+        assert [(row["id"], row["status"]) for row in connection.ask("jobs")] == [(job["id"], "completed")]
+        assert until(lambda: connection.ask("log", job=job["id"]))
+
+
+def test_a_short_chaos_in_postgresql_leaves_the_record_and_the_files_as_a_quiet_run_does() -> None:
+    words = ["--postgresql", "--kills", "5", "--tasks", "60", "--frames", "0", "--seed", "7"]
+    done = subprocess.run([sys.executable, "-m", "tests.chaos", *words], capture_output=True, text=True, check=False)
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    assert done.returncode == 0 and said["wrong"] == 0 and said["database"] > 0, done.stdout[-3000:]
