@@ -14,7 +14,7 @@ from brender.commands.options import client
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
 from tests.conftest import PostgreSQL
-from tests.tools import command, ended, until
+from tests.tools import command, ended, line_of, process, until
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
 
@@ -54,5 +54,24 @@ def test_a_farm_renders_shows_and_keeps_its_work_with_its_record_in_postgresql(
 def test_a_short_chaos_in_postgresql_leaves_the_record_and_the_files_as_a_quiet_run_does() -> None:
     words = ["--postgresql", "--kills", "5", "--tasks", "60", "--frames", "0", "--seed", "7"]
     done = subprocess.run([sys.executable, "-m", "tests.chaos", *words], capture_output=True, text=True, check=False)
-    said = json.loads(done.stdout.strip().splitlines()[-1])
-    assert done.returncode == 0 and said["wrong"] == 0 and said["database"] > 0, done.stdout[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert json.loads(done.stdout.strip().splitlines()[-1])["database"] > 0
+
+
+def test_a_server_that_starts_while_its_postgresql_is_away_waits_for_it_and_one_that_never_had_it_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = PostgreSQL()
+    try:
+        where = ("--database", running.new_database(), "--port-base", "0")
+        with process("server", *where, data=tmp_path / "s") as first:
+            line_of(first, "listens on")
+        running.stop()
+        said = command(capsys, "role", "server", *where, "--data", tmp_path / "other")
+        assert said.code == 2 and "does not answer: connection failed" in said.err and len(said.err.strip().splitlines()) == 1
+        with process("server", *where, data=tmp_path / "s") as second:
+            assert "The server starts as soon as it does" in line_of(second, "does not answer")
+            running.start()
+            line_of(second, "listens on")
+    finally:
+        running.end()

@@ -140,6 +140,7 @@ def server(
 ) -> None:
     """Run a server: it owns the database and decides who renders what."""
     from brender.roles.server.backups import BackupPlan
+    from brender.roles.server.database_wait import once_database_answers
     from brender.roles.server.loop import Server
 
     begin_logging(verbose, log_format, "server")
@@ -157,7 +158,12 @@ def server(
     )
     plan = BackupPlan(every=backup_every * 3600, into=backups, keep=keep_backups)
     page = metrics_page(metrics, "server", data)
-    role = Server(DataFolder(data), addresses, policy, database or "", site=check_site(site), backups=plan)
+    folder, known_site = DataFolder(data), check_site(site)
+
+    def make() -> Server:
+        return Server(folder, addresses, policy, database or "", site=known_site, backups=plan)
+
+    role = once_database_answers(make, folder, database or str(folder.database))
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
     allow_many_files()
     serve(role.loop, role.stop, lifeline, f"listens on {role.addresses.control}", page, role.snapshot)

@@ -21,6 +21,18 @@ BUSY_SECONDS, WRITER_BUSY_SECONDS = 10, 2
 #: How a server's connection is called in PostgreSQL.
 SERVER = "brender-server"
 _CONNECT_SECONDS = 10
+#: What PostgreSQL's driver says of what passes by itself.
+_PASSING = (
+    "refused",
+    "timeout",
+    "starting up",
+    "shutting down",
+    "recovery",
+    "closed the connection",
+    "terminating connection",
+    "connection is lost",
+    "connection is closed",
+)
 _WRITING = {
     "journal_mode": "wal",
     # FULL: a commit that was acknowledged survives a power cut (SQLite's documentation of PRAGMA synchronous).
@@ -30,6 +42,10 @@ _WRITING = {
     # Kibibytes (negative): the indexes of a busy farm, which are written at random places.
     "cache_size": -64 * 1024,
 }
+
+
+class DatabaseAway(BadInput):
+    """PostgreSQL does not take connections now, or has ended one. It may soon be back."""
 
 
 def open_for_writing(where: str, before_migrating: Callable[[str], None] = lambda newest: None) -> Database:
@@ -54,7 +70,7 @@ def open_for_writing(where: str, before_migrating: Callable[[str], None] = lambd
         if isinstance(database, SqliteDatabase):
             renew_stamp(database, where, on_disk)
     except (OperationalError, DatabaseError) as error:
-        raise _explained(where, error) from error
+        raise explained(where, error) from error
     return database
 
 
@@ -105,7 +121,7 @@ def connected(where: str) -> Database:
     try:
         database.connect()
     except (OperationalError, DatabaseError) as error:
-        raise _explained(where, error) from error
+        raise explained(where, error) from error
     return database
 
 
@@ -118,8 +134,11 @@ def _check_integrity(database: SqliteDatabase, where: str) -> None:
         )
 
 
-def _explained(where: str, error: Exception) -> BrenderError:
+def explained(where: str, error: Exception) -> BrenderError:
+    """Return what to say of *error*, which the database at *where* raised: a `DatabaseAway` where that passes by itself."""
     text = str(error)
+    if is_url(where) and any(words in text for words in _PASSING):
+        return DatabaseAway(f"The database {shown(where)} does not answer: {' '.join(text.split())}")
     if "not a database" in text or "malformed" in text:
         return BrenderError(
             f"The database {where} is damaged ({text}). brender does not touch it: put a backup in its place, "

@@ -19,6 +19,14 @@ def note_seen(folder: DataFolder, database: str, change: int, wall: float) -> No
     temporary.replace(path)
 
 
+def was_seen(folder: DataFolder, database: str) -> bool:
+    """Return whether a server of *folder* has had its record at *database*, the last time it looked."""
+    try:
+        return bool(json.loads(_path(folder).read_text())["database"] == _name(database))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def check_age(folder: DataFolder, database: str, change: int) -> None:
     """Raise `BadInput` where the record at *database*, whose last commit is *change*, was further when a server last looked. One
     without a commit begins a new farm."""
