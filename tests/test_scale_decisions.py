@@ -42,9 +42,9 @@ def some(count: int, phase: Phase, since: float = NOW) -> tuple[Member, ...]:
 
 def after(members: tuple[Member, ...], decision: Decision) -> tuple[Member, ...]:
     """The pool once *decision* has been carried out."""
-    gone = {*decision.withdraw, *decision.give_up}
-    left = (member for member in members if member.name not in gone)
-    stay = tuple(replace(each, phase=Phase.LEAVING, since=NOW) if each.name in decision.drain else each for each in left)
+    left = (member for member in members if member.name not in decision.kill)
+    changed = dict.fromkeys(decision.drain, Phase.LEAVING) | dict.fromkeys((*decision.withdraw, *decision.give_up), Phase.ENDING)
+    stay = tuple(replace(each, phase=changed[each.name], since=NOW) if each.name in changed else each for each in left)
     return (*stay, *(Member(f"new-{number}", Phase.WAITING, NOW) for number in range(decision.start)))
 
 
@@ -53,7 +53,7 @@ def after(members: tuple[Member, ...], decision: Decision) -> tuple[Member, ...]
 def test_there_are_never_more_than_the_most(limits: Limits, work: Work, members: tuple[Member, ...], trouble: Trouble) -> None:
     made = decided(members, work, limits, trouble)
     assert not made.start or len(members) + made.start <= limits.most
-    kept = [each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.GONE)]
+    kept = [each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.ENDING, Phase.GONE)]
     assert len(kept) <= limits.most
 
 
@@ -71,7 +71,9 @@ def test_none_leaves_that_the_least_needs(limits: Limits, work: Work, members: t
 def test_where_nothing_hinders_there_are_the_least_in_the_end(limits: Limits, work: Work, members: tuple[Member, ...]) -> None:
     for _ in range(4):
         made = decided(members, work, limits)
-        members = tuple(each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.GONE, Phase.HELD))
+        members = tuple(
+            each for each in after(members, made) if each.phase not in (Phase.LEAVING, Phase.ENDING, Phase.GONE, Phase.HELD)
+        )
     assert sum(each.phase in SERVING for each in members) >= limits.least
 
 
@@ -108,6 +110,7 @@ def test_only_what_has_not_joined_is_ended_at_once(
     made, phases = decided(members, work, limits, trouble), {each.name: each.phase for each in members}
     assert all(phases[name] in (Phase.WAITING, Phase.STARTING) for name in made.withdraw)
     assert all(phases[name] in (Phase.WAITING, Phase.STARTING, Phase.GONE) for name in made.give_up)
+    assert all(phases[name] is Phase.ENDING for name in made.kill)
     assert all(phases[name] in (Phase.IDLE, Phase.BUSY, Phase.HELD) for name in made.drain)
 
 
@@ -207,5 +210,5 @@ def test_a_worker_is_followed_from_its_start_to_its_end() -> None:
 def test_one_that_is_not_needed_any_more_has_not_failed() -> None:
     fleet = Fleet()
     fleet.look([Allocation("a", False), Allocation("b", False)], [], 0.0)
-    fleet.withdrawn("a")
+    fleet.ending("a", 1.0)
     assert fleet.look([], [], 60.0).failed == ("b",)

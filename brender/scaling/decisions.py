@@ -15,6 +15,8 @@ from brender.model.text import plural
 UNKNOWN_SECONDS = 60.0
 #: Seconds until a provider that refused is asked again: at first, and at most.
 _BACK_OFF, _BACK_OFF_MOST = 15.0, 900.0
+#: Seconds after which one that was to end, and has not, is killed.
+_ENDS_WITHIN = 60.0
 
 
 class Phase(StrEnum):
@@ -30,6 +32,8 @@ class Phase(StrEnum):
     """It is in the farm and takes nothing: somebody disabled it, it sleeps, its disk is full."""
     LEAVING = "leaving"
     """It finishes what it renders, and leaves."""
+    ENDING = "ending"
+    """Its provider was asked to end it before it had joined, or after it was gone, and still has it."""
     GONE = "gone"
     """It has left the farm, or is not heard there any more, and the provider still has it."""
 
@@ -107,13 +111,17 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Decision:
-    """Start so many; ask ``drain`` to finish and leave; have the provider end ``withdraw``, which are not needed and have not
-    joined, and ``give_up``, which have not come in time. ``why``: a sentence."""
+    """What to do.
+
+    ``start`` so many; ask ``drain`` to finish and leave; have the provider end ``withdraw``, which are not needed and have not
+    joined, and ``give_up``, which have not come in time; and ``kill`` those that were to end and have not. ``why``: a sentence.
+    """
 
     start: int = 0
     drain: tuple[str, ...] = ()
     withdraw: tuple[str, ...] = ()
     give_up: tuple[str, ...] = ()
+    kill: tuple[str, ...] = ()
     why: str = ""
 
 
@@ -122,7 +130,8 @@ def decide(
 ) -> Decision:
     """Return what to do with a pool of *members*. *start_seconds*: how long a worker takes from its start until it joins."""
     ordered = sorted(members, key=lambda member: (member.since, member.name))
-    given_up = [member.name for member in ordered if _is_given_up(member, limits, now)]
+    given_up = tuple(member.name for member in ordered if _is_given_up(member, limits, now))
+    kill = tuple(each.name for each in ordered if each.phase is Phase.ENDING and now - each.since >= _ENDS_WITHIN)
     left = [member for member in ordered if member.name not in given_up]
     serving = [member for member in left if member.phase in SERVING]
     wanted, reason = _wanted(limits, work, serving, start_seconds)
@@ -132,12 +141,13 @@ def decide(
     going = [*unneeded, *excess]
     withdraw = tuple(each.name for each in going if each.phase in _COMING)
     drain = tuple(each.name for each in going if each.phase not in _COMING)
-    lacking = stays - len(serving) if not going else 0
+    # Whether others would join where some have not is seen in the next round.
+    lacking = stays - len(serving) if not going and not given_up else 0
     start = max(0, min(lacking, limits.most - len(ordered)))
     if start and trouble.count:
         # What has failed is tried with one, and not before its time.
         start = 1 if now >= trouble.until and not any(each.phase is Phase.STARTING for each in serving) else 0
-    decision = Decision(start, drain, withdraw, tuple(given_up))
+    decision = Decision(start, drain, withdraw, given_up, kill)
     return replace(decision, why=_why(decision, limits, work, left, trouble, lacking, reason, now))
 
 

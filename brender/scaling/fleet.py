@@ -53,8 +53,8 @@ class Fleet:
     """Those that were started, and that the provider has not listed yet."""
     _known: set[str] = field(default_factory=set)
     """Those that have joined."""
-    _unneeded: set[str] = field(default_factory=set)
-    """Those that are to end although they have not joined."""
+    _ending: set[str] = field(default_factory=set)
+    """Those that the provider was asked to end."""
 
     def started(self, name: str, now: float) -> None:
         """The provider was asked to start the member *name*."""
@@ -86,25 +86,28 @@ class Fleet:
                 continue
             if name in self._unlisted and now - member.since < _LISTED_WITHIN:
                 seen[name] = member
-            elif name in self._started and name not in workers and name not in self._unneeded:
+            elif name in self._started and name not in workers and name not in self._ending:
                 failed.append(name)
         for name in self._started.keys() - seen.keys():
             del self._started[name]
         self._known &= seen.keys()
-        self._unneeded &= seen.keys()
+        self._ending &= seen.keys()
         self._unlisted &= seen.keys()
         self._members = seen
         offline = {name: str(row["id"]) for name, row in workers.items() if row["status"] == WorkerStatus.OFFLINE}
         dead = {name: id for name, id in offline.items() if name not in seen}
         return Look(tuple(seen.values()), tuple(joined), tuple(failed), dead)
 
-    def withdrawn(self, name: str) -> None:
-        """The member *name*, which has not joined, is not needed any more: that it never joins is no failure."""
-        self._unneeded.add(name)
+    def ending(self, name: str, now: float) -> None:
+        """The provider is asked to end the member *name*: that it does not join is no further failure."""
+        self._ending.add(name)
+        self._members[name] = Member(name, Phase.ENDING, now)
 
     def _phase(self, name: str, allocation: Allocation, row: Mapping[str, Any] | None) -> Phase:
         if row is not None and row["status"] != WorkerStatus.OFFLINE:
             return _PHASES.get(row["status"], Phase.HELD)
+        if name in self._ending:
+            return Phase.ENDING
         if row is not None or name in self._known:
             return Phase.GONE
         return Phase.STARTING if allocation.running else Phase.WAITING

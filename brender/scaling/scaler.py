@@ -7,15 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from brender.model.errors import BrenderError
-from brender.scaling.decisions import Decision, Limits, Trouble, Work, decide
+from brender.scaling.decisions import Decision, Limits, Phase, Trouble, Work, decide
 from brender.scaling.farm import FarmLink, new_name
 from brender.scaling.fleet import Fleet, Look
 from brender.scaling.provider import Provider, ProviderRefused
 
 log = logging.getLogger("brender.scale")
 
-#: Seconds after which one that was asked to end, and has not, is ended.
-_ENDS_WITHIN = 60.0
 _NUMBER = re.compile(r"\d[\d.,]*")
 
 
@@ -30,7 +28,6 @@ class Scaler:
     clock: Callable[[], float]
     _fleet: Fleet = field(default_factory=Fleet)
     _trouble: Trouble = field(default_factory=Trouble)
-    _asked_to_end: dict[str, float] = field(default_factory=dict)
     _said: str = ""
 
     def plan(self) -> Decision:
@@ -49,10 +46,13 @@ class Scaler:
         decision = decide(self.limits, work, look.members, self._trouble, self._fleet.start_seconds, now)
         for name in decision.drain:
             self.farm.drain(name)
+        for name in decision.give_up:
+            self._give_up(name, look, now)
         for name in (*decision.withdraw, *decision.give_up):
-            self._end(name, now)
-        for name in decision.withdraw:
-            self._fleet.withdrawn(name)
+            self.provider.withdraw(name, at_once=False)
+            self._fleet.ending(name, now)
+        for name in decision.kill:
+            self.provider.withdraw(name, at_once=True)
         self._clean(look)
         if decision.start:
             self._start(decision.start)
@@ -115,17 +115,18 @@ class Scaler:
             if not begun:
                 self.farm.revoke_token(token)
 
-    def _end(self, name: str, now: float) -> None:
-        first = self._asked_to_end.setdefault(name, now)
-        if first == now or now - first >= _ENDS_WITHIN:
-            if first == now and (said := self._traced(name)):
-                log.warning("%s: %s", name, said)
-            self.provider.withdraw(name, at_once=first != now)
+    def _give_up(self, name: str, look: Look, now: float) -> None:
+        """Take note that *name* has not come in time; one that is gone had joined."""
+        phase = next(member.phase for member in look.members if member.name == name)
+        if phase is Phase.GONE:
+            return
+        said = self._traced(name)
+        self._trouble = self._trouble.again(f"{name} did not join in time{': ' + said if said else ''}", now)
+        log.warning("%s", self._trouble.why)
+        self.farm.revoke_key(name)
 
     def _clean(self, look: Look) -> None:
         """Leave no dead names behind."""
-        here = {member.name for member in look.members}
-        self._asked_to_end = {name: first for name, first in self._asked_to_end.items() if name in here}
         for name, id in look.dead.items():
             if self.farm.forget(id, name):
                 log.info("%s has left, and is forgotten", name)
