@@ -152,6 +152,7 @@ def _example(kind: type[m.Message]) -> m.Message:
         m.Look: {"id": A, "variable": "projects", "proof": "a" * 32},
         m.Seen: {"worker": A, "variable": "projects", "proof": "a" * 32},
         m.LogWanted: {"worker": A},
+        m.LogFrom: {"worker": A, "level": "debug"},
         m.LogTold: {"worker": A, "text": "x"},
         m.Reports: {"worker": A, "reports": (m.Started(attempt=B, number=1),)},
         m.Progress: {"worker": A, "attempt": B, "frame": 1},
@@ -182,7 +183,7 @@ def _example(kind: type[m.Message]) -> m.Message:
 _SPOKEN = (
     *(m.Hello, m.Renew, m.Pong, m.Bye, m.Stands, m.Joined, m.Left, m.Received, m.Gone, m.Reports, m.Progress, m.Submit, m.Act),
     *(m.Ask, m.Manage, m.Grants, m.Welcome, m.Refused, m.Recall, m.Cancel, m.Drain, m.Acks, m.Admitted, m.Beats, m.Beat),
-    *(m.FilePiece, m.Enrol, m.Offer, m.BlobPiece, m.BlobWanted, m.FrameWanted, m.Look, m.Seen, m.LogWanted, m.LogTold),
+    *(m.FilePiece, m.Enrol, m.Offer, m.BlobPiece, m.BlobWanted, m.FrameWanted, m.Look, m.Seen, m.LogWanted, m.LogFrom, m.LogTold),
 )
 
 

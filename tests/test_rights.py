@@ -19,7 +19,7 @@ from tests.rows import put
 from tests.world import World, animation
 
 _JOBS = "pause resume cancel requeue priority readmit delete"
-_NODES = "drain disable enable restart tags note schedule log forget"
+_NODES = "drain disable enable restart tags note schedule log log-level forget"
 _PROGRAMS = "set-password create-api-token revoke-api-token api-tokens"
 _ACCOUNT = f"{_PROGRAMS} set-preset remove-preset subscribe-email unsubscribe"
 _OF_BOTH = "hello bye pong renew stands received gone reports progress seen logtold filepiece blobwanted enrol"
@@ -37,7 +37,7 @@ _ALL: dict[str, str] = {
     "admin": f"ask look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path unset-path "
     "add-addon remove-addon "
     "subscribe-webhook set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "
-    "refusals make-first-admin",
+    "refusals server-log-level make-first-admin",
 }
 _OWN: dict[str, str] = {
     Role.VIEWER: _PROGRAMS,

@@ -4,19 +4,23 @@ import io
 import json
 import logging
 import math
+import re
 import string
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from brender.bus.messages import Renewed, Welcome
+from brender.bus.messages import Manage, Renewed, Sorry, Welcome
+from brender.commands.options import client
 from brender.commands.role_logs import JsonLines, TextLines, begin_logging, message_of
-from brender.model.log_events import SENTENCES, frames_in_words, log_event, read_event
+from brender.model.log_events import OURS, SENTENCES, frames_in_words, log_event, read_event
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import LogEvent, Now
 from brender.roles.policy import Policy
+from brender.roles.server.loop import Server
 from brender.roles.worker.core import WorkerCore
 from tests.world import World, animation
 
@@ -100,7 +104,7 @@ def test_the_word_of_a_silent_server_changes_no_lease() -> None:
 
 def test_every_sentence_can_be_made_of_the_fields_that_are_given() -> None:
     known = {"parent": "server", "address": "a:1", "seconds": 70.0, "connected": True, "name": "n", "host": "h", "reason": "r"}
-    known |= {"what": "frame 1", "job": "j", "worker": "w", "text": "t"}
+    known |= {"what": "frame 1", "job": "j", "worker": "w", "text": "t", "level": "debug"}
     for event, (level, template) in SENTENCES.items():
         wanted = {name for _, name, _, _ in string.Formatter().parse(template) if name} - {"whom", "lasted", "hint"}
         assert wanted <= known.keys()
@@ -219,3 +223,51 @@ def test_a_worker_says_within_5_seconds_that_its_manager_hangs_and_that_it_is_he
     world.dead.discard("m")
     world.run(3)
     assert any(line.startswith("the manager is heard again") for line in world.logs["w1"])
+
+
+@pytest.fixture
+def levels_as_before() -> Iterator[None]:
+    """What a test sets of log levels is undone."""
+    before = {name: logging.getLogger(name).level for name in OURS}
+    yield
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def test_a_worker_a_manager_and_the_server_log_from_the_level_that_is_set(world: World) -> None:
+    told = world.act_on_node("log-level", "w1", "debug")
+    assert (told["kind"], told["name"]) == ("worker", "w1")
+    world.act_on_node("log-level", "m", "warning")
+    world.request(Manage(id="a" * 16, what="server-log-level", arguments={"level": "error"}))
+    world.run(1)
+    for role, level in {"w1": "debug", "m": "warning", "server": "error"}.items():
+        assert [line for line in world.logs[role] if line.startswith("logs from")] == [f"logs from {level} on"]
+    said = [row["text"] for row in world.ask("activity")]
+    assert "the worker w1 logs from debug on" in said and "the server logs from error on" in said
+
+
+def test_a_level_that_there_is_not_and_a_node_that_is_away_are_said(world: World) -> None:
+    told = world.act_on_node("log-level", "w1", "loud")
+    assert isinstance(told, Sorry) and told.message == "There is no level 'loud'; there are debug, info, warning, error"
+    world.dead.add("m")
+    world.cut.add("w1")
+    world.run(120)
+    told = world.act_on_node("log-level", "w1", "debug")
+    assert isinstance(told, Sorry) and "w1 is not there now" in told.message
+
+
+def test_at_debug_each_message_is_logged_with_its_type_and_size_and_never_its_contents(
+    server: Server, caplog: pytest.LogCaptureFixture, levels_as_before: None
+) -> None:
+    with client(None, server.folder.root) as connection:
+        connection.manage("server-log-level", level="debug")
+        assert connection.ask("jobs") == []
+        connection.manage("server-log-level", level="info")
+        connection.ask("workers")
+    lines = [record.getMessage() for record in caplog.records if record.name == "brender.bus"]
+    assert any(re.fullmatch(r"server control: received Ask from .*, [0-9]+ bytes", line) for line in lines), lines
+    assert any(re.fullmatch(r"server control: sent Done, [0-9]+ bytes", line) for line in lines), lines
+    assert not any("jobs" in line for line in lines)
+    said = [record.getMessage() for record in caplog.records if getattr(record, "event", "") == "log-level-set"]
+    assert said == ["logs from debug on", "logs from info on"]
+    assert not any("received Ask" in line for line in lines[-1:]), "nothing after that"

@@ -34,6 +34,7 @@ from brender.roles.effects import (
     Reply,
     Send,
     SendUp,
+    SetLogLevel,
     StartAttempt,
     StopAttempt,
     Unbind,
@@ -365,6 +366,8 @@ class World:
                         self._to_manager(route.decode(), message)
                 case LogEvent(event, fields):
                     self._log("server", event, fields)
+                case SetLogLevel(level):
+                    self._log("server", "log-level-set", {"level": level})
                 case PublishFrame():
                     self.unplaced.append(effect)
         if self.unplaced and not self.hung:
@@ -405,6 +408,8 @@ class World:
                     self._to_worker(route.decode(), message)
                 case LogEvent(event, fields):
                     self._log(name, event, {"parent": "server", "address": "server:9999"} | fields)
+                case SetLogLevel(level):
+                    self._log(name, "log-level-set", {"level": level})
                 case Exit():
                     self._manage(name, self.managers[name].farewell())
                     self.dead.add(name)
@@ -427,6 +432,8 @@ class World:
                     stub.kept.append(report)
                 case LogEvent(event, fields):
                     self._log(name, event, {"parent": "manager", "address": "manager:7777"} | fields)
+                case SetLogLevel(level):
+                    self._log(name, "log-level-set", {"level": level})
                 case StopAttempt(attempt, _):
                     stub.stopped.append(attempt)
                 case ExtendLease(until, _):

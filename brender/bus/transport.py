@@ -150,6 +150,8 @@ class Socket:
             raise
         traffic.sent[type(message)] += 1
         traffic.bytes_sent += size
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: sent %s, %d bytes", self.name, type(message).__name__, size)
         return True
 
     def drain(self) -> Iterator[Received]:
@@ -267,6 +269,9 @@ class Socket:
             self._drop(route, error, described(principal, origin))
             return None
         traffic.received[type(message)] += 1
+        if log.isEnabledFor(logging.DEBUG):
+            whose = f" from {described(principal, origin)}" if self._guard is not None else ""
+            log.debug("%s: received %s%s, %d bytes", self.name, type(message).__name__, whose, sum(map(len, frames)))
         guard = self._guard
         if guard is not None and not may_send(guard.door, principal.role, type(message)):
             guard.refuse(f"{type(message).__name__} from a {principal.role}", described(principal, origin))

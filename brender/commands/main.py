@@ -85,7 +85,7 @@ class Commands(click.Group):
         "files": ("pack", "fetch", "archive"),
         "nodes": (
             *("workers", "worker", "managers", "manager", "activity"),
-            *("drain", "disable", "enable", "restart", "describe", "forget"),
+            *("drain", "disable", "enable", "restart", "describe", "forget", "log-level"),
         ),
         "people": ("user", "api-token"),
         "addons": ("addon",),
@@ -114,6 +114,7 @@ class Commands(click.Group):
             "restart",
             "describe",
             "forget",
+            "log-level",
             "discover",
             "service",
         ),

@@ -13,6 +13,7 @@ from brender.commands.output import print_facts, print_json, print_table, say, s
 from brender.commands.paging import all_option, asked, counted_in_all, tell_end
 from brender.model.devices import CPU, GPU_KINDS
 from brender.model.errors import BadInput, NotFound
+from brender.model.log_events import LEVELS
 from brender.model.status import Wanted
 from brender.model.text import short_id
 
@@ -283,3 +284,20 @@ def describe(
                 if value is not None:
                     connection.act(action, worker, value=value, user=user())
             say(f"{worker} is described so now")
+
+
+@click.command(cls=Configured, section="log-level", short_help="Let a role that runs log more, or less.")
+@common
+@server_option
+@click.argument("node", metavar="NAME|server", shell_complete=complete_node)
+@click.argument("level", type=click.Choice(LEVELS))
+def log_level(data: Path, config: Path | None, verbose: bool, server: str | None, node: str, level: str) -> None:
+    """Let a worker, a manager or the server log from this level on, until it is started again. At debug it logs each message that
+    it sends and receives."""
+    with client(server, data) as connection:
+        if node == "server":
+            connection.manage("server-log-level", level=level)
+            say(f"The server logs from {level} on")
+        else:
+            answer: dict[str, Any] = connection.act("log-level", node, value=level, user=user())
+            say(f"The {answer['kind']} {answer['name']} logs from {level} on")

@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 import click
 
 from brender.commands import output
+from brender.model.log_events import OURS
 from brender.model.text import harmless
 
 F = TypeVar("F", bound=Callable[..., Any])
-#: Whose lines are shown from INFO on; of libraries only warnings are.
-_OURS = ("brender", "dashboard")
 _log = logging.getLogger("brender")
 #: From which of Python's levels on a line has which of the journal's.
 _JOURNAL_LEVELS = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -96,7 +95,7 @@ def begin_logging(verbose: bool, log_format: str = "text", role: str = "", name:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(role, name) if log_format == "json" else TextLines(_goes_to_journal()))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for each in _OURS:
+    for each in OURS:
         logging.getLogger(each).setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

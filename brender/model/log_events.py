@@ -8,6 +8,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+#: Levels by their names, from the one with most lines to the one with fewest.
+LEVELS = ("debug", "info", "warning", "error")
+#: Whose lines are shown from their level on; of libraries only warnings are.
+OURS = ("brender", "dashboard")
 #: Seconds after which a parent that nothing is heard from is called silent, and between two lines that say so.
 SILENT_SECONDS, SILENT_AGAIN_SECONDS = 4.0, 60.0
 
@@ -22,6 +26,7 @@ SENTENCES: dict[str, tuple[int, str]] = {
     # Every role
     "started": (_INFO, "{text}"),
     "failed-to-run": (logging.ERROR, "{text}"),
+    "log-level-set": (_WARNING, "logs from {level} on"),
     "joined": (_INFO, "joined the {whom} at {address}"),
     "parent-silent": (_WARNING, "nothing heard from the {parent} for {lasted}{hint}"),
     "parent-back": (_WARNING, "the {parent} is heard again, after {lasted}"),
@@ -79,6 +84,15 @@ def log_event(log: logging.Logger, event: str, fields: Mapping[str, Any]) -> Non
     level, sentence = read_event(event, fields)
     if log.isEnabledFor(level):
         log.log(level, "%s", sentence, extra={"event": event, "fields": dict(fields)})
+
+
+def set_level(level: str) -> None:
+    """Let this process log from *level* on, one of `LEVELS`, until it ends; and say so."""
+    log = logging.getLogger("brender")
+    log.setLevel(logging.WARNING)  # whichever of the two levels is higher, this is said
+    log_event(log, "log-level-set", {"level": level})
+    for each in OURS:
+        logging.getLogger(each).setLevel(level.upper())
 
 
 def why_gone(reason: str) -> str:

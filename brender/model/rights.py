@@ -87,6 +87,7 @@ TABLE: dict[str, Entry] = {
         log="ask workers for their logs",
         forget="forget workers and managers",
     ),
+    "act log-level": _entry("set how much workers and managers log", all=(_WRANGLER, _CLIENT, _ADMIN)),
     # (The dashboard reads the record itself; it asks to hear whether the server lives.)
     "ask": _entry("ask about the farm", all=(_VIEWER, _ARTIST, _WRANGLER, _CLIENT, _DASHBOARD, _ADMIN)),
     "look": _entry("ask what workers see", all=(_WRANGLER, _CLIENT, _ADMIN)),
@@ -104,6 +105,7 @@ TABLE: dict[str, Entry] = {
     "manage rename-key": _entry("rename keys", all=(_ADMIN,)),
     "manage keys": _entry("see keys and tokens", all=(_ADMIN,)),
     "manage refusals": _entry("see what was refused", all=(_ADMIN,)),
+    "manage server-log-level": _entry("set how much the server logs", all=(_ADMIN,)),
     # People
     "manage make-first-admin": _entry("make the first user", all=(_DASHBOARD, _ADMIN)),
     "manage set-user": _entry("see, make and change users", all=(_ADMIN,)),
@@ -138,7 +140,20 @@ TABLE: dict[str, Entry] = {
         type: _entry("say what the server says")
         for type in (
             *("welcome", "refused", "whoareyou", "ping", "renewed", "confirm", "grants", "recall", "cancel", "drain", "moved"),
-            *("logwanted", "acks", "event", "done", "sorry", "enrolled", "admitted", "fileack", "lacks", "blobhave", "blobat"),
+            *(
+                "logwanted",
+                "logfrom",
+                "acks",
+                "event",
+                "done",
+                "sorry",
+                "enrolled",
+                "admitted",
+                "fileack",
+                "lacks",
+                "blobhave",
+                "blobat",
+            ),
             *("framepiece", "nofile"),
         )
     },

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from brender.model.errors import BadInput
+from brender.model.log_events import LEVELS
 
 #: Levels of messages, the least first.
-LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,12 @@ class TellLog(msgspec.Struct, frozen=True):
     """Send the end of the worker's own log up."""
 
 
+class SetLogLevel(msgspec.Struct, frozen=True):
+    """Let this process log from *level* on (`brender.model.log_events.set_level`)."""
+
+    level: str
+
+
 class KeepLog(msgspec.Struct, frozen=True):
     """Keep *text* as what is known of the own log of *worker*."""
 
@@ -237,5 +243,5 @@ Effect = (
     Send | Reply | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | DropFolder | Admit | Dismiss | AdmitKeys
     | Refuse | LoadTasks | LoadSlice
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager
-    | LogEvent | Exit
+    | LogEvent | SetLogLevel | Exit
 )  # fmt: skip

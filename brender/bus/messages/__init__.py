@@ -30,6 +30,7 @@ from brender.bus.messages.nodes import (
     Hello,
     Joined,
     Left,
+    LogFrom,
     LogTold,
     LogWanted,
     Look,
@@ -67,7 +68,7 @@ from brender.bus.messages.work import (
 
 AnyMessage = (
     Hello | Welcome | Refused | WhoAreYou | Bye | Ping | Pong | Renew | Renewed | Joined | Confirm | Left
-    | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Look | Seen | LogWanted | LogTold | Gone
+    | Grants | Received | Recall | Cancel | Drain | Stands | Moved | Look | Seen | LogWanted | LogFrom | LogTold | Gone
     | Reports | Acks | Progress
     | Beat | Beats | Event
     | Submit | Act | Ask | Done | Sorry
@@ -112,6 +113,7 @@ __all__ = [
     "Joined",
     "Lacks",
     "Left",
+    "LogFrom",
     "LogTold",
     "LogWanted",
     "Look",

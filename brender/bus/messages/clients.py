@@ -38,6 +38,7 @@ class Act(Message, frozen=True, kw_only=True):
         "note",
         "schedule",
         "log",
+        "log-level",
         "forget",
     ]
     target: Text

@@ -23,6 +23,7 @@ class Manage(Message, frozen=True, kw_only=True):
         "rename-key",
         "keys",
         "refusals",
+        "server-log-level",
         "set-project",
         "set-path",
         "unset-path",

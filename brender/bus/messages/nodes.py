@@ -182,6 +182,13 @@ class LogWanted(Message, frozen=True, kw_only=True):
     worker: Key
 
 
+class LogFrom(Message, frozen=True, kw_only=True):
+    """The server has a worker, or with "" the manager itself, log from a level on, until it ends."""
+
+    worker: Key = ""
+    level: Literal["debug", "info", "warning", "error"]
+
+
 class LogTold(Message, frozen=True, kw_only=True):
     """The end of a worker's own log."""
 

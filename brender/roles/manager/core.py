@@ -18,6 +18,7 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    LogFrom,
     LogTold,
     LogWanted,
     Look,
@@ -40,7 +41,21 @@ from brender.bus.messages import (
 from brender.model.grant import Grant
 from brender.model.log_events import SILENT_SECONDS, why_gone
 from brender.model.nodes import Standing, Stats
-from brender.roles.effects import FOREIGN_KEY, AdmitKeys, Bind, Effect, Exit, LogEvent, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.roles.effects import (
+    FOREIGN_KEY,
+    AdmitKeys,
+    Bind,
+    Effect,
+    Exit,
+    LogEvent,
+    Now,
+    Peer,
+    Reply,
+    Send,
+    SendUp,
+    SetLogLevel,
+    Unbind,
+)
 from brender.roles.manager.admitted_keys import AdmittedKeys
 from brender.roles.manager.managed_worker import ManagedWorker
 from brender.roles.policy import Policy, renewal_interval
@@ -100,6 +115,7 @@ class ManagerCore:
             Cancel: self._pass_down,
             Look: self._pass_down,
             LogWanted: self._pass_down,
+            LogFrom: self._log_from,
             Drain: self._drain,
             Moved: self._moved,
             Acks: self._acks,
@@ -359,7 +375,7 @@ class ManagerCore:
         if worker is not None and worker.term == message.term:
             worker.confirmed = message.attempts
 
-    def _pass_down(self, message: Recall | Cancel | Look | LogWanted, now: Now) -> None:
+    def _pass_down(self, message: Recall | Cancel | Look | LogWanted | LogFrom, now: Now) -> None:
         if message.worker in self.workers:
             self._effects.append(Send(message.worker, message))
         else:
@@ -371,6 +387,12 @@ class ManagerCore:
         else:
             self._again = message.again
             self._begin_draining(message.reason or "it was asked to")
+
+    def _log_from(self, message: LogFrom, now: Now) -> None:
+        if message.worker:
+            self._pass_down(message, now)
+        else:
+            self._effects.append(SetLogLevel(message.level))
 
     def _admitted(self, message: Admitted, now: Now) -> None:
         """Workers whose keys are not admitted any more are gone, whatever they say."""

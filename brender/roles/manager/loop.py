@@ -27,8 +27,8 @@ from brender.metrics.families import of_the_bus
 from brender.metrics.page import Snapshot
 from brender.model.errors import BrenderError
 from brender.model.keys import Principal
-from brender.model.log_events import ABOUT_PARENT, log_event
-from brender.roles.effects import AdmitKeys, Bind, Effect, Exit, LogEvent, Now, Peer, Reply, Send, SendUp, Unbind
+from brender.model.log_events import ABOUT_PARENT, log_event, set_level
+from brender.roles.effects import AdmitKeys, Bind, Effect, Exit, LogEvent, Now, Peer, Reply, Send, SendUp, SetLogLevel, Unbind
 from brender.roles.identity import next_incarnation, node_id
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
@@ -266,6 +266,8 @@ class Manager:
                     self._unkept = True
                 case LogEvent(happened, fields):
                     log_event(log, happened, self._around(happened) | fields)
+                case SetLogLevel(level):
+                    set_level(level)
                 case Exit(error, again):
                     self.error, self.again = error, again
                     self.loop.stop()

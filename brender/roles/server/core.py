@@ -6,7 +6,7 @@ clock and no chance in here: time comes in with each call, ids from the function
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ from brender.bus.messages import (
     Hello,
     Joined,
     Left,
+    LogFrom,
     LogTold,
     LogWanted,
     Look,
@@ -46,8 +47,9 @@ from brender.farm.tasks import TaskState
 from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.job import check_priority
 from brender.model.keys import KeyRole, Principal
+from brender.model.log_events import LEVELS
 from brender.model.status import Wanted
-from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send
+from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send, SetLogLevel
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.addons import OF_ADDONS, AddOns
@@ -71,7 +73,7 @@ NODE_ACTIONS: dict[str, Wanted | None] = {
     "disable": Wanted.DISABLED,
     "enable": None,
     "forget": Wanted.FORGOTTEN,
-    **dict.fromkeys((*SAYABLE, "log")),
+    **dict.fromkeys((*SAYABLE, "log", "log-level")),
 }
 
 
@@ -183,6 +185,8 @@ class ServerCore:
         try:
             if message.action == "log":
                 self._want_log(message.target, name)
+            elif message.action == "log-level":
+                self._set_log_level(kind, message.target, name, message.value, now, user)
             elif message.action not in SAYABLE:
                 self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
             elif kind == "worker":
@@ -202,12 +206,31 @@ class ServerCore:
             raise NotFound(f"{name} is not there now, so it cannot be asked for its log")
         self._effects.append(Send(known.manager, LogWanted(worker=worker)))
 
+    def _set_log_level(self, kind: str, node: str, name: str, value: object, now: Now, user: str) -> None:
+        """Have a node log from the level *value* on. Raises `BadInput` or `NotFound`."""
+        level = _level(value)
+        worker = self.farm.workers.get(node)
+        if worker is None and node not in self.farm.managers:
+            raise NotFound(f"The {kind} {name} is not there now, so nothing can be said to it")
+        to, about = (node, "") if worker is None else (worker.manager, node)
+        self._effects.append(Send(to, LogFrom(worker=about, level=level)))
+        self.activity.note(now, "log-level", f"the {kind} {name} logs from {level} on", user=user, worker=about)
+
+    def _set_own_log_level(self, value: object, now: Now) -> dict[str, str]:
+        """Log from the level *value* on. Raises `BadInput`."""
+        level = _level(value)
+        self._effects.append(SetLogLevel(level))
+        self.activity.note(now, "log-level", f"the server logs from {level} on")
+        return {"level": level}
+
     def manage(self, peer: Peer, message: Manage, fresh: str, now: Now) -> list[Effect]:
         """Carry out what an admin asks of keys, tokens, projects, paths and users; *fresh*: new randomness (`Keys.manage`)."""
         self.activity.by = peer if peer.user else replace(peer, user=message.user)
         try:
             if message.what in OF_ADDONS:
                 told: Any = self.addons.manage(message, now)
+            elif message.what == "server-log-level":
+                told = self._set_own_log_level(message.arguments.get("level"), now)
             elif message.what in _OF_PROJECTS:
                 told = self.projects.manage(message, now)
             elif self.people.does(message.what):
@@ -424,3 +447,10 @@ class ServerCore:
     def _taken(self) -> list[Effect]:
         effects, self._effects[:] = list(self._effects), []
         return effects
+
+
+def _level(value: object) -> Literal["debug", "info", "warning", "error"]:
+    match value:
+        case "debug" | "info" | "warning" | "error":
+            return value
+    raise BadInput(f"There is no level {str(value)!r}; there are {', '.join(LEVELS)}")

@@ -31,7 +31,7 @@ from brender.metrics.page import Snapshot
 from brender.model.errors import BrenderError, Conflict, Unreachable
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole
-from brender.model.log_events import log_event
+from brender.model.log_events import log_event, set_level
 from brender.model.paths import PathVariable, places, platform_of
 from brender.roles.effects import (
     Admit,
@@ -48,6 +48,7 @@ from brender.roles.effects import (
     PublishFrame,
     Refuse,
     Reply,
+    SetLogLevel,
     Unbind,
 )
 from brender.roles.policy import Policy
@@ -444,6 +445,8 @@ class Server:
                     self._keeper.threads.do("logs", partial(self._keep_log, worker, text))
                 case LogEvent(happened, fields):
                     log_event(log, happened, fields)
+                case SetLogLevel(level):
+                    set_level(level)
                 case DeleteJob(job, what):
                     self._remover.begin(job, what)
                 case DropFolder(output, above):

@@ -21,6 +21,7 @@ from brender.bus.messages import (
     Gone,
     Grants,
     Hello,
+    LogFrom,
     LogWanted,
     Look,
     Message,
@@ -54,6 +55,7 @@ from brender.roles.effects import (
     NextManager,
     Now,
     SendUp,
+    SetLogLevel,
     StartAttempt,
     StopAttempt,
     TellLog,
@@ -132,6 +134,7 @@ class WorkerCore:
             Acks: self._acks,
             Look: self._look,
             LogWanted: self._log_wanted,
+            LogFrom: self._log_from,
         }
         for attempt, reports in list(self.reporting.undelivered.items()):
             if not isinstance(reports[-1], FINAL):
@@ -434,6 +437,10 @@ class WorkerCore:
     def _log_wanted(self, wanted: LogWanted, now: Now) -> None:
         if wanted.worker == self.info.id:
             self._effects.append(TellLog())
+
+    def _log_from(self, message: LogFrom, now: Now) -> None:
+        if message.worker == self.info.id:
+            self._effects.append(SetLogLevel(message.level))
 
     def _reconcile(self, term: str, confirmed: tuple[str, ...]) -> None:
         """What the server has confirmed for the registration *term* may be published under it; what it neither confirmed nor

@@ -38,7 +38,7 @@ from brender.metrics.page import Snapshot
 from brender.model.errors import BadInput, BrenderError
 from brender.model.grant import Grant, Order, localized
 from brender.model.keys import proof_of
-from brender.model.log_events import ABOUT_PARENT, frames_in_words, log_event
+from brender.model.log_events import ABOUT_PARENT, frames_in_words, log_event, set_level
 from brender.model.nodes import Standing, WorkerInfo, forbidden
 from brender.model.text import short_id
 from brender.roles.effects import (
@@ -52,6 +52,7 @@ from brender.roles.effects import (
     NextManager,
     Now,
     SendUp,
+    SetLogLevel,
     StartAttempt,
     StopAttempt,
     TellLog,
@@ -392,6 +393,8 @@ class Worker:
                     self._place.lease.extend(until, term)
                 case Vouch(attempt, term):
                     self._place.lease.vouch(attempt, term)
+                case SetLogLevel(level):
+                    set_level(level)
                 case TellLog():
                     self._outgoing.append(LogTold(worker=self.core.info.id, text=self._log_tail.text()))
                 case LookAt(variable, folder, proof):
