@@ -1,5 +1,6 @@
 """Roles as services of the operating system: what is written for it, and what its manager hears."""
 
+import getpass
 import json
 import os
 import plistlib
@@ -148,6 +149,19 @@ def test_a_service_has_the_options_of_its_role_and_a_data_folder(capsys: pytest.
     unit = _shown(capsys, "worker", "--tag", "gpu", "--join", "@/etc/brender/token").out
     assert "role worker --tag gpu --join @/etc/brender/token --data /var/lib/brender\n" in unit and "User=render\n" in unit
     assert " farm --data /srv/farm\n" in _shown(capsys, "farm", "--data", "/srv/farm").out
+
+
+def test_a_unit_is_shown_to_root_too_with_an_account_that_is_to_be_replaced(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr(getpass, "getuser", lambda: "root")
+    shown = command(capsys, "service", "show", "worker")
+    assert shown.code == 0 and "Put here the one that is to run this.\nUser=brender\n" in shown.out
+    assert "--run-as ACCOUNT" in shown.err
+    assert plistlib.loads(command(capsys, "service", "show", "--for", "launchd", "worker").out.encode())["UserName"] == "brender"
+    installed = command(capsys, "service", "install", "worker")
+    assert installed.code == 2 and "Nothing says who is to run it" in installed.err
 
 
 def test_a_service_is_not_installed_where_no_systemd_runs(

@@ -6,6 +6,7 @@ import shutil
 import subprocess  # nosec B404 (systemctl, with words of ours)
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from brender.system.service_files import ROLES, STATE, Service, launchd_job, sys
 
 _SYSTEM_UNITS = Path("/etc/systemd/system")
 _PREFIX = "brender-"
+#: What stands for the account where nobody named one.
+_PLACEHOLDER = "brender"
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 _SYSTEMCTL_SECONDS = 120.0
 #: How to see why a service does not run, with its name.
@@ -76,7 +79,7 @@ def service() -> None:
 @_words
 def install(of_user: bool, account: str, name: str, start: bool, role: str, options: tuple[str, ...]) -> None:
     """Make ROLE a service of this machine's systemd, with the OPTIONS of `brender-ROLE`, or change it to them."""
-    described = _described(role, options, name, _account(account, of_user), _TARGETS["systemd"])
+    described = _described(role, options, name, _named_account(account, of_user), _TARGETS["systemd"])
     systemctl = _systemctl(of_user)
     if described.account:
         _check_account(described.account)
@@ -120,8 +123,12 @@ def install(of_user: bool, account: str, name: str, start: bool, role: str, opti
 def show(of_user: bool, account: str, name: str, system: str, role: str, options: tuple[str, ...]) -> None:
     """Print the file that makes ROLE, with these OPTIONS, a service."""
     target = _TARGETS[system]
-    written = target.write(_described(role, options, name, _account(account, of_user), target))
+    runs_as = _account(account, of_user)
+    described = _described(role, options, name, _PLACEHOLDER if runs_as is None else runs_as, target)
+    written = target.write(replace(described, is_placeholder=runs_as is None))
     click.echo(written if isinstance(written, str) else written.decode("utf-16" if system == "windows" else "utf-8"))
+    if runs_as is None:
+        say(f"Nobody named an account: {_PLACEHOLDER} stands for it. Name one with --run-as ACCOUNT", err=True)
     if target.given:
         say(target.given, err=True)
 
@@ -209,17 +216,24 @@ def _check_token(context: click.Context) -> None:
         )
 
 
-def _account(named: str, of_user: bool) -> str:
-    """Return who is to run a service of this machine's system; "" where it is of one account anyhow."""
+def _account(named: str, of_user: bool) -> str | None:
+    """Return who is to run a service of this machine's system; "" where it is of one account anyhow, ``None`` where nobody says
+    (root should not)."""
     if of_user:
         if named:
             raise BadInput("--run-as and --user do not go together: with --user, a service is run by you")
         return ""
     account = named or os.environ.get("SUDO_USER") or getpass.getuser()
-    if account == "root" and not named:
+    return None if account == "root" and not named else account
+
+
+def _named_account(named: str, of_user: bool) -> str:
+    """Return who is to run a service (`_account`). Raises `BadInput` where nobody says."""
+    account = _account(named, of_user)
+    if account is None:
         raise BadInput(
             "Nothing says who is to run it, and root should not. Make an account for it "
-            "(useradd --system --create-home brender), and name that: --run-as brender"
+            f"(useradd --system --create-home {_PLACEHOLDER}), and name that: --run-as {_PLACEHOLDER}"
         )
     return account
 

@@ -62,7 +62,7 @@ class Service:
     """A *role* that an operating system is to start.
 
     *words*: the program and all of its arguments. *account*: who runs it; "": the one whose service it is. *folder*: its data
-    folder.
+    folder. *is_placeholder*: nobody named the account, and whoever uses the file has to.
     """
 
     role: Role
@@ -70,6 +70,7 @@ class Service:
     words: tuple[str, ...]
     folder: PurePath
     account: str = ""
+    is_placeholder: bool = False
 
     @property
     def description(self) -> str:
@@ -91,6 +92,7 @@ def systemd_unit(service: Service) -> str:
         "Type=notify",
         "NotifyAccess=main",
         f"ExecStart={' '.join(map(_quoted, service.words))}",
+        *(["# Nobody named an account. Put here the one that is to run this."] if service.is_placeholder else []),
         *([f"User={service.account}"] if of_system else []),
         *([f"StateDirectory={STATE.name}", "StateDirectoryMode=0750"] if of_system and service.folder == STATE else []),
         "Restart=on-failure",
