@@ -128,7 +128,7 @@ def test_one_that_never_joins_is_asked_to_end_and_then_killed(cluster: Cluster, 
     assert after(cluster, scaler, 5) == []
     assert after(cluster, scaler, 599) == []
     assert after(cluster, scaler, 1) == ["revoke key", "revoke key", "end", "end"]
-    assert "did not join in time: no such farm" in scaler.refused
+    assert "did not join within 10 min: no such farm" in scaler.refused
     assert after(cluster, scaler, 1) == [], "it has a minute for it, and the next is tried after a while, and with one"
     assert after(cluster, scaler, 59) == ["kill", "kill", "token for 1", "start"]
     cluster.running = dict(list(cluster.running.items())[-1:])

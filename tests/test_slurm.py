@@ -16,6 +16,7 @@ from brender.model.nodes import Blender
 from brender.scaling.allocation_script import allocation_script
 from brender.scaling.provider import PoolSettings
 from brender.scaling.slurm import Slurm as Provider
+from brender.scaling.slurm import time_limit
 from brender.store.datafolder import DataFolder
 from tests.conftest import SCENES, missing
 from tests.slurm import Slurm
@@ -134,6 +135,27 @@ def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     provider = Provider(PoolSettings("f", "slurm", tmp_path))
     with pytest.raises(BadInput, match="There is no sbatch on this machine's PATH"):
         provider.check()
+
+
+@pytest.mark.parametrize(
+    ("option", "seconds"),
+    [
+        ("--time=30", 1800),
+        ("-t5", 300),
+        ("--time=1:30", 90),
+        ("--time=2:00:00", 7200),
+        ("--time=1-02:00:00", 93_600),
+        ("--time=0", None),
+    ],
+)
+def test_the_time_limit_of_an_allocation_is_read_as_slurm_reads_it(option: str, seconds: float | None) -> None:
+    assert time_limit([option]) == seconds
+    assert time_limit(["--time=1", "--partition=time", option]) == seconds, "the last one counts"
+
+
+def test_an_allocation_that_is_over_at_once_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"An allocation of 60 s \(--time\) is over before"):
+        Provider(PoolSettings("f", "slurm", tmp_path, own={"sbatch": ["--time=1"]}))
 
 
 def test_a_worker_that_does_not_leave_in_time_is_asked_once_more(tmp_path: Path) -> None:

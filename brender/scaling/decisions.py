@@ -232,7 +232,7 @@ def _why(
     if decision.drain:
         said.append(f"{', '.join(decision.drain)} {_is(decision.drain)} to finish and leave")
     if decision.give_up:
-        said.append(f"{', '.join(decision.give_up)} did not join in time and {_is(decision.give_up)} given up")
+        said.append(f"{', '.join(decision.give_up)} did not come in time and {_is(decision.give_up)} given up")
     if decision.withdraw:
         said.append(f"{', '.join(decision.withdraw)} {_is(decision.withdraw)} not needed any more")
     return "; ".join(said)
@@ -245,7 +245,7 @@ def _is(named: Sequence[str]) -> str:
 def duration(seconds: float) -> str:
     """Return *seconds* as people say it, roughly.
 
-    >>> duration(20), duration(90), duration(5400), duration(200_000)
+    >>> duration(20), duration(120), duration(5400), duration(200_000)
     ('20 s', '2 min', '1.5 h', '56 h')
     """
     if seconds < 90:

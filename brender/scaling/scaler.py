@@ -3,11 +3,11 @@
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from brender.model.errors import BrenderError
-from brender.scaling.decisions import Decision, Limits, Phase, Trouble, Work, decide
+from brender.scaling.decisions import Decision, Limits, Phase, Trouble, Work, decide, duration
 from brender.scaling.farm import FarmLink, new_name
 from brender.scaling.fleet import Fleet, Look
 from brender.scaling.provider import Provider, ProviderRefused
@@ -46,8 +46,7 @@ class Scaler:
         decision = decide(self.limits, work, look.members, self._trouble, self._fleet.start_seconds, now)
         for name in decision.drain:
             self.farm.drain(name)
-        for name in decision.give_up:
-            self._give_up(name, look, now)
+        self._give_up(decision.give_up, look, now)
         for name in (*decision.withdraw, *decision.give_up):
             self.provider.withdraw(name, at_once=False)
             self._fleet.ending(name, now)
@@ -115,15 +114,19 @@ class Scaler:
             if not begun:
                 self.farm.revoke_token(token)
 
-    def _give_up(self, name: str, look: Look, now: float) -> None:
-        """Take note that *name* has not come in time; one that is gone had joined."""
-        phase = next(member.phase for member in look.members if member.name == name)
-        if phase is Phase.GONE:
-            return
-        said = self._traced(name)
-        self._trouble = self._trouble.again(f"{name} did not join in time{': ' + said if said else ''}", now)
-        log.warning("%s", self._trouble.why)
-        self.farm.revoke_key(name)
+    def _give_up(self, names: Collection[str], look: Look, now: float) -> None:
+        """Take note that *names* have not come in time, as one failure; those that are gone had joined."""
+        late = [member for member in look.members if member.name in names and member.phase is not Phase.GONE]
+        for member in late:
+            self.farm.revoke_key(member.name)
+        if late:
+            last = late[-1]
+            waited = last.phase is Phase.WAITING
+            about = last.about if waited else self._traced(last.name)
+            what = "was not begun" if waited else "did not join"
+            within = duration(self.limits.queue if waited else self.limits.join)
+            self._trouble = self._trouble.again(f"{last.name} {what} within {within}{': ' + about if about else ''}", now)
+            log.warning("%s", self._trouble.why)
 
     def _clean(self, look: Look) -> None:
         """Leave no dead names behind."""

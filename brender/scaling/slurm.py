@@ -3,11 +3,13 @@
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from brender.model.errors import BadInput
 from brender.model.text import harmless
 from brender.scaling.allocation_script import allocation_script
+from brender.scaling.decisions import duration
 from brender.scaling.fleet import Allocation
 from brender.scaling.local import NOT_FOR_WORKERS, OWN_COMMAND
 from brender.scaling.provider import PoolSettings, ProviderRefused
@@ -17,6 +19,8 @@ _PATIENCE = 60.0
 #: What Slurm calls a job that has not begun, and one that has and is not over.
 _WAITS = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "CONFIGURING"}
 _RUNS = {"RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"}
+#: A time limit as sbatch takes it: minutes, minutes:seconds, or [days-]hours:minutes:seconds.
+_TIME = re.compile(r"(?:--time=|-t)(?:(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)|(\d+))")
 _PREFIX = re.compile(r"^(sbatch|squeue|scancel): (error|fatal): ")
 
 
@@ -33,6 +37,12 @@ class Slurm:
         self._logs = settings.folder / "run"
         self._ids: dict[str, str] = {}
         """The jobs' ids by the names of their workers, as they were last listed."""
+        limit = time_limit(settings.own.get("sbatch", ()))
+        if limit is not None and limit <= settings.notice:
+            raise BadInput(
+                f"An allocation of {duration(limit)} (--time) is over before a worker has rendered anything: "
+                f"it is asked to leave {duration(settings.notice)} before the end (--notice)"
+            )
 
     def check(self) -> None:
         """Have Slurm look at a job as they would be, without running it."""
@@ -114,6 +124,15 @@ class Slurm:
         if done.returncode:
             raise ProviderRefused(f"Slurm did not {what}: {_reason(done.stderr) or f'{words[0]} ended with {done.returncode}'}")
         return done.stdout
+
+
+def time_limit(options: Sequence[str]) -> float | None:
+    """Return the time limit that *options* of sbatch set, in seconds; ``None`` where they set none, or say it otherwise."""
+    found = [match for each in options if (match := _TIME.fullmatch(each))]
+    if not found:
+        return None
+    days, hours, minutes, seconds, alone = (int(each) if each else 0 for each in found[-1].groups())
+    return 60.0 * alone or float(((days * 24 + hours) * 60 + minutes) * 60 + seconds) or None
 
 
 def _reason(said: str) -> str:
