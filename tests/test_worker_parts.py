@@ -462,6 +462,48 @@ def test_what_an_attempt_could_not_remove_goes_once_its_folder_may_be_used_again
     assert not left.exists() and not list((worker / "leftovers").iterdir()) and not (worker / "leftovers.left").exists()
 
 
+def test_a_frame_that_takes_an_empty_file_s_place_while_that_is_removed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, rendered = tmp_path / "f_0001.png", tmp_path / "rendered"
+    frame.touch()
+    rendered.write_text("rendered")
+    look = Directory.stat
+
+    def meanwhile(directory: Directory, name: str) -> os.stat_result | None:
+        found = look(directory, name)
+        if name == frame.name and rendered.exists():
+            rendered.replace(frame)  # another attempt publishes now
+        return found
+
+    monkeypatch.setattr(Directory, "stat", meanwhile)
+    with Directory.open(tmp_path) as directory:
+        directory.remove_empty(frame.name)
+    assert [path.name for path in tmp_path.iterdir()] == [frame.name] and frame.read_text() == "rendered"
+
+
+def test_what_lies_on_a_drive_that_is_not_mounted_now_is_removed_when_it_is(tmp_path: Path) -> None:
+    mount, left = tmp_path / "mnt", tmp_path / "mnt" / "shot" / ".x_0001.tmp.png"
+    mount.mkdir()  # empty: the drive is not there
+    Leftovers(tmp_path / "w", "a").note(TEMPORARY, mount, "shot/.x_0001.tmp.png")
+    set_leftovers_aside(tmp_path / "w")
+    clear(tmp_path / "w")
+    left.parent.mkdir()
+    left.write_text("half")
+    clear(tmp_path / "w")
+    assert not left.exists() and not (tmp_path / "w" / "leftovers.left").exists()
+
+
+def test_a_note_that_a_power_cut_ended_names_nothing(tmp_path: Path) -> None:
+    frame = tmp_path / "f_0001"
+    frame.write_text("rendered")
+    note = tmp_path / "w" / "leftovers.left" / "1" / "a"
+    note.parent.mkdir(parents=True)
+    note.write_bytes(b"\0".join((b"temporary", os.fsencode(tmp_path), b"f_0001")))  # ... of .f_0001.attempt.tmp.png
+    clear(tmp_path / "w")
+    assert frame.exists()
+
+
 def test_an_error_at_a_file_in_an_open_directory_names_its_whole_path(tmp_path: Path) -> None:
     (tmp_path / "f_0001.png").mkdir()
     with Directory.open(tmp_path) as directory, pytest.raises(OSError, match="f_0001") as refused:

@@ -8,6 +8,7 @@ them.
 import contextlib
 import errno
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -114,6 +115,23 @@ class Directory:
         """Remove the file or link *name*, if it is there. A directory stays."""
         with contextlib.suppress(FileNotFoundError), self._named():
             os.unlink(self._at(name), dir_fd=self._descriptor)
+
+    def remove_empty(self, name: str) -> None:
+        """Remove the file *name* if it is there and empty. What another process puts in its place meanwhile stays: the name is
+        taken away before it is known what it was of, and given back where that has content."""
+        found = self.stat(name)
+        if found is None or not stat.S_ISREG(found.st_mode) or found.st_size:
+            return
+        aside = f".{secrets.token_hex(8)}.tmp"
+        try:
+            self.take(self, name, aside)
+        except FileNotFoundError:
+            return
+        moved = self.stat(aside)
+        if moved is not None and moved.st_size:
+            with contextlib.suppress(FileExistsError):
+                self.link(aside, name)
+        self.remove(aside)
 
     def flush(self) -> None:
         """Write its names to the disk; nothing on Windows, which cannot."""

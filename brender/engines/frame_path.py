@@ -113,9 +113,7 @@ class FramePath:
             try:
                 yield
             finally:
-                found = directory.stat(final.name)
-                if found is not None and stat.S_ISREG(found.st_mode) and not found.st_size:
-                    directory.remove(final.name)
+                directory.remove_empty(final.name)
 
     def publish(self, staged: Staged, before: Signature | None) -> None:
         """Give the file its name, when the worker holds its lease; until then it waits under its temporary one. *before*: what

@@ -117,9 +117,12 @@ def _remove(kind: str, root: Path, relative: str) -> bool:
     try:
         with Directory.open(root, PurePath(relative).parent) as directory:
             name = PurePath(relative).name
-            found = directory.stat(name)
-            if found is not None and stat.S_ISREG(found.st_mode) and (kind == TEMPORARY or not found.st_size):
+            if kind == PLACEHOLDER:
+                directory.remove_empty(name)
+            elif (found := directory.stat(name)) is not None and stat.S_ISREG(found.st_mode):
                 directory.remove(name)
+    except FileNotFoundError:
+        return False  # its folder: of a drive that is not there now, perhaps
     except OSError as error:
         return error.errno not in FORBIDDEN | NO_ANSWER
     return True
@@ -127,6 +130,7 @@ def _remove(kind: str, root: Path, relative: str) -> bool:
 
 def _noted(file: Path) -> Iterator[tuple[str, Path, str]]:
     with contextlib.suppress(OSError):
-        words = [os.fsdecode(word) for word in file.read_bytes().split(b"\0")]
+        # (What a power cut left of the last word has no end.)
+        words = [os.fsdecode(word) for word in file.read_bytes().split(b"\0")[:-1]]
         for kind, root, relative in zip(words[::3], words[1::3], words[2::3], strict=False):
             yield kind, Path(root), relative
