@@ -196,7 +196,7 @@ def test_a_settings_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -
 def test_a_value_in_the_settings_file_that_does_not_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "brender.toml").write_text("[farm]\nworkers = 'many'")
     said = command(capsys, "farm", "--config", tmp_path / "brender.toml")
-    assert said.code == 2 and "'many' is not a valid integer" in said.err
+    assert said.code == 2 and '[farm] workers is a whole number, and not "many"' in said.err
 
 
 def test_an_option_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,6 +134,9 @@ def _shown(capsys: pytest.CaptureFixture[str], *words: object) -> Said:
         (("worker", "--join", "abc"), "Put the token into a file that only its account can read"),
         (("worker", "--sandbox", "wood"), "'wood' is not one of"),
         (("server", "--tag", "gpu"), "No such option"),
+        (("worker", "--join", "@token"), "--join @token: a service starts elsewhere. Name it whole: --join @/"),
+        (("server", "--database", "mine.db"), "--database mine.db: a service starts elsewhere. Name it whole: --database /"),
+        (("server", "--database", "postgresql://u:secret@h/db"), "and that has a password"),
         (("--name", "a b", "server"), "'a b' has ' '"),
         (("--user", "server"), "--run-as and --user do not go together"),
     ],
@@ -162,6 +165,31 @@ def test_a_unit_is_shown_to_root_too_with_an_account_that_is_to_be_replaced(
     assert plistlib.loads(command(capsys, "service", "show", "--for", "launchd", "worker").out.encode())["UserName"] == "brender"
     installed = command(capsys, "service", "install", "worker")
     assert installed.code == 2 and "Nothing says who is to run it" in installed.err
+
+
+def test_a_service_knows_the_settings_file_that_it_names_and_nothing_of_who_installs_it(
+    settings_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRENDER_SERVER_LISTEN", "0.0.0.0")
+    shown = _shown(capsys, "server", "--config", settings_file)
+    assert f"role server --config {settings_file}\n" in shown.out  # its data folder is in there
+    assert "BRENDER_SERVER_LISTEN is set here, and will not be for the service" in shown.err
+    assert os.environ["BRENDER_SERVER_LISTEN"] == "0.0.0.0"
+    monkeypatch.setenv("BRENDER_CONFIG", str(settings_file))
+    assert "role server --data /var/lib/brender\n" in _shown(capsys, "server").out
+
+
+def test_a_unit_of_somebody_else_s_is_neither_replaced_nor_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brender.commands.service._SYSTEM_UNITS", tmp_path)
+    monkeypatch.setattr("brender.commands.service._systemctl", lambda of_user: ["false"])
+    unit = tmp_path / "brender-server.service"
+    unit.write_text("[Service]\nExecStart=/opt/mine -m brender.commands.main role server\n")
+    for words in (("install", "--run-as", "root", "server"), ("remove", "server")):
+        said = command(capsys, "service", *words)
+        assert said.code and "was not made by brender" in said.err
+    assert "/opt/mine" in unit.read_text()
 
 
 def test_a_service_is_not_installed_where_no_systemd_runs(
@@ -212,8 +240,15 @@ def test_all_settings_of_one_table_are_shown_with_their_defaults(settings_file: 
     ("was", "now", "code", "said"),
     [
         ("", "", 0, "5 settings, all good"),
-        ("lease = 20", 'lease = "soon"', 2, "[server] lease: Invalid value for '--lease': 'soon' is not a valid float range"),
+        ("lease = 20", 'lease = "soon"', 2, '[server] lease is a number, and not "soon"'),
         ("lease = 20", "lease = 0", 2, "[server] lease: Invalid value for '--lease': 0.0 is not in the range"),
+        ("lease = 20", "lease = [1, 2]", 2, "[server] lease is a number, and not [1, 2]"),
+        ("lease = 20", "lease = true", 2, "[server] lease is a number, and not true"),
+        ("lease = 20", "listen = {a = 1}", 2, "[server] listen is a text in quotes, and not a table"),
+        ("lease = 20", 'listen = "1.2.3.4:x"', 2, "[server] listen: '1.2.3.4:x' is not an address"),
+        ("accept-trusted = true", 'accept-trusted = "yes"', 2, '[worker] accept-trusted is true or false, and not "yes"'),
+        ("accept-trusted = true", 'tag = "tall"', 2, '[worker] tag is a list: [a text in quotes, …], and not "tall"'),
+        ('data = "/srv/farm"', "data = 5", 2, "data is a text in quotes, and not 5"),
         ("lease = 20", "least = 20", 2, "[server] has no setting 'least'; did you mean 'lease'?"),
     ],
 )

@@ -54,6 +54,11 @@ class Configured(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
+def names_config(args: Sequence[str]) -> bool:
+    """Return whether *args* name a settings file."""
+    return _named_in(args) is not None
+
+
 def config_file(args: Sequence[str]) -> Path:
     """Return the settings file that *args*, the environment or the platform names."""
     named = _named_in(args) or os.environ.get("BRENDER_CONFIG")
@@ -81,6 +86,8 @@ def check_config(content: dict[str, Any], path: Path) -> None:
     """Raises `BadInput` that names the first table or key of *content* that nobody knows."""
     for key, value in content.items():
         if key in SHARED:
+            if not isinstance(value, str):
+                raise BadInput(f"{path}: {key} is a text in quotes, and not {_as_toml(value)}")
             continue
         if key not in SECTIONS:
             declare_all()
@@ -89,9 +96,43 @@ def check_config(content: dict[str, Any], path: Path) -> None:
         if not isinstance(value, dict):
             raise BadInput(f"{path}: {key!r} must be a table, [{key}], with settings below it")
         names = _settings(key)
-        for name in value:
+        for name, said in value.items():
             if name.replace("-", "_") not in names:
                 raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, list(names))}")
+            _check_kind(key, names[name.replace("-", "_")], said, f"{path}: [{key}] {name}")
+
+
+def _check_kind(section: str, parameter: str, value: object, what: str) -> None:
+    """Raise `BadInput` where *value* is of another kind than the option that sets *parameter* of *section* takes."""
+    option = next(each for each in SECTIONS[section].params if each.name == parameter)
+    assert isinstance(option, click.Option)
+    kinds: tuple[type, ...]
+    if option.is_flag:
+        kinds, wanted = (bool,), "true or false"
+    elif isinstance(option.type, click.types.FloatParamType | click.FloatRange):
+        kinds, wanted = (int, float), "a number"
+    elif isinstance(option.type, click.types.IntParamType | click.IntRange):
+        kinds, wanted = (int,), "a whole number"
+    else:
+        kinds, wanted = (str,), "a text in quotes"
+    if option.multiple:
+        fits = isinstance(value, list) and all(_is_of(each, kinds) for each in value)
+        wanted = f"a list: [{wanted}, …]"
+    else:
+        fits = _is_of(value, kinds)
+    if not fits:
+        raise BadInput(f"{what} is {wanted}, and not {_as_toml(value)}")
+
+
+def _is_of(value: object, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _as_toml(value: object) -> str:
+    """Return *value* as its writer knows it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "a table" if isinstance(value, dict) else f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def declare_all() -> None:

@@ -142,6 +142,7 @@ def server(
     from brender.roles.server.backups import BackupPlan
     from brender.roles.server.database_wait import once_database_answers
     from brender.roles.server.loop import Server
+    from brender.store.database import shown
 
     begin_logging(verbose, log_format, "server")
     lifeline_end = Lifeline(lifeline)
@@ -164,7 +165,7 @@ def server(
         return Server(folder, addresses, policy, database or "", site=known_site, backups=plan)
 
     role = once_database_answers(make, folder, database or str(folder.database))
-    say_of_role(f"brender-server listens on {role.addresses.control}, its record is {role.database}")
+    say_of_role(f"brender-server listens on {role.addresses.control}, its record is {shown(role.database)}")
     allow_many_files()
     serve(role.loop, role.stop, lifeline, f"listens on {role.addresses.control}", page, role.snapshot)
     lifeline_end.ends(role.stop)

@@ -1,11 +1,12 @@
 """brender service: let the operating system start a role, now and whenever the machine does."""
 
+import contextlib
 import getpass
 import os
 import shutil
 import subprocess  # nosec B404 (systemctl, with words of ours)
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
@@ -13,11 +14,10 @@ from typing import NamedTuple
 import click
 from click.core import ParameterSource
 
-from brender.commands.config import SECTIONS, Configured
-from brender.commands.options import NamedPath
+from brender.commands.config import SECTIONS, Configured, names_config, read_config, settings_for
 from brender.commands.output import say
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
-from brender.system.service_files import ROLES, STATE, Service, launchd_job, systemd_unit, windows_task
+from brender.system.service_files import MADE_BY_BRENDER, ROLES, STATE, Service, launchd_job, systemd_unit, windows_task
 
 _SYSTEM_UNITS = Path("/etc/systemd/system")
 _PREFIX = "brender-"
@@ -30,26 +30,25 @@ _LOG = "journalctl {user}-u {name} -n 50"
 
 
 class Target(NamedTuple):
-    """What a service is written for: how its file is made, how that is given to the system, and where the data of a service lies
-    there that is nobody's own."""
+    """What a service is written for: how its file is made, where the data of a service lies there that is nobody's own, and how
+    the file is given to the system, of all and of one user."""
 
     write: Callable[[Service], str | bytes]
-    given: str
     folder: PurePath
+    given: str = ""
+    given_of_user: str = ""
 
 
-_TARGETS = {
-    "systemd": Target(systemd_unit, "", STATE),
+_FOR_WINDOWS = "Give it to Windows with: schtasks /Create /TN brender /XML FILE"
+_TARGETS: dict[str, Target] = {
+    "systemd": Target(systemd_unit, STATE),
     "launchd": Target(
         launchd_job,
-        "Put it into /Library/LaunchDaemons, and: launchctl bootstrap system FILE",
         PurePosixPath("/Library/Application Support/brender"),
+        "Put it into /Library/LaunchDaemons, and: launchctl bootstrap system FILE",
+        "Put it into ~/Library/LaunchAgents, and: launchctl bootstrap gui/$UID FILE",
     ),
-    "windows": Target(
-        windows_task,
-        "Give it to Windows with: schtasks /Create /TN brender /XML FILE",
-        PureWindowsPath("C:/ProgramData/brender"),
-    ),
+    "windows": Target(windows_task, PureWindowsPath("C:/ProgramData/brender"), _FOR_WINDOWS, _FOR_WINDOWS),
 }
 
 _own = click.option("--user", "of_user", is_flag=True, help="A service of your own account: it runs while you are logged in.")
@@ -85,6 +84,8 @@ def install(of_user: bool, account: str, name: str, start: bool, role: str, opti
         _check_account(described.account)
     folder = _units(of_user)
     unit = folder / f"{described.name}.service"
+    if unit.exists():
+        _check_own(unit)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         unit.write_text(systemd_unit(described), "utf-8")
@@ -126,11 +127,16 @@ def show(of_user: bool, account: str, name: str, system: str, role: str, options
     runs_as = _account(account, of_user)
     described = _described(role, options, name, _PLACEHOLDER if runs_as is None else runs_as, target)
     written = target.write(replace(described, is_placeholder=runs_as is None))
-    click.echo(written if isinstance(written, str) else written.decode("utf-16" if system == "windows" else "utf-8"))
+    if isinstance(written, str):
+        click.echo(written)
+    elif sys.stdout.isatty():
+        click.echo(written.decode("utf-16" if system == "windows" else "utf-8"))
+    else:
+        click.echo(written, nl=False)  # as the system reads it
     if runs_as is None:
         say(f"Nobody named an account: {_PLACEHOLDER} stands for it. Name one with --run-as ACCOUNT", err=True)
     if target.given:
-        say(target.given, err=True)
+        say(target.given_of_user if of_user else target.given, err=True)
 
 
 @service.command()
@@ -140,7 +146,7 @@ def remove(of_user: bool, name: str) -> None:
     """End the service NAME, and have the system start it no more. Its data folder stays."""
     systemctl = _systemctl(of_user)
     unit = _unit_of(name, of_user)
-    say(f"{unit.stem} ends: what it renders is finished first")
+    say(f"{unit.stem} ends. What renders is finished first")
     _do([*systemctl, "disable", "--now", unit.name], seconds=None)
     unit.unlink()
     _do([*systemctl, "daemon-reload"])
@@ -172,16 +178,32 @@ def _described(role: str, options: tuple[str, ...], name: str, account: str, tar
     if strange := sorted(set(called) - _NAME_LETTERS):
         raise BadInput(f"A service's name has letters, digits, '-', '_' and '.': {name!r} has {strange[0]!r}")
     words = list(options[1:] if options[:1] == ("--",) else options)
-    with command.make_context(role, list(words)) as context:
-        _check_paths(context)
-        _check_token(context)
-        data: PurePath = context.params["data"]
-        says_data = context.get_parameter_source("data") is ParameterSource.COMMANDLINE
-    if not says_data:
+    with _as_the_system_starts_it(command):
+        # (Its account has other settings than the one who installs it, but for a file that is named.)
+        named = settings_for(role, read_config(words)) if names_config(words) else {}
+        with command.make_context(role, list(words), default_map=named) as context:
+            _check_paths(context)
+            _check_secrets(context)
+            data: PurePath = context.params["data"]
+            is_said = context.get_parameter_source("data") is not ParameterSource.DEFAULT
+    if not is_said:
         data = target.folder if account else data
         words += ["--data", str(data)]  # whoever runs it, wherever from
     starts = [sys.executable, "-m", "brender.commands.main", *([] if role == "farm" else ["role"]), role]
     return Service(role, called, (*starts, *words), data, account)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _as_the_system_starts_it(command: click.Command) -> Iterator[None]:
+    """Leave out what the environment says to *command*, which the system does not know; say so."""
+    variables = {each.envvar for each in command.params if isinstance(each.envvar, str)} | {"BRENDER_CONFIG"}
+    here = {name: os.environ.pop(name) for name in variables if name in os.environ}
+    try:
+        for name in sorted(here):
+            say(f"{name} is set here, and will not be for the service: give it as an option if it is to count", err=True)
+        yield
+    finally:
+        os.environ.update(here)
 
 
 def _command(role: str) -> click.Command:
@@ -198,21 +220,43 @@ def _command(role: str) -> click.Command:
 def _check_paths(context: click.Context) -> None:
     """Raise `BadInput` for a path that means another file where the system starts the role."""
     for parameter in context.command.params:
-        if not isinstance(parameter.type, NamedPath | click.Path):
-            continue
         given = context.params.get(parameter.name or "")
-        for path in given if isinstance(given, tuple) else (given,):
-            if isinstance(path, Path) and not path.is_absolute():
-                option = parameter.opts[0]
-                raise BadInput(f"{option} {path}: a service starts elsewhere. Name it whole: {option} {Path.cwd() / path}")
+        for value in given if isinstance(given, tuple) else (given,):
+            path = _path_in(parameter, value)
+            if path is not None and not path.is_absolute():
+                option, before = parameter.opts[0], "@" if str(value).startswith("@") else ""
+                raise BadInput(
+                    f"{option} {value}: a service starts elsewhere. Name it whole: {option} {before}{Path.cwd() / path}"
+                )
 
 
-def _check_token(context: click.Context) -> None:
-    token = str(context.params.get("join") or "")
+def _path_in(parameter: click.Parameter, value: object) -> Path | None:
+    """Return the path that *value* of *parameter* is, or names; ``None`` where it is none."""
+    if isinstance(value, Path):
+        return value
+    if parameter.name == "join" and isinstance(value, str) and value.startswith("@"):
+        return Path(value[1:])
+    if parameter.name == "database" and isinstance(value, str) and value and "://" not in value:
+        return Path(value)
+    return None
+
+
+def _check_secrets(context: click.Context) -> None:
+    """Raise `BadInput` for a secret among the words that a service starts with."""
+    said = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    token = str(context.params.get("join") or "") if "join" in said else ""
     if token and not token.startswith("@"):
         raise BadInput(
             "--join: everybody on this machine can read what a service starts with. Put the token into a file that only its "
             "account can read, and name that: --join @/etc/brender/token"
+        )
+    from brender.store.database import shown  # here: it takes a while to import
+
+    database = str(context.params.get("database") or "") if "database" in said else ""
+    if "://" in database and shown(database) != database:
+        raise BadInput(
+            "--database: everybody on this machine can read what a service starts with, and that has a password. Put the "
+            "database into a settings file that only its account can read, and name that: --config /etc/brender/brender.toml"
         )
 
 
@@ -278,9 +322,14 @@ def _unit_of(name: str, of_user: bool) -> Path:
     if "/" in called or not unit.is_file():
         others = ", ".join(sorted(each.stem for each in _units(of_user).glob(f"{_PREFIX}*.service"))) or "there is none"
         raise NotFound(f"There is no service {name}. There are: {others}")
-    if "brender.commands.main" not in unit.read_text("utf-8", "replace"):
-        raise Conflict(f"{unit} was not made by brender: remove it with systemctl")
+    _check_own(unit)
     return unit
+
+
+def _check_own(unit: Path) -> None:
+    """Raise `Conflict` where *unit* was not made by `install`."""
+    if MADE_BY_BRENDER not in unit.read_text("utf-8", "replace"):
+        raise Conflict(f"{unit} was not made by brender: give the service another --name, or remove that with systemctl")
 
 
 def _do(words: list[str], seconds: float | None = _SYSTEMCTL_SECONDS) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
+from brender.bus.address import parse_address
 from brender.commands.config import SECTIONS, SHARED, config_file, declare_all, read_config, settings_for
 from brender.commands.options import NamedPath
 from brender.commands.output import print_json, print_table, say
@@ -15,6 +16,7 @@ from brender.model.text import plural
 
 #: Settings that are secrets: what they are is shown to nobody.
 _SECRETS = frozenset({"join"})
+_ADDRESSES = frozenset({"listen", "server"})
 #: Options that say how one command is to answer, and are no settings of a farm.
 _NO_SETTINGS = frozenset({"config", "verbose", "help", "as_json", "lifeline"})
 _FILE = "the settings file"
@@ -86,14 +88,20 @@ def check(config: Path | None) -> None:
                 continue
             try:
                 option.process_value(context, said[option.name])
+                if option.name in _ADDRESSES:
+                    parse_address(said[option.name], 1)
             except click.ClickException as error:
                 raise BadInput(f"{path}: [{section}] {_name(option)}: {error.format_message()}") from error
+            except BadInput as error:
+                raise BadInput(f"{path}: [{section}] {_name(option)}: {error}") from error
     count = sum(len(value) if isinstance(value, dict) else 1 for value in content.values())
     say(f"{path}: {plural(count, 'setting')}, all good")
 
 
 def settings(section: str, content: dict[str, Any]) -> Iterator[Setting]:
     """Yield the settings of the command *section*, with the settings file's *content*."""
+    from brender.store.database import shown  # here: it takes a while to import
+
     context = _context(section, content)
     for option in _options(context):
         value, source = option.consume_value(context, {})
@@ -105,6 +113,8 @@ def settings(section: str, content: dict[str, Any]) -> Iterator[Setting]:
             value = _default(option, context)
         elif option.name in _SECRETS:
             value = "(not shown)"
+        elif isinstance(value, str) and "://" in value:
+            value = shown(value)
         yield Setting(section, _name(option), value, said)
 
 

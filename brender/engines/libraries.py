@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LOOK_SECONDS = 20.0
+#: Libraries whose packages are called otherwise.
+_OTHERS = {"libz.so.1": "zlib1g"}
 
 
 @functools.cache
@@ -31,6 +33,8 @@ def lacks(names: Iterable[str]) -> str:
 
 def debian_package(library: str) -> str:
     """Return the name of the package that has *library*, such as libXi.so.6, in Debian (Debian Policy Manual, 8.1)."""
-    name, _, version = library.lower().partition(".so")
+    if library in _OTHERS:
+        return _OTHERS[library]
+    name, _, version = library.lower().replace("_", "-").partition(".so")
     version = version.removeprefix(".")
     return f"{name}-{version}" if name[-1:].isdigit() and version else f"{name}{version}"

@@ -27,6 +27,8 @@ _STOP_SECONDS = {"worker": 900, "manager": 900, "farm": 120}
 _USUAL_STOP_SECONDS = 60
 _WINDOWS = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 
+#: What a unit begins with that was made here.
+MADE_BY_BRENDER = "# Made by brender service install."
 _OF_RENDERS = ("# A render that needs too much memory is no reason to end its worker.", "OOMPolicy=continue")
 #: What no role needs (systemd.exec(5)).
 _SANDBOX = (
@@ -81,6 +83,7 @@ def systemd_unit(service: Service) -> str:
     """Return the unit for *service* (systemd.service(5)): of the system where it has an account, else of a user."""
     of_system = bool(service.account)
     lines = [
+        MADE_BY_BRENDER,
         "[Unit]",
         f"Description={service.description.replace('%', '%%')}",
         "Documentation=https://brender.readthedocs.io",
@@ -103,11 +106,7 @@ def systemd_unit(service: Service) -> str:
         "# Only the role itself is asked to end: it lets its renders finish, and ends them.",
         "KillMode=mixed",
         f"TimeoutStopSec={_STOP_SECONDS.get(service.role, _USUAL_STOP_SECONDS)}",
-        *(
-            ["# A render that needs too much memory is no reason to end its worker.", "OOMPolicy=continue"]
-            if _renders(service)
-            else []
-        ),
+        *(_OF_RENDERS if _renders(service) else ()),
         "LimitNOFILE=65536",
         *(_sandbox(service) if of_system else []),
         "",
@@ -147,7 +146,8 @@ def windows_task(service: Service) -> bytes:
     trigger = xml.SubElement(xml.SubElement(task, "Triggers"), "BootTrigger")
     xml.SubElement(trigger, "Enabled").text = "true"
     principal = xml.SubElement(xml.SubElement(task, "Principals"), "Principal", {"id": "Author"})
-    xml.SubElement(principal, "UserId").text = service.account
+    if service.account:
+        xml.SubElement(principal, "UserId").text = service.account
     xml.SubElement(principal, "LogonType").text = "S4U"
     xml.SubElement(principal, "RunLevel").text = "LeastPrivilege"
     settings = xml.SubElement(task, "Settings")
