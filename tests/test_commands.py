@@ -256,6 +256,8 @@ def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: py
     [
         ({"reason": "No worker is there."}, "shot (aaaaaaaa) waits. No worker is there"),
         ({"rendering": [{"name": "w2"}, {"name": "w1"}]}, "shot (aaaaaaaa) renders on w1 and w2: 3 of 8 frames are done"),
+        ({"rendering": [{"name": f"w{n:02}"} for n in range(60)]}, "shot (aaaaaaaa) renders on w00, w01, w02 and 57 more: 3"),
+        ({"status": "paused", "units": 1, "units_done": 1}, "shot (aaaaaaaa) is paused, 1 of 1 frame is done."),
         ({"status": "paused"}, "shot (aaaaaaaa) is paused, 3 of 8 frames are done. `brender resume aaaaaaaa` goes on"),
         ({"status": "canceled", "reason": "canceled by anna"}, "shot (aaaaaaaa) is canceled: canceled by anna"),
         ({"status": "failed", "reason": "no camera"}, "shot (aaaaaaaa) failed: no camera. `brender log aaaaaaaa` prints"),

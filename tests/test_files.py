@@ -1,11 +1,13 @@
 """Files that travel: traced, sent once, laid out where the scene expects them, and frames that come back."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy
 import OpenImageIO as oiio
@@ -18,7 +20,7 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.nodes import Blender
 from tests.conftest import BLENDS, SCENES
 from tests.rendering import studio
-from tests.tools import can_hide, command, until
+from tests.tools import can_hide, command, let_commands_ask, until
 
 #: Every scene here that has a camera, and what it is rendered with beside its own settings (EEVEE takes long without a GPU, and
 #: Blender Internal is no more).
@@ -174,6 +176,63 @@ def test_frames_are_fetched_as_they_come_and_only_once(
     with client(None, mine) as connection:
         job = connection.ask("job", id="watched")
     assert job["output"] == str(server / "frames" / job["id"]) and not list((server / "incoming").iterdir())
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """The frames, by name, of the finished job "shot" that commands in this process ask for; each file has a frame of its own."""
+    frames: dict[str, bytes] = {}
+    job = {"id": "0e92" * 4, "name": "shot", "status": "completed", "frames_deleted": None, "fps": 24.0}
+    part = {"status": "completed", "piece": 0, "layer": "", "change": 1, "further_files": [], "digest": ""}
+
+    def answer(message: Any) -> Any:
+        if message.question == "job":
+            return job
+        return [part | {"id": i, "frame": i, "output": n, "size": len(frames[n])} for i, n in enumerate(frames)]
+
+    class Fetching(contextlib.nullcontext["Fetching"]):
+        def fetch(self, job: str, part: int, target: Path, *_: object) -> None:
+            target.write_bytes(list(frames.values())[part])
+
+        def __enter__(self) -> "Fetching":
+            return self
+
+    let_commands_ask(answer, monkeypatch)
+    monkeypatch.setattr("brender.commands.files.exchange", lambda *_: Fetching())
+    return frames
+
+
+def test_fetch_replaces_no_file_of_other_content_unless_it_is_told_to(
+    served: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served |= {"0001.png": b"one", "0002.png": b"two", "0003.png": b"three"}
+    (tmp_path / "0001.png").write_bytes(b"one")
+    (tmp_path / "0003.png").write_bytes(b"another job's")
+    refused = command(capsys, "fetch", "shot", "--to", tmp_path)
+    assert refused.code == 3 and "1 file in" in refused.err and ": 0003.png. Nothing was fetched" in refused.err
+    assert "--to FOLDER" in refused.err and "--replace" in refused.err
+    assert (tmp_path / "0003.png").read_bytes() == b"another job's" and not (tmp_path / "0002.png").exists()
+    assert "3 files fetched" in command(capsys, "fetch", "shot", "--to", tmp_path / "other").out
+    assert "2 files fetched" in command(capsys, "fetch", "shot", "--to", tmp_path, "--replace").out
+    assert (tmp_path / "0003.png").read_bytes() == b"three"
+
+
+def test_fetch_names_three_of_the_files_that_are_in_its_way(
+    served: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(1, 6):
+        served[f"{number}.png"] = b"new"
+        (tmp_path / f"{number}.png").write_bytes(b"another")
+    assert "5 files in" in (said := command(capsys, "fetch", "shot", "--to", tmp_path).err)
+    assert "1.png, 2.png, 3.png and 2 more" in said
+
+
+def test_fetch_replaces_no_film_either(served: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    served["1.png"] = b"new"
+    (tmp_path / "shot.mp4").write_bytes(b"film")
+    refused = command(capsys, "fetch", "shot", "--to", tmp_path / "got", "--movie", tmp_path / "shot.mp4")
+    assert refused.code == 3 and "--replace" in refused.err and not (tmp_path / "got").exists()
+    assert (tmp_path / "shot.mp4").read_bytes() == b"film"
 
 
 @pytest.mark.blender

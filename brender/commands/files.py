@@ -4,7 +4,9 @@ import json
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,7 +24,7 @@ from brender.model.bundle import check_path
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.path_templates import safe
 from brender.model.status import ENDED_JOB
-from brender.model.text import harmless, plural
+from brender.model.text import harmless, job_in_words, plural, some_of
 
 _LOOK_SECONDS = 1.0
 
@@ -53,6 +55,7 @@ def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Pat
 @click.option("--watch", is_flag=True, help="Go on until the job has ended, as frames are finished.")
 @click.option("--movie", type=NamedPath(), help="Then make a film of the frames, such as shot.mp4; needs ffmpeg here.")
 @click.option("--fps", type=float, help="Frames a second of the film. [default: what the .blend says]")
+@click.option("--replace", is_flag=True, help="Replace files of these names that are here and are others.")
 def fetch(
     data: Path,
     config: Path | None,
@@ -63,11 +66,14 @@ def fetch(
     watch: bool,
     movie: Path | None,
     fps: float | None,
+    replace: bool,
 ) -> None:
     """Fetch the finished frames of the job ID to this machine. What is here already, whole, is not fetched again; what was begun
-    goes on."""
-    fetched = 0
+    goes on. Files of the same names that are others stay, and nothing is fetched, unless you say --replace."""
+    fetched, own = 0, set[Path]()
     frames: dict[tuple[str, int], Path] = {}
+    if movie is not None and not replace:
+        _check_new(movie)
     with client(server, data) as connection, exchange(server, data) as files, transfer_bar() as bar:
         job = connection.ask("job", id=id)
         if job["frames_deleted"] is not None:
@@ -76,6 +82,7 @@ def fetch(
         task, changed = bar.add_task("fetching", total=None), -1
         while True:
             ended = connection.ask("job", id=job["id"])["status"] in ENDED_JOB
+            wanted: list[tuple[JobFile, Path]] = []
             for each in finished_files(connection, job["id"], changed):
                 changed = max(changed, each.change)
                 path = (target / each.output).resolve()
@@ -83,8 +90,13 @@ def fetch(
                     raise BadInput(f"The file {harmless(each.output)} would lie outside of {target}, and is not fetched")
                 if not each.file and each.frame is not None:
                     frames[each.layer, each.frame] = path
-                if _is_here(path, each):
-                    continue
+                if not _is_here(path, each):
+                    wanted.append((each, path))
+            if not replace:
+                _check_none_replaced(job, target, [path for _, path in wanted if path not in own], fetched)
+            for each, path in wanted:
+                if not (replace or path in own):
+                    _check_none_replaced(job, target, [path], fetched)  # (another command may fetch to the same folder)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 bar.update(task, description=harmless(each.output))
                 files.fetch(
@@ -94,6 +106,7 @@ def fetch(
                     lambda have, total: bar.update(task, completed=have, total=total),
                     each.file,
                 )
+                own.add(path)
                 fetched += 1
             if ended or not watch:
                 break
@@ -102,8 +115,30 @@ def fetch(
     if movie is not None:
         speed = fps if fps is not None else float(job["fps"])
         for layer, target in _movies(movie, {layer for layer, _ in frames}).items():
+            if not replace:
+                _check_new(target)
             count = make_film((path for (own, _), path in sorted(frames.items()) if own == layer), speed, target.absolute())
             say(f"{plural(count, 'frame')}, {speed:g} a second: {target}")
+
+
+def _check_none_replaced(job: Mapping[str, Any], target: Path, paths: Iterable[Path], fetched: int) -> None:
+    """Raise `Conflict` where one of *paths*, which are not the files of *job*, is there. *fetched*: how many came before."""
+    there = [path for path in paths if path.exists() or path.is_symlink()]
+    if not there:
+        return
+    names = some_of([harmless(str(path.relative_to(target.resolve()))) for path in there])
+    one, called = len(there) == 1, job_in_words(job["id"], job["name"])
+    raise Conflict(
+        f"{plural(len(there), 'file')} in {target} {'is' if one else 'are'} not what the job {called} has "
+        f"under {'its name' if one else 'their names'}, and {'stays' if one else 'stay'}: {names}. "
+        f"{plural(fetched, 'file') + ' fetched before' if fetched else 'Nothing was fetched'}. "
+        f"Fetch to another folder with --to FOLDER, or replace {'it' if one else 'them'} with --replace"
+    )
+
+
+def _check_new(movie: Path) -> None:
+    if movie.exists():
+        raise Conflict(f"{movie} is there already. Name another, or replace it with --replace")
 
 
 def _movies(movie: Path, layers: set[str]) -> dict[str, Path]:

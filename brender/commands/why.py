@@ -10,7 +10,7 @@ from brender.commands.completion import job_argument
 from brender.commands.config import Configured
 from brender.commands.options import client, common, server_option
 from brender.commands.output import say
-from brender.model.text import job_in_words, short_id
+from brender.model.text import job_in_words, plural, short_id, some_of
 
 
 @click.command(cls=Configured, section="why")
@@ -27,7 +27,8 @@ def standing(record: Mapping[str, Any]) -> str:
     """Return how the job of *record* stands and why, with the command that changes it where there is one."""
     called, id = job_in_words(record["id"], record["name"]), short_id(record["id"])
     reason, status = str(record["reason"]).rstrip("."), record["status"]
-    done = f"{record['units_done']:,} of {record['units']:,} {record['unit']}s are done"
+    verb = "is" if 1 in (record["units_done"], record["units"]) else "are"
+    done = f"{record['units_done']:,} of {plural(record['units'], record['unit'])} {verb} done"
     if status == "failed":
         more = f"`brender log {id}` prints the log of what failed, `brender requeue {id}` renders it again"
         return f"{called} failed: {reason or 'it is not said why'}. {more}"
@@ -36,5 +37,5 @@ def standing(record: Mapping[str, Any]) -> str:
     if status not in ("queued", "active"):
         return f"{called} is {status}" + (f": {reason}" if reason and reason != status else "")
     if names := sorted({at["name"] for at in record["rendering"]}):
-        return f"{called} renders on {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}: {done}"
+        return f"{called} renders on {some_of(names)}: {done}"
     return f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"

@@ -1,5 +1,7 @@
 """Text for people: names from elsewhere made harmless for terminals and logs, numbers that agree with their nouns. Pure."""
 
+from collections.abc import Sequence
+
 
 def harmless(text: str, kept: str = "") -> str:
     """Return *text* without what a terminal would obey or what would turn its reading around: each such character becomes a
@@ -41,6 +43,17 @@ def plural(count: float, noun: str) -> str:
     """
     number = f"{count:,}" if isinstance(count, int) else f"{count:,g}"
     return f"{number} {noun}{'' if count == 1 else 's'}"
+
+
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """Return *names* as a sentence lists them, of more than *most* only the first and how many more there are.
+
+    >>> some_of(["a"]), some_of(["a", "b", "c"]), some_of(["a", "b", "c", "d", "e"])
+    ('a', 'a, b and c', 'a, b, c and 2 more')
+    """
+    shown, more = names[:most], len(names) - most
+    words = [*shown, f"{more:,} more"] if more > 0 else list(shown)
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 
 def with_article(noun: str) -> str:
