@@ -80,7 +80,7 @@ def test_a_farm_is_upgraded_machine_by_machine_while_it_renders(
             return int(connection.ask("job", id=job)["completed_parts"])
 
     with client(mixed.address, mixed.folder) as connection:
-        job = submit_command(connection, sys.executable, "-c", _WORK, f"{made}/{{frame}}", frames="1-90")
+        job = submit_command(connection, sys.executable, "-c", _WORK, f"{made}/{{frame}}", frames="1-60")
     words = ("version", "--farm", "--json", "--data", mixed.server)
     for name in order:
         before = done()
@@ -94,8 +94,8 @@ def test_a_farm_is_upgraded_machine_by_machine_while_it_renders(
             assert {each["software"] for each in said} == {__version__, version_of_previous()}
     with client(mixed.address, mixed.folder) as connection:
         record = ended(connection, job)
-        assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 90, 0)
-        assert tries(connection, job).count("completed") == 90 and len(list(made.iterdir())) == 90
+        assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 60, 0)
+        assert tries(connection, job).count("completed") == 60 and len(list(made.iterdir())) == 60
         assert {row["software"] for row in (*connection.ask("workers"), *connection.ask("managers"))} == {__version__}
     said = command(capsys, "version", "--farm", "--data", mixed.server).out
     assert f"All run brender {__version__}" in said

@@ -4,6 +4,7 @@ An older record knows less than the blobs beside it and the workers, and gives n
 """
 
 import json
+import time
 from pathlib import Path
 
 from brender.model.errors import BadInput
@@ -37,10 +38,11 @@ def check_age(folder: DataFolder, database: str, change: int) -> None:
         return
     if is_older:
         of = "" if not is_url(database) else f" --database {shown(database)}"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(seen.get("wall", 0))))
         raise BadInput(
-            f"The record {shown(database)} is older than what lies beside it: it ends at commit {change}, and was at "
-            f"{seen['change']} when a server last looked. Was an older file put in its place? `brender restore BACKUP` puts a "
-            f"backup there; `brender restore --as-it-is{of}` goes on with this record, and renders what it does not know again"
+            f"The record {shown(database)} is older than the server knows it: what was recorded there by {when} is not in it. Was "
+            "an older file put in its place? `brender restore BACKUP` puts a backup there; "
+            f"`brender restore --as-it-is{of}` goes on with this record, and renders what it does not know again"
         )
 
 

@@ -89,7 +89,7 @@ def _open_source(where: str) -> Database:
     database = SqliteDatabase(where, pragmas={"locking_mode": "exclusive", "query_only": 0}, timeout=_BUSY_SECONDS)
     try:
         database.connect()
-        database.execute_sql("BEGIN IMMEDIATE")
+        database.execute_sql("BEGIN EXCLUSIVE")
         database.execute_sql("ROLLBACK")
     except OperationalError as error:
         database.close()
