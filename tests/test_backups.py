@@ -28,7 +28,7 @@ from brender.store.writer import Writer
 from tests.hanging import can_hang, hanging
 from tests.rows import put
 from tests.test_trouble import three_roles
-from tests.tools import command, ended, submit_command, until
+from tests.tools import command, ended, fill, submit_command, until
 
 OLDER = Path(__file__).parent / "records" / "0010.sql"
 NEWER = "9999_of_tomorrow"
@@ -119,6 +119,19 @@ def test_a_backup_disk_that_does_not_answer_holds_nothing_up_but_the_backup(data
         backups.step(Now(70000.0, 0.0))
         until(lambda: len(said) == 2)
         assert said[1][0] == "backed-up" and len(backups_in(drive.path, "farm")) == 1
+
+
+@pytest.mark.thorough
+def test_a_disk_that_is_full_is_one_sentence_and_nothing_is_left_there(
+    data: DataFolder, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (small_disk / "data").mkdir()
+    fill(small_disk).open("r+b").truncate(24_600_000)  # less than a megabyte is free
+    before = sorted(small_disk.rglob("*"))
+    for words in (("backup", small_disk / "a.db"), ("backup", "--with", "all", small_disk / "a.tar")):
+        said = command(capsys, *words, "--data", data.root)
+        assert said.code == 2 and f"No room for a backup on the disk of {small_disk}: " in said.err
+    assert sorted(small_disk.rglob("*")) == before
 
 
 # --- put back ---------------------------------------------------------------------------------------------------------------

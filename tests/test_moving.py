@@ -96,7 +96,7 @@ def record(tmp_path: Path) -> Iterator[str]:
     [
         (
             "postgresql://nobody@127.0.0.1:1/farm",
-            "Cannot open the database postgresql://nobody@127.0.0.1:1/farm: ",
+            "The database postgresql://nobody@127.0.0.1:1/farm does not answer: connection failed",
         ),
         ("mysql://host/farm", "is not a database that brender knows"),
         ("{folder}/taken.db", "exists already"),

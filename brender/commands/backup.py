@@ -12,7 +12,7 @@ from brender.commands.output import say, size
 from brender.model.errors import BadInput
 from brender.model.text import plural
 from brender.store.archive import CONTENTS, RECORD, is_archive, lay_in, unpack_archive, write_archive
-from brender.store.backup import back_up, check_kind, leap
+from brender.store.backup import back_up, check_kind, in_words, leap
 from brender.store.backup import restore as put_back
 from brender.store.database import shown
 from brender.store.datafolder import DataFolder
@@ -99,7 +99,9 @@ def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
         try:
             added, keys = lay_in(unpacked, folder)
         except OSError as error:
-            raise BadInput(f"The files of {archive} could not be put into {folder.root}: {error}. Do it again") from error
+            raise BadInput(
+                f"The files of {archive} could not be put into {folder.root}: {in_words(error)}. Do it again"
+            ) from error
         kept = put_back(unpacked / RECORD, where, folder.backups)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)

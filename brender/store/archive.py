@@ -16,7 +16,7 @@ from typing import IO
 
 from brender import __version__
 from brender.model.errors import BadInput, Conflict
-from brender.store.backup import back_up
+from brender.store.backup import back_up, discard, in_words
 from brender.store.datafolder import DataFolder
 from brender.system import private_files
 
@@ -77,9 +77,9 @@ def write_archive(folder: DataFolder, database: str, target: Path, what: frozens
             pass
         partial.rename(target)
     except (OSError, tarfile.TarError) as error:
-        raise BadInput(f"The archive {target} could not be written: {error}") from error
+        raise BadInput(f"The archive {target} could not be written: {in_words(error)}") from error
     finally:
-        record.unlink(missing_ok=True)
+        discard(record)
         partial.unlink(missing_ok=True)
     return target.stat().st_size
 
@@ -97,7 +97,7 @@ def unpack_archive(archive: Path, folder: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
     except OSError as error:
-        raise BadInput(f"The archive {archive} could not be laid out in {folder}: {error}") from error
+        raise BadInput(f"The archive {archive} could not be laid out in {folder}: {in_words(error)}") from error
 
 
 def lay_in(unpacked: Path, folder: DataFolder) -> tuple[int, Path | None]:

@@ -26,6 +26,8 @@ Alive = Callable[[], None]
 LEAP = 10**9
 _COUNTERS = ("change", "task", "part", "activity")
 _PAGES = 2000
+#: Bytes that a copy may need beyond what it is of.
+_MARGIN = 2**20
 _OPCODES = 1_000_000
 
 
@@ -53,9 +55,10 @@ def back_up(where: str, target: Path, least_free: int = 0, alive: Alive = _nobod
         name_new(partial, target)
         _sync_folder(target.parent)
     except (sqlite3.Error, PeeweeException, OSError) as error:
-        raise BadInput(f"The backup to {target} failed: {_in_words(error)}") from error
+        _check_room(where, target.parent, least_free)  # (SQLite says of a full disk that it cannot be read or written)
+        raise BadInput(f"The backup to {target} failed: {in_words(error)}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        discard(partial)
     return target.stat().st_size
 
 
@@ -78,15 +81,20 @@ def restore(backup: Path, where: str, keep_in: Path | None = None) -> Path | Non
             _copy(str(backup), partial)
         except (sqlite3.DatabaseError, _Damaged) as error:
             raise BadInput(
-                f"The backup {backup} is damaged, or was not copied to its end ({_in_words(error)}). Take another one"
+                f"The backup {backup} is damaged, or was not copied to its end ({in_words(error)}). Take another one"
             ) from error
         leap(str(partial))
         return _into_url(partial, where, folder) if is_url(where) else _into_file(partial, Path(where))
     except (sqlite3.Error, PeeweeException, OSError) as error:
-        raise BadInput(f"The backup {backup} could not be put in the place of {shown(where)}: {_in_words(error)}") from error
+        raise BadInput(f"The backup {backup} could not be put in the place of {shown(where)}: {in_words(error)}") from error
     finally:
-        for left in (partial, log_of(str(partial)), mark_of(str(partial)), Path(f"{partial}-shm")):
-            left.unlink(missing_ok=True)
+        discard(partial)
+
+
+def discard(partial: Path) -> None:
+    """Remove the database *partial*, which is not needed, with all that SQLite may have put beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal", "-mark"):
+        partial.with_name(partial.name + suffix).unlink(missing_ok=True)
 
 
 def leap(where: str) -> None:
@@ -124,7 +132,7 @@ class _Damaged(BrenderError):
 
 
 def _copy(where: str, partial: Path, alive: Alive = _nobody) -> None:
-    partial.unlink(missing_ok=True)
+    discard(partial)
     partial.touch(mode=0o600)
     source, copy = sqlite3.connect(where, timeout=10, isolation_level=None), sqlite3.connect(partial)
     try:
@@ -144,7 +152,7 @@ def _copy(where: str, partial: Path, alive: Alive = _nobody) -> None:
 
 def _copy_url(where: str, partial: Path, alive: Alive = _nobody) -> None:
     """Write the record in PostgreSQL at *where* into the SQLite file *partial*, with the schema that it has."""
-    partial.unlink(missing_ok=True)
+    discard(partial)
     partial.touch(mode=0o600)
     source, copy = open_for_reading(where), SqliteDatabase(str(partial))
     try:
@@ -173,7 +181,7 @@ def check_copy(copy: sqlite3.Connection, where: str, alive: Alive = _nobody) -> 
 
 def _check_room(where: str, folder: Path, least_free: int) -> None:
     """Raise `BadInput` where the disk of *folder* has no room for a copy of *where*."""
-    wanted = least_free
+    wanted = least_free + _MARGIN
     if not is_url(where):
         wanted += sum(file.stat().st_size for file in (Path(where), log_of(where)) if file.exists())
     free = shutil.disk_usage(folder).free
@@ -279,7 +287,8 @@ def _sync_folder(folder: Path) -> None:
             os.close(opened)
 
 
-def _in_words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
+    """Return what an error of the system or the database says, as one line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split())

@@ -110,7 +110,7 @@ def make(wanted: Wanted, alive: Alive) -> Made:
         if known and (age := time.time() - known[-1].stat().st_mtime) < wanted.every and age >= 0:
             newest = known[-1]
         else:
-            for left in folder.glob(f"{wanted.name}-*.db.part"):  # of a process that was killed
+            for left in folder.glob(f"{wanted.name}-*.db.part*"):  # of a process that was killed
                 left.unlink()
             newest = folder / f"{wanted.name}-{time.strftime('%Y%m%d-%H%M%S')}.db"
             back_up(wanted.database, newest, wanted.least_free, alive)

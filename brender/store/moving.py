@@ -7,7 +7,7 @@ from pathlib import Path
 from peewee import Database, DatabaseError, OperationalError, SqliteDatabase
 
 from brender.model.errors import BadInput, BrenderError
-from brender.store.backup import check_copy, name_new, sync_file
+from brender.store.backup import check_copy, discard, name_new, sync_file
 from brender.store.copying import TableDigest, copy_rows
 from brender.store.database import SERVER, connected, is_url, shown
 from brender.store.schema import check_known, migrate
@@ -60,7 +60,7 @@ def _into_file(source: Database, target: str, newest: str, alive: Callable[[], N
         raise BadInput(f"There is no folder {path.parent}. Make it first, or name another")
     partial = path.with_name(path.name + ".part")
     try:
-        partial.unlink(missing_ok=True)
+        discard(partial)
         partial.touch(mode=0o600)
         with contextlib.closing(SqliteDatabase(str(partial))) as opened:
             opened.connect()
@@ -70,7 +70,7 @@ def _into_file(source: Database, target: str, newest: str, alive: Callable[[], N
         sync_file(partial)
         name_new(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        discard(partial)
     return found
 
 
