@@ -53,6 +53,8 @@ def test_a_server_that_is_killed_is_silent_after_3_seconds_and_nobody_s_state_is
     assert heard.silence(13.4) is None
     assert heard.silence(13.5) == "server silent for 3 s; renders go on, nothing new starts (10.0.0.1:9998)"
     assert states(heard, 13.5) == {"server": "silent", "site": "unknown", "render-01": "unknown", "render-02": "unknown"}
+    heard.take(Linked(up=False, why="It has another key"), 14.0)
+    assert str(heard.silence(14.0)).endswith("(10.0.0.1:9998). It has another key")
     heard.take(Linked(up=True), 40.0)
     heard.take(beat(S1, 20, "server", name="server", status="online"), 40.1)
     assert heard.silence(40.1) is None and heard.status(heard.nodes[W1], 40.1) == "busy", "nobody could be heard meanwhile"

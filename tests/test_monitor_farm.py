@@ -9,12 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from brender.bus.address import Address
+from brender.bus.keys import new_pair
+from brender.commands.joining import as_client
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.model.errors import Unreachable
+from brender.model.keys import KeyRole
+from brender.monitor.feed import Feed, Outcome
+from brender.monitor.once import settle
+from brender.monitor.session import LiveSession
 from tests.tools import command, invite, pid_of, submit_command, until
 
 pytestmark = pytest.mark.thorough
@@ -128,3 +137,32 @@ def test_a_key_that_may_only_listen_sees_workers_and_what_happens(
     data = json.loads(command(capsys, "role", "monitor", "--once", "--json", "--record", recording, "--data", other).out)
     assert {node["name"]: node["state"] for node in data["nodes"]}.items() >= {"worker-1": "idle", "manager": "online"}.items()
     assert command(capsys, "role", "monitor", "--once", "--json", "--replay", recording).code == 0
+
+
+def test_changes_are_asked_of_the_server_and_their_outcome_is_told(module_farm: LocalFarm) -> None:
+    addresses, pair = as_client(None, module_farm.folder)
+    session = LiveSession(Feed(addresses, pair, KeyRole.ADMIN, "ada").start())
+    try:
+        until(lambda: session.step(0.0) or len(list(session.heard.of_kind("worker"))) == 2)
+        worker = next(node for node in session.heard.of_kind("worker") if node.name == "worker-2")
+        for action, status in (("disable", "disabled"), ("enable", "idle")):
+            session.act(action, worker.id, None, f"{action} the worker worker-2")
+            assert until(session.outcome) == Outcome(f"{action} the worker worker-2: done", True)
+            until(lambda status=status: session.step(0.0) or session.heard.status(worker, session.now()) == status)  # type: ignore[misc]
+        session.act("pause", "f" * 16, None, "pause a job")
+        outcome = until(session.outcome)
+        assert not outcome.is_done and "There is no job" in outcome.text
+    finally:
+        session.close()
+
+
+def test_a_server_with_another_key_and_one_that_is_not_there_are_told_apart(module_farm: LocalFarm) -> None:
+    addresses, pair = as_client(None, module_farm.folder)
+    for given, why in (
+        (replace(addresses, key=new_pair().public), "does not have the key that this machine knows"),
+        (replace(addresses, events=Address("127.0.0.1", 1)), "Nothing is heard from 127.0.0.1:1"),
+    ):
+        session = LiveSession(Feed(given, pair, KeyRole.MONITOR).start())
+        with pytest.raises(Unreachable, match=why):
+            settle(session)
+        session.close()

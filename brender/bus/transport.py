@@ -133,7 +133,7 @@ class Socket:
     def send(self, message: Message, route: bytes = b"", bulk: Sequence[bytes] = (), topic: str | None = None) -> bool:
         """Send without waiting. ``False``: refused (nobody there, or its queue is full)."""
         frames, traffic = encode(message, bulk), self.traffic
-        size = sum(map(len, frames))
+        size = len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
         if self._routed:
             frames.insert(0, route)
         elif topic is not None:
@@ -156,14 +156,14 @@ class Socket:
 
     def drain(self) -> Iterator[Received]:
         """What has arrived, until nothing more is there or `DRAIN` messages were taken."""
-        traffic = self.traffic
+        most = self.traffic.waiting
         for count in range(1, DRAIN + 1):
             try:
                 frames = self.raw.recv_multipart(flags=zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            if count > traffic.waiting:
-                traffic.waiting = count
+            if count > most:
+                most = self.traffic.waiting = count
             principal, origin = PARENT, ""
             if self._guard is not None:
                 found = self._sender(self._guard, frames[-1])
@@ -256,13 +256,13 @@ class Socket:
             return None
         if count > MOST_FRAMES[door]:
             return Malformed(f"{count} frames, where {MOST_FRAMES[door]} are allowed")
-        size = sum(map(len, frames))
+        size = len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
         return Malformed(f"{size} bytes, where {LARGEST[door]} are allowed") if size > LARGEST[door] else None
 
     def _read(self, frames: list[bytes], principal: Principal, origin: str) -> Received | None:
         route = frames.pop(0) if (self._routed or self._topics) and frames else b""
         traffic = self.traffic
-        traffic.bytes_received += sum(map(len, frames))
+        traffic.bytes_received += len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
         try:
             message, bulk = decode(frames)
         except Malformed as error:

@@ -136,18 +136,19 @@ class Feed:
         connections = socket.connections()
         socket.connect(self.addresses.events)
         socket.subscribe()
-        up, of = None, (1, 1)
+        up, was_stranger, of = None, False, (1, 1)
         try:
             while not self._closing.is_set() and not self.refusal:
                 socket.raw.poll(_POLL_MILLISECONDS)
                 connections.happened()
                 if connections.refused:
                     self.refusal = _NOT_ADMITTED.format(address=self.addresses.events, command=token_command(KeyRole.MONITOR))
-                if connections.up != up:
-                    up = connections.up
-                    self._put(Linked(up=up))
-                    if up:
+                is_stranger = connections.strange and not connections.up
+                if (connections.up, is_stranger) != (up, was_stranger):
+                    if connections.up and not up:
                         self.refresh()
+                    up, was_stranger = connections.up, is_stranger
+                    self._put(Linked(up=up, why=_STRANGE if is_stranger else ""))
                 self._drain(socket.raw)
                 self._closing.wait(_BATCH_SECONDS)
                 every = (self._sampler.of, self._sampler.of_telling)
@@ -209,6 +210,10 @@ class Feed:
         self._put(answered("frames_by_part", client.ask("frames_by_part", job=job), job))
 
 
+_STRANGE = (
+    "What listens there does not have the key that this machine knows the farm's server by, or is not a brender server. Was the "
+    "server reinstalled? Then join it again with a new token: `brender join TOKEN`"
+)
 _NOT_ADMITTED = (
     "The server does not admit this machine's key at {address}. Ask the one who runs the farm for a new token ({command}), and "
     "use it with `brender join TOKEN`"

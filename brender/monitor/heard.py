@@ -101,7 +101,8 @@ class Heard:
         self.nodes: dict[str, Node] = {}
         self.jobs: dict[str, Job] = {}
         self.lines: deque[Line] = deque(maxlen=LINES)
-        self.is_linked = True
+        self.is_linked, self.why_cut = True, ""
+        """Whether there is a connection to the server, and why there is none, where that is known."""
         self.count = self.lost = self.skipped = 0
         """Events that came; that were sent and did not come; and that came and were not looked at."""
         self.sampling = 1
@@ -126,8 +127,8 @@ class Heard:
                 self._hear(item, now)
             case Answered():
                 self._answered(item, now)
-            case Linked(up=up):
-                self.is_linked = up
+            case Linked(up=up, why=why):
+                self.is_linked, self.why_cut = up, why
                 self._cut_at = None if up else now if self._cut_at is None else self._cut_at
                 if up:
                     self._excuse(now)
@@ -317,7 +318,10 @@ class Heard:
     def silence(self, now: float) -> str | None:
         """Return what is said of a silent server; ``None`` while it is not."""
         seconds = self.silent(now)
-        return None if seconds is None else f"{read_event('server-silent', {'seconds': seconds})[1]} ({self.source})"
+        if seconds is None:
+            return None
+        why = f". {self.why_cut}" if self.why_cut else ""
+        return f"{read_event('server-silent', {'seconds': seconds})[1]} ({self.source}){why}"
 
     def status(self, node: Node, now: float) -> str:
         """Return how *node* stands *now*, as far as can be known."""

@@ -74,10 +74,11 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
     about: Text = ""
 
 
-class Linked(msgspec.Struct, frozen=True, kw_only=True, tag="link"):
-    """There is a connection to the server's events now, or there is none any more."""
+class Linked(msgspec.Struct, frozen=True, kw_only=True, tag="link", omit_defaults=True):
+    """There is a connection to the server's events now, or there is none any more; ``why`` says why, where that is known."""
 
     up: bool
+    why: Text = ""
 
 
 class Skipped(msgspec.Struct, frozen=True, kw_only=True, tag="skipped"):

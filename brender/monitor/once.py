@@ -43,6 +43,8 @@ def settle(session: Session, sleep: Callable[[float], None] = time.sleep) -> Non
             break
         sleep(_LOOK_SECONDS)
     if not session.heard.count and not session.heard.nodes:
+        if session.heard.why_cut:
+            raise Unreachable(f"{session.heard.why_cut} ({session.heard.source})")
         raise Unreachable(
             f"Nothing is heard from {session.heard.source}, where the farm's server is to be. See whether it runs (`brender "
             "farm` or `brender-server` on its machine), or name another with --server"
