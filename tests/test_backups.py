@@ -24,7 +24,9 @@ from brender.store.backup import back_up, restore
 from brender.store.backup_process import Wanted, backups_in, made_by_process, make
 from brender.store.database import open_for_reading, open_for_writing
 from brender.store.datafolder import DataFolder
+from brender.store.last_seen import note_seen
 from brender.store.writer import Writer
+from tests.conftest import PostgreSQL
 from tests.hanging import can_hang, hanging
 from tests.rows import put
 from tests.test_trouble import three_roles
@@ -245,6 +247,55 @@ def test_a_record_in_either_database_is_backed_up_and_restored(
     assert said.code == 0 and _projects(database) == {"earlier"}
     kept = Path(said.out.rpartition("What was there is kept: ")[2].strip())
     assert _projects(kept) == {"earlier", "later"}
+
+
+def test_no_record_is_restored_under_a_server_whatever_data_folder_is_named(
+    data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back_up(str(data.database), tmp_path / "copy.db")
+    words = ("restore", tmp_path / "copy.db", "--data", tmp_path / "elsewhere", "--database", data.database)
+    serving = open_for_writing(str(data.database))
+    said = command(capsys, *words)
+    assert said.code == 2 and f"A server uses {data.database} now. Stop it first" in said.err
+    assert serving.execute_sql("SELECT name FROM project").fetchall() == [("shown",)]
+    serving.close()
+    lock = data.lock("server")
+    assert f"already uses the data folder {data.root}" in command(capsys, *words).err
+    lock.release()
+    assert command(capsys, *words).code == 0
+
+
+@pytest.mark.thorough
+def test_no_record_in_postgresql_is_restored_under_a_server(
+    postgresql: PostgreSQL, data: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgresql.new_database()
+    words = ("restore", data.database, "--data", data.root, "--database", url)
+    serving = open_for_writing(url)
+    assert f"A server uses {url} now" in command(capsys, *words).err
+    assert serving.execute_sql("SELECT COUNT(*) FROM project").fetchone()[0] == 0
+    serving.close()
+    assert command(capsys, *words).code == 0 and _projects(url) == {"shown"}
+
+
+def test_a_backup_goes_where_the_data_folder_says_that_its_record_is(
+    data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = _record(tmp_path / "other.db", "other")
+    note_seen(data, str(other), 1, 0.0)
+    assert command(capsys, "restore", data.database, "--data", data.root).code == 0 and _projects(other) == {"shown"}
+    note_seen(data, "postgresql://brender:sesame@db.example/farm", 1, 0.0)
+    for words in (("restore", other), ("restore", "--as-it-is"), ("backup", tmp_path / "copy.db")):
+        said = command(capsys, *words, "--data", data.root)
+        assert said.code == 2 and "is not in that folder but in postgresql://brender@db.example/farm" in said.err
+        assert "--database URL" in said.err
+
+
+def test_a_backup_that_does_not_exist_is_refused_before_a_data_folder_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = command(capsys, "restore", tmp_path / "nothing.db", "--data", tmp_path / "typo" / "deep")
+    assert said.code == 2 and "There is no backup" in said.err and not (tmp_path / "typo").exists()
 
 
 def test_the_command_asks_for_a_backup_or_for_the_record_as_it_is(data: DataFolder, capsys: pytest.CaptureFixture[str]) -> None:

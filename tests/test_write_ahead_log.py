@@ -135,7 +135,8 @@ def test_what_is_not_a_farm_s_database_is_not_restored(killed: Path, tmp_path: P
 
 def test_nothing_is_restored_under_a_running_server(folder: DataFolder, capsys: pytest.CaptureFixture[str]) -> None:
     lock = folder.make().lock("server")
-    said = command(capsys, "restore", "copy.db", "--data", folder.root)
+    (folder.root / "copy.db").touch()
+    said = command(capsys, "restore", folder.root / "copy.db", "--data", folder.root)
     assert said.code == 3 and "Stop it" in said.err
     lock.release()
 

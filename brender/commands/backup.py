@@ -16,6 +16,8 @@ from brender.store.backup import back_up, check_kind, in_words, leap
 from brender.store.backup import restore as put_back
 from brender.store.database import shown
 from brender.store.datafolder import DataFolder
+from brender.store.in_use import lock_servers_out
+from brender.store.last_seen import record_of
 
 _database = click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
 
@@ -40,8 +42,7 @@ def backup(
     To go back to it, stop the server, `brender restore TARGET`, and start it.
     """
     folder = DataFolder(data)
-    announced = (folder.announced("server") or {}).get("database")
-    where = database or announced or str(folder.database)
+    where = record_of(folder, database)
     chosen = target or Path(time.strftime("farm-%Y%m%d-%H%M%S" + (".tar" if what else ".db")))
     if what:
         chosen_contents = frozenset(CONTENTS) if "all" in what else frozenset(what)
@@ -69,12 +70,11 @@ def restore(data: Path, config: Path | None, verbose: bool, database: str | None
     """
     if (backup is None) != as_it_is:
         raise BadInput("Name the backup to restore, or say --as-it-is to go on with the record that is there; not both")
+    if backup is not None and not backup.is_file():
+        raise BadInput(f"There is no backup {backup}")
     folder = DataFolder(data)
-    lock = folder.make().lock("server")
-    where = database or str(folder.database)
-    try:
-        if backup is not None and not backup.is_file():
-            raise BadInput(f"There is no backup {backup}")
+    where = record_of(folder, database)
+    with lock_servers_out(folder.make(), where):
         if backup is None:
             leap(where)
             say(f"The server goes on with {shown(where)} as it is. {_START}")
@@ -82,8 +82,6 @@ def restore(data: Path, config: Path | None, verbose: bool, database: str | None
             _restore_archive(backup, where, folder)
         else:
             _say_restored(backup, where, put_back(backup, where, folder.backups))
-    finally:
-        lock.release()
 
 
 _START = "Start it with brender-server (or brender farm)"

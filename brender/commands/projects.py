@@ -14,7 +14,7 @@ from brender.commands.options import client, common, json_option, server_option,
 from brender.commands.output import line, print_json, print_table, say
 from brender.commands.output import size as in_words
 from brender.commands.paging import tell_end
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, Conflict
 from brender.model.paths import PLATFORMS
 from brender.model.text import plural, short_id
 
@@ -70,7 +70,9 @@ def set_project(
     given["keep_bytes"] = None if keep_gb is None else int(keep_gb * _GB)
     with client(server, data) as connection:
         connection.manage("set-project", name=name, **{key: value for key, value in given.items() if value is not None})
-        row = next(row for row in connection.ask("projects") if row["name"] == name)
+        row = next((row for row in connection.ask("projects") if row["name"] == name), None)
+    if row is None:
+        raise Conflict(f"The server took the project {name}, and has none of that name now. `brender project list` lists them")
     say(f"The project {name} keeps {_kept(row)}")
 
 

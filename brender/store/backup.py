@@ -15,7 +15,8 @@ from peewee import DatabaseError, PeeweeException, SqliteDatabase
 
 from brender.model.errors import BadInput, BrenderError, Conflict
 from brender.store.copying import copy_rows
-from brender.store.database import is_url, open_for_reading, open_for_writing, shown
+from brender.store.database import connected, is_url, open_for_reading, open_for_writing, shown
+from brender.store.in_use import check_unused
 from brender.store.schema import applied, check_known, migrate
 from brender.store.write_ahead_log import check_log, log_of, mark_of
 
@@ -63,14 +64,15 @@ def back_up(where: str, target: Path, least_free: int = 0, alive: Alive = _nobod
 
 
 def restore(backup: Path, where: str, keep_in: Path | None = None) -> Path | None:
-    """Put the *backup* in the place of the database *where*, which no server may be using; the backup itself stays.
+    """Put the *backup* in the place of the database *where*, which no server uses; the backup itself stays.
 
     *keep_in*: the folder where a record that is in PostgreSQL is kept; one in a file stays beside its place. Return where the
-    record that was there is kept, or ``None`` if there was none. Raises `BadInput`, with nothing changed, if the backup is not a
-    farm's database, is damaged, was made by a newer brender, or cannot be copied.
+    record that was there is kept, or ``None`` if there was none. Raises `BadInput`, with nothing changed, if a server uses the
+    database, or the backup is not a farm's, is damaged, was made by a newer brender, or cannot be copied.
     """
     if not backup.is_file():
         raise BadInput(f"There is no backup {backup}")
+    check_unused(where)
     check_log(str(backup))
     folder = (keep_in or Path.cwd()) if is_url(where) else Path(where).parent
     partial = folder / f"{'farm.db' if is_url(where) else Path(where).name}.restored"
@@ -84,6 +86,7 @@ def restore(backup: Path, where: str, keep_in: Path | None = None) -> Path | Non
                 f"The backup {backup} is damaged, or was not copied to its end ({in_words(error)}). Take another one"
             ) from error
         leap(str(partial))
+        check_unused(where)
         return _into_url(partial, where, folder) if is_url(where) else _into_file(partial, Path(where))
     except (sqlite3.Error, PeeweeException, OSError) as error:
         raise BadInput(f"The backup {backup} could not be put in the place of {shown(where)}: {in_words(error)}") from error
@@ -104,10 +107,11 @@ def leap(where: str) -> None:
     """
     if not is_url(where) and not Path(where).is_file():
         raise BadInput(f"There is no farm database at {where}. Give the server's data folder with --data")
-    database = open_for_writing(where) if is_url(where) else SqliteDatabase(where)
+    if not is_url(where):
+        check_log(where)
+    # (As it is: a record of an earlier brender is migrated by its server, which backs it up before.)
+    database = connected(where) if is_url(where) else SqliteDatabase(where)
     try:
-        if not is_url(where):
-            check_log(where)
         with database.atomic():
             for name in _COUNTERS:
                 row = database.execute_sql(f"SELECT value FROM counter WHERE name = {database.param}", (name,)).fetchone()

@@ -28,6 +28,28 @@ def was_seen(folder: DataFolder, database: str) -> bool:
         return False
 
 
+def record_of(folder: DataFolder, database: str | None) -> str:
+    """Return where the record of the farm in *folder* is: at *database* where that is named, else where the server has it that
+    runs now or was killed, else where one had it last, else in the folder.
+
+    Raises `BadInput` where that is in PostgreSQL at a URL whose password nobody wrote down.
+    """
+    if database:
+        return database
+    if announced := (folder.last_announced("server") or {}).get("database"):
+        return str(announced)
+    try:
+        seen = str(json.loads(_path(folder).read_text())["database"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return str(folder.database)
+    if is_url(seen):
+        raise BadInput(
+            f"The record of the farm in {folder.root} is not in that folder but in {seen}. "
+            "Name it with --database URL, with its password"
+        )
+    return seen
+
+
 def check_age(folder: DataFolder, database: str, change: int) -> None:
     """Raise `BadInput` where the record at *database*, whose last commit is *change*, was further when a server last looked. One
     without a commit begins a new farm."""

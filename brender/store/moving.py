@@ -4,21 +4,14 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from peewee import Database, DatabaseError, OperationalError, SqliteDatabase
+from peewee import Database, DatabaseError, SqliteDatabase
 
-from brender.model.errors import BadInput, BrenderError
+from brender.model.errors import BadInput
 from brender.store.backup import check_copy, discard, name_new, sync_file
 from brender.store.copying import TableDigest, copy_rows
-from brender.store.database import SERVER, connected, is_url, shown
+from brender.store.database import connected, is_url, shown
+from brender.store.in_use import open_unused
 from brender.store.schema import check_known, migrate
-from brender.store.write_ahead_log import check_log
-
-_BUSY_SECONDS = 1
-_USED = "A server uses {} now. Stop it first (Ctrl-C, or SIGTERM), and start it on the new database then"
-_OTHERS = (
-    "SELECT COUNT(*) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND application_name = %s AND pid <> pg_backend_pid()"
-)
 
 
 def move(source: str, target: str, alive: Callable[[], None] = lambda: None) -> dict[str, TableDigest]:
@@ -30,7 +23,7 @@ def move(source: str, target: str, alive: Callable[[], None] = lambda: None) -> 
     """
     if source == target or (not is_url(source) and not is_url(target) and Path(source).resolve() == Path(target).resolve()):
         raise BadInput(f"{shown(source)} is where the record is already. Name another database to move it to")
-    with contextlib.closing(_open_source(source)) as opened:
+    with contextlib.closing(open_unused(source)) as opened:
         names = check_known(opened, shown(source))
         if not names:
             raise BadInput(f"There is no farm's record in {shown(source)}")
@@ -72,31 +65,3 @@ def _into_file(source: Database, target: str, newest: str, alive: Callable[[], N
     finally:
         discard(partial)
     return found
-
-
-def _open_source(where: str) -> Database:
-    """Return the database at *where*, open, which no server uses. Raises `BadInput`."""
-    if is_url(where):
-        database = connected(where)
-        if database.execute_sql(_OTHERS, (SERVER,)).fetchone()[0]:
-            database.close()
-            raise BadInput(_USED.format(shown(where)))
-        return database
-    if not Path(where).is_file():
-        raise BadInput(f"There is no farm database at {where}")
-    check_log(where)
-    # Whoever has the file open keeps this from getting it for itself alone; and it keeps a server from starting meanwhile.
-    database = SqliteDatabase(where, pragmas={"locking_mode": "exclusive", "query_only": 0}, timeout=_BUSY_SECONDS)
-    try:
-        database.connect()
-        database.execute_sql("BEGIN EXCLUSIVE")
-        database.execute_sql("ROLLBACK")
-    except OperationalError as error:
-        database.close()
-        if "locked" in str(error):
-            raise BadInput(_USED.format(where)) from error
-        raise BadInput(f"Cannot open the database {where}: {error}") from error
-    except DatabaseError as error:
-        database.close()
-        raise BrenderError(f"The database {where} is damaged ({error}). Put a backup in its place") from error
-    return database

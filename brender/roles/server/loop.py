@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -71,7 +72,7 @@ from brender.roles.server.own_stats import OwnStats, links_of
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.round import FAILED, Round
 from brender.roles.server.submission import Submissions, Submitted
-from brender.store.database import open_for_writing
+from brender.store.database import is_url, open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.last_seen import check_age
 from brender.store.path_variables import path_variables
@@ -106,7 +107,7 @@ class Server:
     ) -> None:
         self.policy = policy
         self.folder = folder.make()
-        self.database = database or str(folder.database)
+        self.database = database if is_url(database) else str(Path(database or folder.database).absolute())
         self.site = site
         plan = backups or BackupPlan()
         self.loop = Loop()
