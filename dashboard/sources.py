@@ -17,6 +17,7 @@ from brender.model.job import FileFacts, MissingFile
 from brender.model.paths import collapse, expand, places, platform_of
 from brender.store.path_variables import path_variables
 from dashboard.farm import farm, user_name
+from dashboard.uploads import files_folder
 
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 #: What .blend files said of themselves, by path, bounds and stat; as many as are kept in memory.
@@ -36,7 +37,7 @@ def source_file(where: Where) -> Path:
     """Return the file that *where* means. Raises `NotFound` or `BadInput`."""
     if bool(where.upload) == bool(where.project):
         raise BadInput("A .blend is of an upload, or of a project: name one of these")
-    root = project_folder(where.project) if where.project else upload_folder(where.upload)
+    root = project_folder(where.project) if where.project else files_folder(upload_folder(where.upload))
     path = inside(root, where.file)
     if not path.is_file():
         raise NotFound(f"There is no file {where.file!r} there")
@@ -50,6 +51,7 @@ def bounds(where: Where) -> Path | None:
 
 
 def upload_folder(id: str) -> Path:
+    """Return the folder of the upload *id*, beyond which nothing of it lies. Raises `NotFound`."""
     return farm().uploads.folder(id, user_name())
 
 
@@ -101,8 +103,8 @@ def in_words_of(upload: Path | None) -> Iterator[None]:
         yield
     except BadInput as error:
         said = str(error)
-        for folder in {str(upload), str(upload.resolve())} if upload else ():
-            said = said.replace(f"{folder}/", "")
+        for base in {upload, upload.resolve()} if upload else ():
+            said = said.replace(f"{files_folder(base)}/", "").replace(f"{base}/", "")
         raise BadInput(said) from error
 
 

@@ -19,6 +19,8 @@ from brender.system.removal import remove_tree
 
 KEPT_SECONDS = 86_400.0
 _ID = re.compile(r"[0-9a-f]{16}")
+#: Files lie so many folders deep in their upload's: a .blend may look for others above its own folder (``//../textures``).
+_ABOVE = "/".join(["above"] * 6)
 #: A file takes at least a block of the disk, and a name.
 _FILE_BYTES = 4096
 
@@ -38,7 +40,8 @@ class Reservation:
 
 class Uploads:
     """The uploads in the folder *root*: up to *of_one* bytes of one user's and *in_all* bytes of all (0: any), with *least_free*
-    bytes of the disk left free. Each upload is a folder, with a file beside it that says whose it is."""
+    bytes of the disk left free. Each upload is a folder, with a file beside it that says whose it is. What was dropped lies some
+    folders deep in it (`files_folder`), so that there is room for what a .blend looks for above its own folder."""
 
     def __init__(self, root: Path, of_one: int, in_all: int, least_free: int) -> None:
         self.root = root
@@ -75,7 +78,7 @@ class Uploads:
         """The id and folder of a new upload of *user*, to be filled in a ``with`` statement; what raises there leaves nothing."""
         id = secrets.token_hex(8)
         folder = self.root / id
-        folder.mkdir(parents=True)
+        files_folder(folder).mkdir(parents=True)
         try:
             yield id, folder
             self._weigh(id, user)
@@ -120,7 +123,9 @@ class Uploads:
                 continue  # another request removes it
 
     def _weigh(self, id: str, user: str) -> None:
-        size = sum(max(path.lstat().st_size, _FILE_BYTES) for path in (self.root / id).rglob("*"))
+        room = files_folder(self.root / id)
+        rooms = {room, *room.parents}
+        size = sum(max(path.lstat().st_size, _FILE_BYTES) for path in (self.root / id).rglob("*") if path not in rooms)
         self._label(id).write_text(json.dumps({"user": user, "bytes": size}))
 
     def _known(self) -> list[tuple[str, int]]:
@@ -154,6 +159,11 @@ class Uploads:
                     f"the dashboard's machine, which has {_gb(free)} free, and {_gb(self._least_free)} stay free. Ask the "
                     "one who runs the farm to make room"
                 )
+
+
+def files_folder(upload: Path) -> Path:
+    """Return the folder below *upload*, that of an upload, in which the files that were dropped lie."""
+    return upload / _ABOVE
 
 
 def _gb(size: int) -> str:

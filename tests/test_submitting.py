@@ -6,16 +6,20 @@ import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 from flask import Flask
 
 from brender.blendfile.facts import inspect
+from brender.blendfile.packing import packed
+from brender.blendfile.through_blender import collected_through_blender, facts_through_blender, outside_place
 from brender.model.job import FileFacts, JobSpec, MissingFile
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
+from dashboard.uploads import files_folder
 from tests.conftest import SCENES
 from tests.rows import new, put
 from tests.test_store import JOB
@@ -51,6 +55,11 @@ def _upload(browser: Browser, *files: tuple[str, bytes]) -> dict[str, object]:
     answer = browser.upload(**{f"f{number}": (name, io.BytesIO(content)) for number, (name, content) in enumerate(files)})
     assert answer.status_code == 200, answer.text
     return dict(answer.json)
+
+
+def _kept(folder: DataFolder, made: dict[str, object], file: str) -> Path:
+    """Return where *file* of the upload *made* lies."""
+    return files_folder(folder.root / "uploads" / str(made["upload"])) / file
 
 
 def test_a_folder_of_a_project_is_listed_without_what_is_no_blend_or_leads_out(app: Flask) -> None:
@@ -133,17 +142,58 @@ def test_a_missing_file_is_added_to_an_upload_where_its_blend_looks_for_it(app: 
     missing = browser.post(f"{API}/inspect", where).json["missing"]
     assert ("environments/field.hdr", "//../environments/field.hdr") in [(each["place"], each["path"]) for each in missing]
     answer = browser.upload(into=str(made["upload"]), f=("environments/field.hdr", io.BytesIO(b"x")))
-    assert answer.json["blends"] == [] and (folder.root / "uploads" / str(made["upload"]) / "environments" / "field.hdr").exists()
+    assert answer.json["blends"] == [] and _kept(folder, made, "environments/field.hdr").exists()
     assert "environments/field.hdr" not in [each["place"] for each in browser.post(f"{API}/inspect", where).json["missing"]]
     foreign = Browser(app, "walt").upload(into=str(made["upload"]), f=("a.hdr", io.BytesIO(b"x")))
     assert foreign.status_code == 404
+
+
+def test_a_missing_file_from_above_its_folder_is_added_and_sent(app: Flask, folder: DataFolder) -> None:
+    browser = Browser(app, "anna")
+    made = _upload(browser, ("a.blend", CUBE.read_bytes()))
+    where = {"upload": made["upload"], "file": "a.blend"}
+    missing = browser.post(f"{API}/inspect", where).json["missing"]
+    place = {each["path"]: each["place"] for each in missing}["//../pbr_node/glTF2.blend"]
+    library = (SCENES.parent / "pbr_node" / "glTF2.blend").read_bytes()
+    assert browser.upload(into=str(made["upload"]), f=(place, io.BytesIO(library))).status_code == 200
+    told = browser.post(f"{API}/inspect", where).json
+    assert "//../pbr_node/glTF2.blend" not in [each["path"] for each in told["missing"]]
+    upload = folder.root / "uploads" / str(made["upload"])
+    with packed(_kept(folder, made, "a.blend"), upload) as pack:
+        assert "pbr_node/glTF2.blend" in pack.files and not any(str(folder.root) in path for path in pack.files)
+    for name in ("../" * 7 + "b.png", "../c/../../d.png", "../" * 6 + "../x/b.png"):
+        assert browser.upload(into=str(made["upload"]), f=(name, io.BytesIO(b"x"))).status_code == 400, "beyond the upload"
+
+
+def test_a_file_that_is_named_by_an_absolute_path_is_taken_from_its_place_in_the_upload(tmp_path: Path) -> None:
+    absolute = "P:\\tex\\wood.png"
+    named = {"path": absolute, "absolute": absolute, "user": "image wood", "library": "", "files": [], "missing": [absolute]}
+    written: dict[str, str] = {}
+
+    def ask(file: Path, copy: Path | None = None, names: dict[str, str] | None = None) -> dict[str, object]:
+        written.update(names or {})
+        return {"active": "", "scenes": [], "cameras": [], "needs_trust": [], "paths": [named]}
+
+    reader: Any = SimpleNamespace(ask=ask)
+    blend = tmp_path / "above" / "a.blend"
+    blend.parent.mkdir()
+    blend.write_bytes(b"x")
+    (missing,) = facts_through_blender(reader, blend, (5, 0), tmp_path).missing
+    assert missing.path == absolute
+    put = tmp_path / outside_place(absolute)
+    put.parent.mkdir(parents=True)
+    put.write_bytes(b"y")
+    assert facts_through_blender(reader, blend, (5, 0), tmp_path).missing == ()
+    with collected_through_blender(reader, blend, tmp_path) as (main, files):
+        assert files[outside_place(absolute)] == put and main == "a.blend"
+    assert written == {absolute: f"//{outside_place(absolute)}"}
 
 
 def test_an_upload_keeps_its_files_beside_each_other(app: Flask, folder: DataFolder) -> None:
     browser = Browser(app, "anna")
     made = _upload(browser, ("scenes/a.blend", CUBE.read_bytes()), ("pbr_node/glTF2.blend", b"x"), ("scenes/t.png", b"y"))
     assert made["blends"] == ["scenes/a.blend", "pbr_node/glTF2.blend"]
-    assert (folder.root / "uploads" / str(made["upload"]) / "scenes" / "t.png").read_bytes() == b"y"
+    assert _kept(folder, made, "scenes/t.png").read_bytes() == b"y"
 
 
 @pytest.mark.parametrize("name", ["../a.blend", "/a.blend", "a/../../b.blend", "con/a.blend", "x" * 300 + ".blend"])

@@ -166,5 +166,5 @@ def test_an_upload_keeps_room_for_itself_as_long_as_it_comes(dashboard: Dashboar
         third.sendall(body)
         answer = third.makefile("rb").readline()
     assert answer.startswith(b"HTTP/1.1 200 "), "who broke off keeps no room"
-    (there,) = uploads.root.glob("*/a.blend")
+    (there,) = uploads.root.rglob("a.blend")
     assert there.read_bytes() == b"x" * (size - len(head) - 9)

@@ -4,6 +4,7 @@ Where there is no Blender that can open the file, `brender.blendfile.facts` and 
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,16 +114,36 @@ def _all_reads(reader: Reader, file: Path, within: Path | None) -> dict[Path, Re
     return reads
 
 
+def outside_place(path: str) -> str:
+    """Return where in an upload the file lies that a .blend looks for at *path*, beyond the upload.
+
+    >>> outside_place("/home/anna/wood.png"), outside_place("P:\\\\tex\\\\wood.png")
+    ('_outside_project/home/anna/wood.png', '_outside_project/P/tex/wood.png')
+    """
+    return "/".join([_OUTSIDE, *filter(None, (part.rstrip(":") for part in re.split(r"[\\/]", path)))])
+
+
 def _only_within(read: Read, within: Path | None) -> Read:
-    """Return *read* as if files that do not lie *within* that folder were not there."""
+    """Return *read* as if files that do not lie *within* that folder were not there; what was put there in place of them
+    (`outside_place`) is taken."""
     if within is None:
         return read
     root = within.resolve()
 
+    def instead_of(path: str) -> Path:
+        return within.absolute() / outside_place(in_own_words(path))
+
     def kept(named: Named) -> Named:
         inside = tuple(file for file in named.files if file.resolve().is_relative_to(root))
-        outside = tuple(str(file) for file in named.files if file not in inside)
-        return replace(named, files=inside, missing=named.missing + outside)
+        missing = named.missing + tuple(str(file) for file in named.files if file not in inside)
+        put = {each: instead_of(each) for each in missing}
+        there = {each: path for each, path in put.items() if path.is_file() and path.resolve().is_relative_to(root)}
+        return replace(
+            named,
+            absolute=instead_of(str(named.absolute)) if there else named.absolute,
+            files=(*inside, *there.values()),
+            missing=tuple(each for each in missing if each not in there),
+        )
 
     return Read(read.told, tuple(kept(named) for named in read.named))
 
@@ -130,7 +151,8 @@ def _only_within(read: Read, within: Path | None) -> Read:
 def _shared_folder(file: Path, reads: dict[Path, Read]) -> Path:
     """Return the folder that *file* and all that is named by relative paths lie in."""
     wanted = [named for read in reads.values() for named in read.named if named.files or named.missing]
-    relative = [str(named.absolute.parent) for named in wanted if named.path.startswith("//")]
+    own = [named for named in wanted if named.path.startswith("//") and _OUTSIDE not in named.absolute.parts]
+    relative = [str(named.absolute.parent) for named in own]
     try:
         return Path(os.path.commonpath([str(file.parent), *relative]))
     except ValueError:  # on different drives
@@ -139,6 +161,8 @@ def _shared_folder(file: Path, reads: dict[Path, Read]) -> Path:
 
 def _place(path: Path, shared: Path) -> str:
     """Return where *path* lies in the bundle."""
+    if _OUTSIDE in path.parts:
+        return "/".join(path.parts[path.parts.index(_OUTSIDE) :])
     if path.is_relative_to(shared):
         return path.relative_to(shared).as_posix()
     return "/".join([_OUTSIDE, *(part.rstrip(":\\/") for part in path.parts if part.strip("\\/"))])

@@ -42,8 +42,8 @@
   }
 
   // --- what ---
-  // With `into`, the id of an upload, they are added to that, and then `note` is said.
-  async function upload(files, into = "", note = "") {
+  // With `into`, the id of an upload, they are added to that, and `added` is called once its .blend was read again.
+  async function upload(files, into = "", added = null) {
     const size = [...files].reduce((sum, file) => sum + file.size, 0);
     // Asked first: an answer that comes while a large body is on its way is not always seen.
     showUploaded((await farm.ask(`/uploads?more=${size}`)).bytes);
@@ -64,7 +64,7 @@
       if (request.status !== 200) { farm.complain(new Error(answer.error)); return; }
       farm.content();
       farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
-      if (into) { together += files.length; pick(source).then(() => { if (note) throw new Error(note); }).catch(farm.complain); return; }
+      if (into) { together += files.length; pick(source).then(added).catch(farm.complain); return; }
       together = files.length;
       showBlends(answer.blends.map((file) => ({ upload: answer.upload, file })));
     });
@@ -95,6 +95,7 @@
   }
   async function pick(where) {
     const again = source === where;
+    if (!again) sayFound("");
     source = where;
     accepted = null;
     [...byId("blends").children].forEach((line) => line.classList.toggle("active", line.textContent === where.file));
@@ -168,7 +169,7 @@
   }
   function showMissing() {
     const found = facts?.missing || [];
-    show("missing", found.length);
+    show("missing", found.length || !byId("find-why").classList.contains("d-none"));
     said(byId("missing").firstElementChild, `${many(found.length, "file is", "files are")} missing`, found.map((each) => {
       const line = farm.element("li");
       line.append(farm.element("em", "name", each.path), farm.element("span", "", `, used by ${each.used_by}`));
@@ -188,25 +189,31 @@
   byId("without-missing").addEventListener("click", () => { withoutMissing = !withoutMissing; accepted = null; showMissing(); showReady(); });
   byId("trust").addEventListener("click", () => { trusted = trusted === true ? null : true; accepted = null; showTrust(); showReady(); });
   byId("distrust").addEventListener("click", () => { trusted = trusted === false ? null : false; accepted = null; showTrust(); showReady(); });
-  // Files that are found go to where the .blend looks for them in the upload; it looks for others beyond it, in vain.
+  // Files that are found go to where the .blend looks for them in the upload, or, beyond it, to what stands for that place there.
+  const sayFound = (text) => { show("find-why", text !== ""); byId("find-why").replaceChildren(farm.prose(text)); };
   async function find(files, ofFolder) {
+    sayFound("");
     const pathOf = (file) => file.webkitRelativePath || file.name;
     const named = (paths) => `${paths.slice(0, NAMED_MOST).join(", ")}${paths.length > NAMED_MOST ? ` and ${paths.length - NAMED_MOST} more` : ""}`;
-    const { found, unclear, others } = findFiles(files.map(pathOf), facts.missing.map((each) => each.place).filter(Boolean));
+    const wantedAt = new Map(facts.missing.filter((each) => each.place).map((each) => [each.place, each.path]));
+    const { found, unclear, others } = findFiles(files.map(pathOf), [...wantedAt.keys()]);
     if (unclear.length) {
-      throw new Error(`Nothing is uploaded: it is not clear where these belong: ${named(unclear.map(({ path, places }) => `${path} (looked for as ${places.join(" and as ")})`))}. Choose the folder that has them with Find folder…, or one file of each name`);
+      throw new Error(`Nothing is uploaded: it is not clear where these belong: ${named(unclear.map(({ path, places }) => `${path} (looked for as ${places.map((each) => wantedAt.get(each)).join(" and as ")})`))}. Choose the folder that has them with Find folder…, or one file of each name`);
     }
-    if (!found.size) throw new Error("None of these is a file that the .blend looks for in its own folder. Drop the folder that has both, or, where it names files by absolute paths, make them relative in Blender (File, External Data, Make All Paths Relative) and drop it again");
+    if (!found.size) throw new Error(`${ofFolder ? "No file in that folder has" : others.length === 1 ? `${others[0]} has` : `${named(others)} have`} ${ofFolder ? "the name of a missing file" : "the name of no missing file"}. What is looked for: ${named([...wantedAt.values()])}`);
     const wanted = files.filter((file) => found.has(pathOf(file)));
     wanted.forEach((file) => { file.path = found.get(pathOf(file)); });
     // (A folder is chosen for some of its files.)
-    const note = others.length && !ofFolder ? `The .blend looks for none of these, so they are not uploaded: ${named(others)}` : "";
-    await upload(wanted, source.upload, note);
+    const note = others.length && !ofFolder ? `The .blend looks for none of these, so they are not uploaded: ${named(others)}. ` : "";
+    await upload(wanted, source.upload, () => {
+      const still = facts.missing.filter((each) => [...found.values()].includes(each.place)).map((each) => each.path);
+      sayFound(note + (still.length ? `${named(still)}: uploaded, but no Blender on the dashboard's machine can lead the .blend to it. Make its paths relative in Blender (File, External Data, Make All Paths Relative) and drop it again` : ""));
+    });
   }
   ["find-files", "find-folder"].forEach((id) => byId(id).addEventListener("change", (event) => {
     const files = [...event.target.files];
     event.target.value = "";
-    find(files, id === "find-folder").catch(farm.complain);
+    find(files, id === "find-folder").catch((error) => sayFound(error.message));
   }));
   const drop = byId("drop");
   ["dragenter", "dragover"].forEach((name) => drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); }));

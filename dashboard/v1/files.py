@@ -11,9 +11,11 @@ from werkzeug.exceptions import LengthRequired
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
 from brender.blendfile.header import preview
+from brender.blendfile.through_blender import outside_place
 from brender.jobs.blender_animation import engine_word
 from brender.model.bundle import check_path
 from brender.model.errors import BadInput, NotFound
+from brender.model.job import MissingFile
 from brender.model.naming import EXTENSIONS
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import describe, endpoint
@@ -31,6 +33,7 @@ from dashboard.sources import (
     source_file,
     upload_folder,
 )
+from dashboard.uploads import files_folder
 
 blueprint = Blueprint("v1-files", __name__)
 
@@ -80,7 +83,7 @@ def look_into(body: Where) -> Any:
     for scene in told["scenes"]:
         scene["engine_word"] = engine_word(scene["engine"])
     for here, missing in zip(facts.missing, told["missing"], strict=True):
-        missing["place"] = _place(here.path, body)
+        missing["place"] = _place(here, body)
     return told | {"formats": list(EXTENSIONS), "preview": preview(path) is not None}
 
 
@@ -127,7 +130,7 @@ def upload() -> Any:
     reserved = uploads.reserve(user_name(), request.content_length)
     try:
         with kept as (id, folder):
-            blends = [name for name in _files_into(folder) if name.endswith(".blend")]
+            blends = [name for name in _files_into(folder, may_be_above=bool(into)) if name.endswith(".blend")]
             if not (blends or into):
                 raise BadInput("There is no .blend among these files")
     except OSError as error:
@@ -153,20 +156,32 @@ def remove_uploads() -> Any:
     return {"bytes": farm().uploads.bytes_of(user_name())}
 
 
-def _place(missing: str, source: Where) -> str:
-    """Where in its upload a .blend looks for the file *missing*; "" where it looks elsewhere, or is of a project."""
+def _place(missing: MissingFile, source: Where) -> str:
+    """Return where the file *missing* is taken from once it is added to its upload, as a path from the folder of the .blend
+    files; "" for a .blend of a project. Beyond the upload a .blend looks in vain: what it names there has a place of its own."""
     if not source.upload:
         return ""
     root = upload_folder(source.upload)
     for base in (root, root.resolve()):
         with contextlib.suppress(ValueError):
-            return Path(os.path.normpath(missing)).relative_to(base).as_posix()
-    return ""
+            inside_it = Path(os.path.normpath(missing.path)).relative_to(base)
+            return Path(os.path.relpath(base / inside_it, files_folder(base))).as_posix()
+    return Path(os.path.relpath(root / outside_place(missing.path), files_folder(root))).as_posix()
 
 
-def _files_into(folder: Path) -> list[str]:
-    """Write the files of the request's body, one after the other as they come, to their places in *folder*; returns their names.
-    Raises `BadInput` or `OSError`."""
+def _place_of(name: str, upload: Path, may_be_above: bool) -> Path:
+    """Return where the file *name* of a request goes in the folder *upload*. Raises `BadInput` where it leads out of it, or,
+    unless *may_be_above*, out of the folder of the .blend files."""
+    here, rest = files_folder(Path()), name
+    while may_be_above and rest.startswith("../") and here.parts:
+        here, rest = here.parent, rest.removeprefix("../")
+    check_path(rest)
+    return upload / here / rest
+
+
+def _files_into(folder: Path, may_be_above: bool) -> list[str]:
+    """Write the files of the request's body, one after the other as they come, to their places (`_place_of`) in the upload's
+    *folder*, and return their names. Raises `BadInput` or `OSError`."""
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not boundary:
         raise BadInput("Files are uploaded as multipart/form-data")
@@ -177,9 +192,8 @@ def _files_into(folder: Path) -> list[str]:
         while not isinstance(event := _next_event(decoder), Epilogue):
             if isinstance(event, File) and event.name == "files":
                 name = event.filename.replace("\\", "/")
-                check_path(name)
+                path = _place_of(name, folder, may_be_above)
                 names.append(name)
-                path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 target = opened.enter_context(path.open("wb"))
             elif isinstance(event, Data) and target is not None:

@@ -45,6 +45,7 @@ from dashboard.sources import (
     to_be_made,
     upload_folder,
 )
+from dashboard.uploads import files_folder
 
 blueprint = Blueprint("v1-submitting", __name__)
 
@@ -170,7 +171,7 @@ def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
 def _configuration(upload: Path, ocio: str) -> str:
     """Return the OCIO configuration *ocio* as this machine finds it: one of OpenColorIO's own, or a file of the *upload*. Raises
     `BadInput`."""
-    return ocio if ocio.startswith(BUILT_IN) else str(inside(upload, ocio))
+    return ocio if ocio.startswith(BUILT_IN) else str(inside(files_folder(upload), ocio))
 
 
 def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
