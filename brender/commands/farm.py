@@ -23,6 +23,7 @@ from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import NamedPath, client, common, pictures_option
 from brender.commands.output import duration, say, say_lines
+from brender.commands.replaced import with_what_it_replaces
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
@@ -261,7 +262,7 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
 def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Screen, pictures: LatestPicture | None) -> None:
     began = time.monotonic()
     try:
-        connection.submit(spec)  # (what it warns of, the record says too)
+        connection.submit(with_what_it_replaces(connection, spec))  # (what it warns of, the record says too)
         record = wait_for_frames(connection, spec.id, screen, running.check, pictures, all_here=bool(running.children))
     except RenderFailed as error:
         screen.close(erase=False)

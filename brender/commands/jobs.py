@@ -1,6 +1,7 @@
 """Commands about jobs: submit them, and look at them. Those that change them are in `brender.commands.job_actions`."""
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from brender.commands.options import client, common, json_option, pictures_optio
 from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, size, when
 from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
+from brender.commands.replaced import with_what_it_replaces
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
 from brender.commands.shot import fit, shot_facts
@@ -149,14 +151,16 @@ def submit(
     with client(server, data) as connection:
         if not send:
             check_project(connection, project, new_project)
-        accepted = connection.submit(spec)
+        # (What was sent is rendered to a folder of the server's machine, which this one may not be.)
+        is_seen = not spec.bundle or (server is None and DataFolder(data).local_key.exists())
+        accepted = connection.submit(with_what_it_replaces(connection, spec) if is_seen else spec)
         if as_json:
             print_json(accepted)
         else:
             for warning in accepted["warnings"] if not wait else ():  # (else it is said while it is waited for)
                 say(f"Warning: {warning}", err=True)
             what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
-            say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}")
+            say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}{_where_to(accepted, spec)}")
             if not wait and (reason := _why_it_waits(connection, accepted["id"])):
                 say(f"It waits. {reason}", err=True)
         if wait:
@@ -164,6 +168,13 @@ def submit(
             shown = LatestPicture.wanted(pictures, screen, folder)
             # A machine that has joined a farm elsewhere may not see the folders of its jobs.
             _wait(connection, spec, screen, shown, is_here=server is None and folder.local_key.exists())
+
+
+def _where_to(accepted: Mapping[str, Any], spec: JobSpec) -> str:
+    """Return where the frames of the job go that was *accepted*, as the end of a sentence; "" where it has none."""
+    if spec.bundle and not spec.output:
+        return f", to the server; `brender fetch {short_id(accepted['id'])}` brings them"
+    return f", to {accepted['output']}" if accepted["output"] else ""
 
 
 def _why_it_waits(connection: Client, job: str) -> str:

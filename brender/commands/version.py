@@ -13,7 +13,7 @@ from brender.model.text import plural
 from brender.store.datafolder import DataFolder
 
 
-@click.command(cls=Configured, section="version")
+@click.command(cls=Configured, section="version", short_help="Print the version of brender; --farm: of each role.")
 @common
 @server_option
 @json_option

@@ -18,7 +18,7 @@ from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
-from brender.model.status import UNLISTED, JobStatus
+from brender.model.status import UNLISTED, JobStatus, PartStatus
 from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
@@ -217,6 +217,15 @@ def parts(record: Record, job: str, since: int = -1, limit: int = PAGE, by: str 
     return list(query.dicts())
 
 
+def maker(record: Record, output: str, name: str) -> dict[str, Any] | None:
+    """Return the ``id`` and ``name`` of the job that rendered the file *name* in the output folder *output* last; ``None`` where
+    none did."""
+    job, part = record.tables.Job, record.tables.Part
+    rendered = (part.output == name) & (part.status == PartStatus.COMPLETED) & ~part.kept
+    query = part.select(job.id, job.name).join(job).where((job.output == output) & job.frames_deleted.is_null() & rendered)
+    return next(iter(query.order_by(part.finished.desc()).limit(1).dicts()), None)
+
+
 def frames_by_part(record: Record, job: str) -> list[dict[str, Any]]:
     """Return the frame, piece, status and worker of each part of a job, at most `PAGE` of them: little of each, for those who
     hear later what becomes of them."""
@@ -405,6 +414,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         job,
         tasks,
         parts,
+        maker,
         frames_by_part,
         attempts,
         workers,

@@ -1,0 +1,101 @@
+"""What a job replaces: the frames in its output folder that it does not keep. Said before the job begins, and kept with it."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from brender.bus.client import Client
+from brender.commands.jobspec import folder_here
+from brender.engines.resume import NOTED, carries, note_for
+from brender.jobs.declare import job_type
+from brender.model.addon import AddOn, with_those_of_site
+from brender.model.errors import BrenderError
+from brender.model.job import FILM, JobSpec
+from brender.model.text import job_in_words, plural, some_of
+
+#: Seconds for which the notes of files are read; of those that are left it is only said that they may be replaced.
+_READING_SECONDS = 3.0
+
+
+def with_what_it_replaces(connection: Client, spec: JobSpec) -> JobSpec:
+    """Return *spec* with a warning that names the files which are in its output folder and will be replaced, and the jobs that
+    made them; as it is where there are none, or this machine does not see the folder."""
+    if not spec.output or spec.facts is None or (spec.settings.get("keep") and not spec.overwrite):
+        return spec
+    try:
+        folder = folder_here(spec.output, connection.ask("paths"))
+        found = dict(_there(spec, folder))
+        if not found:
+            return spec
+        replaced, is_known = _not_kept(spec, folder, found, _note(connection, spec))
+    except (BrenderError, OSError):
+        return spec  # (the worker will see what is there)
+    if not replaced:
+        return spec
+    one = len(replaced) == 1
+    frames = sum(frame != FILM for frame in (found[name] for name in replaced))
+    what = plural(frames, "frame") if frames == len(replaced) else plural(len(replaced), "file")
+    verb = ("is" if one else "are") if is_known else "may be"
+    said = f"{what} that {'is' if one else 'are'} there {verb} replaced: {some_of(replaced)} in {folder}"
+    makers = sorted(_makers(connection, spec, replaced, found))
+    by = f" (rendered by the job{'s' if len(makers) > 1 else ''} {some_of(makers)})" if makers else ""
+    return msgspec.structs.replace(
+        spec, warnings=(*spec.warnings, f"{said}{by}. Another --output leaves {'it' if one else 'them'}")
+    )
+
+
+def _there(spec: JobSpec, folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the files of *spec* that are in its *folder* and not empty: their name, and their frame or `FILM`."""
+    kind, listed = job_type(spec.job_type), dict[str, dict[str, int]]()
+    for index in range(kind.task_count(spec)):
+        for part in kind.task(spec, index).parts:
+            if part.piece > 0:
+                continue
+            below, _, name = part.output.rpartition("/")
+            if below not in listed:
+                listed[below] = _sizes(folder / below)
+            if listed[below].get(name):
+                yield part.output, FILM if part.piece == FILM else part.frame or 0
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _note(connection: Client, spec: JobSpec) -> str:
+    """Return the note of the pictures that *spec* will render (`note_for`)."""
+    assert spec.facts is not None
+    of_site = [msgspec.convert(row["addon"], AddOn) for row in connection.ask("addons")] if spec.site_addons else []
+    addons = with_those_of_site(spec.addons, of_site)
+    told = spec.settings | ({"trusted": True} if spec.trusted else {})
+    told |= {"addons": sorted(addon.digest for addon in addons)} if addons else {}
+    return note_for(told, Path(spec.facts.path), spec.facts.inputs, spec.bundle)
+
+
+def _not_kept(spec: JobSpec, folder: Path, found: dict[str, int], note: str) -> tuple[list[str], bool]:
+    """Return those of the files *found* in *folder* that do not carry *note*, and whether each of them was looked at."""
+    replaced, deadline = list[str](), time.monotonic() + _READING_SECONDS
+    for name in found:
+        is_noted = not spec.overwrite and Path(name).suffix in NOTED
+        if time.monotonic() > deadline and is_noted:
+            return [*replaced, *list(found)[list(found).index(name) :]], False
+        if not (is_noted and carries(folder / name, note)):
+            replaced.append(name)
+    return replaced, True
+
+
+def _makers(connection: Client, spec: JobSpec, replaced: list[str], found: dict[str, int]) -> set[str]:
+    """Return what the jobs are called that rendered the first, the last and the one in the middle of the files *replaced*."""
+    asked = {replaced[0], replaced[len(replaced) // 2], replaced[-1]}
+    try:
+        rows = [connection.ask("maker", output=spec.output, name=name) for name in sorted(asked)]
+    except BrenderError:
+        return set()  # a server of an earlier version
+    return {job_in_words(row["id"], row["name"]) for row in rows if row}
