@@ -10,6 +10,8 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,13 @@ from peewee import SqliteDatabase
 from brender.commands.options import client
 from brender.model.errors import BadInput, BrenderError
 from brender.roles.effects import Now
-from brender.roles.server.backups import BackupPlan, ScheduledBackups
+from brender.roles.server.backups import BackupPlan, ScheduledBackups, farm_mark
 from brender.store import schema
-from brender.store.backup import back_up, restore
+from brender.store.backup import back_up, leap, restore
 from brender.store.backup_process import Wanted, backups_in, made_by_process, make
 from brender.store.database import open_for_reading, open_for_writing
 from brender.store.datafolder import DataFolder
-from brender.store.last_seen import note_seen
+from brender.store.last_seen import check_age, note_seen
 from brender.store.writer import Writer
 from tests.conftest import PostgreSQL
 from tests.hanging import can_hang, hanging
@@ -63,7 +65,7 @@ def _scheduled(
     data: DataFolder, tell: Callable[[str, str], None], into: Path | None = None, least_free: int = 0, patience: float = 60
 ) -> ScheduledBackups:
     plan = BackupPlan(every=3600, into=into, keep=2)
-    return ScheduledBackups(data, str(data.database), plan, least_free, tell, Now(0.0, 0.0), patience)
+    return ScheduledBackups(data, str(data.database), plan, "a1", least_free, tell, Now(0.0, 0.0), patience)
 
 
 def test_a_server_backs_its_record_up_by_the_clock(data: DataFolder) -> None:
@@ -80,15 +82,42 @@ def test_a_server_backs_its_record_up_by_the_clock(data: DataFolder) -> None:
 def test_only_the_newest_backups_are_kept_and_nothing_else_is_touched(data: DataFolder, tmp_path: Path) -> None:
     into = tmp_path / "backups"
     into.mkdir()
-    for name in ("farm-20200101-000000.db", "farm-20210101-000000.db", "mine.db", "farm-20200101-000000.db.txt"):
+    others = (
+        "farm-20200101-000000.db",  # as `brender backup` calls a copy
+        "farm-b2-20200101-000000.db",  # another farm's
+        "farm-a1-20200101-000000.db.txt",
+        "mine.db",
+    )
+    for name in ("farm-a1-20200101-000000.db", "farm-a1-20210101-000000.db", *others):
         (into / name).touch()
         os.utime(into / name, (1.0, 1.0))
-    (into / "farm-20220101-000000.db.part").touch()  # of a process that was killed
-    made = make(Wanted(str(data.database), str(into), keep=2, every=60.0), lambda: None)
-    assert sorted(path.name for path in into.iterdir()) == sorted(
-        ["farm-20200101-000000.db.txt", "farm-20210101-000000.db", "mine.db", Path(made.file).name]
-    )
-    assert make(Wanted(str(data.database), str(into), keep=2, every=60.0), lambda: None) == made, "it is young enough"
+    (into / "farm-a1-20220101-000000.db.part").touch()  # of a process that was killed
+    wanted = Wanted(str(data.database), str(into), "farm-a1", keep=2, every=60.0)
+    made = make(wanted, lambda: None)
+    assert {path.name for path in into.iterdir()} == {*others, "farm-a1-20210101-000000.db", Path(made.file).name}
+    assert make(wanted, lambda: None) == made, "it is young enough"
+    assert make(replace(wanted, name="farm-c3"), lambda: None).file != made.file, "another farm's is none of this one's"
+
+
+def test_a_farm_s_backups_are_told_from_those_of_another_key_and_of_a_copy_of_its_folder(tmp_path: Path) -> None:
+    places = [(tmp_path / "a", "key"), (tmp_path / "a", "other key"), (tmp_path / "b", "key")]
+    assert len({farm_mark(DataFolder(root), key) for root, key in places}) == 3
+    assert farm_mark(DataFolder(tmp_path / "a"), "key") == farm_mark(DataFolder(tmp_path / "b" / ".." / "a"), "key")
+
+
+def test_a_backup_from_the_future_neither_takes_the_place_of_new_ones_nor_shortens_the_history(
+    data: DataFolder, tmp_path: Path
+) -> None:
+    tomorrow, last = tmp_path / "farm-a1-20990101-000000.db", tmp_path / "farm-a1-20200101-000000.db"
+    for path, wall in ((tomorrow, time.time() + 1e6), (last, 1.0)):
+        path.touch()
+        os.utime(path, (wall, wall))
+    wanted = Wanted(str(data.database), str(tmp_path), "farm-a1", keep=2, every=60.0)
+    made = make(wanted, lambda: None)
+    assert make(wanted, lambda: None) == made, "one is enough"
+    assert tomorrow.exists() and last.exists()
+    os.utime(tomorrow, (1.0, 1.0))  # by its name alone
+    assert make(wanted, lambda: None) == made
 
 
 @pytest.mark.thorough
@@ -120,7 +149,7 @@ def test_a_backup_disk_that_does_not_answer_holds_nothing_up_but_the_backup(data
         until(lambda: backups._thread is not None and not backups._thread.is_alive())
         backups.step(Now(70000.0, 0.0))
         until(lambda: len(said) == 2)
-        assert said[1][0] == "backed-up" and len(backups_in(drive.path, "farm")) == 1
+        assert said[1][0] == "backed-up" and len(backups_in(drive.path, "farm-a1")) == 1
 
 
 @pytest.mark.thorough
@@ -400,6 +429,29 @@ def test_a_server_backs_an_older_record_up_before_it_migrates_it(folder: DataFol
     (kept,) = folder.backups.iterdir()
     assert kept.name.startswith("before-upgrade-") and _migrations(kept)[-1].startswith("0010")
     assert not _migrations(folder.database)[-1].startswith("0010")
+
+
+def test_an_upgrade_that_is_cut_off_again_and_again_keeps_the_record_from_before_it(folder: DataFolder, tmp_path: Path) -> None:
+    record = str(_older(folder.make().database))
+    wanted = Wanted(record, str(tmp_path), "before-upgrade-a1", keep=1, is_once=True)
+    made = make(wanted, lambda: None)
+    database = SqliteDatabase(record)
+    for each in schema.pending(database)[:2]:
+        schema.migrate(database, each)
+        assert make(wanted, lambda: None) == made
+    database.close()
+    assert _migrations(Path(made.file))[-1].startswith("0010")
+    time.sleep(1.0 - time.time() % 1.0)  # the next name
+    leap(record)
+    assert make(wanted, lambda: None).file != made.file, "the next upgrade is of another record"
+
+
+def test_a_server_looks_how_old_a_record_is_before_it_migrates_it(folder: DataFolder) -> None:
+    record = str(_older(folder.make().database))
+    note_seen(folder, record, 10**6, 0.0)
+    with pytest.raises(BadInput, match="brender restore BACKUP"):
+        open_for_writing(record, check=partial(check_age, folder, record))
+    assert _migrations(folder.database)[-1].startswith("0010")
 
 
 @pytest.mark.thorough

@@ -18,20 +18,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from peewee import PeeweeException
+
 from brender.model.errors import BadInput, BrenderError, from_code
 from brender.store.backup import Alive, back_up
+from brender.store.database import last_commit, open_for_reading
 from brender.system import private_files
 from brender.system.processes import IN_OWN_GROUP
 
 #: Seconds without progress after which a backup counts as hung.
 PATIENCE_SECONDS = 120.0
 _DOT_SECONDS = 1.0
+#: Seconds that the clock of a disk's machine may be ahead of this one's.
+_CLOCKS_DIFFER = 60.0
 
 
 @dataclass(frozen=True)
 class Wanted:
     """A backup of ``database`` in the folder ``folder``, called ``name`` and a time. ``keep``: how many of that name stay;
-    ``least_free``: bytes that stay free on that disk. Nothing is made while the newest is younger than ``every`` seconds."""
+    ``least_free``: bytes that stay free on that disk. Nothing is made while the newest is younger than ``every`` seconds; where
+    ``is_once``, nor where one is of the same commit of the record."""
 
     database: str
     folder: str
@@ -39,6 +45,7 @@ class Wanted:
     keep: int = 7
     every: float = 0.0
     least_free: int = 0
+    is_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,8 @@ def _read(pipe: IO[bytes], said: "queue.Queue[bytes]") -> None:
 
 
 def make(wanted: Wanted, alive: Alive) -> Made:
-    """Make the backup that is *wanted*, unless the newest is young enough; return the newest one. Older ones are removed then.
+    """Make the backup that is *wanted*, unless the newest is young enough; return the newest one. Older ones of that name are
+    removed then.
 
     Raises as `back_up` does.
     """
@@ -107,26 +115,51 @@ def make(wanted: Wanted, alive: Alive) -> Made:
     try:
         private_files.make_folder(folder)
         known = backups_in(folder, wanted.name)
-        if known and (age := time.time() - known[-1].stat().st_mtime) < wanted.every and age >= 0:
-            newest = known[-1]
-        else:
+        found = _good_enough(known, wanted)
+        if found is None:
             for left in folder.glob(f"{wanted.name}-*.db.part*"):  # of a process that was killed
                 left.unlink()
-            newest = folder / f"{wanted.name}-{time.strftime('%Y%m%d-%H%M%S')}.db"
-            back_up(wanted.database, newest, wanted.least_free, alive)
-            known.append(newest)
+            found = folder / f"{wanted.name}-{time.strftime('%Y%m%d-%H%M%S')}.db"
+            back_up(wanted.database, found, wanted.least_free, alive)
+            with contextlib.suppress(OSError):
+                os.utime(found, (time.time(),) * 2)  # the clock of a file server may be another
+            known.append(found)
         for old in known[: -max(1, wanted.keep)]:
-            old.unlink(missing_ok=True)
-        found = newest.stat()
+            if old != found:
+                old.unlink(missing_ok=True)
+        facts = found.stat()
     except OSError as error:
         raise BadInput(f"The folder of backups {folder} cannot be used: {error.strerror}") from error
-    return Made(str(newest), found.st_size, found.st_mtime)
+    return Made(str(found), facts.st_size, facts.st_mtime)
+
+
+def _good_enough(known: list[Path], wanted: Wanted) -> Path | None:
+    """Return which of the backups *known* makes another one needless; ``None`` where none does. Raises `OSError`."""
+    if known and time.time() - known[-1].stat().st_mtime < wanted.every:
+        return known[-1]
+    if not wanted.is_once or not known:
+        return None
+    commit = _last_commit(wanted.database)
+    return next((path for path in known if commit is not None and _last_commit(str(path)) == commit), None)
+
+
+def _last_commit(where: str) -> int | None:
+    """Return the number of the last commit of the record at *where*; ``None`` where it cannot be read."""
+    try:
+        database = open_for_reading(where)
+        with database.connection_context():
+            return last_commit(database)
+    except (BrenderError, PeeweeException):
+        return None
 
 
 def backups_in(folder: Path, name: str) -> list[Path]:
-    """Return the backups called *name* in *folder*, the newest last. Raises `OSError`."""
+    """Return the backups called *name* and a time in *folder*, the newest last. Those from the future, by a clock that was wrong,
+    are left out: they say nothing of how old the others are. Raises `OSError`."""
     of_name = re.compile(re.escape(name) + r"-\d{8}-\d{6}\.db")
-    return sorted(path for path in folder.iterdir() if of_name.fullmatch(path.name))
+    times = {path: path.stat().st_mtime for path in folder.iterdir() if of_name.fullmatch(path.name)}
+    latest = time.time() + _CLOCKS_DIFFER
+    return sorted((path for path in times if times[path] <= latest), key=lambda path: (times[path], path.name))
 
 
 def main() -> None:

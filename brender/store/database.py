@@ -48,11 +48,18 @@ class DatabaseAway(BadInput):
     """PostgreSQL does not take connections now, or has ended one. It may soon be back."""
 
 
-def open_for_writing(where: str, before_migrating: Callable[[str], None] = lambda newest: None) -> Database:
+def open_for_writing(
+    where: str,
+    before_migrating: Callable[[str], None] = lambda newest: None,
+    check: Callable[[int], None] = lambda change: None,
+) -> Database:
     """Return the database at *where* (a file's path, or a ``postgresql://`` URL), migrated to this software's schema.
 
-    Where that changes a record of an earlier brender, *before_migrating* is called first, with the last migration that the record
-    knows. Raises `BadInput` where it cannot be opened or belongs to a newer brender, or where the write-ahead log beside it is
+    *check* is called with the number of a record's last commit, before anything in it is changed: what it raises leaves the
+    record as it was. Where a record is of an earlier brender, *before_migrating* is called then, with the last migration that it
+    knows.
+
+    Raises `BadInput` where it cannot be opened or belongs to a newer brender, or where the write-ahead log beside it is
     another database's; `BrenderError` where it is damaged.
     """
     on_disk = 0 if is_url(where) else check_log(where)
@@ -64,6 +71,8 @@ def open_for_writing(where: str, before_migrating: Callable[[str], None] = lambd
         if isinstance(database, SqliteDatabase):
             _check_integrity(database, where)
         known = check_known(database, shown(where))
+        if known:
+            check(last_commit(database))
         if known and pending(database):
             before_migrating(known[-1])
         migrate(database)
@@ -123,6 +132,12 @@ def connected(where: str) -> Database:
     except (OperationalError, DatabaseError) as error:
         raise explained(where, error) from error
     return database
+
+
+def last_commit(database: Database) -> int:
+    """Return the number of the last commit of the record in *database*, of this brender or an earlier one; 0: there was none."""
+    row = database.execute_sql("SELECT value FROM counter WHERE name = 'change'").fetchone()
+    return int(row[0]) if row is not None else 0
 
 
 def _check_integrity(database: SqliteDatabase, where: str) -> None:

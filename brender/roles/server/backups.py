@@ -4,6 +4,7 @@ The work is done by another process (brender.store.backup_process), so that a di
 backup.
 """
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
@@ -36,15 +37,24 @@ class BackupPlan:
         return self.into.absolute() if self.into is not None else data.backups
 
 
+def farm_mark(data: DataFolder, public_key: str) -> str:
+    """Return what the names of a server's backups hold, so that no other farm with the same folder of backups takes them for its
+    own: neither that of another key, nor a copy of this one that was laid out elsewhere."""
+    return hashlib.sha256(f"{public_key}\n{data.root.resolve()}".encode()).hexdigest()[:8]
+
+
 class ScheduledBackups:
-    """Backups of the record at *database*, by *plan*. *tell* is called, from any thread, with what became of one: a word for the
-    activity log, and a sentence; only where that is news."""
+    """Backups of the record at *database*, by *plan*, named with *farm* (`farm_mark`).
+
+    *tell* is called, from any thread, with what became of one: a word for the activity log, and a sentence; only where that is
+    news."""
 
     def __init__(
         self,
         data: DataFolder,
         database: str,
         plan: BackupPlan,
+        farm: str,
         least_free: int,
         tell: Callable[[str, str], None],
         now: Now,
@@ -53,7 +63,7 @@ class ScheduledBackups:
         self._data = data
         self._every = plan.every
         folder = str(plan.folder(data))
-        self._wanted = Wanted(database, folder, keep=plan.keep, every=plan.every, least_free=least_free)
+        self._wanted = Wanted(database, folder, f"farm-{farm}", keep=plan.keep, every=plan.every, least_free=least_free)
         self._tell = tell
         self._patience = patience
         self._next = now.mono + min(plan.every, _FIRST)
@@ -90,14 +100,16 @@ class ScheduledBackups:
             self._tell("backup-failed", f"the record could not be backed up: {why}")
 
 
-def back_up_before(newest: str, data: DataFolder, database: str, plan: BackupPlan) -> None:
+def back_up_before(newest: str, data: DataFolder, database: str, plan: BackupPlan, farm: str) -> None:
     """Keep the record as it is, before it is migrated from the migration *newest* on; log where.
+
+    Where an upgrade was cut off, the record is kept as it was before that one began.
 
     Raises `BadInput` where that cannot be done: then nothing is to be migrated.
     """
     folder = plan.folder(data)
     try:
-        made = made_by_process(Wanted(database, str(folder), name="before-upgrade", keep=_KEEP_BEFORE))
+        made = made_by_process(Wanted(database, str(folder), f"before-upgrade-{farm}", _KEEP_BEFORE, is_once=True))
     except BrenderError as error:
         raise BadInput(
             f"The record is of an earlier brender (it knows {newest}), and is not changed before it is backed up. {error}. "

@@ -54,7 +54,7 @@ from brender.roles.effects import (
 )
 from brender.roles.policy import Policy
 from brender.roles.server.addons import addon_of
-from brender.roles.server.backups import BackupPlan, ScheduledBackups, back_up_before
+from brender.roles.server.backups import BackupPlan, ScheduledBackups, back_up_before, farm_mark
 from brender.roles.server.collection import collect_in_steps
 from brender.roles.server.core import ServerCore
 from brender.roles.server.deletion import Remover
@@ -129,10 +129,10 @@ class Server:
             self._remover = Remover(self._keeper, MadeFiles(folder, self.database, self._keeper.folder_of))
             self._submissions = Submissions(self._keeper, self.loop.post, self._submit_looked_at)
             self._bind(addresses, undo)
-            before = partial(back_up_before, data=folder, database=self.database, plan=plan)
-            self._writer = Writer(open_for_writing(self.database, before))
+            farm = farm_mark(folder, self._pair.public)
+            before = partial(back_up_before, data=folder, database=self.database, plan=plan, farm=farm)
+            self._writer = Writer(open_for_writing(self.database, before, partial(check_age, folder, self.database)))
             undo.callback(self._writer.database.close)
-            check_age(folder, self.database, self._writer.change)
             folder.tell_trouble("")
             record = Record(self._writer.tables, folder)
             self._queries = QueryThread(folder, self.database, self._deliver)
@@ -142,7 +142,7 @@ class Server:
             )
             if policy.only_job:
                 plan = replace(plan, every=0.0)
-            self._backups = ScheduledBackups(folder, self.database, plan, policy.least_free, self._remark, self._now())
+            self._backups = ScheduledBackups(folder, self.database, plan, farm, policy.least_free, self._remark, self._now())
             self._learn_paths(path_variables(self._writer.tables))
             unplaced = self._keeper.sweep(self._writer.tables)
             for frame in unplaced:
