@@ -56,6 +56,14 @@ def test_the_backlog_leaves_out_what_a_worker_like_this_one_cannot_take() -> Non
     assert found["unfit_why"] == "a lacks the tag gpu"
 
 
+def test_workers_are_listed_by_the_start_of_their_names() -> None:
+    world = World()
+    for name in ("local-a", "local", "a-local-", "localx"):
+        world.add_worker(name)
+    assert [row["name"] for row in world.ask("workers", start="local-")] == ["local-a"]
+    assert len(world.ask("workers")) == 4
+
+
 def test_a_paused_job_is_no_backlog() -> None:
     world = World()
     world.submit(animation("1-10", id="0123456789abcdef0123456789abcdef"))

@@ -113,6 +113,7 @@ def test_an_allocation_that_ends_in_mid_frame_loses_nothing(
         outcomes = [row["outcome"] for row in connection.ask("attempts", job=job)]
         assert outcomes.count("completed") == 1 and "failed" not in outcomes, outcomes
         clear(scale, slurm, lambda: connection.ask("workers"))
+    assert (tmp_path / "node").is_dir() and not list((tmp_path / "node" / "workers").iterdir()), "what is theirs alone is removed"
 
 
 @pytest.mark.thorough
@@ -162,7 +163,7 @@ def test_a_worker_that_does_not_leave_in_time_is_asked_once_more(tmp_path: Path)
     # It counts how often it is asked, and leaves at the second time.
     worker = "import signal, sys, time; asked = []; signal.signal(15, lambda *_: asked.append(1)); print('ready', flush=True)"
     worker += "\nwhile len(asked) < 2: time.sleep(0.05)\nsys.exit(7)"
-    script = allocation_script([sys.executable, "-c", worker], "", notice=20.5)
+    script = allocation_script("a", [sys.executable, "-c", worker], "", notice=20.5)
     running = subprocess.Popen(
         ["sh", "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
     )

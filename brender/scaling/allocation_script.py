@@ -30,12 +30,14 @@ while :; do
 done
 [ -z "$timer" ] || kill "$timer" 2>/dev/null
 [ -z "$made" ] || rm -rf "$made"
+[ "$code" -ne 0 ] || rm -rf "$data"/workers/{name}  # (its key is of no use to another)
 exit "$code"
 """
 
 
-def allocation_script(command: Sequence[str], data: str, notice: float) -> str:
-    """Return the script that runs the worker of *command* with the data folder *data* ("": a new one, which it removes again),
-    and that is sent SIGTERM *notice* seconds before it is killed."""
+def allocation_script(name: str, command: Sequence[str], data: str, notice: float) -> str:
+    """Return the script that runs the worker *name* of *command* with the data folder *data* ("": a new one, which it removes
+    again), and that is sent SIGTERM *notice* seconds before it is killed."""
     words = " ".join(shlex.quote(word) for word in command)
-    return _SCRIPT.format(data=shlex.quote(data), command=words, patience=max(1, round(notice - _LAST)))
+    patience = max(1, round(notice - _LAST))
+    return _SCRIPT.format(data=shlex.quote(data), name=shlex.quote(name), command=words, patience=patience)

@@ -48,6 +48,7 @@ class FarmLink:
         self._connect = connect
         self._folder = folder
         self._tag = tag_of(pool)
+        self._start = f"{pool}-"
         self._named = re.compile(rf"{re.escape(pool)}-[{_ALPHABET}]{{{_DRAWN}}}")
         self._addresses = addresses
         self._client: Client | None = None
@@ -108,7 +109,7 @@ class FarmLink:
         return self._client
 
     def _look(self, now: float) -> FarmView:
-        rows = [row for row in self._all_workers() if self._named.fullmatch(row["name"]) and self._tag in row["tags"]]
+        rows = [row for row in self._all_named_so() if self._named.fullmatch(row["name"]) and self._tag in row["tags"]]
         for row in rows:
             if row["status"] != "offline":
                 self._example = str(row["id"])
@@ -128,11 +129,11 @@ class FarmLink:
         )
         return FarmView(rows, work)
 
-    def _all_workers(self) -> list[dict[str, Any]]:
+    def _all_named_so(self) -> list[dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         offset = 0
         while True:
-            page = self._asked.ask("workers", limit=PAGE, **({"offset": offset} if offset else {}))
+            page = self._asked.ask("workers", limit=PAGE, offset=offset, start=self._start)
             found |= {row["id"]: row for row in page}
             offset += len(page)
             if len(page) < PAGE:

@@ -179,7 +179,7 @@ def job_manifest(
     """Return the Job of the worker *name*, made of *image* and of *template*, a pod's template: what brender needs counts before
     what that says."""
     command = [*(settings.command or ("brender-worker",)), *settings.worker_words(name, None)]
-    script = allocation_script(command, settings.data, settings.notice)
+    script = allocation_script(name, command, settings.data, settings.notice)
     metadata, spec = dict(template.get("metadata") or {}), dict(template.get("spec") or {})
     containers = [dict(each) for each in spec.get("containers") or ()]
     ours = next((each for each in containers if each.get("name") == _CONTAINER), None)

@@ -69,6 +69,8 @@ class Scaler:
                 self.say(self.step().why)
             except BrenderError as error:
                 self.say(f"nothing is started or ended: {error}", logging.WARNING)
+            except Exception:  # (a provider that others wrote, for example)
+                log.exception("nothing is started or ended: this went wrong")
             ended.wait(every)
 
     def say(self, text: str, level: int = logging.INFO) -> None:

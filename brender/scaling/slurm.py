@@ -98,7 +98,7 @@ class Slurm:
     def _sbatch(self, name: str, join: str, *more: str) -> None:
         settings = self._settings
         command = [*(settings.command or OWN_COMMAND), *settings.worker_words(name, None)]
-        script = allocation_script(command, settings.data, settings.notice)
+        script = allocation_script(name, command, settings.data, settings.notice)
         words = [
             *("sbatch", "--parsable", "--no-requeue", f"--signal=B:TERM@{settings.notice:.0f}", f"--output={self._log(name)}"),
             *settings.own.get("sbatch", ()),

@@ -246,8 +246,8 @@ def attempts(record: Record, job: str, frame: int | None = None, limit: int = 10
     return list(query.order_by(attempt.granted.desc(), attempt.id).limit(min(limit, PAGE)).offset(offset).dicts())
 
 
-def workers(record: Record, limit: int = PAGE, offset: int = 0) -> list[dict[str, Any]]:
-    """Return every worker that is not forgotten, those that are there first."""
+def workers(record: Record, limit: int = PAGE, offset: int = 0, start: str = "") -> list[dict[str, Any]]:
+    """Return every worker that is not forgotten and whose name has this *start*, those that are there first."""
     worker, manager, job = record.tables.Worker, record.tables.Manager, record.tables.Job
     away = Case(None, [(worker.status == "offline", 1)], 0)
     query = (
@@ -255,7 +255,7 @@ def workers(record: Record, limit: int = PAGE, offset: int = 0) -> list[dict[str
         .join(manager)
         .switch(worker)
         .join(job, "LEFT JOIN", on=(worker.job == job.id))
-        .where(worker.wanted.not_in(UNLISTED))
+        .where(worker.wanted.not_in(UNLISTED) & (worker.name.startswith(start) if start else True))
         .order_by(away, worker.name, worker.id)
     )
     return list(query.limit(min(limit, PAGE)).offset(offset).dicts())
