@@ -17,6 +17,8 @@ from brender.commands.output import say
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
 from brender.commands.serving import metrics_option, metrics_page, serve
 from brender.commands.worker import worker
+from brender.metrics.frame_traces import ManagerTraces, ServerTraces
+from brender.metrics.spans import spans
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
 from brender.roles.policy import Policy
@@ -159,10 +161,11 @@ def server(
     )
     plan = BackupPlan(every=backup_every * 3600, into=backups, keep=keep_backups)
     page = metrics_page(metrics, "server", data)
+    traces = ServerTraces(made) if (made := spans("server")) is not None else None
     folder, known_site = DataFolder(data), check_site(site)
 
     def make() -> Server:
-        return Server(folder, addresses, policy, database or "", site=known_site, backups=plan)
+        return Server(folder, addresses, policy, database or "", site=known_site, backups=plan, traces=traces)
 
     role = once_database_answers(make, folder, database or str(folder.database))
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {shown(role.database)}")
@@ -223,7 +226,8 @@ def manager(
     membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
     addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
     policy = replace(_policy(lease), link_files=link_files, cache_bytes=int(cache * 1e9))
-    role = Manager(folder, addresses, membership.server, policy, name)
+    traces = ManagerTraces(made) if (made := spans("manager", name)) is not None else None
+    role = Manager(folder, addresses, membership.server, policy, name, traces)
     say_of_role(f"brender-manager {name} listens on {role.addresses.control}")
     if few := allow_many_files():
         log.warning("%s", few)

@@ -20,6 +20,8 @@ from brender.engines.devices import find_devices, gpu_is_likely
 from brender.engines.disk_space import LEAST
 from brender.engines.warm import Warmth
 from brender.jobs.declare import job_types
+from brender.metrics.frame_traces import WorkerTraces
+from brender.metrics.spans import spans
 from brender.model.devices import choose_devices, share_out
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole
@@ -237,7 +239,8 @@ def worker(
         engines,
         search.passed_over,
     )
-    role = Worker(folder, managers, Policy(cache_bytes=int(cache * 1e9)), setup)
+    traces = WorkerTraces(made, name) if (made := spans("worker", name)) is not None else None
+    role = Worker(folder, managers, Policy(cache_bytes=int(cache * 1e9)), setup, traces)
     have = (
         ", ".join(blender.label for blender in found)
         or "no Blender, so it takes only command jobs; `brender doctor` says how to get one"

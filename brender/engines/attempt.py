@@ -4,8 +4,10 @@ The seam between worker and engines: an engine gets an `Attempt` and raises `Att
 engine, and ends the attempt whatever happens in it, is `brender.engines.life`.
 """
 
+import contextlib
 import shutil
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -128,9 +130,24 @@ class Attempt:
         self.log = LogFile(place.log(grant.job, grant.attempt))
         self.leftovers = Leftovers(place.folder, grant.attempt)
         self.process: Supervised | None = None
+        self.tell_of_step: Callable[[tuple[str, float, float]], None] | None = None
+        """Told of what is done for a frame: its name, when it began and ended, in seconds since 1970. ``None``: nobody wants to
+        know."""
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         """Held for a moment only, and never while a folder is touched: `stop` needs it."""
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Tell of the step *name*, which the block is."""
+        if self.tell_of_step is None:
+            yield
+            return
+        began = time.time()
+        try:
+            yield
+        finally:
+            self.tell_of_step((name, began, time.time()))
 
     def start_process(self, command: list[str], env: Mapping[str, str]) -> Supervised:
         """Start *command* under a supervisor, its output going to the log. Raises `AttemptStopped`."""

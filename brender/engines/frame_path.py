@@ -54,7 +54,8 @@ class FramePath:
         attempt.leftovers.note(TEMPORARY, root, (PurePath(relative).parent / name).as_posix())
         kept = attempt.place.confinement.sandbox
         most = shutil.disk_usage(root).free - attempt.place.least_free if kept else None
-        return stage(root, relative, source, name, below, copies=kept, most=most, progress=attempt.check)
+        with attempt.step("stage"):
+            return stage(root, relative, source, name, below, copies=kept, most=most, progress=attempt.check)
 
     def look(self, staged: Staged, size: tuple[int, int] | None, filled: bool = False, small: bool = False) -> Seen:
         """Verify the picture *staged*. Raises `BadPicture`."""
@@ -118,6 +119,10 @@ class FramePath:
     def publish(self, staged: Staged, before: Signature | None) -> None:
         """Give the file its name, when the worker holds its lease; until then it waits under its temporary one. *before*: what
         was there when its rendering began (`signature`). Raises `AttemptStopped`."""
+        with self.attempt.step("publish"):
+            self._publish(staged, before)
+
+    def _publish(self, staged: Staged, before: Signature | None) -> None:
         attempt, waited = self.attempt, time.monotonic()
         lease, own = attempt.place.lease, attempt.grant.attempt
         staged.flush()
@@ -141,15 +146,16 @@ class FramePath:
         if length == 0:
             raise BadPicture("the file that was written is empty")
         digest = bool(self.attempt.order.bundle)
-        read = self.reader.ask(
-            "look",
-            [file],
-            self.attempt.check,
-            size=list(size) if size else None,
-            filled=filled,
-            digest=digest,
-            **({"small": True} if small else {}),
-        )
+        with self.attempt.step("read"):
+            read = self.reader.ask(
+                "look",
+                [file],
+                self.attempt.check,
+                size=list(size) if size else None,
+                filled=filled,
+                digest=digest,
+                **({"small": True} if small else {}),
+            )
         try:
             said = read.answer
             picture = Picture(

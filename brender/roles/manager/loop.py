@@ -24,6 +24,7 @@ from brender.bus.transport import Received, Socket
 from brender.bus.uplink import Uplink
 from brender.engines.stats import StatsReader
 from brender.metrics.families import of_the_bus
+from brender.metrics.frame_traces import ManagerTraces
 from brender.metrics.page import Snapshot
 from brender.model.errors import BrenderError
 from brender.model.keys import Principal
@@ -48,7 +49,13 @@ class Manager:
     `Conflict` where a port is taken."""
 
     def __init__(
-        self, folder: DataFolder, addresses: ManagerAddresses, server: ServerAddresses, policy: Policy, name: str
+        self,
+        folder: DataFolder,
+        addresses: ManagerAddresses,
+        server: ServerAddresses,
+        policy: Policy,
+        name: str,
+        traces: ManagerTraces | None = None,
     ) -> None:
         self.folder = folder.make()
         self.error, self.again = "", False
@@ -60,6 +67,7 @@ class Manager:
         self._server = server.to_connect()
         self._beats_out: Socket | None = None
         self._link = Uplink()
+        self._traces = traces
         self._unkept, self._kept = False, float("-inf")
         with contextlib.ExitStack() as undo:
             lock = folder.lock(f"manager-{name}")
@@ -203,10 +211,13 @@ class Manager:
 
     def _guarded(self, received: Received, handle: Callable[[AnyMessage, Now], list[Effect]]) -> None:
         """Whatever one message does wrong, the manager lives."""
+        began = time.time()
         try:
             self._carry_out(handle(received.message, self._now()))
         except Exception:
             log.exception("the manager failed at a %s", type(received.message).__name__)
+        if self._traces is not None:
+            self._traces.passed(received.message, began)
 
     def _tick(self) -> None:
         now = self._now()

@@ -28,6 +28,7 @@ from brender.bus.transport import Received, Socket
 from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.metrics.families import of_the_bus
+from brender.metrics.frame_traces import ServerTraces
 from brender.metrics.page import Snapshot
 from brender.model.errors import BrenderError, Conflict, Unreachable
 from brender.model.job import JobSpec
@@ -104,6 +105,7 @@ class Server:
         name: str = "server",
         site: str = "",
         backups: BackupPlan | None = None,
+        traces: ServerTraces | None = None,
     ) -> None:
         self.policy = policy
         self.folder = folder.make()
@@ -113,6 +115,7 @@ class Server:
         self.loop = Loop()
         self._own_stats = OwnStats(self.loop, folder.root, name, policy.heartbeat)
         self._published = 0
+        self._traces = traces
         self._routes = Routes()
         self._listening = Listening()
         self._at_hand: Received | None = None
@@ -285,6 +288,8 @@ class Server:
         if allowed is None:
             return
         peer, message = allowed
+        if self._traces is not None:
+            self._traces.received(message)
         if isinstance(message, Ask):
             self._ask(peer, message)
         elif isinstance(message, Manage):
@@ -437,6 +442,8 @@ class Server:
             match effect:
                 case Reply(route, message):
                     self._control.send(message, route)
+                    if self._traces is not None:
+                        self._traces.sent(message)
                 case Publish(kind, key, fields):
                     if self._listening:
                         self._event(kind, key, fields, self._writer.change)
@@ -460,6 +467,8 @@ class Server:
                         self._cut_listeners()
 
     def committed(self, rows: list[Row]) -> None:
+        if self._traces is not None:
+            self._traces.committed(rows)
         if self._listening:
             for kind, key, fields in events(self._listening.of(rows, self._now().mono)):
                 self._event(kind, key, fields, self._writer.change)

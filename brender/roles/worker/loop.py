@@ -34,6 +34,7 @@ from brender.engines.life import Life
 from brender.engines.publish import Lease
 from brender.engines.stats import StatsReader
 from brender.metrics.families import of_the_bus
+from brender.metrics.frame_traces import WorkerTraces
 from brender.metrics.page import Snapshot
 from brender.model.errors import BadInput, BrenderError
 from brender.model.grant import Grant, Order, localized
@@ -89,7 +90,14 @@ class Worker:
     """A worker under the first of *managers* that answers. Raises `Conflict` where another of its name runs in the same data
     folder."""
 
-    def __init__(self, folder: DataFolder, managers: Sequence[ManagerAddresses], policy: Policy, setup: Setup) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        managers: Sequence[ManagerAddresses],
+        policy: Policy,
+        setup: Setup,
+        traces: WorkerTraces | None = None,
+    ) -> None:
         own = folder.make().worker(setup.name)
         self._cache_bytes = policy.cache_bytes
         self._folder = folder
@@ -108,6 +116,7 @@ class Worker:
         self._disk_trouble = self._reports_unkept = False
         self._beats: Socket | None = None
         self._link = Uplink()
+        self._traces = traces
         self._frames, self._frame_seconds = 0, 0.0
         self._ended: Counter[str] = Counter()
         """Attempts that ended here, by `_ENDS`."""
@@ -248,6 +257,8 @@ class Worker:
                 return  # a word of the manager before, which it turned away from just now
             if isinstance(received.message, Renewed):
                 self._meter.answered(received.message.sent, self._now().mono)
+            if self._traces is not None:
+                self._traces.received(received.message)
             try:
                 self._carry_out(self.core.from_above(received.message, self._now()))
             except Exception:
@@ -380,8 +391,12 @@ class Worker:
             match effect:
                 case Keep(report):
                     self._outbox.keep(report)
+                    if self._traces is not None:
+                        self._traces.kept(report)
                 case Forget(attempt, number):
                     self._outbox.forget(attempt, number)
+                    if self._traces is not None:
+                        self._traces.forgotten(attempt, number)
                 case SendUp(message):
                     self._outgoing.append(message)
                 case StartAttempt(grant, order):
@@ -440,6 +455,8 @@ class Worker:
             # The server knows and would not ask; any other sender is not obeyed.
             self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True))
             return
+        if self._traces is not None:
+            self._traces.begun(grant)
         if hasattr(engine, "events"):
             for event in engine.events(grant, order):
                 self._hear_soon(grant, event)
@@ -450,6 +467,8 @@ class Worker:
             reason = f"The worker's folder {self._place.folder} cannot be written: {error.strerror}"
             self._hear_soon(grant, Ended(0.0, reason, shortage=reason))
             return
+        if self._traces is not None:
+            attempt.tell_of_step = partial(self._traces.did, grant.attempt)
         self._life = Life(attempt, engine)
         log_event(log, "attempt-started", _about(grant))
         self._files.send_log(grant.job, grant.attempt, attempt.log.path)
@@ -457,6 +476,8 @@ class Worker:
 
     def _hear_soon(self, grant: Grant, event: AttemptEvent) -> None:
         """Let the loop hear *event*. From any thread."""
+        if self._traces is not None and isinstance(event, PartFinished):
+            self._traces.done(grant, event.part)
         self.loop.post(partial(self._hear, grant, event))
 
     def _hear(self, grant: Grant, event: AttemptEvent) -> None:
@@ -474,6 +495,8 @@ class Worker:
                 self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
             case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory, forbidden):
                 self._place.lease.forget(attempt)
+                if self._traces is not None:
+                    self._traces.ended(attempt)
                 self._ended["stopped" if stopped else "failed" if reason else "done"] += 1
                 if self._life is not None and self._life.attempt.grant.attempt == attempt:
                     how = "attempt-stopped" if reason or stopped else "attempt-ended"
