@@ -9,7 +9,6 @@ import msgspec
 
 from brender.bus.client import Client
 from brender.commands.jobspec import folder_here
-from brender.engines.resume import NOTED, carries, note_for
 from brender.jobs.declare import job_type
 from brender.model.addon import AddOn, with_those_of_site
 from brender.model.errors import BrenderError
@@ -71,6 +70,8 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 def _note(connection: Client, spec: JobSpec) -> str:
     """Return the note of the pictures that *spec* will render (`note_for`)."""
+    from brender.engines.resume import note_for  # here: it needs OpenImageIO, for which no other job's submission waits
+
     assert spec.facts is not None
     of_site = [msgspec.convert(row["addon"], AddOn) for row in connection.ask("addons")] if spec.site_addons else []
     addons = with_those_of_site(spec.addons, of_site)
@@ -81,6 +82,8 @@ def _note(connection: Client, spec: JobSpec) -> str:
 
 def _not_kept(spec: JobSpec, folder: Path, found: dict[str, int], note: str) -> tuple[list[str], bool]:
     """Return those of the files *found* in *folder* that do not carry *note*, and whether each of them was looked at."""
+    from brender.engines.resume import NOTED, carries
+
     replaced, deadline = list[str](), time.monotonic() + _READING_SECONDS
     for name in found:
         is_noted = not spec.overwrite and Path(name).suffix in NOTED
