@@ -20,11 +20,7 @@ from tests.world import World, animation, farm_of_two
 def asked(monkeypatch: pytest.MonkeyPatch) -> World:
     """A farm of two workers, that commands of this process ask."""
     world = farm_of_two()
-
-    def answer(message: Any) -> Any:
-        return world.ask(message.question, **message.arguments) if hasattr(message, "question") else world.request(message)
-
-    let_commands_ask(answer, monkeypatch)
+    let_commands_ask(world.answer, monkeypatch)
     return world
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from peewee import Database, SqliteDatabase
 
-from brender.bus.messages import Act, Beat, Beats, Done, Hello, Manage, PartDone, Reports, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beat, Beats, Done, Hello, Manage, PartDone, Reports, Sorry, Submit
 from brender.bus.routes import Routes
 from brender.farm.farm import Farm
 from brender.farm.record import Row
+from brender.model.errors import from_code
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
 from brender.model.keys import KeyRole
@@ -241,6 +242,14 @@ class World:
 
     def ask(self, question: str, **arguments: Any) -> Any:
         return answer(self.record, question, arguments)
+
+    def answer(self, message: Any) -> Any:
+        """What the server says to a *message* of a command."""
+        if isinstance(message, Ask):
+            return self.ask(message.question, **message.arguments)
+        if isinstance(told := self.request(message), Sorry):
+            raise from_code(told.code, told.message)
+        return told
 
     def status(self, job: str) -> str:
         return str(self.ask("job", id=job)["status"])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from brender.commands.chosen_job import chosen_job
 from brender.commands.completion import complete_worker, job_argument
 from brender.commands.config import Configured
 from brender.commands.options import client, common, server_option, user
@@ -21,7 +22,7 @@ def _action(name: str, help: str) -> click.Command:
     @job_argument
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
         with client(server, data) as connection:
-            answer = connection.act(name, id, user=user())
+            answer = connection.act(name, chosen_job(connection, id, of_several="none"), user=user())
         say(f"Job {short_id(answer['id'])} is {answer['status']}")
 
     return act
@@ -57,7 +58,7 @@ def requeue(
 def priority(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, value: int) -> None:
     """Set a job's priority, 0 to 100; higher goes first."""
     with client(server, data) as connection:
-        answer = connection.act("priority", id, value=value, user=user())
+        answer = connection.act("priority", chosen_job(connection, id, of_several="none"), value=value, user=user())
     say(f"Job {short_id(answer['id'])} has priority {value}")
 
 

@@ -12,6 +12,7 @@ import msgspec
 from brender.blendfile.facts import inspect
 from brender.bus.client import Client
 from brender.commands.addons import send_addons
+from brender.commands.chosen_job import chosen_job
 from brender.commands.completion import complete_project, job_argument
 from brender.commands.config import Configured
 from brender.commands.jobspec import (
@@ -273,7 +274,7 @@ def jobs(
 def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, id: str) -> None:
     """Show one job. ID may be the start of its id, or its name."""
     with client(server, data) as connection:
-        record = connection.ask("job", id=id)
+        record = connection.ask("job", id=chosen_job(connection, id, of_several="newest"))
     if as_json:
         print_json(record)
         return
@@ -351,6 +352,7 @@ def tasks(
     """List the tasks of a job."""
     count = wanted(limit, everything, as_json)
     with client(server, data) as connection:
+        id = chosen_job(connection, id, of_several="newest")
         rows = asked(connection, "tasks", count, "id", job=id)
         total = counted_in_all(connection, rows, count, "tasks", job=id)
     cut = len(rows), total, "tasks", "--all, --limit"
@@ -400,6 +402,7 @@ def log(
     What Blender always writes is folded to a count, as on the job's page.
     """
     with client(server, data) as connection:
+        id = chosen_job(connection, id, of_several="newest")
         answer = connection.ask("log", job=id, frame=frame, attempt=attempt)
         # (What another program writes is not Blender's.)
         raw = raw or connection.ask("job", id=answer["attempt"]["job"])["job_type"] == "command"

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from brender.commands.chosen_job import chosen_job
 from brender.commands.completion import job_argument
 from brender.commands.config import Configured
 from brender.commands.options import client, common, server_option
@@ -20,7 +21,7 @@ from brender.model.text import job_in_words, plural, short_id, some_of
 def why(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
     """Say why a job waits, and what to do about it."""
     with client(server, data) as connection:
-        say(standing(connection.ask("job", id=id)))
+        say(standing(connection.ask("job", id=chosen_job(connection, id, of_several="newest"))))
 
 
 def standing(record: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
-from brender.model.status import UNLISTED, JobStatus, PartStatus
+from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
 from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import STILL, units
 from brender.store.database import wal_bytes
@@ -59,6 +59,18 @@ def job_id(record: Record, start: str) -> str:
     if len(found) > 1:
         raise BadInput(_candidates(start, found))
     return str(found[0].id)
+
+
+def unfinished(record: Record, name: str) -> dict[str, Any]:
+    """Return how many ``jobs`` are called *name*, and the ids of the ``unfinished`` ones among them, newest first, two at most.
+    None where it is the beginning of a job's id too."""
+    job = record.tables.Job
+    there = job.deleting.not_in(GOING)
+    if not name or job.select().where(job.id.startswith(name) & there).exists():
+        return {"jobs": 0, "unfinished": []}
+    called = job.select(job.id).where((job.name == name) & there)
+    newest = called.where(job.status.not_in(ENDED_JOB)).order_by(job.submitted.desc(), job.id).limit(2)
+    return {"jobs": called.count(), "unfinished": [row.id for row in newest]}
 
 
 def _candidates(start: str, found: Sequence[Any]) -> str:
@@ -410,6 +422,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     question.__name__: question
     for question in (
         jobs,
+        unfinished,
         count,
         job,
         tasks,
