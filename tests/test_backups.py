@@ -1,6 +1,7 @@
 """Backups of the record: made by the clock, put back whatever happens on the way, and refused where they are not whole."""
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from brender.model.errors import BadInput, BrenderError
 from brender.roles.effects import Now
 from brender.roles.server.backups import BackupPlan, ScheduledBackups, farm_mark
 from brender.store import schema
+from brender.store.archive import RECORD, is_archive, write_archive
 from brender.store.backup import back_up, leap, restore
 from brender.store.backup_process import Wanted, backups_in, made_by_process, make
 from brender.store.database import open_for_reading, open_for_writing
@@ -91,7 +93,7 @@ def test_only_the_newest_backups_are_kept_and_nothing_else_is_touched(data: Data
     for name in ("farm-a1-20200101-000000.db", "farm-a1-20210101-000000.db", *others):
         (into / name).touch()
         os.utime(into / name, (1.0, 1.0))
-    (into / "farm-a1-20220101-000000.db.part").touch()  # of a process that was killed
+    (into / "farm-a1-20220101-000000.db.xy.part").mkdir()  # of a process that was killed
     wanted = Wanted(str(data.database), str(into), "farm-a1", keep=2, every=60.0)
     made = make(wanted, lambda: None)
     assert {path.name for path in into.iterdir()} == {*others, "farm-a1-20210101-000000.db", Path(made.file).name}
@@ -406,6 +408,103 @@ def test_an_archive_with_a_changed_file_or_one_that_leads_out_of_it_is_refused(
         said = command(capsys, "restore", tmp_path / name, "--data", data.root)
         assert said.code == 2 and "is damaged" in said.err
     assert not (data.root.parent / "out").exists()
+
+
+def test_a_restore_that_fails_at_the_record_leaves_the_keys_that_were_there(
+    archive: Path, data: DataFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*words: object) -> None:
+        raise BadInput("the disk is full")
+
+    (data.root / "keys" / "server").write_text("other")
+    monkeypatch.setattr("brender.commands.backup.put_back", fail)
+    assert command(capsys, "restore", archive, "--data", data.root).err.strip().endswith("the disk is full")
+    assert (data.root / "keys" / "server").read_text() == "other" and not list(data.root.glob("keys.before-*"))
+
+
+def test_an_archive_is_restored_where_frames_lie_on_another_disk(
+    archive: Path, data: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, rename = tmp_path / "other", Path.rename
+
+    def rename_on_one_disk(path: Path, target: Path) -> Path:
+        if path.resolve().is_relative_to(other) != target.resolve().is_relative_to(other):
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(path))
+        return rename(path, target)
+
+    for name in ("frames", "blobs"):
+        shutil.rmtree(data.root / name)
+        (other / name).mkdir(parents=True)
+        (data.root / name).symlink_to(other / name)
+    monkeypatch.setattr(Path, "rename", rename_on_one_disk)
+    assert command(capsys, "restore", archive, "--data", data.root).code == 0
+    assert (other / "frames" / "j" / "1.png").read_text() == "frame"
+    assert [path.name for path in (other / "blobs").rglob("*") if path.is_file()] == ["abcd"]
+
+
+def test_an_archive_with_a_record_of_any_size_is_known_as_one(tmp_path: Path) -> None:
+    for name, size, expected in ((RECORD, 9 * 2**30, True), (RECORD, 5, True), ("other", 9 * 2**30, False)):
+        member = tarfile.TarInfo(name)
+        member.size = size
+        (tmp_path / "all.tar").write_bytes(member.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+        assert is_archive(tmp_path / "all.tar") == expected
+    for content in (b"", b"SQLite format 3\0" + bytes(1000)):
+        (tmp_path / "all.tar").write_bytes(content)
+        assert not is_archive(tmp_path / "all.tar")
+
+
+@pytest.mark.parametrize("what", [(), ("--with", "logs")])
+def test_a_backup_replaces_and_removes_no_file_but_its_own(
+    what: tuple[str, ...], data: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("copy.record", "copy.part", "copy-journal"):
+        (tmp_path / name).write_text("foreign")
+    words = ("backup", tmp_path / "copy", "--data", data.root, *what)
+    assert command(capsys, *words).code == 0
+    assert command(capsys, *words).code == 3, "it is there"
+    (tmp_path / "copy").unlink()
+
+    def comes_meanwhile(*words: object, **named: object) -> None:
+        (tmp_path / "copy").write_text("foreign")
+        raise OSError(errno.EPERM, "a file system without links")
+
+    monkeypatch.setattr(os, "link", comes_meanwhile)
+    said = command(capsys, *words)
+    assert said.code == 3 and "exists already" in said.err
+    names = ("copy", "copy.record", "copy.part", "copy-journal")
+    assert {path.name for path in tmp_path.glob("copy*")} == set(names)
+    assert {(tmp_path / name).read_text() for name in names} == {"foreign"}
+
+
+@pytest.mark.parametrize("what", [(), ("--with", "logs")])
+def test_a_backup_to_a_folder_that_is_missing_names_that_folder(
+    what: tuple[str, ...], data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = command(capsys, "backup", tmp_path / "none" / "x.tar", "--data", data.root, *what)
+    assert said.code == 2 and said.err.strip() == f"Error: There is no folder {tmp_path / 'none'}. Make it first, or name another"
+
+
+def test_a_log_that_is_made_shorter_while_it_is_read_is_saved_as_it_is_then(
+    data: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("a.log", 40_000), ("b.log", 5)):
+        (data.root / "logs" / "j").mkdir(parents=True, exist_ok=True)
+        (data.root / "logs" / "j" / name).write_bytes(b"x" * size)
+    fstat, looked = os.fstat, []
+
+    def shortened(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        if found.st_size == 40_000:
+            looked.append(found)
+            os.truncate(data.root / "logs" / "j" / "a.log", 20_000)
+        return found
+
+    monkeypatch.setattr(os, "fstat", shortened)
+    write_archive(data, str(data.database), tmp_path / "all.tar", frozenset(("logs",)))
+    assert looked
+    with tarfile.open(tmp_path / "all.tar") as archive:
+        sizes = {member.name: member.size for member in archive}
+    assert (sizes["logs/j/a.log"], sizes["logs/j/b.log"]) == (20_000, 5)
 
 
 # --- upgrades ---------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from brender.commands.options import NamedPath, common
 from brender.commands.output import say, size
 from brender.model.errors import BadInput
 from brender.model.text import plural
-from brender.store.archive import CONTENTS, RECORD, is_archive, lay_in, unpack_archive, write_archive
+from brender.store.archive import CONTENTS, RECORD, is_archive, lay_in, put_keys_back, unpack_archive, write_archive
 from brender.store.backup import back_up, check_kind, in_words, leap
 from brender.store.backup import restore as put_back
 from brender.store.database import shown
@@ -88,22 +88,30 @@ _START = "Start it with brender-server (or brender farm)"
 
 
 def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
-    """Put what is in *archive* in its place: the record last, so that one that is cut off can be done again."""
+    """Put what is in *archive* in its place: files, which replace none, then the record, and its keys at once after it. One that
+    fails has changed neither of these two; one that is cut off can be done again."""
     unpacked = folder.root / "restoring"
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
         unpack_archive(archive, unpacked)
         check_kind(unpacked / RECORD)
         try:
-            added, keys = lay_in(unpacked, folder)
+            added = lay_in(unpacked, folder)
         except OSError as error:
             raise BadInput(
                 f"The files of {archive} could not be put into {folder.root}: {in_words(error)}. Do it again"
             ) from error
         kept = put_back(unpacked / RECORD, where, folder.backups)
+        _say_restored(archive, where, kept)
+        try:
+            keys = put_keys_back(unpacked, folder)
+        except OSError as error:
+            raise BadInput(
+                f"But the farm has its earlier keys still: {folder.root / 'keys'} could not be replaced: {in_words(error)}. "
+                "Do it again"
+            ) from error
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
-    _say_restored(archive, where, kept)
     say(f"{plural(added, 'file')} added to {folder.root}")
     if keys is not None:
         say(f"The farm has the keys of the archive again; those that were there are kept: {keys}")

@@ -4,10 +4,12 @@ An archive is a tar file. Its first member is the record, as `brender.store.back
 with their sizes and SHA-256, by which an archive that is cut off, or was changed, is recognized.
 """
 
+import errno
 import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
 import time
 from collections.abc import Iterator
@@ -15,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from brender import __version__
-from brender.model.errors import BadInput, Conflict
-from brender.store.backup import back_up, discard, in_words
+from brender.model.errors import BadInput
+from brender.store.backup import PARTIAL, copy_record, in_words, name_new, new_beside, sync_file
 from brender.store.datafolder import DataFolder
 from brender.system import private_files
 
@@ -25,6 +27,8 @@ CONTENTS = {"keys": ("keys",), "blobs": ("blobs",), "frames": ("frames", "incomi
 RECORD, LIST = "farm.db", "brender-archive.json"
 _PIECE = 1024 * 1024
 _FORMAT = 1
+#: How often a file is read that is made shorter meanwhile.
+_TRIES = 5
 
 
 class _Hashed:
@@ -42,8 +46,12 @@ class _Hashed:
 
 def is_archive(path: Path) -> bool:
     """Return whether the file at *path* begins as an archive does. Raises `OSError`."""
-    with path.open("rb") as file:
-        return file.read(len(RECORD) + 1) == RECORD.encode() + b"\0"
+    try:
+        with tarfile.open(path, "r:") as archive:
+            first = archive.next()
+    except tarfile.TarError:
+        return False
+    return first is not None and first.name == RECORD
 
 
 def write_archive(folder: DataFolder, database: str, target: Path, what: frozenset[str]) -> int:
@@ -52,35 +60,34 @@ def write_archive(folder: DataFolder, database: str, target: Path, what: frozens
 
     Raises `Conflict` where the target exists; `BadInput` as `back_up` does. What was begun is removed then.
     """
-    if target.exists():
-        raise Conflict(f"{target} exists already. Give another name; a backup never replaces a file")
-    record, partial = target.with_name(target.name + ".record"), target.with_name(target.name + ".part")
-    try:
-        back_up(database, record)
+    with new_beside(target) as partial:
+        record = partial.with_name(f"{target.name}.record")
+        copy_record(database, record, target)
         members: dict[str, tuple[int, str]] = {}
-        partial.touch(mode=0o600)
-        with partial.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            members[RECORD] = _add(archive, record, RECORD)
-            # The record is older than all that follows: what it names has not come later.
-            for path in _files(folder, what):
-                try:
-                    name = path.relative_to(folder.root).as_posix()
-                    members[name] = _add(archive, path, name)
-                except FileNotFoundError:
-                    continue
-            listed = {"format": _FORMAT, "brender": __version__, "wall": time.time(), "members": members}
-            _add_bytes(archive, LIST, json.dumps(listed).encode())
-            archive.close()
-            file.flush()
-            os.fsync(file.fileno())
-        for _ in _read_members(partial):
-            pass
-        partial.rename(target)
-    except (OSError, tarfile.TarError) as error:
-        raise BadInput(f"The archive {target} could not be written: {in_words(error)}") from error
-    finally:
-        discard(record)
-        partial.unlink(missing_ok=True)
+        try:
+            with (
+                os.fdopen(private_files.create(partial), "wb") as file,
+                tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive,
+            ):
+                members[RECORD] = _add(archive, file, record, RECORD)
+                record.unlink()
+                # The record is older than all that follows: what it names has not come later.
+                for path in _files(folder, what):
+                    try:
+                        name = path.relative_to(folder.root).as_posix()
+                        members[name] = _add(archive, file, path, name)
+                    except FileNotFoundError:
+                        continue
+                listed = {"format": _FORMAT, "brender": __version__, "wall": time.time(), "members": members}
+                _add_bytes(archive, LIST, json.dumps(listed).encode())
+                archive.close()
+                file.flush()
+                os.fsync(file.fileno())
+            for _ in _read_members(partial):
+                pass
+            name_new(partial, target)
+        except (OSError, tarfile.TarError) as error:
+            raise BadInput(f"The archive {target} could not be written: {in_words(error)}") from error
     return target.stat().st_size
 
 
@@ -100,25 +107,50 @@ def unpack_archive(archive: Path, folder: Path) -> None:
         raise BadInput(f"The archive {archive} could not be laid out in {folder}: {in_words(error)}") from error
 
 
-def lay_in(unpacked: Path, folder: DataFolder) -> tuple[int, Path | None]:
-    """Put the keys, blobs, frames and logs in *unpacked* into *folder*. A file that is there stays as it is, except keys: the
-    earlier ones are kept beside them. Return how many files were added, and where the earlier keys are (``None``: there were
-    none, or the same). May be done again where it was cut off. Raises `OSError`."""
+def lay_in(unpacked: Path, folder: DataFolder) -> int:
+    """Put the blobs, frames and logs in *unpacked* into *folder*, where a file that is there stays as it is; return how many were
+    added. May be done again where it was cut off. Raises `OSError`."""
     added = 0
     for name in (each for contents in CONTENTS.values() for each in contents if each != "keys"):
         for path in sorted((unpacked / name).rglob("*")):
             target = folder.root / path.relative_to(unpacked)
             if path.is_file() and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(target)
+                _bring(path, target)
                 added += 1
-    keys, own, kept = unpacked / "keys", folder.root / "keys", None
-    if keys.is_dir() and _contents(keys) != _contents(own):
-        if own.exists():
-            kept = own.with_name(f"keys.before-{time.strftime('%Y%m%d-%H%M%S')}")
-            own.rename(kept)
+    return added
+
+
+def _bring(path: Path, target: Path) -> None:
+    """Let the file at *path* be *target*, which may be on another disk; whole, or not at all."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        partial = target.with_name(f"{target.name}.restoring{PARTIAL}")
+        shutil.copy2(path, partial)
+        sync_file(partial)
+        partial.rename(target)
+
+
+def put_keys_back(unpacked: Path, folder: DataFolder) -> Path | None:
+    """Let the keys in *unpacked* be those of *folder*; return where the earlier ones are kept (``None``: there were none, or the
+    same). Raises `OSError`, with the earlier ones in their place."""
+    keys, own = unpacked / "keys", folder.root / "keys"
+    if not keys.is_dir() or _contents(keys) == _contents(own):
+        return None
+    if not own.exists():
         keys.rename(own)
-    return added, kept
+        return None
+    kept = own.with_name(f"keys.before-{time.strftime('%Y%m%d-%H%M%S')}")
+    own.rename(kept)
+    try:
+        keys.rename(own)
+    except OSError:
+        kept.rename(own)
+        raise
+    return kept
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -133,15 +165,30 @@ def _files(folder: DataFolder, what: frozenset[str]) -> Iterator[Path]:
             yield from (Path(below, each) for each in sorted(names) if not each.endswith((".part", ".tmp", ".new", ".lock")))
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str) -> tuple[int, str]:
-    """Add the file at *path* as *name*; return its size and SHA-256. Raises `OSError`."""
-    with path.open("rb") as file:
-        stat = os.fstat(file.fileno())
-        member = tarfile.TarInfo(name)
-        member.size, member.mtime, member.mode = stat.st_size, int(stat.st_mtime), 0o600
-        hashed = _Hashed(file)
-        archive.addfile(member, hashed)
-    return stat.st_size, hashed.hash.hexdigest()
+def _add(archive: tarfile.TarFile, written: IO[bytes], path: Path, name: str) -> tuple[int, str]:
+    """Add the file at *path* as *name* to the *archive* that is *written*; return its size and SHA-256.
+
+    What comes to it meanwhile is left out. Raises `OSError`: `FileNotFoundError` where it is gone, or is made shorter whenever it
+    is read.
+    """
+    begin = archive.offset
+    for _ in range(_TRIES):
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime, member.mode = stat.st_size, int(stat.st_mtime), 0o600
+            hashed = _Hashed(file)
+            try:
+                archive.addfile(member, hashed)
+                return stat.st_size, hashed.hash.hexdigest()
+            except OSError:
+                if os.fstat(file.fileno()).st_size >= stat.st_size:
+                    raise
+        # It was made shorter, as a log is that begins again: what is written of it is taken back.
+        written.seek(begin)
+        written.truncate()
+        archive.offset = begin
+    raise FileNotFoundError(errno.ENOENT, "It is made shorter all the time", str(path))
 
 
 def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -7,8 +7,9 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from peewee import DatabaseError, PeeweeException, SqliteDatabase
@@ -26,6 +27,8 @@ Alive = Callable[[], None]
 #: id that a worker still knows is given twice, and whoever asks for changes since a number misses none.
 LEAP = 10**9
 _COUNTERS = ("change", "task", "part", "activity")
+#: How the folder ends in which something is made that is not whole yet.
+PARTIAL = ".part"
 _PAGES = 2000
 #: Bytes that a copy may need beyond what it is of.
 _MARGIN = 2**20
@@ -43,24 +46,49 @@ def back_up(where: str, target: Path, least_free: int = 0, alive: Alive = _nobod
     that stay free. Raises `BadInput` where there is no record, or no room for a copy; `Conflict` where the target exists;
     `BrenderError` where the copy is not sound. What was begun is removed then.
     """
+    with new_beside(target) as partial:
+        copy_record(where, partial, target, least_free, alive)
+        try:
+            name_new(partial, target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            raise BadInput(f"The backup to {target} failed: {in_words(error)}") from error
+    return target.stat().st_size
+
+
+@contextlib.contextmanager
+def new_beside(target: Path) -> Iterator[Path]:
+    """Yield where to make what will be *target*: a path in a new folder beside it, in which nobody else has a file. The folder is
+    removed at the end.
+
+    Raises `Conflict` where the target exists; `BadInput` where its folder does not, or cannot be written to.
+    """
+    if target.exists():
+        raise _taken(target)
+    if not target.parent.is_dir():
+        raise BadInput(f"There is no folder {target.parent}. Make it first, or name another")
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=PARTIAL, dir=target.parent))
+    except OSError as error:
+        raise BadInput(f"{target} cannot be made: {error.strerror}. Name another folder") from error
+    try:
+        yield folder / target.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_record(where: str, partial: Path, target: Path, least_free: int = 0, alive: Alive = _nobody) -> None:
+    """Do the work of `back_up`: copy the database at *where* to the new file *partial*, that will be, or be part of, *target*."""
     if not is_url(where):
         if not Path(where).is_file():
             raise BadInput(f"There is no farm database at {where}. Give the server's data folder with --data")
         check_log(where)
-    if target.exists():
-        raise Conflict(f"{target} exists already. Give another name; a backup never replaces a file")
-    partial = target.with_name(target.name + ".part")
     try:
         _check_room(where, target.parent, least_free)
         (_copy_url if is_url(where) else _copy)(where, partial, alive)
-        name_new(partial, target)
-        _sync_folder(target.parent)
     except (sqlite3.Error, PeeweeException, OSError) as error:
         _check_room(where, target.parent, least_free)  # (SQLite says of a full disk that it cannot be read or written)
         raise BadInput(f"The backup to {target} failed: {in_words(error)}") from error
-    finally:
-        discard(partial)
-    return target.stat().st_size
 
 
 def restore(backup: Path, where: str, keep_in: Path | None = None) -> Path | None:
@@ -266,13 +294,21 @@ def _link(file: Path, name: Path) -> None:
 
 
 def name_new(partial: Path, target: Path) -> None:
-    """Give *partial* the name *target*, which no file has. Raises `Conflict` where one has it by now."""
+    """Give *partial* the name *target*, which no file has. Raises `Conflict` where one has it by now; `OSError`."""
     try:
         os.link(partial, target)
     except FileExistsError as error:
-        raise Conflict(f"{target} exists already. Give another name; a backup never replaces a file") from error
+        raise _taken(target) from error
     except OSError:  # a file system without links
+        try:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError as error:
+            raise _taken(target) from error
         partial.replace(target)
+
+
+def _taken(target: Path) -> Conflict:
+    return Conflict(f"{target} exists already. Give another name; a backup never replaces a file")
 
 
 def sync_file(path: Path) -> None:

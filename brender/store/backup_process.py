@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import subprocess  # nosec B404 (this very program)
 import sys
 import threading
@@ -21,7 +22,7 @@ from typing import IO
 from peewee import PeeweeException
 
 from brender.model.errors import BadInput, BrenderError, from_code
-from brender.store.backup import Alive, back_up
+from brender.store.backup import PARTIAL, Alive, back_up
 from brender.store.database import last_commit, open_for_reading
 from brender.system import private_files
 from brender.system.processes import IN_OWN_GROUP
@@ -117,8 +118,8 @@ def make(wanted: Wanted, alive: Alive) -> Made:
         known = backups_in(folder, wanted.name)
         found = _good_enough(known, wanted)
         if found is None:
-            for left in folder.glob(f"{wanted.name}-*.db.part*"):  # of a process that was killed
-                left.unlink()
+            for left in folder.glob(f"{wanted.name}-*.db.*{PARTIAL}"):  # of a process that was killed
+                shutil.rmtree(left)
             found = folder / f"{wanted.name}-{time.strftime('%Y%m%d-%H%M%S')}.db"
             back_up(wanted.database, found, wanted.least_free, alive)
             with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from peewee import Database, DatabaseError, SqliteDatabase
 
 from brender.model.errors import BadInput
-from brender.store.backup import check_copy, discard, name_new, sync_file
+from brender.store.backup import check_copy, name_new, new_beside, sync_file
 from brender.store.copying import TableDigest, copy_rows
 from brender.store.database import connected, is_url, shown
 from brender.store.in_use import open_unused
@@ -49,11 +49,7 @@ def _into_file(source: Database, target: str, newest: str, alive: Callable[[], N
     path = Path(target)
     if path.exists():
         raise BadInput(f"{target} exists already. Name a file that does not")
-    if not path.parent.is_dir():
-        raise BadInput(f"There is no folder {path.parent}. Make it first, or name another")
-    partial = path.with_name(path.name + ".part")
-    try:
-        discard(partial)
+    with new_beside(path) as partial:
         partial.touch(mode=0o600)
         with contextlib.closing(SqliteDatabase(str(partial))) as opened:
             opened.connect()
@@ -62,6 +58,4 @@ def _into_file(source: Database, target: str, newest: str, alive: Callable[[], N
             check_copy(opened.connection(), target, alive)
         sync_file(partial)
         name_new(partial, path)
-    finally:
-        discard(partial)
     return found
