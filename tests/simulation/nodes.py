@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 
 CLIENT = b"client"
+NOTHING_TO_DO = "nothing to do"
 
 
 class Crash(Exception):
@@ -447,6 +448,7 @@ class WorkerNode(Node):
         elif not self.world.holds_lease(self, grant.attempt):
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
         else:
+            assert grant.parts, f"the attempt {grant.attempt} was granted with {NOTHING_TO_DO}"
             part = grant.parts[running.done]
             world = self.world
             there = world.disk.files.get((world.outputs[grant.job], part.output))
