@@ -308,9 +308,67 @@ def test_the_end_of_a_failed_render_s_log_does_not_repeat_the_reason_that_is_tol
 
 
 def test_noise_of_a_log_is_what_names_our_program_and_not_what_only_sounds_like_a_driver() -> None:
-    noise = "[brender 10:00:00] starting /usr/bin/python3 -I driver.py", "00:01.1  cycles  | WARNING CUEW initialization failed"
+    noise = (
+        "[brender 10:00:00] starting /usr/bin/python3 -I driver.py",
+        "00:01.1  cycles           | WARNING CUEW initialization failed: Error opening the library",
+    )
     told = "[brender 10:00:01] ended: EGL is broken", 'File "/shots/legless_ghost.py", line 1'
     assert log_end("\n".join((*noise, *told))) == ["(2 lines of Blender's own)", *told]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Fra:1 Mem:36.50M (Peak 37.10M) | Time:00:00.05 | Mem:0.25M, Peak:0.25M | Scene, ViewLayer | Sample 1/64",
+        "Remaining: 00:05.81 | Mem: 36M | Sample 256/300",
+        "00:02.5  render           | Saved: '/renders/0001.png'",
+        '00:00.3  blend            | Read blend: "/shots/sh_010.blend"',
+        '00:00.3  blend.doversion  | WARNING Region type 27 missing in space type "Info" (id: 7) - removing region',
+        " Time: 00:00.42 (Saving: 00:00.03)",
+        "Blender 5.0.1",
+        "Blender 3.4.1 (hash 55485cb379f7 built 2022-12-20 00:46:45)",
+        "EGL Error (0x3009): EGL_BAD_MATCH: Arguments are inconsistent (for example, a valid context requires buffers not "
+        "supplied by a valid surface).",
+        "MESA: info: vulkan: No DRI3 support detected - required for presentation",
+    ],
+)
+def test_what_blender_says_in_good_renders_is_folded(line: str) -> None:
+    assert log_end(line) == ["(1 line of Blender's own)"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "blender: error while loading shared libraries: libGL.so.1: cannot open shared object file: No such file or directory",
+        "RuntimeError: Vulkan device lost",
+        "Warning: Path '/proj/mesa_verde/rock.png' not found",
+        "/textures/Alsace.exr could not be read",
+        "CUDA out of memory (Mem: 8192M)",
+        "the ghost of MESA and XDG_RUNTIME_DIR",
+        "Error: Sample 3/4 was given up",
+        "Fra:1 Mem:36M | Out of memory",
+        "libEGL warning: egl: failed to create dri2 screen",
+        "MESA: error: ZINK: vkCreateInstance failed",
+        "Saved: cannot write /renders/0001.png",
+        'Color management: display "Wall" used by scene not found, setting to default ("sRGB").',
+    ],
+)
+def test_a_line_that_may_tell_why_a_render_failed_is_never_folded(line: str) -> None:
+    assert log_end(line) == [line]
+    assert log_end(f"Fra:1 Mem:1M\n{line}\nFra:2 Mem:1M") == ["(1 line of Blender's own)", line, "(1 line of Blender's own)"]
+
+
+@given(
+    st.sampled_from(["error", "failed", "cannot", "not found", "out of memory"]), st.text("libGL MESA Mem: 1|Fra:", max_size=9)
+)
+def test_no_line_that_says_that_something_went_wrong_is_folded(word: str, around: str) -> None:
+    for line in (
+        f"Fra:1 {around}{word.upper()}",
+        f"Saved: {around} {word}",
+        f"MESA: {word}{around}.",
+        f"Mem: 1M {around} {word}x",
+    ):
+        assert log_end(line) == [line]
 
 
 _SLOW = """
