@@ -6,6 +6,7 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -187,3 +188,19 @@ def test_a_farm_keeps_its_record_in_each_kind_of_database(database: str, tmp_pat
         line_of(dashboard, "is at")
         shown = asked(f"http://{page}/api/v1/jobs", connection)["rows"]
         assert [row["completed_parts"] for row in shown] == [5]
+
+
+def test_a_server_that_migrates_for_long_is_not_ended_by_the_farm_that_starts_it(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brender.commands.localfarm._START_SECONDS", 0.0)
+    lock, said = folder.make().lock("server"), list[str]()
+
+    def notify(text: str) -> None:
+        said.append(text)
+        folder.announce("server")
+
+    farm = LocalFarm(FarmPlan(folder=folder, workers=0, notify=notify))
+    farm._await(SimpleNamespace(name="server", process=SimpleNamespace(pid=os.getpid(), poll=lambda: None)), "server")  # type: ignore[arg-type]
+    assert said and "brender-server is still starting" in said[0]
+    lock.release()

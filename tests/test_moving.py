@@ -99,6 +99,7 @@ def record(tmp_path: Path) -> Iterator[str]:
             "The database postgresql://nobody@127.0.0.1:1/farm does not answer: connection failed",
         ),
         ("mysql://host/farm", "is not a database that brender knows"),
+        ("postgresql://nobody:ses?ame@host/farm", "postgresql://nobody@host/farm is not a URL of a database"),
         ("{folder}/taken.db", "exists already"),
         ("{folder}/none/farm.db", "There is no folder"),
         ("{folder}/farm.db", "is where the record is already"),
@@ -119,6 +120,14 @@ def test_a_wrong_password_is_one_sentence_that_does_not_say_it(
     said = command(capsys, "database", "move", record, f"{url}farm")
     assert said.code == 2 and len(said.err.strip().splitlines()) == 1
     assert 'role "nobody" does not exist' in said.err and "sesame" not in said.err
+
+
+def test_after_a_move_the_command_to_start_with_asks_for_the_password_and_does_not_show_it(
+    record: str, postgresql: PostgreSQL, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = command(capsys, "database", "move", record, f"{postgresql.new_database()}?password=sesame")
+    assert said.code == 0 and "sesame" not in said.out
+    assert "(with its password, which is not shown here)" in " ".join(said.out.split())
 
 
 def test_a_database_that_is_not_empty_is_not_moved_to(

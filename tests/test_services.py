@@ -52,6 +52,17 @@ def test_a_service_manager_hears_that_a_role_is_ready_lives_and_ends(notified: s
     assert [_told(notified) for _ in range(3)] == ["WATCHDOG=1", "WATCHDOG=1", "STOPPING=1\nSTATUS=ends"]
 
 
+def test_a_service_manager_hears_that_a_start_goes_on_for_as_long_as_it_does(notified: socket.socket) -> None:
+    manager = ServiceManager({"NOTIFY_SOCKET": str(notified.getsockname())})
+    with manager.starting(every=0.01):
+        assert {_told(notified) for _ in range(3)} == {"EXTEND_TIMEOUT_USEC=60000"}
+    manager.ready("listens")
+    until(lambda: _told(notified).startswith("READY=1"))
+    notified.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        _told(notified)
+
+
 def test_a_role_gives_no_signs_of_life_where_nobody_asked_it_for_them(notified: socket.socket) -> None:
     other = {"NOTIFY_SOCKET": str(notified.getsockname()), "WATCHDOG_USEC": "2000000", "WATCHDOG_PID": str(os.getpid() + 1)}
     for environment in (other, {"WATCHDOG_USEC": "2000000"}, {}):
@@ -70,7 +81,8 @@ def test_a_server_is_ready_when_it_listens_lives_while_its_loop_turns_and_says_t
     monkeypatch.setenv("NOTIFY_SOCKET", str(notified.getsockname()))
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
     with process("server", "--port-base", "0", data=tmp_path / "farm") as started:
-        assert _told(notified).startswith("READY=1\nSTATUS=listens on 127.0.0.1:")
+        assert _told(notified) == "EXTEND_TIMEOUT_USEC=60000000", "before it migrates, which may take long"
+        until(lambda: _told(notified).startswith("READY=1\nSTATUS=listens on 127.0.0.1:"))
         assert _told(notified) == "WATCHDOG=1"
         started.send_signal(signal.SIGTERM)
         until(lambda: _told(notified).startswith("STOPPING=1"))

@@ -11,7 +11,7 @@ from playhouse.schema_diff import diff_models
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.frames import parse_frames
 from brender.store import questions
-from brender.store.database import open_for_reading, open_for_writing
+from brender.store.database import open_for_reading, open_for_writing, shown
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record, answer, node_id
 from brender.store.reader import Reader
@@ -320,3 +320,19 @@ def test_a_data_folder_that_cannot_be_made_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot be used"):
         DataFolder(tmp_path / "file" / "data").make()
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("/data/farm.db", "/data/farm.db"),
+        ("postgresql://host/farm", "postgresql://host/farm"),
+        ("postgresql://a%40b:sesame@host:1/farm", "postgresql://a%40b@host:1/farm"),
+        ("postgresql://a@host/farm?password=sesame", "postgresql://a@host/farm"),
+        ("postgresql://a@host/farm?sslmode=require&pass%77ord=ses@me&x=1", "postgresql://a@host/farm?sslmode=require&x=1"),
+        ("postgresql://a@host/farm?sslpassword=sesame&x=1", "postgresql://a@host/farm?x=1"),
+        ("postgresql://a:se?s@me@host/farm", "postgresql://a@host/farm"),
+    ],
+)
+def test_no_password_of_a_database_is_shown(where: str, expected: str) -> None:
+    assert shown(where) == expected

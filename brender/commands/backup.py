@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from brender.commands.config import Configured
+from brender.commands.database import database_words
 from brender.commands.options import NamedPath, common
 from brender.commands.output import say, size
 from brender.model.errors import BadInput
@@ -77,14 +78,17 @@ def restore(data: Path, config: Path | None, verbose: bool, database: str | None
     with lock_servers_out(folder.make(), where):
         if backup is None:
             leap(where)
-            say(f"The server goes on with {shown(where)} as it is. {_START}")
+            say(f"The server goes on with {shown(where)} as it is. {_start(where, folder)}")
         elif is_archive(backup):
             _restore_archive(backup, where, folder)
         else:
-            _say_restored(backup, where, put_back(backup, where, folder.backups))
+            _say_restored(backup, where, folder, put_back(backup, where, folder.backups))
 
 
-_START = "Start it with brender-server (or brender farm)"
+def _start(where: str, folder: DataFolder) -> str:
+    if where == str(folder.database):
+        return "Start it with brender-server (or brender farm)"
+    return f"Start it with brender-server {database_words(where)}"
 
 
 def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
@@ -102,7 +106,7 @@ def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
                 f"The files of {archive} could not be put into {folder.root}: {in_words(error)}. Do it again"
             ) from error
         kept = put_back(unpacked / RECORD, where, folder.backups)
-        _say_restored(archive, where, kept)
+        _say_restored(archive, where, folder, kept)
         try:
             keys = put_keys_back(unpacked, folder)
         except OSError as error:
@@ -117,7 +121,7 @@ def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
         say(f"The farm has the keys of the archive again; those that were there are kept: {keys}")
 
 
-def _say_restored(backup: Path, where: str, kept: Path | None) -> None:
-    say(f"{shown(where)} is {backup} from now on. {_START}")
+def _say_restored(backup: Path, where: str, folder: DataFolder, kept: Path | None) -> None:
+    say(f"{shown(where)} is {backup} from now on. {_start(where, folder)}")
     if kept is not None:
         say(f"What was there is kept: {kept}")

@@ -31,5 +31,13 @@ def move(data: Path, config: Path | None, verbose: bool, source: str, target: st
     tables = move_record(source, target)
     rows = sum(table.rows for table in tables.values())
     say(f"{plural(rows, 'row')} of {plural(len(tables), 'table')} moved; counts and hashes of every table are the same in both")
-    where = shown(target) if is_url(target) else str(Path(target).absolute())
-    say(f"Start the server with --database {shlex.quote(where)} from now on. {shown(source)} is as it was: it goes no further")
+    start = f"brender-server {database_words(target)}"
+    say(f"Start the server with {start} from now on. {shown(source)} is as it was: it goes no further")
+
+
+def database_words(where: str) -> str:
+    """Return the option that names the database at *where*, and that its password belongs there, which is never shown."""
+    if not is_url(where):
+        return f"--database {shlex.quote(str(Path(where).absolute()))}"
+    hidden = " (with its password, which is not shown here)" if shown(where) != where else ""
+    return f"--database {shlex.quote(shown(where))}{hidden}"

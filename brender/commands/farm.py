@@ -94,12 +94,15 @@ def farm(
     )
     ended = threading.Event()
     _on_termination(ended)
-    with LocalFarm(plan) as running:
+    manager = ServiceManager()
+    with contextlib.ExitStack() as running_farm:
+        with manager.starting():
+            running = running_farm.enter_context(LocalFarm(plan))
         say(f"The farm runs, with {plural(workers, 'worker')}. Its data folder: {data}")
         say("Its page:")
         say(running.link())  # on a line of its own, so that a narrow terminal does not break it where nobody can click on it
         say("Submit with: brender submit FILE.blend      End it with Ctrl-C")
-        ServiceManager().ready(f"runs, with {plural(workers, 'worker')}")
+        manager.ready(f"runs, with {plural(workers, 'worker')}")
         try:
             while not ended.wait(0.5):
                 running.check()

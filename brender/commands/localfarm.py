@@ -139,6 +139,11 @@ class LocalFarm:
                 raise BrenderError(f"brender-{child.name} did not start: {why}")
             if time.monotonic() > deadline:
                 log = self._children.log(child.name)
+                if announces == "server" and self.folder.is_locked("server"):
+                    # It may migrate a large record. To end it now would only have it begin again.
+                    self.plan.notify(f"brender-server is still starting, as after an upgrade; its log is {log}")
+                    deadline += _START_SECONDS
+                    continue
                 raise BrenderError(f"brender-{child.name} did not start within {_START_SECONDS:.0f} seconds; see {log}")
             time.sleep(0.02)
 

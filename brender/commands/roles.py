@@ -167,7 +167,9 @@ def server(
     def make() -> Server:
         return Server(folder, addresses, policy, database or "", site=known_site, backups=plan, traces=traces)
 
-    role = once_database_answers(make, folder, database or str(folder.database))
+    # A large record is backed up and migrated for longer than a service manager waits, and PostgreSQL may be away for longer.
+    with ServiceManager({} if lifeline else None).starting():
+        role = once_database_answers(make, folder, database or str(folder.database))
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {shown(role.database)}")
     allow_many_files()
     serve(role.loop, role.stop, lifeline, f"listens on {role.addresses.control}", page, role.snapshot)

@@ -6,7 +6,7 @@ The server opens it to write (`open_for_writing`) and is its only writer. Everyb
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from peewee import Database, DatabaseError, ImproperlyConfigured, OperationalError, SqliteDatabase
 from playhouse.db_url import connect
@@ -120,6 +120,12 @@ def _open_url(where: str, read_only: bool, name: str = SERVER) -> Database:
         own = {"options": "-c default_transaction_read_only=on"} if read_only else {"application_name": name}
         database: Database = connect(where, connect_timeout=_CONNECT_SECONDS, **own)
         return database
+    except ValueError as error:
+        # (What urllib says of it may hold a part of the password.)
+        raise BadInput(
+            f"{shown(where)} is not a URL of a database: postgresql://USER:PASSWORD@HOST:PORT/NAME. In a password, write %40 "
+            "for @, %2F for /, %3F for ?"
+        ) from error
     except ImproperlyConfigured as error:
         raise BadInput(f"PostgreSQL's driver is missing ({error}): pip install 'brender[postgresql]'") from error
 
@@ -168,12 +174,17 @@ def is_url(where: str) -> bool:
 
 
 def shown(where: str) -> str:
-    """Return *where*, for a person, without the password that a URL may hold."""
+    """Return *where*, for a person, without the passwords that a URL may hold: before the host, or among its parameters."""
     if not is_url(where):
         return where
     scheme, _, rest = where.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    return f"{scheme}://{quote(credentials.partition(':')[0]) + at if at else ''}{host}"
+    place, mark, parameters = rest.partition("?")
+    if "@" in parameters and not set("@/") & set(place):  # a password with a question mark
+        place, mark, parameters = rest, "", ""
+    credentials, at, host = place.rpartition("@")
+    kept = [each for each in parameters.split("&") if "password" not in unquote(each.partition("=")[0]).lower()]
+    user = quote(credentials.partition(":")[0], safe="%") + at if at else ""
+    return f"{scheme}://{user}{host}{mark if any(kept) else ''}{'&'.join(kept)}"
 
 
 def wal_bytes(where: str) -> int:

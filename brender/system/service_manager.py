@@ -4,13 +4,17 @@ The protocol is a datagram of lines to the socket that ``NOTIFY_SOCKET`` names (
 nothing is sent.
 """
 
+import contextlib
 import os
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 
 from brender.system.clock import steady
 
 _LONGEST_STATUS = 300
+#: Seconds between two words that a start goes on; six times as long without one, and it counts as hung.
+_START_SECONDS = 10.0
 
 
 class ServiceManager:
@@ -29,6 +33,28 @@ class ServiceManager:
     def ready(self, status: str) -> None:
         """Tell that the process does its work now, and in *status* what that is."""
         self._tell(f"READY=1\nSTATUS={_line(status)}")
+
+    @contextlib.contextmanager
+    def starting(self, every: float = _START_SECONDS) -> Iterator[None]:
+        """Tell every so many seconds, from a thread, that the start goes on, so that it is not ended however long it takes."""
+        ended = threading.Event()
+        if not self._address:
+            yield
+            return
+
+        def tell() -> None:
+            while True:
+                self._tell(f"EXTEND_TIMEOUT_USEC={round(every * 6e6)}")
+                if ended.wait(every):
+                    return
+
+        thread = threading.Thread(target=tell, name="starting", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def alive(self) -> None:
         """Give a sign of life, where one is due. Call it from the loop that would stand still if the process hung."""
