@@ -215,7 +215,7 @@ def test_an_admin_is_told_that_the_record_could_not_be_backed_up_and_nobody_else
 
 def test_what_passes_by_itself_needs_nobody(web: Browser, folder: DataFolder) -> None:
     writer = Writer(open_for_writing(str(folder.database)))
-    busy = "Both workers that can run it are busy"
+    busy = "Both workers that can run it are busy, rendering benchmark"
     asleep = {"status": "disabled", "reason": "it sleeps until 18:00"}
     writer.commit(
         [

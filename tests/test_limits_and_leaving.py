@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from brender.bus.messages import Grants, Sorry
+from brender.commands.why import standing
 from brender.model.errors import NotFound
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
@@ -390,6 +391,27 @@ def test_a_job_whose_workers_are_disabled_asleep_or_leaving_names_each_and_what_
         "3 workers that can run it takes new tasks. The workers m1, m2 and m 3 are disabled: `brender enable m1 m2 'm 3'`"
         in (world.ask("job", id=job)["reason"])
     ), "a cause that has changed is said as it is now"
+
+
+def test_a_job_whose_next_tasks_stand_behind_frames_of_another_says_so_until_it_renders_again(world: World) -> None:
+    for name in ("a", "b"):
+        world.add_worker(name)
+    job = world.submit(animation("1-12"))["id"]
+    other = world.submit(animation("1-90", name="benchmark"))["id"]
+    for name in ("a", "b", "a", "b"):
+        world.finish(name)
+    assert {world.workers[each].running.job for each in ("a", "b")} == {other}
+    world.run(1)
+    assert world.ask("job", id=job)["reason"] == "", "a moment between two frames is nothing to tell of"
+    world.run(5)
+    told = world.ask("job", id=job)
+    assert told["reason"] == "Both workers that can run it are busy, rendering benchmark" and told["status"] == "queued"
+    assert "waits. Both workers" in standing(told)
+    while all(world.workers[each].running.job == other for each in ("a", "b")):
+        world.finish("a")
+    world.run(2)
+    told = world.ask("job", id=job)
+    assert (told["status"], told["reason"]) == ("active", "")
 
 
 def test_a_job_is_never_given_to_workers_whose_owners_do_not_allow_its_folders(world: World) -> None:

@@ -1,8 +1,10 @@
 """Blender's words on a frame in progress, as versions say them."""
 
+from dataclasses import replace
+
 import pytest
 
-from brender.engines.progress import FrameProgress, read_progress, read_status
+from brender.engines.progress import FrameProgress, read_progress, read_status, read_text
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,14 @@ def test_what_is_not_about_a_frame_says_nothing_of_it(line: str) -> None:
 def test_the_clock_goes_on_while_blender_is_silent() -> None:
     said = FrameProgress(1, 1000, "sampling", remaining=29.0, spent=1.0, since=14.0)
     assert (said.share, said.left) == (0.5, 15.0)
+
+
+def test_a_count_that_blender_does_not_go_on_with_gives_way_to_the_share_by_the_clock() -> None:
+    said = FrameProgress(1, 128, "sampling", remaining=29.0, spent=1.0)
+    assert said.text == "sampling 1/128 · 0:29 left"
+    later = replace(said, since=25.0)
+    assert later.text == "sampling 87 % · 0:04 left"
+    assert (read_text(later.text).phase, read_text(later.text).samples, read_text(later.text).remaining) == ("sampling", 0, 4.0)
 
 
 def test_a_frame_that_takes_longer_than_was_said_is_not_done() -> None:

@@ -14,8 +14,6 @@ ENDED = ("completed", "failed", "canceled")
 _LASTING_SECONDS = 2.0
 #: The share of a frame that is to be done before its time is estimated by that.
 _SHARE_LEAST = 0.03
-#: The share by which samples may lag behind what the clock says before they are not shown.
-_STALE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -115,9 +113,7 @@ class Follower:
                 since = now
             frames[at["id"]] = at["frame"], since
             told = read_text(at["line"])
-            # Blender may say nothing for minutes: then the share goes by the clock, and the samples are old.
-            is_fresh = told.samples and at["fraction"] <= told.sample / told.samples + _STALE_SHARE
-            count = f"{told.sample}/{told.samples}" if is_fresh else ""
+            count = f"{told.sample}/{told.samples}" if told.samples else ""
             phase = told.phase or ("starting" if at["frame"] is None else "")
             lines.append(WorkerLine(at["name"], at["frame"], phase, count, at["fraction"], now - since))
             rendering.append(Rendering(at["fraction"], now - since, told.remaining))

@@ -28,6 +28,9 @@ _COUNTED = (SAMPLING, TILES)
 _ALL = (LOADING, COMPILING, SYNCHRONIZING, RENDERING, SAMPLING, TILES, DENOISING, COMPOSITING, WRITING, FILMING, "simulating")
 _COUNT = re.compile(rf"({'|'.join(_COUNTED)}) (\d+)/(\d+)")
 _LEFT = re.compile(r"([\d:]+) left")
+_SHARE = re.compile(rf"({'|'.join(_COUNTED)}) \d+ %")
+#: The share of a frame by which its count may lag behind the clock before it is old.
+_OLD_SHARE = 0.05
 _LASTED = re.compile(r", (?:\d+ s|[\d:]+)$")
 #: The phases after the last sample.
 _AFTER_SAMPLES = (DENOISING, COMPOSITING, WRITING)
@@ -64,10 +67,13 @@ class FrameProgress:
     @property
     def share(self) -> float:
         """How much of the frame is done, 0 to 1: by its samples, or by the clock, since Blender may be silent for minutes."""
-        by_samples = min(1.0, self.sample / self.samples) if self.samples else 0.0
         if not self.remaining:
-            return by_samples
-        return max(by_samples, min(0.99, (self.spent + self.since) / (self.spent + self.remaining)))
+            return self._counted
+        return max(self._counted, min(0.99, (self.spent + self.since) / (self.spent + self.remaining)))
+
+    @property
+    def _counted(self) -> float:
+        return min(1.0, self.sample / self.samples) if self.samples else 0.0
 
     @property
     def left(self) -> float | None:
@@ -76,17 +82,22 @@ class FrameProgress:
 
     @property
     def text(self) -> str:
-        """All of it in a few words. A phase without a count shows for how long it has lasted.
+        """All of it in a few words. A phase without a count shows for how long it has lasted. Blender counts samples seldom: a
+        count that is old is not shown, but the share by the clock.
 
         >>> FrameProgress(12, 64, "sampling", 83.2, 36_000_000).text
         'sampling 12/64 · 1:23 left · 36 MB'
         >>> FrameProgress(phase="compiling shaders", in_phase=70.0, since=5.0).text
         'compiling shaders, 1:15'
+        >>> FrameProgress(1, 128, "sampling", remaining=50.0, spent=10.0, since=20.0).text
+        'sampling 50 % · 0:30 left'
         """
         words = []
         lasted = self.in_phase + self.since
         if self.phase in _COUNTED:
-            words.append(f"{self.phase} {self.sample}/{self.samples}" if self.samples else self.phase)
+            is_old = self.share > self._counted + _OLD_SHARE
+            count = f"{self.share * 100:.0f} %" if is_old else f"{self.sample}/{self.samples}" if self.samples else ""
+            words.append(f"{self.phase} {count}".rstrip())
         elif self.phase:
             words.append(f"{self.phase}, {_clock(lasted) if lasted >= 60 else f'{lasted:.0f} s'}" if lasted >= 1 else self.phase)
         if self.left is not None:
@@ -126,6 +137,8 @@ def read_text(text: str) -> FrameProgress:
     remaining = None if left is None else float(sum(int(part) * 60**place for place, part in enumerate(left.split(":")[::-1])))
     if counted := _COUNT.fullmatch(first):
         return FrameProgress(int(counted[2]), int(counted[3]), counted[1], remaining)
+    if shared := _SHARE.fullmatch(first):
+        return FrameProgress(phase=shared[1], remaining=remaining)
     return FrameProgress(phase=_LASTED.sub("", first) if first.startswith(_ALL) else text, remaining=remaining)
 
 

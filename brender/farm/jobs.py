@@ -76,6 +76,10 @@ class JobState(Entity):
     held: set[int] = field(default_factory=set)
     """Tasks that wait for others of the job."""
     live: set[str] = field(default_factory=set)
+    begun: int = 0
+    """How many of its live attempts a worker has begun."""
+    rests_since: float = float("-inf")
+    """When the last of these ended, monotonic, as far as this server knows."""
     delayed: list[tuple[float, int]] = field(default_factory=list)
     """Retries that wait: (not before, task)."""
     alone: set[int] = field(default_factory=set)

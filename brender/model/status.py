@@ -128,6 +128,8 @@ OPEN_JOB = frozenset({_J.QUEUED, _J.ACTIVE})
 ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
 #: How the reason ends for which a job waits, where that passes by itself: nobody has to do anything.
 ENDS_OF_WAITING = (" is busy", " are busy")
+#: What may follow such an end, before the names of jobs.
+RENDERING = ", rendering "
 
 
 def change(table: Table[S], kind: str, id: int | str, old: S, new: S) -> S:

@@ -1,17 +1,19 @@
 """Why the tasks of a job do not run, as sentences. Made from the same classes that decide, so that they are true. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from brender.model.eligibility import general_obstacle
 from brender.model.obstacle import NAMES_SHOWN, Obstacle, short_name
-from brender.model.status import ENDS_OF_WAITING
+from brender.model.status import ENDS_OF_WAITING, RENDERING
 from brender.scheduling.classes import OUTSIDE, Job, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
 NO_WORKER = "No worker is connected. Start one with `brender-worker`"
 #: Causes that a reason gives at most.
 _CAUSES_SHOWN = 3
+#: Busy workers, if there are no more, whose jobs a reason names, and the most of these.
+_WORKERS_ASKED, _JOBS_NAMED = 20, 2
 #: What it costs, in looks, to say why a class of workers cannot run a job, and which of its folders that may not use.
 _LOOKS_A_CAUSE, _LOOKS_AT_FOLDERS = 5, 20
 
@@ -20,15 +22,20 @@ class Reasons:
     """Sentences about the open jobs of *roster*. Those of jobs without exceptions are made once for each class of jobs.
 
     *why_closed* returns why the worker with this id, which is there, takes no new tasks now,
-    and *why_nobody* why there is no worker.
+    *why_nobody* why there is no worker, and *job_at* the name of the job that the worker with this id renders; "" for none.
     """
 
     def __init__(
-        self, roster: Roster, why_closed: Callable[[str], Obstacle], why_nobody: Callable[[], str] = lambda: NO_WORKER
+        self,
+        roster: Roster,
+        why_closed: Callable[[str], Obstacle],
+        why_nobody: Callable[[], str] = lambda: NO_WORKER,
+        job_at: Callable[[str], str] = lambda worker: "",
     ) -> None:
         self.roster = roster
         self._why_closed = why_closed
         self._why_nobody = why_nobody
+        self._job_at = job_at
         self._version = -1
         self._of_class: dict[object, str] = {}
 
@@ -91,10 +98,11 @@ class Reasons:
         if idle:
             return ""
         if open_workers:
-            # The only one is named; several are not, so that they need not be looked for among thousands.
-            kinds = [kind for kind in job.kind.able if kind.open] if open_workers == 1 else []
-            ready = (each for kind in kinds for each in kind.workers.values() if each.open and each.id not in exceptions)
-            return busy(open_workers, _first(ready))
+            # They are not looked for among thousands.
+            kinds = [kind for kind in job.kind.able if kind.open] if open_workers <= _WORKERS_ASKED else []
+            ready = [each for kind in kinds for each in kind.workers.values() if each.open and each.id not in exceptions]
+            jobs = list(dict.fromkeys(self._job_at(each.id) for each in sorted(ready, key=lambda each: each.order)))
+            return busy(open_workers, _first(ready), jobs)
         closed = Causes()
         for worker in (each for kind in job.kind.able for each in kind.workers.values() if each.id not in exceptions):
             closed.add(self._why_closed(worker.id), 1, [(worker.order, worker.info.name)])
@@ -144,11 +152,18 @@ class Causes:
         return ". ".join(said)
 
 
-def busy(count: int, names: list[tuple[int, str]]) -> str:
-    """Return that the *count* workers that can run it are busy; *names*: the order and name of the only one."""
+def busy(count: int, names: list[tuple[int, str]], jobs: Sequence[str] = ()) -> str:
+    """Return that the *count* workers that can run it are busy; *names*: the order and name of the only one, *jobs*: the names of
+    the jobs that they render, "" among them where one has begun none."""
+    if not jobs or "" in jobs:
+        rendered = ""
+    elif len(jobs) > _JOBS_NAMED:
+        rendered = f"{RENDERING}{len(jobs)} other jobs"
+    else:
+        rendered = f"{RENDERING}{' and '.join(short_name(each) for each in jobs)}"
     if count == 1:
-        return f"The only worker that can run it, {short_name(names[0][1])},{ENDS_OF_WAITING[0]}"
-    return f"{'Both' if count == 2 else f'All {count:,}'} workers that can run it{ENDS_OF_WAITING[1]}"
+        return f"The only worker that can run it, {short_name(names[0][1])},{ENDS_OF_WAITING[0]}{rendered}"
+    return f"{'Both' if count == 2 else f'All {count:,}'} workers that can run it{ENDS_OF_WAITING[1]}{rendered}"
 
 
 def _kept_free(worker: Worker) -> str:

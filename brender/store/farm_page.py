@@ -11,7 +11,7 @@ from peewee import SQL, Case, fn
 
 from brender.model.answers import PAGE
 from brender.model.job import MISSING_AT_WORKER
-from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, UNLISTED
+from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED
 from brender.model.text import plural
 from brender.model.units import STILL
 from brender.store.page_questions import with_eta
@@ -192,7 +192,7 @@ def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[
         job_needs(row.id, row.name, row.user, f"{tasks}. {row.reason}".strip(), "requeue")
     stuck = (job.status == "queued") & (job.reason != "") & there
     for end in ENDS_OF_WAITING:
-        stuck &= ~job.reason.endswith(end)
+        stuck &= ~(job.reason.endswith(end) | job.reason.contains(f"{end}{RENDERING}"))
     for row in jobs.where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
         job_needs(row.id, row.name, row.user, row.reason)
     off = tables.KeptOff

@@ -45,6 +45,14 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
     return Obstacle("gave its task back a moment ago", "gave their tasks back a moment ago", "they are tried again soon")
 
 
+def job_at(farm: Farm, worker_id: str) -> str:
+    """Return the name of the job that the worker *worker_id* of *farm* renders; "" where it has begun nothing."""
+    worker = farm.workers.get(worker_id)
+    attempt = farm.attempts.get(worker.running) if worker is not None else None
+    job = farm.jobs.get(attempt.job) if attempt is not None else None
+    return job.spec.name if job is not None else ""
+
+
 def why_nobody(farm: Farm) -> str:
     """Return why no worker of *farm* is there, and the command that mends it: without a manager, a worker waits for ever."""
     if any(not manager.farewell for manager in farm.managers.values()):

@@ -21,7 +21,7 @@ from brender.model.nodes import choose_blender, choose_series
 from brender.model.status import OPEN_JOB, WorkerStatus
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
-from brender.roles.server.availability import why_closed, why_nobody
+from brender.roles.server.availability import job_at, why_closed, why_nobody
 from brender.roles.server.explanations import Explanations
 from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
@@ -62,7 +62,12 @@ class Dispatch:
         """The last round had no time for all that could be given or asked back: the next one is to begin at once."""
         self._roster = Roster(self._free)
         self._recalls = Recalls(self._roster, self._waiting)
-        self._reasons = Reasons(self._roster, lambda worker: why_closed(farm, farm.workers[worker]), lambda: why_nobody(farm))
+        self._reasons = Reasons(
+            self._roster,
+            lambda worker: why_closed(farm, farm.workers[worker]),
+            lambda: why_nobody(farm),
+            lambda worker: job_at(farm, worker),
+        )
         self.explanations = Explanations(farm, policy, jobs, self._roster, self._reasons)
         self._repeats = Repeats(farm, self._roster, self._grants)
         self._paths = farm.paths
@@ -222,7 +227,7 @@ class Dispatch:
         else:
             self._delayed.pop(job_id, None)
         for known, belongs in (
-            (self.explanations.silent, job is not None and job.status in OPEN_JOB and not job.live),
+            (self.explanations.silent, job is not None and job.status in OPEN_JOB and not job.begun),
             (self._repeats.given_out, job is not None and is_open and job.live and not job.queued),
         ):
             if belongs:

@@ -1,6 +1,8 @@
-"""Why jobs wait that have work and none of it running: said on each of them, now and then, in the server's core. Pure."""
+"""Why jobs wait that have work and none of it running, even where it was given out: said on each of them, in the server's core.
+Now and then. Pure."""
 
 from collections import deque
+from itertools import islice
 
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
@@ -16,6 +18,11 @@ _EXPLAINED_A_ROUND = 100
 _EXPLAIN_LOOKS = 2_000
 #: Seconds between two explanations of all such jobs, for each job; a second at least.
 _EXPLAIN_SECONDS_A_JOB = 1e-3
+#: A job that rendered and whose next tasks are with workers waits once nothing of it was begun for so many seconds: between two
+#: frames nothing needs to be said.
+_BETWEEN_FRAMES = 3.0
+#: Attempts of a job that are looked at, for whether one is about to begin.
+_ATTEMPTS_LOOKED_AT = 20
 
 
 class Explanations:
@@ -45,12 +52,12 @@ class Explanations:
         looks = _EXPLAIN_LOOKS
         for _ in range(min(_EXPLAINED_A_ROUND, len(self._next))):
             job = self.farm.jobs.get(self._next.popleft())
-            if job is None or job.live or job.status not in OPEN_JOB:
+            if job is None or job.begun or job.status not in OPEN_JOB or self._is_about_to_begin(job, now):
                 continue
             reason = ""
             if self.policy.only_job not in ("", job.id):
                 reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
-            elif job.queued and job.id in self._roster.jobs:
+            elif (job.queued or job.live) and job.id in self._roster.jobs:
                 reason = self._reasons.reason(job.id)
                 looks -= self._reasons.looks(job.id)
                 if self._ends_for_want_of_workers(job):
@@ -62,6 +69,15 @@ class Explanations:
                 self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
             if looks <= 0:
                 break
+
+    def _is_about_to_begin(self, job: JobState, now: Now) -> bool:
+        """Return whether a worker has a task of *job* next that it can begin, or *job* rested for a moment only."""
+        if not job.live:
+            return False
+        if now.mono < job.rests_since + _BETWEEN_FRAMES:
+            return True
+        workers = (self.farm.workers.get(self.farm.attempts[each].worker) for each in islice(job.live, _ATTEMPTS_LOOKED_AT))
+        return any(worker is not None and not worker.running for worker in workers)
 
     def _ends_for_want_of_workers(self, job: JobState) -> bool:
         """Return whether the farm runs for *job* alone, and its workers are there, and none of them can run it."""

@@ -292,6 +292,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
     farm.attempts[row.id] = farm.keep(state, recorded=True)
     farm.unanswered[row.id] = None
     job.live.add(row.id)
+    job.begun += state.started
     if data["worker"] not in farm.workers:
         _keep_worker(farm, tables.Worker.get_by_id(data["worker"]))
     worker = farm.workers[data["worker"]]

@@ -57,6 +57,7 @@ def adopt(farm: Farm, worker: WorkerState, task: TaskState, reports: Sequence[An
             part.begin(attempt.id, worker.info.id)
     task.attempts.append(attempt.id)
     job.live.add(attempt.id)
+    job.begun += 1
     worker.attempts[attempt.id] = None
     farm.changed.add(worker.info.id)
     farm.changed_jobs.add(job.id)

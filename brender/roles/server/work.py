@@ -177,6 +177,7 @@ class Work:
                 self._again(attempt, now)
 
     def _started(self, attempt: AttemptState, job: JobState, now: Now) -> None:
+        job.begun += not attempt.started
         attempt.begin(now.mono, now.wall)
         if worker := self.farm.workers.get(attempt.worker):
             worker.running = attempt.id
@@ -354,6 +355,9 @@ class Work:
             self.farm.changed.add(attempt.worker)
         job = self.farm.jobs[attempt.job]
         job.live.discard(attempt.id)
+        if attempt.started:
+            job.begun -= 1
+            job.rests_since = now.mono
         # (One that was lost or stopped did not tell how long it took.)
         took = seconds or (0.0 if attempt.began is None else now.mono - attempt.began)
         job.count_machine_time(took)
