@@ -71,3 +71,18 @@ def test_a_frame_that_a_job_does_not_have_is_said_and_not_waited_for(world: Worl
     world.submit(animation("4"))
     with pytest.raises(NotFound, match="No worker has begun frame 1 of the job"):
         world.ask("log", job=world.submit(animation("1", priority=1))["id"], frame=1)
+
+
+def test_a_log_says_which_frame_its_attempt_is_of_and_a_pipe_gets_nothing_but_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let_commands_ask(world.answer, monkeypatch)
+    monkeypatch.setattr("brender.store.questions.log_text", lambda *_: "Fra:3 Mem:1M\n")
+    frames, picture, whole = animation("3-4", chunk=2), still(pieces=2), animation("7")
+    for spec, what in ((frames, "frames 3-4"), (picture, "piece "), (whole, "frame 7")):
+        world.submit(spec)
+        world.run(1.0)
+        world.act("cancel", spec.id)
+        said = command(capsys, "log", spec.id)
+        assert f" on {world.ask('attempts', job=spec.id)[0]['worker_name']}, {what}" in said.err
+        assert said.out == "(1 line of Blender's own)\n" and "--raw" not in said.err

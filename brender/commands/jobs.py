@@ -1,5 +1,6 @@
 """Commands about jobs: submit them, and look at them. Those that change them are in `brender.commands.job_actions`."""
 
+import sys
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -409,10 +410,11 @@ def log(
     chosen = answer["attempt"]
     # (How it ended is the log's last line, as a rule.)
     ending = f": {chosen['reason']}" if chosen["reason"] and f"ended: {chosen['reason']}" not in answer["text"] else ""
-    say(f"Attempt {chosen['id']} on {chosen['worker_name']}, {chosen['outcome']}{ending}", err=True)
+    what = f", {answer['what']}" if answer.get("what") else ""
+    say(f"Attempt {chosen['id']} on {chosen['worker_name']}{what}, {chosen['outcome']}{ending}", err=True)
     text = harmless(answer["text"], kept="\n\t") if raw else "\n".join(folded(answer["text"]))
     click.echo(text or "(nothing has arrived yet)")
-    if not raw and FOLDED in text:
+    if not raw and FOLDED in text and sys.stdout.isatty():  # (into a pipe, a terminal would show it before the log)
         say("With --raw all is printed, with what is folded", err=True)
     if (whole := answer.get("size", 0)) > LOG_TAIL:
         say(f"This is the log's end, {size(LOG_TAIL)} of {size(whole)}. All of it, on the server: {answer['path']}", err=True)

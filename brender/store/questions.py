@@ -292,7 +292,7 @@ def activity(record: Record, job: str = "", limit: int = 200, offset: int = 0) -
 
 
 def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -> dict[str, Any]:
-    """Return the end of a log of *job*: of its newest attempt (of a failed job, the newest one that failed), the newest of one
+    """Return the end of a log of *job*, and ``what`` its attempt renders, in words: of its newest attempt (of a failed job, the newest one that failed), the newest of one
     *frame*, or the one whose id starts with *attempt*. An attempt that a worker gave back before it began has none."""
     id = job_id(record, job)
     known = [row for row in attempts(record, id, frame) if row["id"].startswith(attempt)]
@@ -310,7 +310,20 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
     chosen = known[0]
     path = record.folder.log(id, chosen["id"])
     size = path.stat().st_size if path.exists() else 0
-    return {"attempt": chosen, "text": log_text(record.folder, id, chosen["id"]), "size": size, "path": str(path)}
+    text = log_text(record.folder, id, chosen["id"])
+    return {"attempt": chosen, "what": _parts_in_words(record, chosen["task"]), "text": text, "size": size, "path": str(path)}
+
+
+def _parts_in_words(record: Record, task: int) -> str:
+    """Return which frames or pieces, or whether the film, *task* is, in words."""
+    part = record.tables.Part
+    found = list(part.select(part.frame, part.piece).where(part.task == task).limit(PAGE).tuples())
+    if any(piece == FILM for _, piece in found):
+        return "the film"
+    pieces = sorted({piece for _, piece in found if piece > 0})
+    numbers = pieces or sorted({frame for frame, _ in found})
+    noun = "piece" if pieces else "frame"
+    return f"{noun}{'' if len(numbers) == 1 else 's'} {format_frames(numbers)}" if numbers else ""
 
 
 def _frames_unless(record: Record, id: str, frame: int) -> str:
