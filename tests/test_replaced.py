@@ -8,7 +8,7 @@ import OpenImageIO as oiio
 import pytest
 
 from brender.bus.client import Client
-from brender.commands.replaced import with_what_it_replaces
+from brender.commands.replaced import count_fitting, with_what_it_replaces
 from brender.engines.resume import note_for
 from brender.jobs.declare import job_type
 from brender.model.job import JobSpec
@@ -40,12 +40,16 @@ def _write(path: Path, note: str = "") -> None:
     picture.write(str(path))
 
 
-def _said(world: World, spec: JobSpec) -> tuple[str, ...]:
+def _connection(world: World) -> Client:
     class Asking:
         def ask(self, question: str, **arguments: Any) -> Any:
             return world.ask(question, **arguments)
 
-    return with_what_it_replaces(cast(Client, Asking()), spec).warnings
+    return cast(Client, Asking())
+
+
+def _said(world: World, spec: JobSpec) -> tuple[str, ...]:
+    return with_what_it_replaces(_connection(world), spec).warnings
 
 
 def _names(spec: JobSpec) -> list[str]:
@@ -72,9 +76,12 @@ def test_frames_that_are_kept_are_not_said_to_be_replaced(asked: World, tmp_path
     _write(mine, note_for(spec.settings, Path(spec.facts.path), spec.facts.inputs))
     placeholder.touch()
     assert _said(asked, spec) == ()
+    assert count_fitting(_connection(asked), spec) == 1
     _write(other, "somebody's")
+    assert count_fitting(_connection(asked), spec) == 1
     assert _said(asked, spec)[0].startswith(f"1 frame that is there is replaced: {other.name} in ")
-    assert _said(asked, _job(tmp_path, keep=True)) == ()
+    keeping = _job(tmp_path, keep=True)
+    assert _said(asked, keeping) == () and count_fitting(_connection(asked), keeping) == 2
     assert "2 frames" in _said(asked, msgspec.structs.replace(spec, overwrite=True))[0]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import NamedPath, client, common, pictures_option
 from brender.commands.output import duration, say, say_lines
-from brender.commands.replaced import with_what_it_replaces
+from brender.commands.replaced import count_fitting, with_what_it_replaces
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
@@ -305,6 +306,9 @@ def _what_is_kept(spec: JobSpec, connection: Client) -> str:
     except BrenderError:
         return f"The frames that are done are in {folder}. {again}."
     done = units_of(record["settings"], record["completed_parts"], record["part_count"])
+    if not (spec.overwrite or spec.settings.get("pieces")):
+        # What the render before has left fits too, although this one did not come to it yet.
+        done = replace(done, done=min(done.total, max(done.done, count_fitting(connection, spec))))
     if not done.done:
         return "Nothing is done yet. The same command starts it again."
     return f"{done} {'is' if done.done == 1 else 'are'} in {folder}. {again}."

@@ -46,6 +46,19 @@ def with_what_it_replaces(connection: Client, spec: JobSpec) -> JobSpec:
     )
 
 
+def count_fitting(connection: Client, spec: JobSpec) -> int:
+    """Return how many frames are in the output folder that the job of *spec* would keep, as this machine sees it."""
+    try:
+        folder = folder_here(spec.output, connection.ask("paths"))
+        found = dict(_there(spec, folder)) if spec.facts is not None else {}
+        if not spec.settings.get("keep"):
+            replaced, _ = _not_kept(spec, folder, found, _note(connection, spec))
+            found = {name: frame for name, frame in found.items() if name not in set(replaced)}
+    except (BrenderError, OSError):
+        return 0
+    return sum(frame != FILM for frame in found.values())
+
+
 def _there(spec: JobSpec, folder: Path) -> Iterator[tuple[str, int]]:
     """Yield the files of *spec* that are in its *folder* and not empty: their name, and their frame or `FILM`."""
     kind, listed = job_type(spec.job_type), dict[str, dict[str, int]]()

@@ -292,8 +292,9 @@ def activity(record: Record, job: str = "", limit: int = 200, offset: int = 0) -
 
 
 def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -> dict[str, Any]:
-    """Return the end of a log of *job*, and ``what`` its attempt renders, in words: of its newest attempt (of a failed job, the newest one that failed), the newest of one
-    *frame*, or the one whose id starts with *attempt*. An attempt that a worker gave back before it began has none."""
+    """Return the end of a log of *job*: of its newest attempt (of a failed job, the newest one that failed), the newest of one
+    *frame*, or the one whose id starts with *attempt*. An attempt that a worker gave back before it began has none. ``what``:
+    the frames that the attempt is of, in words."""
     id = job_id(record, job)
     known = [row for row in attempts(record, id, frame) if row["id"].startswith(attempt)]
     if not attempt:
