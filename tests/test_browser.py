@@ -19,7 +19,8 @@ from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from tests.conftest import SCENES, find_blender
-from tests.rows import put
+from tests.rows import new, put
+from tests.test_store import JOB
 from tests.tools import ended, pid_of, submit_command, until
 from tests.web import PASSWORD, add_user, make_users, serve_in_process, served, sign_in
 
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.browser
 # These machines are shared, and slow now and then.
 expect.set_options(timeout=15_000)
 WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+JOB_ID = "a" * 16
 EVIL = "<script>alert(1)</script>"
 
 
@@ -350,6 +352,26 @@ def test_the_submit_page_says_which_upload_does_not_fit_and_removes_uploads(
     assert not list((folder.root / "uploads").iterdir())
 
 
+def test_a_page_that_hears_nothing_shows_its_state_as_of_then_and_says_so_in_one_box(page: Page, folder: DataFolder) -> None:
+    make_users(folder)
+    with contextlib.closing(open_for_writing(str(folder.database))) as database:
+        rows = [put("project", "default", {}), new("job", JOB_ID, JOB | {"status": "active", "completed_parts": 1})]
+        Writer(database).commit(rows)
+    with served(folder) as dashboard:  # (no server runs)
+        page.goto(f"{dashboard.url}login?next=/jobs/{JOB_ID}")
+        page.get_by_label("Name").fill("anna")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#until")).to_contain_text("as of ")
+        expect(page.locator("#left")).to_contain_text(" %")
+        expect(page.locator("#who")).to_have_text("")
+        page.route("**/api/v1/**", lambda route: route.abort())
+        expect(page.locator("#trouble")).to_contain_text(
+            "The dashboard does not answer. Is it still running? What is shown is as of "
+        )
+        expect(page.locator("[role=alert]:visible")).to_have_count(1)
+
+
 @pytest.mark.thorough
 def test_every_page_says_within_5_seconds_that_the_server_is_silent_and_that_it_is_back(page: Page, farm: LocalFarm) -> None:
     with client(None, farm.folder.root) as connection:
@@ -374,6 +396,7 @@ def test_every_page_says_within_5_seconds_that_the_server_is_silent_and_that_it_
     expect(page.locator("#trouble")).to_contain_text("Server silent for", timeout=5000)
     expect(page.locator("#trouble")).to_contain_text("renders go on, nothing new starts")
     expect(lane.locator("button")).to_have_text("unknown")
+    expect(page.locator("#figures")).to_contain_text("of 2 workers as of ")
     page.goto(f"{farm.dashboard_url}workers/")
     expect(page.locator("#trouble")).to_contain_text("Server silent for", timeout=5000)
     expect(page.locator(".badge.unknown:visible")).to_have_count(2)

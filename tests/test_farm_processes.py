@@ -108,6 +108,8 @@ def test_a_killed_server_is_started_again_and_the_job_goes_on(farm: LocalFarm) -
         record = ended(connection, job)
         assert (record["status"], record["completed_parts"]) == ("completed", 20)
         assert tries(connection, job) == ["completed"] * 20
+        told = [each["text"] for each in connection.ask("activity")]
+        assert sum("the server was restarted" in each for each in told) == 1, "once for the kill, and not for the first start"
 
 
 def test_a_killed_manager_is_started_again_and_the_job_goes_on(farm: LocalFarm) -> None:

@@ -28,14 +28,19 @@ const farm = (() => {
   const actOnNode = (node, action, value) => post(`/nodes/${encodeURIComponent(node)}/actions/${action}`, value === undefined ? {} : { value });
 
   function complain(error) {
+    // (That nobody answers, the banner of `checkServer` says.)
+    if (error instanceof Unanswered && user) { checkServer(); return; }
     problem.replaceChildren(prose(error.message));
     problem.classList.remove("d-none");
   }
   const content = () => problem.classList.add("d-none");
 
   // Whether the server is silent: then nothing that is shown of workers is sure.
-  let silent = false, checking = 0;
-  const isSilent = () => silent;
+  let silent = false, checking = 0, heard = Date.now() / 1000;
+  const isSilent = () => silent, hushed = [];
+  // `doing` is called when nothing is heard any more, or something is again: what is shown of now is not sure then.
+  const onSilence = (doing) => hushed.push(doing);
+  const asOf = () => `as of ${clock(heard)}`;
 
   // --- what happens: one stream for the page ---
   const watchers = [];
@@ -318,18 +323,24 @@ const farm = (() => {
       const about = await ask("/about");
       silent = about.silent_seconds !== null;
       text = about.trouble;
+      heard = Date.now() / 1000 - (about.silent_seconds || 0);
       const count = (name, said) => { const place = document.getElementById(`count-${name}`); if (place) place.textContent = said; };
       count("jobs", about.unfinished_jobs || "");
       count("workers", silent || !about.workers ? "" : `${about.busy_workers} / ${about.workers}`);
     } catch (error) {
       if (!(error instanceof Unanswered)) return;
       silent = true;
-      text = error.message;
+      text = `${error.message} What is shown is ${asOf()}`;
+      content();
+      document.getElementById("count-workers")?.replaceChildren();
     }
     const trouble = document.getElementById("trouble");
     if (trouble.textContent !== plain(text)) trouble.replaceChildren(prose(text));
     trouble.classList.toggle("d-none", !text);
-    if (was !== silent) watchers.forEach((each) => each.soon());
+    if (was === silent) return;
+    document.body.classList.toggle("unheard", silent);
+    hushed.forEach((each) => each());
+    watchers.forEach((each) => each.soon());
   }
 
   // Jobs that end while a page is open, in the page, and with the bell on also by the system.
@@ -357,5 +368,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, phrase, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, phrase, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

@@ -21,7 +21,7 @@
     const now = Date.now() / 1000;
     const unknown = told.left_unknown ? `, without ${farm.several(told.left_unknown, "job that has", "jobs that have")} no frame yet` : "";
     byId("figures").replaceChildren(
-      figure(`${(told.workers.busy || 0).toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? "when last heard of" : "rendering"}`, "/workers/"),
+      figure(`${(told.workers.busy || 0).toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? farm.asOf() : "rendering"}`, "/workers/"),
       figure(active.toLocaleString(), `${active === 1 ? "job" : "jobs"} rendering${waiting ? `, ${waiting.toLocaleString()} waiting` : ""}`, "/jobs/?status=queued,active,paused"),
       figure(told.frames.hour.toLocaleString(), `${told.frames.hour === 1 ? "frame" : "frames"} this hour`, "", `${farm.several(told.frames.day, "frame", "frames")} in the last day`),
       ...(share === null ? [] : [figure(`${Math.round(share * 100)} %`, `busy, ${said}`)]),
@@ -103,15 +103,20 @@
     byId(id).replaceChildren(...rows.map(make));
   }
 
+  const showActive = () => {
+    const first = open ? told.attention : told.attention.slice(0, attentionShown);
+    // What stands above is not said again.
+    const isSaid = (job) => first.some((each) => each.id === job.id && each.why.endsWith(job.reason));
+    list("active", told.active.map((job) => (job.reason && isSaid(job) ? { ...job, reason: "", said: true } : job)), shot);
+  };
+  farm.onSilence(() => { if (told) { figures(); showActive(); } });
   const look = farm.watch(["job", "worker", "part", "manager", "kept_off"], async () => {
     told = await farm.ask("/overview");
     twin = farm.apart([...told.active, ...told.attention]);
     figures();
     const first = open ? told.attention : told.attention.slice(0, attentionShown);
     list("attention", first, attention);
-    // What stands above is not said again.
-    const isSaid = (job) => first.some((each) => each.id === job.id && each.why.endsWith(job.reason));
-    list("active", told.active.map((job) => (job.reason && isSaid(job) ? { ...job, reason: "", said: true } : job)), shot);
+    showActive();
     const run = told.active.filter((job) => job.workers).length;
     byId("active-title").textContent = !run && told.active.length ? "Waiting" : run < told.active.length ? "Rendering and waiting" : "Rendering";
     byId("all-attention").classList.toggle("d-none", first.length === told.attention.length);

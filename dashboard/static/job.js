@@ -7,16 +7,16 @@
     [["c", "d"], "completed", "completed"], [["w"], "warned", "completed with a warning"], [["a"], "active", "rendering"],
     [["h"], "next", "handed out"], [["f"], "failed", "failed"], [["x"], "canceled", "canceled"], [["q"], "queued", "to come"],
   ];
-  let change = -1, at = -1, anchor = -1, following = true, first = true, ended = "", filmTimer = 0;
+  let change = -1, at = -1, anchor = -1, following = true, first = true, ended = "", filmTimer = 0, latest = null;
 
   // --- the facts of the job ---
   function showTimes(job) {
     const waits = { queued: "Waiting", paused: "Paused", completed: "Done", failed: "Failed", canceled: "Canceled" };
-    const known = job.status === "active" && job.eta_seconds;
-    byId("left").textContent = known ? `${farm.span(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
+    const unheard = farm.isSilent() && !over.includes(job.status), known = job.status === "active" && job.eta_seconds && !unheard;
+    byId("left").textContent = unheard ? `${Math.round(job.progress * 100)} %` : known ? `${farm.span(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
     const wall = known ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
-    byId("until").textContent = known ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
-    byId("until").title = farm.time(wall);
+    byId("until").textContent = unheard ? farm.asOf() : known ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
+    byId("until").title = unheard ? "" : farm.time(wall);
     byId("count").textContent = farm.progress(job);
     const rendered = job.completed_parts - job.kept_parts;
     byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.unit}` : "";
@@ -24,10 +24,11 @@
     byId("cost").textContent = hours >= 1 ? `${hours.toFixed(1)} machine hours` : spent ? `${farm.span(spent)} of machine time` : "";
     byId("cost").title = "What workers spent on it, failed attempts too";
     const names = job.rendering.map((worker) => farm.calm(worker.name)), shown = names.slice(0, 2);
-    byId("who").textContent = names.length ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
-    byId("who").title = names.join(", ");
+    byId("who").textContent = names.length && !unheard ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
+    byId("who").title = unheard ? "" : names.join(", ");
   }
   function showJob(job) {
+    latest = job;
     byId("status").className = `badge ${job.status}`;
     byId("status").textContent = job.deleting ? "being deleted" : farm.word(job.status);
     byId("reason").replaceChildren(...(job.reason && job.reason !== job.status ? [farm.prose(job.reason)] : []));
@@ -234,6 +235,7 @@
     inspector.update(changed, told.job);
     if (frames.list.length) first = false;
   }
+  farm.onSilence(() => { if (latest) showTimes(latest); });
   const soon = farm.watch(["job", "jobs", "part", "parts", "attempt", "worker", "progress", "kept_off"], look, id);
 
   function closeMenus() {

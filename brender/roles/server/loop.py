@@ -161,6 +161,10 @@ class Server:
                 self._desk.admit_own(pair.public, role)
             self._round.settle()
             self._remover.resume(self._writer.tables)
+            if folder.last_announced("server") is not None:
+                text = "the server was restarted: the one before had been killed, or had failed"
+                self._round.apply(lambda core, now: core.remark("server-restarted", text, now))
+                self._round.settle()
             folder.announce("server", database=self.database, site=site, **addresses_as_text(self.addresses))
             undo.push(lambda failed, *_: None if failed else folder.withdraw("server"))
             self._undo = undo.pop_all()
