@@ -178,16 +178,17 @@ def with_monitors(tasks: int, rounds: int, monitors: int) -> tuple[float, float]
         ratios, shares = [], []
         for _ in range(rounds):
             bare, bare_cpu = run()
-            with _watched(farm, monitors):
-                watched, watched_cpu = run()
-            report(f"dispatch with {monitors} monitors", tasks / watched, "tasks/s", f"none: {tasks / bare:.0f}", bare / watched)
-            ratios.append(bare / watched)
-            shares.append((watched_cpu - bare_cpu) / watched)
+            with watched(farm, monitors):
+                seen, seen_cpu = run()
+            report(f"dispatch with {monitors} monitors", tasks / seen, "tasks/s", f"none: {tasks / bare:.0f}", bare / seen)
+            ratios.append(bare / seen)
+            shares.append((seen_cpu - bare_cpu) / seen)
         return statistics.median(ratios), statistics.median(shares)
 
 
 @contextlib.contextmanager
-def _watched(farm: Roles, monitors: int) -> Iterator[None]:
+def watched(farm: Roles, monitors: int) -> Iterator[None]:
+    """So many monitors watch *farm*, each in a terminal, for the length of the block."""
     words = ("-m", "brender.commands.main", "role", "monitor", "--data", str(farm.folder), "--server", str(farm.server))
     with contextlib.ExitStack() as stack:
         for _ in range(monitors):

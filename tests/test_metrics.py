@@ -20,12 +20,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from brender.bus.address import Address, free_ports
 from brender.commands.slots import slot_addresses
+from brender.commands.worker import worker
 from brender.metrics import page as page_module
 from brender.metrics.families import FAMILIES
 from brender.metrics.page import MetricsPage, Snapshot
 from brender.model.errors import BadInput
 from brender.roles.server.figures import farm_figures
 from brender.roles.server.loop import Server
+from brender.scaling.local import OWN_COMMAND
 from tests.conftest import missing
 from tests.tools import command, line_of, process, until
 from tests.world import World, animation
@@ -190,6 +192,17 @@ def test_each_slot_of_a_machine_has_a_port_of_its_own_for_its_metrics() -> None:
     assert slot_addresses("", 2) == ["", ""]
     with pytest.raises(BadInput, match="3 workers from port 65534 on are more than there are ports"):
         slot_addresses("127.0.0.1:65534", 3)
+
+
+def test_the_address_in_the_settings_file_is_for_one_worker_and_not_for_those_of_a_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "brender.toml").write_text('[worker]\nmetrics = "127.0.0.1:9464"\n')
+    monkeypatch.setenv("BRENDER_CONFIG", str(tmp_path / "brender.toml"))
+    words = OWN_COMMAND[OWN_COMMAND.index("worker") + 1 :]
+    assert worker.make_context("worker", []).params["metrics"] == "127.0.0.1:9464"
+    assert worker.make_context("worker", list(words)).params["metrics"] == ""
+    assert worker.make_context("worker", [*words, "--metrics", "127.0.0.1:1"]).params["metrics"] == "127.0.0.1:1"
 
 
 def test_a_server_exports_all_that_the_table_says_and_nothing_that_names_somebody(server: Server) -> None:

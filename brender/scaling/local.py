@@ -15,8 +15,8 @@ from brender.store.datafolder import DataFolder
 from brender.system.processes import APART
 from brender.system.removal import remove_tree
 
-#: What starts a worker where brender itself is installed as here.
-OWN_COMMAND = (sys.executable, "-P", "-m", "brender.commands.main", "role", "worker")
+#: What starts a worker where brender itself is installed as here. An address for metrics in the settings file is for one worker.
+OWN_COMMAND = (sys.executable, "-P", "-m", "brender.commands.main", "role", "worker", "--metrics", "")
 #: What the environment of `brender scale` says of itself, and not of its workers.
 NOT_FOR_WORKERS = (
     "BRENDER_SERVER",
