@@ -248,6 +248,15 @@ def test_all_settings_of_one_table_are_shown_with_their_defaults(settings_file: 
     assert lines["keep-blobs"] == ["30.0", "default"] and lines["database"] == ["none", "default"]
 
 
+def test_what_a_table_may_have_is_listed_without_options_that_are_no_settings(
+    settings_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings_file.write_text("[jobs]\ncolour = 1\n")
+    for verb in ("show", "check"):
+        known = command(capsys, "config", verb, "--config", settings_file).err.strip().partition("; known are: ")[2].split(", ")
+        assert known == ["all", "data", "limit", "project", "server", "status", "user"]
+
+
 @pytest.mark.parametrize(
     ("was", "now", "code", "said"),
     [

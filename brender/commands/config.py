@@ -28,6 +28,8 @@ from brender.model.text import harmless
 SECTIONS: dict[str, click.Command] = {}
 #: Keys that stand above the tables and count for every command.
 SHARED = ("data",)
+#: Options that say how one command is to answer, and are no settings of a farm.
+NO_SETTINGS = frozenset({"config", "verbose", "help", "as_json", "lifeline"})
 
 
 def default_config() -> Path:
@@ -98,7 +100,7 @@ def check_config(content: dict[str, Any], path: Path) -> None:
         names = _settings(key)
         for name, said in value.items():
             if name.replace("-", "_") not in names:
-                raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, list(names))}")
+                raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, _shown_settings(key))}")
             _check_kind(key, names[name.replace("-", "_")], said, f"{path}: [{key}] {name}")
 
 
@@ -197,6 +199,13 @@ def _what(key: str, value: object) -> str:
     return f"the table [{key}]" if isinstance(value, dict) else f"the setting {key!r}"
 
 
+def _shown_settings(section: str) -> list[str]:
+    """Return the names of the settings of *section* as people write them."""
+    options = [each for each in SECTIONS[section].params if isinstance(each, click.Option)]
+    told = [each for each in options if not each.hidden and each.name not in NO_SETTINGS]
+    return [next((word.removeprefix("--") for word in each.opts if word.startswith("--")), each.name or "") for each in told]
+
+
 def _hint(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name.replace("-", "_"), known, n=1)
+    close = get_close_matches(name.replace("_", "-"), known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are: {', '.join(sorted(known))}"

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from brender.bus.address import parse_address
-from brender.commands.config import SECTIONS, SHARED, config_file, declare_all, read_config, settings_for
+from brender.commands.config import NO_SETTINGS, SECTIONS, SHARED, config_file, declare_all, read_config, settings_for
 from brender.commands.options import NamedPath
 from brender.commands.output import print_json, print_table, say
 from brender.model.errors import BadInput
@@ -17,8 +17,6 @@ from brender.model.text import plural
 #: Settings that are secrets: what they are is shown to nobody.
 _SECRETS = frozenset({"join"})
 _ADDRESSES = frozenset({"listen", "server"})
-#: Options that say how one command is to answer, and are no settings of a farm.
-_NO_SETTINGS = frozenset({"config", "verbose", "help", "as_json", "lifeline"})
 _FILE = "the settings file"
 _NOWHERE = "default"
 
@@ -133,7 +131,7 @@ def _context(section: str, content: dict[str, Any]) -> click.Context:
 
 def _options(context: click.Context) -> list[click.Option]:
     options = [each for each in context.command.params if isinstance(each, click.Option)]
-    return [each for each in options if not each.hidden and each.name not in _NO_SETTINGS]
+    return [each for each in options if not each.hidden and each.name not in NO_SETTINGS]
 
 
 def _default(option: click.Option, context: click.Context) -> Any:
