@@ -21,13 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brender.bus.address import Address, ManagerAddresses, ServerAddresses, own_hosts, parse_address, resolve
+from brender.bus.client import Client
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.keys import Credentials, KeyPair, Keyring, new_pair
 from brender.bus.loop import Loop
 from brender.bus.messages import PROTOCOL, Bye, Event, FileAck, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
 from brender.bus.transport import Socket
 from brender.commands import discovery
-from brender.model.errors import BadInput, Conflict
+from brender.model.errors import BadInput, Conflict, Unreachable
 from brender.model.frame_file import FrameFile
 from brender.model.keys import KeyRole, Principal
 from brender.transfer.blob_store import BlobStore
@@ -514,3 +515,12 @@ def test_a_frame_arrives_whole_whatever_is_lost_on_the_way(tmp_path: Path, monke
 
 def test_a_goodbye_has_its_default_reason() -> None:
     assert decode(encode(Bye()))[0] == Bye(reason="")
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_not_said_to_be_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        there = ServerAddresses.of(Address("127.0.0.1", hung.getsockname()[1]), new_pair().public)
+        with Client(there, new_pair(), 0.2) as client, pytest.raises(Unreachable, match="is there and did not answer within"):
+            client.ask("jobs")
+    with Client(there, new_pair(), 0.2) as client, pytest.raises(Unreachable, match="Is it running"):
+        client.ask("jobs")

@@ -227,6 +227,9 @@ def test_every_command_stands_under_a_heading_of_the_help() -> None:
         (("shot.blend",), "`brender render shot.blend` renders it here and now"),
         (("--data", "/x", "render"), "--data comes after the command's name: brender render --data …"),
         (("jbos",), "There is no command 'jbos'. Is jobs meant?"),
+        (("jobs", "slow"), "`brender jobs` lists all. `brender job slow` shows job slow"),
+        (("workers", "w1", "--json"), "`brender worker w1` shows worker w1"),
+        (("job", "slow", "fast"), "Got unexpected extra argument (fast)"),
     ],
 )
 def test_a_word_that_is_no_command_is_answered_with_what_was_meant(words: tuple[str, ...], said: str) -> None:

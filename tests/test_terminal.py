@@ -614,4 +614,15 @@ def test_a_terminal_has_a_word_before_the_command_is_imported_and_what_comes_nex
     shown = in_terminal(["render", blend])
     first, _, rest = shown.partition("\x1b[K")
     assert first == "Reading the .blend …\r" and blend in rest
-    assert "Reading" not in in_terminal(["render", blend], TERM="dumb")
+    assert in_terminal(["render", blend], TERM="dumb").startswith("Reading the .blend …\r\n")
+    assert "Reading" not in in_terminal(["submit", blend], TERM="dumb")
+
+
+def test_what_takes_long_says_a_word_at_once_into_a_pipe_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blend = tmp_path / "none.blend"
+    assert command(capsys, "render", blend).err.startswith("Reading the .blend …\n")
+    assert "Reading" not in command(capsys, "submit", blend).err
+    monkeypatch.setattr("brender.commands.farm.LocalFarm", lambda plan: sys.exit(3))
+    assert command(capsys, "farm", "--data", tmp_path).err == "Starting the farm …\n"

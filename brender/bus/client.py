@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from brender.bus.address import ServerAddresses
+from brender.bus.address import ServerAddresses, answers
 from brender.bus.asking import ask
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials, KeyPair
@@ -15,6 +15,8 @@ from brender.model.errors import BrenderError, Unreachable, from_code
 from brender.model.job import JobSpec
 
 _RESEND_SECONDS = 3.0
+#: How long it takes at most to see whether something listens where no answer came from.
+_PROBE_SECONDS = 1.0
 
 
 class Client:
@@ -91,6 +93,11 @@ class Client:
             raise Unreachable(
                 f"What listens at {self.server} does not have the key that this machine knows the farm's server by, or is not a "
                 "brender server. Was the server reinstalled? Then join it again with a new token: `brender join TOKEN`"
+            )
+        if answers(self.server, _PROBE_SECONDS):
+            raise Unreachable(
+                f"The server at {self.server} is there and did not answer within {self.timeout:g} seconds: it hangs, was "
+                "stopped, or has too much to do. Its own log says more; try again in a moment"
             )
         raise Unreachable(
             f"The server at {self.server} did not answer within {self.timeout:g} seconds. Is it running? "

@@ -11,7 +11,16 @@ from typing import Any
 import msgspec
 import zmq
 
-from brender.bus.address import Address, ManagerAddresses, ServerAddresses, is_loopback, own_hosts, parse_address, resolve
+from brender.bus.address import (
+    Address,
+    ManagerAddresses,
+    ServerAddresses,
+    answers,
+    is_loopback,
+    own_hosts,
+    parse_address,
+    resolve,
+)
 from brender.bus.asking import ask
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials, KeyPair, read_private, write_private
@@ -24,6 +33,8 @@ from brender.model.text import with_article
 _PREFIX = "brender-"
 _SECONDS_EACH = 5.0
 _RESEND_SECONDS = 1.0
+#: How long it takes at most to see whether something listens where no answer came from.
+_PROBE_SECONDS = 1.0
 _REFUSED_TEXT = "refused"
 
 
@@ -180,6 +191,11 @@ def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enro
         raise Unreachable(
             f"what listens at {address} does not have the key of the farm's server, or is not a brender server. Was the server "
             f"reinstalled? Then ask for a new token: {token_command(message.role)}"
+        )
+    if answers(address, _PROBE_SECONDS):
+        raise Unreachable(
+            f"what listens at {address} did not answer within {_SECONDS_EACH:.0f} seconds: the server hangs, was stopped, or "
+            "has too much to do. Its own log says more; try again in a moment"
         )
     raise Unreachable(
         f"the server did not answer at {address} within {_SECONDS_EACH:.0f} seconds. Is it running, and does it listen on that "

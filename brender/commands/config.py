@@ -7,6 +7,7 @@ The file has a table for each command that takes settings (``[server]``, ``[work
 import importlib
 import os
 import pkgutil
+import re
 import sys
 import tomllib
 import traceback
@@ -32,6 +33,10 @@ SHARED = ("data",)
 NO_SETTINGS = frozenset({"config", "verbose", "help", "as_json", "lifeline"})
 
 
+#: Commands that list things, and those that show one of them.
+_ONE_OF = {"jobs": "job", "workers": "worker", "managers": "manager"}
+
+
 def default_config() -> Path:
     return platformdirs.user_config_path("brender", appauthor=False) / "brender.toml"
 
@@ -54,6 +59,18 @@ class Configured(click.Command):
                 if not extra.get("resilient_parsing"):
                     raise  # (a shell that completes is told nothing)
         return super().make_context(info_name, args, parent, **extra)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read *args*; of a list that is given a name, say which command shows one thing of it."""
+        try:
+            return super().parse_args(context, args)
+        except click.UsageError as error:
+            extra = re.search(r"^Got unexpected extra arguments? \((\S+).*\)$", error.message)
+            one = _ONE_OF.get(self.section)
+            if extra is None or one is None:
+                raise
+            said = f"`brender {self.section}` lists all. `brender {one} {extra[1]}` shows {one} {extra[1]}"
+            raise click.UsageError(said, context) from error
 
 
 def names_config(args: Sequence[str]) -> bool:

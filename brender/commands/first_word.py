@@ -1,4 +1,5 @@
-"""What a terminal shows while a command is still being imported and reads its .blend: a word, which what comes next takes back.
+"""What is shown while a command is still being imported and reads its .blend: a word, which what comes next on a terminal takes
+back.
 
 Imported before everything else, so that the word is there at once; it needs nothing but `click`.
 """
@@ -9,20 +10,29 @@ import sys
 import click
 
 #: Commands for which somebody waits, and what they do at first.
-_WORDS = {"render": "Reading the .blend …", "submit": "Reading the .blend …", "demo": "Making the demo's scene …"}
+_WORDS = {
+    "render": "Reading the .blend …",
+    "submit": "Reading the .blend …",
+    "demo": "Making the demo's scene …",
+    "farm": "Starting the farm …",
+}
+#: Those that take so long that it is said into a pipe or a file, too.
+_LONG = frozenset({"render", "demo", "farm"})
 _is_shown = False
 
 
 def say_first_word(command: str) -> None:
-    """Show what *command* does at first, where standard error and output are a terminal that can take it back."""
+    """Show on standard error what *command* does at first: on a terminal that can take it back so that it goes; elsewhere as a
+    line, where the command takes long."""
     global _is_shown
     word = _WORDS.get(command)
-    can = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-    if word is None or not can or {"--help", "--json"} & set(sys.argv):
+    if word is None or {"--help", "--json"} & set(sys.argv):
         return
-    _is_shown = True
+    _is_shown = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    if not _is_shown and command not in _LONG:
+        return
     plain = word if (sys.stderr.encoding or "").lower().startswith("utf") else word.replace("…", "...")
-    click.echo(f"{plain}\r", nl=False, err=True)
+    click.echo(f"{plain}\r" if _is_shown else plain, nl=not _is_shown, err=True)
 
 
 def take_back() -> None:

@@ -51,7 +51,8 @@ class Commands(click.Group):
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """For a word that is not a command, say which one was perhaps meant."""
         word = args[0]
-        say_first_word(word)
+        if not context.resilient_parsing:  # (a shell that completes is told nothing)
+            say_first_word(word)
         if self.get_command(context, word) is None and not word.startswith("-"):
             program = context.command_path
             if word.lower().endswith(".blend"):
