@@ -264,6 +264,7 @@ def _into_url(partial: Path, where: str, keep_in: Path) -> Path | None:
             kept = keep_in / f"farm-before-restore-{time.strftime('%Y%m%d-%H%M%S')}.db"
     if kept is not None:
         back_up(where, kept)
+        check_unused(where)  # that took a while
     open_for_writing(str(partial)).close()  # the newest schema, as what it goes to has
     source, target = open_for_reading(str(partial)), open_for_writing(where)
     try:
