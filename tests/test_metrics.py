@@ -21,14 +21,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from brender.bus.address import Address, free_ports
 from brender.commands.slots import slot_addresses
 from brender.commands.worker import worker
+from brender.farm.farm import Farm
 from brender.metrics import page as page_module
 from brender.metrics.families import FAMILIES
 from brender.metrics.page import MetricsPage, Snapshot
 from brender.model.errors import BadInput
+from brender.model.status import Wanted
 from brender.roles.server.figures import farm_figures
 from brender.roles.server.loop import Server
+from brender.roles.server.record_figures import RecordFigures
 from brender.scaling.local import OWN_COMMAND
+from brender.store.database import open_for_writing
+from brender.store.datafolder import DataFolder
+from brender.store.writer import Writer
 from tests.conftest import missing
+from tests.rows import put
 from tests.tools import command, line_of, process, until
 from tests.world import World, animation
 
@@ -64,7 +71,7 @@ def exported(text: str) -> dict[str, float]:
 
 
 def figures(world: World) -> dict[str, Any]:
-    return farm_figures(world.server.farm, world._at().wall)
+    return farm_figures(world.server.farm, world._at().wall, {})
 
 
 def test_the_farm_is_counted_job_by_job_worker_by_worker_and_frame_by_frame() -> None:
@@ -206,11 +213,38 @@ def test_the_address_in_the_settings_file_is_for_one_worker_and_not_for_those_of
 
 
 def test_a_server_exports_all_that_the_table_says_and_nothing_that_names_somebody(server: Server) -> None:
+    server.record_figures.look()
     snapshot = until(lambda: server.snapshot() if server.loop.rounds[0] else None)
     of_server = {name for name, family in FAMILIES.items() if "server" in family.roles}
     by_the_page = {"brender_info", "brender_start_time_seconds", "brender_ready", "brender_loop_age_seconds"}
-    assert snapshot.values.keys() == of_server - by_the_page - {"brender_disk_free_bytes", "brender_disk_bytes"}
-    assert snapshot.not_ready is None
+    of_backups = {"brender_backup_made_timestamp_seconds"}
+    assert snapshot.values.keys() == of_server - by_the_page - {"brender_disk_free_bytes", "brender_disk_bytes"} - of_backups
+    assert snapshot.not_ready is None and snapshot.values["brender_backup_failed"] == 0
+
+
+def test_workers_that_are_away_and_the_last_backup_are_told_from_the_record_and_the_data_folder(folder: DataFolder) -> None:
+    writer = Writer(open_for_writing(str(folder.make().database)))
+    nodes = (("a", "offline", ""), ("b", "idle", ""), ("c", "offline", Wanted.FORGOTTEN))
+    plain = {"incarnation": 1, "last_seen": 1.0}
+    rows = [
+        put("worker", id, plain | {"name": id, "status": status, "wanted": wanted, "manager": "m"})
+        for id, status, wanted in nodes
+    ]
+    writer.commit([put("manager", "m", plain | {"name": "m", "status": "online"}), *rows])
+    folder.note_backup({"file": "x", "bytes": 1, "wall": 1000.0, "trouble": "the disk is full"})
+    figures = RecordFigures(folder, str(folder.database))
+    figures.look()
+    assert figures.offline == {"worker": 1, "manager": 0}
+    assert figures.backups == {"brender_backup_failed": 1.0, "brender_backup_made_timestamp_seconds": 1000.0}
+    assert farm_figures(Farm(), 1.0, figures.offline)["brender_workers"]["offline",] == 1
+    assert ("offline",) not in farm_figures(Farm(), 1.0, {})["brender_workers"], "where it is not known"
+    writer.database.close()
+
+
+def test_a_record_that_cannot_be_read_leaves_out_what_it_alone_knows(folder: DataFolder) -> None:
+    figures = RecordFigures(folder, str(folder.database))
+    figures.look()
+    assert figures.offline == {}
 
 
 def test_names_and_labels_are_as_prometheus_wants_them() -> None:
@@ -311,13 +345,15 @@ def test_each_role_of_a_farm_exports_what_the_table_says_and_says_why_it_is_not_
         with manager as managing, dashboard, worker:
             line_of(managing, "listens on")
             for port in ports.values():
-                until(lambda port=port: asked(port, "/readyz")[0] == 200)  # type: ignore[misc]
+                until(lambda port=port: asked(port, "/readyz")[0] == 200)
                 assert asked(port, "/healthz")[0] == 200
             for role, port in ports.items():
                 text = asked(port, "/metrics")[1]
                 names = {line.split("{")[0].split()[0] for line in text.splitlines() if line.startswith("brender_")}
                 expected = {name for name, family in FAMILIES.items() if role in family.roles}
-                assert expected - {"brender_round_trip_seconds"} <= names <= expected, role
+                assert expected - {"brender_round_trip_seconds", "brender_backup_made_timestamp_seconds"} <= names <= expected, (
+                    role
+                )
             serving.kill()
             serving.wait()
             until(lambda: asked(ports["dashboard"], "/readyz")[0] == 503, 20)

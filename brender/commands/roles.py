@@ -172,7 +172,15 @@ def server(
         role = once_database_answers(make, folder, database or str(folder.database))
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {shown(role.database)}")
     allow_many_files()
-    serve(role.loop, role.stop, lifeline, f"listens on {role.addresses.control}", page, role.snapshot)
+    serve(
+        role.loop,
+        role.stop,
+        lifeline,
+        f"listens on {role.addresses.control}",
+        page,
+        role.snapshot,
+        role.record_figures.look,
+    )
     lifeline_end.ends(role.stop)
     with announced("server", host_name(), role.addresses.enrolment, role.addresses.key):
         role.run()

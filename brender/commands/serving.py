@@ -56,10 +56,12 @@ def serve(
     status: str,
     page: MetricsPage | None = None,
     snapshot: Callable[[], Snapshot] = Snapshot,
+    look: Callable[[], None] | None = None,
 ) -> None:
     """Let SIGTERM and SIGINT call *end* in *loop*, and tell a service manager that the role is ready, and *status*: what it does.
 
-    A role that *has_parent* is no service: its parent may be one. *page*: where it shows the metrics that *snapshot* returns.
+    A role that *has_parent* is no service: its parent may be one. *page*: where it shows the metrics that *snapshot* returns,
+    called in the loop; *look* sees to what may take long, in a thread (`MetricsPage.show`).
     """
     manager = ServiceManager({} if has_parent else None)
 
@@ -70,7 +72,7 @@ def serve(
     loop.on_signals(asked, has_parent)
     loop.each_round = manager.alive
     if page is not None:
-        page.show(snapshot)
+        page.show(snapshot, look)
 
         def each_round() -> None:
             manager.alive()

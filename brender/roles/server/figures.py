@@ -1,14 +1,17 @@
 """The server's metrics: how its farm stands (brender.metrics.families). Pure."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from brender.farm.farm import Farm
 from brender.metrics.families import Values
 from brender.model.status import ENDED_JOB, JobStatus, ManagerStatus, Outcome, WorkerStatus
 
 
-def farm_figures(farm: Farm, wall: float) -> Values:
-    """Return the metrics of *farm* at *wall*. It looks at each job, worker and manager once, and at no task."""
+def farm_figures(farm: Farm, wall: float, offline: Mapping[str, int]) -> Values:
+    """Return the metrics of *farm* at *wall*. It looks at each job, worker and manager once, and at no task. *offline*: how many
+    nodes are away, of kind ``worker`` and ``manager``; what is not known is left out."""
     jobs: Counter[JobStatus] = Counter()
     oldest, unfinished, unplaced = wall, 0, 0
     for job in farm.jobs.values():
@@ -41,7 +44,15 @@ def farm_figures(farm: Farm, wall: float) -> Values:
         "brender_frames_failed_total": totals.frames_failed,
         "brender_frames_unplaced": unplaced,
         "brender_machine_seconds_total": totals.machine_seconds,
-        "brender_workers": {(status,): workers[status] for status in WorkerStatus},
+        "brender_workers": _by_status(WorkerStatus, workers, offline.get("worker")),
         "brender_workers_asleep": len(farm.asleep.keys() & farm.workers.keys()),
-        "brender_managers": {(status,): managers[status] for status in ManagerStatus},
+        "brender_managers": _by_status(ManagerStatus, managers, offline.get("manager")),
     }
+
+
+def _by_status(
+    statuses: type[WorkerStatus] | type[ManagerStatus], there: Mapping[Any, int], offline: int | None
+) -> dict[tuple[str, ...], float]:
+    """Return how many nodes there are of each status; those that are *offline* are not in memory."""
+    found: dict[tuple[str, ...], float] = {(status,): there.get(status, 0) for status in statuses if status != "offline"}
+    return found if offline is None else found | {("offline",): offline}

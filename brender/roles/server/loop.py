@@ -71,6 +71,7 @@ from brender.roles.server.housekeeping import Housekeeping
 from brender.roles.server.made_files import MadeFiles
 from brender.roles.server.own_stats import OwnStats, links_of
 from brender.roles.server.query_thread import QueryThread
+from brender.roles.server.record_figures import RecordFigures
 from brender.roles.server.round import FAILED, Round
 from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import is_url, open_for_writing
@@ -111,6 +112,7 @@ class Server:
         self.folder = folder.make()
         self.database = database if is_url(database) else str(Path(database or folder.database).absolute())
         self.site = site
+        self.record_figures = RecordFigures(self.folder, self.database)
         plan = backups or BackupPlan()
         self.loop = Loop()
         self._own_stats = OwnStats(self.loop, folder.root, name, policy.heartbeat)
@@ -501,8 +503,9 @@ class Server:
         """Return what is exported of this server now (`MetricsPage`). In its loop."""
         links = links_of(self._control, self._events, self._stats, is_report=False) + self._files.links
         not_ready = "This server cannot write its record now: its log says why" if self._round.paused else None
-        values = farm_figures(self._round.core.farm, time.time()) | of_the_bus(links, self.loop.rounds)
-        values |= {
+        seen = self.record_figures
+        values = farm_figures(self._round.core.farm, time.time(), seen.offline) | of_the_bus(links, self.loop.rounds)
+        values |= seen.backups | {
             "brender_bus_refusals_total": self._keyring.refusals.total,
             "brender_record_commits_total": self._round.commits,
             "brender_record_rows_total": self._round.rows,
