@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from brender import __version__
+from brender.bus.client import Client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
 from brender.commands.options import client
@@ -235,6 +236,14 @@ def test_every_command_stands_under_a_heading_of_the_help() -> None:
 def test_a_word_that_is_no_command_is_answered_with_what_was_meant(words: tuple[str, ...], said: str) -> None:
     result = CliRunner().invoke(brender, words, prog_name="brender")
     assert result.exit_code == 2 and said in result.output
+
+
+def test_a_project_that_is_gone_as_soon_as_it_was_made_is_said_in_a_sentence(
+    module_farm: LocalFarm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Client, "ask", lambda self, question, **arguments: [])
+    said = command(capsys, "project", "set", "p", "--data", module_farm.folder.root)
+    assert said.code == 3 and "The server took the project p, and has none of that name now" in said.err
 
 
 def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,9 +129,12 @@ def _bring(path: Path, target: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         partial = target.with_name(f"{target.name}.restoring{PARTIAL}")
-        shutil.copy2(path, partial)
-        sync_file(partial)
-        partial.rename(target)
+        try:
+            shutil.copy2(path, partial)
+            sync_file(partial)
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def put_keys_back(unpacked: Path, folder: DataFolder) -> Path | None:
