@@ -22,8 +22,8 @@ _is_shown = False
 
 
 def say_first_word(command: str) -> None:
-    """Show on standard error what *command* does at first: on a terminal that can take it back so that it goes; elsewhere as a
-    line, where the command takes long."""
+    """Show what *command* does at first: on a terminal that can take it back so that it goes; elsewhere, where the command takes
+    long, as the first line of its output."""
     global _is_shown
     word = _WORDS.get(command)
     if word is None or {"--help", "--json"} & set(sys.argv):
@@ -31,8 +31,9 @@ def say_first_word(command: str) -> None:
     _is_shown = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     if not _is_shown and command not in _LONG:
         return
-    plain = word if (sys.stderr.encoding or "").lower().startswith("utf") else word.replace("…", "...")
-    click.echo(f"{plain}\r" if _is_shown else plain, nl=not _is_shown, err=True)
+    encoding = (sys.stderr if _is_shown else sys.stdout).encoding or ""
+    plain = word if encoding.lower().startswith("utf") else word.replace("…", "...")
+    click.echo(f"{plain}\r" if _is_shown else plain, nl=not _is_shown, err=_is_shown)
 
 
 def take_back() -> None:
