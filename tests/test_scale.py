@@ -56,6 +56,21 @@ def test_the_backlog_leaves_out_what_a_worker_like_this_one_cannot_take() -> Non
     assert found["unfit_why"] == "a lacks the tag gpu"
 
 
+def test_others_are_counted_that_can_take_some_of_the_backlog() -> None:
+    world = World()
+    for name, tags in (("a", {"gpu"}), ("b", {"gpu"}), ("c", set()), ("d", {"gpu", "pool-slurm"})):
+        world.add_worker(name, tags=frozenset(tags))
+    world.act("disable", "c")
+    assert (world.ask("backlog")["workers"], world.ask("backlog")["idle"]) == (0, 0), "there is nothing to take"
+    world.submit(animation("1", name="on a gpu", tags=("gpu",)))
+    world.run(1.0)
+    found = world.ask("backlog", pool="pool-slurm")
+    assert (found["workers"], found["idle"]) == (2, 1), "of those alike one renders"
+    assert world.ask("backlog")["workers"] == 3
+    world.submit(animation("1-10", name="in a newer file", version=(6, 0), priority=90))
+    assert world.ask("backlog", pool="pool-slurm")["workers"] == 2, "none has such a Blender"
+
+
 def test_workers_are_listed_by_the_start_of_their_names() -> None:
     world = World()
     for name in ("local-a", "local", "a-local-", "localx"):

@@ -10,11 +10,11 @@ from peewee import fn
 
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.jobs.declare import JobType, job_type, requirements_of
-from brender.model.eligibility import count_able, general_obstacle
+from brender.model.eligibility import count_able, general_obstacle, obstacle
 from brender.model.errors import BrenderError
 from brender.model.estimates import Shot, estimate, work_of
 from brender.model.job import FileFacts, Requirements
-from brender.model.nodes import WorkerInfo, read_series
+from brender.model.nodes import WorkerInfo, choose_series, read_series
 from brender.model.paths import PathVariable
 from brender.model.status import JobStatus, WorkerStatus
 from brender.store.path_variables import path_variables
@@ -30,6 +30,12 @@ _SHOTS = 60
 _JOBS_COUNTED, _JOBS_ESTIMATED, _NAMED = 1000, 20, 3
 #: Kinds of requirements by which workers are counted that share a backlog.
 _NEEDS_COUNTED = 10
+_THERE = (WorkerStatus.IDLE, WorkerStatus.BUSY)
+#: By what workers are told apart, where it is asked which jobs they can take.
+_TOLD_APART_BY = (
+    *("platform", "site", "blenders", "tags", "extra_tags", "job_types", "programs"),
+    *("takes_trusted", "takes_addons", "folders", "readable"),
+)
 
 
 def earlier_shots(record: "Record", project: str, job_type: str) -> list[Shot]:
@@ -147,17 +153,49 @@ def _sharing(record: "Record", needs: list[Requirements], paths: tuple[PathVaria
     """Return how many workers there are for something of *needs*, and how many of those are idle."""
     if not needs:
         return {"workers": 0, "idle": 0}
-    there = [worker for worker in _workers_there(record) if not pool or pool not in worker.tags]
-    idle = record.tables.Worker.select(record.tables.Worker.id).where(record.tables.Worker.status == WorkerStatus.IDLE)
-    resting = {id for (id,) in idle.tuples()}
-    workers = max(count_able(need, paths, there) for need in needs)
-    at_rest = [each for each in there if each.id in resting]
-    return {"workers": workers, "idle": max(count_able(need, paths, at_rest) for need in needs)}
+    kinds = [kind for kind in _kinds_there(record) if not pool or pool not in kind.worker.tags]
+    able = [_able(need, paths, kinds) for need in needs]
+    return {name: max(sum(getattr(kind, name) for kind in each) for each in able) for name in ("workers", "idle")}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Workers that are there and cannot be told apart: one of them, how many there are, and how many of them are idle."""
+
+    worker: WorkerInfo
+    workers: int
+    idle: int
+
+
+def _kinds_there(record: "Record") -> list[_Kind]:
+    worker = record.tables.Worker
+    # As text, which is compared and not read: ten thousand workers are of a few kinds.
+    columns = [getattr(worker, name).cast("text") for name in _TOLD_APART_BY]
+    rows = worker.select(worker.id, worker.status, *columns).where(worker.status.in_(_THERE)).tuples()
+    found: dict[tuple[str, ...], list[tuple[str, bool]]] = {}
+    for id, status, *told in rows:
+        found.setdefault(tuple(told), []).append((id, status == WorkerStatus.IDLE))
+    firsts = {row.id: row for row in worker.select().where(worker.id.in_([alike[0][0] for alike in found.values()]))}
+    return [
+        _Kind(_with_extra_tags(firsts[alike[0][0]]), len(alike), sum(idle for _, idle in alike))
+        for alike in found.values()
+        if alike[0][0] in firsts
+    ]
+
+
+def _able(need: Requirements, paths: tuple[PathVariable, ...], kinds: list[_Kind]) -> list[_Kind]:
+    """Return those of *kinds* that would render a job with these requirements, as `count_able` counts workers."""
+    able = [kind for kind in kinds if general_obstacle(need, paths, kind.worker) is None]
+    if need.blender is not None and need.series is None:
+        weighed = [(kind.worker.blenders, kind.workers) for kind in able]
+        series = choose_series(weighed, need.blender, need.oldest_blender, need.bounding)
+        able = [kind for kind in able if obstacle(msgspec.structs.replace(need, series=series), kind.worker) is None]
+    return able
 
 
 def _workers_there(record: "Record") -> list[WorkerInfo]:
     worker = record.tables.Worker
-    return [_with_extra_tags(row) for row in worker.select().where(worker.status.in_([WorkerStatus.IDLE, WorkerStatus.BUSY]))]
+    return [_with_extra_tags(row) for row in worker.select().where(worker.status.in_(_THERE))]
 
 
 def _with_extra_tags(row: Any) -> WorkerInfo:
