@@ -614,3 +614,12 @@ def test_a_farm_whose_server_was_killed_goes_on_with_last_night_s_backup(
 def test_a_backup_by_a_process_says_what_was_wrong_as_the_command_does(tmp_path: Path) -> None:
     with pytest.raises(BrenderError, match="There is no farm database at /nowhere"):
         made_by_process(Wanted("/nowhere", str(tmp_path)))
+
+
+def test_a_server_begins_no_new_record_where_its_farm_has_one_in_postgresql(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note_seen(folder.make(), "postgresql://farm:secret@db/brender", 7, time.time())
+    said = command(capsys, "role", "server", "--data", folder.root, "--port-base", "0")
+    assert said.code == 2 and "is not in that folder but in postgresql://farm@db/brender" in said.err
+    assert not folder.database.exists()

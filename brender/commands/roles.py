@@ -145,6 +145,7 @@ def server(
     from brender.roles.server.database_wait import once_database_answers
     from brender.roles.server.loop import Server
     from brender.store.database import shown
+    from brender.store.last_seen import record_of
 
     begin_logging(verbose, log_format, "server")
     lifeline_end = Lifeline(lifeline)
@@ -163,13 +164,14 @@ def server(
     page = metrics_page(metrics, "server", data)
     traces = ServerTraces(made) if (made := spans("server")) is not None else None
     folder, known_site = DataFolder(data), check_site(site)
+    where = record_of(folder, database)
 
     def make() -> Server:
-        return Server(folder, addresses, policy, database or "", site=known_site, backups=plan, traces=traces)
+        return Server(folder, addresses, policy, where, site=known_site, backups=plan, traces=traces)
 
     # A large record is backed up and migrated for longer than a service manager waits, and PostgreSQL may be away for longer.
     with ServiceManager({} if lifeline else None).starting():
-        role = once_database_answers(make, folder, database or str(folder.database))
+        role = once_database_answers(make, folder, where)
     say_of_role(f"brender-server listens on {role.addresses.control}, its record is {shown(role.database)}")
     allow_many_files()
     serve(
