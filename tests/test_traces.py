@@ -1,5 +1,6 @@
 """The trace of a frame for OpenTelemetry, from its submit to the commit."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from brender.bus.address import free_ports
 from brender.bus.messages import Act, Grants, Manage, Submit
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
@@ -24,7 +26,7 @@ from brender.model.nodes import Blender
 from brender.roles.effects import Effect, Reply, Send
 from brender.store.datafolder import DataFolder
 from tests.conftest import SCENES
-from tests.tools import command, ended
+from tests.tools import command, ended, until
 from tests.world import World, animation
 
 OF_SERVER = {"frame", "submit", "queue", "grant", "commit"}
@@ -135,6 +137,26 @@ def test_worker_and_manager_add_to_the_trace_by_the_ids_of_attempt_and_part(expo
 def test_there_are_no_traces_unless_the_environment_names_who_takes_them() -> None:
     assert spans("server", environment={}) is None
     assert spans("server", environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "true"}) is None
+
+
+def test_an_endpoint_that_cannot_be_used_is_said_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert spans("server", environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}) is None
+    assert "'collector:4317', and would have to be a URL such as http://collector:4318" in caplog.text
+
+
+def test_spans_that_nobody_takes_are_dropped_and_that_is_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_ports(1)}", "OTEL_EXPORTER_OTLP_TIMEOUT": "0.1"}
+    for name, value in (environment | {"OTEL_BSP_SCHEDULE_DELAY": "20"}).items():
+        monkeypatch.setenv(name, value)
+    made = spans("server", environment=environment)
+    assert made is not None
+    made.add("a", 1, "render", 1.0, 2.0)
+    until(lambda: "are dropped: nobody takes them there" in caplog.text, 10)
+    made.add("a", 1, "render", 1.0, 2.0)
+    made.close()
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["brender.traces"]
 
 
 def test_one_of_the_rate_that_the_environment_names_is_decided_alike_by_each_role(

@@ -8,18 +8,21 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from brender import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
     from opentelemetry.trace import SpanContext
 
 log = logging.getLogger("brender.traces")
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
+#: A role that ends waits so long for its last spans to be taken.
+_EXPORT_SECONDS = 2
 Attributes = Mapping[str, str | int | float]
 
 
@@ -65,6 +68,10 @@ class Spans:
         finally:
             self._given.trace = self._given.span = 0
 
+    def close(self) -> None:
+        """Send what was not sent yet, and make no more."""
+        self._provider.shutdown()
+
     def _root(self, trace: int, root: int) -> "SpanContext":
         flags = self._trace.TraceFlags
         decision = self._provider.sampler.should_sample(None, trace, "frame").decision
@@ -96,12 +103,33 @@ def ids_of(attempt: str, part: int) -> tuple[int, int]:
 
 def spans(role: str, name: str = "", environment: Mapping[str, str] = os.environ) -> Spans | None:
     """Return what makes the spans of a *role* called *name*; ``None`` where the *environment* names nobody who takes them."""
-    if not any(environment.get(each) for each in _ENDPOINTS) or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    named = {each: environment[each] for each in _ENDPOINTS if environment.get(each)}
+    if not named or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
+    for variable, url in named.items():
+        if not url.startswith(("http://", "https://")):
+            log.warning("there are no traces: %s is %r, and would have to be a URL such as http://collector:4318", variable, url)
+            return None
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
     except ImportError as error:
-        log.warning("there are no traces, though OTEL_EXPORTER_OTLP_ENDPOINT is set: %s. pip install 'brender[otel]'", error)
+        log.warning("there are no traces, though %s is set: %s. pip install 'brender[otel]'", next(iter(named)), error)
         return None
-    return Spans(role, name, BatchSpanProcessor(OTLPSpanExporter()))
+
+    class Exporter(OTLPSpanExporter):
+        """Says once that nobody takes the spans, and once that somebody does again."""
+
+        is_refused = False
+
+        def export(self, spans: "Sequence[ReadableSpan]") -> SpanExportResult:
+            result = super().export(spans)
+            if (refused := result is not SpanExportResult.SUCCESS) != self.is_refused:
+                self.is_refused = refused
+                said = "are dropped: nobody takes them there" if refused else "are taken again"
+                log.warning("spans for OTEL_EXPORTER_OTLP_ENDPOINT %s", said)
+            return result
+
+    logging.getLogger(OTLPSpanExporter.__module__).setLevel(logging.CRITICAL)  # (a line at each try)
+    timeout = None if any(environment.get(each) for each in _TIMEOUTS) else _EXPORT_SECONDS
+    return Spans(role, name, BatchSpanProcessor(Exporter(timeout=timeout)))
