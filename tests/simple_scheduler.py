@@ -25,6 +25,8 @@ class Slot:
     reserved: int = 0
     """Bytes of memory that its grants will need beyond what it holds, where others share its machine."""
     alone: bool = False
+    tail: str = ""
+    """The job of its last grant."""
 
 
 def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> Obstacle | None:
@@ -154,11 +156,17 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
 
 def _best(slot: Slot, demands: list[Demand], slots: list[Slot]) -> Demand | None:
     able = [demand for demand in demands if demand.queued > 0 and not is_unfit(demand, slot, slots)]
-    return min(able, key=lambda demand: (-demand.priority, demand.live, demand.order), default=None)
+
+    def rank(demand: Demand) -> tuple[int, int, int, int]:
+        elsewhere = sum(other.tail == demand.job for other in slots if other is not slot)
+        return -demand.priority, elsewhere, demand.live, demand.order
+
+    return min(able, key=rank, default=None)
 
 
 def _take(slot: Slot, demand: Demand) -> Take:
     demand.queued -= 1
     demand.live += 1
     take(slot, demand)
+    slot.tail = demand.job
     return Take(slot.worker.id, demand.job)

@@ -393,25 +393,40 @@ def test_a_job_whose_workers_are_disabled_asleep_or_leaving_names_each_and_what_
     ), "a cause that has changed is said as it is now"
 
 
-def test_a_job_whose_next_tasks_stand_behind_frames_of_another_says_so_until_it_renders_again(world: World) -> None:
-    for name in ("a", "b"):
-        world.add_worker(name)
+def test_a_job_whose_next_tasks_stand_behind_a_frame_of_another_says_so_until_it_renders_again(world: World) -> None:
+    world.add_worker("a")
     job = world.submit(animation("1-12"))["id"]
     other = world.submit(animation("1-90", name="benchmark"))["id"]
-    for name in ("a", "b", "a", "b"):
-        world.finish(name)
-    assert {world.workers[each].running.job for each in ("a", "b")} == {other}
+    while running(world, "a") != other:
+        world.finish("a")
     world.run(1)
     assert world.ask("job", id=job)["reason"] == "", "a moment between two frames is nothing to tell of"
     world.run(5)
     told = world.ask("job", id=job)
-    assert told["reason"] == "Both workers that can run it are busy, rendering benchmark" and told["status"] == "queued"
-    assert "waits. Both workers" in standing(told)
-    while all(world.workers[each].running.job == other for each in ("a", "b")):
+    assert told["reason"] == "The only worker that can run it, a, is busy, rendering benchmark" and told["status"] == "queued"
+    assert "waits. The only worker" in standing(told)
+    while running(world, "a") == other:
         world.finish("a")
     world.run(2)
     told = world.ask("job", id=job)
     assert (told["status"], told["reason"]) == ("active", "")
+
+
+def test_of_two_equal_jobs_the_one_whose_frames_are_long_never_has_all_workers(world: World) -> None:
+    """What waits behind its frames counts for the other job's share, and is no worker that renders it."""
+    for name in ("a", "b"):
+        world.add_worker(name)
+    short = world.submit(animation("1-40"))["id"]
+    world.submit(animation("1-40"))
+    for name in ("a", "b", "a", "b", "a", "b", "b", "b", "a", "b"):
+        world.finish(name)
+        assert short in {running(world, each) for each in ("a", "b")}
+
+
+def running(world: World, name: str) -> str:
+    grant = world.workers[name].running
+    assert grant is not None
+    return grant.job
 
 
 def test_a_job_is_never_given_to_workers_whose_owners_do_not_allow_its_folders(world: World) -> None:

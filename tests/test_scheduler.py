@@ -79,6 +79,8 @@ def slots(draw: st.DrawFn, number: int) -> Slot:
     slot = Slot(draw(infos(number)), is_open, draw(st.integers(0, 3)), draw(st.sampled_from([None, 1, 2, 3])), serving)
     if slot.count and slot.worker.host:
         slot.reserved, slot.alone = draw(st.sampled_from([0, 0, 1, 2])), draw(st.sampled_from([False] * 5 + [True]))
+    if slot.count:
+        slot.tail = draw(st.sampled_from(["", "j0", "j1", "j2", "gone"]))
     return slot
 
 
@@ -111,7 +113,7 @@ def roster_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Roster:
     free = {slot.worker.id: slot.free for slot in workers}
     roster = Roster(lambda worker: free[worker])
     for slot in workers:
-        roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone)
+        roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone, slot.tail)
     for job in jobs:
         roster.job_changed(replace(job))
     roster.catch_up(PLENTY)
@@ -175,7 +177,7 @@ def test_after_any_changes_it_is_what_it_would_be_from_nothing(data: st.DataObje
             case "worker":
                 slot = data.draw(slots(data.draw(st.integers(0, 7))))
                 workers[slot.worker.id] = slot
-                roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone)
+                roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone, slot.tail)
             case "job":
                 job = data.draw(demands(data.draw(st.integers(0, 5)), kinds))
                 jobs[job.job] = job
@@ -404,7 +406,7 @@ def test_what_is_asked_back_does_not_depend_on_what_was_before(farms: list[tuple
         for gone in roster.workers.keys() - {slot.worker.id for slot in workers}:
             roster.worker_gone(gone)
         for slot in workers:
-            roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone)
+            roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone, slot.tail)
         for closed in roster.jobs.keys() - {job.job for job in jobs}:
             roster.job_closed(closed)
         roster.job_closed("paused", 10, sum(each.job == "paused" for slot in workers for each in slot.waiting))

@@ -1,7 +1,8 @@
 """Which workers take what next. Pure.
 
-Priority first; among equals the job with the fewest live attempts, then the oldest. An idle worker comes before a prefetch
-anywhere.
+Priority first; among equals the job that the fewest workers render, as far as it is decided now what each renders last, then the
+one with the fewest live attempts, then the oldest. (A task that waits behind frames of another job is no share of the workers.)
+An idle worker comes before a prefetch anywhere.
 
 Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 """
@@ -98,16 +99,28 @@ class _Round:
                 self.left -= 1
                 if best_rank is not None and rank > best_rank:
                     break
-                job = kind.jobs[rank[3]]
+                job = kind.jobs[rank[-1]]
                 if self.roster.fits(job.demand, worker):
                     best, best_rank = job, rank
                     break
+        if worker.tail and (own := self._own(worker)) is not None:
+            priority, tails, *rest = own.rank or (0, 0, 0, 0, "")
+            # What is taken now comes after its own last one.
+            if best_rank is None or (priority, tails - 1, *rest) < best_rank:
+                best = own
         if best is None:
             if ready:
                 self.roster.block(worker)
             else:
                 self.roster.sate(worker.kind)
         return best
+
+    def _own(self, worker: Worker) -> Job | None:
+        """Return the job of the last grant of *worker*, if it could take more of that."""
+        job = self.roster.jobs.get(worker.tail)
+        if job is None or job.rank is None or worker.kind not in job.kind.able or not self.roster.fits(job.demand, worker):
+            return None
+        return job
 
     def _prefetch(self, worker: Worker) -> None:
         width, cost = len(self.roster.workers), TAKE_COST

@@ -17,7 +17,8 @@ def audit(roster: Roster) -> list[str]:
     for job in roster.jobs.values():
         fresh.job_changed(replace(job.demand))
     for worker in sorted(roster.workers.values(), key=lambda each: each.order):
-        fresh.worker_changed(worker.info, worker.count, worker.serving, worker.open, worker.reserved, worker.alone)
+        load = worker.count, worker.serving, worker.open, worker.reserved, worker.alone, worker.tail
+        fresh.worker_changed(worker.info, *load)
     fresh.catch_up(10**9)
     return [*_ready(roster, fresh), *_workers(roster), *_loads(roster, fresh)]
 
@@ -62,7 +63,7 @@ def _workers(roster: Roster) -> Iterator[str]:
                 yield f"{name} could take something and is not asked"
         if places == ["blocked"]:
             able = [each for each in roster.ready if kind in each.able]
-            for job in (each.jobs[rank[3]] for each in able for rank in each.ready):
+            for job in (each.jobs[rank[-1]] for each in able for rank in each.ready):
                 if not job.demand.memory and roster.fits(job.demand, worker):
                     yield f"{name} could take a task of {job.demand.job} and is kept waiting"
 

@@ -23,8 +23,9 @@ JobKey = tuple[Requirements, tuple[PathVariable, ...], bool, "frozenset[Limits] 
 #: Why a class of workers cannot run jobs of a class whose folders it may not use. In words, it is `general_obstacle` of the job:
 #: each has folders of its own.
 OUTSIDE = Obstacle("may not use its folders", "may not use its folders")
-#: The rank of a job among those that a worker could take: priority first, then the fewest live attempts, then age; and its id.
-Rank = tuple[int, int, int, str]
+#: The rank of a job among those that a worker could take: priority first, then the fewest workers that will render it last of
+#: what they hold, then the fewest live attempts, then age; and its id.
+Rank = tuple[int, int, int, int, str]
 
 
 class Limits(NamedTuple):
@@ -81,6 +82,8 @@ class Worker:
     serving: bool = False
     open: bool = False
     count: int = 0
+    tail: str = ""
+    """The job of its last grant: what it renders once it has done the others; "" for none."""
     place: "list[int] | None" = None
     """The queue of its class that it stands in: ``idle``, ``eager`` or ``blocked``; ``None`` if in none."""
     machine: Machine | None = None

@@ -288,7 +288,7 @@ class Recalls:
                 begin = 0 if start is None else bisect_left(kind.ready, start)
                 queues.append(kind.ready[begin : bisect_left(kind.ready, (-min(able),))])
         for rank in merge(*queues):
-            yield self.roster.jobs[rank[3]]
+            yield self.roster.jobs[rank[-1]]
 
     def _less_urgent(self, job: Job, start: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
         """Yield (lowest priority, order) of the workers that hold something less urgent than *job*, the least urgent first.

@@ -7,6 +7,7 @@ Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 """
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 
@@ -70,6 +71,8 @@ class Roster:
         """The ids of the workers that changed since someone emptied this."""
         self.grants_moved = False
         """A change of a job may concern the grants of any worker, since someone unset this."""
+        self._tails: Counter[str] = Counter()
+        """Of how many workers a job is the `Worker.tail`; none is 0."""
         self._blocked: dict[WorkerClass, None] = {}
         """Classes in which a worker may be blocked."""
         self._closed: dict[str, tuple[int, int]] = {}
@@ -91,11 +94,13 @@ class Roster:
         is_open: bool = True,
         reserved: int = 0,
         alone: bool = False,
+        tail: str = "",
     ) -> None:
         """Note how a worker, new or known, now is.
 
         *count*: the number of its grants; *serving*: it takes tasks; *is_open*: it takes them at this moment; *reserved*: the
-        bytes of memory that its grants will need beyond what it holds; *alone*: nothing else is to start on its machine.
+        bytes of memory that its grants will need beyond what it holds; *alone*: nothing else is to start on its machine;
+        *tail*: the job of its last grant, "" for none.
         """
         worker = self.workers.get(info.id)
         if worker is None:
@@ -106,6 +111,7 @@ class Roster:
         elif worker.info is not info:
             self._reclassify(worker, info)
         self._set_load(worker, count, serving, serving and is_open)
+        self._set_tail(worker, tail)
         if reserved != worker.reserved or alone is not worker.alone:
             self.machines.reserve(worker, reserved, alone)
         self._queue(worker)
@@ -117,6 +123,7 @@ class Roster:
         worker = self.workers.pop(worker_id, None)
         if worker is not None:
             self._set_load(worker, 0, False, False)
+            self._set_tail(worker, "")
             worker.stand_in(None)
             self._leave_class(worker)
             del self.by_order[worker.order]
@@ -230,6 +237,7 @@ class Roster:
         job.kind.live += 1
         self._rank(job)
         self._set_load(worker, worker.count + 1, worker.serving, worker.open)
+        self._set_tail(worker, demand.job)
         if demand.memory or demand.alone:
             self.machines.reserve(worker, max(worker.reserved, demand.memory), worker.alone or demand.alone)
         self._queue(worker)
@@ -274,6 +282,17 @@ class Roster:
             for job in list(self._picky.values()):
                 self.job_changed(job.demand)
 
+    def _set_tail(self, worker: Worker, tail: str) -> None:
+        """Note that *tail* is the job of the last grant of *worker*."""
+        before, worker.tail = worker.tail, tail
+        for job_id, more in ((before, -1), (tail, 1)) if before != tail else ():
+            if job_id:
+                self._tails[job_id] += more
+                if not self._tails[job_id]:
+                    del self._tails[job_id]
+                if (job := self.jobs.get(job_id)) is not None:
+                    self._rank(job)
+
     def _queue(self, worker: Worker) -> None:
         """Put *worker* into the queue where it belongs, to be tried (again)."""
         kind = worker.kind
@@ -303,7 +322,8 @@ class Roster:
     def _rank(self, job: Job) -> None:
         """Keep the place of *job* among the ready ones of its class true."""
         demand = job.demand
-        self._set_rank(job, (-demand.priority, demand.live, demand.order, demand.job) if demand.queued > 0 else None)
+        rank = -demand.priority, self._tails[demand.job], demand.live, demand.order, demand.job
+        self._set_rank(job, rank if demand.queued > 0 else None)
 
     def _set_rank(self, job: Job, rank: Rank | None) -> None:
         if rank == job.rank:

@@ -179,7 +179,7 @@ class Solitude:
             for rank in islice(kind.ready, _URGENT_A_LOOK):
                 if -rank[0] <= priority:
                     break
-                demand = kind.jobs[rank[3]].demand
+                demand = kind.jobs[rank[-1]].demand
                 if not demand.alone and self.roster.has_room_for(demand, worker):
                     return True
         return False

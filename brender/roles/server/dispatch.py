@@ -117,8 +117,8 @@ class Dispatch:
         for worker in (farm.workers[each] for each in farm.workers.keys() & roster.workers.keys() - changed):
             known = roster.workers[worker.info.id]
             share = self._share(worker) if known.machine is not None else (0, False)
-            noted = (known.info, known.count, known.serving, known.reserved, known.alone)
-            if noted != (worker.info, len(worker.attempts), worker.status in _OPEN, *share):
+            noted = (known.info, known.count, known.serving, known.reserved, known.alone, known.tail)
+            if noted != (worker.info, len(worker.attempts), worker.status in _OPEN, *share, self._tail(worker)):
                 found.append(f"the scheduler was not told of a change of the worker {worker.info.id}")
         open_jobs = {job.id for job in farm.jobs.values() if self._is_open(job)}
         if roster.jobs.keys() - changed_jobs != open_jobs - changed_jobs:
@@ -179,9 +179,15 @@ class Dispatch:
             self._roster.worker_gone(worker_id)
         else:
             serving, is_open = worker.status in _OPEN, now.mono >= worker.closed_until
-            self._roster.worker_changed(worker.info, len(worker.attempts), serving, is_open, *self._share(worker))
+            self._roster.worker_changed(
+                worker.info, len(worker.attempts), serving, is_open, *self._share(worker), self._tail(worker)
+            )
             if not (serving and is_open):
                 self._reasons.outdated()
+
+    def _tail(self, worker: WorkerState) -> str:
+        """Return the job of the last grant of *worker*; "" for none."""
+        return self.farm.attempts[next(reversed(worker.attempts))].job if worker.attempts else ""
 
     def _share(self, worker: WorkerState) -> tuple[int, bool]:
         """Return the bytes of memory that what *worker* runs, and has next, will need beyond what it holds; and whether nothing
