@@ -355,7 +355,9 @@ def test_the_submit_page_says_which_upload_does_not_fit_and_removes_uploads(
 def test_a_page_that_hears_nothing_shows_its_state_as_of_then_and_says_so_in_one_box(page: Page, folder: DataFolder) -> None:
     make_users(folder)
     with contextlib.closing(open_for_writing(str(folder.database))) as database:
-        rows = [put("project", "default", {}), new("job", JOB_ID, JOB | {"status": "active", "completed_parts": 1})]
+        missing = [f"Missing file: /tex/{name}.png (used by image {name}); what needs it renders without it" for name in "ab"]
+        now = {"status": "active", "completed_parts": 1, "warnings": missing}
+        rows = [put("project", "default", {}), new("job", JOB_ID, JOB | now)]
         Writer(database).commit(rows)
     with served(folder) as dashboard:  # (no server runs)
         page.goto(f"{dashboard.url}login?next=/jobs/{JOB_ID}")
@@ -365,6 +367,8 @@ def test_a_page_that_hears_nothing_shows_its_state_as_of_then_and_says_so_in_one
         expect(page.locator("#until")).to_contain_text("as of ")
         expect(page.locator("#left")).to_contain_text(" %")
         expect(page.locator("#who")).to_have_text("")
+        expect(page.locator("#warnings > *")).to_have_count(1)
+        expect(page.locator("#warnings summary")).to_have_text("2 files are missing")
         page.route("**/api/v1/**", lambda route: route.abort())
         expect(page.locator("#trouble")).to_contain_text(
             "The dashboard does not answer. Is it still running? What is shown is as of "
@@ -427,6 +431,17 @@ def test_chosen_files_go_to_the_place_whose_path_ends_as_theirs(page: Page) -> N
         ["old/wood.png"],
     )
     assert find("x/wood.png", "y/wood.png", places=("a/wood.png",)) == ({}, ["x/wood.png", "y/wood.png"], [])
+
+
+def test_the_first_frame_of_a_job_tells_by_its_own_progress_how_long_it_takes(page: Page) -> None:
+    page.add_script_tag(path=Path(__file__).parent.parent / "dashboard" / "static" / "firstframe.js")
+
+    def said(seconds: float, fraction: float) -> str:
+        return page.evaluate(
+            "([s, f]) => { const t = firstFrame(s, f, (n) => `${Math.round(n)} s`); return t.title; }", [seconds, fraction]
+        )
+
+    assert (said(72, 0.2), said(60, 0), said(3, 0)) == ("First frame about 360 s", "Rendering for 60 s", "Starting")
 
 
 @pytest.mark.thorough

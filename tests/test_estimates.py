@@ -21,6 +21,15 @@ def test_more_pixels_and_samples_take_longer() -> None:
     assert found is not None and found.seconds == 40.0
 
 
+def test_a_test_frame_tells_only_of_what_has_nearly_its_settings_and_is_called_one() -> None:
+    tested = Shot(replace(WORK, samples=16), 9.0, frames=1)
+    assert estimate(WORK, 1, 1, [tested]) is None
+    found = estimate(replace(WORK, samples=20), 1, 1, [tested])
+    assert found is not None and found.one_frame
+    mixed = estimate(replace(WORK, samples=16), 1, 1, [tested, Shot(WORK, 40.0, frames=9)])
+    assert mixed is not None and (mixed.shots, mixed.one_frame) == (2, False)
+
+
 def test_several_comparable_jobs_of_the_project_tell_where_none_is_of_the_file() -> None:
     shots = [Shot(OTHER, seconds) for seconds in (8.0, 10.0, 12.0)]
     found = estimate(WORK, 10, 1, shots)

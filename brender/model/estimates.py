@@ -13,6 +13,8 @@ from typing import Any
 #: How many jobs of a project, other than of the same file, are needed; and how far a job may be from another, as a factor of the
 #: work, to be compared with it.
 _FEWEST, _FARTHEST = 3, 4.0
+#: The same for an earlier job of one frame, such as a test frame: loading the scene is much of what it took.
+_FARTHEST_OF_ONE = 1.5
 #: Where the slow ones take so many times as long as the fast ones nothing is said.
 _TOO_WIDE = 20.0
 
@@ -31,17 +33,19 @@ class Work:
 
 @dataclass(frozen=True)
 class Shot:
-    """An earlier job: its work, and the seconds of machines that each of its frames took."""
+    """An earlier job: its work, the seconds of machines that each of its frames took, and how many these were (0: several)."""
 
     work: Work
     seconds: float
+    frames: int = 0
 
 
 @dataclass(frozen=True)
 class Estimate:
     """Seconds until a job is done where nothing else is rendered: probably ``seconds``, mostly between ``least`` and ``most``.
 
-    ``shots`` are the earlier jobs that it is made from, and ``same_file`` says whether those were of the same file.
+    ``shots`` are the earlier jobs that it is made from, and ``same_file`` says whether those were of the same file,
+    ``one_frame`` whether each had one frame only, as test frames have.
     """
 
     seconds: float
@@ -49,6 +53,7 @@ class Estimate:
     most: float
     shots: int
     same_file: bool
+    one_frame: bool
 
 
 def work_of(settings: dict[str, Any], facts: dict[str, Any] | None) -> Work:
@@ -72,25 +77,29 @@ def estimate(work: Work, frames: int, at_once: int, shots: Iterable[Shot]) -> Es
     *shots* do not tell."""
     if frames < 1 or at_once < 1:
         return None
-    comparable = [(shot, factor) for shot in shots if (factor := _factor(work, shot.work)) is not None]
-    same = [shot.seconds * factor for shot, factor in comparable if _is_same(work, shot.work)]
+    comparable = [(shot, factor) for shot in shots if (factor := _factor(work, shot)) is not None]
+    same = [(shot, factor) for shot, factor in comparable if _is_same(work, shot.work)]
+    taken = same or comparable
     others = [shot.seconds * factor for shot, factor in comparable]
-    found = same or (others if len(others) >= _FEWEST and work.engine else [])
+    found = [shot.seconds * factor for shot, factor in same] or (others if len(others) >= _FEWEST and work.engine else [])
     if not found:
         return None
     low, _, high = quantiles(found, n=4, method="inclusive") if len(found) > 1 else found * 3
     if low <= 0 or high > low * _TOO_WIDE:
         return None
     rounds = max(frames / at_once, 1.0)
-    return Estimate(median(found) * rounds, low * rounds, high * rounds, len(found), bool(same))
+    return Estimate(
+        median(found) * rounds, low * rounds, high * rounds, len(found), bool(same), all(shot.frames == 1 for shot, _ in taken)
+    )
 
 
 def _is_same(work: Work, other: Work) -> bool:
     return (work.file, work.scene) == (other.file, other.scene)
 
 
-def _factor(work: Work, other: Work) -> float | None:
-    """How many times as much *work* is as the *other*; ``None`` where the two cannot be compared."""
+def _factor(work: Work, shot: Shot) -> float | None:
+    """How many times as much *work* is as that of *shot*; ``None`` where the two cannot be compared."""
+    other = shot.work
     if work.engine != other.engine or (not work.engine and not _is_same(work, other)):
         return None
     factor = work.pixels / other.pixels
@@ -98,4 +107,5 @@ def _factor(work: Work, other: Work) -> float | None:
         factor *= work.samples / other.samples
     elif work.samples != other.samples or (not work.samples and not _is_same(work, other)):
         return None
-    return factor if 1 / _FARTHEST <= factor <= _FARTHEST else None
+    farthest = _FARTHEST_OF_ONE if shot.frames == 1 else _FARTHEST
+    return factor if 1 / farthest <= factor <= farthest else None

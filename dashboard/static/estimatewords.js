@@ -18,9 +18,9 @@ const estimateWords = (told, isBlender) => {
     const goes = told.output ? ` Frames go to ${told.output}.` : isBlender ? " The farm keeps the frames; the job's page has them to download." : "";
     if (!told.workers) return `No worker that takes such jobs is here now.${goes}`;
     if (!told.time) return `How long it takes is not known: no earlier jobs tell.${goes}`;
-    const { shots, least, most, same_file: same } = told.time;
+    const { shots, least, most, same_file: same, one_frame: tested } = told.time;
     const wide = most > least * 1.5 ? `, mostly between ${roughly(least)} and ${roughly(most)}` : "";
-    return `By ${many(shots, "earlier job")} ${same ? "of this file" : "like this one"}${wide}, once nothing else is ahead of it.${goes}`;
+    return `By ${tested ? many(shots, "test frame") : many(shots, "earlier job")} ${same ? "of this file" : "like this one"}${wide}, once nothing else is ahead of it.${goes}`;
   };
   return { title: title(), more: more() };
 };

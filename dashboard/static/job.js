@@ -2,7 +2,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const id = frames.job, mayAct = byId("job").dataset.mayAct === "1", over = ["completed", "failed", "canceled"];
-  const lines = new Map();
+  const lines = new Map(), folds = new Map();
   const kinds = [
     [["c", "d"], "completed", "completed"], [["w"], "warned", "completed with a warning"], [["a"], "active", "rendering"],
     [["h"], "next", "handed out"], [["f"], "failed", "failed"], [["x"], "canceled", "canceled"], [["q"], "queued", "to come"],
@@ -16,6 +16,11 @@
     byId("left").textContent = unheard ? `${Math.round(job.progress * 100)} %` : known ? `${farm.span(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
     const wall = known ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
     byId("until").textContent = unheard ? farm.asOf() : known ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
+    if (job.status === "active" && !known && !unheard && job.rendering.length && job.completed_parts === job.kept_parts) {
+      const begun = firstFrame(Math.max(0, Date.now() / 1000 - job.started), Math.max(...job.rendering.map((worker) => worker.fraction)), farm.span);
+      byId("left").textContent = begun.title;
+      if (begun.more) byId("until").textContent = begun.more;
+    }
     byId("until").title = unheard ? "" : farm.time(wall);
     byId("count").textContent = farm.progress(job);
     const rendered = job.completed_parts - job.kept_parts;
@@ -33,7 +38,9 @@
     byId("status").textContent = job.deleting ? "being deleted" : farm.word(job.status);
     byId("reason").replaceChildren(...(job.reason && job.reason !== job.status ? [farm.prose(job.reason)] : []));
     showTimes(job);
-    byId("warnings").replaceChildren(...job.warnings.map(warned), ...job.kept_off.map(keptOff));
+    const isMissing = (warning) => warning.startsWith("Missing file");
+    const missing = job.warnings.filter(isMissing), others = job.warnings.filter((warning) => !isMissing(warning));
+    byId("warnings").replaceChildren(...folded("files are missing", missing), ...folded("warnings", others), ...job.kept_off.map(keptOff));
     byId("now").classList.toggle("d-none", !job.rendering.length);
     byId("rendering").replaceChildren(...job.rendering.map(atWork));
     const ends = over.includes(job.status), paused = job.status === "paused";
@@ -57,6 +64,16 @@
     const about = /^Frame (-?\d+) /.exec(warning);
     if (about) line.append(farm.button(`Show frame ${about[1]}`, "", async () => { const found = frames.find(Number(about[1])); if (found >= 0) choose(found); }));
     return line;
+  }
+  // Several warnings of a kind are one line, with their number.
+  function folded(what, warnings) {
+    if (warnings.length < 2) return warnings.map(warned);
+    const line = folds.get(what) || farm.element("details", "folded");
+    if (!folds.has(what)) line.append(farm.element("summary", "attn"), farm.element("div"));
+    folds.set(what, line);
+    line.firstElementChild.textContent = `${warnings.length} ${what}`;
+    line.lastElementChild.replaceChildren(...warnings.map(warned));
+    return [line];
   }
   // What a worker does for the job just now.
   function atWork(worker) {
