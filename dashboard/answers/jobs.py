@@ -128,6 +128,8 @@ class Graph(msgspec.Struct):
 
 class Log(msgspec.Struct):
     attempt: AttemptOfWorker
+    what: str
+    """Which frames it is of, in words."""
     text: str
     size: int
     """Bytes of the whole log."""
