@@ -21,7 +21,7 @@ from brender.bus.address import ServerAddresses
 from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Enrolled, Event, Manage, Message, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Enrolled, Manage, Message, Sorry, Submit
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
@@ -30,7 +30,7 @@ from brender.farm.record import Row
 from brender.metrics.families import of_the_bus
 from brender.metrics.frame_traces import ServerTraces
 from brender.metrics.page import Snapshot
-from brender.model.errors import BrenderError, Conflict, Unreachable
+from brender.model.errors import BrenderError, Unreachable
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole
 from brender.model.log_events import log_event, set_level
@@ -62,7 +62,7 @@ from brender.roles.server.deletion import Remover
 from brender.roles.server.enrolment import Enrolment
 from brender.roles.server.enrolment_door import EnrolmentDoor
 from brender.roles.server.enrolment_process import Asked
-from brender.roles.server.events import Listening, events
+from brender.roles.server.event_door import EventDoor
 from brender.roles.server.farm_store import DatabaseLost, FarmStore
 from brender.roles.server.figures import farm_figures
 from brender.roles.server.files import FileKeeper
@@ -88,7 +88,6 @@ log = logging.getLogger("brender.server")
 
 _TICK_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
-_REBIND_SECONDS = 2.0
 
 
 class Server:
@@ -116,10 +115,8 @@ class Server:
         plan = backups or BackupPlan()
         self.loop = Loop()
         self._own_stats = OwnStats(self.loop, folder.root, name, policy.heartbeat)
-        self._published = 0
         self._traces = traces
         self._routes = Routes()
-        self._listening = Listening()
         self._at_hand: Received | None = None
         self._hindrances: dict[str, str] = {}
         self._looked = 0.0
@@ -199,7 +196,7 @@ class Server:
         zap = Zap(self._context, self._keyring)
         self.loop.add(zap, zap.answer)
         self._control = self._door(zmq.ROUTER, "server control", Door.SERVER)
-        self._events = self._door(zmq.XPUB, "server events", Door.SERVER_EVENTS)
+        self._events = EventDoor(self.loop, lambda: self._door(zmq.XPUB, "server events", Door.SERVER_EVENTS))
         self._stats = self._door(zmq.SUB, "server stats", Door.SERVER_STATS)
         wanted = wanted.resolved()
         files = self._keeper.places(self.policy.largest_file, self.policy.link_files, self.policy.least_free)
@@ -209,7 +206,7 @@ class Server:
         undo.callback(enrolment.close)
         self.addresses = ServerAddresses(
             control=self._control.bind(wanted.control, "The server"),
-            events=self._events.bind(wanted.events, "The server's events"),
+            events=self._events.bind(wanted.events),
             stats=self._stats.bind(wanted.stats, "The server's stats"),
             files=self._files.address,
             enrolment=enrolment.address,
@@ -218,31 +215,11 @@ class Server:
         self._stats.subscribe()
         self.loop.add(self._control, self._read_control)
         self.loop.add(self._stats, self._read_stats)
-        self.loop.add(self._events, self._read_subscriptions)
 
     def _door(self, kind: int, name: str, door: Door) -> Socket:
         made = Socket(self._context, kind, name, Guard(self._pair, self._keyring, door))
         made.connections()
         return made
-
-    def _cut_listeners(self) -> None:
-        """Close the door of events and open it again: one listener alone cannot be sent away, and the others come back by
-        themselves."""
-        self.loop.remove(self._events)
-        self._events.close()
-        self._events = self._door(zmq.XPUB, "server events", Door.SERVER_EVENTS)
-        self._listening.clear()
-        deadline = time.monotonic() + _REBIND_SECONDS
-        while True:
-            try:
-                self._events.bind(self.addresses.events, "The server's events")
-                break
-            except Conflict:
-                # ZeroMQ closes in a thread of its own.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-        self.loop.add(self._events, self._read_subscriptions)
 
     def _read_control(self) -> None:
         for received in self._control.drain():
@@ -252,15 +229,6 @@ class Server:
         for received in self._stats.drain():
             if isinstance(received.message, Beats):
                 self._guarded(self._one_beat, received)
-
-    def _read_subscriptions(self) -> None:
-        """Events are only made while somebody listens."""
-        while True:
-            try:
-                frame = self._events.raw.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._listening.heard(frame)
 
     # --- a round ------------------------------------------------------------------------------------------------------
 
@@ -451,8 +419,7 @@ class Server:
                     if self._traces is not None:
                         self._traces.sent(message)
                 case Publish(kind, key, fields):
-                    if self._listening:
-                        self._event(kind, key, fields, self._writer.change)
+                    self._events.publish(kind, key, fields, self._writer.change)
                 case PublishFrame():
                     self._keeper.placement.add(effect)
                 case KeepLog(worker, text):
@@ -470,38 +437,29 @@ class Server:
                 case Dismiss(key):
                     self._keyring.dismiss(key)
                     if key.role in LET_IN[Door.SERVER_EVENTS]:
-                        self._cut_listeners()
+                        self._events.cut()
 
     def committed(self, rows: list[Row]) -> None:
         if self._traces is not None:
             self._traces.committed(rows)
-        if self._listening:
-            for kind, key, fields in events(self._listening.of(rows, self._now().mono)):
-                self._event(kind, key, fields, self._writer.change)
+        self._events.publish_rows(rows, self._writer.change, self._now().mono)
 
     def renewed(self, core: ServerCore) -> list[Effect]:
         self._keyring.replace(core.farm.keys.values())
         self._hindrances = {}
         return []
 
-    def _event(self, kind: str, key: str, fields: dict[str, Any], number: int) -> None:
-        self._published += 1
-        event = Event(
-            change=number, wall=time.time(), kind=kind, key=key, fields=fields, number=self._published + self._listening.left_out
-        )
-        self._events.send(event, topic=kind)
-
     def _tell_of_itself(self, now: Now) -> None:
         """Publish the server's own statistics as often as those of nodes come, while somebody listens."""
         if self._own_stats.is_due(now.mono):
-            links = links_of(self._control, self._events, self._stats) + self._files.links
-            if self._listening:
+            links = links_of(self._control, self._events.socket, self._stats) + self._files.links
+            if self._events:
                 fields = self._own_stats.fields(links, self._round, self._keyring.refusals.so_far())
-                self._event("stats", self._id, fields, self._writer.change)
+                self._events.publish("stats", self._id, fields, self._writer.change)
 
     def snapshot(self) -> Snapshot:
         """Return what is exported of this server now (`MetricsPage`). In its loop."""
-        links = links_of(self._control, self._events, self._stats, is_report=False) + self._files.links
+        links = links_of(self._control, self._events.socket, self._stats, is_report=False) + self._files.links
         not_ready = "This server cannot write its record now: its log says why" if self._round.paused else None
         seen = self.record_figures
         values = farm_figures(self._round.core.farm, time.time(), seen.offline) | of_the_bus(links, self.loop.rounds)
