@@ -5,12 +5,15 @@ import logging
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from brender.bus.address import Address, free_ports
+from brender.commands.options import client
 from brender.commands.slots import slot_addresses
 from brender.commands.worker import worker
 from brender.farm.farm import Farm
@@ -36,7 +40,7 @@ from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
 from tests.conftest import missing
 from tests.rows import put
-from tests.tools import command, line_of, process, until
+from tests.tools import command, line_of, process, submit_command, until
 from tests.world import World, animation
 
 FILES = Path(__file__).resolve().parents[1] / "docs" / "metrics"
@@ -325,6 +329,25 @@ _ALERT_TESTS: dict[str, Any] = {
         }
     ],
 }
+
+
+@pytest.mark.thorough
+def test_a_server_whose_record_is_locked_is_alive_and_not_ready_until_it_can_write_again(
+    server: Server, page: MetricsPage
+) -> None:
+    page.show(server.snapshot)
+    server.loop.each_round = page.turned
+    until(lambda: asked(page, "/readyz")[0] == 200)
+    with closing(sqlite3.connect(server.folder.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with client(None, server.folder.root) as connection, ThreadPoolExecutor() as threads:
+            submitted = threads.submit(submit_command, connection, "true")
+            until(lambda: asked(page, "/readyz") == (503, "This server cannot write its record now: its log says why\n"), 15)
+            assert asked(page, "/healthz")[0] == 200
+            assert exported(asked(page, "/metrics")[1])["brender_record_writable"] == 0
+            other.execute("ROLLBACK")
+            assert submitted.result(15), "nothing was lost"
+    until(lambda: asked(page, "/readyz")[0] == 200, 15)
 
 
 @pytest.mark.thorough
