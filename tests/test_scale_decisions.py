@@ -144,6 +144,11 @@ def test_a_worker_leaves_once_it_has_been_idle_for_long() -> None:
     assert decided(some(2, Phase.WAITING, NOW - 900), replace(CALM, calm_since=NOW - 10)).withdraw == ()
 
 
+def test_idle_ones_that_do_not_take_what_waits_leave_but_for_one() -> None:
+    assert decided((*some(3, Phase.IDLE, NOW - 300), *some(1, Phase.BUSY)), QUEUE).drain == ("idle-0", "idle-1")
+    assert decided((*some(1, Phase.IDLE, NOW - 300), *some(1, Phase.BUSY)), QUEUE).drain == ()
+
+
 def test_where_fewer_are_allowed_those_leave_first_that_render_nothing() -> None:
     made = decided((*some(2, Phase.BUSY), *some(1, Phase.IDLE), *some(1, Phase.WAITING)), QUEUE, replace(LIMITS, most=1))
     assert (made.withdraw, made.drain) == (("waiting-0",), ("idle-0", "busy-0"))
@@ -176,6 +181,9 @@ def test_a_load_that_comes_and_goes_starts_and_ends_each_worker_once() -> None:
 def test_the_reason_is_said_in_a_sentence() -> None:
     assert decided(work=QUEUE).why == (
         "no worker of 0 to 8; 100 tasks wait, about 1.7 h of work, and there is no worker for it; 8 workers are to be started"
+    )
+    assert decided(some(1, Phase.BUSY), Work(tasks=5, seconds=300)).why == (
+        "1 busy of 0 to 8; 5 tasks wait, about 5 min of work for 1 worker: no more than the 10 min that it may take"
     )
     refused = decided(work=QUEUE, trouble=Trouble(2, NOW - 10, "Slurm refused")).why
     assert "2 starts failed in a row (Slurm refused), and the next is tried in 20 s" in refused

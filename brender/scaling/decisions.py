@@ -135,14 +135,14 @@ def decide(
     left = [member for member in ordered if member.name not in given_up]
     serving = [member for member in left if member.phase in SERVING]
     wanted, reason = _wanted(limits, work, serving, start_seconds)
-    stays = min(limits.most, max(limits.least, wanted))
+    stays = max(limits.least, wanted)
     unneeded = _unneeded(limits, work, serving, stays, now)
     excess = _excess(limits, left, unneeded)
     going = [*unneeded, *excess]
     withdraw = tuple(each.name for each in going if each.phase in _COMING)
     drain = tuple(each.name for each in going if each.phase not in _COMING)
     # Whether others would join where some have not is seen in the next round.
-    lacking = stays - len(serving) if not going and not given_up else 0
+    lacking = stays - len(serving) if not given_up else 0
     start = max(0, min(lacking, limits.most - len(ordered)))
     if start and trouble.count:
         # What has failed is tried with one, and not before its time.
