@@ -10,7 +10,10 @@ from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import TaskState
 from brender.model.job import FILM
 from brender.model.status import JobStatus, PartStatus, TaskStatus
+from brender.roles.policy import Policy
+from brender.roles.server.restore import queued_tasks, slice_of_tasks
 from tests.entities import a_job, a_part, a_task
+from tests.world import World, animation
 
 
 def loaded(*statuses: TaskStatus, frames: int = 2) -> list[TaskState]:
@@ -172,3 +175,26 @@ def test_what_has_not_ended_is_canceled_and_leaves_memory() -> None:
     ]
     assert (farm.tasks, job.tasks, job.ended_tasks, job.failed_tasks) == ({}, set(), 2, 0)
     assert {("task", 1), ("task", 8), ("part", 2), ("part", 3)} <= written(farm).keys()
+
+
+def _steps_to_read_a_slice(frames: int) -> int:
+    """Return how much SQLite does to read 50 tasks in the middle of a job of so many frames."""
+    world = World(Policy(plan_ahead=2 * frames))
+    job = animation(f"1-{frames}", chunk=1, paused=True)
+    world.submit(job)
+    while world.server.farm.jobs[job.id].planned < frames:
+        world.run(0.1)
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    world.writer.database.connection().set_progress_handler(count, 20)
+    for read in (slice_of_tasks, queued_tasks):
+        assert read(world.writer.tables, job.id, 50, 50)
+    return steps
+
+
+def test_to_read_a_slice_takes_no_longer_the_larger_its_job_is() -> None:
+    assert _steps_to_read_a_slice(1500) < 1.5 * _steps_to_read_a_slice(150)

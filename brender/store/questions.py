@@ -196,9 +196,11 @@ def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[
     if not rows:
         return []
     first, last = rows[0]["id"], rows[-1]["id"]
+    ids = [row["id"] for row in rows]
     part, attempt, worker = tables.Part, tables.Attempt, tables.Worker
     frames: dict[int, list[int]] = {}
-    for owner, frame in part.select(part.task, part.frame).where((part.job == id) & part.task.between(first, last)).tuples():
+    # (By the tasks alone: where the job is named too, SQLite reads all of its parts.)
+    for owner, frame in part.select(part.task, part.frame).where(part.task.in_(ids)).tuples():
         frames.setdefault(owner, []).append(frame)
     attempts: dict[int, dict[str, Any]] = {}
     query = (

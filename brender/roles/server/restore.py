@@ -183,8 +183,7 @@ def queued_tasks(tables: Tables, job: str, after: int, limit: int) -> list[TaskS
     wanted = (task.job == job) & (task.number > after) & task.status.in_((TaskStatus.QUEUED, TaskStatus.WAITING))
     found = _tasks(tables, wanted, limit)
     if found:
-        of_them = (part.job == job) & part.task.between(found[0].id, found[-1].id)
-        _add_parts(found, _parts(tables, of_them & (part.status != PartStatus.COMPLETED)))
+        _add_parts(found, _parts(tables, _is_of(found, part) & (part.status != PartStatus.COMPLETED)))
     return found
 
 
@@ -217,8 +216,7 @@ def slice_of_tasks(tables: Tables, job: str, after: int, limit: int) -> tuple[li
     found = _tasks(tables, (task.job == job) & (task.number > after), limit)
     if not found:
         return [], True
-    of_them = (part.job == job) & part.task.between(found[0].id, found[-1].id)
-    parts = _parts(tables, of_them, SLICE_PARTS + 1)
+    parts = _parts(tables, _is_of(found, part), SLICE_PARTS + 1)
     if len(parts) <= SLICE_PARTS:
         _add_parts(found, parts)
         return found, len(found) < limit
@@ -322,6 +320,12 @@ def _tasks(tables: Tables, where: Any, limit: int) -> list[TaskState]:
         TaskState(id, job, number, [], TaskStatus(status), failures, losses, reason, granted=bool(failures or losses))
         for id, job, number, status, failures, losses, reason in rows
     ]
+
+
+def _is_of(tasks: Iterable[TaskState], part: Any) -> Any:
+    """Return the condition that a part is of one of *tasks*. By their ids alone: where the job is named too, SQLite reads all of
+    the job's parts, of which there may be a million."""
+    return part.task.in_([task.id for task in tasks])
 
 
 def _parts(tables: Tables, where: Any, limit: int | None = None) -> list[PartState]:
