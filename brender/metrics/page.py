@@ -4,6 +4,7 @@ It is served by threads of its own. The role's loop calls `turned` and leaves a 
 and a scrape computes nothing in it.
 """
 
+import contextlib
 import errno
 import logging
 import shutil
@@ -14,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -74,8 +74,7 @@ class MetricsPage:
         self._registry = registry
         self.address = Address(address.host, int(self._server.server_address[1]))
         self._ended = threading.Event()
-        serve = partial(self._server.serve_forever, poll_interval=0.1)
-        for name, run in (("brender-metrics", serve), ("brender-metrics-looks", self._keep_looking)):
+        for name, run in (("brender-metrics", self._serve), ("brender-metrics-looks", self._keep_looking)):
             threading.Thread(target=run, name=name, daemon=True).start()
 
     def show(self, take: Callable[[], Snapshot], look: Callable[[], None] | None = None) -> None:
@@ -103,7 +102,8 @@ class MetricsPage:
     def close(self) -> None:
         """Listen no more."""
         self._ended.set()
-        self._server.shutdown()
+        with contextlib.suppress(OSError):  # which wakes the thread that waits for clients
+            socket.create_connection((self.address.host, self.address.port), 1.0).close()
         self._server.server_close()
 
     # --- answers, in threads of their own -----------------------------------------------------------------------------
@@ -140,6 +140,11 @@ class MetricsPage:
             if (age := time.monotonic() - self._looked) > _LOOK_STALE_SECONDS:
                 return f"What this {self._role} reads does not answer" + (f", for {age:.0f} seconds" if age < 1e6 else " yet")
         return snapshot.not_ready
+
+    def _serve(self) -> None:
+        """Serve clients. (Not by `serve_forever`, which wakes up to see whether it is to end.)"""
+        while not self._ended.is_set():
+            self._server.handle_request()
 
     def _age(self) -> float | None:
         return None if self._turned is None else time.monotonic() - self._turned
