@@ -69,7 +69,7 @@ class SimulatedFarm:
         """Seconds of decisions in the present round."""
         dispatch: Any = self.core.dispatch
         dispatch.dispatch = self._timed(dispatch.dispatch)
-        dispatch.explain_waiting = self._timed(dispatch.explain_waiting)
+        dispatch.explanations.explain = self._timed(dispatch.explanations.explain)
         self.granted = 0
         self._held: dict[str, deque[Grant]] = {}
         self._due: list[tuple[float, str, Grant]] = []
