@@ -63,12 +63,18 @@ class Engine:
 
 
 def alive(
-    folder: Path, engine: Any, output: Path | None = None, drive: Drive | None = None, silence: float = 0.2, least_free: int = 0
+    folder: Path,
+    engine: Any,
+    output: Path | None = None,
+    drive: Drive | None = None,
+    silence: float = 0.2,
+    least_free: int = 0,
+    program: str = "import time; time.sleep(1000)",
 ) -> tuple[Life, list[AttemptEvent]]:
-    """The life of an attempt at a program that sleeps, begun; and its events."""
+    """The life of an attempt at a program of Python, begun; and its events."""
     looks = FolderLooks(patience=0.2, look=drive.look) if drive is not None else FolderLooks()
     place = Place(folder / "w", (), Lease(), looks=looks, least_free=least_free)
-    settings = {"program": sys.executable, "arguments": ["-c", "import time; time.sleep(1000)"]}
+    settings = {"program": sys.executable, "arguments": ["-c", program]}
     order = Order(job="j" * 16, engine="command", settings=settings, output=str(output or folder / "out"))
     grant = Grant(attempt="a" * 16, worker="w", task=1, job="j" * 16, parts=(PartGrant(id=1, frame=1),))
     events: list[AttemptEvent] = []
@@ -227,10 +233,8 @@ AS_ORDINARY_USER = """
 import sys
 from pathlib import Path
 from brender.engines.command import CommandEngine
-from brender.engines.command import CommandEngine
 from tests.test_attempt_life import alive, end_of
-life, events = alive(Path(sys.argv[1]), CommandEngine(), output=Path(sys.argv[2]))
-life.attempt.order.settings["arguments"] = ["-c", "pass"]
+life, events = alive(Path(sys.argv[1]), CommandEngine(), output=Path(sys.argv[2]), program="pass")
 print(repr(end_of(life, events).reason))
 """
 

@@ -266,7 +266,7 @@ def test_every_page_says_that_the_server_cannot_record_anything(page: Page, modu
     expect(page.locator("#trouble")).to_be_hidden(timeout=20_000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.thorough)])
 def test_everybody_can_read_and_use_every_page(page: Page, module_farm: LocalFarm, scheme: str) -> None:
     """axe-core finds nothing against WCAG 2.1 AA; and nothing is wider than a phone's screen."""
     with client(None, module_farm.folder.root) as connection:

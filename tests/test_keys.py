@@ -207,6 +207,7 @@ def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, 
 # --- finding each other -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_worker_finds_the_server_on_the_network_by_the_key_that_its_token_vouches_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -295,6 +295,7 @@ def test_a_job_in_a_shared_folder_keeps_its_paths_with_the_variable(
     assert "no place for {projects}" in reason
 
 
+@pytest.mark.thorough
 def test_doctor_says_whether_all_workers_see_the_same_folder(
     farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

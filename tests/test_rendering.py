@@ -61,7 +61,7 @@ def test_render_gives_the_frames_that_blender_itself_gives_pixel_for_pixel(
     options = ("--frames", "1-8", "--resolution", "12", "--samples", "3", "--workers", "2", "--blender", blender.path)
     said = command(capsys, "render", CUBE, "--allow-missing", *options, "--output", out)
     assert said.code == 0, said.err
-    assert "8 frames in" in said.out and "(8/8)" in said.out
+    assert "8 frames in" in said.out and "(8 of 8)" in said.out
     assert "field.hdr" in said.err, "the missing environment map is named"
     assert sorted(path.name for path in out.iterdir()) == [f"03_animated_cube_{frame:04d}.png" for frame in range(1, 9)]
     render_directly(blender, CUBE, tmp_path / "direct", "1-8", 12, 3)
@@ -130,6 +130,7 @@ def test_a_killed_blender_is_a_failed_attempt_with_the_signals_name_and_the_fram
     assert not list(tmp_path.glob("out/*")), "no half frame is left"
 
 
+@pytest.mark.thorough
 def test_a_frame_whose_blender_stands_still_is_finished_by_an_idle_worker(
     bpy: Blender, folder: DataFolder, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ from brender.transfer.client import Exchange
 from tests.tools import line_of, process, until
 
 
-@pytest.mark.parametrize("victim", ["server", "manager", "worker"])
+@pytest.mark.parametrize("victim", ["server", pytest.param("manager", marks=pytest.mark.thorough), "worker"])
 def test_a_transfer_that_is_cut_by_kill_ends_with_the_right_bytes(tmp_path: Path, victim: str) -> None:
     cut_by_kill(tmp_path, victim, megabytes=96)
 

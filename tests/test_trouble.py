@@ -139,6 +139,7 @@ def test_a_database_that_another_program_locks_only_makes_the_farm_wait(farm: Lo
         assert tries(connection, job) == ["completed"] * 10
 
 
+@pytest.mark.thorough
 def test_a_postgresql_that_goes_away_only_makes_the_farm_wait(tmp_path: Path) -> None:
     postgresql = PostgreSQL()
     try:
