@@ -436,7 +436,10 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(bpy: Blender
     in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
     words = _render_words(file, bpy, tmp_path)
     mine, theirs = pty.openpty()
+    # (In a terminal it is heard, but not where the tests themselves run in the background.)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as render:
+        signal.signal(signal.SIGINT, before)
         os.close(theirs)
         said, asked, deadline = b"", False, time.monotonic() + 180
         while time.monotonic() < deadline:
