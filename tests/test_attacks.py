@@ -522,7 +522,7 @@ def test_a_message_without_end_at_the_enrolment_door_fills_no_memory_of_the_serv
         assert outcome(monitor) == "in"
         frame = b"x" * (LARGEST[Door.ENROLMENT] - 64)  # (encrypted, it is a little larger)
         for _ in range(MEMORY // len(frame) + 2000):
-            raw.send(frame, zmq.SNDMORE, copy=False)
+            raw.send(frame, zmq.SNDMORE)
         raw.send(b"")  # libzmq sends nothing before it has the last frame
         slowest = 0.0
 
