@@ -102,6 +102,15 @@ class Farm:
         for id in list(self.last_managers)[:-REMEMBERED_MANAGERS]:
             del self.last_managers[id]
 
+    def enter(self, attempt: AttemptState, task: TaskState, job: JobState, worker: WorkerState) -> None:
+        """Let *attempt*, which is new, be a live one at *task* of *job* by *worker*."""
+        self.attempts[attempt.id] = self.keep(attempt)
+        task.attempts.append(attempt.id)
+        job.live.add(attempt.id)
+        worker.attempts[attempt.id] = None
+        self.changed.add(worker.info.id)
+        self.changed_jobs.add(job.id)
+
     def enqueue(self, job: JobState, task: TaskState) -> None:
         """Let *task*, which is in memory, wait for its turn."""
         self.changed_jobs.add(job.id)

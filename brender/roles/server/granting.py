@@ -32,26 +32,19 @@ class Granting:
     def give(self, task: TaskState, job: JobState, worker: WorkerState, now: Now) -> None:
         """Give *task* of *job* to *worker*, as an attempt of its own."""
         task.start()
-        attempt = self.farm.keep(
-            AttemptState(
-                self._new_attempt_id(),
-                task.id,
-                job.id,
-                worker.info.id,
-                sent=now.mono,
-                manager=worker.manager,
-                granted_wall=now.wall,
-                incarnation=worker.info.incarnation,
-                parts={part.id for part in task.parts if not part.done},
-            )
+        attempt = AttemptState(
+            self._new_attempt_id(),
+            task.id,
+            job.id,
+            worker.info.id,
+            sent=now.mono,
+            manager=worker.manager,
+            granted_wall=now.wall,
+            incarnation=worker.info.incarnation,
+            parts={part.id for part in task.parts if not part.done},
+            repeats=bool(task.attempts),
         )
-        attempt.repeats = bool(task.attempts)
-        self.farm.attempts[attempt.id] = attempt
-        task.attempts.append(attempt.id)
-        job.live.add(attempt.id)
-        worker.attempts[attempt.id] = None
-        self.farm.changed.add(worker.info.id)
-        self.farm.changed_jobs.add(job.id)
+        self.farm.enter(attempt, task, job, worker)
         self.farm.unanswered[attempt.id] = None
         self.add(attempt, task, job, worker.manager)
 

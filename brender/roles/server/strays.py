@@ -46,7 +46,7 @@ def adopt(farm: Farm, worker: WorkerState, task: TaskState, reports: Sequence[An
         repeats=bool(task.attempts),
         last_report=reports[0].number - 1,
     )
-    farm.attempts[attempt.id] = farm.keep(attempt)
+    farm.enter(attempt, task, job, worker)
     attempt.begin(now.mono, now.wall)
     job.take_out(task.id)
     if task.status is TaskStatus.QUEUED:
@@ -55,12 +55,7 @@ def adopt(farm: Farm, worker: WorkerState, task: TaskState, reports: Sequence[An
     for part in task.parts:
         if part.id in done and not part.done:
             part.begin(attempt.id, worker.info.id)
-    task.attempts.append(attempt.id)
-    job.live.add(attempt.id)
     job.begun += 1
-    worker.attempts[attempt.id] = None
-    farm.changed.add(worker.info.id)
-    farm.changed_jobs.add(job.id)
     return True
 
 
