@@ -11,7 +11,7 @@ import pytest
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BadInput
-from brender.scaling.provider import PoolSettings, Provider, ProviderRefused, provider_class
+from brender.scaling.provider import FleetSettings, Provider, ProviderRefused, provider_class
 from brender.store.datafolder import DataFolder
 from tests.conftest import missing
 from tests.kubernetes_api import NAMESPACE, KubernetesApi
@@ -39,12 +39,12 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesA
 
 @pytest.fixture
 def provider(api: KubernetesApi, tmp_path: Path) -> Callable[..., Provider]:
-    """A provider of the pool ``k`` whose workers only sleep, with further settings."""
+    """A provider of the fleet ``k`` whose workers only sleep, with further settings."""
 
     def make(command: tuple[str, ...] = ("sh", "-c", "sleep 60"), **own: str) -> Provider:
         options = {"image": "registry.example/brender:3", "namespace": NAMESPACE, **own}
         given = {name.replace("_", "-"): [value] for name, value in options.items()}
-        return provider_class("kubernetes")(PoolSettings("0123abcd", "k", tmp_path, command, own=given))
+        return provider_class("kubernetes")(FleetSettings("0123abcd", "k", tmp_path, command, own=given))
 
     return make
 
@@ -71,13 +71,13 @@ def test_a_worker_is_a_job_that_is_never_started_again(api: KubernetesApi, provi
     made.withdraw("k-abc234", at_once=True)  # (it may have gone already)
 
 
-def test_those_of_another_farm_or_pool_are_left_alone(
+def test_those_of_another_farm_or_fleet_are_left_alone(
     api: KubernetesApi, provider: Callable[..., Provider], tmp_path: Path
 ) -> None:
     provider().start("k-abc234", "the token")
     own = {"image": ["i"], "namespace": [NAMESPACE]}
-    for farm, pool in (("0123abce", "k"), ("0123abcd", "j")):
-        assert not provider_class("kubernetes")(PoolSettings(farm, pool, tmp_path, own=own)).allocations()
+    for farm, fleet in (("0123abce", "k"), ("0123abcd", "j")):
+        assert not provider_class("kubernetes")(FleetSettings(farm, fleet, tmp_path, own=own)).allocations()
 
 
 def test_a_job_that_is_over_is_not_there_any_more(api: KubernetesApi, provider: Callable[..., Provider]) -> None:

@@ -36,13 +36,13 @@ def test_the_backlog_is_what_no_worker_renders_yet() -> None:
     }
     world.submit(animation("1-10"))
     assert (world.ask("backlog")["tasks"], world.ask("backlog")["unknown"]) == (10, 10)
-    world.add_worker("a", tags=frozenset({"pool-slurm"}))
+    world.add_worker("a", tags=frozenset({"fleet-slurm"}))
     world.add_worker("b")
     world.finish_part("a", seconds=30.0)
     world.run(1.0)
-    found = world.ask("backlog", pool="pool-slurm")
+    found = world.ask("backlog", fleet="fleet-slurm")
     assert (found["tasks"], found["unknown"], found["seconds"]) == (7, 0, 30.0 * (7 + 2 / 2))
-    assert (found["workers"], found["idle"]) == (1, 0), "those of the pool are not counted"
+    assert (found["workers"], found["idle"]) == (1, 0), "those of the fleet are not counted"
 
 
 def test_the_backlog_leaves_out_what_a_worker_like_this_one_cannot_take() -> None:
@@ -58,17 +58,17 @@ def test_the_backlog_leaves_out_what_a_worker_like_this_one_cannot_take() -> Non
 
 def test_others_are_counted_that_can_take_some_of_the_backlog() -> None:
     world = World()
-    for name, tags in (("a", {"gpu"}), ("b", {"gpu"}), ("c", set()), ("d", {"gpu", "pool-slurm"})):
+    for name, tags in (("a", {"gpu"}), ("b", {"gpu"}), ("c", set()), ("d", {"gpu", "fleet-slurm"})):
         world.add_worker(name, tags=frozenset(tags))
     world.act("disable", "c")
     assert (world.ask("backlog")["workers"], world.ask("backlog")["idle"]) == (0, 0), "there is nothing to take"
     world.submit(animation("1", name="on a gpu", tags=("gpu",)))
     world.run(1.0)
-    found = world.ask("backlog", pool="pool-slurm")
+    found = world.ask("backlog", fleet="fleet-slurm")
     assert (found["workers"], found["idle"]) == (2, 1), "of those alike one renders"
     assert world.ask("backlog")["workers"] == 3
     world.submit(animation("1-10", name="in a newer file", version=(6, 0), priority=90))
-    assert world.ask("backlog", pool="pool-slurm")["workers"] == 2, "none has such a Blender"
+    assert world.ask("backlog", fleet="fleet-slurm")["workers"] == 2, "none has such a Blender"
 
 
 def test_workers_are_listed_by_the_start_of_their_names() -> None:
@@ -106,7 +106,7 @@ def test_workers_are_started_for_what_is_queued_and_leave_when_it_is_done(
         assert "1 starting of 0 to 1" in again.out
         assert ended(connection, job)["status"] == "completed"
         assert [row["name"].startswith("local-") for row in connection.ask("workers")] == [True]
-        assert "pool-local" in connection.ask("workers")[0]["tags"]
+        assert "fleet-local" in connection.ask("workers")[0]["tags"]
         assert "local-" in scale(capsys, empty_farm, "--most", "0").out
 
         def is_gone() -> bool:
@@ -125,7 +125,7 @@ def test_workers_are_started_for_what_is_queued_and_leave_when_it_is_done(
     [
         (("--provider", "cloud"), "There is no provider 'cloud'; there are: kubernetes, local, slurm"),
         (("--least", "3", "--most", "2"), "--least 3 is more than --most 2"),
-        (("--pool", "A B"), "--pool 'A B': a pool's name has"),
+        (("--fleet", "A B"), "--fleet 'A B': a fleet's name has"),
         (("--worker-option=--nope",), "--worker-option: No such option '--nope'"),
         (("--worker-option=--name=x",), "each worker gets its own --name"),
         (("--within", "soon"), "'soon' is not a length of time"),
@@ -152,7 +152,7 @@ def test_a_key_that_may_not_give_out_tokens_is_told_so(
 def test_a_worker_that_ends_before_it_joins_is_a_failed_start(
     empty_farm: LocalFarm, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    said = scale(capsys, empty_farm, "--pool", "x", "--least", "1", "--worker-command", str(tmp_path / "nothing"))
+    said = scale(capsys, empty_farm, "--fleet", "x", "--least", "1", "--worker-command", str(tmp_path / "nothing"))
     assert (said.code, said.err.splitlines()[-1]) == (
         2,
         f"Error: {tmp_path / 'nothing'} cannot be started: No such file or directory",

@@ -1,4 +1,4 @@
-"""How many workers a pool should have: held for any state of it, and for some that a farm comes to."""
+"""How many workers a fleet should have: held for any state of it, and for some that a farm comes to."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ FINE = Trouble()
 
 _times = st.integers(0, int(NOW)).map(float)
 _stands = st.lists(st.tuples(st.sampled_from(Phase), _times), max_size=12)
-_pools = _stands.map(lambda stands: tuple(Member(f"p-{number}", *each) for number, each in enumerate(stands)))
+_fleets = _stands.map(lambda stands: tuple(Member(f"p-{number}", *each) for number, each in enumerate(stands)))
 _limits = st.integers(0, 6).flatmap(lambda least: st.builds(Limits, st.just(least), st.integers(least, 10)))
 _working = st.builds(
     Work,
@@ -41,7 +41,7 @@ def some(count: int, phase: Phase, since: float = NOW) -> tuple[Member, ...]:
 
 
 def after(members: tuple[Member, ...], decision: Decision) -> tuple[Member, ...]:
-    """The pool once *decision* has been carried out."""
+    """The fleet once *decision* has been carried out."""
     left = (member for member in members if member.name not in decision.kill)
     changed = dict.fromkeys(decision.drain, Phase.LEAVING) | dict.fromkeys((*decision.withdraw, *decision.give_up), Phase.ENDING)
     stay = tuple(replace(each, phase=changed[each.name], since=NOW) if each.name in changed else each for each in left)
@@ -49,7 +49,7 @@ def after(members: tuple[Member, ...], decision: Decision) -> tuple[Member, ...]
 
 
 @settings(max_examples=30)
-@given(_limits, _work, _pools, _troubles)
+@given(_limits, _work, _fleets, _troubles)
 def test_there_are_never_more_than_the_most(limits: Limits, work: Work, members: tuple[Member, ...], trouble: Trouble) -> None:
     made = decided(members, work, limits, trouble)
     assert not made.start or len(members) + made.start <= limits.most
@@ -58,7 +58,7 @@ def test_there_are_never_more_than_the_most(limits: Limits, work: Work, members:
 
 
 @settings(max_examples=30)
-@given(_limits, _work, _pools, _troubles)
+@given(_limits, _work, _fleets, _troubles)
 def test_none_leaves_that_the_least_needs(limits: Limits, work: Work, members: tuple[Member, ...], trouble: Trouble) -> None:
     made = decided(members, work, limits, trouble)
     serving = [each.name for each in members if each.phase in SERVING and each.name not in made.give_up]
@@ -67,7 +67,7 @@ def test_none_leaves_that_the_least_needs(limits: Limits, work: Work, members: t
 
 
 @settings(max_examples=30)
-@given(_limits, _work, _pools)
+@given(_limits, _work, _fleets)
 def test_where_nothing_hinders_there_are_the_least_in_the_end(limits: Limits, work: Work, members: tuple[Member, ...]) -> None:
     for _ in range(4):
         made = decided(members, work, limits)
@@ -78,7 +78,7 @@ def test_where_nothing_hinders_there_are_the_least_in_the_end(limits: Limits, wo
 
 
 @settings(max_examples=30)
-@given(_limits, _work, _pools, _troubles)
+@given(_limits, _work, _fleets, _troubles)
 def test_what_was_done_is_not_done_again(limits: Limits, work: Work, members: tuple[Member, ...], trouble: Trouble) -> None:
     made = decided(members, work, limits, trouble)
     again = decided(after(members, made), work, limits, trouble)
@@ -87,7 +87,7 @@ def test_what_was_done_is_not_done_again(limits: Limits, work: Work, members: tu
 
 
 @settings(max_examples=30)
-@given(_limits, _work, _pools, st.integers(1, 20), st.integers(0, 10))
+@given(_limits, _work, _fleets, st.integers(1, 20), st.integers(0, 10))
 def test_a_provider_that_refused_is_left_alone_for_a_while(
     limits: Limits, work: Work, members: tuple[Member, ...], count: int, ago: int
 ) -> None:
@@ -96,14 +96,14 @@ def test_a_provider_that_refused_is_left_alone_for_a_while(
 
 
 @settings(max_examples=30)
-@given(_working, st.integers(1, 300), _pools)
+@given(_working, st.integers(1, 300), _fleets)
 def test_more_work_never_starts_fewer(work: Work, more: int, members: tuple[Member, ...]) -> None:
     larger = replace(work, tasks=work.tasks + more, seconds=work.seconds + more * 10)
     assert decided(members, larger).start >= decided(members, work).start
 
 
 @settings(max_examples=30)
-@given(_limits, _work, _pools, _troubles)
+@given(_limits, _work, _fleets, _troubles)
 def test_only_what_has_not_joined_is_ended_at_once(
     limits: Limits, work: Work, members: tuple[Member, ...], trouble: Trouble
 ) -> None:

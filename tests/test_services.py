@@ -117,6 +117,11 @@ def test_only_what_renders_keeps_the_rights_that_a_sandbox_of_its_own_needs() ->
     assert "OOMPolicy=continue" in worker and "OOMPolicy" not in server
 
 
+def test_workers_that_scale_has_started_go_on_when_its_service_ends() -> None:
+    scale, worker = systemd_unit(_service("scale")), systemd_unit(_service("worker"))
+    assert "KillMode=process" in scale and "KillMode=mixed" in worker
+
+
 def test_a_unit_makes_the_data_folder_only_where_that_is_systemd_s_to_make() -> None:
     assert "StateDirectory=brender" in systemd_unit(_service())
     assert "StateDirectory" not in systemd_unit(_service(folder=PurePosixPath("/srv/farm")))

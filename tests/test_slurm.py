@@ -14,7 +14,7 @@ from brender.commands.options import client
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 from brender.scaling.allocation_script import allocation_script
-from brender.scaling.provider import PoolSettings
+from brender.scaling.provider import FleetSettings
 from brender.scaling.slurm import Slurm as Provider
 from brender.scaling.slurm import time_limit
 from brender.store.datafolder import DataFolder
@@ -133,7 +133,7 @@ def test_slurm_that_refuses_is_quoted_and_nothing_is_changed(scale: Scale, slurm
 
 def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    provider = Provider(PoolSettings("f", "slurm", tmp_path))
+    provider = Provider(FleetSettings("f", "slurm", tmp_path))
     with pytest.raises(BadInput, match="There is no sbatch on this machine's PATH"):
         provider.check()
 
@@ -156,7 +156,7 @@ def test_the_time_limit_of_an_allocation_is_read_as_slurm_reads_it(option: str, 
 
 def test_an_allocation_that_is_over_at_once_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"An allocation of 60 s \(--time\) is over before"):
-        Provider(PoolSettings("f", "slurm", tmp_path, own={"sbatch": ["--time=1"]}))
+        Provider(FleetSettings("f", "slurm", tmp_path, own={"sbatch": ["--time=1"]}))
 
 
 def test_a_worker_that_does_not_leave_in_time_is_asked_once_more(tmp_path: Path) -> None:

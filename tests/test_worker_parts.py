@@ -494,6 +494,23 @@ def test_what_lies_on_a_drive_that_is_not_mounted_now_is_removed_when_it_is(tmp_
     assert not left.exists() and not (tmp_path / "w" / "leftovers.left").exists()
 
 
+def test_a_drive_that_does_not_answer_keeps_nothing_on_other_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung, other, answers = tmp_path / "hung", tmp_path / "other", threading.Event()
+    for number, drive in enumerate((hung, other)):
+        drive.mkdir()
+        (drive / ".x_0001.tmp.png").write_text("half")
+        Leftovers(tmp_path / "w", str(number)).note(TEMPORARY, drive, ".x_0001.tmp.png")
+    set_leftovers_aside(tmp_path / "w")
+    is_folder = os.path.isdir
+    monkeypatch.setattr(os.path, "isdir", lambda path: (path != hung or answers.wait(60)) and is_folder(path))
+    clear(tmp_path / "w", patience=0.1)
+    assert list(hung.iterdir()) and not list(other.iterdir())
+    answers.set()
+    clear(tmp_path / "w", patience=60)
+    clear(tmp_path / "w", patience=60)  # (the first waits for the one that hung)
+    assert not list(hung.iterdir()) and not (tmp_path / "w" / "leftovers.left").exists()
+
+
 def test_a_note_that_a_power_cut_ended_names_nothing(tmp_path: Path) -> None:
     frame = tmp_path / "f_0001"
     frame.write_text("rendered")

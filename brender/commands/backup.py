@@ -56,7 +56,7 @@ def backup(
         say(f"{chosen}: {size(back_up(where, chosen))}, checked")
 
 
-@click.command(cls=Configured, section="backup", short_help="Put back a copy that `brender backup` made.")
+@click.command(cls=Configured, section="restore", short_help="Put back a copy that `brender backup` made.")
 @common
 @_database
 @click.option(

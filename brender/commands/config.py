@@ -29,8 +29,10 @@ from brender.model.text import harmless
 SECTIONS: dict[str, click.Command] = {}
 #: Keys that stand above the tables and count for every command.
 SHARED = ("data",)
+#: Options by which a person takes something upon themselves: for this time, and never by a file.
+EACH_TIME = frozenset({"as_it_is", "yes"})
 #: Options that say how one command is to answer, and are no settings of a farm.
-NO_SETTINGS = frozenset({"config", "verbose", "help", "as_json", "lifeline"})
+NO_SETTINGS = frozenset({"config", "verbose", "help", "as_json", "lifeline", *EACH_TIME})
 
 
 #: Commands that list things, and those that show one of them.
@@ -118,7 +120,10 @@ def check_config(content: dict[str, Any], path: Path) -> None:
         for name, said in value.items():
             if name.replace("-", "_") not in names:
                 raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, _shown_settings(key))}")
-            _check_kind(key, names[name.replace("-", "_")], said, f"{path}: [{key}] {name}")
+            parameter = names[name.replace("-", "_")]
+            if parameter in EACH_TIME:
+                raise BadInput(f"{path}: [{key}] {name} cannot stand in a file: whoever wants it says so each time")
+            _check_kind(key, parameter, said, f"{path}: [{key}] {name}")
 
 
 def _check_kind(section: str, parameter: str, value: object, what: str) -> None:

@@ -24,10 +24,11 @@ from brender.model.errors import BadInput, Conflict, Forbidden, Unreachable
 from brender.model.keys import parse_lifetime
 from brender.scaling.decisions import Limits
 from brender.scaling.farm import FarmLink, farm_mark
-from brender.scaling.provider import PoolSettings, ProviderRefused, provider_class
+from brender.scaling.provider import FleetSettings, ProviderRefused, provider_class
 from brender.scaling.scaler import Scaler
 from brender.store.datafolder import DataFolder
 from brender.system.restart import STOP_SIGNALS
+from brender.system.service_manager import ServiceManager
 
 #: Options of workers that are not somebody's to set: each has its own, or they would be other workers than are waited for.
 _NOT_THEIRS = ("--name", "--join", "--data", "--slots", "--new-key", "--lifeline")
@@ -64,7 +65,7 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
     show_default=True,
     help="What starts workers: local, slurm, kubernetes, or another that is installed.",
 )
-@click.option("--pool", help="What these workers are called, before a mark of their own. [default: the provider]")
+@click.option("--fleet", help="What these workers are called, before a mark of their own. [default: the provider]")
 @click.option("--least", type=click.IntRange(0, 100_000), default=Limits.least, show_default=True, help="The fewest workers.")
 @click.option("--most", type=click.IntRange(0, 100_000), default=Limits.most, show_default=True, help="The most workers.")
 @_time_option("--within", "30m", "Start workers until what is queued is done in so long.")
@@ -111,7 +112,7 @@ def scale(
     log_format: str,
     server: str | None,
     provider: str,
-    pool: str | None,
+    fleet: str | None,
     least: int,
     most: int,
     within: float,
@@ -138,14 +139,14 @@ def scale(
     Ctrl-C ends this command and no worker: started again, it goes on with those that there are. `brender scale --most 0 --once`
     asks all of them to leave.
     """
-    pool = _checked_pool(pool if pool is not None else provider)
+    fleet = _checked_fleet(fleet if fleet is not None else provider)
     if least > most:
         raise BadInput(f"--least {least} is more than --most {most}")
     made = provider_class(provider)
     _check_worker_options(worker_options)
     kubernetes = {"image": image, "namespace": namespace, "pod-template": pod_template}
     own_options = {"sbatch": list(sbatch), **{name: [value] for name, value in kubernetes.items() if value}, **_named(own)}
-    begin_logging(verbose, log_format, "scale", pool)
+    begin_logging(verbose, log_format, "scale", fleet)
     folder = DataFolder(data)
     mark = farm_mark(as_client(server, folder)[0])
     try:
@@ -154,9 +155,9 @@ def scale(
     except Unreachable:
         if once or dry_run:
             raise  # (else it is waited for)
-    settings = PoolSettings(
+    settings = FleetSettings(
         farm=mark,
-        name=pool,
+        name=fleet,
         folder=folder.root,
         command=tuple(shlex.split(worker_command or "")),
         options=(*worker_options, *(("--config", str(config.absolute())) if config is not None and provider == "local" else ())),
@@ -164,10 +165,10 @@ def scale(
         notice=notice,
         own=own_options,
     )
-    keeping = None if dry_run else _lock(folder, pool)
-    farm = FarmLink(lambda: client(server, data), folder, pool, addresses)
+    keeping = None if dry_run else _lock(folder, fleet)
+    farm = FarmLink(lambda: client(server, data), folder, fleet, addresses)
     limits = Limits(least, most, within, linger, join_within, queue_within)
-    scaler = Scaler(pool, made(settings), farm, limits, time.monotonic)
+    scaler = Scaler(fleet, made(settings), farm, limits, time.monotonic)
     try:
         scaler.provider.check()
         if dry_run:
@@ -184,13 +185,14 @@ def scale(
             keeping.release()
 
 
-def _lock(folder: DataFolder, pool: str) -> FileLock:
-    """Hold the place of who keeps *pool*: two would each start what one should. Raises `Conflict` where another has it."""
+def _lock(folder: DataFolder, fleet: str) -> FileLock:
+    """Hold the place of who keeps *fleet*: two would each start what one should. Raises `Conflict` where another has it."""
     try:
-        return folder.lock(f"scale-{pool}")
+        return folder.lock(f"scale-{fleet}")
     except Conflict as error:
         raise Conflict(
-            f"Another `brender scale` keeps the pool {pool} from the data folder {folder.root}. Stop it, or name another --pool"
+            f"Another `brender scale` keeps the fleet {fleet} from the data folder {folder.root}. "
+            "Stop it, or name another --fleet"
         ) from error
 
 
@@ -199,16 +201,21 @@ def _run(scaler: Scaler, every: float) -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: ended.set())
     limits = scaler.limits
-    say(f"brender scale keeps {limits.least} to {limits.most} workers of the pool {scaler.pool}")
+    service, does = ServiceManager(), f"keeps {limits.least} to {limits.most} workers of the fleet {scaler.fleet}"
+    say(f"brender scale {does}")
+    service.ready(does)
     scaler.run(ended, every)
+    service.stopping("its workers go on")
     logging.getLogger("brender.scale").info("brender scale ends; its workers go on")
 
 
-def _checked_pool(pool: str) -> str:
-    """Return *pool*, where a worker, a Slurm job and a Kubernetes label can be called so. Raises `BadInput`."""
-    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?", pool):
-        raise BadInput(f"--pool {pool!r}: a pool's name has up to 30 small letters, digits and dashes, and begins with a letter")
-    return pool
+def _checked_fleet(fleet: str) -> str:
+    """Return *fleet*, where a worker, a Slurm job and a Kubernetes label can be called so. Raises `BadInput`."""
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?", fleet):
+        raise BadInput(
+            f"--fleet {fleet!r}: a fleet's name has up to 30 small letters, digits and dashes, and begins with a letter"
+        )
+    return fleet
 
 
 def _check_worker_options(words: tuple[str, ...]) -> None:

@@ -39,6 +39,8 @@ class Target(NamedTuple):
     given_of_user: str = ""
 
 
+#: Roles that are commands of `brender` itself.
+_COMMANDS = ("farm", "scale")
 _FOR_WINDOWS = "Give it to Windows with: schtasks /Create /TN brender /XML FILE"
 _TARGETS: dict[str, Target] = {
     "systemd": Target(systemd_unit, STATE),
@@ -189,7 +191,7 @@ def _described(role: str, options: tuple[str, ...], name: str, account: str, tar
     if not is_said:
         data = target.folder if account else data
         words += ["--data", str(data)]  # whoever runs it, wherever from
-    starts = [sys.executable, "-m", "brender.commands.main", *([] if role == "farm" else ["role"]), role]
+    starts = [sys.executable, "-m", "brender.commands.main", *([] if role in _COMMANDS else ["role"]), role]
     return Service(role, called, (*starts, *words), data, account)  # type: ignore[arg-type]
 
 
@@ -210,7 +212,7 @@ def _command(role: str) -> click.Command:
     from brender.commands.main import brender
 
     context = click.Context(brender)
-    group: click.Command | None = brender if role == "farm" else brender.get_command(context, "role")
+    group: click.Command | None = brender if role in _COMMANDS else brender.get_command(context, "role")
     assert isinstance(group, click.Group)
     command = group.get_command(context, role)
     assert isinstance(command, Configured) and role in SECTIONS

@@ -23,6 +23,9 @@ _FOLDER = "leftovers"
 _LEFT = "leftovers.left"
 _KEPT_SECONDS = 7 * 86400.0
 _AGAIN_SECONDS = 60.0
+_DRIVE_SECONDS = 10.0
+#: Who removes what was left in a folder, and waits for its drive.
+_looking: dict[Path, threading.Thread] = {}
 #: Held while notes are moved into a folder of their own, and while empty ones of these go.
 _moving = threading.Lock()
 
@@ -94,20 +97,48 @@ def set_aside(folder: Path) -> None:
         notes.rename(folder / _LEFT / f"{time.time_ns():x}")
 
 
-def clear(folder: Path) -> None:
-    """Remove what is in the notes that were set aside. What cannot be removed stays. Waits for the drives of jobs.
+def clear(folder: Path, patience: float = _DRIVE_SECONDS) -> None:
+    """Remove what is in the notes that were set aside. What cannot be removed stays. Waits for the folders of jobs, for each so
+    many seconds of *patience*: a drive that does not answer keeps nothing of other drives.
 
     Notes of a folder that is out of reach are kept for a week, and looked at again.
     """
-    for file in (folder / _LEFT).glob("*/*"):
-        are_settled = [_remove(*noted) for noted in _noted(file)]
+    left: dict[Path, list[tuple[Path, str, str]]] = {}
+    files = list((folder / _LEFT).glob("*/*"))
+    for file in files:
+        for kind, root, relative in _noted(file):
+            left.setdefault(root, []).append((file, kind, relative))
+    unsettled: set[Path] = set()
+    for root, noted in left.items():
+        unsettled |= _clear_root(root, noted, patience)
+    for file in files:
         with contextlib.suppress(OSError):
-            if all(are_settled) or time.time() - file.stat().st_mtime > _KEPT_SECONDS:
+            if file not in unsettled or time.time() - file.stat().st_mtime > _KEPT_SECONDS:
                 file.unlink()
     with _moving:
         for notes in (*(folder / _LEFT).glob("*"), folder / _LEFT):
             with contextlib.suppress(OSError):
                 notes.rmdir()  # unless some are kept
+
+
+def _clear_root(root: Path, noted: list[tuple[Path, str, str]], patience: float) -> set[Path]:
+    """Remove what is *noted* below *root*: (the file of the note, its kind, and where). Return the notes that are not settled:
+    all of them where the folder does not answer, or has not answered an earlier look yet."""
+    unsettled = {file for file, _, _ in noted}
+
+    def remove() -> None:
+        done = [(file, _remove(kind, root, relative)) for file, kind, relative in noted]
+        unsettled.intersection_update({file for file, is_settled in done if not is_settled})
+
+    waits = _looking.get(root)
+    if waits is None or not waits.is_alive():
+        waits = _looking[root] = threading.Thread(target=remove, name="brender-leftovers-of-a-folder", daemon=True)
+        waits.start()
+        waits.join(patience)
+    if waits.is_alive():
+        return {file for file, _, _ in noted}
+    del _looking[root]
+    return unsettled
 
 
 def _remove(kind: str, root: Path, relative: str) -> bool:

@@ -1,6 +1,6 @@
-"""How many workers a pool should have: what is started, asked to leave, and given up. Pure.
+"""How many workers a fleet should have: what is started, asked to leave, and given up. Pure.
 
-A *pool* is the workers that one `brender scale` keeps through one provider; a *member* is one of them, from the moment that the
+A *fleet* is the workers that one `brender scale` keeps through one provider; a *member* is one of them, from the moment that the
 provider was asked for it. Times are seconds on one monotonic clock.
 """
 
@@ -45,7 +45,7 @@ _COMING = (Phase.WAITING, Phase.STARTING)
 
 @dataclass(frozen=True)
 class Member:
-    """A worker of the pool, by its name; ``since`` when it has been in its phase. ``about``: why it waits, or where it runs, for
+    """A worker of the fleet, by its name; ``since`` when it has been in its phase. ``about``: why it waits, or where it runs, for
     a person."""
 
     name: str
@@ -56,7 +56,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Limits:
-    """What somebody wants of a pool. ``least`` and ``most`` workers; times are seconds.
+    """What somebody wants of a fleet. ``least`` and ``most`` workers; times are seconds.
 
     ``within``: what is queued should be done in so long. ``linger``: so long a worker stays that has nothing to render.
     ``join``: after so long a worker is given up that runs and does not join. ``queue``: after so long one is given up that the
@@ -73,9 +73,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Work:
-    """What the farm has for the pool: the ``tasks`` that no worker renders yet, ``unknown`` of them with a time that nobody
+    """What the farm has for the fleet: the ``tasks`` that no worker renders yet, ``unknown`` of them with a time that nobody
     knows, and the ``seconds`` that all the others take on one worker, with what runs now. ``others``: the workers outside of the
-    pool that can take some of it, ``others_idle`` those of them that are idle. ``calm_since``: since when there has been none,
+    fleet that can take some of it, ``others_idle`` those of them that are idle. ``calm_since``: since when there has been none,
     ``None`` where there is. ``unfit``: why other jobs are not counted, as a sentence; "" where all are."""
 
     tasks: int = 0
@@ -128,7 +128,7 @@ class Decision:
 def decide(
     limits: Limits, work: Work, members: Collection[Member], trouble: Trouble, start_seconds: float, now: float
 ) -> Decision:
-    """Return what to do with a pool of *members*. *start_seconds*: how long a worker takes from its start until it joins."""
+    """Return what to do with a fleet of *members*. *start_seconds*: how long a worker takes from its start until it joins."""
     ordered = sorted(members, key=lambda member: (member.since, member.name))
     given_up = tuple(member.name for member in ordered if _is_given_up(member, limits, now))
     kill = tuple(each.name for each in ordered if each.phase is Phase.ENDING and now - each.since >= _ENDS_WITHIN)
@@ -160,7 +160,7 @@ def _wanted(limits: Limits, work: Work, serving: Sequence[Member], start_seconds
     """Return how many serving members the work wants, whatever the limits, and why, for a person."""
     if not work.tasks:
         # Those that render are left to it; whether idle ones go is a matter of time.
-        return sum(member.phase is Phase.BUSY for member in serving), "nothing is queued that this pool could take"
+        return sum(member.phase is Phase.BUSY for member in serving), "nothing is queued that this fleet could take"
     busy, here = sum(member.phase is Phase.BUSY for member in serving), len(serving)
     resting = sum(member.phase is Phase.IDLE for member in serving)
     now_at_it = here + work.others

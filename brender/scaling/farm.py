@@ -27,29 +27,29 @@ def farm_mark(addresses: ServerAddresses) -> str:
     return hashlib.sha256(addresses.key.encode()).hexdigest()[:8]
 
 
-def new_name(pool: str) -> str:
-    """Return a name for a worker of *pool* that no other has."""
-    return f"{pool}-" + "".join(secrets.choice(_ALPHABET) for _ in range(_DRAWN))
+def new_name(fleet: str) -> str:
+    """Return a name for a worker of *fleet* that no other has."""
+    return f"{fleet}-" + "".join(secrets.choice(_ALPHABET) for _ in range(_DRAWN))
 
 
 @dataclass(frozen=True)
 class FarmView:
-    """The ``rows`` of the pool's workers, as the question ``workers`` answers, and the ``work`` that there is for them."""
+    """The ``rows`` of the fleet's workers, as the question ``workers`` answers, and the ``work`` that there is for them."""
 
     rows: list[dict[str, Any]]
     work: Work
 
 
 class FarmLink:
-    """Asks the farm, by *connect*, about the workers of *pool*. *folder* is this machine's data folder; at *addresses* others
+    """Asks the farm, by *connect*, about the workers of *fleet*. *folder* is this machine's data folder; at *addresses* others
     reach the server's enrolment port ("": where this machine does)."""
 
-    def __init__(self, connect: Callable[[], Client], folder: DataFolder, pool: str, addresses: Sequence[str] = ()) -> None:
+    def __init__(self, connect: Callable[[], Client], folder: DataFolder, fleet: str, addresses: Sequence[str] = ()) -> None:
         self._connect = connect
         self._folder = folder
-        self._tag = tag_of(pool)
-        self._start = f"{pool}-"
-        self._named = re.compile(rf"{re.escape(pool)}-[{_ALPHABET}]{{{_DRAWN}}}")
+        self._tag = tag_of(fleet)
+        self._start = f"{fleet}-"
+        self._named = re.compile(rf"{re.escape(fleet)}-[{_ALPHABET}]{{{_DRAWN}}}")
         self._addresses = addresses
         self._client: Client | None = None
         self._example = ""
@@ -113,7 +113,7 @@ class FarmLink:
         for row in rows:
             if row["status"] != "offline":
                 self._example = str(row["id"])
-        found = self._asked.ask("backlog", pool=self._tag, like=self._example)
+        found = self._asked.ask("backlog", fleet=self._tag, like=self._example)
         if found["tasks"]:
             self._calm_since = None
         elif self._calm_since is None:
@@ -141,7 +141,7 @@ class FarmLink:
 
 
 def _unfit(found: dict[str, Any]) -> str:
-    """Return, as a sentence, which jobs this pool's workers cannot take; "" where they can take all."""
+    """Return, as a sentence, which jobs this fleet's workers cannot take; "" where they can take all."""
     if not found["unfit"]:
         return ""
     more = found["unfit"] - len(found["unfit_named"])

@@ -1,4 +1,4 @@
-"""The members of a pool, from one look to the next: what the provider lists and what the farm lists, put together. Pure."""
+"""The members of a fleet, from one look to the next: what the provider lists and what the farm lists, put together. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Look:
 
 @dataclass
 class Fleet:
-    """What is known of a pool's members between looks. ``start_seconds``: how long a start takes, by those that there were."""
+    """What is known of a fleet's members between looks. ``start_seconds``: how long a start takes, by those that there were."""
 
     start_seconds: float = 20.0
     _members: dict[str, Member] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Fleet:
         self._unlisted.add(name)
 
     def look(self, allocations: Iterable[Allocation], rows: Iterable[Mapping[str, Any]], now: float) -> Look:
-        """Return how the pool stands, where its provider lists *allocations* and the farm has *rows* of its workers."""
+        """Return how the fleet stands, where its provider lists *allocations* and the farm has *rows* of its workers."""
         there = {each.name: each for each in allocations}
         workers = {str(row["name"]): row for row in rows}
         seen, joined, failed = {}, [], []

@@ -18,7 +18,7 @@ except ImportError as missing:
 from brender.model.text import harmless
 from brender.scaling.allocation_script import allocation_script
 from brender.scaling.fleet import Allocation
-from brender.scaling.provider import PoolSettings, ProviderRefused
+from brender.scaling.provider import FleetSettings, ProviderRefused
 
 #: Seconds that an answer of the API server may take.
 _PATIENT: dict[str, Any] = {"_request_timeout": 30.0}
@@ -28,7 +28,7 @@ _CONTAINER = "worker"
 _ENTRY = "join"
 #: What says of a Job that it is over.
 _OVER = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
-_FARM, _POOL, _WORKER = "brender/farm", "brender/pool", "brender/worker"
+_FARM, _FLEET, _WORKER = "brender/farm", "brender/fleet", "brender/worker"
 
 
 class Kubernetes:
@@ -39,7 +39,7 @@ class Kubernetes:
     their pods are to have.
     """
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: FleetSettings) -> None:
         self._settings = settings
         self._namespace = settings.own_option("namespace") or "default"
         self._image = settings.own_option("image") or ""
@@ -91,8 +91,8 @@ class Kubernetes:
             raise
 
     def allocations(self) -> list[Allocation]:
-        """Return this pool's Jobs that are not over."""
-        labels = f"{_FARM}={self._settings.farm},{_POOL}={self._settings.name}"
+        """Return this fleet's Jobs that are not over."""
+        labels = f"{_FARM}={self._settings.farm},{_FLEET}={self._settings.name}"
         jobs = self._ask(
             "list its jobs", lambda: self._jobs.list_namespaced_job(self._namespace, label_selector=labels, **_PATIENT)
         )
@@ -139,7 +139,7 @@ class Kubernetes:
             "app.kubernetes.io/name": "brender-worker",
             "app.kubernetes.io/managed-by": "brender-scale",
             _FARM: self._settings.farm,
-            _POOL: self._settings.name,
+            _FLEET: self._settings.name,
             _WORKER: name,
         }
 
@@ -174,7 +174,7 @@ class Kubernetes:
 
 
 def job_manifest(
-    settings: PoolSettings, called: str, name: str, labels: Mapping[str, str], image: str, template: Mapping[str, Any]
+    settings: FleetSettings, called: str, name: str, labels: Mapping[str, str], image: str, template: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the Job of the worker *name*, made of *image* and of *template*, a pod's template: what brender needs counts before
     what that says."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from brender.scaling.fleet import Allocation
-from brender.scaling.provider import PoolSettings, ProviderRefused
+from brender.scaling.provider import FleetSettings, ProviderRefused
 from brender.store.datafolder import DataFolder
 from brender.system.processes import APART
 from brender.system.removal import remove_tree
@@ -29,10 +29,10 @@ NOT_FOR_WORKERS = (
 
 
 class Local:
-    """Workers as processes of this machine, in the pool's own data folder. They live on where `brender scale` ends, and are found
-    by their command lines."""
+    """Workers as processes of this machine, in the fleet's own data folder. They live on where `brender scale` ends, and are
+    found by their command lines."""
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: FleetSettings) -> None:
         self._settings = settings
         self._folder = DataFolder(Path(settings.data) if settings.data else settings.folder)
         self._children: list[subprocess.Popen[bytes]] = []
@@ -61,7 +61,7 @@ class Local:
         self._children.append(child)
 
     def allocations(self) -> list[Allocation]:
-        """Return the processes whose command lines say that they are this pool's."""
+        """Return the processes whose command lines say that they are this fleet's."""
         return [Allocation(name, True, f"process {process.pid}") for name, process in self._processes().items()]
 
     def withdraw(self, name: str, at_once: bool) -> None:
@@ -100,7 +100,7 @@ class Local:
         return found
 
     def _name_in(self, words: list[str]) -> str:
-        """Return the name of the worker that *words* have started, where it is one of this pool; else ""."""
+        """Return the name of the worker that *words* have started, where it is one of this fleet; else ""."""
         options = set(pairwise(words))
         ours = {("--data", str(self._folder.root)), ("--tag", self._settings.tag)}
         names = [value for option, value in options if option == "--name"]

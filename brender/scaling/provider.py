@@ -29,10 +29,10 @@ class ProviderRefused(BrenderError):
 
 
 @dataclass(frozen=True)
-class PoolSettings:
+class FleetSettings:
     """What a provider is made with.
 
-    ``farm`` is a short mark of the farm, ``name`` the pool's; workers' names begin with it, and what is started is labeled with
+    ``farm`` is a short mark of the farm, ``name`` the fleet's; workers' names begin with it, and what is started is labeled with
     both, so that it is found again. ``folder``: the data folder of this machine. ``command``: the words that start a worker
     ("": the provider's own choice), ``options`` those that it gets besides. ``data``: the data folder of the workers, where they
     are not to have the provider's own choice. ``notice``: seconds before it is ended that a worker is asked to leave. ``own``:
@@ -68,7 +68,7 @@ class PoolSettings:
 class Provider(Protocol):
     """Starts workers, lists them, and ends them. What it is asked and does not do, it says why: `ProviderRefused`."""
 
-    def __init__(self, settings: PoolSettings) -> None: ...
+    def __init__(self, settings: FleetSettings) -> None: ...
 
     def check(self) -> None:
         """Raise `BadInput` or `ProviderRefused` where starts could not work. Starts nothing."""
@@ -77,7 +77,7 @@ class Provider(Protocol):
         """Have a worker called *name* started, that joins by the token *join*, which only its owner may see."""
 
     def allocations(self) -> list[Allocation]:
-        """Return all that this pool has, whoever asked for it: also what an earlier process of `brender scale` did."""
+        """Return all that this fleet has, whoever asked for it: also what an earlier process of `brender scale` did."""
 
     def withdraw(self, name: str, at_once: bool) -> None:
         """End the worker *name*, which renders nothing. *at_once*: it was asked before, and is there still."""
@@ -89,9 +89,9 @@ class Provider(Protocol):
         """Return what the worker *name* said last, or where that is found, for a sentence; "" where nobody knows."""
 
 
-def tag_of(pool: str) -> str:
-    """Return the tag of workers of *pool*."""
-    return f"pool-{pool}"
+def tag_of(fleet: str) -> str:
+    """Return the tag of workers of *fleet*."""
+    return f"fleet-{fleet}"
 
 
 def provider_class(name: str) -> type[Provider]:

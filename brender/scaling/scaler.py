@@ -19,9 +19,9 @@ _NUMBER = re.compile(r"\d[\d.,]*")
 
 @dataclass
 class Scaler:
-    """Keeps the *pool* of *provider* between *limits*. *clock* is monotonic, in seconds."""
+    """Keeps the *fleet* of *provider* between *limits*. *clock* is monotonic, in seconds."""
 
-    pool: str
+    fleet: str
     provider: Provider
     farm: FarmLink
     limits: Limits
@@ -105,7 +105,7 @@ class Scaler:
         begun = 0
         try:
             for _ in range(count):
-                name = new_name(self.pool)
+                name = new_name(self.fleet)
                 self.provider.start(name, join)
                 begun += 1
                 self._fleet.started(name, self.clock())

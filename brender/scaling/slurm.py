@@ -12,7 +12,7 @@ from brender.scaling.allocation_script import allocation_script
 from brender.scaling.decisions import duration
 from brender.scaling.fleet import Allocation
 from brender.scaling.local import NOT_FOR_WORKERS, OWN_COMMAND
-from brender.scaling.provider import PoolSettings, ProviderRefused
+from brender.scaling.provider import FleetSettings, ProviderRefused
 
 #: Seconds that one of Slurm's commands may take.
 _PATIENCE = 60.0
@@ -31,7 +31,7 @@ class Slurm:
     They are called ``brender-FARM-WORKER``, by which they are found. Slurm signals each before its time is over.
     """
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: FleetSettings) -> None:
         self._settings = settings
         self._prefix = f"brender-{settings.farm}-"
         self._logs = settings.folder / "run"

@@ -57,13 +57,13 @@ def workers_for(record: "Record", need: Requirements) -> int:
     return count_able(need, path_variables(record.tables), _workers_there(record))
 
 
-def backlog(record: "Record", pool: str = "", like: str = "") -> dict[str, Any]:
+def backlog(record: "Record", fleet: str = "", like: str = "") -> dict[str, Any]:
     """Return what is queued, for who decides how many workers there should be.
 
     Counted are the open jobs that a worker such as *like* (the id of one, here or gone) can take; "": all. Of these: the
     ``tasks`` that no worker renders yet; the seconds that these and the running ones take on one worker (``seconds``), without
     the ``unknown`` tasks of which nobody knows that; the ``workers`` that are there and can take some, without those tagged
-    *pool*, and how many of them are ``idle``. ``unfit``: how many jobs are not counted, with the names of some (``unfit_named``)
+    *fleet*, and how many of them are ``idle``. ``unfit``: how many jobs are not counted, with the names of some (``unfit_named``)
     and why (``unfit_why``).
     """
     tables = record.tables
@@ -86,7 +86,7 @@ def backlog(record: "Record", pool: str = "", like: str = "") -> dict[str, Any]:
             found["seconds"] += queued.task_seconds * (queued.tasks + queued.running / 2)  # (which are half done)
         if queued.need not in needs and len(needs) < _NEEDS_COUNTED:
             needs.append(queued.need)
-    return found | _sharing(record, needs, paths, pool)
+    return found | _sharing(record, needs, paths, fleet)
 
 
 @dataclass(frozen=True)
@@ -149,11 +149,11 @@ def _estimated(record: "Record", row: Any) -> float | None:
     return None if found is None else found.seconds / (row.settings.get("pieces") or 1)
 
 
-def _sharing(record: "Record", needs: list[Requirements], paths: tuple[PathVariable, ...], pool: str) -> dict[str, int]:
+def _sharing(record: "Record", needs: list[Requirements], paths: tuple[PathVariable, ...], fleet: str) -> dict[str, int]:
     """Return how many workers there are for something of *needs*, and how many of those are idle."""
     if not needs:
         return {"workers": 0, "idle": 0}
-    kinds = [kind for kind in _kinds_there(record) if not pool or pool not in kind.worker.tags]
+    kinds = [kind for kind in _kinds_there(record) if not fleet or fleet not in kind.worker.tags]
     able = [_able(need, paths, kinds) for need in needs]
     return {name: max(sum(getattr(kind, name) for kind in each) for each in able) for name in ("workers", "idle")}
 

@@ -10,8 +10,8 @@ from pathlib import PurePath, PurePosixPath
 from typing import Literal
 from xml.etree import ElementTree as xml  # nosec B405 (written here, never read)
 
-Role = Literal["server", "manager", "worker", "dashboard", "farm"]
-ROLES: tuple[Role, ...] = ("server", "manager", "worker", "dashboard", "farm")
+Role = Literal["server", "manager", "worker", "dashboard", "farm", "scale"]
+ROLES: tuple[Role, ...] = ("server", "manager", "worker", "dashboard", "farm", "scale")
 
 #: Where the data of a service lies on a machine with systemd that is nobody's own; it makes that folder.
 STATE = PurePosixPath("/var/lib/brender")
@@ -22,6 +22,8 @@ _WATCHDOG_SECONDS = 60
 _WATCHED = ("server", "manager", "worker")
 #: Roles that start renders: these have rights of their own to lose (brender.engines.confine).
 _RENDERS = ("worker", "farm")
+#: Of these, workers that it started go on after it has ended, and are found again.
+_LEAVES_WORKERS = ("scale",)
 #: How long a role may take to end: a worker finishes its frame.
 _STOP_SECONDS = {"worker": 900, "manager": 900, "farm": 120}
 _USUAL_STOP_SECONDS = 60
@@ -103,8 +105,7 @@ def systemd_unit(service: Service) -> str:
         "# What it was told cannot be: only a person can change that.",
         f"RestartPreventExitStatus={BAD_INPUT}",
         *([f"WatchdogSec={_WATCHDOG_SECONDS}"] if service.role in _WATCHED else []),
-        "# Only the role itself is asked to end: it lets its renders finish, and ends them.",
-        "KillMode=mixed",
+        *_kill_mode(service),
         f"TimeoutStopSec={_STOP_SECONDS.get(service.role, _USUAL_STOP_SECONDS)}",
         *(_OF_RENDERS if _renders(service) else ()),
         "LimitNOFILE=65536",
@@ -172,7 +173,14 @@ def windows_task(service: Service) -> bytes:
 
 
 def _renders(service: Service) -> bool:
-    return service.role in _RENDERS
+    return service.role in _RENDERS or service.role in _LEAVES_WORKERS
+
+
+def _kill_mode(service: Service) -> tuple[str, str]:
+    """Return which of its processes systemd ends (systemd.kill(5)), and why."""
+    if service.role in _LEAVES_WORKERS:
+        return "# Its workers go on when it ends; started again, it finds them.", "KillMode=process"
+    return "# Only the role itself is asked to end: it lets its renders finish, and ends them.", "KillMode=mixed"
 
 
 def _sandbox(service: Service) -> list[str]:
