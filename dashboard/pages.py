@@ -8,6 +8,7 @@ from markupsafe import Markup
 from brender.engines.log_end import NOISE
 from brender.jobs.declare import GROUPS, job_types, say_settings
 from brender.model.addon import AddOn
+from brender.model.causes import WORDS
 from brender.model.keys import KeyRole
 from brender.model.paths import PLATFORMS
 from brender.model.people import Role
@@ -77,6 +78,12 @@ def projects() -> str:
     return render_template("projects.html")
 
 
+@blueprint.get("/accounts/")
+def accounts() -> str:
+    need("accounts")
+    return render_template("accounts.html", sees_all=current_user.may("accounts", ""), causes=WORDS)
+
+
 @blueprint.get("/activity/")
 def activity() -> str:
     return render_template("activity.html")
@@ -107,7 +114,7 @@ def _links() -> dict[str, object]:
     if not current_user.is_authenticated:
         return {"menu": []}
     shown = [("farm", "Farm"), ("jobs", "Jobs"), ("workers", "Workers"), ("managers", "Managers")]
-    shown += [("projects", "Projects"), ("activity", "Activity")]
+    shown += [("projects", "Projects"), ("accounts", "Accounts"), ("activity", "Activity")]
     shown += [("users", "Users")] if current_user.may("manage set-user") else []
     shown += [("settings", "Settings")] if current_user.may("manage keys") else []
     return {"menu": [(url_for(f"pages.{page}"), f"pages.{page}", label) for page, label in shown], "rights": current_user.rights}

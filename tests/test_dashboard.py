@@ -76,6 +76,7 @@ PAGES = [
     "/workers/w",
     "/managers/",
     "/projects/",
+    "/accounts/",
     "/activity/",
     "/users/",
     "/account",

@@ -56,3 +56,11 @@ def test_its_ended_jobs_can_be_queued_again(world: World, name: str, value: str 
     world.act("readmit", job)
     world.finish_everything()
     assert (world.status(job), _frames(world, job)) == ("completed", {"completed"})
+
+
+def test_its_accounts_begin_with_what_the_record_still_knows(world: World) -> None:
+    told = world.ask("accounts", since="all")
+    ended = [row for job in world.ask("jobs") for row in world.ask("attempts", job=job["id"]) if row["outcome"] != "live"]
+    done = [row for job in world.ask("jobs") for row in world.ask("parts", job=job["id"]) if row["status"] == "completed"]
+    assert (told["total"]["attempts"], told["total"]["frames"]) == (len(ended), len(done))
+    assert told["total"]["frames"] > 0

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from brender.model.accounts import day_of
 from brender.model.addon import AddOn
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -145,6 +146,7 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
         "/jobs/choices",
         "/lanes",
         "/overview",
+        "/accounts",
         "/about",
         "/workers",
         "/managers",
@@ -193,6 +195,7 @@ def fill(folder: DataFolder) -> None:
     blenders = [{"kind": "bpy", "path": "/x", "version": "5.0.1", "file_subversion": 9}]
     of = {"settings": {"program": "true", "frames": "1"}, "task_count": 1, "planned_tasks": 1, "part_count": 1}
     part = {"job": FULL, "task": 1, "status": "completed", "frame": 1, "finished": now, "output": "x.png", "worker": "w"}
+    account = (day_of(now), "anna", "default")
     tried = {"job": FULL, "task": 1, "worker": "w", "manager": "m", "outcome": "completed"}
     at_work = {"status": "busy", "job": FULL, "frame": 1, "line": "sampling"}
     writer.commit(
@@ -211,6 +214,8 @@ def fill(folder: DataFolder) -> None:
             new("task", 1, {"job": FULL, "number": 0, "status": "completed"}),
             new("part", 1, part),
             new("attempt", "b" * 16, {**tried, "granted": now - 9, "started": now - 8, "finished": now}),
+            put("account", (*account, "w"), {"machine_seconds": 1.5, "frames": 1, "attempts": 2, "failures": 1}),
+            put("account_failure", (*account, "w", "lost"), {"failures": 1}),
             put("kept_off", (FULL, "w"), {"failures": 3, "wall": now}),
             put("stat", ("w", now - 60), {"seconds": 60.0, "stats": {"cpu_percent": 2.0}}),
         ]

@@ -28,20 +28,20 @@ _OF_BOTH = "hello bye pong renew stands received gone reports progress seen logt
 _ALL: dict[str, str] = {
     Role.VIEWER: "ask",
     Role.ARTIST: "ask",
-    Role.WRANGLER: f"ask look {_JOBS} {_NODES} set-project",
-    KeyRole.CLIENT: f"ask look {_JOBS} {_NODES} offer blobpiece framewanted enrol",
+    Role.WRANGLER: f"ask accounts look {_JOBS} {_NODES} set-project",
+    KeyRole.CLIENT: f"ask accounts look {_JOBS} {_NODES} offer blobpiece framewanted enrol",
     KeyRole.WORKER: f"{_OF_BOTH} beat",
     KeyRole.MANAGER: f"{_OF_BOTH} beats joined left",
     KeyRole.MONITOR: "enrol",
     KeyRole.DASHBOARD: "ask offer blobpiece enrol make-first-admin",
-    "admin": f"ask look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path unset-path "
-    "add-addon remove-addon "
+    "admin": f"ask accounts look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path "
+    "unset-path add-addon remove-addon "
     "subscribe-webhook set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "
     "refusals server-log-level make-first-admin",
 }
 _OWN: dict[str, str] = {
-    Role.VIEWER: _PROGRAMS,
-    Role.ARTIST: f"submit {_JOBS} {_ACCOUNT}",
+    Role.VIEWER: f"accounts {_PROGRAMS}",
+    Role.ARTIST: f"accounts submit {_JOBS} {_ACCOUNT}",
     Role.WRANGLER: f"submit {_ACCOUNT}",
     KeyRole.CLIENT: "submit",
 }

@@ -101,6 +101,8 @@ def action_of(message: Message, has_users: bool = True) -> str:
         return f"act {message.action}"
     if isinstance(message, Manage):
         return f"manage {_what(message)}"
+    if isinstance(message, Ask) and message.question == "accounts":
+        return "accounts"
     return tag_of(type(message))
 
 
@@ -120,7 +122,7 @@ def actions_of(kind: type[Message]) -> tuple[str, ...]:
         asked = set(get_args(Manage.__annotations__["what"])) - {"subscribe"}
         asked |= {"set-password", "make-first-admin", "subscribe-email", "subscribe-webhook"}
         return tuple(f"manage {what}" for what in sorted(asked))
-    return (tag_of(kind),)
+    return (tag_of(kind), "accounts") if kind is Ask else (tag_of(kind),)
 
 
 def _able(door: Door, kind: type[Message]) -> frozenset[KeyRole]:

@@ -91,6 +91,7 @@ class Commands(click.Group):
         "people": ("user", "api-token"),
         "addons": ("addon",),
         "projects": ("project", "path", "delete"),
+        "accounts": ("accounts",),
         "keys": ("join", "token", "key", "discover"),
         "backup": ("backup", "restore"),
         "database": ("database",),
@@ -103,7 +104,7 @@ class Commands(click.Group):
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
         "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "archive"),
-        "The farm": ("farm", "scale", "doctor", "activity", "project", "path", "addon"),
+        "The farm": ("farm", "scale", "doctor", "activity", "accounts", "project", "path", "addon"),
         "Machines": (
             "workers",
             "worker",

@@ -23,6 +23,7 @@ from brender.engines.logfile import LogFile
 from brender.engines.ocio import configuration_files, own_configuration
 from brender.engines.process import SCRATCH, Supervised
 from brender.engines.publish import Lease
+from brender.model.causes import Cause
 from brender.model.devices import Device
 from brender.model.frame_file import FrameFile
 from brender.model.grant import Grant, Order
@@ -35,13 +36,22 @@ SESSION = "session-"
 
 class AttemptFailed(Exception):
     """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other.
-    ``out_of_memory``: the machine had none left. ``forbidden``: the worker has no right to use a folder of the job."""
+    ``out_of_memory``: the machine had none left. ``forbidden``: the worker has no right to use a folder of the job. ``cause``: as
+    the accounts count it."""
 
-    def __init__(self, reason: str, permanent: bool = False, out_of_memory: bool = False, forbidden: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        permanent: bool = False,
+        out_of_memory: bool = False,
+        forbidden: bool = False,
+        cause: Cause = Cause.OTHER,
+    ) -> None:
         super().__init__(reason)
         self.permanent = permanent
         self.out_of_memory = out_of_memory
         self.forbidden = forbidden
+        self.cause = cause
 
 
 class FolderRefused(AttemptFailed):

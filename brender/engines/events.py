@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from brender.model.causes import Cause
 from brender.model.grant import FurtherFile
 
 
@@ -67,6 +68,8 @@ class Ended:
     """The machine had no memory left, and its system killed the process."""
     forbidden: bool = False
     """This worker has no right to use a folder of the job. Where frames of it came before, it was taken away meanwhile."""
+    cause: Cause = Cause.OTHER
+    """Why it failed, as the accounts count it."""
 
 
 AttemptEvent = Progressed | Cautioned | PartFinished | Pictured | Ended

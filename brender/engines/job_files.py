@@ -24,6 +24,7 @@ from brender.engines.events import AttemptEvent, PartFinished, Progressed
 from brender.jobs.blender_still import piece_name
 from brender.jobs.film import frames_of_film
 from brender.model.bundle import Bundle, read_bundle
+from brender.model.causes import Cause
 from brender.model.errors import BadInput
 from brender.model.frame_file import FrameFile
 from brender.model.job import FILM
@@ -124,7 +125,7 @@ def bring(attempt: Attempt, courier: Courier, places: Places, sizes: Mapping[str
                     waiting.insert(0, blob)
                     continue
             if reason:
-                raise AttemptFailed(f"A file of the job cannot be had: {reason}")
+                raise AttemptFailed(f"A file of the job cannot be had: {reason}", cause=Cause.FILES)
             here += sizes[blob] if sizes else 0
         attempt.check()
         if (now := time.monotonic()) - told >= _LOOK_SECONDS:
@@ -236,5 +237,5 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
             attempt.check()
             _tell(attempt, courier, replace(latest, line=courier.refused() or f"sending {part.output}"))
         if delivery.reason:
-            raise AttemptFailed(f"{name} could not be brought to the server: {delivery.reason}")
+            raise AttemptFailed(f"{name} could not be brought to the server: {delivery.reason}", cause=Cause.FILES)
     return part

@@ -147,7 +147,14 @@ class Life:
             ended = Ended(0.0, str(error), put_off=True)  # a worker that allows the folder takes the job, or it waits for one
         except AttemptFailed as error:
             ended = self._judged(
-                Ended(0.0, str(error), error.permanent, out_of_memory=error.out_of_memory, forbidden=error.forbidden)
+                Ended(
+                    0.0,
+                    str(error),
+                    error.permanent,
+                    out_of_memory=error.out_of_memory,
+                    forbidden=error.forbidden,
+                    cause=error.cause,
+                )
             )
         except OSError as error:
             ended = self._of_error(error)

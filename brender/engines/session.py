@@ -26,6 +26,7 @@ from brender.engines.linewatch import LineWatch
 from brender.engines.process import Supervised
 from brender.engines.progress import FILMING, LOADING, RENDERING, FrameProgress, read_progress, read_status
 from brender.model.addon import ENABLING
+from brender.model.causes import Cause
 from brender.model.nodes import Blender
 from brender.system.removal import remove_tree
 
@@ -197,7 +198,7 @@ class Session:
         """Raise `AttemptFailed`, which begins with *what*, where Blender has printed that a device failed."""
         if errors := self._devices.take():
             # Blender may go on and leave black tiles. Not permanent: another try, or another device, may do it.
-            raise AttemptFailed(f"{what}, by Blender's own word: {errors[0]}")
+            raise AttemptFailed(f"{what}, by Blender's own word: {errors[0]}", cause=Cause.DEVICE)
 
     @property
     def _working_for(self) -> Attempt:

@@ -21,6 +21,7 @@ from brender.model.job import FILM, FPS
 from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
 from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import STILL, units
+from brender.store.accounts import accounts
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.forecast import backlog
@@ -458,6 +459,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         sights,
         set_aside,
         backlog,
+        accounts,
     )
 }
 

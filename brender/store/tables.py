@@ -79,6 +79,8 @@ class Tables:
     ApiToken: Any
     Preset: Any
     Subscription: Any
+    Account: Any
+    AccountFailure: Any
 
     @property
     def by_kind(self) -> dict[str, Any]:
@@ -462,7 +464,38 @@ def make_tables(database: Database) -> Tables:
         created = DoubleField()
         change = BigIntegerField(default=0)
 
+    class Account(Base):
+        """What was done on one ``day`` (of UTC, as 2026-11-26) for a user and a project by the worker of that name: sums, that
+        stay when the jobs are deleted. ``attempts``: those that ended; ``failures``: those of them that failed, or were lost."""
+
+        day = TextField()
+        user = TextField()
+        project = TextField()
+        worker = TextField()
+        machine_seconds = DoubleField(default=0.0)
+        frames = BigIntegerField(default=0)
+        attempts = BigIntegerField(default=0)
+        failures = BigIntegerField(default=0)
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("day", "user", "project", "worker")
+
+    class AccountFailure(Base):
+        """The ``failures`` of an account by their cause (brender.model.causes)."""
+
+        day = TextField()
+        user = TextField()
+        project = TextField()
+        worker = TextField()
+        cause = TextField()
+        failures = BigIntegerField(default=0)
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("day", "user", "project", "worker", "cause")
+
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
-        Token, PathVariable, SiteAddOn, SharedFolder, SetAside, User, ApiToken, Preset, Subscription,
+        Token, PathVariable, SiteAddOn, SharedFolder, SetAside, User, ApiToken, Preset, Subscription, Account, AccountFailure,
     )  # fmt: skip

@@ -154,6 +154,8 @@ class _Shape:
         keys: list[Column] = [[row.key for row in rows]]
         if len(self._key) > 1:
             keys = list(zip(*keys[0], strict=True))
+            if verb == "add":  # (others have keys that the server made)
+                keys = [self._encoders.get(name, list)(column) for name, column in zip(self._key, keys, strict=True)]
         numbers = [] if verb == "delete" else [[number] * len(rows)]
         ordered = [*values, *numbers, *keys] if verb in ("update", "delete") else [*keys, *values, *numbers]
         return list(zip(*ordered, strict=True))
@@ -196,6 +198,10 @@ class _Shape:
             keys = ", ".join(f'"{name}"' for name in self._key)
             news = ", ".join(f'"{name}" = excluded."{name}"' for name in (*names, "change"))
             statement += f" ON CONFLICT ({keys}) DO UPDATE SET {news}"
+        elif verb == "add":
+            keys = ", ".join(f'"{name}"' for name in self._key)
+            sums = ", ".join(f'"{name}" = "{self._table}"."{name}" + excluded."{name}"' for name in names)
+            statement += f' ON CONFLICT ({keys}) DO UPDATE SET {sums}, "change" = excluded."change"'
         return statement
 
 

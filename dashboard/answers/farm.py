@@ -88,6 +88,47 @@ class Activity(Row):
     is_job_there: bool
 
 
+class Sums(msgspec.Struct, kw_only=True):
+    """Machine time in seconds; ``attempts`` that ended, and how many of them failed."""
+
+    machine_seconds: float
+    frames: int
+    attempts: int
+    failures: int
+
+
+class Account(Sums, kw_only=True):
+    """``causes``: the failures by their cause."""
+
+    name: str
+    causes: dict[str, int]
+
+
+class AccountDay(Sums, kw_only=True):
+    """``name``: ``null`` is all that have no name of their own among ``days``."""
+
+    day: str
+    name: str | None
+
+
+class FailuresOfDay(msgspec.Struct):
+    day: str
+    cause: str
+    failures: int
+
+
+class Accounts(msgspec.Struct):
+    """``rows``: by user, project, worker or day. Days are those of UTC."""
+
+    by: str
+    since: str
+    until: str
+    rows: list[Account]
+    total: Account
+    days: list[AccountDay]
+    failures: list[FailuresOfDay]
+
+
 @row("Project")
 class Project(msgspec.Struct, kw_only=True):
     jobs: int

@@ -61,5 +61,46 @@ const plot = (() => {
     }
     return figure;
   }
-  return { draw };
+  // Bars, one for each of `labels`, of `points` ({x: its label, y, group}) on top of each other.
+  function bars(title, labels, points, show) {
+    const figure = document.createElement("figure");
+    figure.className = "plot";
+    figure.append(farm.element("figcaption", "small fw-semibold", title));
+    if (!points.length) {
+      figure.append(farm.element("p", "small text-body-secondary", "none"));
+      return figure;
+    }
+    const groups = [...new Set(points.map((p) => p.group))], tone = (group) => `bar-${(groups.indexOf(group) % 8) + 1}`;
+    const heights = new Map(labels.map((label) => [label, 0]));
+    points.forEach((p) => heights.set(p.x, (heights.get(p.x) || 0) + p.y));
+    const top = Math.max(...heights.values(), 1e-9), step = (width - left - 8) / labels.length;
+    const y = (value) => height - bottom - (value / top) * (height - bottom - 8);
+    const svg = part("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: up to ${show(top)}` });
+    [0, 0.5, 1].forEach((share) => {
+      svg.append(part("line", { x1: left, x2: width - 8, y1: y(top * share), y2: y(top * share), class: "grid" }));
+      svg.append(part("text", { x: left - 6, y: y(top * share) + 4, "text-anchor": "end", class: "tick" }, show(top * share)));
+    });
+    svg.append(part("text", { x: left, y: height - 6, class: "tick" }, labels[0]));
+    if (labels.length > 1) svg.append(part("text", { x: width - 8, y: height - 6, "text-anchor": "end", class: "tick" }, labels.at(-1)));
+    const below = new Map();
+    groups.forEach((group) => points.filter((p) => p.group === group && p.y > 0).forEach((p) => {
+      const from = below.get(p.x) || 0, wide = Math.min(step * 0.8, 60);
+      below.set(p.x, from + p.y);
+      const bar = part("rect", { x: (left + step * (labels.indexOf(p.x) + 0.5) - wide / 2).toFixed(1), y: y(from + p.y).toFixed(1), width: wide.toFixed(1), height: (y(from) - y(from + p.y)).toFixed(1), class: tone(group) });
+      bar.append(part("title", {}, `${p.x}, ${group}: ${show(p.y)}`));
+      svg.append(bar);
+    }));
+    figure.append(svg);
+    if (groups.length > 1) {
+      const legend = farm.element("div", "small d-flex flex-wrap gap-2");
+      groups.forEach((group) => {
+        const each = farm.element("span", "", group);
+        each.prepend(farm.element("i", `dot me-1 ${tone(group)}`));
+        legend.append(each);
+      });
+      figure.append(legend);
+    }
+    return figure;
+  }
+  return { draw, bars };
 })();

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Flask, Response, current_app, request
@@ -10,10 +10,14 @@ from flask_login import current_user
 
 from brender.bus.membership import JoinToken, reached_at
 from brender.jobs.declare import job_types
+from brender.model.accounts import as_csv
+from brender.model.errors import Forbidden
 from brender.model.keys import KeyRole
 from brender.model.paths import Platform
 from brender.model.people import Role
+from brender.model.rights import Actor, why_not
 from brender.store import farm_page, questions
+from brender.store.accounts import accounts as accounts_of
 from dashboard.answers import farm as answers
 from dashboard.answers import people
 from dashboard.endpoint import describe, endpoint, openapi
@@ -32,6 +36,17 @@ Text = Annotated[str, msgspec.Meta(max_length=1000)]
 class ActivityQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     job: Annotated[str, msgspec.Meta(max_length=200)] = ""
     length: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+
+
+class AccountsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``since`` and ``until``: a day (of UTC), or so long ago (7d, 4w, 1y)."""
+
+    by: Literal["user", "project", "worker", "day"] = "day"
+    since: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    until: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    user: Annotated[str, msgspec.Meta(max_length=255)] = ""
+    project: Annotated[str, msgspec.Meta(max_length=255)] = ""
+    worker: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
 class ProjectChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +93,35 @@ def activity(query: ActivityQuery) -> Any:
     """Who did what, newest first."""
     with farm().reader.record() as record:
         return questions.activity(record, query.job, query.length)
+
+
+@endpoint(blueprint, "GET", "/accounts", query=AccountsQuery, needed="accounts", answer=answers.Accounts)
+def accounts(query: AccountsQuery) -> Any:
+    """Return what was done, by user, project, worker or day, and of each day. Who may not see what others did is told of their
+    own."""
+    return _accounts(query)
+
+
+@endpoint(blueprint, "GET", "/accounts.csv", query=AccountsQuery, needed="accounts", content="text/csv")
+def accounts_csv(query: AccountsQuery) -> Any:
+    """Return the same as comma-separated values, a line for each user, project, worker or day."""
+    told = _accounts(query)
+    headers = {
+        "Content-Disposition": f'attachment; filename="accounts by {told["by"]}.csv"',
+        "Cache-Control": "private, no-cache",
+    }
+    return Response(as_csv(told), mimetype="text/csv", headers=headers)
+
+
+def _accounts(query: AccountsQuery) -> dict[str, Any]:
+    """Return the accounts that the user of now may see. Raises `Forbidden`."""
+    wanted = msgspec.to_builtins(query)
+    if not wanted["user"] and not current_user.may("accounts", ""):
+        wanted["user"] = current_user.name
+    if (reason := why_not(Actor(current_user.role, current_user.name), "accounts", wanted["user"])) is not None:
+        raise Forbidden(reason)
+    with farm().reader.record() as record:
+        return accounts_of(record, daily=True, **wanted)
 
 
 @endpoint(blueprint, "GET", "/projects", cached=True, answer=list[answers.Project])

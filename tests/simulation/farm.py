@@ -18,6 +18,7 @@ from tests.simulation.clock import Clock
 from tests.simulation.disk import Disk, File
 from tests.simulation.invariants import (
     Violation,
+    check_accounts,
     check_allowed,
     check_commit,
     check_files,
@@ -177,6 +178,7 @@ class Simulation:
             self.writer.commit(rows)
             check_rows(self)
             check_commit(self)
+            check_accounts(self)
             self._is_unchecked = True
 
     def to_manager(self, route: bytes, message: Message) -> None:

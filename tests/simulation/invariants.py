@@ -67,6 +67,29 @@ def check_commit(world: "Simulation") -> None:
         raise Violation(f"the task {twice[0][0]} has {twice[0][1]} live attempts")
 
 
+def check_accounts(world: "Simulation") -> None:
+    """After every commit: the sums of the accounts are those of the attempts and the jobs, as long as none is deleted."""
+    if world.people.deleted:
+        return
+    ended = _rows(
+        world,
+        "SELECT COUNT(*), COALESCE(SUM(outcome = 'failed' OR (outcome = 'lost' AND started IS NOT NULL)), 0)"
+        " FROM attempt WHERE outcome <> 'live'",
+    )
+    sums = _rows(world, "SELECT COALESCE(SUM(attempts), 0), COALESCE(SUM(failures), 0) FROM account")
+    if sums != ended:
+        raise Violation(f"the accounts count attempts and failures {sums[0]}, and the record has {ended[0]}")
+    causes = _rows(world, "SELECT COALESCE(SUM(failures), 0) FROM account_failure")
+    if causes[0][0] != sums[0][1]:
+        raise Violation(f"the accounts count {sums[0][1]} failures, and {causes[0][0]} by their causes")
+    ((seconds, of_jobs),) = _rows(
+        world,
+        "SELECT (SELECT COALESCE(SUM(machine_seconds), 0) FROM account), (SELECT COALESCE(SUM(machine_seconds), 0) FROM job)",
+    )
+    if abs(seconds - of_jobs) > 1e-6 * max(1.0, of_jobs):
+        raise Violation(f"the accounts have {seconds} machine seconds, and the jobs {of_jobs}")
+
+
 def _may_be_gone(world: "Simulation", part: int) -> bool:
     return world.people.may_be_gone(world.job_of_part[part])
 

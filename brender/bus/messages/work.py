@@ -89,6 +89,8 @@ class Failed(Report, frozen=True, kw_only=True):
     out_of_memory: bool = False
     forbidden: bool = False
     """The worker has no right to use a folder of the job."""
+    cause: Text = ""
+    """Why it failed, as the accounts count it (brender.model.causes); "" where the worker does not say."""
 
 
 class Stopped(Report, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any, Protocol, get_args
 
 import msgspec
 
-from brender.bus.messages import Act, AnyMessage, Manage, Message, Submit
+from brender.bus.messages import Act, AnyMessage, Ask, Manage, Message, Submit
 from brender.bus.rights import action_of
 from brender.farm.farm import Farm
 from brender.model.errors import Forbidden, NotFound
@@ -84,6 +84,8 @@ def _owner(farm: Farm, things: Things, actor: Actor, action: str, message: Messa
             return ""
         job = farm.jobs.get(message.target)
         return job.spec.user if job is not None else things.job_owner(message.target)
+    if isinstance(message, Ask):
+        return str(message.arguments.get("user", ""))
     if not isinstance(message, Manage):
         return ""
     given = message.arguments

@@ -18,12 +18,14 @@ from brender.bus.messages import (
     Stopped,
     Warned,
 )
+from brender.farm.accounts import count_end, count_frame
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import release
 from brender.farm.tasks import AttemptState, TaskState
 from brender.jobs.film import makes_film
+from brender.model.causes import Cause, cause_named
 from brender.model.job import FILM
 from brender.model.log_events import frames_in_words
 from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
@@ -226,6 +228,8 @@ class Work:
             self.farm.needs_changed(job)
         job.count_part(report.seconds, report.memory, report.kept)
         self.farm.totals.frames_completed += 1
+        if part.piece == 0 and not part.kept:
+            count_frame(self.farm, job, attempt.worker, now.wall)
         self.farm.changed_jobs.add(job.id)
         for warning in warnings:
             job.warn(warning)
@@ -246,7 +250,7 @@ class Work:
         missing = [part.frame for part in own if part.status is PartStatus.ACTIVE and attempt.has_to_do(part)]
         if missing:
             reason = f"the worker said it was done, but frame {missing[0]} {NEVER_CAME}"
-            self._finish(attempt, Outcome.FAILED, reason, now, report.seconds)
+            self._finish(attempt, Outcome.FAILED, reason, now, report.seconds, Cause.FILES)
             self._retry(attempt, reason, now)
             return
         outcome = Outcome.COMPLETED if task else Outcome.CANCELED
@@ -282,7 +286,7 @@ class Work:
             self._again(attempt, now)
             return
         self._log_failure(report, attempt, job)
-        self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds)
+        self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report))
         if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
             self._fail_task(self.farm.tasks[attempt.task], job, report.reason)
             self.jobs.end(job, JobStatus.FAILED, report.reason, now)
@@ -297,9 +301,8 @@ class Work:
             job.alone.add(task.id)
             self.farm.needs_changed(job)
             self.dispatch.recall_job(job, now)  # what waits behind others would keep their machines from new tasks
-        self._finish(
-            attempt, Outcome.LOST, f"{report.reason}. Others ran beside it: it is tried again alone", now, report.seconds
-        )
+        why = f"{report.reason}. Others ran beside it: it is tried again alone"
+        self._finish(attempt, Outcome.LOST, why, now, report.seconds, Cause.MEMORY)
         self._again(attempt, now)
 
     def _strike(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
@@ -344,8 +347,16 @@ class Work:
         fields |= {"worker": worker.info.name if worker is not None else attempt.worker, "reason": report.reason}
         self.emit(LogEvent("attempt-failed", fields))
 
-    def _finish(self, attempt: AttemptState, outcome: Outcome, reason: str, now: Now, seconds: float = 0.0) -> None:
-        """End *attempt*: it leaves memory."""
+    def _finish(
+        self,
+        attempt: AttemptState,
+        outcome: Outcome,
+        reason: str,
+        now: Now,
+        seconds: float = 0.0,
+        cause: Cause = Cause.LOST,
+    ) -> None:
+        """End *attempt*: it leaves memory. *cause*: why it failed, where it did."""
         attempt.end(outcome, reason, now.wall, seconds)
         del self.farm.attempts[attempt.id]
         if worker := self.farm.workers.get(attempt.worker):
@@ -361,6 +372,7 @@ class Work:
         # (One that was lost or stopped did not tell how long it took.)
         took = seconds or (0.0 if attempt.began is None else now.mono - attempt.began)
         job.count_machine_time(took)
+        count_end(self.farm, job, attempt, took, cause, now.wall)
         self.farm.totals.machine_seconds += max(0.0, took)
         self.farm.totals.attempts_ended[attempt.outcome] += 1
         if outcome in (Outcome.COMPLETED, Outcome.FAILED):
@@ -453,3 +465,10 @@ class Work:
         """Return the task that *attempt* is a live attempt of; ``None`` where it no longer speaks for one."""
         task = self.farm.tasks.get(attempt.task)
         return task if task is not None and attempt.id in task.attempts and not attempt.canceling else None
+
+
+def _cause(report: Failed) -> Cause:
+    """Return why the attempt of *report* failed, as the accounts count it."""
+    if report.out_of_memory:
+        return Cause.MEMORY
+    return Cause.FOLDER if report.forbidden else cause_named(report.cause)

@@ -43,6 +43,7 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.addon import ENABLING
+from brender.model.causes import Cause
 from brender.model.grant import Grant, Order
 from brender.model.log_events import SILENT_SECONDS
 from brender.model.nodes import Standing, Stats, WorkerInfo
@@ -201,12 +202,13 @@ class WorkerCore:
         put_off: bool = False,
         out_of_memory: bool = False,
         forbidden: bool = False,
+        cause: Cause = Cause.OTHER,
     ) -> list[Effect]:
         """Report that the running attempt is over. *put_off*: this worker cannot use the job's folders for now; *out_of_memory*:
-        its machine had none left; *forbidden*: it has no right to use these folders."""
+        its machine had none left; *forbidden*: it has no right to use these folders; *cause*: as the accounts count it."""
         overrun = self._watch.overrun if self._watch is not None else ""
         if stopped and overrun:
-            self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds))
+            self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds, cause=Cause.TIME))
         elif stopped:
             self.reporting.add(Stopped(attempt=attempt, number=0, reason=self.stopping or self.disk.unkept or reason))
         elif put_off:
@@ -221,6 +223,7 @@ class WorkerCore:
                 seconds=seconds,
                 out_of_memory=out_of_memory,
                 forbidden=forbidden,
+                cause=cause,
             )
             self.reporting.add(failed)
             if out_of_memory:  # what it has next would start in the same crowd

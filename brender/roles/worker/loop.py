@@ -493,7 +493,7 @@ class Worker:
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
             case Pictured(part, thumbnail):
                 self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
-            case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory, forbidden):
+            case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory, forbidden, cause):
                 self._place.lease.forget(attempt)
                 if self._traces is not None:
                     self._traces.ended(attempt)
@@ -512,7 +512,7 @@ class Worker:
                     self._disk_trouble = True
                     self._carry_out(self.core.room(missing, now))
                 stopped = stopped or bool(missing)
-                end = self.core.ended(attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory, forbidden)
+                end = self.core.ended(attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory, forbidden, cause)
                 self._carry_out(end)
 
     def _end_attempt(self) -> None:
