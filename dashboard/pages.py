@@ -6,7 +6,7 @@ from flask_login import current_user
 from markupsafe import Markup
 
 from brender.engines.log_end import NOISE
-from brender.jobs.declare import GROUPS, job_types, say_settings
+from brender.jobs.declare import GROUPS, label_of, say_settings, submitted_types
 from brender.model.addon import AddOn
 from brender.model.causes import WORDS
 from brender.model.keys import KeyRole
@@ -14,6 +14,7 @@ from brender.model.paths import PLATFORMS
 from brender.model.people import Role
 from brender.store import page_questions, questions
 from dashboard.farm import farm
+from dashboard.own_types import broken_types, own_types
 from dashboard.people import need
 
 blueprint = Blueprint("pages", __name__)
@@ -34,8 +35,7 @@ def job(id: str) -> str:
     with farm().reader.record() as record:
         found = questions.job_without_counts(record, id)
     said = say_settings(found["job_type"], found["settings"], found["overwrite"])
-    kind = job_types().get(found["job_type"])
-    label = kind.label if kind else found["job_type"]
+    label = label_of(found["job_type"], found["settings"])
     may_act = current_user.may_act_on(found)
     return render_template("job.html", job=found, said=said, type=label, may_act=may_act, noise=NOISE)
 
@@ -46,7 +46,8 @@ def submit() -> str:
     with farm().reader.record() as record:
         projects = questions.projects(record)
         addons = [msgspec.convert(row["addon"], AddOn).label for row in questions.addons(record)]
-    return render_template("submit.html", projects=projects, addons=addons, kinds=job_types().values(), groups=GROUPS)
+    kinds = [*submitted_types().values(), *own_types().values()]
+    return render_template("submit.html", projects=projects, addons=addons, kinds=kinds, groups=GROUPS, broken=broken_types())
 
 
 @blueprint.get("/workers/")

@@ -8,7 +8,7 @@ import msgspec
 
 from brender.bus import messages
 from brender.commands.main import brender
-from brender.jobs.declare import Setting, job_types
+from brender.jobs.declare import Setting, submitted_types
 from brender.metrics.families import ALL, FAMILIES
 from brender.model import status
 from brender.model.keys import KeyRole
@@ -108,10 +108,15 @@ def metrics() -> str:
 
 
 def types_of_job() -> str:
-    text = heading("Job types", "=") + "Others can add theirs through the entry-point group ``brender.job_types``.\n\n"
-    for kind in job_types().values():
+    text = heading("Job types", "=") + (
+        "A farm can add its own by a file (:doc:`../job_type_tutorial`), and packages by the entry-point group "
+        "``brender.job_types``.\n\n"
+    )
+    for kind in submitted_types().values():
         rows: list[tuple[str, ...]] = [
-            (f"``{each.name}``", each.title, described(each), each.absent or "refused") for each in kind.settings
+            (f"``{each.name}``", each.title, described(each), each.absent or "refused")
+            for each in kind.settings
+            if not each.hidden
         ]
         text += heading(kind.name, "-") + table(("setting", "called", "what it is", "without it"), rows)
     return text

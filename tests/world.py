@@ -13,6 +13,7 @@ from brender.bus.messages import Act, Ask, Beat, Beats, Done, Hello, Manage, Par
 from brender.bus.routes import Routes
 from brender.farm.farm import Farm
 from brender.farm.record import Row
+from brender.jobs.declare import job_types
 from brender.model.errors import from_code
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
@@ -119,6 +120,7 @@ class WorkerStub:
         blenders: tuple[Blender, ...],
         tags: frozenset[str],
         folders: tuple[str, ...] = (),
+        programs: frozenset[str] = frozenset(),
     ) -> None:
         info = WorkerInfo(
             id=new_id(),
@@ -127,7 +129,8 @@ class WorkerStub:
             host="host",
             blenders=blenders,
             tags=tags | tags_of(blenders),
-            job_types=frozenset({"blender-animation", "blender-still", "command"}),
+            job_types=frozenset(job_types()),
+            programs=programs,
             folders=folders,
             takes_addons=True,
         )
@@ -202,13 +205,14 @@ class World:
         blenders: tuple[Blender, ...] = (BPY,),
         tags: frozenset[str] = frozenset(),
         folders: tuple[str, ...] = (),
+        programs: frozenset[str] = frozenset(),
     ) -> WorkerStub:
         """*manager*: the name of one, or of several with blanks between."""
         managers = tuple(manager.split())
         for each in managers:
             if each not in self.managers:
                 self.add_manager(each)
-        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders)
+        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs)
         self.run(0.2)
         return self.workers[name]
 

@@ -32,6 +32,7 @@ from brender.commands.output import has_colors, print_json, say, size, when
 from brender.commands.sharing import shared_folders
 from brender.engines.blenders import how_to_get_one, search_blenders
 from brender.engines.probe import probe
+from brender.engines.type_files import all_problems, type_files
 from brender.model.errors import BrenderError
 from brender.model.nodes import Blender
 from brender.model.text import harmless
@@ -89,6 +90,7 @@ def _look(data: Path, server: str | None, site: str, named: tuple[str, ...], qui
     else:
         yield from map(_needed_ports, ("server", "manager", "dashboard"), _default_ports())
     yield from _used_ports(folder)
+    yield from _job_types(folder)
     yield from _blenders(named, quick)
 
 
@@ -170,6 +172,15 @@ def _backup(backup: dict[str, Any] | None) -> Iterator[Finding]:
     trouble = backup.get("trouble")
     found = f"{made}. The last one could not be made: {trouble}" if trouble else made
     yield Finding("backup", not trouble, found, "Make room, or give the server another folder for them with --backups")
+
+
+def _job_types(folder: DataFolder) -> Iterator[Finding]:
+    """Yield what job types others wrote, if there are any, and why some cannot be used."""
+    found, _ = type_files(folder.job_types)
+    if found:
+        yield Finding("job types", True, f"{', '.join(sorted(found))}, of {folder.job_types}")
+    for problem in all_problems(folder.job_types):
+        yield Finding("job types", False, problem, "Mend it, or remove it: all other job types work")
 
 
 def _blenders(named: tuple[str, ...], quick: bool) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ from brender.commands.jobspec import (
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
 from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, size, when
+from brender.commands.own_types import Submitting, given_settings, named_type, option_settings
 from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
 from brender.commands.replaced import with_what_it_replaces
@@ -41,7 +42,7 @@ from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.engines.log_end import FOLDED, folded
 from brender.jobs.blender_still import PIECES
-from brender.jobs.declare import say_settings
+from brender.jobs.declare import label_of, say_settings
 from brender.model.addon import AddOn
 from brender.model.answers import LOG_TAIL
 from brender.model.errors import BadInput, BrenderError, RenderFailed
@@ -56,14 +57,20 @@ from brender.store.datafolder import DataFolder
 _REASON_SECONDS = 0.5
 
 
-@click.command(cls=Configured, section="submit")
+@click.command(cls=Submitting, section="submit")
 @common
 @server_option
 @json_option
 @click.argument("words", nargs=-1, metavar="FILE.blend | -- PROGRAM [ARGUMENTS]...")
 @render_options
 @click.option("--type", "kind", default="blender-animation", show_default=True, help="The job type.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of another job type.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the job type, again for each more: `--type TYPE --help` lists them.",
+)
 @click.option(
     "--project", default="default", show_default=True, shell_complete=complete_project, help="The project that it belongs to."
 )
@@ -115,7 +122,17 @@ def submit(
         "stall_minutes": stall_minutes,
         "limit_minutes": limit_minutes,
     }
-    if kind in ("blender-animation", "blender-still"):
+    chosen = named_type(data, kind)
+    given = given_settings(settings, chosen.settings)
+    called = options["name"]
+    if chosen.engine == "command" and options["addons"]:
+        raise BadInput(f"A job of the type {kind} is not rendered with Blender, and so has no add-ons: leave out --addon")
+    if not hasattr(chosen, "prepare"):  # it is of a file
+        given = option_settings(options, chosen.settings, kind) | given if not chosen.base else given
+        kind, given = chosen.compile(given)
+        called = called or chosen.label
+    if chosen.engine == "blender":
+        options |= {name: value for name, value in given.items() if options.get(name) in (None, ())}
         if kind == "blender-still" and options["pieces"] is None:
             options["pieces"] = PIECES
         if len(words) != 1:
@@ -144,12 +161,12 @@ def submit(
         known = {"variables": variables, "site": site}
         shared, placed = partial(shared_path, **known), partial(shared_folder, **known)
         spec = blender_job(Path(words[0]), options, shared, facts, placed, **more)
-    elif options["addons"]:
-        raise BadInput(f"A job of the type {kind} is not rendered with Blender, and so has no add-ons: leave out --addon")
-    elif kind == "command":
+    elif kind == "command" and words:
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
     else:
-        spec = other_job(kind, settings, options["name"], options["output"], **more)
+        if hasattr(chosen, "prepare"):
+            given = option_settings(options, chosen.settings, kind) | given
+        spec = other_job(kind, given, called, options["output"], **more)
     with client(server, data) as connection:
         if not send:
             check_project(connection, project, new_project)
@@ -285,7 +302,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         (f"{record['unit'].capitalize()}s", f"{record['units_done']:,} of {record['units']:,} done"),
         ("Film", record["settings"].get("film", "")),
         ("Time left", f"about {duration(record['eta_seconds'])}" if record["eta_seconds"] else ""),
-        ("Type", record["job_type"]),
+        ("Type", label_of(record["job_type"], record["settings"])),
         ("File", record["settings"].get("file", "")),
         ("Blender", record["series"]),
         ("Add-ons", ", ".join(map(_addon, record.get("addons", ())))),

@@ -1,7 +1,6 @@
 """From command-line options to a job: the options that describe a render, and the specification made of them."""
 
 import contextlib
-import json
 import platform
 import tempfile
 from collections.abc import Callable
@@ -315,20 +314,10 @@ def command_job(words: tuple[str, ...], frames: str | None, chunk: int | None, n
     return job_type(spec.job_type).prepare(spec)
 
 
-def other_job(kind: str, settings: tuple[str, ...], name: str | None, output: Path | None, **more: Any) -> JobSpec:
-    """Return a job of a type that others have added, its settings as NAME=VALUE (VALUE is JSON, or else text). Raises
-    `BadInput`."""
-    given: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise BadInput(f"--set takes NAME=VALUE, not {setting!r}")
-        try:
-            given[key] = json.loads(value)
-        except ValueError:
-            given[key] = value
+def other_job(kind: str, settings: dict[str, Any], name: str | None, output: Path | None, **more: Any) -> JobSpec:
+    """Return a job of the type *kind*, which renders no .blend, with these *settings*. Raises `BadInput`."""
     folder = one_spelling(str(output.absolute())) if output else ""
-    spec = JobSpec(id=new_id(), name=name or kind, job_type=kind, settings=given, user=user(), output=folder, **more)
+    spec = JobSpec(id=new_id(), name=name or kind, job_type=kind, settings=settings, user=user(), output=folder, **more)
     return job_type(kind).prepare(spec)
 
 

@@ -23,6 +23,7 @@ from brender.engines.logfile import LogFile
 from brender.engines.ocio import configuration_files, own_configuration
 from brender.engines.process import SCRATCH, Supervised
 from brender.engines.publish import Lease
+from brender.jobs.steps import programs_of
 from brender.model.causes import Cause
 from brender.model.devices import Device
 from brender.model.frame_file import FrameFile
@@ -159,12 +160,20 @@ class Attempt:
         finally:
             self.tell_of_step((name, began, time.time()))
 
-    def start_process(self, command: list[str], env: Mapping[str, str]) -> Supervised:
-        """Start *command* under a supervisor, its output going to the log. Raises `AttemptStopped`."""
+    def start_process(
+        self, command: list[str], env: Mapping[str, str], heard: Callable[[bytes], None] = lambda piece: None
+    ) -> Supervised:
+        """Start *command* under a supervisor, its output going to the log, and each piece of it to *heard* too. Raises
+        `AttemptStopped`."""
         self.check()
         self.log.say("starting " + " ".join(command))
         kept = self.confined(command, self.folder)
-        process = Supervised(kept, env, self.folder, self.log.write, self.place.confinement.memory)
+
+        def write(piece: bytes) -> None:
+            self.log.write(piece)
+            heard(piece)
+
+        process = Supervised(kept, env, self.folder, write, self.place.confinement.memory)
         try:
             self.use(process)
         except AttemptStopped:
@@ -191,8 +200,9 @@ class Attempt:
             root, relative = self.output
             with Directory.open(root, relative, make=True):  # what is not there cannot be let in
                 writable.append(Path(order.output))
-        if program := shutil.which(str(order.settings.get("program") or "")):
-            readable += {Path(program), Path(program).resolve()}  # (its owner has allowed it)
+        for name in programs_of(order.settings) if order.engine == "command" else ():
+            if program := shutil.which(name):
+                readable += {Path(program), Path(program).resolve()}  # (its owner has allowed it)
         return place.confinement.wrap(command, writable, readable, folder)
 
     @property

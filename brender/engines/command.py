@@ -1,11 +1,13 @@
-"""The engine for ``command`` tasks: one process a part, its exit code its word."""
+"""The engine for tasks that are programs: one process a part, its exit code its word."""
 
 import time
 
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.environment import clean_environment
 from brender.engines.events import PartFinished, Progressed
+from brender.engines.step_task import StepTask
 from brender.jobs.command import fill
+from brender.jobs.steps import steps_of
 from brender.model.errors import BadInput
 
 
@@ -14,6 +16,9 @@ class CommandEngine:
 
     def run(self, attempt: Attempt) -> None:
         grant, order = attempt.grant, attempt.order
+        if (steps := steps_of(order.settings)) is not None:
+            StepTask(attempt, steps).run()
+            return
         program, arguments = order.settings["program"], order.settings["arguments"]
         env = clean_environment(attempt.place.env)
         for index, part in enumerate(grant.parts):

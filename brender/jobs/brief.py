@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from brender.jobs.blender_animation import engine_word
-from brender.jobs.declare import job_types
+from brender.jobs.declare import job_types, label_of
 
 
 def in_brief(job_type: str, settings: Mapping[str, Any], facts: Mapping[str, Any] | None) -> list[str]:
@@ -14,7 +14,7 @@ def in_brief(job_type: str, settings: Mapping[str, Any], facts: Mapping[str, Any
     frames = settings.get("frames") or ("" if settings.get("frame") is None else f"frame {settings['frame']}")
     scene = next((each for each in (facts or {}).get("scenes", ()) if each["name"] == settings.get("scene")), None)
     if scene is None:
-        return [each for each in (kind.label if kind else job_type, str(frames)) if each]
+        return [each for each in (label_of(job_type, settings), str(frames)) if each]
     word = str(settings.get("engine") or engine_word(scene["engine"]))
     named = [special for setting in (kind.settings if kind else ()) if setting.name == "engine" for special in setting.words]
     engine = dict(named).get(word, word)

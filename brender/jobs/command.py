@@ -5,26 +5,19 @@ job's output folder; ``{{`` and ``}}`` are plain braces. The worker fills them i
 through a shell.
 """
 
-import re
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
+from brender.jobs.placeholders import check_words, fill_words
 from brender.model.errors import BadInput
 from brender.model.frames import chunk, chunk_count, parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
 
 _parse = lru_cache(maxsize=256)(parse_frames)
 _ONCE = (0,)
-_PIECE = re.compile(
-    r"(?P<plain>[^{}]+)|(?P<brace>\{\{|\}\})"
-    r"|\{(?P<name>output|frame(?::(?P<width>[0-9]{1,3}d|d))?)\}|(?P<odd>\{[^{}]*\}?|\})"
-)
-_PLACEHOLDERS = "there are {frame}, {frame:04d} and {output}; write {{ and }} for plain braces"
-#: Digits of a frame number, and characters of an argument (Linux takes 128 KiB of bytes: MAX_ARG_STRLEN), at most.
-_WIDEST, _LONGEST = 32, 131_000
 
 
 class Command:
@@ -68,8 +61,7 @@ class Command:
             raise BadInput("The setting 'program' is empty: name the program to start")
         if settings["frames"] is not None:
             parse_frames(settings["frames"])
-        for word in [settings["program"], *settings["arguments"]]:
-            _pieces(word)
+        check_words([settings["program"], *settings["arguments"]])
         return msgspec.structs.replace(spec, settings=settings)
 
     def task_count(self, spec: JobSpec) -> int:
@@ -109,33 +101,7 @@ def fill(words: list[str], frame: int, output: str) -> list[str]:
     >>> fill(["--frame", "{frame:04d}"], 7, "/renders")
     ['--frame', '0007']
     """
-    return [_filled(word, frame, output) for word in words]
-
-
-def _filled(word: str, frame: int, output: str) -> str:
-    filled = []
-    length = 0
-    for plain, name, width in _pieces(word):
-        filled.append(plain if not name else output if name == "output" else format(frame, width))
-        length += len(filled[-1])
-        if length > _LONGEST:
-            raise BadInput(
-                f"The argument that begins with {word[:40]!r} becomes longer than {_LONGEST:,} characters, which no program takes"
-            )
-    return "".join(filled)
-
-
-def _pieces(word: str) -> list[tuple[str, str, str]]:
-    """Return what *word* is made of: plain text, or a placeholder's name and the format of its number. Raises `BadInput`."""
-    pieces = []
-    for found in _PIECE.finditer(word):
-        plain, name, width = found["plain"] or (found["brace"] or "")[:1], found["name"] or "", found["width"] or ""
-        if found["odd"] is not None:
-            raise BadInput(f"{found['odd']} in {word[:200]!r} is not a placeholder: {_PLACEHOLDERS}")
-        if int(width.rstrip("d") or 0) > _WIDEST:
-            raise BadInput(f"{found[0]} in {word[:200]!r} is too wide: a frame number has {_WIDEST} digits at most")
-        pieces.append((plain, name, width))
-    return pieces
+    return fill_words(words, {"frame": frame, "output": output})
 
 
 JOB_TYPE = Command()

@@ -1,13 +1,14 @@
 """What a job type is: a declaration of its settings, and pure functions from settings to tasks.
 
-Job types are found through the entry-point group ``brender.job_types``, so that others can add theirs: each entry
-point names an object with the shape of `JobType`.
+brender's own are listed here (`BUILT_IN`). Others can add theirs through the entry-point group ``brender.job_types``: each entry
+point names an object with the shape of `JobType`. Those that a farm adds by a file are made of these (brender/jobs/authoring.py).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +24,8 @@ WHAT, ORDER, PICTURE, FILES, MACHINES = GROUPS = ("What is rendered", "Order and
 #: The group of the settings that name none.
 OTHER = "More"
 _AS_FILE = "as the file says"
+#: brender's own job types, each the ``JOB_TYPE`` of a module of brender.jobs.
+BUILT_IN = ("blender_animation", "blender_still", "command", "steps")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Setting:
     group: str = OTHER
     words: tuple[tuple[Any, str], ...] = ()
     without: str = ""
+    hidden: bool = False
+    """Nobody sets it, and it is not shown: the job type fills it in."""
 
     @property
     def title(self) -> str:
@@ -135,7 +140,7 @@ def say_settings(job_type: str, settings: Mapping[str, Any], overwrite: bool = F
     declared = {} if kind is None or isinstance(kind, str) else {each.name: each for each in kind.settings}
     said = []
     for name, value in settings.items():
-        if value is not None:
+        if value is not None and not (name in declared and declared[name].hidden):
             setting = declared.get(name) or Setting(name, type(value), "", label=name)
             text = _RENDERED_AGAIN if name == "keep" and overwrite else setting.say(value)
             said.append(SaidSetting(setting.group, name, setting.title, text, value == setting.default))
@@ -204,8 +209,11 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
 def _loaded() -> dict[str, JobType | str]:
     """Return every job type that is installed, by name; one that others wrote and that cannot be loaded hinders none but
     itself, and is the reason instead."""
-    found: dict[str, JobType | str] = {}
+    own: list[JobType] = [import_module(f"brender.jobs.{name}").JOB_TYPE for name in BUILT_IN]
+    found: dict[str, JobType | str] = {kind.name: kind for kind in own}
     for entry in entry_points(group="brender.job_types"):
+        if entry.name in found:
+            continue
         try:
             found[entry.name] = entry.load()
         except Exception as error:
@@ -216,6 +224,23 @@ def _loaded() -> dict[str, JobType | str]:
 def job_types() -> dict[str, JobType]:
     """Return every job type that is installed and can be loaded, by name."""
     return {name: kind for name, kind in _loaded().items() if not isinstance(kind, str)}
+
+
+def submitted_types() -> dict[str, JobType]:
+    """Return those of them that people submit themselves: the others are what jobs are compiled to (``is_internal``)."""
+    return {name: kind for name, kind in job_types().items() if not getattr(kind, "is_internal", False)}
+
+
+def problems() -> dict[str, str]:
+    """Return why installed job types cannot be loaded, by name."""
+    return {name: reason for name, reason in _loaded().items() if isinstance(reason, str)}
+
+
+def label_of(job_type: str, settings: Mapping[str, Any]) -> str:
+    """Return what people call the type of a job with these *settings*: of one that was compiled, that which was submitted."""
+    kind = job_types().get(job_type)
+    label = settings.get("label") if getattr(kind, "is_internal", False) else ""
+    return str(label or (kind.label if kind else job_type))
 
 
 def job_type(name: str) -> JobType:

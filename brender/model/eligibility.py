@@ -67,7 +67,9 @@ def _of_folders(need: Requirements, paths: tuple[PathVariable, ...], worker: Wor
 
 def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     """Return why *worker* cannot run what has these requirements; ``None`` where it can."""
-    not_allowed = forbidden(worker, need.program, need.trusted, need.addons, need.site_addons)
+    programs = (need.program, *need.further_programs)
+    refusals = (forbidden(worker, program, need.trusted, need.addons, need.site_addons) for program in programs)
+    not_allowed = next(filter(None, refusals), None)
     if not_allowed is not None and need.program and not worker.programs:
         return not_allowed  # (a worker that allows no programs takes no jobs of programs either)
     if need.job_type not in worker.job_types:

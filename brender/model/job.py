@@ -229,6 +229,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Those of its add-ons that say which Blenders may render it (`brender.model.addon.bounding`)."""
     program: str = ""
     """Needs to be let run this program; "": Blender alone."""
+    further_programs: tuple[str, ...] = ()
+    """And these."""
     trusted: bool = False
     """Needs to be let run the scripts in its .blend."""
     addons: bool = False

@@ -38,17 +38,21 @@ def units(is_still: bool, has_film: bool, completed: int, parts: int) -> Units:
 
 def units_of(settings: Mapping[str, Any], completed: int, parts: int) -> Units:
     """Return the same of a job with these *settings*."""
+    if settings.get("steps"):
+        return Units("run", completed, parts)
     return units(bool(settings.get("pieces")), bool(settings.get("film")), completed, parts)
 
 
 def in_words(settings: Mapping[str, Any], parts: int) -> str:
     """Return what *parts* of a job with these *settings* are, all or those that are done.
 
-    >>> in_words({"pieces": 8}, 9), in_words({"film": "a.mp4"}, 25), in_words({}, 1)
-    ('1 frame in 8 pieces', '24 frames and the film a.mp4', '1 frame')
+    >>> in_words({"pieces": 8}, 9), in_words({"film": "a.mp4"}, 25), in_words({}, 1), in_words({"steps": "…"}, 4)
+    ('1 frame in 8 pieces', '24 frames and the film a.mp4', '1 frame', '4 runs')
     """
     if settings.get("pieces"):
         return f"1 frame in {plural(max(1, parts - 1), 'piece')}"
+    if settings.get("steps"):
+        return plural(parts, "run")
     film = settings.get("film")
     return plural(parts - 1, "frame") + f" and the film {film}" if film else plural(parts, "frame")
 

@@ -16,6 +16,7 @@
     uploads/<id>, <id>.json      what a user has uploaded at the dashboard, for a day, and whose it is
     incoming/<attempt>-<part>    frames on their way, before the server has accepted their report; -<n> further files of one
     frames/<job>/                frames of jobs whose files travel and that name no other folder
+    job_types/*.py               the farm's own job types, put there by its owner
     keys/server, keys/local      the server's key, and an admin's key for all who may read this folder: secrets both
     membership.json, keys/client the farm that this machine's commands have joined, where its server is elsewhere, and their key
     managers/<name>/             each manager's own: its identity, its key, the workers' keys that it knows
@@ -79,6 +80,11 @@ class DataFolder:
     @property
     def thumbnails(self) -> Path:
         return self.root / "thumbnails"
+
+    @property
+    def job_types(self) -> Path:
+        """Return where the Python files of the farm's own job types are."""
+        return self.root / "job_types"
 
     @property
     def backups(self) -> Path:

@@ -9,7 +9,8 @@ from flask import Blueprint, Flask, Response, current_app, request
 from flask_login import current_user
 
 from brender.bus.membership import JoinToken, reached_at
-from brender.jobs.declare import job_types
+from brender.engines.type_files import TypeFile
+from brender.jobs.declare import JobType, submitted_types
 from brender.model.accounts import as_csv
 from brender.model.errors import Forbidden
 from brender.model.keys import KeyRole
@@ -22,6 +23,7 @@ from dashboard.answers import farm as answers
 from dashboard.answers import people
 from dashboard.endpoint import describe, endpoint, openapi
 from dashboard.farm import farm, user_name
+from dashboard.own_types import own_types
 from dashboard.people import still_signed_in
 from dashboard.pulse import sentence
 
@@ -182,6 +184,7 @@ def join_token(body: NewJoinToken) -> Any:
 @endpoint(blueprint, "GET", "/job-types", cached=True, answer=list[answers.JobTypeDeclared])
 def kinds() -> Any:
     """Return the job types and their settings, as they declare them."""
+    kinds: list[JobType | TypeFile] = [*submitted_types().values(), *own_types().values()]
     return [
         {
             "name": kind.name,
@@ -205,9 +208,10 @@ def kinds() -> Any:
                     "absent": setting.absent,
                 }
                 for setting in kind.settings
+                if not setting.hidden
             ],
         }
-        for kind in job_types().values()
+        for kind in kinds
     ]
 
 

@@ -31,6 +31,7 @@ from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
+from dashboard.own_types import own_types
 from dashboard.sources import (
     Name,
     Where,
@@ -82,6 +83,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
 def submit(body: Submission) -> Any:
     """Submit a job."""
+    body = _compiled(body)
     spec, path = _wanted(body, fresh=True)
     if spec.facts is not None and path is not None and body.source is not None:
         _check_missing(spec.facts, body.allow_missing)
@@ -100,6 +102,7 @@ def submit(body: Submission) -> Any:
 def estimated(body: Submission) -> Any:
     """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
     them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell)."""
+    body = _compiled(body)
     spec, _ = _wanted(body, fresh=False)
     if spec.facts is not None:  # (its missing files are told of by themselves)
         spec = msgspec.structs.replace(spec, facts=msgspec.structs.replace(spec.facts, missing=()))
@@ -121,6 +124,17 @@ def estimated(body: Submission) -> Any:
         "warnings": list(spec.warnings),
         "time": None if found is None else asdict(found),
     }
+
+
+def _compiled(body: Submission) -> Submission:
+    """Return *body*; where its job type is the farm's own, as the job that this makes of its settings. Raises `BadInput`."""
+    own = own_types().get(body.job_type)
+    if own is None:
+        return body
+    given = {name: value for name, value in body.settings.items() if value is not None and value != ""}
+    kind, settings = own.compile(given)
+    name = body.name if body.name or body.source is not None else own.label
+    return msgspec.structs.replace(body, job_type=kind, settings=settings, name=name)
 
 
 def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:

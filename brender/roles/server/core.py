@@ -272,6 +272,12 @@ class ServerCore:
             self.jobs.retire(job, what, folder, now)
         return self._taken()
 
+    def note_job_type(self, problem: str, now: Now) -> list[Effect]:
+        """Write into the activity log that a job type which others wrote cannot be used, with its *problem*."""
+        self.activity.by = None
+        self.activity.note(now, "job-type", problem)
+        return self._taken()
+
     def placed(self, frames: Iterable[tuple[str, str, int]], now: Now) -> list[Effect]:
         """Note that these finished frames, each a job, an attempt and a part, are in their jobs' folders (`PublishFrame`)."""
         self.activity.by = None

@@ -7,6 +7,7 @@ from functools import partial
 
 from peewee import OperationalError
 
+from brender.engines.type_files import all_problems
 from brender.roles.effects import Now
 from brender.roles.policy import Policy
 from brender.roles.server.blob_retention import delete_unneeded
@@ -22,12 +23,14 @@ log = logging.getLogger("brender.server")
 
 _CHECKPOINT_SECONDS = 30.0
 _PRUNE_SECONDS = 3600.0
+_TYPES_SECONDS = 30.0
 
 
 class Housekeeping:
     """The housekeeping of a server that keeps its record at *database*, through *writer*, and its files in *folder*.
 
-    *retire* takes the ended jobs that their projects keep no longer (`retired`), from any thread.
+    *retire* takes the ended jobs that their projects keep no longer (`retired`). *tell* takes a sentence about a job type that
+    cannot be used, once. Both are called from any thread.
     """
 
     def __init__(
@@ -39,7 +42,11 @@ class Housekeeping:
         policy: Policy,
         retire: Callable[[Mapping[str, tuple[str, str]]], None],
         now: Now,
+        tell: Callable[[str], None],
     ) -> None:
+        self._tell = tell
+        self._told: set[str] = set()
+        self._types_seen = now.mono
         self.policy = policy
         self._writer = writer
         self._database = database
@@ -59,6 +66,9 @@ class Housekeeping:
             with contextlib.suppress(OperationalError):  # no room for it, or busy: there is a next time
                 self._writer.checkpoint()
             self._note_seen(now)
+        if now.mono - self._types_seen > _TYPES_SECONDS:
+            self._types_seen = now.mono
+            self._keeper.threads.do("job types", self._look_at_types)
         if now.mono - self._pruned > _PRUNE_SECONDS:
             self._pruned = now.mono
             self._begin_pruning(now)
@@ -66,6 +76,14 @@ class Housekeeping:
             keeper.threads.do("blobs", partial(delete_unneeded, self._database, keeper.blobs, now.wall, keep))
             keeper.threads.do("incoming", partial(keeper.delete_leftovers, now.wall))
             keeper.threads.do("retention", lambda alive: self._look_for_retired(now))
+
+    def _look_at_types(self, alive: Alive) -> None:
+        """Tell of job types that others wrote and that cannot be used; in a thread of its own. Each problem is told of once, and
+        again where it had gone."""
+        broken = set(all_problems(self._folder.job_types))
+        for problem in sorted(broken - self._told):
+            self._tell(problem)
+        self._told = broken
 
     def _look_for_retired(self, now: Now) -> None:
         """Look for jobs that are kept too long; in a thread of its own."""

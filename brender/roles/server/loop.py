@@ -140,7 +140,7 @@ class Server:
             self._queries = QueryThread(folder, self.database, self._deliver)
             undo.callback(self._queries.close)
             self._housekeeping = Housekeeping(
-                self._writer, self.database, self._keeper, folder, policy, self._retire, self._now()
+                self._writer, self.database, self._keeper, folder, policy, self._retire, self._now(), self._note_job_type
             )
             if policy.only_job:
                 plan = replace(plan, every=0.0)
@@ -503,6 +503,10 @@ class Server:
             temporary.replace(path)
         except OSError as error:
             log.error("the log of the worker %s cannot be kept: %s", worker, error)
+
+    def _note_job_type(self, problem: str) -> None:
+        """Write into the activity log that a job type cannot be used. From any thread."""
+        self.loop.post(lambda: self._round.apply(lambda core, now: core.note_job_type(problem, now)))
 
     def _retire(self, gone: Mapping[str, tuple[str, str]]) -> None:
         """Delete ended jobs that their projects keep no longer. From any thread."""

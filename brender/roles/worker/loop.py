@@ -33,6 +33,7 @@ from brender.engines.leftovers import Clearing
 from brender.engines.life import Life
 from brender.engines.publish import Lease
 from brender.engines.stats import StatsReader
+from brender.jobs.steps import programs_of
 from brender.metrics.families import of_the_bus
 from brender.metrics.frame_traces import WorkerTraces
 from brender.metrics.page import Snapshot
@@ -448,10 +449,10 @@ class Worker:
         except BadInput as error:
             self._hear_soon(grant, Ended(0.0, str(error)))
             return
-        program = str(order.settings.get("program", "")) if order.engine == "command" else ""
-        if why := forbidden(
-            self.core.info, program, order.trusted, bool(order.addons), any(each.of_site for each in order.addons)
-        ):
+        programs = (programs_of(order.settings) if order.engine == "command" else ()) or ("",)
+        site_addons = any(each.of_site for each in order.addons)
+        refusals = (forbidden(self.core.info, each, order.trusted, bool(order.addons), site_addons) for each in programs)
+        if why := next(filter(None, refusals), None):
             # The server knows and would not ask; any other sender is not obeyed.
             self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True))
             return

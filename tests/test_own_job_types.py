@@ -1,0 +1,184 @@
+"""A farm's own job types: Python files in its data folder."""
+
+import os
+import shlex
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from brender.bus.ids import new_id
+from brender.commands.localfarm import LocalFarm
+from brender.engines import type_files as loading
+from brender.engines.type_files import all_problems, type_files
+from brender.jobs.declare import job_type
+from brender.jobs.steps import read_steps
+from brender.model.errors import BadInput
+from brender.model.job import JobSpec
+from brender.store.datafolder import DataFolder
+from tests.tools import command
+from tests.web import picture
+from tests.world import World
+
+_CODE = """
+    from brender.jobs.authoring import WHAT, JobTypeFile, Setting, Step
+
+    SETTINGS = (Setting("frames", str, "the frames", default="1-3", label="Frames", group=WHAT),)
+
+    def compile(settings):
+        {body}
+
+    JOB_TYPE = JobTypeFile("own", "Our own", SETTINGS, compile)
+"""
+_TWO_STEPS = 'return [Step("each", ["echo", "{frame}"], frames=settings["frames"]), Step("all", ["true"], after=["each"])]'
+
+
+def write(folder: Path, body: str = _TWO_STEPS, name: str = "own.py") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / name
+    file.write_text(textwrap.dedent(_CODE).replace("{body}", body))
+    # (Two changes within the clock's grain would look like none.)
+    os.utime(file, ns=(time.time_ns(), time.time_ns()))
+    return file
+
+
+def spec_of(kind: str, settings: dict[str, object]) -> JobSpec:
+    return JobSpec(id=new_id(), name="own", job_type=kind, settings=settings)
+
+
+def test_the_steps_of_a_farm_s_own_job_type_run_one_after_the_other_and_its_job_needs_the_file_no_more(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    spec = spec_of(*type_files(tmp_path)[0]["own"].compile({"frames": "1-2"}))
+    file.unlink()
+    world = World()
+    world.add_worker("one", programs=frozenset({"echo", "true"}))
+    told = world.submit(spec)
+    assert (told["frames"], told["tasks"]) == (3, 3)
+    world.start_server()
+    world.run(1.0)
+    assert world.finish_everything() == [1, 2, 0]
+    assert world.status(spec.id) == "completed"
+    assert world.ask("job", id=spec.id)["settings"]["given"] == ["Frames: 1-2"]
+
+
+def test_a_file_that_has_changed_is_loaded_anew(tmp_path: Path) -> None:
+    write(tmp_path, "raise RuntimeError('not yet')")
+    before = type_files(tmp_path)[0]["own"]
+    with pytest.raises(BadInput, match=r"The job type 'own' \(.*own.py\) failed: own.py, line 7: RuntimeError: not yet"):
+        before.compile({})
+    write(tmp_path)
+    kind, settings = type_files(tmp_path)[0]["own"].compile({})
+    assert (kind, [step.name for step in read_steps(settings["steps"]).steps]) == ("steps", ["each", "all"])
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ('return [Step("a", ["x"], frames="1-1000000000")]', "leaves Blender's frames"),
+        (
+            'return [Step(str(n), ["x"], frames="1-1000000") for n in range(9)]',
+            "would run 9,000,000 times; 2,000,000 is the most",
+        ),
+        ('return [Step("a", ["x"], after=["b"]), Step("b", ["x"], after=["a"])]', "The steps 'a' and 'b' wait for each other"),
+        ('return [Step("a", ["x"], after=["nowhere"])]', "waits for the step 'nowhere', which is not there"),
+        ('return [Step("a", ["x", "{frames}"])]', "{frames} in '{frames}' is not a placeholder"),
+        ('return "x"', "compile has to return a list of Step"),
+        ("return []", "The job has no steps"),
+        ("raise SystemExit(3)", "own.py, line 7: SystemExit: 3"),
+        ('return [Step("a", ["x" * 3_000_000_000])]', "it takes more memory than it may have"),
+    ],
+)
+def test_what_makes_no_job_is_refused_with_a_sentence(tmp_path: Path, body: str, why: str) -> None:
+    write(tmp_path, body)
+    with pytest.raises(BadInput) as refused:
+        type_files(tmp_path)[0]["own"].compile({})
+    assert why in str(refused.value)
+
+
+def test_one_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "import time; time.sleep(60)")
+    own = type_files(tmp_path)[0]["own"]
+    monkeypatch.setattr(loading, "_SECONDS", 0.3)
+    with pytest.raises(BadInput, match="it did not end within"):
+        own.compile({})
+
+
+def test_files_that_cannot_be_used_are_told_of_and_hinder_no_other(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "broken.py").write_text("def compile(:\n")
+    (tmp_path / "raises.py").write_text("1 / 0\n")
+    (tmp_path / "silent.py").write_text("")
+    write(tmp_path, name="twice.py")
+    assert list(type_files(tmp_path)[0]) == ["own"]
+    told = all_problems(tmp_path)
+    for why in (
+        "broken.py, line 1: invalid syntax",
+        "raises.py, line 1: ZeroDivisionError",
+        "it sets no JOB_TYPE",
+        "own.py declares",
+    ):
+        assert sum(why in each for each in told) == 1, told
+
+
+def test_a_type_over_one_of_brender_s_own_gives_its_settings(tmp_path: Path) -> None:
+    file = write(tmp_path, 'return {"engine": "workbench", "resolution": 25}')
+    file.write_text(file.read_text().replace("compile)", 'compile, base="blender-animation")'))
+    own = type_files(tmp_path)[0]["own"]
+    assert own.engine == "blender"
+    assert own.compile({}) == ("blender-animation", {"engine": "workbench", "resolution": 25})
+
+
+def test_submit_lists_the_settings_of_a_type_and_refuses_what_is_none_of_them(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder.job_types)
+    said = command(capsys, "submit", "--data", folder.root, "--type", "own", "--help")
+    assert "Settings of the job type own (Our own)" in said.out and "the frames (text) [default: 1-3]" in said.out
+    said = command(capsys, "submit", "--data", folder.root, "--type", "own", "--samples", "3")
+    assert said.code and "--samples is not for jobs of the type own" in said.err
+    said = command(capsys, "submit", "--data", folder.root, "--type", "nope")
+    assert said.code and "There is no job type 'nope'; there are: blender-animation" in said.err
+
+
+def test_a_worker_needs_to_be_let_run_each_program_of_a_job(tmp_path: Path) -> None:
+    write(tmp_path)
+    spec = spec_of(*type_files(tmp_path)[0]["own"].compile({}))
+    kind = job_type("steps")
+    need = kind.requirements(kind.prepare(spec))
+    assert (need.program, *need.further_programs) == ("echo", "true")
+
+
+@pytest.mark.thorough
+def test_the_tutorial_s_own_code_makes_a_contact_sheet(
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "job_type_tutorial.rst").read_text()
+    blocks = [textwrap.dedent(each.split("\n\n", 1)[1]) for each in code_blocks(text)]
+    own = module_farm.folder.job_types
+    own.mkdir()
+    codes = [each for each in blocks if "JOB_TYPE" in each]
+    (own / "contact_sheet.py").write_text(codes[0])
+    (own / "playblast.py").write_text(codes[1])
+    (tmp_path / "renders").mkdir()
+    for frame in range(1, 5):
+        picture(tmp_path / "renders" / f"shot_{frame:04d}.png", size=(64, 32))
+    console = [line.strip() for each in blocks if "JOB_TYPE" not in each for line in each.splitlines() if line.strip()]
+    assert len(console) == 3
+    for line in console[:2]:
+        line = line.replace("RENDERS", str(tmp_path / "renders")).replace("SHEETS", str(tmp_path / "sheets"))
+        said = command(capsys, *shlex.split(line)[1:], "--data", module_farm.folder.root)
+        assert said.code == 0, said.err
+    assert (tmp_path / "sheets" / "sheet.png").stat().st_size > 0
+    assert len(list((tmp_path / "sheets").glob("small_*.png"))) == 4
+    assert "size" in command(capsys, "submit", "--type", "playblast", "--help", "--data", module_farm.folder.root).out
+
+
+def code_blocks(text: str) -> list[str]:
+    """The code blocks of a page: each from its directive to the next line that is not indented."""
+    found = []
+    for piece in text.split(".. code-block:: ")[1:]:
+        lines = piece.split("\n")
+        end = next((n for n, line in enumerate(lines[1:], 1) if line and not line.startswith(" ")), len(lines))
+        found.append("\n".join(lines[:end]))
+    return found
