@@ -120,7 +120,7 @@ def _plugged(world: World) -> Any:
     return world.submit(JobSpec(id=new_id(), name="plugged", job_type="plugin", settings={"program": "true"}))
 
 
-@pytest.mark.parametrize("method", ["task", "waits_for"])
+@pytest.mark.parametrize("method", ["task", "rank"])
 def test_a_job_type_that_raises_fails_its_own_job_and_no_other(plugin: SimpleNamespace, method: str) -> None:
     world = farm_of_two()
     plugin.bad = method

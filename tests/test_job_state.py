@@ -189,16 +189,18 @@ def test_tasks_are_given_out_in_the_order_of_their_numbers() -> None:
 
 def test_a_task_that_is_held_is_neither_queued_nor_tried_again() -> None:
     job = a_job(delayed=[(5.0, 2), (6.0, 3)])
-    for number in range(3):
-        job.enqueue(a_task(number=number))
-    job.hold(2)
+    tasks = [a_task(number=number) for number in range(3)]
+    for task in tasks:
+        job.enqueue(task)
+    job.hold([tasks[1]])
     assert (job.held, job.delayed, job.queued) == ({2}, [(6.0, 3)], 2)
     assert [job.next_task(), job.next_task()] == [1, 3]
 
 
 def test_a_job_whose_queue_is_forgotten_has_nothing_that_waits() -> None:
-    job = a_job(delayed=[(5.0, 2)], held={3})
+    job = a_job(delayed=[(5.0, 2)])
     job.enqueue(a_task())
+    job.dependencies.hold(a_task(number=2))
     job.forget_queue()
     assert (job.queued, job.delayed, job.held) == (0, [], set())
 
@@ -257,7 +259,7 @@ def test_a_task_that_is_queued_or_over_is_news_to_the_scheduler() -> None:
     farm.enqueue(job, task)
     assert (farm.changed_jobs, job.queued) == ({job.id}, 1)
     farm.changed_jobs.clear()
-    job.held.add(task.id)
+    job.dependencies.hold(task)
     farm.drop(job, task, failed=True)
     assert (farm.changed_jobs, job.ended_tasks, job.failed_tasks) == ({job.id}, 1, 1)
     assert task.id not in farm.tasks and task.id not in job.tasks and not job.held
@@ -331,8 +333,8 @@ def a_film(ended: int = 0) -> tuple[Farm, JobState, TaskState]:
         task = a_task(TaskStatus.WAITING if film else TaskStatus.QUEUED, (part,), number)
         farm.keep(task, recorded=True)
         farm.hold_in_memory(job, task)
-    job.held.add(4)
     last = farm.tasks[4]
+    job.dependencies.hold(last)
     for number in range(ended):
         farm.tasks[number + 1].complete()
         farm.drop(job, farm.tasks[number + 1])
@@ -364,11 +366,12 @@ def test_a_film_waits_for_frames_that_are_not_in_memory_yet(cursor: int, goes: b
 
 def test_a_film_is_canceled_where_a_frame_has_failed_and_waits_while_frames_are_queued_again() -> None:
     farm, job, film = a_film(ended=3)
-    job.failed_tasks = 1
+    job.dependencies.unmade[0].add(2)
     job.sweeps = [Sweep("requeue")]
     release(farm, job)
     assert film.status is TaskStatus.WAITING
     job.sweeps = []
     release(farm, job)
-    assert (film.status, film.reason, job.held) == (TaskStatus.CANCELED, "a task that it waits for has failed", set())
+    assert (film.status, job.held) == (TaskStatus.CANCELED, set())
+    assert film.reason == "a task that it waits for has failed or was canceled"
     assert 4 not in farm.tasks and job.ended_tasks == 4

@@ -12,7 +12,7 @@ from brender.model.job import FILM
 from brender.model.status import JobStatus, PartStatus, TaskStatus
 from brender.roles.policy import Policy
 from brender.roles.server.restore import queued_tasks, slice_of_tasks
-from tests.entities import a_job, a_part, a_task
+from tests.entities import a_job, a_part, a_task, film_of
 from tests.world import World, animation
 
 
@@ -48,7 +48,7 @@ DONE, FAILED, CANCELED, QUEUED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskSt
 def test_a_slice_that_is_not_the_last_leaves_the_sweep_after_its_last_task() -> None:
     farm, job = a_farm(Sweep("requeue", statuses=ALL_ENDED, user="ada"), ended_tasks=2, completed_parts=4)
     assert sweep_slice(farm, job, loaded(DONE, DONE), is_last=False) is None
-    assert job.sweeps == [Sweep("requeue", 1, ALL_ENDED, None, 4, "ada")]
+    assert job.sweeps == [Sweep("requeue", 1, ALL_ENDED, None, 4, "ada", ("frames",))]
     assert "sweeps" in written(farm)["job", job.id]
     assert (job.ended_tasks, job.completed_parts, job.cursor) == (0, 0, 3)
 
@@ -133,9 +133,11 @@ def test_finished_frames_that_are_queued_again_are_rendered_over() -> None:
 def test_a_film_is_made_again_where_a_frame_of_it_is_and_not_alone() -> None:
     film = a_part(9, PartStatus.COMPLETED, piece=FILM)
     for frames, again in (((1,), True), ((9,), False), (None, True)):
-        farm, job = a_farm(Sweep("requeue", statuses=ALL_ENDED, frames=frames), ended_tasks=2, completed_parts=3)
+        farm, job = Farm(), film_of({})
+        job.sweeps, job.ended_tasks, job.completed_parts = [Sweep("requeue", statuses=ALL_ENDED, frames=frames)], 2, 3
+        farm.jobs[job.id] = farm.keep(job, recorded=True)
         film.status = PartStatus.COMPLETED
-        tasks = [*loaded(DONE), a_task(DONE, (film,), number=8)]
+        tasks = [*loaded(DONE), a_task(DONE, (film,), number=3)]
         sweep_slice(farm, job, tasks, is_last=True)
         assert (film.status is PartStatus.QUEUED) is again, frames
 

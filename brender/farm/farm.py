@@ -112,9 +112,13 @@ class Farm:
         self.changed_jobs.add(job.id)
 
     def enqueue(self, job: JobState, task: TaskState) -> None:
-        """Let *task*, which is in memory, wait for its turn."""
+        """Let *task*, which is in memory, wait for its turn; first for the end of an attempt at it that was canceled."""
         self.changed_jobs.add(job.id)
-        job.enqueue(task)
+        if task.id in job.stopping:
+            job.stopping.discard(task.id)
+            job.delayed.append((0.0, task.id))
+        else:
+            job.enqueue(task)
 
     def needs_changed(self, job: JobState) -> None:
         """Let the scheduler look again at what the workers with attempts of *job* need of their machines."""
@@ -125,6 +129,7 @@ class Farm:
         """Have *task* of *job* in memory."""
         self.tasks[task.id] = task
         job.tasks.add(task.id)
+        job.dependencies.enter(task)
 
     def drop(self, job: JobState, task: TaskState, failed: bool = False) -> None:
         """Count *task* as ended, and let it leave memory, if it is there."""
@@ -132,7 +137,8 @@ class Farm:
         if failed:
             self.totals.frames_failed += sum(part.status is PartStatus.FAILED for part in task.parts)
         job.count_ended_task(failed, sum(part.is_given_up for part in task.parts))
-        job.held.discard(task.id)
+        job.dependencies.leave(task, task.id in job.tasks)
+        job.stopping.discard(task.id)
         if task.id in job.alone:
             job.alone.discard(task.id)
             self.needs_changed(job)

@@ -7,6 +7,9 @@ from typing import Any, cast
 from brender.jobs.declare import JobType
 from brender.model.errors import BrenderError
 
+#: What a job type may do without, and what is so then.
+_OPTIONAL: dict[str, Any] = {"rank": lambda spec, index, measured: 0.0}
+
 
 class JobTypeFailed(Exception):
     """The job type of ``job`` raised where it must not."""
@@ -32,7 +35,9 @@ class _Guarded:
         self._kind, self._job, self._may_refuse = kind, job, may_refuse
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._kind, name)
+        value = getattr(self._kind, name, _OPTIONAL.get(name))
+        if value is None:
+            raise JobTypeFailed(self._job, f"The job type {self._kind.name} cannot be used: it has no {name!r}")
         if callable(value):
             value = _raising_so(value, self._kind.name, self._job, (BrenderError,) if self._may_refuse else ())
         self.__dict__[name] = value

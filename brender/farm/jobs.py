@@ -1,6 +1,7 @@
 """Jobs: what is kept of an unfinished one in memory, and how it stands. Pure."""
 
 from collections import deque
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -8,11 +9,14 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from brender.farm.dependencies import Dependencies
+from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Entity
 from brender.farm.sweeps import Sweep
 from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType
 from brender.jobs.film import frames_of_film
+from brender.jobs.stages import Graph, one_stage
 from brender.model.grant import Order
 from brender.model.job import Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
@@ -73,8 +77,12 @@ class JobState(Entity):
     kept_off: set[str] = field(default_factory=set)
     """The workers that it does not go to any more."""
     tasks: set[int] = field(default_factory=set)
-    held: set[int] = field(default_factory=set)
-    """Tasks that wait for others of the job."""
+    held_upto: int = -1
+    """The highest number of a held task when tasks were last queued again: those before it are brought into memory first."""
+    stopping: set[int] = field(default_factory=set)
+    """Queued tasks whose last attempt was canceled and has not ended: two at once would write one file."""
+    measured: dict[int, float] = field(default_factory=dict)
+    """What was measured of frames, for the ranks that the job type gives their tasks."""
     live: set[str] = field(default_factory=set)
     begun: int = 0
     """How many of its live attempts a worker has begun."""
@@ -98,7 +106,7 @@ class JobState(Entity):
     """Why they cannot be put there now, and how many they are."""
     recent: deque[bool] = field(default_factory=deque)
     """Of its attempts that ended last, whether each failed."""
-    _heap: list[tuple[int, int]] = field(default_factory=list)
+    _heap: list[tuple[float, int, int]] = field(default_factory=list)
 
     kind: ClassVar[str] = "job"
     born: ClassVar[tuple[str, ...]] = (
@@ -318,7 +326,7 @@ class JobState(Entity):
     def merges(self, number: int) -> tuple[str, ...]:
         """Return the digests of the pieces that its task *number* merges, or of the frames of its film, where their files
         travel."""
-        waits = self.type.waits_for(self.spec, number) if self.pieces else 0
+        waits = self.graph.before(self.graph.place(number)) if self.pieces else 0
         if not waits:
             return ()
         film = [frame for frame, _ in frames_of_film(self.spec.settings)]
@@ -356,6 +364,23 @@ class JobState(Entity):
         return self.render_seconds / rendered if rendered > 0 else None
 
     @cached_property
+    def dependencies(self) -> Dependencies:
+        """What of its stages is in memory. A job whose type cannot say what stages it has fails elsewhere, and has one here."""
+        try:
+            return Dependencies(Graph(self.type.stages(self.spec)))
+        except JobTypeFailed:
+            return Dependencies(Graph(one_stage(self.task_count)))
+
+    @property
+    def graph(self) -> Graph:
+        return self.dependencies.graph
+
+    @property
+    def held(self) -> set[int]:
+        """Tasks that wait for others."""
+        return self.dependencies.held
+
+    @cached_property
     def is_elastic(self) -> bool:
         return self.type.is_elastic(self.spec)
 
@@ -372,28 +397,34 @@ class JobState(Entity):
         return mean * self.chunk(width) * self.part_count / self.task_count
 
     def enqueue(self, task: TaskState) -> None:
-        heappush(self._heap, (task.number, task.id))
+        heappush(self._heap, (self.type.rank(self.spec, task.number, self.measured), task.number, task.id))
 
-    def hold(self, task: int) -> None:
-        """Let *task*, which is queued or waits for a retry, wait for the tasks before it (again)."""
-        self._heap = [entry for entry in self._heap if entry[1] != task]
-        heapify(self._heap)
-        self.delayed = [entry for entry in self.delayed if entry[1] != task]
-        self.held.add(task)
+    def hold(self, tasks: Iterable[TaskState]) -> None:
+        """Let *tasks*, which are queued or wait for a retry, wait for the tasks before them (again)."""
+        held = {task.id: task for task in tasks}
+        self._take_out(held.keys())
+        for task in held.values():
+            self.dependencies.hold(task)
+            self.held_upto = max(self.held_upto, task.number)
 
     def take_out(self, task: int) -> None:
         """Let *task* wait no more: neither for its turn, nor for a retry, nor for others."""
-        self.hold(task)
-        self.held.discard(task)
+        self._take_out({task})
+        self.dependencies.release(task)
+
+    def _take_out(self, tasks: Set[int]) -> None:
+        self._heap = [entry for entry in self._heap if entry[-1] not in tasks]
+        heapify(self._heap)
+        self.delayed = [entry for entry in self.delayed if entry[1] not in tasks]
 
     def first_queued(self) -> int:
         """Return the task that is next."""
-        return self._heap[0][1]
+        return self._heap[0][-1]
 
     def next_task(self) -> int:
-        return heappop(self._heap)[1]
+        return heappop(self._heap)[-1]
 
     def forget_queue(self) -> None:
         self._heap.clear()
         self.delayed.clear()
-        self.held.clear()
+        self.dependencies.forget_held()

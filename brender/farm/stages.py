@@ -1,33 +1,68 @@
 """How tasks of one job depend on each other: they wait, are released, are canceled, or become one. Pure."""
 
+from collections.abc import Iterable
+
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
-from brender.farm.tasks import TaskState
+from brender.farm.tasks import PartState, TaskState
 
 
 def release(farm: Farm, job: JobState) -> None:
-    """Look at the held tasks of *job* after one of its tasks ended, or came into memory: let those go that wait for nothing any
-    more, and cancel them where a task has failed."""
+    """Look at all held tasks of *job*, after some of its tasks came into memory: let those go that wait for nothing any more, and
+    cancel those of which something failed that they wait for."""
+    if job.held:
+        _look(farm, job, sorted(job.held))
+
+
+def task_ended(farm: Farm, job: JobState, task: TaskState) -> None:
+    """Look at the held tasks of *job* that wait for *task*, which has ended."""
+    if job.held:
+        _look(farm, job, _waiting_for(farm, job, task))
+
+
+def frame_done(farm: Farm, job: JobState, part: PartState) -> None:
+    """Look at the held tasks of *job* that wait for the frame of *part* alone, which is done. Hot path."""
+    if job.held and (task := farm.tasks.get(part.task)) is not None:
+        graph = job.graph
+        if graph.frame_waiters[graph.place(task.number)]:
+            _look(farm, job, job.dependencies.held_at((part.frame,)))
+
+
+def _waiting_for(farm: Farm, job: JobState, task: TaskState) -> list[int]:
+    known = job.dependencies
+    place = known.graph.place(task.number)
+    found = known.held_at(part.frame for part in task.parts) if known.graph.frame_waiters[place] else []
+    whole = known.graph.whole_waiters[place]
+    if whole and (known.unmade[place] or known.is_over(place, job.cursor)):
+        found += [each for each in sorted(job.held) if known.graph.place(farm.tasks[each].number) in whole]
+    return found
+
+
+def _look(farm: Farm, job: JobState, tasks: Iterable[int]) -> None:
     if job.sweeps:
         return  # what they wait for may be queued again in a moment
-    for task_id in sorted(job.held):
+    known, looked_at = job.dependencies, list(tasks)
+    for task_id in looked_at:  # (which grows: what waits for a task that is canceled is canceled too)
+        if task_id not in known.held:
+            continue
         task = farm.tasks[task_id]
-        below = job.type.waits_for(job.spec, task.number)
-        if job.failed_tasks:
-            task.cancel("a task that it waits for has failed")
+        if known.is_in_vain(task):
+            task.cancel("a task that it waits for has failed or was canceled")
             farm.drop(job, task)
-        elif job.cursor >= below - 1 and not any(farm.tasks[other].number < below for other in job.tasks):
-            job.held.discard(task_id)
+            looked_at += _waiting_for(farm, job, task)
+        elif not known.waits(task, job.cursor):
+            known.release(task_id)
             task.release()
             farm.enqueue(job, task)
 
 
 def grow(farm: Farm, job: JobState, task: TaskState, wanted: int) -> None:
-    """Let *task*, about to be given out for the first time, have *wanted* parts, with those of the queued tasks after it, which
-    are then no more."""
+    """Let *task*, about to be given out for the first time, have *wanted* parts, with those of the queued tasks of its stage
+    after it, which are then no more."""
+    graph = job.dependencies.graph
     while not task.granted and len(task.parts) < wanted and job.queued:
         other = farm.tasks[job.first_queued()]
-        if other.granted or len(task.parts) + len(other.parts) > wanted:
+        if other.granted or len(task.parts) + len(other.parts) > wanted or graph.place(other.number) != graph.place(task.number):
             return
         job.next_task()
         for part in other.parts:

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from brender.model.job import FILM
 from brender.model.status import ENDED_TASK, PartStatus, TaskStatus
 
 if TYPE_CHECKING:
     from brender.farm.farm import Farm
     from brender.farm.jobs import JobState
-    from brender.farm.tasks import PartState, TaskState
+    from brender.farm.tasks import TaskState
 
 
 class Sweep(msgspec.Struct, frozen=True):
     """What is still to be done to the tasks of a job after number ``cursor``.
 
     ``cancel`` is about all that has not ended. ``requeue`` is about tasks and parts that have one of ``statuses``, and of them
-    only about ``frames`` (``None``: all of them, and then those are queued too whose task still runs); ``count`` is how many
-    parts it has queued so far, ``user`` who asked for it.
+    only about ``frames`` (``None``: all of them, and then those are queued too whose task still runs), and about all that is made
+    of what it has queued so far: ``count`` parts in the ``stages``. ``user``: who asked for it.
     """
 
     what: Literal["cancel", "requeue"]
@@ -32,6 +31,7 @@ class Sweep(msgspec.Struct, frozen=True):
     frames: tuple[int, ...] | None = None
     count: int = 0
     user: str = ""
+    stages: tuple[str, ...] = ()
 
 
 #: What a requeue is about that names frames, or all of a job.
@@ -45,15 +45,16 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     is over then (*is_last*)."""
     sweep = job.sweeps[0]
     frames = None if sweep.frames is None else frozenset(sweep.frames)
-    count = 0
+    count, touched = 0, dict.fromkeys(sweep.stages)
     for loaded in tasks:
-        task = _in_memory(farm, loaded)
+        task = _in_memory(farm, job, loaded)
         if sweep.what == "cancel":
             _cancel(farm, job, task)
-        else:
-            count += _requeue(job, task, sweep.statuses, frames, sweep.count + count)
+        elif queued := _requeue(job, task, sweep.statuses, frames, frozenset(touched)):
+            count += queued
+            touched[job.graph.stage(task.number).name] = None
     cursor = tasks[-1].number if tasks else sweep.cursor
-    sweep = msgspec.structs.replace(sweep, cursor=cursor, count=sweep.count + count)
+    sweep = msgspec.structs.replace(sweep, cursor=cursor, count=sweep.count + count, stages=tuple(touched))
     job.sweeps[0] = sweep
     job.touch()
     if not is_last:
@@ -64,13 +65,15 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     return sweep
 
 
-def _in_memory(farm: "Farm", loaded: "TaskState") -> "TaskState":
+def _in_memory(farm: "Farm", job: "JobState", loaded: "TaskState") -> "TaskState":
     """Return the task as it is in memory, with the parts that it had done before; where it is not there, *loaded* itself."""
     task = farm.tasks.get(loaded.id)
     if task is None:
         return farm.keep_recorded(loaded)
     known = {part.id for part in task.parts}
-    task.parts += [farm.keep(part, recorded=True) for part in loaded.parts if part.id not in known]
+    more = [farm.keep(part, recorded=True) for part in loaded.parts if part.id not in known]
+    task.parts += more
+    job.dependencies.watch(task.number, more)
     return task
 
 
@@ -81,13 +84,21 @@ def _cancel(farm: "Farm", job: "JobState", task: "TaskState") -> None:
     farm.drop(job, task)
 
 
-def _requeue(job: "JobState", task: "TaskState", statuses: tuple[str, ...], frames: frozenset[int] | None, count: int) -> int:
+def _requeue(
+    job: "JobState", task: "TaskState", statuses: tuple[str, ...], frames: frozenset[int] | None, touched: frozenset[str]
+) -> int:
     """Queue again what has one of *statuses* of *task*, of *frames* only (``None``: of all); return how many parts that is.
-    *count*: those of the tasks before it."""
+    *touched*: the stages of which some was queued again before."""
     ended = task.status in ENDED_TASK
     if not task.parts or (ended and task.status not in statuses):
         return 0  # (a task without parts gave them to another)
-    parts = [part for part in task.parts if part.status in statuses and _is_named(part, frames, count)]
+    if frames is not None:
+        place = job.graph.place(task.number)
+        if job.graph.is_remade(place, touched):
+            frames = None  # whatever it is made of, it is made again when that is
+        elif not job.graph.stages[place].of_frames:
+            frames = frozenset()
+    parts = [part for part in task.parts if part.status in statuses and (frames is None or part.frame in frames)]
     if not parts and not (ended and frames is None):
         return 0
     if ended:
@@ -95,6 +106,7 @@ def _requeue(job: "JobState", task: "TaskState", statuses: tuple[str, ...], fram
         parts += [part for part in task.parts if part.status in UNFINISHED and part not in parts]
         job.uncount_ended_task(task.status is TaskStatus.FAILED, sum(part.is_given_up for part in task.parts))
         task.requeue()
+    job.dependencies.queue_again(task.number, parts)
     for part in parts:
         if part.status is PartStatus.COMPLETED:
             job.uncount_part(part)
@@ -103,10 +115,3 @@ def _requeue(job: "JobState", task: "TaskState", statuses: tuple[str, ...], fram
                 job.overwrite()
         part.requeue()
     return len(parts)
-
-
-def _is_named(part: "PartState", frames: frozenset[int] | None, count: int) -> bool:
-    """Return whether *part* is of *frames*. Whatever a film is made of, it is made again when that is."""
-    if frames is None:
-        return True
-    return bool(count) if part.piece == FILM else part.frame in frames

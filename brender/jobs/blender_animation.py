@@ -12,6 +12,7 @@ import msgspec
 from brender.jobs.blender_settings import CHUNK_MOST, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import Setting, check_settings
 from brender.jobs.film import check_film, plan_film, writes_film
+from brender.jobs.stages import Stage, followed_by, one_stage
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
 from brender.model.cameras import marked_cameras
@@ -136,7 +137,7 @@ class BlenderAnimation:
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings = spec.settings
-        if index and index == self.waits_for(spec, index):
+        if settings["film"] and index == self._tasks_of_frames(spec):
             part = PartPlan(frame=max(self._frames_of(spec)), output=settings["film"], scene=settings["scene"], piece=FILM)
             return TaskPlan(index=index, parts=(part,))
         frames = chunk(self._frames_of(spec), settings["chunk"] or 1, index)
@@ -156,11 +157,12 @@ class BlenderAnimation:
     def is_elastic(self, spec: JobSpec) -> bool:
         return bool(spec.settings["chunk"] == 0)
 
-    def waits_for(self, spec: JobSpec, index: int) -> int:
-        if not spec.settings["film"]:
-            return 0
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
         frames = self._tasks_of_frames(spec)
-        return frames if index == frames else 0
+        return followed_by(frames, "frames", "film") if spec.settings["film"] else one_stage(frames)
+
+    def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
+        return 0.0
 
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"

@@ -12,6 +12,7 @@ import msgspec
 from brender.jobs.blender_animation import BlenderAnimation, said_of_range
 from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
+from brender.jobs.stages import Stage, followed_by
 from brender.jobs.view_layers import TEMPLATE
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
@@ -114,9 +115,8 @@ class BlenderStill(BlenderAnimation):
     def is_elastic(self, spec: JobSpec) -> bool:
         return False
 
-    def waits_for(self, spec: JobSpec, index: int) -> int:
-        pieces = int(spec.settings["pieces"])
-        return pieces if index == pieces else 0
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
+        return followed_by(int(spec.settings["pieces"]), "pieces", "picture", of_frames=True)
 
 
 def piece_name(final: str, piece: int) -> str:

@@ -5,6 +5,7 @@ job's output folder; ``{{`` and ``}}`` are plain braces. The worker fills them i
 through a shell.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
 from brender.jobs.placeholders import check_words, fill_words
+from brender.jobs.stages import Stage, one_stage
 from brender.model.errors import BadInput
 from brender.model.frames import chunk, chunk_count, parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
@@ -80,8 +82,11 @@ class Command:
     def is_elastic(self, spec: JobSpec) -> bool:
         return False
 
-    def waits_for(self, spec: JobSpec, index: int) -> int:
-        return 0
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
+        return one_stage(self.task_count(spec), "commands")
+
+    def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
+        return 0.0
 
     def requirements(self, spec: JobSpec) -> Requirements:
         return Requirements(job_type=self.name, tags=frozenset(spec.tags), program=spec.settings["program"])

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from brender.jobs.stages import Stage
 from brender.model.addon import bounding
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, Requirements, TaskPlan
@@ -178,8 +179,15 @@ class JobType(Protocol):
     def is_elastic(self, spec: JobSpec) -> bool:
         """Return whether the farm may make several of its tasks one, before they are first given out."""
 
-    def waits_for(self, spec: JobSpec, index: int) -> int:
-        """Task *index* waits until the first so many tasks are completed; 0: for none."""
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
+        """Return the stages of a prepared job: all its tasks, and which of them wait for which."""
+
+    def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
+        """Return the rank of task *index* among the queued ones of its job: the lowest goes first, and of equal ones the one
+        with the lowest index. *measured*: by frame, what was measured of it last; frames of which nothing was are missing.
+
+        A job type may do without this method: then all tasks have the same rank.
+        """
 
     def requirements(self, spec: JobSpec) -> Requirements:
         """Return what a worker must have for any of its tasks."""

@@ -16,6 +16,7 @@ import msgspec
 
 from brender.jobs.declare import FILES, ORDER, WHAT, Setting, check_settings
 from brender.jobs.placeholders import OF_COMMANDS, check_words
+from brender.jobs.stages import Stage, Wait
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
@@ -288,11 +289,21 @@ class StepsType:
     def is_elastic(self, spec: JobSpec) -> bool:
         return False
 
-    def waits_for(self, spec: JobSpec, index: int) -> int:
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
         steps = self._steps(spec)
-        number, _ = steps.of_task(index)
-        step = steps.steps[number]
-        return steps.first_tasks[number] if step.after or step.after_frames else 0
+        return tuple(
+            Stage(
+                step.name,
+                first,
+                step.tasks,
+                (*map(Wait, step.after), *(Wait(each, by_frame=True) for each in step.after_frames)),
+                of_frames=bool(step.frames),
+            )
+            for step, first in zip(steps.steps, steps.first_tasks, strict=False)
+        )
+
+    def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
+        return 0.0
 
     def requirements(self, spec: JobSpec) -> Requirements:
         programs = programs_of(spec.settings)

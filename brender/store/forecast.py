@@ -10,6 +10,7 @@ from peewee import fn
 
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.jobs.declare import JobType, job_type, requirements_of
+from brender.jobs.stages import Graph
 from brender.model.eligibility import count_able, general_obstacle, obstacle
 from brender.model.errors import BrenderError
 from brender.model.estimates import Shot, estimate, work_of
@@ -120,14 +121,13 @@ def _open_jobs(record: "Record") -> Iterable[_Queued]:
             kind: JobType = guarded(job_type(row.job_type), row.id)
             spec = job_spec(row, kind, msgspec.convert(row.facts, FileFacts) if row.facts else None)
             need = requirements_of(kind, spec)
-            waits = kind.waits_for(spec, row.task_count - 1)
+            graph = Graph(kind.stages(spec))
         except (BrenderError, JobTypeFailed, msgspec.ValidationError):
             continue  # (its job type is not there, or fails: the server says so)
         need = msgspec.structs.replace(need, series=read_series(row.series) if row.series else None)
         parts = row.part_count / row.task_count
         tasks = ceil(to_come / parts)
-        if waits and tasks > 1:
-            tasks -= 1  # what is made of the others' frames is not to be had before those
+        tasks = max(1, graph.ready(max(0, row.task_count - tasks)))  # what is made of other frames is not to be had before those
         part_seconds = _part_seconds(row)
         if part_seconds is None and compared < _JOBS_ESTIMATED:
             compared += 1

@@ -14,6 +14,7 @@ from brender.farm.output_owners import delete_files, may_own, retire_files
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
 from brender.farm.tasks import TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
+from brender.jobs.stages import check_stages
 from brender.model.addon import AddOn, bounding, check_addons, with_those_of_site
 from brender.model.eligibility import likely_series
 from brender.model.errors import BadInput, Conflict
@@ -124,7 +125,9 @@ class Jobs:
             spec = msgspec.structs.replace(spec, output=f"{self.frames_folder}/{spec.id}")
         spec = kind.prepare(spec)
         kind.output_key(spec)  # (which is asked again in a moment, when it may raise no more)
-        return spec, requirements_of(kind, spec), (kind.task_count(spec), kind.part_count(spec))
+        counts = kind.task_count(spec), kind.part_count(spec)
+        check_stages(spec.job_type, kind.stages(spec), counts[0])
+        return spec, requirements_of(kind, spec), counts
 
     def site_addons(self, spec: JobSpec) -> tuple[AddOn, ...]:
         """Return the add-ons of the farm that *spec* would get, were it accepted now. Raises `BadInput`."""
@@ -251,7 +254,7 @@ class Jobs:
                 f"The job {job.called} ended before all its frames were planned: queue all that is unfinished of it again "
                 f"(`brender requeue {short_id(job.id)}`), or submit these frames as a job of their own"
             )
-        self._let_wait_again(job)
+        self._let_wait_again(job, selection)
         self.adopt(job, may_own(self.farm, job.spec, job.type))
         job.failures = 0
         job.recent.clear()
@@ -272,17 +275,20 @@ class Jobs:
             return True
         return job.failed_tasks > 0 or job.status in (JobStatus.FAILED, JobStatus.CANCELED)
 
-    def _let_wait_again(self, job: JobState) -> None:
-        """Before others of its tasks are queued again: let those that wait for them wait. Raises `Conflict` where one runs."""
-        waiting = [task for task in map(self.farm.tasks.__getitem__, job.tasks) if job.type.waits_for(job.spec, task.number)]
+    def _let_wait_again(self, job: JobState, selection: Selection) -> None:
+        """Before the *selection* is queued again: let what waits for others wait (again). Raises `Conflict` where something runs
+        that may be made of the selection."""
+        waiting = [task for task in map(self.farm.tasks.__getitem__, job.tasks) if job.graph.stage(task.number).after]
+        frames = None if selection.frames is None else frozenset(selection.frames)
+        anything = frozenset(stage.name for stage in job.graph)
         for task in waiting:
-            if task.attempts:
+            is_remade = job.graph.is_remade(job.graph.place(task.number), anything)
+            if task.attempts and (is_remade or frames is None or any(part.frame in frames for part in task.parts)):
                 raise Conflict(
                     f"What the tasks of the job {job.called} are to make together is being made now: queue frames again when "
                     "that is done, or cancel the job first"
                 )
-        for task in waiting:
-            job.hold(task.id)
+        job.hold(task for task in waiting if not task.attempts)
         self.farm.changed_jobs.add(job.id)
 
     def delete(self, job: JobState, what: str, now: Now, user: str) -> None:

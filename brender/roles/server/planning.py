@@ -42,7 +42,10 @@ class Planning:
         """Return whether *job* has tasks that are not in memory, and not enough that are."""
         elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
         busy = job.loading or job.sweeps or job.status in ENDED_JOB
-        return elsewhere and job.queued < self.policy.plan_ahead and not busy
+        if not elsewhere or busy or job.queued >= self.policy.plan_ahead:
+            return False
+        # What is held waits for tasks before it, which are in memory then.
+        return len(job.held) < self.policy.plan_ahead or job.cursor < job.held_upto
 
     def feed(self, job_id: str, tasks: list[TaskState], after: int, now: Now) -> None:
         """The record's answer to a `LoadTasks`: queued tasks after number *after*, in order; fewer than a slice means that
@@ -64,9 +67,9 @@ class Planning:
             self.farm.hold_in_memory(job, task)
             if task.id in running:
                 # An attempt that was canceled has not ended yet: two at once would write one file.
-                job.delayed.append((0.0, task.id))
-            elif job.type.waits_for(job.spec, task.number):
-                job.held.add(task.id)
+                job.stopping.add(task.id)
+            if job.graph.stage(task.number).after:
+                job.dependencies.hold(task)
             else:
                 self.farm.enqueue(job, task)
         job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
@@ -76,8 +79,9 @@ class Planning:
     def _plan_tasks(self, job: JobState, numbers: Iterable[int]) -> None:
         """Let the tasks *numbers* of *job* have rows. Hot path, watched by benchmarks.dispatch."""
         farm, spec = self.farm, job.spec
-        planned = [(number, job.type.waits_for(spec, number) > 0, job.type.task(spec, number).parts) for number in numbers]
-        for number, waits, parts in planned:
+        planned = [(number, job.type.task(spec, number).parts) for number in numbers]
+        for number, parts in planned:
+            waits = bool(job.graph.stage(number).after)
             status = TaskStatus.WAITING if waits else TaskStatus.QUEUED
             task = farm.keep(TaskState(farm.next_task, job.id, number, [], status))
             farm.next_task += 1
@@ -89,7 +93,7 @@ class Planning:
                 task.parts.append(farm.keep(part))
             farm.hold_in_memory(job, task)
             if waits:
-                job.held.add(task.id)
+                job.dependencies.hold(task)
             else:
                 farm.enqueue(job, task)
         job.planned = planned[-1][0] + 1

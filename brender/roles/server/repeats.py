@@ -65,7 +65,7 @@ class Repeats:
         if job is None or task is None or not self._may_repeat(job) or task.repeated or len(task.attempts) != 1:
             return None
         attempt = self.farm.attempts[task.attempts[0]]
-        if attempt.canceling or attempt.began is None or job.type.waits_for(job.spec, task.number):
-            return None  # what waits for others is another kind of work, whose time tells nothing of its own
+        if attempt.canceling or attempt.began is None or job.graph.stage(task.number) is not job.graph.main:
+            return None  # what the job does least of is another kind of work, whose time the others tell nothing of
         expected = (job.mean_part_seconds or 0.0) * len(task.parts)
         return Running(attempt.id, job.id, attempt.worker, now.mono - attempt.began, expected)

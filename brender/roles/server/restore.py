@@ -16,6 +16,7 @@ from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep
 from brender.farm.tasks import AttemptState, PartState, TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.film import makes_film
+from brender.jobs.stages import check_stages
 from brender.model.addon import AddOn
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
@@ -143,11 +144,14 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     farm.jobs[job.id] = farm.keep(job, recorded=True)
     try:
         job.need = msgspec.structs.replace(requirements_of(kind, spec), series=job.need.series)
-        if row.bundle and kind.waits_for(spec, row.task_count - 1):
+        check_stages(row.job_type, kind.stages(spec), row.task_count)
+        if row.bundle and job.graph.has_waits:
             job.pieces = _pieces(tables, job)
+        if job.graph.has_waits and row.given_up_parts:
+            _note_unmade(tables, job)
         if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
             farm.owners[output_of(spec.output, pattern)] = job.id
-    except JobTypeFailed as failure:
+    except (JobTypeFailed, BadInput) as failure:
         farm.broken.setdefault(job.id, str(failure))
     return job
 
@@ -174,6 +178,15 @@ def _pieces(tables: Tables, job: JobState) -> dict[int, str]:
     part, film = tables.Part, makes_film(job.spec)
     done = (part.job == job.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
     return dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
+
+
+def _note_unmade(tables: Tables, job: JobState) -> None:
+    """Note which frames of *job* failed or were canceled, by stage."""
+    part, task = tables.Part, tables.Task
+    given_up = (part.job == job.id) & part.status.in_((PartStatus.FAILED, PartStatus.CANCELED))
+    query = part.select(task.number, part.frame).join(task, on=part.task == task.id).where(given_up)
+    for number, frame in query.order_by(task.number).tuples().iterator():
+        job.dependencies.unmade[job.graph.place(number)].add(frame)
 
 
 def queued_tasks(tables: Tables, job: str, after: int, limit: int) -> list[TaskState]:

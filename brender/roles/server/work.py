@@ -22,7 +22,7 @@ from brender.farm.accounts import count_end, count_frame
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
-from brender.farm.stages import release
+from brender.farm.stages import frame_done, task_ended
 from brender.farm.tasks import AttemptState, TaskState
 from brender.jobs.film import makes_film
 from brender.model.causes import Cause, cause_named
@@ -231,6 +231,7 @@ class Work:
         if part.piece == 0 and not part.kept:
             count_frame(self.farm, job, attempt.worker, now.wall)
         self.farm.changed_jobs.add(job.id)
+        frame_done(self.farm, job, part)
         for warning in warnings:
             job.warn(warning)
         if job.spec.bundle and part.piece > 0:
@@ -265,7 +266,7 @@ class Work:
         for other in [self.farm.attempts[each] for each in task.attempts if each in self.farm.attempts]:
             self._supersede(other)
         self.farm.drop(job, task)
-        release(self.farm, job)
+        task_ended(self.farm, job, task)
         self.jobs.settle(job, now)
 
     def _supersede(self, attempt: AttemptState) -> None:
@@ -418,7 +419,7 @@ class Work:
         self._fail_task(task, job, what)
         job.reason = f"{named} {what}"
         job.touch()
-        release(self.farm, job)
+        task_ended(self.farm, job, task)
         self.jobs.settle(job, now)
 
     def _try_later(self, task: TaskState, job: JobState, times: int, now: Now) -> None:
