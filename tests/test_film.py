@@ -109,3 +109,31 @@ def test_the_film_of_a_job_is_the_one_that_blender_makes_with_its_sound(blender:
     there = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert there == ["movie_0003-0008.mkv", "movie__frames"]
     assert len(list((tmp_path / "out" / "movie__frames").iterdir())) == 6
+
+
+_PICTURES = """
+if hasattr(render.image_settings, "media_type"):
+    render.image_settings.media_type = "IMAGE"
+render.image_settings.file_format = "PNG"
+film.audio_codec = "NONE"
+"""
+
+
+@pytest.mark.thorough
+def test_a_scene_of_pictures_gets_the_film_that_its_job_asks_for_with_its_sound(bpy: Blender, tmp_path: Path) -> None:
+    file = movie_scene(bpy, tmp_path, _PICTURES)
+    with studio(tmp_path / "worker", bpy) as farm:
+        spec = farm.job(file, tmp_path / "out", chunk=6, film="cut.mp4", film_quality="LOW", film_rate=25)
+        outcomes = [farm.run(spec, task) for task in range(2)]
+    assert [outcome.ended.reason for outcome in outcomes] == ["", ""], outcomes[-1].log
+    told = facts_of(tmp_path / "out" / "cut.mp4")
+    assert {"codec_name=h264", "codec_name=aac", "r_frame_rate=25/1", "width=48"} <= set(told), told
+    assert sorted(each.name for each in (tmp_path / "out").glob("*.png"))[0] == "movie_0003.png"
+
+
+@pytest.mark.thorough
+def test_a_codec_that_its_container_cannot_hold_is_told_of_before_a_frame_is_rendered(bpy: Blender, tmp_path: Path) -> None:
+    file = movie_scene(bpy, tmp_path, _PICTURES)
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcome = farm.run(farm.job(file, tmp_path / "out", chunk=6, film="cut.webm", film_codec="PRORES"), 0)
+    assert "cannot write the film that the job asks for (PRORES)" in outcome.ended.reason, outcome.log

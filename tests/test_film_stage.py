@@ -5,6 +5,7 @@ import pytest
 
 from brender.bus.messages import Sorry
 from brender.jobs.declare import job_type
+from brender.jobs.film import film_request
 from brender.model.errors import BadInput
 from brender.model.grant import Grant
 from brender.model.job import FILM, JobSpec
@@ -168,10 +169,22 @@ def test_a_film_that_a_job_names_is_made_of_frames_of_its_own(world: World) -> N
     assert outputs == ["shot__frames/shot_0001.png", "shot__frames/shot_0002.png", "cut/best.mp4"]
 
 
-def test_no_film_is_made_of_a_scene_that_writes_pictures_or_of_frames_with_loss() -> None:
+def test_a_film_that_the_scene_does_not_ask_for_is_made_of_frames_that_are_called_as_without_it() -> None:
     kind = job_type("blender-animation")
-    with pytest.raises(BadInput, match=r"is set to write PNG, so no film 'a.mp4' can be made of its frames"):
-        kind.prepare(animation(film="a.mp4"))
+    plain = kind.prepare(animation("1-2"))
+    spec = kind.prepare(animation("1-2", film="cut.webm"))
+    assert spec.settings["pattern"] == plain.settings["pattern"]
+    assert [stage.name for stage in kind.stages(spec)] == ["frames", "film"]
+    assert kind.prepare(spec) == spec, "preparing a prepared job changes nothing"
+    assert film_request(spec.settings)["otherwise"] == {"container": "WEBM", "codec": "WEBM", "quality": "HIGH"}
+    unnamed = kind.prepare(animation("1-2", film_container="MKV"))
+    assert unnamed.settings["film"].endswith("_0001-0002.mkv")
+    with pytest.raises(BadInput, match=r"A film is made of PNG files, not of JPEG"):
+        kind.prepare(animation(film="a.mp4", format="JPEG"))
+
+
+def test_no_film_is_made_of_frames_with_loss() -> None:
+    kind = job_type("blender-animation")
     with pytest.raises(BadInput, match=r"A film is made of PNG files, not of JPEG"):
         kind.prepare(movie(film="a.mp4", format="JPEG"))
 

@@ -90,6 +90,7 @@ def render_options(function: F) -> F:
         click.option("--resolution", type=Percent(), help=f"Percent of the scene's size. {said}"),
         click.option("--samples", type=int, help=f"Samples a pixel. {said}"),
         click.option("--format", type=click.Choice(tuple(EXTENSIONS), case_sensitive=False), help=f"Image format. {said}"),
+        click.option("--film", metavar="NAME", help="Make a film of all frames, such as shot.mp4, with the scene's sound."),
         click.option("--pattern", help="Names of the files, # for the frame number's digits. [default: the scene's own]"),
         click.option(
             "--output",
@@ -294,7 +295,7 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
 
 def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
     """Return *settings*, with the one frame that ``--frames`` names. Raises `BadInput`."""
-    for name in ("chunk", "order"):
+    for name in ("chunk", "order", "film"):
         if name in settings:
             raise BadInput(f"--{name} is for animations: a still, which --pieces makes of this, has one frame")
     frames = parse_frames(settings["frames"]) if "frames" in settings else ()

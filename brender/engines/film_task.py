@@ -16,7 +16,7 @@ from brender.engines.events import Cautioned
 from brender.engines.frame_path import Seen, explained
 from brender.engines.pictures import BadPicture, Picture
 from brender.engines.rendering import Rendering, finished, make_thumbnail
-from brender.jobs.film import frames_of_film, is_regular
+from brender.jobs.film import film_request, frames_of_film, is_regular
 from brender.model.grant import FurtherFile, PartGrant
 from brender.model.text import plural, short_id
 
@@ -46,6 +46,7 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
             path=str(scratch / f"film{final.suffix}"),
             size=size,
             sound=is_regular([number for number, _ in frames]),
+            how=film_request(rendering.settings),
         )
         if made["warning"]:
             attempt.emit(Cautioned(made["warning"], subject=made["warning"]))

@@ -26,6 +26,7 @@ from brender.engines.thumbnails import Thumbnails
 from brender.engines.views import own_picture, picture_path
 from brender.engines.warm import Keeper, WarmScene
 from brender.jobs.blender_animation import said_of_strips
+from brender.jobs.film import film_request
 from brender.model.grant import FurtherFile, PartGrant
 from brender.model.job import MISSING_AT_WORKER
 from brender.model.nodes import Blender
@@ -218,7 +219,7 @@ class Rendering:
             "device": settings["device"],
             "ocio": self._configuration(),
             "roots": self.roots(),
-            "film": bool(settings.get("film")),
+            "film": film_request(settings) if settings.get("film") else None,
             "gpus": [[device.kind, device.id] for device in self.attempt.place.devices],
         }
 

@@ -11,7 +11,7 @@ import msgspec
 
 from brender.jobs.blender_settings import CHUNK_MOST, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import Setting, check_settings
-from brender.jobs.film import check_film, plan_film, writes_film
+from brender.jobs.film import FRAMES_FORMAT, as_film, check_film, name_of_asked, plan_film, writes_film
 from brender.jobs.stages import Stage, followed_by, one_stage
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
@@ -68,7 +68,7 @@ class BlenderAnimation:
         if outside := said_of_range(parse_frames(settings["frames"]), scene):
             _warn(warnings, outside)
         if settings["film"]:
-            check_film(settings, scene, facts.path)
+            check_film(settings, as_film(scene, settings), facts.path)
         self._keep_order(settings, scene, warnings)
         limit = self._limit(spec.limit_minutes, settings)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings), limit_minutes=limit)
@@ -76,14 +76,27 @@ class BlenderAnimation:
     def _plan_film(self, facts: FileFacts, settings: dict[str, Any], warnings: list[str]) -> None:
         """Let the job make a film where its scene writes one, unless it asks for another format, or is planned already."""
         scene = facts.scene(settings["scene"])
+        film = as_film(scene, settings)
         settings["film"] = settings["film"] or ""
-        if settings["format"] is None and writes_film(scene):
+        if film is not scene and not writes_film(scene):
+            self._plan_asked_film(film, facts, settings, warnings)
+        elif settings["format"] is None and writes_film(scene):
+            scene = film
             settings["frames"] = self._frames(settings["frames"], scene, facts.path)
             own = scene_pattern(own_path(facts, settings, as_film=True), facts.path)
             for told in plan_film(settings, scene, settings["pattern"] or own):
                 _warn(warnings, told)
             # As Blender: neither is for movies.
             settings["keep"], settings["placeholders"] = settings["keep"] or False, settings["placeholders"] or False
+
+    def _plan_asked_film(self, scene: SceneFacts, facts: FileFacts, settings: dict[str, Any], warnings: list[str]) -> None:
+        """Let the job make a film that its *scene* does not ask for itself, of frames that are called as without it."""
+        settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+        if settings["format"] is None:
+            settings["format"] = FRAMES_FORMAT
+        if not settings["film"]:
+            settings["film"] = name_of_asked(scene, parse_frames(settings["frames"]), facts.path)
+        _warn(warnings, f"The film {settings['film']} is made once all frames are done; they stay beside it")
 
     def _fill_in(self, spec: JobSpec, settings: dict[str, Any], warnings: list[str]) -> tuple[SceneFacts, FileFacts]:
         """Fill in what any render of a .blend needs to know, from its file. Raises `BadInput`."""

@@ -1,7 +1,12 @@
 """The settings of a Blender render, as the job types for Blender declare them. Each that is not given is what the .blend says."""
 
-from brender.jobs.declare import FILES, MACHINES, ORDER, PICTURE, WHAT, Setting
+from brender.jobs.declare import FILES, FILM_GROUP, MACHINES, ORDER, PICTURE, WHAT, Setting
 from brender.model.naming import EXTENSIONS
+
+#: What the setting of a film is that decides how it is written, and what Blender calls its choices.
+FILM_CONTAINERS = ("MPEG4", "MKV", "QUICKTIME", "WEBM", "OGG", "AVI")
+FILM_CODECS = ("H264", "H265", "AV1", "WEBM", "PRORES", "DNXHD", "FFV1", "MPEG4", "THEORA")
+FILM_QUALITIES = ("LOSSLESS", "PERC_LOSSLESS", "HIGH", "MEDIUM", "LOW")
 
 ENGINES = ("cycles", "eevee", "workbench")
 ORDERS = ("forward", "preview", "backward", "random")
@@ -19,6 +24,69 @@ _FORMAT_WORDS = (
     ("HDR", "Radiance HDR"),
     ("CINEON", "Cineon"),
     ("IRIS", "Iris"),
+)
+
+FILM_SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "film_container",
+        str,
+        "what the film is written into",
+        from_file=True,
+        choices=FILM_CONTAINERS,
+        label="Container",
+        group=FILM_GROUP,
+        words=(("MPEG4", "MP4"), ("MKV", "Matroska"), ("QUICKTIME", "QuickTime"), ("WEBM", "WebM"), ("OGG", "Ogg")),
+        without="as the file says, or the name of the film",
+    ),
+    Setting(
+        "film_codec",
+        str,
+        "what the film is compressed by",
+        from_file=True,
+        choices=FILM_CODECS,
+        label="Codec",
+        group=FILM_GROUP,
+        words=(("H264", "H.264"), ("H265", "H.265"), ("WEBM", "VP9"), ("PRORES", "ProRes"), ("DNXHD", "DNxHD")),
+        without="as the file says; else H.264, or VP9 in WebM",
+    ),
+    Setting(
+        "film_quality",
+        str,
+        "how much is lost, where the codec has a choice",
+        from_file=True,
+        choices=FILM_QUALITIES,
+        label="Quality",
+        group=FILM_GROUP,
+        words=(
+            ("LOSSLESS", "nothing is lost"),
+            ("PERC_LOSSLESS", "nothing that can be seen"),
+            ("HIGH", "high"),
+            ("MEDIUM", "medium"),
+            ("LOW", "low"),
+        ),
+        without="as the file says; else high",
+    ),
+    Setting(
+        "film_rate",
+        int,
+        "how many frames it shows in a second",
+        from_file=True,
+        lowest=1,
+        highest=1000,
+        label="Rate",
+        unit="frames a second",
+        group=FILM_GROUP,
+    ),
+    Setting(
+        "film_sound",
+        bool,
+        "whether it has the sound of the scene",
+        from_file=True,
+        label="Sound",
+        group=FILM_GROUP,
+        words=((True, "the scene's"), (False, "none")),
+        without="as the file says; with a film that the file does not ask for, what the scene has",
+    ),
 )
 
 SETTINGS: tuple[Setting, ...] = (
@@ -178,12 +246,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "film",
         str,
-        "the name of the film that is made of all frames, as the scene is set to write it",
+        "the name of the film that is made of all frames, such as shot.mp4",
         from_file=True,
         label="Film",
-        group=FILES,
+        group=FILM_GROUP,
         words=(("", "none"),),
     ),
+    *FILM_SETTINGS,
     Setting(
         "persistent",
         bool,

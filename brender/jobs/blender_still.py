@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from brender.jobs.blender_animation import BlenderAnimation, said_of_range
-from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
+from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
 from brender.jobs.stages import Stage, followed_by
 from brender.jobs.view_layers import TEMPLATE
@@ -18,7 +18,7 @@ from brender.model.errors import BadInput
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.simulations import not_baked, not_in_order, other_cautions, whole_by_one
 
-_NOT_OF_A_STILL = {"frames", "chunk", "order", "film"}
+_NOT_OF_A_STILL = {"frames", "chunk", "order", "film", *(setting.name for setting in FILM_SETTINGS)}
 _PIECES_MOST = 1024
 PIECES = 8
 _PIECES = ".pieces"

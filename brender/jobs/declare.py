@@ -21,7 +21,14 @@ from brender.model.job import JobSpec, Requirements, TaskPlan
 from brender.model.paths import paths_of, variables_in
 
 #: The purposes that settings are grouped by, in the order in which forms and lists show them.
-WHAT, ORDER, PICTURE, FILES, MACHINES = GROUPS = ("What is rendered", "Order and tasks", "Picture", "Files", "Machines")
+WHAT, ORDER, PICTURE, FILES, FILM_GROUP, MACHINES = GROUPS = (
+    "What is rendered",
+    "Order and tasks",
+    "Picture",
+    "Files",
+    "Film",
+    "Machines",
+)
 #: The group of the settings that name none.
 OTHER = "More"
 _AS_FILE = "as the file says"

@@ -4,9 +4,11 @@ A scene that is set to write a movie is rendered as pictures without loss, by al
 of them, as Blender would have written it. The pictures stay, in a folder beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
+
+import msgspec
 
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames, parse_frames
@@ -24,6 +26,43 @@ from brender.model.naming import (
 
 #: What the pictures are written as: their depth is what the film needs (inside/film.py).
 FRAMES_FORMAT = "PNG"
+
+
+#: Where a film's name says what it is written into; and the codec that each container is made for, where that is not H.264.
+_BY_EXTENSION = {".mp4": "MPEG4", ".mkv": "MKV", ".mov": "QUICKTIME", ".webm": "WEBM", ".ogv": "OGG", ".avi": "AVI"}
+_OWN_CODEC = {"WEBM": "WEBM", "OGG": "THEORA"}
+
+
+def as_film(scene: SceneFacts, settings: Mapping[str, Any]) -> SceneFacts:
+    """Return *scene* as it is for a job with these *settings*: set to write a movie, where they name a film or say how it is
+    written. What they say goes before what the scene is set to."""
+    name, container = settings.get("film") or "", settings.get("film_container")
+    chosen = container or settings.get("film_codec") or settings.get("film_quality")
+    if not (name or chosen) or settings.get("film") == "" or (writes_film(scene) and not chosen):
+        return scene
+    known = container or (scene.container if writes_film(scene) else _BY_EXTENSION.get(extension_in(name), "MPEG4"))
+    # (Whether this Blender can write it so is seen before the first frame is rendered.)
+    return msgspec.structs.replace(scene, image_format="FFMPEG", container=known, film_problem="")
+
+
+def extension_in(name: str) -> str:
+    """Return the extension of the file *name*, in small letters.
+
+    >>> extension_in("a/Shot.MP4"), extension_in("a.b/shot")
+    ('.mp4', '')
+    """
+    _, dot, extension = name.rpartition("/")[2].rpartition(".")
+    return f".{extension.lower()}" if dot else ""
+
+
+def film_request(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the film of a prepared job with these *settings* is written, for the driver (inside/film.py): each ``None`` as
+    its scene has it. Where that is not set to write a movie, what is under ``otherwise`` holds."""
+    how = {name: settings.get(f"film_{name}") for name in ("container", "codec", "quality", "rate", "sound")}
+    container = how["container"] or _BY_EXTENSION.get(extension_in(settings.get("film") or ""), "MPEG4")
+    if how["container"] in _OWN_CODEC:
+        how["codec"] = how["codec"] or _OWN_CODEC[container]
+    return how | {"otherwise": {"container": container, "codec": _OWN_CODEC.get(container, "H264"), "quality": "HIGH"}}
 
 
 def writes_film(scene: SceneFacts) -> bool:
@@ -49,6 +88,12 @@ def plan_film(settings: dict[str, Any], scene: SceneFacts, pattern: str) -> list
     if not is_regular(numbers):
         told.append(f"The film {film} has no sound: its frames do not follow each other evenly")
     return told
+
+
+def name_of_asked(scene: SceneFacts, numbers: Sequence[int], path: str) -> str:
+    """Return what the film of the frames *numbers* is called that a job asks for without a name: as its file *path*."""
+    stem = path.replace("\\", "/").rpartition("/")[2].removesuffix(".blend") or "film"
+    return with_range(f"{stem}_", min(numbers), max(numbers)) + MOVIE_EXTENSIONS[scene.container][0]
 
 
 def check_film(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:

@@ -142,7 +142,7 @@ class Driver:
                 "or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
             )
         jobsettings.set_engine(self.scene, engine, rest["samples"])
-        if rest["film"] and (problem := film.problem(self.scene)):
+        if rest["film"] and (problem := film.problem(self.scene, rest["film"])):
             raise RuntimeError(problem)  # before a frame of it is rendered
         jobsettings.set_format(self.scene, rest["format"])
         render = self.scene.render
@@ -247,11 +247,18 @@ class Driver:
             if each.startswith(numbered):
                 os.replace(os.path.join(folder, each), os.path.join(folder, name + each[len(numbered) :]))
 
-    def do_film(self, file, trusted, scene, roots, frames, path, size, sound):
+    def do_film(self, file, trusted, scene, roots, frames, path, size, sound, how, sound_file=""):
         began = time.monotonic()
-        bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
-        remap.remap(roots)
-        self.scene = bpy.data.scenes[scene]
+        if file:
+            bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
+            remap.remap(roots)
+            self.scene = bpy.data.scenes[scene]
+        else:
+            bpy.ops.wm.read_factory_settings(use_empty=True)
+            self.scene = bpy.context.scene
+        if sound_file:
+            film.add_sound(self.scene, sound_file, frames[0][0])
+        film.set_up(self.scene, how)
         warning = film.why_silent(self.scene) if sound else ""
         made = film.make(self.scene, frames, path, size, sound, self.status)
         flush_output()

@@ -15,6 +15,8 @@ MOVIES = {"FFMPEG", "AVI_JPEG", "AVI_RAW"}
 EXACT_IN_BYTES = {"sRGB", "Display P3"}
 #: A strip of images has frames of so many numbers at most: Blender copies all for each that is added.
 STRIP_FRAMES = 500
+#: What sound is written as in each container.
+AUDIO_OF = {"WEBM": "OPUS", "OGG": "VORBIS", "AVI": "MP3"}
 _ANIMATED = ("render.", "view_settings", "display_settings", "sequencer_colorspace_settings")
 
 
@@ -56,14 +58,61 @@ def why_silent(scene):
     return "The film has no sound: Blender %s, as it is installed there, was built without any" % bpy.app.version_string
 
 
-def rehearse(scene):
-    """Begin a film as *scene* would, of a single frame. Raises `RuntimeError` with Blender's own words where it cannot."""
+def set_up(scene, how):
+    """Let *scene* write the film that a job asks for: *how* has its container, codec, quality, rate and sound, each ``None`` as
+    the scene has it; and those of them that hold ``otherwise``, where it is not set to write a movie. Raises `RuntimeError`."""
+    image, ffmpeg = scene.render.image_settings, scene.render.ffmpeg
+    was_movie = image.file_format == "FFMPEG"
+    if not was_movie:
+        if hasattr(image, "media_type"):
+            image.media_type = "VIDEO"
+        image.file_format = "FFMPEG"
+    rest = {} if was_movie else how["otherwise"]
+    try:
+        if container := how["container"] or rest.get("container"):
+            ffmpeg.format = container
+        if codec := how["codec"] or rest.get("codec"):
+            ffmpeg.codec = codec
+        if quality := how["quality"] or rest.get("quality"):
+            ffmpeg.constant_rate_factor = quality
+    except TypeError as error:
+        raise RuntimeError("Blender %s cannot write such a film: %s" % (bpy.app.version_string, error)) from error
+    if how["rate"]:
+        scene.render.fps, scene.render.fps_base = how["rate"], 1.0
+    wanted = how["sound"] if how["sound"] is not None else None if was_movie else makes_sound(scene)
+    if wanted is not None:
+        own = AUDIO_OF.get(ffmpeg.format, "AAC")
+        ffmpeg.audio_codec = (
+            "NONE" if not wanted else own if ffmpeg.audio_codec == "NONE" or how["container"] else ffmpeg.audio_codec
+        )
+
+
+def makes_sound(scene):
+    """Whether *scene* has strips of sound, or speakers."""
+    editor = scene.sequence_editor
+    strips = (getattr(editor, "strips_all", None) or getattr(editor, "sequences_all", ())) if editor else ()
+    return any(strip.type == "SOUND" for strip in strips) or any(thing.type == "SPEAKER" for thing in scene.objects)
+
+
+def add_sound(scene, file, frame):
+    """Let the sound of *file* begin at *frame* of *scene*. Raises `RuntimeError` where it cannot be read."""
+    try:
+        strips_of(scene).new_sound("sound", file, 1, frame)
+    except RuntimeError as error:
+        raise RuntimeError("the sound %s cannot be read: %s" % (file, str(error).strip())) from error
+
+
+def rehearse(scene, how=None):
+    """Begin a film of *scene*, as *how* says (`set_up`; ``None``: as the scene is), of a single frame. Raises `RuntimeError` with
+    Blender's own words where it cannot."""
     trial = scene.copy()
     folder = os.path.join(bpy.app.tempdir, "brender-rehearsal")
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "film")
     handlers = silence()
     try:
+        if how is not None:
+            set_up(trial, how)
         trial.sequence_editor_clear()
         end = {"length": 1} if bpy.app.version >= (5, 0) else {"frame_end": 2}
         strips_of(trial).new_effect(name="brender", type="COLOR", channel=1, frame_start=1, **end)
@@ -83,15 +132,17 @@ def rehearse(scene):
             os.unlink(os.path.join(folder, name))
 
 
-def problem(scene):
-    """Why no film of *scene* can be made by this Blender, as a sentence; "" where one can."""
+def problem(scene, how=None):
+    """Why no film of *scene*, as *how* says, can be made by this Blender, as a sentence; "" where one can."""
     if scene.render.use_multiview and scene.render.image_settings.views_format != "STEREO_3D":
         return "The scene %r writes a film for each of its views, and one film of Stereo 3D is all that can be made" % scene.name
     try:
-        rehearse(scene)
+        rehearse(scene, how)
     except RuntimeError as error:
         words = str(error).strip().replace("Error: ", "")
-        return "Blender %s cannot write %s: %s" % (bpy.app.version_string, described(scene), words)
+        asked = [] if how is None else [how[name] for name in ("container", "codec") if how[name]]
+        what = "the film that the job asks for (%s)" % ", ".join(asked) if asked else described(scene)
+        return "Blender %s cannot write %s: %s" % (bpy.app.version_string, what, words)
     return ""
 
 
