@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import sys
 import threading
 import time
@@ -243,6 +244,16 @@ def test_a_manager_that_is_not_where_it_was_is_found_on_the_network_by_its_key(c
         (found,) = where_they_answer([before])
     assert (found.control, found.key) == (places[mine], mine)
     assert "nothing vouches for: not joined" in caplog.text
+
+
+def test_a_manager_that_listens_on_loopback_alone_is_found_by_a_worker_beside_it() -> None:
+    own = discovery.own_hosts()[0]
+    if own.startswith("127."):
+        pytest.skip("this machine has no address on any network")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, key = listener.getsockname()[1], new_pair().public
+        found = where_they_answer([ManagerAddresses.of(discovery.Address(own, port), key)])
+    assert (str(found[0].control), found[0].key) == (f"127.0.0.1:{port}", key)
 
 
 def test_a_worker_whose_managers_name_does_not_resolve_says_so_at_once(

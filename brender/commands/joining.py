@@ -18,6 +18,7 @@ from brender.bus.address import (
     ManagerAddresses,
     ServerAddresses,
     answers,
+    own_hosts,
     parse_address,
     resolve,
 )
@@ -36,6 +37,7 @@ log = logging.getLogger("brender.keys")
 
 _WAIT_SECONDS, _TRY_SECONDS, _LOOK_SECONDS = 60.0, 1.0, 0.25
 _SAY_SECONDS = 10.0
+_LOOPBACK = "127.0.0.1"
 _ANSWER_SECONDS = 2.0
 _LOOKUP_SECONDS = 3.0
 
@@ -201,10 +203,14 @@ def managers_for(
 
 def where_they_answer(known: list[ManagerAddresses]) -> list[ManagerAddresses]:
     """Return the *known* managers; where none of them answers, those of them that say on the local network that they are
-    elsewhere."""
+    elsewhere. One on this machine may listen on loopback alone, and is tried there too."""
     if not known or any(answers(each.control, _ANSWER_SECONDS) for each in known):
         return known
-    return find_managers({each.key for each in known}) or known
+    here = own_hosts()
+    inward = [ManagerAddresses.of(Address(_LOOPBACK, each.control.port), each.key) for each in known if each.control.host in here]
+    if any(answers(each.control, _ANSWER_SECONDS) for each in inward):
+        return [*inward, *known]
+    return find_managers({each.key for each in known}) or [*known, *inward]
 
 
 def _named(managers: str, membership: Membership) -> tuple[list[ManagerAddresses], str]:
