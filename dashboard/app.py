@@ -28,6 +28,7 @@ from brender.store.reader import Reader
 from dashboard import pages, people, pictures
 from dashboard.endpoint import PREFIX
 from dashboard.farm import Farm, Settings
+from dashboard.frame_files import FrameFiles
 from dashboard.pulse import Pulse
 from dashboard.stream import Stream
 from dashboard.uploads import Uploads
@@ -86,7 +87,9 @@ def create_app(
     uploads = Uploads(folder.root / "uploads", chosen.upload_quota, chosen.upload_total, chosen.keep_free)
     stream = Stream(server, pair)
     pulse = Pulse(server, pair, stream.tell_of_server)
-    app.extensions["brender"] = Farm(Reader(folder, database), server, pair, folder, stream, pulse, uploads, chosen)
+    reader = Reader(folder, database)
+    found = FrameFiles(reader, server, pair, folder.root / "fetched")
+    app.extensions["brender"] = Farm(reader, server, pair, folder, stream, pulse, uploads, found, chosen)
     csrf = CSRFProtect(app)
     people.install(app)
     app.register_blueprint(pages.blueprint)

@@ -13,6 +13,7 @@ from brender.bus.keys import KeyPair
 from brender.model.errors import Forbidden
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
+from dashboard.frame_files import FrameFiles
 from dashboard.proxies import Proxies
 from dashboard.pulse import Pulse
 from dashboard.stream import Stream
@@ -57,6 +58,7 @@ class Farm:
     stream: Stream
     pulse: Pulse
     uploads: Uploads
+    files: FrameFiles
     settings: Settings = field(default_factory=Settings)
 
     def client(self) -> Client:

@@ -7,12 +7,13 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 import OpenImageIO as oiio
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, request, send_file, stream_with_context
 
 from brender.engines.ffmpeg import make_film
 from brender.engines.layers import layer_displayed, layers_of
@@ -76,19 +77,13 @@ def given(path: str, content: str, query: type[msgspec.Struct] = Nothing) -> Cal
 @given("/jobs/<id>/thumbnails/<int:part>", "image/jpeg")
 def thumbnail(id: str, part: int) -> Response:
     """Return a small picture of a frame."""
-    reader = farm().reader
-    with reader.record() as record:
-        row = record.tables.Part.get_or_none(id=part, job=questions.job_id(record, id))
-        path = reader.folder.thumbnail(row.attempt, part) if row is not None and row.attempt else None
-    if path is None or not path.is_file():
-        raise NotFound("There is no small picture of that frame")
-    return send_file(path, mimetype="image/jpeg", max_age=86400)
+    return send_file(farm().files.small(id, part), mimetype="image/jpeg", max_age=86400)
 
 
 @given("/jobs/<id>/frames/<int:part>", "*/*")
 def frame(id: str, part: int) -> Response:
     """Return the frame's own file, as it was rendered."""
-    path = _frame(id, part)
+    path = farm().files.frame(id, part)
     return send_file(path, as_attachment=path.suffix.lower() not in _SHOWN)
 
 
@@ -99,7 +94,7 @@ def picture(id: str, part: int) -> Response:
     query = query_as(PictureQuery)
     if query.width not in _WIDTHS:
         raise BadInput(f"The width is one of: {', '.join(map(str, _WIDTHS))}")
-    path = _frame(id, part)
+    path = farm().files.frame(id, part)
     with _PICTURES.take(user_name()):
         content = _as_jpeg(path, query)
     return Response(content, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
@@ -107,7 +102,7 @@ def picture(id: str, part: int) -> Response:
 
 def layers(id: str, part: int) -> list[str]:
     """Return the names of the layers of a frame's file; none where it is no EXR. Raises `NotFound`."""
-    path = _frame(id, part)
+    path = farm().files.frame(id, part)
     try:
         return [layer.name for layer in layers_of(path)] if path.suffix.lower() == ".exr" else []
     except BadPicture as error:
@@ -117,10 +112,12 @@ def layers(id: str, part: int) -> list[str]:
 @given("/jobs/<id>/frames.zip", "application/zip")
 def frames_zip(id: str) -> Response:
     """Return all finished frames in one zip, as it is made."""
-    files, name = _all(id)
+    files, _, name = _all(id)
     with contextlib.ExitStack() as held:
         held.enter_context(_DOWNLOADS.take(user_name()))
-        response = Response(_zipped(files), mimetype="application/zip", headers=_attached(f"{_safe(name)}.zip"))
+        response = Response(
+            stream_with_context(_zipped(files)), mimetype="application/zip", headers=_attached(f"{_safe(name)}.zip")
+        )
         response.call_on_close(held.pop_all().close)
         return response
 
@@ -128,16 +125,14 @@ def frames_zip(id: str) -> Response:
 @given("/jobs/<id>/film", "video/*")
 def scene_film(id: str) -> Response:
     """Return the film that the job has made, as its scene is set to write it."""
-    reader = farm().reader
-    with reader.record() as record:
+    with farm().reader.record() as record:
         job, part = questions.job_id(record, id), record.tables.Part
         row = part.get_or_none((part.job == job) & (part.piece == FILM))
         if row is None:
             raise NotFound("The job makes no film of its own: a film of its frames is under Download, A film")
         if row.status != "completed":
             raise NotFound("The film is not made yet")
-        path = reader.frame_file(record, job, row.id)
-    return send_file(path, as_attachment=True)
+    return send_file(farm().files.frame(job, row.id), as_attachment=True, download_name=PurePosixPath(row.output).name)
 
 
 @given("/jobs/<id>/movie.mp4", "video/mp4", MovieQuery)
@@ -146,12 +141,12 @@ def movie(id: str) -> Response:
     ``fps``."""
     with farm().reader.record() as record:
         fps = query_as(MovieQuery).fps or questions.job_without_counts(record, id)["fps"]
-    files, name = _all(id)
+    files, count, name = _all(id)
     with contextlib.ExitStack() as held:
         held.enter_context(_DOWNLOADS.take(user_name()))
         made = Path(held.enter_context(tempfile.TemporaryDirectory())) / "film.mp4"
         with _FILMS.take(user_name()):
-            make_film(_while_wanted([path for path, _ in files]), fps, made, _FILM_WIDTH)
+            make_film(_while_wanted(files, count), fps, made, _FILM_WIDTH)
         response = Response(_pieces(made), mimetype="video/mp4", headers=_attached(f"{_safe(name)}.mp4"))
         response.content_length = made.stat().st_size
         response.call_on_close(held.pop_all().close)
@@ -166,14 +161,12 @@ def contact_sheet(id: str) -> Response:
 
 
 def _contact_sheet(id: str) -> bytes:
-    reader = farm().reader
-    with reader.record() as record:
-        job, part = questions.job_id(record, id), record.tables.Part
-        rows = part.select(part.id, part.attempt).where((part.job == job) & (part.status == "completed") & (part.piece == 0))
-        found = [reader.folder.thumbnail(row.attempt, row.id) for row in rows.order_by(part.frame).limit(100_000)]
-    there = [path for path in found if path.is_file()]
-    step = max(1, -(-len(there) // _SHEET_MOST))
-    chosen = [oiio.ImageBuf(str(path)) for path in there[::step]]
+    files = farm().files
+    with farm().reader.record() as record:
+        job = questions.job_id(record, id)
+        finished = files.finished(record, job)
+    step = max(1, -(-len(finished) // _SHEET_MOST))
+    chosen = [oiio.ImageBuf(str(path)) for path in files.all_small(job, finished[::step])]
     if not chosen:
         raise NotFound("There are no small pictures of its frames yet")
     columns = max(1, round(len(chosen) ** 0.5 * 1.2))
@@ -186,16 +179,17 @@ def _contact_sheet(id: str) -> bytes:
     return _written(sheet)
 
 
-def _while_wanted(files: list[Path]) -> Iterator[Path]:
-    """*files*, as long as somebody waits for their film and it does not take too long. Raises `BadInput`."""
+def _while_wanted(files: Iterator[tuple[Path, str]], count: int) -> Iterator[Path]:
+    """Yield the paths of *files*, at most *count*, as long as somebody waits for their film and it does not take too long. Raises
+    `BadInput`."""
     disconnected = request.environ.get("waitress.client_disconnected")
     end = time.monotonic() + _FILM_SECONDS
-    for number, path in enumerate(files):
+    for number, (path, _) in enumerate(files):
         if disconnected is not None and disconnected():
             raise BadInput("Nobody waits for this film any more")
         if time.monotonic() > end:
             raise BadInput(
-                f"After {_FILM_SECONDS / 60:.0f} minutes {number} of {len(files)} frames were in the film, and it was given up: "
+                f"After {_FILM_SECONDS / 60:.0f} minutes {number} of {count} frames were in the film, and it was given up: "
                 "take the frames as a zip, or let the scene itself write a film"
             )
         yield path
@@ -211,30 +205,38 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _frame(id: str, part: int) -> Path:
-    with farm().reader.record() as record:
-        return farm().reader.frame_file(record, questions.job_id(record, id), part)
-
-
-def _all(id: str) -> tuple[list[tuple[Path, str]], str]:
-    """Return the files of the job's finished frames, each with its name, and the job's name. Raises `NotFound` where there
-    are none."""
-    reader = farm().reader
+def _all(id: str) -> tuple[Iterator[tuple[Path, str]], int, str]:
+    """Return the files of the job's finished frames, each with its name, one after the other; at most how many they are; and the
+    job's name. Raises `NotFound` where there are none."""
+    reader, found = farm().reader, farm().files
     with reader.record() as record:
         job, part = record.tables.Job.get_by_id(questions.job_id(record, id)), record.tables.Part
         folder = Path(reader.folder_of(record, job.output)).resolve()
-        rows = part.select(part.output).where(
+        rows = part.select(part.id, part.output).where(
             (part.job == job.id) & (part.status == "completed") & (part.piece == 0) & (part.output != "")
         )
-        names = [name for (name,) in rows.order_by(part.frame, part.id).tuples()]
-    files = [((folder / name).resolve(), name) for name in names]
-    there = [(path, name) for path, name in files if path.is_relative_to(folder) and path.is_file()]
-    if not there:
+        finished = list(rows.order_by(part.frame, part.id).tuples())
+    files = [((folder / name).resolve(), number, name) for number, name in finished]
+    there = [(path, number, name) for path, number, name in files if path.is_relative_to(folder) and path.is_file()]
+    if not there and found.is_elsewhere:
+        named, most = _asked_for(job.id, finished), len(finished)
+    else:
+        named, most = ((path, name) for path, _, name in there), len(there)
+    first = next(named, None)
+    if first is None:
         raise NotFound("There are no finished frames of it (any more)")
-    return there, job.name
+    return chain([first], named), most, job.name
 
 
-def _zipped(files: list[tuple[Path, str]]) -> Iterator[bytes]:
+def _asked_for(job: str, finished: list[tuple[int, str]]) -> Iterator[tuple[Path, str]]:
+    """Yield the files of the *finished* parts (part, name) of *job*, asked of the server, without those that are gone."""
+    found = farm().files
+    for part, name in finished:
+        with contextlib.suppress(NotFound):
+            yield found.frame(job, part), name
+
+
+def _zipped(files: Iterator[tuple[Path, str]]) -> Iterator[bytes]:
     """A zip of *files*, not compressed, piece by piece."""
     out = _Outlet()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:

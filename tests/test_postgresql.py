@@ -1,9 +1,12 @@
 """A whole farm whose record is in PostgreSQL: rendering, pages, backups; and chaos, in which PostgreSQL is killed too."""
 
+import io
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,8 @@ from brender.commands.options import client
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
 from tests.conftest import PostgreSQL
-from tests.tools import command, ended, line_of, process, until
+from tests.tools import command, ended, invite, line_of, process, until
+from tests.web import with_token
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
 
@@ -40,6 +44,7 @@ def test_a_farm_renders_shows_and_keeps_its_work_with_its_record_in_postgresql(
         assert "completed" in command(capsys, "jobs", *at).out and len(list((tmp_path / "frames").glob("*.png"))) == 3
         with urllib.request.urlopen(f"{farm.dashboard_url}login") as page:
             assert page.status == 200
+        _shows_the_same_elsewhere(folder, tmp_path, job["id"], url, monkeypatch)
         assert command(capsys, "backup", tmp_path / "all.tar", "--with", "keys", "--with", "logs", *at).code == 0
     assert not folder.database.exists()
     # A farm of files goes on with what that of PostgreSQL has done.
@@ -49,6 +54,35 @@ def test_a_farm_renders_shows_and_keeps_its_work_with_its_record_in_postgresql(
     with LocalFarm(other), client(None, other.folder.root) as connection:
         assert [(row["id"], row["status"]) for row in connection.ask("jobs")] == [(job["id"], "completed")]
         assert until(lambda: connection.ask("log", job=job["id"]))
+
+
+def _shows_the_same_elsewhere(folder: DataFolder, tmp_path: Path, job: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dashboard with a data folder of its own and nothing of the job's shows what the one beside the server shows."""
+    far = tmp_path / "far"
+    monkeypatch.setenv("BRENDER_JOIN", invite("dashboard", folder.root))
+    subprocess.run([sys.executable, "-m", "brender.commands.main", "join", "--data", far], check=True, capture_output=True)
+    monkeypatch.delenv("BRENDER_JOIN")
+    with client(None, folder.root) as connection:
+        headers, part = with_token(connection), connection.ask("parts", job=job)[0]
+    small = folder.thumbnail(part["attempt"], part["id"])
+    until(small.exists)
+    # (Nothing that the server sees of the job is to be seen there.)
+    with process("dashboard", "--port-base", "0", "--database", url, data=far, hidden=tmp_path / "frames"):
+        base = until(lambda: (DataFolder(far).announced("dashboard") or {}).get("url"))
+
+        def get(path: str) -> bytes:
+            asked = urllib.request.Request(f"{base}api/v1/jobs/{job}/{path}", headers=headers)
+            try:
+                with urllib.request.urlopen(asked) as answer:
+                    return bytes(answer.read())
+            except urllib.error.HTTPError as error:
+                raise AssertionError(error.read()) from error
+
+        assert get(f"thumbnails/{part['id']}") == small.read_bytes()
+        assert get(f"frames/{part['id']}") == (tmp_path / "frames" / part["output"]).read_bytes()
+        assert json.loads(get("log?frame=1"))["text"]
+        with zipfile.ZipFile(io.BytesIO(get("frames.zip"))) as archive:
+            assert len(archive.namelist()) == 3
 
 
 def test_a_short_chaos_in_postgresql_leaves_the_record_and_the_files_as_a_quiet_run_does() -> None:

@@ -33,7 +33,7 @@ _ALL: dict[str, str] = {
     KeyRole.WORKER: f"{_OF_BOTH} beat",
     KeyRole.MANAGER: f"{_OF_BOTH} beats joined left",
     KeyRole.MONITOR: "enrol",
-    KeyRole.DASHBOARD: "ask offer blobpiece enrol make-first-admin",
+    KeyRole.DASHBOARD: "ask offer blobpiece framewanted enrol make-first-admin",
     "admin": f"ask accounts look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path "
     "unset-path add-addon remove-addon "
     "subscribe-webhook set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "

@@ -126,7 +126,7 @@ TABLE: dict[str, Entry] = {
     # Files
     "offer": _entry("send files", all=(_CLIENT, _DASHBOARD, _ADMIN)),
     "blobpiece": _entry("send files", all=(_CLIENT, _DASHBOARD, _ADMIN)),
-    "framewanted": _entry("fetch frames", all=(_CLIENT, _ADMIN)),
+    "framewanted": _entry("fetch frames", all=(_CLIENT, _DASHBOARD, _ADMIN)),
     # Nodes. Whether it is its own that a worker speaks of, or a manager its workers', the core asks by their registrations.
     **_of_nodes("hello", "bye", "pong", "renew", "stands", deed="take part as a node"),
     "joined": _entry("bring workers in", all=(_MANAGER,)),

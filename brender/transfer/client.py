@@ -69,17 +69,24 @@ class Exchange:
         return lacking
 
     def fetch(
-        self, job: str, part: int, target: Path, progress: Callable[[int, int], None] = lambda have, size: None, file: int = 0
+        self,
+        job: str,
+        part: int,
+        target: Path,
+        progress: Callable[[int, int], None] = lambda have, size: None,
+        file: int = 0,
+        small: bool = False,
     ) -> None:
-        """Have the file of *job*'s finished *part*, or with *file* one of its further ones, as *target*. Goes on from a beginning
-        of it that is there, unless the file has changed since. Raises `NotFound`, `Unreachable`, or `OSError`."""
+        """Have the file of *job*'s finished *part*, or with *file* one of its further ones, as *target*; *small*: its small
+        picture. Goes on from a beginning of it that is there, unless the file has changed since. Raises `NotFound`,
+        `Unreachable`, or `OSError`."""
         named = f".brender-{hashlib.sha256(target.name.encode(errors='surrogateescape')).hexdigest()[:12]}-"
         found = {path.name[len(named) : -len(".part")]: path for path in target.parent.glob(f"{named}?*.part")}
         version, begun = next(iter(found.items()), ("", target))
         have, size = begun.stat().st_size if version else 0, -1
         while have != size:
             piece, content = self._ask(
-                FrameWanted(job=job, part=part, file=file, offset=have), partial(_piece, (part, file, have))
+                FrameWanted(job=job, part=part, file=file, offset=have, small=small), partial(_piece, (part, file, have))
             )
             if (size < 0 and not have) or piece.version != version:
                 for old in target.parent.glob(f"{named}*.part"):

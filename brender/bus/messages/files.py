@@ -86,12 +86,13 @@ class BlobAt(Message, frozen=True, kw_only=True):
 
 class FrameWanted(Message, frozen=True, kw_only=True):
     """A client asks for the piece of a finished part's file from ``offset`` on; answered by a `FramePiece`, or a `NoFile`.
-    ``file``: 0, or which of the frame's further files, counted from 1."""
+    ``file``: 0, or which of the frame's further files, counted from 1. ``small``: its small picture instead."""
 
     job: Id
     part: Count
     file: Count = 0
     offset: Count
+    small: bool = False
 
 
 class FramePiece(Message, frozen=True, kw_only=True):

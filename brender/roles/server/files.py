@@ -268,6 +268,12 @@ class FileKeeper:
             answer(missing, [])
             return
         into, name = row[0], names[wanted.file]
+        if wanted.small:
+            try:
+                answer(*piece_of(os.open(self._folder.thumbnail(row[3], wanted.part), os.O_RDONLY), wanted))
+            except OSError:
+                answer(missing, [])
+            return
         with contextlib.suppress(OSError):
             arrived = self._incoming(row[3], wanted.part, wanted.file)
             answer(*piece_of(read(arrived.parent, arrived.name), wanted))
