@@ -15,6 +15,7 @@ from brender.engines.film_task import make_scene_film
 from brender.engines.job_files import travel
 from brender.engines.neighbours import Neighbours
 from brender.engines.picture_reader import ChildReader, PictureReader
+from brender.engines.progressive_task import do_pass
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
 from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
@@ -45,6 +46,8 @@ class BlenderEngine:
                     continue
                 if part.piece == FILM:
                     make_scene_film(rendering, part, folder)
+                elif "passes" in rendering.settings:
+                    do_pass(rendering, part, folder, index)
                 elif "pieces" in rendering.settings:
                     do_part_of_still(rendering, part, folder)
                 elif not keep_standing(rendering, part, final):

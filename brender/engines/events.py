@@ -42,6 +42,8 @@ class PartFinished:
     kept: bool = False
     digest: str = ""
     further_files: tuple[FurtherFile, ...] = ()
+    noise: float | None = None
+    """Of a frame that is refined: how far its picture is from the one with all samples, as their shares tell; ``None``: not known."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,19 @@ class CannotMerge(Exception):
     """The pieces do not fit together; the text says why."""
 
 
+#: What an accumulated file calls its noise.
+_NOISE = "brender_noise"
+
+
+@dataclass(frozen=True)
+class Accumulated:
+    """What came of averaging: the metadata that Cycles itself would add to the picture (`stamps`), and its noise (``None``: not
+    known yet)."""
+
+    stamps: list[tuple[str, str]]
+    noise: float | None
+
+
 @dataclass(frozen=True)
 class Cut:
     """How a picture is cut: ``samples`` or ``tiles``, into how many pieces, and its samples a pixel."""
@@ -82,6 +95,10 @@ def check_cut(file: Path, note: str) -> None:
 def stamps(files: Sequence[Path], cut: Cut) -> list[tuple[str, str]]:
     """Return the metadata that Cycles itself adds to a picture, name and value, for the one that the pieces *files* make: the
     manifests of Cryptomatte, the samples, and the times, which are those of all pieces together. Raises `CannotMerge`."""
+    return _stamps(files, cut.samples)
+
+
+def _stamps(files: Sequence[Path], samples: int) -> list[tuple[str, str]]:
     headers = [_header(file) for file in files]
     found = []
     for each in headers[0].extra_attribs:
@@ -89,7 +106,7 @@ def stamps(files: Sequence[Path], cut: Cut) -> list[tuple[str, str]]:
         if not name.startswith(("cycles.", "cryptomatte/")) and name != _RENDER_TIME:
             continue
         if name.endswith(".samples"):
-            value = str(cut.samples)
+            value = str(samples)
         elif _TIME.fullmatch(value):
             value = _as_time(sum(_seconds(_text(header, name)) for header in headers))
         found.append((name, value))
@@ -131,6 +148,62 @@ def combined_channels(spec: Any) -> list[int]:
     return [names[channel] for channel in "RGBA" if channel in names]
 
 
+def accumulate(files: Sequence[Path], counts: Sequence[int], note: str, paths: Sequence[Path]) -> Accumulated:
+    """Write the average of *files*, which hold so many samples each (*counts*), to each of *paths*: a file that says *note* of
+    itself. Raises `CannotMerge`."""
+    total = sum(counts)
+    specs, planes, noise = _averaged(files, counts)
+    told = _stamps(files, total)
+    for spec in specs:
+        spec.attribute("Note", note)
+        for name, value in told:
+            spec.attribute(name, value)
+        if noise is not None:
+            spec.attribute(_NOISE, noise)
+    for path in paths:
+        _write(specs, planes, path)
+    return Accumulated(told, noise)
+
+
+def read_accumulated(file: Path) -> tuple[str, float | None]:
+    """Return what an accumulated *file* says of itself: its note ("": none), and its noise. Raises `CannotMerge`."""
+    header = _header(file)
+    noise = header.getattribute(_NOISE)
+    return _text(header, "Note"), None if noise is None else float(noise)
+
+
+def _averaged(files: Sequence[Path], counts: Sequence[int]) -> tuple[list[Any], list[Any], float | None]:
+    """Return the specs and planes of the average of *files*, and its noise, where there are two to tell that by."""
+    total = sum(counts)
+    specs: list[Any] = []
+    planes: list[Any] = []
+    beauty: list[Any] = []
+    for place, file in enumerate(files):
+        for number, (spec, pixels) in enumerate(_subimages(file)):
+            if place == 0:
+                specs.append(spec)
+                planes.append(numpy.zeros(pixels.shape, dtype=numpy.float64))
+            _check_alike(file, files[0], spec, pixels, specs[number : number + 1], planes[number : number + 1])
+            _add(planes[number], spec, pixels, counts[place] / total, is_first=place == 0)
+            if channels := combined_channels(spec)[:3]:
+                beauty.append(pixels[..., channels])
+    noise = noise_between(beauty[0], counts[0], beauty[1], counts[1]) if len(files) == len(beauty) == 2 else None
+    return specs, planes, noise
+
+
+def noise_between(first: Any, first_count: int, second: Any, second_count: int) -> float:
+    """Return the noise of the average of two pictures of the same frame, of so many samples each: its standard error, as their
+    difference tells it, by the square root of the brightness, on the average over the picture. That is what the noise threshold
+    of Cycles is compared with, pixel by pixel."""
+    total = first_count + second_count
+    average = (first * float(first_count) + second * float(second_count)) / total
+    error = numpy.abs(first - second).sum(axis=-1) * (first_count * second_count) ** 0.5 / total
+    brightness = numpy.maximum(average.sum(axis=-1), 0.0)
+    found = error / (1e-4 + numpy.sqrt(brightness))
+    finite = found[numpy.isfinite(found)]
+    return float(finite.mean()) if finite.size else 0.0
+
+
 def _merged(files: Sequence[Path], cut: Cut) -> tuple[list[Any], list[Any]]:
     specs: list[Any] = []
     planes: list[Any] = []
@@ -139,21 +212,27 @@ def _merged(files: Sequence[Path], cut: Cut) -> tuple[list[Any], list[Any]]:
             if piece == 1:
                 specs.append(spec)
                 planes.append(numpy.zeros(pixels.shape, dtype=numpy.float64))
-            if place >= len(planes) or planes[place].shape != pixels.shape or specs[place].channelnames != spec.channelnames:
-                raise CannotMerge(f"{file} has other passes or another size than the first piece, {files[0]}")
-            _add(planes[place], spec, pixels, piece, cut)
+            _check_alike(file, files[0], spec, pixels, specs[place : place + 1], planes[place : place + 1])
+            if cut.how == "tiles":
+                band = _band(piece, cut, planes[place].shape[0])
+                planes[place][band] = pixels[band]
+            else:
+                _add(planes[place], spec, pixels, cut.weight(piece), is_first=piece == 1)
     return specs, planes
 
 
-def _add(plane: Any, spec: Any, pixels: Any, piece: int, cut: Cut) -> None:
-    if cut.how == "tiles":
-        band = _band(piece, cut, plane.shape[0])
-        plane[band] = pixels[band]
-        return
+def _check_alike(file: Path, first: Path, spec: Any, pixels: Any, specs: list[Any], planes: list[Any]) -> None:
+    """Raise `CannotMerge` unless a part of *file* is as that of the *first*: *specs* and *planes* have that, if there is one."""
+    if not planes or planes[0].shape != pixels.shape or specs[0].channelnames != spec.channelnames:
+        raise CannotMerge(f"{file} has other passes or another size than the first piece, {first}")
+
+
+def _add(plane: Any, spec: Any, pixels: Any, weight: float, *, is_first: bool) -> None:
+    """Add *pixels* to the average *plane* with this *weight* of 1."""
     for channel, name in enumerate(spec.channelnames):
         if not _TAKEN_FROM_THE_FIRST.fullmatch(_pass_of(name)):
-            plane[..., channel] += pixels[..., channel] * cut.weight(piece)
-        elif piece == 1:
+            plane[..., channel] += pixels[..., channel] * weight
+        elif is_first:
             plane[..., channel] = pixels[..., channel]
 
 

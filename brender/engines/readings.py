@@ -11,7 +11,16 @@ from typing import Any
 
 import OpenImageIO as oiio
 
-from brender.engines.exr_merge import Cut, check_cut, combined, merge, replace_combined, stamps
+from brender.engines.exr_merge import (
+    Cut,
+    accumulate,
+    check_cut,
+    combined,
+    merge,
+    read_accumulated,
+    replace_combined,
+    stamps,
+)
 from brender.engines.pictures import small_jpeg, verify
 from brender.engines.resume import carries
 
@@ -72,6 +81,18 @@ def merged(files: list[Path], how: str, pieces: int, samples: int) -> Iterator[A
     yield {"stamps": [list(each) for each in stamps(files[:-1], cut)]}
 
 
+def accumulated(files: list[Path], counts: list[int], note: str) -> Iterator[Answer | bytes]:
+    """Write the average of the first files, of so many samples each (*counts*), to all others; say what metadata the picture of
+    it has, and its noise."""
+    found = accumulate(files[: len(counts)], counts, note, files[len(counts) :])
+    yield {"stamps": [list(each) for each in found.stamps], "noise": found.noise}
+
+
+def notes_of_accumulated(files: list[Path]) -> Iterator[Answer | bytes]:
+    """The note of each accumulated file, and its noise."""
+    yield {"told": [list(read_accumulated(file)) for file in files]}
+
+
 def denoised(files: list[Path]) -> Iterator[Answer | bytes]:
     """Put the combined pass of the second file into the first."""
     replace_combined(files[0], files[1])
@@ -85,4 +106,6 @@ def preview(files: list[Path], numbers: list[int], how: str, pieces: int, sample
     yield small_jpeg(image)
 
 
-READINGS: dict[str, Reading] = {each.__name__: each for each in (look, notes, sizes, cuts, merged, denoised, preview)}
+_ALL: tuple[Reading, ...] = (look, notes, sizes, cuts, merged, denoised, preview)
+_ALL += (accumulated, notes_of_accumulated)
+READINGS: dict[str, Reading] = {each.__name__: each for each in _ALL}

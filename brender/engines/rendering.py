@@ -309,8 +309,16 @@ def keep_standing(rendering: Rendering, part: PartGrant, final: Path) -> bool:
     return True
 
 
-def render_part(rendering: Rendering, part: PartGrant, final: Path, index: int, asked: Mapping[str, Any] | None = None) -> None:
-    """Render the frame, verify it, publish it as *final*. *asked* is what the driver is asked to do beyond rendering it whole.
+def render_part(
+    rendering: Rendering,
+    part: PartGrant,
+    final: Path,
+    index: int,
+    asked: Mapping[str, Any] | None = None,
+    draft: Mapping[str, Any] | None = None,
+) -> None:
+    """Render the frame, verify it, publish it as *final*. *asked* is what the driver is asked to do beyond rendering it whole,
+    *draft* how it is drafted.
 
     *index*: how many parts of the attempt came before. Raises `AttemptFailed` or `AttemptStopped`.
     """
@@ -325,7 +333,7 @@ def render_part(rendering: Rendering, part: PartGrant, final: Path, index: int, 
             undo.enter_context(files.held(final))
         to = picture_path(scratch, final)
         to.parent.mkdir()
-        wanted = {"gather": str(scratch), "layer": part.layer} if asked is None else asked
+        wanted = {"gather": str(scratch), "layer": part.layer, **(draft or {})} if asked is None else asked
         rendered = session.render(part.frame, to, index * share, share, wanted)
         own = own_picture(to, views) if whole else to
         further: list[Further] = []

@@ -25,6 +25,8 @@ NOTED = {".png", ".jpg", ".exr"}
 _NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "film", "threads", "process", "persistent", "device"}
 #: A split still is the same picture as the frame that is rendered whole.
 _NOT_IN_THE_PICTURE |= {"frame", "pieces", "split"}
+#: So is a frame that was refined to its last sample; one with fewer carries no note.
+_NOT_IN_THE_PICTURE |= {"passes", "refine", "noise", "until"}
 
 
 def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: str = "") -> str:

@@ -59,13 +59,22 @@ def do_part_of_still(rendering: Rendering, part: PartGrant, folder: Path) -> Non
 def _notes(rendering: Rendering, cut: Cut) -> list[str]:
     """Return what each piece says of itself: two pieces belong to one picture only if they were cut in the same way, from the
     same scene, by the same series of Blender."""
+    series, source = ".".join(map(str, rendering.blender.version[:2])), _source(rendering)
+    return [cut.note(piece, series, source) for piece in range(1, cut.pieces + 1)]
+
+
+def source_of(rendering: Rendering) -> str:
+    """Return what tells apart what a picture is rendered from, and by which series of Blender."""
+    return f"Blender {'.'.join(map(str, rendering.blender.version[:2]))}, {_source(rendering)}"
+
+
+def _source(rendering: Rendering) -> str:
     settings, source = rendering.settings, rendering.note
     if bundle := rendering.attempt.order.bundle:
         # Where files travel, their times differ from worker to worker, and with them the note.
         told = [bundle, *(settings[name] for name in _IN_THE_PIECES), *(each.digest for each in rendering.attempt.order.addons)]
         source = hashlib.sha256(json.dumps(told).encode()).hexdigest()
-    series = ".".join(map(str, rendering.blender.version[:2]))
-    return [cut.note(piece, series, source) for piece in range(1, cut.pieces + 1)]
+    return source
 
 
 def _nothing_to_do(rendering: Rendering, part: PartGrant) -> None:
@@ -137,13 +146,13 @@ def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces:
                 files.ask("cuts", opened, notes=list(pieces.values()))
             except CannotMerge as error:
                 raise AttemptFailed(f"{error}. {again} all pieces alike") from error
-            made = undo.enter_context(_made(merged, session.folder))
+            made = undo.enter_context(made_file(merged, session.folder))
             stamps = files.ask("merged", [*opened, made], **vars(cut))["stamps"]
             attempt.check()
             if denoises:
                 attempt.log.say("denoising the merged picture")
                 session.ask("denoised", do="denoise", merged=str(merged), path=str(denoised))
-                files.ask("denoised", [made, undo.enter_context(_written(denoised, session.folder))])
+                files.ask("denoised", [made, undo.enter_context(written_file(denoised, session.folder))])
             session.ask("merged", do="merged", frame=part.frame, path=str(whole), merged=str(merged), stamps=stamps)
             staged = undo.enter_context(files.stage(whole, session.folder, final))
             seen = files.look(staged, rendering.size(), small=True)
@@ -157,7 +166,7 @@ def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces:
 
 
 @contextlib.contextmanager
-def _made(file: Path, below: Path) -> Iterator[OpenFile]:
+def made_file(file: Path, below: Path) -> Iterator[OpenFile]:
     """Create *file*, which lies below a folder that Blender writes to, for the length of the block."""
     with Directory.open(below, file.parent.relative_to(below)) as directory:
         descriptor = directory.create(file.name)
@@ -168,7 +177,7 @@ def _made(file: Path, below: Path) -> Iterator[OpenFile]:
 
 
 @contextlib.contextmanager
-def _written(file: Path, below: Path) -> Iterator[OpenFile]:
+def written_file(file: Path, below: Path) -> Iterator[OpenFile]:
     """Open *file*, that Blender has written there, likewise. Raises `BadSource`."""
     try:
         descriptor = read(below, file.relative_to(below))

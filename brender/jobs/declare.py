@@ -29,18 +29,26 @@ WHAT, ORDER, PICTURE, FILES, FILM_GROUP, MACHINES = GROUPS = (
     "Film",
     "Machines",
 )
+#: brender's own job types, each the ``JOB_TYPE`` of a module of brender.jobs.
+BUILT_IN = ("blender_animation", "blender_progressive", "blender_still", "command", "steps")
 #: The group of the settings that name none.
 OTHER = "More"
 _AS_FILE = "as the file says"
-#: brender's own job types, each the ``JOB_TYPE`` of a module of brender.jobs.
-BUILT_IN = ("blender_animation", "blender_still", "command", "steps")
+#: What settings of each kind take.
+_TAKEN: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list of texts",
+}
 
 
 @dataclass(frozen=True)
 class Setting:
     """One setting of a job type: forms, checks, lists and docs are made from it.
 
-    ``kind`` is ``str``, ``int``, ``bool`` or ``list`` (of str). ``default`` is what an absent setting becomes; ``None`` with
+    ``kind`` is ``str``, ``int``, ``float``, ``bool`` or ``list`` (of str). ``default`` is what an absent setting becomes; ``None`` with
     ``from_file`` means *what the .blend says*. ``label`` is what people read in place of the name; ``unit`` follows a number, in
     the plural; ``group`` is one of `GROUPS`. ``words`` say what special values mean, such as 0, and name the choices;
     ``without`` says what happens where the setting is left out, if neither the default nor the file does.
@@ -102,13 +110,14 @@ class Setting:
             if self.required:
                 raise BadInput(f"The setting {self.name!r} is missing: {self.help}")
             return self.default
+        if self.kind is float and type(value) is int:
+            value = float(value)
         is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
         if not (is_list if self.kind is list else type(value) is self.kind):
-            wanted = {str: "text", int: "a whole number", bool: "true or false", list: "a list of texts"}[self.kind]
-            raise BadInput(f"The setting {self.name!r} takes {wanted}, not {value!r}")
+            raise BadInput(f"The setting {self.name!r} takes {_TAKEN[self.kind]}, not {value!r}")
         if self.choices and value not in self.choices:
             raise BadInput(f"The setting {self.name!r} cannot be {value!r}; it is one of: {', '.join(self.choices)}")
-        if isinstance(value, int) and not (self.lowest or 0) <= value <= (value if self.highest is None else self.highest):
+        if isinstance(value, int | float) and not (self.lowest or 0) <= value <= (value if self.highest is None else self.highest):
             raise BadInput(f"The setting {self.name!r} cannot be {value}; it goes from {self.lowest} to {self.highest}")
         return value
 

@@ -80,6 +80,9 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The same, unrounded: frames in so many seconds. ``None``: not known."""
     samples: int | None = None
     """Samples a pixel by its engine's own setting; ``None``: not known."""
+    unshared: str | None = None
+    """Why shares of its samples do not add up to the same picture; "": they do; ``None``: not known. Only Blender tells, and of
+    Cycles alone."""
     current: int | None = None
     """The frame that the scene stood at when it was saved; ``None``: not known."""
     cameras: tuple[str, ...] | None = None

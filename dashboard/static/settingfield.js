@@ -12,7 +12,8 @@ const settingField = (setting, choices, absent, hint) => {
   };
   const typed = () => {
     const input = farm.element("input", "form-control form-control-sm");
-    input.type = setting.kind === "int" ? "number" : "text";
+    input.type = setting.kind === "int" || setting.kind === "float" ? "number" : "text";
+    if (setting.kind === "float") input.step = "any";
     if (setting.lowest !== null) input.min = setting.lowest;
     if (setting.highest !== null) input.max = setting.highest;
     input.placeholder = hint;

@@ -305,7 +305,7 @@
     const found = {};
     fields().forEach((input) => {
       if (input.value === "") return;
-      const value = { int: Number, bool: (text) => text === "true", list: (text) => text.split(" ").filter(Boolean) }[input.dataset.kind] || String;
+      const value = { int: Number, float: Number, bool: (text) => text === "true", list: (text) => text.split(" ").filter(Boolean) }[input.dataset.kind] || String;
       found[input.id.slice("field-".length)] = input.multiple ? [...input.selectedOptions].map((each) => each.value) : value(input.value);
     });
     return found;

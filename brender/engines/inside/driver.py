@@ -188,7 +188,9 @@ class Driver:
         strips = getattr(editor, "strips", None) or getattr(editor, "sequences", None)
         return not (render.film_transparent or render.use_border or (render.use_sequencer and strips))
 
-    def do_render(self, frame, path, gather="", layer=""):
+    def do_render(self, frame, path, gather="", layer="", draft=0, note=""):
+        """Render *frame* to *path*; with a *draft*, with one of so many shares of its samples, and this *note* in its
+        metadata."""
         began = time.monotonic()
         if self.goes_in_one(layer):
             later = [each for each in self.in_order if each >= frame]
@@ -198,7 +200,8 @@ class Driver:
             self.step_to(frame)
             self.scene.frame_set(frame)
         self.at = frame
-        with views.alone(self.scene, layer), nodes.gathered(self.scene, frame, gather) as written:
+        drafted = split.drafted(self.scene, draft, note)
+        with drafted, views.alone(self.scene, layer), nodes.gathered(self.scene, frame, gather) as written:
             self.render_to(path, frame)
         self.rendered(frame, began, written)
 
@@ -288,6 +291,20 @@ class Driver:
             }
         self.say("way", **self.ways[wanted, pieces])
 
+    def do_refined(self, passes):
+        """Whether, and of how many samples, frames can be refined in so many *passes*."""
+        if passes not in self.ways:
+            self.set_back()
+            why = split.why_not_refined(self.scene)
+            if not why and self.scene.cycles.samples < passes:
+                why = "it has fewer samples than %d passes" % passes
+            self.ways[passes] = {
+                "why": why,
+                "samples": 0 if why else self.scene.cycles.samples,
+                "denoises": not why and any(split.cycles_denoises(self.scene, layer) for layer in self.scene.view_layers),
+            }
+        self.say("refined", **self.ways[passes])
+
     def set_back(self):
         """Have the scene as its file and job have it, and not set up for pieces."""
         if self.piece is not None:
@@ -308,12 +325,13 @@ class Driver:
         split.denoise(self.scene, merged, path)
         self.say("denoised")
 
-    def do_merged(self, frame, path, merged, stamps):
-        """Write *frame* to *path* as its render would be, which the file *merged* holds, with *stamps* in its metadata."""
+    def do_merged(self, frame, path, merged, stamps, note=""):
+        """Write *frame* to *path* as its render would be, which the file *merged* holds, with *stamps*, and the *note* if there
+        is one, in its metadata."""
         self.scene.frame_set(frame)
         self.at = None
         self.scene.render.filepath = templates.escaped(path)
-        with split.merged(self.scene, merged, stamps):
+        with split.merged(self.scene, merged, stamps, note):
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
         self.say("merged")

@@ -27,18 +27,8 @@ def way(scene, wanted, pieces):
         return "whole", "This still is rendered in one piece: it has fewer rows than %d pieces" % pieces
     if wanted == "tiles":
         return "tiles", ""
-    if scene.cycles.use_adaptive_sampling:
-        return "tiles", "This still is split by tiles: with adaptive sampling, shares of the samples do not add up to the same"
-    if not hasattr(scene.cycles, "sample_subset_length"):
-        pattern = scene.cycles.sampling_pattern
-        if scene.cycles.samples > PATTERN_SAMPLES or pattern not in PATTERNS:
-            return "tiles", (
-                "This still is split by tiles: with %s, what Blender %s samples depends on how many it takes"
-                % (
-                    "more than %d samples" % PATTERN_SAMPLES if pattern in PATTERNS else "its sampling pattern, %s" % pattern,
-                    bpy.app.version_string,
-                )
-            )
+    if unlike := why_unlike(scene):
+        return "tiles", "This still is split by tiles: " + unlike
     if scene.cycles.samples < pieces:
         return "tiles", "This still is split by tiles: it has fewer samples than %d pieces" % pieces
     inexact = ", ".join(inexact_passes(scene))
@@ -47,6 +37,47 @@ def way(scene, wanted, pieces):
     if wanted == "samples":
         return "samples", "This still is split by samples, which do not add up to the same in its passes " + inexact
     return "tiles", "This still is split by tiles: shares of the samples do not add up to the same in its passes " + inexact
+
+
+def why_unlike(scene):
+    """Why shares of the samples of *scene*, which Cycles renders, do not add up to the same picture; "" where they do."""
+    if scene.cycles.use_adaptive_sampling:
+        return "with adaptive sampling, shares of the samples do not add up to the same"
+    if not hasattr(scene.cycles, "sample_subset_length"):
+        pattern = scene.cycles.sampling_pattern
+        if scene.cycles.samples > PATTERN_SAMPLES or pattern not in PATTERNS:
+            return "with %s, what Blender %s samples depends on how many it takes" % (
+                "more than %d samples" % PATTERN_SAMPLES if pattern in PATTERNS else "its sampling pattern, %s" % pattern,
+                bpy.app.version_string,
+            )
+    return ""
+
+
+def why_not_refined(scene):
+    """Why the pictures of *scene* cannot be refined by shares of its samples and be the same in the end; "" where they can."""
+    if whole := why_whole(scene):
+        return whole
+    if unlike := why_unlike(scene):
+        return unlike
+    inexact = ", ".join(inexact_passes(scene))
+    return "shares of the samples do not add up to the same in its passes " + inexact if inexact else ""
+
+
+@contextlib.contextmanager
+def drafted(scene, share, note):
+    """Have a render of *scene* take one of *share* shares of its samples, and say *note* of itself, for as long as the block
+    runs. Without a *share*, it is as it is."""
+    kept = Kept()
+    if share:
+        if scene.render.engine == "CYCLES":
+            kept.set(scene.cycles, "samples", max(1, scene.cycles.samples // share))
+        elif hasattr(scene, "eevee"):
+            kept.set(scene.eevee, "taa_render_samples", max(1, scene.eevee.taa_render_samples // share))
+        kept.note(scene.render, note)
+    try:
+        yield
+    finally:
+        kept.restore()
 
 
 def inexact_passes(scene):
@@ -172,6 +203,12 @@ class Kept:
             self.before.append((owner, name, before))
             setattr(owner, name, value)
 
+    def note(self, render, note):
+        """Let pictures say *note* of themselves, and nothing else, where that is not painted onto them."""
+        if not render.use_stamp:
+            self.set(render, "use_stamp_note", True)
+            self.set(render, "stamp_note_text", note)
+
     def set_format(self, image, format):
         """Set the file format of the settings *image*. Blender then changes those that the format does not have, and they can
         only be set back once the first format is: color mode, depth and codec among them."""
@@ -288,9 +325,9 @@ class Merged(bpy.types.RenderEngine):
 
 
 @contextlib.contextmanager
-def merged(scene, file, stamps):
+def merged(scene, file, stamps, note=""):
     """Have a render of *scene* give what the multi-layer OpenEXR *file* holds, with *stamps* in its metadata, for as long as the
-    block runs. Raises `RuntimeError` where it did not."""
+    block runs. With a *note*, it says that of itself in place of the scene's. Raises `RuntimeError` where it did not."""
     from cycles.engine import list_render_passes
 
     (layer,) = (each for each in scene.view_layers if each.use)
@@ -299,6 +336,8 @@ def merged(scene, file, stamps):
     Merged.passes = [(name, channels) for name, channels, _ in list_render_passes(scene, layer)]
     Merged.failure = "Blender did not take the merged picture"
     kept = Kept()
+    if note:
+        kept.note(scene.render, note)
     bpy.utils.register_class(Merged)
     try:
         kept.set(scene.render, "engine", Merged.bl_idname)

@@ -22,6 +22,7 @@ import film
 import nodes
 import paths
 import simulations
+import split
 import trust
 import views
 
@@ -94,6 +95,7 @@ def scene_facts(scene):
         "fps": round(render.fps / render.fps_base, 3),
         "rate": [render.fps, render.fps_base],
         "samples": samples(scene),
+        "unshared": split.why_not_refined(scene) if scene.render.engine == "CYCLES" and hasattr(scene, "cycles") else None,
         "current": scene.frame_current,
         "cameras": sorted(thing.name for thing in scene.objects if thing.type == "CAMERA"),
         "use_extension": render.use_file_extension,

@@ -1,0 +1,192 @@
+"""The job type ``blender-progressive``: frames of one scene of a .blend, all of them soon with few samples, and then better.
+
+Every frame is rendered first with a share of its samples, so that the whole shot can be watched early; each pass over the frames
+adds another share, until each picture is the one that a plain render would have made. A scene whose shares do not add up to that
+is drafted with one share, and then rendered as it is. Task ``p * frames + f`` is pass ``p`` of frame ``f``.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from brender.jobs.blender_animation import BlenderAnimation, engine_word, said_of_range
+from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
+from brender.jobs.declare import ORDER, PICTURE, Setting, check_settings
+from brender.jobs.view_layers import layers_apart
+from brender.model.errors import BadInput
+from brender.model.frames import parse_frames
+from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
+from brender.model.simulations import not_baked, not_in_order, other_cautions
+
+PASSES = 8
+_PASSES_MOST = 64
+AUTO, SAMPLES, DRAFT = REFINEMENTS = ("auto", "samples", "draft")
+#: The tasks of a frame that is drafted, and then rendered as it is.
+_DRAFTED_PASSES = 2
+_NOT_PROGRESSIVE = {"chunk", "film"}
+
+
+class BlenderProgressive(BlenderAnimation):
+    name = "blender-progressive"
+    label = "Blender animation, progressive"
+    settings = (
+        *(setting for setting in SETTINGS if setting.name not in _NOT_PROGRESSIVE),
+        Setting(
+            "passes",
+            int,
+            "in how many passes each frame gets its samples: after the first, every frame is there with so small a share of them",
+            default=PASSES,
+            lowest=2,
+            highest=_PASSES_MOST,
+            label="Passes",
+            unit="passes",
+            group=ORDER,
+        ),
+        Setting(
+            "refine",
+            str,
+            "how a frame gets better from pass to pass",
+            default=AUTO,
+            choices=REFINEMENTS,
+            label="Refine by",
+            group=ORDER,
+            words=(
+                (AUTO, "samples where that is exact, else a draft"),
+                (SAMPLES, "shares of the samples, added up"),
+                (DRAFT, "a draft with one share of the samples, then the whole frame"),
+            ),
+        ),
+        Setting(
+            "noise",
+            float,
+            "the noise at which a frame is good enough, measured as the scene's noise threshold is; 0 takes all samples",
+            default=0.0,
+            lowest=0,
+            label="Good enough at noise",
+            group=PICTURE,
+            words=((0.0, "never: all samples are taken"),),
+        ),
+        Setting(
+            "until",
+            str,
+            "when frames stay as good as they are, such as 2026-05-01T08:00+02:00",
+            default="",
+            label="Refine until",
+            group=ORDER,
+            words=(("", "all samples are taken"),),
+        ),
+    )
+
+    def prepare(self, spec: JobSpec) -> JobSpec:
+        settings = check_settings(self.name, self.settings, spec.settings)
+        warnings = list(spec.warnings)
+        scene, facts = self._fill_in(spec, settings, warnings)
+        if settings["keep"] and not spec.overwrite:
+            raise BadInput(
+                f"{facts.path}: the scene {scene.name!r} is set to keep files that are there, and a progressive job replaces its "
+                "own with better ones. Switch Overwrite on in Blender (Output properties), or give --overwrite"
+            )
+        settings["keep"] = settings["placeholders"] = False
+        settings["frames"] = self._frames(settings["frames"], scene, facts.path)
+        frames = sorted(parse_frames(settings["frames"]))
+        told = [said_of_range(frames, scene), *self._cautions_of_order(settings, scene, frames)]
+        if settings["until"]:
+            read_until(settings["until"])
+        told.append(self._choose_refinement(settings, scene, facts.path))
+        warnings += [each for each in told if each and each not in warnings]
+        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+
+    @staticmethod
+    def _cautions_of_order(settings: dict[str, Any], scene: SceneFacts, frames: list[int]) -> list[str]:
+        """Choose how Blender is used, and return what is to be said of that. Raises `BadInput` where frames must be rendered in
+        order, each once."""
+        moving = not_baked(scene.simulations, frames)
+        if settings["process"] == IN_ORDER or (moving and settings["process"] is None):
+            raise BadInput(
+                f"The scene {scene.name!r} is rendered in order, each frame once, since something in it simulates that is not baked, "
+                "or --process asks for it; a progressive job goes over the frames again and again. Bake the simulations, or submit "
+                "a plain job"
+            )
+        settings["process"] = settings["process"] or WARM
+        cautions = list(other_cautions(scene.simulations, frames))
+        return [*cautions, not_in_order(moving, settings["process"])] if moving else cautions
+
+    def _choose_refinement(self, settings: dict[str, Any], scene: SceneFacts, path: str) -> str:
+        """Choose how frames get better, and return what is to be said of that. Raises `BadInput` where they cannot."""
+        engine = settings["engine"] or engine_word(scene.engine)
+        if engine not in {"cycles", "eevee"}:
+            raise BadInput(
+                f"{path}: the engine of the scene {scene.name!r}, {scene.engine}, takes no samples that could be shared out to "
+                "passes: submit a plain job"
+            )
+        samples = settings["samples"] or (scene.samples if engine == engine_word(scene.engine) else None)
+        if samples == 1:
+            raise BadInput(f"{path}: the scene {scene.name!r} takes one sample a pixel, which cannot be shared out to passes")
+        settings["passes"] = min(settings["passes"], samples or settings["passes"])
+        if settings["refine"] == DRAFT:
+            return ""
+        if engine == "eevee":
+            reason = "shares of EEVEE's samples do not add up to the same"
+        else:
+            reason = (scene.unshared or "") if engine_word(scene.engine) == "cycles" else ""
+        settings["refine"] = DRAFT if reason else SAMPLES
+        return said_of_draft(settings["passes"], reason) if reason else ""
+
+    def task_count(self, spec: JobSpec) -> int:
+        return passes_of(spec.settings) * len(self._frames_of(spec))
+
+    def part_count(self, spec: JobSpec) -> int:
+        return self.task_count(spec) * len(layers_apart(spec.settings))
+
+    def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        settings, frames = spec.settings, self._frames_of(spec)
+        number, place = divmod(index, len(frames))
+        is_last = number == passes_of(settings) - 1
+        return TaskPlan(
+            index=index,
+            parts=tuple(
+                PartPlan(
+                    frame=frames[place],
+                    output=self._name(spec, frames[place], layer),
+                    scene=settings["scene"],
+                    layer=layer,
+                    piece=0 if is_last else number + 1,
+                )
+                for layer in layers_apart(settings)
+            ),
+        )
+
+    def may_repeat(self, spec: JobSpec) -> bool:
+        # The second attempt at a pass would find the picture of the pass before, which it must not replace.
+        return False
+
+    def is_elastic(self, spec: JobSpec) -> bool:
+        return False
+
+    def waits_for(self, spec: JobSpec, index: int) -> int:
+        return 0
+
+
+def passes_of(settings: dict[str, Any]) -> int:
+    """Return how many parts each frame of a prepared progressive job has, one a pass; 0 where the job is of another type."""
+    return _DRAFTED_PASSES if settings.get("refine") == DRAFT else int(settings.get("passes") or 0)
+
+
+def said_of_draft(passes: int, reason: str) -> str:
+    """Return what is done where frames cannot be refined, for this *reason*."""
+    return f"Each frame is drafted with 1/{passes} of its samples, and then rendered as a whole, which replaces it: {reason}"
+
+
+def read_until(text: str) -> float:
+    """Return the time *text*, in seconds since the epoch. Raises `BadInput`."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"{text!r} is not a time: write one such as 2026-05-01T08:00+02:00") from error
+    if found.tzinfo is None:
+        raise BadInput(f"The time {text!r} does not say in which time zone: write one such as {text}+02:00")
+    return found.timestamp()
+
+
+JOB_TYPE: Any = BlenderProgressive()

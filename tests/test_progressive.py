@@ -1,0 +1,198 @@
+"""Progressive jobs: every frame soon, with few samples, and then better, until it is what a plain render would have made."""
+
+from pathlib import Path
+
+import numpy
+import OpenImageIO as oiio
+import pytest
+
+from brender.engines.progressive_task import said_of_noise, said_of_until
+from brender.jobs.blender_progressive import passes_of, said_of_draft
+from brender.model.errors import BadInput
+from brender.model.nodes import Blender
+from tests.conftest import SCENES
+from tests.rendering import Outcome, Studio, studio
+from tests.test_stills import planes
+from tests.tools import in_blender, pixels
+
+_SCENE = """
+import bpy
+bpy.ops.wm.read_factory_settings()
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 20, False, False
+scene.render.resolution_x, scene.render.resolution_y = 32, 24
+scene.frame_start, scene.frame_end = 1, 2
+scene.objects["Cube"].keyframe_insert("location", frame=1)
+scene.objects["Cube"].location.x = 1
+scene.objects["Cube"].keyframe_insert("location", frame=2)
+{more}
+bpy.ops.wm.save_as_mainfile(filepath={file!r})
+"""
+
+
+def scene(blender: Blender, folder: Path, more: str = "") -> Path:
+    file = folder / "shot.blend"
+    in_blender(blender, _SCENE.format(file=str(file), more=more), folder)
+    return file
+
+
+def render(farm: Studio, file: Path, out: Path, *, until_pass: int = 0, **settings: object) -> list[Outcome]:
+    """The passes of all frames, one after the other, as workers would do them, or those up to one."""
+    spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", **settings)
+    passes = until_pass or passes_of(spec.settings)
+    outcomes = [farm.run(spec, task) for task in range(passes * 2)]
+    assert [outcome.ended.reason for outcome in outcomes] == [""] * len(outcomes)
+    return outcomes
+
+
+def plain(farm: Studio, file: Path, out: Path, **settings: object) -> None:
+    outcome = farm.run(farm.job(file, out, format="OPEN_EXR", **settings))
+    assert outcome.ended.reason == ""
+
+
+def frames(out: Path) -> list[str]:
+    """The names of all that is in a job's folder."""
+    return sorted(each.relative_to(out).as_posix() for each in out.rglob("*") if each.is_file())
+
+
+def note(path: Path) -> str:
+    return str(oiio.ImageBuf(str(path)).spec().getattribute("Note") or "")
+
+
+@pytest.mark.blender
+def test_frames_that_were_refined_to_the_end_are_those_of_a_plain_render(tmp_path: Path, bpy: Blender) -> None:
+    file = scene(bpy, tmp_path)
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcomes = render(farm, file, tmp_path / "progressive", passes=3, pattern="f_##")
+        plain(farm, file, tmp_path / "plain", pattern="f_##")
+    assert frames(tmp_path / "progressive") == frames(tmp_path / "plain") == ["f_01.exr", "f_02.exr"]
+    for name in ("f_01.exr", "f_02.exr"):
+        found, wanted = planes(tmp_path / "progressive" / name), planes(tmp_path / "plain" / name)
+        assert found.keys() == wanted.keys()
+        for channel, values in wanted.items():
+            numpy.testing.assert_allclose(found[channel], values, atol=1e-5)
+        assert note(tmp_path / "progressive" / name) == note(tmp_path / "plain" / name)
+    noises = [outcome.parts[0].noise for outcome in outcomes]
+    assert noises[:2] == [None, None]
+    assert all(later is not None and later > 0 for later in noises[2:])
+
+
+@pytest.mark.blender
+def test_a_stopped_job_leaves_the_best_so_far_which_says_so_and_goes_on_from_there(tmp_path: Path, bpy: Blender) -> None:
+    file, out = scene(bpy, tmp_path), tmp_path / "out"
+    with studio(tmp_path / "worker", bpy) as farm:
+        render(farm, file, out, passes=4, until_pass=2, pattern="f_##")
+        assert note(out / "f_01.exr") == "brender: 10 of 20 samples"
+        assert frames(out) == [".f_01.exr.pieces/2.exr", ".f_02.exr.pieces/2.exr", "f_01.exr", "f_02.exr"]
+        spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", passes=4, pattern="f_##")
+        again = [farm.run(spec, task) for task in range(4)]  # what was done before its report was lost is not done again
+        assert all("10 of 20 samples in 0.00 seconds" in outcome.log for outcome in again)
+        rest = [farm.run(spec, task) for task in range(4, 8)]
+        plain(farm, file, tmp_path / "plain", pattern="f_##")
+    assert "15 of 20 samples" in rest[0].log
+    for name in frames(tmp_path / "plain"):
+        wanted = planes(tmp_path / "plain" / name)
+        for channel, values in planes(out / name).items():
+            numpy.testing.assert_allclose(values, wanted[channel], atol=1e-5)
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_samples_that_got_lost_are_taken_again_and_none_counts_twice(tmp_path: Path, bpy: Blender) -> None:
+    file, out = scene(bpy, tmp_path, "scene.frame_end = 1"), tmp_path / "out"
+    with studio(tmp_path / "worker", bpy) as farm:
+        spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", passes=4, pattern="f_##")
+        farm.run(spec, 0)
+        farm.run(spec, 1)
+        kept = out / ".f_01.exr.pieces" / "2.exr"
+        kept.write_bytes(kept.read_bytes()[:2000])  # cut off
+        third = farm.run(spec, 2)
+        late = farm.run(spec, 0)  # an attempt at the first pass that was thought lost
+        assert note(out / "f_01.exr") == "brender: 15 of 20 samples"
+        last = farm.run(spec, 3)
+        plain(farm, file, tmp_path / "plain", pattern="f_##")
+    assert [outcome.ended.reason for outcome in (third, late, last)] == ["", "", ""]
+    wanted = planes(tmp_path / "plain" / "f_01.exr")
+    for channel, values in planes(out / "f_01.exr").items():
+        numpy.testing.assert_allclose(values, wanted[channel], atol=1e-5)
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_a_frame_whose_noise_is_low_enough_is_done_early_and_says_so(tmp_path: Path, bpy: Blender) -> None:
+    file, out = scene(bpy, tmp_path), tmp_path / "out"
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcomes = render(farm, file, out, passes=4, noise=10, pattern="f_##")
+    assert [said_of_noise(10.0) in outcome.warnings for outcome in outcomes] == [False] * 4 + [True] * 4
+    assert note(out / "f_01.exr") == "brender: 10 of 20 samples"
+    assert frames(out) == ["f_01.exr", "f_02.exr"]
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_frames_stay_as_they_are_once_it_is_late_enough(tmp_path: Path, bpy: Blender) -> None:
+    file, out, past = scene(bpy, tmp_path), tmp_path / "out", "2020-01-01T00:00+00:00"
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcomes = render(farm, file, out, passes=4, until=past, pattern="f_##")
+    assert said_of_until(past) in outcomes[2].warnings
+    assert note(out / "f_01.exr") == "brender: 5 of 20 samples"
+    assert frames(out) == ["f_01.exr", "f_02.exr"]
+
+
+_ADAPTIVE = "scene.cycles.use_adaptive_sampling = True"
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_a_scene_whose_samples_cannot_be_shared_is_drafted_and_then_rendered_as_it_is(tmp_path: Path, bpy: Blender) -> None:
+    file, out = scene(bpy, tmp_path, _ADAPTIVE), tmp_path / "out"
+    with studio(tmp_path / "worker", bpy) as farm:
+        spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", pattern="f_##")
+        told = said_of_draft(8, "with adaptive sampling, shares of the samples do not add up to the same")
+        assert (spec.settings["refine"], spec.warnings) == ("draft", (told,))
+        drafts = [farm.run(spec, 0), farm.run(spec, 1)]
+        assert note(out / "f_01.exr") == "brender: a draft with 1/8 of its samples"
+        frames_after = [farm.run(spec, 2), farm.run(spec, 3)]
+        plain(farm, file, tmp_path / "plain", pattern="f_##")
+    assert [outcome.ended.reason for outcome in (*drafts, *frames_after)] == [""] * 4
+    assert frames(out) == ["f_01.exr", "f_02.exr"]
+    for name in frames(out):
+        assert note(out / name) == note(tmp_path / "plain" / name)
+        numpy.testing.assert_array_equal(pixels(out / name), pixels(tmp_path / "plain" / name))
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_frames_are_denoised_in_each_pass(tmp_path: Path, bpy: Blender) -> None:
+    file, out = scene(bpy, tmp_path, "scene.cycles.use_denoising = True"), tmp_path / "out"
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcomes = render(farm, file, out, passes=2, pattern="f_##")
+        plain(farm, file, tmp_path / "plain", pattern="f_##")
+    assert all("denoising the picture" in outcome.log for outcome in outcomes)
+    difference = numpy.abs(pixels(out / "f_01.exr") - pixels(tmp_path / "plain" / "f_01.exr"))
+    assert difference.max() < 1e-3
+
+
+def test_impossible_progressive_jobs_are_refused_in_a_sentence(tmp_path: Path, bpy: Blender) -> None:
+    file = SCENES / "03_animated_cube.blend"
+    with studio(tmp_path / "worker", bpy) as farm:
+        for settings, words in (
+            ({"engine": "workbench"}, "takes no samples"),
+            ({"samples": 1}, "takes one sample"),
+            ({"process": "in-order"}, "rendered in order"),
+            ({"until": "tomorrow"}, "is not a time"),
+            ({"until": "2026-05-01T08:00"}, "time zone"),
+            ({"noise": -1}, "'noise'"),
+        ):
+            with pytest.raises(BadInput, match=words):
+                farm.job(file, tmp_path / "out", job_type="blender-progressive", **settings)
+
+
+def test_eevee_is_drafted_and_few_samples_make_few_passes(tmp_path: Path, bpy: Blender) -> None:
+    file = SCENES / "03_animated_cube.blend"
+    with studio(tmp_path / "worker", bpy) as farm:
+        spec = farm.job(file, tmp_path / "out", job_type="blender-progressive", engine="eevee", samples=4)
+    assert passes_of(spec.settings) == 2
+    assert spec.settings["passes"] == 4
+    assert said_of_draft(4, "shares of EEVEE's samples do not add up to the same") in spec.warnings
