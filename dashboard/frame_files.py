@@ -66,7 +66,8 @@ class FrameFiles:
     def finished(self, record: Record, job: str) -> list[tuple[int, str]]:
         """Return each finished frame of the job *job* as (part, attempt), in the order of the frames."""
         part = record.tables.Part
-        rows = part.select(part.id, part.attempt).where((part.job == job) & (part.status == "completed") & (part.piece == 0))
+        passes = record.tables.Job.get_by_id(job).passes
+        rows = part.select(part.id, part.attempt).where(pictures(record.tables, job, passes))
         return list(rows.order_by(part.frame).limit(100_000).tuples())
 
     def all_small(self, job: str, chosen: list[tuple[int, str]]) -> Iterator[Path]:

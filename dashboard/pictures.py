@@ -21,6 +21,7 @@ from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FILM
 from brender.store import questions
+from brender.store.progressive import pictures
 from dashboard.endpoint import Nothing, describe, query_as
 from dashboard.farm import farm, user_name
 from dashboard.turns import Turns
@@ -212,9 +213,7 @@ def _all(id: str) -> tuple[Iterator[tuple[Path, str]], int, str]:
     with reader.record() as record:
         job, part = record.tables.Job.get_by_id(questions.job_id(record, id)), record.tables.Part
         folder = Path(reader.folder_of(record, job.output)).resolve()
-        rows = part.select(part.id, part.output).where(
-            (part.job == job.id) & (part.status == "completed") & (part.piece == 0) & (part.output != "")
-        )
+        rows = part.select(part.id, part.output).where(pictures(record.tables, job.id, job.passes) & (part.output != ""))
         finished = list(rows.order_by(part.frame, part.id).tuples())
     files = [((folder / name).resolve(), number, name) for number, name in finished]
     there = [(path, number, name) for path, number, name in files if path.is_relative_to(folder) and path.is_file()]

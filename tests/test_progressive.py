@@ -7,9 +7,10 @@ import OpenImageIO as oiio
 import pytest
 
 from brender.engines.progressive_task import said_of_noise, said_of_until
-from brender.jobs.blender_progressive import passes_of, said_of_draft
+from brender.jobs.blender_progressive import said_of_draft
 from brender.model.errors import BadInput
 from brender.model.nodes import Blender
+from brender.model.units import passes_of
 from tests.conftest import SCENES
 from tests.rendering import Outcome, Studio, studio
 from tests.test_stills import planes

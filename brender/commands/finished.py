@@ -1,11 +1,12 @@
 """The files of finished frames of a job, as the server's record has them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from brender.bus.client import Client
+from brender.jobs.blender_still import is_piece
 from brender.model.answers import PAGE
 from brender.model.job import FILM
 
@@ -37,13 +38,26 @@ def all_parts(connection: Client, job: str, since: int = -1) -> Iterator[dict[st
 
 def finished_files(connection: Client, job: str, since: int = -1) -> Iterator[JobFile]:
     """The files of frames of *job* that were finished after the commit *since*; not those that lie elsewhere than in its folder,
-    and no pieces of stills."""
-    for part in all_parts(connection, job, since):
-        if part["status"] != "completed" or not part["output"] or part["piece"] > 0:
+    and no pieces of stills. Of a frame that is refined pass by pass, the picture of the latest."""
+    parts: Iterable[dict[str, Any]] = all_parts(connection, job, since)
+    if passes := connection.ask("job", id=job).get("passes"):
+        parts = _best(all_parts(connection, job), since)
+    for part in parts:
+        if part["status"] != "completed" or not part["output"] or (part["piece"] > 0 and not passes):
             continue
         frame, change = part["frame"] if part["piece"] != FILM else None, part["change"]
         yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change)
         for number, further in enumerate(part["further_files"], start=1):
-            if not Path(further["output"]).is_absolute():
+            if not Path(further["output"]).is_absolute() and not is_piece(further["output"]):
                 size, digest = further.get("size", 0), further.get("digest", "")
                 yield JobFile(part["id"], part["layer"], frame, number, further["output"], size, digest, change)
+
+
+def _best(parts: Iterable[dict[str, Any]], since: int) -> Iterator[dict[str, Any]]:
+    """Yield of *parts* those that are the latest finished picture of their frame, if they changed after the commit *since*."""
+    best: dict[tuple[int, str, str], dict[str, Any]] = {}
+    for part in parts:
+        frame = part["frame"], part["layer"], part["view"]
+        if part["status"] == "completed" and part["output"] and (frame not in best or best[frame]["id"] < part["id"]):
+            best[frame] = part
+    yield from sorted((part for part in best.values() if part["change"] > since), key=lambda part: part["change"])

@@ -7,7 +7,7 @@ from typing import Any
 from brender.commands.display import JobView, LastFile, WorkerLine, frame_line
 from brender.engines.progress import read_text
 from brender.model.job import FILM
-from brender.model.units import units_of
+from brender.model.units import passes_of, units_of
 
 ENDED = ("completed", "failed", "canceled")
 #: Seconds that a reason has to last before it is shown: workers take that long to start.
@@ -81,8 +81,8 @@ class Follower:
         left = None if ended else seconds_left(to_come, per_part, rendering)
         lines = self._finished(record, parts, left)
         self.view = JobView(
-            done=counted.done,
-            total=counted.total,
+            done=done if counted.passes else counted.done,
+            total=total if counted.passes else counted.total,
             left=left,
             elapsed=now - self.began,
             workers=() if ended else workers,
@@ -131,7 +131,8 @@ class Follower:
                 fresh.append(part)
         kept = [part for part in fresh if part["kept"]]
         made = [part for part in fresh if not part["kept"]]
-        total = units_of(record["settings"], 0, record["part_count"]).total
+        passes = passes_of(record["settings"])
+        total = record["part_count"] if passes else units_of(record["settings"], 0, record["part_count"]).total
         lines = []
         if kept:
             lines.append(f"{len(kept)} of {total} were there already, and are kept")
@@ -139,7 +140,7 @@ class Follower:
             file = f"{self.folder}{part['output']}" if part["output"] else ""
             lines.append(
                 frame_line(
-                    what=_what(part),
+                    what=_what(part, passes),
                     done=min(number, total),
                     total=total,
                     file=file,
@@ -150,7 +151,7 @@ class Follower:
             )
         if made:
             part = max(made, key=lambda part: part["finished"] or 0.0)
-            name = f"{self.folder}{part['output']}" if part["output"] else _what(part)
+            name = f"{self.folder}{part['output']}" if part["output"] else _what(part, passes)
             self.last_part = part
             self._last = LastFile(name, part["seconds"], part["memory"])
         return lines
@@ -165,9 +166,11 @@ class Follower:
         return "" if self._last else "Waiting for a worker"
 
 
-def _what(part: Mapping[str, Any]) -> str:
-    """Return which part of the job it is, in words."""
+def _what(part: Mapping[str, Any], passes: int) -> str:
+    """Return which part of the job it is, in words; *passes*: in so many it goes over its frames, if it does."""
     if part["piece"] == FILM:
         return "film"
     layer = f", {part['layer']}" if part["layer"] else ""
+    if passes:
+        return f"frame {part['frame']}{layer}, pass {part['piece'] or passes} of {passes}"
     return f"piece {part['piece']}" if part["piece"] > 0 else f"frame {part['frame']}{layer}"

@@ -21,7 +21,7 @@ import msgspec
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.boot import is_this_boot, this_boot
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
-from brender.jobs.blender_still import piece_name
+from brender.jobs.blender_still import is_piece, piece_name
 from brender.jobs.film import frames_of_film
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.causes import Cause
@@ -199,6 +199,8 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
     part = attempt.grant.parts[0]
     if part.piece == FILM:
         names = [name for _, name in frames_of_film(attempt.order.settings)]
+    elif "passes" in attempt.order.settings:
+        names = [piece_name(part.output, 1)]  # (which passes are in it, it says itself)
     else:
         names = [piece_name(part.output, number) for number in range(1, len(attempt.grant.pieces) + 1)]
     places: dict[str, list[Path]] = {}
@@ -224,11 +226,12 @@ class _Delivery:
 def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: Progressed) -> PartFinished:
     """Return *part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
-    kind: Literal["frame", "piece"] = "piece" if numbers[part.part] > 0 else "frame"
+    is_of_still = "pieces" in attempt.order.settings and numbers[part.part] > 0
     files = [(part.output, part.digest), *((further.output, further.digest) for further in part.further_files)]
     waiting = list[tuple[str, _Delivery]]()
     for number, (name, digest) in enumerate(files):
         path = Path(attempt.order.output) / name
+        kind: Literal["frame", "piece"] = "piece" if is_of_still or is_piece(name) else "frame"
         waiting.append((name, delivery := _Delivery()))
         sent = FrameFile(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digest)
         courier.deliver(sent, delivery.end)

@@ -22,6 +22,7 @@ from brender.model.job import Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
 from brender.model.text import job_in_words
+from brender.model.units import passes_of
 from brender.model.views import view_suffixes
 from brender.scheduling.chunks import chunk_size
 
@@ -99,7 +100,8 @@ class JobState(Entity):
     put_off_times: dict[str, int] = field(default_factory=dict)
     """How often that happened in a row, by worker."""
     pieces: dict[int, str] = field(default_factory=dict)
-    """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame."""
+    """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame; of a job
+    that refines its frames: of what each has accumulated."""
     placing: set[tuple[str, int]] = field(default_factory=set)
     """Its finished frames, by attempt and part, that the server has and that are not in its folder yet."""
     hindrance: str = ""
@@ -129,6 +131,7 @@ class JobState(Entity):
         "blender_version",
         "task_count",
         "part_count",
+        "passes",
         "submitted",
     )
     columns: ClassVar[tuple[str, ...]] = (
@@ -208,6 +211,7 @@ class JobState(Entity):
             ".".join(map(str, facts.version)) if facts else "",
             self.task_count,
             self.part_count,
+            passes_of(spec.settings),
             self.submitted,
         )
 
@@ -324,8 +328,11 @@ class JobState(Entity):
         )
 
     def merges(self, number: int) -> tuple[str, ...]:
-        """Return the digests of the pieces that its task *number* merges, or of the frames of its film, where their files
-        travel."""
+        """Return the digests of the pieces that its task *number* merges, of the frames of its film, or of what its frame has
+        accumulated, where their files travel."""
+        if passes_of(self.spec.settings):
+            frames = {part.frame for part in self.type.task(self.spec, number).parts}
+            return tuple(self.pieces[frame] for frame in frames if frame in self.pieces)
         waits = self.graph.before(self.graph.place(number)) if self.pieces else 0
         if not waits:
             return ()

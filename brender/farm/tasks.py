@@ -45,6 +45,7 @@ class PartState(Entity):
     seconds: float = 0.0
     memory: int = 0
     warnings: tuple[str, ...] = ()
+    noise: float | None = None
     finished: float | None = None
 
     kind: ClassVar[str] = "part"
@@ -64,6 +65,7 @@ class PartState(Entity):
         "seconds",
         "memory",
         "warnings",
+        "noise",
         "finished",
     )
 
@@ -88,6 +90,7 @@ class PartState(Entity):
             self.seconds,
             self.memory,
             self.warnings,
+            self.noise,
             self.finished,
         )
 
@@ -124,6 +127,7 @@ class PartState(Entity):
         """Queue it again as if it had never been rendered."""
         self.give_up()
         self.finished, self.digest, self.further_files, self.kept, self.warnings = None, "", (), False, ()
+        self.noise = None
 
     def fail(self) -> None:
         self._to(PartStatus.FAILED)

@@ -18,12 +18,12 @@ from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.simulations import not_baked, not_in_order, other_cautions
+from brender.model.units import DRAFT, SAMPLES, passes_of
 
 PASSES = 8
 _PASSES_MOST = 64
-AUTO, SAMPLES, DRAFT = REFINEMENTS = ("auto", "samples", "draft")
-#: The tasks of a frame that is drafted, and then rendered as it is.
-_DRAFTED_PASSES = 2
+AUTO = "auto"
+REFINEMENTS = (AUTO, SAMPLES, DRAFT)
 _NOT_PROGRESSIVE = {"chunk", "film"}
 
 
@@ -166,11 +166,6 @@ class BlenderProgressive(BlenderAnimation):
 
     def waits_for(self, spec: JobSpec, index: int) -> int:
         return 0
-
-
-def passes_of(settings: dict[str, Any]) -> int:
-    """Return how many parts each frame of a prepared progressive job has, one a pass; 0 where the job is of another type."""
-    return _DRAFTED_PASSES if settings.get("refine") == DRAFT else int(settings.get("passes") or 0)
 
 
 def said_of_draft(passes: int, reason: str) -> str:

@@ -129,6 +129,16 @@ def piece_name(final: str, piece: int) -> str:
     return f"{folder}{slash}.{name}{_PIECES}/{piece}.exr"
 
 
+def is_piece(name: str) -> bool:
+    """Return whether the file *name* is a piece of a picture, or what a picture has accumulated, in such a hidden folder.
+
+    >>> is_piece("a/.shot_0001.png.pieces/3.exr"), is_piece("a/shot_0001.png")
+    (True, False)
+    """
+    folder = name.rpartition("/")[0].rpartition("/")[2]
+    return folder.startswith(".") and folder.endswith(_PIECES)
+
+
 def final_name(piece: str) -> str:
     """Return the picture that the file *piece* is a piece of.
 

@@ -14,6 +14,23 @@ from brender.model.text import plural
 STILL = "blender-still"
 
 
+#: How a frame gets better that is rendered in several passes: by shares of its samples; or it is drafted, and rendered again.
+SAMPLES, DRAFT = "samples", "draft"
+_DRAFTED_PASSES = 2
+
+
+def passes_of(settings: Mapping[str, Any]) -> int:
+    """Return in how many passes a prepared job with these *settings* goes over its frames, each a part of the frame; 0 where it
+    renders each once.
+
+    >>> passes_of({"refine": "samples", "passes": 8}), passes_of({"refine": "draft", "passes": 8}), passes_of({})
+    (8, 2, 0)
+    """
+    if "refine" not in settings:
+        return 0
+    return _DRAFTED_PASSES if settings["refine"] == DRAFT else int(settings["passes"])
+
+
 @dataclass(frozen=True)
 class Units:
     """How far a job is: ``done`` of ``total`` things that are called ``noun``."""
@@ -21,17 +38,32 @@ class Units:
     noun: str
     done: int
     total: int
+    number: int = 0
+    """Which pass over them it is in, from 1; 0 where there is one only."""
+    passes: int = 0
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {plural(self.total, self.noun)}"
+        return f"{self.done:,} of {plural(self.total, self.noun)}{self.pass_in_words}"
+
+    @property
+    def pass_in_words(self) -> str:
+        """Which pass it is in, as the end of a sentence; "" where there is one only."""
+        return f", pass {self.number} of {self.passes}" if self.passes else ""
 
 
-def units(is_still: bool, has_film: bool, completed: int, parts: int) -> Units:
+def units(is_still: bool, has_film: bool, completed: int, parts: int, passes: int = 0) -> Units:
     """Return how far a job with so many *parts* is, of which so many are *completed*. What is made of all others comes last.
+    One that goes over its frames in several *passes* has a part for each frame and pass.
 
     >>> str(units(False, False, 3, 24)), str(units(False, True, 25, 25)), str(units(True, False, 8, 9))
     ('3 of 24 frames', '24 of 24 frames', '8 of 8 pieces')
+    >>> str(units(False, False, 0, 80, 8)), str(units(False, False, 23, 80, 8)), str(units(False, False, 80, 80, 8))
+    ('0 of 10 frames, pass 1 of 8', '3 of 10 frames, pass 3 of 8', '10 of 10 frames, pass 8 of 8')
     """
+    if passes:
+        total = max(1, parts // passes)
+        number = min(passes, completed // total + 1)
+        return Units("frame", completed - (number - 1) * total, total, number, passes)
     total = max(1, parts - 1) if is_still or has_film else parts
     return Units("piece" if is_still else "frame", min(completed, total), total)
 
@@ -40,7 +72,7 @@ def units_of(settings: Mapping[str, Any], completed: int, parts: int) -> Units:
     """Return the same of a job with these *settings*."""
     if settings.get("steps"):
         return Units("run", completed, parts)
-    return units(bool(settings.get("pieces")), bool(settings.get("film")), completed, parts)
+    return units(bool(settings.get("pieces")), bool(settings.get("film")), completed, parts, passes_of(settings))
 
 
 def in_words(settings: Mapping[str, Any], parts: int) -> str:
@@ -49,6 +81,9 @@ def in_words(settings: Mapping[str, Any], parts: int) -> str:
     >>> in_words({"pieces": 8}, 9), in_words({"film": "a.mp4"}, 25), in_words({}, 1), in_words({"steps": "…"}, 4)
     ('1 frame in 8 pieces', '24 frames and the film a.mp4', '1 frame', '4 runs')
     """
+    if passes := passes_of(settings):
+        frames, left = divmod(parts, passes)
+        return plural(frames, "frame") + (f" in {passes} passes" if left == 0 else "")
     if settings.get("pieces"):
         return f"1 frame in {plural(max(1, parts - 1), 'piece')}"
     if settings.get("steps"):

@@ -154,7 +154,9 @@ def _frames_since(record: Record, edge: float) -> int:
     job, part, attempt = record.tables.Job, record.tables.Part, record.tables.Attempt
     # (A still is one frame, whatever it was split into.)
     is_done = Case(None, [(job.completed_parts == job.part_count, 1)], 0)
-    frames = Case(None, [(job.job_type == STILL, is_done)], job.completed_parts - job.kept_parts)
+    in_passes = job.completed_parts / fn.NULLIF(job.passes, 0)
+    each = [(job.job_type == STILL, is_done), (job.passes > 0, in_passes)]
+    frames = Case(None, each, job.completed_parts - job.kept_parts)
     whole = job.select(fn.COALESCE(fn.SUM(frames), 0)).where(job.started >= edge).scalar()
     across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
     ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(_LOOKED_AT).tuples()]
@@ -164,6 +166,7 @@ def _frames_since(record: Record, edge: float) -> int:
     # may have been touched again later.
     before = attempt.select(attempt.change).where(attempt.finished <= edge).order_by(attempt.finished.desc()).limit(_ENDED_BEFORE)
     first = min((change for (change,) in before.tuples()), default=-1)
+    # (A pass that has a picture to show is no frame yet: the last one is.)
     done = part.job.in_(ids) & (part.change >= first) & (part.finished > edge) & (part.piece == 0)
     return int(whole) + int(part.select(fn.COUNT(part.id)).where(done).scalar())
 

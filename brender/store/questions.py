@@ -501,10 +501,10 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
 
 def with_progress(row: dict[str, Any]) -> dict[str, Any]:
     """Return *row*, of a job, with its ``progress`` (0 to 1), and that as people count it: ``units_done`` of ``units``, each a
-    ``unit`` (frame or piece)."""
+    ``unit`` (frame or piece), and its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
     completed, parts = row["completed_parts"], row["part_count"]
     row["progress"] = completed / parts if parts else 0.0
     has_film = row.pop("has_film") if "has_film" in row else row["settings"].get("film")
-    counted = units(row["job_type"] == STILL, bool(has_film), completed, parts)
-    row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total}
+    counted = units(row["job_type"] == STILL, bool(has_film), completed, parts, row["passes"])
+    row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total, "pass_number": counted.number}
     return row

@@ -142,6 +142,7 @@ def make_tables(database: Database) -> Tables:
         task_count = IntegerField()
         planned_tasks = IntegerField(default=0)
         part_count = IntegerField()
+        passes = IntegerField(default=0)
         completed_parts = IntegerField(default=0)
         kept_parts = IntegerField(default=0)
         given_up_parts = IntegerField(default=0)
@@ -246,7 +247,8 @@ def make_tables(database: Database) -> Tables:
     class Part(Base):
         """The durable unit of work; normally one frame. ``output`` is relative to the job's folder, ``digest`` its SHA-256 where
         it travelled; ``further_files`` are those of the frame besides (brender.model.grant.FurtherFile). ``kept``: the job found
-        these files there and left them, so that they are not its own."""
+        these files there and left them, so that they are not its own. ``noise``: what is left in the picture of a frame that is
+        refined pass by pass."""
 
         id = BigIntegerField(primary_key=True)
         job = ForeignKeyField(Job, column_name="job", backref="parts", index=False)
@@ -269,6 +271,7 @@ def make_tables(database: Database) -> Tables:
         seconds = DoubleField(default=0.0)
         memory = BigIntegerField(default=0)
         warnings = JSONField(holds=list[str], default=list)
+        noise = DoubleField(null=True)
         finished = DoubleField(null=True)
         change = BigIntegerField(default=0)
 

@@ -8,12 +8,14 @@ from dashboard.answers.rows import Row, row
 
 
 class Counted(msgspec.Struct, kw_only=True):
-    """``progress``: the share that is done; ``units_done`` of ``units``: the same as people count it, in frames or pieces."""
+    """``progress``: the share that is done; ``units_done`` of ``units``: the same as people count it, in frames or pieces;
+    ``pass_number``: in which of its ``passes`` over the frames it is, 0 where it renders each once."""
 
     progress: float
     unit: Literal["frame", "piece"]
     units_done: int
     units: int
+    pass_number: int
 
 
 @row("Job", without=("facts", "settings", "warnings", "addons"))

@@ -60,7 +60,8 @@ class Started(Report, frozen=True, kw_only=True):
 class PartDone(Report, frozen=True, kw_only=True):
     """A part is finished and its file, if it has one, is published and verified. ``seconds`` is what it took, ``size``
     bytes, ``memory`` the bytes that its render process has held at most. ``kept``: the file was there already. ``digest``: the
-    file's SHA-256, where it travels; ``further_files``: the frame's further files."""
+    file's SHA-256, where it travels; ``further_files``: the frame's further files; ``noise``: what is left in the picture of a
+    frame that is refined pass by pass."""
 
     part: Count
     seconds: Seconds
@@ -73,6 +74,7 @@ class PartDone(Report, frozen=True, kw_only=True):
     kept: bool = False
     digest: Text = ""
     further_files: tuple[FurtherFile, ...] = msgspec.field(default=(), name="extras")
+    noise: Seconds | None = None
 
 
 class Completed(Report, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from brender.model.errors import BadInput
 from brender.model.status import JobStatus
 from brender.roles.server.folder_threads import Alive
 from brender.store.database import open_for_reading
+from brender.store.progressive import accumulated
 from brender.store.tables import Tables, make_tables
 from brender.transfer.blob_store import BlobStore
 
@@ -63,4 +64,5 @@ def needed(tables: Tables, wall: float, keep: float) -> tuple[set[str], set[str]
     # A film that failed is made again of the same frames.
     unfinished = wanted & (job.status != JobStatus.COMPLETED) & (part.digest != "")
     frames = {digest for (digest,) in part.select(part.digest).join(job).where(unfinished).tuples()}
-    return bundles, addons | frames
+    refined = set(accumulated(tables, part.job.in_(job.select(job.id).where(wanted & (job.status != JobStatus.COMPLETED)))).values())
+    return bundles, addons | frames | refined

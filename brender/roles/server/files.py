@@ -19,6 +19,7 @@ from peewee import PeeweeException
 from brender.bus.messages import FilePiece, FramePiece, FrameWanted, NoFile
 from brender.engines.destination import one_spelling
 from brender.engines.directories import read
+from brender.jobs.blender_still import is_piece
 from brender.model.addon import AddOn
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput, BrenderError
@@ -145,7 +146,9 @@ class FileKeeper:
         for (attempt, id), paths in arrived.items():
             part = tables.Part.get_or_none(tables.Part.id == id)
             if part is not None and part.status == PartStatus.COMPLETED and part.attempt == attempt:
-                further_files = tuple(further["output"] for further in part.further_files)
+                further_files = tuple(
+                    further["output"] for further in part.further_files if not is_piece(further["output"])
+                )
                 blob = part.digest if part.job.settings.get("film") and part.piece != FILM else ""
                 frames.append(PublishFrame(attempt, part.id, part.job.output, part.output, further_files, blob, part.job.id))
                 continue

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 from peewee import OP, Expression, PeeweeException
 
+from brender.jobs.blender_still import is_piece
 from brender.model.status import PartStatus
 from brender.roles.server.folder_threads import Alive
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
+from brender.store.progressive import pictures
 from brender.store.tables import Tables, make_tables
 from brender.system.removal import remove_tree
 from brender.transfer.pieces import digest_of
@@ -231,7 +233,12 @@ def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:
     """Return the files that *job* made, those of its pieces too, as the record has them. What it found there and kept is
     another's, but for pieces, which nobody else has; and what was deleted before is gone."""
     part, last = tables.Part, -1
-    made_again, gone_before = _made_again(tables, job), tables.Job.get_by_id(job).frames_deleted
+    row = tables.Job.get_by_id(job)
+    made_again, gone_before = _made_again(tables, job), row.frames_deleted
+    # Where a frame has several passes, its picture is that of the latest.
+    best: set[int] | None = None
+    if row.passes:
+        best = {id for (id,) in part.select(part.id).where(pictures(tables, job, row.passes)).tuples()}
     while True:
         made = (part.status == PartStatus.COMPLETED) & (~part.kept | (part.piece > 0))
         if gone_before is not None:
@@ -242,8 +249,9 @@ def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:
             further_files = [
                 (further["output"], further.get("size", 0), further.get("digest", "")) for further in row.further_files
             ]
+            is_replaced = best is not None and row.id not in best
             for name, size, digest in [(row.output, row.size, row.digest), *further_files]:
-                if name and not Path(name).is_absolute():
+                if name and not Path(name).is_absolute() and (is_piece(name) or not is_replaced):
                     yield MadeFile(name, size, digest, row.finished)
         if len(rows) < _PARTS_A_READ:
             return

@@ -37,8 +37,8 @@ class _Folder:
     """Those that are to be placed now, in their order."""
     failed: dict[PublishFrame, str] = field(default_factory=dict)
     """Those that could not be placed, and why."""
-    of_part: dict[int, PublishFrame] = field(default_factory=dict)
-    """All of these, by part: it has one at most."""
+    of_file: dict[tuple[str, str], PublishFrame] = field(default_factory=dict)
+    """All of these, by job and file: the one that came last of each."""
     again: float = 0.0
     """When those are tried again, monotonic."""
     at_work: bool = False
@@ -71,14 +71,14 @@ class Placement:
         self._folders: dict[str, _Folder] = {}
 
     def add(self, frame: PublishFrame) -> None:
-        """Place *frame* as soon as its folder takes it, instead of an earlier one of the same part."""
+        """Place *frame* as soon as its folder takes it, instead of an earlier one of the same file."""
         with self._lock:
             folder = self._folders.setdefault(frame.into, _Folder())
-            known = folder.of_part.get(frame.part)
+            known = folder.of_file.get((frame.job, frame.output))
             older = [known] if known is not None and known != frame else []
             self._drop(folder, older)
             folder.frames[frame] = None
-            folder.of_part[frame.part] = frame
+            folder.of_file[frame.job, frame.output] = frame
         if older:
             self._threads.do(frame.into, lambda alive: self._throw_away(older))
             self._placed(older)
@@ -121,7 +121,7 @@ class Placement:
                 if into not in silent and not folder.failed:
                     continue
                 whys = {frame.job: why for frame, why in folder.failed.items()}
-                for job, count in Counter(frame.job for frame in folder.of_part.values()).items():
+                for job, count in Counter(frame.job for frame in folder.of_file.values()).items():
                     if into in silent:
                         said[job] = f"The folder {self._shown(into)} does not answer; {_wait(count)} to be put there"
                     elif job in whys:
@@ -157,7 +157,7 @@ class Placement:
                 for frame in still:
                     if frame in failed:
                         folder.failed[frame] = failed[frame]
-                        folder.of_part[frame.part] = frame
+                        folder.of_file[frame.job, frame.output] = frame
                         folder.again = self._clock() + AGAIN_SECONDS
             if done := [frame for frame in still if frame not in failed]:
                 self._placed(done)
@@ -213,15 +213,15 @@ class Placement:
 
     def _all(self) -> Iterable[PublishFrame]:
         for folder in self._folders.values():
-            yield from folder.of_part.values()
+            yield from folder.of_file.values()
 
     @staticmethod
     def _drop(folder: _Folder, frames: Iterable[PublishFrame]) -> None:
         for frame in frames:
             folder.frames.pop(frame, None)
             folder.failed.pop(frame, None)
-            if folder.of_part.get(frame.part) == frame:
-                del folder.of_part[frame.part]
+            if folder.of_file.get((frame.job, frame.output)) == frame:
+                del folder.of_file[frame.job, frame.output]
 
     def _shown(self, into: str) -> str:
         try:

@@ -28,6 +28,7 @@ from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection
 from brender.store.path_variables import path_variables
+from brender.store.progressive import accumulated, noises
 from brender.store.recorded import job_spec, worker_info
 from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
@@ -145,7 +146,11 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     try:
         job.need = msgspec.structs.replace(requirements_of(kind, spec), series=job.need.series)
         check_stages(row.job_type, kind.stages(spec), row.task_count)
-        if row.bundle and job.graph.has_waits:
+        if row.passes:
+            job.measured = noises(tables, job.id)
+            accumulates = accumulated(tables, tables.Part.job == job.id) if row.bundle else {}
+            job.pieces = {frame: digest for (_, frame), digest in accumulates.items()}
+        elif row.bundle and job.graph.has_waits:
             job.pieces = _pieces(tables, job)
         if job.graph.has_waits and row.given_up_parts:
             _note_unmade(tables, job)

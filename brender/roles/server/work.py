@@ -24,12 +24,14 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import frame_done, task_ended
 from brender.farm.tasks import AttemptState, TaskState
+from brender.jobs.blender_still import is_piece
 from brender.jobs.film import makes_film
 from brender.model.causes import Cause, cause_named
 from brender.model.job import FILM
 from brender.model.log_events import frames_in_words
 from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
 from brender.model.text import plural, times
+from brender.model.units import STILL
 from brender.roles.effects import LogEvent, Now, PublishFrame, Send
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
@@ -217,6 +219,7 @@ class Work:
             kept=report.kept and not job.spec.bundle,
             digest=report.digest,
             further_files=tuple([msgspec.to_builtins(further) for further in report.further_files]),
+            noise=report.noise,
         )
         worker = self.farm.workers.get(attempt.worker)
         if task is not None and worker is not None and worker.running == attempt.id and worker.frame == part.frame:
@@ -234,10 +237,15 @@ class Work:
         frame_done(self.farm, job, part)
         for warning in warnings:
             job.warn(warning)
-        if job.spec.bundle and part.piece > 0:
+        if not job.spec.bundle:
+            return
+        if is_still := job.spec.job_type == STILL and part.piece > 0:
             job.pieces[part.piece] = report.digest
-        elif job.spec.bundle and report.output:
-            further = tuple(further.output for further in report.further_files)
+        for each in report.further_files:
+            if is_piece(each.output):
+                job.pieces[part.frame] = each.digest
+        if not is_still and report.output:
+            further = tuple(each.output for each in report.further_files if not is_piece(each.output))
             is_of_film = makes_film(job.spec) and part.piece != FILM
             if is_of_film:
                 job.pieces[part.frame] = report.digest

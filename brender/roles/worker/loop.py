@@ -549,4 +549,5 @@ def _part_done(attempt: str, event: PartFinished) -> PartDone:
         kept=event.kept,
         digest=event.digest,
         further_files=event.further_files,
+        noise=event.noise,
     )
