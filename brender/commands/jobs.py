@@ -135,6 +135,7 @@ def submit(
         options |= {name: value for name, value in given.items() if options.get(name) in (None, ())}
         if kind == "blender-still" and options["pieces"] is None:
             options["pieces"] = PIECES
+        options["progressive"] |= kind == "blender-progressive"
         if len(words) != 1:
             raise BadInput("Name one .blend to submit")
         facts = inspect(Path(words[0]))

@@ -12,6 +12,7 @@ import msgspec
 
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
+from brender.commands.moments import Moment
 from brender.commands.options import NamedPath, user
 from brender.commands.output import say
 from brender.engines.destination import NoDestination, destination, missing_folders, one_spelling
@@ -80,6 +81,14 @@ def render_options(function: F) -> F:
         click.option("--chunk", type=ChunkSize(), help="Frames in one task. [default: auto, about a minute of work]"),
         click.option("--pieces", type=int, help="Split one frame, a still, into so many pieces for many workers."),
         click.option("--split", type=click.Choice(SPLITS), help="How a still is split. [default: auto]"),
+        click.option(
+            "--progressive",
+            is_flag=True,
+            help="Show all frames soon, with few samples, and refine them pass by pass. --passes, --noise and --until imply it.",
+        ),
+        click.option("--passes", type=int, help="Passes over the frames. [default: 8]"),
+        click.option("--noise", type=float, help="Frames with so little noise are done: 0.01 is clean. [default: all samples]"),
+        click.option("--until", type=Moment(), help="Refine frames until then. [default: to the last sample]"),
         click.option("--order", type=click.Choice(ORDERS), help="Which frames come first. [default: forward]"),
         click.option("--scene", help=f"The scene. {said}"),
         click.option(
@@ -159,13 +168,17 @@ def blender_job(
     ocio, ocio_warnings = _configuration(options.pop("ocio", None), shared, travels)
     options["ocio"] = ocio or None
     site_addons, _ = not options.pop("no_site_addons", False), options.pop("addons", None)
+    progressive = options.pop("progressive", False)
     trusted, overwrite = options.pop("trusted", None), options.pop("overwrite", False)
     cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
     settings = {key: value for key, value in options.items() if value is not None and value != ()}
     if "view_layers" in settings:
         settings["view_layers"] = list(settings["view_layers"])
     kind = "blender-animation"
-    if "pieces" in settings or "split" in settings:
+    if progressive or any(name in settings for name in ("passes", "noise", "until")):
+        kind = "blender-progressive"
+        _check_refined(settings)
+    elif "pieces" in settings or "split" in settings:
         kind = "blender-still"
         settings = _settings_of_a_still(settings)
     spec = JobSpec(
@@ -291,6 +304,13 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
         f"{count} missing: {shown}{f'; and {more} more' if more > 0 else ''}. Put {it} there (in Blender: File, External Data, "
         f"Find Missing Files), or render without {it} with --allow-missing"
     )
+
+
+def _check_refined(settings: dict[str, Any]) -> None:
+    """Raises `BadInput` where *settings* are not for frames that are refined pass by pass."""
+    for name in ("pieces", "split", "chunk"):
+        if name in settings:
+            raise BadInput(f"--{name} does not go with frames that are refined pass by pass: leave it or --progressive out")
 
 
 def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:

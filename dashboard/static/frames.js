@@ -15,11 +15,32 @@ const frames = (() => {
     const [ids, numbers, pieces, changes] = ["ids", "frames", "pieces", "changes"].map((name) => expand(answer[name]));
     return ids.map((id, place) => ({ id, frame: numbers[place], piece: pieces[place], change: changes[place], state: answer.states[place] }));
   }
+  // A frame that is refined has a part for each of its passes: they are one frame here, with the id of the first, and the picture
+  // (`shown`) and the number (`pass`) of the latest that has one.
+  const refined = new Map(), keys = new Map(), ranks = new Map();
+  function folded(part, passes) {
+    const place = `${part.frame} ${part.piece}`;
+    if (!keys.has(part.id)) {  // (each view layer may have its own)
+      const rank = ranks.get(place) || 0;
+      ranks.set(place, rank + 1);
+      keys.set(part.id, `${part.frame} ${rank}`);
+    }
+    const key = keys.get(part.id), of = refined.get(key) || new Map();
+    refined.set(key, of.set(part.piece || passes, part));
+    const all = [...of.keys()].sort((a, b) => a - b).map((number) => of.get(number)), last = all[all.length - 1];
+    const best = all.filter((each) => "cw".includes(each.state)).pop();
+    const busy = all.find((each) => "ah".includes(each.state)), bad = all.find((each) => each.state === "f");
+    const state = (busy || bad || (last.piece && !best ? last : best) || last).state;
+    const change = Math.max(...all.filter((each) => !best || "cwd".includes(each.state)).map((each) => each.change));
+    return { id: all[0].id, frame: part.frame, piece: 0, change, state, shown: best?.id, pass: best ? best.piece || passes : 0, passes };
+  }
   // Takes what has changed; returns those frames. `parts`: how many the job has, of which some may not be planned yet.
   function take(answer, parts) {
-    total = parts;
+    const passes = answer.job.passes;
+    total = parts / (passes || 1);
     let sorted = true;
-    const changed = read(answer).map((now) => {
+    const changed = read(answer).map((each) => {
+      const now = passes ? folded(each, passes) : each;
       const known = byId.get(now.id);
       if (known) return Object.assign(known, now);
       const last = list[list.length - 1];
@@ -47,12 +68,13 @@ const frames = (() => {
   const dot = (part) => ({ w: "warned", h: "next" })[part.state] || status(part);
   const isFilm = (part) => part.piece < 0;
   // Whether there is a small picture of it; only whole frames have a large one.
-  const pictured = (part) => (part.state === "c" || part.state === "w") && !isFilm(part);
-  const thumbnail = (part, of = job) => `/jobs/${of}/thumbnails/${part.id}?${part.change}`;
+  const pictured = (part) => (part.state === "c" || part.state === "w" || part.shown) && !isFilm(part);
+  const pictureOf = (part) => part.shown || part.id;
+  const thumbnail = (part, of = job) => `/jobs/${of}/thumbnails/${pictureOf(part)}?${part.change}`;
   const picture = (part, width, exposure = 0, of = job, layer = "") => (
-    part.piece > 0 ? thumbnail(part, of) : `/jobs/${of}/pictures/${part.id}?width=${width}&exposure=${exposure}&layer=${encodeURIComponent(layer)}&of=${part.change}`
+    part.piece > 0 ? thumbnail(part, of) : `/jobs/${of}/pictures/${pictureOf(part)}?width=${width}&exposure=${exposure}&layer=${encodeURIComponent(layer)}&of=${part.change}`
   );
-  const named = (part) => (isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : `Frame ${part.frame}`);
+  const named = (part) => (isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : part.pass ? `Frame ${part.frame}, pass ${part.pass} of ${part.passes}` : `Frame ${part.frame}`);
   const said = (part) => (part.state === "w" ? "completed, with a warning" : part.state === "a" ? "rendering" : part.state === "h" ? "handed out" : status(part));
   // The one that was completed last.
   const latest = () => list.reduce((best, part) => (pictured(part) && (!best || part.change >= best.change) ? part : best), null);
@@ -66,7 +88,7 @@ const frames = (() => {
   const find = (number) => list.reduce((best, part) => (best < 0 || Math.abs(part.frame - number) < Math.abs(list[best].frame - number) ? part.index : best), -1);
 
   return {
-    job, byId, selected, take, read, status, dot, isFilm, pictured, thumbnail, picture, named, said, latest, nearest, find,
+    job, byId, selected, take, read, status, dot, isFilm, pictured, pictureOf, thumbnail, picture, named, said, latest, nearest, find,
     get list() { return list; },
     get unplanned() { return Math.max(0, total - list.length); },
   };

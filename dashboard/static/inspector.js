@@ -65,16 +65,16 @@ const inspector = (() => {
   async function refresh() {
     if (!part) return;
     const now = part, number = asked += 1;
-    const told = await farm.ask(`/jobs/${frames.job}/parts/${now.id}`);
+    const told = await farm.ask(`/jobs/${frames.job}/parts/${frames.pictureOf(now)}`);
     attempt = (told.attempts.find((each) => each.id === chosen) || told.attempts[0])?.id || "";
     live = told.attempts.some((each) => each.outcome === "live");
     mean = told.mean_seconds;
     const text = attempt ? (await farm.ask(`/jobs/${frames.job}/log?attempt=${attempt}`)).text : null;
     if (part !== now || number !== asked) return; // another was chosen meanwhile
     told.device = joblog.device(text);
-    const done = now.piece <= 0 && frames.status(now) === "completed" && told.output;
+    const done = now.piece <= 0 && (now.shown || frames.status(now) === "completed") && told.output;
     byId("frame-file").classList.toggle("d-none", !done);
-    if (done) byId("frame-file").href = `/jobs/${frames.job}/frames/${now.id}`;
+    if (done) byId("frame-file").href = `/jobs/${frames.job}/frames/${frames.pictureOf(now)}`;
     byId("frame-requeue")?.classList.toggle("d-none", !["completed", "failed", "canceled"].includes(frames.status(now)));
     byId("frame-warnings").replaceChildren(...(told.warnings.length ? [farm.prose(told.warnings.join(" "))] : []));
     showFacts(told);

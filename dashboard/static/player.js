@@ -124,9 +124,9 @@ const player = (() => {
   // The layers that the frames have: asked of one of them.
   async function offerLayers() {
     const part = frames.nearest(Math.max(0, at));
-    if (!part || part.piece || asked === part.id) return;
-    asked = part.id;
-    const names = await farm.ask(`/jobs/${frames.job}/parts/${part.id}/layers`), before = layer();
+    if (!part || part.piece || asked === frames.pictureOf(part)) return;
+    asked = frames.pictureOf(part);
+    const names = await farm.ask(`/jobs/${frames.job}/parts/${asked}/layers`), before = layer();
     byId("layer").replaceChildren(new Option("as it is seen", ""), ...names.map((name) => new Option(farm.calm(name), name)));
     byId("layer").value = names.includes(before) ? before : "";
     byId("layer").disabled = names.length < 2;

@@ -1,0 +1,27 @@
+"""Times that people give on the command line, in this machine's own time zone."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
+    """A time to come: ``18:00``, the next one, or ``2026-05-01 18:00``. It becomes one with its time zone (ISO 8601)."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        now = datetime.now().astimezone()
+        try:
+            if len(text := str(value).strip()) <= len("18:00"):
+                clock = datetime.strptime(text, "%H:%M")
+                found = now.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
+                found += timedelta(days=1) if found <= now else timedelta()
+            else:
+                found = datetime.fromisoformat(text).astimezone()
+        except ValueError:
+            self.fail(f"{value!r} is not a time: write one such as 18:00 or 2026-05-01 18:00", param, context)
+        if found <= now:
+            self.fail(f"{value!r} is in the past: it is {now:%Y-%m-%d %H:%M} now", param, context)
+        return found.isoformat(timespec="minutes")
