@@ -13,6 +13,7 @@ from brender.bus.address import ServerAddresses
 from brender.bus.keys import Credentials, KeyPair
 from brender.model.errors import BadInput, NotFound, Unreachable
 from brender.store import questions
+from brender.store.progressive import pictures
 from brender.store.questions import Record
 from brender.store.reader import Reader
 from brender.transfer.client import Exchange

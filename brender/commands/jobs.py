@@ -274,7 +274,7 @@ def jobs(
                     row["status"],
                     f"{row['units_done']}/{row['units']}"
                     + (" pieces" if row["unit"] == "piece" else "")
-                    + (f", pass {row['pass_number']}/{row['passes']}" if row["passes"] else ""),
+                    + (f", pass {row['pass_number']}/{row['passes']}" if row.get("passes") else ""),
                     row["priority"],
                     row["user"],
                     when(row["submitted"]),
@@ -303,7 +303,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Job", f"{record['name']} ({record['id']})"),
         ("Status", record["status"] + (f": {record['reason']}" if record["reason"] else "")),
         (f"{record['unit'].capitalize()}s", f"{record['units_done']:,} of {record['units']:,} done"),
-        ("Pass", f"{record['pass_number']} of {record['passes']}" if record["passes"] else ""),
+        ("Pass", f"{record['pass_number']} of {record['passes']}" if record.get("passes") else ""),
         ("Film", record["settings"].get("film", "")),
         ("Time left", f"about {duration(record['eta_seconds'])}" if record["eta_seconds"] else ""),
         ("Type", label_of(record["job_type"], record["settings"])),

@@ -29,7 +29,7 @@ def standing(record: Mapping[str, Any]) -> str:
     called, id = job_in_words(record["id"], record["name"]), short_id(record["id"])
     reason, status = str(record["reason"]).rstrip("."), record["status"]
     verb = "is" if 1 in (record["units_done"], record["units"]) else "are"
-    in_pass = f" in pass {record['pass_number']} of {record['passes']}" if record["passes"] else ""
+    in_pass = f" in pass {record['pass_number']} of {record['passes']}" if record.get("passes") else ""
     done = f"{record['units_done']:,} of {plural(record['units'], record['unit'])} {verb} done{in_pass}"
     if status == "failed":
         more = f"`brender log {id}` prints the log of what failed, `brender requeue {id}` renders it again"

@@ -43,7 +43,7 @@ class PartFinished:
     digest: str = ""
     further_files: tuple[FurtherFile, ...] = ()
     noise: float | None = None
-    """Of a frame that is refined: how far its picture is from the one with all samples, as their shares tell; ``None``: not known."""
+    """Of a frame that is refined: how much is left in its picture, as shares of the samples tell; ``None``: not known."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """One pass of a frame that gets better from pass to pass: a share of its samples, added to those that it has.
 
-What a frame has is one float OpenEXR, *accumulated* in a hidden folder beside its picture. It says in its metadata which passes are
-in it, and a pass adds what comes after those: so no share is counted twice, and none is left out, whatever became of the attempts
-before. The picture that is made of it has the frame's own name and format, and says how many samples it has.
+What a frame has is one float OpenEXR, *accumulated* in a hidden folder beside its picture. It says in its metadata which passes
+are in it, and a pass adds what comes after those: so no share is counted twice, and none is left out, whatever became of the
+attempts before. The picture that is made of it has the frame's own name and format, and says how many samples it has.
 """
 
 import contextlib
@@ -32,17 +32,17 @@ _NOTE = re.compile(r"passes 1-(\d+) of (\d+), (\d+) samples, (.*)", re.DOTALL)
 
 def said_of_noise(noise: float) -> str:
     """Return what the job's owner is told of frames that came down to this *noise*."""
-    return f"Frames whose noise came down to {noise:g} are done with fewer samples; those that have a note say how many they have"
+    return f"Frames whose noise came down to {noise:g} have fewer samples; those with metadata say how many"
 
 
 def said_of_until(until: str) -> str:
     """Return what the job's owner is told of frames that are left as they were at the time *until*."""
-    return f"It is past {until}: frames stay as they are, and those that have a note say how many samples they have"
+    return f"It is past {until}: frames stay as they are, and those with metadata say how many samples they have"
 
 
 @dataclass(frozen=True)
 class _Accumulated:
-    """What a frame has: the file, how many *passes* are in it, of how many samples in all, and its noise (``None``: not known)."""
+    """What a frame has: file, how many *passes* are in it, of how many samples in all, and its noise (``None``: not known)."""
 
     file: Path
     passes: int

@@ -15,6 +15,7 @@ from typing import Any
 import OpenImageIO as oiio
 
 from brender.engines.ocio import configuration_files
+from brender.jobs.blender_settings import FILM_SETTINGS
 from brender.jobs.view_layers import layers_apart
 from brender.model.job import Inputs
 
@@ -23,6 +24,7 @@ _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
 NOTED = {".png", ".jpg", ".exr"}
 #: What changes where frames go or who renders them when, and not what is on them.
 _NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "film", "threads", "process", "persistent", "device"}
+_NOT_IN_THE_PICTURE |= {setting.name for setting in FILM_SETTINGS}
 #: A split still is the same picture as the frame that is rendered whole.
 _NOT_IN_THE_PICTURE |= {"frame", "pieces", "split"}
 #: So is a frame that was refined to its last sample; one with fewer carries no note.

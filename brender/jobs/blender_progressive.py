@@ -5,14 +5,16 @@ adds another share, until each picture is the one that a plain render would have
 is drafted with one share, and then rendered as it is. Task ``p * frames + f`` is pass ``p`` of frame ``f``.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from brender.jobs.blender_animation import BlenderAnimation, engine_word, said_of_range
-from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
+from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import ORDER, PICTURE, Setting, check_settings
+from brender.jobs.stages import Stage, Wait
 from brender.jobs.view_layers import layers_apart
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
@@ -22,9 +24,11 @@ from brender.model.units import DRAFT, SAMPLES, passes_of
 
 PASSES = 8
 _PASSES_MOST = 64
+#: The ranks of frames that are not there yet, and of those whose noise is not known: before all others.
+_FIRST, _UNMEASURED = -2e9, -1e9
 AUTO = "auto"
 REFINEMENTS = (AUTO, SAMPLES, DRAFT)
-_NOT_PROGRESSIVE = {"chunk", "film"}
+_NOT_PROGRESSIVE = {"chunk", "film", *(setting.name for setting in FILM_SETTINGS)}
 
 
 class BlenderProgressive(BlenderAnimation):
@@ -104,9 +108,9 @@ class BlenderProgressive(BlenderAnimation):
         moving = not_baked(scene.simulations, frames)
         if settings["process"] == IN_ORDER or (moving and settings["process"] is None):
             raise BadInput(
-                f"The scene {scene.name!r} is rendered in order, each frame once, since something in it simulates that is not baked, "
-                "or --process asks for it; a progressive job goes over the frames again and again. Bake the simulations, or submit "
-                "a plain job"
+                f"The scene {scene.name!r} is rendered in order, each frame once, since something in it simulates that is not "
+                "baked, or --process asks for it; a progressive job goes over the frames again and again. Bake the simulations, "
+                "or submit a plain job"
             )
         settings["process"] = settings["process"] or WARM
         cautions = list(other_cautions(scene.simulations, frames))
@@ -164,8 +168,23 @@ class BlenderProgressive(BlenderAnimation):
     def is_elastic(self, spec: JobSpec) -> bool:
         return False
 
-    def waits_for(self, spec: JobSpec, index: int) -> int:
-        return 0
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
+        passes, count = passes_of(spec.settings), len(self._frames_of(spec))
+        is_draft = spec.settings["refine"] == DRAFT
+        names = ["draft", "frames"] if is_draft else [f"pass {number}" for number in range(1, passes + 1)]
+        return tuple(
+            Stage(name, place * count, count, (Wait(names[place - 1], by_frame=True),) if place else ())
+            for place, name in enumerate(names)
+        )
+
+    def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
+        """Return the rank of task *index*: every frame is there first; then the noise of each is measured, by a second share of
+        its samples; and then the frame that has most of it is next."""
+        number, place = divmod(index, len(self._frames_of(spec)))
+        if number == 0:
+            return _FIRST
+        noise = measured.get(self._frames_of(spec)[place])
+        return _UNMEASURED if noise is None else -noise
 
 
 def said_of_draft(passes: int, reason: str) -> str:

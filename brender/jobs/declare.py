@@ -48,9 +48,9 @@ _TAKEN: dict[type, str] = {
 class Setting:
     """One setting of a job type: forms, checks, lists and docs are made from it.
 
-    ``kind`` is ``str``, ``int``, ``float``, ``bool`` or ``list`` (of str). ``default`` is what an absent setting becomes; ``None`` with
-    ``from_file`` means *what the .blend says*. ``label`` is what people read in place of the name; ``unit`` follows a number, in
-    the plural; ``group`` is one of `GROUPS`. ``words`` say what special values mean, such as 0, and name the choices;
+    ``kind`` is ``str``, ``int``, ``float``, ``bool`` or ``list`` (of str). ``default`` is what an absent setting becomes;
+    ``None`` with ``from_file`` means *what the .blend says*. ``label`` is what people read in place of the name; ``unit`` follows
+    a number, in the plural; ``group`` is one of `GROUPS`. ``words`` say what special values mean, such as 0, and name choices;
     ``without`` says what happens where the setting is left out, if neither the default nor the file does.
     """
 
@@ -117,7 +117,9 @@ class Setting:
             raise BadInput(f"The setting {self.name!r} takes {_TAKEN[self.kind]}, not {value!r}")
         if self.choices and value not in self.choices:
             raise BadInput(f"The setting {self.name!r} cannot be {value!r}; it is one of: {', '.join(self.choices)}")
-        if isinstance(value, int | float) and not (self.lowest or 0) <= value <= (value if self.highest is None else self.highest):
+        if isinstance(value, int | float) and not (self.lowest or 0) <= value <= (
+            value if self.highest is None else self.highest
+        ):
             raise BadInput(f"The setting {self.name!r} cannot be {value}; it goes from {self.lowest} to {self.highest}")
         return value
 

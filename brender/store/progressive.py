@@ -1,4 +1,4 @@
-"""What the record has of frames that are refined pass by pass: each pass is a part, and the latest that has a picture is the frame."""
+"""Frames that are refined pass by pass, in the record: each pass is a part, and the latest with a picture is the frame."""
 
 from typing import Any
 

@@ -64,5 +64,7 @@ def needed(tables: Tables, wall: float, keep: float) -> tuple[set[str], set[str]
     # A film that failed is made again of the same frames.
     unfinished = wanted & (job.status != JobStatus.COMPLETED) & (part.digest != "")
     frames = {digest for (digest,) in part.select(part.digest).join(job).where(unfinished).tuples()}
-    refined = set(accumulated(tables, part.job.in_(job.select(job.id).where(wanted & (job.status != JobStatus.COMPLETED)))).values())
+    refined = set(
+        accumulated(tables, part.job.in_(job.select(job.id).where(wanted & (job.status != JobStatus.COMPLETED)))).values()
+    )
     return bundles, addons | frames | refined

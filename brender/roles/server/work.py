@@ -234,6 +234,8 @@ class Work:
         if part.piece == 0 and not part.kept:
             count_frame(self.farm, job, attempt.worker, now.wall)
         self.farm.changed_jobs.add(job.id)
+        if report.noise is not None:
+            job.measured[part.frame] = report.noise
         frame_done(self.farm, job, part)
         for warning in warnings:
             job.warn(warning)
