@@ -17,7 +17,7 @@ def info(worker: str, host: str = "", tags: Collection[str] = (), **more: object
 
 
 def job(name: str = "job", queued: int = 1, live: int = 0, priority: int = 50, **more: object) -> Demand:
-    return Demand(name, priority, 1, live, queued, **{"need": NEED} | more)  # type: ignore[arg-type]
+    return Demand(name, priority, live=live, queued=queued, **{"order": 1, "need": NEED} | more)  # type: ignore[arg-type]
 
 
 def set_count(roster: Roster, worker: str, count: int, serving: bool = True, is_open: bool = True) -> None:

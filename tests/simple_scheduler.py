@@ -8,6 +8,7 @@ from brender.model.eligibility import general_obstacle, loses, waits_for_newer
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
 from brender.scheduling.reasons import Causes, busy, takes_nothing
+from brender.scheduling.shares import NEAR
 from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Held, Take, TakeBack
 
 
@@ -71,19 +72,42 @@ def take(slot: Slot, demand: Demand) -> None:
         slot.alone = slot.alone or demand.alone
 
 
-def assign(demands: list[Demand], slots: list[Slot]) -> list[Take]:
+@dataclass(slots=True)
+class Used:
+    """The seconds of machine that each user has used within each project, and the weights of projects and users."""
+
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    weights: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def charge(self, demand: Demand) -> None:
+        """Count a task of *demand*."""
+        who = demand.project, demand.user
+        self.seconds[who] = self.seconds.get(who, 0.0) + demand.expected_seconds
+
+    def shares(self, demand: Demand) -> tuple[float, float]:
+        """Return the share of the project of *demand*, and of its user within that."""
+        of_project = sum(used for (project, _), used in self.seconds.items() if project == demand.project)
+        of_user = self.seconds.get((demand.project, demand.user), 0.0)
+        return (
+            of_project / self.weights.get(("project", demand.project), 1.0),
+            of_user / self.weights.get(("user", demand.user), 1.0),
+        )
+
+
+def assign(demands: list[Demand], slots: list[Slot], used: Used | None = None) -> list[Take]:
     """Return which slots take what."""
+    used = used or Used()
     width = len(slots)
     available = [slot for slot in slots if slot.open]
     takes: list[Take] = []
     for slot in available:
-        if not slot.count and (best := _best(slot, demands, slots)):
-            takes.append(_take(slot, best))
+        if not slot.count and (best := _best(slot, demands, slots, used)):
+            takes.append(_take(slot, best, used))
     for slot in available:
-        while slot.count and slot.count <= PREFETCH_MOST and (best := _best(slot, demands, slots)):
+        while slot.count and slot.count <= PREFETCH_MOST and (best := _best(slot, demands, slots, used)):
             if slot.count > best.prefetch_depth(width):
                 break
-            takes.append(_take(slot, best))
+            takes.append(_take(slot, best, used))
     return takes
 
 
@@ -154,17 +178,33 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
     return taken
 
 
-def _best(slot: Slot, demands: list[Demand], slots: list[Slot]) -> Demand | None:
+def _best(slot: Slot, demands: list[Demand], slots: list[Slot], used: Used) -> Demand | None:
     able = [demand for demand in demands if demand.queued > 0 and not is_unfit(demand, slot, slots)]
 
-    def rank(demand: Demand) -> tuple[int, int, int, int]:
+    def rank(demand: Demand) -> tuple[object, ...]:
         elsewhere = sum(other.tail == demand.job for other in slots if other is not slot)
-        return -demand.priority, elsewhere, demand.live, demand.order
+        return -demand.priority, *used.shares(demand), elsewhere, demand.live, demand.order
 
-    return min(able, key=rank, default=None)
+    best = min(able, key=rank, default=None)
+    own = next((demand for demand in able if demand.job == slot.tail), None)
+    if best is not None and own is not None and _is_near(own, best, demands, used):
+        return own
+    return best
 
 
-def _take(slot: Slot, demand: Demand) -> Take:
+def _is_near(own: Demand, best: Demand, demands: list[Demand], used: Used) -> bool:
+    """Return whether *own* is another user's than *best*, and its share nearly as small."""
+    if own.priority != best.priority or (own.project, own.user) == (best.project, best.user):
+        return False
+    (project, user), (best_project, best_user) = used.shares(own), used.shares(best)
+    if own.project == best.project:
+        return user <= best_user * NEAR
+    ready = [each for each in demands if each.queued > 0 and (each.priority, each.project) == (own.priority, own.project)]
+    return project <= best_project * NEAR and user <= min(used.shares(each)[1] for each in ready) * NEAR
+
+
+def _take(slot: Slot, demand: Demand, used: Used) -> Take:
+    used.charge(demand)
     demand.queued -= 1
     demand.live += 1
     take(slot, demand)

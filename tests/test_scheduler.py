@@ -98,7 +98,27 @@ def demands(draw: st.DrawFn, number: int, need: st.SearchStrategy[Requirements])
         memory=draw(st.sampled_from([0, 0, 2, 3])),
         paths=PATHS if asked.variables else (),
         alone=draw(st.sampled_from([False] * 5 + [True])),
+        project=draw(st.sampled_from(["", "film", "series"])),
+        user=draw(st.sampled_from(["", "ada", "ben"])),
     )
+
+
+@st.composite
+def uses(draw: st.DrawFn) -> simple_scheduler.Used:
+    """What projects and users have used: no two the same, whatever is added to it."""
+    who = [(project, user) for project in ("", "film", "series") for user in ("", "ada", "ben")]
+    seconds = {each: draw(st.integers(0, 300)) + 2.0**-number for number, each in enumerate(who, 3)}
+    names = [("project", "film"), ("project", "series"), ("user", "ada"), ("user", "ben")]
+    return simple_scheduler.Used(seconds, {each: draw(st.sampled_from([0.5, 1.0, 4.0])) for each in names})
+
+
+def share(roster: Roster, used: simple_scheduler.Used) -> Roster:
+    """Let *roster* know what was *used*; return it."""
+    for (kind, name), weight in used.weights.items():
+        roster.shares.set_weight(kind, name, weight)
+    for who, seconds in used.seconds.items():
+        roster.shares.set_used(*who, seconds)
+    return roster
 
 
 @st.composite
@@ -130,11 +150,13 @@ def test_workers_of_one_class_cannot_be_told_apart(data: st.DataObject) -> None:
     assert general_obstacle(need, PATHS, info) == general_obstacle(need, PATHS, classes.common_info(info, need.tags))
 
 
-@given(farms())
-def test_it_gives_each_worker_what_the_simple_one_gives(farm: tuple[list[Slot], list[Demand]]) -> None:
+@given(farms(), uses())
+def test_it_gives_each_worker_what_the_simple_one_gives(
+    farm: tuple[list[Slot], list[Demand]], used: simple_scheduler.Used
+) -> None:
     workers, jobs = farm
-    expected = simple_scheduler.assign([replace(job) for job in jobs], copies(workers))
-    roster = roster_of(workers, jobs)
+    roster = share(roster_of(workers, jobs), used)
+    expected = simple_scheduler.assign([replace(job) for job in jobs], copies(workers), used)
     assignment = assign(roster, PLENTY)
     assert assignment.takes == expected and assignment.complete
     assert audit(roster) == []

@@ -100,7 +100,19 @@ def animation(
     """A blender-animation job; settings such as ``chunk`` and fields such as ``priority`` by name."""
     fields = {
         name: more.pop(name)
-        for name in ("id", "name", "priority", "tags", "output", "paused", "user", "bundle", "stall_minutes", "limit_minutes")
+        for name in (
+            "id",
+            "name",
+            "project",
+            "priority",
+            "tags",
+            "output",
+            "paused",
+            "user",
+            "bundle",
+            "stall_minutes",
+            "limit_minutes",
+        )
         if name in more
     }
     identity = new_id()

@@ -83,6 +83,7 @@ class Commands(click.Group):
         "jobs": ("submit", "jobs", "job", "tasks", "log"),
         "job_actions": ("pause", "resume", "cancel", "requeue", "priority", "readmit"),
         "why": ("why",),
+        "shares": ("shares",),
         "files": ("pack", "fetch", "archive"),
         "nodes": (
             *("workers", "worker", "managers", "manager", "activity"),
@@ -104,7 +105,7 @@ class Commands(click.Group):
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
         "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "archive"),
-        "The farm": ("farm", "scale", "doctor", "activity", "accounts", "project", "path", "addon"),
+        "The farm": ("farm", "scale", "doctor", "activity", "accounts", "shares", "project", "path", "addon"),
         "Machines": (
             "workers",
             "worker",

@@ -12,12 +12,14 @@ from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.record import Entity, Ledger
 from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.totals import Totals
+from brender.farm.usage import Usages
 from brender.model.addon import AddOn
 from brender.model.keys import Principal, Token
 from brender.model.paths import PathVariable
 from brender.model.people import Role
 from brender.model.schedule import Span
 from brender.model.status import PartStatus, Wanted
+from brender.scheduling.terms import UNKNOWN_SECONDS
 
 E = TypeVar("E", bound=Entity)
 #: How many of the managers that joined last are named where none runs.
@@ -76,6 +78,10 @@ class Farm:
     ledger: Ledger = field(default_factory=Ledger)
     """Which rows are no longer true."""
     totals: Totals = field(default_factory=Totals)
+    usages: Usages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.usages = Usages(self.ledger)
 
     def keep(self, entity: E, recorded: bool = False) -> E:
         """Let *entity* have its row in the record from now on, and return it. *recorded*: the row is there already."""
@@ -90,7 +96,7 @@ class Farm:
 
     def entities(self) -> Iterator[Entity]:
         """Yield every entity in memory."""
-        for several in (self.managers, self.workers, self.jobs, self.tasks, self.attempts):
+        for several in (self.managers, self.workers, self.jobs, self.tasks, self.attempts, self.usages.known):
             yield from several.values()
         for task in self.tasks.values():
             yield from task.parts
@@ -110,6 +116,13 @@ class Farm:
         worker.attempts[attempt.id] = None
         self.changed.add(worker.info.id)
         self.changed_jobs.add(job.id)
+        self.charge(attempt, job, len(task.parts))
+
+    def charge(self, attempt: AttemptState, job: JobState, parts: int) -> None:
+        """Count what *attempt* at so many *parts* of *job* is expected to use."""
+        mean = job.mean_part_seconds
+        seconds = UNKNOWN_SECONDS if mean is None else mean * parts
+        self.usages.charge(attempt.id, job.spec.project, job.spec.user, seconds)
 
     def enqueue(self, job: JobState, task: TaskState) -> None:
         """Let *task*, which is in memory, wait for its turn; first for the end of an attempt at it that was canceled."""

@@ -99,6 +99,8 @@ TABLE: dict[str, Entry] = {
     "manage unset-path": _entry("remove path variables", all=(_ADMIN,)),
     "manage add-addon": _entry("give the farm add-ons for all jobs", all=(_ADMIN,)),
     "manage remove-addon": _entry("take such add-ons away", all=(_ADMIN,)),
+    "manage set-weight": _entry("set weights in the fair share", all=(_WRANGLER, _ADMIN)),
+    "manage set-half-life": _entry("set how long use of the farm counts", all=(_WRANGLER, _ADMIN)),
     # Keys
     "manage admit": _entry("admit nodes", all=(_ADMIN,)),
     "manage create-token": _entry("make tokens that let machines join", all=(_ADMIN,)),

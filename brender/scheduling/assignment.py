@@ -1,8 +1,9 @@
 """Which workers take what next. Pure.
 
-Priority first; among equals the job that the fewest workers render, as far as it is decided now what each renders last, then the
-one with the fewest live attempts, then the oldest. (A task that waits behind frames of another job is no share of the workers.)
-An idle worker comes before a prefetch anywhere.
+Priority first; among equals the project with the smallest share of the farm, then the user with the smallest share within it
+(brender.scheduling.shares). Of one user's jobs there the one that the fewest workers render, as far as it is decided now what
+each renders last, then the one with the fewest live attempts, then the oldest. (A task that waits behind frames of another job is
+no share of the workers.) An idle worker comes before a prefetch anywhere.
 
 Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
-from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass
+from brender.scheduling.classes import Job, Line, Rank, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST, Take
 
@@ -42,7 +43,6 @@ class _Round:
         self.roster = roster
         self.left = budget
         self.found = Assignment()
-        self._able: dict[WorkerClass, list[JobClass]] = {}
 
     def run(self) -> Assignment:
         self.left -= self.roster.catch_up(self.left)
@@ -80,10 +80,7 @@ class _Round:
 
     def _is_hungry(self, kind: WorkerClass) -> bool:
         """Return whether *kind* has workers that may take something, and there is something for them."""
-        able = self._able.get(kind)
-        if able is None:
-            able = self._able[kind] = [each for each in self.roster.ready if kind in each.able]
-        if not able or not (kind.idle or kind.eager):
+        if not kind.mask & self.roster.ready_mask or not (kind.idle or kind.eager):
             self.roster.sate(kind)
             return False
         return True
@@ -91,23 +88,13 @@ class _Round:
     def _best(self, worker: Worker) -> Job | None:
         """Return the job whose task *worker* should take next. If there is none, the worker or its class is put aside."""
         best: Job | None = None
-        best_rank: Rank | None = None
         ready = False
-        for kind in self._able[worker.kind]:
-            for rank in kind.ready:
-                ready = True
-                self.left -= 1
-                if best_rank is not None and rank > best_rank:
-                    break
-                job = kind.jobs[rank[-1]]
-                if self.roster.fits(job.demand, worker):
-                    best, best_rank = job, rank
-                    break
-        if worker.tail and (own := self._own(worker)) is not None:
-            priority, tails, *rest = own.rank or (0, 0, 0, 0, "")
-            # What is taken now comes after its own last one.
-            if best_rank is None or (priority, tails - 1, *rest) < best_rank:
-                best = own
+        for line in self.roster.shares.lines(worker.kind.mask):
+            ready = True
+            best = self._best_of(line, worker)
+            if best is not None:
+                best = self._own_nearly(line, worker) or best
+                break
         if best is None:
             if ready:
                 self.roster.block(worker)
@@ -115,10 +102,46 @@ class _Round:
                 self.roster.sate(worker.kind)
         return best
 
-    def _own(self, worker: Worker) -> Job | None:
-        """Return the job of the last grant of *worker*, if it could take more of that."""
+    def _best_of(self, line: Line, worker: Worker) -> Job | None:
+        """Return the job of *line* whose task *worker* should take next, or ``None``."""
+        best: Job | None = None
+        best_rank: Rank | None = None
+        able = worker.kind.mask
+        for kind, ranks in line.ready.items():
+            if not kind.bit & able:
+                continue
+            for rank in ranks:
+                self.left -= 1
+                if best_rank is not None and rank > best_rank:
+                    break
+                job = kind.jobs[rank[-1]]
+                if self.roster.fits(job.demand, worker):
+                    best, best_rank = job, rank
+                    break
+        if best_rank is not None and worker.tail and (own := self._own(worker, line)) is not None:
+            priority, tails, *rest = own.rank or (0, 0, 0, 0, "")
+            # What is taken now comes after its own last one.
+            if priority == best_rank[0] and (priority, tails - 1, *rest) < best_rank:
+                best = own
+        return best
+
+    def _own_nearly(self, line: Line, worker: Worker) -> Job | None:
+        """Return the job of the last grant of *worker*, which its Blender will have open, if it stands not in *line* but its
+        share is nearly as small; else ``None``."""
+        own = self.roster.jobs.get(worker.tail) if worker.tail else None
+        if own is None or own.rank is None or not self.roster.shares.is_near(own, line):
+            return None
+        if worker.kind not in own.kind.able or not self.roster.fits(own.demand, worker):
+            return None
+        return own
+
+    def _own(self, worker: Worker, line: Line) -> Job | None:
+        """Return the job of the last grant of *worker*, if it is ready, its user and project are those of *line*, and the worker
+        could take more of it."""
         job = self.roster.jobs.get(worker.tail)
-        if job is None or job.rank is None or worker.kind not in job.kind.able or not self.roster.fits(job.demand, worker):
+        if job is None or job.rank is None or (job.demand.project, job.demand.user) != (line.project.name, line.user.name):
+            return None
+        if worker.kind not in job.kind.able or not self.roster.fits(job.demand, worker):
             return None
         return job
 

@@ -14,13 +14,14 @@ def audit(roster: Roster) -> list[str]:
         return []
     fresh = Roster(roster.free)
     fresh.limits.update(roster.limits)
+    fresh.shares.take_over(roster.shares)
     for job in roster.jobs.values():
         fresh.job_changed(replace(job.demand))
     for worker in sorted(roster.workers.values(), key=lambda each: each.order):
         load = worker.count, worker.serving, worker.open, worker.reserved, worker.alone, worker.tail
         fresh.worker_changed(worker.info, *load)
     fresh.catch_up(10**9)
-    return [*_ready(roster, fresh), *_workers(roster), *_loads(roster, fresh)]
+    return [*_ready(roster, fresh), *_shares(roster, fresh), *_workers(roster), *_loads(roster, fresh)]
 
 
 def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
@@ -40,6 +41,20 @@ def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
             yield f"the classes that may not use the folders of jobs that need {kind.need} differ from those that are said to be"
         if any(kind.inside != inside_of(job.demand, roster.limits) for job in kind.jobs.values() if kind.inside is not None):
             yield f"a job that needs {kind.need} is not in the limits that its class is in"
+
+
+def _shares(roster: Roster, fresh: Roster) -> Iterator[str]:
+    if roster.shares.standing() != fresh.shares.standing():
+        yield "the lines of ready jobs, in the order of the shares, differ"
+    mask = 0
+    for kind in roster.ready:
+        mask |= kind.bit
+    if roster.ready_mask != mask:
+        yield "the bits of the classes of ready jobs differ"
+    for worker_class in roster.worker_classes.values():
+        bits = [kind.bit for kind in roster.job_classes.values() if worker_class in kind.able]
+        if worker_class.mask != sum(bits) or len(set(bits)) < len(bits):
+            yield "the bits of the classes of jobs that a class of workers can run differ"
 
 
 def _workers(roster: Roster) -> Iterator[str]:

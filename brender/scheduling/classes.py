@@ -23,9 +23,11 @@ JobKey = tuple[Requirements, tuple[PathVariable, ...], bool, "frozenset[Limits] 
 #: Why a class of workers cannot run jobs of a class whose folders it may not use. In words, it is `general_obstacle` of the job:
 #: each has folders of its own.
 OUTSIDE = Obstacle("may not use its folders", "may not use its folders")
-#: The rank of a job among those that a worker could take: priority first, then the fewest workers that will render it last of
+#: The rank of a job among those of its user and project: priority first, then the fewest workers that will render it last of
 #: what they hold, then the fewest live attempts, then age; and its id.
 Rank = tuple[int, int, int, int, str]
+#: The place of the jobs of a project and a priority among all: the priority as in a rank, the share, the project's number.
+Place = tuple[int, float, int]
 
 
 class Limits(NamedTuple):
@@ -134,6 +136,8 @@ class WorkerClass:
     """How many of these may take one at this moment."""
     resting: int = 0
     """How many of the open ones have no grant."""
+    mask: int = 0
+    """The bits of the classes of jobs that they can run."""
 
 
 @dataclass(slots=True, eq=False)
@@ -145,6 +149,58 @@ class Job:
     assessed: int
     """With so many of the `Limits` that the roster knows it was compared."""
     rank: Rank | None = None
+    line: "Line | None" = None
+    """Where it stands with this rank among the jobs of its user and project."""
+
+
+@dataclass(slots=True, eq=False)
+class UserShare:
+    """What a user has used within a project. ``used``: seconds of machine."""
+
+    name: str
+    number: int
+    used: float = 0.0
+    share: float = 0.0
+    """``used``, divided by the weight."""
+
+
+@dataclass(slots=True, eq=False)
+class ProjectShare:
+    """What a project has used, with its users. ``lines`` are its ready jobs, by priority."""
+
+    name: str
+    number: int
+    used: float = 0.0
+    share: float = 0.0
+    users: dict[str, UserShare] = field(default_factory=dict)
+    lines: "dict[int, ProjectLine]" = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """The ready jobs of one priority, project and user, by their class; each list is sorted. ``mask``: the bits of these
+    classes."""
+
+    project: ProjectShare
+    user: UserShare
+    priority: int
+    """As ranks have it: the higher, the lower."""
+    place: tuple[float, int]
+    ready: "dict[JobClass, list[Rank]]" = field(default_factory=dict)
+    mask: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class ProjectLine:
+    """The lines of one priority and project. ``order`` is their places, sorted; ``mask`` has the bits of all their classes, and
+    perhaps more."""
+
+    project: ProjectShare
+    place: Place
+    lines: dict[int, Line] = field(default_factory=dict)
+    """By the number of the user."""
+    order: list[tuple[float, int]] = field(default_factory=list)
+    mask: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -174,6 +230,8 @@ class JobClass:
     """They are kept off each worker that loses nothing of their .blend, and settle for one that may."""
     inside: frozenset[Limits] | None
     """The limits that their folders are in, as far as they were compared; ``None``: they have no folders."""
+    bit: int = 0
+    """A number with one bit set, which no other class has."""
     jobs: dict[str, Job] = field(default_factory=dict)
     live: int = 0
     """The number of their live attempts."""
@@ -233,8 +291,10 @@ class JobClass:
         self.obstacles[kind] = obstacle
         if obstacle:
             self.able.pop(kind, None)
+            kind.mask &= ~self.bit
         else:
             self.able[kind] = None
+            kind.mask |= self.bit
 
 
 def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:

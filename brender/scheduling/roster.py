@@ -30,6 +30,7 @@ from brender.scheduling.classes import (
     settles,
 )
 from brender.scheduling.machines import Machines, lacks_solitude, may_start, reserved_beside
+from brender.scheduling.shares import Shares
 from brender.scheduling.terms import KEPT_FREE, NOT_ALONE, PREFETCH_MOST, Demand, Take
 
 #: What it costs of a budget to compare a job with `Limits`, and to have it in another class.
@@ -59,6 +60,9 @@ class Roster:
         """The ids of the open jobs that were not compared with all of these yet: their workers are not known."""
         self.ready: dict[JobClass, None] = {}
         """Classes with jobs that have queued tasks."""
+        self.ready_mask = 0
+        """Their bits."""
+        self.shares = Shares()
         self.hungry: dict[WorkerClass, None] = {}
         """Classes in which a worker may take something, for all that is known."""
         self.crowded: dict[str, None] = {}
@@ -83,6 +87,10 @@ class Roster:
         self._wanted_tags: frozenset[str] = frozenset()
         self._with_tag: dict[str, dict[str, None]] = {}
         self._next_order = self._next_class = 0
+        self._free_bits: list[int] = []
+        """Bits of classes of jobs that are no more."""
+        self._bits = 0
+        """How many were given."""
 
     # --- changes ----------------------------------------------------------------------------------------------------------
 
@@ -236,6 +244,7 @@ class Roster:
         self._count_live(demand.priority, 1)
         job.kind.live += 1
         self._rank(job)
+        self.shares.charge(demand.project, demand.user, demand.expected_seconds)
         self._set_load(worker, worker.count + 1, worker.serving, worker.open)
         self._set_tail(worker, demand.job)
         if demand.memory or demand.alone:
@@ -315,6 +324,9 @@ class Roster:
         del kind.jobs[demand.job]
         if not kind.jobs:
             del self.job_classes[kind.key]
+            for able in kind.able:
+                able.mask &= ~kind.bit
+            self._free_bits.append(kind.bit)
             kind.needs.classes -= 1
             if not kind.needs.classes:
                 del self._needs[kind.needs.need, kind.needs.paths]
@@ -331,13 +343,17 @@ class Roster:
         ready = job.kind.ready
         if job.rank is not None:
             del ready[bisect_left(ready, job.rank)]
+            self.shares.leave(job, job.rank)
         job.rank = rank
         if rank is not None:
             insort(ready, rank)
+            self.shares.enter(job, rank)
         if not ready:
             del self.ready[job.kind]
+            self.ready_mask &= ~job.kind.bit
         elif job.kind not in self.ready:
             self.ready[job.kind] = None
+            self.ready_mask |= job.kind.bit
             self._wake(job.kind)
 
     def _wake(self, job_class: JobClass) -> None:
@@ -385,7 +401,10 @@ class Roster:
             self._want_tags(demand.need.tags)
             needs = self._needs.setdefault(key[:2], Needs(*key[:2]))
             needs.classes += 1
-            kind = self.job_classes[key] = JobClass(needs, *key[2:])
+            if not self._free_bits:
+                self._free_bits.append(1 << self._bits)
+                self._bits += 1
+            kind = self.job_classes[key] = JobClass(needs, *key[2:], bit=self._free_bits.pop())
             for worker_class in self.worker_classes.values():
                 kind.look_at(worker_class)
             kind.reconsider()

@@ -13,6 +13,9 @@ PREFETCH_SECONDS = 2.0
 PREFETCH_MOST = 512
 
 
+#: Seconds that a task is taken to need while nothing is known of its job.
+UNKNOWN_SECONDS = 60.0
+
 #: Why a worker takes nothing, or not what needs it, beside others on its machine.
 NOT_ALONE = Obstacle(
     "is on a machine where a frame that ran out of memory beside others is to be rendered alone",
@@ -35,7 +38,8 @@ class Demand:
     ``mean_seconds`` the time that a task of it takes (``None``: not known yet), ``kept_off`` the ids of the workers that it no
     longer goes to, ``memory`` the bytes that a frame of it needed (0: not known), ``paths`` the path variables, if it needs any,
     ``put_off`` those of ``kept_off`` that it does not go to for a while only, with why not, as a sentence. ``alone``: a frame of
-    it ran out of memory beside others, and it now renders where no other slot of the machine does.
+    it ran out of memory beside others, and it now renders where no other slot of the machine does. ``project`` and ``user`` are
+    those whose shares of the farm it takes.
     """
 
     job: str
@@ -50,6 +54,13 @@ class Demand:
     paths: tuple[PathVariable, ...] = ()
     put_off: Mapping[str, str] = field(default_factory=dict)
     alone: bool = False
+    project: str = ""
+    user: str = ""
+
+    @property
+    def expected_seconds(self) -> float:
+        """The seconds that a task of it is taken to need."""
+        return UNKNOWN_SECONDS if self.mean_seconds is None else self.mean_seconds
 
     def exception(self, worker: str, free: int | None, beside: bool = False) -> Obstacle | None:
         """Return why the worker with this id cannot run its tasks although others like it could; ``None`` where it can.

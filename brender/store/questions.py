@@ -25,6 +25,7 @@ from brender.store.accounts import accounts
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.forecast import backlog
+from brender.store.shares import shares as shares_of
 from brender.store.tables import Tables
 
 #: Jobs that are named where several are meant.
@@ -401,6 +402,11 @@ def addons(record: Record) -> list[dict[str, Any]]:
     return [row | {"is_here": record.folder.blob(row["addon"]["digest"]).exists()} for row in rows]
 
 
+def shares(record: Record) -> dict[str, Any]:
+    """Return how the farm is shared (`brender.store.shares`)."""
+    return shares_of(record.tables)
+
+
 def sights(record: Record, proof: str) -> list[dict[str, Any]]:
     """Return what the workers have seen of the file for *proof* (brender.bus.messages.Look)."""
     folder, worker = record.tables.SharedFolder, record.tables.Worker
@@ -456,6 +462,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         projects,
         paths,
         addons,
+        shares,
         sights,
         set_aside,
         backlog,

@@ -73,6 +73,8 @@ class Tables:
     Token: Any
     PathVariable: Any
     SiteAddOn: Any
+    Usage: Any
+    Quota: Any
     SharedFolder: Any
     SetAside: Any
     User: Any
@@ -395,6 +397,29 @@ def make_tables(database: Database) -> Tables:
         class Meta:
             table_name = "site_addon"
 
+    class Usage(Base):
+        """What a user has used of the farm within a project: seconds of machine, as they counted at ``wall``."""
+
+        id = TextField(primary_key=True)
+        project = TextField()
+        user = TextField()
+        seconds = DoubleField(default=0.0)
+        wall = DoubleField(default=0.0)
+        change = BigIntegerField(default=0)
+
+    class Quota(Base):
+        """What a project, a user or a licence (``kind``) may have: its ``weight`` in the fair share, and how many tasks at most;
+        ``NULL``: any number."""
+
+        kind = TextField()
+        name = TextField()
+        weight = DoubleField(default=1.0)
+        most = IntegerField(null=True)
+        change = BigIntegerField(default=0)
+
+        class Meta:
+            primary_key = CompositeKey("kind", "name")
+
     class SharedFolder(Base):
         """What a worker last saw of the file ``proof`` in a variable's folder: its ``digest``, or what the ``problem`` is."""
 
@@ -500,5 +525,6 @@ def make_tables(database: Database) -> Tables:
 
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
-        Token, PathVariable, SiteAddOn, SharedFolder, SetAside, User, ApiToken, Preset, Subscription, Account, AccountFailure,
+        Token, PathVariable, SiteAddOn, Usage, Quota, SharedFolder, SetAside, User, ApiToken, Preset, Subscription, Account,
+        AccountFailure,
     )  # fmt: skip

@@ -29,6 +29,8 @@ class Manage(Message, frozen=True, kw_only=True):
         "unset-path",
         "add-addon",
         "remove-addon",
+        "set-weight",
+        "set-half-life",
         "set-user",
         "remove-user",
         "users",

@@ -60,6 +60,7 @@ from brender.roles.server.nodes import Nodes
 from brender.roles.server.people import People
 from brender.roles.server.planning import Planning
 from brender.roles.server.projects import Projects
+from brender.roles.server.quotas import OF_QUOTAS, Quotas
 from brender.roles.server.work import Work
 from brender.roles.server.worker_settings import SAYABLE
 
@@ -105,6 +106,7 @@ class ServerCore:
         self.nodes = Nodes(farm, policy, self.activity, self.work, self.dispatch, emit, welcome)
         self.projects = Projects(farm, self.activity, emit)
         self.addons = AddOns(farm, self.activity)
+        self.quotas = Quotas(farm, self.activity)
         self.people = People(farm, self.activity)
         self.keys = Keys(farm, self.activity, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
@@ -229,6 +231,8 @@ class ServerCore:
         try:
             if message.what in OF_ADDONS:
                 told: Any = self.addons.manage(message, now)
+            elif message.what in OF_QUOTAS:
+                told = self.quotas.manage(message, now)
             elif message.what == "server-log-level":
                 told = self._set_own_log_level(message.arguments.get("level"), now)
             elif message.what in _OF_PROJECTS:

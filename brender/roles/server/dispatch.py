@@ -46,6 +46,9 @@ _NEW_A_ROUND = 100
 _ATTEMPTS_A_ROUND = 1_000
 #: Jobs whose retries become due that are looked at in a round at most.
 _DELAYED_A_ROUND = 200
+#: Attempts that are looked at in a round at most, for whether they run for longer than was expected; and the seconds from one
+#: look at all to the next.
+_OUTRUN_A_ROUND, _OUTRUN_SECONDS = 100, 5.0
 _OPEN = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 
 
@@ -81,9 +84,13 @@ class Dispatch:
         self._solitude = Solitude(self._roster, self._remaining)
         self._look_alone = 0.0
         self._send_again = self._look_back = 0.0
+        self._to_outrun: deque[str] = deque()
+        self._outrun_due = 0.0
 
     def dispatch(self, now: Now) -> None:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
+        self.farm.usages.advance(now.wall)
+        self._count_running(now)
         for job_id in [job_id for job_id, due in self._delayed.items() if due <= now.mono][:_DELAYED_A_ROUND]:
             if job := self.farm.jobs.get(job_id):
                 self._wake_delayed(job, now)
@@ -114,6 +121,9 @@ class Dispatch:
         changed, changed_jobs = farm.changed | self._new_workers.keys(), farm.changed_jobs | self._new_jobs.keys()
         if roster.workers.keys() - changed != farm.workers.keys() - changed:
             found.append("the scheduler knows other workers than there are")
+        for who, usage in farm.usages.known.items():
+            if who not in farm.usages.changed and usage.used != roster.shares.used(*who):
+                found.append(f"the scheduler was not told of a change of what {who} used")
         for worker in (farm.workers[each] for each in farm.workers.keys() & roster.workers.keys() - changed):
             known = roster.workers[worker.info.id]
             share = self._share(worker) if known.machine is not None else (0, False)
@@ -154,6 +164,7 @@ class Dispatch:
         if farm.paths is not self._paths:
             self._paths = farm.paths
             farm.changed_jobs.update(job.id for job in farm.jobs.values() if job.need.variables)
+        self._tell_of_shares()
         for job_id in sorted(farm.changed_jobs):
             if job_id in farm.jobs and job_id not in roster.jobs:
                 self._new_jobs[job_id] = None
@@ -173,6 +184,30 @@ class Dispatch:
         for worker_id in list(islice(self._new_workers, _NEW_A_ROUND)):
             del self._new_workers[worker_id]
             self._tell_of_worker(worker_id, farm.workers.get(worker_id), now)
+
+    def _tell_of_shares(self) -> None:
+        usages, shares = self.farm.usages, self._roster.shares
+        if usages.rescaled != 1.0:
+            shares.rescale(usages.rescaled)
+            usages.rescaled = 1.0
+        shares.scale = usages.scale
+        for kind, name in usages.changed_quotas:
+            shares.set_weight(kind, name, usages.quotas[kind, name].weight)
+        usages.changed_quotas.clear()
+        for who in usages.changed:
+            known = usages.known.get(who)
+            shares.set_used(*who, known.used if known is not None else 0.0)
+        usages.changed.clear()
+
+    def _count_running(self, now: Now) -> None:
+        """Count what runs for longer than was expected as it goes. Now and then; many in several rounds."""
+        if not self._to_outrun and now.mono >= self._outrun_due:
+            self._outrun_due = now.mono + _OUTRUN_SECONDS
+            self._to_outrun.extend(self.farm.attempts)
+        for _ in range(min(_OUTRUN_A_ROUND, len(self._to_outrun))):
+            attempt = self.farm.attempts.get(self._to_outrun.popleft())
+            if attempt is not None and attempt.began is not None:
+                self.farm.usages.outrun(attempt.id, now.mono - attempt.began)
 
     def _tell_of_worker(self, worker_id: str, worker: WorkerState | None, now: Now) -> None:
         if worker is None:
@@ -258,6 +293,8 @@ class Dispatch:
             self.farm.paths if job.need.variables else (),
             {worker: reason for worker, (_, reason) in job.put_off.items()},
             bool(job.alone),
+            job.spec.project,
+            job.spec.user,
         )
 
     # --- inside ---------------------------------------------------------------------------------------------------------
@@ -266,6 +303,7 @@ class Dispatch:
         pinned: set[str] = set()
         for take in takes:
             worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
+            self.farm.usages.changed[job.spec.project, job.spec.user] = None
             if not job.queued:
                 # Tasks that were given out before it in this round had grown, and took the last ones.
                 self.farm.changed.add(take.worker)

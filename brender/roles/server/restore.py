@@ -24,6 +24,7 @@ from brender.model.job import FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
 from brender.model.people import Role
+from brender.model.quotas import HALF_LIFE, Quota, QuotaKind
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.roles.server.jobs import Selection
@@ -47,6 +48,7 @@ def restore(writer: Writer, mono: float) -> Farm:
         next_part=writer.last_id("part") + 1,
         next_activity=writer.last_id("activity") + 1,
     )
+    _restore_shares(farm, tables)
     for row in tables.Worker.select(tables.Worker.id, tables.Worker.extra_tags, tables.Worker.schedule):
         if row.extra_tags:
             farm.extra_tags[row.id] = frozenset(row.extra_tags)
@@ -98,6 +100,18 @@ def restore(writer: Writer, mono: float) -> Farm:
     farm.changed = set(farm.workers)
     farm.changed_jobs = set(farm.jobs)
     return farm
+
+
+def _restore_shares(farm: Farm, tables: Tables) -> None:
+    """Read what was used of the farm, and the quotas."""
+    usages = farm.usages
+    for row in tables.Quota.select():
+        usages.quotas[QuotaKind(row.kind), row.name] = Quota(row.weight, row.most)
+    usages.changed_quotas.update(dict.fromkeys(usages.quotas))
+    if half_life := usages.quotas.get(HALF_LIFE):
+        usages.half_life = half_life.weight
+    for row in tables.Usage.select():
+        usages.restore(row.project, row.user, row.seconds, row.wall)
 
 
 def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
@@ -309,6 +323,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
     farm.unanswered[row.id] = None
     job.live.add(row.id)
     job.begun += state.started
+    farm.charge(state, job, 1)
     if data["worker"] not in farm.workers:
         _keep_worker(farm, tables.Worker.get_by_id(data["worker"]))
     worker = farm.workers[data["worker"]]

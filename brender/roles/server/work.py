@@ -384,6 +384,7 @@ class Work:
         took = seconds or (0.0 if attempt.began is None else now.mono - attempt.began)
         job.count_machine_time(took)
         count_end(self.farm, job, attempt, took, cause, now.wall)
+        self.farm.usages.settle(attempt.id, took)
         self.farm.totals.machine_seconds += max(0.0, took)
         self.farm.totals.attempts_ended[attempt.outcome] += 1
         if outcome in (Outcome.COMPLETED, Outcome.FAILED):

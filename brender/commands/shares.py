@@ -1,0 +1,77 @@
+"""`brender shares`: who has used what of the farm, and the weights by which it is shared."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brender.commands.completion import complete_project
+from brender.commands.config import Configured
+from brender.commands.options import client, common, json_option, server_option
+from brender.commands.output import print_json, print_table, say
+from brender.model.errors import BadInput
+
+_HOUR = 3600.0
+
+
+@click.command(cls=Configured, section="shares", short_help="Show how the farm is shared, and set weights.")
+@common
+@server_option
+@json_option
+@click.option("--user", help="Whose --weight it is.")
+@click.option("--project", help="The project whose --weight it is.", shell_complete=complete_project)
+@click.option("--weight", type=float, help="With 2, twice the share of the others. 1 at first.")
+@click.option("--half-life", type=float, metavar="HOURS", help="What was used counts half after so long. 1 hour at first.")
+def shares(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    as_json: bool,
+    user: str | None,
+    project: str | None,
+    weight: float | None,
+    half_life: float | None,
+) -> None:
+    """Show what each project and user has used of the farm, or set their weights.
+
+    Of jobs of equal priority, the one is next whose project has used least, and within the project the one whose user has:
+    seconds of machine, divided by the weight. What was used counts half after each half-life.
+    """
+    named = {kind: name for kind, name in (("user", user), ("project", project)) if name is not None}
+    if named and weight is None:
+        raise BadInput("Say the weight too: `brender shares --user NAME --weight 2`. Without options all weights are listed")
+    if weight is not None and len(named) != 1:
+        raise BadInput("Say whose weight it is, a user's or a project's: `brender shares --user NAME --weight 2`")
+    with client(server, data) as connection:
+        for kind, name in named.items():
+            told = connection.manage("set-weight", kind=kind, name=name, weight=weight)
+            say(f"The {kind} {name} has the weight {told['weight']:g} from now on")
+        if half_life is not None:
+            connection.manage("set-half-life", seconds=half_life * _HOUR)
+            say(f"What was used of the farm counts half after {half_life:g} hours from now on")
+        if named or half_life is not None:
+            return
+        answer = connection.ask("shares")
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        ("PROJECT", "WEIGHT", "USER", "WEIGHT", "MACHINE HOURS", "OF PROJECT", "OF FARM", "TASKS OUT"),
+        [_shown(row) for row in answer["users"]],
+        empty="Nobody has used the farm yet",
+    )
+    say(f"What was used counts half after {answer['half_life'] / _HOUR:g} hours")
+
+
+def _shown(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["project"],
+        f"{row['project_weight']:g}",
+        row["user"],
+        f"{row['user_weight']:g}",
+        f"{row['seconds'] / _HOUR:.2f}",
+        f"{row['of_project']:.0%}",
+        f"{row['of_farm']:.0%}",
+        str(row["live"]),
+    )

@@ -1,0 +1,55 @@
+"""What a project, a user or a licence may have of the farm: a weight in the fair share, and a limit."""
+
+from enum import StrEnum
+
+import msgspec
+
+from brender.model.errors import BadInput
+
+#: What was used of the farm counts half after an hour, unless somebody sets another time.
+HALF_LIFE_SECONDS = 3600.0
+HALF_LIFE_LEAST, HALF_LIFE_MOST = 60.0, 365 * 86400.0
+WEIGHT_LEAST, WEIGHT_MOST = 0.001, 1e6
+LIMIT_MOST = 10**6
+
+
+class QuotaKind(StrEnum):
+    """What a quota is of. ``farm``: of all; its weight is the half-life in seconds."""
+
+    PROJECT = "project"
+    USER = "user"
+    LICENCE = "licence"
+    FARM = "farm"
+
+
+#: The quota whose weight is the half-life, in seconds.
+HALF_LIFE = QuotaKind.FARM, "half-life"
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """``weight``: with 2, twice the share of the others; ``most``: so many tasks may be given out at a time, ``None``: any
+    number."""
+
+    weight: float = 1.0
+    most: int | None = None
+
+
+def check_weight(value: object, whose: str) -> float:
+    """Return *value* as the weight of *whose*, in words. Raises `BadInput`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not WEIGHT_LEAST <= value <= WEIGHT_MOST:
+        raise BadInput(
+            f"The weight of {whose} cannot be {_shown(value)}: it is a number from {WEIGHT_LEAST:g} to {WEIGHT_MOST:g}. To give "
+            f"nothing to {whose} for a while, pause the jobs: `brender pause JOB`"
+        )
+    return float(value)
+
+
+def check_half_life(value: object) -> float:
+    """Return *value* as a half-life in seconds. Raises `BadInput`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not HALF_LIFE_LEAST <= value <= HALF_LIFE_MOST:
+        raise BadInput(f"The half-life of shares cannot be {_shown(value)} seconds: it is from a minute to a year")
+    return float(value)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
