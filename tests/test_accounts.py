@@ -166,9 +166,15 @@ def test_the_command_prints_a_table_a_csv_or_json(capsys: pytest.CaptureFixture[
 
 
 def test_names_in_a_csv_are_no_formulas_and_every_cause_has_its_column() -> None:
-    row = {"name": '=HYPERLINK("x")', "machine_seconds": 5400.0, "frames": 3, "attempts": 4, "failures": 1, "causes": {"time": 1}}
+    row = {"name": '=HYPERLINK("x")', "machine_seconds": 5400.0, "frames": 3, "attempts": 4, "failures": 1}
+    row |= {"causes": {"time": 1}, "joules": 1.8e6, "metered_seconds": 3600.0}
     (line,) = csv.DictReader(io.StringIO(as_csv({"by": "user", "rows": [row]})))
-    assert (line["user"], line["machine_hours"], line["failed_time"]) == ('\'=HYPERLINK("x")', "1.5000", "1")
+    assert (line["user"], line["machine_hours"], line["failed_time"], line["kwh"]) == (
+        '\'=HYPERLINK("x")',
+        "1.5000",
+        "1",
+        "0.500000",
+    )
     assert {f"failed_{cause}" for cause in Cause} <= line.keys() and set(WORDS) == set(Cause)
 
 

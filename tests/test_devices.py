@@ -139,9 +139,9 @@ def test_the_worker_program_refuses_a_device_that_is_not_there(capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("text", "use"),
     [
-        ("37, 1024, 24576\n", GpuUse(37.0, 2**30, 24 * 2**30)),
-        ("10, 1, 2\n30, 1, 2\n", GpuUse(20.0, 2 * 2**20, 4 * 2**20)),
-        ("[N/A], 5, 10\n", GpuUse(0.0, 5 * 2**20, 10 * 2**20)),
+        ("37, 1024, 24576, 251.5, 00000000:65:00.0\n", GpuUse(37.0, 2**30, 24 * 2**30, {"0000:65:00": 251.5})),
+        ("10, 1, 2, [N/A], 00000000:65:00.0\n30, 1, 2, [N/A], 0\n", GpuUse(20.0, 2 * 2**20, 4 * 2**20)),
+        ("[N/A], 5, 10, [N/A], [N/A]\n", GpuUse(0.0, 5 * 2**20, 10 * 2**20)),
         ("", GpuUse()),
         ("No devices were found\n", GpuUse()),
     ],
@@ -152,7 +152,7 @@ def test_what_nvidia_s_program_says_is_read(text: str, use: GpuUse) -> None:
 
 def test_the_use_of_gpus_is_among_the_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho '55, 2048, 8192'\n")
+    program.write_text("#!/bin/sh\necho '55, 2048, 8192, 250.0, 00000000:65:00.0'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     reader = StatsReader(tmp_path)

@@ -14,6 +14,7 @@ from brender.bus.routes import Routes
 from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.jobs.declare import job_types
+from brender.model.energy import NO_ENERGY, Energy
 from brender.model.errors import from_code
 from brender.model.grant import Grant
 from brender.model.job import FileFacts, JobSpec, SceneFacts
@@ -297,13 +298,19 @@ class World:
         return {report.part for report in kept if isinstance(report, PartDone) and report.attempt == grant.attempt}
 
     def end(
-        self, worker: str, reason: str = "", permanent: bool = False, stopped: bool = False, out_of_memory: bool = False
+        self,
+        worker: str,
+        reason: str = "",
+        permanent: bool = False,
+        stopped: bool = False,
+        out_of_memory: bool = False,
+        used: Energy = NO_ENERGY,
     ) -> None:
         """The worker's running attempt ends."""
         stub = self.workers[worker]
         assert stub.running is not None, f"{worker} runs nothing"
         attempt, now = stub.running.attempt, self._at()
-        self._work(worker, stub.core.ended(attempt, 1.0, reason, permanent, stopped, now, out_of_memory=out_of_memory))
+        self._work(worker, stub.core.ended(attempt, 1.0, reason, permanent, stopped, now, out_of_memory=out_of_memory, used=used))
         self.run(0.2)
 
     def finish(self, worker: str) -> list[int]:

@@ -11,6 +11,7 @@ from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_json, print_table, say
 from brender.model.accounts import BY, as_csv
 from brender.model.causes import WORDS, Cause
+from brender.model.energy import energy_in_words
 from brender.model.errors import BadInput
 from brender.model.text import plural
 
@@ -64,7 +65,7 @@ def _print(told: dict[str, Any]) -> None:
         say(f"Nothing was rendered {when}. `brender accounts --since all` has all that the farm remembers")
         return
     print_table(
-        (told["by"].upper(), "MACHINE HOURS", "FRAMES", "ATTEMPTS", "FAILED", "WHY"),
+        (told["by"].upper(), "MACHINE HOURS", "FRAMES", "ATTEMPTS", "FAILED", "ENERGY", "WHY"),
         [(row["name"] or "(no name)", *_sums(row)) for row in rows],
         empty="",
     )
@@ -73,7 +74,11 @@ def _print(told: dict[str, Any]) -> None:
 
 def _sums(row: dict[str, Any]) -> tuple[str, ...]:
     causes = ", ".join(f"{row['causes'][cause]:,} {WORDS[cause]}" for cause in Cause if row["causes"].get(cause))
-    return _hours(row), f"{row['frames']:,}", f"{row['attempts']:,}", f"{row['failures']:,}", causes
+    return _hours(row), f"{row['frames']:,}", f"{row['attempts']:,}", f"{row['failures']:,}", _energy(row), causes
+
+
+def _energy(row: dict[str, Any]) -> str:
+    return energy_in_words(row["joules"], row["metered_seconds"], row["machine_seconds"])
 
 
 def _hours(row: dict[str, Any]) -> str:

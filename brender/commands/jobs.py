@@ -45,6 +45,7 @@ from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import label_of, say_settings
 from brender.model.addon import AddOn
 from brender.model.answers import LOG_TAIL
+from brender.model.energy import energy_in_words
 from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
@@ -320,6 +321,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Started", when(record["started"])),
         ("Finished", when(record["finished"])),
         ("Rendered for", duration(record["render_seconds"]) if record["render_seconds"] else ""),
+        ("Energy", energy_in_words(record["joules"], record["metered_seconds"], record["machine_seconds"])),
     ]
     print_facts(lines)
     said = [

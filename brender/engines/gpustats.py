@@ -6,11 +6,12 @@
 import shutil
 import subprocess
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _EVERY_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
-_QUERY = ("--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits")
+_QUERY = ("--query-gpu=utilization.gpu,memory.used,memory.total,power.draw,pci.bus_id", "--format=csv,noheader,nounits")
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,24 @@ class GpuUse:
     percent: float = 0.0
     memory_used: int = 0
     memory_total: int = 0
+    watts: Mapping[str, float] = field(default_factory=dict)
+    """What each card draws that says so, by where it is on the bus (``0000:65:00``)."""
+
+    def watts_of(self, device: str) -> float | None:
+        """Return what the card draws that has Cycles' id *device*, which ends with where it is; ``None``: not known."""
+        named = device.removesuffix("_OptiX").lower()
+        return next((watts for place, watts in self.watts.items() if named.endswith(place)), None)
 
 
 def read_use(text: str) -> GpuUse:
-    """Return what the lines of ``nvidia-smi`` say: percent, MiB used and MiB in all of each GPU; what is not known of one
-    counts as 0."""
-    rows = [[_number(field) for field in line.split(",")] for line in text.splitlines() if line.count(",") == 2]
+    """Return what the lines of ``nvidia-smi`` say: percent, MiB used, MiB in all, watts and place of each GPU; what is not known
+    of one counts as 0, and its watts not at all."""
+    rows = [[each.strip() for each in line.split(",")] for line in text.splitlines() if line.count(",") == 4]
     if not rows:
         return GpuUse()
-    percent, used, total = (sum(column) for column in zip(*rows, strict=True))
-    return GpuUse(percent / len(rows), int(used * 2**20), int(total * 2**20))
+    percent, used, total = (sum(map(_number, column)) for column in list(zip(*rows, strict=True))[:3])
+    watts = {place.lower()[4:].rpartition(".")[0]: _number(drawn) for *_, drawn, place in rows if _number(drawn) > 0}
+    return GpuUse(percent / len(rows), int(used * 2**20), int(total * 2**20), watts)
 
 
 class GpuWatch:

@@ -1,24 +1,29 @@
 """What psutil says of this machine, and of a render process with all that it started."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
+from brender.engines.energy import EnergyMeter
 from brender.engines.gpustats import GpuWatch
+from brender.model.devices import Device
 from brender.model.nodes import Stats
 from brender.system.memory import read_memory
 
 
 class StatsReader:
-    """Reads, and keeps what it needs for rates. *disk* is a folder on the disk whose free space counts."""
+    """Reads, and keeps what it needs for rates. *disk* is a folder on the disk whose free space counts, *cards* the GPUs
+    that renders use. ``energy`` measures what renders use."""
 
-    def __init__(self, disk: Path) -> None:
+    def __init__(self, disk: Path, cards: Sequence[Device] = ()) -> None:
         self._disk = disk
         self._processes: dict[int, psutil.Process] = {}
         self._before = self._counters()
         self._before_at = time.monotonic()
         self._gpus = GpuWatch()
+        self.energy = EnergyMeter(cards, lambda: self._gpus.now)
         psutil.cpu_percent(None)
 
     def read(self, render_pid: int | None = None) -> Stats:
@@ -30,6 +35,7 @@ class StatsReader:
         memory = read_memory()
         cpu, resident, count = self._tree(render_pid)
         gpus = self._gpus.now
+        self.energy.look()
         return Stats(
             cpu_percent=psutil.cpu_percent(None),
             load=psutil.getloadavg()[0],
@@ -46,6 +52,7 @@ class StatsReader:
             gpu_percent=gpus.percent,
             gpu_memory_used=gpus.memory_used,
             gpu_memory_total=gpus.memory_total,
+            power=self.energy.watts,
         )
 
     def _tree(self, pid: int | None) -> tuple[float, int, int]:

@@ -23,7 +23,10 @@ def count_end(farm: Farm, job: JobState, attempt: AttemptState, seconds: float, 
     benchmarks.dispatch."""
     key = _key(farm, job, attempt.worker, wall)
     failed = attempt.outcome is Outcome.FAILED or (attempt.outcome is Outcome.LOST and attempt.started)
-    farm.ledger.add("account", key, {"machine_seconds": max(0.0, seconds), "attempts": 1, "failures": int(failed)})
+    numbers = {"machine_seconds": max(0.0, seconds), "attempts": 1, "failures": int(failed)}
+    if attempt.used.seconds > 0:
+        numbers |= {"joules": attempt.used.joules, "metered_seconds": attempt.used.seconds}
+    farm.ledger.add("account", key, numbers)
     if failed:
         farm.ledger.add("account_failure", (*key, cause), {"failures": 1})
 

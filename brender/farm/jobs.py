@@ -17,6 +17,7 @@ from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType
 from brender.jobs.film import frames_of_film
 from brender.jobs.stages import Graph, one_stage
+from brender.model.energy import Energy
 from brender.model.grant import Order
 from brender.model.job import Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
@@ -65,6 +66,9 @@ class JobState(Entity):
     """What its completed frames took."""
     machine_seconds: float = 0.0
     """What its attempts took that have ended, whatever came of them."""
+    joules: float = 0.0
+    """The energy that these used in the ``metered_seconds`` in which that was measured."""
+    metered_seconds: float = 0.0
     submitted: float = 0.0
     started: float | None = None
     finished: float | None = None
@@ -149,6 +153,8 @@ class JobState(Entity):
         "failures",
         "render_seconds",
         "machine_seconds",
+        "joules",
+        "metered_seconds",
         "started",
         "finished",
         "series",
@@ -181,6 +187,8 @@ class JobState(Entity):
             self.failures,
             self.render_seconds,
             self.machine_seconds,
+            self.joules,
+            self.metered_seconds,
             self.started,
             self.finished,
             dotted(self.need.series) if self.need.series else "",
@@ -284,10 +292,12 @@ class JobState(Entity):
         self.failed_tasks -= failed
         self.touch()
 
-    def count_machine_time(self, seconds: float) -> None:
-        """Count what an attempt took that has ended."""
+    def count_machine_time(self, seconds: float, used: Energy) -> None:
+        """Count what an attempt took that has ended, and the energy that it *used*."""
         if seconds > 0:
             self.machine_seconds += seconds
+            self.joules += used.joules
+            self.metered_seconds += used.seconds
             self.touch()
 
     def count_attempt(self, failed: bool, window: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from brender.farm.record import Entity
+from brender.model.energy import NO_ENERGY, Energy
 from brender.model.job import FILM
 from brender.model.status import (
     OUTCOMES,
@@ -274,6 +275,8 @@ class AttemptState(Entity):
     canceling: str = ""
     """Why it was asked to stop; "" where it was not. In the row it is the ``reason`` of an attempt that is live, so that a server
     that restarts knows it."""
+    used: Energy = NO_ENERGY
+    """The energy that it used, by its last report; not in its row."""
     outcome: Outcome = Outcome.LIVE
     reason: str = ""
     seconds: float = 0.0

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from brender.model.causes import Cause
+from brender.model.energy import kwh
 
 #: What the sums are told by.
 BY = ("user", "project", "worker", "day")
@@ -37,11 +38,24 @@ def as_csv(told: Mapping[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     causes = [str(cause) for cause in Cause]
-    writer.writerow([told["by"], "machine_hours", "frames", "attempts", "failures", *(f"failed_{each}" for each in causes)])
+    writer.writerow(
+        [
+            told["by"],
+            "machine_hours",
+            "frames",
+            "attempts",
+            "failures",
+            "kwh",
+            "metered_hours",
+            *(f"failed_{each}" for each in causes),
+        ]
+    )
     for row in told["rows"]:
         counts = [row["causes"].get(each, 0) for each in causes]
         hours = f"{row['machine_seconds'] / 3600:.4f}"
-        writer.writerow([_harmless(row["name"]), hours, row["frames"], row["attempts"], row["failures"], *counts])
+        measured = row["metered_seconds"] > 0
+        energy = [f"{kwh(row['joules']):.6f}", f"{row['metered_seconds'] / 3600:.4f}"] if measured else ["", "0"]
+        writer.writerow([_harmless(row["name"]), hours, row["frames"], row["attempts"], row["failures"], *energy, *counts])
     return text.getvalue()
 
 

@@ -14,4 +14,6 @@ Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Whole = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+# What is used up, in whatever unit.
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]

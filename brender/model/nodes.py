@@ -241,3 +241,5 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     gpu_memory_used: Count = 0
     gpu_memory_total: Count = 0
     """0 where no GPU is seen."""
+    power: Number = 0.0
+    """Watts of the processors and GPUs of the machine, as far as it tells them; 0: it does not."""

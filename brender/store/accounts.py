@@ -18,7 +18,8 @@ _NAMED_DAILY = 8
 _DAYS = 30
 _AGO = re.compile(r"([0-9]{1,5})([dwy])")
 _DAYS_OF = {"d": 1, "w": 7, "y": 365}
-_SUMS = ("machine_seconds", "frames", "attempts", "failures")
+_COUNTS = ("frames", "attempts", "failures")
+_SUMS = ("machine_seconds", *_COUNTS, "joules", "metered_seconds")
 
 
 def accounts(
@@ -72,7 +73,7 @@ def accounts(
         ordered_causes = by_cause.group_by(failures.day, failures.cause).order_by(failures.day, failures.cause).tuples()
         told["failures"] = [{"day": day, "cause": cause, "failures": int(count)} for day, cause, count in ordered_causes]
     for row in (*ordered, total, *told.get("days", ())):
-        row.update({name: int(row[name]) for name in _SUMS if name != "machine_seconds"})  # (sums are decimals on PostgreSQL)
+        row.update({name: int(row[name]) for name in _COUNTS})  # (sums are decimals on PostgreSQL)
     return told
 
 

@@ -153,6 +153,8 @@ def make_tables(database: Database) -> Tables:
         failures = IntegerField(default=0)
         render_seconds = DoubleField(default=0.0)
         machine_seconds = DoubleField(default=0.0)
+        joules = DoubleField(default=0.0)
+        metered_seconds = DoubleField(default=0.0)
         submitted = DoubleField(index=True)
         started = DoubleField(null=True)
         finished = DoubleField(null=True)
@@ -494,7 +496,8 @@ def make_tables(database: Database) -> Tables:
 
     class Account(Base):
         """What was done on one ``day`` (of UTC, as 2026-11-26) for a user and a project by the worker of that name: sums, that
-        stay when the jobs are deleted. ``attempts``: those that ended; ``failures``: those of them that failed, or were lost."""
+        stay when the jobs are deleted. ``attempts``: those that ended; ``failures``: those of them that failed, or were
+        lost; ``joules``: what they used in the ``metered_seconds`` in which that was measured."""
 
         day = TextField()
         user = TextField()
@@ -504,6 +507,8 @@ def make_tables(database: Database) -> Tables:
         frames = BigIntegerField(default=0)
         attempts = BigIntegerField(default=0)
         failures = BigIntegerField(default=0)
+        joules = DoubleField(default=0.0)
+        metered_seconds = DoubleField(default=0.0)
         change = BigIntegerField(default=0)
 
         class Meta:

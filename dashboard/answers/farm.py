@@ -89,12 +89,15 @@ class Activity(Row):
 
 
 class Sums(msgspec.Struct, kw_only=True):
-    """Machine time in seconds; ``attempts`` that ended, and how many of them failed."""
+    """Machine time in seconds; ``attempts`` that ended, and how many of them failed; the energy in ``joules`` that was used in
+    the ``metered_seconds`` in which it was measured (0: it is not known)."""
 
     machine_seconds: float
     frames: int
     attempts: int
     failures: int
+    joules: float
+    metered_seconds: float
 
 
 class Account(Sums, kw_only=True):

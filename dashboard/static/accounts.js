@@ -22,15 +22,16 @@
       plot.bars("Machine hours a day", days, points((row) => row.machine_seconds / 3600), (y) => hours(y * 3600)),
       plot.bars("Frames a day", days, points((row) => row.frames), count),
       plot.bars("Failures a day, by cause", days, failures, count),
+      ...(told.total.metered_seconds > 0 ? [plot.bars("kWh a day, where it is measured", days, points((row) => row.joules / 3.6e6), (y) => y.toPrecision(3))] : []),
     );
   }
 
   function list(told) {
-    const cells = (name, row) => [...row].map((text, place) => farm.element(name, place && place < 5 ? "text-end" : "", text));
+    const cells = (name, row) => [...row].map((text, place) => farm.element(name, place && place < 6 ? "text-end" : "", text));
     const line = (name, row) => { const made = document.createElement("tr"); made.append(...cells(name, row)); return made; };
     const causes = (row) => Object.entries(words).filter(([cause]) => row.causes[cause]).map(([cause, word]) => `${count(row.causes[cause])} ${word}`).join(", ");
-    const sums = (row) => [row.name || "(no name)", hours(row.machine_seconds), count(row.frames), count(row.attempts), count(row.failures), causes(row)];
-    byId("sums").tHead.replaceChildren(line("th", [byId("by").selectedOptions[0].textContent.replace("by ", ""), "machine hours", "frames", "attempts", "failed", "why"]));
+    const sums = (row) => [row.name || "(no name)", hours(row.machine_seconds), count(row.frames), count(row.attempts), count(row.failures), farm.energy(row) || "not known", causes(row)];
+    byId("sums").tHead.replaceChildren(line("th", [byId("by").selectedOptions[0].textContent.replace("by ", ""), "machine hours", "frames", "attempts", "failed", "energy", "why"]));
     byId("sums").tBodies[0].replaceChildren(...told.rows.map((row) => line("td", sums(row))));
   }
 

@@ -165,6 +165,12 @@ const farm = (() => {
   }
   // What workers spent on a job: its attempts that ended, or its frames where one is still at more of them.
   const machineSeconds = (job) => Math.max(job.machine_seconds, job.render_seconds);
+  // Energy in kWh, as far as it was measured; "" where nothing was (brender.model.energy).
+  function energy({ joules, metered_seconds: measured, machine_seconds: all }) {
+    if (!(measured > 0)) return "";
+    const kwh = joules / 3.6e6, said = kwh >= 1 ? `${kwh.toFixed(2)} kWh` : `${Number((kwh * 1000).toPrecision(3))} Wh`;
+    return measured >= 0.95 * all ? said : `${said} in ${Math.round((100 * measured) / all)} % of the time`;
+  }
   // When: "04:20", "yesterday 21:40", "tomorrow 04:20", else with the date.
   function clock(wall) {
     const date = new Date(wall * 1000), today = new Date();
@@ -368,5 +374,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, clock, size, several, word, prose, phrase, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, size, several, word, prose, phrase, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

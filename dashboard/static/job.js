@@ -27,7 +27,9 @@
     byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.unit}` : "";
     const spent = farm.machineSeconds(job), hours = spent / 3600;
     byId("cost").textContent = hours >= 1 ? `${hours.toFixed(1)} machine hours` : spent ? `${farm.span(spent)} of machine time` : "";
-    byId("cost").title = "What workers spent on it, failed attempts too";
+    const energy = farm.energy(job);
+    if (spent && energy) byId("cost").textContent += `, ${energy}`;
+    byId("cost").title = `What workers spent on it, failed attempts too${energy ? "" : ". The energy that it used is not known: its workers' machines do not tell"}`;
     const names = job.rendering.map((worker) => farm.calm(worker.name)), shown = names.slice(0, 2);
     byId("who").textContent = names.length && !unheard ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
     byId("who").title = unheard ? "" : names.join(", ");

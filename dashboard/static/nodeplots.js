@@ -19,6 +19,7 @@ const nodePlots = (() => {
       drawn.push(plot.draw("GPU", points((s) => s.gpu_percent), percent, { line: true, most: 100, showX: clock }));
       drawn.push(plot.draw("GPU memory", points((s) => s.gpu_memory_used), farm.size, { line: true, showX: clock }));
     }
+    if (rows.some((row) => row.stats.power)) drawn.push(plot.draw("Power", points((s) => s.power), (y) => `${y.toFixed(0)} W`, { line: true, showX: clock }));
     document.getElementById("plots").replaceChildren(...drawn);
   }
   return { show };

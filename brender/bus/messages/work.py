@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from brender.bus.messages.base import Message
-from brender.model.field_types import Count, Key, Seconds, Text, Whole
+from brender.model.field_types import Amount, Count, Key, Seconds, Text, Whole
 from brender.model.grant import FurtherFile, Grant, Order
 
 
@@ -77,11 +77,19 @@ class PartDone(Report, frozen=True, kw_only=True):
     noise: Seconds | None = None
 
 
-class Completed(Report, frozen=True, kw_only=True):
+class End(Report, frozen=True, kw_only=True):
+    """Base of the reports that end an attempt which had begun. ``joules``: the electric energy that it used in the
+    ``metered_seconds`` in which that was measured."""
+
+    joules: Amount = 0.0
+    metered_seconds: Seconds = 0.0
+
+
+class Completed(End, frozen=True, kw_only=True):
     seconds: Seconds
 
 
-class Failed(Report, frozen=True, kw_only=True):
+class Failed(End, frozen=True, kw_only=True):
     """``permanent``: the same again would fail the same way, so nobody should try. ``out_of_memory``: the machine had none left,
     and its system killed it."""
 
@@ -95,7 +103,7 @@ class Failed(Report, frozen=True, kw_only=True):
     """Why it failed, as the accounts count it (brender.model.causes); "" where the worker does not say."""
 
 
-class Stopped(Report, frozen=True, kw_only=True):
+class Stopped(End, frozen=True, kw_only=True):
     """The attempt was ended on purpose: canceled, or its worker was stopped. ``put_off``: its worker cannot use the job's folders
     for now, and does well without this job for a while."""
 

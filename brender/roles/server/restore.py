@@ -144,6 +144,8 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         failures=row.failures,
         render_seconds=row.render_seconds,
         machine_seconds=row.machine_seconds,
+        joules=row.joules,
+        metered_seconds=row.metered_seconds,
         submitted=row.submitted,
         started=row.started,
         finished=row.finished,

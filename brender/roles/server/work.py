@@ -11,6 +11,7 @@ from brender.bus.messages import (
     Cancel,
     Completed,
     Confirm,
+    End,
     Failed,
     PartDone,
     Recalled,
@@ -27,6 +28,7 @@ from brender.farm.tasks import AttemptState, TaskState
 from brender.jobs.blender_still import is_piece
 from brender.jobs.film import makes_film
 from brender.model.causes import Cause, cause_named
+from brender.model.energy import Energy
 from brender.model.job import FILM
 from brender.model.log_events import frames_in_words
 from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
@@ -41,6 +43,8 @@ from brender.roles.server.strays import adopt
 
 NEVER_CAME = "never came"
 LOST_ITS_STATE = "the worker restarted and lost its state"
+#: More than any machine draws that renders.
+_MOST_WATTS = 20_000.0
 
 
 class Work:
@@ -157,6 +161,8 @@ class Work:
 
     def _apply(self, report: AnyReport, attempt: AttemptState, now: Now) -> None:
         job = self.farm.jobs[attempt.job]
+        if isinstance(report, End):
+            attempt.used = Energy(report.joules, report.metered_seconds)
         match report:
             case Started():
                 self._started(attempt, job, now)
@@ -382,7 +388,8 @@ class Work:
             job.rests_since = now.mono
         # (One that was lost or stopped did not tell how long it took.)
         took = seconds or (0.0 if attempt.began is None else now.mono - attempt.began)
-        job.count_machine_time(took)
+        attempt.used = _plausible(attempt.used, took)
+        job.count_machine_time(took, attempt.used)
         count_end(self.farm, job, attempt, took, cause, now.wall)
         self.farm.usages.settle(attempt.id, took)
         self.farm.totals.machine_seconds += max(0.0, took)
@@ -484,3 +491,9 @@ def _cause(report: Failed) -> Cause:
     if report.out_of_memory:
         return Cause.MEMORY
     return Cause.FOLDER if report.forbidden else cause_named(report.cause)
+
+
+def _plausible(used: Energy, took: float) -> Energy:
+    """Return *used* as far as a machine can have used it in the seconds that it *took*: a worker may say anything."""
+    seconds = min(used.seconds, max(0.0, took))
+    return Energy(min(used.joules, seconds * _MOST_WATTS), seconds)

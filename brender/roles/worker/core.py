@@ -44,6 +44,7 @@ from brender.bus.messages import (
 )
 from brender.model.addon import ENABLING
 from brender.model.causes import Cause
+from brender.model.energy import NO_ENERGY, Energy
 from brender.model.grant import Grant, Order
 from brender.model.log_events import SILENT_SECONDS
 from brender.model.nodes import Standing, Stats, WorkerInfo
@@ -203,19 +204,21 @@ class WorkerCore:
         out_of_memory: bool = False,
         forbidden: bool = False,
         cause: Cause = Cause.OTHER,
+        used: Energy = NO_ENERGY,
     ) -> list[Effect]:
         """Report that the running attempt is over. *put_off*: this worker cannot use the job's folders for now; *out_of_memory*:
-        its machine had none left; *forbidden*: it has no right to use these folders; *cause*: as the accounts count it."""
+        its machine had none left; *forbidden*: it has no right to use these folders; *cause*: as the accounts
+        count it; *used*: the energy that it used."""
         overrun = self._watch.overrun if self._watch is not None else ""
+        end: Completed | Failed | Stopped
         if stopped and overrun:
-            self.reporting.add(Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds, cause=Cause.TIME))
+            end = Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds, cause=Cause.TIME)
         elif stopped:
-            self.reporting.add(Stopped(attempt=attempt, number=0, reason=self.stopping or self.disk.unkept or reason))
+            end = Stopped(attempt=attempt, number=0, reason=self.stopping or self.disk.unkept or reason)
         elif put_off:
-            self.reporting.add(Stopped(attempt=attempt, number=0, reason=reason, put_off=True))
-            self._give_back_waiting(self.running.job if self.running is not None else "")
+            end = Stopped(attempt=attempt, number=0, reason=reason, put_off=True)
         elif reason:
-            failed = Failed(
+            end = Failed(
                 attempt=attempt,
                 number=0,
                 reason=reason,
@@ -225,11 +228,13 @@ class WorkerCore:
                 forbidden=forbidden,
                 cause=cause,
             )
-            self.reporting.add(failed)
-            if out_of_memory:  # what it has next would start in the same crowd
-                self._give_back_waiting("")
         else:
-            self.reporting.add(Completed(attempt=attempt, number=0, seconds=seconds))
+            end = Completed(attempt=attempt, number=0, seconds=seconds)
+        self.reporting.add(msgspec.structs.replace(end, joules=used.joules, metered_seconds=used.seconds))
+        if put_off and not stopped:
+            self._give_back_waiting(self.running.job if self.running is not None else "")
+        elif isinstance(end, Failed) and out_of_memory:  # what it has next would start in the same crowd
+            self._give_back_waiting("")
         self.running = self._watch = None
         return self._next(now)
 

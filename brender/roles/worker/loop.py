@@ -150,7 +150,7 @@ class Worker:
             self._open(undo)
             undo.callback(self._end_attempt)
             self._clear_what_was_not_sent()
-            self._stats = StatsReader(own)
+            self._stats = StatsReader(own, setup.devices)
             self.core = WorkerCore(
                 introduced(setup, own), policy, self._outbox.kept, len(managers), self._vouch, ". ".join(setup.remarks)
             )
@@ -458,6 +458,7 @@ class Worker:
             return
         if self._traces is not None:
             self._traces.begun(grant)
+        self._stats.energy.begin()
         if hasattr(engine, "events"):
             for event in engine.events(grant, order):
                 self._hear_soon(grant, event)
@@ -512,8 +513,10 @@ class Worker:
                     # No fault of the job's: the task goes back, and the worker takes no other until there is room.
                     self._disk_trouble = True
                     self._carry_out(self.core.room(missing, now))
-                stopped = stopped or bool(missing)
-                end = self.core.ended(attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory, forbidden, cause)
+                stopped, used = stopped or bool(missing), self._stats.energy.end()
+                end = self.core.ended(
+                    attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory, forbidden, cause, used
+                )
                 self._carry_out(end)
 
     def _end_attempt(self) -> None:
