@@ -14,6 +14,7 @@ from brender.farm.stages import grow, release
 from brender.farm.sweeps import Sweep
 from brender.farm.tasks import TaskState
 from brender.jobs.declare import job_type, requirements_of
+from brender.model.energy import Energy
 from brender.model.errors import Conflict
 from brender.model.job import FILM
 from brender.model.status import JobStatus, TaskStatus
@@ -103,8 +104,12 @@ def test_no_files_of_an_ended_job_are_deleted_while_another_writes_to_the_same()
         (lambda: a_job(ended_tasks=3, failed_tasks=1), lambda job: job.uncount_ended_task(True), {"failed_tasks": 0}),
         (lambda: a_job(failures=1), lambda job: job.count_attempt(True, 3), {"failures": 2}),
         (lambda: a_job(failures=1), lambda job: job.count_attempt(False, 3), {}),
-        (lambda: a_job(machine_seconds=2.0), lambda job: job.count_machine_time(3.0), {"machine_seconds": 5.0}),
-        (lambda: a_job(), lambda job: job.count_machine_time(0.0), {}),
+        (
+            lambda: a_job(machine_seconds=2.0),
+            lambda job: job.count_machine_time(3.0, Energy(5.0, 1.0)),
+            {"machine_seconds": 5.0, "joules": 5.0, "metered_seconds": 1.0},
+        ),
+        (lambda: a_job(), lambda job: job.count_machine_time(0.0, Energy(5.0, 1.0)), {}),
         (lambda: a_job(), JobState.overwrite, {"overwrite": True}),
     ],
 )
