@@ -1,20 +1,26 @@
 """Progressive jobs: every frame soon, with few samples, and then better, until it is what a plain render would have made."""
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy
 import OpenImageIO as oiio
 import pytest
 
 from brender.engines.progressive_task import said_of_noise, said_of_until
 from brender.jobs.blender_progressive import said_of_draft
+from brender.jobs.blender_still import piece_name
 from brender.model.errors import BadInput
+from brender.model.grant import FurtherFile
+from brender.model.job import JobSpec
 from brender.model.nodes import Blender
 from brender.model.units import passes_of
 from tests.conftest import SCENES
 from tests.rendering import Outcome, Studio, studio
 from tests.test_stills import planes
 from tests.tools import in_blender, pixels
+from tests.world import World, animation, facts
 
 _SCENE = """
 import bpy
@@ -79,6 +85,66 @@ def test_frames_that_were_refined_to_the_end_are_those_of_a_plain_render(tmp_pat
     assert all(later is not None and later > 0 for later in noises[2:])
 
 
+_NOISES = {1: 0.02, 2: 0.08, 3: 0.05}
+
+
+def progressive(frames: str = "1-3", **more: Any) -> JobSpec:
+    spec = animation(frames, name="shot", **more)
+    about = facts(unshared="", samples=64)
+    settings = spec.settings | {"passes": 4}
+    return msgspec.structs.replace(spec, job_type="blender-progressive", settings=settings, facts=about)
+
+
+def do_pass(world: World, digest: str = "") -> tuple[int, int, tuple[str, ...]]:
+    """Let the worker of *world* do one pass of a frame; return the frame, which pass, and what it was given to begin with."""
+    (name,) = world.workers
+    grant = world.workers[name].running
+    assert grant is not None
+    (part,) = grant.parts
+    number = part.piece or 4
+    told: dict[str, Any] = {"noise": _NOISES[part.frame] / number} if number > 1 else {}
+    if digest and part.piece:
+        told["further_files"] = (FurtherFile(output=piece_name(part.output, number), digest=f"{digest}{part.frame}{number}"),)
+    world.finish_part(name, **told)
+    world.end(name)
+    return part.frame, number, grant.pieces
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_all_frames_are_there_first_and_then_the_one_with_the_most_noise_is_next(restarts: bool) -> None:
+    world = World()
+    world.add_worker("one")
+    spec = progressive()
+    world.submit(spec)
+    first = [do_pass(world)[:2] for _ in range(6)]
+    assert first == [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)]
+    job = world.ask("job", id=spec.id)
+    assert (job["units_done"], job["units"], job["pass_number"], job["passes"]) == (0, 3, 3, 4)
+    if restarts:
+        world.start_server()
+        world.run(20.0)
+    rest = [do_pass(world)[:2] for _ in range(6)]
+    assert rest[-2:] == [(1, 3), (1, 4)]  # (the worker had its next task before that was measured)
+    assert len(set(rest)) == 6
+    assert world.status(spec.id) == "completed"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_where_files_travel_a_pass_is_given_what_its_frame_has_by_then(restarts: bool) -> None:
+    world = World()
+    world.add_worker("one")
+    spec = progressive("1-2", bundle="b" * 64, file="shot.blend")
+    world.submit(spec)
+    given = []
+    for number in range(8):
+        given.append(do_pass(world, "d"))
+        if restarts and number == 4:
+            world.start_server()
+            world.run(20.0)
+    assert all(pieces == ((f"d{frame}{number - 1}",) if number > 1 else ()) for frame, number, pieces in given)
+    assert len({(frame, number) for frame, number, _ in given}) == 8
+
+
 @pytest.mark.blender
 def test_a_stopped_job_leaves_the_best_so_far_which_says_so_and_goes_on_from_there(tmp_path: Path, bpy: Blender) -> None:
     file, out = scene(bpy, tmp_path), tmp_path / "out"
@@ -88,10 +154,10 @@ def test_a_stopped_job_leaves_the_best_so_far_which_says_so_and_goes_on_from_the
         assert frames(out) == [".f_01.exr.pieces/2.exr", ".f_02.exr.pieces/2.exr", "f_01.exr", "f_02.exr"]
         spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", passes=4, pattern="f_##")
         again = [farm.run(spec, task) for task in range(4)]  # what was done before its report was lost is not done again
-        assert all("10 of 20 samples in 0.00 seconds" in outcome.log for outcome in again)
+        assert all("samples 10 to 10 of 20 in 0.00 seconds" in outcome.log for outcome in again)
         rest = [farm.run(spec, task) for task in range(4, 8)]
         plain(farm, file, tmp_path / "plain", pattern="f_##")
-    assert "15 of 20 samples" in rest[0].log
+    assert "samples 10 to 15 of 20" in rest[0].log
     for name in frames(tmp_path / "plain"):
         wanted = planes(tmp_path / "plain" / name)
         for channel, values in planes(out / name).items():

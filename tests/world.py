@@ -273,14 +273,14 @@ class World:
 
     # --- what attempts do ---------------------------------------------------------------------------------------------
 
-    def finish_part(self, worker: str, seconds: float = 1.0, kept: bool = False, memory: int = 0) -> int:
-        """The worker's running attempt finishes its next part; returns the frame."""
+    def finish_part(self, worker: str, seconds: float = 1.0, kept: bool = False, memory: int = 0, **more: Any) -> int:
+        """The worker's running attempt finishes its next part, of which it tells *more*; returns the frame."""
         stub = self.workers[worker]
         grant = stub.running
         assert grant is not None, f"{worker} runs nothing"
         done = self._done(worker, grant)
         part = next(part for part in grant.parts if part.id not in done)
-        told = {"seconds": seconds, "output": part.output, "size": 10, "width": 100, "height": 50, "kept": kept}
+        told = {"seconds": seconds, "output": part.output, "size": 10, "width": 100, "height": 50, "kept": kept} | more
         report = PartDone(attempt=grant.attempt, number=0, part=part.id, memory=memory, **told)
         self._work(worker, stub.core.part_done(report, self._at()))
         return part.frame

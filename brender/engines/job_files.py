@@ -59,6 +59,9 @@ def travel(attempt: Attempt) -> None:
         raise AttemptFailed(str(error), permanent=True) from error
     if not files.exists():
         _lay_out(attempt, courier, bundle, files)
+    if "passes" in attempt.order.settings:
+        for part in attempt.grant.parts:  # what the frame has accumulated is the farm's to say, and not this folder's
+            remove_tree((folder / "out" / piece_name(part.output, 1)).parent)
     if attempt.grant.pieces:
         _bring_pieces(attempt, courier, folder / "out")
     settings = attempt.order.settings | {"file": str(files / bundle.main)}

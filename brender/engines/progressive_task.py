@@ -216,7 +216,7 @@ class _Frame:
             else:
                 files.publish(staged, self.rendering.found[part.id])
         self.rendering.frame_done()
-        attempt.log.say(f"frame {part.frame}: {end} of {samples} samples in {seconds:.2f} seconds: {self.final}")
+        attempt.log.say(f"frame {part.frame}: samples {first} to {end} of {samples} in {seconds:.2f} seconds: {self.final}")
         attempt.emit(replace(finished(part, seconds, seen, memory), noise=noise, further_files=tuple(further)))
         make_thumbnail(self.rendering, part, seen)
         if part.piece:

@@ -98,4 +98,5 @@ def in_tasks(settings: Mapping[str, Any], parts: int, tasks: int) -> str:
     >>> in_tasks({"pieces": 8}, 9, 9), in_tasks({}, 24, 8)
     ('1 frame in 8 pieces', '24 frames in 8 tasks')
     """
-    return in_words(settings, parts) + ("" if settings.get("pieces") else f" in {plural(tasks, 'task')}")
+    is_said = settings.get("pieces") or passes_of(settings)
+    return in_words(settings, parts) + ("" if is_said else f" in {plural(tasks, 'task')}")
