@@ -11,7 +11,7 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState
 from brender.farm.output_owners import delete_files
 from brender.farm.stages import grow, release
-from brender.farm.sweeps import Sweep
+from brender.farm.sweep import Sweep
 from brender.farm.tasks import TaskState
 from brender.jobs.declare import job_type, requirements_of
 from brender.model.energy import Energy

@@ -160,6 +160,8 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
     ask("post", "/jobs/actions", {"ids": [FULL], "action": "priority", "value": 70})
     ask("post", "/nodes/{id}/actions/{action}", {}, id="w", action="disable")
     ask("post", "/jobs", {"job_type": "command", "settings": {"program": "true", "frames": "1-3"}, "name": "c"})
+    (mine,) = (each["id"] for each in web.get("/api/v1/jobs?q=c").json["rows"] if each["name"] == "c")
+    ask("post", "/jobs/{id}/beginning", {"after": [{"job": "f" * 16}], "start_at": "+2h", "night": True}, id=mine)
     ask("post", "/estimate", {"job_type": "command", "settings": {"program": "true", "frames": "1-3"}})
     ask("post", "/projects", {"name": "film", "keep_days": 3.0})
     ask("post", "/paths", {"name": "projects", "platform": "linux", "path": "/mnt"})
@@ -208,7 +210,8 @@ def fill(folder: DataFolder) -> None:
             new(
                 "job",
                 FULL,
-                {**JOB, **of, "user": "anna", "status": "paused", "tags": ["x"], "warnings": ["w"], "addons": [ADDON]},
+                {**JOB, **of, "user": "anna", "status": "paused", "tags": ["x"], "warnings": ["w"], "addons": [ADDON]}
+                | {"after_jobs": [{"job": "f" * 16, "by_frame": True}]},
             ),
             new("job", "f" * 16, {**JOB, **of, "status": "failed", "finished": now}),
             new("task", 1, {"job": FULL, "number": 0, "status": "completed"}),

@@ -10,7 +10,8 @@ import pytest
 
 from brender.bus.messages import PartDone
 from brender.farm.farm import Farm
-from brender.farm.sweeps import Sweep, sweep_slice
+from brender.farm.sweep import Sweep
+from brender.farm.sweeps import sweep_slice
 from brender.farm.tasks import PartState
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch

@@ -6,7 +6,8 @@ import pytest
 
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
-from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
+from brender.farm.sweep import Sweep
+from brender.farm.sweeps import ALL_ENDED, UNFINISHED, sweep_slice
 from brender.farm.tasks import TaskState
 from brender.model.job import FILM
 from brender.model.status import JobStatus, PartStatus, TaskStatus

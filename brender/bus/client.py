@@ -54,7 +54,7 @@ class Client:
         """Hand in *job*; returns its record once the server has committed it. Raises what the server says of it."""
         return dict(self._request(Submit(id=new_id(), job=job, on_behalf_of=self.on_behalf_of)))
 
-    def act(self, action: str, target: str, value: int | str | None = None, user: str = "") -> dict[str, Any]:
+    def act(self, action: str, target: str, value: int | str | dict[str, Any] | None = None, user: str = "") -> dict[str, Any]:
         """Ask for a change, such as ``pause`` of the job *target* (its id, or the start of it)."""
         given = {"action": action, "target": target, "value": value, "user": user or self.on_behalf_of}
         return dict(self._request(msgspec.convert({**self._begun("act"), **given}, Act)))

@@ -13,9 +13,11 @@ import msgspec
 from brender.blendfile.facts import inspect
 from brender.bus.client import Client
 from brender.commands.addons import send_addons
+from brender.commands.beginning import after_of, after_options
 from brender.commands.chosen_job import chosen_job
 from brender.commands.completion import complete_project, job_argument
 from brender.commands.config import Configured
+from brender.commands.job_tree import graph_of, tree
 from brender.commands.jobspec import (
     blender_job,
     check_facts,
@@ -78,6 +80,8 @@ _REASON_SECONDS = 0.5
 @click.option("--new-project", is_flag=True, help="Make the project, although there is one with a similar name.")
 @click.option("--tag", "tags", multiple=True, help="A tag that a worker must have.")
 @click.option("--paused", is_flag=True, help="Submit it paused.")
+@after_options
+@click.option("--night", is_flag=True, help="Run only at night, by the server's hours for that: running frames finish.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended, and show how it goes.")
 @pictures_option
 @click.option(
@@ -102,6 +106,10 @@ def submit(
     new_project: bool,
     tags: tuple[str, ...],
     paused: bool,
+    after: tuple[str, ...],
+    after_frames: tuple[str, ...],
+    start_at: float | None,
+    night: bool,
     wait: bool,
     pictures: bool,
     send: bool,
@@ -119,6 +127,9 @@ def submit(
         "project": project,
         "tags": tags,
         "paused": paused,
+        "after": after_of(after, after_frames),
+        "start_at": start_at or 0.0,
+        "night": night,
         "priority": priority,
         "stall_minutes": stall_minutes,
         "limit_minutes": limit_minutes,
@@ -297,6 +308,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     """Show one job. ID may be the start of its id, or its name."""
     with client(server, data) as connection:
         record = connection.ask("job", id=chosen_job(connection, id, of_several="newest"))
+        known = graph_of(connection, record["id"])
     if as_json:
         print_json(record)
         return
@@ -323,12 +335,19 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Rendered for", duration(record["render_seconds"]) if record["render_seconds"] else ""),
         ("Energy", energy_in_words(record["joules"], record["metered_seconds"], record["machine_seconds"])),
     ]
+    if record.get("start_at"):
+        lines.insert(2, ("Begins", f"at {when(record['start_at'])}"))
+    if record.get("night"):
+        lines.insert(2, ("Runs", "at night"))
     print_facts(lines)
     said = [
         each
         for each in say_settings(record["job_type"], record["settings"], record["overwrite"])
         if not each.is_default and each.name not in ("file", "film")
     ]
+    if known is not None:
+        for line in tree(known, record["id"]):
+            say(line)
     width = max((len(each.label) for each in said), default=0) + 3
     for number, each in enumerate(said):
         if number == 0 or each.group != said[number - 1].group:

@@ -82,6 +82,7 @@ class Commands(click.Group):
         "farm": ("farm", "render", "demo"),
         "jobs": ("submit", "jobs", "job", "tasks", "log"),
         "job_actions": ("pause", "resume", "cancel", "requeue", "priority", "readmit"),
+        "beginning": ("when",),
         "why": ("why",),
         "shares": ("shares",),
         "files": ("pack", "fetch", "archive"),
@@ -104,7 +105,7 @@ class Commands(click.Group):
     },
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
-        "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "readmit", "delete", "archive"),
+        "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "when", "readmit", "delete", "archive"),
         "The farm": ("farm", "scale", "doctor", "activity", "accounts", "shares", "project", "path", "addon"),
         "Machines": (
             "workers",

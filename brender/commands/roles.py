@@ -19,8 +19,10 @@ from brender.commands.serving import metrics_option, metrics_page, serve
 from brender.commands.worker import worker
 from brender.metrics.frame_traces import ManagerTraces, ServerTraces
 from brender.metrics.spans import spans
+from brender.model.beginning import NIGHT
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
+from brender.model.schedule import check_schedule
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 from brender.system.open_files import allow_many_files
@@ -90,6 +92,13 @@ _link_files = click.option(
     help="How long the activity log is kept.",
 )
 @click.option(
+    "--night",
+    default=NIGHT,
+    show_default=True,
+    metavar="HOURS",
+    help='When jobs run that are for the night, such as "20:00-07:00, sat-sun 00:00-24:00".',
+)
+@click.option(
     "--backup-every",
     type=click.FloatRange(0, 1e4),
     default=24.0,
@@ -131,6 +140,7 @@ def server(
     keep_free: float,
     keep_blobs: float,
     keep_activity: float,
+    night: str,
     backup_every: float,
     backups: Path | None,
     keep_backups: int,
@@ -158,6 +168,7 @@ def server(
         least_free=int(keep_free * 1e9),
         blobs_keep=keep_blobs * 86400,
         activity_keep=keep_activity * 86400,
+        night=check_schedule(night),
         link_files=link_files,
     )
     plan = BackupPlan(every=backup_every * 3600, into=backups, keep=keep_backups)

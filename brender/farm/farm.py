@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from brender.farm.awaited import Awaited
 from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.record import Entity, Ledger
@@ -67,6 +68,12 @@ class Farm:
     """Live attempts whose worker may owe an answer: to a grant, a recall or a cancel."""
     changed_jobs: set[str] = field(default_factory=set)
     """Jobs that came, went or changed since the scheduler was last told."""
+    awaited: dict[str, Awaited] = field(default_factory=dict)
+    """Jobs that unfinished jobs wait for, by their ids."""
+    waiting: set[str] = field(default_factory=set)
+    """Unfinished jobs that wait for others, for a time or for the night, or did."""
+    waits_changed: set[str] = field(default_factory=set)
+    """Those of which that may be otherwise now."""
     next_task: int = 1
     next_part: int = 1
     next_activity: int = 1

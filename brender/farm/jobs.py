@@ -12,11 +12,12 @@ import msgspec
 from brender.farm.dependencies import Dependencies
 from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Entity
-from brender.farm.sweeps import Sweep
+from brender.farm.sweep import Sweep
 from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType
 from brender.jobs.film import frames_of_film
 from brender.jobs.stages import Graph, one_stage
+from brender.model.beginning import After
 from brender.model.energy import Energy
 from brender.model.grant import Order
 from brender.model.job import Inputs, JobSpec, Requirements
@@ -72,6 +73,10 @@ class JobState(Entity):
     submitted: float = 0.0
     started: float | None = None
     finished: float | None = None
+    closed: bool = False
+    """None of it may be given out, since it waits for other jobs or for a time. Not kept: it is looked at again."""
+    waiting_for: str = ""
+    """What it waits for (`brender.farm.waiting`); "" where nothing holds it up but workers."""
     deleting: str = ""
     """What of it is being deleted; "" where nothing is."""
     frames_deleted: float | None = None
@@ -161,6 +166,10 @@ class JobState(Entity):
         "deleting",
         "frames_deleted",
         "sweeps",
+        "after_jobs",
+        "start_at",
+        "night",
+        "waiting_for",
     )
 
     @cached_property
@@ -195,6 +204,10 @@ class JobState(Entity):
             self.deleting,
             self.frames_deleted,
             tuple(self.sweeps),
+            self.spec.after,
+            self.spec.start_at,
+            self.spec.night,
+            self.waiting_for,
         )
 
     def birth(self) -> tuple[Any, ...]:
@@ -349,6 +362,22 @@ class JobState(Entity):
         film = [frame for frame, _ in frames_of_film(self.spec.settings)]
         return tuple(self.pieces.get(key, "") for key in film or range(1, waits + 1))
 
+    @property
+    def waits_by_frame(self) -> bool:
+        """Whether its frames wait for those of other jobs."""
+        return any(after.by_frame for after in self.spec.after)
+
+    def wait_otherwise(self, after: tuple[After, ...], start_at: float, night: bool) -> None:
+        """Let it wait for these jobs, for this time and for the night, from now on."""
+        self.spec = msgspec.structs.replace(self.spec, after=after, start_at=start_at, night=night)
+        self.touch()
+
+    def stand_waiting(self, kind: str) -> None:
+        """Let what it waits for be *kind*."""
+        if kind != self.waiting_for:
+            self.waiting_for = kind
+            self.touch()
+
     def overwrite(self) -> None:
         """Render frames again that are there already, from now on."""
         self.spec = msgspec.structs.replace(self.spec, overwrite=True)
@@ -421,7 +450,7 @@ class JobState(Entity):
         held = {task.id: task for task in tasks}
         self._take_out(held.keys())
         for task in held.values():
-            self.dependencies.hold(task)
+            self.dependencies.hold(task, self.waits_by_frame)
             self.held_upto = max(self.held_upto, task.number)
 
     def take_out(self, task: int) -> None:

@@ -11,13 +11,13 @@ def release(farm: Farm, job: JobState) -> None:
     """Look at all held tasks of *job*, after some of its tasks came into memory: let those go that wait for nothing any more, and
     cancel those of which something failed that they wait for."""
     if job.held:
-        _look(farm, job, sorted(job.held))
+        look_at(farm, job, sorted(job.held))
 
 
 def task_ended(farm: Farm, job: JobState, task: TaskState) -> None:
     """Look at the held tasks of *job* that wait for *task*, which has ended."""
     if job.held:
-        _look(farm, job, _waiting_for(farm, job, task))
+        look_at(farm, job, _waiting_for(farm, job, task))
 
 
 def frame_done(farm: Farm, job: JobState, part: PartState) -> None:
@@ -25,7 +25,7 @@ def frame_done(farm: Farm, job: JobState, part: PartState) -> None:
     if job.held and (task := farm.tasks.get(part.task)) is not None:
         graph = job.graph
         if graph.frame_waiters[graph.place(task.number)]:
-            _look(farm, job, job.dependencies.held_at((part.frame,)))
+            look_at(farm, job, job.dependencies.held_at((part.frame,)))
 
 
 def _waiting_for(farm: Farm, job: JobState, task: TaskState) -> list[int]:
@@ -38,7 +38,8 @@ def _waiting_for(farm: Farm, job: JobState, task: TaskState) -> list[int]:
     return found
 
 
-def _look(farm: Farm, job: JobState, tasks: Iterable[int]) -> None:
+def look_at(farm: Farm, job: JobState, tasks: Iterable[int]) -> None:
+    """Let go those of *tasks* of *job*, which may be held, that wait for nothing any more, and cancel those that wait in vain."""
     if job.sweeps:
         return  # what they wait for may be queued again in a moment
     known, looked_at = job.dependencies, list(tasks)
@@ -50,10 +51,27 @@ def _look(farm: Farm, job: JobState, tasks: Iterable[int]) -> None:
             task.cancel("a task that it waits for has failed or was canceled")
             farm.drop(job, task)
             looked_at += _waiting_for(farm, job, task)
-        elif not known.waits(task, job.cursor):
+        elif not known.waits(task, job.cursor) and not waits_for_jobs(farm, job, task):
             known.release(task_id)
             task.release()
             farm.enqueue(job, task)
+
+
+def waits_for_jobs(farm: Farm, job: JobState, task: TaskState) -> bool:
+    """Return whether *task* of *job* waits for frames of other jobs. What is no frame waits for all of them."""
+    if not job.waits_by_frame:
+        return False
+    place = job.graph.place(task.number)
+    if job.graph.waits[place]:
+        return False  # it waits for what waits for them
+    has_frames = job.graph.stages[place].of_frames
+    for after in job.spec.after:
+        awaited = farm.awaited.get(after.job)
+        if not after.by_frame or (awaited is not None and awaited.is_completed):
+            continue
+        if awaited is None or not has_frames or not all(awaited.has(part.frame) for part in task.parts):
+            return True
+    return False
 
 
 def grow(farm: Farm, job: JobState, task: TaskState, wanted: int) -> None:

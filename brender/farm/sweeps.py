@@ -5,33 +5,18 @@ cursor, in the order of their numbers, each with all its parts.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from brender.farm.sweep import Sweep
+from brender.farm.waiting import note_queued_again
 from brender.model.status import ENDED_TASK, PartStatus, TaskStatus
 
 if TYPE_CHECKING:
     from brender.farm.farm import Farm
     from brender.farm.jobs import JobState
     from brender.farm.tasks import TaskState
-
-
-class Sweep(msgspec.Struct, frozen=True):
-    """What is still to be done to the tasks of a job after number ``cursor``.
-
-    ``cancel`` is about all that has not ended. ``requeue`` is about tasks and parts that have one of ``statuses``, and of them
-    only about ``frames`` (``None``: all of them, and then those are queued too whose task still runs), and about all that is made
-    of what it has queued so far: ``count`` parts in the ``stages``. ``user``: who asked for it.
-    """
-
-    what: Literal["cancel", "requeue"]
-    cursor: int = -1
-    statuses: tuple[str, ...] = ()
-    frames: tuple[int, ...] | None = None
-    count: int = 0
-    user: str = ""
-    stages: tuple[str, ...] = ()
 
 
 #: What a requeue is about that names frames, or all of a job.
@@ -50,7 +35,7 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
         task = _in_memory(farm, job, loaded)
         if sweep.what == "cancel":
             _cancel(farm, job, task)
-        elif queued := _requeue(job, task, sweep.statuses, frames, frozenset(touched)):
+        elif queued := _requeue(farm, job, task, sweep.statuses, frames, frozenset(touched)):
             count += queued
             touched[job.graph.stage(task.number).name] = None
     cursor = tasks[-1].number if tasks else sweep.cursor
@@ -85,7 +70,12 @@ def _cancel(farm: "Farm", job: "JobState", task: "TaskState") -> None:
 
 
 def _requeue(
-    job: "JobState", task: "TaskState", statuses: tuple[str, ...], frames: frozenset[int] | None, touched: frozenset[str]
+    farm: "Farm",
+    job: "JobState",
+    task: "TaskState",
+    statuses: tuple[str, ...],
+    frames: frozenset[int] | None,
+    touched: frozenset[str],
 ) -> int:
     """Queue again what has one of *statuses* of *task*, of *frames* only (``None``: of all); return how many parts that is.
     *touched*: the stages of which some was queued again before."""
@@ -107,6 +97,7 @@ def _requeue(
         job.uncount_ended_task(task.status is TaskStatus.FAILED, sum(part.is_given_up for part in task.parts))
         task.requeue()
     job.dependencies.queue_again(task.number, parts)
+    note_queued_again(farm, job, task, parts)
     for part in parts:
         if part.status is PartStatus.COMPLETED:
             job.uncount_part(part)

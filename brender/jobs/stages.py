@@ -84,6 +84,8 @@ class Graph:
         self.has_waits = any(self.waits)
         self.main = max(self.stages, key=lambda stage: stage.count)
         """The stage that has the most tasks: what is measured of a job is mostly measured there."""
+        self.last_of_frames = max((place for place, stage in enumerate(self.stages) if stage.of_frames), default=0)
+        """The place of the stage that frames are done with."""
         self._remade: tuple[frozenset[str], tuple[bool, ...]] | None = None
         self._firsts = [stage.first_task for stage in self.stages]
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from brender.model.addon import AddOn
+from brender.model.beginning import After
 from brender.model.errors import BadInput
 from brender.model.simulations import Simulation
 
@@ -190,6 +191,12 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     of_render: bool = False
     """`brender render` submitted it, and waits for it."""
     paused: bool = False
+    after: tuple[After, ...] = ()
+    """The jobs that it waits for, by their ids; as submitted, by their names or what their ids begin with."""
+    start_at: float = 0.0
+    """Nothing of it starts before this time, in seconds since the epoch; 0: any time."""
+    night: bool = False
+    """Nothing of it starts but at night, by the hours that the farm's server has for that."""
     stall_minutes: float = STALL_MINUTES
     """An attempt that shows no sign of progress (no output of its program, no frame) for so long is ended; 0: never."""
     limit_minutes: float = LIMIT_MINUTES

@@ -73,6 +73,7 @@ TABLE: dict[str, Entry] = {
         cancel="cancel jobs",
         requeue="queue jobs again",
         priority="set the priority of jobs",
+        when="say when jobs begin",
         readmit="let workers try jobs again",
         delete="delete jobs",
     ),

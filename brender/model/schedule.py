@@ -35,6 +35,12 @@ def parse_schedule(text: str) -> tuple[Span, ...]:
     return tuple(_span(piece) for piece in pieces)
 
 
+def check_schedule(text: str) -> str:
+    """Return *text*, if it is a schedule. Raises `BadInput`."""
+    parse_schedule(text)
+    return text
+
+
 def asleep(spans: tuple[Span, ...], day: int, minute: int) -> int | None:
     """Return whether a worker with these spans sleeps at *minute* of *day* (0 is Monday): then for how many more minutes, else
     ``None``.
@@ -49,6 +55,20 @@ def asleep(spans: tuple[Span, ...], day: int, minute: int) -> int | None:
         if (day - back) % 7 in days and begin <= (at := minute + back * _DAY) < end
     ]
     return max(left, default=None)
+
+
+def until_next(spans: tuple[Span, ...], day: int, minute: int) -> int:
+    """Return in how many minutes the next of *spans*, which are some, begins, seen from *minute* of *day* (0 is Monday).
+
+    >>> until_next(parse_schedule("fri 22:00-6:00"), 4, 0)
+    1320
+    """
+    return min(
+        begin + later * _DAY - minute
+        for days, begin, _ in spans
+        for later in range(8)
+        if (day + later) % 7 in days and begin + later * _DAY > minute
+    )
 
 
 def _span(piece: str) -> Span:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from brender.model.beginning import NIGHT
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -52,6 +54,8 @@ class Policy:
     """A farm that runs for one job renders that one and leaves others in its record alone; "": it renders all."""
     only_workers: int = 0
     """The workers that a farm for one job has: once so many are there, a job that none of them can run has failed."""
+    night: str = NIGHT
+    """The hours of the week in which jobs run that are for the night, as a schedule."""
     stats_record: float = 60.0
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0

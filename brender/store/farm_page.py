@@ -10,6 +10,7 @@ from typing import Any
 from peewee import SQL, Case, fn
 
 from brender.model.answers import PAGE
+from brender.model.beginning import SOMEBODY
 from brender.model.job import MISSING_AT_WORKER
 from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED
 from brender.model.text import plural
@@ -193,7 +194,7 @@ def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[
     for row in jobs.where(part_failed).order_by(job.submitted).limit(_ATTENTION_SHOWN):
         tasks = "1 task has failed" if row.failed_tasks == 1 else f"{row.failed_tasks} tasks have failed"
         job_needs(row.id, row.name, row.user, f"{tasks}. {row.reason}".strip(), "requeue")
-    stuck = (job.status == "queued") & (job.reason != "") & there
+    stuck = (job.status == "queued") & (job.reason != "") & job.waiting_for.in_(("", SOMEBODY)) & there
     for end in ENDS_OF_WAITING:
         stuck &= ~(job.reason.endswith(end) | job.reason.contains(f"{end}{RENDERING}"))
     for row in jobs.where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):

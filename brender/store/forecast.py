@@ -106,7 +106,7 @@ def _open_jobs(record: "Record") -> Iterable[_Queued]:
     job, worker = record.tables.Job, record.tables.Worker
     rows = list(
         job.select()
-        .where(job.status.in_([JobStatus.QUEUED, JobStatus.ACTIVE]))
+        .where(job.status.in_([JobStatus.QUEUED, JobStatus.ACTIVE]) & (job.waiting_for == ""))
         .order_by(job.priority.desc(), job.submitted)
         .limit(_JOBS_COUNTED)
     )

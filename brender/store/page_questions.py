@@ -8,11 +8,10 @@ from itertools import groupby
 from operator import sub
 from typing import Any
 
-from peewee import SQL, Case, fn
+from peewee import fn
 
 from brender.model.answers import PAGE
 from brender.model.errors import BadInput, NotFound
-from brender.model.status import HANDED_OUT
 from brender.model.text import short_id
 from brender.store.questions import (
     GOING,
@@ -22,7 +21,6 @@ from brender.store.questions import (
     seconds_left,
     with_progress,
 )
-from brender.store.tables import ATTEMPT_LIVE
 
 #: Columns that a list of jobs can be sorted by.
 SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "machine_seconds")
@@ -244,22 +242,3 @@ def subscriptions(record: Record, user: str = "") -> list[dict[str, Any]]:
     table = record.tables.Subscription
     query = table.select().order_by(table.created)
     return list((query.where(table.user == user) if user else query).limit(PAGE).dicts())
-
-
-def task_graph(record: Record, job: str) -> dict[str, Any]:
-    """Return a job's tasks as a graph: what waits for what. ``stages`` that are worked on one after the other, each with its
-    counts of tasks by status, of which those that no worker has begun are ``handed out``, and not active."""
-    tables, id = record.tables, job_id(record, job)
-    task, attempt = tables.Task, tables.Attempt
-    begun = attempt.select(attempt.task).where(SQL(ATTEMPT_LIVE) & (attempt.job == id) & attempt.started.is_null(False))
-    stands = Case(None, [((task.status == "active") & task.id.not_in(begun), HANDED_OUT)], task.status)
-    row = tables.Job.get_by_id(id)
-    last = row.task_count - 1
-    named = ("pieces", "merge") if row.job_type == "blender-still" else ("frames", "film") if row.settings.get("film") else ()
-    stages = []
-    for name, fits in (
-        zip(named, (task.number < last, task.number == last), strict=True) if named else (("frames", task.number >= 0),)
-    ):
-        counts = task.select(stands, fn.COUNT(task.id)).where((task.job == id) & fits).group_by(stands)
-        stages.append({"name": name, "counts": dict(counts.tuples())})
-    return {"stages": stages, "planned": row.planned_tasks, "tasks": row.task_count}

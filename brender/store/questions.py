@@ -21,6 +21,7 @@ from brender.model.job import FILM, FPS
 from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
 from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import STILL, units
+from brender.store import job_graph
 from brender.store.accounts import accounts
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
@@ -170,6 +171,7 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     off = tables.KeptOff
     query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
     answer["kept_off"] = list(query.order_by(off.wall).dicts())
+    answer["waits"] = job_graph.waits(record, found)
     answer["eta_seconds"] = seconds_left(answer, busy) if answer["finished"] is None else None
     return answer
 
@@ -441,10 +443,16 @@ def keys_and_tokens(record: Record) -> dict[str, Any]:
     return {"keys": keys(record), "tokens": tokens(record)}
 
 
+def graph(record: Record, id: str) -> dict[str, Any]:
+    """The stages of a job, the jobs that it waits for, and those that wait for it (`brender.store.job_graph`)."""
+    return job_graph.graph(record, job_id(record, id))
+
+
 QUESTIONS: dict[str, Callable[..., Any]] = {
     question.__name__: question
     for question in (
         jobs,
+        graph,
         unfinished,
         count,
         job,
@@ -502,7 +510,7 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
     # (As SQLite keeps JSON, and as PostgreSQL writes it. "" is no film.)
     written = [(text.contains(f'"film":{gap}"') & ~text.contains(f'"film":{gap}""')) for gap in ("", " ")]
     has_film = written[0] | written[1]
-    left_out = ("facts", "settings", "addons", *without)
+    left_out = ("facts", "settings", "addons", "after_jobs", *without)
     return [*(field for name, field in job._meta.fields.items() if name not in left_out), has_film.alias("has_film")]
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from brender.jobs.declare import JobType
 from brender.model.addon import AddOn
+from brender.model.beginning import After
 from brender.model.job import FileFacts, JobSpec
 from brender.model.nodes import Blender, WorkerInfo
 
@@ -59,6 +60,9 @@ def job_spec(row: Any, kind: JobType, facts: FileFacts | None) -> JobSpec:
         bundle=row.bundle,
         addons=msgspec.convert(row.addons, tuple[AddOn, ...]),
         of_render=row.of_render,
+        after=msgspec.convert(row.after_jobs, tuple[After, ...]),
+        start_at=row.start_at,
+        night=row.night,
         stall_minutes=row.stall_minutes,
         limit_minutes=row.limit_minutes,
         facts=facts,

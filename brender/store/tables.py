@@ -23,6 +23,7 @@ from peewee import (
 )
 
 from brender.model.addon import AddOn
+from brender.model.beginning import After
 from brender.model.job import LIMIT_MINUTES, STALL_MINUTES, FileFacts
 
 #: What the index of live attempts holds, as SQL: a query finds them by these very words.
@@ -133,6 +134,10 @@ def make_tables(database: Database) -> Tables:
         bundle = TextField(default="")
         addons = JSONField(holds=list[AddOn], default=list)
         of_render = BooleanField(default=False)
+        after_jobs = JSONField(holds=list[After], default=list)
+        start_at = DoubleField(default=0.0)
+        night = BooleanField(default=False)
+        waiting_for = TextField(default="")
         stall_minutes = DoubleField(default=STALL_MINUTES)
         limit_minutes = DoubleField(default=LIMIT_MINUTES)
         warnings = JSONField(holds=list[str], default=list)

@@ -13,7 +13,7 @@ class Picture(msgspec.Struct):
     frame: int
 
 
-@row("Job", without=("facts", "settings", "warnings", "addons"))
+@row("Job", without=("facts", "settings", "warnings", "addons", "after_jobs"))
 class JobOnFarmPage(Counted, kw_only=True):
     """``brief``: what it renders, in a few words."""
 

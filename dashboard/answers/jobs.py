@@ -18,7 +18,7 @@ class Counted(msgspec.Struct, kw_only=True):
     pass_number: int
 
 
-@row("Job", without=("facts", "settings", "warnings", "addons"))
+@row("Job", without=("facts", "settings", "warnings", "addons", "after_jobs"))
 class JobInList(Counted, kw_only=True):
     eta_seconds: float | None
 
@@ -45,6 +45,34 @@ class KeptOff(msgspec.Struct, kw_only=True):
     worker_name: str
 
 
+class Waited(msgspec.Struct, kw_only=True):
+    """A job that another waits for, and how far it is; name and status are "" where it is deleted."""
+
+    job: str
+    by_frame: bool
+    name: str
+    status: str
+    done: str
+
+
+class GraphJob(msgspec.Struct, kw_only=True):
+    id: str
+    name: str
+    status: str
+    reason: str
+    unit: str
+    units_done: int
+    units: int
+
+
+class GraphWait(msgspec.Struct, kw_only=True):
+    """``job`` waits for ``after``, an id too; one that is deleted is not among the jobs."""
+
+    job: str
+    after: str
+    by_frame: bool
+
+
 class _JobNow(Counted, kw_only=True):
     """``frames_now``: what workers render at this moment; other frames of their tasks are active too, and wait for their turn."""
 
@@ -52,6 +80,7 @@ class _JobNow(Counted, kw_only=True):
     rendering: list[AtWork]
     frames_now: list[int]
     kept_off: list[KeptOff]
+    waits: list[Waited]
     eta_seconds: float | None
     may_act: bool
 
@@ -115,17 +144,29 @@ class Task(msgspec.Struct, kw_only=True):
     attempt: AttemptOfWorker | None
 
 
+class StageWait(msgspec.Struct):
+    stage: str
+    by_frame: bool
+
+
 class Stage(msgspec.Struct):
-    """``counts``: tasks by status; ``handed out``: those that a worker has, and has not begun."""
+    """``counts``: its ``tasks`` that are planned, by status; ``handed out``: those that a worker has, and has not begun."""
 
     name: str
+    tasks: int
     counts: dict[str, int]
+    after: list[StageWait]
 
 
 class Graph(msgspec.Struct):
+    """``jobs``: the job itself, those that it waits for, those that wait for it, and so on; ``left_out``: there are more."""
+
     stages: list[Stage]
     planned: int
     tasks: int
+    jobs: list[GraphJob]
+    waits: list[GraphWait]
+    left_out: bool
 
 
 class Log(msgspec.Struct):

@@ -1,6 +1,7 @@
 """The JSON API: jobs, their frames, attempts and logs, and what can be done with them."""
 
 import time
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -8,6 +9,7 @@ from flask import Blueprint
 from flask_login import current_user
 
 from brender.jobs.brief import in_brief
+from brender.model.beginning import parse_start
 from brender.model.errors import BrenderError, NotFound, Unreachable
 from brender.store import farm_page, page_questions, questions
 from dashboard import pictures
@@ -60,6 +62,22 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``value``: the priority, the frames to requeue (or "all"), the worker to readmit, what to delete; or nothing."""
 
     value: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] | Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
+
+
+class AfterJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``job``: a job's id, or its name; ``by_frame``: each frame waits for the same frame of it alone."""
+
+    job: Short
+    by_frame: bool = False
+
+
+class BeginsWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``after``: the jobs that it waits for; ``start_at``: a time ("22:00", "2026-12-24 22:00", "+2h", the server's clock; "":
+    any); ``night``: it runs at night alone. What is left out is waited for no more."""
+
+    after: Annotated[list[AfterJob], msgspec.Meta(max_length=1000)] = []
+    start_at: Short = ""
+    night: bool = False
 
 
 class Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,9 +166,9 @@ def tasks(id: str, query: PageQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/jobs/{id}/graph", cached=True, answer=answers.Graph)
 def graph(id: str) -> Any:
-    """Return the stages of the job that follow each other, with their tasks by status."""
+    """Return the stages of the job with their tasks by status, the jobs that it waits for, and those that wait for it."""
     with farm().reader.record() as record:
-        return page_questions.task_graph(record, id)
+        return questions.graph(record, id)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/attempts", query=AttemptsQuery, cached=True, answer=list[answers.AttemptOfWorker])
@@ -178,6 +196,14 @@ def act(id: str, action: str, body: Value) -> Any:
         raise NotFound(f"There is no action {action!r}; there are: {', '.join(Action.__args__)}")  # type: ignore[attr-defined]
     with farm().client() as client:
         return client.act(known, id, body.value)
+
+
+@endpoint(blueprint, "POST", "/jobs/{id}/beginning", body=BeginsWhen, answer=answers.Acted)
+def begins(id: str, body: BeginsWhen) -> Any:
+    """Say when a job begins: after which jobs, at what time, and whether at night alone."""
+    start_at = parse_start(body.start_at, datetime.now()) if body.start_at else 0.0
+    with farm().client() as client:
+        return client.act("when", id, {"after": msgspec.to_builtins(body.after), "start_at": start_at, "night": body.night})
 
 
 @endpoint(blueprint, "POST", "/jobs/actions", body=Many, answer=answers.ActedOnMany)

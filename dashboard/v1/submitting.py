@@ -6,6 +6,7 @@ are."""
 
 import tempfile
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from brender.engines.destination import NoDestination, destination
 from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
 from brender.jobs.declare import job_type, requirements_of
+from brender.model.beginning import After, parse_start
 from brender.model.bundle import as_bytes
 from brender.model.errors import BadInput
 from brender.model.estimates import estimate, work_of
@@ -47,6 +49,7 @@ from dashboard.sources import (
     upload_folder,
 )
 from dashboard.uploads import files_folder
+from dashboard.v1.jobs import AfterJob
 
 blueprint = Blueprint("v1-submitting", __name__)
 
@@ -60,8 +63,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """``settings`` are those of the job type; what is left out is what the .blend says. ``output`` is a folder on the server's
     machine; without it the farm keeps the frames of an upload, and those of a project's file go where its scene says.
     ``trusted``: scripts inside the .blend run, or they do not; a .blend that has some is refused where neither is said.
-    ``test``: its frames go to a folder of their own below that folder, so that they replace none. ``stall_minutes`` without any
-    progress, or ``limit_minutes`` in all, end an attempt at a task; 0 never does."""
+    ``test``: its frames go to a folder of their own below that folder, so that they replace none. ``after``, ``start_at`` and
+    ``night`` say when it begins, as a job's beginning does. ``stall_minutes`` without any progress, or ``limit_minutes`` in all,
+    end an attempt at a task; 0 never does."""
 
     job_type: Name = "blender-animation"
     settings: dict[str, Any] = {}
@@ -72,6 +76,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     tags: Annotated[list[Name], msgspec.Meta(max_length=50)] = []
     output: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     paused: bool = False
+    after: Annotated[list[AfterJob], msgspec.Meta(max_length=1000)] = []
+    start_at: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    night: bool = False
     overwrite: bool = False
     allow_missing: bool = False
     trusted: bool | None = None
@@ -175,6 +182,9 @@ def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
         trusted=bool(body.trusted),
         overwrite=body.overwrite,
         paused=body.paused,
+        after=tuple(After(each.job, each.by_frame) for each in body.after),
+        start_at=parse_start(body.start_at, datetime.now()) if body.start_at else 0.0,
+        night=body.night,
         stall_minutes=body.stall_minutes,
         limit_minutes=body.limit_minutes,
         facts=facts,

@@ -28,6 +28,7 @@ class Act(Message, frozen=True, kw_only=True):
         "cancel",
         "requeue",
         "priority",
+        "when",
         "readmit",
         "delete",
         "drain",
@@ -42,7 +43,7 @@ class Act(Message, frozen=True, kw_only=True):
         "forget",
     ]
     target: Text
-    value: int | str | None = None
+    value: int | str | dict[str, Any] | None = None
     user: Text = ""
     on_behalf_of: Text = ""
 

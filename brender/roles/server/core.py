@@ -44,6 +44,7 @@ from brender.bus.messages import (
 from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState
 from brender.farm.tasks import TaskState
+from brender.model.beginning import Beginning
 from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.job import check_priority
 from brender.model.keys import KeyRole, Principal
@@ -61,6 +62,7 @@ from brender.roles.server.people import People
 from brender.roles.server.planning import Planning
 from brender.roles.server.projects import Projects
 from brender.roles.server.quotas import OF_QUOTAS, Quotas
+from brender.roles.server.waits import Waits
 from brender.roles.server.work import Work
 from brender.roles.server.worker_settings import SAYABLE
 
@@ -102,6 +104,7 @@ class ServerCore:
         self.jobs = Jobs(farm, self.activity, emit)
         self.planning = Planning(farm, policy, self.jobs, emit)
         self.dispatch = Dispatch(farm, policy, self.jobs, emit, new_attempt_id)
+        self.waits = Waits(farm, policy, self.jobs, self.dispatch)
         self.work = Work(farm, policy, self.activity, self.jobs, self.dispatch, emit)
         self.nodes = Nodes(farm, policy, self.activity, self.work, self.dispatch, emit, welcome)
         self.projects = Projects(farm, self.activity, emit)
@@ -150,8 +153,11 @@ class ServerCore:
             return [Reply(peer.route, Renewed(sent=message.sent, seconds=self.policy.lease))]
         return []
 
-    def act(self, peer: Peer, message: Act, selection: Selection | None, now: Now) -> list[Effect]:
-        """Carry out what a person asks of a job that is in memory. *selection*: what the record says a requeue means."""
+    def act(
+        self, peer: Peer, message: Act, selection: Selection | None, now: Now, beginning: Beginning | None = None
+    ) -> list[Effect]:
+        """Carry out what a person asks of a job that is in memory. *selection*: what the record says a requeue means;
+        *beginning*: when it is to begin, with the jobs that it waits for looked up."""
         self.activity.by = peer
         job = self.farm.jobs[message.target]
         user = self._user(peer, message)
@@ -166,6 +172,9 @@ class ServerCore:
                     self.jobs.cancel(job, now, user)
                 case "priority":
                     self.jobs.priority(job, check_priority(message.value), now, user)
+                case "when":
+                    assert beginning is not None, "the round looks up what it waits for"
+                    self.jobs.wait_otherwise(job, beginning, now, user)
                 case "readmit":
                     self.jobs.readmit(job, None if message.value is None else str(message.value), now, user)
                 case "requeue":
@@ -312,6 +321,7 @@ class ServerCore:
             self._bear_with_all(now)  # it stood still itself, and has heard nobody
         self._ticked = now.mono
         self.nodes.tick(now)
+        self.waits.tick(now)
         self.planning.plan(now)
         self.dispatch.dispatch(now)
         self.nodes.show_changed(now)  # in the commit of their grants, and not in one of its own

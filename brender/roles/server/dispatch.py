@@ -268,7 +268,7 @@ class Dispatch:
         else:
             self._delayed.pop(job_id, None)
         for known, belongs in (
-            (self.explanations.silent, job is not None and job.status in OPEN_JOB and not job.begun),
+            (self.explanations.silent, job is not None and job.status in OPEN_JOB and not job.closed and not job.begun),
             (self._repeats.given_out, job is not None and is_open and job.live and not job.queued),
         ):
             if belongs:
@@ -277,7 +277,7 @@ class Dispatch:
                 known.pop(job_id, None)
 
     def _is_open(self, job: JobState) -> bool:
-        return job.status in OPEN_JOB and self.policy.only_job in ("", job.id)
+        return job.status in OPEN_JOB and not job.closed and self.policy.only_job in ("", job.id)
 
     def _demand(self, job: JobState) -> Demand:
         return Demand(

@@ -54,6 +54,8 @@ class Explanations:
             job = self.farm.jobs.get(self._next.popleft())
             if job is None or job.begun or job.status not in OPEN_JOB or self._is_about_to_begin(job, now):
                 continue
+            if job.waiting_for:
+                continue  # (which says itself what for: brender.roles.server.waits)
             reason = ""
             if self.policy.only_job not in ("", job.id):
                 reason = "The farm that runs now renders one other job only. `brender farm` renders this one"

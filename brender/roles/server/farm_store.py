@@ -5,7 +5,7 @@ what was not written may leave the server: an asker without an answer asks again
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,8 +16,11 @@ from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.record import Ledger, Row
 from brender.farm.tasks import TaskState
+from brender.farm.waiting import follow
 from brender.model.addon import AddOn
-from brender.model.errors import BrenderError
+from brender.model.beginning import After
+from brender.model.errors import BadInput, BrenderError
+from brender.model.status import ENDED_JOB
 from brender.model.text import job_in_words
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
@@ -133,6 +136,10 @@ class FarmStore:
             farm = restore.restore(self.writer, mono)
         for job in farm.jobs.values():
             job.placing = self._waiting(job.id)
+        for job in farm.jobs.values():
+            if job.status not in ENDED_JOB:
+                self.bring_awaited(farm, job.spec.after)
+                follow(farm, job)
         return farm
 
     def adopt(self, farm: Farm, job: str) -> JobState:
@@ -140,6 +147,23 @@ class FarmStore:
         adopted = restore.adopt(farm, self.writer.tables, self.writer.tables.Job.get_by_id(job))
         adopted.placing = self._waiting(job)
         return adopted
+
+    def bring_awaited(self, farm: Farm, after: Iterable[After]) -> None:
+        """Bring what has to be known of the jobs that a job is to wait *after* into the memory of *farm*."""
+        restore.bring_awaited(farm, self.writer.tables, after, self._waiting)
+
+    def named_after(self, job: str, after: Iterable[After]) -> tuple[After, ...]:
+        """Return *after*, the names of jobs that *job* is to wait for, with their ids. Raises `NotFound` or `BadInput`, such
+        as where they wait for *job* themselves."""
+        known = tuple(After(self.job_id(each.job), each.by_frame) for each in after)
+        waits = restore.waits_of(self.writer.tables, [each.job for each in known])
+        way = next((each.job for each in known if each.job != job and _leads_to(waits, each.job, job)), None)
+        if way is not None:
+            other = self.writer.tables.Job.get_by_id(way)
+            raise BadInput(
+                f"{job_in_words(way, other.name)} waits for this job itself: were this to wait for it, neither would ever begin"
+            )
+        return known
 
     def queued_tasks(self, job: str, after: int) -> list[TaskState]:
         """Return the next tasks of *job* after number *after* that are queued or wait for others."""
@@ -197,6 +221,19 @@ class FarmStore:
         """Return what the messages are known by that the server failed at, and does not try again."""
         table, types = self.writer.tables.SetAside, [each.__name__ for each in REFUSED_FOR_EVER]
         return {digest for (digest,) in table.select(table.digest).where(table.type.in_(types)).tuples()}
+
+
+def _leads_to(waits: Mapping[str, Sequence[str]], start: str, end: str) -> bool:
+    """Return whether *start* waits for *end*, or for something that does, as *waits* say of each."""
+    seen, left = {start}, [start]
+    while left:
+        for other in waits.get(left.pop(), ()):
+            if other == end:
+                return True
+            if other not in seen:
+                seen.add(other)
+                left.append(other)
+    return False
 
 
 def _cause(error: BaseException) -> str:

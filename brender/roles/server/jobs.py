@@ -11,16 +11,20 @@ from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
 from brender.farm.output_owners import delete_files, may_own, retire_files
-from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep, sweep_slice
+from brender.farm.stages import waits_for_jobs
+from brender.farm.sweep import Sweep
+from brender.farm.sweeps import ALL_ENDED, UNFINISHED, sweep_slice
 from brender.farm.tasks import TaskState
+from brender.farm.waiting import check_after, follow, forget, in_words_of, note_deleted, note_placed, note_status
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.stages import check_stages
 from brender.model.addon import AddOn, bounding, check_addons, with_those_of_site
+from brender.model.beginning import Beginning, check_start
 from brender.model.eligibility import likely_series
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
-from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus
+from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
 from brender.model.text import plural, short_id
 from brender.model.units import in_tasks, in_words, units_of
 from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LogEvent, Now, Send
@@ -73,6 +77,8 @@ class Jobs:
             raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
         check_priority(spec.priority)
         check_limits(spec)
+        check_after(self.farm, spec.id, spec.after)
+        check_start(spec.start_at, now.wall)
         _check_readable(spec)
         installed = job_type(spec.job_type)
         spec = self._with_addons(spec, installed)
@@ -174,6 +180,7 @@ class Jobs:
         """Take *job*, new or read from the record, into mind."""
         self.farm.jobs[job.id] = job
         self.farm.changed_jobs.add(job.id)
+        follow(self.farm, job)
         if owned[1]:
             self.farm.owners[owned] = job.id
 
@@ -225,6 +232,22 @@ class Jobs:
         job.touch()
         self.farm.changed_jobs.add(job.id)
         self.activity.note(now, "priority", f"set the priority of {job.spec.name} to {value}", job.id, user)
+
+    def wait_otherwise(self, job: JobState, value: Beginning, now: Now, user: str) -> None:
+        """Let *job* begin by *value* from now on: when, and after which jobs. Raises `BadInput`, `NotFound` or `Conflict`."""
+        self._must_be_unfinished(job, "made to wait")
+        check_after(self.farm, job.id, value.after)
+        if value.start_at != job.spec.start_at:
+            check_start(value.start_at, now.wall)
+        forget(self.farm, job)
+        job.wait_otherwise(value.after, value.start_at, value.night)
+        follow(self.farm, job)
+        self.farm.waits_changed.add(job.id)
+        if job.waits_by_frame:
+            tasks = map(self.farm.tasks.__getitem__, job.tasks)
+            job.hold([task for task in tasks if task.status is TaskStatus.QUEUED and waits_for_jobs(self.farm, job, task)])
+        self.farm.changed_jobs.add(job.id)
+        self.activity.note(now, "when", f"{job.spec.name} begins {in_words_of(value, self.farm)}", job.id, user)
 
     def readmit(self, job: JobState, worker: str | None, now: Now, user: str) -> None:
         """Let *worker*, or all, try *job* again. Raises `Conflict` where it is not kept off."""
@@ -332,6 +355,7 @@ class Jobs:
         for id, attempt, part in frames:
             if (job := self.farm.jobs.get(id)) is not None:
                 job.placing.discard((attempt, part))
+                note_placed(self.farm, id, attempt, part)
                 self.settle(job, now)
 
     def hinder(self, hindrances: Mapping[str, str], now: Now) -> None:
@@ -359,6 +383,8 @@ class Jobs:
             text = f"{job.spec.name} {is_what}" + (f": {reason}" if reason else "")
             self.activity.note(now, str(status), text, job.id)
         job.forget_queue()
+        forget(self.farm, job)
+        job.stand_waiting("")
         job.sweeps = [Sweep("cancel")] if job.ended_tasks < job.planned else []
         job.touch()
         self.farm.changed_jobs.add(job.id)
@@ -378,6 +404,7 @@ class Jobs:
             reason = job.hindrance or reason
         if job.stand(status, reason, now.wall):
             self.farm.changed_jobs.add(job.id)
+            note_status(self.farm, job, status)
             if status in ENDED_JOB:
                 self.farm.totals.jobs_ended[status] += 1
 
@@ -406,6 +433,7 @@ class Jobs:
         if fields is None or fields.get("frames_deleted"):
             self._deleting.pop(job_id, None)
         if fields is None:
+            note_deleted(self.farm, job_id)
             self.activity.note(now, "delete", f"the record of {job_name} is deleted", job_id)
             return
         self.amend(job_id, fields)

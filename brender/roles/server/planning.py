@@ -41,7 +41,7 @@ class Planning:
     def _runs_short(self, job: JobState) -> bool:
         """Return whether *job* has tasks that are not in memory, and not enough that are."""
         elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
-        busy = job.loading or job.sweeps or job.status in ENDED_JOB
+        busy = job.loading or job.sweeps or job.closed or job.status in ENDED_JOB
         if not elsewhere or busy or job.queued >= self.policy.plan_ahead:
             return False
         # What is held waits for tasks before it, which are in memory then.
@@ -68,8 +68,8 @@ class Planning:
             if task.id in running:
                 # An attempt that was canceled has not ended yet: two at once would write one file.
                 job.stopping.add(task.id)
-            if job.graph.stage(task.number).after:
-                job.dependencies.hold(task)
+            if job.graph.stage(task.number).after or job.waits_by_frame:
+                job.dependencies.hold(task, job.waits_by_frame)
             else:
                 self.farm.enqueue(job, task)
         job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
@@ -78,10 +78,10 @@ class Planning:
 
     def _plan_tasks(self, job: JobState, numbers: Iterable[int]) -> None:
         """Let the tasks *numbers* of *job* have rows. Hot path, watched by benchmarks.dispatch."""
-        farm, spec = self.farm, job.spec
+        farm, spec, by_frame = self.farm, job.spec, job.waits_by_frame
         planned = [(number, job.type.task(spec, number).parts) for number in numbers]
         for number, parts in planned:
-            waits = bool(job.graph.stage(number).after)
+            waits = bool(job.graph.stage(number).after) or by_frame
             status = TaskStatus.WAITING if waits else TaskStatus.QUEUED
             task = farm.keep(TaskState(farm.next_task, job.id, number, [], status))
             farm.next_task += 1
@@ -93,7 +93,7 @@ class Planning:
                 task.parts.append(farm.keep(part))
             farm.hold_in_memory(job, task)
             if waits:
-                job.dependencies.hold(task)
+                job.dependencies.hold(task, by_frame)
             else:
                 farm.enqueue(job, task)
         job.planned = planned[-1][0] + 1

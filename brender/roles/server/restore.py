@@ -1,23 +1,26 @@
 """From the record back into the server's memory: at its start, and when somebody acts on a job that has ended."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 from peewee import SQL
 
 from brender.bus.messages import PartDone
+from brender.farm.awaited import Awaited
 from brender.farm.farm import REMEMBERED_MANAGERS, Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded, missing
 from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.output_owners import output_of
-from brender.farm.sweeps import ALL_ENDED, UNFINISHED, Sweep
+from brender.farm.sweep import Sweep
+from brender.farm.sweeps import ALL_ENDED, UNFINISHED
 from brender.farm.tasks import AttemptState, PartState, TaskState
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.film import makes_film
-from brender.jobs.stages import check_stages
+from brender.jobs.stages import Graph, check_stages
 from brender.model.addon import AddOn
+from brender.model.beginning import After
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import FileFacts, Requirements
@@ -25,8 +28,10 @@ from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
 from brender.model.people import Role
 from brender.model.quotas import HALF_LIFE, Quota, QuotaKind
+from brender.model.ranges import Ranges
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
+from brender.model.units import units_of
 from brender.roles.server.jobs import Selection
 from brender.store.path_variables import path_variables
 from brender.store.progressive import accumulated, noises
@@ -152,6 +157,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         deleting=row.deleting,
         frames_deleted=row.frames_deleted,
         sweeps=msgspec.convert(row.sweeps, list[Sweep]),
+        waiting_for=row.waiting_for,
         warnings=list(row.warnings),
     )
     kept_off = tables.KeptOff
@@ -177,10 +183,68 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     return job
 
 
+def bring_awaited(farm: Farm, tables: Tables, after: Iterable[After], placing: Callable[[str], set[tuple[str, int]]]) -> None:
+    """Bring what has to be known of the jobs that a job is to wait *after* into *farm*'s mind. *placing* returns the finished
+    frames of a job that are not in its folder yet. One that is not there counts as deleted."""
+    for each in after:
+        awaited = farm.awaited.get(each.job)
+        row = None
+        if awaited is None or (each.by_frame and awaited.frames is None):
+            row = tables.Job.get_or_none(tables.Job.id == each.job)
+        if awaited is None:
+            awaited = farm.awaited[each.job] = Awaited(each.job, "", None)
+            if row is not None:
+                awaited.name, awaited.status = row.name, JobStatus(row.status)
+                awaited.done = str(units_of(row.settings, row.completed_parts, row.part_count))
+        if each.by_frame and awaited.frames is None and row is not None:
+            _note_frames_done(tables, row, awaited, placing(each.job))
+
+
+def _note_frames_done(tables: Tables, row: Any, awaited: Awaited, placing: set[tuple[str, int]]) -> None:
+    """Note which frames of the job of *row* are done, and which of these are not in its folder yet."""
+    part, task, kind = tables.Part, tables.Task, _kind_of(row)
+    try:
+        graph = Graph(kind.stages(job_spec(row, kind, _facts(row))))
+    except (JobTypeFailed, msgspec.ValidationError):
+        return  # (it has to be completed)
+    stage = graph.stages[graph.last_of_frames]
+    awaited.frames = Ranges()
+    query = part.select(part.frame, part.status, part.id, part.attempt).where(part.job == row.id).order_by(part.frame)
+    if len(graph.stages) > 1:
+        query = query.join(task, on=part.task == task.id).where(task.number.between(stage.first_task, stage.last_task))
+    undone: list[int] = []
+    for frame, status, id, attempt in query.tuples().iterator():
+        if status != PartStatus.COMPLETED:
+            undone.append(frame)
+            continue
+        awaited.frames.add(frame)
+        if (attempt, id) in placing:
+            awaited.placing[attempt, id] = frame
+            undone.append(frame)
+    for frame in undone:
+        awaited.frames.discard(frame)
+
+
+def waits_of(tables: Tables, jobs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the jobs that each of *jobs* waits for, or did, and those that these wait for, and so on, by their ids."""
+    found: dict[str, tuple[str, ...]] = {}
+    left = list(jobs)
+    while left:
+        rows = dict(tables.Job.select(tables.Job.id, tables.Job.after_jobs).where(tables.Job.id.in_(left[:500])).tuples())
+        for id in left[:500]:
+            found[id] = tuple(each["job"] for each in rows.get(id, ()))
+        left = [other for other in dict.fromkeys([*left[500:], *(o for id in rows for o in found[id])]) if other not in found]
+    return found
+
+
+def _facts(row: Any) -> FileFacts | None:
+    return msgspec.convert(row.facts, FileFacts) if row.facts else None
+
+
 def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
     """Return what the .blend of the job of *row* says of itself; a job of which that cannot be read fails, and no other."""
     try:
-        return msgspec.convert(row.facts, FileFacts) if row.facts else None
+        return _facts(row)
     except msgspec.ValidationError as error:
         farm.broken[row.id] = f"What its .blend says of itself cannot be read from the record any more: {error}"
         return None

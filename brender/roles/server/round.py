@@ -34,7 +34,8 @@ from brender.bus.rights import action_of
 from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Row
-from brender.model.errors import BrenderError, Conflict, Forbidden, Paused
+from brender.model.beginning import Beginning
+from brender.model.errors import BadInput, BrenderError, Conflict, Forbidden, Paused
 from brender.roles.effects import Bind, Effect, LoadSlice, LoadTasks, Now, Peer, Refuse, Reply, Send, Unbind
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.farm_store import FarmStore, Unrecordable
@@ -160,10 +161,31 @@ class Round:
             self.answer(peer.route, Done(id=message.id, data=known))
         elif self.paused:
             self._while_paused(peer, message)  # as the look for what was submitted before has shown
+        elif isinstance(message, Submit) and message.job.after:
+            self._submit_waiting(peer, message)
         elif isinstance(message, Reports) and strays_in(self.core.farm, message.reports):
             self._adopt(peer, message)
         else:
             self.apply(lambda core, now: core.handle(peer, message, now), peer, message)  # type: ignore[arg-type]
+
+    def _submit_waiting(self, peer: Peer, message: Submit) -> None:
+        """Take a job that is to wait for others, whose names are looked up."""
+        self.settle()  # these may be new
+        if self.paused:
+            self._while_paused(peer, message)
+            return
+        try:
+            after = self.store.named_after(message.job.id, message.job.after)
+        except BrenderError as error:
+            self.answer(peer.route, Sorry(id=message.id, code=error.code, message=str(error)))
+            return
+        known = msgspec.structs.replace(message, job=msgspec.structs.replace(message.job, after=after))
+
+        def run(core: ServerCore, now: Now) -> list[Effect]:
+            self.store.bring_awaited(core.farm, after)
+            return core.handle(peer, known, now)
+
+        self.apply(run, peer, message)
 
     def _adopt(self, peer: Peer, message: Reports) -> None:
         """Take reports some of which may be of attempts that the record, restored from a backup, does not know."""
@@ -192,6 +214,7 @@ class Round:
     def _act(self, peer: Peer, message: Act) -> None:
         """Carry out what a person asks of a job by its id, or of a worker or manager by the name that they gave."""
         store, value = self.store, message.value
+        begins: Beginning | None = None
         try:
             if message.action in NODE_ACTIONS:
                 kind, id, name = store.node(message.target)
@@ -204,6 +227,9 @@ class Round:
             if message.action == "readmit" and value is not None:
                 value = store.node(str(value))[1]
             selection = store.select_for_requeue(target, value) if message.action == "requeue" else None
+            if message.action == "when":
+                begins = _beginning(value)
+                begins = msgspec.structs.replace(begins, after=store.named_after(target, begins.after))
         except BrenderError as error:
             self.answer(peer.route, Sorry(id=message.id, code=error.code, message=str(error)))
             return
@@ -212,7 +238,11 @@ class Round:
         def run(core: ServerCore, now: Now) -> list[Effect]:
             if target not in core.farm.jobs:
                 store.adopt(core.farm, target)
-            return core.act(peer, on_job, selection, now)
+            if begins is not None:
+                store.bring_awaited(core.farm, begins.after)
+            if message.action == "requeue":
+                store.bring_awaited(core.farm, core.farm.jobs[target].spec.after)
+            return core.act(peer, on_job, selection, now, begins)
 
         self.apply(run, peer, message)
 
@@ -457,3 +487,11 @@ def _named(applied: _Input) -> str:
     if applied.message is None or applied.peer is None:
         return "what it does by itself"
     return f"a {type(applied.message).__name__} from {applied.peer.principal} at {applied.peer.origin or 'this machine'}"
+
+
+def _beginning(value: object) -> Beginning:
+    """Return *value*, when a job is to begin. Raises `BadInput` where it is no such thing."""
+    try:
+        return msgspec.convert(value, Beginning)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"When a job begins cannot be said so: {error}") from error

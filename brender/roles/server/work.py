@@ -25,6 +25,7 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import frame_done, task_ended
 from brender.farm.tasks import AttemptState, TaskState
+from brender.farm.waiting import note_frame
 from brender.jobs.blender_still import is_piece
 from brender.jobs.film import makes_film
 from brender.model.causes import Cause, cause_named
@@ -243,6 +244,7 @@ class Work:
         if report.noise is not None:
             job.measured[part.frame] = report.noise
         frame_done(self.farm, job, part)
+        note_frame(self.farm, job, part, is_placed=not job.spec.bundle or not report.output)
         for warning in warnings:
             job.warn(warning)
         if not job.spec.bundle:

@@ -1,0 +1,22 @@
+"""The intent of a sweep (`brender.farm.sweeps`), as it stands in its job's row. Pure."""
+
+from typing import Literal
+
+import msgspec
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """What is still to be done to the tasks of a job after number ``cursor``.
+
+    ``cancel`` is about all that has not ended. ``requeue`` is about tasks and parts that have one of ``statuses``, and of them
+    only about ``frames`` (``None``: all of them, and then those are queued too whose task still runs), and about all that is made
+    of what it has queued so far: ``count`` parts in the ``stages``. ``user``: who asked for it.
+    """
+
+    what: Literal["cancel", "requeue"]
+    cursor: int = -1
+    statuses: tuple[str, ...] = ()
+    frames: tuple[int, ...] | None = None
+    count: int = 0
+    user: str = ""
+    stages: tuple[str, ...] = ()

@@ -1,0 +1,190 @@
+"""Jobs that wait for other jobs, for a time, or for the night: what holds them up, and what lets their frames go. Pure.
+
+What a job waits for is looked at again and again, so that it waits again where that is queued again.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from brender.farm.awaited import Awaited
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.farm.stages import look_at, waits_for_jobs
+from brender.farm.tasks import PartState, TaskState
+from brender.model.beginning import JOBS, SOMEBODY, TIME, After, Beginning, said_night, said_start
+from brender.model.errors import BadInput, NotFound
+from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
+from brender.model.text import job_in_words, plural, short_id, some_of
+from brender.model.units import units_of
+
+#: Jobs that one job may wait for.
+AFTER_MOST = 1000
+
+
+class Hindrance(NamedTuple):
+    """Why a job waits, as a sentence, and for what (`JOBS`, `TIME`, `SOMEBODY`). ``closed``: none of it may be given out."""
+
+    closed: bool
+    kind: str
+    reason: str
+
+
+def follow(farm: Farm, job: JobState) -> None:
+    """Let *job*, which is unfinished, wait for what it has to wait for."""
+    for after in job.spec.after:
+        farm.awaited[after.job].waiting.add(job.id)
+    if job.spec.after or job.spec.start_at or job.spec.night:
+        farm.waiting.add(job.id)
+        farm.waits_changed.add(job.id)
+
+
+def forget(farm: Farm, job: JobState) -> None:
+    """Let *job*, which has ended or is to wait for something else, wait for nothing any more."""
+    farm.waiting.discard(job.id)
+    for after in job.spec.after:
+        awaited = farm.awaited.get(after.job)
+        if awaited is not None:
+            awaited.waiting.discard(job.id)
+            if not awaited.waiting:
+                del farm.awaited[after.job]
+
+
+def note_status(farm: Farm, job: JobState, status: JobStatus | None) -> None:
+    """Note that *job*, which others may wait for, is *status* now; ``None``: it is deleted."""
+    awaited = farm.awaited.get(job.id)
+    if awaited is not None:
+        awaited.status, awaited.done = status, how_far(job)
+        farm.waits_changed |= awaited.waiting
+
+
+def note_deleted(farm: Farm, job: str) -> None:
+    """Note that the record of *job*, which others may wait for, is gone."""
+    if (awaited := farm.awaited.get(job)) is not None:
+        awaited.status = None
+        farm.waits_changed |= awaited.waiting
+
+
+def check_after(farm: Farm, job: str, after: tuple[After, ...]) -> None:
+    """Raise `BadInput` where *job* cannot wait for these jobs, which are looked up already, `NotFound` where one is not there."""
+    if len({each.job for each in after}) < len(after):
+        raise BadInput("A job waits for another either for all of it or frame by frame: name each once")
+    if len(after) > AFTER_MOST:
+        raise BadInput(f"A job waits for {AFTER_MOST} others at most, not {len(after)}")
+    for each in after:
+        if each.job == job:
+            raise BadInput("A job cannot wait for itself")
+        if each.job not in farm.awaited:
+            raise NotFound(f"There is no job {each.job!r} to wait for. `brender jobs` lists them")
+
+
+def in_words_of(beginning: Beginning, farm: Farm) -> str:
+    """Return when a job begins, for the activity log."""
+    names = [job_in_words(each.job, farm.awaited[each.job].name) for each in beginning.after]
+    said = [f"after {some_of(names)}"] if names else []
+    if beginning.start_at:
+        said.append(f"from {datetime.fromtimestamp(beginning.start_at):%Y-%m-%d %H:%M} on")
+    if beginning.night:
+        said.append("at night")
+    return ", ".join(said) or "at once"
+
+
+def note_frame(farm: Farm, job: JobState, part: PartState, is_placed: bool) -> None:
+    """Note that *part* of *job* is done: jobs may wait for its frame. Hot path. *is_placed*: its file is where it belongs; else
+    `note_placed` is to follow."""
+    awaited, task = farm.awaited.get(job.id), farm.tasks.get(part.task)
+    if awaited is None or awaited.frames is None or task is None or not is_last_of_frames(job, task):
+        return
+    if not all(other.done for other in task.parts if other.frame == part.frame):
+        return
+    if is_placed:
+        _frame_done(farm, awaited, part.frame)
+    else:
+        awaited.placing[part.attempt, part.id] = part.frame
+
+
+def note_placed(farm: Farm, job: str, attempt: str, part: int) -> None:
+    """Note that the file of the *part* that *attempt* has done is in the folder of *job*."""
+    awaited = farm.awaited.get(job)
+    if awaited is not None and (frame := awaited.placing.pop((attempt, part), None)) is not None:
+        _frame_done(farm, awaited, frame)
+
+
+def note_queued_again(farm: Farm, job: JobState, task: TaskState, parts: Iterable[PartState]) -> None:
+    """Note that *parts* of *task* of *job* are to be done again: what waits for their frames, and was not begun, waits again."""
+    awaited = farm.awaited.get(job.id)
+    if awaited is None or awaited.frames is None or not is_last_of_frames(job, task):
+        return
+    frames = {part.frame for part in parts}
+    for frame in frames:
+        awaited.frames.discard(frame)
+    for waiting in (farm.jobs[each] for each in awaited.waiting if each in farm.jobs):
+        queued = [farm.tasks[each] for each in waiting.tasks if farm.tasks[each].status is TaskStatus.QUEUED]
+        again = [each for each in queued if waits_for_jobs(farm, waiting, each) and not frames.isdisjoint(frames_of(each))]
+        if again:
+            waiting.hold(again)
+            farm.changed_jobs.add(waiting.id)
+
+
+def frames_of(task: TaskState) -> set[int]:
+    """Return the frames of *task*."""
+    return {part.frame for part in task.parts}
+
+
+def is_last_of_frames(job: JobState, task: TaskState) -> bool:
+    """Return whether *task* is of the stage of *job* that its frames are done with."""
+    return job.graph.place(task.number) == job.graph.last_of_frames
+
+
+def _frame_done(farm: Farm, awaited: Awaited, frame: int) -> None:
+    assert awaited.frames is not None, "somebody waits for its frames"
+    awaited.frames.add(frame)
+    for job in (farm.jobs[each] for each in sorted(awaited.waiting) if each in farm.jobs):
+        if job.closed:
+            farm.waits_changed.add(job.id)
+        look_at(farm, job, job.dependencies.held_at((frame,)))
+
+
+def hindrance(farm: Farm, job: JobState, wall: float, night: Callable[[float], float | None]) -> Hindrance | None:
+    """Return why *job* waits at *wall*; ``None``: for nothing. *night* returns when the night begins that comes next, ``None``
+    where it is night."""
+    found: list[Hindrance] = []
+    for after in job.spec.after:
+        awaited = farm.awaited.get(after.job) or Awaited(after.job, "", None)
+        if not awaited.is_completed:
+            closed = not after.by_frame or not awaited.frames
+            found.append(_said_of(farm, job, awaited, closed, after.by_frame))
+    found.sort(key=lambda each: (each.kind != SOMEBODY, not each.closed))
+    if job.spec.start_at > wall:
+        found.append(Hindrance(True, TIME, said_start(job.spec.start_at, wall)))
+    elif job.spec.night and (begin := night(wall)) is not None:
+        found.append(Hindrance(True, TIME, said_night(begin, wall, job.started is not None)))
+    if not found:
+        return None
+    first, others = found[0], len(found) - 1
+    more = f". It waits for {plural(others, 'more job')} too" if others and found[-1].kind != TIME else ""
+    if others and found[-1].kind == TIME:
+        more = f". {found[-1].reason}"
+    return Hindrance(any(each.closed for each in found), first.kind, first.reason + more)
+
+
+def _said_of(farm: Farm, job: JobState, awaited: Awaited, closed: bool, by_frame: bool) -> Hindrance:
+    live = farm.jobs.get(awaited.id)
+    done = how_far(live) if live is not None else awaited.done
+    called = job_in_words(awaited.id, awaited.name) if awaited.name else f"the job {short_id(awaited.id)}"
+    waits = f"Waits for {'frames of ' if by_frame else ''}{called}"
+    without = f"`brender when {short_id(job.id)} --not-after {short_id(awaited.id)}` lets this one begin without it"
+    if awaited.status is None:
+        return Hindrance(closed, SOMEBODY, f"{waits}, which is deleted: {without}")
+    if awaited.status in ENDED_JOB:
+        what = "failed" if awaited.status is JobStatus.FAILED else "was canceled"
+        again = f"`brender requeue {short_id(awaited.id)}` renders it again"
+        return Hindrance(closed, SOMEBODY, f"{waits}, which {what} with {done} done: {again}, {without}")
+    is_paused = ", and which is paused" if awaited.status is JobStatus.PAUSED else ""
+    verb = "is" if done.startswith(("1 of", "0 of 1 ")) else "are"
+    return Hindrance(closed, JOBS, f"{waits}, of which {done} {verb} done{is_paused}")
+
+
+def how_far(job: JobState) -> str:
+    """Return how far *job* is, such as ``3 of 24 frames``."""
+    return str(units_of(job.spec.settings, job.completed_parts, job.part_count))
