@@ -34,7 +34,7 @@ from brender.commands.jobspec import (
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
 from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, size, when
-from brender.commands.own_types import Submitting, given_settings, named_type, option_settings
+from brender.commands.own_types import Submitting, given_settings, named_type, option_settings, with_script, with_whole_paths
 from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
 from brender.commands.replaced import with_what_it_replaces
@@ -44,7 +44,7 @@ from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.engines.log_end import FOLDED, folded
 from brender.jobs.blender_still import PIECES
-from brender.jobs.declare import label_of, say_settings
+from brender.jobs.declare import job_type, label_of, say_settings
 from brender.model.addon import AddOn
 from brender.model.answers import LOG_TAIL
 from brender.model.energy import energy_in_words
@@ -143,7 +143,10 @@ def submit(
         given = option_settings(options, chosen.settings, kind) | given if not chosen.base else given
         kind, given = chosen.compile(given)
         called = called or chosen.label
-    if chosen.engine == "blender":
+    if kind == "script":
+        given = with_script(given)
+    given = with_whole_paths(given)
+    if any(each.name == "file" for each in job_type(kind).settings):
         options |= {name: value for name, value in given.items() if options.get(name) in (None, ())}
         if kind == "blender-still" and options["pieces"] is None:
             options["pieces"] = PIECES
@@ -173,7 +176,7 @@ def submit(
             facts = seen_elsewhere(facts, variables, site)
         known = {"variables": variables, "site": site}
         shared, placed = partial(shared_path, **known), partial(shared_folder, **known)
-        spec = blender_job(Path(words[0]), options, shared, facts, placed, **more)
+        spec = blender_job(Path(words[0]), options, shared, facts, placed, kind, **more)
     elif kind == "command" and words:
         spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
     else:

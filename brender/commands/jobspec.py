@@ -147,9 +147,11 @@ def blender_job(
     shared: Shared = str,
     facts: FileFacts | None = None,
     placed: Shared = one_spelling,
+    kind: str = "blender-animation",
     **more: Any,
 ) -> JobSpec:
-    """Return the job that renders *file* as the *options* of `render_options` say. Raises `BadInput`, with nothing done.
+    """Return the job of the type *kind* that renders *file* as the *options* of `render_options` say, and other settings of that
+    type among them. Raises `BadInput`, with nothing done.
 
     *facts* are what the file says of itself, where that is known already. *placed* gives the output folder its one spelling.
     *more* is what else the job has, such as its ``addons``; with a ``bundle``, ``main`` is the file's path in it.
@@ -174,7 +176,6 @@ def blender_job(
     settings = {key: value for key, value in options.items() if value is not None and value != ()}
     if "view_layers" in settings:
         settings["view_layers"] = list(settings["view_layers"])
-    kind = "blender-animation"
     if progressive or any(name in settings for name in ("passes", "noise", "until")):
         kind = "blender-progressive"
         _check_refined(settings)

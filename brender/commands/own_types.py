@@ -34,6 +34,24 @@ def named_type(data: Path, name: str) -> Any:
     raise BadInput(f"There is no job type {name!r}; there are: {there}. A file {folder / name}.py could add it")
 
 
+def with_script(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings *given* of a script, with the text of its file, where it names one that is here. Raises `BadInput`."""
+    file = Path(str(given.get("script", "")))
+    if not file.suffix and not file.is_file():
+        return given  # a text in the .blend
+    try:
+        return given | {"script": file.name, "text": file.read_text("utf-8")}
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise BadInput(f"The script {file} cannot be read: {why}") from error
+
+
+def with_whole_paths(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings *given*, with whole paths for the files of a film, which may be named from the current folder."""
+    named = [name for name in ("pictures", "sound") if given.get(name) and not str(given[name]).startswith("{")]
+    return given | {name: str(Path(str(given[name])).absolute()) for name in named}
+
+
 def given_settings(words: Sequence[str], declared: Sequence[Setting]) -> dict[str, Any]:
     """Return what ``--set NAME=VALUE`` says, each value as its setting takes it; a list grows by each. Raises `BadInput`."""
     kinds = {setting.name: setting.kind for setting in declared}
@@ -109,7 +127,7 @@ def described(setting: Setting) -> str:
     """Return what *setting* is, what it takes and what happens without it, for a list of settings."""
     takes = (
         ", ".join(setting.choices)
-        or {str: "text", int: "number", bool: "yes or no", list: "text, again for each more"}[setting.kind]
+        or {str: "text", int: "number", float: "number", bool: "yes or no", list: "text, again for each more"}[setting.kind]
     )
     if setting.unit and setting.kind is int:
         takes += f" of {setting.unit}"

@@ -17,10 +17,11 @@ from brender.engines.neighbours import Neighbours
 from brender.engines.picture_reader import ChildReader, PictureReader
 from brender.engines.progressive_task import do_pass
 from brender.engines.rendering import Rendering, keep_as_it_is, keep_standing, render_part
+from brender.engines.script_task import bake, run_script
 from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, Warmth
-from brender.model.job import FILM
+from brender.model.job import BAKE, FILM
 from brender.model.nodes import Blender, choose_blender, reads_all
 
 
@@ -41,7 +42,13 @@ class BlenderEngine:
         with Rendering(attempt, self._keeper, self._thumbnails, reader, self._neighbours, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):
                 attempt.check()
+                if "script" in rendering.settings:
+                    run_script(rendering, part, folder, index)
+                    continue
                 final = _within(folder, part.output, attempt.order.views)
+                if part.piece == BAKE:
+                    bake(rendering, part, folder)
+                    continue
                 if keep_as_it_is(rendering, part, final):
                     continue
                 if part.piece == FILM:

@@ -17,6 +17,7 @@ from brender.engines.frame_path import Seen, explained
 from brender.engines.pictures import BadPicture, Picture
 from brender.engines.rendering import Rendering, finished, make_thumbnail
 from brender.jobs.film import film_request, frames_of_film, is_regular
+from brender.jobs.video import pictures_of
 from brender.model.grant import FurtherFile, PartGrant
 from brender.model.text import plural, short_id
 
@@ -30,7 +31,9 @@ _RATE_SHARE = 0.01
 def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None:
     """Make the film *part* of the frames in *folder*. Raises `AttemptFailed` or `AttemptStopped`."""
     attempt, files, final = rendering.attempt, rendering.files, folder / part.output
-    frames = [(number, folder / output) for number, output in frames_of_film(rendering.settings)]
+    settings = rendering.settings
+    pictures = pictures_of(settings) if "pictures" in settings else frames_of_film(settings)
+    frames = [(number, folder / output) for number, output in pictures]
     size = _size(rendering, frames)
     session = rendering.bare_session()
     with contextlib.ExitStack() as undo:
@@ -38,15 +41,16 @@ def make_scene_film(rendering: Rendering, part: PartGrant, folder: Path) -> None
         scratch = undo.enter_context(rendering.scratch(session))
         made = session.film(
             part.frame,
-            file=str(rendering.file),
+            file="" if "pictures" in settings else str(rendering.file),
             trusted=attempt.order.trusted,
-            scene=rendering.settings["scene"],
+            scene=settings.get("scene", ""),
             roots=rendering.roots(),
             frames=[[number, str(file)] for number, file in frames],
             path=str(scratch / f"film{final.suffix}"),
             size=size,
             sound=is_regular([number for number, _ in frames]),
-            how=film_request(rendering.settings),
+            how=film_request(settings),
+            sound_file=settings.get("sound") or "",
         )
         if made["warning"]:
             attempt.emit(Cautioned(made["warning"], subject=made["warning"]))

@@ -60,7 +60,8 @@ class Rendering:
         self.files = FramePath(self.attempt, self.reader)
         self._check_places()
         folder = Path(self.attempt.order.output)
-        self.found = {part.id: self.files.signature(folder / part.output) for part in self.attempt.grant.parts}
+        named = [part for part in self.attempt.grant.parts if part.output]
+        self.found = {part.id: self.files.signature(folder / part.output) for part in named}
         with contextlib.suppress(OSError):
             # Where the file is not there, opening it says so better.
             order = self.attempt.order
@@ -74,7 +75,10 @@ class Rendering:
 
     @property
     def file(self) -> Path:
-        return Path(self.settings["file"])
+        """The .blend: of a job that bakes first, the one with the bake."""
+        if baked := self.settings.get("baked"):
+            return Path(self.attempt.order.output, baked)
+        return Path(self.settings.get("file") or "")
 
     def __enter__(self) -> "Rendering":
         return self
@@ -83,7 +87,7 @@ class Rendering:
         scene, self._open = self._open, None
         if scene is None:
             return
-        if kind is None and self.settings["process"] == "warm":
+        if kind is None and self.settings.get("process") == "warm":
             try:
                 self.keeper.give_back(scene)
             except BaseException:
@@ -96,7 +100,11 @@ class Rendering:
         """Raise `FolderRefused` where a file that the job names lies where this worker's owner allows none."""
         if self.attempt.order.bundle:
             return
-        named = [("The job's file", self.settings["file"]), ("The job's OCIO configuration", self.settings.get("ocio") or "")]
+        named = [
+            ("The job's file", self.settings.get("file") or ""),
+            ("The job's OCIO configuration", self.settings.get("ocio") or ""),
+            ("The job's sound", self.settings.get("sound") or ""),
+        ]
         for what, name in named:
             refusal = self.attempt.place.confinement.refusal(what, name, to_read=True)
             if name and not name.startswith(BUILT_IN) and refusal:
@@ -209,6 +217,7 @@ class Rendering:
         same = ("file", "scene", "camera", "engine", "resolution", "samples", "format", "persistent")
         return {
             **{name: settings[name] for name in same},
+            "file": str(self.file),
             "view_layers": settings.get("view_layers"),
             "trusted": order.trusted,
             "addons": [addon.digest for addon in order.addons],

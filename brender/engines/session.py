@@ -162,6 +162,19 @@ class Session:
         self._check_devices("The film: the device failed that makes it")
         return said
 
+    def bake(self, frame: int, **request: Any) -> dict[str, Any]:
+        """Have the driver bake what simulates; progress is told of *frame*."""
+        self._say({"do": "bake", **request})
+        said = self._answer("baked", frame, 0.0, 1.0)
+        self._catch_up()
+        return said
+
+    def run_script(self, frame: int, done: float, **request: Any) -> None:
+        """Have the driver run a script for *frame*. *done* is how much of the attempt is behind it (0 to 1)."""
+        self._say({"do": "script", "frame": frame, **request})
+        self._answer("scripted", frame, done)
+        self._catch_up()
+
     def render(self, frame: int, path: Path, done: float, share: float, asked: Mapping[str, Any] | None = None) -> Rendered:
         """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1);
         *asked*, what the driver is asked for, where that is not the frame as it is."""

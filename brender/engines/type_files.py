@@ -15,7 +15,7 @@ from typing import Any
 
 from brender.engines.environment import clean_environment
 from brender.jobs.authoring import as_setting
-from brender.jobs.declare import Setting, job_types
+from brender.jobs.declare import JobType, Setting, job_types
 from brender.jobs.declare import problems as problems_of_installed
 from brender.model.errors import BadInput
 
@@ -57,6 +57,12 @@ class _Broken(Exception):
 
 class _Refused(_Broken):
     """What it, or the check of its settings, says to the submitter."""
+
+
+def needs_file(kind: JobType | TypeFile) -> bool:
+    """Return whether jobs of *kind* have a .blend."""
+    base = job_types()[kind.base] if isinstance(kind, TypeFile) and kind.base else kind
+    return any(setting.name == "file" for setting in base.settings)
 
 
 def type_files(folder: Path) -> tuple[dict[str, TypeFile], dict[Path, str]]:

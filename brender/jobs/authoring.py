@@ -48,7 +48,7 @@ def described(kind: JobTypeFile) -> list[dict[str, Any]]:
 
 def as_setting(plain: Mapping[str, Any]) -> Setting:
     """Return the setting that *plain* data describe, lists in place of tuples."""
-    kind = {"str": str, "int": int, "bool": bool, "list": list}[plain["kind"]]
+    kind = {"str": str, "int": int, "float": float, "bool": bool, "list": list}[plain["kind"]]
     words = tuple((value, text) for value, text in plain["words"])
     return Setting(**{**plain, "kind": kind, "choices": tuple(plain["choices"]), "words": words})
 

@@ -30,7 +30,16 @@ WHAT, ORDER, PICTURE, FILES, FILM_GROUP, MACHINES = GROUPS = (
     "Machines",
 )
 #: brender's own job types, each the ``JOB_TYPE`` of a module of brender.jobs.
-BUILT_IN = ("blender_animation", "blender_progressive", "blender_still", "command", "steps")
+BUILT_IN = (
+    "blender_animation",
+    "blender_progressive",
+    "blender_still",
+    "blender_bake",
+    "video",
+    "script",
+    "command",
+    "steps",
+)
 #: The group of the settings that name none.
 OTHER = "More"
 _AS_FILE = "as the file says"

@@ -21,6 +21,8 @@ PRIORITY_LOWEST, PRIORITY_NORMAL, PRIORITY_HIGHEST = 0, 50, 100
 
 #: The ``piece`` of the part that is the film of all frames of its job.
 FILM = -1
+#: That of the part that is the .blend with its simulations baked.
+BAKE = -2
 
 
 #: What the warning about a file says that a worker lacks, and that was there when its job was submitted.
@@ -207,7 +209,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 class PartPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One part of a task: a frame and the file that it becomes (relative to the job's output folder; "" for none). ``piece``
-    counts the pieces of a still from 1; 0 is a whole frame, `FILM` the film of all."""
+    counts the pieces of a still from 1; 0 is a whole frame, `FILM` the film of all, `BAKE` the bake of what simulates."""
 
     frame: int
     output: str = ""

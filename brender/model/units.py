@@ -89,7 +89,10 @@ def in_words(settings: Mapping[str, Any], parts: int) -> str:
     if settings.get("steps"):
         return plural(parts, "run")
     film = settings.get("film")
-    return plural(parts - 1, "frame") + f" and the film {film}" if film else plural(parts, "frame")
+    if film and parts == 1:
+        return f"the film {film}"
+    rendered = plural(parts - bool(film) - bool(settings.get("baked")), "frame")
+    return rendered + (f" and the film {film}" if film else "")
 
 
 def in_tasks(settings: Mapping[str, Any], parts: int, tasks: int) -> str:

@@ -182,4 +182,5 @@ class JobTypeDeclared(msgspec.Struct):
     name: str
     label: str
     engine: str
+    needs_file: bool
     settings: list[SettingDeclared]

@@ -9,20 +9,22 @@
   let sending = false, accepted = null; // what was submitted, as long as the form still says the same
   const kind = () => kinds.find((each) => each.name === byId("type").value);
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
+  // What runs only if the file is trusted: scripts in it, and the one that the job runs.
+  const needsTrust = () => facts ? [...facts.needs_trust, ...(kind()?.name === "script" ? ["the script that the job runs"] : [])] : [];
   // Why nothing can be submitted now; "" where it can.
   function hindrance() {
     if (!kind()) return "The page is still loading.";
-    if (kind().engine === "blender") {
+    if (kind().needs_file) {
       if (reading) return "The file is being read.";
       if (refused) return refused;
       if (!facts) return "Drop a .blend first, or choose one.";
       if (facts.missing.length && !withoutMissing) return `${many(facts.missing.length, "file is", "files are")} missing: find ${facts.missing.length === 1 ? "it" : "them"}, or choose Render without.`;
-      if (facts.needs_trust.length && trusted === null) return "Something in the file needs Python: say whether you trust it.";
+      if (needsTrust().length && trusted === null) return "Something in the file needs Python: say whether you trust it.";
     }
     if (fields().some((input) => input.required && !input.value)) return "Fill in what is asked for above.";
     return wrong ? "Correct what is shown in red above." : "";
   }
-  const ready = () => kind() && (kind().engine !== "blender" || facts !== null);
+  const ready = () => kind() && (!kind().needs_file || facts !== null);
   function showReady() {
     const why = sending ? "" : hindrance();
     ["go", "test-frame"].forEach((each) => { byId(each).disabled = sending || why !== ""; });
@@ -124,7 +126,7 @@
     farm.content();
     if (!byId("job-name").dataset.own) byId("job-name").value = where.file.split("/").pop().replace(/\.blend$/, "");
     if (where.project) byId("job-project").value = where.project;
-    if (kind().engine !== "blender") byId("type").value = kinds.find((each) => each.engine === "blender").name;
+    if (!kind().needs_file) byId("type").value = kinds.find((each) => each.needs_file).name;
     if (!again) showFields();
     showFile();
     weigh();
@@ -179,7 +181,7 @@
     byId("without-missing").setAttribute("aria-pressed", withoutMissing);
   }
   function showTrust() {
-    const found = facts?.needs_trust || [];
+    const found = needsTrust();
     show("needs-trust", found.length);
     said(byId("needs-trust").firstElementChild, found.length === 1 ? "Something in this file needs Python" : `${found.length} things in this file need Python`, found.map((each) => farm.element("li", "name", each)),
       "They run only if you trust the file; drivers stand still without it.");
@@ -255,7 +257,7 @@
   function showFields() {
     const shown = (kind()?.settings || []).filter((setting) => setting.name !== "file");
     const kept = Object.fromEntries(fields().filter((input) => !input.multiple).map((input) => [input.id, input.value]));
-    const isBlender = kind()?.engine === "blender";
+    const isBlender = kind()?.needs_file;
     const comesFirst = (setting) => setting.required || ["frames", "frame"].includes(setting.name) || (!isBlender && setting.group === shown[0].group);
     byId("first").replaceChildren(...shown.filter(comesFirst).map(field));
     const groups = new Map();
@@ -334,7 +336,7 @@
     return {
       job_type: kind().name, settings: { ...settings(), ...more }, name: byId("job-name").value, project: byId("job-project").value,
       priority: Number(byId("priority").querySelector("[aria-pressed=true]").value), tags: byId("job-tags").value.split(/\s+/).filter(Boolean), output: byId("job-output").value, paused: byId("paused").checked,
-      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().engine === "blender" && source ? { source } : {}),
+      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().needs_file && source ? { source } : {}),
     };
   }
   async function submit() {
@@ -382,7 +384,7 @@
     wrong = isWrong ? problem : "";
     showReady();
     title.classList.toggle("wrong", problem !== "");
-    const words = told && estimateWords(told, kind().engine === "blender");
+    const words = told && estimateWords(told, kind().needs_file);
     title.replaceChildren(farm.prose(problem || (words ? words.title : "")));
     more.textContent = words ? words.more : wanted ? "" : "What it will come to is shown here.";
     list.replaceChildren(...(told?.warnings || []).map((each) => {
@@ -432,7 +434,7 @@
   byId("test-frame").addEventListener("click", () => test().catch(farm.complain));
 
   byId("job-name").addEventListener("input", () => { byId("job-name").dataset.own = "1"; });
-  byId("type").addEventListener("change", () => { showFields(); showFile(); weigh(); });
+  byId("type").addEventListener("change", () => { showFields(); showFile(); showTrust(); weigh(); });
   byId("submit").addEventListener("change", (event) => { if (event.target.id === "field-scene") { showFields(); showFacts(); } changed(); });
   byId("preset").addEventListener("change", () => { fill(presets.get(byId("preset").value) || {}); byId("preset").value = ""; });
   byId("keep-preset").addEventListener("click", async () => {

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 from flask_login import current_user
 
 from brender.bus.membership import JoinToken, reached_at
-from brender.engines.type_files import TypeFile
+from brender.engines.type_files import TypeFile, needs_file
 from brender.jobs.declare import JobType, submitted_types
 from brender.model.accounts import as_csv
 from brender.model.errors import Forbidden
@@ -190,6 +190,7 @@ def kinds() -> Any:
             "name": kind.name,
             "label": kind.label,
             "engine": kind.engine,
+            "needs_file": needs_file(kind),
             "settings": [
                 {
                     "name": setting.name,

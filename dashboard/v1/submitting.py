@@ -164,7 +164,7 @@ def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
             output = output or str(_own_folder(path, facts, settings))
             settings["file"] = shared(path)
             facts = msgspec.structs.replace(facts, path=settings["file"])
-    elif job_type(body.job_type).engine == "blender":
+    elif any(each.name == "file" for each in job_type(body.job_type).settings):
         raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
     if output and body.test:
         output = f"{output.rstrip('/')}/tests/{short_id(id)}"

@@ -45,6 +45,7 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import addons  # noqa: E402
+import baking  # noqa: E402
 import color  # noqa: E402
 import film  # noqa: E402
 import inorder  # noqa: E402
@@ -52,6 +53,7 @@ import jobsettings  # noqa: E402
 import nodes  # noqa: E402
 import paths  # noqa: E402
 import remap  # noqa: E402
+import scripts  # noqa: E402
 import simulations  # noqa: E402
 import split  # noqa: E402
 import templates  # noqa: E402
@@ -276,6 +278,35 @@ class Driver:
             size=film.size_of(made[0]),
             warning=warning,
         )
+
+    def do_bake(self, file, trusted, scene, roots, path):
+        self.open_scene(file, trusted, scene, roots)
+        baked = baking.bake(self.scene, self.status)
+        bpy.ops.file.make_paths_absolute()
+        bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, compress=True, relative_remap=False)
+        flush_output()
+        self.say("baked", baked=baked)
+
+    def do_script(self, file, scene, roots, name, text, arguments, frame, output):
+        self.open_scene(file, True, scene, roots)
+        self.scene.frame_set(frame)
+        os.chdir(output)
+        try:
+            scripts.run(name, text, arguments)
+        except scripts.Failed as error:
+            flush_output()
+            self.say("error", message=str(error), permanent=False)
+            return
+        flush_output()
+        self.say("scripted")
+
+    def open_scene(self, file, trusted, scene, roots):
+        """Open *file*, and have its *scene* as the present one."""
+        bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=trusted)
+        remap.remap(roots)
+        self.scene = bpy.data.scenes[scene]
+        for window in bpy.context.window_manager.windows[:1]:
+            window.scene = self.scene
 
     def do_split(self, wanted, pieces):
         # Once for all pieces: it is a question about the scene as it is without any of their settings.

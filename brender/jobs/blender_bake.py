@@ -1,0 +1,85 @@
+"""The job type ``blender-bake``: the simulations of a scene are baked by one worker, then the frames are rendered by all.
+
+The bake goes through all frames of the simulations, in order, and keeps what it finds in a copy of the .blend below the job's
+output folder. All frames are rendered of that copy, in any order, and a film of them if there is to be one.
+"""
+
+from typing import Any
+
+import msgspec
+
+from brender.jobs.blender_animation import BlenderAnimation
+from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
+from brender.jobs.declare import FILES, Setting
+from brender.jobs.stages import Stage, Wait
+from brender.model.errors import BadInput
+from brender.model.frames import parse_frames
+from brender.model.job import BAKE, JobSpec, PartPlan, SceneFacts, TaskPlan
+from brender.model.simulations import not_baked, other_cautions
+
+#: The folder, below that of the job, with copies of .blends that have their simulations in them.
+BAKED = ".baked"
+#: What keeps its state in files of its own, which a copy of the .blend does not hold.
+_IN_FILES = {"fluid", "baked fluid"}
+
+
+class BlenderBake(BlenderAnimation):
+    name = "blender-bake"
+    label = "Blender animation, baked first"
+    settings = (
+        *SETTINGS,
+        Setting(
+            "baked",
+            str,
+            "the copy of the .blend with the bake",
+            default="",
+            label="Baked file",
+            group=FILES,
+            words=(("", "none yet"),),
+            hidden=True,
+        ),
+    )
+
+    def prepare(self, spec: JobSpec) -> JobSpec:
+        if spec.bundle:
+            raise BadInput("A bake is shared by the workers through the job's folder: leave out --send")
+        spec = super().prepare(spec)
+        return msgspec.structs.replace(spec, settings=spec.settings | {"baked": f"{BAKED}/{spec.id}.blend"})
+
+    def task_count(self, spec: JobSpec) -> int:
+        return super().task_count(spec) + 1
+
+    def part_count(self, spec: JobSpec) -> int:
+        return super().part_count(spec) + 1
+
+    def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        if index == 0:
+            settings = spec.settings
+            first = min(self._frames_of(spec))
+            part = PartPlan(frame=first, output=settings["baked"], scene=settings["scene"], piece=BAKE)
+            return TaskPlan(index=0, parts=(part,))
+        return msgspec.structs.replace(super().task(spec, index - 1), index=index)
+
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
+        frames = Stage("frames", 1, self._tasks_of_frames(spec), (Wait("bake"),))
+        film = (Stage("film", 1 + frames.count, 1, (Wait("frames"),), of_frames=False),) if spec.settings["film"] else ()
+        return (Stage("bake", 0, 1, of_frames=False), frames, *film)
+
+    @staticmethod
+    def _keep_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:
+        """Let the frames be rendered in any order, of what is baked. Raises `BadInput` where nothing can be."""
+        frames = sorted(parse_frames(settings["frames"]))
+        if settings["process"] == IN_ORDER:
+            raise BadInput("Frames whose simulations are baked need no order: leave out --process in-order")
+        settings["process"] = settings["process"] or WARM
+        if files := [each for each in scene.simulations if each.kind in _IN_FILES and each.baked is None]:
+            raise BadInput(f"{files[0].words[0].upper()}{files[0].words[1:]} keeps its cache in files: bake it in Blender")
+        if not not_baked(scene.simulations, frames):
+            raise BadInput(
+                f"Nothing in the scene {scene.name!r} simulates that is not baked already: submit it as blender-animation (leave "
+                "out --type)"
+            )
+        warnings += [each for each in other_cautions(scene.simulations, frames) if each not in warnings]
+
+
+JOB_TYPE: Any = BlenderBake()

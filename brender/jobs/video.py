@@ -1,0 +1,114 @@
+"""The job type ``video``: pictures that are there already, made into a film by Blender, with a sound file if there is one."""
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from brender.jobs.blender_settings import FILM_SETTINGS, SETTINGS
+from brender.jobs.declare import FILM_GROUP, WHAT, Setting, check_settings
+from brender.jobs.film import extension_in, is_regular
+from brender.jobs.stages import Stage, one_stage
+from brender.model.errors import BadInput
+from brender.model.frames import parse_frames
+from brender.model.job import FILM, FPS, JobSpec, PartPlan, Requirements, TaskPlan
+from brender.model.naming import check_pattern, frame_name
+
+#: The oldest series whose film stage was tried.
+_OLDEST = (3, 4)
+_TAKEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".tga")
+_SHARED = {each.name: each for each in SETTINGS if each.name in ("threads", "ocio")}
+_FILM = {each.name: each for each in FILM_SETTINGS}
+
+
+class Video:
+    name = "video"
+    label = "Film of pictures"
+    engine = "blender"
+    settings = (
+        Setting(
+            "pictures",
+            str,
+            "the files, as an absolute path with # for each digit of the frame number",
+            required=True,
+            label="Pictures",
+            group=WHAT,
+        ),
+        Setting("frames", str, "the frames, such as 1-100", required=True, label="Frames", group=WHAT),
+        Setting("sound", str, "a sound file, as an absolute path", default="", label="Sound", group=WHAT, words=(("", "none"),)),
+        Setting("film", str, "the name of the film", default="film.mp4", label="Film", group=FILM_GROUP),
+        _FILM["film_container"],
+        _FILM["film_codec"],
+        _FILM["film_quality"],
+        Setting(
+            "film_rate",
+            int,
+            "how many frames it shows in a second",
+            default=int(FPS),
+            lowest=1,
+            highest=1000,
+            label="Rate",
+            unit="frames a second",
+            group=FILM_GROUP,
+        ),
+        _SHARED["threads"],
+        _SHARED["ocio"],
+    )
+
+    def prepare(self, spec: JobSpec) -> JobSpec:
+        settings = check_settings(self.name, self.settings, spec.settings)
+        if spec.bundle:
+            raise BadInput("The pictures of a film do not travel: leave out --send, and name them as the workers see them")
+        if not spec.output:
+            raise BadInput("The job has no output folder: give one with --output")
+        pictures, name = settings["pictures"], PurePath(settings["pictures"].replace("\\", "/")).name
+        if "#" not in name:
+            raise BadInput(f"{pictures!r} names one picture: write # for each digit of the frame number, as in shot_####.png")
+        if extension_in(name) not in _TAKEN:
+            raise BadInput(f"A film is made of pictures for the screen, which end with {', '.join(_TAKEN)}, not of {name!r}")
+        numbers = parse_frames(settings["frames"])
+        check_pattern(settings["film"], "The film's name")
+        warnings = list(spec.warnings)
+        if settings["sound"] and not is_regular(sorted(numbers)):
+            silent = f"The film {settings['film']} has no sound: its frames do not follow each other evenly"
+            warnings += [silent] if silent not in warnings else []
+        return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
+
+    def task_count(self, spec: JobSpec) -> int:
+        return 1
+
+    def part_count(self, spec: JobSpec) -> int:
+        return 1
+
+    def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        last = max(parse_frames(spec.settings["frames"]))
+        return TaskPlan(index=0, parts=(PartPlan(frame=last, output=spec.settings["film"], piece=FILM),))
+
+    def may_repeat(self, spec: JobSpec) -> bool:
+        return True
+
+    def is_elastic(self, spec: JobSpec) -> bool:
+        return False
+
+    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
+        return one_stage(1, "film")
+
+    def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
+        return 0.0
+
+    def requirements(self, spec: JobSpec) -> Requirements:
+        reads = tuple(each for each in (spec.settings["pictures"], spec.settings["sound"]) if each)
+        return Requirements(job_type=self.name, tags=frozenset(spec.tags), blender=_OLDEST, reads=reads)
+
+    def output_key(self, spec: JobSpec) -> str:
+        return str(spec.settings["film"])
+
+
+def pictures_of(settings: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Return the number and the absolute path of each picture of a prepared job with these *settings*, in their order."""
+    stem, extension = settings["pictures"].rsplit(".", 1)
+    return [(frame, frame_name(stem, frame, f".{extension}")) for frame in sorted(parse_frames(settings["frames"]))]
+
+
+JOB_TYPE = Video()

@@ -1,0 +1,196 @@
+"""The job types beside renders: scripts in Blender, films of pictures, and simulations that are baked first."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from brender.bus.ids import new_id
+from brender.commands.localfarm import LocalFarm
+from brender.jobs.declare import job_type
+from brender.jobs.stages import Wait
+from brender.jobs.video import pictures_of
+from brender.model.errors import BadInput
+from brender.model.job import BAKE, FILM, JobSpec
+from brender.model.nodes import Blender
+from brender.model.simulations import Simulation
+from tests.rendering import studio
+from tests.tools import command, in_blender
+from tests.web import picture
+from tests.world import animation, facts, farm_of_two
+
+CLOTH = Simulation(kind="cloth", owner="Plane", first=1, last=8)
+
+
+def simulating(*simulations: Simulation, **settings: object) -> JobSpec:
+    about = facts()
+    scenes = tuple(msgspec.structs.replace(scene, simulations=simulations) for scene in about.scenes)
+    spec = msgspec.structs.replace(animation("1-3", chunk=1, **settings), job_type="blender-bake")
+    return msgspec.structs.replace(spec, facts=msgspec.structs.replace(about, scenes=scenes))
+
+
+def test_frames_wait_for_the_bake_and_the_film_for_the_frames() -> None:
+    world = farm_of_two()
+    spec = simulating(CLOTH, film="a.mp4")
+    world.submit(spec)
+    pieces = [part["piece"] for part in world.ask("parts", job=spec.id)]
+    assert pieces == [BAKE, 0, 0, 0, FILM]
+    held = [part.piece for stub in world.workers.values() if stub.core.running for part in stub.core.running.parts]
+    assert held == [BAKE]
+    assert world.finish_everything() == [1, 1, 2, 3, 3]
+    assert world.status(spec.id) == "completed"
+    kind = job_type("blender-bake")
+    stages = kind.stages(kind.prepare(spec))
+    assert [(stage.name, stage.after) for stage in stages] == [
+        ("bake", ()),
+        ("frames", (Wait("bake"),)),
+        ("film", (Wait("frames"),)),
+    ]
+
+
+def test_nothing_to_bake_or_what_keeps_its_cache_in_files_is_refused() -> None:
+    kind = job_type("blender-bake")
+    with pytest.raises(BadInput, match="simulates that is not baked already"):
+        kind.prepare(simulating())
+    fluid = Simulation(kind="fluid", owner="Domain", first=1, last=8)
+    with pytest.raises(BadInput, match=r"The fluid in 'Domain' keeps its cache in files: bake it in Blender"):
+        kind.prepare(simulating(fluid))
+
+
+def script(trusted: bool = True, **settings: object) -> JobSpec:
+    plain = animation("1")
+    given = {"file": plain.settings["file"], "script": "s.py", "text": "pass", **settings}
+    return msgspec.structs.replace(plain, job_type="script", settings=given, trusted=trusted)
+
+
+def test_a_script_runs_once_or_once_a_frame_and_only_where_it_is_trusted() -> None:
+    kind = job_type("script")
+    assert kind.task_count(kind.prepare(script())) == 1
+    assert kind.task_count(kind.prepare(script(frames="1-5", chunk=2))) == 3
+    assert kind.requirements(kind.prepare(script())).trusted
+    with pytest.raises(BadInput, match="submit it with --trusted"):
+        kind.prepare(script(trusted=False))
+    with pytest.raises(BadInput, match="is not a placeholder"):
+        kind.prepare(script(arguments=["{nope}"]))
+
+
+def video(**settings: object) -> JobSpec:
+    given = {"pictures": "/r/shot_##.png", "frames": "1-3", **settings}
+    return JobSpec(id=new_id(), name="film", job_type="video", settings=given, output="/films")
+
+
+def test_a_film_of_pictures_has_one_task_and_names_its_pictures() -> None:
+    kind = job_type("video")
+    spec = kind.prepare(video())
+    assert pictures_of(spec.settings) == [(1, "/r/shot_01.png"), (2, "/r/shot_02.png"), (3, "/r/shot_03.png")]
+    assert [part.output for part in kind.task(spec, 0).parts] == ["film.mp4"]
+    for settings, why in (
+        ({"pictures": "/r/one.png"}, "names one picture"),
+        ({"pictures": "/r/a_#.exr"}, "pictures for the screen"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            kind.prepare(video(**settings))
+
+
+_SCENES = """
+import bpy, math, struct, wave
+bpy.ops.wm.read_factory_settings()
+with wave.open({sound!r}, "wb") as file:
+    file.setnchannels(1), file.setsampwidth(2), file.setframerate(48000)
+    file.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(i / 17))) for i in range(24000)))
+scene = bpy.context.scene
+scene.name = "One"
+scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 1, False
+scene.render.resolution_x, scene.render.resolution_y = 64, 48
+scene.frame_start, scene.frame_end = 1, 6
+editor = scene.sequence_editor_create()
+(editor.strips if hasattr(editor, "strips") else editor.sequences).new_sound("tone", {sound!r}, 1, 1)
+bpy.ops.mesh.primitive_grid_add(x_subdivisions=8, y_subdivisions=8, size=3, location=(0, 0, 2))
+bpy.context.object.modifiers.new("Cloth", "CLOTH").point_cache.frame_end = 6
+other = scene.copy()
+other.name = "Two"
+other.use_fake_user, other.frame_end = True, 5
+bpy.ops.wm.save_as_mainfile(filepath={file!r})
+"""
+
+
+def simulation_file(bpy: Blender, folder: Path) -> Path:
+    file = folder / "shot.blend"
+    in_blender(bpy, _SCENES.format(file=str(file), sound=str(folder / "tone.wav")), folder)
+    return file
+
+
+@pytest.mark.thorough
+def test_two_scenes_are_baked_rendered_and_made_films_with_their_sound(
+    bpy: Blender, module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, data = simulation_file(bpy, tmp_path), module_farm.folder.root
+    for scene, frames in (("One", 6), ("Two", 5)):
+        out = tmp_path / scene
+        words = ("--type", "blender-bake", file, "--scene", scene, "--film", "shot.mp4", "--output", out)
+        assert command(capsys, "submit", "--data", data, *words, "--wait").code == 0
+        told = streams(out / "shot.mp4")
+        assert [each["codec_name"] for each in told] == ["h264", "aac"]
+        assert int(told[0]["nb_read_packets"]) == frames
+    # What a single process renders in order is what the workers rendered of the bake, in any order.
+    with studio(tmp_path / "worker", bpy) as alone:
+        spec = alone.job(file, tmp_path / "in-order", scene="One", pattern="shot_####")
+        assert spec.settings["process"] == "in-order"
+        assert alone.run(spec).ended.reason == ""
+    for frame in (1, 6):
+        baked = next((tmp_path / "One").glob(f"*{frame:04d}.png"))
+        assert pixels(baked) == pixels(tmp_path / "in-order" / f"shot_{frame:04d}.png")
+    assert pixels(next((tmp_path / "One").glob("*0001.png"))) != pixels(next((tmp_path / "One").glob("*0006.png")))
+
+
+def streams(film: Path) -> list[dict[str, str]]:
+    words = ["ffprobe", "-v", "error", "-count_packets", "-show_streams", "-of", "json", str(film)]
+    return list(json.loads(subprocess.run(words, check=True, capture_output=True).stdout)["streams"])
+
+
+def pixels(file: Path) -> bytes:
+    words = ["ffmpeg", "-v", "error", "-i", str(file), "-f", "rawvideo", "-pix_fmt", "rgba", "-"]
+    return subprocess.run(words, check=True, capture_output=True).stdout
+
+
+@pytest.mark.thorough
+def test_a_script_writes_files_of_its_job_and_fails_with_its_own_error(bpy: Blender, tmp_path: Path) -> None:
+    code = (
+        "import bpy, sys, os\n"
+        "out, frame = sys.argv[sys.argv.index('--') + 1:]\n"
+        "os.makedirs(os.path.join(out, 'notes'))\n"
+        "open(os.path.join(out, 'notes', frame + '.txt'), 'w').write(str(bpy.context.scene.frame_current))\n"
+        "assert frame != '3', 'three is bad'\n"
+    )
+    file = simulation_file(bpy, tmp_path)
+    how = {"script": "s.py", "text": code, "arguments": ["{output}", "{frame}"], "frames": "2-3"}
+    with studio(tmp_path / "worker", bpy) as farm:
+        spec = farm.job(file, tmp_path / "out", job_type="script", trusted=True, **how)
+        outcomes = [farm.run(spec, 0), farm.run(spec, 1)]
+    assert [outcome.ended.reason for outcome in outcomes] == ["", "s.py, line 5: AssertionError: three is bad"]
+    assert (tmp_path / "out" / "notes" / "2.txt").read_text() == "2"
+    assert not (tmp_path / "out" / "notes" / "3.txt").exists(), "what failed leaves no files"
+
+
+@pytest.mark.thorough
+def test_a_film_is_made_of_pictures_with_a_sound_file(
+    bpy: Blender, module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulation_file(bpy, tmp_path)
+    for frame in range(1, 5):
+        picture(tmp_path / f"p_{frame:02d}.png", size=(64, 32))
+    settings = (
+        f"pictures={tmp_path / 'p_##.png'}",
+        "frames=1-4",
+        f"sound={tmp_path / 'tone.wav'}",
+        "film=a.webm",
+        "film_rate=12",
+    )
+    words = [word for each in settings for word in ("--set", each)]
+    out = ("--output", tmp_path / "out", "--wait")
+    assert command(capsys, "submit", "--data", module_farm.folder.root, "--type", "video", *words, *out).code == 0
+    told = streams(tmp_path / "out" / "a.webm")
+    assert [each["codec_name"] for each in told] == ["vp9", "opus"]
+    assert (told[0]["r_frame_rate"], told[0]["nb_read_packets"]) == ("12/1", "4")
