@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
-from brender.scheduling.classes import Job, Line, Rank, Worker, WorkerClass
+from brender.scheduling.classes import Job, JobClass, Line, Rank, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST, Take
 
@@ -106,11 +106,8 @@ class _Round:
         """Return the job of *line* whose task *worker* should take next, or ``None``."""
         best: Job | None = None
         best_rank: Rank | None = None
-        able = worker.kind.mask
-        for kind, ranks in line.ready.items():
-            if not kind.bit & able:
-                continue
-            for rank in ranks:
+        for kind in self._in_both(line, worker.kind):
+            for rank in line.ready[kind]:
                 self.left -= 1
                 if best_rank is not None and rank > best_rank:
                     break
@@ -124,6 +121,15 @@ class _Round:
             if priority == best_rank[0] and (priority, tails - 1, *rest) < best_rank:
                 best = own
         return best
+
+    @staticmethod
+    def _in_both(line: Line, kind: WorkerClass) -> list[JobClass]:
+        """Return the classes of the jobs of *line* that workers of *kind* can run."""
+        ready = line.ready
+        if len(ready) < len(kind.runs):
+            mask = kind.mask
+            return [each for each in ready if each.bit & mask]
+        return [each for each in kind.runs if each in ready]
 
     def _own_nearly(self, line: Line, worker: Worker) -> Job | None:
         """Return the job of the last grant of *worker*, which its Blender will have open, if it stands not in *line* but its

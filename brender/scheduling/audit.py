@@ -53,7 +53,9 @@ def _shares(roster: Roster, fresh: Roster) -> Iterator[str]:
         yield "the bits of the classes of ready jobs differ"
     for worker_class in roster.worker_classes.values():
         bits = [kind.bit for kind in roster.job_classes.values() if worker_class in kind.able]
-        if worker_class.mask != sum(bits) or len(set(bits)) < len(bits):
+        runs = [kind.bit for kind in roster.job_classes.values() if kind in worker_class.runs]
+        is_true = runs == bits and len(runs) == len(worker_class.runs) and worker_class.mask == sum(bits)
+        if not is_true or len(set(bits)) < len(bits):
             yield "the bits of the classes of jobs that a class of workers can run differ"
 
 

@@ -136,8 +136,10 @@ class WorkerClass:
     """How many of these may take one at this moment."""
     resting: int = 0
     """How many of the open ones have no grant."""
+    runs: "dict[JobClass, None]" = field(default_factory=dict)
+    """The classes of jobs that they can run."""
     mask: int = 0
-    """The bits of the classes of jobs that they can run."""
+    """The bits of these."""
 
 
 @dataclass(slots=True, eq=False)
@@ -292,9 +294,11 @@ class JobClass:
         if obstacle:
             self.able.pop(kind, None)
             kind.mask &= ~self.bit
+            kind.runs.pop(self, None)
         else:
             self.able[kind] = None
             kind.mask |= self.bit
+            kind.runs[self] = None
 
 
 def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:

@@ -162,6 +162,8 @@ class Roster:
             self.grants_moved |= before.priority != demand.priority
             newly = not before.queued or demand.memory < before.memory or not set(before.kept_off) <= set(demand.kept_off)
             newly = newly or demand.alone < before.alone
+            if (before.project, before.user) != (demand.project, demand.user):
+                self._set_rank(job, None)
             job.demand = demand
         if demand.alone:
             self.lonely[demand.job] = None
@@ -326,6 +328,7 @@ class Roster:
             del self.job_classes[kind.key]
             for able in kind.able:
                 able.mask &= ~kind.bit
+                del able.runs[kind]
             self._free_bits.append(kind.bit)
             kind.needs.classes -= 1
             if not kind.needs.classes:
