@@ -5,6 +5,7 @@ from typing import Any
 
 from brender.bus.client import Client
 from brender.model.errors import BadInput
+from brender.model.status import HANDED_OUT
 from brender.model.text import job_in_words, plural, short_id
 
 
@@ -42,7 +43,7 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> list[str]:
         counts = stage["counts"]
         after = [f"{wait['stage']}{' frame by frame' if wait['by_frame'] else ''}" for wait in stage["after"]]
         said = f"{counts.get('completed', 0):,} of {plural(stage['tasks'], 'task')} done"
-        said += "".join(f", {counts[each]:,} {each}" for each in ("active", "failed", "canceled") if counts.get(each))
+        said += "".join(f", {counts[each]:,} {each}" for each in ("active", HANDED_OUT, "failed", "canceled") if counts.get(each))
         lines.append(f"  {stage['name']:<{width}}  {said}" + (f"; after {' and '.join(after)}" if after else ""))
     return lines
 

@@ -65,9 +65,9 @@ def check_start(start: float, wall: float) -> None:
     """Raise `BadInput` where a job cannot start at *start*, both in seconds since the epoch: it is past, or years away. 0: at
     once."""
     if start and start < wall - _JUST_NOW:
-        raise BadInput(f"{_at(start, wall)} is past, so no job can start then: give a time to come, or none")
+        raise BadInput(f"{_named(start)} is past, so no job can start then: give a time to come, or none")
     if start > wall + _DAYS_MOST * 86400:
-        raise BadInput(f"A job can start within {_DAYS_MOST // 366} years, and not {_at(start, wall)}: {_EXAMPLES}")
+        raise BadInput(f"A job can start within {_DAYS_MOST // 366} years, and not later: {_EXAMPLES}")
 
 
 def said_start(start: float, wall: float) -> str:
@@ -78,6 +78,10 @@ def said_start(start: float, wall: float) -> str:
 def said_night(begin: float, wall: float, has_begun: bool) -> str:
     """Return when a job starts, or goes on, that runs at night, which begins at *begin*, seen from *wall*."""
     return f"{'Goes on' if has_begun else 'Starts'} at night, {_at(begin, wall)}, in {_while(begin - wall)}"
+
+
+def _named(time: float) -> str:
+    return f"{datetime.fromtimestamp(time):%Y-%m-%d %H:%M}"
 
 
 def _at(time: float, wall: float) -> str:

@@ -206,19 +206,29 @@
       plot.draw("Memory a frame needed, by worker", points((p) => p.memory, farm.size), farm.size, { showX: (x) => `frame ${Math.round(x)}` }),
     );
   }
+  // How a stage stands as a whole, by its tasks.
+  function standsOf({ counts, tasks }) {
+    if (counts.failed) return "failed";
+    if ((counts.completed ?? 0) >= tasks) return "completed";
+    return counts.active ? "active" : "queued";
+  }
+  const counted = ({ counts, tasks }) => [`${(counts.completed ?? 0).toLocaleString()} of ${farm.several(tasks, "task")}`, ...["active", "failed", "canceled"].filter((each) => counts[each]).map((each) => `${counts[each].toLocaleString()} ${each}`)].join(", ");
   async function showGraph() {
-    const graph = await farm.ask(`/jobs/${id}/graph`);
-    const boxes = graph.stages.flatMap((stage, place) => {
-      const box = farm.element("div", "card card-body flex-grow-0 small");
-      box.append(farm.element("strong", "", stage.name));
-      Object.entries(stage.counts).forEach(([status, count]) => {
-        const line = farm.element("span");
-        line.append(farm.badge(status), ` ${farm.several(count, "task")}`);
-        box.append(line);
-      });
-      return place ? [farm.element("span", "fs-3", "→"), box] : [box];
-    });
-    byId("graph").replaceChildren(...boxes);
+    const told = await farm.ask(`/jobs/${id}/graph`);
+    const stages = told.stages.map((stage) => ({ id: stage.name, name: stage.name, standing: counted(stage), status: standsOf(stage), share: (stage.counts.completed ?? 0) / stage.tasks }));
+    const waits = told.stages.flatMap((stage) => stage.after.map((wait) => ({ from: wait.stage, to: stage.name, dashed: wait.by_frame, title: `${stage.name} waits for ${wait.by_frame ? "the same frame of " : ""}${wait.stage}` })));
+    const shown = [farm.element("h3", "h6", "Stages of this job"), graph.draw("Stages of this job", stages, waits)];
+    if (told.waits.length) {
+      const names = new Map(told.jobs.map((job) => [job.id, job.name]));
+      const gone = [...new Set(told.waits.map((wait) => wait.after))].filter((each) => !names.has(each));
+      const jobs = told.jobs.map((job) => ({ id: job.id, name: job.name, standing: `${farm.word(job.status)}, ${job.units_done.toLocaleString()} of ${farm.several(job.units, job.unit)}`, status: job.status, share: job.units ? job.units_done / job.units : 0, url: `/jobs/${job.id}`, own: job.id === id }));
+      jobs.push(...gone.map((each) => ({ id: each, name: each.slice(0, 8), standing: "deleted", status: "deleted", share: 0 })));
+      const lines = told.waits.map((wait) => ({ from: wait.after, to: wait.job, dashed: wait.by_frame, title: `${names.get(wait.job) ?? wait.job} waits for ${wait.by_frame ? "frames of " : ""}${names.get(wait.after) ?? wait.after}` }));
+      shown.push(farm.element("h3", "h6", "Jobs that wait for each other"), graph.draw("Jobs that wait for each other", jobs, lines));
+      if (told.left_out) shown.push(farm.element("p", "small text-body-secondary", "There are more jobs, which are not shown"));
+    }
+    if ([...waits, ...told.waits].some((each) => each.dashed || each.by_frame)) shown.push(farm.element("p", "small text-body-secondary", "A broken line: frame by frame"));
+    byId("graph").replaceChildren(...shown);
   }
 
   // --- what happens ---
@@ -251,6 +261,7 @@
       player.update();
       if (byId("pane-plots").classList.contains("active")) showPlots().catch(farm.complain);
     }
+    if (byId("pane-graph").classList.contains("active")) showGraph().catch(farm.complain);
     inspector.update(changed, told.job);
     if (frames.list.length) first = false;
   }
