@@ -34,7 +34,16 @@ from brender.commands.jobspec import (
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
 from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, size, when
-from brender.commands.own_types import Submitting, given_settings, named_type, option_settings, with_script, with_whole_paths
+from brender.commands.own_types import (
+    Submitting,
+    given_settings,
+    named_type,
+    named_values,
+    option_settings,
+    template_among,
+    with_script,
+    with_whole_paths,
+)
 from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
 from brender.commands.replaced import with_what_it_replaces
@@ -43,8 +52,10 @@ from brender.commands.sending import send_files
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.engines.log_end import FOLDED, folded
+from brender.engines.openjd_templates import compile_template
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import job_type, label_of, say_settings
+from brender.jobs.steps import STEPS
 from brender.model.addon import AddOn
 from brender.model.answers import LOG_TAIL
 from brender.model.energy import energy_in_words
@@ -64,7 +75,7 @@ _REASON_SECONDS = 0.5
 @common
 @server_option
 @json_option
-@click.argument("words", nargs=-1, metavar="FILE.blend | -- PROGRAM [ARGUMENTS]...")
+@click.argument("words", nargs=-1, metavar="FILE.blend | TEMPLATE.yaml | -- PROGRAM [ARGUMENTS]...")
 @render_options
 @click.option("--type", "kind", default="blender-animation", show_default=True, help="The job type.")
 @click.option(
@@ -73,6 +84,9 @@ _REASON_SECONDS = 0.5
     multiple=True,
     metavar="NAME=VALUE",
     help="A setting of the job type, again for each more: `--type TYPE --help` lists them.",
+)
+@click.option(
+    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of an Open Job Description template."
 )
 @click.option(
     "--project", default="default", show_default=True, shell_complete=complete_project, help="The project that it belongs to."
@@ -102,6 +116,7 @@ def submit(
     words: tuple[str, ...],
     kind: str,
     settings: tuple[str, ...],
+    parameters: tuple[str, ...],
     project: str,
     new_project: bool,
     tags: tuple[str, ...],
@@ -119,7 +134,7 @@ def submit(
     limit_minutes: float,
     **options: Any,
 ) -> None:
-    """Submit a .blend, or with --type command a program, to the farm.
+    """Submit a .blend, or with --type command a program, or a template of Open Job Description, to the farm.
 
     In a program's arguments {frame} is the frame number: brender submit --type command --frames 1-3 -- echo {frame}
     """
@@ -134,9 +149,16 @@ def submit(
         "stall_minutes": stall_minutes,
         "limit_minutes": limit_minutes,
     }
-    chosen = named_type(data, kind)
-    given = given_settings(settings, chosen.settings)
-    called = options["name"]
+    chosen: Any  # a job type of brender's, or of a file
+    if (template := template_among(words, parameters)) is not None:
+        made = compile_template(template, named_values(parameters))
+        kind, chosen, given, words = STEPS, job_type(STEPS), made.settings, ()
+        called = options["name"] or made.name
+        more |= {"tags": (*tags, *made.tags), "warnings": made.warnings}
+    else:
+        chosen = named_type(data, kind)
+        given = given_settings(settings, chosen.settings)
+        called = options["name"]
     if chosen.engine == "command" and options["addons"]:
         raise BadInput(f"A job of the type {kind} is not rendered with Blender, and so has no add-ons: leave out --addon")
     if not hasattr(chosen, "prepare"):  # it is of a file

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from brender.commands.config import Configured
+from brender.engines.openjd_templates import SUFFIXES
 from brender.jobs.declare import OTHER, JobType, Setting, submitted_types
 from brender.model.errors import BadInput
 from brender.store.datafolder import DataFolder
@@ -50,6 +51,24 @@ def with_whole_paths(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings *given*, with whole paths for the files of a film, which may be named from the current folder."""
     named = [name for name in ("pictures", "sound") if given.get(name) and not str(given[name]).startswith("{")]
     return given | {name: str(Path(str(given[name])).absolute()) for name in named}
+
+
+def template_among(words: Sequence[str], parameters: Sequence[str]) -> Path | None:
+    """Return the template of Open Job Description that the *words* of a submission name; ``None`` where they name none. Raises
+    `BadInput` where there are *parameters* of one, and it is missing."""
+    if len(words) == 1 and words[0].lower().endswith(SUFFIXES):
+        return Path(words[0])
+    if parameters:
+        raise BadInput("--param is for templates of Open Job Description: brender submit TEMPLATE.yaml --param NAME=VALUE")
+    return None
+
+
+def named_values(words: Sequence[str]) -> dict[str, str]:
+    """Return what *words*, each NAME=VALUE, say. Raises `BadInput`."""
+    for word in words:
+        if "=" not in word:
+            raise BadInput(f"--param takes NAME=VALUE, not {word!r}")
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
 def given_settings(words: Sequence[str], declared: Sequence[Setting]) -> dict[str, Any]:

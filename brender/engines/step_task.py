@@ -57,7 +57,7 @@ class StepTask:
             # Each that was begun is left again, as long as the attempt is not being ended.
             for environment in reversed(entered):
                 if environment.exit and not self._attempt.stopping:
-                    self._start("leaving " + environment.name, environment.exit, environment.files, {}, parts[0].frame, work)
+                    self._leave(environment, parts[0], work)
 
     def _make_output(self) -> None:
         """Make the job's output folder, if it has one. Raises `AttemptFailed`."""
@@ -76,24 +76,37 @@ class StepTask:
         self._env |= {name: self._text(text, values) for name, text in environment.variables.items()}
         if not environment.enter:
             return
-        for what, text in self._start("entering " + environment.name, environment.enter, environment.files, {}, part.frame, work):
+        limit = environment.limit_seconds
+        entered = f"entering {environment.name}"
+        for what, text in self._start(entered, environment.enter, environment.files, {}, part.frame, work, limit):
             name, equals, value = text.partition("=")
             if what == "env" and equals:
                 self._env[name.strip()] = value
             elif what == "unset_env":
                 self._env.pop(text.strip(), None)
 
+    def _leave(self, environment: Environment, part: PartGrant, work: Path) -> None:
+        limit, left = environment.limit_seconds, f"leaving {environment.name}"
+        self._start(left, environment.exit, environment.files, {}, part.frame, work, limit)
+
     def _run_part(self, step: Step, part: PartGrant, done: float, work: Path) -> None:
         began = time.monotonic()
         self._share, self._status = done, ""
-        self._start(step.name, step.command, step.files, step.values_of(part.frame), part.frame, work)
+        self._start(step.name, step.command, step.files, step.values_of(part.frame), part.frame, work, step.limit_seconds)
         self._attempt.emit(PartFinished(part.id, time.monotonic() - began))
 
     def _start(
-        self, what: str, words: tuple[str, ...], files: tuple[BroughtFile, ...], more: Values, frame: int, work: Path
+        self,
+        what: str,
+        words: tuple[str, ...],
+        files: tuple[BroughtFile, ...],
+        more: Values,
+        frame: int,
+        work: Path,
+        limit: int,
     ) -> list[tuple[str, str]]:
-        """Run the program that *words* name, with *files* written first; return what it told. Raises `AttemptFailed`, which
-        begins with *what*."""
+        """Run the program that *words* name, with *files* written first, for *limit* seconds at most (0: any); return what it
+        told. Raises `AttemptFailed`, which begins with *what*."""
         attempt = self._attempt
         values = self._values(more, files, frame, work)
         for file in files:
@@ -104,7 +117,7 @@ class StepTask:
             raise AttemptFailed(f"{what}: {error}", permanent=True) from error
         heard = LineWatch(_said)
         told: list[tuple[str, str]] = []
-        process = attempt.start_process(command, self._env, heard.feed)
+        process, began = attempt.start_process(command, self._env, heard.feed), time.monotonic()
         while True:
             ended = process.wait(_LOOK_SECONDS)
             for line in heard.take():
@@ -114,6 +127,9 @@ class StepTask:
             attempt.emit(Progressed(frame, self._share, self._status or attempt.log.last_line, attempt.log.received))
             if ended:
                 break
+            if limit and time.monotonic() - began > limit:
+                process.stop()
+                raise AttemptFailed(f"{what}: {Path(command[0]).name} ran for longer than {limit} seconds, which is its limit")
         attempt.check()
         failed = next((text for kind, text in told if kind == "fail"), "")
         if process.ending:

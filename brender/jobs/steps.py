@@ -21,8 +21,11 @@ from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
 
+#: The name of this job type.
+STEPS = "steps"
 #: Steps of one job, and tasks of one step, at most.
 STEPS_MOST, TASKS_MOST = 1000, 2_000_000
+_NAME_MOST = 128
 #: Stands for any program, as in what a worker's owner allows: a step that starts a file which it brings itself may do anything.
 ANY_PROGRAM = "*"
 #: How a file that a step brings is named in its words.
@@ -51,6 +54,8 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     enter: tuple[str, ...] = ()
     exit: tuple[str, ...] = ()
     files: tuple[BroughtFile, ...] = ()
+    limit_seconds: int = 0
+    """How long each of its programs may run; 0: as long as the job allows."""
 
 
 class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -85,6 +90,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     axes: tuple[Axis, ...] = ()
     files: tuple[BroughtFile, ...] = ()
     environments: tuple[Environment, ...] = ()
+    limit_seconds: int = 0
+    """How long its program may run; 0: as long as the job allows."""
 
     @property
     def parts(self) -> int:
@@ -181,8 +188,8 @@ def check_steps(steps: Steps) -> Steps:
 
 def _check(step: Step, known: Mapping[str, Step]) -> None:
     what = f"The step {step.name!r}"
-    if not step.name.strip() or len(step.name) > 60:
-        raise BadInput(f"{what} needs a name of at most 60 characters")
+    if not step.name.strip() or len(step.name) > _NAME_MOST:
+        raise BadInput(f"{what} needs a name of at most {_NAME_MOST} characters")
     if not step.command or not step.command[0].strip():
         raise BadInput(f"{what} names no program to start")
     if step.frames and step.axes:
@@ -244,7 +251,7 @@ def _listed(values: str | tuple[str, ...]) -> tuple[int, ...] | tuple[str, ...]:
 
 
 class StepsType:
-    name = "steps"
+    name = STEPS
     label = "Programs in steps"
     engine = "command"
     is_internal = True

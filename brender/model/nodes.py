@@ -210,6 +210,17 @@ def dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
+def machine_tags(system: str, machine: str) -> frozenset[str]:
+    """Return the tags that a worker has by its machine, as Python's module platform names it.
+
+    >>> sorted(machine_tags("Darwin", "arm64")), sorted(machine_tags("Windows", "AMD64"))
+    (['arm64', 'macos'], ['windows', 'x86_64'])
+    """
+    family = {"darwin": "macos"}.get(system.lower(), system.lower())
+    kind = {"amd64": "x86_64", "aarch64": "arm64"}.get(machine.lower(), machine.lower())
+    return frozenset({family, kind}) - {""}
+
+
 def tags_of(blenders: Iterable[Blender]) -> frozenset[str]:
     """Return the tags that a worker has by its Blenders: ``blender-5.0`` and ``blender-bpy`` or ``blender-executable``."""
     found = set()

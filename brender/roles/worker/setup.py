@@ -17,7 +17,7 @@ from brender.engines.confine import Confinement
 from brender.engines.disk_space import LEAST
 from brender.jobs.declare import job_types
 from brender.model.devices import Device, device_tags
-from brender.model.nodes import Blender, WorkerInfo, tags_of
+from brender.model.nodes import Blender, WorkerInfo, machine_tags, tags_of
 from brender.roles.identity import next_incarnation, node_id
 from brender.system.memory import read_memory
 
@@ -70,7 +70,10 @@ def introduced(setup: Setup, own: Path) -> WorkerInfo:
         memory=read_memory().total,
         blenders=tuple(setup.blenders),
         devices=tuple(setup.devices),
-        tags=frozenset(setup.tags) | tags_of(setup.blenders) | device_tags(setup.devices),
+        tags=frozenset(setup.tags)
+        | machine_tags(platform.system(), platform.machine())
+        | tags_of(setup.blenders)
+        | device_tags(setup.devices),
         job_types=frozenset(able),
         programs=frozenset(setup.programs),
         takes_trusted=setup.takes_trusted,

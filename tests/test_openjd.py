@@ -1,0 +1,90 @@
+"""Templates of Open Job Description, compiled to jobs in steps."""
+
+from pathlib import Path
+
+import pytest
+
+from brender.commands.localfarm import LocalFarm
+from brender.engines.openjd_templates import compile_template
+from brender.jobs.steps import ANY_PROGRAM, programs_of, read_steps
+from brender.model.errors import BadInput
+from tests.tools import command
+
+TEMPLATES = Path(__file__).parent / "templates"
+LAYERS = TEMPLATES / "layers.yaml"
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    """The template of layers with *old* replaced."""
+    text = LAYERS.read_text()
+    assert old in text
+    (tmp_path / "template.yaml").write_text(text.replace(old, new))
+    return tmp_path / "template.yaml"
+
+
+def test_a_template_becomes_steps_that_wait_with_a_task_for_each_choice_of_parameters() -> None:
+    made = compile_template(LAYERS, {"Folder": "/out", "Frames": "1-5:2"})
+    draw, join = read_steps(made.settings["steps"]).steps
+    assert (made.name, made.tags) == ("Layers of a shot", ("linux",))
+    assert (draw.name, draw.parts, join.after) == ("Draw", 6, ("Draw",))
+    assert [draw.values_of(each) for each in (0, 1, 5)] == [
+        {"Task.Param.Frame": 1, "Task.Param.Layer": "back", "Task.Param.Depth": "0.5"},
+        {"Task.Param.Frame": 1, "Task.Param.Layer": "front", "Task.Param.Depth": "2"},
+        {"Task.Param.Frame": 5, "Task.Param.Layer": "front", "Task.Param.Depth": "2"},
+    ]
+    assert draw.environments[0].variables == {"GREETING": "{{hello}} a shot"}
+    assert (draw.limit_seconds, draw.environments[0].limit_seconds) == (60, 60)
+    # A file that the template brings may do anything.
+    assert set(programs_of(made.settings)) == {ANY_PROGRAM, "sh"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("steps:\n", "extensions: [TASK_CHUNKING]\nsteps:\n", "Unsupported extension names: TASK_CHUNKING"),
+        ("amount.worker.vcpu", "amount.worker.memory", "needs amount.worker.memory, which brender cannot tell"),
+        ("attr.worker.os.family", "attr.custom.kind", "needs attr.custom.kind of linux: brender cannot tell"),
+        ("jobtemplate-2023-09", "jobtemplate-1999-01", "Unknown template version: jobtemplate-1999-01"),
+        ("dependsOn: Draw", "dependsOn: Nothing", "Nothing"),
+        ('"{{Param.Frames}}"', '"1-900000000"', "leaves Blender's frames"),
+    ],
+)
+def test_what_brender_cannot_do_is_refused_by_name(tmp_path: Path, old: str, new: str, why: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        compile_template(changed(tmp_path, old, new), {"Folder": "/out"})
+    assert why in str(refused.value)
+
+
+def test_parameters_that_are_missing_unknown_or_not_allowed_are_refused() -> None:
+    for given, why in (
+        ({}, "Values missing for required job parameters: Folder"),
+        ({"Folder": "/out", "Nope": "1"}, "not defined in the template: Nope"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            compile_template(LAYERS, given)
+    with pytest.raises(BadInput, match="Word"):
+        compile_template(TEMPLATES / "once.json", {"Word": "perhaps"})
+
+
+def test_parameters_without_a_template_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "submit", "--data", tmp_path, "shot.blend", "--param", "A=1")
+    assert said.code and "--param is for templates of Open Job Description" in said.err
+
+
+@pytest.mark.thorough
+def test_a_template_runs_with_its_environment_and_files_and_fails_with_its_own_words(
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--data", module_farm.folder.root)
+    given = ("--param", f"Folder={tmp_path}", "--param", "Title=rain")
+    assert command(capsys, "submit", *data, LAYERS, *given, "--wait").code == 0
+    lines = (tmp_path / "all.txt").read_text().splitlines()
+    assert lines == [
+        f"{{hello}} rain rain at home {frame} {layer} {depth} false {{}}"
+        for frame in (1, 2)
+        for layer, depth in (("back", "0.5"), ("front", "2"))
+    ]
+    assert (tmp_path / "left.txt").read_text() == 5 * "left\n", "an environment is left after each task"
+    assert command(capsys, "submit", *data, TEMPLATES / "once.json", "--param", "Word=yes", "--wait").code == 0
+    said = command(capsys, "submit", *data, TEMPLATES / "once.json", "--wait")
+    assert said.code and "Say: the word is no" in said.err
