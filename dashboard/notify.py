@@ -1,24 +1,21 @@
-"""Telling people: by e-mail and by asking a web address, when a job is completed, has failed, or needs somebody.
+"""Telling people by e-mail when a job is completed, has failed, or needs somebody.
 
-The dashboard does it, since it hears what happens; of several on one farm, each that has the settings for it.
+The dashboard does it, since it has the settings for mail; of several on one farm, each that has. Web addresses and programs are
+told by the server (brender.roles.server.hooks).
 """
 
-import json
 import logging
 import queue
 import smtplib
 import threading
-import urllib.error
-import urllib.request
 from collections import OrderedDict
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
-from brender import __version__
 from brender.model.errors import BrenderError
+from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import MISSING_AT_WORKER
 from brender.store import page_questions, questions
 from brender.store.reader import Reader
@@ -55,7 +52,7 @@ def news_of(job: dict[str, Any], fields: dict[str, Any], url: str) -> News | Non
     status, reason = str(fields.get("status", "")), str(fields.get("reason", ""))
     if status in ("completed", "failed"):
         event = status
-    elif status == "queued" and reason.startswith("No worker can run it"):
+    elif status == "queued" and reason.startswith(NEEDS_SOMEBODY):
         event = "attention"
     elif "warnings" in fields and any(MISSING_AT_WORKER in str(text) for text in fields["warnings"]):
         event, reason = "attention", "files are missing"
@@ -112,15 +109,10 @@ class Notifier:
         if len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         for each in wanted:
-            if news.event in each["events"] and each["project"] in ("", news.project):
-                self._deliver(each["kind"], each["target"], news)
-
-    def _deliver(self, kind: str, target: str, news: News) -> None:
-        if kind == "email":
-            # All letters go through one mail server.
-            self._deliveries.put("email", partial(self._mail, target, news), f"{target} that {news.sentence}")
-        else:
-            self._deliveries.put(target, partial(_ask, target, news), f"{_without_secret(target)} that {news.sentence}")
+            if each["kind"] == "email" and news.event in each["events"] and each["project"] in ("", news.project):
+                # All letters go through one mail server.
+                target = each["target"]
+                self._deliveries.put("email", partial(self._mail, target, news), f"{target} that {news.sentence}")
 
     def _mail(self, target: str, news: News) -> None:
         if not self._settings.smtp:
@@ -133,31 +125,3 @@ class Notifier:
         host, _, port = self._settings.smtp.partition(":")
         with smtplib.SMTP(host, int(port or 25), timeout=_ANSWER_SECONDS) as server:
             server.send_message(message)
-
-
-def _ask(target: str, news: News) -> None:
-    """Post *news* to the web address *target*, as JSON; ``text`` is the sentence, as chat programs take it. Raises `OSError`,
-    whose text has nothing of the address."""
-    told = {"event": news.event, "text": f"{news.sentence} {news.url}", "job": news.job, "name": news.name}
-    told |= {"project": news.project, "status": news.status, "reason": news.reason, "url": news.url}
-    headers = {"Content-Type": "application/json", "User-Agent": f"brender/{__version__}"}
-    try:
-        request = urllib.request.Request(target, json.dumps(told).encode(), headers, method="POST")
-        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):  # nosec B310
-            pass
-    except urllib.error.HTTPError as error:
-        raise OSError(f"it answered {error.code}") from None
-    except urllib.error.URLError as error:
-        reason = error.reason
-        raise OSError(reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__) from None
-    except Exception as error:
-        raise OSError(type(error).__name__) from None
-
-
-def _without_secret(target: str) -> str:
-    """Return the web address *target* for a log: the rest of it is often what lets its holder post there."""
-    try:
-        parts = urlsplit(target)
-        return f"{parts.scheme}://{parts.hostname}/…"
-    except ValueError:
-        return "a web address"

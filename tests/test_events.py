@@ -1,12 +1,8 @@
 """What the dashboard tells as it happens: to pages that are open, by e-mail, and by asking a web address."""
 
-import json
 import queue
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +23,7 @@ from dashboard.notify import Notifier, news_of
 from dashboard.stream import Stream
 from tests.rows import gone, new, put, update
 from tests.test_store import JOB as STORED
-from tests.tools import ended, submit_command, until
+from tests.tools import ended, submit_command
 from tests.web import asked, with_token
 
 
@@ -126,35 +122,6 @@ def test_what_is_worth_telling(fields: dict[str, Any], event: str | None) -> Non
     assert (news.event if news else None) == event and (news is None or news.url == "http://x/jobs/a")
 
 
-class _Hook(BaseHTTPRequestHandler):
-    """A web address that is told; the first time it is ill."""
-
-    heard: "queue.Queue[dict[str, Any]]" = queue.Queue()
-    ill = True
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if _Hook.ill:
-            _Hook.ill = False
-            self.send_error(503)
-            return
-        self.send_response(204)
-        self.end_headers()
-        _Hook.heard.put(json.loads(body))
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr("dashboard.deliveries._TRY_AGAIN_SECONDS", 0.05)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/told"
-    server.shutdown()
-
-
 class _Mailbox:
     def __init__(self) -> None:
         self.letters: queue.Queue[Any] = queue.Queue()
@@ -164,13 +131,12 @@ class _Mailbox:
         return "250 OK"
 
 
-def test_who_wants_to_be_told_is_told_by_mail_and_by_their_web_address(farm: LocalFarm, hook: str) -> None:
+def test_who_wants_to_be_told_is_told_by_mail(farm: LocalFarm) -> None:
     mailbox, (port,) = _Mailbox(), (free_ports(1),)
     mail = Controller(mailbox, hostname="127.0.0.1", port=port)
     mail.start()
     try:
         with client(None, farm.folder.root) as connection:
-            connection.manage("subscribe", kind="webhook", target=hook, events=["failed"], project="film")
             connection.manage("subscribe", kind="email", target="anna@studio.example", events=["completed", "failed"])
             notifier = Notifier(Reader(farm.folder), Settings(smtp=f"127.0.0.1:{port}", mail_from="farm@x"), farm.dashboard_url)
             good = submit_command(connection, "true", name="good\nSubject: x")
@@ -178,26 +144,12 @@ def test_who_wants_to_be_told_is_told_by_mail_and_by_their_web_address(farm: Loc
             for job in (good, bad):
                 record = ended(connection, job)
                 notifier.hear(job, {"status": record["status"], "reason": record["reason"]})
-            told = _Hook.heard.get(timeout=20)
-            assert (told["event"], told["job"], told["project"]) == ("failed", bad, "film") and told["url"].endswith(
-                f"jobs/{bad}"
-            )
             letters = [mailbox.letters.get(timeout=20) for _ in range(2)]
             texts = [letter.content.decode() for letter in letters]
             assert all(letter.rcpt_tos == ["anna@studio.example"] for letter in letters)
             assert sum("is completed" in text for text in texts) == 1 and all(text.count("\nSubject:") <= 1 for text in texts)
-            until(lambda: _Hook.heard.empty())
     finally:
         mail.stop()
-
-
-def _subscriber(folder: DataFolder, *hooks: str) -> Writer:
-    """A record with one job, of which the addresses *hooks* are to be told."""
-    writer = Writer(open_for_writing(str(folder.make().database)))
-    hook = {"user": "boss", "kind": "webhook", "events": ["completed", "failed"], "project": "", "created": 1.0}
-    told = [put("subscription", f"s{number}", {**hook, "target": target}) for number, target in enumerate(hooks)]
-    writer.commit([put("project", "default", {}), new("job", JOB_ID, STORED), *told])
-    return writer
 
 
 def _end(writer: Writer, notifier: Notifier, status: str, finished: float) -> None:
@@ -205,30 +157,19 @@ def _end(writer: Writer, notifier: Notifier, status: str, finished: float) -> No
     notifier.hear(JOB_ID, {"status": status, "finished": finished})
 
 
-def test_a_job_that_was_queued_again_and_is_completed_again_is_told_again(folder: DataFolder, hook: str) -> None:
-    writer = _subscriber(folder, hook)
+def test_a_job_that_was_queued_again_and_is_completed_again_is_told_again(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(Notifier, "_mail", lambda self, target, news: told.put(news.event))
+    writer = Writer(open_for_writing(str(folder.make().database)))
+    anna = {"user": "anna", "kind": "email", "target": "a@b", "events": ["completed", "failed"], "project": "", "created": 1.0}
+    writer.commit([put("project", "default", {}), new("job", JOB_ID, STORED), put("subscription", "s", anna)])
     notifier = Notifier(Reader(folder), Settings(), "http://x/")
     for finished in (10.0, 10.0, 20.0):
         _end(writer, notifier, "completed", finished)
-    told = [_Hook.heard.get(timeout=20) for _ in range(2)]
     _end(writer, notifier, "failed", 30.0)
-    assert [each["event"] for each in [*told, _Hook.heard.get(timeout=20)]] == ["completed", "completed", "failed"]
-    writer.database.close()
-
-
-def test_an_address_that_does_not_answer_delays_no_other_and_is_not_logged(
-    folder: DataFolder, hook: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        dead = f"http://user:password@127.0.0.1:{silent.getsockname()[1]}/services/T0/secret?key=secret"
-        writer = _subscriber(folder, dead, "http://127.0.0.1:1/secret", "http://[secret", hook)
-        notifier = Notifier(Reader(folder), Settings(), "http://x/")
-        began = time.monotonic()
-        _end(writer, notifier, "completed", 10.0)
-        assert _Hook.heard.get(timeout=20)["event"] == "completed" and time.monotonic() - began < 5.0
-        until(lambda: caplog.text.count("could not tell") >= 6)
-    assert "http://127.0.0.1/…" in caplog.text and "refused" in caplog.text
-    assert "secret" not in caplog.text and "password" not in caplog.text
+    assert [told.get(timeout=20) for _ in range(3)] == ["completed", "completed", "failed"]
     writer.database.close()
 
 

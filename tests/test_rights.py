@@ -36,7 +36,8 @@ _ALL: dict[str, str] = {
     KeyRole.DASHBOARD: "ask offer blobpiece framewanted enrol make-first-admin",
     "admin": f"ask accounts look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path "
     "unset-path set-weight set-half-life add-addon remove-addon "
-    "subscribe-webhook set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "
+    "subscribe-webhook subscribe-program hooks test-hook "
+    "set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "
     "refusals server-log-level make-first-admin",
 }
 _OWN: dict[str, str] = {

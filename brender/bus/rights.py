@@ -110,7 +110,8 @@ def _what(message: Manage) -> str:
     if message.what == "set-user" and message.arguments.keys() <= {"name", "password", "by"}:
         return "set-password"
     if message.what == "subscribe":
-        return f"subscribe-{'email' if message.arguments.get('kind') == 'email' else 'webhook'}"
+        kind = message.arguments.get("kind")
+        return f"subscribe-{kind if kind in ('email', 'program') else 'webhook'}"
     return message.what
 
 
@@ -120,7 +121,7 @@ def actions_of(kind: type[Message]) -> tuple[str, ...]:
         return tuple(f"act {action}" for action in get_args(Act.__annotations__["action"]))
     if kind is Manage:
         asked = set(get_args(Manage.__annotations__["what"])) - {"subscribe"}
-        asked |= {"set-password", "make-first-admin", "subscribe-email", "subscribe-webhook"}
+        asked |= {"set-password", "make-first-admin", "subscribe-email", "subscribe-webhook", "subscribe-program"}
         return tuple(f"manage {what}" for what in sorted(asked))
     return (tag_of(kind), "accounts") if kind is Ask else (tag_of(kind),)
 

@@ -94,6 +94,7 @@ class Commands(click.Group):
         "addons": ("addon",),
         "projects": ("project", "path", "delete"),
         "accounts": ("accounts",),
+        "hooks": ("hooks",),
         "keys": ("join", "token", "key", "discover"),
         "backup": ("backup", "restore"),
         "database": ("database",),
@@ -106,7 +107,7 @@ class Commands(click.Group):
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
         "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "when", "readmit", "delete", "archive"),
-        "The farm": ("farm", "scale", "doctor", "activity", "accounts", "shares", "project", "path", "addon"),
+        "The farm": ("farm", "scale", "doctor", "activity", "accounts", "hooks", "shares", "project", "path", "addon"),
         "Machines": (
             "workers",
             "worker",

@@ -121,6 +121,13 @@ _link_files = click.option(
     metavar="NUMBER",
     help="How many of them are kept, the newest ones.",
 )
+@click.option(
+    "--hook-program",
+    "hook_programs",
+    multiple=True,
+    type=NamedPath(dir_okay=False),
+    help="A program that hooks may run on this machine, by its whole path; may be given several times. [default: none]",
+)
 @_link_files
 @site_option
 @click.option("--only-job", default="", hidden=True)
@@ -144,6 +151,7 @@ def server(
     backup_every: float,
     backups: Path | None,
     keep_backups: int,
+    hook_programs: tuple[Path, ...],
     link_files: bool,
     site: str,
     only_job: str,
@@ -163,6 +171,7 @@ def server(
     policy = replace(
         _policy(lease),
         only_job=only_job,
+        hook_programs=tuple(map(str, hook_programs)),
         only_workers=only_workers,
         largest_file=int(largest_file * 1e9),
         least_free=int(keep_free * 1e9),

@@ -3,9 +3,10 @@
 Everything here can be read again from the record, which is a projection of it (`brender.farm.record`). Pure.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from brender.farm.awaited import Awaited
 from brender.farm.jobs import JobState
@@ -15,6 +16,7 @@ from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.totals import Totals
 from brender.farm.usage import Usages
 from brender.model.addon import AddOn
+from brender.model.hooks import EVENTS, Happening, Hook
 from brender.model.keys import Principal, Token
 from brender.model.paths import PathVariable
 from brender.model.people import Role
@@ -82,6 +84,13 @@ class Farm:
     """The users of the API's tokens."""
     subscriptions: dict[str, str] = field(default_factory=dict)
     """The users of subscriptions."""
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    """Those subscriptions that the server itself tells: web addresses and programs."""
+    hooks_waiting: Counter[str] = field(default_factory=Counter)
+    """How many deliveries of each are not carried out yet."""
+    deliveries_made: int = 0
+    happenings: list[Happening] = field(default_factory=list)
+    """What hooks are told of at the end of this message."""
     ledger: Ledger = field(default_factory=Ledger)
     """Which rows are no longer true."""
     totals: Totals = field(default_factory=Totals)
@@ -114,6 +123,19 @@ class Farm:
         self.last_managers[manager.id] = manager
         for id in list(self.last_managers)[:-REMEMBERED_MANAGERS]:
             del self.last_managers[id]
+
+    def happened(self, event: str, wall: float, job: JobState | None = None, **more: Any) -> None:
+        """Let hooks be told of *event* at *wall*, of *job* perhaps, with what *more* there is to say of it."""
+        if not self.hooks:
+            return
+        fields: dict[str, Any] = dict(more)
+        if job is not None:
+            spec = job.spec
+            reason = str(more.get("reason", job.reason))
+            said = f"{spec.name} {EVENTS[event]}" + (f": {reason}" if reason else "")
+            fields = {"text": said, "job": job.id, "name": spec.name, "user": spec.user, "project": spec.project}
+            fields |= {"status": job.status, "reason": job.reason} | more
+        self.happenings.append(Happening(event, wall, fields))
 
     def enter(self, attempt: AttemptState, task: TaskState, job: JobState, worker: WorkerState) -> None:
         """Let *attempt*, which is new, be a live one at *task* of *job* by *worker*."""

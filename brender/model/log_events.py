@@ -95,6 +95,10 @@ def set_level(level: str) -> None:
         logging.getLogger(each).setLevel(level.upper())
 
 
+#: How the reasons begin for which a worker or manager leaves because somebody wants it.
+ON_PURPOSE = ("it was asked ", "the worker was stopped")
+
+
 def why_gone(reason: str) -> str:
     """Return *reason*, for which a worker or manager is gone, as it stands after its name.
 

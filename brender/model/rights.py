@@ -123,8 +123,12 @@ TABLE: dict[str, Entry] = {
     "manage set-preset": _entry("keep presets", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     "manage remove-preset": _entry("remove presets", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     "manage subscribe-email": _entry("have e-mails sent", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
-    # The dashboard itself asks that address, and so could be made to ask others inside its network.
+    # The server itself asks that address, and so could be made to ask others inside its network.
     "manage subscribe-webhook": _entry("have web addresses told", all=(_ADMIN,)),
+    # (Only those that the server's owner named.)
+    "manage subscribe-program": _entry("have programs run by hooks", all=(_ADMIN,)),
+    "manage hooks": _entry("see hooks", all=(_ADMIN,)),
+    "manage test-hook": _entry("test hooks", all=(_ADMIN,)),
     "manage unsubscribe": _entry("end notifications", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     # Files
     "offer": _entry("send files", all=(_CLIENT, _DASHBOARD, _ADMIN)),

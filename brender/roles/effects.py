@@ -7,6 +7,7 @@ import msgspec
 
 from brender.bus.messages import AnyReport, Message
 from brender.model.grant import Grant, Order
+from brender.model.hooks import Hook
 from brender.model.keys import KeyRole, Principal
 
 #: What a node is told whose key is another's.
@@ -115,6 +116,23 @@ class DropFolder(msgspec.Struct, frozen=True):
 
     folder: str
     above: int = 0
+
+
+class Deliver(msgspec.Struct, frozen=True):
+    """Once all of this round is recorded: carry out the delivery *id* of *hook*, with this *body* (JSON), of what happened at
+    *created* (seconds since the epoch)."""
+
+    id: str
+    hook: Hook
+    event: str
+    body: str
+    created: float
+
+
+class ForgetHook(msgspec.Struct, frozen=True):
+    """The hook with this *id* is removed: what waits for it is not carried out."""
+
+    id: str
 
 
 class Admit(msgspec.Struct, frozen=True):
@@ -241,7 +259,7 @@ class Exit(msgspec.Struct, frozen=True):
 
 Effect = (
     Send | Reply | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | DropFolder | Admit | Dismiss | AdmitKeys
-    | Refuse | LoadTasks | LoadSlice
+    | Refuse | Deliver | ForgetHook | LoadTasks | LoadSlice
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager
     | LogEvent | SetLogLevel | Exit
 )  # fmt: skip

@@ -56,6 +56,8 @@ class Policy:
     """The workers that a farm for one job has: once so many are there, a job that none of them can run has failed."""
     night: str = NIGHT
     """The hours of the week in which jobs run that are for the night, as a schedule."""
+    hook_programs: tuple[str, ...] = ()
+    """What hooks may run on the server's machine, by whole paths."""
     stats_record: float = 60.0
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0

@@ -12,6 +12,7 @@ from peewee import fn
 
 from brender.model.answers import PAGE
 from brender.model.errors import BadInput, NotFound
+from brender.model.hooks import KINDS
 from brender.model.text import short_id
 from brender.store.questions import (
     GOING,
@@ -240,5 +241,18 @@ def presets(record: Record) -> list[dict[str, Any]]:
 def subscriptions(record: Record, user: str = "") -> list[dict[str, Any]]:
     """Who is told of what; only those of *user*, where that is given."""
     table = record.tables.Subscription
-    query = table.select().order_by(table.created)
+    columns = [field for name, field in table._meta.fields.items() if name != "secret"]
+    query = table.select(*columns).order_by(table.created)
     return list((query.where(table.user == user) if user else query).limit(PAGE).dicts())
+
+
+def hooks(record: Record) -> list[dict[str, Any]]:
+    """Return the hooks, oldest first, each with how many deliveries are ``waiting``, and the ``error`` of the first of them."""
+    delivery = record.tables.HookDelivery
+    found = [row for row in subscriptions(record) if row["kind"] in KINDS]
+    for row in found:
+        mine = delivery.select().where(delivery.hook == row["id"])
+        first = mine.order_by(delivery.id).first()
+        row |= {"waiting": mine.count(), "error": first.error if first is not None else ""}
+        row |= {"ids": [each.id for each in mine.order_by(delivery.id.desc()).limit(100)]}
+    return found

@@ -84,6 +84,7 @@ class Tables:
     Subscription: Any
     Account: Any
     AccountFailure: Any
+    HookDelivery: Any
 
     @property
     def by_kind(self) -> dict[str, Any]:
@@ -487,8 +488,8 @@ def make_tables(database: Database) -> Tables:
         change = BigIntegerField(default=0)
 
     class Subscription(Base):
-        """Who is told of what: by a ``webhook`` or an ``email`` to ``target``, when a job of ``project`` ("": any) is
-        completed, has failed, or needs attention."""
+        """Who is told of what ``events`` of jobs in ``project`` ("": any): an ``email`` address by the dashboard; a ``webhook``
+        or a ``program``, which are hooks, by the server, which signs with the ``secret`` what it tells them."""
 
         id = TextField(primary_key=True)
         user = TextField()
@@ -497,6 +498,20 @@ def make_tables(database: Database) -> Tables:
         events = JSONField(holds=list[str])
         project = TextField(default="")
         created = DoubleField()
+        secret = TextField(default="")
+        change = BigIntegerField(default=0)
+
+    class HookDelivery(Base):
+        """What the ``hook`` is to be told: the ``body`` (JSON). It is here until it was told, or is given up; ``error``: why the
+        last of its ``tries`` failed."""
+
+        id = TextField(primary_key=True)
+        hook = TextField(index=True)
+        event = TextField()
+        body = TextField()
+        created = DoubleField()
+        tries = IntegerField(default=0)
+        error = TextField(default="")
         change = BigIntegerField(default=0)
 
     class Account(Base):
@@ -536,5 +551,5 @@ def make_tables(database: Database) -> Tables:
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
         Token, PathVariable, SiteAddOn, Usage, Quota, SharedFolder, SetAside, User, ApiToken, Preset, Subscription, Account,
-        AccountFailure,
+        AccountFailure, HookDelivery,
     )  # fmt: skip

@@ -41,6 +41,8 @@ class Manage(Message, frozen=True, kw_only=True):
         "remove-preset",
         "subscribe",
         "unsubscribe",
+        "hooks",
+        "test-hook",
     ]
     arguments: dict[str, Any] = {}
     user: Text = ""

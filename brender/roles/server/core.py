@@ -55,6 +55,7 @@ from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.addons import OF_ADDONS, AddOns
 from brender.roles.server.dispatch import Dispatch
+from brender.roles.server.hooks import Hooks
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
 from brender.roles.server.nodes import Nodes
@@ -110,7 +111,8 @@ class ServerCore:
         self.projects = Projects(farm, self.activity, emit)
         self.addons = AddOns(farm, self.activity)
         self.quotas = Quotas(farm, self.activity)
-        self.people = People(farm, self.activity)
+        self.people = People(farm, self.activity, emit, policy.hook_programs)
+        self.hooks = Hooks(farm, self.activity, emit)
         self.keys = Keys(farm, self.activity, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)
         self._table: dict[type[Message], tuple[frozenset[str], Callable[[Peer, Any, Now], None]]] = {
@@ -244,6 +246,8 @@ class ServerCore:
                 told = self.quotas.manage(message, now)
             elif message.what == "server-log-level":
                 told = self._set_own_log_level(message.arguments.get("level"), now)
+            elif message.what == "test-hook":
+                told = self.hooks.test(message, now)
             elif message.what in _OF_PROJECTS:
                 told = self.projects.manage(message, now)
             elif self.people.does(message.what):
@@ -283,6 +287,12 @@ class ServerCore:
         self.activity.by = None
         for job, (what, folder) in jobs.items():
             self.jobs.retire(job, what, folder, now)
+        return self._taken()
+
+    def delivered(self, id: str, hook: str, tries: int, why_not: str, is_over: bool, now: Now) -> list[Effect]:
+        """Note what came of a delivery of a hook (`Hooks.delivered`)."""
+        self.activity.by = None
+        self.hooks.delivered(id, hook, tries, why_not, is_over, now)
         return self._taken()
 
     def note_job_type(self, problem: str, now: Now) -> list[Effect]:
@@ -465,6 +475,7 @@ class ServerCore:
         return peer.user or message.user
 
     def _taken(self) -> list[Effect]:
+        self.hooks.tell()
         effects, self._effects[:] = list(self._effects), []
         return effects
 

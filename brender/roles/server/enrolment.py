@@ -16,7 +16,7 @@ from brender.roles.server.core import ServerCore
 from brender.roles.server.enrolment_process import Asked
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.round import FAILED, Round
-from brender.store.page_questions import api_tokens, people
+from brender.store.page_questions import api_tokens, hooks, people
 from brender.store.questions import keys_and_tokens
 
 
@@ -47,6 +47,9 @@ class Enrolment:
             case "api-tokens":
                 user = str(message.arguments.get("user") or "")
                 self._queries.put(peer.principal, peer.route, message.id, lambda record: api_tokens(record, user))
+                return None
+            case "hooks":
+                self._queries.put(peer.principal, peer.route, message.id, hooks)
                 return None
             case "refusals":
                 managers = self._core.farm.managers.values()

@@ -22,6 +22,7 @@ from brender.model.addon import AddOn, bounding, check_addons, with_those_of_sit
 from brender.model.beginning import Beginning, check_start
 from brender.model.eligibility import likely_series
 from brender.model.errors import BadInput, Conflict
+from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
@@ -112,6 +113,7 @@ class Jobs:
         ledger.put("project", spec.project, {})
         self.farm.keep(job)
         self.farm.totals.jobs_submitted += 1
+        self.farm.happened("job-submitted", now.wall, job)
         ledger.insert("job_revision", (job.id, 1), {"settings": spec.settings, "user": spec.user, "wall": now.wall})
         if owned[1]:
             ledger.put("output_owner", owned, {"job": job.id})
@@ -407,10 +409,14 @@ class Jobs:
             note_status(self.farm, job, status)
             if status in ENDED_JOB:
                 self.farm.totals.jobs_ended[status] += 1
+                self.farm.happened(f"job-{status}", now.wall, job)
+            elif reason.startswith(NEEDS_SOMEBODY):
+                self.farm.happened("job-attention", now.wall, job)
 
     def began(self, job: JobState, worker: str, now: Now) -> None:
         """Let *job* be active, since *worker*, a name, renders of it."""
         if job.started is None:
+            self.farm.happened("job-started", now.wall, job, worker=worker, status=JobStatus.ACTIVE)
             self.emit(LogEvent("job-started", {"job": job.id, "name": job.spec.name, "worker": worker}))
         self.set_status(job, JobStatus.ACTIVE, "", now)
 

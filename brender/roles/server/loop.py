@@ -39,9 +39,11 @@ from brender.roles.effects import (
     Admit,
     Bind,
     DeleteJob,
+    Deliver,
     Dismiss,
     DropFolder,
     Effect,
+    ForgetHook,
     KeepLog,
     LogEvent,
     Now,
@@ -67,11 +69,13 @@ from brender.roles.server.farm_store import DatabaseLost, FarmStore
 from brender.roles.server.figures import farm_figures
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
+from brender.roles.server.hook_deliveries import HookDeliveries
 from brender.roles.server.housekeeping import Housekeeping
 from brender.roles.server.made_files import MadeFiles
 from brender.roles.server.own_stats import OwnStats, links_of
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.record_figures import RecordFigures
+from brender.roles.server.restore import waiting_deliveries
 from brender.roles.server.round import FAILED, Round
 from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import is_url, open_for_writing
@@ -160,6 +164,10 @@ class Server:
                 self._desk.admit_own(pair.public, role)
             self._round.settle()
             self._remover.resume(self._writer.tables)
+            self._hooks = HookDeliveries(self._tell_delivered, policy.hook_programs)
+            undo.callback(self._hooks.close)
+            for delivery, tries in waiting_deliveries(self._writer.tables):
+                self._hooks.put(delivery, tries)
             if folder.last_announced("server") is not None:
                 text = "the server was restarted: the one before had been killed, or had failed"
                 self._round.apply(lambda core, now: core.remark("server-restarted", text, now))
@@ -432,12 +440,22 @@ class Server:
                     self._remover.begin(job, what)
                 case DropFolder(output, above):
                     self._remover.drop_folder(output, above)
+                case Deliver():
+                    self._hooks.put(effect)
+                case ForgetHook(id):
+                    self._hooks.forget(id)
+                    while self._writer.delete("hook_delivery", "hook", id, 1000) == 1000:
+                        pass
                 case Admit(key):
                     self._keyring.admit(key)
                 case Dismiss(key):
                     self._keyring.dismiss(key)
                     if key.role in LET_IN[Door.SERVER_EVENTS]:
                         self._events.cut()
+
+    def _tell_delivered(self, id: str, hook: str, tries: int, why_not: str, is_over: bool) -> None:
+        """Take what came of a delivery of a hook. From any thread."""
+        self.loop.post(lambda: self._round.apply(lambda core, now: core.delivered(id, hook, tries, why_not, is_over, now)))
 
     def committed(self, rows: list[Row]) -> None:
         if self._traces is not None:

@@ -24,7 +24,8 @@ from brender.bus.messages import (
 from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.errors import Conflict, NotFound
-from brender.model.log_events import why_gone
+from brender.model.hooks import EVENTS
+from brender.model.log_events import ON_PURPOSE, why_gone
 from brender.model.nodes import Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.model.text import plural
@@ -158,6 +159,9 @@ class Nodes:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer(_LEAVING, "worker", worker.info.id)
         worker.leave(reason)
+        if not reason.startswith(ON_PURPOSE):
+            text = f"The worker {worker.info.name} {EVENTS['worker-lost']}: it {why_gone(reason)}"
+            self.farm.happened("worker-lost", now.wall, worker=worker.info.name, text=text, reason=reason)
         self.activity.note(now, "worker-left", f"the worker {worker.info.name} {why_gone(reason)}", worker=worker.info.id)
 
     # --- signs of life, and how they stand ----------------------------------------------------------------------------

@@ -1,29 +1,34 @@
 """Users, their tokens, presets and subscriptions, in the server's core. Passwords come as hashes, tokens as digests. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from brender.bus.messages import Manage
 from brender.farm.farm import Farm
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput, Conflict, NotFound
+from brender.model.hooks import EVENTS, KINDS, Hook, check_target
 from brender.model.people import Role, check_role, check_user_name
 from brender.model.text import with_article
-from brender.roles.effects import Now
+from brender.roles.effects import Effect, ForgetHook, Now
 from brender.roles.server.activity import ActivityLog
 
 _TEXT = 255
-_KINDS = ("webhook", "email")
-#: What somebody can be told of.
-EVENTS = ("completed", "failed", "attention")
+_KINDS = (*KINDS, "email")
+#: What somebody can be told of by e-mail.
+MAIL_EVENTS = ("completed", "failed", "attention")
 
 
 class People:
     """The people of *farm*, and what is theirs."""
 
-    def __init__(self, farm: Farm, activity: ActivityLog) -> None:
+    def __init__(
+        self, farm: Farm, activity: ActivityLog, emit: Callable[[Effect], None], hook_programs: Sequence[str] = ()
+    ) -> None:
         self.farm = farm
         self.activity = activity
+        self.emit = emit
+        self._hook_programs = hook_programs
         self._doings: dict[str, Callable[[Mapping[str, Any], str, Now], dict[str, Any]]] = {
             "set-user": self._set_user,
             "remove-user": self._remove_user,
@@ -88,10 +93,11 @@ class People:
         del self.farm.users[name]
         self.farm.disabled_users.discard(name)
         self.farm.ledger.drop("user", name)
-        for kind, owners in (("api_token", self.farm.api_tokens), ("subscription", self.farm.subscriptions)):
-            for id in [id for id, owner in owners.items() if owner == name]:
-                del owners[id]
-                self.farm.ledger.drop(kind, id)
+        for id in [id for id, owner in self.farm.api_tokens.items() if owner == name]:
+            del self.farm.api_tokens[id]
+            self.farm.ledger.drop("api_token", id)
+        for id in [id for id, owner in self.farm.subscriptions.items() if owner == name]:
+            self._end_subscription(id)
         self._note(now, f"the user {name} is removed", arguments)
         return {"name": name}
 
@@ -136,12 +142,15 @@ class People:
         events = arguments.get("events")
         if kind not in _KINDS:
             raise BadInput(f"{kind!r} is not a way to be told; there are: {', '.join(_KINDS)}")
-        if kind == "webhook" and not target.startswith(("https://", "http://")):
-            raise BadInput(f"{target!r} is not a web address: it begins with https:// or http://")
+        if kind in KINDS:
+            target = check_target(kind, target, self._hook_programs)
         if kind == "email" and (target.count("@") != 1 or any(character.isspace() for character in target)):
             raise BadInput(f"{target!r} is not an e-mail address")
-        if not isinstance(events, list) or not events or not set(events) <= set(EVENTS):
-            raise BadInput(f"What is told of is one or more of: {', '.join(EVENTS)}")
+        possible = MAIL_EVENTS if kind == "email" else tuple(EVENTS)
+        if isinstance(events, list) and kind in KINDS:  # (the page, and earlier programs, say "failed" for "job-failed")
+            events = [f"job-{each}" if each in MAIL_EVENTS else each for each in events]
+        if not isinstance(events, list) or not events or not set(events) <= set(possible):
+            raise BadInput(f"What is told of is one or more of: {', '.join(possible)}")
         fields = {
             "user": str(arguments.get("by") or ""),
             "kind": kind,
@@ -149,16 +158,29 @@ class People:
             "events": sorted(set(events)),
             "project": str(arguments.get("project") or "")[:_TEXT],
             "created": now.wall,
+            "secret": fresh[16:] if kind in KINDS else "",
         }
-        self.farm.subscriptions[fresh[:16]] = str(fields["user"])
-        self.farm.ledger.put("subscription", fresh[:16], fields)
-        return {"id": fresh[:16], **fields}
+        id = fresh[:16]
+        self.farm.subscriptions[id] = str(fields["user"])
+        if kind in KINDS:
+            project = str(fields["project"])
+            self.farm.hooks[id] = Hook(id, kind, target, str(fields["secret"]), frozenset(events), project)
+            self._note(now, f"the {kind} {id} is to be told of {', '.join(sorted(set(events)))}", arguments)
+        self.farm.ledger.put("subscription", id, fields)
+        return {"id": id, **fields}
 
     def _unsubscribe(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
         id = _text(arguments, "id")
+        self._end_subscription(id)
+        return {"id": id}
+
+    def _end_subscription(self, id: str) -> None:
         self.farm.subscriptions.pop(id, None)
         self.farm.ledger.drop("subscription", id)
-        return {"id": id}
+        if self.farm.hooks.pop(id, None) is not None:
+            # What waits for it goes with it: `Server.carry_out` deletes the rows, of which nothing is in memory.
+            self.farm.hooks_waiting.pop(id, None)
+            self.emit(ForgetHook(id))
 
     def _keep_an_admin(self, name: str, role: object) -> None:
         """Raises `Conflict` where *name*, as *role* (``None``: not any more), would leave the farm without an admin."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from peewee import SQL
+from peewee import SQL, fn
 
 from brender.bus.messages import PartDone
 from brender.farm.awaited import Awaited
@@ -23,6 +23,7 @@ from brender.model.addon import AddOn
 from brender.model.beginning import After
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
+from brender.model.hooks import KINDS, Hook
 from brender.model.job import FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
@@ -32,6 +33,7 @@ from brender.model.ranges import Ranges
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.model.units import units_of
+from brender.roles.effects import Deliver
 from brender.roles.server.jobs import Selection
 from brender.store.path_variables import path_variables
 from brender.store.progressive import accumulated, noises
@@ -101,7 +103,12 @@ def restore(writer: Writer, mono: float) -> Farm:
         if row.disabled is not None:
             farm.disabled_users.add(row.name)
     farm.api_tokens = dict(tables.ApiToken.select(tables.ApiToken.id, tables.ApiToken.user).tuples())
-    farm.subscriptions = dict(tables.Subscription.select(tables.Subscription.id, tables.Subscription.user).tuples())
+    for row in tables.Subscription.select():
+        farm.subscriptions[row.id] = row.user
+        if row.kind in KINDS:
+            farm.hooks[row.id] = _hook(row)
+    delivery = tables.HookDelivery
+    farm.hooks_waiting.update(dict(delivery.select(delivery.hook, fn.COUNT(delivery.id)).group_by(delivery.hook).tuples()))
     farm.changed = set(farm.workers)
     farm.changed_jobs = set(farm.jobs)
     return farm
@@ -485,3 +492,17 @@ def _keep_worker(farm: Farm, row: Any) -> None:
         last_seen=row.last_seen,
     )
     farm.workers[row.id] = farm.keep(worker, recorded=True)
+
+
+def waiting_deliveries(tables: Tables) -> list[tuple[Deliver, int]]:
+    """Return the deliveries of hooks that an earlier server left, in their order, each with how often it was tried."""
+    subscription, found = tables.Subscription, []
+    hooks = {row.id: _hook(row) for row in subscription.select().where(subscription.kind.in_(KINDS))}
+    for row in tables.HookDelivery.select().order_by(tables.HookDelivery.id):
+        if (hook := hooks.get(row.hook)) is not None:
+            found.append((Deliver(row.id, hook, row.event, row.body, row.created), row.tries))
+    return found
+
+
+def _hook(row: Any) -> Hook:
+    return Hook(row.id, row.kind, row.target, row.secret, frozenset(row.events), row.project)

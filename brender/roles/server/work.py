@@ -30,7 +30,7 @@ from brender.jobs.blender_still import is_piece
 from brender.jobs.film import makes_film
 from brender.model.causes import Cause, cause_named
 from brender.model.energy import Energy
-from brender.model.job import FILM
+from brender.model.job import FILM, MISSING_AT_WORKER
 from brender.model.log_events import frames_in_words
 from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
 from brender.model.text import plural, times
@@ -170,6 +170,8 @@ class Work:
             case PartDone():
                 self._part_done(report, attempt, job, now)
             case Warned():
+                if MISSING_AT_WORKER in report.warning and not any(MISSING_AT_WORKER in each for each in job.warnings):
+                    self.farm.happened("job-attention", now.wall, job, reason=report.warning)
                 job.warn(report.warning, report.subject)
             case Completed():
                 self._completed(report, attempt, job, now)
@@ -307,7 +309,7 @@ class Work:
         self._log_failure(report, attempt, job)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report))
         if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
-            self._fail_task(self.farm.tasks[attempt.task], job, report.reason)
+            self._fail_task(self.farm.tasks[attempt.task], job, report.reason, now)
             self.jobs.end(job, JobStatus.FAILED, report.reason, now)
         else:
             self._strike(attempt, job, report.reason, now)
@@ -417,7 +419,7 @@ class Work:
         if self._another_goes_on(attempt, task) and not why_stopped:
             return
         if why_stopped:
-            self._fail_task(task, job, reason)
+            self._fail_task(task, job, reason, now)
             self.jobs.end(job, JobStatus.FAILED, f"Stopped after {why_stopped}; the last one said: {reason}", now)
         elif task.failures >= self.policy.tries:
             self._give_up(task, job, f"failed {times(task.failures)}; the last attempt said: {reason}", now)
@@ -436,7 +438,7 @@ class Work:
     def _give_up(self, task: TaskState, job: JobState, what: str, now: Now) -> None:
         """The task has failed for good; the others of its job go on."""
         named = "The film" if task.is_film else f"Frame {', '.join(str(part.frame) for part in task.parts[:3])}"
-        self._fail_task(task, job, what)
+        self._fail_task(task, job, what, now)
         job.reason = f"{named} {what}"
         job.touch()
         task_ended(self.farm, job, task)
@@ -478,7 +480,8 @@ class Work:
         if job.status is JobStatus.ACTIVE and not job.live:
             self.jobs.set_status(job, JobStatus.QUEUED, "", now)
 
-    def _fail_task(self, task: TaskState, job: JobState, reason: str) -> None:
+    def _fail_task(self, task: TaskState, job: JobState, reason: str, now: Now) -> None:
+        self.farm.happened("task-failed", now.wall, job, reason=reason, frames=sorted({part.frame for part in task.parts})[:100])
         task.fail(reason)
         self.farm.drop(job, task, failed=True)
 
