@@ -232,7 +232,7 @@ def test_the_receiver_in_the_documentation_hears_a_real_farm(folder: DataFolder,
     with LocalFarm(FarmPlan(folder=folder, workers=0, any_ports=True)):
         with client(None, folder.root) as connection:
             wanted = {"kind": "webhook", "events": ["job-submitted"], "project": ""}
-            (port,) = free_ports(1)
+            port = free_ports(1)
             made = connection.manage("subscribe", target=f"http://127.0.0.1:{port}/", **wanted)
         words, env = [sys.executable, str(RECEIVER), str(port)], os.environ | {"SECRET": made["secret"]}
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env) as receiver:

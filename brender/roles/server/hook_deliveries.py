@@ -61,6 +61,8 @@ class HookDeliveries:
         self._waiting: dict[str, deque[tuple[Deliver, int]]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._running: set[int] = set()
+        """The programs that run now, by their process ids."""
 
     def put(self, delivery: Deliver, tries: int = 0) -> None:
         """Carry *delivery* out, which was tried *tries* times before. Does not wait."""
@@ -79,8 +81,10 @@ class HookDeliveries:
                 mine.clear()
 
     def close(self) -> None:
-        """Begin nothing more. What waits is in the record."""
+        """Begin nothing more, and kill what runs. What was not taken is in the record."""
         self._closed.set()
+        for pid in list(self._running):
+            kill_group(pid)
 
     def _work(self, hook: str) -> None:
         failures = 0
@@ -110,7 +114,7 @@ class HookDeliveries:
         """Return why *delivery* failed, "" where it did not, and whether it was refused for good."""
         try:
             if delivery.hook.kind == "program":
-                _run(delivery, self._programs)
+                _run(delivery, self._programs, self._running)
             else:
                 _ask(delivery)
         except Undelivered as error:
@@ -169,8 +173,9 @@ def _ask(delivery: Deliver) -> None:
         raise Undelivered(type(error).__name__) from None
 
 
-def _run(delivery: Deliver, programs: tuple[str, ...]) -> None:
-    """Run the program of *delivery*, the body at its standard input; its output goes into the server's log.
+def _run(delivery: Deliver, programs: tuple[str, ...], running: set[int]) -> None:
+    """Run the program of *delivery*, the body at its standard input, among those *running* meanwhile; its output goes into the
+    server's log.
 
     Raises `Undelivered`."""
     try:
@@ -184,6 +189,7 @@ def _run(delivery: Deliver, programs: tuple[str, ...]) -> None:
             process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=env, **APART)
         except OSError as error:
             raise Undelivered(f"it cannot be run: {error.strerror or error}") from None
+        running.add(process.pid)
         try:
             with contextlib.suppress(BrokenPipeError):
                 process.communicate(delivery.body.encode(), timeout=_PROGRAM_SECONDS)
@@ -191,6 +197,8 @@ def _run(delivery: Deliver, programs: tuple[str, ...]) -> None:
             kill_group(process.pid)
             process.wait()
             raise Undelivered(f"it ran for longer than {_PROGRAM_SECONDS:.0f} seconds, and was killed") from None
+        finally:
+            running.discard(process.pid)
         output.seek(0)
         said = output.read(_OUTPUT_KEPT).decode("utf-8", "replace")
     for each in said.splitlines():
