@@ -46,7 +46,7 @@ def scene(blender: Blender, folder: Path, more: str = "") -> Path:
 
 def render(farm: Studio, file: Path, out: Path, *, until_pass: int = 0, **settings: object) -> list[Outcome]:
     """The passes of all frames, one after the other, as workers would do them, or those up to one."""
-    spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", **settings)
+    spec = farm.job(file, out, job_type="blender-progressive", **{"format": "OPEN_EXR"} | settings)
     passes = until_pass or passes_of(spec.settings)
     outcomes = [farm.run(spec, task) for task in range(passes * 2)]
     assert [outcome.ended.reason for outcome in outcomes] == [""] * len(outcomes)
@@ -54,7 +54,7 @@ def render(farm: Studio, file: Path, out: Path, *, until_pass: int = 0, **settin
 
 
 def plain(farm: Studio, file: Path, out: Path, **settings: object) -> None:
-    outcome = farm.run(farm.job(file, out, format="OPEN_EXR", **settings))
+    outcome = farm.run(farm.job(file, out, **{"format": "OPEN_EXR"} | settings))
     assert outcome.ended.reason == ""
 
 
@@ -190,10 +190,14 @@ def test_samples_that_got_lost_are_taken_again_and_none_counts_twice(tmp_path: P
 def test_a_frame_whose_noise_is_low_enough_is_done_early_and_says_so(tmp_path: Path, bpy: Blender) -> None:
     file, out = scene(bpy, tmp_path), tmp_path / "out"
     with studio(tmp_path / "worker", bpy) as farm:
-        outcomes = render(farm, file, out, passes=4, noise=10, pattern="f_##")
+        outcomes = render(farm, file, out, passes=4, noise=10, pattern="f_##", format="PNG")
+        plain(farm, file, tmp_path / "plain", pattern="f_##", format="PNG")
     assert [said_of_noise(10.0) in outcome.warnings for outcome in outcomes] == [False] * 4 + [True] * 4
-    assert note(out / "f_01.exr") == "brender: 10 of 20 samples"
-    assert frames(out) == ["f_01.exr", "f_02.exr"]
+    assert note(out / "f_01.png") == "brender: 10 of 20 samples"
+    assert frames(out) == ["f_01.png", "f_02.png"]
+    found, wanted = pixels(out / "f_01.png"), pixels(tmp_path / "plain" / "f_01.png")
+    assert found.shape == wanted.shape
+    assert abs(found.mean() - wanted.mean()) < 0.01  # the colors are those of the scene
 
 
 @pytest.mark.blender

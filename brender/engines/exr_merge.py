@@ -165,6 +165,20 @@ def accumulate(files: Sequence[Path], counts: Sequence[int], note: str, paths: S
     return Accumulated(told, noise)
 
 
+def write_shown(source: Path, stamps: Sequence[tuple[str, str]], note: str, path: Path) -> None:
+    """Write the combined pass of the first part of *source* that has one to *path*, a plain OpenEXR with this metadata. Raises
+    `CannotMerge`."""
+    for spec, pixels in _subimages(source):
+        if channels := combined_channels(spec):
+            plain = oiio.ImageSpec(spec.full_width, spec.full_height, len(channels), oiio.FLOAT)
+            plain.channelnames = tuple("RGBA"[: len(channels)])
+            for name, value in (*stamps, ("Note", note)):
+                plain.attribute(name, value)
+            _write([plain], [pixels[..., channels]], path)
+            return
+    raise CannotMerge(f"{source} has no combined pass")
+
+
 def read_accumulated(file: Path) -> tuple[str, float | None]:
     """Return what an accumulated *file* says of itself: its note ("": none), and its noise. Raises `CannotMerge`."""
     header = _header(file)

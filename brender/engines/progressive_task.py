@@ -86,13 +86,13 @@ def do_pass(rendering: Rendering, part: PartGrant, folder: Path, index: int) -> 
     if base is not None and base.samples != way["samples"]:
         base = None
     try:
-        frame.refine(base, index, way["samples"], denoises=way["denoises"])
+        frame.refine(base, index, way["samples"], denoises=way["denoises"], shows=way["shows"])
     except AttemptFailed:
         if base is None or frame.is_whole(base):
             raise
         rendering.attempt.log.say(f"frame {part.frame}: {base.file} is damaged, and what was in it is rendered again")
         frame.clear()
-        frame.refine(None, index, way["samples"], denoises=way["denoises"])
+        frame.refine(None, index, way["samples"], denoises=way["denoises"], shows=way["shows"])
 
 
 def _why_enough(frame: "_Frame") -> str:
@@ -160,7 +160,7 @@ class _Frame:
             return False
         return True
 
-    def refine(self, base: _Accumulated | None, index: int, samples: int, *, denoises: bool) -> None:
+    def refine(self, base: _Accumulated | None, index: int, samples: int, *, denoises: bool, shows: bool) -> None:
         """Add the samples up to this pass, of *samples* in all, to those in *base*, and publish the picture that they make.
         Raises `AttemptFailed`."""
         attempt, files, part = self.rendering.attempt, self.rendering.files, self.part
@@ -198,15 +198,23 @@ class _Frame:
                     output = str(PurePath(piece_name(part.output, reached)))
                     further.append(FurtherFile(output=output, size=kept.size, digest=files.digest(kept.descriptor)))
                     files.publish(kept, before[reached])
+                picture = made[0]
                 if denoises:
                     attempt.log.say("denoising the picture")
                     denoised = scratch / "denoised.exr"
                     session.ask("denoised", do="denoise", merged=str(names[0]), path=str(denoised))
-                    files.ask("denoised", [made[0], undo.enter_context(written_file(denoised, session.folder))])
-                whole = scratch / f"whole{self.final.suffix}"
-                said = "" if end == samples else f"brender: {end} of {samples} samples"
-                picture = {"frame": part.frame, "path": str(whole), "merged": str(names[0]), "stamps": told["stamps"]}
-                session.ask("merged", do="merged", **picture, note=said)
+                    picture = undo.enter_context(written_file(denoised, session.folder))
+                whole, is_last = scratch / f"whole{self.final.suffix}", end == samples
+                said = "" if is_last else f"brender: {end} of {samples} samples"
+                if shows and not is_last:
+                    shown = undo.enter_context(made_file(scratch / "shown.exr", session.folder))
+                    files.ask("shown", [picture, shown], stamps=told["stamps"], note=said)
+                    session.ask("shown", do="show", picture=str(shown.path), path=str(whole))
+                else:
+                    if denoises:
+                        files.ask("denoised", [made[0], picture])
+                    what = {"frame": part.frame, "path": str(whole), "merged": str(names[0]), "stamps": told["stamps"]}
+                    session.ask("merged", do="merged", **what, note=said)
                 staged = undo.enter_context(files.stage(whole, session.folder, self.final))
                 seen = files.look(staged, self.rendering.size(), small=True)
             except (BadPicture, BadSource, CannotMerge) as error:

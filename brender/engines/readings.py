@@ -20,6 +20,7 @@ from brender.engines.exr_merge import (
     read_accumulated,
     replace_combined,
     stamps,
+    write_shown,
 )
 from brender.engines.pictures import small_jpeg, verify
 from brender.engines.resume import carries
@@ -88,6 +89,12 @@ def accumulated(files: list[Path], counts: list[int], note: str) -> Iterator[Ans
     yield {"stamps": [list(each) for each in found.stamps], "noise": found.noise}
 
 
+def shown(files: list[Path], stamps: list[list[str]], note: str) -> Iterator[Answer | bytes]:
+    """Write the combined pass of the first file to the second, with this metadata."""
+    write_shown(files[0], [(name, value) for name, value in stamps], note, files[1])
+    yield {}
+
+
 def notes_of_accumulated(files: list[Path]) -> Iterator[Answer | bytes]:
     """The note of each accumulated file, and its noise."""
     yield {"told": [list(read_accumulated(file)) for file in files]}
@@ -107,5 +114,5 @@ def preview(files: list[Path], numbers: list[int], how: str, pieces: int, sample
 
 
 _ALL: tuple[Reading, ...] = (look, notes, sizes, cuts, merged, denoised, preview)
-_ALL += (accumulated, notes_of_accumulated)
+_ALL += (accumulated, shown, notes_of_accumulated)
 READINGS: dict[str, Reading] = {each.__name__: each for each in _ALL}

@@ -42,12 +42,13 @@ _TOLD_APART_BY = (
 def earlier_shots(record: "Record", project: str, job_type: str) -> list[Shot]:
     """Return what the frames of the last completed jobs of *job_type* in *project* took, newest first."""
     job = record.tables.Job
-    columns = (job.settings, job.facts, job.render_seconds, job.completed_parts, job.kept_parts)
+    columns = (job.settings, job.facts, job.render_seconds, job.completed_parts, job.kept_parts, job.passes)
     fits = (job.project == project) & (job.job_type == job_type) & (job.status == JobStatus.COMPLETED)
     shots = []
     for row in job.select(*columns).where(fits).order_by(job.submitted.desc()).limit(_SHOTS):
         # A still is one frame in pieces, and a film no frame at all.
         whole = 1 if row.settings.get("pieces") else row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
+        whole //= row.passes or 1
         if whole > 0 and row.render_seconds > 0:
             shots.append(Shot(work_of(row.settings, row.facts), row.render_seconds / whole, whole))
     return shots

@@ -28,6 +28,7 @@ from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STAL
 from brender.model.paths import BUILT_IN
 from brender.model.text import short_id
 from brender.model.trust import check_trust
+from brender.model.units import units_of
 from brender.store.forecast import earlier_shots, workers_for
 from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
@@ -115,7 +116,8 @@ def estimated(body: Submission) -> Any:
         spec = msgspec.structs.replace(spec, facts=msgspec.structs.replace(spec.facts, missing=()))
     kind = job_type(body.job_type)
     spec = kind.prepare(spec)
-    frames = 1 if spec.settings.get("pieces") else kind.part_count(spec) - bool(spec.settings.get("film"))
+    frames = units_of(spec.settings, 0, kind.part_count(spec)).total
+    frames = 1 if spec.settings.get("pieces") else frames
     with farm().reader.record() as record:
         workers = workers_for(record, requirements_of(kind, spec))
         shots = earlier_shots(record, spec.project, spec.job_type)

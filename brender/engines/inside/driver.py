@@ -156,7 +156,7 @@ class Driver:
         render.use_file_extension = False
         render.use_persistent_data = persistent and render.engine == "CYCLES"
         self.in_order, self.at = in_order, None
-        self.piece, self.ways = None, {}
+        self.piece, self.ways, self.shown = None, {}, None
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
         warnings = jobsettings.set_device(self.scene, rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
@@ -329,8 +329,11 @@ class Driver:
             why = split.why_not_refined(self.scene)
             if not why and self.scene.cycles.samples < passes:
                 why = "it has fewer samples than %d passes" % passes
+            if not why and split.Shown.can(self.scene):
+                self.shown = split.Shown(self.scene)  # before Cycles has anything to keep
             self.ways[passes] = {
                 "why": why,
+                "shows": self.shown is not None,
                 "samples": 0 if why else self.scene.cycles.samples,
                 "denoises": not why and any(split.cycles_denoises(self.scene, layer) for layer in self.scene.view_layers),
             }
@@ -366,6 +369,12 @@ class Driver:
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
         flush_output()
         self.say("merged")
+
+    def do_show(self, picture, path):
+        """Write the float OpenEXR *picture* to *path*, as pictures of the scene are written, with its own metadata."""
+        self.shown.write(picture, path)
+        flush_output()
+        self.say("shown")
 
     def step_to(self, frame):
         """Let every frame before *frame* happen, from the scene's or a simulation's first, or the last one that did: what a

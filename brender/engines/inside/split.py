@@ -243,12 +243,38 @@ def has_denoising_quality(render):
     return hasattr(render, "compositor_denoise_final_quality")
 
 
+class Shown:
+    """Writes pictures that get better later in the format and colors of *scene*, which is as its file has it when this is made.
+    Nothing is rendered for it: a render of another scene would have Cycles take this one again as a whole."""
+
+    def __init__(self, scene):
+        self.settings = scene.copy()
+        for child in list(self.settings.collection.children):
+            self.settings.collection.children.unlink(child)
+        for thing in list(self.settings.collection.objects):
+            self.settings.collection.objects.unlink(thing)
+
+    def write(self, picture, path):
+        """Write the float OpenEXR *picture* to *path*, with the metadata that it has."""
+        image = bpy.data.images.load(picture)
+        try:
+            image.colorspace_settings.name = scene_linear()
+            image.save_render(path, scene=self.settings)
+        finally:
+            bpy.data.images.remove(image)
+
+    @staticmethod
+    def can(scene):
+        """Whether that works for *scene*: not where pictures have several layers, or their metadata painted on."""
+        return scene.render.image_settings.file_format != "OPEN_EXR_MULTILAYER" and not scene.render.use_stamp
+
+
 def denoise(scene, merged, path):
     """Denoise the float multi-layer OpenEXR *merged* with Open Image Denoise, as *scene* would; the picture goes to *path*, a
     float OpenEXR."""
     stage = bpy.data.scenes.new("brender denoises")
+    image = bpy.data.images.load(merged)
     try:
-        image = bpy.data.images.load(merged)
         for name in ("resolution_x", "resolution_y", "resolution_percentage"):
             setattr(stage.render, name, getattr(scene.render, name))
         stage.camera = bpy.data.objects.new("brender", bpy.data.cameras.new("brender"))
@@ -289,6 +315,7 @@ def denoise(scene, merged, path):
         stage.render.filepath = templates.escaped(path)
         bpy.ops.render.render(write_still=True, scene=stage.name)
     finally:
+        bpy.data.images.remove(image)
         bpy.data.scenes.remove(stage)
 
 
