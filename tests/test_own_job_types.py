@@ -18,7 +18,7 @@ from brender.model.errors import BadInput
 from brender.model.job import JobSpec
 from brender.store.datafolder import DataFolder
 from tests.tools import command
-from tests.web import picture
+from tests.web import Browser, application, make_users, picture
 from tests.world import World
 
 _CODE = """
@@ -182,3 +182,34 @@ def code_blocks(text: str) -> list[str]:
         end = next((n for n, line in enumerate(lines[1:], 1) if line and not line.startswith(" ")), len(lines))
         found.append("\n".join(lines[:end]))
     return found
+
+
+def test_the_page_and_the_api_have_the_farm_s_own_types_and_name_those_that_cannot_be_used(folder: DataFolder) -> None:
+    make_users(folder)
+    write(folder.job_types)
+    (folder.job_types / "broken.py").write_text("1 / 0\n")
+    browser = Browser(application(folder))
+    (own,) = [each for each in browser.get("/api/v1/job-types").json if each["name"] == "own"]
+    assert (own["label"], own["needs_file"], [each["name"] for each in own["settings"]]) == ("Our own", False, ["frames"])
+    page = browser.get("/submit").text
+    assert '<option value="own">Our own</option>' in page and "broken.py, line 1: ZeroDivisionError" in page
+    assert "Programs in steps" not in page
+    told = browser.post("/api/v1/estimate", {"job_type": "own", "settings": {"frames": "1-5"}}).json
+    assert (told["frames"], told["tasks"]) == (6, 6)
+    write(folder.job_types, "return 1 / 0")
+    refused = browser.post("/api/v1/estimate", {"job_type": "own"})
+    assert refused.status_code == 400 and "own.py, line 7: ZeroDivisionError" in refused.json["error"]
+
+
+@pytest.mark.thorough
+def test_the_doctor_and_the_activity_log_name_a_file_that_cannot_be_used(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.job_types.mkdir(parents=True)
+    (folder.job_types / "broken.py").write_text("1 / 0\n")
+    said = command(capsys, "doctor", "--data", folder.root, "--quick")
+    assert said.code and "broken.py cannot be used: broken.py, line 1: ZeroDivisionError" in said.out
+    world = World()
+    (problem,) = all_problems(folder.job_types)
+    world._serve(lambda core, now: core.note_job_type(problem, now))
+    assert [row["text"] for row in world.ask("activity")] == [problem]

@@ -12,6 +12,8 @@ from brender.model.text import plural
 
 #: The job type whose parts are pieces of one frame.
 STILL = "blender-still"
+#: That whose parts are runs of programs, and that of which the first part is a bake.
+STEPS, BAKE_FIRST = "steps", "blender-bake"
 
 
 #: How a frame gets better that is rendered in several passes: by shares of its samples; or it is drafted, and rendered again.
@@ -68,11 +70,24 @@ def units(is_still: bool, has_film: bool, completed: int, parts: int, passes: in
     return Units("piece" if is_still else "frame", min(completed, total), total)
 
 
+def units_of_type(job_type: str, has_film: bool, completed: int, parts: int, passes: int = 0) -> Units:
+    """Return the same of a job of the type *job_type*.
+
+    >>> str(units_of_type("steps", False, 1, 4)), str(units_of_type("blender-bake", True, 3, 10))
+    ('1 of 4 runs', '2 of 8 frames')
+    """
+    if job_type == STEPS:
+        return Units("run", completed, parts)
+    before = 1 if job_type == BAKE_FIRST else 0
+    return units(job_type == STILL, has_film, max(0, completed - before), max(1, parts - before), passes)
+
+
 def units_of(settings: Mapping[str, Any], completed: int, parts: int) -> Units:
     """Return the same of a job with these *settings*."""
     if settings.get("steps"):
         return Units("run", completed, parts)
-    return units(bool(settings.get("pieces")), bool(settings.get("film")), completed, parts, passes_of(settings))
+    kind = BAKE_FIRST if settings.get("baked") else STILL if settings.get("pieces") else ""
+    return units_of_type(kind, bool(settings.get("film")), completed, parts, passes_of(settings))
 
 
 def in_words(settings: Mapping[str, Any], parts: int) -> str:

@@ -20,7 +20,7 @@ from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
 from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
 from brender.model.text import SHORT_ID, harmless, short_id
-from brender.model.units import STILL, units
+from brender.model.units import units_of_type
 from brender.store import job_graph
 from brender.store.accounts import accounts
 from brender.store.database import wal_bytes
@@ -516,10 +516,10 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
 
 def with_progress(row: dict[str, Any]) -> dict[str, Any]:
     """Return *row*, of a job, with its ``progress`` (0 to 1), and that as people count it: ``units_done`` of ``units``, each a
-    ``unit`` (frame or piece), and its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
+    ``unit`` (frame, piece or run), and its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
     completed, parts = row["completed_parts"], row["part_count"]
     row["progress"] = completed / parts if parts else 0.0
     has_film = row.pop("has_film") if "has_film" in row else row["settings"].get("film")
-    counted = units(row["job_type"] == STILL, bool(has_film), completed, parts, row["passes"])
+    counted = units_of_type(row["job_type"], bool(has_film), completed, parts, row["passes"])
     row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total, "pass_number": counted.number}
     return row

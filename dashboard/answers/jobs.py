@@ -12,7 +12,7 @@ class Counted(msgspec.Struct, kw_only=True):
     ``pass_number``: in which of its ``passes`` over the frames it is, 0 where it renders each once."""
 
     progress: float
-    unit: Literal["frame", "piece"]
+    unit: Literal["frame", "piece", "run"]
     units_done: int
     units: int
     pass_number: int

@@ -20,7 +20,9 @@ def bake(scene, tell):
     with bpy.context.temp_override(**({"window": window} if window else {}), scene=scene, view_layer=scene.view_layers[0]):
         bpy.ops.ptcache.bake_all(bake=True)
         bake_nodes(scene, tell)
-    left = [each for each in simulations.simulations(scene) if each["baked"] is None and not each["folder"]]
+    # (Of nodes Blender does not say whether their bake is packed into the file; their operator has said that it is.)
+    there = simulations.simulations(scene)
+    left = [each for each in there if each["baked"] is None and not each["folder"] and not each.get("bake")]
     if left:
         names = ", ".join("%s of %r" % (each["kind"], each["owner"]) for each in left)
         raise RuntimeError("Blender %s could not bake the %s" % (bpy.app.version_string, names))
@@ -29,7 +31,8 @@ def bake(scene, tell):
 
 def into_the_file(cache):
     """Let *cache*, unless it is baked, be kept in the .blend."""
-    if not cache.is_baked and not cache.use_external:
+    # (Set again to what it is, it ends Blender 5.0.1 where the cache is of rigid bodies.)
+    if cache.use_disk_cache and not cache.is_baked and not cache.use_external:
         cache.use_disk_cache = False
 
 
@@ -42,6 +45,6 @@ def bake_nodes(scene, tell):
                 tell("Baking the nodes of %s" % thing.name)
                 if hasattr(modifier, "bake_target"):
                     modifier.bake_target = "PACKED"
-                bpy.ops.object.geometry_node_bake_single(
-                    session_uid=thing.session_uid, modifier_name=modifier.name, bake_id=each.bake_id
-                )
+                which = {"session_uid": thing.session_uid, "modifier_name": modifier.name, "bake_id": each.bake_id}
+                if bpy.ops.object.geometry_node_bake_single(**which) != {"FINISHED"}:
+                    raise RuntimeError("Blender %s could not bake the nodes of %r" % (bpy.app.version_string, thing.name))
