@@ -98,6 +98,18 @@ from brender.system.open_files import allow_many_files
     help="Let command jobs run this program: a name on this machine's PATH, or a whole path; * for any. [default: none]",
 )
 @click.option(
+    "--yield-to-owner",
+    is_flag=True,
+    help="Step back while somebody works at this machine, by its input or the load of other programs; what runs is given back.",
+)
+@click.option(
+    "--yield-minutes",
+    type=click.FloatRange(0, 1e4, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="How long after that it goes on.",
+)
+@click.option(
     "--accept-trusted",
     is_flag=True,
     help="Run the scripts in the .blend files of jobs that were submitted as trusted, and the add-ons of jobs.",
@@ -160,6 +172,8 @@ def worker(
     readable: tuple[Path, ...],
     limit_memory: int,
     cache: float,
+    yield_to_owner: bool,
+    yield_minutes: float,
     join: str | None,
     new_key: bool,
     lifeline: bool,
@@ -196,6 +210,7 @@ def worker(
             *(word for kind in types for word in ("--job-type", kind)),
             *(word for program in programs for word in ("--allow-program", program)),
             *(("--accept-trusted",) if accept_trusted else ()),
+            *(("--yield-to-owner", "--yield-minutes", str(yield_minutes)) if yield_to_owner else ()),
             *(("--site", site) if site else ()),
             *("--log-format", log_format),
             *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
@@ -238,6 +253,7 @@ def worker(
         kept,
         engines,
         search.passed_over,
+        yield_minutes * 60 if yield_to_owner else 0.0,
     )
     traces = WorkerTraces(made, name) if (made := spans("worker", name)) is not None else None
     role = Worker(folder, managers, Policy(cache_bytes=int(cache * 1e9)), setup, traces)

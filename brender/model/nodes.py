@@ -19,6 +19,10 @@ from brender.model.text import harmless
 _SERIES = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 
+#: How the reason begins for which a worker pauses that steps back for its machine's owner.
+OWNERS_USE = "its owner uses the machine"
+
+
 class Standing(StrEnum):
     """Whether a node begins anything new, as it says itself."""
 

@@ -4,7 +4,7 @@ import shlex
 
 from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState, WorkerState
-from brender.model.nodes import Standing
+from brender.model.nodes import OWNERS_USE, Standing
 from brender.model.obstacle import IT, NAMES, Obstacle, short_name
 from brender.model.status import UNLISTED, Wanted
 from brender.model.text import harmless
@@ -40,6 +40,8 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
         return Obstacle(
             f"sleeps until {until}", "sleep by their schedules", f"`brender describe {NAMES} --sleeps ''` ends its schedule"
         )
+    if worker.standing is Standing.PAUSED and worker.reason.startswith(OWNERS_USE):
+        return Obstacle(f"pauses: {worker.reason}", "pause: their owners use the machines", "work goes on there by itself")
     if worker.standing is Standing.PAUSED:
         return Obstacle(f"pauses ({worker.reason})", f"pause ({worker.reason})", "work goes on there as soon as that is mended")
     return Obstacle("gave its task back a moment ago", "gave their tasks back a moment ago", "they are tried again soon")

@@ -26,7 +26,7 @@ from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.errors import Conflict, NotFound
 from brender.model.hooks import EVENTS
 from brender.model.log_events import ON_PURPOSE, why_gone
-from brender.model.nodes import Standing, Stats
+from brender.model.nodes import OWNERS_USE, Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.model.text import plural
 from brender.roles.effects import Bind, Now, Peer, Publish, Reply, Send, Unbind
@@ -388,7 +388,8 @@ class Nodes:
         if (until := self.farm.asleep.get(worker.info.id)) is not None:
             return WorkerStatus.DISABLED, f"it sleeps until {until}"
         if worker.standing is Standing.PAUSED:
-            return WorkerStatus.ERROR, worker.reason
+            is_well = worker.reason.startswith(OWNERS_USE)
+            return WorkerStatus.DISABLED if is_well else WorkerStatus.ERROR, worker.reason
         return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), worker.reason
 
     def _show(self, worker: WorkerState, now: Now) -> None:

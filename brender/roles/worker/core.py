@@ -104,6 +104,8 @@ class WorkerCore:
         self.lease_until = float("-inf")
         self.standing = Standing.OPEN
         self.standing_reason = remark
+        self.owners_use = ""
+        """Why it steps back for its machine's owner; "": it does not."""
         self.stopping = ""
         self.reporting = Reporting(info.id, kept)
         self._orders: dict[str, Order] = {}
@@ -214,7 +216,7 @@ class WorkerCore:
         if stopped and overrun:
             end = Failed(attempt=attempt, number=0, reason=overrun, seconds=seconds, cause=Cause.TIME)
         elif stopped:
-            end = Stopped(attempt=attempt, number=0, reason=self.stopping or self.disk.unkept or reason)
+            end = Stopped(attempt=attempt, number=0, reason=self.stopping or self.disk.unkept or self.owners_use or reason)
         elif put_off:
             end = Stopped(attempt=attempt, number=0, reason=reason, put_off=True)
         elif reason:
@@ -258,9 +260,17 @@ class WorkerCore:
         self.disk.can_keep()
         return self._stand_by_disk(now)
 
+    def owner_uses(self, reason: str, at_once: bool, now: Now) -> list[Effect]:
+        """Step back while the machine's owner uses it, for this *reason*, a sentence; "": they do not. *at_once*: what runs is
+        given back too."""
+        self.owners_use = reason
+        if reason and at_once and self.running is not None:
+            self._effects.append(StopAttempt(self.running.attempt, reason))
+        return self._stand_by_disk(now)
+
     def _stand_by_disk(self, now: Now) -> list[Effect]:
-        trouble = self.disk.trouble
-        if trouble and self.standing is Standing.OPEN:
+        trouble = self.disk.trouble or self.owners_use
+        if trouble and (self.standing is Standing.OPEN or (self.standing is Standing.PAUSED and trouble != self.standing_reason)):
             self._stand(Standing.PAUSED, trouble)
         elif not trouble and self.standing is Standing.PAUSED:
             self._stand(Standing.OPEN, self._remark)

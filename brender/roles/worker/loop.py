@@ -31,6 +31,7 @@ from brender.engines.disk_space import FULL, shortage, why_not_writable
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Pictured, Progressed
 from brender.engines.leftovers import Clearing
 from brender.engines.life import Life
+from brender.engines.owner import OwnerWatch, use_by
 from brender.engines.publish import Lease
 from brender.engines.stats import StatsReader
 from brender.jobs.steps import programs_of
@@ -69,6 +70,7 @@ from brender.roles.worker.setup import Setup, introduced
 from brender.roles.worker.shared import SharedFolders
 from brender.store.datafolder import DataFolder
 from brender.system.clock import steady
+from brender.system.pause import read_pause
 from brender.system.removal import remove_tree
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.worker import FileSender
@@ -115,6 +117,7 @@ class Worker:
         self._told_of_waiting = False
         self._looked_around = float("-inf")
         self._disk_trouble = self._reports_unkept = False
+        self._owner = OwnerWatch(setup.yield_seconds) if setup.yield_seconds else None
         self._beats: Socket | None = None
         self._link = Uplink()
         self._traces = traces
@@ -160,6 +163,8 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`. Raises `BrenderError` where the manager refuses this worker."""
         self._files.start()
+        if self._owner is not None:
+            self._owner.start()
         with self._undo:
             self.loop.run(self._tick, _TICK_SECONDS)
             if self._link.up:
@@ -376,6 +381,9 @@ class Worker:
             trouble = why_not_writable(own)
         self._disk_trouble = bool(trouble)
         self._carry_out(self.core.room(trouble, now))
+        in_use = self._owner is not None and self._owner.is_in_use
+        use = use_by(read_pause(self._folder.root, now.wall), in_use)
+        self._carry_out(self.core.owner_uses(use.reason if use else "", use is not None and use.at_once, now))
         if self._life is not None:
             self._life.look()
         for engine in self._keeping():

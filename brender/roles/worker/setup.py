@@ -28,7 +28,8 @@ class Setup:
     on, none for the CPU. ``proof``: the secret that it shares with the server (brender.model.keys). ``least_free``: bytes that
     must be free on its disks. ``job_types``, ``programs`` and ``takes_trusted``: what its owner allows, all job types where
     none is named; ``site``: where it stands; ``confinement``: how renders are kept. ``engines``: which of its engines runs
-    what, by the word that job types use. ``remarks``: what its owner should know of it, such as a Blender that does not work."""
+    what, by the word that job types use. ``remarks``: what its owner should know of it, such as a Blender that does not work.
+    ``yield_seconds``: it steps back while its machine's owner works there, and for so long after (0: it does not)."""
 
     name: str
     blenders: Sequence[Blender] = ()
@@ -46,6 +47,7 @@ class Setup:
         default_factory=lambda: {"blender": BlenderEngine(), "command": CommandEngine()}
     )
     remarks: Sequence[str] = ()
+    yield_seconds: float = 0.0
 
 
 def introduced(setup: Setup, own: Path) -> WorkerInfo:
