@@ -8,7 +8,10 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
+from brender.engines.attempt import AttemptFailed
+from brender.engines.frame_path import FramePath
 from brender.engines.progressive_task import said_of_noise, said_of_until
+from brender.engines.session import Session
 from brender.jobs.blender_progressive import said_of_draft
 from brender.jobs.blender_still import piece_name
 from brender.model.errors import BadInput
@@ -180,6 +183,41 @@ def test_samples_that_got_lost_are_taken_again_and_none_counts_twice(tmp_path: P
         last = farm.run(spec, 3)
         plain(farm, file, tmp_path / "plain", pattern="f_##")
     assert [outcome.ended.reason for outcome in (third, late, last)] == ["", "", ""]
+    wanted = planes(tmp_path / "plain" / "f_01.exr")
+    for channel, values in planes(out / "f_01.exr").items():
+        numpy.testing.assert_allclose(values, wanted[channel], atol=1e-5)
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+@pytest.mark.parametrize("at", ["accumulated", "shown", "merged"])
+def test_an_attempt_that_dies_while_it_puts_a_picture_together_costs_no_sample_and_counts_none_twice(
+    tmp_path: Path, bpy: Blender, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    file, out = scene(bpy, tmp_path, "scene.frame_end = 1"), tmp_path / "out"
+    session, reads = Session.ask, FramePath.ask
+    died: list[str] = []
+
+    def dying(call: Any) -> Any:
+        def ask(self: Any, what: str, *args: Any, **more: Any) -> Any:
+            if what == at and not died:
+                died.append(what)
+                raise AttemptFailed("killed")
+            return call(self, what, *args, **more)
+
+        return ask
+
+    monkeypatch.setattr(Session, "ask", dying(session))
+    monkeypatch.setattr(FramePath, "ask", dying(reads))
+    with studio(tmp_path / "worker", bpy) as farm:
+        spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", passes=2, pattern="f_##")
+        reasons = []
+        for task in range(2):
+            while (reason := farm.run(spec, task).ended.reason) and len(reasons) < 3:
+                reasons.append(reason)
+        plain(farm, file, tmp_path / "plain", pattern="f_##")
+    assert (reasons, died) == (["killed"], [at])
+    assert frames(out) == ["f_01.exr"]
     wanted = planes(tmp_path / "plain" / "f_01.exr")
     for channel, values in planes(out / "f_01.exr").items():
         numpy.testing.assert_allclose(values, wanted[channel], atol=1e-5)
