@@ -27,9 +27,10 @@ DRAW_CLEAN_COUNT: Plan = (
 class Staged(Command):
     """Does the stages of `plan`, for each job that is made here; a stage's files are in a folder of its name."""
 
-    name = "staged"
+    def __init__(self, name: str = "staged", elastic: bool = False) -> None:
+        self.name, self.elastic = name, elastic
+
     plan: Plan = DRAW_CLEAN_COUNT
-    elastic = False
     ranks: Mapping[int, float] = {}
 
     def prepare(self, spec: JobSpec) -> JobSpec:

@@ -11,7 +11,10 @@ from peewee import SQL, SqliteDatabase
 from brender.bus.messages import Done, Message, Sorry, Submit
 from brender.engines.destination import one_spelling
 from brender.farm.record import Row
+from brender.jobs import declare
+from brender.model.beginning import After
 from brender.model.grant import Grant, PartGrant
+from brender.model.job import JobSpec
 from brender.roles.policy import Policy
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
@@ -22,6 +25,7 @@ from tests.simulation.invariants import (
     check_allowed,
     check_commit,
     check_files,
+    check_graphs,
     check_ledger,
     check_publish,
     check_rest,
@@ -31,6 +35,7 @@ from tests.simulation.invariants import (
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
 from tests.simulation.people import Habits, People
+from tests.staged import Staged
 from tests.world import animation, memory_database
 
 #: What the server logs of full disks is not for the terminal.
@@ -133,6 +138,11 @@ class Simulation:
         """By job, the one spelling of its output folder."""
         self.kept: set[str] = set()
         """Attempts of which a worker had reports on disk when it crashed."""
+        self.graphs = random.Random(f"graphs of {self.seed}")
+        self.has_graphs = self.graphs.random() < 0.5
+        """Some jobs have several stages, and some wait for others."""
+        self.looked_at: set[str] = set()
+        """Attempts whose tasks were seen to wait for nothing when they were granted."""
         self.people = People(self, self.conditions.habits)
         self._ids = 0
         self._is_unchecked = False
@@ -145,6 +155,15 @@ class Simulation:
 
     def run(self) -> None:
         """Faults for a while, then rest, then the last questions."""
+        kinds = {kind.name: kind for kind in (Staged(), Staged("staged-elastic", elastic=True))}
+        declare._loaded().update(kinds)
+        try:
+            self._run()
+        finally:
+            for name in kinds:
+                del declare._loaded()[name]
+
+    def _run(self) -> None:
         for node in (self.server, *self.managers, *self.workers):
             node.start()
         for number in range(self.chance.choice([1, 2, 3])):
@@ -179,6 +198,7 @@ class Simulation:
             check_rows(self)
             check_commit(self)
             check_accounts(self)
+            check_graphs(self)
             self._is_unchecked = True
 
     def to_manager(self, route: bytes, message: Message) -> None:
@@ -277,8 +297,21 @@ class Simulation:
         id = f"{number + 1:016x}"
         frames, chunk = f"1-{self.chance.randint(1, 25)}", self.chance.choice([1, 0, 4])
         self.outputs[id] = one_spelling(output := self.people.output_of(id))
-        self._ask(Submit(id=self.new_id(), job=animation(frames, chunk=chunk, id=id, stall_minutes=0.5, output=output)))
+        job = animation(frames, chunk=chunk, id=id, stall_minutes=0.5, output=output)
+        self._ask(Submit(id=self.new_id(), job=self._in_a_graph(job, frames, chunk) if self.has_graphs else job))
         self.people.follow(id)
+
+    def _in_a_graph(self, job: JobSpec, frames: str, chunk: int) -> JobSpec:
+        """Return *job*, perhaps with several stages, and perhaps after jobs that were accepted before."""
+        chance = self.graphs
+        earlier = sorted(self.accepted - self.people.deleted.keys())
+        after = tuple(After(each, chance.random() < 0.6) for each in earlier if chance.random() < 0.7)
+        if chance.random() < 0.6:
+            self.outputs[job.id] = output = f"/renders/{job.id}"
+            settings = {"program": "true", "frames": frames, "chunk": chunk or 1}
+            kind = "staged" if chunk else "staged-elastic"
+            job = msgspec.structs.replace(job, job_type=kind, settings=settings, output=output, facts=None)
+        return msgspec.structs.replace(job, after=after)
 
     def _ask(self, message: Submit) -> None:
         job = message.job.id

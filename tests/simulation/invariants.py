@@ -90,6 +90,52 @@ def check_accounts(world: "Simulation") -> None:
         raise Violation(f"the accounts have {seconds} machine seconds, and the jobs {of_jobs}")
 
 
+def check_graphs(world: "Simulation") -> None:
+    """After every commit: what was granted in it waits for nothing, by the record. (What is queued again at the same time is
+    another matter.)"""
+    if not world.has_graphs:
+        return
+    farm = world.server.core.farm
+    new = {id: (job, task) for id, job, task in _rows(world, "SELECT id, job, task FROM attempt WHERE outcome = 'live'")}
+    again = {requeue.job for requeue in world.people.requeues}
+    for id in new.keys() - world.looked_at:
+        world.looked_at.add(id)
+        job, task = farm.jobs.get(new[id][0]), farm.tasks.get(new[id][1])
+        if job is None or task is None or job.sweeps or job.id in again:
+            continue
+        frames = sorted({part.frame for part in task.parts})
+        for place, by_frame in job.graph.waits[job.graph.place(task.number)]:
+            stage = job.graph.stages[place]
+            if wrong := _not_done(world, job.id, stage.first_task, stage.last_task, frames if by_frame else None):
+                raise Violation(f"{id} at task {task.number} of {job.id} waits for the stage {stage.name}: {wrong}")
+        if job.graph.waits[job.graph.place(task.number)]:
+            continue
+        for after in job.spec.after:
+            other = farm.jobs.get(after.job)
+            ((status, sweeps),) = _rows(world, f"SELECT status, sweeps FROM job WHERE id = '{after.job}'") or [("deleted", "[]")]
+            if status == "completed" or sweeps != "[]" or after.job in again:
+                continue
+            if not after.by_frame or other is None:
+                if not after.by_frame or status not in ("failed", "canceled"):
+                    raise Violation(f"{id} of {job.id} was granted, which waits for {after.job}, and that is {status}")
+                continue
+            stage = other.graph.stages[other.graph.last_of_frames]
+            if wrong := _not_done(world, other.id, stage.first_task, stage.last_task, frames):
+                raise Violation(f"{id} of {job.id} waits for frames {frames} of {other.id}: {wrong}")
+
+
+def _not_done(world: "Simulation", job: str, first: int, last: int, frames: list[int] | None) -> str:
+    """Return what of *job*'s tasks *first* to *last* is not done, of these *frames* only; "" for nothing."""
+    found = _rows(
+        world,
+        "SELECT part.frame, part.status FROM part JOIN task ON part.task = task.id"
+        f" WHERE part.job = '{job}' AND task.number BETWEEN {first} AND {last}",
+    )
+    open_ones = [each for each in found if each[1] != "completed" and (frames is None or each[0] in frames)]
+    missing = [frame for frame in frames or () if frame not in {each[0] for each in found}]
+    return f"{open_ones} are not done, {missing} are not there" if open_ones or missing else ""
+
+
 def _may_be_gone(world: "Simulation", part: int) -> bool:
     return world.people.may_be_gone(world.job_of_part[part])
 
@@ -126,7 +172,7 @@ def check_allowed(worker: WorkerInfo, folder: str) -> None:
 def check_ledger(world: "Simulation") -> None:
     """What the server has in mind is what the record says."""
     farm = world.server.core.farm
-    recorded = dict(_rows(world, "SELECT id, status FROM task WHERE status IN ('queued', 'active')"))
+    recorded = dict(_rows(world, "SELECT id, status FROM task WHERE status IN ('waiting', 'queued', 'active')"))
     for task in farm.tasks.values():
         if recorded.get(task.id) != task.status:
             raise Violation(f"the server thinks that task {task.id} is {task.status}; the record says {recorded.get(task.id)}")

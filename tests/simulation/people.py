@@ -76,6 +76,8 @@ class People:
 
         for _ in range(chance.choice(self.habits.deletes) if self.are_many else 0):
             world.clock.at(chance.uniform(1, 80), lambda: self._delete(job))
+        if world.has_graphs:
+            world.clock.at(world.graphs.uniform(5, 40), lambda: self._stop_waiting(job))
 
     def output_of(self, job: str) -> str:
         """Return the output folder that they name for *job*: often one that others have named, spelled in another way."""
@@ -154,6 +156,15 @@ class People:
         """Return the recorded status of *job*, "" where it is deleted."""
         row = self.world.writer.tables.Job.get_or_none(id=job)
         return row.status if row is not None else ""
+
+    def _stop_waiting(self, job: str) -> None:
+        """Where *job* waits for one that was canceled, has failed or is deleted: let it wait for that no more."""
+        row = self.world.writer.tables.Job.get_or_none(id=job)
+        if row is not None and row.waiting_for == "somebody":
+            after = [each for each in row.after_jobs if self._status(each["job"]) in ("queued", "active")]
+            self._act("when", job, {"after": after})
+        if row is None or row.status not in ("completed", "failed", "canceled"):
+            self.world.clock.at(7.0, lambda: self._stop_waiting(job))
 
     def _reorder(self, job: str) -> None:
         self._act("priority", job, self.chance.randint(0, 100))
