@@ -1,5 +1,7 @@
 """Progressive jobs: every frame soon, with few samples, and then better, until it is what a plain render would have made."""
 
+import contextlib
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from brender.model.units import passes_of
 from tests.conftest import SCENES
 from tests.rendering import Outcome, Studio, studio
 from tests.test_stills import planes
-from tests.tools import in_blender, pixels
+from tests.tools import command, in_blender, let_commands_ask, pixels
 from tests.world import World, animation, facts
 
 _SCENE = """
@@ -146,6 +148,41 @@ def test_where_files_travel_a_pass_is_given_what_its_frame_has_by_then(restarts:
             world.run(20.0)
     assert all(pieces == ((f"d{frame}{number - 1}",) if number > 1 else ()) for frame, number, pieces in given)
     assert len({(frame, number) for frame, number, _ in given}) == 8
+
+
+def test_a_frame_is_fetched_once_at_its_best_and_again_when_it_got_better(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = [b"grainy 1", b"grainy 2", b"better 1", b"", b"", b""]
+    done = 2
+
+    def answer(message: Any) -> Any:
+        if message.question == "job":
+            return {"id": "0e92" * 4, "name": "shot", "status": "active", "frames_deleted": None, "fps": 24.0, "passes": 3}
+        of = {"layer": "", "view": "", "further_files": [{"output": ".1.png.pieces/1.exr", "size": 5, "digest": "e" * 64}]}
+        return [
+            of
+            | {"id": number, "frame": number % 2 + 1, "output": f"{number % 2 + 1}.png", "piece": (number // 2 + 1) % 3}
+            | {"size": len(content), "digest": hashlib.sha256(content).hexdigest(), "change": number}
+            | {"status": "completed" if number < done else "queued"}
+            for number, content in enumerate(contents)
+        ]
+
+    class Fetching(contextlib.nullcontext["Fetching"]):
+        def fetch(self, job: str, part: int, target: Path, *_: object) -> None:
+            target.write_bytes(contents[part])
+
+        def __enter__(self) -> "Fetching":
+            return self
+
+    let_commands_ask(answer, monkeypatch)
+    monkeypatch.setattr("brender.commands.files.exchange", lambda *_: Fetching())
+    assert "2 files fetched" in command(capsys, "fetch", "shot", "--to", tmp_path).out
+    done = 3
+    assert "1 file fetched" in command(capsys, "fetch", "shot", "--to", tmp_path).out
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"1.png": b"better 1", "2.png": b"grainy 2"}
+    (tmp_path / "1.png").write_bytes(b"somebody's")
+    assert command(capsys, "fetch", "shot", "--to", tmp_path).code == 3
 
 
 @pytest.mark.blender

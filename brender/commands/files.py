@@ -92,6 +92,7 @@ def fetch(
                     frames[each.layer, each.frame] = path
                 if not _is_here(path, each):
                     wanted.append((each, path))
+                    own |= {path} if _was_fetched_earlier(path, each) else set()
             if not replace:
                 _check_none_replaced(job, target, [path for _, path in wanted if path not in own], fetched)
             for each, path in wanted:
@@ -183,6 +184,11 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
     finally:
         beginning.unlink(missing_ok=True)
     say(f"{job['name']}: {plural(count, 'file')} and {plural(len(attempts), 'log')} in {target}")
+
+
+def _was_fetched_earlier(path: Path, file: JobFile) -> bool:
+    """Return whether *path* is an earlier picture of the frame, which this *file* is better than."""
+    return bool(file.earlier) and path.is_file() and not path.is_symlink() and digest_of_file(path)[0] in file.earlier
 
 
 def _is_here(path: Path, file: JobFile) -> bool:

@@ -1,5 +1,6 @@
 """The files of finished frames of a job, as the server's record has them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,15 @@ from brender.jobs.blender_still import is_piece
 from brender.model.answers import PAGE
 from brender.model.job import FILM
 
+Frame = tuple[int, str, str]
+"""A frame of a job: its number, view layer and view."""
+
 
 @dataclass(frozen=True)
 class JobFile:
     """A file of a finished part: which part's, of which view layer ("": all), of which frame (``None``: of its film), which of
-    its files, its name in the job's folder, its size, SHA-256 ("": not known), and the commit that told of it."""
+    its files, its name in the job's folder, its size, SHA-256 ("": not known), and the commit that told of it. ``earlier``: the
+    SHA-256 of pictures of the frame that it is better than."""
 
     part: int
     layer: str
@@ -24,6 +29,7 @@ class JobFile:
     size: int
     digest: str
     change: int
+    earlier: frozenset[str] = frozenset()
 
 
 def all_parts(connection: Client, job: str, since: int = -1) -> Iterator[dict[str, Any]]:
@@ -40,24 +46,33 @@ def finished_files(connection: Client, job: str, since: int = -1) -> Iterator[Jo
     """The files of frames of *job* that were finished after the commit *since*; not those that lie elsewhere than in its folder,
     and no pieces of stills. Of a frame that is refined pass by pass, the picture of the latest."""
     parts: Iterable[dict[str, Any]] = all_parts(connection, job, since)
+    earlier = defaultdict[Frame, set[str]](set)
     if passes := connection.ask("job", id=job).get("passes"):
-        parts = _best(all_parts(connection, job), since)
+        every = list(all_parts(connection, job))
+        for part in every:
+            earlier[_frame(part)].add(part["digest"])
+        parts = _best(every, since)
     for part in parts:
         if part["status"] != "completed" or not part["output"] or (part["piece"] > 0 and not passes):
             continue
         frame, change = part["frame"] if part["piece"] != FILM else None, part["change"]
-        yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change)
+        others = frozenset(earlier[_frame(part)] - {part["digest"], ""}) if passes else frozenset[str]()
+        yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change, others)
         for number, further in enumerate(part["further_files"], start=1):
             if not Path(further["output"]).is_absolute() and not is_piece(further["output"]):
                 size, digest = further.get("size", 0), further.get("digest", "")
                 yield JobFile(part["id"], part["layer"], frame, number, further["output"], size, digest, change)
 
 
+def _frame(part: dict[str, Any]) -> Frame:
+    return part["frame"], part["layer"], part["view"]
+
+
 def _best(parts: Iterable[dict[str, Any]], since: int) -> Iterator[dict[str, Any]]:
     """Yield of *parts* those that are the latest finished picture of their frame, if they changed after the commit *since*."""
-    best: dict[tuple[int, str, str], dict[str, Any]] = {}
+    best: dict[Frame, dict[str, Any]] = {}
     for part in parts:
-        frame = part["frame"], part["layer"], part["view"]
+        frame = _frame(part)
         if part["status"] == "completed" and part["output"] and (frame not in best or best[frame]["id"] < part["id"]):
             best[frame] = part
     yield from sorted((part for part in best.values() if part["change"] > since), key=lambda part: part["change"])
