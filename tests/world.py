@@ -313,11 +313,12 @@ class World:
         self._work(worker, stub.core.ended(attempt, 1.0, reason, permanent, stopped, now, out_of_memory=out_of_memory, used=used))
         self.run(0.2)
 
-    def finish(self, worker: str) -> list[int]:
-        """The worker's running attempt finishes what is left of its parts and ends well; returns the frames."""
+    def finish(self, worker: str, seconds: float = 1.0) -> list[int]:
+        """The worker's running attempt finishes what is left of its parts, each after so many seconds, and ends well; returns the
+        frames."""
         running = self.workers[worker].running
         assert running is not None, f"{worker} runs nothing"
-        frames = [self.finish_part(worker) for _ in range(len(running.parts) - len(self._done(worker, running)))]
+        frames = [self.finish_part(worker, seconds) for _ in range(len(running.parts) - len(self._done(worker, running)))]
         self.end(worker)
         return frames
 

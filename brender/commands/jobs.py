@@ -50,6 +50,7 @@ from brender.commands.replaced import with_what_it_replaces
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import send_files
 from brender.commands.shot import fit, shot_facts
+from brender.commands.time_left import estimates_in_words, time_left
 from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.engines.log_end import FOLDED, folded
 from brender.engines.openjd_templates import compile_template
@@ -343,7 +344,8 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         (f"{record['unit'].capitalize()}s", f"{record['units_done']:,} of {record['units']:,} done"),
         ("Pass", f"{record['pass_number']} of {record['passes']}" if record.get("passes") else ""),
         ("Film", record["settings"].get("film", "")),
-        ("Time left", f"about {duration(record['eta_seconds'])}" if record["eta_seconds"] else ""),
+        ("Time left", time_left(record)),
+        ("Expected", " · ".join(estimates_in_words(record))),
         ("Type", label_of(record["job_type"], record["settings"])),
         ("File", record["settings"].get("file", "")),
         ("Blender", record["series"]),

@@ -11,7 +11,7 @@ from brender.bus.client import Client
 from brender.commands.completion import complete_job, complete_project
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option, user
-from brender.commands.output import line, print_json, print_table, say
+from brender.commands.output import duration, line, print_json, print_table, say
 from brender.commands.output import size as in_words
 from brender.commands.paging import tell_end
 from brender.model.errors import BadInput, Conflict
@@ -40,8 +40,11 @@ def list_projects(data: Path, config: Path | None, verbose: bool, server: str | 
         print_json(rows)
         return
     print_table(
-        ("NAME", "JOBS", "UNFINISHED", "FOLDER", "KEEPS"),
-        [(row["name"], row["jobs"], row["unfinished"], row["root"], _kept(row)) for row in rows],
+        ("NAME", "JOBS", "UNFINISHED", "LEFT", "FOLDER", "KEEPS"),
+        [
+            (row["name"], row["jobs"], row["unfinished"], duration(row.get("eta_seconds")), row["root"], _kept(row))
+            for row in rows
+        ],
         empty="There are no projects. `brender submit --project NAME FILE.blend` makes one",
     )
 

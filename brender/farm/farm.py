@@ -69,6 +69,8 @@ class Farm:
     unanswered: dict[str, None] = field(default_factory=dict)
     """Live attempts whose worker may owe an answer: to a grant, a recall or a cancel."""
     changed_jobs: set[str] = field(default_factory=set)
+    to_foresee: dict[str, None] = field(default_factory=dict)
+    """Jobs of which it is to be kept when they are expected to be done."""
     """Jobs that came, went or changed since the scheduler was last told."""
     awaited: dict[str, Awaited] = field(default_factory=dict)
     """Jobs that unfinished jobs wait for, by their ids."""

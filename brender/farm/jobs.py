@@ -1,5 +1,6 @@
 """Jobs: what is kept of an unfinished one in memory, and how it stands. Pure."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
@@ -30,6 +31,17 @@ from brender.scheduling.chunks import chunk_size
 
 #: Warnings of one job that are kept: so many are enough to know.
 _WARNINGS_MOST = 100
+#: The shares of a job's parts at which it is kept when it was expected to be done.
+FORESEEN_AT = (0.1, 0.25, 0.5, 0.75)
+
+
+class Estimated(msgspec.Struct, frozen=True):
+    """What was expected of a job at a ``wall`` time, when such a ``share`` of its parts was done: to take so many ``seconds``
+    more."""
+
+    share: float
+    wall: float
+    seconds: float
 
 
 @dataclass(eq=False)
@@ -81,6 +93,8 @@ class JobState(Entity):
     """What of it is being deleted; "" where nothing is."""
     frames_deleted: float | None = None
     sweeps: list[Sweep] = field(default_factory=list)
+    estimates: list[Estimated] = field(default_factory=list)
+    """When it was expected to be done, at each of `FORESEEN_AT` of it."""
     warnings: list[str] = field(default_factory=list)
     strikes: dict[str, int] = field(default_factory=dict)
     """Attempts that failed in a row, by worker."""
@@ -170,6 +184,7 @@ class JobState(Entity):
         "start_at",
         "night",
         "waiting_for",
+        "estimates",
     )
 
     @cached_property
@@ -208,6 +223,7 @@ class JobState(Entity):
             self.spec.start_at,
             self.spec.night,
             self.waiting_for,
+            tuple(self.estimates),
         )
 
     def birth(self) -> tuple[Any, ...]:
@@ -281,6 +297,21 @@ class JobState(Entity):
         self.memory = max(self.memory, memory)
         self.failures = 0
         self.touch()
+
+    @property
+    def is_to_be_foreseen(self) -> bool:
+        """Whether it is to be kept now when it is expected to be done."""
+        made = bisect_right(FORESEEN_AT, self.estimates[-1].share) if self.estimates else 0
+        return self.status is JobStatus.ACTIVE and made < len(FORESEEN_AT) and self._share >= FORESEEN_AT[made]
+
+    def foresee(self, seconds: float, wall: float) -> None:
+        """Keep that it is expected, at *wall*, to take so many *seconds* more."""
+        self.estimates.append(Estimated(round(self._share, 4), wall, round(seconds, 3)))
+        self.touch()
+
+    @property
+    def _share(self) -> float:
+        return self.completed_parts / self.part_count if self.part_count else 0.0
 
     def uncount_part(self, part: PartState) -> None:
         """Count *part* no longer, which was done, for it is queued again; what was warned of it is no longer so."""

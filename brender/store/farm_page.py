@@ -66,7 +66,7 @@ def overview(record: Record, wall: float, reach: Reach = Reach()) -> dict[str, A
         "frames": {name: _frames_since(record, wall - seconds) for name, seconds in (("hour", 3600.0), ("day", _DAY))},
         "active": _shown_jobs(record, ids),
         "attention": attention(record, wall, reach),
-        **_left(record, workers.get("busy", 0) + workers.get("idle", 0)),
+        **_left(record),
     }
 
 
@@ -89,17 +89,14 @@ def _shown_jobs(record: Record, ids: Sequence[str]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: ids.index(row["id"]))
 
 
-def _left(record: Record, workers: int) -> dict[str, Any]:
-    """Return the seconds for which *workers* are busy with all unfinished jobs (``left_seconds``; ``None``: not known), by what
-    their frames took so far, and how many jobs that leaves out since none of their frames is done (``left_unknown``)."""
-    job = record.tables.Job
-    rendered = job.completed_parts - job.kept_parts
-    left = job.part_count - job.completed_parts - job.given_up_parts
-    known = Case(None, [(rendered > 0, job.render_seconds * left / fn.NULLIF(rendered, 0))], 0.0)
-    unknown = Case(None, [((rendered <= 0) & (left > 0), 1)], 0)
-    query = job.select(fn.COALESCE(fn.SUM(known), 0.0), fn.COALESCE(fn.SUM(unknown), 0))
-    seconds, jobs = query.where(job.status.in_(("active", "queued")) & job.deleting.not_in(GOING)).tuples()[0]
-    return {"left_seconds": seconds / workers if workers and seconds else None, "left_unknown": int(jobs)}
+def _left(record: Record) -> dict[str, Any]:
+    """Return the seconds until all open jobs are done of which that is known (``left_seconds``; ``None``: of none), and of how
+    many it is not (``left_unknown``)."""
+    if record.outlook is None:
+        return {"left_seconds": None, "left_unknown": 0}
+    prospect = record.outlook.of(record)
+    last = prospect.last()
+    return {"left_seconds": last and last.seconds, "left_unknown": prospect.unknown}
 
 
 def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since: float = 0.0) -> dict[str, Any]:

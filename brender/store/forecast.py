@@ -118,23 +118,35 @@ def _open_jobs(record: "Record") -> Iterable[_Queued]:
         to_come = row.part_count - row.completed_parts - row.given_up_parts
         if to_come <= 0 or not row.task_count:
             continue
-        try:
-            kind: JobType = guarded(job_type(row.job_type), row.id)
-            spec = job_spec(row, kind, msgspec.convert(row.facts, FileFacts) if row.facts else None)
-            need = requirements_of(kind, spec)
-            graph = Graph(kind.stages(spec))
-        except (BrenderError, JobTypeFailed, msgspec.ValidationError):
-            continue  # (its job type is not there, or fails: the server says so)
-        need = msgspec.structs.replace(need, series=read_series(row.series) if row.series else None)
+        if (planned := _planned(row)) is None:
+            continue
+        need, graph = planned
         parts = row.part_count / row.task_count
         tasks = ceil(to_come / parts)
         tasks = max(1, graph.ready(max(0, row.task_count - tasks)))  # what is made of other frames is not to be had before those
         part_seconds = _part_seconds(row)
         if part_seconds is None and compared < _JOBS_ESTIMATED:
             compared += 1
-            part_seconds = _estimated(record, row)
+            part_seconds = estimated_part_seconds(record, row)
         busy = min(tasks, running.get(row.id, 0))
         yield _Queued(row.name, need, tasks - busy, busy, None if part_seconds is None else part_seconds * parts)
+
+
+def need_of(row: Any) -> Requirements | None:
+    """Return what a worker must have for the job of *row*; ``None`` where its job type cannot say."""
+    planned = _planned(row)
+    return None if planned is None else planned[0]
+
+
+def _planned(row: Any) -> tuple[Requirements, Graph] | None:
+    try:
+        kind: JobType = guarded(job_type(row.job_type), row.id)
+        spec = job_spec(row, kind, msgspec.convert(row.facts, FileFacts) if row.facts else None)
+        need = requirements_of(kind, spec)
+        graph = Graph(kind.stages(spec))
+    except (BrenderError, JobTypeFailed, msgspec.ValidationError):
+        return None  # (its job type is not there, or fails: the server says so)
+    return msgspec.structs.replace(need, series=read_series(row.series) if row.series else None), graph
 
 
 def _part_seconds(row: Any) -> float | None:
@@ -143,7 +155,7 @@ def _part_seconds(row: Any) -> float | None:
     return row.render_seconds / rendered if rendered > 0 and row.render_seconds > 0 else None
 
 
-def _estimated(record: "Record", row: Any) -> float | None:
+def estimated_part_seconds(record: "Record", row: Any) -> float | None:
     """Return the same by what earlier jobs like it took."""
     shots = earlier_shots(record, row.__data__["project"], row.job_type)
     found = estimate(work_of(row.settings, row.facts), 1, 1, shots) if shots else None
@@ -154,21 +166,22 @@ def _sharing(record: "Record", needs: list[Requirements], paths: tuple[PathVaria
     """Return how many workers there are for something of *needs*, and how many of those are idle."""
     if not needs:
         return {"workers": 0, "idle": 0}
-    kinds = [kind for kind in _kinds_there(record) if not fleet or fleet not in kind.worker.tags]
-    able = [_able(need, paths, kinds) for need in needs]
+    kinds = [kind for kind in kinds_there(record) if not fleet or fleet not in kind.worker.tags]
+    able = [able_kinds(need, paths, kinds) for need in needs]
     return {name: max(sum(getattr(kind, name) for kind in each) for each in able) for name in ("workers", "idle")}
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """Workers that are there and cannot be told apart: one of them, how many there are, and how many of them are idle."""
+class Kind:
+    """Workers that are there and cannot be told apart: one of them, how many there are and are idle, and their ids."""
 
     worker: WorkerInfo
     workers: int
     idle: int
+    ids: tuple[str, ...]
 
 
-def _kinds_there(record: "Record") -> list[_Kind]:
+def kinds_there(record: "Record") -> list[Kind]:
     worker = record.tables.Worker
     # As text, which is compared and not read: ten thousand workers are of a few kinds.
     columns = [getattr(worker, name).cast("text") for name in _TOLD_APART_BY]
@@ -178,13 +191,13 @@ def _kinds_there(record: "Record") -> list[_Kind]:
         found.setdefault(tuple(told), []).append((id, status == WorkerStatus.IDLE))
     firsts = {row.id: row for row in worker.select().where(worker.id.in_([alike[0][0] for alike in found.values()]))}
     return [
-        _Kind(_with_extra_tags(firsts[alike[0][0]]), len(alike), sum(idle for _, idle in alike))
+        Kind(_with_extra_tags(firsts[alike[0][0]]), len(alike), sum(idle for _, idle in alike), tuple(id for id, _ in alike))
         for alike in found.values()
         if alike[0][0] in firsts
     ]
 
 
-def _able(need: Requirements, paths: tuple[PathVariable, ...], kinds: list[_Kind]) -> list[_Kind]:
+def able_kinds(need: Requirements, paths: tuple[PathVariable, ...], kinds: list[Kind]) -> list[Kind]:
     """Return those of *kinds* that would render a job with these requirements, as `count_able` counts workers."""
     able = [kind for kind in kinds if general_obstacle(need, paths, kind.worker) is None]
     if need.blender is not None and need.series is None:

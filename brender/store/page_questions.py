@@ -19,8 +19,8 @@ from brender.store.questions import (
     Record,
     job_id,
     listed_columns,
-    seconds_left,
     with_progress,
+    with_time_left,
 )
 
 #: Columns that a list of jobs can be sorted by.
@@ -82,14 +82,12 @@ def find_jobs(
 
 
 def with_eta(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return *rows*, each with the seconds that its job probably still takes (``eta_seconds``; ``None``: not known)."""
+    """Return *rows*, each with what its job probably still takes (`with_time_left`)."""
     worker = record.tables.Worker
     active = [row["id"] for row in rows if row["status"] == "active"]
     query = worker.select(worker.job, fn.COUNT(worker.id)).where(worker.job.in_(active) & (worker.status != "offline"))
     busy = dict(query.group_by(worker.job).tuples()) if active else {}
-    for row in rows:
-        row["eta_seconds"] = seconds_left(row, busy.get(row["id"], 0))
-    return rows
+    return [with_time_left(record, row, busy.get(row["id"], 0)) for row in rows]
 
 
 def choices(record: Record) -> dict[str, list[str]]:

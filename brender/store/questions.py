@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from peewee import Case, fn
 
@@ -18,6 +18,7 @@ from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
+from brender.model.prospect import Prospect
 from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
 from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import units_of_type
@@ -35,12 +36,21 @@ _NAMED_MOST = 5
 GOING = ("record", "both")
 
 
+class LooksAhead(Protocol):
+    """Tells when open jobs will be done."""
+
+    def of(self, record: "Record") -> Prospect:
+        """Return what *record* lets expect."""
+
+
 @dataclass(frozen=True)
 class Record:
     """What questions are asked of."""
 
     tables: Tables
     folder: DataFolder
+    outlook: LooksAhead | None = None
+    """Who looks ahead; ``None``: each job's time left is told by itself."""
 
 
 def job_id(record: Record, start: str) -> str:
@@ -172,8 +182,20 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
     answer["kept_off"] = list(query.order_by(off.wall).dicts())
     answer["waits"] = job_graph.waits(record, found)
-    answer["eta_seconds"] = seconds_left(answer, busy) if answer["finished"] is None else None
-    return answer
+    return with_time_left(record, answer, busy)
+
+
+def with_time_left(record: Record, job: dict[str, Any], busy: int) -> dict[str, Any]:
+    """Return *job*, a row, with the seconds that it probably still takes (``eta_seconds``; ``None``: not known), and between
+    which bounds that lies in about eight of ten cases (``eta_least``, ``eta_most``). *busy* workers render it now."""
+    left = least = most = None
+    if job["finished"] is None and job["status"] in (JobStatus.QUEUED, JobStatus.ACTIVE):
+        expected = record.outlook.of(record).jobs.get(job["id"]) if record.outlook is not None else None
+        if expected is not None:
+            left, least, most = expected.seconds, expected.least, expected.most
+        else:
+            left = seconds_left(job, busy)
+    return job | {"eta_seconds": left, "eta_least": least, "eta_most": most}
 
 
 def seconds_left(job: dict[str, Any], busy: int) -> float | None:
@@ -381,13 +403,24 @@ def about(record: Record) -> dict[str, Any]:
 
 
 def projects(record: Record) -> list[dict[str, Any]]:
-    """Return every project: its folder, what it keeps, its jobs, and how many of them have not ended."""
+    """Return every project: its folder, what it keeps, its jobs, how many of them have not ended, and the seconds until the last
+    of these is probably done (``eta_seconds``; ``None``: not known)."""
     project, job = record.tables.Project, record.tables.Job
     there = job.deleting.not_in(GOING)
     count = job.select(fn.COUNT(job.id)).where((job.project == project.name) & there)
     unfinished = job.select(fn.COUNT(job.id)).where((job.project == project.name) & job.finished.is_null())
     query = project.select(project, count.alias("jobs"), unfinished.alias("unfinished")).order_by(project.name)
-    return list(query.limit(PAGE).dicts())
+    prospect = record.outlook.of(record) if record.outlook is not None else None
+    rows = list(query.limit(PAGE).dicts())
+    for row in rows:
+        last = prospect.last(row["name"]) if prospect is not None and row["unfinished"] else None
+        row["eta_seconds"] = last and last.seconds
+    return rows
+
+
+def prospects(record: Record) -> Prospect:
+    """Return when the open jobs will be done, as far as that is known."""
+    return record.outlook.of(record) if record.outlook is not None else Prospect()
 
 
 def paths(record: Record) -> list[dict[str, Any]]:
@@ -468,6 +501,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         change,
         about,
         projects,
+        prospects,
         paths,
         addons,
         shares,

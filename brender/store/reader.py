@@ -13,18 +13,20 @@ from brender.model.paths import expand, places, platform_of
 from brender.store.database import check_for_reading, open_for_reading
 from brender.store.datafolder import DataFolder
 from brender.store.path_variables import path_variables
-from brender.store.questions import Record
+from brender.store.questions import LooksAhead, Record
 from brender.store.tables import Tables, make_tables
 
 
 class Reader:
-    """Reads the farm whose files lie in *folder* and whose database is *database* ("": the folder's own). From any thread."""
+    """Reads the farm whose files lie in *folder* and whose database is *database* ("": the folder's own). From any thread.
+    *outlook*: who looks ahead for it."""
 
-    def __init__(self, folder: DataFolder, database: str = "") -> None:
+    def __init__(self, folder: DataFolder, database: str = "", outlook: LooksAhead | None = None) -> None:
         self.folder = folder
         self._where = database or str(folder.database)
         # Table classes that nobody uses now. To make them takes longer than most questions.
         self._idle: deque[Tables] = deque()
+        self._outlook = outlook
 
     @contextmanager
     def record(self) -> Iterator[Record]:
@@ -37,7 +39,7 @@ class Reader:
             tables = make_tables(open_for_reading(self._where))
         try:
             with tables.Job._meta.database.connection_context():
-                yield Record(tables, self.folder)
+                yield Record(tables, self.folder, self._outlook)
         except OperationalError as error:
             raise BadInput(f"The farm's database cannot be read: {error}") from error
         finally:

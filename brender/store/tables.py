@@ -167,6 +167,7 @@ def make_tables(database: Database) -> Tables:
         deleting = TextField(default="")
         frames_deleted = DoubleField(null=True)
         sweeps = JSONField(holds=list[dict[str, Any]], default=list)
+        estimates = JSONField(holds=list[dict[str, float]], default=list)
         change = BigIntegerField(default=0, index=True)
 
     class JobRevision(Base):

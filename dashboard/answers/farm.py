@@ -18,6 +18,8 @@ class JobOnFarmPage(Counted, kw_only=True):
     """``brief``: what it renders, in a few words."""
 
     eta_seconds: float | None
+    eta_least: float | None
+    eta_most: float | None
     picture: Picture | None
     workers: int
     brief: list[str]
@@ -136,6 +138,7 @@ class Accounts(msgspec.Struct):
 class Project(msgspec.Struct, kw_only=True):
     jobs: int
     unfinished: int
+    eta_seconds: float | None
 
 
 @row("PathVariable")

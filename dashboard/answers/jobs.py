@@ -21,6 +21,8 @@ class Counted(msgspec.Struct, kw_only=True):
 @row("Job", without=("facts", "settings", "warnings", "addons", "after_jobs"))
 class JobInList(Counted, kw_only=True):
     eta_seconds: float | None
+    eta_least: float | None
+    eta_most: float | None
 
 
 class JobsPage(msgspec.Struct):
@@ -82,6 +84,8 @@ class _JobNow(Counted, kw_only=True):
     kept_off: list[KeptOff]
     waits: list[Waited]
     eta_seconds: float | None
+    eta_least: float | None
+    eta_most: float | None
     may_act: bool
 
 

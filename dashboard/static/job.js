@@ -14,14 +14,16 @@
     const waits = { queued: "Waiting", paused: "Paused", completed: "Done", failed: "Failed", canceled: "Canceled" };
     const unheard = farm.isSilent() && !over.includes(job.status), known = job.status === "active" && job.eta_seconds && !unheard;
     byId("left").textContent = unheard ? `${Math.round(job.progress * 100)} %` : known ? `${farm.span(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
-    const wall = known ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
-    byId("until").textContent = unheard ? farm.asOf() : known ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
+    const soon = job.status === "queued" && job.eta_seconds && !unheard;
+    const wall = known || soon ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
+    byId("until").textContent = unheard ? farm.asOf() : known || soon ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
     if (job.status === "active" && !known && !unheard && job.rendering.length && job.completed_parts === job.kept_parts) {
       const begun = firstFrame(Math.max(0, Date.now() / 1000 - job.started), Math.max(...job.rendering.map((worker) => worker.fraction)), farm.span);
       byId("left").textContent = begun.title;
       if (begun.more) byId("until").textContent = begun.more;
     }
-    byId("until").title = unheard ? "" : farm.time(wall);
+    const bounds = (known || soon) && job.eta_most ? `, between ${farm.clock(Date.now() / 1000 + job.eta_least)} and ${farm.clock(Date.now() / 1000 + job.eta_most)} in eight of ten cases` : "";
+    byId("until").title = unheard ? "" : `${farm.time(wall)}${bounds}`;
     byId("count").textContent = farm.progress(job);
     const rendered = job.completed_parts - job.kept_parts;
     byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.unit}` : "";

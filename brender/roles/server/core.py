@@ -324,6 +324,14 @@ class ServerCore:
         self.nodes.beats(message, now)
         return self._taken()
 
+    def foreseen(self, expected: dict[str, float], now: Now) -> list[Effect]:
+        """Keep in how many seconds jobs were *expected* to be done."""
+        for job_id, seconds in expected.items():
+            job = self.farm.jobs.get(job_id)
+            if job is not None and job.is_to_be_foreseen:
+                job.foresee(seconds, now.wall)
+        return self._taken()
+
     def tick(self, now: Now) -> list[Effect]:
         """End a round: do what time brings, then plan and grant after all that arrived in it."""
         self.activity.by = None

@@ -81,6 +81,7 @@ from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import is_url, open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.last_seen import check_age
+from brender.store.outlook import expected_of
 from brender.store.path_variables import path_variables
 from brender.store.questions import Record, answer
 from brender.store.writer import Writer
@@ -397,12 +398,30 @@ class Server:
         now = self._now()
         if not self._round.paused:
             self._look_at_folders(now)
+            self._look_ahead()
         self._round.tick()
         self._tell_of_itself(now)
         if self._round.has_more_to_do:
             self.loop.post(lambda: None)  # the next round begins at once
         if not self._round.paused:
             self._housekeep(now)
+
+    def _look_ahead(self) -> None:
+        """Ask when the jobs are expected to be done of which that is to be kept."""
+        asked = self._round.core.farm.to_foresee
+        if not asked:
+            return
+        jobs = list(asked)
+        asked.clear()
+
+        def keep(expected: dict[str, float]) -> None:
+            self._round.apply(lambda core, now: core.foreseen(expected, now))
+
+        self._queries.look(
+            "look ahead",
+            lambda record: expected_of(record, jobs),
+            lambda expected: self.loop.post(lambda: keep(expected)),
+        )
 
     # --- what leads out of a round (`Links`) --------------------------------------------------------------------------
 

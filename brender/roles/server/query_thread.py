@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from brender.bus.messages import Done, Message, Sorry
 from brender.model.errors import BrenderError, Conflict
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
+from brender.store.outlook import Outlook
 from brender.store.questions import Record
 from brender.store.tables import make_tables
 
@@ -33,6 +35,8 @@ class _Waiting:
     route: bytes
     id: str
     query: Query
+    then: Callable[[Any], None] | None = None
+    """What hears the answer, where nobody outside asked."""
 
 
 class QueryThread:
@@ -47,6 +51,7 @@ class QueryThread:
         self._waiting: OrderedDict[str, OrderedDict[tuple[bytes, str], _Waiting]] = OrderedDict()
         self._closed = False
         self._record: Record | None = None
+        self._outlook = Outlook(time.monotonic, time.time)
         self._thread = threading.Thread(target=self._run, name="brender-queries", daemon=True)
         self._thread.start()
 
@@ -60,6 +65,12 @@ class QueryThread:
             mine.setdefault((route, id), _Waiting(route, id, query))
             self._changed.notify()
 
+    def look(self, id: str, query: Query, then: Callable[[Any], None]) -> None:
+        """Tell *then*, in this thread, what *query* returns: a question of the server's own, one of each *id* at a time."""
+        with self._changed:
+            self._waiting.setdefault("", OrderedDict()).setdefault((b"", id), _Waiting(b"", id, query, then))
+            self._changed.notify()
+
     def close(self) -> None:
         """End the thread after the answer that it is at."""
         with self._changed:
@@ -70,7 +81,10 @@ class QueryThread:
     def _run(self) -> None:
         while (waiting := self._next()) is not None:
             answer = self._answer(waiting)
-            if answer is not None:
+            if waiting.then is not None:
+                if isinstance(answer, Done):
+                    waiting.then(msgspec.msgpack.decode(answer.data))
+            elif answer is not None:
                 self._deliver(waiting.route, answer)
         self._disconnect()
 
@@ -109,7 +123,7 @@ class QueryThread:
         if self._record is None:
             database = open_for_reading(self._where)
             database.connect()
-            self._record = Record(make_tables(database), self._folder)
+            self._record = Record(make_tables(database), self._folder, self._outlook)
         return self._record
 
     def _disconnect(self) -> None:

@@ -10,7 +10,7 @@ from brender.bus.messages import PartDone
 from brender.farm.awaited import Awaited
 from brender.farm.farm import REMEMBERED_MANAGERS, Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded, missing
-from brender.farm.jobs import JobState
+from brender.farm.jobs import Estimated, JobState
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.output_owners import output_of
 from brender.farm.sweep import Sweep
@@ -165,6 +165,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         frames_deleted=row.frames_deleted,
         sweeps=msgspec.convert(row.sweeps, list[Sweep]),
         waiting_for=row.waiting_for,
+        estimates=msgspec.convert(row.estimates, list[Estimated]),
         warnings=list(row.warnings),
     )
     kept_off = tables.KeptOff

@@ -239,6 +239,8 @@ class Work:
         if report.memory > job.memory:
             self.farm.needs_changed(job)
         job.count_part(report.seconds, report.memory, report.kept)
+        if job.is_to_be_foreseen:
+            self.farm.to_foresee[job.id] = None
         self.farm.totals.frames_completed += 1
         if part.piece == 0 and not part.kept:
             count_frame(self.farm, job, attempt.worker, now.wall)

@@ -1,0 +1,174 @@
+"""When the open jobs of a record will be done: what its finished parts say of paces, put into the forecast of its queue."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from brender.model.job import Requirements
+from brender.model.paths import PathVariable
+from brender.model.prospect import Prospect
+from brender.model.status import JobStatus, WorkerStatus
+from brender.scheduling.forecast import Lane, Work, forecast
+from brender.scheduling.pace import Begun, Measured, Pace, still_takes
+from brender.store.forecast import Kind, able_kinds, estimated_part_seconds, kinds_there, need_of
+from brender.store.path_variables import path_variables
+
+if TYPE_CHECKING:
+    from brender.store.questions import Record
+
+#: How long an answer counts, and how many times the seconds that it took to find.
+_PAUSE, _PAUSE_SHARE = 5.0, 20.0
+#: Open jobs that are looked at, those that are served first; how many of them are compared with earlier ones; the parts of one
+#: that are read when it is first looked at, its last.
+_JOBS_MOST, _ESTIMATED_MOST, _PARTS_MOST = 1000, 20, 500
+#: Jobs that have ended whose parts tell how fast workers are.
+_EARLIER_MOST = 30
+#: What a frame takes of which nobody knows: such jobs hold workers, and nothing is said of when they are done.
+_UNHEARD = 60.0
+_OPEN = (JobStatus.QUEUED, JobStatus.ACTIVE)
+_AT_WORK = (WorkerStatus.IDLE, WorkerStatus.BUSY)
+
+
+def expected_of(record: "Record", jobs: list[str]) -> dict[str, float]:
+    """Return in how many seconds each of *jobs* will be done, without those of which that is not known."""
+    found = record.outlook.of(record).jobs if record.outlook is not None else {}
+    return {id: found[id].seconds for id in jobs if id in found}
+
+
+class Outlook:
+    """Looks ahead. *clock* tells seconds, *wall* the time of the record. May be used from any thread."""
+
+    def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._clock, self._wall = clock, wall
+        self._lock = threading.Lock()
+        self._pace = Pace()
+        self._change = -1
+        self._known: set[str] = set()
+        self._needs: dict[tuple[str, str], Requirements | None] = {}
+        self._prospect = Prospect()
+        self._again = float("-inf")
+
+    def of(self, record: "Record") -> Prospect:
+        """Return what the *record* lets expect now, or did a moment ago."""
+        with self._lock:
+            begun = self._clock()
+            if begun >= self._again:
+                self._prospect = self._look(record)
+                self._again = self._clock() + max(_PAUSE, _PAUSE_SHARE * (self._clock() - begun))
+            return self._prospect
+
+    def _look(self, record: "Record") -> Prospect:
+        job = record.tables.Job
+        query = job.select().where(job.status.in_(_OPEN)).order_by(job.priority.desc(), job.submitted).limit(_JOBS_MOST)
+        rows = list(query)
+        if self._change < 0:
+            ended = job.select().where(job.status == JobStatus.COMPLETED).order_by(job.finished.desc()).limit(_EARLIER_MOST)
+            self._read(record, list(ended)[::-1])  # how fast workers are is known before a job of now tells
+        begun = self._begun(record, rows)
+        self._learn(record, rows, begun)
+        paths = path_variables(record.tables)
+        kinds = kinds_there(record)
+        lanes, running = self._lanes(record, kinds, {row.id: row for row in rows}, {each.worker: each for each in begun})
+        able: dict[Requirements, frozenset[int]] = {}
+        works, unheard, compared = [], set[str](), 0
+        for order, row in enumerate(rows):
+            need = self._need(row)
+            if need is None:
+                continue
+            seconds, spread, known = self._of_part(row)
+            if not seconds and compared < _ESTIMATED_MOST:
+                compared += 1
+                seconds = estimated_part_seconds(record, row) or 0.0
+            if not seconds:
+                unheard.add(row.id)
+            if need not in able:
+                able[need] = _numbers(need, paths, kinds)
+            parts = row.part_count / row.task_count
+            tasks = ceil(max(0, row.part_count - row.completed_parts - row.given_up_parts) / parts) - running[row.id]
+            works.append(
+                Work(row.id, row.priority, order, max(0, tasks), (seconds or _UNHEARD) * parts, able[need], spread, known)
+            )
+        found = forecast(lanes, works)
+        said = {id: expected for id, expected in found.items() if id not in unheard}
+        count = len(rows) if len(rows) < _JOBS_MOST else job.select().where(job.status.in_(_OPEN)).count()
+        return Prospect(said, {row.id: row.__data__["project"] for row in rows}, count - len(said))
+
+    def _learn(self, record: "Record", rows: list[Any], begun: list[Begun]) -> None:
+        """Take in the parts of these jobs that were done since the last look, and those that workers are at."""
+        newest = self._read(record, rows)
+        self._pace.learn([], begun)
+        self._known = {row.id for row in rows if row.completed_parts > row.kept_parts}
+        self._change = newest
+
+    def _read(self, record: "Record", rows: list[Any]) -> int:
+        """Take in what was done of these jobs since the last look; return the newest change that was seen."""
+        part, newest = record.tables.Part, self._change
+        for row in rows:
+            if row.completed_parts == row.kept_parts or (row.id in self._known and row.change <= self._change):
+                continue
+            since = self._change if row.id in self._known else -1
+            fits = (part.job == row.id) & (part.change > since) & (part.status == "completed") & (part.seconds > 0)
+            query = part.select(part.worker, part.seconds, part.change).where(fits & ~part.kept)
+            found = list(query.order_by(part.change.desc()).limit(_PARTS_MOST).tuples())[::-1]
+            self._pace.learn(Measured(row.id, worker, seconds) for worker, seconds, _ in found)
+            newest = max(newest, row.change, *(change for *_, change in found))
+        return newest
+
+    def _begun(self, record: "Record", rows: list[Any]) -> list[Begun]:
+        """Return the frames that workers are at, of jobs whose tasks have one each: of others nobody knows since when."""
+        worker, attempt = record.tables.Worker, record.tables.Attempt
+        single = {row.id for row in rows if row.part_count == row.task_count}
+        query = worker.select(worker.id, worker.job, worker.fraction, attempt.started).join(
+            attempt, on=(attempt.id == worker.attempt)
+        )
+        busy = query.where((worker.status == WorkerStatus.BUSY) & attempt.started.is_null(False)).tuples()
+        now = self._wall()
+        return [Begun(job, id, now - since, fraction or None) for id, job, fraction, since in busy if job in single]
+
+    def _of_part(self, row: Any) -> tuple[float, float, int]:
+        """Return the work of a part to come of the job of *row*, its spread, and by how many parts that is known; 0 where nobody
+        knows."""
+        pace = self._pace.of_job(row.id)
+        if pace is None:
+            return 0.0, 0.0, 1
+        # What an attempt takes beside its frames, such as opening the file.
+        beside = row.machine_seconds / row.render_seconds if row.render_seconds else 1.0
+        return pace.expected * min(3.0, max(1.0, beside)), pace.spread, pace.parts
+
+    def _need(self, row: Any) -> Requirements | None:
+        key = (row.id, row.series)
+        if key not in self._needs:
+            if len(self._needs) > 4 * _JOBS_MOST:
+                self._needs.clear()
+            self._needs[key] = need_of(row)
+        return self._needs[key]
+
+    def _lanes(
+        self, record: "Record", kinds: list[Kind], rows: dict[str, Any], begun: dict[str, Begun]
+    ) -> tuple[list[Lane], Counter[str]]:
+        """Return the workers that are there, and at how many of each job they are at work."""
+        worker = record.tables.Worker
+        kind_of = {id: number for number, kind in enumerate(kinds) for id in kind.ids}
+        lanes, running = [], Counter[str]()
+        columns = (worker.id, worker.job, worker.fraction)
+        for id, job, fraction in worker.select(*columns).where(worker.status.in_(_AT_WORK)).tuples():
+            if id not in kind_of:
+                continue
+            speed, left = self._pace.speed(id), 0.0
+            if job in rows:
+                running[job] += 1
+                row = rows[job]
+                seconds = self._of_part(row)[0] or _UNHEARD
+                if id in begun:
+                    left = still_takes(seconds / speed, begun[id].seconds)
+                else:  # of several frames, somewhere among them
+                    left = seconds / speed * (1 - (fraction or 0.5) + (row.part_count / row.task_count - 1) / 2)
+            lanes.append(Lane(kind_of[id], speed, job if job in rows else "", left))
+        return lanes, running
+
+
+def _numbers(need: Requirements, paths: tuple[PathVariable, ...], kinds: list[Kind]) -> frozenset[int]:
+    able = able_kinds(need, paths, kinds)
+    return frozenset(number for number, kind in enumerate(kinds) if any(kind is each for each in able))

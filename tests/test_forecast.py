@@ -1,0 +1,114 @@
+"""When jobs will be done: the pace of workers and jobs as it was measured, and the queue simulated ahead."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brender.scheduling.forecast import Lane, Work, forecast
+from brender.scheduling.pace import Measured, Pace
+
+_ALL = frozenset({0})
+
+
+def _lanes(count: int, **how: object) -> list[Lane]:
+    return [Lane(0, **how) for _ in range(count)]  # type: ignore[arg-type]
+
+
+def _work(job: str, tasks: int = 100, seconds: float = 10.0, **how: object) -> Work:
+    given = {"priority": 50, "order": 0, "kinds": _ALL, **how}
+    return Work(job=job, tasks=tasks, seconds=seconds, **given)  # type: ignore[arg-type]
+
+
+def test_a_job_alone_is_done_when_its_tasks_are_shared_out() -> None:
+    assert forecast(_lanes(10), [_work("a")])["a"].seconds == pytest.approx(100, rel=0.15)
+
+
+def test_a_more_urgent_job_is_done_first_and_those_of_equal_priority_share() -> None:
+    found = forecast(_lanes(10), [_work("a", order=1), _work("b", order=2), _work("c", tasks=10, priority=60, order=3)])
+    assert found["c"].seconds == 10
+    assert found["a"].seconds == pytest.approx(210, rel=0.15) and found["b"].seconds == pytest.approx(210, rel=0.15)
+
+
+def test_a_job_that_waits_for_another_begins_when_that_is_done() -> None:
+    found = forecast(_lanes(10), [_work("b", after=frozenset({"a"})), _work("a")])
+    assert found["b"].seconds == pytest.approx(found["a"].seconds + 100, rel=0.15)
+
+
+def test_a_job_that_starts_later_is_not_begun_before() -> None:
+    assert forecast(_lanes(10), [_work("a", tasks=10, delay=1000.0)])["a"].seconds == 1010
+
+
+def test_a_job_that_nobody_can_run_is_expected_at_no_time() -> None:
+    assert not forecast(_lanes(10), [_work("a", kinds=frozenset({1}))])
+
+
+def test_a_job_of_few_workers_takes_as_long_as_they_do() -> None:
+    found = forecast(_lanes(10), [_work("a", most=2, order=1), _work("b", order=2)])
+    assert found["a"].seconds == pytest.approx(500, rel=0.15) and found["b"].seconds == pytest.approx(130, rel=0.2)
+
+
+def test_what_a_worker_renders_already_counts_with_its_job() -> None:
+    assert forecast([Lane(0, job="a", left=30.0)], [_work("a", tasks=0)])["a"].seconds == 30
+
+
+def test_the_less_is_known_of_a_job_the_wider_its_bounds_are() -> None:
+    little, much = (forecast(_lanes(10), [_work("a", spread=0.5, known=known)])["a"] for known in (1, 400))
+    assert little.seconds == much.seconds
+    assert little.least < much.least < much.seconds < much.most < little.most
+
+
+def test_very_many_workers_are_taken_together_and_found_as_fast() -> None:
+    found = forecast(_lanes(5000), [_work("a", tasks=50_000), _work("b", tasks=50_000, order=1)])
+    assert found["b"].seconds == pytest.approx(200, rel=0.15)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.floats(0.2, 5.0)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(1, 60), st.floats(0.1, 500.0), st.sets(st.integers(0, 3)), st.integers(0, 3)), max_size=8),
+)
+def test_each_job_that_somebody_can_run_is_done_and_never_sooner_than_all_its_workers_together_could(
+    workers: list[tuple[int, float]], jobs: list[tuple[int, float, set[int], int]]
+) -> None:
+    lanes = [Lane(kind, speed) for kind, speed in workers]
+    works = [
+        _work(str(number), tasks, seconds, kinds=frozenset(kinds), most=most, priority=number % 3, order=number)
+        for number, (tasks, seconds, kinds, most) in enumerate(jobs)
+    ]
+    found = forecast(lanes, works)
+    for work in works:
+        able = sum(lane.speed for lane in lanes if lane.kind in work.kinds)
+        assert (work.job in found) is (able > 0)
+        if able:
+            assert found[work.job].seconds >= 0.999 * work.tasks * work.seconds / able
+
+
+def test_fast_and_slow_workers_are_told_apart_whatever_they_render() -> None:
+    chance, pace = random.Random(1), Pace()
+    speeds, jobs = {"slow": 0.5, "mean": 1.0, "fast": 2.0}, {"light": 2.0, "heavy": 300.0}
+    names = [(job, worker) for job in jobs for worker in speeds] * 30
+    chance.shuffle(names)
+    pace.learn(Measured(job, worker, jobs[job] / speeds[worker] * chance.uniform(0.8, 1.2)) for job, worker in names)
+    assert pace.speed("fast") / pace.speed("slow") == pytest.approx(4, rel=0.15)
+    light, heavy = pace.of_job("light"), pace.of_job("heavy")
+    assert light and heavy and heavy.work / light.work == pytest.approx(150, rel=0.15)
+
+
+def test_a_job_that_only_slow_workers_have_rendered_is_not_taken_for_a_heavy_one() -> None:
+    pace = Pace()
+    pace.learn(Measured("a", worker, seconds) for worker, seconds in [("slow", 40.0), ("fast", 10.0)] * 40)
+    pace.learn([Measured("b", "slow", 40.0)] * 5)
+    a, b = pace.of_job("a"), pace.of_job("b")
+    assert a and b and b.work == pytest.approx(a.work, rel=0.1)
+
+
+def test_frames_that_grow_heavier_are_expected_to_stay_so() -> None:
+    pace = Pace()
+    pace.learn(Measured("a", "w", seconds) for seconds in (10.0,) * 50 + (20.0,) * 50)
+    found = pace.of_job("a")
+    assert found and found.work == pytest.approx(15) and found.recent > 19 and 17 < found.expected < 18
+
+
+def test_nothing_is_known_of_a_job_without_a_part_that_is_done() -> None:
+    assert Pace().of_job("a") is None and Pace().speed("w") == 1
