@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 import OpenImageIO as oiio
-from flask import Blueprint, Response, request, send_file, stream_with_context
+from flask import Blueprint, Response, request, send_file
 
 from brender.engines.ffmpeg import make_film
 from brender.engines.layers import layer_displayed, layers_of
@@ -24,6 +24,7 @@ from brender.store import questions
 from brender.store.progressive import pictures
 from dashboard.endpoint import Nothing, describe, query_as
 from dashboard.farm import farm, user_name
+from dashboard.frame_files import FrameFiles
 from dashboard.turns import Turns
 
 #: Part of the pages, and of the API.
@@ -116,9 +117,7 @@ def frames_zip(id: str) -> Response:
     files, _, name = _all(id)
     with contextlib.ExitStack() as held:
         held.enter_context(_DOWNLOADS.take(user_name()))
-        response = Response(
-            stream_with_context(_zipped(files)), mimetype="application/zip", headers=_attached(f"{_safe(name)}.zip")
-        )
+        response = Response(_zipped(files), mimetype="application/zip", headers=_attached(f"{_safe(name)}.zip"))
         response.call_on_close(held.pop_all().close)
         return response
 
@@ -218,7 +217,7 @@ def _all(id: str) -> tuple[Iterator[tuple[Path, str]], int, str]:
     files = [((folder / name).resolve(), number, name) for number, name in finished]
     there = [(path, number, name) for path, number, name in files if path.is_relative_to(folder) and path.is_file()]
     if not there and found.is_elsewhere:
-        named, most = _asked_for(job.id, finished), len(finished)
+        named, most = _asked_for(found, job.id, finished), len(finished)
     else:
         named, most = ((path, name) for path, _, name in there), len(there)
     first = next(named, None)
@@ -227,9 +226,8 @@ def _all(id: str) -> tuple[Iterator[tuple[Path, str]], int, str]:
     return chain([first], named), most, job.name
 
 
-def _asked_for(job: str, finished: list[tuple[int, str]]) -> Iterator[tuple[Path, str]]:
+def _asked_for(found: FrameFiles, job: str, finished: list[tuple[int, str]]) -> Iterator[tuple[Path, str]]:
     """Yield the files of the *finished* parts (part, name) of *job*, asked of the server, without those that are gone."""
-    found = farm().files
     for part, name in finished:
         with contextlib.suppress(NotFound):
             yield found.frame(job, part), name

@@ -210,7 +210,16 @@ def fill(folder: DataFolder) -> None:
             new(
                 "job",
                 FULL,
-                {**JOB, **of, "user": "anna", "status": "paused", "tags": ["x"], "warnings": ["w"], "addons": [ADDON]}
+                {
+                    **JOB,
+                    **of,
+                    "user": "anna",
+                    "status": "paused",
+                    "tags": ["x"],
+                    "warnings": ["w"],
+                    "estimates": [{"share": 0.1, "wall": 1.0, "seconds": 2.0}],
+                    "addons": [ADDON],
+                }
                 | {"after_jobs": [{"job": "f" * 16, "by_frame": True}]},
             ),
             new("job", "f" * 16, {**JOB, **of, "status": "failed", "finished": now}),

@@ -88,7 +88,19 @@ class Outlook:
             parts = row.part_count / row.task_count
             tasks = ceil(max(0, row.part_count - row.completed_parts - row.given_up_parts) / parts) - running[row.id]
             works.append(
-                Work(row.id, row.priority, order, max(0, tasks), (seconds or _UNHEARD) * parts, able[need], spread, known)
+                Work(
+                    row.id,
+                    row.priority,
+                    order,
+                    max(0, tasks),
+                    (seconds or _UNHEARD) * parts,
+                    able[need],
+                    spread,
+                    known,
+                    # (One that waits frame by frame may begin sooner, and ends no sooner.)
+                    frozenset(after.job for after in row.after_jobs if not after.by_frame),
+                    max(0.0, row.start_at - self._wall()),
+                )
             )
         found = forecast(lanes, works)
         said = {id: expected for id, expected in found.items() if id not in unheard}
