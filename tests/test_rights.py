@@ -19,7 +19,7 @@ from tests.rows import put
 from tests.world import World, animation
 
 _JOBS = "pause resume cancel requeue priority when readmit delete"
-_NODES = "drain disable enable restart tags note schedule log log-level forget"
+_NODES = "drain disable enable restart tags note schedule give-back log log-level forget"
 _PROGRAMS = "set-password create-api-token revoke-api-token api-tokens"
 _ACCOUNT = f"{_PROGRAMS} set-preset remove-preset subscribe-email unsubscribe"
 _OF_BOTH = "hello bye pong renew stands received gone reports progress seen logtold filepiece blobwanted enrol"

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from brender.bus.ids import new_id
+from brender.bus.messages import Act
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BadInput
+from brender.model.nodes import OWNERS_USE
 from brender.model.schedule import asleep, parse_schedule
 from tests.tools import command, ended, submit_command, until
 from tests.world import World, animation
@@ -124,3 +127,24 @@ def test_a_worker_and_a_manager_start_anew_when_they_are_asked_to(
 def _incarnation(connection: object, what: str, name: str) -> int:
     rows = connection.ask(what)  # type: ignore[attr-defined]
     return next(int(row["incarnation"]) for row in rows if row["name"] == name)
+
+
+def test_a_worker_that_is_given_back_takes_nothing_new_until_that_time_and_then_goes_on() -> None:
+    world = World()
+    world.add_worker("w")
+    world.act_on_node("give-back", "w", "2")
+    world.run(1.0)
+    (row,) = [each for each in world.ask("workers") if each["name"] == "w"]
+    assert row["status"] == "disabled" and row["reason"].startswith(f"{OWNERS_USE} until ") and row["paused_until"]
+    world.start_server()
+    world.run(16.0, 1.0)
+    assert world.server.farm.paused.keys() == {row["id"]}
+    world.now += 2 * 3600
+    world.run(40.0, 1.0)
+    assert not world.server.farm.paused
+    world.act_on_node("give-back", "w", "1")
+    world.act_on_node("give-back", "w", "0")
+    assert not world.server.farm.paused
+    for hours in ("-1", "721", "soon"):
+        with pytest.raises(BadInput, match="hours"):
+            world.answer(Act(id=new_id(), action="give-back", target="w", value=hours))

@@ -16,7 +16,7 @@ from brender.model.errors import BadInput
 from brender.model.text import plural
 
 
-@click.command(cls=Configured, section="accounts", short_help="Machine hours, frames and failures, by user, project, …")
+@click.command(cls=Configured, section="accounts", short_help="What was done: machine hours, frames, failures.")
 @common
 @server_option
 @click.option("--by", type=click.Choice(BY), default="user", show_default=True, help="What the sums are told by.")

@@ -22,7 +22,7 @@ _TEST_SECONDS = 15.0
 _DEFAULT = ("job-completed", "job-failed", "job-attention")
 
 
-@click.group()
+@click.group(short_help="Whom the server tells of what happens.")
 def hooks() -> None:
     """Tell web addresses, and run programs on the server's machine, when something happens."""
 

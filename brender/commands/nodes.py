@@ -257,6 +257,12 @@ enable = _action("enable", "Give workers or managers tasks again.", "gets tasks 
 @click.option("--tags", metavar="A,B", help='Tags that it has besides its own; "" for none.')
 @click.option("--add-tags", metavar="A,B", help="Tags that it gets besides those that it has.")
 @click.option("--note", help="What people should know of it.")
+@click.option(
+    "--give-back",
+    type=click.FloatRange(0, 720),
+    metavar="HOURS",
+    help="Give it back to its machine's owner for so long, after what it renders; 0 ends that.",
+)
 @click.option("--sleeps", metavar="HOURS", help='When it takes no new tasks: "mon-fri 09:00-18:00, sat 10:00-14:00"; "" never.')
 def describe(
     data: Path,
@@ -267,14 +273,16 @@ def describe(
     tags: str | None,
     add_tags: str | None,
     note: str | None,
+    give_back: float | None,
     sleeps: str | None,
 ) -> None:
     """Set what people say of workers: further tags, a note, the hours in which they sleep (by the server's clock)."""
     if tags is not None and add_tags is not None:
         raise BadInput("Give --tags, which replaces the tags of before, or --add-tags, not both")
     said = {"tags": tags if add_tags is None else add_tags, "note": note, "schedule": sleeps}
+    said["give-back"] = None if give_back is None else f"{give_back:g}"
     if all(value is None for value in said.values()):
-        raise BadInput("Say what is to change: --tags, --add-tags, --note or --sleeps")
+        raise BadInput("Say what is to change: --tags, --add-tags, --note, --sleeps or --give-back")
     with client(server, data) as connection:
         for worker in workers:
             if add_tags is not None:

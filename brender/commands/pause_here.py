@@ -13,9 +13,7 @@ from brender.model.errors import BadInput, BrenderError
 from brender.system.pause import Pause, read_pause, write_pause
 
 
-@click.command(
-    "pause-here", cls=Configured, section="pause-here", short_help="Give this machine back to its owner for some hours."
-)
+@click.command("pause-here", cls=Configured, section="pause-here", short_help="Give this machine back to its owner.")
 @common
 @click.argument("hours", type=click.FloatRange(0, 24 * 30, min_open=True), default=4.0)
 @click.option(

@@ -54,6 +54,8 @@ class Farm:
     """Tags that people gave workers."""
     schedules: dict[str, tuple[Span, ...]] = field(default_factory=dict)
     """When workers sleep."""
+    paused: dict[str, float] = field(default_factory=dict)
+    """Workers that were given back to their owners, and until when (seconds since the epoch)."""
     asleep: dict[str, str] = field(default_factory=dict)
     """Those that do so now, and until what o'clock."""
     users: dict[str, Role] = field(default_factory=dict)

@@ -85,6 +85,7 @@ TABLE: dict[str, Entry] = {
         tags="set the tags of workers",
         note="write notes on workers",
         schedule="set the hours of workers",
+        **{"give-back": "give workers back to the owners of their machines"},
         log="ask workers for their logs",
         forget="forget workers and managers",
     ),

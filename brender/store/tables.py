@@ -233,6 +233,7 @@ def make_tables(database: Database) -> Tables:
         extra_tags = JSONField(holds=list[str], default=list)
         note = TextField(default="")
         schedule = TextField(default="")
+        paused_until = DoubleField(null=True)
         attempt = TextField(default="")
         job = TextField(default="")
         frame = IntegerField(null=True)

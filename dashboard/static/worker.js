@@ -9,6 +9,13 @@
     byId("status").textContent = status;
     byId("reason").replaceChildren(farm.prose(worker.reason));
     byId("buttons").replaceChildren(farm.nodeButtons(worker, () => farm.leave("/workers/", `${worker.name} is off the list`)));
+    const back = byId("give-back");
+    if (back) {
+      back.hidden = status === "offline";
+      byId("back-hours").hidden = Boolean(worker.paused_until);
+      byId("back-go").textContent = worker.paused_until ? "Let it go on" : "Give it back to its owner";
+      back.dataset.paused = worker.paused_until ? "1" : "";
+    }
     const now = byId("now");
     now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${farm.calm(worker.line)}` : "";
     if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
@@ -33,6 +40,11 @@
     } catch (error) {
       farm.complain(error);
     }
+  });
+  byId("give-back")?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const hours = event.target.dataset.paused ? "0" : byId("back-hours").value;
+    farm.actOnNode(id, "give-back", hours).then(() => farm.content()).catch(farm.complain);
   });
   async function showLog(after) {
     for (let tries = 0; tries < 20; tries += 1) {

@@ -38,6 +38,7 @@ class Act(Message, frozen=True, kw_only=True):
         "tags",
         "note",
         "schedule",
+        "give-back",
         "log",
         "log-level",
         "forget",

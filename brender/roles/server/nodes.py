@@ -386,7 +386,8 @@ class Nodes:
         if manager is not None and self.farm.wanted.get(manager.id) is Wanted.DISABLED:
             return WorkerStatus.DISABLED, f"its manager {manager.name} is disabled"
         if (until := self.farm.asleep.get(worker.info.id)) is not None:
-            return WorkerStatus.DISABLED, f"it sleeps until {until}"
+            is_given_back = worker.info.id in self.farm.paused
+            return WorkerStatus.DISABLED, f"{OWNERS_USE} until {until}" if is_given_back else f"it sleeps until {until}"
         if worker.standing is Standing.PAUSED:
             is_well = worker.reason.startswith(OWNERS_USE)
             return WorkerStatus.DISABLED if is_well else WorkerStatus.ERROR, worker.reason

@@ -56,6 +56,12 @@ def restore(writer: Writer, mono: float) -> Farm:
         next_activity=writer.last_id("activity") + 1,
     )
     _restore_shares(farm, tables)
+    for id, until in (
+        tables.Worker.select(tables.Worker.id, tables.Worker.paused_until)
+        .where(tables.Worker.paused_until.is_null(False))
+        .tuples()
+    ):
+        farm.paused[id] = until
     for row in tables.Worker.select(tables.Worker.id, tables.Worker.extra_tags, tables.Worker.schedule):
         if row.extra_tags:
             farm.extra_tags[row.id] = frozenset(row.extra_tags)

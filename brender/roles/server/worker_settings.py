@@ -15,10 +15,11 @@ from brender.roles.effects import Now
 from brender.roles.server.activity import ActivityLog
 
 #: What can be said, by the action that says it.
-SAYABLE = ("tags", "note", "schedule")
+SAYABLE = ("tags", "note", "schedule", "give-back")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOTE_LENGTH = 1000
 _LOOK_SECONDS = 15.0
+_HOURS_MOST = 24.0 * 30
 
 
 class WorkerSettings:
@@ -31,7 +32,8 @@ class WorkerSettings:
         self._looked = float("-inf")
 
     def say(self, action: str, worker: str, name: str, value: Any, now: Now, user: str) -> None:
-        """Set the ``tags`` (with commas between), ``note`` or ``schedule`` of *worker* to *value*. Raises `BadInput`."""
+        """Set the ``tags`` (with commas between), ``note`` or ``schedule`` of *worker* to *value*; ``give-back``:
+        give it back to its machine's owner for so many hours, 0 ends that. Raises `BadInput`."""
         text = str(value or "").strip()
         if action == "tags":
             tags = sorted({tag.strip() for tag in text.split(",") if tag.strip()})
@@ -47,6 +49,14 @@ class WorkerSettings:
                 self.farm.schedules[worker] = spans
             self._looked = float("-inf")
             fields = {"schedule": text}
+        elif action == "give-back":
+            until = now.wall + _hours(text) * 3600
+            self.farm.paused.pop(worker, None)
+            if until > now.wall:
+                self.farm.paused[worker] = until
+            self._looked = float("-inf")
+            fields = {"paused_until": until if until > now.wall else None}
+            text = f"{text} h" if until > now.wall else ""
         else:
             if len(text) > _NOTE_LENGTH:
                 raise BadInput(f"A note has up to {_NOTE_LENGTH} characters")
@@ -73,6 +83,12 @@ class WorkerSettings:
             for worker, spans in self.farm.schedules.items()
             if (left := asleep(spans, here.weekday(), minute)) is not None
         }
+        for worker, until in list(self.farm.paused.items()):
+            if until <= now.wall:
+                del self.farm.paused[worker]
+                self.farm.ledger.change("worker", worker, {"paused_until": None})
+            else:
+                self.farm.asleep[worker] = _day_and_clock(until, here)
         if changed := before ^ set(self.farm.asleep):
             self.look_at(changed)
         return set(self.farm.asleep) - before
@@ -85,6 +101,22 @@ class WorkerSettings:
         if state is not None:
             own = (state.info.tags - before) | (before & state.own_tags)
             state.info = msgspec.structs.replace(state.info, tags=own | tags)
+
+
+def _hours(text: str) -> float:
+    """Return the hours that *text* says. Raises `BadInput`."""
+    try:
+        hours = float(text or "0")
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours <= _HOURS_MOST:
+        raise BadInput(f"A worker is given back for 0 (not any longer) to {_HOURS_MOST:.0f} hours, not {text!r}")
+    return hours
+
+
+def _day_and_clock(wall: float, here: datetime) -> str:
+    at = datetime.fromtimestamp(wall)
+    return f"{at:%H:%M}" if at.date() == here.date() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _clock(minute: int) -> str:
