@@ -336,6 +336,8 @@
     return {
       job_type: kind().name, settings: { ...settings(), ...more }, name: byId("job-name").value, project: byId("job-project").value,
       priority: Number(byId("priority").querySelector("[aria-pressed=true]").value), tags: byId("job-tags").value.split(/\s+/).filter(Boolean), output: byId("job-output").value, paused: byId("paused").checked,
+      after: byId("job-after").value.split(",").map((each) => each.trim()).filter(Boolean).map((each) => ({ job: each, by_frame: byId("after-frames").checked })),
+      start_at: byId("start-at").value.trim(), night: byId("at-night").checked,
       allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().needs_file && source ? { source } : {}),
     };
   }
@@ -399,7 +401,7 @@
   let trying = 0;
   async function test() {
     const frame = firstFrame(), number = trying += 1, box = byId("test");
-    const wanted = { ...job(kind().name === "blender-still" ? { frame } : { frames: String(frame) }), test: true, priority: TEST_PRIORITY, paused: false };
+    const wanted = { ...job(kind().name === "blender-still" ? { frame } : { frames: String(frame) }), test: true, priority: TEST_PRIORITY, paused: false, after: [], start_at: "", night: false };
     show("test", true);
     box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), " is submitted…");
     const accepted = await send(() => farm.post("/jobs", { ...wanted, name: `${wanted.name} (test)` })).catch((error) => {
