@@ -216,3 +216,26 @@ def test_a_time_to_start_at_is_written_as_people_write_it(text: str, at: str) ->
 def test_a_time_that_is_none_or_past_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(BadInput, match=r"is not a time to start at|is past, so no job can start then|within 10 years"):
         parse_start(text, datetime(2026, 12, 24, 21))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_frame_whose_file_travels_is_done_once_it_is_in_its_folder(world: World, restarts: bool) -> None:
+    first = job("1-2", name="lighting", bundle="b" * 64)
+    world.submit(first)
+    second = job("1-2", after=(After(first.id, by_frame=True),))
+    world.submit(second)
+    world.hung = True
+    for name in ("one", "two"):
+        world.finish(name)
+    world.run(2.0)
+    if restarts:
+        world.start_server()
+        world.run(2.0)
+    assert not held(world), "the folder does not answer"
+    world.hung = False
+    frames, world.unplaced = world.unplaced, []
+    world.place(frames)
+    world.run(1.0)
+    assert {id for id, _ in held(world)} == {second.id}
+    world.finish_everything()
+    assert world.status(second.id) == "completed"
