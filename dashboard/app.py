@@ -21,7 +21,6 @@ from wtforms import ValidationError
 
 from brender import __version__
 from brender.bus.address import ServerAddresses, is_loopback
-from brender.bus.client import Client
 from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
@@ -30,7 +29,6 @@ from dashboard import pages, people, pictures
 from dashboard.endpoint import PREFIX
 from dashboard.farm import Farm, Settings
 from dashboard.frame_files import FrameFiles
-from dashboard.outlook import ServersOutlook
 from dashboard.pulse import Pulse
 from dashboard.stream import Stream
 from dashboard.uploads import Uploads
@@ -44,8 +42,6 @@ _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-#: How long the server may take to say when jobs will be done, before a page is shown without.
-_OUTLOOK_SECONDS = 1.0
 _LOOPBACK_NAMES = {"localhost", "brender-dashboard"}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d+)?")
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -91,7 +87,7 @@ def create_app(
     uploads = Uploads(folder.root / "uploads", chosen.upload_quota, chosen.upload_total, chosen.keep_free)
     stream = Stream(server, pair)
     pulse = Pulse(server, pair, stream.tell_of_server)
-    reader = Reader(folder, database, ServersOutlook(lambda: Client(server, pair, _OUTLOOK_SECONDS)))
+    reader = Reader(folder, database, pulse)
     found = FrameFiles(reader, server, pair, folder.root / "fetched")
     app.extensions["brender"] = Farm(reader, server, pair, folder, stream, pulse, uploads, found, chosen)
     csrf = CSRFProtect(app)

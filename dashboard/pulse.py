@@ -1,15 +1,22 @@
-"""Whether the server is alive: asked every second, so that no page shows a farm that nobody runs as if all were well."""
+"""Whether the server is alive: asked every second, so that no page shows a farm that nobody runs as if all were well. And when
+the farm's jobs will be done, which the server knows.
+"""
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
+
+import msgspec
 
 from brender.bus.address import ServerAddresses
 from brender.bus.client import Client
 from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError, Unreachable
 from brender.model.log_events import log_event, read_event
+from brender.model.prospect import Prospect
+from brender.store.questions import Record
 
 log = logging.getLogger("brender.dashboard")
 
@@ -17,6 +24,8 @@ log = logging.getLogger("brender.dashboard")
 SILENT_SECONDS = 3.0
 _EVERY_SECONDS = 1.0
 _ANSWER_SECONDS = 1.5
+#: How often it is asked when jobs will be done, and for how long after somebody wanted to know.
+_PROSPECT_SECONDS, _WANTED_SECONDS = 5.0, 60.0
 
 
 class Pulse:
@@ -28,6 +37,8 @@ class Pulse:
         self._pair = pair
         self._changed = changed
         self._heard = 0.0
+        self._prospect = Prospect()
+        self._wanted = self._looked = float("-inf")
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -50,6 +61,18 @@ class Pulse:
         silent = time.monotonic() - self._heard
         return silent if silent > SILENT_SECONDS else None
 
+    def of(self, record: Record) -> Prospect:
+        """Return when jobs will be done, as the server said last; nothing is known before it was asked or while it is silent."""
+        self._wanted = time.monotonic()
+        return self._prospect
+
+    def _look_ahead(self, client: Client) -> None:
+        now = time.monotonic()
+        if now - self._wanted < _WANTED_SECONDS and now - self._looked > _PROSPECT_SECONDS:
+            self._looked = now
+            with contextlib.suppress(BrenderError, msgspec.ValidationError):  # (an older server does not know the question)
+                self._prospect = msgspec.convert(client.ask("prospects"), Prospect)
+
     def _run(self) -> None:
         said = False
         while not self._ended.is_set():
@@ -60,7 +83,10 @@ class Pulse:
                     answers = _answers(client)
                     if answers:
                         self._heard = time.monotonic()
+                        self._look_ahead(client)
                     silent = self.silent_seconds()
+                    if silent is not None:
+                        self._prospect = Prospect()
                     if (silent is not None) != said:
                         said = not said
                         fields = {"parent": "server", "address": str(self._server.control), "seconds": silent or 0.0}

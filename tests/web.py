@@ -44,6 +44,8 @@ ROLES = {"vera": "viewer", "anna": "artist", "walt": "wrangler", "boss": "admin"
 
 def application(folder: DataFolder, **settings: Any) -> Flask:
     """The application over *folder*; no server runs. What it answers is held against the API's own declarations."""
+    folder.server_key.parent.mkdir(parents=True, exist_ok=True)
+    folder.server_key.touch()  # (the server keeps its files there)
     nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
     made = create_app(folder, nowhere, new_pair(), "", Settings(**settings), b"s" * 32)
     made.after_request(_as_declared)
