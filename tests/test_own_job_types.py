@@ -12,6 +12,7 @@ from brender.bus.ids import new_id
 from brender.commands.localfarm import LocalFarm
 from brender.engines import type_files as loading
 from brender.engines.type_files import all_problems, type_files
+from brender.jobs.authoring import JobTypeFile, Step, compiled
 from brender.jobs.declare import job_type
 from brender.jobs.steps import read_steps
 from brender.model.errors import BadInput
@@ -73,23 +74,31 @@ def test_a_file_that_has_changed_is_loaded_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ([Step("a", ("x",), frames="1-1000000000")], "leaves Blender's frames"),
+        ([Step(f"{n}", ("x",), frames="1-1000000") for n in range(9)], "would run 9,000,000 times; 2,000,000 is the most"),
+        ([Step("a", ("x",), after=("b",)), Step("b", ("x",), after=("a",))], "The steps 'a' and 'b' wait for each other"),
+        ([Step("a", ("x",), after=("nowhere",))], "waits for the step 'nowhere', which is not there"),
+        ([Step("a", ("x", "{frames}"))], "{frames} in '{frames}' is not a placeholder"),
+        ("x", "compile has to return a list of Step"),
+        ([], "The job has no steps"),
+    ],
+)
+def test_what_makes_no_job_is_refused_with_a_sentence(made: object, why: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        compiled(JobTypeFile("own", "Own", (), lambda settings: made), "own.py", {})  # type: ignore[arg-type, return-value]
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("body", "why"),
     [
-        ('return [Step("a", ["x"], frames="1-1000000000")]', "leaves Blender's frames"),
-        (
-            'return [Step(str(n), ["x"], frames="1-1000000") for n in range(9)]',
-            "would run 9,000,000 times; 2,000,000 is the most",
-        ),
-        ('return [Step("a", ["x"], after=["b"]), Step("b", ["x"], after=["a"])]', "The steps 'a' and 'b' wait for each other"),
-        ('return [Step("a", ["x"], after=["nowhere"])]', "waits for the step 'nowhere', which is not there"),
-        ('return [Step("a", ["x", "{frames}"])]', "{frames} in '{frames}' is not a placeholder"),
-        ('return "x"', "compile has to return a list of Step"),
-        ("return []", "The job has no steps"),
         ("raise SystemExit(3)", "own.py, line 7: SystemExit: 3"),
         ('return [Step("a", ["x" * 3_000_000_000])]', "it takes more memory than it may have"),
     ],
 )
-def test_what_makes_no_job_is_refused_with_a_sentence(tmp_path: Path, body: str, why: str) -> None:
+def test_what_ends_its_process_or_takes_all_memory_refuses_its_own_job(tmp_path: Path, body: str, why: str) -> None:
     write(tmp_path, body)
     with pytest.raises(BadInput) as refused:
         type_files(tmp_path)[0]["own"].compile({})

@@ -3,6 +3,7 @@
 The question is JSON on standard input, the answer JSON on standard output; what the file itself prints goes to standard error.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -64,12 +65,14 @@ def _said(error: BaseException, file: Path) -> str:
 
 
 def _limit() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
+    """Let this process have little memory and time, where the platform can."""
+    if sys.platform == "win32":
         return
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS + 1))
+    import resource
+
+    for what, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _PROCESSOR_SECONDS)):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (most, most))
 
 
 main()

@@ -146,6 +146,8 @@ def _asked(file: Path, question: dict[str, Any]) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
+        if done.returncode < 0:
+            raise _Broken("it was ended, as it took more time or memory than it may have") from None
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise _Broken(f"it ended without an answer{f': {last[:300]}' if last else ''}") from None
     if "refused" in answer:
