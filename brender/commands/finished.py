@@ -59,7 +59,7 @@ def finished_files(connection: Client, job: str, since: int = -1) -> Iterator[Jo
         others = frozenset(earlier[_frame(part)] - {part["digest"], ""}) if passes else frozenset[str]()
         yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change, others)
         for number, further in enumerate(part["further_files"], start=1):
-            if not Path(further["output"]).is_absolute() and not is_piece(further["output"]):
+            if not Path(further["output"]).is_absolute() and not (passes and is_piece(further["output"])):
                 size, digest = further.get("size", 0), further.get("digest", "")
                 yield JobFile(part["id"], part["layer"], frame, number, further["output"], size, digest, change)
 

@@ -23,6 +23,7 @@ from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, Warmth
 from brender.model.job import BAKE, FILM
 from brender.model.nodes import Blender, choose_blender, reads_all
+from brender.model.units import passes_of
 
 
 class BlenderEngine:
@@ -53,7 +54,7 @@ class BlenderEngine:
                     continue
                 if part.piece == FILM:
                     make_scene_film(rendering, part, folder)
-                elif "passes" in rendering.settings:
+                elif passes_of(rendering.settings):
                     do_pass(rendering, part, folder, index)
                 elif "pieces" in rendering.settings:
                     do_part_of_still(rendering, part, folder)

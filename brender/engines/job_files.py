@@ -30,6 +30,7 @@ from brender.model.frame_file import FrameFile
 from brender.model.job import FILM
 from brender.model.paths import BUILT_IN
 from brender.model.text import plural
+from brender.model.units import passes_of
 from brender.system.removal import remove_tree
 
 #: Blobs that are brought at once, and jobs whose files stay laid out.
@@ -59,7 +60,7 @@ def travel(attempt: Attempt) -> None:
         raise AttemptFailed(str(error), permanent=True) from error
     if not files.exists():
         _lay_out(attempt, courier, bundle, files)
-    if "passes" in attempt.order.settings:
+    if passes_of(attempt.order.settings):
         for part in attempt.grant.parts:  # what the frame has accumulated is the farm's to say, and not this folder's
             remove_tree((folder / "out" / piece_name(part.output, 1)).parent)
     if attempt.grant.pieces:
@@ -202,7 +203,7 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
     part = attempt.grant.parts[0]
     if part.piece == FILM:
         names = [name for _, name in frames_of_film(attempt.order.settings)]
-    elif "passes" in attempt.order.settings:
+    elif passes_of(attempt.order.settings):
         names = [piece_name(part.output, 1)]  # (which passes are in it, it says itself)
     else:
         names = [piece_name(part.output, number) for number in range(1, len(attempt.grant.pieces) + 1)]
@@ -229,12 +230,13 @@ class _Delivery:
 def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: Progressed) -> PartFinished:
     """Return *part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
+    is_refined = bool(passes_of(attempt.order.settings))
     is_of_still = "pieces" in attempt.order.settings and numbers[part.part] > 0
     files = [(part.output, part.digest), *((further.output, further.digest) for further in part.further_files)]
     waiting = list[tuple[str, _Delivery]]()
     for number, (name, digest) in enumerate(files):
         path = Path(attempt.order.output) / name
-        kind: Literal["frame", "piece"] = "piece" if is_of_still or is_piece(name) else "frame"
+        kind: Literal["frame", "piece"] = "piece" if is_of_still or (is_refined and is_piece(name)) else "frame"
         waiting.append((name, delivery := _Delivery()))
         sent = FrameFile(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digest)
         courier.deliver(sent, delivery.end)

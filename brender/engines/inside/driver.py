@@ -354,7 +354,7 @@ class Driver:
     def do_denoise(self, merged, path):
         if not self.scene.cycles.denoiser:
             raise jobsettings.Refused(
-                "Blender %s was built without Open Image Denoise, which this still asks for" % bpy.app.version_string
+                "Blender %s was built without Open Image Denoise, which the scene asks for" % bpy.app.version_string
             )
         split.denoise(self.scene, merged, path)
         self.say("denoised")

@@ -146,7 +146,8 @@ class FileKeeper:
         for (attempt, id), paths in arrived.items():
             part = tables.Part.get_or_none(tables.Part.id == id)
             if part is not None and part.status == PartStatus.COMPLETED and part.attempt == attempt:
-                further_files = tuple(further["output"] for further in part.further_files if not is_piece(further["output"]))
+                outputs = [further["output"] for further in part.further_files]
+                further_files = tuple(each for each in outputs if not (part.job.passes and is_piece(each)))
                 blob = part.digest if part.job.settings.get("film") and part.piece != FILM else ""
                 frames.append(PublishFrame(attempt, part.id, part.job.output, part.output, further_files, blob, part.job.id))
                 continue

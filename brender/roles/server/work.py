@@ -34,7 +34,7 @@ from brender.model.job import FILM, MISSING_AT_WORKER
 from brender.model.log_events import frames_in_words
 from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
 from brender.model.text import plural, times
-from brender.model.units import STILL
+from brender.model.units import STILL, passes_of
 from brender.roles.effects import LogEvent, Now, PublishFrame, Send
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
@@ -255,11 +255,11 @@ class Work:
             return
         if is_still := job.spec.job_type == STILL and part.piece > 0:
             job.pieces[part.piece] = report.digest
-        for each in report.further_files:
-            if is_piece(each.output):
-                job.pieces[part.frame] = each.digest
+        accumulated = [each for each in report.further_files if passes_of(job.spec.settings) and is_piece(each.output)]
+        for each in accumulated:
+            job.pieces[part.frame] = each.digest
         if not is_still and report.output:
-            further = tuple(each.output for each in report.further_files if not is_piece(each.output))
+            further = tuple(each.output for each in report.further_files if each not in accumulated)
             is_of_film = makes_film(job.spec) and part.piece != FILM
             if is_of_film:
                 job.pieces[part.frame] = report.digest
