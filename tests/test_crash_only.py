@@ -137,6 +137,16 @@ def test_a_job_type_that_raises_when_a_job_is_submitted_refuses_it_with_its_reas
     assert isinstance(answer, Sorry) and answer.message == "The job type plugin failed: ZeroDivisionError: planted"
 
 
+def test_a_job_type_that_makes_a_billion_tasks_has_its_job_refused(
+    plugin: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = declare._loaded()["plugin"]
+    for name in ("task_count", "part_count"):
+        monkeypatch.setattr(type(kind), name, lambda self, spec: 1_000_000_000, raising=False)
+    answer = _plugged(farm_of_two())
+    assert isinstance(answer, Sorry) and "makes 1,000,000,000 tasks with 1,000,000,000 parts of the job" in answer.message
+
+
 def test_a_job_whose_type_is_no_longer_installed_fails_when_the_server_starts_and_the_others_go_on(
     plugin: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

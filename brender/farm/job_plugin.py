@@ -62,7 +62,7 @@ def _raising_so(call: Callable[..., Any], kind: str, job: str, passed: tuple[typ
             return call(*args, **more)
         except passed:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise JobTypeFailed(job, f"The job type {kind} failed: {type(error).__name__}: {error}") from error
 
     return guarded_call

@@ -34,6 +34,8 @@ from brender.roles.server.activity import ActivityLog
 Emit = Callable[[Any], None]
 
 
+#: Parts of one job, at most: every frame that Blender has, a hundred times over.
+PARTS_MOST = 200_000_000
 #: What can be deleted of a job that has ended.
 DELETABLE = ("frames", "record", "both")
 _DELETED = {
@@ -134,6 +136,11 @@ class Jobs:
         spec = kind.prepare(spec)
         kind.output_key(spec)  # (which is asked again in a moment, when it may raise no more)
         counts = kind.task_count(spec), kind.part_count(spec)
+        if not 1 <= counts[0] <= counts[1] <= PARTS_MOST:
+            raise BadInput(
+                f"The job type {spec.job_type!r} makes {counts[0]:,} tasks with {counts[1]:,} parts of the job, and 1 to "
+                f"{PARTS_MOST:,} is what a job can have"
+            )
         check_stages(spec.job_type, kind.stages(spec), counts[0])
         return spec, requirements_of(kind, spec), counts
 
