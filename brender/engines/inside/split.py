@@ -71,6 +71,12 @@ def drafted(scene, share, note):
     if share:
         if scene.render.engine == "CYCLES":
             kept.set(scene.cycles, "samples", max(1, scene.cycles.samples // share))
+            if scene.cycles.use_adaptive_sampling:
+                # Pixels that are done early take a share of their samples too: noise falls with the square root of these.
+                threshold, least = scene.cycles.adaptive_threshold, scene.cycles.adaptive_min_samples
+                least = least or (16 / threshold**0.3 if threshold else 0)  # (by Cycles' own rule, where the scene has none)
+                kept.set(scene.cycles, "adaptive_threshold", min(1.0, threshold * share**0.5))
+                kept.set(scene.cycles, "adaptive_min_samples", max(1, round(least / share)))
         elif hasattr(scene, "eevee"):
             kept.set(scene.eevee, "taa_render_samples", max(1, scene.eevee.taa_render_samples // share))
         kept.note(scene.render, note)
