@@ -32,7 +32,13 @@ def named_type(data: Path, name: str) -> Any:
     if broken is not None:
         raise BadInput(f"The job type in {folder / name}.py cannot be used: {broken}")
     there = ", ".join(sorted([*known, *files]))
-    raise BadInput(f"There is no job type {name!r}; there are: {there}. A file {folder / name}.py could add it")
+    elsewhere = not DataFolder(data).local_key.exists()
+    more = (
+        "the farm's own are submitted on its page, or on the server's machine"
+        if elsewhere
+        else f"{folder / name}.py could add it"
+    )
+    raise BadInput(f"There is no job type {name!r}; there are: {there}. {more[0].upper()}{more[1:]}")
 
 
 def with_script(given: dict[str, Any]) -> dict[str, Any]:
