@@ -1,13 +1,14 @@
 """The scheduler's decisions, made the simple way: every job is compared with every worker. What brender.scheduling does by class
 must be the same."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from brender.model.eligibility import general_obstacle, loses, waits_for_newer
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
-from brender.scheduling.reasons import Causes, busy, takes_nothing
+from brender.scheduling.reasons import Causes, at_its_limit, busy, takes_nothing
 from brender.scheduling.shares import NEAR
 from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Held, Take, TakeBack
 
@@ -72,12 +73,28 @@ def take(slot: Slot, demand: Demand) -> None:
         slot.alone = slot.alone or demand.alone
 
 
+def counted(demand: Demand) -> list[tuple[str, str]]:
+    """Return what has a limit that counts the tasks of *demand*."""
+    licences = [("licence", each) for each in demand.need.licences]
+    return [("project", demand.project), ("user", demand.user), *licences]
+
+
 @dataclass(slots=True)
 class Used:
     """The seconds of machine that each user has used within each project, and the weights of projects and users."""
 
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
     weights: dict[tuple[str, str], float] = field(default_factory=dict)
+    most: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many tasks of a project, a user or a licence may be out."""
+
+    def is_shut(self, demand: Demand, demands: Iterable[Demand]) -> bool:
+        """Return whether a limit keeps *demand*, one of *demands*, from getting more."""
+        live = Counter[tuple[str, str]]()
+        for each in demands:
+            live.update(dict.fromkeys(counted(each), each.live))
+        at_its_own = 0 < demand.most <= demand.live
+        return at_its_own or any(live[gate] >= self.most[gate] for gate in counted(demand) if gate in self.most)
 
     def charge(self, demand: Demand) -> None:
         """Count a task of *demand*."""
@@ -120,6 +137,8 @@ def explain(demand: Demand, slots: list[Slot]) -> str:
     """Return why none of the queued tasks of *demand* runs now, or ""."""
     if not slots:
         return "No worker is connected. Start one with `brender-worker`"
+    if demand.queued and not demand.wants_more and any(_can_ever(demand, slot, slots) for slot in slots):
+        return at_its_limit(demand.most, demand.live)
     obstacles = [obstacle(demand, slot, slots) for slot in slots]
     able = [(order, slot) for order, slot in enumerate(slots) if obstacles[order] is None]
     hindered, shut = Causes(), Causes()
@@ -136,6 +155,13 @@ def explain(demand: Demand, slots: list[Slot]) -> str:
     if all(slot.count for _, slot in open_slots):
         return busy(len(open_slots), [(order, slot.worker.name) for order, slot in open_slots])
     return ""
+
+
+def _can_ever(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> bool:
+    """Return whether *slot* could run *demand* if it had the memory and the room for it."""
+    empty = [Slot(each.worker, each.open, serving=each.serving) for each in slots]
+    alone = replace(demand, memory=0, alone=False)
+    return obstacle(alone, Slot(slot.worker, slot.open, serving=slot.serving), empty) is None
 
 
 def relieve(demands: Iterable[Demand], slots: list[Slot]) -> list[TakeBack]:
@@ -179,7 +205,11 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
 
 
 def _best(slot: Slot, demands: list[Demand], slots: list[Slot], used: Used) -> Demand | None:
-    able = [demand for demand in demands if demand.queued > 0 and not is_unfit(demand, slot, slots)]
+    able = [
+        demand
+        for demand in demands
+        if demand.queued > 0 and not used.is_shut(demand, demands) and not is_unfit(demand, slot, slots)
+    ]
 
     def rank(demand: Demand) -> tuple[object, ...]:
         elsewhere = sum(other.tail == demand.job for other in slots if other is not slot)
@@ -199,7 +229,7 @@ def _is_near(own: Demand, best: Demand, demands: list[Demand], used: Used) -> bo
     (project, user), (best_project, best_user) = used.shares(own), used.shares(best)
     if own.project == best.project:
         return user <= best_user * NEAR
-    ready = [each for each in demands if each.queued > 0 and (each.priority, each.project) == (own.priority, own.project)]
+    ready = [each for each in demands if each.wants_more and (each.priority, each.project) == (own.priority, own.project)]
     return project <= best_project * NEAR and user <= min(used.shares(each)[1] for each in ready) * NEAR
 
 

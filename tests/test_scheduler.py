@@ -69,6 +69,7 @@ def needs(draw: st.DrawFn) -> Requirements:
         program=draw(st.sampled_from(["", "ffmpeg", "true"])),
         trusted=draw(st.sampled_from([False, False, True])),
         variables=draw(st.sampled_from([frozenset(), frozenset({"projects"})])),
+        licences=draw(st.sampled_from([(), (), ("nuke",), ("houdini", "nuke")])),
         **draw(st.sampled_from(_PLACES)),
     )
 
@@ -100,6 +101,7 @@ def demands(draw: st.DrawFn, number: int, need: st.SearchStrategy[Requirements])
         alone=draw(st.sampled_from([False] * 5 + [True])),
         project=draw(st.sampled_from(["", "film", "series"])),
         user=draw(st.sampled_from(["", "ada", "ben"])),
+        most=draw(st.sampled_from([0, 0, 0, 1, 4])),
     )
 
 
@@ -109,7 +111,9 @@ def uses(draw: st.DrawFn) -> simple_scheduler.Used:
     who = [(project, user) for project in ("", "film", "series") for user in ("", "ada", "ben")]
     seconds = {each: draw(st.integers(0, 300)) + 2.0**-number for number, each in enumerate(who, 3)}
     names = [("project", "film"), ("project", "series"), ("user", "ada"), ("user", "ben")]
-    return simple_scheduler.Used(seconds, {each: draw(st.sampled_from([0.5, 1.0, 4.0])) for each in names})
+    weights = {each: draw(st.sampled_from([0.5, 1.0, 4.0])) for each in names}
+    limited = draw(st.sets(st.sampled_from([*names, ("licence", "nuke"), ("licence", "houdini")]), max_size=3))
+    return simple_scheduler.Used(seconds, weights, {each: draw(st.integers(0, 6)) for each in sorted(limited)})
 
 
 def share(roster: Roster, used: simple_scheduler.Used) -> Roster:
@@ -118,6 +122,8 @@ def share(roster: Roster, used: simple_scheduler.Used) -> Roster:
         roster.shares.set_weight(kind, name, weight)
     for who, seconds in used.seconds.items():
         roster.shares.set_used(*who, seconds)
+    for gate, most in used.most.items():
+        roster.set_limit(gate, most)
     return roster
 
 
@@ -599,6 +605,7 @@ _FORMS = [
         r"The worker m\d (lacks|has|does not|allows|cannot|may not|failed|is|sleeps) ?",
         r"(The workers m\d(, m\d)? and m\d|[4-7] workers \((m\d, ){2}m\d and [1-4] more\)) "
         r"(lack|have|do not|cannot|may not|failed|are|sleep) ?",
+        r"It may have [14] tasks? out at a time \(`--most-workers`\), and has [1-4]: it waits until one is done$",
         r"1 more worker cannot, for other reasons$|[2-4] more workers cannot, for other reasons$",
     )
 ]

@@ -103,6 +103,8 @@ def action_of(message: Message, has_users: bool = True) -> str:
         return f"manage {_what(message)}"
     if isinstance(message, Ask) and message.question == "accounts":
         return "accounts"
+    if isinstance(message, Submit) and message.job.sharing.rush:
+        return "rush"
     return tag_of(type(message))
 
 
@@ -123,7 +125,8 @@ def actions_of(kind: type[Message]) -> tuple[str, ...]:
         asked = set(get_args(Manage.__annotations__["what"])) - {"subscribe"}
         asked |= {"set-password", "make-first-admin", "subscribe-email", "subscribe-webhook", "subscribe-program"}
         return tuple(f"manage {what}" for what in sorted(asked))
-    return (tag_of(kind), "accounts") if kind is Ask else (tag_of(kind),)
+    more = {Ask: ("accounts",), Submit: ("rush",)}
+    return (tag_of(kind), *more.get(kind, ()))
 
 
 def _able(door: Door, kind: type[Message]) -> frozenset[KeyRole]:

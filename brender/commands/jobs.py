@@ -30,6 +30,8 @@ from brender.commands.jobspec import (
     seen_elsewhere,
     shared_folder,
     shared_path,
+    sharing_of,
+    sharing_options,
 )
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
@@ -107,6 +109,7 @@ _REASON_SECONDS = 0.5
 )
 @site_option
 @priority_option
+@sharing_options
 @limit_options
 def submit(
     data: Path,
@@ -149,6 +152,7 @@ def submit(
         "priority": priority,
         "stall_minutes": stall_minutes,
         "limit_minutes": limit_minutes,
+        "sharing": sharing_of(options),
     }
     chosen: Any  # a job type of brender's, or of a file
     if (template := template_among(words, parameters)) is not None:
@@ -353,6 +357,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Saved by", f"Blender {record['blender_version']}" if record["blender_version"] else ""),
         ("Output", record["output"]),
         ("Time limits", _limits(record)),
+        ("Shares", _sharing(record.get("sharing") or {})),
         ("Priority", record["priority"]),
         ("Project", record["project"]),
         ("User", record["user"]),
@@ -392,6 +397,17 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
 def _addon(addon: dict[str, Any]) -> str:
     known = msgspec.convert(addon, AddOn)
     return f"{known.label} (the farm's)" if known.of_site else known.label
+
+
+def _sharing(sharing: Mapping[str, Any]) -> str:
+    parts = [
+        f"{sharing['most_workers']} workers at most" if sharing.get("most_workers") else "",
+        f"licence {', '.join(sharing['licences'])}" if sharing.get("licences") else "",
+        f"pool {sharing['pool']}" if sharing.get("pool") else "",
+        "takes its pool's workers back at once" if sharing.get("reclaim_at_once") else "",
+        "rush: others give way" if sharing.get("rush") else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _limits(record: dict[str, Any]) -> str:

@@ -37,6 +37,7 @@ from brender.model.paths import (
     places,
     platform_of,
 )
+from brender.model.sharing import Sharing, check_sharing
 from brender.model.trust import check_trust
 
 _HERE = platform_of(platform.system())
@@ -360,6 +361,35 @@ def priority_option(function: F) -> F:
     return click.option(
         "--priority", type=click.IntRange(0, 100), default=PRIORITY_NORMAL, show_default=True, help="0 to 100; higher goes first."
     )(function)
+
+
+def sharing_options(function: F) -> F:
+    """Return how the job shares the farm with others."""
+    most = click.option(
+        "--most-workers", type=click.IntRange(1), metavar="N", help="Give out N of its tasks at a time at most. [default: any]"
+    )
+    licence = click.option("--licence", "licences", multiple=True, help="A licence that each of its tasks takes one of.")
+    pool = click.option("--pool", default="", help="The pool of workers that it belongs to; others help.")
+    reclaim = click.option(
+        "--reclaim-at-once", is_flag=True, help="Take workers of its pool back from other jobs at once, not after their frame."
+    )
+    rush = click.option(
+        "--rush", is_flag=True, help="If no worker is free, let a running task of lower priority give way. For wranglers."
+    )
+    return most(licence(pool(reclaim(rush(function)))))
+
+
+def sharing_of(options: dict[str, Any]) -> Sharing:
+    """Take what `sharing_options` gave out of *options*; return it. Raises `BadInput`."""
+    sharing = Sharing(
+        most_workers=options.pop("most_workers") or 0,
+        licences=tuple(options.pop("licences")),
+        pool=options.pop("pool"),
+        reclaim_at_once=options.pop("reclaim_at_once"),
+        rush=options.pop("rush"),
+    )
+    check_sharing(sharing)
+    return sharing
 
 
 def limit_options(function: F) -> F:

@@ -84,7 +84,7 @@ class Commands(click.Group):
         "job_actions": ("pause", "resume", "cancel", "requeue", "priority", "readmit"),
         "beginning": ("when",),
         "why": ("why",),
-        "shares": ("shares",),
+        "shares": ("shares", "limits"),
         "files": ("pack", "fetch", "archive"),
         "nodes": (
             *("workers", "worker", "managers", "manager", "activity"),
@@ -108,7 +108,7 @@ class Commands(click.Group):
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
         "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "when", "readmit", "delete", "archive"),
-        "The farm": ("farm", "scale", "doctor", "activity", "accounts", "hooks", "shares", "project", "path", "addon"),
+        "The farm": ("farm", "scale", "doctor", "activity", "accounts", "hooks", "shares", "limits", "project", "path", "addon"),
         "Machines": (
             "workers",
             "worker",

@@ -1,4 +1,4 @@
-"""`brender shares`: who has used what of the farm, and the weights by which it is shared."""
+"""`brender shares` and `brender limits`: who has used what of the farm, and by which weights and limits."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_json, print_table, say
 from brender.model.errors import BadInput
+from brender.model.quotas import limit_in_words
 
 _HOUR = 3600.0
 
@@ -62,6 +63,57 @@ def shares(
         empty="Nobody has used the farm yet",
     )
     say(f"What was used counts half after {answer['half_life'] / _HOUR:g} hours")
+
+
+@click.command(cls=Configured, section="limits", short_help="Show limits, and set those of users, projects and licences.")
+@common
+@server_option
+@json_option
+@click.option("--user", metavar="NAME=N", help="So many tasks of a user are out at a time; NAME=none: any number.")
+@click.option("--project", metavar="NAME=N", help="The same, of a project.")
+@click.option("--licence", metavar="NAME=N", help="The farm has so many of a licence: `submit --licence NAME` takes one a task.")
+def limits(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    as_json: bool,
+    user: str | None,
+    project: str | None,
+    licence: str | None,
+) -> None:
+    """Show the limits, or set them. What is handed out counts. What is out already goes on where a limit gets smaller.
+
+    A job's own limit is `brender submit --most-workers N`.
+    """
+    given = [
+        (kind, *_limit(kind, said))
+        for kind, said in (("user", user), ("project", project), ("licence", licence))
+        if said is not None
+    ]
+    with client(server, data) as connection:
+        for kind, name, most in given:
+            told = connection.manage("set-limit", kind=kind, name=name, most=most)
+            say(f"The {kind} {name} has {limit_in_words(told['most'])} from now on")
+        if given:
+            return
+        rows = connection.ask("limits")
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("LIMIT OF", "NAME", "TASKS AT MOST", "TASKS OUT"),
+        [(row["kind"], row["name"], str(row["most"]), str(row["live"])) for row in rows],
+        empty="There are no limits. `brender limits --licence nuke=4` makes one",
+    )
+
+
+def _limit(kind: str, said: str) -> tuple[str, int | None]:
+    """Return the name and the number in *said*, such as ``nuke=4``; ``None`` for none. Raises `BadInput`."""
+    name, equals, number = said.rpartition("=")
+    if not equals or not (number == "none" or number.isdecimal()):
+        raise BadInput(f"--{kind} {said}: say it as NAME=N, such as {name or said or 'ada'}=4, or NAME=none for no limit")
+    return name, None if number == "none" else int(number)
 
 
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:

@@ -39,5 +39,7 @@ def standing(record: Mapping[str, Any]) -> str:
     if status not in ("queued", "active"):
         return f"{called} is {status}" + (f": {reason}" if reason and reason != status else "")
     if names := sorted({at["name"] for at in record["rendering"]}):
-        return f"{called} renders on {some_of(names)}: {done}"
+        most = (record.get("sharing") or {}).get("most_workers", 0)
+        limited = f". It has {plural(most, 'worker')} at most (`--most-workers`)" if most and len(names) >= most else ""
+        return f"{called} renders on {some_of(names)}: {done}{limited}"
     return f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"

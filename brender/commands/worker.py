@@ -26,6 +26,7 @@ from brender.model.devices import choose_devices, share_out
 from brender.model.errors import BadInput
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
+from brender.model.sharing import check_name
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
 from brender.system.open_files import allow_many_files
@@ -115,6 +116,7 @@ from brender.system.open_files import allow_many_files
     help="Run the scripts in the .blend files of jobs that were submitted as trusted, and the add-ons of jobs.",
 )
 @site_option
+@click.option("--pool", default="", help="The pool that it belongs to: it prefers that one's jobs, and helps others meanwhile.")
 @click.option(
     "--sandbox",
     type=click.Choice(["auto", "bubblewrap", "none"]),
@@ -167,6 +169,7 @@ def worker(
     programs: tuple[str, ...],
     accept_trusted: bool,
     site: str,
+    pool: str,
     sandbox: Sandbox,
     roots: tuple[Path, ...],
     readable: tuple[Path, ...],
@@ -212,6 +215,7 @@ def worker(
             *(("--accept-trusted",) if accept_trusted else ()),
             *(("--yield-to-owner", "--yield-minutes", str(yield_minutes)) if yield_to_owner else ()),
             *(("--site", site) if site else ()),
+            *(("--pool", pool) if pool else ()),
             *("--log-format", log_format),
             *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
             *(word for path in roots for word in ("--allow-folder", str(path))),
@@ -254,6 +258,7 @@ def worker(
         engines,
         search.passed_over,
         yield_minutes * 60 if yield_to_owner else 0.0,
+        check_name(pool, "pool") if pool else "",
     )
     traces = WorkerTraces(made, name) if (made := spans("worker", name)) is not None else None
     role = Worker(folder, managers, Policy(cache_bytes=int(cache * 1e9)), setup, traces)

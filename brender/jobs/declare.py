@@ -234,6 +234,8 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
         addons=bool(spec.addons),
         site_addons=any(addon.of_site for addon in spec.addons),
         bounding=bounding(spec.addons),
+        licences=tuple(sorted(spec.sharing.licences)),
+        pool=spec.sharing.pool,
     )
     if spec.bundle:  # its files travel to a folder of the worker's own, and its frames from there
         return msgspec.structs.replace(need, reads=())

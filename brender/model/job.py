@@ -10,6 +10,7 @@ import msgspec
 from brender.model.addon import AddOn
 from brender.model.beginning import After
 from brender.model.errors import BadInput
+from brender.model.sharing import Sharing
 from brender.model.simulations import Simulation
 
 #: The limits of an attempt where a job names none: an hour without a sign of progress, a day in all.
@@ -203,6 +204,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt that shows no sign of progress (no output of its program, no frame) for so long is ended; 0: never."""
     limit_minutes: float = LIMIT_MINUTES
     """An attempt that runs for so long is ended; 0: never."""
+    sharing: Sharing = Sharing()
+    """How it shares the farm with others."""
     facts: FileFacts | None = None
     warnings: tuple[str, ...] = ()
 
@@ -255,6 +258,10 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """The files, with path variables, that it must be let read; none where files travel."""
     writes: tuple[str, ...] = ()
     """The folders, likewise, that it must be let write to."""
+    licences: tuple[str, ...] = ()
+    """The licences that each task takes one of. (Any worker has them, as long as the farm has one left.)"""
+    pool: str = ""
+    """The pool that the job belongs to: its workers prefer it. (Others can run it too.)"""
 
 
 def check_limits(spec: JobSpec) -> None:

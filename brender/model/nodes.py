@@ -82,6 +82,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The folders below which its owner lets jobs' files and outputs lie; none: anywhere."""
     readable: tuple[str, ...] = ()
     """Where a job's files may lie besides, where there are such folders."""
+    pool: str = ""
+    """The pool that it belongs to: it prefers that one's jobs, and helps others while there are none; "": none."""
 
     @property
     def registration(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from brender.model.errors import BadInput
+from brender.model.text import plural
 
 #: What was used of the farm counts half after an hour, unless somebody sets another time.
 HALF_LIFE_SECONDS = 3600.0
@@ -42,6 +43,28 @@ def check_weight(value: object, whose: str) -> float:
             f"nothing to {whose} for a while, pause the jobs: `brender pause JOB`"
         )
     return float(value)
+
+
+def check_licence(quota: Quota, name: str) -> None:
+    """Raises `BadInput` where the farm does not have the licence *name*, by its *quota*."""
+    if quota.most is None:
+        raise BadInput(f"The farm has no licence {name!r}. `brender limits --licence {name}=4` says that it has four")
+
+
+def check_most(value: object, whose: str) -> int | None:
+    """Return *value* as the limit of *whose*, in words; ``None``: no limit. Raises `BadInput`."""
+    if value is None:
+        return None
+    if type(value) is not int or not 0 <= value <= LIMIT_MOST:
+        raise BadInput(
+            f"The limit of {whose} cannot be {_shown(value)}: it is a whole number from 0 to {LIMIT_MOST:,}, or `none`"
+        )
+    return value
+
+
+def limit_in_words(most: int | None) -> str:
+    """Return the limit *most* as what somebody has."""
+    return "no limit" if most is None else f"a limit of {plural(most, 'task')} at a time"
 
 
 def check_half_life(value: object) -> float:

@@ -67,6 +67,7 @@ def _of_nodes(*types: str, deed: str) -> dict[str, Entry]:
 TABLE: dict[str, Entry] = {
     # Work
     "submit": _entry("submit jobs", all=(_ADMIN,), own=(_ARTIST, _WRANGLER, _CLIENT)),
+    "rush": _entry("submit jobs that others give way to (`--rush`)", all=(_WRANGLER, _CLIENT, _ADMIN)),
     **_about_jobs(
         pause="pause jobs",
         resume="resume jobs",
@@ -102,6 +103,7 @@ TABLE: dict[str, Entry] = {
     "manage add-addon": _entry("give the farm add-ons for all jobs", all=(_ADMIN,)),
     "manage remove-addon": _entry("take such add-ons away", all=(_ADMIN,)),
     "manage set-weight": _entry("set weights in the fair share", all=(_WRANGLER, _ADMIN)),
+    "manage set-limit": _entry("set limits of users, projects and licences", all=(_WRANGLER, _ADMIN)),
     "manage set-half-life": _entry("set how long use of the farm counts", all=(_WRANGLER, _ADMIN)),
     # Keys
     "manage admit": _entry("admit nodes", all=(_ADMIN,)),

@@ -89,9 +89,10 @@ class _Round:
         """Return the job whose task *worker* should take next. If there is none, the worker or its class is put aside."""
         best: Job | None = None
         ready = False
-        for line in self.roster.shares.lines(worker.kind.mask):
+        mask = worker.kind.mask
+        for line in self.roster.lines(mask):
             ready = True
-            best = self._best_of(line, worker)
+            best = self._best_of(line, worker, mask)
             if best is not None:
                 best = self._own_nearly(line, worker) or best
                 break
@@ -102,11 +103,11 @@ class _Round:
                 self.roster.sate(worker.kind)
         return best
 
-    def _best_of(self, line: Line, worker: Worker) -> Job | None:
+    def _best_of(self, line: Line, worker: Worker, mask: int) -> Job | None:
         """Return the job of *line* whose task *worker* should take next, or ``None``."""
         best: Job | None = None
         best_rank: Rank | None = None
-        for kind in self._in_both(line, worker.kind):
+        for kind in self._in_both(line, worker.kind, mask & ~self.roster.shut_mask):
             for rank in line.ready[kind]:
                 self.left -= 1
                 if best_rank is not None and rank > best_rank:
@@ -123,19 +124,18 @@ class _Round:
         return best
 
     @staticmethod
-    def _in_both(line: Line, kind: WorkerClass) -> list[JobClass]:
-        """Return the classes of the jobs of *line* that workers of *kind* can run."""
+    def _in_both(line: Line, kind: WorkerClass, mask: int) -> list[JobClass]:
+        """Return the classes of the jobs of *line* that workers of *kind* can run, and whose bits are in *mask*."""
         ready = line.ready
         if len(ready) < len(kind.runs):
-            mask = kind.mask
             return [each for each in ready if each.bit & mask]
-        return [each for each in kind.runs if each in ready]
+        return [each for each in kind.runs if each in ready and each.bit & mask]
 
     def _own_nearly(self, line: Line, worker: Worker) -> Job | None:
         """Return the job of the last grant of *worker*, which its Blender will have open, if it stands not in *line* but its
         share is nearly as small; else ``None``."""
         own = self.roster.jobs.get(worker.tail) if worker.tail else None
-        if own is None or own.rank is None or not self.roster.shares.is_near(own, line):
+        if own is None or own.rank is None or not self.roster.shares.is_near(own, line) or self.roster.is_shut(own.demand):
             return None
         if worker.kind not in own.kind.able or not self.roster.fits(own.demand, worker):
             return None
@@ -145,7 +145,7 @@ class _Round:
         """Return the job of the last grant of *worker*, if it is ready, its user and project are those of *line*, and the worker
         could take more of it."""
         job = self.roster.jobs.get(worker.tail)
-        if job is None or job.rank is None or (job.demand.project, job.demand.user) != (line.project.name, line.user.name):
+        if job is None or job.rank is None or job.line is not line or self.roster.is_shut(job.demand):
             return None
         if worker.kind not in job.kind.able or not self.roster.fits(job.demand, worker):
             return None

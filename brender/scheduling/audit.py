@@ -15,6 +15,10 @@ def audit(roster: Roster) -> list[str]:
     fresh = Roster(roster.free)
     fresh.limits.update(roster.limits)
     fresh.shares.take_over(roster.shares)
+    for gate, most in roster.gates.most.items():
+        fresh.set_limit(gate, most)
+    for job_id, (priority, live, gates) in roster.closed.items():
+        fresh.job_closed(job_id, priority, -live, gates)
     for job in roster.jobs.values():
         fresh.job_changed(replace(job.demand))
     for worker in sorted(roster.workers.values(), key=lambda each: each.order):
@@ -46,6 +50,11 @@ def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
 def _shares(roster: Roster, fresh: Roster) -> Iterator[str]:
     if roster.shares.standing() != fresh.shares.standing():
         yield "the lines of ready jobs, in the order of the shares, differ"
+    if (roster.gates.live, roster.gates.full) != (fresh.gates.live, fresh.gates.full):
+        yield f"the tasks that are out count {roster.gates.live}, and are {fresh.gates.live}"
+    shut = {kind.key for kind in roster.job_classes.values() if kind.bit & roster.shut_mask}
+    if shut != {kind.key for kind in fresh.job_classes.values() if kind.bit & fresh.shut_mask}:
+        yield "the classes of jobs that wait for a licence differ"
     mask = 0
     for kind in roster.ready:
         mask |= kind.bit
@@ -81,12 +90,12 @@ def _workers(roster: Roster) -> Iterator[str]:
         if places == ["blocked"]:
             able = [each for each in roster.ready if kind in each.able]
             for job in (each.jobs[rank[-1]] for each in able for rank in each.ready):
-                if not job.demand.memory and roster.fits(job.demand, worker):
+                if not job.demand.memory and not roster.is_shut(job.demand) and roster.fits(job.demand, worker):
                     yield f"{name} could take a task of {job.demand.job} and is kept waiting"
 
 
 def _has_ready(roster: Roster, kind: WorkerClass) -> bool:
-    return any(kind in each.able for each in roster.ready)
+    return any(True for _ in roster.lines(kind.mask))
 
 
 def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:

@@ -1,12 +1,15 @@
 """Why the tasks of a job do not run, as sentences. Made from the same classes that decide, so that they are true. Pure."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from brender.model.eligibility import general_obstacle
 from brender.model.obstacle import NAMES_SHOWN, Obstacle, short_name
 from brender.model.status import ENDS_OF_WAITING, RENDERING
+from brender.model.text import plural
 from brender.scheduling.classes import OUTSIDE, Job, Worker, WorkerClass
+from brender.scheduling.gates import Gate
 from brender.scheduling.roster import Roster
 
 NO_WORKER = "No worker is connected. Start one with `brender-worker`"
@@ -44,6 +47,8 @@ class Reasons:
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
             return self._why_nobody()
+        if (shut := self._shut(job)) and not self.nobody_can(job_id):
+            return shut
         if (machine := roster.machines.kept.get(job_id)) is not None:
             return _kept_free(next(iter(machine.slots)))
         if job.demand.kept_off or self._names_folders(job) or self._all_doubtful(job):
@@ -55,6 +60,14 @@ class Reasons:
         if found is None:
             found = self._of_class[job.kind] = self._sentence(job)
         return found
+
+    def _shut(self, job: Job) -> str:
+        """Return which limit keeps *job* waiting, as a sentence; "" where none does."""
+        demand, gates = job.demand, self.roster.gates
+        if demand.queued and not demand.wants_more:
+            return at_its_limit(demand.most, demand.live)
+        gate = gates.closed(demand)
+        return gate_is_full(gate, gates.most[gate], gates.live[gate]) if gate is not None else ""
 
     def nobody_can(self, job_id: str) -> bool:
         """Return whether none of the connected workers could ever run the open job *job_id*. A lack of memory, or of room,
@@ -164,6 +177,22 @@ def busy(count: int, names: list[tuple[int, str]], jobs: Sequence[str] = ()) -> 
     if count == 1:
         return f"The only worker that can run it, {short_name(names[0][1])},{ENDS_OF_WAITING[0]}{rendered}"
     return f"{'Both' if count == 2 else f'All {count:,}'} workers that can run it{ENDS_OF_WAITING[1]}{rendered}"
+
+
+def at_its_limit(most: int, live: int) -> str:
+    """Return that a job has as many tasks out as it may have."""
+    return f"It may have {plural(most, 'task')} out at a time (`--most-workers`), and has {live}: it waits until one is done"
+
+
+def gate_is_full(gate: Gate, most: int, live: int) -> str:
+    """Return that so many tasks of *gate* are out as may be at *most*, and the command that allows more."""
+    kind, name = gate
+    more = f"`brender limits --{kind} {shlex.quote(f'{name}={most + 1}')}` allows one more"
+    if kind == "licence":
+        taken = f"{live} {'is' if live == 1 else 'are'} taken"
+        return f"The farm has {most} of the licence {short_name(name)}, and {taken}: it waits until one is free. {more}"
+    whose = f"The {kind} {short_name(name)}" if name else "Who gave no name"
+    return f"{whose} may have {plural(most, 'task')} out at a time, and has {live}: it waits until one is done. {more}"
 
 
 def _kept_free(worker: Worker) -> str:

@@ -259,8 +259,10 @@ class Recalls:
         if job.rank != going.at_rank:
             going.at_rank, going.after_holder, going.asked = job.rank, None, 0
         found: list[TakeBack] = []
+        left = self.roster.gates.left(job.demand)
+        wanted = job.demand.queued if left is None else min(job.demand.queued, left)
         for holder in self._less_urgent(job, going.after_holder):
-            if self._left <= 0 or going.asked >= job.demand.queued:
+            if self._left <= 0 or going.asked >= wanted:
                 break
             self._left -= 1
             going.after_holder = holder

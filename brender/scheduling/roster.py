@@ -8,7 +8,7 @@ Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from brender.model.job import Requirements
@@ -20,6 +20,7 @@ from brender.scheduling.classes import (
     JobClass,
     JobKey,
     Limits,
+    Line,
     Needs,
     Rank,
     Worker,
@@ -29,6 +30,7 @@ from brender.scheduling.classes import (
     places,
     settles,
 )
+from brender.scheduling.gates import Gate, Gates, gates_of
 from brender.scheduling.machines import Machines, lacks_solitude, may_start, reserved_beside
 from brender.scheduling.shares import Shares
 from brender.scheduling.terms import KEPT_FREE, NOT_ALONE, PREFETCH_MOST, Demand, Take
@@ -62,7 +64,10 @@ class Roster:
         """Classes with jobs that have queued tasks."""
         self.ready_mask = 0
         """Their bits."""
+        self.shut_mask = 0
+        """The bits of the classes of jobs that need a licence of which nothing is left."""
         self.shares = Shares()
+        self.gates = Gates()
         self.hungry: dict[WorkerClass, None] = {}
         """Classes in which a worker may take something, for all that is known."""
         self.crowded: dict[str, None] = {}
@@ -79,8 +84,12 @@ class Roster:
         """Of how many workers a job is the `Worker.tail`; none is 0."""
         self._blocked: dict[WorkerClass, None] = {}
         """Classes in which a worker may be blocked."""
-        self._closed: dict[str, tuple[int, int]] = {}
-        """Jobs that are not open and have live attempts: their priority and the number of these, negative."""
+        self.closed: dict[str, tuple[int, int, tuple[Gate, ...]]] = {}
+        """Jobs that are not open and have live attempts: their priority, the number of these, negative, and what counts them."""
+        self._with_licence: dict[str, dict[JobClass, None]] = {}
+        """The classes of jobs that need it."""
+        self._gated: dict[WorkerClass, None] = {}
+        """Classes in which a worker may be blocked because something was full."""
         self._picky: dict[str, Job] = {}
         """Jobs that are kept off a worker and may wait for one that loses nothing of their .blend (`JobClass.settles`)."""
         self._needs: dict[tuple[Requirements, tuple[PathVariable, ...]], Needs] = {}
@@ -151,16 +160,16 @@ class Roster:
             self.grants_moved |= demand.live > 0
             job = None
         if job is None:
-            self._count_live(*self._closed.pop(demand.job, (0, 0)))
+            self._count_live(*self.closed.pop(demand.job, (0, 0, ())))
             job = self.jobs[demand.job] = kind.jobs[demand.job] = Job(demand, kind, assessed)
             newly = True
             self.grants_moved |= demand.live > 0
         else:
             before = job.demand
-            self._count_live(before.priority, -before.live)
+            self._count_live(before.priority, -before.live, gates_of(before))
             kind.live -= before.live
             self.grants_moved |= before.priority != demand.priority
-            newly = not before.queued or demand.memory < before.memory or not set(before.kept_off) <= set(demand.kept_off)
+            newly = job.rank is None or demand.memory < before.memory or not set(before.kept_off) <= set(demand.kept_off)
             newly = newly or demand.alone < before.alone
             if (before.project, before.user) != (demand.project, demand.user):
                 self._set_rank(job, None)
@@ -173,25 +182,35 @@ class Roster:
             self._picky[demand.job] = job
         else:
             self._picky.pop(demand.job, None)
-        self._count_live(demand.priority, demand.live)
+        self._count_live(demand.priority, demand.live, gates_of(demand))
         kind.live += demand.live
         self.version += 1
         self._rank(job)
         if inside is not None and assessed < len(self.limits):
             self.stale[demand.job] = None
-        if newly and demand.queued:
+        if newly and demand.wants_more:
             self._offer_to_blocked(job)
+        self._reopen()
 
-    def job_closed(self, job_id: str, priority: int = 0, live: int = 0) -> None:
-        """Note that a job is not open (any more): nothing of it is given out. *live* attempts of it have not ended yet."""
+    def job_closed(self, job_id: str, priority: int = 0, live: int = 0, gates: tuple[Gate, ...] = ()) -> None:
+        """Note that a job is not open (any more): nothing of it is given out. *live* attempts of it have not ended yet, which
+        *gates* count."""
         job = self.jobs.get(job_id)
         if job is not None:
             self._drop_job(job)
             self.grants_moved |= live > 0
-        self._count_live(*self._closed.pop(job_id, (0, 0)))
+        self._count_live(*self.closed.pop(job_id, (0, 0, ())))
         if live:
-            self._closed[job_id] = (priority, -live)
-            self._count_live(priority, live)
+            self.closed[job_id] = (priority, -live, gates)
+            self._count_live(priority, live, gates)
+        self._reopen()
+
+    def set_limit(self, gate: Gate, most: int | None) -> None:
+        """Let so many tasks that *gate* counts be out at most; ``None``: any number."""
+        self.gates.limit(gate, most)
+        self._shut(gate)
+        self.version += 1
+        self._reopen()
 
     def catch_up(self, budget: int) -> int:
         """Compare jobs with the limits of workers that came since, and return what that used of *budget*. Until none is `stale`
@@ -243,7 +262,7 @@ class Roster:
         demand = job.demand
         demand.queued -= 1
         demand.live += 1
-        self._count_live(demand.priority, 1)
+        self._count_live(demand.priority, 1, gates_of(demand))
         job.kind.live += 1
         self._rank(job)
         self.shares.charge(demand.project, demand.user, demand.expected_seconds)
@@ -254,10 +273,25 @@ class Roster:
         self._queue(worker)
         return Take(worker.id, demand.job)
 
+    def is_shut(self, demand: Demand) -> bool:
+        """Return whether a limit keeps tasks of *demand* from being given out."""
+        return not demand.wants_more or self.gates.closed(demand) is not None
+
+    def lines(self, mask: int) -> Iterator[Line]:
+        """Yield the lines with jobs of the classes whose bits are in *mask*, as far as no limit keeps these waiting; the first
+        first."""
+        full = self.gates.full
+        for line in self.shares.lines(mask & ~self.shut_mask):
+            if full and (("project", line.project.name) in full or ("user", line.user.name) in full):
+                continue
+            yield line
+
     def block(self, worker: Worker) -> None:
         """Note that *worker* is an exception for each ready job. It is tried again when it or a job changes."""
         worker.stand_in(worker.kind.blocked)
         self._blocked[worker.kind] = None
+        if self.gates.full:
+            self._gated[worker.kind] = None
 
     def content(self, worker: Worker) -> None:
         """Note that *worker* has enough. It is tried again when it changes."""
@@ -315,7 +349,7 @@ class Roster:
 
     def _drop_job(self, job: Job) -> None:
         demand, kind = job.demand, job.kind
-        self._count_live(demand.priority, -demand.live)
+        self._count_live(demand.priority, -demand.live, gates_of(demand))
         kind.live -= demand.live
         self.version += 1
         self._set_rank(job, None)
@@ -329,6 +363,9 @@ class Roster:
             for able in kind.able:
                 able.mask &= ~kind.bit
                 del able.runs[kind]
+            self.shut_mask &= ~kind.bit
+            for licence in kind.need.licences:
+                del self._with_licence[licence][kind]
             self._free_bits.append(kind.bit)
             kind.needs.classes -= 1
             if not kind.needs.classes:
@@ -338,7 +375,7 @@ class Roster:
         """Keep the place of *job* among the ready ones of its class true."""
         demand = job.demand
         rank = -demand.priority, self._tails[demand.job], demand.live, demand.order, demand.job
-        self._set_rank(job, rank if demand.queued > 0 else None)
+        self._set_rank(job, rank if demand.wants_more else None)
 
     def _set_rank(self, job: Job, rank: Rank | None) -> None:
         if rank == job.rank:
@@ -374,12 +411,39 @@ class Roster:
             if not kind.blocked:
                 del self._blocked[kind]
 
-    def _count_live(self, priority: int, more: int) -> None:
+    def _reopen(self) -> None:
+        """If something is full no more, let the workers be asked (again) that found nothing meanwhile."""
+        if not self.gates.opened:
+            return
+        self.gates.opened = False
+        for kind in self.worker_classes.values():
+            if kind not in self.hungry and (kind.idle or kind.eager):
+                self.hungry[kind] = None
+        for kind in list(self._gated):
+            for order in list(kind.blocked):
+                self._queue(self.by_order[order])
+        self._gated.clear()
+
+    def _shut(self, gate: Gate) -> None:
+        """Keep the bits of the classes true that need a licence of which nothing is left; *gate* has changed."""
+        if gate[0] != "licence":
+            return
+        for kind in self._with_licence.get(gate[1], ()):
+            if any(("licence", each) in self.gates.full for each in kind.need.licences):
+                self.shut_mask |= kind.bit
+            else:
+                self.shut_mask &= ~kind.bit
+
+    def _count_live(self, priority: int, more: int, gates: tuple[Gate, ...] = ()) -> None:
         count = self.live.get(priority, 0) + more
         if count:
             self.live[priority] = count
         else:
             self.live.pop(priority, None)
+        for gate in gates if more else ():
+            self.gates.count(gate, more)
+            if gate[0] == "licence":
+                self._shut(gate)
 
     # --- classes ----------------------------------------------------------------------------------------------------------
 
@@ -408,6 +472,9 @@ class Roster:
                 self._free_bits.append(1 << self._bits)
                 self._bits += 1
             kind = self.job_classes[key] = JobClass(needs, *key[2:], bit=self._free_bits.pop())
+            for licence in need.licences:
+                self._with_licence.setdefault(licence, {})[kind] = None
+                self._shut(("licence", licence))
             for worker_class in self.worker_classes.values():
                 kind.look_at(worker_class)
             kind.reconsider()
@@ -460,5 +527,6 @@ class Roster:
             del self.worker_classes[kind.info]
             self.hungry.pop(kind, None)
             self._blocked.pop(kind, None)
+            self._gated.pop(kind, None)
             for job_class in self.job_classes.values():
                 job_class.forget(kind)

@@ -46,7 +46,7 @@ def repeats(running: Iterable[Running], helper: Callable[[str, Collection[str]],
 def idle_worker(roster: Roster, job_id: str, others_than: Collection[str]) -> str | None:
     """Return an idle worker that could run tasks of an open job and is not one of the given ones, or ``None``."""
     job = roster.jobs.get(job_id)
-    if job is None:
+    if job is None or roster.gates.left(job.demand) == 0:
         return None
     for kind in job.kind.able:
         if kind.resting:

@@ -39,7 +39,8 @@ class Demand:
     longer goes to, ``memory`` the bytes that a frame of it needed (0: not known), ``paths`` the path variables, if it needs any,
     ``put_off`` those of ``kept_off`` that it does not go to for a while only, with why not, as a sentence. ``alone``: a frame of
     it ran out of memory beside others, and it now renders where no other slot of the machine does. ``project`` and ``user`` are
-    those whose shares of the farm it takes.
+    those whose shares of the farm it takes. ``most``: so many attempts of it may be live at most; 0: any number. ``rush``: where
+    no worker is free, what is less urgent gives way; ``reclaims``: the same at the workers of its pool, for others' tasks.
     """
 
     job: str
@@ -56,11 +57,19 @@ class Demand:
     alone: bool = False
     project: str = ""
     user: str = ""
+    most: int = 0
+    rush: bool = False
+    reclaims: bool = False
 
     @property
     def expected_seconds(self) -> float:
         """The seconds that a task of it is taken to need."""
         return UNKNOWN_SECONDS if self.mean_seconds is None else self.mean_seconds
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether a task of it waits that its own limit lets be given out."""
+        return self.queued > 0 and (not self.most or self.live < self.most)
 
     def exception(self, worker: str, free: int | None, beside: bool = False) -> Obstacle | None:
         """Return why the worker with this id cannot run its tasks although others like it could; ``None`` where it can.

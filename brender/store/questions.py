@@ -27,6 +27,7 @@ from brender.store.accounts import accounts
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.forecast import backlog
+from brender.store.shares import limits as limits_of
 from brender.store.shares import shares as shares_of
 from brender.store.tables import Tables
 
@@ -442,6 +443,11 @@ def shares(record: Record) -> dict[str, Any]:
     return shares_of(record.tables)
 
 
+def limits(record: Record) -> list[dict[str, Any]]:
+    """Return the limits of projects, users and licences (`brender.store.shares`)."""
+    return limits_of(record.tables)
+
+
 def sights(record: Record, proof: str) -> list[dict[str, Any]]:
     """Return what the workers have seen of the file for *proof* (brender.bus.messages.Look)."""
     folder, worker = record.tables.SharedFolder, record.tables.Worker
@@ -505,6 +511,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
         paths,
         addons,
         shares,
+        limits,
         sights,
         set_aside,
         backlog,

@@ -9,6 +9,7 @@ from brender.model.addon import AddOn
 from brender.model.beginning import After
 from brender.model.job import FileFacts, JobSpec
 from brender.model.nodes import Blender, WorkerInfo
+from brender.model.sharing import Sharing
 
 
 def worker_info(row: Any) -> WorkerInfo:
@@ -36,6 +37,7 @@ def worker_info(row: Any) -> WorkerInfo:
         site=row.site,
         folders=tuple(row.folders),
         readable=tuple(row.readable),
+        pool=row.pool,
     )
 
 
@@ -65,6 +67,7 @@ def job_spec(row: Any, kind: JobType, facts: FileFacts | None) -> JobSpec:
         night=row.night,
         stall_minutes=row.stall_minutes,
         limit_minutes=row.limit_minutes,
+        sharing=msgspec.convert(row.sharing, Sharing),
         facts=facts,
         warnings=tuple(row.warnings),
     )

@@ -1,12 +1,36 @@
 """What people read of the fair share: who has used what of the farm, and with which weights."""
 
 import time
+from collections import Counter
 from typing import Any
 
 from peewee import SQL, fn
 
 from brender.model.quotas import HALF_LIFE, HALF_LIFE_SECONDS, QuotaKind
 from brender.store.tables import ATTEMPT_LIVE, Tables
+
+
+def limits(tables: Tables) -> list[dict[str, Any]]:
+    """Return each limit: its ``kind`` (project, user or licence) and ``name``, how many tasks may be out at a time (``most``),
+    and how many are (``live``)."""
+    attempt, job = tables.Attempt, tables.Job
+    counted = (
+        job.select(job.project, job.user, job.sharing, fn.COUNT(attempt.id))
+        .join(attempt, on=(attempt.job == job.id))
+        .where(SQL(f"t2.{ATTEMPT_LIVE}"))
+        .group_by(job.project, job.user, job.sharing)
+    )
+    live: Counter[tuple[str, str]] = Counter()
+    for project, user, sharing, count in counted.tuples():
+        for key in (("project", project), ("user", user), *(("licence", each) for each in sharing.get("licences", ()))):
+            live[key] += count
+    quota = tables.Quota
+    rows = quota.select().where(quota.most.is_null(False)).order_by(quota.kind, quota.name)
+    return [
+        {"kind": row.kind, "name": row.name, "most": row.most, "live": live[row.kind, row.name]}
+        for row in rows
+        if row.kind != QuotaKind.FARM
+    ]
 
 
 def shares(tables: Tables) -> dict[str, Any]:

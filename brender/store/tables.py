@@ -25,6 +25,7 @@ from peewee import (
 from brender.model.addon import AddOn
 from brender.model.beginning import After
 from brender.model.job import LIMIT_MINUTES, STALL_MINUTES, FileFacts
+from brender.model.sharing import Sharing
 
 #: What the index of live attempts holds, as SQL: a query finds them by these very words.
 ATTEMPT_LIVE = "outcome = 'live'"
@@ -141,6 +142,7 @@ def make_tables(database: Database) -> Tables:
         waiting_for = TextField(default="")
         stall_minutes = DoubleField(default=STALL_MINUTES)
         limit_minutes = DoubleField(default=LIMIT_MINUTES)
+        sharing = JSONField(holds=Sharing, default=dict)
         warnings = JSONField(holds=list[str], default=list)
         revision = IntegerField(default=1)
         settings = JSONField(holds=dict[str, Any])
@@ -228,6 +230,7 @@ def make_tables(database: Database) -> Tables:
         takes_trusted = BooleanField(default=False)
         takes_addons = BooleanField(default=False)
         site = TextField(default="")
+        pool = TextField(default="")
         folders = JSONField(holds=list[str], default=list)
         readable = JSONField(holds=list[str], default=list)
         extra_tags = JSONField(holds=list[str], default=list)

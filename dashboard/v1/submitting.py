@@ -26,6 +26,7 @@ from brender.model.errors import BadInput
 from brender.model.estimates import estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.paths import BUILT_IN
+from brender.model.sharing import Sharing
 from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.model.units import units_of
@@ -66,7 +67,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``trusted``: scripts inside the .blend run, or they do not; a .blend that has some is refused where neither is said.
     ``test``: its frames go to a folder of their own below that folder, so that they replace none. ``after``, ``start_at`` and
     ``night`` say when it begins, as a job's beginning does. ``stall_minutes`` without any progress, or ``limit_minutes`` in all,
-    end an attempt at a task; 0 never does."""
+    end an attempt at a task; 0 never does. ``most_workers`` render it at most (0: any number), each of its tasks takes one of
+    each of ``licences``, the workers of its ``pool`` prefer it (``reclaim_at_once``: and leave what they render of others), and
+    with ``rush`` a running task of lower priority gives way where no worker is free."""
 
     job_type: Name = "blender-animation"
     settings: dict[str, Any] = {}
@@ -86,6 +89,11 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     test: bool = False
     stall_minutes: Minutes = STALL_MINUTES
     limit_minutes: Minutes = LIMIT_MINUTES
+    most_workers: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    licences: Annotated[list[Name], msgspec.Meta(max_length=50)] = []
+    pool: Name = ""
+    reclaim_at_once: bool = False
+    rush: bool = False
 
 
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
@@ -189,6 +197,7 @@ def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
         night=body.night,
         stall_minutes=body.stall_minutes,
         limit_minutes=body.limit_minutes,
+        sharing=Sharing(body.most_workers, tuple(body.licences), body.pool, body.reclaim_at_once, body.rush),
         facts=facts,
     )
     return spec, path

@@ -31,6 +31,7 @@ class Manage(Message, frozen=True, kw_only=True):
         "remove-addon",
         "set-weight",
         "set-half-life",
+        "set-limit",
         "set-user",
         "remove-user",
         "users",

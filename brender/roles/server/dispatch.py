@@ -6,7 +6,7 @@ what it decides is carried out. A round's work is bounded: what is left over is 
 Hot path, watched by benchmarks.dispatch and benchmarks.scale.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
@@ -28,6 +28,7 @@ from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.repeats import Repeats
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
+from brender.scheduling.gates import Gate, gates_of
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
@@ -121,6 +122,12 @@ class Dispatch:
         changed, changed_jobs = farm.changed | self._new_workers.keys(), farm.changed_jobs | self._new_jobs.keys()
         if roster.workers.keys() - changed != farm.workers.keys() - changed:
             found.append("the scheduler knows other workers than there are")
+        live: Counter[Gate] = Counter()
+        for attempt in farm.attempts.values():
+            if attempt.job in farm.jobs and attempt.job not in changed_jobs:
+                live.update(gates_of(self._demand(farm.jobs[attempt.job])))
+        if not changed_jobs and live != roster.gates.live:
+            found.append(f"the scheduler counts the tasks {roster.gates.live}, and there are {live}")
         for who, usage in farm.usages.known.items():
             if who not in farm.usages.changed and usage.used != roster.shares.used(*who):
                 found.append(f"the scheduler was not told of a change of what {who} used")
@@ -193,6 +200,7 @@ class Dispatch:
         shares.scale = usages.scale
         for kind, name in usages.changed_quotas:
             shares.set_weight(kind, name, usages.quotas[kind, name].weight)
+            self._roster.set_limit((kind, name), usages.quotas[kind, name].most)
         usages.changed_quotas.clear()
         for who in usages.changed:
             known = usages.known.get(who)
@@ -260,7 +268,7 @@ class Dispatch:
         if job is not None and is_open:
             self._roster.job_changed(self._demand(job))
         elif job is not None:
-            self._roster.job_closed(job_id, job.priority, len(job.live))
+            self._roster.job_closed(job_id, job.priority, len(job.live), gates_of(self._demand(job)) if job.live else ())
         else:
             self._roster.job_closed(job_id)
         if job is not None and (job.delayed or job.put_off):
@@ -295,6 +303,9 @@ class Dispatch:
             bool(job.alone),
             job.spec.project,
             job.spec.user,
+            job.spec.sharing.most_workers,
+            job.spec.sharing.rush,
+            job.spec.sharing.reclaim_at_once,
         )
 
     # --- inside ---------------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from brender.model.errors import BadInput, Conflict
 from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
+from brender.model.quotas import QuotaKind, check_licence
+from brender.model.sharing import check_sharing
 from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
 from brender.model.text import plural, short_id
 from brender.model.units import in_tasks, in_words, units_of
@@ -80,6 +82,9 @@ class Jobs:
             raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
         check_priority(spec.priority)
         check_limits(spec)
+        check_sharing(spec.sharing)
+        for name in spec.sharing.licences:
+            check_licence(self.farm.usages.quota(QuotaKind.LICENCE, name), name)
         check_after(self.farm, spec.id, spec.after)
         check_start(spec.start_at, now.wall)
         _check_readable(spec)

@@ -8,13 +8,15 @@ import msgspec
 from brender.bus.messages import Manage
 from brender.farm.farm import Farm
 from brender.model.errors import BadInput
-from brender.model.quotas import HALF_LIFE, QuotaKind, check_half_life, check_weight
+from brender.model.quotas import HALF_LIFE, QuotaKind, check_half_life, check_most, check_weight, limit_in_words
+from brender.model.sharing import check_name
 from brender.roles.effects import Now
 from brender.roles.server.activity import ActivityLog
 
 #: What is asked of a `Manage` about them.
-OF_QUOTAS = frozenset({"set-weight", "set-half-life"})
+OF_QUOTAS = frozenset({"set-weight", "set-half-life", "set-limit"})
 _NAME_LENGTH = 255
+_LIMITED = (QuotaKind.PROJECT, QuotaKind.USER, QuotaKind.LICENCE)
 _WEIGHED = (QuotaKind.PROJECT, QuotaKind.USER)
 
 
@@ -28,12 +30,25 @@ class Quotas:
     def manage(self, message: Manage, now: Now) -> dict[str, Any]:
         """Carry out what a wrangler asks; returns the answer. Raises `BrenderError`.
 
-        ``set-weight``: ``kind`` (project or user), ``name``, ``weight``. ``set-half-life``: ``seconds``.
+        ``set-weight``: ``kind`` (project or user), ``name``, ``weight``. ``set-half-life``: ``seconds``. ``set-limit``:
+        ``kind`` (project, user or licence), ``name``, ``most`` (``None``: no limit).
         """
         self.farm.usages.advance(now.wall)
         if message.what == "set-half-life":
             return self._set_half_life(message.arguments, now)
+        if message.what == "set-limit":
+            return self._set_limit(message.arguments, now)
         return self._set_weight(message.arguments, now)
+
+    def _set_limit(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:
+        kind, name = _whose(arguments, _LIMITED)
+        if kind is QuotaKind.LICENCE:
+            check_name(name, "licence")
+        most = check_most(arguments.get("most"), f"the {kind} {name}")
+        usages = self.farm.usages
+        usages.set_quota(kind, name, msgspec.structs.replace(usages.quota(kind, name), most=most))
+        self.activity.note(now, "limit", f"the {kind} {name} has {limit_in_words(most)}")
+        return {"kind": kind, "name": name, "most": most}
 
     def _set_weight(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:
         kind, name = _whose(arguments, _WEIGHED)

@@ -43,11 +43,17 @@ class Repeats:
             self._repeat(self._stragglers, now)
 
     def _repeat(self, running: list[Running], now: Now) -> None:
+        given = 0
         for attempt_id, worker_id in repeats(running, lambda job, others: idle_worker(self._roster, job, others)):
             attempt, worker = self.farm.attempts.get(attempt_id), self.farm.workers[worker_id]
             task = self.farm.tasks.get(attempt.task) if attempt is not None else None
             if task is None or task.attempts != [attempt_id] or worker.attempts or all(part.done for part in task.parts):
                 continue  # it ended, or all of it came, or the worker got something, since it was looked at
+            known = self._roster.jobs.get(task.job)
+            left = self._roster.gates.left(known.demand) if known is not None else None
+            if left is not None and left <= given:
+                continue  # (the scheduler counts those of this round in the next)
+            given += 1
             task.repeated = True
             self._grants.give(task, self.farm.jobs[task.job], worker, now)
         self._grants.send()

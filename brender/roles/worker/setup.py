@@ -29,7 +29,8 @@ class Setup:
     must be free on its disks. ``job_types``, ``programs`` and ``takes_trusted``: what its owner allows, all job types where
     none is named; ``site``: where it stands; ``confinement``: how renders are kept. ``engines``: which of its engines runs
     what, by the word that job types use. ``remarks``: what its owner should know of it, such as a Blender that does not work.
-    ``yield_seconds``: it steps back while its machine's owner works there, and for so long after (0: it does not)."""
+    ``yield_seconds``: it steps back while its machine's owner works there, and for so long after (0: it does not).
+    ``pool``: the pool that it belongs to."""
 
     name: str
     blenders: Sequence[Blender] = ()
@@ -48,6 +49,7 @@ class Setup:
     )
     remarks: Sequence[str] = ()
     yield_seconds: float = 0.0
+    pool: str = ""
 
 
 def introduced(setup: Setup, own: Path) -> WorkerInfo:
@@ -83,4 +85,5 @@ def introduced(setup: Setup, own: Path) -> WorkerInfo:
         site=setup.site,
         folders=setup.confinement.folders,
         readable=tuple(dict.fromkeys(map(str, setup.confinement.readable))),
+        pool=setup.pool,
     )

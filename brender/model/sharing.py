@@ -1,0 +1,44 @@
+"""What a job says of how it shares the farm with others."""
+
+import msgspec
+
+from brender.model.errors import BadInput
+
+_NAME_LENGTH = 100
+_WORKERS_MOST = 10**6
+
+
+class Sharing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a job says of how it shares the farm with others."""
+
+    most_workers: int = 0
+    """So many of its tasks are given out at a time at most, and so at most so many workers render it; 0: any number."""
+    licences: tuple[str, ...] = ()
+    """The licences that each of its tasks takes one of."""
+    pool: str = ""
+    """The pool of workers that it belongs to; "": none."""
+    reclaim_at_once: bool = False
+    """Workers of its pool that others borrowed are given back at once, not after their present frame."""
+    rush: bool = False
+    """If no worker is free, a running task of lower priority gives way to one of its."""
+
+
+def check_sharing(sharing: Sharing) -> None:
+    """Raises `BadInput` where *sharing* makes no sense."""
+    if not 0 <= sharing.most_workers <= _WORKERS_MOST:
+        raise BadInput(f"At most {sharing.most_workers} workers make no sense: give 1 or more, or leave out --most-workers")
+    for name in sharing.licences:
+        check_name(name, "licence")
+    if len(set(sharing.licences)) < len(sharing.licences):
+        raise BadInput("A licence is named twice: name each once")
+    if sharing.pool:
+        check_name(sharing.pool, "pool")
+    if sharing.reclaim_at_once and not sharing.pool:
+        raise BadInput("Only a job of a pool takes workers back: name it too, `--pool NAME --reclaim-at-once`")
+
+
+def check_name(name: str, kind: str) -> str:
+    """Return *name*, if a pool or licence (*kind*) may have it. Raises `BadInput`."""
+    if not name or len(name) > _NAME_LENGTH or not name.isprintable() or name != name.strip() or "=" in name:
+        raise BadInput(f"{name!r} is not the name of a {kind}: it is a word or a few, without an equals sign")
+    return name
