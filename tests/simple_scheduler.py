@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from brender.model.eligibility import general_obstacle, loses, waits_for_newer
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
+from brender.scheduling.classes import is_own
 from brender.scheduling.reasons import Causes, at_its_limit, busy, takes_nothing
 from brender.scheduling.shares import NEAR
 from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Held, Take, TakeBack
@@ -122,7 +123,7 @@ def assign(demands: list[Demand], slots: list[Slot], used: Used | None = None) -
             takes.append(_take(slot, best, used))
     for slot in available:
         while slot.count and slot.count <= PREFETCH_MOST and (best := _best(slot, demands, slots, used)):
-            if slot.count > best.prefetch_depth(width):
+            if slot.count > best.prefetch_depth(width) or (best.rush and slot.tail != best.job):
                 break
             takes.append(_take(slot, best, used))
     return takes
@@ -188,20 +189,27 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
     """Return what urgent jobs with queued tasks ask back from less urgent ones: one grant of a slot at a time."""
     taken: list[TakeBack] = []
     asked: set[str] = set()
-    wanting = [demand for demand in demands if demand.queued > 0]
+    known = {demand.job: demand for demand in demands}
+    wanting = [demand for demand in demands if demand.wants_more]
     for demand in sorted(wanting, key=lambda demand: (-demand.priority, demand.order)):
-        wished = demand.queued
+        wished = min(demand.queued, demand.most - demand.live) if demand.most else demand.queued
         for slot in (each for each in slots if each.open):
             if wished <= 0:
                 break
+            mine = _urgency(demand.priority, demand, slot)
             if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or is_unfit(demand, slot, slots):
                 continue
-            lesser = [held for held in slot.waiting if held.priority < demand.priority]
+            lesser = [held for held in slot.waiting if _urgency(held.priority, known.get(held.job), slot) < mine]
             if lesser:
                 asked.add(slot.worker.id)
                 taken.append(TakeBack(slot.worker.id, lesser[-1].attempt))
                 wished -= 1
     return taken
+
+
+def _urgency(priority: int, demand: Demand | None, slot: Slot) -> int:
+    """Return how urgent a task is at *slot*: the jobs of its own pool come first."""
+    return priority + 1000 * (demand is not None and is_own(demand.need, slot.worker))
 
 
 def _best(slot: Slot, demands: list[Demand], slots: list[Slot], used: Used) -> Demand | None:
@@ -210,6 +218,7 @@ def _best(slot: Slot, demands: list[Demand], slots: list[Slot], used: Used) -> D
         for demand in demands
         if demand.queued > 0 and not used.is_shut(demand, demands) and not is_unfit(demand, slot, slots)
     ]
+    able = [demand for demand in able if is_own(demand.need, slot.worker)] or able
 
     def rank(demand: Demand) -> tuple[object, ...]:
         elsewhere = sum(other.tail == demand.job for other in slots if other is not slot)

@@ -219,6 +219,7 @@ def fill(folder: DataFolder) -> None:
                     "warnings": ["w"],
                     "estimates": [{"share": 0.1, "wall": 1.0, "seconds": 2.0}],
                     "addons": [ADDON],
+                    "sharing": {"most_workers": 3},
                 }
                 | {"after_jobs": [{"job": "f" * 16, "by_frame": True}]},
             ),

@@ -56,6 +56,7 @@ def infos(draw: st.DrawFn, number: int) -> WorkerInfo:
         site=draw(st.sampled_from(["", "south"])),
         folders=draw(st.sampled_from([(), (), ("/mnt",), ("/srv", "P:\\")])),
         readable=draw(st.sampled_from([(), ("/srv",)])),
+        pool=draw(st.sampled_from(["", "film", "series"])),
     )
 
 
@@ -69,6 +70,7 @@ def needs(draw: st.DrawFn) -> Requirements:
         program=draw(st.sampled_from(["", "ffmpeg", "true"])),
         trusted=draw(st.sampled_from([False, False, True])),
         variables=draw(st.sampled_from([frozenset(), frozenset({"projects"})])),
+        pool=draw(st.sampled_from(["", "", "film"])),
         licences=draw(st.sampled_from([(), (), ("nuke",), ("houdini", "nuke")])),
         **draw(st.sampled_from(_PLACES)),
     )
@@ -102,6 +104,7 @@ def demands(draw: st.DrawFn, number: int, need: st.SearchStrategy[Requirements])
         project=draw(st.sampled_from(["", "film", "series"])),
         user=draw(st.sampled_from(["", "ada", "ben"])),
         most=draw(st.sampled_from([0, 0, 0, 1, 4])),
+        rush=draw(st.sampled_from([False] * 5 + [True])),
     )
 
 

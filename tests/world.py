@@ -105,6 +105,7 @@ def animation(
             "id",
             "name",
             "project",
+            "sharing",
             "priority",
             "tags",
             "output",
@@ -134,6 +135,7 @@ class WorkerStub:
         tags: frozenset[str],
         folders: tuple[str, ...] = (),
         programs: frozenset[str] = frozenset(),
+        pool: str = "",
     ) -> None:
         info = WorkerInfo(
             id=new_id(),
@@ -146,6 +148,7 @@ class WorkerStub:
             programs=programs,
             folders=folders,
             takes_addons=True,
+            pool=pool,
         )
         self.core = WorkerCore(info, policy, managers=len(managers))
         self.managers = managers
@@ -219,13 +222,14 @@ class World:
         tags: frozenset[str] = frozenset(),
         folders: tuple[str, ...] = (),
         programs: frozenset[str] = frozenset(),
+        pool: str = "",
     ) -> WorkerStub:
         """*manager*: the name of one, or of several with blanks between."""
         managers = tuple(manager.split())
         for each in managers:
             if each not in self.managers:
                 self.add_manager(each)
-        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs)
+        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs, pool)
         self.run(0.2)
         return self.workers[name]
 

@@ -21,7 +21,7 @@ from brender.jobs.stages import Graph, one_stage
 from brender.model.beginning import After
 from brender.model.energy import Energy
 from brender.model.grant import Order
-from brender.model.job import Inputs, JobSpec, Requirements
+from brender.model.job import RUSH, Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
 from brender.model.text import job_in_words
@@ -354,6 +354,11 @@ class JobState(Entity):
             self.recent.popleft()
         if failed:
             self.touch()
+
+    @property
+    def urgency(self) -> int:
+        """Its priority; of a rush job more than any other has."""
+        return self.priority + (RUSH if self.spec.sharing.rush else 0)
 
     @property
     def is_over(self) -> bool:

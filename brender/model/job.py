@@ -18,6 +18,8 @@ STALL_MINUTES, LIMIT_MINUTES = 60.0, 1440.0
 #: No limit is longer.
 MINUTES_MOST = 1e6
 PRIORITY_LOWEST, PRIORITY_NORMAL, PRIORITY_HIGHEST = 0, 50, 100
+#: A rush job is so much more urgent than its priority: it comes before all that is not.
+RUSH = 101
 
 
 #: The ``piece`` of the part that is the film of all frames of its job.

@@ -3,7 +3,7 @@
 Priority first; among equals the project with the smallest share of the farm, then the user with the smallest share within it
 (brender.scheduling.shares). Of one user's jobs there the one that the fewest workers render, as far as it is decided now what
 each renders last, then the one with the fewest live attempts, then the oldest. (A task that waits behind frames of another job is
-no share of the workers.) An idle worker comes before a prefetch anywhere.
+no share of the workers.) An idle worker comes before a prefetch anywhere. A worker of a pool takes the jobs of that pool first.
 
 Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 """
@@ -87,21 +87,19 @@ class _Round:
 
     def _best(self, worker: Worker) -> Job | None:
         """Return the job whose task *worker* should take next. If there is none, the worker or its class is put aside."""
-        best: Job | None = None
         ready = False
-        mask = worker.kind.mask
-        for line in self.roster.lines(mask):
-            ready = True
-            best = self._best_of(line, worker, mask)
-            if best is not None:
-                best = self._own_nearly(line, worker) or best
-                break
-        if best is None:
-            if ready:
-                self.roster.block(worker)
-            else:
-                self.roster.sate(worker.kind)
-        return best
+        own, able = worker.kind.own, worker.kind.mask
+        for mask in (own, able) if own else (able,):
+            for line in self.roster.lines(mask):
+                ready = True
+                best = self._best_of(line, worker, mask)
+                if best is not None:
+                    return self._own_nearly(line, worker, mask) or best
+        if ready:
+            self.roster.block(worker)
+        else:
+            self.roster.sate(worker.kind)
+        return None
 
     def _best_of(self, line: Line, worker: Worker, mask: int) -> Job | None:
         """Return the job of *line* whose task *worker* should take next, or ``None``."""
@@ -116,7 +114,7 @@ class _Round:
                 if self.roster.fits(job.demand, worker):
                     best, best_rank = job, rank
                     break
-        if best_rank is not None and worker.tail and (own := self._own(worker, line)) is not None:
+        if best_rank is not None and worker.tail and (own := self._own(worker, line, mask)) is not None:
             priority, tails, *rest = own.rank or (0, 0, 0, 0, "")
             # What is taken now comes after its own last one.
             if priority == best_rank[0] and (priority, tails - 1, *rest) < best_rank:
@@ -131,30 +129,31 @@ class _Round:
             return [each for each in ready if each.bit & mask]
         return [each for each in kind.runs if each in ready and each.bit & mask]
 
-    def _own_nearly(self, line: Line, worker: Worker) -> Job | None:
+    def _own_nearly(self, line: Line, worker: Worker, mask: int) -> Job | None:
         """Return the job of the last grant of *worker*, which its Blender will have open, if it stands not in *line* but its
         share is nearly as small; else ``None``."""
         own = self.roster.jobs.get(worker.tail) if worker.tail else None
         if own is None or own.rank is None or not self.roster.shares.is_near(own, line) or self.roster.is_shut(own.demand):
             return None
-        if worker.kind not in own.kind.able or not self.roster.fits(own.demand, worker):
+        if not own.kind.bit & mask or not self.roster.fits(own.demand, worker):
             return None
         return own
 
-    def _own(self, worker: Worker, line: Line) -> Job | None:
+    def _own(self, worker: Worker, line: Line, mask: int) -> Job | None:
         """Return the job of the last grant of *worker*, if it is ready, its user and project are those of *line*, and the worker
         could take more of it."""
         job = self.roster.jobs.get(worker.tail)
         if job is None or job.rank is None or job.line is not line or self.roster.is_shut(job.demand):
             return None
-        if worker.kind not in job.kind.able or not self.roster.fits(job.demand, worker):
+        if not job.kind.bit & mask or not self.roster.fits(job.demand, worker):
             return None
         return job
 
     def _prefetch(self, worker: Worker) -> None:
         width, cost = len(self.roster.workers), TAKE_COST
         while worker.count <= PREFETCH_MOST and self.left > 0 and (best := self._best(worker)) is not None:
-            if worker.count > best.demand.prefetch_depth(width):
+            behind_others = best.demand.rush and worker.tail != best.demand.job  # it would wait there for what gives way
+            if worker.count > best.demand.prefetch_depth(width) or behind_others:
                 self.roster.content(worker)
                 return
             self._take(worker, best, cost)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from brender.scheduling.classes import OUTSIDE, WorkerClass, common_info, inside_of
+from brender.scheduling.classes import OUTSIDE, WorkerClass, common_info, inside_of, is_own
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST
 
@@ -64,6 +64,8 @@ def _shares(roster: Roster, fresh: Roster) -> Iterator[str]:
         bits = [kind.bit for kind in roster.job_classes.values() if worker_class in kind.able]
         runs = [kind.bit for kind in roster.job_classes.values() if kind in worker_class.runs]
         is_true = runs == bits and len(runs) == len(worker_class.runs) and worker_class.mask == sum(bits)
+        own = [kind.bit for kind in roster.job_classes.values() if kind.bit in bits and is_own(kind.need, worker_class.info)]
+        is_true = is_true and worker_class.own == sum(own)
         if not is_true or len(set(bits)) < len(bits):
             yield "the bits of the classes of jobs that a class of workers can run differ"
 
@@ -109,6 +111,8 @@ def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:
         yield f"the machines count {shares[0]}, and have {shares[1]}"
     if roster.lonely.keys() != fresh.lonely.keys():
         yield "the jobs that render alone differ"
+    if roster.pressing.keys() != fresh.pressing.keys():
+        yield "the jobs that others give way to differ"
     kept = {machine.kept: machine for machine in roster.machines.known.values() if machine.kept}
     if kept != roster.machines.kept:
         yield "the machines that are kept free differ"

@@ -140,6 +140,8 @@ class WorkerClass:
     """The classes of jobs that they can run."""
     mask: int = 0
     """The bits of these."""
+    own: int = 0
+    """The bits of those of their own pool."""
 
 
 @dataclass(slots=True, eq=False)
@@ -294,11 +296,19 @@ class JobClass:
         if obstacle:
             self.able.pop(kind, None)
             kind.mask &= ~self.bit
+            kind.own &= ~self.bit
             kind.runs.pop(self, None)
         else:
             self.able[kind] = None
             kind.mask |= self.bit
+            if is_own(self.need, kind.info):
+                kind.own |= self.bit
             kind.runs[self] = None
+
+
+def is_own(need: Requirements, info: WorkerInfo) -> bool:
+    """Return whether jobs with *need* belong to the pool of the worker *info*."""
+    return need.pool != "" and need.pool == info.pool
 
 
 def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:
@@ -318,6 +328,7 @@ def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:
         takes_trusted=info.takes_trusted,
         takes_addons=info.takes_addons,
         site=info.site,
+        pool=info.pool,
         folders=info.folders,
         readable=info.readable if info.folders else (),
     )

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
-from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass
+from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass, is_own
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Held, TakeBack
 
 #: What it costs of a budget to read what a worker holds, beyond 1 for each grant.
 _READ_COST = 8
+#: A job is so much more urgent at the workers of its own pool: more than any other priority.
+_OWN_POOL = 1000
 
 
 @dataclass(slots=True)
@@ -50,6 +52,11 @@ class _Pass:
     asked: int = 0
 
 
+def _own_pool(job_class: JobClass, kind: WorkerClass) -> int:
+    """Return how much more urgent jobs of *job_class* are at workers of *kind* than their priority says."""
+    return _OWN_POOL if is_own(job_class.need, kind.info) else 0
+
+
 class Recalls:
     """Decides what is asked back. *waiting* returns the grants that the worker with this id holds beyond the one that it runs or
     is about to run."""
@@ -66,7 +73,7 @@ class Recalls:
         self._holders: dict[JobClass, list[int]] = {}
         """The orders of the workers with a grant that could be recalled, by the class of its job, sorted."""
         self._lowest: dict[WorkerClass, list[tuple[int, int]]] = {}
-        """(lowest priority that waits, order) of the workers of a class, sorted."""
+        """(lowest urgency that waits, order) of the workers of a class, sorted."""
         self._recalling: Counter[JobClass] = Counter()
         self._held: dict[str, list[Held]] = {}
         """What was read in this call and has not been asked back in it."""
@@ -83,7 +90,7 @@ class Recalls:
         live = [kind for kind in roster.job_classes.values() if kind.live]
         idle = [kind for kind in roster.worker_classes.values() if kind.resting and any(kind in each.able for each in live)]
         lowest_live = min(roster.live, default=None)
-        urgent = lowest_live is not None and any(-kind.ready[0][0] > lowest_live for kind in roster.ready)
+        urgent = lowest_live is not None and any(-kind.ready[0][0] > lowest_live or kind.need.pool for kind in roster.ready)
         if not idle and not urgent:
             self._seen = roster.version
             self._end_pass()
@@ -153,8 +160,14 @@ class Recalls:
         if holding.recalling:
             self._recalling += holding.recalling
         if not any(held.recalling for held in grants):
-            holding.lowest = min(held.priority for held in grants)
+            holding.lowest = min(self._urgency(held, worker.kind) for held in grants)
             insort(self._lowest.setdefault(worker.kind, []), (holding.lowest, worker.order))
+
+    def _urgency(self, held: Held, kind: WorkerClass) -> int:
+        """Return how urgent it is that a worker of *kind* holds *held*: its priority; what is of its own pool, more than all
+        else."""
+        job = self.roster.jobs.get(held.job)
+        return held.priority + (_own_pool(job.kind, kind) if job is not None else 0)
 
     def _forget(self, worker_id: str) -> None:
         holding = self._holdings.pop(worker_id, None)
@@ -269,7 +282,8 @@ class Recalls:
             worker = self.roster.by_order[holder[1]]
             if self.roster.fits(job.demand, worker):
                 holds = self._read(worker.id)
-                lesser = [held for held in holds if held.priority < job.demand.priority]
+                mine = job.demand.priority + _own_pool(job.kind, worker.kind)
+                lesser = [held for held in holds if self._urgency(held, worker.kind) < mine]
                 if lesser and not any(held.recalling for held in holds):
                     found += self._ask(worker, lesser[-1:])
                     going.asked += 1
@@ -283,9 +297,9 @@ class Recalls:
         queues = []
         lowest = min((entries[0][0] for entries in self._lowest.values()), default=101)
         for kind in self.roster.ready:
-            if -kind.ready[0][0] <= lowest:
+            if -kind.ready[0][0] <= lowest and not kind.need.pool:
                 continue
-            able = [self._lowest[each][0][0] for each in kind.able if each in self._lowest]
+            able = [self._lowest[each][0][0] - _own_pool(kind, each) for each in kind.able if each in self._lowest]
             if able:
                 begin = 0 if start is None else bisect_left(kind.ready, start)
                 queues.append(kind.ready[begin : bisect_left(kind.ready, (-min(able),))])
@@ -302,5 +316,5 @@ class Recalls:
             entries = self._lowest.get(kind)
             if entries:
                 begin = 0 if start is None else bisect_right(entries, start)
-                queues.append(entries[begin : bisect_left(entries, (job.demand.priority,))])
+                queues.append(entries[begin : bisect_left(entries, (job.demand.priority + _own_pool(job.kind, kind),))])
         yield from merge(*queues)

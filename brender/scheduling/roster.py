@@ -54,6 +54,8 @@ class Roster:
         self.machines = Machines(self._queue)
         self.lonely: dict[str, None] = {}
         """The ids of the open jobs that render alone on a machine."""
+        self.pressing: dict[str, None] = {}
+        """The ids of the open jobs that running tasks of others give way to."""
         self.worker_classes: dict[WorkerInfo, WorkerClass] = {}
         self.job_classes: dict[JobKey, JobClass] = {}
         self.limits: dict[Limits, None] = {}
@@ -178,6 +180,8 @@ class Roster:
             self.lonely[demand.job] = None
         else:
             self.lonely.pop(demand.job, None)
+        if demand.rush or demand.reclaims:
+            self.pressing[demand.job] = None
         if demand.kept_off and demand.need.oldest_blender is not None:
             self._picky[demand.job] = job
         else:
@@ -355,6 +359,7 @@ class Roster:
         self._set_rank(job, None)
         self._picky.pop(demand.job, None)
         self.lonely.pop(demand.job, None)
+        self.pressing.pop(demand.job, None)
         self.stale.pop(demand.job, None)
         del self.jobs[demand.job]
         del kind.jobs[demand.job]
@@ -362,6 +367,7 @@ class Roster:
             del self.job_classes[kind.key]
             for able in kind.able:
                 able.mask &= ~kind.bit
+                able.own &= ~kind.bit
                 del able.runs[kind]
             self.shut_mask &= ~kind.bit
             for licence in kind.need.licences:

@@ -35,6 +35,7 @@ from tests.simulation.invariants import (
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
 from tests.simulation.people import Habits, People
+from tests.simulation.sharing import Shares
 from tests.staged import Staged
 from tests.world import animation, memory_database
 
@@ -144,6 +145,7 @@ class Simulation:
         self.looked_at: set[str] = set()
         """Attempts whose tasks were seen to wait for nothing when they were granted."""
         self.people = People(self, self.conditions.habits)
+        self.shares = Shares(self)
         self._ids = 0
         self._is_unchecked = False
         self.server = ServerNode(self, "server")
@@ -166,6 +168,7 @@ class Simulation:
     def _run(self) -> None:
         for node in (self.server, *self.managers, *self.workers):
             node.start()
+        self.shares.begin()
         for number in range(self.chance.choice([1, 2, 3])):
             self.clock.at(self.chance.uniform(0, FAULTS_SECONDS / 2), lambda number=number: self._submit(number))  # type: ignore[misc]
         self._next_fault()
@@ -297,7 +300,8 @@ class Simulation:
         id = f"{number + 1:016x}"
         frames, chunk = f"1-{self.chance.randint(1, 25)}", self.chance.choice([1, 0, 4])
         self.outputs[id] = one_spelling(output := self.people.output_of(id))
-        job = animation(frames, chunk=chunk, id=id, stall_minutes=0.5, output=output)
+        more = {"id": id, "stall_minutes": 0.5, "output": output} | self.shares.of_job()
+        job = animation(frames, chunk=chunk, **more)
         self._ask(Submit(id=self.new_id(), job=self._in_a_graph(job, frames, chunk) if self.has_graphs else job))
         self.people.follow(id)
 

@@ -144,6 +144,8 @@ def check_schedule(world: "Simulation") -> None:
     """What the scheduler keeps from change to change is what it would make of the farm now."""
     if wrong := world.server.core.dispatch.audit():
         raise Violation(wrong[0])
+    if exceeded := world.shares.exceeded():
+        raise Violation(exceeded)
 
 
 def check_rows(world: "Simulation") -> None:

@@ -363,6 +363,7 @@ class WorkerNode(Node):
             blenders=(BPY,),
             job_types=frozenset({"blender-animation"}),
             folders=self._allowed(),
+            pool=self.world.shares.pool_of(self.name),
         )
         kept = [self.journal[key] for key in sorted(self.journal)]
         self.lease = Lease(lambda: self.world.clock.now)

@@ -23,6 +23,7 @@ from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
 from brender.roles.server.availability import job_at, why_closed, why_nobody
 from brender.roles.server.explanations import Explanations
+from brender.roles.server.giving_way import GivingWay
 from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.repeats import Repeats
@@ -74,6 +75,7 @@ class Dispatch:
         )
         self.explanations = Explanations(farm, policy, jobs, self._roster, self._reasons)
         self._repeats = Repeats(farm, self._roster, self._grants)
+        self._giving_way = GivingWay(farm, self._roster, jobs, emit, self.recall)
         self._paths = farm.paths
         """Those that the roster was told of."""
         self._new_jobs: dict[str, None] = {}
@@ -103,6 +105,8 @@ class Dispatch:
         if assignment.idle_served and now.mono >= self._look_back:
             self._take_back(now)
         self.behind = not assignment.complete or bool(self._new_jobs or self._new_workers)
+        if self._roster.pressing and assignment.idle_served:
+            self._giving_way.look(now)
         self._repeats.look(now)
         self._resend(now)
 
@@ -268,7 +272,7 @@ class Dispatch:
         if job is not None and is_open:
             self._roster.job_changed(self._demand(job))
         elif job is not None:
-            self._roster.job_closed(job_id, job.priority, len(job.live), gates_of(self._demand(job)) if job.live else ())
+            self._roster.job_closed(job_id, job.urgency, len(job.live), gates_of(self._demand(job)) if job.live else ())
         else:
             self._roster.job_closed(job_id)
         if job is not None and (job.delayed or job.put_off):
@@ -290,7 +294,7 @@ class Dispatch:
     def _demand(self, job: JobState) -> Demand:
         return Demand(
             job.id,
-            job.priority,
+            job.urgency,
             job.order,
             len(job.live),
             job.queued,
@@ -384,7 +388,7 @@ class Dispatch:
         waiting = [attempt for each in worker.attempts if not (attempt := self.farm.attempts[each]).started]
         if not worker.running:
             del waiting[:1]
-        return [Held(a.id, a.job, self.farm.jobs[a.job].priority, a.recalling is not None) for a in waiting]
+        return [Held(a.id, a.job, self.farm.jobs[a.job].urgency, a.recalling is not None) for a in waiting]
 
     def _grant(self, job: JobState, worker: WorkerState, now: Now) -> None:
         """Give the next task of *job* to *worker*."""

@@ -1,0 +1,43 @@
+"""Which running tasks give way to a job that does not wait: those that have least to lose. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from brender.scheduling.classes import Job, is_own
+from brender.scheduling.roster import Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An attempt that runs for ``seconds`` at a worker, where a render could have so many bytes of memory (``free``) if it did
+    not run; ``None``: not known."""
+
+    attempt: str
+    job: str
+    worker: str
+    seconds: float
+    free: int | None = None
+
+
+def give_way(roster: Roster, job: Job, running: Iterable[Candidate], wanted: int) -> list[Candidate]:
+    """Return which of *running* give way to *job*, which has tasks for *wanted* more workers: those that have done least.
+
+    To a rush job all gives way that is less urgent, and no rush itself; to a job that reclaims its pool's workers, there, what
+    is of no job of the pool.
+    """
+    found = [each for each in running if _gives_way(roster, job, each)]
+    return sorted(found, key=lambda each: (each.seconds, each.attempt))[:wanted]
+
+
+def _gives_way(roster: Roster, job: Job, each: Candidate) -> bool:
+    demand, worker, other = job.demand, roster.workers.get(each.worker), roster.jobs.get(each.job)
+    if worker is None or other is None or not worker.open or not worker.kind.mask & job.kind.bit:
+        return False
+    if other.demand.rush or worker.id in demand.kept_off or demand.alone:
+        return False
+    if demand.memory and each.free is not None and each.free < demand.memory:
+        return False
+    if demand.rush and other.demand.priority < demand.priority:
+        return True
+    borrowed = is_own(job.kind.need, worker.info) and not is_own(other.kind.need, worker.info)
+    return demand.reclaims and borrowed
