@@ -513,13 +513,16 @@ def test_an_urgent_job_asks_back_as_many_less_urgent_grants_as_it_can_use(farm: 
     asked = recalls_of(workers, jobs).take_back(PLENTY)
     assert len({back.worker for back in asked}) == len(asked), "one grant of a worker at a time"
     assert bool(asked) == bool(simple_scheduler.preempt(jobs, workers))
-    for job in (each for each in jobs if each.priority == 90):
+    own = {job.job for job in jobs if job.need.pool}  # (what is of a worker's own pool may be more urgent there)
+    for job in (each for each in jobs if each.priority == 90 and each.wants_more):
         could = [
             slot
             for slot in workers
-            if slot.open and not is_unfit(job, slot, workers) and any(held.priority < 90 for held in slot.waiting)
+            if slot.open
+            and not is_unfit(job, slot, workers)
+            and any(held.priority < 90 and held.job not in own for held in slot.waiting)
         ]
-        assert len(asked) >= min(job.queued, len(could))
+        assert len(asked) >= min(job.queued, job.most - job.live if job.most else job.queued, len(could))
 
 
 def helps(back: TakeBack, workers: Sequence[Slot], jobs: Sequence[Demand]) -> bool:
