@@ -134,7 +134,7 @@ def _clear_root(root: Path, noted: list[tuple[Path, str, str]], patience: float)
     if waits is None or not waits.is_alive():
         waits = _looking[root] = threading.Thread(target=remove, name="brender-leftovers-of-a-folder", daemon=True)
         waits.start()
-        waits.join(patience)
+    waits.join(patience)
     if waits.is_alive():
         return {file for file, _, _ in noted}
     del _looking[root]
