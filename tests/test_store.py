@@ -25,7 +25,7 @@ JOB = {
     "job_type": "command",
     "status": "queued",
     "priority": 50,
-    "settings": {"a": 1},
+    "settings": {"command": ["true"], "frames": "1-2", "chunk": 1},
     "task_count": 2,
     "part_count": 2,
     "submitted": 1.0,
@@ -111,7 +111,7 @@ def test_a_column_that_does_not_exist_is_a_loud_error(writer: Writer) -> None:
 def test_a_reader_sees_the_record_and_cannot_write(writer: Writer, database: str) -> None:
     reader = open_for_reading(database)
     tables = make_tables(reader)
-    assert tables.Job.get().settings == {"a": 1}
+    assert tables.Job.get().settings == JOB["settings"]
     with pytest.raises((peewee.OperationalError, peewee.InternalError), match=r"read-?only"):
         tables.Job.update(name="other").execute()
     reader.close()
