@@ -3,9 +3,9 @@
     python -m benchmarks.rounds [--quick] [--before FOLDER]
 
 10,000 workers of 50 kinds, half of which may use some folders only; 5,000 open jobs of many priorities and requirements, each
-with a folder of its own; 1,000,000 tasks of 30 seconds. The server's core alone, on a clock of its own, with each message that
-the workers would send. Measured are the milliseconds of the processor that a round's decisions take, explanations included, in a
-farm
+with a folder of its own; 1,000,000 tasks of 30 seconds; 100 users of 20 projects, with weights, limits, a licence and pools. The
+server's core alone, on a clock of its own, with each message that the workers would send. Measured are the milliseconds of the
+processor that a round's decisions take, explanations included, in a farm
 
 - that has just been switched on, so that all workers are idle;
 - at work;
@@ -49,10 +49,17 @@ try:
 except ImportError:  # an earlier version (--before)
     from brender.roles.server.state import Farm
 
+try:
+    from brender.model.quotas import Quota
+    from brender.model.sharing import Sharing
+except ImportError:  # an earlier version (--before)
+    Quota = Sharing = None
+
 #: Workers, open jobs, tasks.
 LARGE, SMALL = (10_000, 5_000, 1_000_000), (1_000, 500, 20_000)
 TASK_SECONDS, ROUND_SECONDS = 30.0, 0.1
 POOLS, PROGRAMS = 10, 5
+USERS, PROJECTS = 100, 20
 CLIENT = Peer("local", b"client", key=KeyRole.ADMIN)
 MANAGER = Peer("local", b"manager", "m" * 16, "manager", key=KeyRole.MANAGER)
 
@@ -89,6 +96,7 @@ class SimulatedFarm:
             job_types=frozenset({"command"}),
             programs=frozenset(f"program-{each}" for each in range(program + 1)),
             folders=(f"/shows/{pool}", f"/shows/{program}") if pool % 2 else (),
+            **({"pool": f"pool {pool}"} if Sharing is not None else {}),
         )
 
     def join(self) -> None:
@@ -109,7 +117,26 @@ class SimulatedFarm:
         fields = {"tags": pool, "priority": self.chance.choice([30, 50, 50, 50, 70])} | more
         job = command_job((program,), f"1-{tasks}", 1, "job", **fields)
         folder = f"/shows/{self.chance.randrange(POOLS)}/{job.id}"
-        self._handle(Submit(id="0" * 16, job=msgspec.structs.replace(job, output="" if "tags" in more else folder)))
+        self._handle(
+            Submit(id="0" * 16, job=msgspec.structs.replace(job, output="" if "tags" in more else folder, **self._sharing()))
+        )
+
+    def _sharing(self) -> dict[str, Any]:
+        """Return whose a job is, and how it shares the farm: users, projects, pools and limits by chance."""
+        who = {"user": f"user {self.chance.randrange(USERS)}", "project": f"project {self.chance.randrange(PROJECTS)}"}
+        if Sharing is None:
+            return who
+        pool = f"pool {self.chance.randrange(POOLS)}" if self.chance.random() < 0.3 else ""
+        most, licences = self.chance.choice([0, 0, 0, 50]), ("nuke",) if self.chance.random() < 0.05 else ()
+        return who | {"sharing": Sharing(most_workers=most, licences=licences, pool=pool)}
+
+    def limit(self) -> None:
+        """Give weights and limits to some, where the version has them."""
+        usages = getattr(self.core.farm, "usages", None)
+        if usages is not None:
+            usages.set_quota("licence", "nuke", Quota(most=100))
+            for number in range(0, USERS, 4):
+                usages.set_quota("user", f"user {number}", Quota(weight=2.0, most=len(self.infos) // 20))
 
     def plan(self) -> None:
         """Until all tasks are in memory."""
@@ -187,6 +214,7 @@ class SimulatedFarm:
 def phases(workers: int, jobs: int, tasks: int) -> Iterator[tuple[str, list[float]]]:
     """Yield the seconds of the rounds of each phase."""
     farm = SimulatedFarm(workers)
+    farm.limit()
     for _ in range(jobs):
         farm.submit(tasks // jobs)
     farm.plan()

@@ -8,7 +8,7 @@ import click
 from brender.commands.completion import complete_project
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.output import print_json, print_table, say
+from brender.commands.output import duration, print_json, print_table, say
 from brender.model.errors import BadInput
 from brender.model.quotas import limit_in_words
 
@@ -62,7 +62,7 @@ def shares(
         [_shown(row) for row in answer["users"]],
         empty="Nobody has used the farm yet",
     )
-    say(f"What was used counts half after {answer['half_life'] / _HOUR:g} hours")
+    say(f"What was used counts half after {duration(answer['half_life'])}")
 
 
 @click.command(cls=Configured, section="limits", short_help="Show limits, and set those of users, projects and licences.")
