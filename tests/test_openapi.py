@@ -158,6 +158,7 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
         ask("get", path, id=id)
     ask("post", "/jobs/{id}/actions/{action}", {"value": 60}, **job, action="priority")
     ask("post", "/jobs/actions", {"ids": [FULL], "action": "priority", "value": 70})
+    ask("get", "/workers/{id}/why", id="w")
     ask("post", "/nodes/{id}/actions/{action}", {}, id="w", action="disable")
     ask("post", "/jobs", {"job_type": "command", "settings": {"program": "true", "frames": "1-3"}, "name": "c"})
     (mine,) = (each["id"] for each in web.get("/api/v1/jobs?q=c").json["rows"] if each["name"] == "c")

@@ -21,9 +21,10 @@ from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.client import Client
 from brender.bus.ids import new_id
 from brender.bus.keys import KeyPair, new_pair
-from brender.bus.messages import Sorry
+from brender.bus.messages import Ask, Sorry
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.model.answers import WHY_WORKER
 from brender.model.errors import from_code
 from brender.model.keys import KeyRole
 from brender.store.database import open_for_writing
@@ -88,6 +89,12 @@ def make_users(folder: DataFolder, **roles: str) -> None:
     writer.database.close()
 
 
+def _answered(world: World, asked: Ask) -> Any:
+    if asked.question == WHY_WORKER:
+        return world.server.why_worker(asked.arguments["id"])
+    return world.ask(asked.question, **asked.arguments)
+
+
 def serve_in_process(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a server in this process, without sockets, answer what dashboards ask: its core and rounds on the database of
     *folder*."""
@@ -103,6 +110,8 @@ def serve_in_process(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Non
         def _request(self, message: Any) -> Any:
             if not world:
                 world.append(World(database=open_for_writing(str(folder.database))))
+            if isinstance(message, Ask):
+                return _answered(world[0], message)
             told = world[0].request(message, KeyRole.DASHBOARD)
             if isinstance(told, Sorry):
                 raise from_code(told.code, told.message)

@@ -27,7 +27,7 @@ def hooks() -> None:
     """Tell web addresses, and run programs on the server's machine, when something happens."""
 
 
-@hooks.command("add", cls=Configured, section="hooks")
+@hooks.command("add", cls=Configured, section="hooks", short_help="Add a hook: a web address or a program.")
 @common
 @server_option
 @click.argument("target", nargs=-1, required=True, metavar="URL|PROGRAM [ARGUMENT]...")

@@ -74,7 +74,7 @@ from brender.store.datafolder import DataFolder
 _REASON_SECONDS = 0.5
 
 
-@click.command(cls=Submitting, section="submit")
+@click.command(cls=Submitting, section="submit", short_help="Submit a .blend, a program or a template to the farm.")
 @common
 @server_option
 @json_option

@@ -89,7 +89,7 @@ def _own_tags(row: dict[str, Any]) -> list[str]:
     return sorted({tag for tag in (*row["tags"], *row["extra_tags"]) if not tag.startswith("blender-") and tag not in _DEVICES})
 
 
-def _one(connection: Client, kind: str, named: str) -> dict[str, Any]:
+def one_node(connection: Client, kind: str, named: str) -> dict[str, Any]:
     """Return the row of the worker or manager (*kind*) with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
     rows: list[dict[str, Any]] = connection.ask(f"{kind}s")
     found = [row for row in rows if row["name"] == named] or [row for row in rows if named and row["id"].startswith(named)]
@@ -109,7 +109,7 @@ def _one(connection: Client, kind: str, named: str) -> dict[str, Any]:
 def worker(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, name: str) -> None:
     """Show one worker, by its name or the beginning of its id."""
     with client(server, data) as connection:
-        row = _one(connection, "worker", name)
+        row = one_node(connection, "worker", name)
     if as_json:
         print_json(row)
         return
@@ -202,7 +202,7 @@ def managers(data: Path, config: Path | None, verbose: bool, server: str | None,
 def manager(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, name: str) -> None:
     """Show one manager, by its name or the beginning of its id."""
     with client(server, data) as connection:
-        row = _one(connection, "manager", name)
+        row = one_node(connection, "manager", name)
     if as_json:
         print_json(row)
         return
@@ -286,7 +286,7 @@ def describe(
     with client(server, data) as connection:
         for worker in workers:
             if add_tags is not None:
-                before = _one(connection, "worker", worker)["extra_tags"]
+                before = one_node(connection, "worker", worker)["extra_tags"]
                 said["tags"] = ",".join(sorted({*before, *filter(None, map(str.strip, add_tags.split(",")))}))
             for action, value in said.items():
                 if value is not None:

@@ -1,4 +1,4 @@
-"""`brender why`: in a sentence, why a job waits, or how it stands."""
+"""`brender why`: in a sentence, why a job waits or a worker renders nothing, or how they stand."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,21 +7,55 @@ from typing import Any
 import click
 
 from brender.commands.chosen_job import chosen_job
-from brender.commands.completion import job_argument
+from brender.commands.completion import complete_job
 from brender.commands.config import Configured
+from brender.commands.nodes import one_node
 from brender.commands.options import client, common, server_option
-from brender.commands.output import say
+from brender.commands.output import say, when
+from brender.model.answers import WHY_WORKER
+from brender.model.errors import NotFound
+from brender.model.obstacle import short_name
 from brender.model.text import job_in_words, plural, short_id, some_of
 
+_MOMENT = "The worker {name} joined a moment ago: ask again"
 
-@click.command(cls=Configured, section="why")
+
+@click.command(cls=Configured, section="why", short_help="Say why a job waits, or a worker does nothing.")
 @common
 @server_option
-@job_argument
-def why(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
-    """Say why a job waits, and what to do about it."""
+@click.option(
+    "--worker", "of_worker", is_flag=True, help="It is a worker that is asked about. [default: unless a job is called so]"
+)
+@click.argument("name", metavar="JOB|WORKER", shell_complete=complete_job)
+def why(data: Path, config: Path | None, verbose: bool, server: str | None, of_worker: bool, name: str) -> None:
+    """Say why a job waits or a worker renders nothing, and what to do about it."""
     with client(server, data) as connection:
-        say(standing(connection.ask("job", id=chosen_job(connection, id, of_several="newest"))))
+        if not of_worker:
+            try:
+                say(standing(connection.ask("job", id=chosen_job(connection, name, of_several="newest"))))
+                return
+            except NotFound as error:
+                try:
+                    row = one_node(connection, "worker", name)
+                except NotFound:
+                    raise error from None
+        else:
+            row = one_node(connection, "worker", name)
+        say(worker_standing(row) or connection.ask(WHY_WORKER, id=row["id"]) or _MOMENT.format(name=row["name"]))
+
+
+def worker_standing(row: Mapping[str, Any]) -> str:
+    """Return how the worker of *row* stands, where that is not for the scheduler to say; else ""."""
+    name = short_name(row["name"])
+    if row["status"] == "offline":
+        why = f": {row['reason']}" if row["reason"] else ""
+        seen = f"The worker {name} is not there, last seen {when(row['last_seen'])}{why}"
+        return f"{seen}. Start it on its machine with `brender-worker`"
+    if row["status"] == "error":
+        return f"The worker {name} cannot render: {row['reason']}"
+    if row["job"] and row["frame"] is not None:
+        return f"The worker {name} renders frame {row['frame']} of {row['job_name'] or short_id(row['job'])}"
+    return ""
 
 
 def standing(record: Mapping[str, Any]) -> str:

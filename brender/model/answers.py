@@ -4,3 +4,6 @@
 PAGE = 10_000
 #: Bytes of a log that one answer holds at most.
 LOG_TAIL = 256 * 1024
+
+#: The question why a worker renders nothing, by its ``id``: the only one that the scheduler itself answers.
+WHY_WORKER = "why_worker"

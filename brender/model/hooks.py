@@ -56,7 +56,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     """Return what the header ``Brender-Signature`` has: the HMAC-SHA256 of the *timestamp*, a dot and the *body*.
 
     >>> signature("secret", "1700000000", b"{}")[:20]
-    'sha256=0bb4a4d8dc1e2'
+    'sha256=b8569b78799ff'
     """
     return "sha256=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
 

@@ -47,7 +47,7 @@ class Reasons:
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
             return self._why_nobody()
-        if (shut := self._shut(job)) and not self.nobody_can(job_id):
+        if (shut := self.shut(job)) and not self.nobody_can(job_id):
             return shut
         if (machine := roster.machines.kept.get(job_id)) is not None:
             return _kept_free(next(iter(machine.slots)))
@@ -61,7 +61,7 @@ class Reasons:
             found = self._of_class[job.kind] = self._sentence(job)
         return found
 
-    def _shut(self, job: Job) -> str:
+    def shut(self, job: Job) -> str:
         """Return which limit keeps *job* waiting, as a sentence; "" where none does."""
         demand, gates = job.demand, self.roster.gates
         if demand.queued and not demand.wants_more:

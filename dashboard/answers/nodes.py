@@ -33,6 +33,10 @@ class WorkerWhole(msgspec.Struct, kw_only=True):
     attempts: list[AttemptOfJob]
 
 
+class Why(msgspec.Struct):
+    why: str
+
+
 @row("Worker", only=("id", "name", "status", "reason"))
 class WorkerOfManager(Row): ...
 

@@ -9,6 +9,9 @@
     byId("status").textContent = status;
     byId("reason").replaceChildren(farm.prose(worker.reason));
     byId("buttons").replaceChildren(farm.nodeButtons(worker, () => farm.leave("/workers/", `${worker.name} is off the list`)));
+    if (status === "idle") {
+      farm.ask(`/workers/${id}/why`).then((told) => { if (byId("status").textContent === "idle") byId("reason").replaceChildren(farm.prose(told.why)); }).catch(() => {});
+    }
     const back = byId("give-back");
     if (back) {
       back.hidden = status === "offline";

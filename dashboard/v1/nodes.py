@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from flask import Blueprint
 
+from brender.model.answers import WHY_WORKER
 from brender.model.errors import NotFound
 from brender.store import page_questions, questions
 from dashboard.answers import nodes as answers
@@ -39,6 +40,13 @@ def worker(id: str) -> Any:
     """One worker, with the attempts that it made last."""
     with farm().reader.record() as record:
         return page_questions.worker(record, id)
+
+
+@endpoint(blueprint, "GET", "/workers/{id}/why", answer=answers.Why)
+def worker_why(id: str) -> Any:
+    """Return why a worker renders nothing, as the scheduler says; "" where it is not there."""
+    with farm().own_client() as client:
+        return {"why": client.ask(WHY_WORKER, id=id)}
 
 
 @endpoint(blueprint, "GET", "/workers/{id}/log", answer=answers.WorkerLog)

@@ -35,6 +35,7 @@ from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
 from brender.scheduling.solitude import Solitude
 from brender.scheduling.terms import Demand, Held, Take
+from brender.scheduling.worker_reasons import WorkerReasons
 
 #: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work.
 _ASSIGN_BUDGET = 4_000
@@ -72,6 +73,12 @@ class Dispatch:
             lambda worker: why_closed(farm, farm.workers[worker]),
             lambda: why_nobody(farm),
             lambda worker: job_at(farm, worker),
+        )
+        self._worker_reasons = WorkerReasons(
+            self._roster,
+            self._reasons,
+            lambda worker: why_closed(farm, farm.workers[worker]),
+            lambda job: farm.jobs[job].spec.name,
         )
         self.explanations = Explanations(farm, policy, jobs, self._roster, self._reasons)
         self._repeats = Repeats(farm, self._roster, self._grants)
@@ -150,6 +157,10 @@ class Dispatch:
             if told != demand:
                 found.append(f"the scheduler was not told of a change of the job {job.id}: {told} is {demand} by now")
         return found
+
+    def why(self, worker: WorkerState) -> str:
+        """Return why *worker*, which is there and renders nothing, does not, as a sentence; "" where it was not told of yet."""
+        return self._worker_reasons.reason(worker.info.id) if worker.info.id in self._roster.workers else ""
 
     def recall(self, worker: WorkerState, now: Now, job: str = "") -> None:
         """Ask back what waits at *worker*, or only what is of *job*."""

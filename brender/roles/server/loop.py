@@ -21,7 +21,7 @@ from brender.bus.address import ServerAddresses
 from brender.bus.ids import new_attempt_id
 from brender.bus.keys import Guard, Keyring, Zap, kept_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import Act, Ask, Beats, Enrolled, Manage, Message, Sorry, Submit
+from brender.bus.messages import Act, Ask, Beats, Done, Enrolled, Manage, Message, Sorry, Submit
 from brender.bus.rights import LET_IN, Door
 from brender.bus.routes import Routes
 from brender.bus.transport import Received, Socket
@@ -30,6 +30,7 @@ from brender.farm.record import Row
 from brender.metrics.families import of_the_bus
 from brender.metrics.frame_traces import ServerTraces
 from brender.metrics.page import Snapshot
+from brender.model.answers import WHY_WORKER
 from brender.model.errors import BrenderError, Unreachable
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole
@@ -383,6 +384,10 @@ class Server:
     def _ask(self, peer: Peer, message: Ask) -> None:
         if not self._round.paused:  # else each question would wait for the database, which is tried again at each tick
             self._round.settle()
+        if message.question == WHY_WORKER:
+            why = self._round.core.why_worker(str(message.arguments.get("id", "")))
+            self._control.send(Done(id=message.id, data=why), peer.route)
+            return
         query = functools.partial(answer, question=message.question, arguments=message.arguments)
         self._queries.put(peer.principal, peer.route, message.id, query)
 
