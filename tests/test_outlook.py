@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from brender.farm.jobs import FORESEEN_AT
+from brender.model.job import After
 from brender.model.prospect import Prospect
+from brender.scheduling.pace import Measured, Pace
 from brender.store.outlook import Outlook, expected_of
 from tests.world import World, animation
 
+#: The time of the record when a world begins.
+WALL = 1_700_000_000.0
+
 
 def _prospect(world: World) -> Prospect:
-    return Outlook(lambda: world.now, lambda: world._at().wall).of(world.record)
+    return Outlook(lambda: world.now, lambda: WALL + world.now).of(world.record)
 
 
 def _farm(*speeds: float) -> World:
@@ -60,9 +66,25 @@ def test_a_job_that_waits_behind_a_more_urgent_one_is_expected_after_it() -> Non
     assert found.last() == found.jobs[later]
 
 
+def test_a_job_that_waits_for_another_or_for_a_time_is_expected_after_it() -> None:
+    world = _farm(1.0)
+    first = world.submit(animation("1-20", chunk=1))["id"]
+    later = world.submit(msgspec.structs.replace(animation("1-20", chunk=1), after=(After(job=first),)))["id"]
+    at = world.submit(msgspec.structs.replace(animation("1-20", chunk=1), start_at=WALL + world.now + 10_000.0))["id"]
+    _render(world, (1.0,), 3)
+    for job in (later, at):
+        world.act("priority", job, 90)
+    world.run(1.0)
+    pace = Pace()
+    pace.learn(Measured(job, "w", 10.0) for job in (later, at))
+    found = Outlook(lambda: world.now, lambda: WALL + world.now, pace).of(world.record).jobs
+    assert found[later].seconds == pytest.approx(found[first].seconds + 200, rel=0.1)
+    assert found[at].seconds == pytest.approx(10_200, rel=0.1)
+
+
 def test_an_answer_counts_for_a_while_and_only_what_was_done_since_is_read_again() -> None:
     world, speeds = _farm(1.0), (1.0,)
-    outlook = Outlook(lambda: world.now, lambda: world._at().wall)
+    outlook = Outlook(lambda: world.now, lambda: WALL + world.now)
     job = world.submit(animation("1-100", chunk=1))["id"]
     _render(world, speeds, 10)
     before = outlook.of(world.record)
@@ -75,7 +97,7 @@ def test_an_answer_counts_for_a_while_and_only_what_was_done_since_is_read_again
 def test_it_is_kept_what_was_expected_when_shares_of_a_job_were_done() -> None:
     world, speeds = _farm(1.0), (1.0,)
     job = world.submit(animation("1-20", chunk=1))["id"]
-    outlook = Outlook(lambda: world.now, lambda: world._at().wall)
+    outlook = Outlook(lambda: world.now, lambda: WALL + world.now)
     for _ in range(20):
         _render(world, speeds, 1)
         world.now += 10.0

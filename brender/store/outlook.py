@@ -1,10 +1,13 @@
 """When the open jobs of a record will be done: what its finished parts say of paces, put into the forecast of its queue."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any
+
+from peewee import PeeweeException
 
 from brender.model.job import Requirements
 from brender.model.paths import PathVariable
@@ -14,6 +17,8 @@ from brender.scheduling.forecast import Lane, Work, forecast
 from brender.scheduling.pace import Begun, Measured, Pace, still_takes
 from brender.store.forecast import Kind, able_kinds, estimated_part_seconds, kinds_there, need_of
 from brender.store.path_variables import path_variables
+
+log = logging.getLogger("brender.server")
 
 if TYPE_CHECKING:
     from brender.store.questions import Record
@@ -38,12 +43,13 @@ def expected_of(record: "Record", jobs: list[str]) -> dict[str, float]:
 
 
 class Outlook:
-    """Looks ahead. *clock* tells seconds, *wall* the time of the record. May be used from any thread."""
+    """Looks ahead. *clock* tells seconds, *wall* the time of the record; *pace*: what is known of paces already. May be used
+    from any thread."""
 
-    def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], wall: Callable[[], float], pace: Pace | None = None) -> None:
         self._clock, self._wall = clock, wall
         self._lock = threading.Lock()
-        self._pace = Pace()
+        self._pace = pace or Pace()
         self._change = -1
         self._known: set[str] = set()
         self._needs: dict[tuple[str, str], Requirements | None] = {}
@@ -55,7 +61,14 @@ class Outlook:
         with self._lock:
             begun = self._clock()
             if begun >= self._again:
-                self._prospect = self._look(record)
+                try:
+                    self._prospect = self._look(record)
+                except PeeweeException:
+                    raise
+                except Exception:
+                    # Whoever asks about a job is told the rest of it.
+                    log.exception("when jobs will be done could not be told")
+                    self._prospect = Prospect()
                 self._again = self._clock() + max(_PAUSE, _PAUSE_SHARE * (self._clock() - begun))
             return self._prospect
 
@@ -98,7 +111,7 @@ class Outlook:
                     spread,
                     known,
                     # (One that waits frame by frame may begin sooner, and ends no sooner.)
-                    frozenset(after.job for after in row.after_jobs if not after.by_frame),
+                    frozenset(after["job"] for after in row.after_jobs if not after.get("by_frame")),
                     max(0.0, row.start_at - self._wall()),
                 )
             )
