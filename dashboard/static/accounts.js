@@ -30,8 +30,9 @@
     const cells = (name, row) => [...row].map((text, place) => farm.element(name, place && place < 6 ? "text-end" : "", text));
     const line = (name, row) => { const made = document.createElement("tr"); made.append(...cells(name, row)); return made; };
     const causes = (row) => Object.entries(words).filter(([cause]) => row.causes[cause]).map(([cause, word]) => `${count(row.causes[cause])} ${word}`).join(", ");
+    const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
     const sums = (row) => [row.name || "(no name)", hours(row.machine_seconds), count(row.frames), count(row.attempts), count(row.failures), farm.energy(row) || "not known", causes(row)];
-    byId("sums").tHead.replaceChildren(line("th", [byId("by").selectedOptions[0].textContent.replace("by ", ""), "machine hours", "frames", "attempts", "failed", "energy", "why"]));
+    byId("sums").tHead.replaceChildren(line("th", [capital(byId("by").selectedOptions[0].textContent.replace("by ", "")), "Machine hours", "Frames", "Attempts", "Failed", "Energy", "Why"]));
     byId("sums").tBodies[0].replaceChildren(...told.rows.map((row) => line("td", sums(row))));
   }
 

@@ -19,7 +19,7 @@
     const waiting = (jobs.queued || 0) + (jobs.paused || 0), active = jobs.active || 0;
     const share = lanes.busy();
     const now = Date.now() / 1000;
-    const unknown = told.left_unknown ? `, without ${farm.several(told.left_unknown, "job that has", "jobs that have")} no frame yet` : "";
+    const unknown = told.left_unknown ? `, without ${farm.several(told.left_unknown, "job", "jobs")} of which that is not known` : "";
     byId("figures").replaceChildren(
       figure(`${(told.workers.busy || 0).toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? farm.asOf() : "rendering"}`, "/workers/"),
       figure(active.toLocaleString(), `${active === 1 ? "job" : "jobs"} rendering${waiting ? `, ${waiting.toLocaleString()} waiting` : ""}`, "/jobs/?status=queued,active,paused"),
@@ -69,7 +69,8 @@
     const left = farm.element("div", "left");
     const mean = job.completed_parts > job.kept_parts ? `${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.unit}` : "";
     if (job.eta_seconds !== null && !farm.isSilent()) left.append(farm.element("strong", "", farm.span(job.eta_seconds)));
-    left.append(farm.element("span", "text-nowrap", farm.progress(job)), ...(mean ? [", ", farm.element("span", "text-nowrap", mean)] : []));
+    const facts = [...farm.progress(job).split(", "), mean].filter(Boolean);
+    left.append(...facts.flatMap((text, place) => [place ? ", " : "", farm.element("span", "text-nowrap", text)]).filter(Boolean));
     card.append(poster, middle, left);
     return card;
   }

@@ -47,7 +47,7 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
         return Obstacle(f"pauses: {worker.reason}", "pause: their owners use the machines", "work goes on there by itself")
     if worker.standing is Standing.PAUSED:
         return Obstacle(f"pauses ({worker.reason})", f"pause ({worker.reason})", "work goes on there as soon as that is mended")
-    return Obstacle("gave its task back a moment ago", "gave their tasks back a moment ago", "they are tried again soon")
+    return Obstacle("gave its task back a moment ago", "gave their tasks back a moment ago", "that passes in a moment")
 
 
 def job_at(farm: Farm, worker_id: str) -> str:
