@@ -32,6 +32,8 @@ class Roles:
     """Files go to roles on this machine by links."""
     metrics: bool = False
     """Server, manager and workers show their metrics."""
+    database: str = ""
+    """Where the server keeps its record; "": in its folder."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,7 +62,8 @@ class Roles:
         role = ["-m", "brender.commands.main" if self.armed else "benchmarks.plain", "role"]
         links = [] if self.links else ["--no-link-files"]
         if name == "server":
-            return [*role, "server", *links, "--listen", str(server), "--data", data]
+            kept = ["--database", self.database] if self.database else []
+            return [*role, "server", *links, *kept, "--listen", str(server), "--data", data]
         if name == "manager":
             return [*role, "manager", *links, "--name", "m", "--listen", manager, "--server", str(server), "--data", data]
         return [
@@ -115,10 +118,11 @@ def until(what: Callable[[], Any], look: float = 0.02, seconds: float = _WAIT_SE
 
 
 @contextlib.contextmanager
-def roles(folder: Path, workers: int, armed: bool = True, metrics: bool = False) -> Iterator[Roles]:
+def roles(folder: Path, workers: int, armed: bool = True, metrics: bool = False, database: str = "") -> Iterator[Roles]:
     """The farm, ready to work; ended when the block is. *armed*: with keys, as always; else this process has none either.
-    *metrics*: its roles show their metrics."""
-    farm = Roles(folder, free_ports(9 + (workers + 2 if metrics else 0)), workers, armed, metrics=metrics)
+    *metrics*: its roles show their metrics. *database*: where its record is kept."""
+    ports = free_ports(9 + (workers + 2 if metrics else 0))
+    farm = Roles(folder, ports, workers, armed, metrics=metrics, database=database)
     try:
         for name in ("server", "manager", *(f"worker-{number}" for number in range(workers))):
             farm.start(name)

@@ -88,9 +88,11 @@ def page(browser_path: str) -> Iterator[Page]:
 
 
 class PostgreSQL:
-    """A real PostgreSQL of its own, running until `end`. ``url`` is without a database's name."""
+    """A real PostgreSQL of its own, running until `end`. ``url`` is without a database's name. *durable*: what it has committed
+    would outlive a power cut, which no test needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, durable: bool = False) -> None:
+        self._fsync = "on" if durable else "off"
         programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
         control = shutil.which("pg_ctl") or (str(programs[-1]) if programs else None)
         if control is None:
@@ -108,7 +110,7 @@ class PostgreSQL:
         self.start()
 
     def start(self) -> None:
-        options = f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories= -c fsync=off"
+        options = f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories= -c fsync={self._fsync}"
         self._run("start", "-w", "-o", options, "-l", str(self._home / "log"))
 
     def stop(self) -> None:
