@@ -22,6 +22,7 @@ from brender.engines.warm import Warmth
 from brender.jobs.declare import job_type
 from brender.model.addon import AddOn
 from brender.model.devices import Device
+from brender.model.failure_patterns import FailurePattern
 from brender.model.grant import Grant, Order, PartGrant
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
@@ -87,6 +88,7 @@ class Studio:
     devices: tuple[Device, ...] = ()
     confinement: Confinement = field(default_factory=Confinement)
     paths: tuple[PathVariable, ...] = ()
+    patterns: tuple[FailurePattern, ...] = ()
 
     def job(self, file: Path, output: Path, **settings: Any) -> JobSpec:
         """A job of *file* to *output*, as the server would keep it."""
@@ -150,6 +152,7 @@ class Studio:
             views=view_suffixes(spec),
             overwrite=spec.overwrite,
             paths=self.paths,
+            patterns=self.patterns,
         )
         grant = Grant(attempt=new_id(), worker="worker", task=1, job=spec.id, parts=parts)
         events: list[AttemptEvent] = []

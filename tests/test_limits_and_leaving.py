@@ -113,7 +113,7 @@ def test_a_job_that_only_its_kept_off_workers_could_run_says_so() -> None:
     world.end("good", reason="stopped", stopped=True)
     world.run(10)
     assert world.ask("job", id=job)["reason"] == (
-        f"No worker can run it. The worker bad failed it again and again: `brender readmit {job[:8]}` allows another try"
+        f"No worker can run it. The worker bad failed it before: `brender readmit {job[:8]}` allows another try"
     )
 
 

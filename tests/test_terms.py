@@ -15,7 +15,7 @@ def test_why_one_worker_is_an_exception_is_said() -> None:
     later, off, short = demand.exception("later", 0), demand.exception("off", 0), demand.exception("w", 15 * 10**8)
     assert later is not None and later.one == later.several == "cannot run it now (it is away)"
     assert later.remedy == "it is tried again in some minutes"
-    assert off is not None and off.one == off.several == "failed it again and again"
+    assert off is not None and off.one == off.several == "failed it before"
     assert off.remedy == f"`brender readmit {demand.job[:SHORT_ID]}` allows another try"
     assert short is not None and short.one == "has 1.5 GB of memory free, and a frame of it needed 2.0 GB"
     assert short.several == "have less memory free than the 2.0 GB that a frame of it needed"

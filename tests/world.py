@@ -309,12 +309,14 @@ class World:
         stopped: bool = False,
         out_of_memory: bool = False,
         used: Energy = NO_ENERGY,
+        elsewhere: bool = False,
     ) -> None:
         """The worker's running attempt ends."""
         stub = self.workers[worker]
         assert stub.running is not None, f"{worker} runs nothing"
         attempt, now = stub.running.attempt, self._at()
-        self._work(worker, stub.core.ended(attempt, 1.0, reason, permanent, stopped, now, out_of_memory=out_of_memory, used=used))
+        told: dict[str, Any] = {"out_of_memory": out_of_memory, "used": used, "elsewhere": elsewhere}
+        self._work(worker, stub.core.ended(attempt, 1.0, reason, permanent, stopped, now, **told))
         self.run(0.2)
 
     def finish(self, worker: str, seconds: float = 1.0) -> list[int]:

@@ -20,6 +20,7 @@ from brender.commands.worker import worker
 from brender.metrics.frame_traces import ManagerTraces, ServerTraces
 from brender.metrics.spans import spans
 from brender.model.beginning import NIGHT
+from brender.model.failure_patterns import FailurePattern, read_pattern
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
 from brender.model.schedule import check_schedule
@@ -128,6 +129,15 @@ _link_files = click.option(
     type=NamedPath(dir_okay=False),
     help="A program that hooks may run on this machine, by its whole path; may be given several times. [default: none]",
 )
+@click.option(
+    "--failure-pattern",
+    "failure_patterns",
+    multiple=True,
+    type=read_pattern,
+    metavar="WHAT: PATTERN",
+    help="What a line in a program's output means, such as 'later, licence: No seat left'; may be given several times. "
+    "[default: brender's own patterns alone]",
+)
 @_link_files
 @site_option
 @click.option("--only-job", default="", hidden=True)
@@ -152,6 +162,7 @@ def server(
     backups: Path | None,
     keep_backups: int,
     hook_programs: tuple[Path, ...],
+    failure_patterns: tuple[FailurePattern, ...],
     link_files: bool,
     site: str,
     only_job: str,
@@ -172,6 +183,7 @@ def server(
         _policy(lease),
         only_job=only_job,
         hook_programs=tuple(map(str, hook_programs)),
+        failure_patterns=failure_patterns,
         only_workers=only_workers,
         largest_file=int(largest_file * 1e9),
         least_free=int(keep_free * 1e9),

@@ -19,6 +19,7 @@ from brender.engines.disk_space import LEAST
 from brender.engines.events import AttemptEvent
 from brender.engines.folder_looks import FolderLooks
 from brender.engines.leftovers import Leftovers, set_aside
+from brender.engines.linewatch import LineWatch
 from brender.engines.logfile import LogFile
 from brender.engines.ocio import configuration_files, own_configuration
 from brender.engines.process import SCRATCH, Supervised
@@ -26,6 +27,7 @@ from brender.engines.publish import Lease
 from brender.jobs.steps import programs_of
 from brender.model.causes import Cause
 from brender.model.devices import Device
+from brender.model.failure_patterns import Follows, Match, match
 from brender.model.frame_file import FrameFile
 from brender.model.grant import Grant, Order
 from brender.model.nodes import Blender
@@ -38,7 +40,7 @@ SESSION = "session-"
 class AttemptFailed(Exception):
     """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other.
     ``out_of_memory``: the machine had none left. ``forbidden``: the worker has no right to use a folder of the job. ``cause``: as
-    the accounts count it."""
+    the accounts count it. ``follows``: what a pattern in its output lets follow, where that is known already."""
 
     def __init__(
         self,
@@ -47,12 +49,14 @@ class AttemptFailed(Exception):
         out_of_memory: bool = False,
         forbidden: bool = False,
         cause: Cause = Cause.OTHER,
+        follows: Follows | None = None,
     ) -> None:
         super().__init__(reason)
         self.permanent = permanent
         self.out_of_memory = out_of_memory
         self.forbidden = forbidden
         self.cause = cause
+        self.follows = follows
 
 
 class FolderRefused(AttemptFailed):
@@ -144,6 +148,7 @@ class Attempt:
         self.tell_of_step: Callable[[tuple[str, float, float]], None] | None = None
         """Told of what is done for a frame: its name, when it began and ended, in seconds since 1970. ``None``: nobody wants to
         know."""
+        self._telling = LineWatch(self._tells)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         """Held for a moment only, and never while a folder is touched: `stop` needs it."""
@@ -170,7 +175,7 @@ class Attempt:
         kept = self.confined(command, self.folder)
 
         def write(piece: bytes) -> None:
-            self.log.write(piece)
+            self.hear(piece)
             heard(piece)
 
         process = Supervised(kept, env, self.folder, write, self.place.confinement.memory)
@@ -262,6 +267,38 @@ class Attempt:
             return []
         read = [str(self.order.settings.get(name) or "") for name in ("file", "ocio")]
         return list(dict.fromkeys([*self.written, *(Path(each).parent for each in read if Path(each).is_absolute())]))
+
+    def hear(self, piece: bytes) -> None:
+        """Take a *piece* of what a program prints for it: into the log, and looked at for patterns that mean failure."""
+        self.log.write(piece)
+        self._telling.feed(piece)
+
+    def check_output(self, what: str) -> None:
+        """Look at what was printed since the last call, for *what* has gone well, as its program says. Raises `AttemptFailed`
+        where a pattern says otherwise."""
+        if found := [each for each in self._told() if each.pattern.always]:
+            raise AttemptFailed(
+                f"{what} counts as failed. {found[0].said}", cause=found[0].pattern.cause, follows=found[0].pattern.follows
+            )
+
+    def telling_line(self) -> Match | None:
+        """Return the line that tells why it has failed, of what was printed since the last `check_output`; ``None`` where no
+        pattern knows one."""
+        found = self._told()
+        return next((each for each in found if each.pattern.always), found[0] if found else None)
+
+    def ignores(self, line: str) -> bool:
+        """Return whether the farm wants *line* to mean nothing."""
+        found = match(line, self.order.patterns)
+        return found is not None and found.pattern.follows is Follows.IGNORE
+
+    def _told(self) -> list[Match]:
+        self._telling.feed(b"\n")  # the last line may have no end
+        return self._telling.take()
+
+    def _tells(self, line: str) -> Match | None:
+        found = match(line, self.order.patterns)
+        return found if found is not None and found.pattern.follows is not Follows.IGNORE else None
 
     def check(self) -> None:
         """Raises `AttemptStopped` where the attempt was asked to stop."""

@@ -35,4 +35,5 @@ class CommandEngine:
             if process.ending:
                 reason = process.error or f"{program} failed at frame {part.frame}: {process.ending}"
                 raise AttemptFailed(reason, bool(process.error), process.ran_out_of_memory)
+            attempt.check_output(f"Frame {part.frame}")
             attempt.emit(PartFinished(part.id, time.monotonic() - began))

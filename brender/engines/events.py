@@ -72,6 +72,8 @@ class Ended:
     """This worker has no right to use a folder of the job. Where frames of it came before, it was taken away meanwhile."""
     cause: Cause = Cause.OTHER
     """Why it failed, as the accounts count it."""
+    elsewhere: bool = False
+    """Another worker is to try again, and this one keeps off the job."""
 
 
 AttemptEvent = Progressed | Cautioned | PartFinished | Pictured | Ended

@@ -16,6 +16,8 @@ from brender.engines.disk_space import FORBIDDEN, FULL, NO_ANSWER, NO_ROOM, no_a
 from brender.engines.events import AttemptEvent, Ended, Pictured
 from brender.engines.process import STOP_SECONDS as PROCESS_SECONDS
 from brender.engines.process import Supervised
+from brender.model.causes import Cause
+from brender.model.failure_patterns import Follows
 from brender.system.removal import remove_tree
 
 #: Seconds that an engine has to end its attempt, once it is stopped, before it is left behind.
@@ -146,16 +148,7 @@ class Life:
         except FolderRefused as error:
             ended = Ended(0.0, str(error), put_off=True)  # a worker that allows the folder takes the job, or it waits for one
         except AttemptFailed as error:
-            ended = self._judged(
-                Ended(
-                    0.0,
-                    str(error),
-                    error.permanent,
-                    out_of_memory=error.out_of_memory,
-                    forbidden=error.forbidden,
-                    cause=error.cause,
-                )
-            )
+            ended = self._judged(self._of_failure(error))
         except OSError as error:
             ended = self._of_error(error)
         except BaseException as error:
@@ -164,6 +157,21 @@ class Life:
         if self._stopped is not None:
             ended = replace(ended, stopped=bool(ended.reason), put_off=False, shortage="")
         return ended
+
+    def _of_failure(self, error: AttemptFailed) -> Ended:
+        """Return the end by *error*, and by what the output says of it."""
+        ended = Ended(
+            0.0, str(error), error.permanent, out_of_memory=error.out_of_memory, forbidden=error.forbidden, cause=error.cause
+        )
+        told, follows = self.attempt.telling_line(), error.follows
+        if told is not None and follows is None and not error.permanent:
+            is_quoted = error.cause is Cause.DEVICE
+            reason = ended.reason if is_quoted else f"{ended.reason}. {told.said}"
+            cause = told.pattern.cause if error.cause is Cause.OTHER else error.cause
+            ended, follows = replace(ended, reason=reason, cause=cause), told.pattern.follows
+        if follows is Follows.FAIL:
+            return replace(ended, permanent=True)
+        return replace(ended, put_off=follows is Follows.LATER, elsewhere=follows is Follows.ELSEWHERE)
 
     def _of_error(self, error: OSError) -> Ended:
         """Return the end by an *error* of the system."""

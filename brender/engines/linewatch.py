@@ -2,20 +2,23 @@
 
 import threading
 from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 #: A line that is longer is looked at in pieces.
 _LONGEST = 65536
 _MOST = 100
 
 
-class LineWatch:
+class LineWatch(Generic[T]):
     """Keeps what *pick* returns of each line that passes, unless that is ``None``: the first hundred. From any thread."""
 
-    def __init__(self, pick: Callable[[str], str | None]) -> None:
+    def __init__(self, pick: Callable[[str], T | None]) -> None:
         self._pick = pick
         self._lock = threading.Lock()
         self._rest = b""
-        self._found: list[str] = []
+        self._found: list[T] = []
 
     def feed(self, piece: bytes) -> None:
         """Look at the next *piece* of the output."""
@@ -28,7 +31,7 @@ class LineWatch:
                 if len(self._found) < _MOST and (found := self._pick(line.decode("utf-8", "replace"))) is not None:
                     self._found.append(found)
 
-    def take(self) -> list[str]:
+    def take(self) -> list[T]:
         """Return what was found since the last call."""
         with self._lock:
             found, self._found = self._found, []

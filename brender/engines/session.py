@@ -167,6 +167,7 @@ class Session:
         self._say({"do": "bake", **request})
         said = self._answer("baked", frame, 0.0, 1.0)
         self._catch_up()
+        self._working_for.check_output("The bake")
         return said
 
     def run_script(self, frame: int, done: float, **request: Any) -> None:
@@ -174,6 +175,7 @@ class Session:
         self._say({"do": "script", "frame": frame, **request})
         self._answer("scripted", frame, done)
         self._catch_up()
+        self._working_for.check_output(f"Frame {frame}")
 
     def render(self, frame: int, path: Path, done: float, share: float, asked: Mapping[str, Any] | None = None) -> Rendered:
         """Render *frame* to *path*. *done* is how much of the attempt is behind it, *share* how much it is itself (0 to 1);
@@ -183,6 +185,7 @@ class Session:
         answer = self._answer("rendered", frame, done, share)
         self._catch_up()
         self._check_devices(f"Frame {frame}: the device failed that renders it")
+        self._working_for.check_output(f"Frame {frame}")
         if wrong := read_remarks(self._colors.take()).errors:
             raise AttemptFailed(f"Frame {frame}: its colors are wrong, by OpenColorIO's own word: {wrong[0]}")
         self.frames += 1
@@ -209,7 +212,7 @@ class Session:
 
     def _check_devices(self, what: str) -> None:
         """Raise `AttemptFailed`, which begins with *what*, where Blender has printed that a device failed."""
-        if errors := self._devices.take():
+        if errors := [each for each in self._devices.take() if not self._working_for.ignores(each)]:
             # Blender may go on and leave black tiles. Not permanent: another try, or another device, may do it.
             raise AttemptFailed(f"{what}, by Blender's own word: {errors[0]}", cause=Cause.DEVICE)
 
@@ -235,7 +238,7 @@ class Session:
         self._colors.feed(piece)
         if not mark:
             if attempt is not None:
-                attempt.log.write(piece)
+                attempt.hear(piece)
             return
         before, found, _ = (self._output + piece).partition(mark + b"\n")
         if not found:
@@ -243,7 +246,7 @@ class Session:
             keep = min(len(before), len(mark))
             before, self._output = before[: len(before) - keep], before[len(before) - keep :]
         if attempt is not None and before:
-            attempt.log.write(before)
+            attempt.hear(before)
         if found:
             self._mark, self._output = b"", b""
             self._output_is_here.set()

@@ -135,6 +135,7 @@ class StepTask:
         if process.ending:
             why = process.error or failed or f"{Path(command[0]).name} failed at {frame}: {process.ending}"
             raise AttemptFailed(f"{what}: {why}", bool(process.error), process.ran_out_of_memory)
+        attempt.check_output(what)
         return told
 
     def _take(self, kind: str, text: str) -> None:

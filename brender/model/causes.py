@@ -16,6 +16,8 @@ class Cause(StrEnum):
     """It ran for too long, or showed no progress for too long."""
     FOLDER = "folder"
     """The worker may not use a folder of the job."""
+    LICENCE = "licence"
+    """A licence of a program was not to be had."""
     FILES = "files"
     """A file of the job did not come to the worker, or a frame not from it."""
     OTHER = "other"
@@ -29,6 +31,7 @@ WORDS: dict[Cause, str] = {
     Cause.DEVICE: "GPU failed",
     Cause.TIME: "took too long",
     Cause.FOLDER: "folder not usable",
+    Cause.LICENCE: "licence not to be had",
     Cause.FILES: "files did not come",
     Cause.OTHER: "other",
 }

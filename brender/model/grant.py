@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from brender.model.addon import AddOn
+from brender.model.failure_patterns import FailurePattern
 from brender.model.field_types import Count, Id, Key, Name, Seconds, Text, Whole
 from brender.model.job import Inputs
 from brender.model.paths import PathVariable, expand, paths_of, places, platform_of
@@ -65,6 +66,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An attempt that runs for so long is ended; 0: never."""
     paths: tuple[PathVariable, ...] = ()
     """What path variables mean, on every platform and site."""
+    patterns: tuple[FailurePattern, ...] = ()
+    """The farm's own patterns of lines that mean failure."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

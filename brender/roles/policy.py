@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from brender.model.beginning import NIGHT
+from brender.model.failure_patterns import FailurePattern
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Policy:
     """The workers that a farm for one job has: once so many are there, a job that none of them can run has failed."""
     night: str = NIGHT
     """The hours of the week in which jobs run that are for the night, as a schedule."""
+    failure_patterns: tuple[FailurePattern, ...] = ()
+    """The farm's own patterns of lines that mean failure."""
     hook_programs: tuple[str, ...] = ()
     """What hooks may run on the server's machine, by whole paths."""
     stats_record: float = 60.0

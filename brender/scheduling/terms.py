@@ -81,8 +81,8 @@ class Demand:
             why = self.put_off[worker]
             return Obstacle(f"cannot run it now ({why})", f"cannot run it now ({why})", "it is tried again in some minutes")
         if worker in self.kept_off:
-            said = "failed it again and again"
-            return Obstacle(said, said, f"`brender readmit {short_id(self.job)}` allows another try")
+            remedy = f"`brender readmit {short_id(self.job)}` allows another try"
+            return Obstacle("failed it before", "failed it before", remedy)
         if self.memory and free is not None and free < self.memory:
             needed = f"{self.memory / 1e9:.1f} GB"
             others = " beside what others on that machine need" if beside else ""

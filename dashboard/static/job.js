@@ -94,7 +94,7 @@
   // A worker that the job does not go to any more, and the way to let it try again.
   function keptOff(off) {
     const line = farm.element("div", "attn");
-    const what = farm.element("div", "what", `${off.worker_name} is kept off this job after ${farm.several(off.failures, "failure")} in a row: `);
+    const what = farm.element("div", "what", `${off.worker_name} is kept off this job after ${farm.several(off.failures, "failure")}: `);
     what.append(farm.prose(off.reason));
     line.append(what);
     if (mayAct) line.append(farm.button("Readmit", "Let it try again", () => act("readmit", off.worker)));

@@ -445,7 +445,8 @@ class WorkerNode(Node):
             running.stuck = True
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
         elif self.world.chance.random() < self.world.failing:
-            self._end(running, reason="chance had it fail")
+            elsewhere = self.world.seed % 4 == 3 and random.Random(f"{self.world.seed}, {grant.attempt}").random() < 0.3
+            self._end(running, reason="chance had it fail", elsewhere=elsewhere)
         elif not self.world.holds_lease(self, grant.attempt):
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
         else:
@@ -466,8 +467,10 @@ class WorkerNode(Node):
             else:
                 self._work(running, epoch)
 
-    def _end(self, running: Running, reason: str = "", stopped: bool = False) -> None:
+    def _end(self, running: Running, reason: str = "", stopped: bool = False, elsewhere: bool = False) -> None:
         if self.up and self.running is running:
             self.running = None
             attempt = running.grant.attempt
-            self.guarded(lambda: self.carry_out(self.core.ended(attempt, 1.0, reason, False, stopped, self.now())))
+            self.guarded(
+                lambda: self.carry_out(self.core.ended(attempt, 1.0, reason, False, stopped, self.now(), elsewhere=elsewhere))
+            )

@@ -101,6 +101,8 @@ class Failed(End, frozen=True, kw_only=True):
     """The worker has no right to use a folder of the job."""
     cause: Text = ""
     """Why it failed, as the accounts count it (brender.model.causes); "" where the worker does not say."""
+    elsewhere: bool = False
+    """Another worker is to try again, and this one keeps off the job."""
 
 
 class Stopped(End, frozen=True, kw_only=True):

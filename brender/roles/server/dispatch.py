@@ -63,7 +63,7 @@ class Dispatch:
         self.policy = policy
         self.jobs = jobs
         self.emit = emit
-        self._grants = Granting(farm, emit, new_attempt_id)
+        self._grants = Granting(farm, emit, new_attempt_id, policy.failure_patterns)
         self.behind = False
         """The last round had no time for all that could be given or asked back: the next one is to begin at once."""
         self._roster = Roster(self._free)

@@ -13,6 +13,7 @@ from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.tasks import AttemptState, TaskState
+from brender.model.failure_patterns import FailurePattern
 from brender.model.grant import Grant, Order, PartGrant
 from brender.roles.effects import Now, Send
 from brender.roles.server.jobs import Emit
@@ -21,9 +22,13 @@ _GRANTS_A_MESSAGE = 500
 
 
 class Granting:
-    """Makes attempts in *farm*, whose ids *new_attempt_id* makes; `send` gives what is sent to *emit*."""
+    """Makes attempts in *farm*, whose ids *new_attempt_id* makes; `send` gives what is sent to *emit*. *patterns*: the farm's own
+    of lines that mean failure."""
 
-    def __init__(self, farm: Farm, emit: Emit, new_attempt_id: Callable[[], str]) -> None:
+    def __init__(
+        self, farm: Farm, emit: Emit, new_attempt_id: Callable[[], str], patterns: tuple[FailurePattern, ...] = ()
+    ) -> None:
+        self._patterns = patterns
         self.farm = farm
         self.emit = emit
         self._new_attempt_id = new_attempt_id
@@ -63,7 +68,8 @@ class Granting:
 
     def _order(self, job: str) -> Order:
         order = self.farm.jobs[job].order_for_workers
-        return msgspec.structs.replace(order, paths=self.farm.paths) if self.farm.paths else order
+        paths, patterns = self.farm.paths, self._patterns
+        return msgspec.structs.replace(order, paths=paths, patterns=patterns) if paths or patterns else order
 
     def _message(self, attempt: AttemptState, task: TaskState, job: JobState) -> Grant:
         return Grant(

@@ -313,6 +313,8 @@ class Work:
         if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
             self._fail_task(self.farm.tasks[attempt.task], job, report.reason, now)
             self.jobs.end(job, JobStatus.FAILED, report.reason, now)
+        elif report.elsewhere and self._keep_off(attempt, job, "a failure that another may not have", report.reason, now):
+            self._again(attempt, now)
         else:
             self._strike(attempt, job, report.reason, now)
             self._retry(attempt, report.reason, now)
@@ -332,19 +334,25 @@ class Work:
         """A worker that fails a job again and again, and never renders a frame of it between, is kept off it, where another
         could run it."""
         job.strikes[attempt.worker] = strikes = job.strikes.get(attempt.worker, 0) + 1
+        if strikes >= self.policy.strikes:
+            self._keep_off(attempt, job, f"{plural(strikes, 'failure')} in a row; the last one", reason, now)
+
+    def _keep_off(self, attempt: AttemptState, job: JobState, after: str, reason: str, now: Now) -> bool:
+        """Keep the worker of *attempt* off *job*, if another could run it; return whether it is kept off now, and was not
+        before. *after*: what led to it, with its *reason*."""
         worker = self.farm.workers.get(attempt.worker)
-        if strikes < self.policy.strikes or worker is None or attempt.worker in job.kept_off or job.status in ENDED_JOB:
-            return
+        if worker is None or attempt.worker in job.kept_off or job.status in ENDED_JOB:
+            return False
         if not self.dispatch.runs_elsewhere(job, worker):
-            return
+            return False
         job.kept_off.add(attempt.worker)
         self.farm.changed_jobs.add(job.id)
-        fields = {"failures": strikes, "reason": reason, "wall": now.wall, "readmitted": None}
+        fields = {"failures": job.strikes.get(attempt.worker, 1), "reason": reason, "wall": now.wall, "readmitted": None}
         self.farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
-        often = plural(strikes, "failure")
-        text = f"the worker {worker.info.name} is kept off it after {often} in a row; the last one said: {reason}"
+        text = f"the worker {worker.info.name} is kept off it after {after} said: {reason}"
         self.activity.note(now, "kept-off", text, job.id, worker=attempt.worker)
         self.dispatch.recall(worker, now, job.id)
+        return True
 
     def _put_off(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
         """Keep the worker of *attempt*, which cannot use the folders of *job* now, off that for a while. It may take others."""

@@ -207,10 +207,11 @@ class WorkerCore:
         forbidden: bool = False,
         cause: Cause = Cause.OTHER,
         used: Energy = NO_ENERGY,
+        elsewhere: bool = False,
     ) -> list[Effect]:
         """Report that the running attempt is over. *put_off*: this worker cannot use the job's folders for now; *out_of_memory*:
         its machine had none left; *forbidden*: it has no right to use these folders; *cause*: as the accounts
-        count it; *used*: the energy that it used."""
+        count it; *used*: the energy that it used; *elsewhere*: another worker is to try again."""
         overrun = self._watch.overrun if self._watch is not None else ""
         end: Completed | Failed | Stopped
         if stopped and overrun:
@@ -229,11 +230,12 @@ class WorkerCore:
                 out_of_memory=out_of_memory,
                 forbidden=forbidden,
                 cause=cause,
+                elsewhere=elsewhere,
             )
         else:
             end = Completed(attempt=attempt, number=0, seconds=seconds)
         self.reporting.add(msgspec.structs.replace(end, joules=used.joules, metered_seconds=used.seconds))
-        if put_off and not stopped:
+        if (put_off or elsewhere) and not stopped:
             self._give_back_waiting(self.running.job if self.running is not None else "")
         elif isinstance(end, Failed) and out_of_memory:  # what it has next would start in the same crowd
             self._give_back_waiting("")

@@ -503,7 +503,7 @@ class Worker:
                 self._carry_out(self.core.part_done(_part_done(attempt, event), now))
             case Pictured(part, thumbnail):
                 self._files.send_thumbnail(grant.job, attempt, part, thumbnail)
-            case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory, forbidden, cause):
+            case Ended(seconds, reason, permanent, stopped, missing, put_off, out_of_memory, forbidden, cause, elsewhere):
                 self._place.lease.forget(attempt)
                 if self._traces is not None:
                     self._traces.ended(attempt)
@@ -523,7 +523,7 @@ class Worker:
                     self._carry_out(self.core.room(missing, now))
                 stopped, used = stopped or bool(missing), self._stats.energy.end()
                 end = self.core.ended(
-                    attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory, forbidden, cause, used
+                    attempt, seconds, reason, permanent, stopped, now, put_off, out_of_memory, forbidden, cause, used, elsewhere
                 )
                 self._carry_out(end)
 
