@@ -32,9 +32,9 @@ from dashboard.frame_files import FrameFiles
 from dashboard.pulse import Pulse
 from dashboard.stream import Stream
 from dashboard.uploads import Uploads
+from dashboard.v1 import edits, jobs, nodes, submitting
 from dashboard.v1 import farm as farm_api
 from dashboard.v1 import files as files_api
-from dashboard.v1 import jobs, nodes, submitting
 from dashboard.v1 import people as people_api
 
 _STATUS = {"bad-input": 400, "forbidden": 403, "not-found": 404, "conflict": 409, "unreachable": 503, "paused": 503}
@@ -95,7 +95,7 @@ def create_app(
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(pictures.blueprint)
     app.register_blueprint(pictures.blueprint, url_prefix=PREFIX, name="v1-pictures")
-    for each in (jobs, nodes, people_api, files_api, submitting, farm_api):
+    for each in (jobs, edits, nodes, people_api, files_api, submitting, farm_api):
         app.register_blueprint(each.blueprint, url_prefix=PREFIX)
     app.jinja_env.globals.update(version=__version__)
     app.jinja_env.finalize = _readable

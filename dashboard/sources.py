@@ -139,13 +139,27 @@ def placed(folder: str) -> str:
 def to_be_made(output: str) -> int:
     """Return how many folders workers will make for the folder *output* of a job, by what is on this machine now: itself, and
     those that it lies in. 0 where it has no place here."""
+    folder = _here(output)
+    try:
+        return 0 if folder is None else missing_folders(folder)
+    except OSError:
+        return 0
+
+
+def is_there(output: str) -> bool:
+    """Return whether the folder *output* of a job is on this machine."""
+    folder = _here(output)
+    return folder is not None and folder.exists()
+
+
+def _here(output: str) -> Path | None:
     here = platform_of(platform.system())
     with farm().reader.record() as record:
         variables = path_variables(record.tables)
     try:
-        return missing_folders(Path(expand(output, places(variables, here), here)))
-    except (BadInput, OSError):
-        return 0
+        return Path(expand(output, places(variables, here), here))
+    except BadInput:
+        return None
 
 
 def shared(path: Path) -> str:

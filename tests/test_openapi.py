@@ -163,6 +163,8 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
     ask("post", "/jobs", {"job_type": "command", "settings": {"program": "true", "frames": "1-3"}, "name": "c"})
     (mine,) = (each["id"] for each in web.get("/api/v1/jobs?q=c").json["rows"] if each["name"] == "c")
     ask("post", "/jobs/{id}/beginning", {"after": [{"job": "f" * 16}], "start_at": "+2h", "night": True}, id=mine)
+    ask("post", "/jobs/{id}/edit", {"tags": ["x"], "settings": {"frames": "1-4"}}, id=mine)
+    ask("post", "/jobs/{id}/clone", {"name": "again", "settings": {"frames": "5-6"}, "paused": True}, id=mine)
     ask("post", "/estimate", {"job_type": "command", "settings": {"program": "true", "frames": "1-3"}})
     ask("post", "/projects", {"name": "film", "keep_days": 3.0})
     ask("post", "/paths", {"name": "projects", "platform": "linux", "path": "/mnt"})
@@ -221,10 +223,12 @@ def fill(folder: DataFolder) -> None:
                     "estimates": [{"share": 0.1, "wall": 1.0, "seconds": 2.0}],
                     "addons": [ADDON],
                     "sharing": {"most_workers": 3},
+                    "revision": 2,
                 }
                 | {"after_jobs": [{"job": "f" * 16, "by_frame": True}]},
             ),
             new("job", "f" * 16, {**JOB, **of, "status": "failed", "finished": now}),
+            new("job_revision", (FULL, 2), {"settings": {}, "user": "anna", "wall": now, "said": "priority 50 → 60"}),
             new("task", 1, {"job": FULL, "number": 0, "status": "completed"}),
             new("part", 1, part),
             new("attempt", "b" * 16, {**tried, "granted": now - 9, "started": now - 8, "finished": now}),

@@ -18,7 +18,7 @@ from brender.roles.server.permission import permitted
 from tests.rows import put
 from tests.world import World, animation
 
-_JOBS = "pause resume cancel requeue priority when readmit delete"
+_JOBS = "pause resume cancel requeue priority when edit readmit delete"
 _NODES = "drain disable enable restart tags note schedule give-back log log-level forget"
 _PROGRAMS = "set-password create-api-token revoke-api-token api-tokens"
 _ACCOUNT = f"{_PROGRAMS} set-preset remove-preset subscribe-email unsubscribe"

@@ -16,7 +16,7 @@ from brender.farm.record import Row
 from brender.jobs.declare import job_types
 from brender.model.energy import NO_ENERGY, Energy
 from brender.model.errors import from_code
-from brender.model.grant import Grant
+from brender.model.grant import Grant, Order
 from brender.model.job import FileFacts, JobSpec, SceneFacts
 from brender.model.keys import KeyRole
 from brender.model.log_events import read_event
@@ -155,6 +155,8 @@ class WorkerStub:
         self.manager = managers[0]
         self.kept: list[Any] = []
         self.stopped: list[str] = []
+        self.orders: dict[str, Order] = {}
+        """What each attempt was begun with."""
         self.lease_until = float("-inf")
 
     @property
@@ -481,7 +483,9 @@ class World:
                     self.cut.add(name)
                 case NextManager():
                     stub.manager = stub.managers[(stub.managers.index(stub.manager) + 1) % len(stub.managers)]
-                case StartAttempt() | Forget() | Vouch():
+                case StartAttempt(grant, order):
+                    stub.orders[grant.attempt] = order
+                case Forget() | Vouch():
                     pass
 
 

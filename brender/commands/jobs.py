@@ -385,6 +385,9 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         if number == 0 or each.group != said[number - 1].group:
             say(f"{each.group}:")
         say(f"  {each.label:<{width}}{each.text}")
+    for each in record.get("revisions", ())[1:]:
+        by = f" by {each['user']}" if each["user"] else ""
+        say(f"{'Edited:':<14}{when(each['wall'])}{by}: {each['said']} (revision {each['revision']})")
     for at in record["rendering"]:
         where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"
         say(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")

@@ -83,6 +83,7 @@ class Commands(click.Group):
         "jobs": ("submit", "jobs", "job", "tasks", "log"),
         "job_actions": ("pause", "resume", "cancel", "requeue", "priority", "readmit"),
         "beginning": ("when",),
+        "edits": ("edit", "clone"),
         "why": ("why",),
         "shares": ("shares", "limits"),
         "files": ("pack", "fetch", "archive"),
@@ -107,7 +108,19 @@ class Commands(click.Group):
     },
     sections={
         "Render and watch": ("render", "submit", "jobs", "job", "tasks", "log", "why", "fetch", "pack", "demo"),
-        "Change jobs": ("pause", "resume", "cancel", "requeue", "priority", "when", "readmit", "delete", "archive"),
+        "Change jobs": (
+            "pause",
+            "resume",
+            "cancel",
+            "requeue",
+            "priority",
+            "when",
+            "edit",
+            "clone",
+            "readmit",
+            "delete",
+            "archive",
+        ),
         "The farm": ("farm", "scale", "doctor", "activity", "accounts", "hooks", "shares", "limits", "project", "path", "addon"),
         "Machines": (
             "workers",

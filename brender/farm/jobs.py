@@ -85,6 +85,8 @@ class JobState(Entity):
     submitted: float = 0.0
     started: float | None = None
     finished: float | None = None
+    revision: int = 1
+    """Which one it is of what was asked for: each edit makes another."""
     closed: bool = False
     """None of it may be given out, since it waits for other jobs or for a time. Not kept: it is looked at again."""
     waiting_for: str = ""
@@ -157,6 +159,7 @@ class JobState(Entity):
         "part_count",
         "passes",
         "submitted",
+        "revision",
     )
     columns: ClassVar[tuple[str, ...]] = (
         "status",
@@ -252,9 +255,20 @@ class JobState(Entity):
             self.part_count,
             passes_of(spec.settings),
             self.submitted,
+            self.revision,
         )
 
     # --- transitions --------------------------------------------------------------------------------------------------
+
+    def revise(self, spec: JobSpec, need: Requirements, task_count: int, part_count: int) -> None:
+        """Let it be what *spec* says from now on, with as many stages as before, and perhaps more tasks and parts."""
+        self.spec, self.need, self.priority = spec, need, spec.priority
+        self.task_count, self.part_count = task_count, part_count
+        for name in ("order_for_workers", "is_elastic"):
+            self.__dict__.pop(name, None)
+        self.dependencies.graph = Graph(self.type.stages(spec))
+        self.revision += 1
+        self.rewrite()
 
     def pin(self, series: tuple[int, int] | None) -> None:
         """Let all of it be rendered with that *series* of Blender from now on; ``None``: with the one that is chosen next."""

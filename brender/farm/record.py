@@ -36,8 +36,9 @@ class Row(msgspec.Struct, frozen=True):
 class Entity:
     """A thing that the record has a row of. Hot path, watched by benchmarks.dispatch.
 
-    Subclasses name the ``kind``; the ``columns`` that may change, with their `values`; and the columns that are written once,
-    with the row: ``born``, with their values, `birth`. A value that can be changed in place (a list) is given as a copy.
+    Subclasses name the ``kind``; the ``columns`` that may change, with their `values`; and the columns that are written with the
+    row, and hardly ever again (`rewrite`): ``born``, with their values, `birth`. A value that can be changed in place (a list) is
+    given as a copy.
     """
 
     kind: ClassVar[str]
@@ -50,6 +51,7 @@ class Entity:
     _ledger: "Ledger | None" = None
     _written: tuple[Any, ...] | None = None
     _is_touched = False
+    _is_reborn = False
 
     def __init_subclass__(cls) -> None:
         cls._all_columns = (*cls.born, *cls.columns)
@@ -73,6 +75,11 @@ class Entity:
             self._is_touched = True
             self._ledger.touched.append(self)
 
+    def rewrite(self) -> None:
+        """Note that of what is written with the row something is otherwise now: all of the row is written again."""
+        self._is_reborn = True
+        self.touch()
+
     def keep_in(self, ledger: "Ledger", recorded: bool = False) -> None:
         """Belong to *ledger* from now on. *recorded*: its row is there, and true; else it is written."""
         self._ledger = ledger
@@ -87,8 +94,10 @@ class Entity:
         self._is_touched = False
         values, written = self.values(), self._written
         self._written = values
-        if written is None:
-            return Row(self.first_verb, self.kind, self.key, self._all_columns, self.birth() + values)
+        if written is None or self._is_reborn:
+            self._is_reborn = False
+            verb = self.first_verb if written is None else "update"
+            return Row(verb, self.kind, self.key, self._all_columns, self.birth() + values)
         has_changed = tuple(map(ne, values, written))
         if (change := self._changes.get(has_changed)) is None:
             change = self._changes[has_changed] = _change(self.columns, has_changed)

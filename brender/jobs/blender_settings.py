@@ -1,6 +1,6 @@
 """The settings of a Blender render, as the job types for Blender declare them. Each that is not given is what the .blend says."""
 
-from brender.jobs.declare import FILES, FILM_GROUP, MACHINES, ORDER, PICTURE, WHAT, Setting
+from brender.jobs.declare import FILES, FILM_GROUP, MACHINES, MORE, NEXT, ORDER, PICTURE, PICTURES, WHAT, Setting
 from brender.model.naming import EXTENSIONS
 
 #: What the setting of a film is that decides how it is written, and what Blender calls its choices.
@@ -98,6 +98,7 @@ SETTINGS: tuple[Setting, ...] = (
         from_file=True,
         label="Frames",
         group=WHAT,
+        edit=MORE,
     ),
     Setting(
         "chunk",
@@ -135,7 +136,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="View layers",
         group=WHAT,
     ),
-    Setting("camera", str, "the camera to render through", from_file=True, label="Camera", group=WHAT),
+    Setting("camera", str, "the camera to render through", from_file=True, label="Camera", group=WHAT, edit=PICTURES),
     Setting(
         "engine",
         str,
@@ -145,6 +146,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="Engine",
         group=PICTURE,
         words=(("cycles", "Cycles"), ("eevee", "EEVEE"), ("workbench", "Workbench")),
+        edit=PICTURES,
     ),
     Setting(
         "resolution",
@@ -156,6 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="Resolution",
         unit="%",
         group=PICTURE,
+        edit=PICTURES,
     ),
     Setting(
         "samples",
@@ -167,6 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="Samples",
         unit="a pixel",
         group=PICTURE,
+        edit=PICTURES,
     ),
     Setting(
         "format",
@@ -197,6 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
             (True, "kept, whatever rendered them"),
             (False, "kept if they were rendered from this file with these settings"),
         ),
+        edit=NEXT,
     ),
     Setting(
         "placeholders",
@@ -205,6 +210,7 @@ SETTINGS: tuple[Setting, ...] = (
         from_file=True,
         label="Placeholders",
         group=FILES,
+        edit=NEXT,
     ),
     Setting(
         "threads",
@@ -217,6 +223,7 @@ SETTINGS: tuple[Setting, ...] = (
         unit="threads",
         group=MACHINES,
         words=((0, "all that the worker has"),),
+        edit=NEXT,
     ),
     Setting(
         "process",
@@ -232,6 +239,7 @@ SETTINGS: tuple[Setting, ...] = (
             (IN_ORDER, "goes through all earlier frames first"),
         ),
         without="stays open, or goes in order where a simulation is not baked",
+        edit=PICTURES,
     ),
     Setting(
         "device",
@@ -242,6 +250,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="Render on",
         group=MACHINES,
         words=(("scene", "what the file asks for, where the worker has it"), ("gpu", "a GPU only"), ("cpu", "the CPU only")),
+        edit=NEXT,
     ),
     Setting(
         "film",
@@ -260,6 +269,7 @@ SETTINGS: tuple[Setting, ...] = (
         default=True,
         label="Keep data between frames",
         group=MACHINES,
+        edit=NEXT,
     ),
     Setting(
         "blender",
@@ -269,6 +279,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="Blender series",
         group=MACHINES,
         words=(("", "chosen when the job starts"),),
+        edit=PICTURES,
     ),
     Setting(
         "ocio",
@@ -278,5 +289,6 @@ SETTINGS: tuple[Setting, ...] = (
         label="Color configuration",
         group=PICTURE,
         words=(("", "each worker's own"),),
+        edit=PICTURES,
     ),
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
+from brender.jobs.declare import MORE, ORDER, WHAT, Setting, check_settings
 from brender.jobs.placeholders import check_words, fill_words
 from brender.jobs.stages import Stage, one_stage
 from brender.model.errors import BadInput
@@ -43,6 +43,7 @@ class Command:
             label="Frames",
             group=WHAT,
             without="it runs once",
+            edit=MORE,
         ),
         Setting(
             "chunk",

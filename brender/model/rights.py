@@ -75,6 +75,7 @@ TABLE: dict[str, Entry] = {
         requeue="queue jobs again",
         priority="set the priority of jobs",
         when="say when jobs begin",
+        edit="edit jobs",
         readmit="let workers try jobs again",
         delete="delete jobs",
     ),

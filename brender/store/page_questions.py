@@ -22,6 +22,7 @@ from brender.store.questions import (
     with_progress,
     with_time_left,
 )
+from brender.store.tables import Tables
 
 #: Columns that a list of jobs can be sorted by.
 SORTS = ("name", "status", "priority", "user", "project", "submitted", "finished", "progress", "machine_seconds")
@@ -155,8 +156,9 @@ def _runs(values: Sequence[int]) -> list[list[int]]:
 
 
 def frame(record: Record, job: str, part: int) -> dict[str, Any]:
-    """Return one part of a job, whole: its worker's name, its task's attempts, newest first, and ``mean_seconds``, the mean time
-    of the job's frames (``None`` while none is rendered). Raises `NotFound`."""
+    """Return one part of a job, whole: its worker's name, its task's attempts, newest first, ``mean_seconds``, the mean time of
+    the job's frames (``None`` while none is rendered), and the ``revision`` of the job that it was rendered
+    by (``None``: it was never edited). Raises `NotFound`."""
     tables, id = record.tables, job_id(record, job)
     row = tables.Part.get_or_none((tables.Part.id == part) & (tables.Part.job == id))
     if row is None:
@@ -169,7 +171,20 @@ def frame(record: Record, job: str, part: int) -> dict[str, Any]:
     of = tables.Job.get_by_id(id)
     rendered = of.completed_parts - of.kept_parts
     mean = of.render_seconds / rendered if rendered > 0 else None
-    return found | {"worker_name": name or "", "mean_seconds": mean, "attempts": list(tried.limit(_ATTEMPTS_SHOWN).dicts())}
+    made = {"worker_name": name or "", "mean_seconds": mean, "revision": _revision(tables, of, row.attempt)}
+    return found | made | {"attempts": list(tried.limit(_ATTEMPTS_SHOWN).dicts())}
+
+
+def _revision(tables: Tables, job: Any, attempt: str) -> int | None:
+    """Return the revision of *job*, a row, that *attempt* rendered; ``None`` where that is not known, or there is but one."""
+    if job.revision < 2 or not attempt:
+        return None
+    table = tables.JobRevision
+    granted = tables.Attempt.select(tables.Attempt.granted).where(tables.Attempt.id == attempt).scalar()
+    if granted is None:
+        return None
+    found = table.select(fn.MAX(table.revision)).where((table.job == job.id) & (table.wall <= granted)).scalar()
+    return None if found is None else int(found)
 
 
 def worker(record: Record, id: str) -> dict[str, Any]:

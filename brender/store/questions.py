@@ -183,7 +183,15 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
     answer["kept_off"] = list(query.order_by(off.wall).dicts())
     answer["waits"] = job_graph.waits(record, found)
+    answer["revisions"] = revisions(record, found) if found.revision > 1 else []
     return with_time_left(record, answer, busy)
+
+
+def revisions(record: Record, job: Any) -> list[dict[str, Any]]:
+    """Return the revisions of *job*, a row: who made each, when (``wall``), and what it changed (``said``)."""
+    table = record.tables.JobRevision
+    columns = table.revision, table.user, table.wall, table.said
+    return list(table.select(*columns).where(table.job == job.id).order_by(table.revision).dicts())
 
 
 def with_time_left(record: Record, job: dict[str, Any], busy: int) -> dict[str, Any]:

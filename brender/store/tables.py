@@ -178,6 +178,7 @@ def make_tables(database: Database) -> Tables:
         settings = JSONField(holds=dict[str, Any])
         user = TextField(default="")
         wall = DoubleField()
+        said = TextField(default="")
         change = BigIntegerField(default=0)
 
         class Meta:

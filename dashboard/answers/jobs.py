@@ -75,6 +75,15 @@ class GraphWait(msgspec.Struct, kw_only=True):
     by_frame: bool
 
 
+class Revision(msgspec.Struct):
+    """What a job was asked to be: by whom and when, and what that changed."""
+
+    revision: int
+    user: str
+    wall: float
+    said: str
+
+
 class _JobNow(Counted, kw_only=True):
     """``frames_now``: what workers render at this moment; other frames of their tasks are active too, and wait for their turn."""
 
@@ -83,6 +92,7 @@ class _JobNow(Counted, kw_only=True):
     frames_now: list[int]
     kept_off: list[KeptOff]
     waits: list[Waited]
+    revisions: list[Revision]
     eta_seconds: float | None
     eta_least: float | None
     eta_most: float | None
@@ -139,6 +149,7 @@ class Part(msgspec.Struct, kw_only=True):
 class Frame(msgspec.Struct, kw_only=True):
     worker_name: str
     mean_seconds: float | None
+    revision: int | None
     attempts: list[AttemptOfWorker]
 
 

@@ -29,6 +29,7 @@ class Act(Message, frozen=True, kw_only=True):
         "requeue",
         "priority",
         "when",
+        "edit",
         "readmit",
         "delete",
         "drain",

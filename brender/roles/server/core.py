@@ -45,6 +45,7 @@ from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState
 from brender.farm.tasks import TaskState
 from brender.model.beginning import Beginning
+from brender.model.edit import read_edit
 from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.job import check_priority
 from brender.model.keys import KeyRole, Principal
@@ -55,6 +56,7 @@ from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.addons import OF_ADDONS, AddOns
 from brender.roles.server.dispatch import Dispatch
+from brender.roles.server.editing import Editing
 from brender.roles.server.hooks import Hooks
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
@@ -103,6 +105,7 @@ class ServerCore:
         welcome = Welcome(node=node, name=name, software=software, heartbeat_seconds=policy.heartbeat, lease_seconds=policy.lease)
         self.activity = ActivityLog(farm, emit)
         self.jobs = Jobs(farm, self.activity, emit)
+        self.editing = Editing(farm, self.jobs, self.activity, emit)
         self.planning = Planning(farm, policy, self.jobs, emit)
         self.dispatch = Dispatch(farm, policy, self.jobs, emit, new_attempt_id)
         self.waits = Waits(farm, policy, self.jobs, self.dispatch)
@@ -177,6 +180,8 @@ class ServerCore:
                 case "when":
                     assert beginning is not None, "the round looks up what it waits for"
                     self.jobs.wait_otherwise(job, beginning, now, user)
+                case "edit":
+                    self.editing.edit(job, read_edit(message.value), now, user)
                 case "readmit":
                     self.jobs.readmit(job, None if message.value is None else str(message.value), now, user)
                 case "requeue":

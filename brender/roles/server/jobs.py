@@ -78,10 +78,7 @@ class Jobs:
         """
         if spec.id in self.farm.jobs:
             return self._receipt(self.farm.jobs[spec.id])
-        if not spec.name.strip() or len(spec.name) > 255:
-            raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
-        check_priority(spec.priority)
-        check_limits(spec)
+        check_submitted(spec)
         check_sharing(spec.sharing)
         for name in spec.sharing.licences:
             check_licence(self.farm.usages.quota(QuotaKind.LICENCE, name), name)
@@ -95,7 +92,7 @@ class Jobs:
         except JobTypeFailed as failure:
             raise BadInput(str(failure)) from failure
         kind = guarded(installed, spec.id)
-        _check_series(need)
+        check_series(need)
         if unknown := need.variables - {variable.name for variable in self.farm.paths}:
             raise BadInput(
                 f"There is no path variable {{{sorted(unknown)[0]}}}: `brender path list` shows those that there are, and "
@@ -483,7 +480,15 @@ class Jobs:
             raise Conflict(f"The job {job.called} is {job.status} already, so it cannot be {verb}")
 
 
-def _check_series(need: Requirements) -> None:
+def check_submitted(spec: JobSpec) -> None:
+    """Raise `BadInput` where the name, the priority or the limits of *spec* are none."""
+    if not spec.name.strip() or len(spec.name) > 255:
+        raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
+    check_priority(spec.priority)
+    check_limits(spec)
+
+
+def check_series(need: Requirements) -> None:
     """Raise `BadInput` where a job is to be rendered with a Blender that one of its add-ons is not for."""
     if need.series is None:
         return

@@ -280,8 +280,8 @@ class Server:
             self._manage(peer, message)
         elif isinstance(message, Submit) and self._is_new_with_files(message.job):
             self._submit(peer, message, received)
-        elif isinstance(message, Act) and message.action == "requeue" and not self._round.paused:
-            self._requeue(peer, message)
+        elif isinstance(message, Act) and _may_render_again(message) and not self._round.paused:
+            self._render_again(peer, message)
         else:
             self._round.take(peer, message)
 
@@ -299,8 +299,8 @@ class Server:
         else:
             self._round.take(peer, message)
 
-    def _requeue(self, peer: Peer, message: Act) -> None:
-        """Queue a job again, once its files, which are not kept for ever, are known to be here still."""
+    def _render_again(self, peer: Peer, message: Act) -> None:
+        """Queue a job again, or edit it, once its files, which are not kept for ever, are known to be here still."""
         bundle, addons = self._round.store.files_of(message.target)
 
         def decide(missing: Exception | None) -> None:
@@ -566,3 +566,9 @@ def _named(frames: list[PublishFrame]) -> list[tuple[str, str, int]]:
 
 def _deleted(job: str, fields: dict[str, Any] | None, core: ServerCore, now: Now) -> list[Effect]:
     return core.deleted(job, fields, now)
+
+
+def _may_render_again(message: Act) -> bool:
+    """Return whether what *message* asks for needs the files of a job, although that may have ended long ago."""
+    is_of_settings = isinstance(message.value, dict) and bool(message.value.get("settings"))
+    return message.action == "requeue" or (message.action == "edit" and is_of_settings)

@@ -167,6 +167,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         submitted=row.submitted,
         started=row.started,
         finished=row.finished,
+        revision=row.revision,
         deleting=row.deleting,
         frames_deleted=row.frames_deleted,
         sweeps=msgspec.convert(row.sweeps, list[Sweep]),

@@ -240,7 +240,7 @@ class Round:
                 store.adopt(core.farm, target)
             if begins is not None:
                 store.bring_awaited(core.farm, begins.after)
-            if message.action == "requeue":
+            if message.action in ("requeue", "edit"):
                 store.bring_awaited(core.farm, core.farm.jobs[target].spec.after)
             return core.act(peer, on_job, selection, now, begins)
 

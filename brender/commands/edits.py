@@ -1,0 +1,198 @@
+"""Commands that make another job of one: `brender edit`, a new revision of it, and `brender clone`, a job of its own."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from brender.blendfile.facts import inspect
+from brender.bus.client import Client
+from brender.bus.ids import new_id
+from brender.commands.beginning import after_of, after_options
+from brender.commands.chosen_job import chosen_job
+from brender.commands.completion import complete_project, job_argument
+from brender.commands.config import Configured
+from brender.commands.jobspec import folder_here, make_output, shared_folder
+from brender.commands.options import NamedPath, client, common, json_option, server_option, site_option, user
+from brender.commands.output import print_json, say
+from brender.commands.own_types import given_settings
+from brender.commands.projects import check_project
+from brender.jobs.clones import clone as cloned
+from brender.jobs.clones import free_folder
+from brender.jobs.declare import job_type
+from brender.model.edit import Edit
+from brender.model.errors import BadInput, Conflict
+from brender.model.job import JobSpec
+from brender.model.text import job_in_words, short_id
+from brender.model.trust import check_trust
+from brender.model.units import in_tasks
+from brender.store.datafolder import DataFolder
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: Settings that have an option of their own.
+_OPTIONS = ("frames", "samples", "resolution", "format", "engine", "camera")
+#: Folders that are tried, where each is another job's.
+_TRIES = 20
+
+
+def change_options(function: F) -> F:
+    """What may be said otherwise of a job."""
+    decorators = (
+        click.option("--name", help="The job's name."),
+        click.option("--project", shell_complete=complete_project, help="The project that it belongs to."),
+        click.option("--new-project", is_flag=True, help="Make the project, although there is one with a similar name."),
+        click.option("--priority", type=click.IntRange(0, 100), help="0 to 100; higher goes first."),
+        click.option("--tag", "tags", multiple=True, help="A tag that a worker must have; these and no others."),
+        click.option("--no-tags", is_flag=True, help="Workers need no tag."),
+        click.option("--stall-minutes", type=click.FloatRange(0, 1e6), help="End an attempt without progress for so long."),
+        click.option("--limit-minutes", type=click.FloatRange(0, 1e6), help="End an attempt that runs for so long."),
+        click.option("--frames", help="Frames, such as 1-100x2,150."),
+        click.option("--samples", type=int, help="Samples a pixel."),
+        click.option("--resolution", type=int, help="Percent of the scene's size."),
+        click.option("--format", help="Image format."),
+        click.option("--engine", help="The render engine."),
+        click.option("--camera", help="The camera."),
+        click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another setting. Again for each more."),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def _change(options: Mapping[str, Any], record: Mapping[str, Any], from_now_on: bool = False) -> Edit:
+    """Return what the *options* of `change_options` say of the job of *record*. Raises `BadInput`."""
+    if options["tags"] and options["no_tags"]:
+        raise BadInput("Give --tag or --no-tags, not both")
+    given = {name: options[name] for name in _OPTIONS if options[name] is not None}
+    given |= given_settings(options["settings"], job_type(record["job_type"]).settings)
+    return Edit(
+        name=options["name"],
+        project=options["project"],
+        priority=options["priority"],
+        tags=() if options["no_tags"] else options["tags"] or None,
+        stall_minutes=options["stall_minutes"],
+        limit_minutes=options["limit_minutes"],
+        settings=given,
+        from_now_on=from_now_on,
+    )
+
+
+@click.command(cls=Configured, section="edit", short_help="Change a job: its name, tags, limits, samples, more frames.")
+@common
+@server_option
+@job_argument
+@change_options
+@click.option("--from-now-on", is_flag=True, help="Frames that are done stay as they are; only the others are rendered so.")
+def edit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, from_now_on: bool, **options: Any) -> None:
+    """Change a job. What is done stays, unless it would look otherwise: then it is rendered again."""
+    with client(server, data) as connection:
+        record = connection.ask("job", id=chosen_job(connection, id, of_several="none"))
+        change = _change(options, record, from_now_on)
+        if change == Edit(from_now_on=from_now_on):
+            raise BadInput("Say what is to change, such as --priority 80: `brender edit --help` lists what can")
+        if change.project is not None:
+            check_project(connection, change.project, options["new_project"])
+        connection.act("edit", record["id"], value=msgspec.to_builtins(change), user=user())
+        record = connection.ask("job", id=record["id"])
+    said = record["revisions"][-1]["said"]
+    say(f"Job {short_id(record['id'])} is {record['status']}. Revision {record['revision']}: {said}")
+
+
+@click.command(cls=Configured, section="clone", short_help="Submit a job again, with what you say otherwise.")
+@common
+@server_option
+@json_option
+@job_argument
+@change_options
+@click.option("--output", type=NamedPath(), help="The folder for the frames. [default: NAME_2 beside the first one's]")
+@click.option("--overwrite", is_flag=True, help="Render frames that are there already once more.")
+@click.option("--paused", is_flag=True, help="Submit it paused.")
+@after_options
+@click.option("--night", is_flag=True, help="Run only at night, by the server's hours for that: running frames finish.")
+@site_option
+def clone(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    as_json: bool,
+    id: str,
+    output: Path | None,
+    overwrite: bool,
+    paused: bool,
+    after: tuple[str, ...],
+    after_frames: tuple[str, ...],
+    start_at: float | None,
+    night: bool,
+    site: str,
+    **options: Any,
+) -> None:
+    """Submit a job again: its settings, files, add-ons and tags, with what you say otherwise. Its frames go to a folder of their
+    own, unless --output names one. It waits for nothing, unless you say so."""
+    with client(server, data) as connection:
+        record = connection.ask("job", id=chosen_job(connection, id, of_several="newest"))
+        change = _change(options, record)
+        if change.project is not None:
+            check_project(connection, change.project, options["new_project"])
+        variables = connection.ask("paths")
+        wanted = "" if output is None else str(output) if record["bundle"] else shared_folder(str(output), variables, site)
+        spec = cloned(record, new_id(), user(), change, wanted)
+        begins = {"after": after_of(after, after_frames), "start_at": start_at or 0.0, "night": night, "paused": paused}
+        spec = msgspec.structs.replace(spec, overwrite=overwrite, **begins)
+        spec = _with_its_file(spec, variables, DataFolder(data).local_key.exists())
+        accepted = _submit(connection, spec, variables, chosen=bool(wanted))
+    if as_json:
+        print_json(accepted)
+        return
+    for warning in accepted["warnings"]:
+        say(f"Warning: {warning}", err=True)
+    what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
+    where = f" to {accepted['output']}" if accepted["output"] else ""
+    say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}{where}, as {job_in_words(record['id'], record['name'])}")
+
+
+def _with_its_file(spec: JobSpec, variables: list[dict[str, Any]], is_here: bool) -> JobSpec:
+    """Return *spec* with what its .blend says now, where this machine has it. Raises `BadInput` where the farm *is_here* and the
+    file is gone."""
+    if spec.bundle or spec.facts is None:
+        return spec
+    try:
+        file = folder_here(spec.settings["file"], variables)
+    except BadInput:
+        return spec  # it has no place on this machine
+    if not is_here and not file.is_file():
+        return spec
+    facts = inspect(file)
+    return msgspec.structs.replace(spec, facts=facts, warnings=check_trust(facts, spec.trusted, "--trusted", "--untrusted"))
+
+
+def _submit(connection: Client, spec: JobSpec, variables: list[dict[str, Any]], chosen: bool) -> dict[str, Any]:
+    """Submit *spec*, to a folder that is free unless one was *chosen*; return what the server says. Raises `BadInput` or
+    `Conflict`."""
+    kind = job_type(spec.job_type)
+    for _ in range(_TRIES):
+        if spec.output and not chosen:
+            spec = msgspec.structs.replace(spec, output=free_folder(spec.output, lambda folder: _is_taken(folder, variables)))
+        prepared, made = kind.prepare(spec), 0
+        if spec.output and not spec.bundle and (folder := _here(spec.output, variables)) is not None:
+            made = make_output(folder)
+        try:
+            return connection.submit(msgspec.structs.replace(prepared, made_output=made > 0, made_above=max(0, made - 1)))
+        except Conflict:
+            if chosen or not spec.output:
+                raise
+    raise Conflict(f"{spec.output} and the folders before it belong to other jobs: name another with --output")
+
+
+def _here(folder: str, variables: list[dict[str, Any]]) -> Path | None:
+    try:
+        return folder_here(folder, variables)
+    except BadInput:
+        return None
+
+
+def _is_taken(folder: str, variables: list[dict[str, Any]]) -> bool:
+    here = _here(folder, variables)
+    return here is not None and here.exists()

@@ -1,0 +1,74 @@
+"""A job that is submitted again, as it was but for what is said otherwise. Pure."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from brender.model.addon import AddOn
+from brender.model.edit import Edit
+from brender.model.errors import BadInput
+from brender.model.job import FileFacts, JobSpec
+from brender.model.sharing import Sharing
+
+_NUMBERED = re.compile(r"(?P<stem>.*)_(?P<number>[0-9]{1,6})")
+#: Folders that are looked at for one that is free.
+_FOLDERS_MOST = 1000
+
+
+def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: str = "") -> JobSpec:
+    """Return the job of *record*, a job's row, as another one of *user* with *id*: as *change* makes it, with its files in the
+    folder *output*. Without that, "" where its folder is the server's own, else the folder of the first (`free_folder`).
+
+    What the first waits for, or whether it is paused, the clone does not inherit. Nothing is checked but the settings' names.
+    """
+    settings = dict(record["settings"])
+    for name, value in change.settings.items():
+        known = "frame" if name == "frames" and name not in settings and "frame" in settings else name
+        settings[known] = _frame(value) if known != name else value
+    own = record["bundle"] and record["output"].rpartition("/")[2] == record["id"]
+    spec = JobSpec(
+        id=id,
+        name=record["name"],
+        job_type=record["job_type"],
+        settings=settings,
+        project=record["project"],
+        user=user,
+        priority=record["priority"],
+        tags=tuple(record["tags"]),
+        output=output or ("" if own else record["output"]),
+        trusted=record["trusted"],
+        bundle=record["bundle"],
+        addons=tuple(addon for addon in msgspec.convert(record["addons"], tuple[AddOn, ...]) if not addon.of_site),
+        stall_minutes=record["stall_minutes"],
+        limit_minutes=record["limit_minutes"],
+        sharing=msgspec.convert(record.get("sharing") or {}, Sharing),
+        facts=msgspec.convert(record["facts"], FileFacts | None),
+    )
+    return msgspec.structs.replace(spec, **change.fields)
+
+
+def _frame(value: Any) -> Any:
+    """Return the one frame that *value* names. Raises `BadInput`."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise BadInput(f"The job renders one frame, a still, and {value} is not one") from None
+
+
+def free_folder(folder: str, is_taken: Callable[[str], bool]) -> str:
+    """Return the first of the folders *folder*\\ _2, _3 and so on that is not taken. Raises `BadInput` where all are.
+
+    >>> free_folder("/renders/shot", lambda folder: folder.endswith("_2"))
+    '/renders/shot_3'
+    >>> free_folder("/renders/shot_3", lambda folder: False)
+    '/renders/shot_4'
+    """
+    folder = folder.rstrip("/")
+    numbered = _NUMBERED.fullmatch(folder)
+    stem, first = (numbered["stem"], int(numbered["number"]) + 1) if numbered else (folder, 2)
+    for number in range(first, first + _FOLDERS_MOST):
+        if not is_taken(found := f"{stem}_{number}"):
+            return found
+    raise BadInput(f"{folder} and the {_FOLDERS_MOST} folders after it are taken: name one with --output")

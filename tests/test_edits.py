@@ -1,0 +1,176 @@
+"""A job that was submitted is edited: what is still valid of it stays, and what would look otherwise is rendered again."""
+
+from typing import Any
+
+import pytest
+
+from brender.bus.messages import Sorry
+from tests.world import World, animation, farm_of_two, granted
+
+
+@pytest.fixture
+def world() -> World:
+    return farm_of_two()
+
+
+def edit(world: World, job: str, **more: Any) -> Any:
+    return world.act("edit", job, more)
+
+
+def stop(world: World) -> None:
+    """All that runs, and was asked to stop, does."""
+    for name, stub in world.workers.items():
+        if stub.running is not None and stub.running.attempt in stub.stopped:
+            world.end(name, stopped=True)
+
+
+def samples_of(world: World, worker: str) -> int | None:
+    running = world.workers[worker].running
+    assert running is not None
+    sample: int | None = world.workers[worker].orders[running.attempt].settings["samples"]
+    return sample
+
+
+def test_an_edit_that_changes_pictures_renders_all_frames_again_with_the_new_settings(world: World) -> None:
+    job = world.submit(animation("1-5"))["id"]
+    world.finish("one")
+    world.finish("two")
+    before = {name: stub.running.attempt for name, stub in world.workers.items() if stub.running}
+    assert edit(world, job, settings={"samples": 16})["status"] == "queued"
+    stop(world)
+    world.run(1.0)
+    assert {name: stub.running.attempt for name, stub in world.workers.items() if stub.running} != before
+    assert samples_of(world, "one") == samples_of(world, "two") == 16
+    assert sorted(world.finish_everything()) == [1, 2, 3, 4, 5]
+    record = world.ask("job", id=job)
+    assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 5, 0)
+    assert record["settings"]["samples"] == 16 and record["overwrite"]
+
+
+def test_from_now_on_means_that_what_is_done_stays(world: World) -> None:
+    job = world.submit(animation("1-5"))["id"]
+    world.finish("one")
+    world.finish("two")
+    edit(world, job, settings={"samples": 16}, from_now_on=True)
+    stop(world)
+    assert sorted(world.finish_everything()) == [3, 4, 5]
+    assert world.status(job) == "completed"
+
+
+def test_an_edit_that_changes_no_picture_stops_nothing(world: World) -> None:
+    job = world.submit(animation("1-3"))["id"]
+    held = granted(world, "one"), granted(world, "two")
+    answer = edit(world, job, name="better", project="film", priority=70, stall_minutes=5, settings={"threads": 2})
+    assert answer["id"] == job and (granted(world, "one"), granted(world, "two")) == held
+    record = world.ask("job", id=job)
+    found = record["name"], record["project"], record["priority"], record["stall_minutes"], record["settings"]["threads"]
+    assert found == ("better", "film", 70, 5, 2)
+    assert sorted(world.finish_everything()) == [1, 2, 3]
+
+
+def test_what_comes_of_an_attempt_at_the_revision_before_does_not_count(world: World) -> None:
+    job = world.submit(animation("1-2"))["id"]
+    world.cut.update(("one", "two"))
+    edit(world, job, settings={"samples": 16})
+    world.cut.clear()
+    old = {name: stub.running.attempt for name, stub in world.workers.items() if stub.running}
+    for name in old:
+        world.finish_part(name)  # it had not heard yet that it is to stop
+    world.run(0.3)
+    assert world.ask("job", id=job)["completed_parts"] == 0
+    stop(world)
+    assert sorted(world.finish_everything()) == [1, 2]
+    assert {row["attempt"] for row in world.ask("parts", job=job)}.isdisjoint(old.values())
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["killed after the edit", "killed while frames are queued again"])
+def test_an_edit_survives_the_server(world: World, after: bool) -> None:
+    world.sweep_size = 1
+    world.start_server()
+    job = world.submit(animation("1-4"))["id"]
+    world.finish_everything()
+    edit(world, job, settings={"resolution": 50})
+    if after:
+        world.start_server()
+        assert world.server.farm.jobs[job].revision == 2
+    assert sorted(world.finish_everything()) == [1, 2, 3, 4]
+    world.start_server()
+    record = world.ask("job", id=job)
+    assert (record["settings"]["resolution"], record["revision"]) == (50, 2)
+    assert [(each["revision"], each["said"]) for each in record["revisions"]] == [
+        (1, ""),
+        (2, "resolution as the file says → 50 %"),
+    ]
+
+
+def test_frames_that_are_added_are_rendered_and_what_is_done_stays(world: World) -> None:
+    job = world.submit(animation("3-5"))["id"]
+    world.finish("one")
+    edit(world, job, settings={"frames": "1-7"})
+    world.start_server()
+    assert sorted(world.finish_everything()) == [1, 2, 4, 5, 6, 7]
+    record = world.ask("job", id=job)
+    assert (record["status"], record["part_count"], record["task_count"]) == ("completed", 7, 7)
+    edit(world, job, settings={"frames": "1-9"})
+    assert world.status(job) in ("queued", "active")
+    assert sorted(world.finish_everything()) == [8, 9] and world.status(job) == "completed"
+    assert sorted(row["frame"] for row in world.ask("parts", job=job)) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"settings": {"frames": "1-2"}}, {}, "--frames 1-2` renders these alone"),
+    ({"settings": {"frames": "1-9"}}, {"chunk": 3}, "a last task that is not full"),
+    ({"settings": {"frames": "1-9"}}, {"film": "shot.mp4"}, "renders them as a job of their own"),
+    ({"settings": {"format": "JPEG"}}, {}, "--format JPEG` submits the job again with it"),
+    ({"settings": {"chunk": 2}}, {}, "--set chunk=2` submits the job again with it"),
+    ({"settings": {"sample": 2}}, {}, "did you mean 'samples'?"),
+    ({"settings": {"samples": 0}}, {}, "it goes from 1 to"),
+    ({"settings": {"camera": "none"}}, {}, "has no camera 'none'"),
+    ({"name": " "}, {}, "name is empty"),
+    ({"priority": 101}, {}, "is not a whole number from 0 to 100"),
+    ({"limit_minutes": -1}, {}, "makes no sense"),
+    ({"colour": 1}, {}, "A job cannot be edited so"),
+    ({"priority": 50}, {}, "is so already: nothing is changed"),
+    ({}, {}, "is so already: nothing is changed"),
+]
+
+
+def test_an_edit_that_cannot_be_is_refused_in_one_sentence_and_changes_nothing(world: World) -> None:
+    for given, more, said in REFUSED:
+        job = world.submit(animation("1-4", **more))["id"]
+        before = world.ask("job", id=job)
+        answer = edit(world, job, **given)
+        assert isinstance(answer, Sorry) and said in answer.message, given
+        assert world.ask("job", id=job) == before
+        world.act("cancel", job)
+        stop(world)
+
+
+def test_a_job_that_has_ended_is_edited_where_that_makes_sense(world: World) -> None:
+    job = world.submit(animation("1-2"))["id"]
+    world.finish_everything()
+    refused = edit(world, job, settings={"samples": 8}, from_now_on=True)
+    assert isinstance(refused, Sorry) and "no frame of it is to come" in refused.message
+    edit(world, job, name="done")
+    assert world.status(job) == "completed" and job not in world.server.farm.jobs
+    edit(world, job, settings={"samples": 8})
+    assert sorted(world.finish_everything()) == [1, 2] and world.status(job) == "completed"
+    world.act("requeue", job, "all")
+    world.act("cancel", job)
+    stop(world)
+    refused = edit(world, job, settings={"frames": "1-3"})
+    assert isinstance(refused, Sorry) and f"`brender requeue {job[:8]}`" in refused.message
+
+
+def test_a_still_that_is_made_of_pieces_is_all_rendered_again_or_not_at_all(world: World) -> None:
+    spec = animation("1")
+    still = {"file": "/projects/shot.blend", "frame": 1, "pieces": 2, "split": "tiles"}
+    job = world.submit(
+        type(spec)(id=spec.id, name="still", job_type="blender-still", settings=still, output="/o", facts=spec.facts)
+    )
+    world.finish("one")
+    refused = edit(world, job["id"], settings={"samples": 8}, from_now_on=True)
+    assert isinstance(refused, Sorry) and "must be alike" in refused.message
+    edit(world, job["id"], settings={"samples": 8})
+    stop(world)
+    assert len(world.finish_everything()) == 3 and world.status(job["id"]) == "completed"
