@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks.localroles import Roles, roles
 from benchmarks.peers import PEERS
 from benchmarks.report import arguments, report
+from brender.api.jobspec import command_job
 from brender.bus.client import Client
-from brender.commands.jobspec import command_job
 
 
 def latencies(farm: Roles, client: Client, count: int) -> list[float]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from brender.api.jobspec import command_job
 from brender.bus.address import Address, free_ports
 from brender.bus.client import Client
 from brender.bus.keys import kept_pair
-from brender.commands.jobspec import command_job
 from brender.commands.options import client
 from brender.model.errors import Unreachable
 from brender.store.datafolder import DataFolder

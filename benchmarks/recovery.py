@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.localroles import Roles, roles, until
 from benchmarks.report import arguments, report
+from brender.api.jobspec import command_job
 from brender.bus.client import Client
-from brender.commands.jobspec import command_job
 from brender.model.errors import BrenderError
 
 

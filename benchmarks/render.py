@@ -35,8 +35,8 @@ import OpenImageIO as oiio
 from benchmarks.localroles import until
 from benchmarks.report import paired, report
 from benchmarks.scenes import FRAMES, make_scene
+from brender.api.jobspec import blender_job
 from brender.bus.client import Client
-from brender.commands.jobspec import blender_job
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.engines.blenders import search_blenders

@@ -34,9 +34,9 @@ from typing import Any
 import msgspec
 
 from benchmarks.report import report
+from brender.api.jobspec import command_job
 from brender.bus.messages import Completed, Hello, Joined, Left, PartDone, Recall, Recalled, Received, Reports, Started, Submit
 from brender.bus.messages import Grants as GrantsMessage
-from brender.commands.jobspec import command_job
 from brender.model.grant import Grant
 from brender.model.keys import KeyRole
 from brender.model.nodes import WorkerInfo

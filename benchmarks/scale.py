@@ -21,6 +21,7 @@ import zmq
 from benchmarks import rounds
 from benchmarks.localroles import Roles, until
 from benchmarks.report import arguments, report
+from brender.api.jobspec import command_job
 from brender.bus.address import free_ports
 from brender.bus.client import Client
 from brender.bus.ids import new_id
@@ -46,7 +47,6 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.bus.transport import Socket
-from brender.commands.jobspec import command_job
 from brender.model.grant import Grant
 from brender.model.keys import proof_key, proof_of
 from brender.model.nodes import Stats, WorkerInfo

@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from brender.api.jobspec import command_job
+from brender.api.place import as_client
 from brender.bus.address import ServerAddresses
 from brender.bus.keys import KeyPair
-from brender.commands.jobspec import command_job
-from brender.commands.joining import as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.keys import KeyRole

@@ -19,9 +19,9 @@ import OpenImageIO as oiio
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.security import generate_password_hash
 
+from brender.api.jobspec import blender_job, command_job
 from brender.bus.client import Client
 from brender.commands.farm import make_demo
-from brender.commands.jobspec import blender_job, command_job
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.store.datafolder import DataFolder

@@ -9,6 +9,7 @@ from pathlib import Path
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from brender.api.place import as_client
 from brender.bus.address import Address, ManagerAddresses, ServerAddresses, parse_address
 from brender.bus.client import Client
 from brender.bus.codec import decode, encode
@@ -17,7 +18,6 @@ from brender.bus.keys import Credentials, KeyPair, new_pair
 from brender.bus.membership import Joining, JoinToken, Membership
 from brender.bus.messages import Message
 from brender.bus.rights import Door
-from brender.commands.joining import as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder

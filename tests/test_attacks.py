@@ -14,6 +14,7 @@ import psutil
 import pytest
 import zmq
 
+from brender.api.jobspec import command_job
 from brender.bus import messages as m
 from brender.bus.client import Client
 from brender.bus.codec import encode
@@ -21,7 +22,6 @@ from brender.bus.ids import new_attempt_id, new_id
 from brender.bus.keys import new_pair
 from brender.bus.membership import Joining, parse_token
 from brender.bus.rights import LARGEST, LET_IN, MAY_SEND, MOST_FRAMES, Door, may_send
-from brender.commands.jobspec import command_job
 from brender.model.errors import BadInput, BrenderError, Forbidden, Unreachable
 from brender.model.keys import KeyRole, proof_of
 from brender.model.nodes import Standing, WorkerInfo

@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.security import check_password_hash
 
+from brender.api import connection as api
+from brender.api.place import user
 from brender.bus.address import free_ports
 from brender.bus.client import Client
 from brender.commands import completion, jobs, paging
 from brender.commands.joining import join_as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
-from brender.commands.options import client, user
+from brender.commands.options import client
 from brender.commands.output import line
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
@@ -180,8 +182,8 @@ def test_lists_say_where_they_stop_and_json_has_all(
     assert len(json.loads(cut.out)) == 1 and f"1 of {total} jobs" in cut.err
     assert command(capsys, "tasks", "cut 1", *here).err == "2 of 5 tasks are listed. More, or others: --all, --limit\n"
     assert " entries are listed. More, or others: --all, --limit, --job" in command(capsys, "activity", "--limit", "1", *here).err
-    monkeypatch.setattr(paging, "PAGE", 2)
-    assert len(paging.asked(connection, "jobs", None, "id")) == total, "page by page"
+    monkeypatch.setattr(api, "PAGE", 2)
+    assert len(api.asked(connection, "jobs", None, "id")) == total, "page by page"
 
 
 def test_a_log_says_that_its_end_is_printed(

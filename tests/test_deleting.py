@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from brender.api.jobspec import make_output
 from brender.bus.client import Client
-from brender.commands.jobspec import make_output
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import BrenderError, NotFound

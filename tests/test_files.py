@@ -258,7 +258,7 @@ def test_a_job_is_archived_to_one_zip_with_its_log_and_frames(
 
 
 def test_a_job_whose_files_never_came_is_refused(apart: tuple[Path, Path]) -> None:
-    from brender.commands.jobspec import blender_job
+    from brender.api.jobspec import blender_job
 
     _, mine = apart
     scene = SCENES / "03_animated_cube.blend"

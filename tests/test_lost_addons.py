@@ -5,8 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from brender.commands.addons import send_addons
+from brender.api.place import Place
+from brender.api.sending import send_addons
 from brender.commands.options import client
+from brender.commands.sending import shown
 from brender.model.errors import BadInput
 from brender.roles.server.loop import Server
 from tests.test_addons import legacy
@@ -18,7 +20,7 @@ def test_a_job_whose_add_ons_are_lost_is_neither_accepted_nor_queued_again(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, path = server.folder.root, legacy(tmp_path / "addon")
-    (addon,) = send_addons([path], None, data)
+    (addon,) = send_addons([path], Place(None, data), shown)
     capsys.readouterr()
     with client(None, data) as connection:
         connection.manage("add-addon", addon=msgspec.to_builtins(addon))
@@ -41,6 +43,6 @@ def test_a_job_whose_add_ons_are_lost_is_neither_accepted_nor_queued_again(
         listed = command(capsys, "addon", "list", "--data", data)
         assert "Red world (without its files)" in listed.out
         assert "Warning: the files of red_world are not on the server (any more)" in listed.err
-        send_addons([path], None, data)
+        send_addons([path], Place(None, data), shown)
         connection.act("requeue", of_site.id)
         connection.submit(animation("1"))

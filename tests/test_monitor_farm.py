@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from brender.api.place import as_client
 from brender.bus.address import Address
 from brender.bus.keys import new_pair
-from brender.commands.joining import as_client
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.errors import Unreachable

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from brender import blendfile
+from brender.api.jobspec import blender_job
 from brender.blendfile.facts import inspect
-from brender.commands.jobspec import blender_job
 from brender.engines.destination import NoDestination, destination
 from brender.engines.leftovers import PLACEHOLDER, Leftovers
 from brender.jobs.declare import job_type
@@ -350,19 +350,21 @@ def test_the_scene_s_own_folder_is_taken_where_it_can_be_written(tmp_path: Path,
 
 
 def test_render_and_submit_take_the_scene_s_own_folder_or_say_why_not(
-    bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = with_file_outputs(bpy, tmp_path / "scenes" / "shot.blend")
     monkeypatch.chdir(tmp_path)
     options = {"allow_missing": True, "output": None, "name": None, "trusted": False}
-    own = blender_job(file, dict(options))
-    said = capsys.readouterr().err
+    told = list[str]()
+    own = blender_job(file, dict(options), notify=told.append)
+    said = "".join(told)
     assert own.output == str(tmp_path / "shot_frames") and "names a temporary place (/tmp/)" in said
     code = f"import bpy; bpy.ops.wm.open_mainfile(filepath={str(file)!r}); bpy.context.scene.render.filepath = '//{{{{v}}}}/##'"
     in_blender(bpy, code + "; bpy.ops.wm.save_mainfile()", tmp_path)
-    own = blender_job(file, dict(options))
+    told.clear()
+    own = blender_job(file, dict(options), notify=told.append)
     assert (own.output, own.settings["pattern"]) == (str(tmp_path / "scenes" / "{v}"), "##")
-    assert capsys.readouterr().err == "" and (tmp_path / "scenes" / "{v}").is_dir()
+    assert not told and (tmp_path / "scenes" / "{v}").is_dir()
 
 
 def test_braces_in_folders_and_templates_of_nodes_are_as_in_blender(bpy: Blender, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from brender.api.own_server import KEEPER, await_server
 from brender.bus.address import DOORS
 from brender.bus.keys import kept_pair
 from brender.bus.membership import Membership
 from brender.commands.options import client
-from brender.commands.own_server import KEEPER, await_server
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
 from tests.tools import command, process, until
@@ -77,13 +77,13 @@ def test_a_command_beside_a_server_that_was_killed_says_that_it_died(
 def test_a_command_waits_for_a_killed_server_that_its_farm_starts_again(
     killed: DataFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brender.commands.own_server._TELL_SECONDS", 0.1)
-    monkeypatch.setattr("brender.commands.own_server._PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("brender.api.own_server._TELL_SECONDS", 0.1)
+    monkeypatch.setattr("brender.api.own_server._PATIENCE_SECONDS", 0.3)
     held: list[FileLock] = []
     with killed.lock(KEEPER):
         said = command(capsys, "jobs", "--data", killed.root)
         assert said.code == 4 and "is being started again; waiting for it" in said.err and "is not back yet" in said.err
-        monkeypatch.setattr("brender.commands.own_server._PATIENCE_SECONDS", 10.0)
+        monkeypatch.setattr("brender.api.own_server._PATIENCE_SECONDS", 10.0)
         threading.Timer(0.2, lambda: held.append(killed.lock("server"))).start()
         await_server(killed)
         held.pop().release()

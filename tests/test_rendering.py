@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy
 import pytest
 
+from brender.api.jobspec import blender_job
 from brender.bus.client import Client
 from brender.commands.farm import make_demo
-from brender.commands.jobspec import blender_job
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.model.nodes import Blender

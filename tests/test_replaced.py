@@ -7,8 +7,8 @@ import msgspec
 import OpenImageIO as oiio
 import pytest
 
+from brender.api.replaced import count_fitting, with_what_it_replaces
 from brender.bus.client import Client
-from brender.commands.replaced import count_fitting, with_what_it_replaces
 from brender.engines.resume import note_for
 from brender.jobs.declare import job_type
 from brender.model.job import JobSpec
@@ -89,7 +89,7 @@ def test_submit_says_where_the_frames_go_also_where_the_scene_says_it(
     asked: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = _job(tmp_path)
-    monkeypatch.setattr("brender.commands.jobs.inspect", lambda path: spec.facts)
-    monkeypatch.setattr("brender.commands.jobs.blender_job", lambda *_, **__: spec)
+    monkeypatch.setattr("brender.api.submitting.inspect", lambda path: spec.facts)
+    monkeypatch.setattr("brender.api.submitting.blender_job", lambda *_, **__: spec)
     said = command(capsys, "submit", tmp_path / "shot.blend", "--data", tmp_path)
     assert f"3 frames in 3 tasks, to {tmp_path / 'out'}\n" in said.out

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from brender.api.place import as_client
 from brender.bus.address import Address, free_ports
 from brender.bus.client import Client
 from brender.bus.keys import Credentials
-from brender.commands.joining import as_client
 from brender.store.datafolder import DataFolder
 from brender.transfer.blob_store import BlobStore
 from brender.transfer.client import Exchange

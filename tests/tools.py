@@ -15,12 +15,12 @@ import OpenImageIO as oiio
 import psutil
 import pytest
 
+from brender.api.jobspec import command_job
 from brender.bus.client import Client
 from brender.bus.ids import new_id
 from brender.bus.keys import kept_pair, write_pair
 from brender.bus.membership import JoinToken
 from brender.commands.config import run
-from brender.commands.jobspec import command_job
 from brender.commands.localfarm import LocalFarm
 from brender.commands.main import brender
 from brender.commands.options import client
@@ -62,8 +62,8 @@ def let_commands_ask(answer: Callable[[Any], Any], monkeypatch: pytest.MonkeyPat
         def _request(self, message: Any) -> Any:
             return answer(message)
 
-    monkeypatch.setattr("brender.commands.options.Client", InProcess)
-    monkeypatch.setattr("brender.commands.options.as_commands", lambda server, data: (None, None))
+    monkeypatch.setattr("brender.api.place.Client", InProcess)
+    monkeypatch.setattr("brender.api.place.as_commands", lambda server, data, notify: (None, None))
 
 
 def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:

@@ -1,46 +1,19 @@
 """Commands about the add-ons that the farm has for all jobs; and how an add-on comes to the farm."""
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from brender.api.place import Place
+from brender.api.sending import send_addons
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.output import print_json, print_table, say, size, when
-from brender.commands.sending import exchange, transfer_bar
-from brender.engines.addon_archive import PackedAddOn, pack_addon
-from brender.model.addon import AddOn, check_addons
-
-
-@contextlib.contextmanager
-def packed_addons(paths: Sequence[Path]) -> Iterator[list[PackedAddOn]]:
-    """Pack the add-ons at *paths*, for the length of the block. Raises `BadInput`."""
-    with tempfile.TemporaryDirectory() as folder:
-        packed = [pack_addon(path, Path(folder)) for path in paths]
-        check_addons(each.addon for each in packed)
-        yield packed
-
-
-def send_packed(packed: Sequence[PackedAddOn], server: str | None, data: Path) -> None:
-    """Send the add-ons *packed* to the farm, as far as it does not have them. Raises `BadInput` or `Unreachable`."""
-    if not packed:
-        return
-    with exchange(server, data) as connection, transfer_bar() as bar:
-        task = bar.add_task("sending add-ons", total=None)
-        blobs = {each.addon.digest: each.blob for each in packed}
-        connection.send(blobs, lambda done, total: bar.update(task, completed=done, total=total))
-
-
-def send_addons(paths: Sequence[Path], server: str | None, data: Path) -> tuple[AddOn, ...]:
-    """Send the add-ons at *paths* to the farm; return what its jobs have of them. Raises `BadInput` or `Unreachable`."""
-    with packed_addons(paths) as packed:
-        send_packed(packed, server, data)
-        return tuple(each.addon for each in packed)
+from brender.commands.output import print_json, print_table, say, tell, when
+from brender.commands.sending import shown
+from brender.model.addon import AddOn
+from brender.model.text import size_in_words
 
 
 @click.group(short_help="Blender add-ons that the farm has for every job.")
@@ -75,7 +48,7 @@ def list_addons(data: Path, config: Path | None, verbose: bool, server: str | No
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:
     addon = row["addon"]
     name = addon["name"] if row.get("is_here", True) else f"{addon['name']} (without its files)"
-    return name, addon["version"], row["module"], size(addon["size"]), row["user"], when(row["wall"])
+    return name, addon["version"], row["module"], size_in_words(addon["size"]), row["user"], when(row["wall"])
 
 
 @addon.command("add", cls=Configured, section="addon", short_help="Let every new job have an add-on.")
@@ -85,7 +58,7 @@ def _shown(row: dict[str, Any]) -> tuple[str, ...]:
 def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None, path: Path) -> None:
     """Let every job that is submitted from now on have the add-on at PATH: a .zip, a .py file, or a folder. It takes the place of
     another version; jobs that are there already keep theirs."""
-    (added,) = send_addons([path], server, data)
+    (added,) = send_addons([path], Place(server, data, tell), shown)
     with client(server, data) as connection:
         told = connection.manage("add-addon", addon=msgspec.to_builtins(added))
     instead = f", in the place of {told['replaced']}" if told["replaced"] else ""

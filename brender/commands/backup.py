@@ -9,9 +9,9 @@ import click
 from brender.commands.config import Configured
 from brender.commands.database import database_words
 from brender.commands.options import NamedPath, common
-from brender.commands.output import say, size
+from brender.commands.output import say
 from brender.model.errors import BadInput
-from brender.model.text import plural
+from brender.model.text import plural, size_in_words
 from brender.store.archive import CONTENTS, RECORD, is_archive, lay_in, put_keys_back, unpack_archive, write_archive
 from brender.store.backup import back_up, check_kind, in_words, leap
 from brender.store.backup import restore as put_back
@@ -49,11 +49,11 @@ def backup(
         chosen_contents = frozenset(CONTENTS) if "all" in what else frozenset(what)
         taken = write_archive(folder, where, chosen, chosen_contents)
         held = "the record, " + ", ".join(name for name in CONTENTS if name in chosen_contents)
-        say(f"{chosen}: {size(taken)}, checked; it holds {held}")
+        say(f"{chosen}: {size_in_words(taken)}, checked; it holds {held}")
         if "keys" in chosen_contents:
             say("Whoever has it has the farm's keys: keep it where nobody else can read it")
     else:
-        say(f"{chosen}: {size(back_up(where, chosen))}, checked")
+        say(f"{chosen}: {size_in_words(back_up(where, chosen))}, checked")
 
 
 @click.command(cls=Configured, section="restore", short_help="Put back a copy that `brender backup` made.")

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from brender.commands.chosen_job import chosen_job
+from brender.api.chosen_job import chosen_job
+from brender.api.place import user
 from brender.commands.completion import complete_job, job_argument
 from brender.commands.config import Configured
-from brender.commands.options import client, common, server_option, user
-from brender.commands.output import say
+from brender.commands.options import client, common, server_option
+from brender.commands.output import say, tell
 from brender.commands.output import when as clock
 from brender.model.beginning import After, Beginning, parse_start
 from brender.model.errors import BadInput
@@ -88,7 +89,7 @@ def when(
     """Say when a job begins; without an option, show what it waits for. What it has rendered stays."""
     wanted = bool(after or after_frames or not_after or start_at or any_time or night is not None or at_once)
     with client(server, data) as connection:
-        id = chosen_job(connection, id, of_several="newest" if not wanted else "none")
+        id = chosen_job(connection, id, of_several="newest" if not wanted else "none", notify=tell)
         record = connection.ask("job", id=id)
         if wanted:
             known = Beginning() if at_once else _without(record, not_after)

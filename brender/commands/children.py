@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from brender.api.own_server import KEEPER
 from brender.commands.lifeline import STOP_SECONDS
-from brender.commands.own_server import KEEPER
 from brender.commands.role_logs import message_of
 from brender.model.errors import BadInput, Conflict
 from brender.store.datafolder import DataFolder

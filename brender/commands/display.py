@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from brender.commands.output import clock, roughly, size
-from brender.model.text import harmless
+from brender.commands.output import clock, roughly
+from brender.model.text import harmless, size_in_words
 
 #: Columns from which there is room for wide gaps, and for longer bars of workers.
 _WIDE, _WIDER = 80, 120
@@ -229,7 +229,7 @@ def _last(last: LastFile, column: int, room: int, marks: Marks) -> Text:
     label = "last".ljust(column) + gap if room >= 30 else ""
     details = [f"{last.seconds:.1f} s" if last.seconds < 60 else clock(last.seconds, short=True)]
     if last.memory:
-        details.append(size(last.memory))
+        details.append(size_in_words(last.memory))
     name = marks.plain(last.name)
     while details and cell_len(name) > room - len(label) - sum(len(each) + len(gap) for each in details):
         if cell_len(name.rpartition("/")[2]) + 2 <= room - len(label) - sum(len(each) + len(gap) for each in details):

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from brender import __version__
+from brender.api.place import as_client
 from brender.bus.address import (
     DASHBOARD_PORT,
     DOORS,
@@ -26,16 +27,15 @@ from brender.bus.address import (
 from brender.bus.client import Client
 from brender.commands.checks import Finding
 from brender.commands.config import Configured
-from brender.commands.joining import as_client
 from brender.commands.options import common, json_option, server_option, site_option
-from brender.commands.output import has_colors, print_json, say, size, when
+from brender.commands.output import has_colors, print_json, say, when
 from brender.commands.sharing import shared_folders
 from brender.engines.blenders import how_to_get_one, search_blenders
 from brender.engines.probe import probe
 from brender.engines.type_files import all_problems, type_files
 from brender.model.errors import BrenderError
 from brender.model.nodes import Blender
-from brender.model.text import harmless
+from brender.model.text import harmless, size_in_words
 from brender.store.datafolder import DataFolder
 
 _ENOUGH_DISK = 5_000_000_000
@@ -106,7 +106,7 @@ def _folder(data: Path) -> Finding:
 def _disk(data: Path) -> Finding:
     free = shutil.disk_usage(data if data.exists() else data.parent if data.parent.exists() else Path.cwd()).free
     return Finding(
-        "disk", free > _ENOUGH_DISK, f"{size(free)} free", "Make room, or give a data folder on another disk with --data"
+        "disk", free > _ENOUGH_DISK, f"{size_in_words(free)} free", "Make room, or give a data folder on another disk with --data"
     )
 
 

@@ -7,16 +7,17 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from brender.api.chosen_job import chosen_job
+from brender.api.jobspec import folder_here, make_output, shared_folder
+from brender.api.place import user
 from brender.blendfile.facts import inspect
 from brender.bus.client import Client
 from brender.bus.ids import new_id
 from brender.commands.beginning import after_of, after_options
-from brender.commands.chosen_job import chosen_job
 from brender.commands.completion import complete_project, job_argument
 from brender.commands.config import Configured
-from brender.commands.jobspec import folder_here, make_output, shared_folder
-from brender.commands.options import NamedPath, client, common, json_option, server_option, site_option, user
-from brender.commands.output import print_json, say
+from brender.commands.options import NamedPath, client, common, json_option, server_option, site_option
+from brender.commands.output import print_json, say, tell
 from brender.commands.own_types import given_settings
 from brender.commands.projects import check_project
 from brender.jobs.clones import clone as cloned
@@ -88,7 +89,7 @@ def _change(options: Mapping[str, Any], record: Mapping[str, Any], from_now_on: 
 def edit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, from_now_on: bool, **options: Any) -> None:
     """Change a job. What is done stays, unless it would look otherwise: then it is rendered again."""
     with client(server, data) as connection:
-        record = connection.ask("job", id=chosen_job(connection, id, of_several="none"))
+        record = connection.ask("job", id=chosen_job(connection, id, of_several="none", notify=tell))
         change = _change(options, record, from_now_on)
         if change == Edit(from_now_on=from_now_on):
             raise BadInput("Say what is to change, such as --priority 80: `brender edit --help` lists what can")
@@ -132,7 +133,7 @@ def clone(
     """Submit a job again: its settings, files, add-ons and tags, with what you say otherwise. Its frames go to a folder of their
     own, unless --output names one. It waits for nothing, unless you say so."""
     with client(server, data) as connection:
-        record = connection.ask("job", id=chosen_job(connection, id, of_several="newest"))
+        record = connection.ask("job", id=chosen_job(connection, id, of_several="newest", notify=tell))
         change = _change(options, record)
         if change.project is not None:
             check_project(connection, change.project, options["new_project"])

@@ -16,16 +16,19 @@ import click
 from click.core import ParameterSource
 
 import brender.demo
+from brender.api.jobspec import blender_job
+from brender.api.place import Place
+from brender.api.replaced import count_fitting, with_what_it_replaces
+from brender.api.sending import packed_addons, send_packed
 from brender.bus.client import Client
-from brender.commands.addons import packed_addons, send_packed
 from brender.commands.config import Configured
-from brender.commands.jobspec import blender_job, render_options
+from brender.commands.jobspec import render_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import NamedPath, client, common, pictures_option
-from brender.commands.output import duration, say, say_lines
-from brender.commands.replaced import count_fitting, with_what_it_replaces
+from brender.commands.output import duration, say, say_lines, tell
 from brender.commands.screen import INTERRUPTED, Screen
+from brender.commands.sending import shown as shown_in_bar
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
 from brender.engines.blenders import how_to_get_one, search_blenders, why_no_blender
@@ -140,7 +143,7 @@ def render(
     if workers == 0:
         raise BadInput("--workers 0 renders nothing: give 1 or more, or start a farm without any by `brender farm --workers 0`")
     addons = click.get_current_context().with_resource(packed_addons(options["addons"]))
-    spec = blender_job(file, options, of_render=True, addons=tuple(each.addon for each in addons))
+    spec = blender_job(file, options, notify=tell, of_render=True, addons=tuple(each.addon for each in addons))
     folder = DataFolder(data)
     running = folder.root.exists() and folder.is_locked("server")
     screen = Screen()
@@ -152,7 +155,7 @@ def render(
             _check_own(data)
             screen.say(f"A farm runs in {data} already; it renders this too, as job {short_id(spec.id)}")
             with client(None, data) as connection:
-                send_packed(addons, None, data)
+                send_packed(addons, Place(None, data, tell), shown_in_bar)
                 _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen, shown)
             return
         # A wrong --blender, or no Blender at all, is said before anything starts.
@@ -178,7 +181,7 @@ def render(
                 if farm.dashboard_url:
                     screen.say("Watch it at")
                     screen.say(farm.link(f"jobs/{spec.id}"))
-                send_packed(addons, None, data)
+                send_packed(addons, Place(None, data, tell), shown_in_bar)
                 starts = False
                 _render(spec, connection, farm, screen, shown)
         except KeyboardInterrupt:

@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
+from brender.api.connection import asked
+from brender.api.finished import JobFile, all_parts, finished_files
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import digest_of_file, packed, write_folder, write_zip
 from brender.commands.completion import job_argument
 from brender.commands.config import Configured
-from brender.commands.finished import JobFile, all_parts, finished_files
 from brender.commands.options import NamedPath, client, common, server_option
 from brender.commands.output import say, when
-from brender.commands.paging import asked
 from brender.commands.sending import exchange, transfer_bar
 from brender.engines.ffmpeg import make_film
 from brender.model.bundle import check_path

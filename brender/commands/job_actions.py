@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from brender.commands.chosen_job import chosen_job
+from brender.api.chosen_job import chosen_job
+from brender.api.place import user
 from brender.commands.completion import complete_worker, job_argument
 from brender.commands.config import Configured
-from brender.commands.options import client, common, server_option, user
-from brender.commands.output import say
+from brender.commands.options import client, common, server_option
+from brender.commands.output import say, tell
 from brender.model.errors import BadInput
 from brender.model.text import short_id
 
@@ -22,7 +23,7 @@ def _action(name: str, help: str) -> click.Command:
     @job_argument
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
         with client(server, data) as connection:
-            answer = connection.act(name, chosen_job(connection, id, of_several="none"), user=user())
+            answer = connection.act(name, chosen_job(connection, id, of_several="none", notify=tell), user=user())
         say(f"Job {short_id(answer['id'])} is {answer['status']}")
 
     return act
@@ -58,7 +59,7 @@ def requeue(
 def priority(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, value: int) -> None:
     """Set a job's priority, 0 to 100; higher goes first."""
     with client(server, data) as connection:
-        answer = connection.act("priority", chosen_job(connection, id, of_several="none"), value=value, user=user())
+        answer = connection.act("priority", chosen_job(connection, id, of_several="none", notify=tell), value=value, user=user())
     say(f"Job {short_id(answer['id'])} has priority {value}")
 
 

@@ -10,63 +10,41 @@ from typing import Any
 import click
 import msgspec
 
-from brender.blendfile.facts import inspect
+from brender.api.chosen_job import chosen_job
+from brender.api.connection import asked
+from brender.api.job_types import named_type
+from brender.api.place import Place
+from brender.api.submitting import Wanted
+from brender.api.submitting import submit as submit_wanted
 from brender.bus.client import Client
-from brender.commands.addons import send_addons
 from brender.commands.beginning import after_of, after_options
-from brender.commands.chosen_job import chosen_job
 from brender.commands.completion import complete_project, job_argument
 from brender.commands.config import Configured
 from brender.commands.job_tree import graph_of, tree
-from brender.commands.jobspec import (
-    blender_job,
-    check_facts,
-    chosen_configuration,
-    command_job,
-    limit_options,
-    other_job,
-    priority_option,
-    render_options,
-    seen_elsewhere,
-    shared_folder,
-    shared_path,
-    sharing_of,
-    sharing_options,
-)
+from brender.commands.jobspec import limit_options, priority_option, render_options, sharing_of, sharing_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
-from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, size, when
-from brender.commands.own_types import (
-    Submitting,
-    given_settings,
-    named_type,
-    named_values,
-    option_settings,
-    template_among,
-    with_script,
-    with_whole_paths,
-)
-from brender.commands.paging import all_option, asked, counted_in_all, limit_option, wanted
+from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, tell, when
+from brender.commands.own_types import Submitting, given_settings, named_values, template_among
+from brender.commands.paging import all_option, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
-from brender.commands.replaced import with_what_it_replaces
 from brender.commands.screen import INTERRUPTED, Screen
-from brender.commands.sending import send_files
+from brender.commands.sending import shown
 from brender.commands.shot import fit, shot_facts
 from brender.commands.time_left import estimates_in_words, time_left
 from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.engines.log_end import FOLDED, folded
 from brender.engines.openjd_templates import compile_template
-from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import job_type, label_of, say_settings
 from brender.jobs.steps import STEPS
 from brender.model.addon import AddOn
 from brender.model.answers import LOG_TAIL
 from brender.model.energy import energy_in_words
-from brender.model.errors import BadInput, BrenderError, RenderFailed
+from brender.model.errors import RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
 from brender.model.status import HANDED_OUT, JobStatus
-from brender.model.text import harmless, plural, short_id
+from brender.model.text import harmless, plural, short_id, size_in_words
 from brender.model.units import in_tasks, in_words
 from brender.store.datafolder import DataFolder
 
@@ -164,58 +142,10 @@ def submit(
         chosen = named_type(data, kind)
         given = given_settings(settings, chosen.settings)
         called = options["name"]
-    if chosen.engine == "command" and options["addons"]:
-        raise BadInput(f"A job of the type {kind} is not rendered with Blender, and so has no add-ons: leave out --addon")
-    if not hasattr(chosen, "prepare"):  # it is of a file
-        given = option_settings(options, chosen.settings, kind) | given if not chosen.base else given
-        kind, given = chosen.compile(given)
-        called = called or chosen.label
-    if kind == "script":
-        given = with_script(given)
-    given = with_whole_paths(given)
-    if any(each.name == "file" for each in job_type(kind).settings):
-        options |= {name: value for name, value in given.items() if options.get(name) in (None, ())}
-        if kind == "blender-still" and options["pieces"] is None:
-            options["pieces"] = PIECES
-        options["progressive"] |= kind == "blender-progressive"
-        if len(words) != 1:
-            raise BadInput("Name one .blend to submit")
-        facts = inspect(Path(words[0]))
-        if send:
-            check_facts(facts, options)
-            with client(server, data) as connection:
-                check_project(connection, project, new_project)
-            ocio = chosen_configuration(options["ocio"])
-            more["addons"] = send_addons(options["addons"], server, data)
-            more |= send_files(Path(words[0]), server, data, ocio)
-            options["ocio"] = more.pop("ocio")
-        elif not DataFolder(data).local_key.exists():
-            say("The workers have to see these files under the same paths; --send sends them", err=True)
-        try:
-            with client(server, data) as connection:
-                variables = connection.ask("paths")
-            if not send:
-                more["addons"] = send_addons(options["addons"], server, data)
-        except BrenderError:
-            check_facts(facts, options)  # what is wrong with the file is said first
-            raise
-        if not send:
-            facts = seen_elsewhere(facts, variables, site)
-        known = {"variables": variables, "site": site}
-        shared, placed = partial(shared_path, **known), partial(shared_folder, **known)
-        spec = blender_job(Path(words[0]), options, shared, facts, placed, kind, **more)
-    elif kind == "command" and words:
-        spec = command_job(words, options["frames"], options["chunk"], options["name"], **more)
-    else:
-        if hasattr(chosen, "prepare"):
-            given = option_settings(options, chosen.settings, kind) | given
-        spec = other_job(kind, given, called, options["output"], **more)
+    wanted_job = Wanted(chosen, kind, given, options, words, called, more, send, site)
+    place, may_begin = Place(server, data, tell), partial(check_project, project=project, is_new=new_project)
+    spec, accepted = submit_wanted(wanted_job, place, shown, may_begin, tell)
     with client(server, data) as connection:
-        if not send:
-            check_project(connection, project, new_project)
-        # (What was sent is rendered to a folder of the server's machine, which this one may not be.)
-        is_seen = not spec.bundle or (server is None and DataFolder(data).local_key.exists())
-        accepted = connection.submit(with_what_it_replaces(connection, spec) if is_seen else spec)
         if as_json:
             print_json(accepted)
         else:
@@ -227,9 +157,9 @@ def submit(
                 say(f"It waits. {reason}", err=True)
         if wait:
             screen, folder = Screen(as_json), DataFolder(data)
-            shown = LatestPicture.wanted(pictures, screen, folder)
+            picture = LatestPicture.wanted(pictures, screen, folder)
             # A machine that has joined a farm elsewhere may not see the folders of its jobs.
-            _wait(connection, spec, screen, shown, is_here=server is None and folder.local_key.exists())
+            _wait(connection, spec, screen, picture, is_here=place.is_here)
 
 
 def _where_to(accepted: Mapping[str, Any], spec: JobSpec) -> str:
@@ -337,7 +267,7 @@ def jobs(
 def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, id: str) -> None:
     """Show one job. ID may be the start of its id, or its name."""
     with client(server, data) as connection:
-        record = connection.ask("job", id=chosen_job(connection, id, of_several="newest"))
+        record = connection.ask("job", id=chosen_job(connection, id, of_several="newest", notify=tell))
         known = graph_of(connection, record["id"])
     if as_json:
         print_json(record)
@@ -441,7 +371,7 @@ def tasks(
     """List the tasks of a job."""
     count = wanted(limit, everything, as_json)
     with client(server, data) as connection:
-        id = chosen_job(connection, id, of_several="newest")
+        id = chosen_job(connection, id, of_several="newest", notify=tell)
         rows = asked(connection, "tasks", count, "id", job=id)
         total = counted_in_all(connection, rows, count, "tasks", job=id)
     cut = len(rows), total, "tasks", "--all, --limit"
@@ -491,7 +421,7 @@ def log(
     What Blender always writes is folded to a count, as on the job's page.
     """
     with client(server, data) as connection:
-        id = chosen_job(connection, id, of_several="newest")
+        id = chosen_job(connection, id, of_several="newest", notify=tell)
         answer = connection.ask("log", job=id, frame=frame, attempt=attempt)
         # (What another program writes is not Blender's.)
         raw = raw or connection.ask("job", id=answer["attempt"]["job"])["job_type"] == "command"
@@ -505,4 +435,5 @@ def log(
     if not raw and FOLDED in text and sys.stdout.isatty():  # (into a pipe, a terminal would show it before the log)
         say("With --raw all is printed, with what is folded", err=True)
     if (whole := answer.get("size", 0)) > LOG_TAIL:
-        say(f"This is the log's end, {size(LOG_TAIL)} of {size(whole)}. All of it, on the server: {answer['path']}", err=True)
+        part = f"{size_in_words(LOG_TAIL)} of {size_in_words(whole)}"
+        tell(f"This is the log's end, {part}. All of it, on the server: {answer['path']}")

@@ -1,49 +1,20 @@
-"""From command-line options to a job: the options that describe a render, and the specification made of them."""
+"""The options of the command line that describe a job; `brender.api.jobspec` makes the job of them."""
 
-import contextlib
-import platform
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
-from brender.blendfile.facts import inspect
-from brender.bus.ids import new_id
 from brender.commands.moments import Moment
-from brender.commands.options import NamedPath, user
-from brender.commands.output import say
-from brender.engines.destination import NoDestination, destination, missing_folders, one_spelling
-from brender.engines.folder_looks import FolderLooks
-from brender.engines.ocio import check_configuration, own_configuration, read_configuration
-from brender.jobs.blender_animation import own_path
+from brender.commands.options import NamedPath
 from brender.jobs.blender_settings import DEVICES, ENGINES, ORDERS, PROCESSES
 from brender.jobs.blender_still import SPLITS
-from brender.jobs.declare import job_type
-from brender.model.errors import BadInput, Unreachable
-from brender.model.frames import parse_frames
-from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
+from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES
 from brender.model.naming import EXTENSIONS
-from brender.model.paths import (
-    BUILT_IN,
-    PathVariable,
-    check_site,
-    collapse,
-    expand,
-    from_elsewhere,
-    is_foreign,
-    places,
-    platform_of,
-)
 from brender.model.sharing import Sharing, check_sharing
-from brender.model.trust import check_trust
-
-_HERE = platform_of(platform.system())
 
 F = TypeVar("F", bound=Callable[..., Any])
-_MISSING_SHOWN = 10
 _TRUSTED = "Let scripts inside the .blend run, or render without them. [default: refused where there are such]"
 _PROCESS = "How Blender is used for it. [default: warm, or in-order where something simulates that is not baked]"
 
@@ -136,225 +107,6 @@ def render_options(function: F) -> F:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
-
-
-Shared = Callable[[str], str]
-"""Reads a path of this machine as one that begins with a path variable, where one fits."""
-
-
-def blender_job(
-    file: Path,
-    options: dict[str, Any],
-    shared: Shared = str,
-    facts: FileFacts | None = None,
-    placed: Shared = one_spelling,
-    kind: str = "blender-animation",
-    **more: Any,
-) -> JobSpec:
-    """Return the job of the type *kind* that renders *file* as the *options* of `render_options` say, and other settings of that
-    type among them. Raises `BadInput`, with nothing done.
-
-    *facts* are what the file says of itself, where that is known already. *placed* gives the output folder its one spelling.
-    *more* is what else the job has, such as its ``addons``; with a ``bundle``, ``main`` is the file's path in it.
-    """
-    facts = facts or inspect(file)
-    _check_missing(facts, options.pop("allow_missing", True))
-    wanted, travels = options.pop("output"), bool(more.get("bundle"))
-    # Where files travel the folder is the server's, and not this machine's.
-    own, elsewhere = (Path(), "") if wanted or travels else _own_folder(file, facts, options)
-    here = None if travels else _output_here(wanted or own)
-    if here is not None:
-        _must_answer(here)
-    output = str(wanted or "") if travels else placed(str(wanted if here is None else here))
-    main = more.pop("main", shared(facts.path))
-    name = options.pop("name") or file.stem
-    ocio, ocio_warnings = _configuration(options.pop("ocio", None), shared, travels)
-    options["ocio"] = ocio or None
-    site_addons, _ = not options.pop("no_site_addons", False), options.pop("addons", None)
-    progressive = options.pop("progressive", False)
-    trusted, overwrite = options.pop("trusted", None), options.pop("overwrite", False)
-    cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
-    settings = {key: value for key, value in options.items() if value is not None and value != ()}
-    if "view_layers" in settings:
-        settings["view_layers"] = list(settings["view_layers"])
-    if progressive or any(name in settings for name in ("passes", "noise", "until")):
-        kind = "blender-progressive"
-        _check_refined(settings)
-    elif "pieces" in settings or "split" in settings:
-        kind = "blender-still"
-        settings = _settings_of_a_still(settings)
-    spec = JobSpec(
-        id=new_id(),
-        name=name,
-        job_type=kind,
-        settings={"file": main, **settings},
-        user=user(),
-        output=output,
-        trusted=bool(trusted),
-        overwrite=overwrite,
-        site_addons=site_addons,
-        facts=facts,
-        warnings=(*cautions, *ocio_warnings),
-        **more,
-    )
-    spec = job_type(spec.job_type).prepare(spec)
-    if here is not None:
-        made = make_output(here)
-        spec = msgspec.structs.replace(spec, made_output=made > 0, made_above=max(0, made - 1))
-    if elsewhere:
-        say(elsewhere, err=True)
-    return spec
-
-
-def _must_answer(folder: Path) -> None:
-    """Raises `Unreachable` where *folder* lies on a drive that does not answer, rather than wait for it for ever."""
-
-    def look(path: Path, least: int) -> str:
-        with contextlib.suppress(OSError):
-            path.stat()
-        return ""
-
-    if problem := FolderLooks(look=look).problem([folder], 0):
-        raise Unreachable(f"{problem}. Submit it again when it does, or name another folder with --output")
-
-
-def _own_folder(file: Path, facts: FileFacts, options: dict[str, Any]) -> tuple[Path, str]:
-    """Return the folder that the scene itself names, and ""; or, where that cannot hold frames, one in the current folder, and a
-    sentence that says so. Raises `BadInput`."""
-    try:
-        return destination(own_path(facts, options), file), ""
-    except NoDestination as reason:
-        other = Path(f"{file.stem}_frames").absolute()
-        return other, f"{reason}: the frames go to {other} (--output names another folder)"
-
-
-def chosen_configuration(wanted: str | None) -> str:
-    """Return the OCIO configuration that a job is to have: the *wanted* one, or this shell's; "" for ``none``. Raises `BadInput`
-    where it cannot be read."""
-    name = own_configuration() if wanted is None else wanted
-    if name in ("", "none"):
-        return ""
-    check_configuration(name)
-    return name if name.startswith(BUILT_IN) else str(Path(name).absolute())
-
-
-def _configuration(wanted: str | None, shared: Shared, travels: bool) -> tuple[str, tuple[str, ...]]:
-    """Return the job's OCIO configuration, and what its owner should know of it; where it *travels*, *wanted* is its path
-    among the job's files."""
-    if travels:
-        return wanted or "", ()
-    name = chosen_configuration(wanted)
-    if not name or name.startswith(BUILT_IN):
-        return name, ()
-    return shared(name), tuple(read_configuration(Path(name)).warnings)
-
-
-def _output_here(wanted: Path) -> Path | None:
-    """Return the folder of this machine for the frames; ``None`` where a path variable says which it is on each, or a word
-    of another platform does."""
-    return None if str(wanted).startswith("{") or is_foreign(str(wanted), _HERE) else wanted.absolute()
-
-
-def seen_elsewhere(facts: FileFacts, variables: list[dict[str, Any]], site: str) -> FileFacts:
-    """Return *facts*, without the files among the missing ones that this machine has in the place of one of the *variables*
-    that the server knows; and without those for which it has no place, which others will look for."""
-    known = _known(variables)
-    here = places(known, _HERE, check_site(site))
-
-    def is_missing(path: str) -> bool:
-        found = from_elsewhere(path, known, here)
-        return found is None or (found != "" and not Path(found).exists())
-
-    return msgspec.structs.replace(facts, missing=tuple(each for each in facts.missing if is_missing(each.path)))
-
-
-def shared_path(path: str, variables: list[dict[str, Any]], site: str) -> str:
-    """Return *path*, of this machine at *site*, with one of the *variables* that the server knows for its beginning, where
-    one fits."""
-    return collapse(path, _known(variables), _HERE, check_site(site))
-
-
-def shared_folder(path: str, variables: list[dict[str, Any]], site: str) -> str:
-    """Return the one spelling of the output folder *path* (`one_spelling`), likewise."""
-    return one_spelling(path, _known(variables), check_site(site))
-
-
-def folder_here(output: str, variables: list[dict[str, Any]]) -> Path:
-    """Return the folder of this machine that a job's *output* means. Raises `BadInput` where it has no place here."""
-    return Path(expand(output, places(_known(variables), _HERE, ""), _HERE))
-
-
-def _known(variables: list[dict[str, Any]]) -> list[PathVariable]:
-    return [PathVariable(row["name"], row["platform"], row["path"], row["site"]) for row in variables]
-
-
-def check_facts(facts: FileFacts, options: dict[str, Any]) -> None:
-    """Check a .blend by its *facts* before it is sent. Raises `BadInput` where files that it needs are missing, or scripts in it
-    need trust, and the *options* of `render_options` say nothing of that."""
-    _check_missing(facts, options["allow_missing"])
-    check_trust(facts, options["trusted"], "--trusted", "--untrusted")
-
-
-def _check_missing(facts: FileFacts, allowed: bool) -> None:
-    if allowed or not facts.missing:
-        return
-    shown = "; ".join(f"{missing.path}, used by {missing.used_by}" for missing in facts.missing[:_MISSING_SHOWN])
-    more = len(facts.missing) - _MISSING_SHOWN
-    one = len(facts.missing) == 1
-    count, it = ("1 file is", "it") if one else (f"{len(facts.missing)} files are", "them")
-    raise BadInput(
-        f"{count} missing: {shown}{f'; and {more} more' if more > 0 else ''}. Put {it} there (in Blender: File, External Data, "
-        f"Find Missing Files), or render without {it} with --allow-missing"
-    )
-
-
-def _check_refined(settings: dict[str, Any]) -> None:
-    """Raises `BadInput` where *settings* are not for frames that are refined pass by pass."""
-    for name in ("pieces", "split", "chunk"):
-        if name in settings:
-            raise BadInput(f"--{name} does not go with frames that are refined pass by pass: leave it or --progressive out")
-
-
-def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return *settings*, with the one frame that ``--frames`` names. Raises `BadInput`."""
-    for name in ("chunk", "order", "film"):
-        if name in settings:
-            raise BadInput(f"--{name} is for animations: a still, which --pieces makes of this, has one frame")
-    frames = parse_frames(settings["frames"]) if "frames" in settings else ()
-    if len(frames) > 1:
-        raise BadInput(f"--pieces splits one frame, and --frames {settings['frames']} names {len(frames)}: name one")
-    rest = {name: value for name, value in settings.items() if name != "frames"}
-    return rest | ({"frame": frames[0]} if frames else {})
-
-
-def command_job(words: tuple[str, ...], frames: str | None, chunk: int | None, name: str | None, **more: Any) -> JobSpec:
-    """Return the job that runs the program and arguments in *words*. Raises `BadInput`."""
-    if not words:
-        raise BadInput("A command job needs a program: brender submit --type command -- PROGRAM [ARGUMENTS]")
-    settings: dict[str, Any] = {"program": words[0], "arguments": list(words[1:])}
-    settings |= {key: value for key, value in (("frames", frames), ("chunk", chunk)) if value is not None}
-    spec = JobSpec(id=new_id(), name=name or Path(words[0]).name, job_type="command", settings=settings, user=user(), **more)
-    return job_type(spec.job_type).prepare(spec)
-
-
-def other_job(kind: str, settings: dict[str, Any], name: str | None, output: Path | None, **more: Any) -> JobSpec:
-    """Return a job of the type *kind*, which renders no .blend, with these *settings*. Raises `BadInput`."""
-    folder = one_spelling(str(output.absolute())) if output else ""
-    spec = JobSpec(id=new_id(), name=name or kind, job_type=kind, settings=settings, user=user(), output=folder, **more)
-    return job_type(kind).prepare(spec)
-
-
-def make_output(folder: Path) -> int:
-    """Make the output *folder* and see that files can be written there; return how many folders that made: itself, and those
-    that it lies in. Raises `BadInput`."""
-    try:
-        made = missing_folders(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        return made
-    except OSError as error:
-        raise BadInput(f"The output folder {folder} cannot be written: {error.strerror}. Give another with --output") from error
 
 
 def priority_option(function: F) -> F:

@@ -10,10 +10,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from brender.api.place import as_client, at_address, own_server
 from brender.bus.address import (
-    DOORS,
     MANAGER_PORT,
-    SERVER_PORT,
     Address,
     ManagerAddresses,
     ServerAddresses,
@@ -60,34 +59,6 @@ def given_token(join: str) -> str:
         raise BadInput(f"The file {join[1:]} with the join token cannot be read: {error.strerror}") from error
 
 
-def own_server(server: str | None, folder: DataFolder) -> ServerAddresses | None:
-    """Return the server whose own data folder *folder* is, at the address *server* where that is given; ``None`` where it is
-    none's."""
-    if not folder.local_key.exists():
-        return None
-    key = read_pair(folder.server_key).public
-    announced = None if server else folder.announced("server")
-    if announced is not None:
-        return ServerAddresses(**{door: parse_address(announced[door], 0) for door in DOORS}, key=key)
-    return ServerAddresses.of(parse_address(server or "127.0.0.1", SERVER_PORT), key)
-
-
-def as_client(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, KeyPair]:
-    """Return where the farm's server is, and the key that this machine's commands have there. Raises `Unreachable`."""
-    if server is not None:  # an address that makes no sense is named before what is missing
-        resolve(parse_address(server, SERVER_PORT), "The server's address")
-    own = own_server(server, folder)
-    if own is not None:
-        return own.resolved(), read_pair(folder.local_key)
-    membership = read_membership(folder.membership)
-    if membership is None:
-        raise Unreachable(
-            f"There is no farm in {folder.root}, and this machine has not joined one. Start one with `brender farm` (or "
-            f"brender-server), or join one: {token_command(KeyRole.CLIENT)} on its server prints a token for `brender join`"
-        )
-    return _at(membership.server, server).resolved(), read_pair(folder.client_key)
-
-
 def as_dashboard(server: str | None, folder: DataFolder) -> tuple[ServerAddresses, KeyPair]:
     """Return where the farm's server is, and the key that this machine's dashboard has there. Raises `Unreachable`."""
     addresses, pair = as_client(server, folder)
@@ -120,12 +91,12 @@ def join_as_node(
     try:
         if join is not None:
             membership = _by_key_or_token(joining, before, join, server)
-            reached = _at(membership.server, server)
+            reached = at_address(membership.server, server)
             membership = msgspec.structs.replace(membership, host=reached.control.host, ports=reached.ports)
         elif is_own:
             membership = _as_own(joining, folder, server)
         elif before is not None:
-            membership = joining.again(_at(before.server, server))
+            membership = joining.again(at_address(before.server, server))
         else:
             raise BadInput(
                 f"The {role} {name} has not joined a farm yet. On the server's machine, {token_command(role)} "
@@ -248,7 +219,7 @@ def _by_key_or_token(joining: Joining, before: Membership | None, join: str, ser
         log.warning("%s; going on as it joined before", error)
     assert before is not None
     try:
-        return joining.again(_at(before.server, server))
+        return joining.again(at_address(before.server, server))
     except BrenderError:
         if token is None:
             raise
@@ -284,8 +255,3 @@ def _as_own(joining: Joining, folder: DataFolder, server: str | None) -> Members
     membership = Membership.of(msgspec.convert(facts, Enrolled), addresses.key, addresses.control.host)
     # By the address that was asked for: there may be something between, such as a forwarded port.
     return msgspec.structs.replace(membership, ports=addresses.ports)
-
-
-def _at(server: ServerAddresses, text: str | None) -> ServerAddresses:
-    """Return *server*, at the address *text* where one is given."""
-    return server if text is None else ServerAddresses.of(parse_address(text, server.control.port), server.key)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from brender.api.own_server import await_server
+from brender.api.place import as_client, user
 from brender.bus.membership import read_membership
 from brender.commands.config import Configured
-from brender.commands.joining import as_client
-from brender.commands.options import common, server_option, user
-from brender.commands.output import print_json
-from brender.commands.own_server import await_server
+from brender.commands.options import common, server_option
+from brender.commands.output import print_json, tell
 from brender.model.errors import BadInput, BrenderError
 from brender.model.keys import KeyRole
 from brender.store.datafolder import DataFolder
@@ -87,7 +87,7 @@ def _live(server: str | None, folder: DataFolder, record: Path | None, streams: 
     from brender.monitor.session import LiveSession
 
     if server is None and folder.local_key.exists():
-        await_server(folder)
+        await_server(folder, tell)
     addresses, pair = as_client(server, folder)
     membership = None if folder.local_key.exists() else read_membership(folder.membership)
     role = membership.role if membership is not None else KeyRole.ADMIN

@@ -5,17 +5,19 @@ from typing import Any
 
 import click
 
+from brender.api.connection import asked
+from brender.api.place import user
 from brender.bus.client import Client
 from brender.commands.completion import complete_job, complete_node, complete_worker
 from brender.commands.config import Configured
-from brender.commands.options import client, common, json_option, server_option, user
-from brender.commands.output import print_facts, print_json, print_table, say, say_cut, size, when
-from brender.commands.paging import all_option, asked, counted_in_all, tell_end
+from brender.commands.options import client, common, json_option, server_option
+from brender.commands.output import print_facts, print_json, print_table, say, say_cut, when
+from brender.commands.paging import all_option, counted_in_all, tell_end
 from brender.model.devices import CPU, GPU_KINDS
 from brender.model.errors import BadInput, NotFound
 from brender.model.log_events import LEVELS
 from brender.model.status import Wanted
-from brender.model.text import short_id
+from brender.model.text import short_id, size_in_words
 
 #: Tags that say what a worker renders on.
 _DEVICES = (CPU, "gpu", *GPU_KINDS)
@@ -56,7 +58,9 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
                 row["job_name"],
                 "" if row["frame"] is None else row["frame"],
                 f"{row['stats']['cpu_percent']:.0f} %" if row["stats"] else "",
-                f"{size(row['stats']['memory_used'])} of {size(row['stats']['memory_total'])}" if row["stats"] else "",
+                f"{size_in_words(row['stats']['memory_used'])} of {size_in_words(row['stats']['memory_total'])}"
+                if row["stats"]
+                else "",
                 _blenders(row),
                 _device(row),
                 ", ".join(_own_tags(row)),
@@ -128,8 +132,8 @@ def worker(data: Path, config: Path | None, verbose: bool, server: str | None, a
             ("Note", row["note"]),
             ("Sleeps", row["schedule"]),
             ("Processor", f"{stats['cpu_percent']:.0f} %" if stats else ""),
-            ("Memory", f"{size(stats['memory_used'])} of {size(stats['memory_total'])}" if stats else ""),
-            ("Free disk", size(stats["disk_free"]) if stats else ""),
+            ("Memory", f"{size_in_words(stats['memory_used'])} of {size_in_words(stats['memory_total'])}" if stats else ""),
+            ("Free disk", size_in_words(stats["disk_free"]) if stats else ""),
             ("Last seen", when(row["last_seen"])),
         )
     )
@@ -215,7 +219,7 @@ def manager(data: Path, config: Path | None, verbose: bool, server: str | None, 
             ("Address", row["address"]),
             ("Host", row["host"]),
             ("Processor", f"{stats['cpu_percent']:.0f} %" if stats else ""),
-            ("Memory", f"{size(stats['memory_used'])} of {size(stats['memory_total'])}" if stats else ""),
+            ("Memory", f"{size_in_words(stats['memory_used'])} of {size_in_words(stats['memory_total'])}" if stats else ""),
             ("Last seen", when(row["last_seen"])),
         )
     )

@@ -1,7 +1,5 @@
 """Options that several commands share, and what they mean."""
 
-import getpass
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -9,19 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-from brender.bus.address import SERVER_PORT, Address, ServerAddresses, answers, parse_address
+from brender.api.place import Place
+from brender.bus.address import SERVER_PORT, Address, parse_address
 from brender.bus.client import Client
-from brender.bus.keys import KeyPair
-from brender.bus.membership import read_membership
-from brender.commands.joining import as_client
-from brender.commands.own_server import await_server
-from brender.model.errors import Forbidden, Unreachable
-from brender.model.keys import KeyRole, token_command
-from brender.model.rights import TABLE, Scope, scope
+from brender.commands.output import tell
 from brender.store.datafolder import DataFolder
-
-#: How long a server is waited for that does not even take a connection.
-_PROBE_SECONDS = 3.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -110,43 +100,9 @@ def listen_address(listen: str, port_base: int | None, default: int) -> Address:
 def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
     """Return a connection to the server that the options name, with the key that this machine's commands have.
 
-    Raises as `as_commands` does.
+    Raises as `brender.api.place.as_commands` does. A longer wait is said.
     """
-    made = Client(*as_commands(server, data), timeout)
-    made.asker = user()
-    return made
-
-
-def user() -> str:
-    """Who is at the keyboard."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return os.environ.get("USERNAME", "")
-
-
-def as_commands(server: str | None, data: Path) -> tuple[ServerAddresses, KeyPair]:
-    """Return where the server is that the options name, and the key that this machine's commands have there.
-
-    Raises `Forbidden` where that is a monitor's, and `Unreachable` without a long wait where nothing listens there, or where that
-    is the server of the data folder and nobody starts it (`await_server`).
-    """
-    folder = DataFolder(data)
-    if server is None and folder.local_key.exists():
-        await_server(folder)
-    addresses, pair = as_client(server, folder)
-    membership = None if folder.local_key.exists() else read_membership(folder.membership)
-    if membership is not None and scope(membership.role, "ask") is Scope.NOBODY:
-        raise Forbidden(
-            f"A {membership.role}'s key, which this machine joined the farm with, may not {TABLE['ask'].deed} (a monitor watches "
-            f"it: `brender-monitor`). {token_command(KeyRole.CLIENT)} on the server's machine prints a token to join with"
-        )
-    if not answers(addresses.control, _PROBE_SECONDS):
-        raise Unreachable(
-            f"Nothing listens at {addresses.control}, where the farm's server is to be. See whether it runs (`brender farm` or "
-            "`brender-server` on its machine), or name another with --server"
-        )
-    return addresses, pair
+    return Place(server, data, tell).client(timeout)
 
 
 def host_name() -> str:

@@ -46,6 +46,11 @@ def say(text: str, err: bool = False) -> None:
     click.echo(line(text), err=err)
 
 
+def tell(text: str) -> None:
+    """Print *text* as one line to standard error: what is to be known beside the answer."""
+    say(text, err=True)
+
+
 def say_lines(text: str, err: bool = False) -> None:
     """Print *text*, which may have several lines, likewise."""
     for each in text.splitlines() or [""]:
@@ -138,12 +143,3 @@ def roughly(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
-
-
-def size(count: float) -> str:
-    """Bytes, in words."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

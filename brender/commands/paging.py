@@ -29,21 +29,6 @@ def wanted(limit: int | None, everything: bool, as_json: bool) -> int | None:
     return None if everything else limit or (None if as_json else SHOWN)
 
 
-def asked(connection: Client, question: str, count: int | None, key: str, **arguments: Any) -> list[dict[str, Any]]:
-    """Return the first *count* rows (``None``: all) that answer *question*. Rows are told apart by their *key*, since others
-    may move them from one page to the next meanwhile."""
-    found: dict[Any, dict[str, Any]] = {}
-    offset = 0
-    while count is None or len(found) < count:
-        page = PAGE if count is None else min(PAGE, count - len(found))
-        rows = connection.ask(question, limit=page, **({"offset": offset} if offset else {}), **arguments)
-        found |= {row[key]: row for row in rows}
-        offset += len(rows)
-        if len(rows) < page:
-            break
-    return list(found.values())
-
-
 def counted_in_all(connection: Client, rows: list[dict[str, Any]], count: int | None, of: str, **arguments: Any) -> int:
     """Return how many rows there are in all, where *rows* are the first *count* of them."""
     return len(rows) if count is None or len(rows) < count else int(connection.ask("count", of=of, **arguments))

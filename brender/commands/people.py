@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from brender.api.place import user as me
 from brender.commands.completion import complete_user
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.options import user as me
 from brender.commands.output import print_json, print_table, say, when
 from brender.commands.paging import tell_end
 from brender.model.errors import BadInput

@@ -1,25 +1,25 @@
 """Commands about projects, path variables, and deleting jobs."""
 
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
-from brender.bus.client import Client
+from brender.api.connection import Asking
+from brender.api.place import user
+from brender.api.submitting import similar_project
 from brender.commands.completion import complete_job, complete_project
 from brender.commands.config import Configured
-from brender.commands.options import client, common, json_option, server_option, user
+from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import duration, line, print_json, print_table, say
-from brender.commands.output import size as in_words
 from brender.commands.paging import tell_end
 from brender.model.errors import BadInput, Conflict
 from brender.model.paths import PLATFORMS
 from brender.model.text import plural, short_id
+from brender.model.text import size_in_words as in_words
 
 _GB = 1e9
-_DEFAULT_PROJECT = "default"
 
 
 @click.group()
@@ -148,19 +148,13 @@ def unset_path(
     say(f"{plural(told['removed'], 'place')} of {{{name}}} {'is' if told['removed'] == 1 else 'are'} forgotten")
 
 
-def check_project(connection: Client, project: str, is_new: bool) -> None:
+def check_project(connection: Asking, project: str, is_new: bool) -> None:
     """Ask whether a new project is meant where *project* is not there, and one with a similar name is; *is_new* says so. Raises
     `BadInput` where it is not, or where there is nobody to ask."""
-    if is_new or project == _DEFAULT_PROJECT:
+    near = None if is_new else similar_project(connection, project)
+    if near is None:
         return
-    known = [row["name"] for row in connection.ask("projects")]
-    if project in known:
-        return
-    by_folded = {name.casefold(): name for name in known}
-    near = get_close_matches(project.casefold(), by_folded, 1, 0.75)
-    if not near:
-        return
-    found = line(by_folded[near[0]])
+    found = line(near)
     if not sys.stdin.isatty():
         raise BadInput(
             f"There is no project {line(project)}, but there is {found}: did you mean it? --new-project makes {line(project)}"

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import click
 from filelock import FileLock
 
+from brender.api.place import as_client
 from brender.bus.client import Client
 from brender.commands.config import Configured
-from brender.commands.joining import as_client
 from brender.commands.options import client, common, server_option
 from brender.commands.output import say
 from brender.commands.role_logs import begin_logging, log_options

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from brender.api.finished import JobFile, finished_files
+from brender.api.jobspec import folder_here
 from brender.bus.client import Client
-from brender.commands.finished import JobFile, finished_files
 from brender.commands.following import ENDED, Follower
-from brender.commands.jobspec import folder_here
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.screen import Screen
 from brender.engines.log_end import log_end

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from brender.commands.chosen_job import chosen_job
+from brender.api.chosen_job import chosen_job
 from brender.commands.completion import complete_job
 from brender.commands.config import Configured
 from brender.commands.nodes import one_node
 from brender.commands.options import client, common, server_option
-from brender.commands.output import say, when
+from brender.commands.output import say, tell, when
 from brender.model.answers import WHY_WORKER
 from brender.model.errors import NotFound
 from brender.model.obstacle import short_name
@@ -32,7 +32,7 @@ def why(data: Path, config: Path | None, verbose: bool, server: str | None, of_w
     with client(server, data) as connection:
         if not of_worker:
             try:
-                say(standing(connection.ask("job", id=chosen_job(connection, name, of_several="newest"))))
+                say(standing(connection.ask("job", id=chosen_job(connection, name, of_several="newest", notify=tell))))
                 return
             except NotFound as error:
                 try:

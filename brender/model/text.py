@@ -68,3 +68,16 @@ def with_article(noun: str) -> str:
 def times(count: int) -> str:
     """Return how often something was: once, twice, 3 times."""
     return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def size_in_words(count: float) -> str:
+    """Return so many bytes, in words.
+
+    >>> size_in_words(1_500_000)
+    '1.5 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

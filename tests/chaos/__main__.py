@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from brender.api.jobspec import blender_job, command_job
 from brender.bus.client import Client
 from brender.commands.farm import make_demo
-from brender.commands.jobspec import blender_job, command_job
 from tests.chaos.drive import Drive, drive
 from tests.chaos.farm import WORKERS, ChaosFarm
 from tests.chaos.uploads import Uploads

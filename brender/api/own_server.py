@@ -1,10 +1,10 @@
-"""The server of this machine's own data folder, as a command finds it: there, about to be there, dead, or never started."""
+"""The server of this machine's own data folder, as one who asks it finds it: there, about to be there, dead, or never started."""
 
 import time
 
 import psutil
 
-from brender.commands.output import say
+from brender.api.connection import Notify, silent
 from brender.model.errors import Unreachable
 from brender.store.datafolder import DataFolder
 
@@ -15,9 +15,10 @@ _LOOK_SECONDS = 0.05
 KEEPER = "server-keeper"
 
 
-def await_server(folder: DataFolder) -> None:
+def await_server(folder: DataFolder, notify: Notify = silent) -> None:
     """Return once the server of *folder* can be asked. One that starts, or that has died and is started again, is waited for.
-    Raises `Unreachable`, saying what has become of it and what to do, without a wait where nobody starts it."""
+    Raises `Unreachable`, saying what has become of it and what to do, without a wait where nobody starts it. *notify* hears
+    of a longer wait."""
     began, told = time.monotonic(), False
     while True:
         runs, last = folder.is_locked("server"), folder.last_announced("server")
@@ -29,7 +30,7 @@ def await_server(folder: DataFolder) -> None:
             raise Unreachable(_why(folder, last, runs, is_coming))
         if waited > _TELL_SECONDS and not told:
             told = True
-            say("The server has died and is being started again; waiting for it" if last else "The server starts", err=True)
+            notify("The server has died and is being started again; waiting for it" if last else "The server starts")
         time.sleep(_LOOK_SECONDS)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brender.bus.client import Client
+from brender.api.connection import Asking
 from brender.jobs.blender_still import is_piece
 from brender.model.answers import PAGE
 from brender.model.job import FILM
@@ -32,7 +32,7 @@ class JobFile:
     earlier: frozenset[str] = frozenset()
 
 
-def all_parts(connection: Client, job: str, since: int = -1) -> Iterator[dict[str, Any]]:
+def all_parts(connection: Asking, job: str, since: int = -1) -> Iterator[dict[str, Any]]:
     """The parts of *job* that changed after the commit *since*, by that of their last change."""
     while True:
         parts = connection.ask("parts", job=job, since=since, by="change")
@@ -42,7 +42,7 @@ def all_parts(connection: Client, job: str, since: int = -1) -> Iterator[dict[st
         since = parts[-1]["change"]
 
 
-def finished_files(connection: Client, job: str, since: int = -1) -> Iterator[JobFile]:
+def finished_files(connection: Asking, job: str, since: int = -1) -> Iterator[JobFile]:
     """The files of frames of *job* that were finished after the commit *since*; not those that lie elsewhere than in its folder,
     and no pieces of stills. Of a frame that is refined pass by pass, the picture of the latest."""
     parts: Iterable[dict[str, Any]] = all_parts(connection, job, since)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from brender.api.jobspec import folder_here
 from brender.bus.client import Client
-from brender.commands.jobspec import folder_here
 from brender.jobs.declare import job_type
 from brender.model.addon import AddOn, with_those_of_site
 from brender.model.errors import BrenderError

@@ -1,0 +1,163 @@
+"""From what is to be submitted to a job that the farm has, over the bus: `brender submit` and `Farm.submit` alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from brender.api.connection import Asking, Notify, silent
+from brender.api.job_types import option_settings, with_script, with_whole_paths
+from brender.api.jobspec import (
+    blender_job,
+    check_facts,
+    chosen_configuration,
+    command_job,
+    other_job,
+    seen_elsewhere,
+    shared_folder,
+    shared_path,
+)
+from brender.api.place import Place
+from brender.api.replaced import with_what_it_replaces
+from brender.api.sending import Showing, send_addons, send_files
+from brender.blendfile.facts import inspect
+from brender.bus.client import Client
+from brender.jobs.blender_still import PIECES
+from brender.jobs.declare import job_type
+from brender.model.errors import BadInput, BrenderError
+from brender.model.job import JobSpec
+from brender.store.datafolder import DataFolder
+
+DEFAULT_PROJECT = "default"
+_THEIR_OWN_PATHS = "The workers have to see these files under the same paths; --send sends them"
+
+
+@dataclass
+class Wanted:
+    """What is to be submitted: a job of the type *kind*, which *chosen* declares (brender's own, or one of a file), with the
+    settings *given*. *options*: those of a render (`brender.commands.jobspec.render_options`); *words*: the .blend, or a program
+    and its arguments; *called*: its name, unless it is the type's; *more*: what else its `JobSpec` has; *send*: its files travel
+    to the farm; *site*: where this machine stands, for paths."""
+
+    chosen: Any
+    kind: str
+    given: dict[str, Any]
+    options: dict[str, Any]
+    words: Sequence[str] = ()
+    called: str | None = None
+    more: dict[str, Any] | None = None
+    send: bool = False
+    site: str = ""
+
+
+def submit(
+    wanted: Wanted,
+    place: Place,
+    showing: Showing,
+    may_begin: Callable[[Asking], None],
+    notify: Notify = silent,
+) -> tuple[JobSpec, dict[str, Any]]:
+    """Submit what is *wanted* to the farm at *place*; returns the job, and what the farm says of it. *may_begin* is asked before
+    anything is sent, and raises `BadInput` where it may not; *showing* shows how far files are. Raises `BrenderError`."""
+    spec = specified(wanted, place, showing, may_begin, notify)
+    with place.client() as connection:
+        if not wanted.send:
+            may_begin(connection)
+        return spec, handed_in(connection, spec, place)
+
+
+def handed_in(connection: Client, spec: JobSpec, place: Place) -> dict[str, Any]:
+    """Submit *spec* by *connection*, with a warning of the files that it replaces; returns what the farm says of it."""
+    # (What was sent is rendered to a folder of the server's machine, which this one may not be.)
+    is_seen = not spec.bundle or place.is_here
+    return connection.submit(with_what_it_replaces(connection, spec) if is_seen else spec)
+
+
+def specified(
+    wanted: Wanted, place: Place, showing: Showing, may_begin: Callable[[Asking], None], notify: Notify = silent
+) -> JobSpec:
+    """Return the job that is *wanted*, with its files on the farm where they travel. Raises as `submit` does."""
+    chosen, kind, given, called, options, words = (
+        wanted.chosen,
+        wanted.kind,
+        wanted.given,
+        wanted.called,
+        dict(wanted.options),
+        wanted.words,
+    )
+    more = dict(wanted.more or {})
+    if chosen.engine == "command" and options["addons"]:
+        raise BadInput(f"A job of the type {kind} is not rendered with Blender, and so has no add-ons: leave out --addon")
+    if not hasattr(chosen, "prepare"):  # it is of a file
+        given = option_settings(options, chosen.settings, kind) | given if not chosen.base else given
+        kind, given = chosen.compile(given)
+        called = called or chosen.label
+    if kind == "script":
+        given = with_script(given)
+    given = with_whole_paths(given)
+    if any(each.name == "file" for each in job_type(kind).settings):
+        return _render(wanted, kind, given, options, more, place, showing, may_begin, notify)
+    if kind == "command" and (words or "program" not in given):
+        return command_job(tuple(words), options["frames"], options["chunk"], options["name"], **more)
+    if hasattr(chosen, "prepare"):
+        given = option_settings(options, chosen.settings, kind) | given
+    return other_job(kind, given, called, options["output"], **more)
+
+
+def _render(
+    wanted: Wanted,
+    kind: str,
+    given: dict[str, Any],
+    options: dict[str, Any],
+    more: dict[str, Any],
+    place: Place,
+    showing: Showing,
+    may_begin: Callable[[Asking], None],
+    notify: Notify,
+) -> JobSpec:
+    """Return the job of the type *kind* that renders a .blend."""
+    options |= {name: value for name, value in given.items() if options.get(name) in (None, ())}
+    if kind == "blender-still" and options["pieces"] is None:
+        options["pieces"] = PIECES
+    options["progressive"] |= kind == "blender-progressive"
+    if len(wanted.words) != 1:
+        raise BadInput("Name one .blend to submit")
+    file = Path(wanted.words[0])
+    facts = inspect(file)
+    if wanted.send:
+        check_facts(facts, options)
+        with place.client() as connection:
+            may_begin(connection)
+        ocio = chosen_configuration(options["ocio"])
+        more["addons"] = send_addons(options["addons"], place, showing)
+        more |= send_files(file, place, ocio, notify, showing)
+        options["ocio"] = more.pop("ocio")
+    elif not DataFolder(place.data).local_key.exists():
+        notify(_THEIR_OWN_PATHS)
+    try:
+        with place.client() as connection:
+            variables = connection.ask("paths")
+        if not wanted.send:
+            more["addons"] = send_addons(options["addons"], place, showing)
+    except BrenderError:
+        check_facts(facts, options)  # what is wrong with the file is said first
+        raise
+    if not wanted.send:
+        facts = seen_elsewhere(facts, variables, wanted.site)
+    known = {"variables": variables, "site": wanted.site}
+    shared, placed = partial(shared_path, **known), partial(shared_folder, **known)
+    return blender_job(file, options, shared, facts, placed, kind, notify, **more)
+
+
+def similar_project(connection: Asking, project: str) -> str | None:
+    """Return the project that is perhaps meant where *project* is not there; ``None`` where it is, or none is similar."""
+    if project == DEFAULT_PROJECT:
+        return None
+    known = [row["name"] for row in connection.ask("projects")]
+    if project in known:
+        return None
+    by_folded = {name.casefold(): name for name in known}
+    near = get_close_matches(project.casefold(), by_folded, 1, 0.75)
+    return by_folded[near[0]] if near else None
