@@ -93,6 +93,7 @@ class Commands(click.Group):
         ),
         "people": ("user", "api-token"),
         "addons": ("addon",),
+        "blender_addon": ("blender-addon",),
         "projects": ("project", "path", "delete"),
         "accounts": ("accounts",),
         "hooks": ("hooks",),
@@ -140,7 +141,7 @@ class Commands(click.Group):
         ),
         "People and keys": ("join", "token", "key", "user", "api-token"),
         "Keeping": ("backup", "restore", "database", "version", "config"),
-        "By hand": ("role",),
+        "By hand": ("blender-addon", "role"),
     },
 )
 @click.version_option(__version__, prog_name="brender")

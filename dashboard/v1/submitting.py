@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import msgspec
-from flask import Blueprint
+from flask import Blueprint, Response, request
 
+from brender.blender_addon.build import ZIP_NAME, addon_zip
 from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
@@ -141,6 +142,14 @@ def estimated(body: Submission) -> Any:
         "warnings": list(spec.warnings),
         "time": None if found is None else asdict(found),
     }
+
+
+@endpoint(blueprint, "GET", "/blender-addon.zip", needed="submit", content="application/zip")
+def blender_addon() -> Any:
+    """The add-on that submits from inside Blender, set to the address by which it was asked for."""
+    address = (farm().settings.public_url or request.url_root).rstrip("/")
+    headers = {"Content-Disposition": f"attachment; filename={ZIP_NAME}"}
+    return Response(addon_zip(address), mimetype="application/zip", headers=headers)
 
 
 def _compiled(body: Submission) -> Submission:

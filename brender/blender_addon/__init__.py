@@ -1,0 +1,1 @@
+"""The Blender add-on: its source, which Blender runs, and what packs it. Nothing in `brender_farm` imports brender."""

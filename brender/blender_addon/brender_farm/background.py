@@ -1,0 +1,110 @@
+"""Work beside Blender: an operator that starts it in a thread, listens to it by a timer, and ends with Blender's own report."""
+
+import threading
+
+import bpy
+
+from . import state
+from .client import Canceled, FarmError
+
+_LOOK_SECONDS = 0.2
+
+
+class Work:
+    """*doing*, in a thread: a function of *say*, which takes the words that the panel shows. ``result`` or ``error`` is there
+    once it is not `going`."""
+
+    def __init__(self, farm, doing):
+        self.farm = farm
+        self.words = ""
+        self.result = self.error = None
+        self._doing = doing
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def going(self):
+        return self._thread.is_alive()
+
+    def stop(self):
+        self.farm.stop()
+
+    def wait(self, seconds=None):
+        self._thread.join(seconds)
+
+    def _say(self, words):
+        self.words = words
+
+    def _run(self):
+        try:
+            self.result = self._doing(self._say)
+        except FarmError as error:
+            self.error = error
+        except Exception as error:  # whatever it is, the artist hears of it, and Blender goes on
+            self.error = FarmError(f"The add-on made a mistake, and nothing is submitted: {type(error).__name__}: {error}")
+
+
+class Working:
+    """What operators that ask the farm are made of. `prepare` is called first, in Blender's own thread, and returns the farm and
+    what is done in the thread; `finish` afterwards, again in Blender's. Called by a script, it waits until all is done."""
+
+    def prepare(self, context):
+        raise NotImplementedError
+
+    def finish(self, context, result):
+        raise NotImplementedError
+
+    def invoke(self, context, event):
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        if not self._start(context):
+            return {"CANCELLED"}
+        self._timer = context.window_manager.event_timer_add(_LOOK_SECONDS, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        state.redraw()
+        if self._work.going:
+            return {"PASS_THROUGH"}
+        context.window_manager.event_timer_remove(self._timer)
+        return self._end(context)
+
+    def cancel(self, context):
+        """Blender ends, or opens another file: nothing is half submitted, since a job is one request at the end."""
+        context.window_manager.event_timer_remove(self._timer)
+        self._work.stop()
+        state.work = None
+
+    def execute(self, context):
+        if not self._start(context):
+            return {"CANCELLED"}
+        self._work.wait()
+        return self._end(context)
+
+    def _start(self, context):
+        if state.work is not None and state.work.going:
+            self.report({"ERROR"}, "The farm is still being sent something: wait until that has ended, or stop it")
+            return False
+        try:
+            farm, doing = self.prepare(context)
+        except FarmError as error:
+            self.report({"ERROR"}, str(error))
+            return False
+        self._work = state.work = Work(farm, doing)
+        return True
+
+    def _end(self, context):
+        work, state.work = self._work, None
+        state.redraw()
+        error = work.error
+        if error is None:
+            try:
+                self.finish(context, work.result)
+                return {"FINISHED"}
+            except FarmError as problem:
+                error = problem
+        self.report({"WARNING"} if isinstance(error, Canceled) else {"ERROR"}, str(error))
+        return {"CANCELLED"}

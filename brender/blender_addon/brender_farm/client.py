@@ -1,0 +1,224 @@
+"""What the add-on says to a farm: the HTTP API of its dashboard. No bpy here: it runs in threads beside Blender."""
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+_CONNECT_SECONDS = 10.0
+#: A farm may have much to do before it answers: it reads a large scene, or takes in an upload.
+_ANSWER_SECONDS = 600.0
+_BLOCK = 2**18
+PREFIX = "/api/v1"
+WHERE = "Preferences, Add-ons, brender"
+
+Progress = Callable[[int, int], None]
+
+
+class FarmError(Exception):
+    """What went wrong, as a sentence for an artist."""
+
+
+class Canceled(FarmError):
+    """The artist, or Blender's end, stopped what was going on."""
+
+
+class Farm:
+    """The farm whose dashboard is at *address*, asked with *token*. Each call has a connection of its own."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address = checked_address(address)
+        self._token = token
+        self._stopped = threading.Event()
+        #: What an artist who stops it is told.
+        self.stopped_words = "Stopped: nothing is submitted"
+
+    def stop(self) -> None:
+        """Have what is being sent or fetched end with `Canceled`."""
+        self._stopped.set()
+
+    def check_stopped(self) -> None:
+        """Raises `Canceled` once `stop` was called."""
+        if self._stopped.is_set():
+            raise Canceled(self.stopped_words)
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """Return what the farm answers at *path*: to a GET, or to a POST of *body*. Raises `FarmError`."""
+        self.check_stopped()
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        with self._answer("GET" if content is None else "POST", path, content, headers) as answer:
+            return self._understood(answer.read())
+
+    def upload(self, files: Sequence[tuple[str, str]], into: str, progress: Progress) -> Any:
+        """Send *files* (each the path that it has in the upload, and where it is here) to the upload *into* ("": a new one);
+        *progress* hears bytes sent and bytes in all. Raises `FarmError`."""
+        boundary = uuid.uuid4().hex
+        parts = []
+        for name, path in files:
+            quoted = name.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
+            head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{quoted}"\r\n\r\n'.encode()
+            parts.append((head, path, _size(path)))
+        end = f"--{boundary}--\r\n".encode()
+        whole = sum(len(head) + size + 2 for head, _, size in parts) + len(end)
+        # Asked first: an answer that comes while a large body is on its way is not always seen.
+        self.ask(f"/uploads?more={whole}")
+        body = self._pieces(parts, end, whole, progress)
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(whole)}
+        with self._answer("POST", f"/uploads?upload={into}" if into else "/uploads", body, headers) as answer:
+            return self._understood(answer.read())
+
+    def download(self, path: str, target: str, progress: Progress) -> None:
+        """Write what is at *path* to the file *target*, whole or not at all. Raises `FarmError`."""
+        made = f"{target}.part"
+        done = 0
+        try:
+            with self._answer("GET", path, None, {}) as answer, open(made, "wb") as file:
+                whole = int(answer.headers.get("Content-Length") or 0)
+                while block := answer.read(_BLOCK):
+                    self.check_stopped()
+                    file.write(block)
+                    done += len(block)
+                    progress(done, whole)
+            if done < whole:
+                raise FarmError(f"The farm at {self.address} went away in the middle of a file: try it again")
+            os.replace(made, target)
+        except OSError as error:
+            raise FarmError(f"{target} cannot be written: {error.strerror or error}") from error
+        finally:
+            if os.path.exists(made):
+                os.unlink(made)
+
+    def _pieces(self, parts: Any, end: bytes, whole: int, progress: Progress) -> Any:
+        sent = 0
+        for head, path, size in parts:
+            yield head
+            left = size
+            try:
+                with open(path, "rb") as file:
+                    while left:
+                        self.check_stopped()
+                        block = file.read(min(_BLOCK, left))
+                        if not block:
+                            raise FarmError(f"{path} became shorter while it was sent: nothing is submitted")
+                        left -= len(block)
+                        sent += len(block)
+                        yield block
+                        progress(sent, whole)
+            except OSError as error:
+                # (A lost connection raises where the block is sent, not here.)
+                raise FarmError(f"{path} cannot be read: {error.strerror or error}") from error
+            yield b"\r\n"
+        yield end
+
+    def _answer(self, method: str, path: str, body: Any, headers: dict[str, str]) -> "_Answer":
+        where = urlsplit(self.address)
+        secure = where.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(where.hostname or "", where.port, timeout=_CONNECT_SECONDS)
+        connected = False
+        try:
+            connection.connect()
+            connected = True
+            connection.sock.settimeout(_ANSWER_SECONDS)
+            shown = {"Authorization": f"Bearer {self._token}", "Accept": "*/*", **headers}
+            connection.request(method, where.path.rstrip("/") + PREFIX + path, body, shown)
+            answer = connection.getresponse()
+        except FarmError:
+            connection.close()
+            raise
+        except ssl.SSLError as error:
+            connection.close()
+            raise FarmError(f"{self.address} cannot be trusted, or speaks no HTTPS: {error.reason or error}") from error
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            why = "it took too long" if isinstance(error, socket.timeout) else getattr(error, "strerror", None) or error
+            if connected:
+                said = f"The farm at {self.address} went away while it was asked ({why}): try it again"
+            else:
+                said = f"No farm answers at {self.address} ({why}): is the address right, and the farm on? {WHERE}"
+            raise FarmError(said) from error
+        if answer.status != 200:
+            with _Answer(connection, answer, self.address) as told:
+                raise self._refused(told)
+        return _Answer(connection, answer, self.address)
+
+    def _refused(self, answer: "_Answer") -> FarmError:
+        """Return the error that the *answer* means, one that is no 200."""
+        if answer.status == 401:
+            made = f"make one on the page of your account, {self.address}/account, and paste it under {WHERE}"
+            return FarmError(f"The farm does not know your token (any more): {made}")
+        if 300 <= answer.status < 400:
+            return FarmError(f"{self.address} leads on to {answer.headers.get('Location')}: enter that address under {WHERE}")
+        said = answer.read(2**20)
+        try:
+            return FarmError(str(json.loads(said)["error"]))
+        except (ValueError, KeyError, TypeError):
+            return FarmError(
+                f"{self.address} answers {answer.status}, and not as a brender farm does: check the address under {WHERE}"
+            )
+
+    def _understood(self, said: bytes) -> Any:
+        try:
+            return json.loads(said)
+        except ValueError as error:
+            raise FarmError(f"{self.address} does not answer as a brender farm does: check the address under {WHERE}") from error
+
+
+class _Answer:
+    """A farm's answer, and the connection that it comes by, for a ``with`` statement. A connection that breaks raises
+    `FarmError`."""
+
+    def __init__(self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse, address: str) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._address = address
+        self.status = answer.status
+        self.headers = answer.headers
+
+    def __enter__(self) -> "_Answer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.close()
+
+    def read(self, most: "int | None" = None) -> bytes:
+        try:
+            return self._answer.read() if most is None else self._answer.read(most)
+        except (OSError, http.client.HTTPException) as error:
+            raise FarmError(f"The farm at {self._address} went away in the middle of its answer: try it again") from error
+
+
+def checked_address(address: str) -> str:
+    """Return *address* with its scheme, without a slash at its end. Raises `FarmError`."""
+    given = address.strip()
+    if not given:
+        raise FarmError(f"No farm is named: enter the address of its page under {WHERE}")
+    whole = given if "://" in given else f"http://{given}"
+    try:
+        parts = urlsplit(whole)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or any(letter.isspace() for letter in whole):
+        raise FarmError(f"{address!r} is not the address of a page, such as http://farm.example:8888: see {WHERE}")
+    return whole.rstrip("/")
+
+
+def is_own_machine(address: str) -> bool:
+    """Return whether *address* is of this machine itself."""
+    host = urlsplit(checked_address(address)).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError as error:
+        raise FarmError(f"{path} cannot be read: {error.strerror or error}") from error

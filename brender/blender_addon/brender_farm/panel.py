@@ -1,0 +1,166 @@
+"""The panel in the output properties."""
+
+import time
+
+import bpy
+
+from . import form, jobs, preferences, state
+from .preferences import who
+
+_ICONS = {
+    "queued": "TIME",
+    "active": "PLAY",
+    "paused": "PAUSE",
+    "completed": "CHECKMARK",
+    "failed": "ERROR",
+    "canceled": "X",
+}
+_LETTERS_MOST = 60
+_ENDED = ("completed", "failed", "canceled")
+
+
+class _Panel:
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "output"
+
+
+class BRENDER_PT_farm(_Panel, bpy.types.Panel):
+    bl_idname = "BRENDER_PT_farm"
+    bl_label = "brender"
+
+    def draw(self, context):
+        state.drawn = time.monotonic()
+        layout = self.layout
+        if not preferences.has_token(context):
+            layout.label(text="Which farm, and who you are there:")
+            layout.prop(preferences.addon(context), "address")
+            layout.operator("brender.paste_token", text="Enter your token…")
+            return
+        row = layout.row()
+        row.label(text=who() if state.me else preferences.addon(context).address, icon="CHECKMARK" if state.me else "WORLD")
+        row.operator("brender.connect", text="" if state.me else "Connect", icon="FILE_REFRESH")
+        if state.problem:
+            _words(layout, state.problem, "ERROR")
+        if state.kinds:
+            self._draw_form(context, layout)
+            self._draw_submit(layout)
+
+    def _draw_form(self, context, layout):
+        scene = context.scene
+        chosen = scene.brender
+        layout.prop(chosen, "job_type")
+        declared = state.kind(chosen.job_type)
+        groups = {}
+        for setting in (declared or {}).get("settings", []):
+            item = chosen.settings.get(setting["name"])
+            if item is None:
+                continue
+            if setting["required"] or setting["name"] in ("frames", "frame"):
+                _field(layout, scene, setting, item)
+            else:
+                groups.setdefault(setting["group"], []).append((setting, item))
+        layout.prop(chosen, "priority")
+        for name, fields in groups.items():
+            group = chosen.groups.get(name)
+            if group is None:
+                continue
+            box = layout.column()
+            is_set = any(item.text for _, item in fields)
+            icon = "TRIA_DOWN" if group.is_open else "TRIA_RIGHT"
+            box.prop(group, "is_open", text=f"{name} *" if is_set else name, icon=icon, emboss=False)
+            for setting, item in fields if group.is_open else ():
+                _field(box, scene, setting, item)
+        layout.prop(chosen, "job_name")
+        layout.prop(chosen, "project")
+        layout.prop(chosen, "output")
+        layout.prop(chosen, "trust")
+        layout.prop(chosen, "allow_missing")
+        layout.prop(chosen, "paused")
+
+    def _draw_submit(self, layout):
+        if state.work is not None:
+            row = layout.row()
+            row.label(text=state.work.words or "Asking the farm…", icon="SORTTIME")
+            row.operator("brender.stop", text="", icon="X")
+        for line in state.outlook:
+            _words(layout, line)
+        column = layout.column()
+        column.enabled = state.work is None
+        column.scale_y = 1.3
+        column.operator("brender.submit", icon="EXPORT")
+        row = column.row(align=True)
+        row.operator("brender.test_frame", icon="RENDER_STILL")
+        row.operator("brender.check", icon="INFO")
+
+
+class BRENDER_PT_jobs(_Panel, bpy.types.Panel):
+    bl_idname = "BRENDER_PT_jobs"
+    bl_parent_id = "BRENDER_PT_farm"
+    bl_label = "My jobs"
+
+    @classmethod
+    def poll(cls, context):
+        return preferences.has_token(context)
+
+    def draw(self, context):
+        state.drawn = time.monotonic()
+        layout = self.layout
+        layout.operator("brender.refresh", icon="FILE_REFRESH")
+        if not state.jobs:
+            layout.label(text="No jobs of yours are known yet")
+        for job in state.jobs[: jobs.SHOWN_MOST]:
+            box = layout.box()
+            row = box.row()
+            row.label(text=job["name"], icon=_ICONS.get(job["status"], "DOT"))
+            row.label(text=f"{job['status']}, {job['units_done']} of {job['units']}")
+            row = box.row(align=True)
+            for action, icon in _actions(job["status"]):
+                made = row.operator("brender.act", text="", icon=icon)
+                made.job, made.action = job["id"], action
+            row.operator("brender.load", text="Load frames", icon="IMAGE_DATA").job = job["id"]
+            row.operator("brender.open", text="", icon="URL").job = job["id"]
+            if job["status"] == "failed" and job["reason"]:
+                _words(box, job["reason"])
+
+
+def _actions(status):
+    """Return what can be done with a job of that *status*, each with its icon."""
+    if status in _ENDED:
+        return (("requeue", "LOOP_BACK"),)
+    return (("resume", "PLAY") if status == "paused" else ("pause", "PAUSE"), ("cancel", "X"))
+
+
+def _field(layout, scene, setting, item):
+    """Draw one setting: what is so while it is empty stands in the field, or before Blender 4.1 in its label."""
+    own = form.as_the_scene(scene, setting["name"]) if setting["from_file"] else ""
+    absent = own or setting["absent"]
+    if bpy.app.version >= (4, 1, 0):
+        layout.prop(item, "text", text=setting["label"], placeholder=absent)
+    else:
+        layout.prop(item, "text", text=f"{setting['label']} ({absent})" if absent else setting["label"])
+
+
+def _words(layout, text, icon="NONE"):
+    """Draw *text* in as many lines as it takes."""
+    line = ""
+    column = layout.column(align=True)
+    for word in text.split():
+        if line and len(line) + len(word) >= _LETTERS_MOST:
+            column.label(text=line, icon=icon)
+            line, icon = "", "NONE"
+        line = f"{line} {word}".strip()
+    column.label(text=line, icon=icon)
+
+
+_CLASSES = (BRENDER_PT_farm, BRENDER_PT_jobs)
+
+
+def register():
+    for each in _CLASSES:
+        bpy.utils.register_class(each)
+
+
+def unregister():
+    for each in reversed(_CLASSES):
+        bpy.utils.unregister_class(each)

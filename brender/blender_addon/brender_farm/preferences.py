@@ -1,0 +1,214 @@
+"""Which farm, and who I am there. The token is in a file that only its owner can read, not among Blender's preferences."""
+
+import json
+import os
+
+import bpy
+
+from . import state
+from .background import Working
+from .client import WHERE, Farm, FarmError, checked_address, is_own_machine
+
+_ORIGIN = os.path.join(os.path.dirname(__file__), "origin.json")
+_TOKENS = "brender_tokens.json"
+
+
+def origin():
+    """Return what the farm wrote into the add-on that it handed out: its address, and the add-on's version."""
+    try:
+        with open(_ORIGIN, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {"address": "", "version": ""}
+
+
+def _tokens_path():
+    return os.path.join(bpy.utils.user_resource("CONFIG", create=True), _TOKENS)
+
+
+def _tokens():
+    try:
+        with open(_tokens_path(), encoding="utf-8") as file:
+            found = json.load(file)
+            return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def keep_token(address, token):
+    """Keep *token* for the farm at *address*; "" forgets it. Raises `FarmError`."""
+    kept = {key: value for key, value in _tokens().items() if key != address} | ({address: token} if token else {})
+    path = _tokens_path()
+    made = f"{path}.new"
+    try:
+        if os.path.exists(made):
+            os.unlink(made)
+        # Made as its owner's alone, not changed to that afterwards.
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(kept, file)
+        os.replace(made, path)
+    except OSError as error:
+        raise FarmError(f"The token cannot be kept in {path}: {error.strerror or error}") from error
+
+
+def addon(context):
+    """Return the add-on's preferences."""
+    return context.preferences.addons[__package__].preferences
+
+
+def address_of(context):
+    """Return the address of the farm. Raises `FarmError`."""
+    return checked_address(addon(context).address)
+
+
+def has_token(context):
+    """Return whether there is a token for the farm that is named."""
+    try:
+        return address_of(context) in _tokens()
+    except FarmError:
+        return False
+
+
+def farm_of(context):
+    """Return the farm, to be asked. Raises `FarmError` where no address or token is set, or Blender may not go online."""
+    address = address_of(context)
+    if not getattr(bpy.app, "online_access", True) and not is_own_machine(address):
+        raise FarmError("Blender may not go online: allow it under Preferences, System, Network (Allow Online Access)")
+    token = _tokens().get(address)
+    if not token:
+        made = f"make one on the page of your account, {address}/account, and paste it under {WHERE}"
+        raise FarmError(f"There is no token for the farm at {address} yet: {made}")
+    return Farm(address, token)
+
+
+def _other_farm(self, context):
+    state.forget()
+
+
+class BRENDER_preferences(bpy.types.AddonPreferences):
+    bl_idname = __package__
+
+    address: bpy.props.StringProperty(
+        name="Farm",
+        description="The address of the farm's page, such as http://farm.example:8888",
+        update=_other_farm,
+    )
+
+    def draw(self, context):
+        layout = self.layout
+        layout.prop(self, "address")
+        row = layout.row()
+        row.operator("brender.paste_token", text="Change the token…" if has_token(context) else "Enter your token…")
+        if has_token(context):
+            row.operator("brender.forget_token")
+            row.operator("brender.connect", text="Test connection")
+        else:
+            row.label(text="A token is made on the page of your account")
+        if state.me:
+            layout.label(text=who(), icon="CHECKMARK")
+
+
+def who():
+    """Return who I am at the farm, and what farm it is, in words."""
+    return f"{state.me['name']} ({state.me['role']}) at brender {state.about['software']}"
+
+
+class BRENDER_OT_forget_token(bpy.types.Operator):
+    bl_idname = "brender.forget_token"
+    bl_label = "Forget the token"
+    bl_description = "Remove the token from this machine; the page of your account revokes it"
+
+    def execute(self, context):
+        try:
+            keep_token(address_of(context), "")
+        except FarmError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        state.forget()
+        return {"FINISHED"}
+
+
+def look_at(farm):
+    """Return who I am at *farm*, what it is, and its job types. Raises `FarmError`."""
+    try:
+        kinds = [each for each in farm.ask("/job-types") if each["needs_file"]]
+        about, me = farm.ask("/about"), farm.ask("/me")
+        return {"me": {"name": me["name"], "role": me["role"]}, "about": {"software": about["software"]}, "kinds": kinds}
+    except (KeyError, TypeError) as error:
+        raise unlike(farm, error) from error
+
+
+def unlike(farm, error):
+    """Return the error that an answer of *farm* without what is needed (a `KeyError` or such) means."""
+    return FarmError(
+        f"The farm is of another version than this add-on, which misses {error} there: download it again from {farm.address}"
+    )
+
+
+class _Connecting(Working):
+    """Operators that ask the farm who I am there, and what jobs it takes."""
+
+    def prepare(self, context):
+        farm = farm_of(context)
+        return farm, lambda say: look_at(farm)
+
+    def finish(self, context, result):
+        from . import form
+
+        state.me, state.about, state.kinds = result["me"], result["about"], result["kinds"]
+        form.fill(context.scene)
+        own = origin()["version"]
+        said = f"Connected as {who()}"
+        if own and own.split(".")[:2] != state.about["software"].split(".")[:2]:
+            self.report({"WARNING"}, f"{said}. This add-on is of brender {own}: download the farm's own from its page Submit")
+        else:
+            self.report({"INFO"}, said)
+
+
+class BRENDER_OT_connect(_Connecting, bpy.types.Operator):
+    bl_idname = "brender.connect"
+    bl_label = "Connect"
+    bl_description = "Ask the farm who I am there, and what jobs it takes"
+
+
+class BRENDER_OT_paste_token(_Connecting, bpy.types.Operator):
+    bl_idname = "brender.paste_token"
+    bl_label = "Token for the farm"
+    bl_description = "Keep a token that was made on the page of your account at the farm"
+
+    token: bpy.props.StringProperty(name="Token", subtype="PASSWORD", options={"SKIP_SAVE", "HIDDEN"})
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self, width=500)
+
+    def draw(self, context):
+        self.layout.prop(self, "token")
+
+    def prepare(self, context):
+        token, self.token = "".join(self.token.split()), ""
+        if not token.isascii() or not token:
+            raise FarmError("That is no token: copy the whole of it from the page of your account")
+        keep_token(address_of(context), token)
+        state.forget()
+        return super().prepare(context)
+
+
+_CLASSES = (BRENDER_preferences, BRENDER_OT_paste_token, BRENDER_OT_forget_token, BRENDER_OT_connect)
+
+
+def register():
+    for each in _CLASSES:
+        bpy.utils.register_class(each)
+    entry = bpy.context.preferences.addons.get(__package__)
+    if entry is not None and entry.preferences is not None and not entry.preferences.address:
+        entry.preferences.address = origin()["address"]
+
+
+def unregister():
+    if state.work is not None:
+        state.work.stop()
+        state.work.wait(2.0)
+        state.work = None
+    state.forget()
+    for each in reversed(_CLASSES):
+        bpy.utils.unregister_class(each)

@@ -1,0 +1,119 @@
+"""How a .blend comes to a farm with what it uses. No bpy here: it runs in a thread beside Blender."""
+
+import os
+
+from .client import FarmError
+
+_NAMED_MOST = 5
+_ROUNDS_MOST = 20
+
+
+def bring(farm, copy, name, folder, used, say):
+    """Upload the .blend at *copy* as *name*, and then what the farm misses of it, as far as it is on this machine. Relative paths
+    are from *folder*; *used* are the files that Blender itself says the scene uses. Returns where the .blend is for the farm, and
+    what the farm says of it. Raises `FarmError`."""
+    upload = farm.upload([(name, copy)], "", _progress(say, name))["upload"]
+    source = {"upload": upload, "file": name}
+    sent = set()
+    for _ in range(_ROUNDS_MOST):  # (a library that has come may need further files)
+        say("The farm reads the file…")
+        facts = farm.ask("/inspect", source)
+        found = {}
+        for missing in facts["missing"]:
+            path = local(missing["path"], folder)
+            if missing["place"] and missing["place"] not in sent and is_used(path, used) and os.path.isfile(path):
+                found[missing["place"]] = path
+        if not found:
+            break
+        sent |= set(found)
+        many = "1 file that it uses" if len(found) == 1 else f"{len(found)} files that it uses"
+        farm.upload(list(found.items()), upload, _progress(say, many))
+    return source, facts
+
+
+def check_missing(facts, allowed):
+    """Raises `FarmError` where *facts* tell of files that are missing, unless that is *allowed*."""
+    missing = facts["missing"]
+    if not missing or allowed:
+        return
+    named = ", ".join(f"{each['path']} (used by {each['used_by']})" for each in missing[:_NAMED_MOST])
+    more = f" and {len(missing) - _NAMED_MOST} more" if len(missing) > _NAMED_MOST else ""
+    are, them = ("1 file is", "it") if len(missing) == 1 else (f"{len(missing)} files are", "them")
+    raise FarmError(f"{are} missing: {named}{more}. Find {them} (File, External Data), or tick Render without missing files")
+
+
+def local(path, folder):
+    """Return where the file *path*, as a .blend in *folder* writes it, is on this machine."""
+    plain = path.replace("\\", "/")
+    return os.path.normpath(os.path.join(folder, plain[2:]) if plain.startswith("//") else path)
+
+
+def is_used(path, used):
+    """Return whether *path* is one of *used*, or a further one of the files that one of them stands for (the frames of a
+    sequence, the tiles of a texture). What a farm asks for beyond these it does not get."""
+    return any(_same(path, each) or (_beside(path, each)) for each in used)
+
+
+def _same(one, other):
+    return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))
+
+
+def _beside(path, known):
+    """Return whether the name of *path* is that of *known*, in the same folder, with other digits or in place of a token."""
+    folder, name = os.path.split(path)
+    other_folder, other = os.path.split(known)
+    if not _same(folder, other_folder):
+        return False
+    other = other.replace("<UDIM>", "0000").replace("<UVTILE>", "u0_v0")
+    return _without_digits(name) == _without_digits(other) != name
+
+
+def _without_digits(name):
+    """Return *name* with one mark for each run of digits."""
+    out = ""
+    for letter in name:
+        if not letter.isdigit():
+            out += letter
+        elif not out.endswith("\0"):
+            out += "\0"
+    return out
+
+
+def _progress(say, what):
+    def tell(done, whole):
+        say(f"Sending {what}: {done * 100 // whole} % of {size(whole)}")
+
+    return tell
+
+
+def size(count):
+    """Return so many bytes in words."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def roughly(seconds):
+    """Return a time rounded as people say it."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return (
+        f"{minutes} min"
+        if minutes < 90
+        else f"{minutes // 60} h {minutes % 60:02}"
+        if minutes < 2880
+        else f"{round(minutes / 1440)} days"
+    )
+
+
+def outlook(told):
+    """Return what a job will come to, in lines of words, by the farm's estimate *told*."""
+    workers = "1 worker" if told["workers"] == 1 else f"{told['workers']} workers"
+    frames = "1 frame" if told["frames"] == 1 else f"{told['frames']} frames"
+    time = told["time"]
+    lines = [f"{frames}, about {roughly(time['seconds'])} on {workers}" if time else frames]
+    if not told["workers"]:
+        lines.append("No worker that takes such jobs is here now")
+    elif not time:
+        lines.append("How long it takes is not known: no earlier jobs tell")
+    lines.append(f"Frames go to {told['output']}" if told["output"] else "The farm keeps the frames")
+    return lines + list(told["warnings"])

@@ -1,0 +1,229 @@
+"""The add-on by which artists submit from inside Blender: what it is packed as, what it says to a farm, and how it does in real
+Blenders with a real farm."""
+
+import http.server
+import io
+import json
+import os
+import subprocess
+import threading
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brender import __version__
+from brender.blender_addon import brender_farm
+from brender.blender_addon.brender_farm.client import Farm, FarmError, checked_address, is_own_machine
+from brender.blender_addon.brender_farm.sending import bring, check_missing, is_used, outlook
+from brender.blender_addon.build import addon_zip
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
+from brender.engines.command_line import script_in
+from brender.model.nodes import Blender
+from brender.store.datafolder import DataFolder
+from tests.tools import command
+from tests.web import Browser, application, make_users, with_token
+
+SESSION = Path(__file__).parent / "addon_session.py"
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_one_zip_is_an_extension_and_an_older_blender_s_add_on_of_this_version() -> None:
+    files = unpacked(addon_zip())
+    manifest = tomllib.loads(files["brender_farm/blender_manifest.toml"].decode())
+    assert manifest["permissions"].keys() == {"network", "files"}
+    assert manifest["version"] == ".".join(map(str, brender_farm.bl_info["version"]))
+    assert __version__.startswith(manifest["version"])
+    assert addon_zip() == addon_zip()
+
+
+def test_the_command_writes_the_add_on_with_the_address_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = command(capsys, "blender-addon", tmp_path / "addon.zip", "--address", "http://farm:8888/")
+    assert said.code == 0
+    files = unpacked((tmp_path / "addon.zip").read_bytes())
+    assert json.loads(files["brender_farm/origin.json"])["address"] == "http://farm:8888"
+    assert "zip" in command(capsys, "blender-addon", tmp_path / "addon").err
+
+
+def test_the_dashboard_hands_out_the_add_on_set_to_its_address_to_those_who_may_submit(folder: DataFolder) -> None:
+    make_users(folder)
+    app = application(folder, public_url="https://farm.example/")
+    answer = Browser(app, "anna").get("/api/v1/blender-addon.zip")
+    assert json.loads(unpacked(answer.data)["brender_farm/origin.json"])["address"] == "https://farm.example"
+    assert "/api/v1/blender-addon.zip" in Browser(app, "anna").get("/submit").text
+    assert Browser(app, "vera").get("/api/v1/blender-addon.zip").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [("farm:8888/", "http://farm:8888"), (" https://farm.example/brender/ ", "https://farm.example/brender")],
+)
+def test_an_address_may_be_written_without_its_scheme(given: str, address: str) -> None:
+    assert checked_address(given) == address
+
+
+@pytest.mark.parametrize("wrong", ["", "no where", "ftp://farm", "http://farm:port", "http://"])
+def test_what_is_no_address_is_said_before_anybody_is_asked(wrong: str) -> None:
+    with pytest.raises(FarmError):
+        Farm(wrong, "token")
+
+
+def test_only_loopback_is_this_machine() -> None:
+    assert is_own_machine("http://127.0.0.1:8888") and is_own_machine("localhost:8888")
+    assert not is_own_machine("http://farm:8888")
+
+
+def test_a_farm_gets_only_files_that_the_scene_uses(tmp_path: Path) -> None:
+    used = [str(tmp_path / "wood.png"), str(tmp_path / "sea.0001.exr"), str(tmp_path / "skin.<UDIM>.png")]
+    asked = ["wood.png", "sea.0002.exr", "skin.1001.png", "secret.txt", "wood.png.key", "sea.exr", "below/wood.png"]
+    assert [each for each in asked if is_used(str(tmp_path / each), used)] == ["wood.png", "sea.0002.exr", "skin.1001.png"]
+
+
+class _Fake(Farm):
+    """A farm that misses what it is told to, and keeps what is uploaded."""
+
+    def __init__(self, *missing: dict[str, str]) -> None:
+        super().__init__("http://farm", "token")
+        self.missing, self.sent = list(missing), {}
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        return {"missing": [each for each in self.missing if each["place"] not in self.sent]}
+
+    def upload(self, files: Any, into: str, progress: Any) -> Any:
+        self.sent |= dict(files)
+        return {"upload": "u", "blends": []}
+
+
+def test_the_files_that_a_farm_misses_are_sent_and_what_is_not_here_is_named(tmp_path: Path) -> None:
+    (tmp_path / "textures").mkdir()
+    wood, key = tmp_path / "textures" / "wood.png", tmp_path / "key"
+    for each in (wood, key):
+        each.touch()
+    wanted = [
+        {"path": "//../textures/wood.png", "place": "../textures/wood.png", "used_by": "image wood"},
+        {"path": str(key), "place": "outside/key", "used_by": "image key"},
+        {"path": "//gone.png", "place": "gone.png", "used_by": "image gone"},
+    ]
+    farm = _Fake(*wanted)
+    used = [str(wood), str(tmp_path / "shot" / "gone.png")]
+    _, facts = bring(farm, str(tmp_path / "copy.blend"), "shot.blend", str(tmp_path / "shot"), used, lambda words: None)
+    assert farm.sent == {"shot.blend": str(tmp_path / "copy.blend"), "../textures/wood.png": str(wood)}
+    with pytest.raises(FarmError, match=r"2 files are missing: .*gone\.png \(used by image gone\)"):
+        check_missing(facts, allowed=False)
+    check_missing(facts, allowed=True)
+
+
+def test_what_a_job_comes_to_is_said_in_words() -> None:
+    time = {"seconds": 9600.0}
+    told = {"frames": 240, "workers": 5, "time": time, "output": "", "warnings": ["A warning"]}
+    assert outlook(told) == ["240 frames, about 2 h 40 on 5 workers", "The farm keeps the frames", "A warning"]
+
+
+class _Odd(http.server.BaseHTTPRequestHandler):
+    """A web server that is no farm, or a farm that goes away in mid-upload."""
+
+    def do_GET(self) -> None:
+        if "more=" in self.path:
+            self._say(200, b'{"bytes": 0}')
+        elif "away" in self.path:
+            self._say(302, b"", Location="http://elsewhere/")
+        elif "broken" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"half of it")
+        else:
+            self._say(404 if "none" in self.path else 200, b"<html>A page</html>")
+
+    def do_POST(self) -> None:
+        self.rfile.read(1000)
+        self.connection.close()
+
+    def _say(self, code: int, content: bytes, **headers: str) -> None:
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *words: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def odd() -> Iterator[Farm]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Odd) as serving:
+        threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield Farm(f"http://127.0.0.1:{serving.server_port}", "token")
+        serving.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/me", "not answer as"), ("/none", "not as a brender"), ("/away", "http://elsewhere/")]
+)
+def test_a_server_that_is_no_farm_is_told_from_one(odd: Farm, path: str, said: str) -> None:
+    with pytest.raises(FarmError, match=said):
+        odd.ask(path)
+
+
+def test_a_farm_that_goes_away_in_mid_upload_is_one_sentence(odd: Farm, tmp_path: Path) -> None:
+    large = tmp_path / "large.blend"
+    large.write_bytes(bytes(30_000_000))
+    with pytest.raises(FarmError, match="went away"):
+        odd.upload([("large.blend", str(large))], "", lambda done, whole: None)
+
+
+def test_a_download_that_breaks_off_leaves_no_file(odd: Farm, tmp_path: Path) -> None:
+    with pytest.raises(FarmError, match="went away"):
+        odd.download("/broken", str(tmp_path / "frame.png"), lambda done, whole: None)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, folder: DataFolder, tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    (tmp_path / "work").mkdir()
+    with LocalFarm(FarmPlan(folder=folder, workers=1, any_ports=True, blenders=[blender.path])) as farm:
+        with client(None, folder.root) as connection:
+            token = with_token(connection)["Authorization"].removeprefix("Bearer ")
+        address = farm.dashboard_url.rstrip("/")
+        (tmp_path / "addon.zip").write_bytes(addon_zip(address))
+        given = {"zip": str(tmp_path / "addon.zip"), "token": token, "folder": str(tmp_path / "work"), "told": str(told)}
+        words = [*script_in(blender, SESSION), "--", json.dumps(given | {"nowhere": "http://127.0.0.1:1"})]
+        env = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+    assert told.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    found = json.loads(told.read_text())
+    said = found["said"]
+    assert found["address"] == address and found["mode"] == 0o600
+    refused = {
+        "no token": "There is no token",
+        "no address": "not the address",
+        "nobody there": "No farm answers",
+        "wrong token": "does not know your token",
+        "never saved": "never saved",
+        "no camera": "has no camera",
+        "no number": "Samples is a number",
+        "missing": "1 file is missing",
+        "pause what is done": "completed",
+        "forgotten": "There is no token",
+    }
+    for step, sentence in said.items():
+        assert refused[step] in sentence if step in refused else sentence == "", step
+        assert "Traceback" not in sentence
+    assert refused.keys() <= said.keys()
+    assert found["jobs after refusals"] == 0
+    assert found["outlook"][0].startswith("3 frames")
+    assert found["jobs"] == [["scene one", "completed", 1], ["scene one", "completed", 2]]
+    assert found["test frame"] == [96, 54] and found["loaded"] == ["SEQUENCE", True]
+    assert found["left"] == []
