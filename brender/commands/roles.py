@@ -130,6 +130,14 @@ _link_files = click.option(
     help="A program that hooks may run on this machine, by its whole path; may be given several times. [default: none]",
 )
 @click.option(
+    "--drain-after",
+    type=click.IntRange(0, 1000),
+    default=Policy.drain_after,
+    show_default=True,
+    metavar="NUMBER",
+    help="How many tasks may fail in a row at one worker, and be completed by others, before it is drained; 0: any number.",
+)
+@click.option(
     "--failure-pattern",
     "failure_patterns",
     multiple=True,
@@ -162,6 +170,7 @@ def server(
     backups: Path | None,
     keep_backups: int,
     hook_programs: tuple[Path, ...],
+    drain_after: int,
     failure_patterns: tuple[FailurePattern, ...],
     link_files: bool,
     site: str,
@@ -183,6 +192,7 @@ def server(
         _policy(lease),
         only_job=only_job,
         hook_programs=tuple(map(str, hook_programs)),
+        drain_after=drain_after,
         failure_patterns=failure_patterns,
         only_workers=only_workers,
         largest_file=int(largest_file * 1e9),

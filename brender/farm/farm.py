@@ -12,6 +12,7 @@ from brender.farm.awaited import Awaited
 from brender.farm.jobs import JobState
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.record import Entity, Ledger
+from brender.farm.streaks import Streaks
 from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.totals import Totals
 from brender.farm.usage import Usages
@@ -99,9 +100,12 @@ class Farm:
     """Which rows are no longer true."""
     totals: Totals = field(default_factory=Totals)
     usages: Usages = field(init=False)
+    streaks: Streaks = field(init=False)
+    """The tasks that failed at workers in a row, and who is drained for them."""
 
     def __post_init__(self) -> None:
         self.usages = Usages(self.ledger)
+        self.streaks = Streaks(self.ledger)
 
     def keep(self, entity: E, recorded: bool = False) -> E:
         """Let *entity* have its row in the record from now on, and return it. *recorded*: the row is there already."""

@@ -124,6 +124,8 @@ OUTCOMES: Table[Outcome] = {
 HANDED_OUT = "handed out"
 ENDED_JOB = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
 #: Those of jobs that can be given out.
+#: Workers that take tasks.
+OPEN_WORKER = frozenset({WorkerStatus.IDLE, WorkerStatus.BUSY})
 OPEN_JOB = frozenset({_J.QUEUED, _J.ACTIVE})
 ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
 #: How the reason ends for which a job waits, where that passes by itself: nobody has to do anything.

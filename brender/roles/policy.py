@@ -30,6 +30,8 @@ class Policy:
     """The job is stopped where more than this share of them failed."""
     strikes: int = 3
     """Attempts of one job that may fail in a row at one worker before it is kept off that job."""
+    drain_after: int = 3
+    """Tasks that may fail in a row at one worker, and be completed by others, before the worker is drained; 0: any."""
     retry: float = 1.0
     """The first retry waits this long, each further one twice as long."""
     retry_most: float = 60.0

@@ -238,6 +238,8 @@ def make_tables(database: Database) -> Tables:
         note = TextField(default="")
         schedule = TextField(default="")
         paused_until = DoubleField(null=True)
+        failed_in_row = JSONField(holds=list[Any], default=list)
+        drained = TextField(default="")
         attempt = TextField(default="")
         job = TextField(default="")
         frame = IntegerField(null=True)

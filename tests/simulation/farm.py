@@ -3,12 +3,12 @@
 import logging
 import random
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from peewee import SQL, SqliteDatabase
 
-from brender.bus.messages import Done, Message, Sorry, Submit
+from brender.bus.messages import Act, Done, Message, Sorry, Submit
 from brender.engines.destination import one_spelling
 from brender.farm.record import Row
 from brender.jobs import declare
@@ -31,6 +31,7 @@ from tests.simulation.invariants import (
     check_rest,
     check_rows,
     check_schedule,
+    check_streaks,
 )
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
@@ -103,7 +104,7 @@ class Simulation:
         self.chance = random.Random(self.seed)
         chance = self.chance
         self.clock = Clock()
-        self.policy = POLICY
+        self.policy = replace(POLICY, drain_after=1) if self.seed % 4 == 2 else POLICY
         self.writer = fresh_writer()
         self.trace: list[str] = []
         self.steps = 0
@@ -146,6 +147,8 @@ class Simulation:
         """Attempts whose tasks were seen to wait for nothing when they were granted."""
         self.people = People(self, self.conditions.habits)
         self.shares = Shares(self)
+        self.drained = 0
+        """How often a worker was enabled again that had been drained."""
         self._ids = 0
         self._is_unchecked = False
         self.server = ServerNode(self, "server")
@@ -168,6 +171,7 @@ class Simulation:
     def _run(self) -> None:
         for node in (self.server, *self.managers, *self.workers):
             node.start()
+        self.clock.at(20.0, self._readmit)
         self.shares.begin()
         for number in range(self.chance.choice([1, 2, 3])):
             self.clock.at(self.chance.uniform(0, FAULTS_SECONDS / 2), lambda number=number: self._submit(number))  # type: ignore[misc]
@@ -201,6 +205,7 @@ class Simulation:
             check_rows(self)
             check_commit(self)
             check_accounts(self)
+            check_streaks(self)
             check_graphs(self)
             self._is_unchecked = True
 
@@ -396,6 +401,13 @@ class Simulation:
         for worker in self.workers:
             self._room_again(worker)
         self.network.weather = Weather()
+
+    def _readmit(self) -> None:
+        """Let somebody enable the workers that are drained, now and then."""
+        for worker in list(self.server.core.farm.streaks.drained) if self.server.up else ():
+            self.drained += 1
+            self.server.request(Act(id=self.new_id(), action="enable", target=worker))
+        self.clock.at(20.0, self._readmit)
 
     def _at_rest(self) -> bool:
         jobs = self.writer.tables.Job

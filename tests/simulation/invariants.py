@@ -67,6 +67,14 @@ def check_commit(world: "Simulation") -> None:
         raise Violation(f"the task {twice[0][0]} has {twice[0][1]} live attempts")
 
 
+def check_streaks(world: "Simulation") -> None:
+    """After every commit: whoever is drained has failed so many tasks in a row that are completed by now, by the record."""
+    for worker, streak in _rows(world, "SELECT id, failed_in_row FROM worker WHERE drained <> ''"):
+        finished = [task for task, done in json.loads(streak) if done]
+        if len(finished) < world.policy.drain_after:
+            raise Violation(f"the worker {worker} is drained, and of what failed there others completed only {finished}")
+
+
 def check_accounts(world: "Simulation") -> None:
     """After every commit: the sums of the accounts are those of the attempts and the jobs, as long as none is deleted."""
     if world.people.deleted:

@@ -381,6 +381,11 @@ class WorkerNode(Node):
         return chance.choice([(), (), ("/projects", "/renders"), ("/projects", "/renders/shot")])
 
     @property
+    def is_bad(self) -> bool:
+        """Whether it fails most of what it is given: the second worker, in some histories, as long as there are faults."""
+        return self.world.seed % 4 == 2 and self.name == "worker-1" and self.world.faults
+
+    @property
     def manager(self) -> ManagerNode:
         """The one that it is turned to."""
         return self.managers[self.turns % len(self.managers)]
@@ -444,7 +449,7 @@ class WorkerNode(Node):
         elif running.stuck or (self.world.faults and self.world.chance.random() < self.world.sticking):
             running.stuck = True
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
-        elif self.world.chance.random() < self.world.failing:
+        elif self.world.chance.random() < (0.6 if self.is_bad else self.world.failing):
             elsewhere = self.world.seed % 4 == 3 and random.Random(f"{self.world.seed}, {grant.attempt}").random() < 0.3
             self._end(running, reason="chance had it fail", elsewhere=elsewhere)
         elif not self.world.holds_lease(self, grant.attempt):

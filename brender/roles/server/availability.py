@@ -36,6 +36,9 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
             return _with_manager(name, "is disabled", f"`brender enable {command}`")
     if wanted is Wanted.DISABLED:
         return Obstacle("is disabled", "are disabled", f"`brender enable {NAMES}`")
+    if worker.info.id in farm.streaks.drained:
+        one = "is drained, since others completed what failed there"
+        return Obstacle(one, "are drained, since others completed what failed there", f"`brender enable {NAMES}`")
     if (until := farm.asleep.get(worker.info.id)) is not None and worker.info.id in farm.paused:
         remedy = f"`brender describe {NAMES} --give-back 0` ends that"
         return Obstacle(f"pauses: {OWNERS_USE} until {until}", "pause: their owners use the machines", remedy)

@@ -18,7 +18,7 @@ from brender.farm.stages import grow
 from brender.farm.tasks import AttemptState
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import choose_blender, choose_series
-from brender.model.status import OPEN_JOB, WorkerStatus
+from brender.model.status import OPEN_JOB, OPEN_WORKER
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
 from brender.roles.server.availability import job_at, why_closed, why_nobody
@@ -52,7 +52,6 @@ _DELAYED_A_ROUND = 200
 #: Attempts that are looked at in a round at most, for whether they run for longer than was expected; and the seconds from one
 #: look at all to the next.
 _OUTRUN_A_ROUND, _OUTRUN_SECONDS = 100, 5.0
-_OPEN = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 
 
 class Dispatch:
@@ -146,7 +145,7 @@ class Dispatch:
             known = roster.workers[worker.info.id]
             share = self._share(worker) if known.machine is not None else (0, False)
             noted = (known.info, known.count, known.serving, known.reserved, known.alone, known.tail)
-            if noted != (worker.info, len(worker.attempts), worker.status in _OPEN, *share, self._tail(worker)):
+            if noted != (worker.info, len(worker.attempts), worker.status in OPEN_WORKER, *share, self._tail(worker)):
                 found.append(f"the scheduler was not told of a change of the worker {worker.info.id}")
         open_jobs = {job.id for job in farm.jobs.values() if self._is_open(job)}
         if roster.jobs.keys() - changed_jobs != open_jobs - changed_jobs:
@@ -236,7 +235,7 @@ class Dispatch:
         if worker is None:
             self._roster.worker_gone(worker_id)
         else:
-            serving, is_open = worker.status in _OPEN, now.mono >= worker.closed_until
+            serving, is_open = worker.status in OPEN_WORKER, now.mono >= worker.closed_until
             self._roster.worker_changed(
                 worker.info, len(worker.attempts), serving, is_open, *self._share(worker), self._tail(worker)
             )

@@ -278,6 +278,8 @@ class Nodes:
         else:
             self.farm.wanted[node] = wanted
         self.farm.ledger.change(kind, node, {"wanted": wanted or ""})
+        if wanted is None:
+            self.farm.streaks.readmit(node)
         text = {
             None: "enabled",
             Wanted.DISABLED: "disabled",
@@ -385,6 +387,8 @@ class Nodes:
             return WorkerStatus.DISABLED, ""
         if manager is not None and self.farm.wanted.get(manager.id) is Wanted.DISABLED:
             return WorkerStatus.DISABLED, f"its manager {manager.name} is disabled"
+        if (why := self.farm.streaks.drained.get(worker.info.id)) is not None:
+            return WorkerStatus.ERROR, why
         if (until := self.farm.asleep.get(worker.info.id)) is not None:
             is_given_back = worker.info.id in self.farm.paused
             return WorkerStatus.DISABLED, f"{OWNERS_USE} until {until}" if is_given_back else f"it sleeps until {until}"

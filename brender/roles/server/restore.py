@@ -62,9 +62,11 @@ def restore(writer: Writer, mono: float) -> Farm:
         .tuples()
     ):
         farm.paused[id] = until
-    for row in tables.Worker.select(tables.Worker.id, tables.Worker.extra_tags, tables.Worker.schedule):
+    worker = tables.Worker
+    for row in worker.select(worker.id, worker.extra_tags, worker.schedule, worker.failed_in_row, worker.drained):
         if row.extra_tags:
             farm.extra_tags[row.id] = frozenset(row.extra_tags)
+        farm.streaks.restore(row.id, row.failed_in_row, row.drained)
         if row.schedule:
             farm.schedules[row.id] = parse_schedule(row.schedule)
     for table in (tables.Manager, tables.Worker):

@@ -1,5 +1,6 @@
 """What becomes of attempts, in the server's core: reported on, retried, lost, disowned. Pure."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -32,8 +33,8 @@ from brender.model.causes import Cause, cause_named
 from brender.model.energy import Energy
 from brender.model.job import FILM, MISSING_AT_WORKER
 from brender.model.log_events import frames_in_words
-from brender.model.status import ENDED_JOB, JobStatus, Outcome, PartStatus
-from brender.model.text import plural, times
+from brender.model.status import ENDED_JOB, OPEN_WORKER, JobStatus, Outcome, PartStatus
+from brender.model.text import harmless, plural, times
 from brender.model.units import STILL, passes_of
 from brender.roles.effects import LogEvent, Now, PublishFrame, Send
 from brender.roles.policy import Policy
@@ -234,6 +235,7 @@ class Work:
         if task is not None and worker is not None and worker.running == attempt.id and worker.frame == part.frame:
             to_do = (each.frame for each in task.parts if each.status is PartStatus.ACTIVE and attempt.has_to_do(each))
             worker.go_on(next(to_do, part.frame))
+        self.farm.streaks.succeeded(attempt.worker)
         job.strikes.pop(attempt.worker, None)
         job.put_off_times.pop(attempt.worker, None)
         if report.memory > job.memory:
@@ -285,11 +287,30 @@ class Work:
 
     def _complete(self, task: TaskState, job: JobState, now: Now) -> None:
         task.complete()
+        for worker in self.farm.streaks.completed(task.id):
+            self._look_at_streak(worker, task, now)
         for other in [self.farm.attempts[each] for each in task.attempts if each in self.farm.attempts]:
             self._supersede(other)
         self.farm.drop(job, task)
         task_ended(self.farm, job, task)
         self.jobs.settle(job, now)
+
+    def _look_at_streak(self, worker_id: str, task: TaskState, now: Now) -> None:
+        """Drain the worker where others have completed too many tasks that failed there in a row, the last one *task*; not the
+        only worker that takes any."""
+        worker, streaks = self.farm.workers.get(worker_id), self.farm.streaks
+        count = streaks.finished_by_others(worker_id)
+        if worker is None or not 0 < self.policy.drain_after <= count or worker_id in streaks.drained:
+            return
+        if not any(each.status in OPEN_WORKER and id != worker_id for id, each in self.farm.workers.items()):
+            return
+        name = shlex.quote(harmless(worker.info.name))
+        why = f"failed {plural(count, 'task')} in a row that others then completed"
+        why += f"; one said: {task.reason}" if task.reason else ""
+        streaks.drain(worker_id, f"{why}. `brender enable {name}` lets it try again")
+        self.farm.changed.add(worker_id)
+        self.activity.note(now, "drained", f"the worker {worker.info.name} is drained: it {why}", worker=worker_id)
+        self.dispatch.recall(worker, now)
 
     def _supersede(self, attempt: AttemptState) -> None:
         """Let *attempt* stop, since another has finished its task."""
@@ -309,6 +330,8 @@ class Work:
             self._again(attempt, now)
             return
         self._log_failure(report, attempt, job)
+        if not report.permanent and (task := self._task_of(attempt)) is not None:
+            self.farm.streaks.failed(attempt.worker, task.id)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report))
         if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
             self._fail_task(self.farm.tasks[attempt.task], job, report.reason, now)
