@@ -86,6 +86,16 @@ def test_a_frame_that_is_queued_again_is_waited_for_again(world: World) -> None:
     assert sorted(order) == [1, 2, 2, 3] and world.status(second.id) == "completed"
 
 
+def test_a_job_goes_on_waiting_for_another_when_it_is_to_wait_for_something_else_too(world: World) -> None:
+    first, second = job(name="lighting"), job("1-2", after=(After("lighting"),))
+    world.submit(first)
+    world.submit(second)
+    answer = world.act("when", second.id, {"after": [{"job": first.id}], "night": False, "start_at": 0.0})
+    assert not isinstance(answer, Sorry) and said(world, second.id)[0] == "jobs"
+    world.finish_everything()
+    assert world.status(second.id) == "completed"
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_job_that_waits_for_one_that_failed_or_is_deleted_says_what_helps_and_goes_on_waiting(
     world: World, restarts: bool

@@ -250,7 +250,9 @@ class Jobs:
         check_after(self.farm, job.id, value.after)
         if value.start_at != job.spec.start_at:
             check_start(value.start_at, now.wall)
+        awaited = {after.job: self.farm.awaited[after.job] for after in value.after}
         forget(self.farm, job)
+        self.farm.awaited |= awaited  # (what nobody else waits for is forgotten)
         job.wait_otherwise(value.after, value.start_at, value.night)
         follow(self.farm, job)
         self.farm.waits_changed.add(job.id)
