@@ -10,11 +10,13 @@ import pytest
 
 from brender.bus.messages import PartDone
 from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import sweep_slice
 from brender.farm.tasks import PartState
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
+from brender.roles.server.editing import Editing
 from brender.roles.server.round import Round
 from brender.roles.server.work import Work
 from brender.roles.worker.reporting import Reporting
@@ -38,6 +40,11 @@ REQUEUED_AND_DELETED = Conditions(
 )
 OVERWRITTEN = Conditions(crashing=0.0, part_seconds=0.3, habits=Habits(times=(0,), deletes=(1,), own_folder=0.0, overwrites=0.9))
 KEPT = Conditions(crashing=0.0, part_seconds=0.3, habits=Habits(times=(0,), deletes=(1,), own_folder=0.0, overwrites=0.0))
+EDITED = Conditions(
+    crashing=0.012,
+    part_seconds=3.0,
+    habits=Habits(asks=("edit", "edit", "edit", "requeue_failed", "cancel"), times=(3, 8), deletes=(0,), own_folder=1.0),
+)
 RARE = (LONG_OUTAGES, MESSAGES_OVERTAKE, RENDERED_AGAIN_AND_AGAIN, REQUEUED_AND_DELETED, OVERWRITTEN, KEPT)
 
 
@@ -60,7 +67,7 @@ def test_nothing_is_lost_in_histories_under_rare_conditions(conditions: Conditio
 
 @pytest.mark.thorough
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("conditions", RARE)
+@pytest.mark.parametrize("conditions", [*RARE, EDITED])
 def test_nothing_is_lost_in_further_histories_under_rare_conditions(conditions: Conditions) -> None:
     assert not problems_of(range(8, 100), conditions)
 
@@ -234,3 +241,13 @@ def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest
 
     after_a_restart(monkeypatch, skip)
     assert first_violation(conditions=RENDERED_AGAIN_AND_AGAIN)
+
+
+def test_an_attempt_that_an_edit_does_not_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Editing, "_stop", lambda editing, job, reason, now: None)
+    assert first_violation(conditions=EDITED)
+
+
+def test_an_edit_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JobState, "rewrite", lambda job: None)
+    assert first_violation(conditions=EDITED)

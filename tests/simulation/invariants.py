@@ -57,6 +57,10 @@ def check_commit(world: "Simulation") -> None:
     asked = {job: (status, {sweep["user"]: sweep["cursor"] for sweep in json.loads(sweeps)}) for job, _, status, sweeps in rows}
     if broken := world.people.broken_promise(asked, completed):
         raise Violation(broken)
+    if world.people.edits or world.people.samples:
+        samples = {job: json.loads(settings).get("samples") for job, settings in _rows(world, "SELECT id, settings FROM job")}
+        if broken := world.people.broken_edit(completed, samples):
+            raise Violation(broken)
     unfinished = _rows(world, "SELECT output FROM job WHERE status NOT IN ('completed', 'failed', 'canceled')")
     owners = Counter(normpath(output) for (output,) in unfinished)
     for output, count in owners.items():

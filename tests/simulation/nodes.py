@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peewee import OperationalError
 
@@ -41,7 +41,6 @@ from brender.roles.manager.core import ManagerCore
 from brender.roles.server.core import ServerCore
 from brender.roles.server.deletion import Remover
 from brender.roles.server.farm_store import FarmStore
-from brender.roles.server.jobs import Selection
 from brender.roles.server.round import Round
 from brender.roles.worker.core import WorkerCore
 from brender.store.datafolder import DataFolder
@@ -154,9 +153,9 @@ class _Fragile(ServerCore):
         with self._raising(type(message).__name__ if isinstance(message, Reports | Received | Gone | Submit) else ""):
             return super().handle(peer, message, now)
 
-    def act(self, peer: Peer, message: Act, selection: Selection | None, now: Now) -> list[Effect]:
+    def act(self, peer: Peer, message: Act, *looked_up: Any) -> list[Effect]:
         with self._raising(message.action):
-            return super().act(peer, message, selection, now)
+            return super().act(peer, message, *looked_up)
 
     def tick(self, now: Now) -> list[Effect]:
         with self._raising("what time brings"):

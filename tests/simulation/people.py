@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from brender.bus.messages import Act, Sorry
 from brender.model.status import PartStatus
 from brender.roles.server.restore import select_for_requeue
+from brender.roles.server.round import FAILED
 
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
@@ -31,6 +32,16 @@ class Requeue:
 
 
 @dataclass(frozen=True)
+class Edited:
+    """An accepted edit after which frames look otherwise. ``before``: the attempts that were live then, of which nothing counts
+    any more; ``done``: those parts that were completed then, each with its attempt."""
+
+    job: str
+    before: frozenset[str]
+    done: dict[int, str]
+
+
+@dataclass(frozen=True)
 class Habits:
     """What people ask of each job while it is rendered: one of ``asks`` so many ``times``, and so many ``deletes``. Chance
     chooses among each. ``own_folder``: how likely a job writes to a folder that no other writes to. ``overwrites``: how likely
@@ -38,6 +49,7 @@ class Habits:
 
     asks: tuple[str, ...] = (
         "requeue_all", "requeue_all", "requeue_frames", "requeue_frames", "requeue_failed", "cancel", "pause", "reorder",
+        "edit", "edit",
     )  # fmt: skip
     times: tuple[int, ...] = (1, 2, 4)
     deletes: tuple[int, ...] = (0, 1, 3)
@@ -55,6 +67,9 @@ class People:
         self.are_many = world.seed % 2 == 1 or habits is not None
         self.habits = habits or Habits()
         self.requeues: list[Requeue] = []
+        self.edits: list[Edited] = []
+        self.samples: dict[str, set[int | None]] = {}
+        """By job, what its setting may be in the record: that which was accepted last, and what was asked for since."""
         self.deleted: dict[str, set[str]] = {}
         """By job, what somebody asked to be deleted of it, answered or not."""
         self.overwriting: set[str] = set()
@@ -69,6 +84,7 @@ class People:
         asks = {
             "requeue_all": self._requeue_all, "requeue_frames": self._requeue_frames, "requeue_failed": self._requeue_failed,
             "cancel": self._cancel, "pause": self._pause, "reorder": self._reorder,
+            "edit": self._edit,
         }  # fmt: skip
         for _ in range(chance.choice(self.habits.times) if self.are_many else 0):
             ask = asks[chance.choice(self.habits.asks)]
@@ -122,6 +138,18 @@ class People:
                     return f"part {part} was to be rendered again, and what {attempt} made is still taken for it"
         return ""
 
+    def broken_edit(self, completed: dict[int, str], samples: dict[str, int | None]) -> str:
+        """Return which edit is not kept to, "" for none. *completed*: the attempt of each completed part; *samples*: the setting
+        of each job; both as the record has them."""
+        for edited in self.edits:
+            for part, attempt in completed.items():
+                if attempt in edited.before and edited.done.get(part) != attempt:
+                    return f"part {part} counts as {attempt} made it, which was begun before {edited.job} was edited"
+        for job, allowed in self.samples.items():
+            if job in samples and samples[job] not in allowed:
+                return f"{job} was edited to have one of {allowed} samples, and has {samples[job]}"
+        return ""
+
     # --- what they do -------------------------------------------------------------------------------------------------
 
     def _cancel(self, job: str) -> None:
@@ -169,6 +197,27 @@ class People:
     def _reorder(self, job: str) -> None:
         self._act("priority", job, self.chance.randint(0, 100))
 
+    def _edit(self, job: str) -> None:
+        """Edit *job*: most of the time its pictures or its frames."""
+        row = self.world.writer.tables.Job.get_or_none(id=job)
+        if row is None or "samples" not in row.settings:
+            return
+        of_all = self.chance.random() < 0.5
+        samples = self.chance.randint(1, 1000)
+        last = max(map(int, row.settings["frames"].replace(",", "-").split("-")))
+        asked: dict[str, Any] = self.chance.choice(
+            [
+                {"settings": {"samples": samples}, "from_now_on": not of_all},
+                {"settings": {"samples": samples}, "from_now_on": not of_all},
+                {"settings": {"frames": f"1-{last + self.chance.randint(1, 5)}"}},
+                {"name": f"edited {samples}", "priority": self.chance.randint(0, 100)},
+            ]
+        )
+        self._act("edit", job, asked)
+
+    def _edits_pictures(self, action: str, value: Any) -> bool:
+        return action == "edit" and "samples" in value.get("settings", {})
+
     def tidy_up(self) -> None:
         """Once all jobs have ended: delete some of them, in any order."""
         jobs = sorted(self.world.accepted) if self.are_many else []
@@ -199,7 +248,12 @@ class People:
             return False
         self._asked += 1
         message = Act(id=world.new_id(), action=action, target=job, value=value, user=f"person {self._asked}")
-        promise = self._promise(job, message.user, value) if action == "requeue" else None
+        edits_pictures = self._edits_pictures(action, value)
+        renders_again = edits_pictures and not value["from_now_on"]
+        promise = (
+            self._promise(job, message.user, "all" if renders_again else value) if action == "requeue" or renders_again else None
+        )
+        edited = self._edited(job, value["settings"]["samples"]) if edits_pictures else None
         before = set(world.canceled)
         if action == "cancel":
             world.canceled.add(job)
@@ -207,10 +261,26 @@ class People:
         said = answer.message if isinstance(answer, Sorry) else "accepted" if answer else "no answer"
         world.say(f"{message.user} asks: {action} {job} {value or ''}: {said}")
         if isinstance(answer, Sorry):
+            if answer.message == FAILED.format(what="act") and not world.raising:
+                raise AssertionError(f"the server failed at {action} by itself: its log says why")
             world.canceled = before
             if promise is not None:
                 self.requeues.remove(promise)
+        elif answer is not None and edited is not None:
+            self.edits.append(edited)
+            self.samples[job] = {value["settings"]["samples"]}
+            swept = server.up and job in server.core.farm.jobs and server.core.farm.jobs[job].sweeps
+            if promise is not None and promise in self.requeues and not promise.is_recorded and not swept:
+                self.requeues.remove(promise)  # nothing of it was done yet
         return not isinstance(answer, Sorry)
+
+    def _edited(self, job: str, samples: int) -> Edited:
+        """Return what an edit of the pictures of *job* would promise. It may be recorded although it is not answered."""
+        row = self.world.writer.tables.Job.get_by_id(job)
+        self.samples.setdefault(job, {row.settings["samples"]}).add(samples)
+        statement = "SELECT id FROM attempt WHERE job = ? AND outcome = 'live'"
+        before = self.world.writer.database.execute_sql(statement, (job,)).fetchall()
+        return Edited(job, frozenset(id for (id,) in before), dict(self.world.completed))
 
     def _promise(self, job: str, user: str, value: Any) -> Requeue:
         selection = select_for_requeue(self.world.writer.tables, job, value)
