@@ -116,5 +116,6 @@ attempt("forgotten", "submit")
 bpy.ops.preferences.addon_disable(module=module)
 TOLD["left"] = sorted(types() - before) + ["a property of scenes"] * hasattr(bpy.types.Scene, "brender")
 TOLD["left"] += ["handlers"] * (handlers() != before_handlers)
+TOLD["left"] += [each for each in os.listdir(bpy.app.tempdir) if each.startswith("brender")]
 with open(GIVEN["told"], "w", encoding="utf-8") as file:
     json.dump(TOLD, file)

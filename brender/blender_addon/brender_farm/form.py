@@ -80,6 +80,7 @@ class BRENDER_form(bpy.types.PropertyGroup):
     allow_missing: bpy.props.BoolProperty(
         name="Render without missing files", description="Submit even where files that the scene uses are not there"
     )
+    show_more: bpy.props.BoolProperty(name="Show")
     settings: bpy.props.CollectionProperty(type=BRENDER_setting)
     groups: bpy.props.CollectionProperty(type=BRENDER_group)
 

@@ -43,40 +43,36 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
         if state.problem:
             _words(layout, state.problem, "ERROR")
         if state.kinds:
-            self._draw_form(context, layout)
-            self._draw_submit(layout)
+            layout.use_property_split = True
+            layout.use_property_decorate = False
+            self._draw_form(context.scene, layout)
 
-    def _draw_form(self, context, layout):
-        scene = context.scene
+    def _draw_form(self, scene, layout):
         chosen = scene.brender
         layout.prop(chosen, "job_type")
-        declared = state.kind(chosen.job_type)
         groups = {}
-        for setting in (declared or {}).get("settings", []):
+        for setting in state.kind(chosen.job_type)["settings"] if state.kind(chosen.job_type) else ():
+            fields = groups.setdefault(setting["group"], [])
             item = chosen.settings.get(setting["name"])
             if item is None:
                 continue
             if setting["required"] or setting["name"] in ("frames", "frame"):
                 _field(layout, scene, setting, item)
             else:
-                groups.setdefault(setting["group"], []).append((setting, item))
+                fields.append((setting, item))
         layout.prop(chosen, "priority")
+        self._draw_submit(layout)
         for name, fields in groups.items():
             group = chosen.groups.get(name)
-            if group is None:
+            if group is None or not fields:
                 continue
-            box = layout.column()
             is_set = any(item.text for _, item in fields)
-            icon = "TRIA_DOWN" if group.is_open else "TRIA_RIGHT"
-            box.prop(group, "is_open", text=f"{name} *" if is_set else name, icon=icon, emboss=False)
-            for setting, item in fields if group.is_open else ():
-                _field(box, scene, setting, item)
-        layout.prop(chosen, "job_name")
-        layout.prop(chosen, "project")
-        layout.prop(chosen, "output")
-        layout.prop(chosen, "trust")
-        layout.prop(chosen, "allow_missing")
-        layout.prop(chosen, "paused")
+            if _folded(layout, group, "is_open", f"{name} *" if is_set else name):
+                for setting, item in fields:
+                    _field(layout, scene, setting, item)
+        if _folded(layout, chosen, "show_more", "Name, project, folder and trust"):
+            for name in ("job_name", "project", "output", "trust", "allow_missing", "paused"):
+                layout.prop(chosen, name)
 
     def _draw_submit(self, layout):
         if state.work is not None:
@@ -122,6 +118,16 @@ class BRENDER_PT_jobs(_Panel, bpy.types.Panel):
             row.operator("brender.open", text="", icon="URL").job = job["id"]
             if job["status"] == "failed" and job["reason"]:
                 _words(box, job["reason"])
+
+
+def _folded(layout, owner, name, title):
+    """Draw the head of a group of settings, and return whether it is open."""
+    is_open = getattr(owner, name)
+    row = layout.row()
+    row.use_property_split = False
+    row.alignment = "LEFT"
+    row.prop(owner, name, text=title, icon="TRIA_DOWN" if is_open else "TRIA_RIGHT", emboss=False)
+    return is_open
 
 
 def _actions(status):

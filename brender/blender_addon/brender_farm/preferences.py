@@ -175,6 +175,7 @@ class BRENDER_OT_paste_token(_Connecting, bpy.types.Operator):
     bl_idname = "brender.paste_token"
     bl_label = "Token for the farm"
     bl_description = "Keep a token that was made on the page of your account at the farm"
+    bl_options = {"INTERNAL"}  # (others are written to the Info editor, with their token)
 
     token: bpy.props.StringProperty(name="Token", subtype="PASSWORD", options={"SKIP_SAVE", "HIDDEN"})
 

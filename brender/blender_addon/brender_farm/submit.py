@@ -144,6 +144,8 @@ class BRENDER_OT_test_frame(Working, bpy.types.Operator):
             image.pack()  # (its file is a temporary one)
         except RuntimeError as error:
             raise FarmError(f"Blender cannot read the test frame: {error}") from error
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
         show(context, image)
         self.report({"INFO"}, f"{image.name} is in the Image Editor")
 
