@@ -196,10 +196,10 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
         for slot in (each for each in slots if each.open):
             if wished <= 0:
                 break
-            mine = _urgency(demand.priority, demand, slot)
+            mine = urgency(demand.priority, demand, slot)
             if slot.worker.id in asked or any(held.recalling for held in slot.waiting) or is_unfit(demand, slot, slots):
                 continue
-            lesser = [held for held in slot.waiting if _urgency(held.priority, known.get(held.job), slot) < mine]
+            lesser = [held for held in slot.waiting if urgency(held.priority, known.get(held.job), slot) < mine]
             if lesser:
                 asked.add(slot.worker.id)
                 taken.append(TakeBack(slot.worker.id, lesser[-1].attempt))
@@ -207,7 +207,7 @@ def preempt(demands: list[Demand], slots: list[Slot]) -> list[TakeBack]:
     return taken
 
 
-def _urgency(priority: int, demand: Demand | None, slot: Slot) -> int:
+def urgency(priority: int, demand: Demand | None, slot: Slot) -> int:
     """Return how urgent a task is at *slot*: the jobs of its own pool come first."""
     return priority + 1000 * (demand is not None and is_own(demand.need, slot.worker))
 

@@ -22,7 +22,7 @@ from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import NOT_ALONE, Demand, Held, Take, TakeBack
 from tests import simple_scheduler
-from tests.simple_scheduler import Slot, is_unfit
+from tests.simple_scheduler import Slot, is_unfit, urgency
 
 PLENTY = 1_000_000
 PATHS = (PathVariable("projects", "linux", "/mnt/projects"), PathVariable("projects", "windows", "P:\\", "south"))
@@ -532,7 +532,8 @@ def helps(back: TakeBack, workers: Sequence[Slot], jobs: Sequence[Demand]) -> bo
     job = next((job for job in jobs if job.job == held.job), None)
     idle = [each for each in workers if each.open and not each.count]
     relieved = job is not None and any(not is_unfit(job, each, workers) for each in idle)
-    urgent = [each for each in jobs if each.queued and each.priority > held.priority]
+    here = urgency(held.priority, job, slot)
+    urgent = [each for each in jobs if each.wants_more and urgency(each.priority, each, slot) > here]
     return slot.open and not held.recalling and (relieved or any(not is_unfit(each, slot, workers) for each in urgent))
 
 

@@ -182,6 +182,8 @@ class Roster:
             self.lonely.pop(demand.job, None)
         if demand.rush or demand.reclaims:
             self.pressing[demand.job] = None
+        else:
+            self.pressing.pop(demand.job, None)
         if demand.kept_off and demand.need.oldest_blender is not None:
             self._picky[demand.job] = job
         else:
