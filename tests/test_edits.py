@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from brender.bus.messages import Sorry
-from tests.world import World, animation, farm_of_two, granted
+from brender.jobs.clones import clone, free_folder
+from brender.model.edit import Edit
+from tests.world import World, animation, farm_of_two, granted, new_id
 
 
 @pytest.fixture
@@ -174,3 +177,16 @@ def test_a_still_that_is_made_of_pieces_is_all_rendered_again_or_not_at_all(worl
     edit(world, job["id"], settings={"samples": 8})
     stop(world)
     assert len(world.finish_everything()) == 3 and world.status(job["id"]) == "completed"
+
+
+def test_a_clone_has_what_the_first_has_but_for_what_is_said_otherwise_and_what_that_waits_for(world: World) -> None:
+    first = animation("1-4", tags=("gpu",), priority=70, stall_minutes=5.0)
+    world.submit(first)
+    world.act("when", first.id, {"night": True})
+    record = world.ask("job", id=first.id)
+    spec = clone(record, new_id(), "anna", Edit(name="again", settings={"frames": "5-6"}))
+    assert (spec.tags, spec.priority, spec.stall_minutes, spec.night) == (("gpu",), 70, 5.0, False)
+    assert (spec.name, spec.user, spec.settings) == ("again", "anna", record["settings"] | {"frames": "5-6"})
+    assert isinstance(world.submit(spec), Sorry), "the first writes to its folder"
+    spec = msgspec.structs.replace(spec, output=free_folder(spec.output, lambda folder: folder.endswith("_2")))
+    assert world.submit(spec)["output"] == f"{record['output']}_3"

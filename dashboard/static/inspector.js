@@ -32,6 +32,7 @@ const inspector = (() => {
     const name = told.worker_name || at?.name || told.attempts[0]?.worker_name;
     if (worker && name) fact("Worker", farm.link(`/workers/${worker}`, name, "text-break"));
     fact("Device", told.device);
+    if (told.revision) fact("Revision", String(told.revision));
     if (now === "completed") {
       fact("Time", against(told.seconds), "", mean ? `The mean of this job's frames: ${farm.duration(mean)}` : "");
       if (told.width) fact("Picture", `${told.width}×${told.height} ${(/\.(\w+)$/.exec(told.output)?.[1] || "").toUpperCase()}`.trim());

@@ -44,6 +44,7 @@
     showTimes(job);
     const isMissing = (warning) => warning.startsWith("Missing file");
     const missing = job.warnings.filter(isMissing), others = job.warnings.filter((warning) => !isMissing(warning));
+    byId("revisions").replaceChildren(...job.revisions.slice(1).map((each) => farm.element("div", "name", `Revision ${each.revision}, ${new Date(each.wall * 1000).toLocaleString()}${each.user ? ` by ${each.user}` : ""}: ${each.said}`)));
     byId("warnings").replaceChildren(...folded("files are missing", missing), ...folded("warnings", others), ...job.kept_off.map(keptOff));
     byId("now").classList.toggle("d-none", !job.rendering.length);
     byId("rendering").replaceChildren(...job.rendering.map(atWork));
@@ -297,6 +298,27 @@
   byId("priority-form")?.addEventListener("submit", (event) => {
     event.preventDefault();
     act("priority", Number(byId("priority").value));
+  });
+
+  // What the form says otherwise than the job: another revision of it, or a job of its own.
+  byId("edit-form")?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const how = event.submitter?.value || "edit", name = byId("edit-name"), settings = {};
+    event.target.querySelectorAll("[data-setting]").forEach((input) => {
+      if (input.value === input.defaultValue) return;
+      settings[input.dataset.setting] = input.type !== "number" ? input.value : input.value ? Number(input.value) : null;
+    });
+    const asked = { settings, ...(name.value === name.defaultValue ? {} : { name: name.value }) };
+    try {
+      const told = await farm.post(`/jobs/${id}/${how}`, how === "edit" ? { ...asked, from_now_on: byId("from-now-on").checked } : asked);
+      if (how === "clone") { window.location.assign(`/jobs/${told.id}`); return; }
+      farm.content();
+      closeMenus();
+      event.target.querySelectorAll("input:not([type=checkbox])").forEach((input) => { input.defaultValue = input.value; });
+      look();
+    } catch (error) {
+      farm.complain(error);
+    }
   });
 
   [strip, player, contactsheet].forEach((each) => each.onMove(choose));
