@@ -18,6 +18,7 @@ import pytest
 from brender import __version__
 from brender.blender_addon import brender_farm
 from brender.blender_addon.brender_farm.client import Farm, FarmError, checked_address, is_own_machine
+from brender.blender_addon.brender_farm.fetching import fetched, frames_of
 from brender.blender_addon.brender_farm.sending import bring, check_missing, is_used, outlook
 from brender.blender_addon.build import addon_zip
 from brender.commands.localfarm import FarmPlan, LocalFarm
@@ -119,6 +120,39 @@ def test_the_files_that_a_farm_misses_are_sent_and_what_is_not_here_is_named(tmp
     with pytest.raises(FarmError, match=r"2 files are missing: .*gone\.png \(used by image gone\)"):
         check_missing(facts, allowed=False)
     check_missing(facts, allowed=True)
+
+
+class _Elsewhere(Farm):
+    """A farm whose folders this machine does not see: one job, with the frames *names*."""
+
+    def __init__(self, *names: str, output: str = "/nowhere") -> None:
+        super().__init__("http://farm", "token")
+        self.names, self.output = names, output
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        if path.endswith("/parts"):
+            return [{"status": "completed", "output": name} for name in self.names]
+        return {"name": "shot: 1", "output": self.output}
+
+    def download(self, path: str, target: str, progress: Any) -> None:
+        with zipfile.ZipFile(target, "w") as archive:
+            for name in self.names:
+                archive.writestr(name, b"frame")
+
+
+def test_frames_of_a_farm_elsewhere_are_fetched_and_none_leaves_their_folder(tmp_path: Path) -> None:
+    name, paths = fetched(_Elsewhere("a_0001.png", "a_0002.png", "../../b.png"), "0123456789", str(tmp_path), lambda words: None)
+    folder = tmp_path / "shot_ 1-012345"
+    assert (name, paths) == ("shot: 1", [str(folder / each) for each in ("a_0001.png", "a_0002.png", "b.png")])
+    assert sorted(map(str, folder.iterdir())) == paths
+    assert frames_of(paths[:2]) == [1, 2]
+
+
+def test_frames_in_a_folder_that_is_seen_here_are_not_fetched(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    farm = _Elsewhere("a.png", output=str(tmp_path))
+    assert fetched(farm, "0123456789", str(tmp_path / "more"), lambda words: None)[1] == [str(tmp_path / "a.png")]
+    assert not (tmp_path / "more").exists()
 
 
 def test_what_a_job_comes_to_is_said_in_words() -> None:

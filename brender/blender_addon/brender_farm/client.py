@@ -222,3 +222,10 @@ def _size(path: str) -> int:
         return os.path.getsize(path)
     except OSError as error:
         raise FarmError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def unlike(farm: Farm, error: Exception) -> FarmError:
+    """Return the error that an answer of *farm* without what is needed (a `KeyError` or such) means."""
+    return FarmError(
+        f"The farm is of another version than this add-on, which misses {error} there: download it again from {farm.address}"
+    )

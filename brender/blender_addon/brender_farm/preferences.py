@@ -7,7 +7,7 @@ import bpy
 
 from . import state
 from .background import Working
-from .client import WHERE, Farm, FarmError, checked_address, is_own_machine
+from .client import WHERE, Farm, FarmError, checked_address, is_own_machine, unlike
 
 _ORIGIN = os.path.join(os.path.dirname(__file__), "origin.json")
 _TOKENS = "brender_tokens.json"
@@ -136,13 +136,6 @@ def look_at(farm):
         return {"me": {"name": me["name"], "role": me["role"]}, "about": {"software": about["software"]}, "kinds": kinds}
     except (KeyError, TypeError) as error:
         raise unlike(farm, error) from error
-
-
-def unlike(farm, error):
-    """Return the error that an answer of *farm* without what is needed (a `KeyError` or such) means."""
-    return FarmError(
-        f"The farm is of another version than this add-on, which misses {error} there: download it again from {farm.address}"
-    )
 
 
 class _Connecting(Working):

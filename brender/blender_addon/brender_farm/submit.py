@@ -1,7 +1,6 @@
 """Submitting the open scene: whole, or one frame to try."""
 
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -10,8 +9,9 @@ import bpy
 
 from . import form, state
 from .background import Working
-from .client import FarmError
-from .preferences import farm_of, unlike
+from .client import FarmError, unlike
+from .fetching import safe_name
+from .preferences import farm_of
 from .sending import bring, check_missing, outlook
 
 _TEST_PRIORITY = 90
@@ -167,11 +167,6 @@ def _rendered(farm, id, folder, say):
     target = os.path.join(folder, safe_name(os.path.basename(part["output"])))
     farm.download(f"/jobs/{id}/frames/{part['id']}", target, lambda done, whole: None)
     return target
-
-
-def safe_name(name):
-    """Return *name* as a file may be called everywhere."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(". ") or "frames"
 
 
 def show(context, image):
