@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from brender.model.eligibility import general_obstacle
 from brender.model.obstacle import NAMES_SHOWN, Obstacle, short_name
@@ -128,7 +128,7 @@ class Reasons:
             if obstacle is OUTSIDE:
                 obstacle = general_obstacle(job.demand.need, job.demand.paths, kind.info)
             if obstacle:
-                hindered.add(obstacle, len(kind.workers), _first(kind.workers.values()))
+                hindered.add_class(obstacle, kind)
 
     def _names_folders(self, job: Job) -> bool:
         """Return whether its reason is of its own folders, so that it is no other job's."""
@@ -150,16 +150,29 @@ class Causes:
 
     def __init__(self) -> None:
         self._found: dict[Obstacle, tuple[int, list[tuple[int, str]]]] = {}
+        self._classes: dict[Obstacle, list[WorkerClass]] = {}
+        """Whose workers are named only where a cause is told."""
 
     def add(self, obstacle: Obstacle, count: int, names: list[tuple[int, str]]) -> None:
         """Count *count* more workers; *names*: the order and name of each, or of the first `NAMES_SHOWN` of them."""
         before, known = self._found.get(obstacle, (0, []))
         self._found[obstacle] = before + count, sorted([*known, *names])[:NAMES_SHOWN]
 
+    def add_class(self, obstacle: Obstacle, kind: WorkerClass) -> None:
+        """Count the workers of *kind* more."""
+        before, known = self._found.get(obstacle, (0, []))
+        self._found[obstacle] = before + len(kind.workers), known
+        self._classes.setdefault(obstacle, []).append(kind)
+
+    def _names(self, obstacle: Obstacle, known: list[tuple[int, str]]) -> list[str]:
+        several = (_first(kind.workers.values()) for kind in self._classes.get(obstacle, ()))
+        return [name for _, name in sorted([*known, *chain.from_iterable(several)])[:NAMES_SHOWN]]
+
     def said(self) -> str:
         """Return a sentence for each of the commonest causes, and one for the rest."""
         commonest = sorted(self._found.items(), key=lambda each: (-each[1][0], each[0].several, each[0].remedy))
-        said = [obstacle.said_of(count, [name for _, name in names]) for obstacle, (count, names) in commonest[:_CAUSES_SHOWN]]
+        told = commonest[:_CAUSES_SHOWN]
+        said = [obstacle.said_of(count, self._names(obstacle, names)) for obstacle, (count, names) in told]
         if rest := sum(count for _, (count, _) in commonest[_CAUSES_SHOWN:]):
             said.append(f"{rest:,} more worker{' cannot' if rest == 1 else 's cannot'}, for other reasons")
         return ". ".join(said)

@@ -15,7 +15,7 @@ from brender.scheduling.roster import Roster
 
 #: Explained jobs, and looks for explanations, in a round at most.
 _EXPLAINED_A_ROUND = 100
-_EXPLAIN_LOOKS = 2_000
+_EXPLAIN_LOOKS = 1_000
 #: Seconds between two explanations of all such jobs, for each job; a second at least.
 _EXPLAIN_SECONDS_A_JOB = 1e-3
 #: A job that rendered and whose next tasks are with workers waits once nothing of it was begun for so many seconds: between two
@@ -40,7 +40,7 @@ class Explanations:
 
     def soon(self, job: str) -> None:
         """Explain *job* in the next round: its submitter waits to hear it."""
-        self._next.append(job)
+        self._next.appendleft(job)
 
     def explain(self, now: Now) -> None:
         """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
