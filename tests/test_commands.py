@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from brender import __version__
+from brender.api.standing import standing
 from brender.bus.client import Client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
 from brender.commands.options import client
-from brender.commands.why import standing
 from brender.engines.blenders import Search
 from brender.store.datafolder import DataFolder
 from tests.tools import command, ended, submit_command, until

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from brender.api.standing import standing
 from brender.bus.messages import Grants, Sorry
-from brender.commands.why import standing
 from brender.model.errors import NotFound
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy

@@ -78,12 +78,7 @@ def blender_job(
     settings = {key: value for key, value in options.items() if value is not None and value != ()}
     if "view_layers" in settings:
         settings["view_layers"] = list(settings["view_layers"])
-    if progressive or any(name in settings for name in ("passes", "noise", "until")):
-        kind = "blender-progressive"
-        _check_refined(settings)
-    elif "pieces" in settings or "split" in settings:
-        kind = "blender-still"
-        settings = _settings_of_a_still(settings)
+    kind, settings = kind_of_render(kind, settings, progressive)
     spec = JobSpec(
         id=new_id(),
         name=name,
@@ -105,6 +100,17 @@ def blender_job(
     if elsewhere:
         notify(elsewhere)
     return spec
+
+
+def kind_of_render(kind: str, settings: dict[str, Any], progressive: bool) -> tuple[str, dict[str, Any]]:
+    """Return the job type that renders with *settings*, *kind* where they say no other, and the settings as that has them. Raises
+    `BadInput`."""
+    if progressive or any(name in settings for name in ("passes", "noise", "until")):
+        _check_refined(settings)
+        return "blender-progressive", settings
+    if "pieces" in settings or "split" in settings:
+        return "blender-still", _settings_of_a_still(settings)
+    return kind, settings
 
 
 def _must_answer(folder: Path) -> None:

@@ -4,16 +4,15 @@ import json
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from brender.api.connection import asked
+from brender.api.fetching import check_none_replaced, is_here, target_of, was_fetched_earlier
 from brender.api.finished import JobFile, all_parts, finished_files
 from brender.blendfile.facts import inspect
-from brender.blendfile.packing import digest_of_file, packed, write_folder, write_zip
+from brender.blendfile.packing import packed, write_folder, write_zip
 from brender.commands.completion import job_argument
 from brender.commands.config import Configured
 from brender.commands.options import NamedPath, client, common, server_option
@@ -21,10 +20,10 @@ from brender.commands.output import say, when
 from brender.commands.sending import exchange, transfer_bar
 from brender.engines.ffmpeg import make_film
 from brender.model.bundle import check_path
-from brender.model.errors import BadInput, Conflict, NotFound
+from brender.model.errors import Conflict, NotFound
 from brender.model.path_templates import safe
 from brender.model.status import ENDED_JOB
-from brender.model.text import harmless, job_in_words, plural, some_of
+from brender.model.text import harmless, plural
 
 _LOOK_SECONDS = 1.0
 
@@ -85,19 +84,17 @@ def fetch(
             wanted: list[tuple[JobFile, Path]] = []
             for each in finished_files(connection, job["id"], changed):
                 changed = max(changed, each.change)
-                path = (target / each.output).resolve()
-                if not path.is_relative_to(target.resolve()):
-                    raise BadInput(f"The file {harmless(each.output)} would lie outside of {target}, and is not fetched")
+                path = target_of(target, each)
                 if not each.file and each.frame is not None:
                     frames[each.layer, each.frame] = path
-                if not _is_here(path, each):
+                if not is_here(path, each):
                     wanted.append((each, path))
-                    own |= {path} if _was_fetched_earlier(path, each) else set()
+                    own |= {path} if was_fetched_earlier(path, each) else set()
             if not replace:
-                _check_none_replaced(job, target, [path for _, path in wanted if path not in own], fetched)
+                check_none_replaced(job, target, [path for _, path in wanted if path not in own], fetched)
             for each, path in wanted:
                 if not (replace or path in own):
-                    _check_none_replaced(job, target, [path], fetched)  # (another command may fetch to the same folder)
+                    check_none_replaced(job, target, [path], fetched)  # (another command may fetch to the same folder)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 bar.update(task, description=harmless(each.output))
                 files.fetch(
@@ -120,21 +117,6 @@ def fetch(
                 _check_new(target)
             count = make_film((path for (own, _), path in sorted(frames.items()) if own == layer), speed, target.absolute())
             say(f"{plural(count, 'frame')}, {speed:g} a second: {target}")
-
-
-def _check_none_replaced(job: Mapping[str, Any], target: Path, paths: Iterable[Path], fetched: int) -> None:
-    """Raise `Conflict` where one of *paths*, which are not the files of *job*, is there. *fetched*: how many came before."""
-    there = [path for path in paths if path.exists() or path.is_symlink()]
-    if not there:
-        return
-    names = some_of([harmless(str(path.relative_to(target.resolve()))) for path in there])
-    one, called = len(there) == 1, job_in_words(job["id"], job["name"])
-    raise Conflict(
-        f"{plural(len(there), 'file')} in {target} {'is' if one else 'are'} not what the job {called} has "
-        f"under {'its name' if one else 'their names'}, and {'stays' if one else 'stay'}: {names}. "
-        f"{plural(fetched, 'file') + ' fetched before' if fetched else 'Nothing was fetched'}. "
-        f"Fetch to another folder with --to FOLDER, or replace {'it' if one else 'them'} with --replace"
-    )
 
 
 def _check_new(movie: Path) -> None:
@@ -184,15 +166,3 @@ def archive(data: Path, config: Path | None, verbose: bool, server: str | None, 
     finally:
         beginning.unlink(missing_ok=True)
     say(f"{job['name']}: {plural(count, 'file')} and {plural(len(attempts), 'log')} in {target}")
-
-
-def _was_fetched_earlier(path: Path, file: JobFile) -> bool:
-    """Return whether *path* is an earlier picture of the frame, which this *file* is better than."""
-    return bool(file.earlier) and path.is_file() and not path.is_symlink() and digest_of_file(path)[0] in file.earlier
-
-
-def _is_here(path: Path, file: JobFile) -> bool:
-    """Return whether *path* is that file already, whole."""
-    if not path.exists() or path.stat().st_size != file.size:
-        return False
-    return not file.digest or digest_of_file(path)[0] == file.digest

@@ -14,6 +14,7 @@ from brender.api.chosen_job import chosen_job
 from brender.api.connection import asked
 from brender.api.job_types import named_type
 from brender.api.place import Place
+from brender.api.standing import check_ended_well
 from brender.api.submitting import Wanted
 from brender.api.submitting import submit as submit_wanted
 from brender.bus.client import Client
@@ -32,7 +33,7 @@ from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import shown
 from brender.commands.shot import fit, shot_facts
 from brender.commands.time_left import estimates_in_words, time_left
-from brender.commands.waiting import check_ended_well, shown_folder, tell_log_end, wait_for, wait_for_frames
+from brender.commands.waiting import shown_folder, tell_log_end, wait_for, wait_for_frames
 from brender.engines.log_end import FOLDED, folded
 from brender.engines.openjd_templates import compile_template
 from brender.jobs.declare import job_type, label_of, say_settings

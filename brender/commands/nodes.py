@@ -7,14 +7,14 @@ import click
 
 from brender.api.connection import asked
 from brender.api.place import user
-from brender.bus.client import Client
+from brender.api.standing import one_node
 from brender.commands.completion import complete_job, complete_node, complete_worker
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_facts, print_json, print_table, say, say_cut, when
 from brender.commands.paging import all_option, counted_in_all, tell_end
 from brender.model.devices import CPU, GPU_KINDS
-from brender.model.errors import BadInput, NotFound
+from brender.model.errors import BadInput
 from brender.model.log_events import LEVELS
 from brender.model.status import Wanted
 from brender.model.text import short_id, size_in_words
@@ -91,18 +91,6 @@ def _device(row: dict[str, Any]) -> str:
 def _own_tags(row: dict[str, Any]) -> list[str]:
     """Return the tags of a worker that neither its Blenders nor its devices say."""
     return sorted({tag for tag in (*row["tags"], *row["extra_tags"]) if not tag.startswith("blender-") and tag not in _DEVICES})
-
-
-def one_node(connection: Client, kind: str, named: str) -> dict[str, Any]:
-    """Return the row of the worker or manager (*kind*) with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
-    rows: list[dict[str, Any]] = connection.ask(f"{kind}s")
-    found = [row for row in rows if row["name"] == named] or [row for row in rows if named and row["id"].startswith(named)]
-    found = [row for row in found if row["status"] != "offline"] or found
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise NotFound(f"There is no {kind} {named!r}: `brender {kind}s` lists them")
-    raise BadInput(f"There are {len(found)} {kind}s {named!r}: write the id of one, which `brender {kind}s` lists")
 
 
 @click.command(cls=Configured, section="worker-facts")

@@ -7,11 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
 
+from brender.api.standing import when as when
 from brender.commands.first_word import take_back
 from brender.model.text import harmless
 
@@ -96,11 +96,6 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     for label, value in facts:
         if value not in ("", None):
             say(f"{label + ':':<14}{value}")
-
-
-def when(wall: float | None) -> str:
-    """Return a moment, in local time; "" for none."""
-    return datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M:%S") if wall else ""
 
 
 def duration(seconds: float | None) -> str:

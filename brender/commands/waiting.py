@@ -10,6 +10,7 @@ from typing import Any
 
 from brender.api.finished import JobFile, finished_files
 from brender.api.jobspec import folder_here
+from brender.api.standing import check_ended_well
 from brender.bus.client import Client
 from brender.commands.following import ENDED, Follower
 from brender.commands.latest_picture import LatestPicture
@@ -171,14 +172,6 @@ def _named(files: list[JobFile]) -> str:
     return shown + (f" and {len(files) - _NAMES_SHOWN} more" if len(files) > _NAMES_SHOWN else "")
 
 
-def check_ended_well(record: dict[str, Any]) -> dict[str, Any]:
-    """Return *record*. Raises `RenderFailed`, with the reason and what is missing, unless its job is completed."""
-    if record["status"] == "completed":
-        return record
-    missing = f"not rendered: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
-    raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing})")
-
-
 def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool, told: str) -> None:
     """Print the end of the log of *job*'s last attempt that failed, to standard error, without the line that only repeats what
     is *told* of it below. *is_kept*: the farm goes on, so that `brender log` can be asked for more."""
@@ -199,12 +192,3 @@ def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool, told: 
             screen.say(f"The end of the log, on {failed['worker_name']}{more}:", error=True)
         for line in lines:
             screen.say(f"  {line}", style="red" if _BAD.search(line) else "", error=True)
-
-
-def _unit(record: dict[str, Any]) -> str:
-    settings = record["settings"]
-    if settings.get("pieces"):
-        return "pieces and picture"
-    if settings.get("film"):
-        return "frames and film"
-    return "frame" if record["part_count"] == 1 else "frames"

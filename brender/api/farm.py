@@ -1,0 +1,276 @@
+"""`Farm`: a render farm from Python, with its `Job` and `Worker` objects. `brender.api.in_asyncio` has the same for asyncio."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Unpack
+
+from brender.api.bus import Bus
+from brender.api.chosen_job import chosen_job
+from brender.api.connection import Bytes, Change, Connection, Notify, asked, silent, unseen
+from brender.api.fetching import fetch_frames, frames_of
+from brender.api.http import Http
+from brender.api.jobspec import folder_here
+from brender.api.options import Options
+from brender.api.place import Place
+from brender.api.standing import JUST_JOINED, check_ended_well, one_node, standing, worker_standing
+from brender.model.answers import WHY_WORKER
+from brender.model.errors import BadInput, NotFound
+from brender.model.status import ENDED_JOB
+from brender.model.text import short_id
+from brender.store.datafolder import DataFolder
+
+_LOOK_SECONDS = 0.25
+JobProgress = Callable[["Job"], None]
+"""Hears of a job whenever it got further."""
+
+
+def _data_folder(named: str | Path | None) -> Path:
+    """Return the data folder that is *named*, or the one that commands have."""
+    given = named or os.environ.get("BRENDER_DATA")
+    return Path(given) if given else DataFolder.default()
+
+
+class Farm:
+    """A render farm. Use it in a ``with`` statement, or `close` it. Threads may share it.
+
+    Without arguments it is the farm that the command line asks: the one of this machine's data folder, or the one that it joined
+    (`brender join`); ``BRENDER_DATA`` and ``BRENDER_SERVER`` mean what they mean there. *address* is another's
+    server, HOST or HOST:PORT, over the bus; or, with a *token* (`brender api-token make`), a farm's page such as
+    ``http://farm:8888``, over HTTP. *data* is the data folder, *notify* hears sentences that are to be known meanwhile.
+
+    Raises `Unreachable`, `Forbidden` or `BadInput`.
+    """
+
+    def __init__(
+        self, address: str | None = None, *, token: str | None = None, data: str | Path | None = None, notify: Notify = silent
+    ) -> None:
+        self._notify = notify
+        self._connection: Connection
+        if address is not None and "://" in address:
+            if not token:
+                raise BadInput(f"{address} is asked with a token: `brender api-token make NAME --user USER` makes one")
+            self._connection = Http(address, token)
+        elif token is not None:
+            raise BadInput("A token goes with the address of a farm's page, such as http://farm:8888")
+        else:
+            self._connection = Bus(Place(address or os.environ.get("BRENDER_SERVER"), _data_folder(data), notify))
+
+    def __enter__(self) -> "Farm":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+    def submit(self, file: str | Path | None = None, *, progress: Bytes = unseen, **options: Unpack[Options]) -> "Job":
+        """Submit the .blend *file*, or what the *options* say (`brender.api.options.Options`), as `brender submit` does.
+        *progress* hears of the bytes of files that are sent, of how many. Raises `BrenderError`, with nothing submitted."""
+        path = None if file is None else Path(file)
+        accepted = self._connection.submit(path, dict(options), self._notify, progress)
+        return self._job(accepted["id"])
+
+    def jobs(self, *, status: str = "", user: str = "", project: str = "", limit: int | None = None) -> "list[Job]":
+        """Return the jobs, newest first: those of this *status*, *user* and *project*, at most *limit* (``None``: all)."""
+        chosen = {name: value for name, value in (("status", status), ("user", user), ("project", project)) if value}
+        return [Job(self._connection, row) for row in asked(self._connection, "jobs", limit, "id", **chosen)]
+
+    def job(self, named: str) -> "Job":
+        """Return the job with this id, beginning of an id, or name: of several of a name the newest that has not ended. Raises
+        `NotFound`, or `BadInput` where it may be several."""
+        return self._job(chosen_job(self._connection, named, of_several="newest", notify=self._notify))
+
+    def workers(self) -> "list[Worker]":
+        """Return every worker, those that are there first."""
+        return [Worker(self._connection, row) for row in self._connection.ask("workers")]
+
+    def worker(self, named: str) -> "Worker":
+        """Return the worker with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
+        return Worker(self._connection, one_node(self._connection, "worker", named))
+
+    def accounts(
+        self, by: str = "user", *, since: str = "", until: str = "", user: str = "", project: str = "", worker: str = ""
+    ) -> dict[str, Any]:
+        """Return machine seconds, frames and failures *by* user, project, worker or day, as `brender accounts --json` does."""
+        return dict(self._connection.ask("accounts", by=by, since=since, until=until, user=user, project=project, worker=worker))
+
+    def events(self, timeout: float | None = None) -> Iterator[Change]:
+        """Return what changes on the farm from now on, one after the other, until nothing has for *timeout* seconds (``None``:
+        without end). A break in the connection may lose some: look at the jobs again after it."""
+        return self._connection.changes(timeout)
+
+    def _job(self, id: str) -> "Job":
+        return Job(self._connection, self._connection.ask("job", id=id))
+
+
+class Job:
+    """A job of a `Farm`, as it was when it was looked at last (`refresh`, and all that changes it). ``record`` has all that is
+    known of it, as `brender job --json` prints it."""
+
+    def __init__(self, connection: Connection, record: dict[str, Any]) -> None:
+        self._connection = connection
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"<Job {short_id(self.id)} {self.name!r}, {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.record["id"])
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.record["name"])
+
+    @property
+    def status(self) -> str:
+        """queued, active, paused, completed, failed or canceled."""
+        return str(self.record["status"])
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, failed or is as it is; "": nothing is to be said."""
+        return str(self.record["reason"])
+
+    @property
+    def progress(self) -> float:
+        """The share of it that is done, 0 to 1."""
+        return float(self.record["progress"])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is completed, failed or canceled."""
+        return self.status in ENDED_JOB
+
+    def refresh(self) -> "Job":
+        """Look at it again; returns it. Raises `NotFound` where it is deleted."""
+        self.record = self._connection.ask("job", id=self.id)
+        return self
+
+    def wait(self, timeout: float | None = None, progress: JobProgress | None = None) -> "Job":
+        """Wait until it has completed; returns it. *progress* hears of it whenever it got further. Raises `RenderFailed` where it
+        failed or was canceled, and `TimeoutError` after *timeout* seconds (``None``: never)."""
+        for pause in self.steps(timeout, progress):
+            time.sleep(pause)
+            self.refresh()
+        return self
+
+    def steps(self, timeout: float | None = None, progress: JobProgress | None = None) -> Iterator[float]:
+        """Yield the seconds after which to look at it again, until it has completed: what `wait` does between two looks."""
+        deadline, told = None if timeout is None else time.monotonic() + timeout, None
+        while True:
+            now = self.status, self.record["completed_parts"], self.progress
+            if progress is not None and now != told:
+                progress(self)
+            told = now
+            if self.has_ended:
+                check_ended_well(self.record)
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"The job {self.name} is {self.status} after {timeout:g} seconds, {self.progress:.0%} done")
+            yield _LOOK_SECONDS
+
+    def cancel(self) -> "Job":
+        """Stop it, and what renders of it."""
+        return self._act("cancel")
+
+    def pause(self) -> "Job":
+        """Start nothing more of it; what renders is finished."""
+        return self._act("pause")
+
+    def resume(self) -> "Job":
+        """Go on with it after a pause."""
+        return self._act("resume")
+
+    def requeue(self, frames: str | None = None) -> "Job":
+        """Render *frames* again, such as ``1-10,15`` or ``all``; ``None``: those that failed or were canceled."""
+        return self._act("requeue", frames)
+
+    def set_priority(self, value: int) -> "Job":
+        """Set its priority, 0 to 100; higher goes first."""
+        return self._act("priority", value)
+
+    def frames(self, to: str | Path | None = None, *, replace: bool = False, progress: Bytes = unseen) -> list[Path]:
+        """Return the files of its finished frames, by their numbers: in its folder as this machine sees it, or fetched *to* a
+        folder. Files there that are others stay, unless *replace* allows it; *progress* hears of each file's bytes. Raises
+        `NotFound`, `Conflict` or `BadInput`."""
+        if to is not None:
+            return fetch_frames(self._connection, self.record, Path(to), replace, progress)
+        output = str(self.record["output"])
+        if not output:
+            raise NotFound("The farm keeps the frames of this job: name a folder for them, as in job.frames(to=folder)")
+        folder = folder_here(output, self._connection.ask("paths"))
+        if not folder.is_dir():
+            raise NotFound(f"{folder} is not seen on this machine: job.frames(to=folder) fetches the frames")
+        return [folder / each.output for each in frames_of(self._connection, self.id)]
+
+    def log(self, frame: int | None = None) -> str:
+        """Return the end of the log of its newest attempt, or of the newest at a *frame*. Raises `NotFound`."""
+        given = {} if frame is None else {"frame": frame}
+        return str(self._connection.ask("log", job=self.id, **given)["text"])
+
+    def why(self) -> str:
+        """Return in a sentence how it stands and why."""
+        return standing(self.refresh().record)
+
+    def _act(self, action: str, value: int | str | None = None) -> "Job":
+        self._connection.act(action, self.id, value)
+        return self.refresh()
+
+
+class Worker:
+    """A worker of a `Farm`, as it was when it was looked at last. ``record`` has all that is known of it."""
+
+    def __init__(self, connection: Connection, record: dict[str, Any]) -> None:
+        self._connection = connection
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name!r}, {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.record["id"])
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.record["name"])
+
+    @property
+    def status(self) -> str:
+        """idle, busy, paused, offline and so on."""
+        return str(self.record["status"])
+
+    def refresh(self) -> "Worker":
+        """Look at it again; returns it. Raises `NotFound` where the farm has forgotten it."""
+        self.record = one_node(self._connection, "worker", self.id)
+        return self
+
+    def drain(self) -> "Worker":
+        """Give it nothing more; what it renders is finished."""
+        return self._act("drain")
+
+    def disable(self) -> "Worker":
+        """Give it nothing more, and take back what it renders."""
+        return self._act("disable")
+
+    def enable(self) -> "Worker":
+        """Give it work again."""
+        return self._act("enable")
+
+    def why(self) -> str:
+        """Return in a sentence how it stands, or why it renders nothing."""
+        told = worker_standing(self.refresh().record) or self._connection.ask(WHY_WORKER, id=self.id)
+        return str(told or JUST_JOINED.format(name=self.name))
+
+    def _act(self, action: str) -> "Worker":
+        self._connection.act(action, self.id)
+        return self.refresh()

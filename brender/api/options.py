@@ -1,0 +1,105 @@
+"""What can be said of a job that is submitted from Python: what `brender submit` takes as options, under the same names."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES
+
+
+class RenderOptions(TypedDict, total=False):
+    """What is said of a Blender render; what is left out is what the .blend says. `brender submit --help` tells each. ``chunk``:
+    0 is as many frames in a task as make about a minute of work; ``until``: a time, as ISO 8601 has it."""
+
+    frames: str
+    chunk: int
+    pieces: int
+    split: str
+    progressive: bool
+    passes: int
+    noise: float
+    until: str
+    order: str
+    scene: str
+    view_layers: Sequence[str]
+    camera: str
+    engine: str
+    resolution: int
+    samples: int
+    format: str
+    film: str
+    pattern: str
+    output: str | Path
+    overwrite: bool
+    process: str
+    device: str
+    persistent: bool
+    blender: str
+    ocio: str
+    trusted: bool
+    addons: Sequence[str | Path]
+    no_site_addons: bool
+    allow_missing: bool
+    name: str
+
+
+class Options(RenderOptions, total=False):
+    """What can be said of a job. ``job_type`` is ``blender-animation`` unless there is a ``command``, a program with its
+    arguments, in which ``{frame}`` is the frame's number; ``settings`` are further ones of the job type. ``after`` and
+    ``after_frames`` name jobs by id or name; ``start_at`` is 22:00, 2026-12-24 22:00 or +2h30m. ``send``: its files travel to the
+    farm, and its frames stay there until they are fetched; over HTTP they always do. ``site``: where this machine stands, for
+    paths."""
+
+    job_type: str
+    settings: Mapping[str, Any]
+    command: Sequence[str]
+    project: str
+    new_project: bool
+    tags: Sequence[str]
+    paused: bool
+    after: Sequence[str]
+    after_frames: Sequence[str]
+    start_at: str
+    night: bool
+    send: bool
+    site: str
+    priority: int
+    most_workers: int
+    licences: Sequence[str]
+    pool: str
+    reclaim_at_once: bool
+    rush: bool
+    stall_minutes: float
+    limit_minutes: float
+
+
+_EMPTY: dict[str, Any] = {
+    "view_layers": (),
+    "addons": (),
+    **dict.fromkeys(("progressive", "overwrite", "no_site_addons", "allow_missing"), False),
+}
+#: What a job has that says nothing of it.
+DEFAULTS: dict[str, Any] = {
+    "project": "default",
+    "priority": PRIORITY_NORMAL,
+    "stall_minutes": STALL_MINUTES,
+    "limit_minutes": LIMIT_MINUTES,
+    "most_workers": 0,
+    "licences": (),
+    "pool": "",
+    "reclaim_at_once": False,
+    "rush": False,
+    "tags": (),
+    "paused": False,
+    "night": False,
+}
+
+
+def render_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of *options* that say something of a render, whole: what is not said is ``None``, empty or not so."""
+    return {name: options.get(name, _EMPTY.get(name)) for name in RenderOptions.__annotations__}
+
+
+def job_type_of(options: Mapping[str, Any]) -> str:
+    """Return the job type that *options* name."""
+    return str(options.get("job_type") or ("command" if options.get("command") else "blender-animation"))

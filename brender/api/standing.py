@@ -1,0 +1,82 @@
+"""How jobs and workers stand, in sentences, and which worker a name means."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from brender.api.connection import Asking
+from brender.model.errors import BadInput, NotFound, RenderFailed
+from brender.model.obstacle import short_name
+from brender.model.text import job_in_words, plural, short_id, some_of
+
+#: What is said of the worker ``name`` as long as the scheduler has not seen it yet.
+JUST_JOINED = "The worker {name} joined a moment ago: ask again"
+
+
+def when(wall: float | None) -> str:
+    """Return a moment, in local time; "" for none."""
+    return datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M:%S") if wall else ""
+
+
+def one_node(connection: Asking, kind: str, named: str) -> dict[str, Any]:
+    """Return the row of the worker or manager (*kind*) with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
+    rows: list[dict[str, Any]] = connection.ask(f"{kind}s")
+    found = [row for row in rows if row["name"] == named] or [row for row in rows if named and row["id"].startswith(named)]
+    found = [row for row in found if row["status"] != "offline"] or found
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound(f"There is no {kind} {named!r}: `brender {kind}s` lists them")
+    raise BadInput(f"There are {len(found)} {kind}s {named!r}: write the id of one, which `brender {kind}s` lists")
+
+
+def standing(record: Mapping[str, Any]) -> str:
+    """Return how the job of *record* stands and why, with the command that changes it where there is one."""
+    called, id = job_in_words(record["id"], record["name"]), short_id(record["id"])
+    reason, status = str(record["reason"]).rstrip("."), record["status"]
+    verb = "is" if 1 in (record["units_done"], record["units"]) else "are"
+    in_pass = f" in pass {record['pass_number']} of {record['passes']}" if record.get("passes") else ""
+    done = f"{record['units_done']:,} of {plural(record['units'], record['unit'])} {verb} done{in_pass}"
+    if status == "failed":
+        more = f"`brender log {id}` prints the log of what failed, `brender requeue {id}` renders it again"
+        return f"{called} failed: {reason or 'it is not said why'}. {more}"
+    if status == "paused":
+        return f"{called} is paused, {done}. `brender resume {id}` goes on"
+    if status not in ("queued", "active"):
+        return f"{called} is {status}" + (f": {reason}" if reason and reason != status else "")
+    if names := sorted({at["name"] for at in record["rendering"]}):
+        most = (record.get("sharing") or {}).get("most_workers", 0)
+        limited = f". It has {plural(most, 'worker')} at most (`--most-workers`)" if most and len(names) >= most else ""
+        return f"{called} renders on {some_of(names)}: {done}{limited}"
+    return f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
+
+
+def worker_standing(row: Mapping[str, Any]) -> str:
+    """Return how the worker of *row* stands, where that is not for the scheduler to say; else ""."""
+    name = short_name(row["name"])
+    if row["status"] == "offline":
+        why = f": {row['reason']}" if row["reason"] else ""
+        seen = f"The worker {name} is not there, last seen {when(row['last_seen'])}{why}"
+        return f"{seen}. Start it on its machine with `brender-worker`"
+    if row["status"] == "error":
+        return f"The worker {name} cannot render: {row['reason']}"
+    if row["job"] and row["frame"] is not None:
+        return f"The worker {name} renders frame {row['frame']} of {row['job_name'] or short_id(row['job'])}"
+    return ""
+
+
+def check_ended_well(record: dict[str, Any]) -> dict[str, Any]:
+    """Return *record*. Raises `RenderFailed`, with the reason and what is missing, unless its job is completed."""
+    if record["status"] == "completed":
+        return record
+    missing = f"not rendered: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
+    raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing})")
+
+
+def _unit(record: dict[str, Any]) -> str:
+    settings = record["settings"]
+    if settings.get("pieces"):
+        return "pieces and picture"
+    if settings.get("film"):
+        return "frames and film"
+    return "frame" if record["part_count"] == 1 else "frames"

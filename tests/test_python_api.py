@@ -1,0 +1,176 @@
+"""The Python API: over the bus and over HTTP it is the same farm, and the examples of its page run as they stand there."""
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import brender
+from brender import AsyncFarm, BadInput, Conflict, Farm, Forbidden, NotFound, RenderFailed, Unreachable
+from brender.api.options import Options
+from brender.commands.jobs import submit
+from brender.commands.localfarm import FarmPlan, LocalFarm
+from brender.commands.options import client
+from brender.store.datafolder import DataFolder
+from tests.conftest import SCENES, find_blender
+from tests.tools import until
+from tests.web import with_token
+
+GUIDE = Path(__file__).parent.parent / "docs" / "python.rst"
+EXAMPLES = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", GUIDE.read_text("utf-8"), re.MULTILINE)
+
+
+def test_importing_brender_imports_nothing_else_of_it() -> None:
+    asked = "import sys, brender; print(sorted(name for name in sys.modules if name.startswith(('brender.', 'zmq', 'msgspec'))))"
+    assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_public_name_is_there_and_others_are_not() -> None:
+    assert all(getattr(brender, name).__name__ == name for name in brender._PUBLIC)
+    assert not hasattr(brender, "Frame")
+
+
+def test_python_takes_what_the_command_line_takes() -> None:
+    of_commands = {"data", "config", "verbose", "server", "as_json", "words", "wait", "pictures", "parameters", "kind"}
+    assert set(Options.__annotations__) == {each.name for each in submit.params} - of_commands | {"command", "job_type"}
+
+
+def test_an_address_that_cannot_be_asked_is_said_at_once(folder: DataFolder) -> None:
+    with pytest.raises(BadInput, match="is asked with a token"):
+        Farm("http://farm:8888")
+    with pytest.raises(BadInput, match="is not the address"):
+        Farm("ftp://farm", token="t")
+    with pytest.raises(BadInput, match="goes with the address of a farm's page"):
+        Farm("farm:7000", token="t")
+    with pytest.raises(Unreachable, match="There is no farm in"):
+        Farm(data=folder.root)
+    with Farm("http://127.0.0.1:9", token="t") as farm, pytest.raises(Unreachable, match="does not answer"):
+        farm.jobs()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFarm]:
+    folder = DataFolder(tmp_path_factory.mktemp("farm") / "data")
+    plan = FarmPlan(folder=folder, workers=1, any_ports=True, blenders=[find_blender("bpy").path])
+    with LocalFarm(plan) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def token(running: LocalFarm) -> str:
+    with client(None, running.folder.root) as connection:
+        return with_token(connection)["Authorization"].removeprefix("Bearer ")
+
+
+@pytest.fixture(params=["bus", "http"])
+def farm(request: pytest.FixtureRequest, running: LocalFarm, token: str) -> Iterator[Farm]:
+    """The running farm, by each way that leads to it."""
+    is_bus = request.param == "bus"
+    with Farm(data=running.folder.root) if is_bus else Farm(running.dashboard_url, token=token) as made:
+        yield made
+
+
+@pytest.mark.thorough
+def test_a_job_is_submitted_followed_and_read(farm: Farm) -> None:
+    changes, seen = farm.events(timeout=20.0), list[float]()
+    job = farm.submit(command=["echo", "frame", "{frame}"], frames="1-3", name="echoes", priority=70, tags=())
+    assert (job.name, job.record["priority"], job.record["part_count"]) == ("echoes", 70, 3)
+    assert any(change.kind == "job" and change.id in (job.id, "*") for change in changes)
+    assert job.wait(timeout=60, progress=lambda now: seen.append(now.progress)) is job
+    assert job.status == "completed" and job.progress == 1.0 and seen == sorted(seen) and seen[-1] == 1.0
+    assert until(lambda: "frame 2" in job.log(frame=2))
+    assert "is completed" in job.why() and repr(job).endswith("'echoes', completed>")
+    assert job.id in [each.id for each in farm.jobs(status="completed")] and len(farm.jobs(limit=1)) == 1
+    assert farm.accounts(by="user")["rows"]
+
+
+@pytest.mark.thorough
+def test_a_job_and_a_worker_are_changed(farm: Farm) -> None:
+    job = farm.submit(command=["true"], name="held", paused=True)
+    assert job.status == "paused" and "is paused" in job.why()
+    assert job.set_priority(3).record["priority"] == 3
+    assert job.resume().wait(timeout=60).status == "completed"
+    with pytest.raises(Conflict):
+        job.pause()
+    assert job.requeue("all").wait(timeout=60).status == "completed"
+    held = farm.submit(command=["true"], paused=True)
+    assert held.cancel().has_ended
+    with pytest.raises(RenderFailed, match="canceled"):
+        held.wait()
+    (worker,) = farm.workers()
+    assert farm.worker(worker.name).id == worker.id
+    try:
+        assert "disabled" in worker.disable().why()
+    finally:
+        worker.enable()
+    assert "disabled" not in worker.why()
+
+
+@pytest.mark.thorough
+def test_what_is_wrong_is_the_same_error_either_way(farm: Farm, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="There is no job 'nothing'"):
+        farm.job("nothing")
+    with pytest.raises(BadInput):
+        farm.submit(command=["true"], frames="nonsense")
+    with pytest.raises(BadInput):
+        farm.submit(tmp_path / "missing.blend")
+    with pytest.raises(TimeoutError, match="is paused after"):
+        farm.submit(command=["true"], paused=True).wait(timeout=0.1)
+    with pytest.raises(RenderFailed):
+        farm.submit(command=["false"]).wait(timeout=60)
+
+
+@pytest.mark.thorough
+def test_a_wrong_token_is_forbidden(running: LocalFarm) -> None:
+    with Farm(running.dashboard_url, token="wrong") as farm, pytest.raises(Forbidden):
+        farm.jobs()
+
+
+@pytest.mark.thorough
+@pytest.mark.blender
+def test_frames_are_sent_for_and_fetched_and_replace_nothing(farm: Farm, tmp_path: Path) -> None:
+    sent = list[tuple[int, int]]()
+    given = {"frames": "1-2", "resolution": 5, "samples": 1, "allow_missing": True, "send": True}
+    job = farm.submit(SCENES / "03_animated_cube.blend", progress=lambda *now: sent.append(now), **given)  # type: ignore[arg-type]
+    job.wait(timeout=120)
+    assert all(path.is_file() for path in job.frames()), "the server, which keeps them, is on this machine"
+    found = job.frames(to=tmp_path / "here")
+    assert len(found) == 2 and all(path.stat().st_size for path in found)
+    found[0].write_bytes(b"another picture")
+    with pytest.raises(Conflict, match="stays"):
+        job.frames(to=tmp_path / "here")
+    assert found[0].read_bytes() == b"another picture"
+    assert job.frames(to=tmp_path / "here", replace=True) == found and found[0].stat().st_size > 100
+    assert not sent or sent[-1][0] == sent[-1][1]
+
+
+@pytest.mark.thorough
+def test_many_jobs_are_waited_for_in_one_event_loop(running: LocalFarm) -> None:
+    async def main() -> list[str]:
+        async with AsyncFarm(data=running.folder.root) as farm:
+            jobs = [await farm.submit(command=["echo", str(number)]) for number in range(3)]
+            await asyncio.gather(*(job.wait(timeout=60) for job in jobs))
+            assert "0" in await (await farm.job(jobs[0].id)).log()
+            assert [worker.now.name for worker in await farm.workers()]
+            return [job.status for job in jobs]
+
+    assert asyncio.run(main()) == ["completed"] * 3
+
+
+@pytest.mark.thorough
+@pytest.mark.blender
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_examples_of_the_guide_run_as_they_stand_there(number: int, running: LocalFarm, token: str, tmp_path: Path) -> None:
+    shutil.copy(SCENES / "03_animated_cube.blend", tmp_path / "shot.blend")
+    code = re.sub(r"^   ", "", EXAMPLES[number], flags=re.MULTILINE)
+    given = {"BRENDER_DATA": str(running.folder.root), "FARM": running.dashboard_url, "TOKEN": token}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | given, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
