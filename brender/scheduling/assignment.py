@@ -90,12 +90,12 @@ class _Round:
         ready = False
         own, able = worker.kind.own, worker.kind.mask
         for mask in (own, able) if own else (able,):
-            for line in self.roster.lines(mask):
+            for line in self.roster.lines(mask & ~self.roster.shut_mask):
                 ready = True
                 best = self._best_of(line, worker, mask)
                 if best is not None:
                     return self._own_nearly(line, worker, mask) or best
-        if ready:
+        if ready or able & self.roster.ready_mask:
             self.roster.block(worker)
         else:
             self.roster.sate(worker.kind)

@@ -295,14 +295,20 @@ class Recalls:
         *start*: the rank to go on from, where a call did not come to its end.
         """
         queues = []
-        lowest = min((entries[0][0] for entries in self._lowest.values()), default=101)
+        # The least urgent first, so that the first that can run a class of jobs holds the least urgent that those could run for.
+        holders = sorted(((entries[0][0], each) for each, entries in self._lowest.items()), key=lambda holder: holder[0])
+        lowest = holders[0][0] if holders else 101
         for kind in self.roster.ready:
-            if -kind.ready[0][0] <= lowest and not kind.need.pool:
+            top = -kind.ready[0][0]
+            if top <= lowest and not kind.need.pool:
                 continue
-            able = [self._lowest[each][0][0] - _own_pool(kind, each) for each in kind.able if each in self._lowest]
-            if able:
+            least = next((low for low, each in holders if each in kind.able), None)
+            if kind.need.pool:
+                own = next((low for low, each in holders if each.own & kind.bit and each in kind.able), None)
+                least = least if own is None else min(own - _OWN_POOL, own if least is None else least)
+            if least is not None and top > least:
                 begin = 0 if start is None else bisect_left(kind.ready, start)
-                queues.append(kind.ready[begin : bisect_left(kind.ready, (-min(able),))])
+                queues.append(kind.ready[begin : bisect_left(kind.ready, (-least,))])
         for rank in merge(*queues):
             yield self.roster.jobs[rank[-1]]
 
