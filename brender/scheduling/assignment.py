@@ -19,6 +19,8 @@ from brender.scheduling.terms import PREFETCH_MOST, Take
 #: What a take costs of a budget, and one for a worker that was looked at for a take before; a look at a job costs 1.
 TAKE_COST = 25
 NEXT_TAKE_COST = 7
+#: What it costs to find the next line of jobs.
+LINE_COST = 10
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class _Round:
         for mask in (own, able) if own else (able,):
             for line in self.roster.lines(mask & ~self.roster.shut_mask):
                 ready = True
+                self.left -= LINE_COST
                 best = self._best_of(line, worker, mask)
                 if best is not None:
                     return self._own_nearly(line, worker, mask) or best

@@ -295,16 +295,21 @@ class Recalls:
         *start*: the rank to go on from, where a call did not come to its end.
         """
         queues = []
-        # The least urgent first, so that the first that can run a class of jobs holds the least urgent that those could run for.
-        holders = sorted(((entries[0][0], each) for each, entries in self._lowest.items()), key=lambda holder: holder[0])
-        lowest = holders[0][0] if holders else 101
+        # By how urgent the least urgent grants are: the bits of the classes of jobs that could run where these are.
+        others, owns = dict[int, int](), dict[int, int]()
+        for each, entries in self._lowest.items():
+            low = entries[0][0]
+            others[low] = others.get(low, 0) | each.mask
+            owns[low] = owns.get(low, 0) | each.own & each.mask
+        of_others, of_own = sorted(others.items()), sorted((low, mask) for low, mask in owns.items() if mask)
+        lowest = of_others[0][0] if of_others else 101
         for kind in self.roster.ready:
             top = -kind.ready[0][0]
             if top <= lowest and not kind.need.pool:
                 continue
-            least = next((low for low, each in holders if each in kind.able), None)
+            least = next((low for low, mask in of_others if mask & kind.bit), None)
             if kind.need.pool:
-                own = next((low for low, each in holders if each.own & kind.bit and each in kind.able), None)
+                own = next((low for low, mask in of_own if mask & kind.bit), None)
                 least = least if own is None else min(own - _OWN_POOL, own if least is None else least)
             if least is not None and top > least:
                 begin = 0 if start is None else bisect_left(kind.ready, start)

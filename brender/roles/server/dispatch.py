@@ -38,8 +38,8 @@ from brender.scheduling.terms import Demand, Held, Take
 from brender.scheduling.worker_reasons import WorkerReasons
 
 #: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work.
-_ASSIGN_BUDGET = 4_000
-_RECALL_BUDGET = 1_500
+_ASSIGN_BUDGET = 2_500
+_RECALL_BUDGET = 800
 #: Seconds until the next look at what could be asked back, for each unit of the budget that the last one used: it takes a tenth
 #: of the time at most.
 _RECALL_PAUSE = 13e-6
