@@ -350,6 +350,7 @@ def test_the_submit_page_says_which_upload_does_not_fit_and_removes_uploads(
         page.get_by_label("Name").fill("anna")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#go-why")).to_have_text("Drop a .blend first, or choose one.")
         (tmp_path / "large.blend").write_bytes(b"x" * 2 * 10**6)
         page.locator("#files").set_input_files(tmp_path / "large.blend")
         expect(page.locator("#problem")).to_contain_text("one user may upload 1.0 MB a day")

@@ -35,8 +35,9 @@ class Streaks:
         self._write(worker)
 
     def succeeded(self, worker: str) -> None:
-        """Note that *worker* has finished a frame: its streak is over. Hot path, watched by benchmarks.dispatch."""
-        if worker in self.tasks:
+        """Note that *worker* has finished a frame: its streak is over, unless it is drained for it. Hot path, watched by
+        benchmarks.dispatch."""
+        if worker in self.tasks and worker not in self.drained:
             self._end(worker)
             self._write(worker)
 

@@ -59,10 +59,19 @@ def note_status(farm: Farm, job: JobState, status: JobStatus | None) -> None:
 
 
 def note_deleted(farm: Farm, job: str) -> None:
-    """Note that the record of *job*, which others may wait for, is gone."""
-    if (awaited := farm.awaited.get(job)) is not None:
+    """Note that the record of *job*, which others may wait for, is gone. Nobody waits for it any more if it was completed."""
+    awaited = farm.awaited.get(job)
+    if awaited is None:
+        return
+    farm.waits_changed |= awaited.waiting
+    if not awaited.is_completed:
         awaited.status = None
-        farm.waits_changed |= awaited.waiting
+        return
+    for waiting in [farm.jobs[each] for each in sorted(awaited.waiting) if each in farm.jobs]:
+        forget(farm, waiting)
+        left = tuple(after for after in waiting.spec.after if after.job != job)
+        waiting.wait_otherwise(left, waiting.spec.start_at, waiting.spec.night)
+        follow(farm, waiting)
 
 
 def check_after(farm: Farm, job: str, after: tuple[After, ...]) -> None:
