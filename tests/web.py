@@ -43,10 +43,15 @@ HASH = generate_password_hash(PASSWORD, "pbkdf2:sha256:1000")
 ROLES = {"vera": "viewer", "anna": "artist", "walt": "wrangler", "boss": "admin"}
 
 
+def _keep_server_files(folder: DataFolder) -> None:
+    """Let *folder* be that of a server, which keeps logs and pictures there."""
+    folder.server_key.parent.mkdir(parents=True, exist_ok=True)
+    folder.server_key.touch()
+
+
 def application(folder: DataFolder, **settings: Any) -> Flask:
     """The application over *folder*; no server runs. What it answers is held against the API's own declarations."""
-    folder.server_key.parent.mkdir(parents=True, exist_ok=True)
-    folder.server_key.touch()  # (the server keeps its files there)
+    _keep_server_files(folder)
     nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
     made = create_app(folder, nowhere, new_pair(), "", Settings(**settings), b"s" * 32)
     made.after_request(_as_declared)
@@ -70,6 +75,7 @@ def _as_declared(response: Response) -> Response:
 @contextlib.contextmanager
 def served(folder: DataFolder, **settings: Any) -> Iterator[Dashboard]:
     """The dashboard over *folder* on a port of its own, by its web server; no brender server runs."""
+    _keep_server_files(folder)
     nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
     made = Dashboard(folder, Address("127.0.0.1", 0), nowhere, new_pair(), "", Settings(**settings))
     serving = threading.Thread(target=made.run)
