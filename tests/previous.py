@@ -12,6 +12,9 @@ import zipfile
 from pathlib import Path
 
 KEPT = Path(__file__).parent / "previous"
+_JOB_TYPES = tuple(
+    f"{name} = brender.jobs.{name.replace('-', '_')}:JOB_TYPE" for name in ("blender-animation", "blender-still", "command")
+)
 
 
 def unpack_previous(folder: Path) -> Path:
@@ -19,6 +22,11 @@ def unpack_previous(folder: Path) -> Path:
     (kept,) = KEPT.glob("*.tar.xz")
     with tarfile.open(kept) as packed:
         packed.extractall(folder, filter="data")
+    # What it has installed: it looks up its job types there, and would find those of this one.
+    installed = folder / f"brender-{version_of_previous()}.dist-info"
+    installed.mkdir(exist_ok=True)
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: brender\nVersion: {version_of_previous()}\n")
+    (installed / "entry_points.txt").write_text("[brender.job_types]\n" + "\n".join(_JOB_TYPES) + "\n")
     return folder
 
 

@@ -54,7 +54,7 @@ def test_a_record_moves_and_is_the_same_there(
     source, target = places[way[0]]("from.db"), places[way[1]]("to.db")
     _fill(source)
     said = command(capsys, "database", "move", source, target)
-    assert said.code == 0 and "rows of 23 tables moved" in said.out and "the same in both" in said.out
+    assert said.code == 0 and "rows of 28 tables moved" in said.out and "the same in both" in said.out
     assert _content(target) == _content(source)
     writer = Writer(open_for_writing(target))
     writer.commit([put("project", "after", {})])
@@ -137,7 +137,7 @@ def test_a_database_that_is_not_empty_is_not_moved_to(
     _fill(target)
     before = _content(target)
     said = command(capsys, "database", "move", record, target)
-    assert said.code == 2 and "is not empty: it has the tables activity" in said.err and _content(target) == before
+    assert said.code == 2 and "is not empty: it has the tables account" in said.err and _content(target) == before
 
 
 def test_a_move_that_fails_on_its_way_leaves_the_target_empty(
