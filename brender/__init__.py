@@ -1,4 +1,4 @@
-"""brender, a render farm for Blender. From Python: ``from brender import Farm`` (docs/python.rst)."""
+"""brender, a render farm for Blender. From Python: ``from brender import Farm`` (docs/reference/python.rst)."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -16,4 +16,4 @@ extensions = ["sphinx_rtd_theme", "myst_parser"]
 html_theme = "sphinx_rtd_theme"
 exclude_patterns = ["_build"]
 
-write_all(Path(__file__).parent / "generated")
+write_all(Path(__file__).parent / "reference" / "generated")

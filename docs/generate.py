@@ -93,7 +93,7 @@ def table_of_rights(roles: tuple[Role, ...] | tuple[KeyRole, ...]) -> str:
 
 
 def metrics() -> str:
-    text = heading("List of metrics", "=") + "What each role exports with ``--metrics`` (:doc:`/metrics`).\n\n"
+    text = heading("List of metrics", "=") + "What each role exports with ``--metrics`` (:doc:`/reference/metrics`).\n\n"
     rows: list[tuple[str, ...]] = [
         (
             f"``{family.name}``",
@@ -109,7 +109,7 @@ def metrics() -> str:
 
 def types_of_job() -> str:
     text = heading("Job types", "=") + (
-        "A farm can add its own by a file (:doc:`../job_type_tutorial`), and packages by the entry-point group "
+        "A farm can add its own by a file (:doc:`/tutorials/job_type`), and packages by the entry-point group "
         "``brender.job_types``.\n\n"
     )
     for kind in submitted_types().values():

@@ -1,4 +1,4 @@
-"""Takes the pictures of the monitor that docs/monitor.rst shows: its three views of a small farm at work (SVG).
+"""Takes the pictures of the monitor that docs/howto/monitor.rst shows: its three views of a small farm at work (SVG).
 
 python docs/take_monitor.py
 """

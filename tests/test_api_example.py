@@ -1,4 +1,4 @@
-"""The example in docs/api.rst works as it stands there: its very text is run against a farm."""
+"""The example in docs/howto/curl.rst works as it stands there: its very text is run against a farm."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from brender.store.datafolder import DataFolder
 from tests.conftest import SCENES, find_blender
 from tests.web import with_token
 
-GUIDE = Path(__file__).parent.parent / "docs" / "api.rst"
+GUIDE = Path(__file__).parent.parent / "docs" / "howto" / "curl.rst"
 
 
 def script_in(guide: Path) -> str:

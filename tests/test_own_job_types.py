@@ -162,7 +162,7 @@ def test_a_worker_needs_to_be_let_run_each_program_of_a_job(tmp_path: Path) -> N
 def test_the_tutorial_s_own_code_makes_a_contact_sheet(
     module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = (Path(__file__).parents[1] / "docs" / "job_type_tutorial.rst").read_text()
+    text = (Path(__file__).parents[1] / "docs" / "tutorials" / "job_type.rst").read_text()
     blocks = [textwrap.dedent(each.split("\n\n", 1)[1]) for each in code_blocks(text)]
     own = module_farm.folder.job_types
     own.mkdir()

@@ -22,7 +22,7 @@ from tests.conftest import SCENES, find_blender
 from tests.tools import until
 from tests.web import with_token
 
-GUIDE = Path(__file__).parent.parent / "docs" / "python.rst"
+GUIDE = Path(__file__).parent.parent / "docs" / "reference" / "python.rst"
 EXAMPLES = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", GUIDE.read_text("utf-8"), re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""A farm over HTTP, by the JSON API of its dashboard (docs/api.rst): with its address and a token alone."""
+"""A farm over HTTP, by the JSON API of its dashboard (docs/howto/curl.rst): with its address and a token alone."""
 
 import http.client
 import json

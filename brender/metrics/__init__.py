@@ -1,1 +1,1 @@
-"""What roles show Prometheus and those who ask whether they live (docs/metrics.rst)."""
+"""What roles show Prometheus and those who ask whether they live (docs/reference/metrics.rst)."""

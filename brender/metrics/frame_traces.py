@@ -1,4 +1,6 @@
-"""What each role adds to the trace of a frame, from its submit to the commit. The names are those of docs/architecture.rst.
+"""What each role adds to the trace of a frame, from its submit to the commit.
+
+The names are those of docs/explanation/architecture.rst.
 
 Only where there are `Spans`: else a role has ``None`` in the place of these. Times are in seconds since 1970. All is called in
 the role's loop, but for what says otherwise.
