@@ -84,9 +84,20 @@ def test_no_files_of_an_ended_job_are_deleted_while_another_writes_to_the_same()
         (
             lambda: a_job(failures=2, completed_parts=1, memory=5),
             lambda job: job.count_part(3.0, 7, True),
-            {"completed_parts": 2, "kept_parts": 1, "render_seconds": 3.0, "memory": 7, "failures": 0},
+            {
+                "completed_parts": 2,
+                "kept_parts": 1,
+                "render_seconds": 3.0,
+                "slowest_seconds": 3.0,
+                "memory": 7,
+                "failures": 0,
+            },
         ),
-        (lambda: a_job(memory=9), lambda job: job.count_part(3.0, 7, False), {"completed_parts": 1, "render_seconds": 3.0}),
+        (
+            lambda: a_job(memory=9, slowest_seconds=5.0),
+            lambda job: job.count_part(3.0, 7, False),
+            {"completed_parts": 1, "render_seconds": 3.0},
+        ),
         (
             lambda: a_job(completed_parts=2, kept_parts=2),
             lambda job: job.uncount_part(a_part(1, kept=True)),

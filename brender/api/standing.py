@@ -7,6 +7,7 @@ from typing import Any
 from brender.api.connection import Asking
 from brender.model.errors import BadInput, NotFound, RenderFailed
 from brender.model.obstacle import short_name
+from brender.model.stuck import STUCK
 from brender.model.text import job_in_words, plural, short_id, some_of
 
 #: What is said of the worker ``name`` as long as the scheduler has not seen it yet.
@@ -46,8 +47,9 @@ def standing(record: Mapping[str, Any]) -> str:
         return f"{called} is {status}" + (f": {reason}" if reason and reason != status else "")
     if names := sorted({at["name"] for at in record["rendering"]}):
         most = (record.get("sharing") or {}).get("most_workers", 0)
+        stuck = "".join(f". {short_name(at['name'])} {at['reason']}" for at in record.get("stuck", ())[:1])
         limited = f". It has {plural(most, 'worker')} at most (`--most-workers`)" if most and len(names) >= most else ""
-        return f"{called} renders on {some_of(names)}: {done}{limited}"
+        return f"{called} renders on {some_of(names)}: {done}{limited}{stuck}"
     return f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
 
 
@@ -60,6 +62,8 @@ def worker_standing(row: Mapping[str, Any]) -> str:
         return f"{seen}. Start it on its machine with `brender-worker`"
     if row["status"] == "error":
         return f"The worker {name} cannot render: {row['reason']}"
+    if row["status"] == "busy" and row["reason"].startswith(STUCK):
+        return f"The worker {name} {row['reason']}"
     if row["job"] and row["frame"] is not None:
         return f"The worker {name} renders frame {row['frame']} of {row['job_name'] or short_id(row['job'])}"
     return ""

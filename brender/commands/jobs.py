@@ -322,6 +322,8 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     for at in record["rendering"]:
         where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"
         say(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")
+    for at in record.get("stuck", ()):
+        say(f"{'Stuck:':<14}{at['name']} {at['reason']}")
     for warning in record["warnings"]:
         say(f"{'Warning:':<14}{warning}")
     for off in record["kept_off"]:

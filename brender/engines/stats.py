@@ -10,6 +10,7 @@ from brender.engines.energy import EnergyMeter
 from brender.engines.gpustats import GpuWatch
 from brender.model.devices import Device
 from brender.model.nodes import Stats
+from brender.model.stuck import IDLE_PERCENT
 from brender.system.memory import read_memory
 
 
@@ -23,6 +24,9 @@ class StatsReader:
         self._before = self._counters()
         self._before_at = time.monotonic()
         self._gpus = GpuWatch()
+        self._has_cards = bool(cards)
+        self._computed: tuple[int | None, float] = (None, 0.0)
+        """The render process that was looked at last, and when its tree last computed something, monotonic."""
         self.energy = EnergyMeter(cards, lambda: self._gpus.now)
         psutil.cpu_percent(None)
 
@@ -49,11 +53,18 @@ class StatsReader:
             render_cpu_percent=cpu,
             render_memory=resident,
             render_processes=count,
+            render_idle=self._idle(render_pid, max(cpu, gpus.percent if self._has_cards else 0.0), at),
             gpu_percent=gpus.percent,
             gpu_memory_used=gpus.memory_used,
             gpu_memory_total=gpus.memory_total,
             power=self.energy.watts,
         )
+
+    def _idle(self, pid: int | None, percent: float, at: float) -> float:
+        """Return for how many seconds the tree of *pid* has computed next to nothing, *at* which it used so many *percent*."""
+        if pid is None or pid != self._computed[0] or percent >= IDLE_PERCENT:
+            self._computed = (pid, at)
+        return at - self._computed[1]
 
     def _tree(self, pid: int | None) -> tuple[float, int, int]:
         if pid is None:

@@ -77,6 +77,8 @@ class JobState(Entity):
     failures: int = 0
     render_seconds: float = 0.0
     """What its completed frames took."""
+    slowest_seconds: float = 0.0
+    """What the slowest of them took."""
     machine_seconds: float = 0.0
     """What its attempts took that have ended, whatever came of them."""
     joules: float = 0.0
@@ -175,6 +177,7 @@ class JobState(Entity):
         "failed_tasks",
         "failures",
         "render_seconds",
+        "slowest_seconds",
         "machine_seconds",
         "joules",
         "metered_seconds",
@@ -214,6 +217,7 @@ class JobState(Entity):
             self.failed_tasks,
             self.failures,
             self.render_seconds,
+            self.slowest_seconds,
             self.machine_seconds,
             self.joules,
             self.metered_seconds,
@@ -310,6 +314,7 @@ class JobState(Entity):
         self.completed_parts += 1
         self.kept_parts += kept
         self.render_seconds += seconds
+        self.slowest_seconds = max(self.slowest_seconds, seconds)
         self.memory = max(self.memory, memory)
         self.failures = 0
         self.touch()

@@ -46,6 +46,8 @@ class WorkerState(Entity):
     fraction: float = 0.0
     line: str = ""
     """How far its attempt is."""
+    stuck: str = ""
+    """Why that seems stuck (`brender.model.stuck`); "": it does not."""
     stats: dict[str, Any] | None = None
     last_seen: float = 0.0
 

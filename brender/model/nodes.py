@@ -258,5 +258,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     gpu_memory_used: Count = 0
     gpu_memory_total: Count = 0
     """0 where no GPU is seen."""
+    render_silent: Number = 0.0
+    """Seconds for which the running attempt has shown no progress."""
+    render_idle: Number = 0.0
+    """Seconds for which the render process's tree has computed next to nothing, nor its GPU, where it renders on one."""
     power: Number = 0.0
     """Watts of the processors and GPUs of the machine, as far as it tells them; 0: it does not."""

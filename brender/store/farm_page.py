@@ -12,7 +12,8 @@ from peewee import SQL, Case, fn
 from brender.model.answers import PAGE
 from brender.model.beginning import SOMEBODY
 from brender.model.job import MISSING_AT_WORKER
-from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED
+from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED, WorkerStatus
+from brender.model.stuck import STUCK
 from brender.model.text import plural
 from brender.model.units import STILL
 from brender.store.page_questions import with_eta
@@ -196,6 +197,10 @@ def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[
         stuck &= ~(job.reason.endswith(end) | job.reason.contains(f"{end}{RENDERING}"))
     for row in jobs.where(stuck).order_by(job.submitted).limit(_ATTENTION_SHOWN):
         job_needs(row.id, row.name, row.user, row.reason)
+    hangs = worker.select(job.id, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"), worker.reason)
+    hangs = hangs.join(job, on=(worker.job == job.id)).where((worker.status == WorkerStatus.BUSY) & there)
+    for each in hangs.where(worker.reason.startswith(STUCK)).limit(_ATTENTION_SHOWN).dicts():
+        job_needs(each["id"], each["job_name"], each["user"], f"{each['worker_name']} {each['reason']}")
     off = tables.KeptOff
     columns = (off, job.name.alias("job_name"), job.user, worker.name.alias("worker_name"))
     query = off.select(*columns).join(worker).switch(off).join(job)
@@ -210,6 +215,7 @@ def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[
         # Who sleeps by its schedule, or leaves when it was asked to, needs nobody.
         well = ("offline", "disabled", "draining")
         ill = table.select().where(table.status.not_in(well) & (table.reason != "") & (table.wanted == ""))
+        ill = ill.where(~table.reason.startswith(STUCK))  # (said of its job)
         for row in ill.limit(_ATTENTION_SHOWN):
             found.append({"kind": kind, "id": row.id, "name": row.name, "why": row.reason, "action": ""})
     return found

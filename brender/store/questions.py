@@ -20,6 +20,7 @@ from brender.model.frames import format_frames, parse_frames
 from brender.model.job import FILM, FPS
 from brender.model.prospect import Prospect
 from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
+from brender.model.stuck import STUCK
 from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import units_of_type
 from brender.store import job_graph
@@ -177,6 +178,8 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     busy = worker.select().where(at_work).count()
     now = worker.select(worker.id, worker.name, worker.frame, worker.fraction, worker.line).where(at_work)
     answer["rendering"] = list(now.order_by(worker.name).limit(_RENDERING_SHOWN).dicts())
+    stuck = worker.select(worker.id, worker.name, worker.frame, worker.reason).where(at_work & worker.reason.startswith(STUCK))
+    answer["stuck"] = list(stuck.order_by(worker.name).limit(_RENDERING_SHOWN).dicts())
     frames_now = worker.select(worker.frame).where(at_work & worker.frame.is_null(False)).distinct().order_by(worker.frame)
     answer["frames_now"] = [frame for (frame,) in frames_now.limit(PAGE).tuples()]
     off = tables.KeptOff

@@ -160,6 +160,7 @@ def make_tables(database: Database) -> Tables:
         failed_tasks = IntegerField(default=0)
         failures = IntegerField(default=0)
         render_seconds = DoubleField(default=0.0)
+        slowest_seconds = DoubleField(default=0.0)
         machine_seconds = DoubleField(default=0.0)
         joules = DoubleField(default=0.0)
         metered_seconds = DoubleField(default=0.0)

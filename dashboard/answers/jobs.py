@@ -42,6 +42,15 @@ class Choices(msgspec.Struct):
 class AtWork(Row): ...
 
 
+class Stuck(msgspec.Struct, kw_only=True):
+    """A worker at which the job seems stuck, as ``reason`` says."""
+
+    id: str
+    name: str
+    frame: int | None
+    reason: str
+
+
 @row("KeptOff")
 class KeptOff(msgspec.Struct, kw_only=True):
     worker_name: str
@@ -89,6 +98,7 @@ class _JobNow(Counted, kw_only=True):
 
     fps: float
     rendering: list[AtWork]
+    stuck: list[Stuck]
     frames_now: list[int]
     kept_off: list[KeptOff]
     waits: list[Waited]

@@ -45,7 +45,7 @@
     const isMissing = (warning) => warning.startsWith("Missing file");
     const missing = job.warnings.filter(isMissing), others = job.warnings.filter((warning) => !isMissing(warning));
     byId("revisions").replaceChildren(...job.revisions.slice(1).map((each) => farm.element("div", "name", `Revision ${each.revision}, ${new Date(each.wall * 1000).toLocaleString()}${each.user ? ` by ${each.user}` : ""}: ${each.said}`)));
-    byId("warnings").replaceChildren(...folded("files are missing", missing), ...folded("warnings", others), ...job.kept_off.map(keptOff));
+    byId("warnings").replaceChildren(...folded("files are missing", missing), ...folded("warnings", others), ...job.kept_off.map(keptOff), ...job.stuck.map(stuckAt));
     byId("now").classList.toggle("d-none", !job.rendering.length);
     byId("rendering").replaceChildren(...job.rendering.map(atWork));
     const ends = over.includes(job.status), paused = job.status === "paused";
@@ -90,6 +90,13 @@
     frame.disabled = worker.frame === null;
     frame.addEventListener("click", () => { const found = frames.find(worker.frame); if (found >= 0) choose(found); });
     line.append(name, frame, farm.bar(worker.fraction, worker.name), farm.element("span", "words", worker.line));
+    return line;
+  }
+  // A worker at which the job seems stuck: nothing ends that before its limit.
+  function stuckAt(worker) {
+    const line = farm.element("div", "attn"), what = farm.element("div", "what");
+    what.append(farm.link(`/workers/${worker.id}`, farm.calm(worker.name)), " ", farm.prose(worker.reason));
+    line.append(what);
     return line;
   }
   // A worker that the job does not go to any more, and the way to let it try again.

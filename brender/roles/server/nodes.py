@@ -28,7 +28,8 @@ from brender.model.hooks import EVENTS
 from brender.model.log_events import ON_PURPOSE, why_gone
 from brender.model.nodes import OWNERS_USE, Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
-from brender.model.text import plural
+from brender.model.stuck import is_stuck, stuck_in_words
+from brender.model.text import harmless, plural, short_id
 from brender.roles.effects import Bind, Now, Peer, Publish, Reply, Send, Unbind
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
@@ -183,6 +184,7 @@ class Nodes:
                         self.farm.changed.add(beat.node)  # more than the noise of a machine at work
                     worker.free = held
                     self.dispatch.note_memory(worker, held - beat.stats.render_memory)
+                    self._note_stuck(worker, beat.stats)
                     if abs(beat.stats.render_memory - worker.rendering) > _RENDER_NOISE:
                         worker.rendering = beat.stats.render_memory
                         self.farm.changed.add(beat.node)
@@ -256,6 +258,18 @@ class Nodes:
         for worker_id in self.farm.changed:
             if worker := self.farm.workers.get(worker_id):
                 self._show(worker, now)
+
+    def _note_stuck(self, worker: WorkerState, stats: Stats) -> None:
+        """Note whether what *worker* renders seems stuck, by the *stats* that it told."""
+        attempt = self.farm.attempts.get(worker.running)
+        job = self.farm.jobs.get(attempt.job) if attempt is not None else None
+        why = ""
+        if job is not None and is_stuck(stats.render_silent, stats.render_idle, job.slowest_seconds):
+            log, limit = f"brender log {short_id(job.id)}", job.spec.stall_minutes * 60
+            why = stuck_in_words(worker.frame, harmless(job.spec.name), log, stats.render_silent, job.slowest_seconds, limit)
+        if why != worker.stuck:
+            worker.stuck = why
+            self.farm.changed.add(worker.info.id)
 
     # --- what people want of them -------------------------------------------------------------------------------------
 
@@ -395,10 +409,14 @@ class Nodes:
         if worker.standing is Standing.PAUSED:
             is_well = worker.reason.startswith(OWNERS_USE)
             return WorkerStatus.DISABLED if is_well else WorkerStatus.ERROR, worker.reason
+        if worker.stuck:
+            return WorkerStatus.BUSY, worker.stuck
         return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), worker.reason
 
     def _show(self, worker: WorkerState, now: Now) -> None:
         """Keep the worker's status and its row true."""
+        if worker.running != worker.shown[2]:
+            worker.stuck = ""
         status, reason = self._status(worker)
         if worker.closed_until > now.mono:
             self._closed[worker.info.id] = worker.closed_until

@@ -163,6 +163,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         failed_tasks=row.failed_tasks,
         failures=row.failures,
         render_seconds=row.render_seconds,
+        slowest_seconds=row.slowest_seconds,
         machine_seconds=row.machine_seconds,
         joules=row.joules,
         metered_seconds=row.metered_seconds,

@@ -344,7 +344,10 @@ class WorkerCore:
             return None
         self._beat = now.mono
         self._sequence += 1
-        return Beat(node=self.info.id, incarnation=self.info.incarnation, sequence=self._sequence, stats=stats())
+        told = stats()
+        if self.running is not None and self._watch is not None:
+            told = msgspec.structs.replace(told, render_silent=self._watch.silent(now.mono))
+        return Beat(node=self.info.id, incarnation=self.info.incarnation, sequence=self._sequence, stats=told)
 
     def _tell_silence(self, now: Now) -> None:
         """Say that nothing is heard: soon where there is no connection, or where a manager that was heard does not answer when it

@@ -24,6 +24,10 @@ class Watch:
         if mark != self._mark:
             self._mark, self._sign = mark, now
 
+    def silent(self, now: float) -> float:
+        """Return for how many seconds there has been no sign of progress."""
+        return max(0.0, now - self._sign)
+
     def exceeded(self, now: float) -> str:
         """Return which limit has been exceeded since the last look; "" for none, or for one that was told already."""
         gap = now - self._looked
