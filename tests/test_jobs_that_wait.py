@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from brender.model.beginning import After, parse_start
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec
 from brender.roles.policy import Policy
+from brender.roles.server.deletion import Remover
 from tests.world import World, animation, farm_of_two
 
 
@@ -34,6 +36,18 @@ def said(world: World, id: str) -> tuple[str, str]:
     world.run(2.0)
     record = world.ask("job", id=id)
     return record["waiting_for"], record["reason"]
+
+
+def delete_record(world: World, id: str) -> None:
+    """Delete the record of the job, with no files on any disk."""
+    assert not isinstance(world.act("delete", id, "record"), Sorry)
+    keeper = Mock(**{"placement.waiting.return_value": [], "threads.do": lambda folder, action: action(lambda: None)})
+    remover = Remover(keeper, Mock(**{"delete.return_value": iter(())}))
+    remover.begin(id, "record")
+    while not remover.is_idle:
+        for job, fields in remover.step(world.writer, 0.0):
+            world.round.apply(lambda core, now, job=job, fields=fields: core.deleted(job, fields, now))
+    world.run(1.0)
 
 
 def test_a_job_begins_once_the_job_that_it_waits_for_is_completed(world: World) -> None:
@@ -120,6 +134,36 @@ def test_a_job_that_waits_for_one_that_failed_or_is_deleted_says_what_helps_and_
     assert said(world, second.id)[0] == ""
     world.finish_everything()
     assert world.status(second.id) == "completed"
+
+
+def test_a_job_that_is_queued_again_waits_no_more_for_one_that_was_completed_and_is_deleted_since(world: World) -> None:
+    first = job(name="lighting")
+    world.submit(first)
+    second = job(after=(After(first.id),))
+    world.submit(second)
+    world.finish_everything()
+    delete_record(world, first.id)
+    world.act("requeue", second.id, "all")
+    world.run(1.0)
+    assert said(world, second.id)[0] == ""
+    world.finish_everything()
+    assert world.status(second.id) == "completed" and not world.ask("job", id=second.id)["after_jobs"]
+
+
+def test_a_job_that_is_queued_again_still_waits_for_one_that_was_canceled_and_is_deleted_since(world: World) -> None:
+    first = job(name="lighting")
+    world.submit(first)
+    second = job(after=(After(first.id),))
+    world.submit(second)
+    world.act("cancel", second.id)
+    world.act("cancel", first.id)
+    while any(stub.running for stub in world.workers.values()):
+        for name in [name for name, stub in world.workers.items() if stub.running]:
+            world.end(name, stopped=True)
+    delete_record(world, first.id)
+    world.act("requeue", second.id, "all")
+    world.run(1.0)
+    assert said(world, second.id)[0] == "somebody"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from brender.bus.messages import Act, Sorry
+from brender.jobs import declare
+from brender.jobs.stages import Graph
 from brender.model.status import PartStatus
 from brender.roles.server.restore import select_for_requeue
 from brender.roles.server.round import FAILED
+from brender.store.recorded import job_spec
 
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
@@ -191,7 +194,7 @@ class People:
         if row is not None and row.waiting_for == "somebody":
             after = [each for each in row.after_jobs if self._status(each["job"]) in ("queued", "active")]
             self._act("when", job, {"after": after})
-        if row is None or row.status not in ("completed", "failed", "canceled"):
+        if row is not None or job not in self.world.accepted:  # (one that has ended may be queued again)
             self.world.clock.at(7.0, lambda: self._stop_waiting(job))
 
     def _reorder(self, job: str) -> None:
@@ -284,10 +287,26 @@ class People:
 
     def _promise(self, job: str, user: str, value: Any) -> Requeue:
         selection = select_for_requeue(self.world.writer.tables, job, value)
-        rows = self.world.writer.database.execute_sql("SELECT id, frame FROM part WHERE job = ?", (job,)).fetchall()
-        frames = selection.frames
-        chosen = {part for part, frame in rows if frames is None or frame in frames}
+        chosen = self._chosen(job, selection.frames)
         may = chosen if PartStatus.COMPLETED in selection.statuses else set()
         owed = {part: self.world.completed[part] for part in may if part in self.world.completed}
         self.requeues.append(requeue := Requeue(job, user, may, owed, self.world.server.epoch))
         return requeue
+
+    def _chosen(self, job: str, frames: tuple[int, ...] | None) -> set[int]:
+        """Return the parts of *job* that *frames* mean (``None``: all), with those that are made of them."""
+        statement = "SELECT part.id, frame, number FROM part JOIN task ON part.task = task.id WHERE part.job = ?"
+        rows = self.world.writer.database.execute_sql(statement, (job,)).fetchall()
+        row = self.world.writer.tables.Job.get_or_none(id=job)
+        if row is None:
+            return set()  # it is deleted
+        kind = declare.job_type(row.job_type)
+        graph = Graph(kind.stages(job_spec(row, kind, None)))
+        named = {part for part, frame, number in rows if frames is None or (frame in frames and graph.stage(number).of_frames)}
+        touched = frozenset(graph.stage(number).name for part, _, number in rows if part in named)
+        for stage in graph:  # (in the order in which they can be done)
+            place = graph.place(stage.first_task)
+            if graph.is_remade(place, touched):
+                named |= {part for part, _, number in rows if graph.place(number) == place}
+                touched |= {stage.name}
+        return named

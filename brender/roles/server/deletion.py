@@ -13,10 +13,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import msgspec
 from peewee import PeeweeException, fn
 
+from brender.model.beginning import After
 from brender.model.errors import BadInput
-from brender.model.status import ENDED_JOB
+from brender.model.status import ENDED_JOB, JobStatus
 from brender.roles.server.files import FileKeeper
 from brender.roles.server.folder_threads import Alive
 from brender.roles.server.made_files import Deletion, JobFiles
@@ -109,9 +111,10 @@ class Remover:
         for kind in _BELONGS:
             if writer.delete(kind, "job", now.job, _ROWS_A_SLICE):
                 return []
+        freed = _ended_that_waited_for(writer.tables, now.job)
         writer.delete("job", "id", now.job, 1)
         self._now = None
-        return [(now.job, None)]
+        return [*freed, (now.job, None)]
 
     # --- in threads of folders ----------------------------------------------------------------------------------------
 
@@ -154,6 +157,19 @@ def _reason_to_end(reason: str) -> str:
     'canceled by ann'
     """
     return reason.partition(_NOT_DELETED)[0].removesuffix(". ")
+
+
+def _ended_that_waited_for(tables: Tables, job: str) -> list[tuple[str, dict[str, Any] | None]]:
+    """Return the ended jobs that had waited for *job*, whose record is about to go, each with what it waits for from then on: one
+    that is queued again is not to wait for what was completed long ago. (Those that have not ended, the farm knows.)"""
+    row = tables.Job
+    if row.get_by_id(job).status != JobStatus.COMPLETED:
+        return []
+    waited = row.after_jobs.cast("TEXT").contains(job) & row.status.in_(ENDED_JOB)
+    return [
+        (id, {"after_jobs": tuple(each for each in msgspec.convert(after, tuple[After, ...]) if each.job != job)})
+        for id, after in row.select(row.id, row.after_jobs).where(waited).tuples()
+    ]
 
 
 def _said_of_the_left(job: Any, deletion: Deletion) -> dict[str, Any]:

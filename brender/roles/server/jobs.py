@@ -444,7 +444,11 @@ class Jobs:
         job.touch()
 
     def deleted(self, job_id: str, fields: Mapping[str, Any] | None, now: Now) -> None:
-        """Take what came of the deletion of *job_id*: the *fields* that its record has now, ``None``: the record is gone."""
+        """Take what came of the deletion of *job_id*: the *fields* that its record has now, ``None``: the record is gone; or of
+        one that *job_id*, which has ended, had waited for."""
+        if fields is not None and "after_jobs" in fields:
+            self._had_waited(job_id, fields)
+            return
         self.farm.deleting.pop(job_id, None)
         job_name = self._deleting.get(job_id, f"the job {short_id(job_id)}")
         if fields is None or fields.get("frames_deleted"):
@@ -458,6 +462,13 @@ class Jobs:
             self.activity.note(now, "delete", f"the frames that {job_name} rendered are deleted", job_id)
         elif fields.get("reason"):
             self.activity.note(now, "delete", str(fields["reason"]), job_id)
+
+    def _had_waited(self, job_id: str, fields: Mapping[str, Any]) -> None:
+        """Let *job_id* wait for no other jobs than *fields* say from now on."""
+        if (job := self.farm.jobs.get(job_id)) is None:
+            self.farm.ledger.change("job", job_id, fields)
+        elif job.status in ENDED_JOB:
+            job.wait_otherwise(fields["after_jobs"], job.spec.start_at, job.spec.night)
 
     def _begin_deleting(self, job_id: str, what: str) -> None:
         self.amend(job_id, {"deleting": what})
