@@ -25,7 +25,7 @@ from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
-from dashboard import pages, people, pictures
+from dashboard import device_sign_in, pages, people, pictures
 from dashboard.endpoint import PREFIX
 from dashboard.farm import Farm, Settings
 from dashboard.frame_files import FrameFiles
@@ -47,6 +47,8 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d+)?")
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: What may be seen before signing in.
 _OPEN = frozenset({"static", "people.login", "people.setup", "people.look_around"})
+#: What programs ask before they are signed in: nobody's browser is led astray by these, since they change nothing of anybody.
+_OPEN_TO_PROGRAMS = device_sign_in.OPEN
 _BODY_BYTES, _UPLOAD_BYTES = 2**20, 2**40
 _STAY_DAYS = 30
 _STATIC_SECONDS = 365 * 86_400
@@ -93,9 +95,10 @@ def create_app(
     csrf = CSRFProtect(app)
     people.install(app)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(device_sign_in.page)
     app.register_blueprint(pictures.blueprint)
     app.register_blueprint(pictures.blueprint, url_prefix=PREFIX, name="v1-pictures")
-    for each in (jobs, edits, nodes, people_api, files_api, submitting, farm_api):
+    for each in (jobs, edits, nodes, people_api, files_api, submitting, farm_api, device_sign_in):
         app.register_blueprint(each.blueprint, url_prefix=PREFIX)
     app.jinja_env.globals.update(version=__version__)
     app.jinja_env.finalize = _readable
@@ -135,6 +138,8 @@ def _guard(app: Flask, csrf: CSRFProtect, settings: Settings) -> None:
         if settings.loopback_only and not _is_own_name(request.host, settings.public_url):
             return _problem(f"This dashboard is not called {request.host!r}; use its address, such as 127.0.0.1", 421)
         by_token = request.headers.get("Authorization", "").lower().startswith("bearer ")
+        if request.endpoint in _OPEN_TO_PROGRAMS:
+            return None
         if request.endpoint not in _OPEN and not current_user.is_authenticated:
             if request.path.startswith(PREFIX) or by_token:
                 return _problem("Sign in first, or show a token (Authorization: Bearer …)", 401)

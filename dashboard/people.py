@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response
 from wtforms import BooleanField, PasswordField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length
 
+from brender.model.device_sign_in import INTERVAL_SECONDS, token_digest
 from brender.model.errors import BrenderError
 from brender.model.errors import Forbidden as NotAllowed
 from brender.model.pace import Pace
@@ -88,6 +89,11 @@ class Paces:
         with self._lock:
             return self._take((place, ""), _PACE_FROM_ADDRESS) and self._take((place, f"as {name}"), _PACE_FOR_NAME)
 
+    def take_question(self, digest: str) -> bool:
+        """Return whether the program that waits with the code of that *digest* does not ask too often."""
+        with self._lock:
+            return self._take((digest, ""), (1 / INTERVAL_SECONDS, 2.0))
+
     def forgive(self, address: str, name: str) -> None:
         """Forget the attempts from *address* for *name*: who made them has signed in."""
         with self._lock:
@@ -152,7 +158,7 @@ def _from_request(request: Request) -> User | None:
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret:
         return None
-    digest = hashlib.sha256(secret.strip().encode()).hexdigest()
+    digest = token_digest(secret.strip())
     with farm().reader.record() as record:
         token = record.tables.ApiToken.get_or_none(digest=digest)
     if token is None or token.revoked is not None or (token.expires is not None and token.expires < time.time()):
@@ -220,7 +226,7 @@ def login() -> Response | str | tuple[str, int]:
     if not form.validate_on_submit():
         return render_template("login.html", form=form), 200 if request.method == "GET" else 400
     name = form.name.data.strip()
-    if not _may_try(name):
+    if not may_try(name):
         raise TooManyRequests("Too many attempts: wait half a minute, then try again")
     with farm().reader.record() as record:
         row = record.tables.User.get_or_none(name=name)
@@ -230,7 +236,7 @@ def login() -> Response | str | tuple[str, int]:
     if found is None:
         form.password.errors = [*form.password.errors, "Name and password do not fit together"]
         return render_template("login.html", form=form), 403
-    _paces().forgive(client_address(), name)
+    paces_of_now().forgive(client_address(), name)
     session.clear()
     login_user(found, remember=form.stay.data)
     return redirect(_next())
@@ -240,7 +246,7 @@ def login() -> Response | str | tuple[str, int]:
 def setup() -> Response | str | tuple[str, int]:
     """The one-time link: who has it makes the first admin."""
     wanted, shown = farm().settings.setup, request.args.get("token", "")
-    if there_are_users() or not wanted or not _may_try("setup") or not _same(wanted, shown):
+    if there_are_users() or not wanted or not may_try("setup") or not _same(wanted, shown):
         raise Forbidden(
             "This link is not good (any more). Sign in, or start the dashboard again for a new one while there are no users"
         )
@@ -302,13 +308,14 @@ def client_address() -> str:
     return farm().settings.proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
 
-def _paces() -> Paces:
+def paces_of_now() -> Paces:
     found: Paces = current_app.extensions["brender-paces"]
     return found
 
 
-def _may_try(name: str) -> bool:
-    paces = _paces()
+def may_try(name: str) -> bool:
+    """Return whether one more attempt from the address of now for *name* is listened to."""
+    paces = paces_of_now()
     address = client_address()
     if address == request.remote_addr and "X-Forwarded-For" in request.headers and not paces.warned:
         paces.warned = True

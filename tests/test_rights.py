@@ -21,6 +21,7 @@ from tests.world import World, animation
 _JOBS = "pause resume cancel requeue priority when edit readmit delete"
 _NODES = "drain disable enable restart tags note schedule give-back log log-level forget"
 _PROGRAMS = "set-password create-api-token revoke-api-token api-tokens"
+_SIGN_IN = "answer-sign-in"
 _ACCOUNT = f"{_PROGRAMS} set-preset remove-preset subscribe-email unsubscribe"
 _OF_BOTH = "hello bye pong renew stands received gone reports progress seen logtold filepiece blobwanted enrol"
 
@@ -33,7 +34,7 @@ _ALL: dict[str, str] = {
     KeyRole.WORKER: f"{_OF_BOTH} beat",
     KeyRole.MANAGER: f"{_OF_BOTH} beats joined left",
     KeyRole.MONITOR: "enrol",
-    KeyRole.DASHBOARD: "ask offer blobpiece framewanted enrol make-first-admin",
+    KeyRole.DASHBOARD: "ask offer blobpiece framewanted enrol make-first-admin ask-sign-in",
     "admin": f"ask accounts look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path "
     "unset-path set-weight set-half-life set-limit rush add-addon remove-addon "
     "subscribe-webhook subscribe-program hooks test-hook "
@@ -41,9 +42,10 @@ _ALL: dict[str, str] = {
     "refusals server-log-level make-first-admin",
 }
 _OWN: dict[str, str] = {
-    Role.VIEWER: f"accounts {_PROGRAMS}",
-    Role.ARTIST: f"accounts submit {_JOBS} {_ACCOUNT}",
-    Role.WRANGLER: f"submit {_ACCOUNT}",
+    Role.VIEWER: f"accounts {_PROGRAMS} {_SIGN_IN}",
+    Role.ARTIST: f"accounts submit {_JOBS} {_ACCOUNT} {_SIGN_IN}",
+    Role.WRANGLER: f"submit {_ACCOUNT} {_SIGN_IN}",
+    "admin": _SIGN_IN,
     KeyRole.CLIENT: "submit",
 }
 _EVERYBODY = (*Role, *KeyRole)

@@ -17,6 +17,7 @@ from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.totals import Totals
 from brender.farm.usage import Usages
 from brender.model.addon import AddOn
+from brender.model.device_sign_in import DeviceSignIn
 from brender.model.hooks import EVENTS, Happening, Hook
 from brender.model.keys import Principal, Token
 from brender.model.paths import PathVariable
@@ -87,6 +88,8 @@ class Farm:
     next_order: int = 1
     api_tokens: dict[str, str] = field(default_factory=dict)
     """The users of the API's tokens."""
+    device_sign_ins: dict[str, DeviceSignIn] = field(default_factory=dict)
+    """Programs that wait to be let in, and did of late, by the digests of their codes."""
     subscriptions: dict[str, str] = field(default_factory=dict)
     """The users of subscriptions."""
     hooks: dict[str, Hook] = field(default_factory=dict)

@@ -124,6 +124,8 @@ TABLE: dict[str, Entry] = {
     "manage create-api-token": _entry("make tokens for programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage revoke-api-token": _entry("revoke tokens of programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage api-tokens": _entry("see tokens of programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
+    "manage ask-sign-in": _entry("have programs wait to be signed in", all=(_DASHBOARD,)),
+    "manage answer-sign-in": _entry("let programs sign in as oneself", own=(_VIEWER, _ARTIST, _WRANGLER, Role.ADMIN)),
     "manage set-preset": _entry("keep presets", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     "manage remove-preset": _entry("remove presets", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),
     "manage subscribe-email": _entry("have e-mails sent", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),

@@ -81,6 +81,7 @@ class Tables:
     SetAside: Any
     User: Any
     ApiToken: Any
+    DeviceSignIn: Any
     Preset: Any
     Subscription: Any
     Account: Any
@@ -487,6 +488,20 @@ def make_tables(database: Database) -> Tables:
         revoked = DoubleField(null=True)
         change = BigIntegerField(default=0)
 
+    class DeviceSignIn(Base):
+        """A program that waits to be let in by a code that somebody confirms: ``id`` is that code's digest, ``device`` that of
+        the token that it gets then. ``origin``: the address that it asked from; ``user``: who answered."""
+
+        id = TextField(primary_key=True)
+        device = TextField(index=True)
+        name = TextField()
+        origin = TextField(default="")
+        created = DoubleField()
+        expires = DoubleField()
+        user = TextField(default="")
+        answer = TextField(default="waited-for")
+        change = BigIntegerField(default=0)
+
     class Preset(Base):
         """Settings of a job type, under a name."""
 
@@ -559,6 +574,6 @@ def make_tables(database: Database) -> Tables:
 
     return Tables(
         Counter, Project, Job, JobRevision, OutputOwner, Manager, Worker, Task, Part, Attempt, KeptOff, Stat, Activity, Key,
-        Token, PathVariable, SiteAddOn, Usage, Quota, SharedFolder, SetAside, User, ApiToken, Preset, Subscription, Account,
-        AccountFailure, HookDelivery,
+        Token, PathVariable, SiteAddOn, Usage, Quota, SharedFolder, SetAside, User, ApiToken, DeviceSignIn, Preset,
+        Subscription, Account, AccountFailure, HookDelivery,
     )  # fmt: skip

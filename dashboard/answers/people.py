@@ -64,6 +64,27 @@ class ApiTokenMade(msgspec.Struct):
     token: str
 
 
+class DeviceCodes(msgspec.Struct):
+    """``device_code`` is the program's own secret. ``user_code`` is confirmed by a person at ``verification_uri``;
+    ``verification_uri_complete`` has it filled in. ``expires_in`` and ``interval`` are seconds: how long it is good, and how long
+    to wait between two questions."""
+
+    device_code: str
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    expires_in: float
+    interval: int
+
+
+class DeviceToken(msgspec.Struct):
+    """``access_token``: what is shown as `Authorization: Bearer`. ``user``: whose it is."""
+
+    access_token: str
+    token_type: str
+    user: str
+
+
 class Keys(msgspec.Struct):
     keys: list[Key]
     tokens: list[Token]

@@ -1,6 +1,5 @@
 """The JSON API: users, one's own tokens, presets, and who is told of what."""
 
-import hashlib
 import secrets
 from typing import Annotated, Any, Literal
 
@@ -9,6 +8,7 @@ from flask import Blueprint
 from flask_login import current_user
 from werkzeug.security import generate_password_hash
 
+from brender.model.device_sign_in import token_digest
 from brender.model.people import PASSWORD_LEAST, Role
 from brender.model.rights import Scope
 from brender.store import page_questions
@@ -100,7 +100,7 @@ def tokens() -> Any:
 def make_token(body: NewToken) -> Any:
     """Make a token for one's programs: its secret is told once, and never again."""
     secret = f"brender_{secrets.token_urlsafe(32)}"
-    digest = hashlib.sha256(secret.encode()).hexdigest()
+    digest = token_digest(secret)
     made = farm().manage("create-api-token", user=user_name(), name=body.name, days=body.days, digest=digest)
     return made | {"token": secret}
 

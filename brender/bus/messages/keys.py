@@ -38,6 +38,8 @@ class Manage(Message, frozen=True, kw_only=True):
         "create-api-token",
         "revoke-api-token",
         "api-tokens",
+        "ask-sign-in",
+        "answer-sign-in",
         "set-preset",
         "remove-preset",
         "subscribe",

@@ -6,7 +6,9 @@ from typing import Any
 from brender.farm.record import Row
 
 #: Kinds that are published to nobody.
-_PRIVATE = frozenset({"key", "token", "user", "api_token", "subscription", "account", "account_failure", "hook_delivery"})
+_PRIVATE = frozenset(
+    {"key", "token", "user", "api_token", "device_sign_in", "subscription", "account", "account_failure", "hook_delivery"}
+)
 #: Fields that are large, and that nobody watches.
 _TOO_LARGE = "facts"
 #: Kinds of which there are several for each task: a farm of tiny tasks makes tens of thousands a second, that nobody can read.

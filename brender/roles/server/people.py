@@ -11,6 +11,7 @@ from brender.model.hooks import EVENTS, KINDS, Hook, check_target
 from brender.model.people import Role, check_role, check_user_name
 from brender.model.text import with_article
 from brender.roles.effects import Effect, ForgetHook, Now
+from brender.roles.server import device_sign_ins
 from brender.roles.server.activity import ActivityLog
 
 _TEXT = 255
@@ -34,6 +35,8 @@ class People:
             "remove-user": self._remove_user,
             "create-api-token": self._create_token,
             "revoke-api-token": self._revoke_token,
+            "ask-sign-in": self._ask_sign_in,
+            "answer-sign-in": self._answer_sign_in,
             "set-preset": self._set_preset,
             "remove-preset": self._remove_preset,
             "subscribe": self._subscribe,
@@ -105,15 +108,36 @@ class People:
         user, name, digest = (_text(arguments, each) for each in ("user", "name", "digest"))
         if user not in self.farm.users:
             raise NotFound(f"There is no user {user!r}: `brender user list` lists them")
-        id = fresh[:16]
         days = arguments.get("days")
         if days is not None and not (isinstance(days, int | float) and 0 < days <= 36_500):
             raise BadInput(f"A token is good for up to 36500 days, not {days!r}")
-        fields = {"user": user, "name": name, "digest": digest, "created": now.wall}
+        return self._token_made(user, name, digest, now.wall + days * 86_400 if days else None, arguments, fresh, now)
+
+    def _token_made(
+        self, user: str, name: str, digest: str, expires: float | None, arguments: Mapping[str, Any], fresh: str, now: Now
+    ) -> dict[str, Any]:
+        id = fresh[:16]
+        fields = {"user": user, "name": name, "digest": digest, "created": now.wall, "expires": expires}
         self.farm.api_tokens[id] = user
-        self.farm.ledger.put("api_token", id, fields | {"expires": now.wall + days * 86_400 if days else None})
+        self.farm.ledger.put("api_token", id, fields)
         self._note(now, f"the token {name} ({id}) of {user} is made", arguments)
         return {"id": id, "name": name}
+
+    def _ask_sign_in(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        code, device, name, origin = (_text(arguments, each) for each in ("code", "device", "name", "origin"))
+        return device_sign_ins.ask(self.farm, code, device, name, origin, now)
+
+    def _answer_sign_in(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        """Let a program that waits in as the user who asks, or not."""
+        user, allowed = self.activity.user, device_sign_ins.is_allowed(arguments)
+        if user not in self.farm.users:
+            raise BadInput("A program is signed in as a user: confirm its code on the farm's page, signed in yourself")
+        found = device_sign_ins.answer(self.farm, _text(arguments, "code"), allowed, user, now)
+        if allowed:
+            self._token_made(user, found.name, found.device, None, arguments, fresh, now)
+        else:
+            self._note(now, f"{found.name} may not sign in as {user}", arguments)
+        return {"name": found.name}
 
     def _revoke_token(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
         id = _text(arguments, "id")

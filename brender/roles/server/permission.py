@@ -103,7 +103,7 @@ def _owner(farm: Farm, things: Things, actor: Actor, action: str, message: Messa
             return actor.name if owner is None else owner
         case "remove-preset":
             return _known(things.preset_owner(str(given.get("name"))), "preset", given.get("name"))
-        case "subscribe-email":
+        case "subscribe-email" | "answer-sign-in":
             return actor.name
     return ""
 

@@ -21,6 +21,7 @@ from brender.jobs.film import makes_film
 from brender.jobs.stages import Graph, check_stages
 from brender.model.addon import AddOn
 from brender.model.beginning import After
+from brender.model.device_sign_in import DeviceSignIn, SignInAnswer
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.hooks import KINDS, Hook
@@ -111,6 +112,9 @@ def restore(writer: Writer, mono: float) -> Farm:
         if row.disabled is not None:
             farm.disabled_users.add(row.name)
     farm.api_tokens = dict(tables.ApiToken.select(tables.ApiToken.id, tables.ApiToken.user).tuples())
+    for row in tables.DeviceSignIn.select():
+        answer = SignInAnswer(row.answer)
+        farm.device_sign_ins[row.id] = DeviceSignIn(name=row.name, device=row.device, expires=row.expires, answer=answer)
     for row in tables.Subscription.select():
         farm.subscriptions[row.id] = row.user
         if row.kind in KINDS:
