@@ -95,7 +95,7 @@ def ask_for_token(body: TokenWanted) -> Any:
             raise TooManyRequests("Too many questions from this address: wait half a minute, then try again")
         return _not_yet("expired_token", _EXPIRED)
     if row.answer == SignInAnswer.ALLOWED:
-        return {"access_token": token, "token_type": "Bearer", "user": row.user}
+        return {"access_token": token, "token_type": "Bearer", "user": row.user}  # nosec B105
     if row.answer == SignInAnswer.DENIED:
         return _not_yet("access_denied", _DENIED)
     if row.expires < time.time():

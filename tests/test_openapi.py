@@ -43,7 +43,7 @@ JSON = [
 TRIED_ELSEWHERE = {
     *(("get", "/keys"), ("delete", "/keys/{id}"), ("post", "/join-tokens")),
     *(("get", "/jobs/{id}/parts/{part}/layers"), ("get", "/files"), ("post", "/inspect"), ("post", "/uploads")),
-    *(("post", "/device/code"), ("post", "/device/token")),
+    *(("post", "/uploads/offer"), ("post", "/device/code"), ("post", "/device/token")),
 }
 #: What may be empty in the answers of a farm that works.
 MAY_BE_EMPTY = {"sweeps", "further_files", "warnings", "programs", "folders", "readable", "extra_tags", "failed_in_row", "stuck"}

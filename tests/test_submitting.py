@@ -1,6 +1,7 @@
 """Submitting at the dashboard: uploads, files of a project's folder, what the file says, and what is refused."""
 
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -23,7 +24,7 @@ from dashboard.uploads import files_folder
 from tests.conftest import SCENES
 from tests.rows import new, put
 from tests.test_store import JOB
-from tests.web import Browser, application, make_users
+from tests.web import Browser, application, make_users, serve_in_process
 from tests.world import facts
 
 API = "/api/v1"
@@ -102,6 +103,54 @@ def test_the_preview_that_blender_keeps_in_a_file_is_shown(app: Flask) -> None:
     answer = browser.get(f"{API}/preview", query_string=without)
     assert answer.status_code == 404 and "01_linked_collection.blend has no preview" in answer.json["error"]
     assert Browser(app, "vera").get(f"{API}/preview", query_string=where).status_code == 403
+
+
+def test_a_program_that_has_the_file_open_asks_what_it_comes_to_and_sends_nothing(app: Flask, folder: DataFolder) -> None:
+    scene = {"name": "Scene", "first": 1, "last": 240, "width": 1920, "height": 1080, "percent": 100, "engine": "CYCLES"}
+    scene |= {"image_format": "PNG", "camera": "Camera", "output": "//shot_"}
+    facts = {"path": "//shot.blend", "version": [5, 0], "active_scene": "Scene", "scenes": [scene], "cameras": ["Camera"]}
+    job = {"facts": facts, "settings": {}, "output": "/renders"}
+    told = Browser(app, "anna").post(f"{API}/estimate", job).json
+    assert (told["frames"], told["output"], told["owner"]) == (240, "/renders", None)
+    writer = Writer(open_for_writing(str(folder.database)))
+    writer.commit([put("project", "default", {}), new("job", "e" * 16, JOB | {"name": "the first"})])
+    writer.commit([new("output_owner", ("/renders", "shot_####.png"), {"job": "e" * 16})])
+    writer.database.close()
+    assert Browser(app, "anna").post(f"{API}/estimate", job).json["owner"] == "the first"
+    assert Browser(app, "anna").post(f"{API}/jobs", job).status_code == 400, "it is no submission"
+
+
+def test_what_the_farm_has_is_not_uploaded_again(app: Flask, folder: DataFolder) -> None:
+    anna, content = Browser(app, "anna"), CUBE.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    blob = folder.blob(digest)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(content)
+    files = [
+        {"path": "shot.blend", "digest": digest, "size": len(content)},
+        {"path": "../textures/new.png", "digest": "a" * 64, "size": 3},
+        {"path": "changed.blend", "digest": digest, "size": len(content) + 1},
+    ]
+    told = anna.post(f"{API}/uploads/offer", {"files": files}).json
+    assert told["lacks"] == ["../textures/new.png", "changed.blend"]
+    kept = _kept(folder, told, "shot.blend")
+    assert kept.read_bytes() == content and not kept.samefile(blob)
+    again = anna.post(f"{API}/uploads/offer", {"upload": told["upload"], "files": files[1:]}).json
+    assert again == {"upload": told["upload"], "lacks": ["../textures/new.png", "changed.blend"]}
+    assert Browser(app, "walt").post(f"{API}/uploads/offer", {"upload": told["upload"], "files": []}).status_code == 404
+    for path in ("/etc/x", "a/../../../x", "../" * 9 + "x"):
+        assert anna.post(f"{API}/uploads/offer", {"files": [files[0] | {"path": path}]}).status_code == 400, path
+
+
+def test_a_job_keeps_the_id_that_a_program_chose_and_nobody_else_s(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_in_process(folder, monkeypatch)
+    job = {"id": "b" * 16, "job_type": "command", "settings": {"program": "true"}, "name": "once"}
+    anna, walt = Browser(app, "anna"), Browser(app, "walt")
+    assert [anna.post(f"{API}/jobs", job).json["id"] for _ in range(2)] == ["b" * 16] * 2
+    assert anna.get(f"{API}/jobs").json["total"] == 1
+    assert walt.post(f"{API}/jobs", job).status_code == 409
 
 
 def test_what_a_job_will_come_to_is_told_by_earlier_ones(app: Flask, folder: DataFolder) -> None:

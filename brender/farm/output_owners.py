@@ -5,22 +5,9 @@ from brender.farm.jobs import JobState
 from brender.jobs.declare import JobType
 from brender.model.errors import Conflict
 from brender.model.job import JobSpec
+from brender.model.output import Output, output_of
 from brender.model.status import ENDED_JOB
 from brender.model.text import short_id
-
-Output = tuple[str, str]
-"""The folder that files lie in, and their name pattern there; "" as the pattern: names, there and below, that nobody knows."""
-
-
-def output_of(folder: str, pattern: str) -> Output:
-    """Return the output of a job with the output *folder* and that name *pattern*. What folders the pattern leads through belong
-    to the folder, so that one file has one output however it is split.
-
-    >>> output_of("/renders/shot", "beauty/a_####")
-    ('/renders/shot/beauty', 'a_####')
-    """
-    below, _, name = pattern.rpartition("/")
-    return (f"{folder.rstrip('/')}/{below}" if below else folder, name)
 
 
 def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> Output:

@@ -48,6 +48,13 @@ class Room(msgspec.Struct):
     bytes: int
 
 
+class Offered(msgspec.Struct):
+    """``lacks``: the paths of those files that have to be uploaded."""
+
+    upload: str
+    lacks: list[str]
+
+
 class Submitted(msgspec.Struct):
     """``frames``: its parts (pieces of a still, and the film, are counted too); ``what``: the same in words."""
 
@@ -70,4 +77,5 @@ class Estimated(msgspec.Struct):
     output: str
     workers: int
     warnings: list[str]
+    owner: str | None
     time: Estimate | None

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO
 
@@ -55,6 +56,21 @@ class UploadQuery(msgspec.Struct, frozen=True):
 
 class RoomQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     more: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+
+
+class OfferedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that is to be at ``path`` in an upload, by the SHA-256 of its content."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``upload``: the one that these files belong to; "": a new one."""
+
+    files: Annotated[list[OfferedFile], msgspec.Meta(max_length=10_000)]
+    upload: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{16})?$")] = ""
 
 
 @endpoint(blueprint, "GET", "/files", query=FilesQuery, needed="submit", answer=answers.Folder)
@@ -138,6 +154,46 @@ def upload() -> Any:
     finally:
         reserved.release()
     return {"upload": id, "blends": blends}
+
+
+@endpoint(blueprint, "POST", "/uploads/offer", body=Offer, needed="submit", answer=answers.Offered)
+def offer(body: Offer) -> Any:
+    """Add files by their content to an upload, or to a new one, and return which of them the farm lacks: those are uploaded."""
+    uploads = farm().uploads
+    kept = uploads.more(body.upload, user_name()) if body.upload else uploads.new(user_name())
+    known = {each.path for each in body.files if _is_known(each)}
+    reserved = uploads.reserve(user_name(), sum(each.size for each in body.files if each.path in known))
+    try:
+        with kept as (id, folder):
+            for each in body.files:
+                if each.path in known and not _copied(each, folder):
+                    known.remove(each.path)
+    except OSError as error:
+        raise BadInput(f"The files cannot be kept on the dashboard's machine: {error.strerror}") from error
+    finally:
+        reserved.release()
+    return {"upload": id, "lacks": [each.path for each in body.files if each.path not in known]}
+
+
+def _is_known(file: OfferedFile) -> bool:
+    """Return whether the farm has the content of *file*, on this machine. (That of a server elsewhere is not asked.)"""
+    try:
+        return farm().folder.blob(file.digest).stat().st_size == file.size
+    except OSError:
+        return False
+
+
+def _copied(file: OfferedFile, upload: Path) -> bool:
+    """Have the farm's copy of *file* in the folder *upload*; return whether it was there still. Raises `OSError`."""
+    place = _place_of(file.path, upload, may_be_above=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source = farm().folder.blob(file.digest).open("rb")
+    except FileNotFoundError:
+        return False
+    with source, place.open("wb") as target:
+        shutil.copyfileobj(source, target, _BLOCK)
+    return True
 
 
 @endpoint(blueprint, "GET", "/uploads", query=RoomQuery, needed="submit", answer=answers.Room)

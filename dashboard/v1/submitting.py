@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -23,15 +23,17 @@ from brender.jobs.blender_animation import own_path
 from brender.jobs.declare import job_type, requirements_of
 from brender.model.beginning import After, parse_start
 from brender.model.bundle import as_bytes
-from brender.model.errors import BadInput
+from brender.model.errors import BadInput, Conflict
 from brender.model.estimates import estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
+from brender.model.output import output_of
 from brender.model.paths import BUILT_IN
 from brender.model.sharing import Sharing
 from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.model.units import units_of
 from brender.store.forecast import earlier_shots, workers_for
+from brender.store.questions import Record
 from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import endpoint
@@ -70,8 +72,10 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``night`` say when it begins, as a job's beginning does. ``stall_minutes`` without any progress, or ``limit_minutes`` in all,
     end an attempt at a task; 0 never does. ``most_workers`` render it at most (0: any number), each of its tasks takes one of
     each of ``licences``, the workers of its ``pool`` prefer it (``reclaim_at_once``: and leave what they render of others), and
-    with ``rush`` a running task of lower priority gives way where no worker is free."""
+    with ``rush`` a running task of lower priority gives way where no worker is free. ``id``: the job's, chosen by a program
+    that may submit it again because it did not hear the answer; it is then the same job."""
 
+    id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
     job_type: Name = "blender-animation"
     settings: dict[str, Any] = {}
     source: Where | None = None
@@ -97,10 +101,18 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     rush: bool = False
 
 
+class Prospect(Submission, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A job that is not submitted yet. ``facts``: what its .blend says, from a program that has it open, in place of the
+    ``source``."""
+
+    facts: FileFacts | None = None
+
+
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
 def submit(body: Submission) -> Any:
     """Submit a job."""
     body = _compiled(body)
+    _check_own(body.id)
     spec, path = _wanted(body, fresh=True)
     if spec.facts is not None and path is not None and body.source is not None:
         _check_missing(spec.facts, body.allow_missing)
@@ -115,12 +127,13 @@ def submit(body: Submission) -> Any:
         return client.submit(spec)
 
 
-@endpoint(blueprint, "POST", "/estimate", body=Submission, needed="submit", answer=answers.Estimated)
-def estimated(body: Submission) -> Any:
+@endpoint(blueprint, "POST", "/estimate", body=Prospect, needed="submit", answer=answers.Estimated)
+def estimated(body: Prospect) -> Any:
     """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
-    them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell)."""
+    them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell). `owner`: the
+    unfinished job that writes to the same files, for which it would be refused."""
     body = _compiled(body)
-    spec, _ = _wanted(body, fresh=False)
+    spec, _ = _wanted(body, fresh=False, told=body.facts)
     if spec.facts is not None:  # (its missing files are told of by themselves)
         spec = msgspec.structs.replace(spec, facts=msgspec.structs.replace(spec.facts, missing=()))
     kind = job_type(body.job_type)
@@ -130,6 +143,7 @@ def estimated(body: Submission) -> Any:
     with farm().reader.record() as record:
         workers = workers_for(record, requirements_of(kind, spec))
         shots = earlier_shots(record, spec.project, spec.job_type)
+        owner = _owner(record, *output_of(spec.output, kind.output_key(spec))) if spec.output else None
     tasks = kind.task_count(spec)
     wanted = work_of(spec.settings, msgspec.to_builtins(spec.facts) if spec.facts else None)
     found = estimate(wanted, frames, min(workers, tasks), shots)
@@ -140,6 +154,7 @@ def estimated(body: Submission) -> Any:
         "output": spec.output,
         "workers": workers,
         "warnings": list(spec.warnings),
+        "owner": owner,
         "time": None if found is None else asdict(found),
     }
 
@@ -152,7 +167,24 @@ def blender_addon() -> Any:
     return Response(addon_zip(address), mimetype="application/zip", headers=headers)
 
 
-def _compiled(body: Submission) -> Submission:
+def _check_own(id: str) -> None:
+    """Raises `Conflict` where the job *id* is somebody else's."""
+    with farm().reader.record() as record:
+        row = record.tables.Job.get_or_none(id=id) if id else None
+    if row is not None and row.user != user_name():
+        raise Conflict(f"There is a job {short_id(id)} of somebody else already")
+
+
+def _owner(record: Record, folder: str, pattern: str) -> str | None:
+    """Return the name of the unfinished job that writes the files *pattern* in *folder*, or ``None``."""
+    found = record.tables.OutputOwner.get_or_none(folder=folder, pattern=pattern) if pattern else None
+    return None if found is None else str(found.job.name)
+
+
+_Body = TypeVar("_Body", bound=Submission)
+
+
+def _compiled(body: _Body) -> _Body:
     """Return *body*; where its job type is the farm's own, as the job that this makes of its settings. Raises `BadInput`."""
     own = own_types().get(body.job_type)
     if own is None:
@@ -163,12 +195,13 @@ def _compiled(body: Submission) -> Submission:
     return msgspec.structs.replace(body, job_type=kind, settings=settings, name=name)
 
 
-def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
+def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tuple[JobSpec, Path | None]:
     """Return the job that *body* asks for, with what its .blend says of itself, and where that is here (``None``: it has none).
 
-    It is not prepared yet, and nothing of an upload is sent. Raises `BadInput`. *fresh*: the .blend is looked into again."""
+    It is not prepared yet, and nothing of an upload is sent. Raises `BadInput`. *fresh*: the .blend is looked into again.
+    *told*: what it says, where it is not here."""
     settings = {name: value for name, value in body.settings.items() if value is not None and value != ""}
-    output, id = body.output, new_id()
+    output, id = body.output, body.id or new_id()
     path = facts = None
     if body.source is not None:
         path = source_file(body.source)
@@ -183,6 +216,9 @@ def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
             output = output or str(_own_folder(path, facts, settings))
             settings["file"] = shared(path)
             facts = msgspec.structs.replace(facts, path=settings["file"])
+    elif told is not None:
+        facts = told
+        settings["file"] = PurePosixPath(told.path).name
     elif any(each.name == "file" for each in job_type(body.job_type).settings):
         raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
     if output and body.test:
@@ -192,7 +228,7 @@ def _wanted(body: Submission, fresh: bool) -> tuple[JobSpec, Path | None]:
         name=body.name or (PurePosixPath(str(settings.get("file", ""))).stem if facts else body.job_type),
         job_type=body.job_type,
         settings=settings,
-        bundle=_NOT_SENT if body.source is not None and body.source.upload else "",
+        bundle=_NOT_SENT if told is not None or (body.source is not None and body.source.upload) else "",
         project=body.project or "default",
         user=user_name(),
         priority=body.priority,

@@ -12,7 +12,6 @@ from brender.farm.farm import REMEMBERED_MANAGERS, Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded, missing
 from brender.farm.jobs import Estimated, JobState
 from brender.farm.nodes import ManagerState, WorkerState
-from brender.farm.output_owners import output_of
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED
 from brender.farm.tasks import AttemptState, PartState, TaskState
@@ -28,6 +27,7 @@ from brender.model.hooks import KINDS, Hook
 from brender.model.job import FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
+from brender.model.output import output_of
 from brender.model.people import Role
 from brender.model.quotas import HALF_LIFE, Quota, QuotaKind
 from brender.model.ranges import Ranges
