@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from brender.model.job import JobSpec
 from brender.model.sharing import Sharing
-from brender.scheduling.preemption import Candidate, give_way
+from brender.scheduling.preemption import MOST_TIMES, Candidate, give_way
 from brender.scheduling.roster import Roster
 from tests.rosters import NEED, info, job
 from tests.world import World, animation, granted
@@ -101,6 +101,23 @@ def test_nothing_gives_way_where_a_worker_is_free_nor_to_what_is_no_rush(world: 
     assert not any(stub.stopped for stub in world.workers.values())
 
 
+def test_a_task_that_gave_way_three_times_is_let_finish(world: World) -> None:
+    world.add_worker("a")
+    world.submit(shot("1", name="long", priority=10))
+    for _ in range(MOST_TIMES):
+        world.run(3)
+        world.submit(rush := shot("101", Sharing(rush=True), priority=100))
+        world.run(3)
+        world.end("a", stopped=True)
+        world.run(3)
+        world.finish("a")
+        world.run(1)
+        assert world.status(rush.id) == "completed"
+    world.submit(shot("101", Sharing(rush=True), priority=100))
+    world.run(3)
+    assert len(world.workers["a"].stopped) == MOST_TIMES and world.finish_everything() == [1, 101]
+
+
 def test_a_rush_job_gives_way_to_no_other(world: World) -> None:
     world.add_worker("a")
     world.submit(shot("1-3", Sharing(rush=True), name="first", priority=10))
@@ -110,12 +127,15 @@ def test_a_rush_job_gives_way_to_no_other(world: World) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["low", "high", "rush", "pool"]), st.floats(0, 1e4), st.integers(0, 3)), max_size=12),
+    st.lists(
+        st.tuples(st.sampled_from(["low", "high", "rush", "pool"]), st.floats(0, 1e4), st.integers(0, 3), st.integers(0, 4)),
+        max_size=12,
+    ),
     st.booleans(),
     st.integers(0, 5),
 )
 def test_only_what_may_gives_way_and_never_more_than_is_wanted(
-    running: list[tuple[str, float, int]], rush: bool, wanted: int
+    running: list[tuple[str, float, int, int]], rush: bool, wanted: int
 ) -> None:
     roster = Roster(lambda worker: None)
     for number in range(4):
@@ -130,8 +150,11 @@ def test_only_what_may_gives_way_and_never_more_than_is_wanted(
     mine = job("mine", 9, 0, 151 if rush else 50, need=own, rush=rush, reclaims=not rush)
     for demand in (*demands.values(), mine):
         roster.job_changed(demand)
-    candidates = [Candidate(f"a{n}", name, f"w{at}", seconds) for n, (name, seconds, at) in enumerate(running)]
+    candidates = [
+        Candidate(f"a{n}", name, f"w{at}", seconds, times=times) for n, (name, seconds, at, times) in enumerate(running)
+    ]
     chosen = give_way(roster, roster.jobs["mine"], candidates, wanted)
-    able = [each for each in candidates if each.job != "rush" and (rush or (each.job != "pool" and int(each.worker[1]) % 2))]
+    able = [each for each in candidates if each.times < MOST_TIMES]
+    able = [each for each in able if each.job != "rush" and (rush or (each.job != "pool" and int(each.worker[1]) % 2))]
     assert all(each in able for each in chosen) and len(chosen) == min(wanted, len(able))
     assert [each.seconds for each in chosen] == sorted(each.seconds for each in able)[:wanted]

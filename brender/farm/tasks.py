@@ -164,6 +164,8 @@ class TaskState(Entity):
     """It was given out before, so that its parts are fixed."""
     repeated: bool = False
     """An idle worker has repeated it, or does; once is enough."""
+    gave_way: int = 0
+    """How often its attempt gave way to another job, as far as the server in this life knows."""
 
     kind: ClassVar[str] = "task"
     born: ClassVar[tuple[str, ...]] = ("job", "number")

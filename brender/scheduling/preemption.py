@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from brender.scheduling.classes import Job, is_own
 from brender.scheduling.roster import Roster
 
+#: How often a task gives way at most: after that it is let be, or one that takes longer than rush jobs are apart would never end.
+MOST_TIMES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An attempt that runs for ``seconds`` at a worker, where a render could have so many bytes of memory (``free``) if it did
-    not run; ``None``: not known."""
+    not run; ``None``: not known. ``times``: how often its task gave way before."""
 
     attempt: str
     job: str
     worker: str
     seconds: float
     free: int | None = None
+    times: int = 0
 
 
 def give_way(roster: Roster, job: Job, running: Iterable[Candidate], wanted: int) -> list[Candidate]:
@@ -31,7 +35,7 @@ def give_way(roster: Roster, job: Job, running: Iterable[Candidate], wanted: int
 
 def _gives_way(roster: Roster, job: Job, each: Candidate) -> bool:
     demand, worker, other = job.demand, roster.workers.get(each.worker), roster.jobs.get(each.job)
-    if worker is None or other is None or not worker.open or not worker.kind.mask & job.kind.bit:
+    if each.times >= MOST_TIMES or worker is None or other is None or not worker.open or not worker.kind.mask & job.kind.bit:
         return False
     if other.demand.rush or worker.id in demand.kept_off or demand.alone:
         return False

@@ -59,7 +59,9 @@ class GivingWay:
             if worker is None or worker.running != attempt.id or attempt.began is None or attempt.canceling:
                 continue
             free = worker.free + worker.rendering if worker.free is not None else None
-            found.append(Candidate(attempt.id, attempt.job, attempt.worker, now.mono - attempt.began, free))
+            task = self.farm.tasks.get(attempt.task)
+            times = task.gave_way if task is not None else 0
+            found.append(Candidate(attempt.id, attempt.job, attempt.worker, now.mono - attempt.began, free, times))
         return found
 
     def _stop(self, attempt: AttemptState, to: str, now: Now) -> None:
@@ -71,6 +73,7 @@ class GivingWay:
         reason = f"it gave way to {farm.jobs[to].called}"
         if task is not None and attempt.id in task.attempts:
             task.attempts.remove(attempt.id)
+            task.gave_way += 1
             if not task.attempts:
                 task.queue_again()
                 farm.enqueue(job, task)
