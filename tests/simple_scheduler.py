@@ -10,6 +10,7 @@ from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
 from brender.scheduling.classes import is_own
 from brender.scheduling.reasons import Causes, at_its_limit, busy, takes_nothing
+from brender.scheduling.reservations import too_few_cores, too_little_gpu_memory
 from brender.scheduling.shares import NEAR
 from brender.scheduling.terms import NOT_ALONE, PREFETCH_MOST, Demand, Held, Take, TakeBack
 
@@ -30,6 +31,9 @@ class Slot:
     alone: bool = False
     tail: str = ""
     """The job of its last grant."""
+    cores: int = 0
+    """The cores that its grants reserve, and the bytes of GPU memory."""
+    gpu_memory: int = 0
 
 
 def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> Obstacle | None:
@@ -48,8 +52,24 @@ def obstacle(demand: Demand, slot: Slot, slots: Iterable[Slot]) -> Obstacle | No
     reserved = sum(each.reserved for each in beside)
     if why := demand.exception(slot.worker.id, None if slot.free is None else slot.free - reserved, reserved > 0):
         return why
+    if why := lack_of_room(demand, slot, beside):
+        return why
     if any(each.alone for each in beside) or (demand.alone and any(each.count for each in beside)):
         return NOT_ALONE
+    return None
+
+
+def lack_of_room(demand: Demand, slot: Slot, beside: Sequence[Slot]) -> Obstacle | None:
+    """Return why those *beside* leave too few cores, or too little GPU memory, of the machine of *slot*."""
+    need, cores, memory = demand.need, slot.worker.cores, slot.worker.gpu_memory
+    if machine(slot) is not None and (need.cores or any(each.cores for each in (*beside, slot))):
+        even = cores / (len(beside) + 1)
+        taken = sum((each.cores or even) for each in beside if each.count)
+        if taken + (need.cores or even) > cores + 1e-6:
+            return too_few_cores(demand, cores, taken)
+    of_card = sum(each.gpu_memory for each in beside if each.worker.devices == slot.worker.devices)
+    if need.gpu_memory and of_card + need.gpu_memory > memory:
+        return too_little_gpu_memory(demand, memory, of_card)
     return None
 
 
@@ -72,6 +92,8 @@ def take(slot: Slot, demand: Demand) -> None:
     if slot.worker.host:
         slot.reserved = max(slot.reserved, demand.memory)
         slot.alone = slot.alone or demand.alone
+    if slot.count == 1:
+        slot.cores, slot.gpu_memory = demand.need.cores, demand.need.gpu_memory
 
 
 def counted(demand: Demand) -> list[tuple[str, str]]:
@@ -123,7 +145,7 @@ def assign(demands: list[Demand], slots: list[Slot], used: Used | None = None) -
             takes.append(_take(slot, best, used))
     for slot in available:
         while slot.count and slot.count <= PREFETCH_MOST and (best := _best(slot, demands, slots, used)):
-            if slot.count > best.prefetch_depth(width) or (best.rush and slot.tail != best.job):
+            if slot.count > best.prefetch_depth(width) or ((best.rush or best.reserves) and slot.tail != best.job):
                 break
             takes.append(_take(slot, best, used))
     return takes

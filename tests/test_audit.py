@@ -113,7 +113,7 @@ _NEED = "Requirements(job_type='command', "
         (lambda roster: roster.crowded.clear(), "the workers with more than one grant differ"),
         (
             lambda roster: setattr(machine_of(roster), "reserved", 5),
-            "the machines count {('a', 0): (2, 1, 5, 0)}, and have {('a', 0): (2, 1, 1, 0)}",
+            "the machines count {('a', 0): (2, 1, 5, 0, 0)}, and have {('a', 0): (2, 1, 1, 0, 0)}",
         ),
         (lambda roster: roster.lonely.update(job=None), "the jobs that render alone differ"),
         (lambda roster: setattr(machine_of(roster), "kept", "job"), "the machines that are kept free differ"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brender.model.devices import Device
 from brender.model.eligibility import general_obstacle
 from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo, dotted
@@ -57,6 +58,9 @@ def infos(draw: st.DrawFn, number: int) -> WorkerInfo:
         folders=draw(st.sampled_from([(), (), ("/mnt",), ("/srv", "P:\\")])),
         readable=draw(st.sampled_from([(), ("/srv",)])),
         pool=draw(st.sampled_from(["", "film", "series"])),
+        cores=draw(st.sampled_from([2, 4])),
+        devices=(Device(kind="cuda", name=draw(st.sampled_from(["a", "b"]))),),
+        gpu_memory=draw(st.sampled_from([0, 8])),
     )
 
 
@@ -72,6 +76,8 @@ def needs(draw: st.DrawFn) -> Requirements:
         variables=draw(st.sampled_from([frozenset(), frozenset({"projects"})])),
         pool=draw(st.sampled_from(["", "", "film"])),
         licences=draw(st.sampled_from([(), (), ("nuke",), ("houdini", "nuke")])),
+        cores=draw(st.sampled_from([0, 0, 0, 1, 3])),
+        gpu_memory=draw(st.sampled_from([0, 0, 0, 3, 6])),
         **draw(st.sampled_from(_PLACES)),
     )
 
@@ -84,6 +90,7 @@ def slots(draw: st.DrawFn, number: int) -> Slot:
         slot.reserved, slot.alone = draw(st.sampled_from([0, 0, 1, 2])), draw(st.sampled_from([False] * 5 + [True]))
     if slot.count:
         slot.tail = draw(st.sampled_from(["", "j0", "j1", "j2", "gone"]))
+        slot.cores, slot.gpu_memory = draw(st.sampled_from([(0, 0), (0, 0), (1, 0), (2, 5)]))
     return slot
 
 
@@ -142,11 +149,16 @@ def roster_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Roster:
     free = {slot.worker.id: slot.free for slot in workers}
     roster = Roster(lambda worker: free[worker])
     for slot in workers:
-        roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone, slot.tail)
+        tell(roster, slot)
     for job in jobs:
         roster.job_changed(replace(job))
     roster.catch_up(PLENTY)
     return roster
+
+
+def tell(roster: Roster, slot: Slot) -> None:
+    how = slot.count, slot.serving, slot.open, slot.reserved, slot.alone, slot.tail, slot.cores, slot.gpu_memory
+    roster.worker_changed(slot.worker, *how)
 
 
 def copies(workers: Sequence[Slot]) -> list[Slot]:
@@ -156,7 +168,9 @@ def copies(workers: Sequence[Slot]) -> list[Slot]:
 @given(st.data())
 def test_workers_of_one_class_cannot_be_told_apart(data: st.DataObject) -> None:
     info, need = data.draw(infos(1)), data.draw(needs())
-    assert general_obstacle(need, PATHS, info) == general_obstacle(need, PATHS, classes.common_info(info, need.tags))
+    assert general_obstacle(need, PATHS, info) == general_obstacle(
+        need, PATHS, classes.common_info(info, need.tags, need.reserves)
+    )
 
 
 @given(farms(), uses())
@@ -208,7 +222,7 @@ def test_after_any_changes_it_is_what_it_would_be_from_nothing(data: st.DataObje
             case "worker":
                 slot = data.draw(slots(data.draw(st.integers(0, 7))))
                 workers[slot.worker.id] = slot
-                roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone, slot.tail)
+                tell(roster, slot)
             case "job":
                 job = data.draw(demands(data.draw(st.integers(0, 5)), kinds))
                 jobs[job.job] = job
@@ -437,7 +451,7 @@ def test_what_is_asked_back_does_not_depend_on_what_was_before(farms: list[tuple
         for gone in roster.workers.keys() - {slot.worker.id for slot in workers}:
             roster.worker_gone(gone)
         for slot in workers:
-            roster.worker_changed(slot.worker, slot.count, slot.serving, slot.open, slot.reserved, slot.alone, slot.tail)
+            tell(roster, slot)
         for closed in roster.jobs.keys() - {job.job for job in jobs}:
             roster.job_closed(closed)
         roster.job_closed("paused", 10, sum(each.job == "paused" for slot in workers for each in slot.waiting))

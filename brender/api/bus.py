@@ -23,6 +23,7 @@ from brender.bus.transport import Socket
 from brender.model.beginning import After, parse_start
 from brender.model.errors import BadInput
 from brender.model.sharing import Sharing, check_sharing
+from brender.model.text import read_size
 from brender.transfer.client import Exchange
 
 _LOOK_SECONDS = 0.5
@@ -109,6 +110,8 @@ def _more(options: Mapping[str, Any]) -> dict[str, Any]:
         pool=given["pool"],
         reclaim_at_once=given["reclaim_at_once"],
         rush=given["rush"],
+        cores=given["cores"],
+        gpu_memory=read_size(memory) if isinstance(memory := given["gpu_memory"], str) else memory,
     )
     check_sharing(sharing)
     after = [After(job, False) for job in given.get("after", ())] + [After(job, True) for job in given.get("after_frames", ())]

@@ -46,8 +46,9 @@ class RenderOptions(TypedDict, total=False):
 class Options(RenderOptions, total=False):
     """What can be said of a job. ``job_type`` is ``blender-animation`` unless there is a ``command``, a program with its
     arguments, in which ``{frame}`` is the frame's number; ``settings`` are further ones of the job type. ``after`` and
-    ``after_frames`` name jobs by id or name; ``start_at`` is 22:00, 2026-12-24 22:00 or +2h30m. ``send``: its files travel to the
-    farm, and its frames stay there until they are fetched; over HTTP they always do. ``site``: where this machine stands, for
+    ``after_frames`` name jobs by id or name; ``start_at`` is 22:00, 2026-12-24 22:00 or +2h30m. ``gpu_memory``: bytes, or such
+    as 8GB. ``send``: its files travel to the farm, and its frames stay there until they are fetched; over HTTP they always do.
+    ``site``: where this machine stands, for
     paths."""
 
     job_type: str
@@ -69,6 +70,8 @@ class Options(RenderOptions, total=False):
     pool: str
     reclaim_at_once: bool
     rush: bool
+    cores: int
+    gpu_memory: int | str
     stall_minutes: float
     limit_minutes: float
 
@@ -89,6 +92,8 @@ DEFAULTS: dict[str, Any] = {
     "pool": "",
     "reclaim_at_once": False,
     "rush": False,
+    "cores": 0,
+    "gpu_memory": 0,
     "tags": (),
     "paused": False,
     "night": False,

@@ -342,6 +342,8 @@ def _sharing(sharing: Mapping[str, Any]) -> str:
         f"pool {sharing['pool']}" if sharing.get("pool") else "",
         "takes its pool's workers back at once" if sharing.get("reclaim_at_once") else "",
         "rush: others give way" if sharing.get("rush") else "",
+        f"{plural(sharing['cores'], 'core')} a task" if sharing.get("cores") else "",
+        f"{size_in_words(sharing['gpu_memory'])} of GPU memory a task" if sharing.get("gpu_memory") else "",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -10,9 +10,11 @@ from brender.commands.moments import Moment
 from brender.commands.options import NamedPath
 from brender.jobs.blender_settings import DEVICES, ENGINES, ORDERS, PROCESSES
 from brender.jobs.blender_still import SPLITS
+from brender.model.errors import BadInput
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES
 from brender.model.naming import EXTENSIONS
 from brender.model.sharing import Sharing, check_sharing
+from brender.model.text import read_size
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TRUSTED = "Let scripts inside the .blend run, or render without them. [default: refused where there are such]"
@@ -31,6 +33,20 @@ class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it 
             return int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number of frames nor auto", param, context)
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
+    """A size of memory, such as ``8GB``, in bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)  # as the settings file may have it
+        try:
+            return read_size(str(value))
+        except BadInput as error:
+            self.fail(str(error), param, context)
 
 
 class Percent(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
@@ -128,7 +144,13 @@ def sharing_options(function: F) -> F:
     rush = click.option(
         "--rush", is_flag=True, help="If no worker is free, let a running task of lower priority give way. For wranglers."
     )
-    return most(licence(pool(reclaim(rush(function)))))
+    cores = click.option(
+        "--cores", type=click.IntRange(1), metavar="N", help="Cores that each of its tasks reserves, and uses. [default: none]"
+    )
+    gpu_memory = click.option(
+        "--gpu-memory", type=Size(), help="GPU memory that each of its tasks reserves, such as 8GB. [default: none]"
+    )
+    return most(licence(pool(reclaim(rush(cores(gpu_memory(function)))))))
 
 
 def sharing_of(options: dict[str, Any]) -> Sharing:
@@ -139,6 +161,8 @@ def sharing_of(options: dict[str, Any]) -> Sharing:
         pool=options.pop("pool"),
         reclaim_at_once=options.pop("reclaim_at_once"),
         rush=options.pop("rush"),
+        cores=options.pop("cores") or 0,
+        gpu_memory=options.pop("gpu_memory") or 0,
     )
     check_sharing(sharing)
     return sharing

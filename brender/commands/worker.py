@@ -8,6 +8,7 @@ import click
 import psutil
 
 from brender.commands.config import Configured
+from brender.commands.jobspec import Size
 from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option, tell_of_unknown_hosts
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, site_option
@@ -18,6 +19,7 @@ from brender.engines.attempt import Engine, InstantEngine
 from brender.engines.confine import Sandbox, confinement
 from brender.engines.devices import find_devices, gpu_is_likely
 from brender.engines.disk_space import LEAST
+from brender.engines.gpustats import smallest_memory
 from brender.engines.warm import Warmth
 from brender.jobs.declare import job_types
 from brender.metrics.frame_traces import WorkerTraces
@@ -61,6 +63,11 @@ from brender.system.open_files import allow_many_files
     multiple=True,
     help="What Cycles renders on: auto (every GPU, else the CPU), cpu, or optix, cuda, hip, oneapi, metal, or one of these such "
     "as optix:0. [default: auto]",
+)
+@click.option(
+    "--gpu-memory",
+    type=Size(),
+    help="What each GPU that it renders on has, for jobs that reserve some. [default: what nvidia-smi says]",
 )
 @click.option(
     "--slots",
@@ -161,6 +168,7 @@ def worker(
     tags: tuple[str, ...],
     threads: int,
     devices: tuple[str, ...],
+    gpu_memory: int | None,
     slots: str | None,
     keep_warm: float,
     warm_frames: int,
@@ -216,6 +224,7 @@ def worker(
             *(("--yield-to-owner", "--yield-minutes", str(yield_minutes)) if yield_to_owner else ()),
             *(("--site", site) if site else ()),
             *(("--pool", pool) if pool else ()),
+            *(("--gpu-memory", f"{gpu_memory / 1e9:.6f}GB") if gpu_memory else ()),
             *("--log-format", log_format),
             *("--sandbox", sandbox, "--limit-memory", str(limit_memory)),
             *(word for path in roots for word in ("--allow-folder", str(path))),
@@ -259,6 +268,7 @@ def worker(
         search.passed_over,
         yield_minutes * 60 if yield_to_owner else 0.0,
         check_name(pool, "pool") if pool else "",
+        smallest_memory(chosen) if gpu_memory is None else gpu_memory,
     )
     traces = WorkerTraces(made, name) if (made := spans("worker", name)) is not None else None
     role = Worker(folder, managers, Policy(cache_bytes=int(cache * 1e9)), setup, traces)

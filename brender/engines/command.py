@@ -3,7 +3,7 @@
 import time
 
 from brender.engines.attempt import Attempt, AttemptFailed
-from brender.engines.environment import clean_environment
+from brender.engines.environment import clean_environment, reserved_cores
 from brender.engines.events import PartFinished, Progressed
 from brender.engines.step_task import StepTask
 from brender.jobs.command import fill
@@ -20,7 +20,7 @@ class CommandEngine:
             StepTask(attempt, steps).run()
             return
         program, arguments = order.settings["program"], order.settings["arguments"]
-        env = clean_environment(attempt.place.env)
+        env = clean_environment(attempt.place.env) | reserved_cores(order.cores)
         for index, part in enumerate(grant.parts):
             began = time.monotonic()
             try:

@@ -45,3 +45,8 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     Python astray, and *extra*."""
     kept = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED)}
     return kept | dict(extra)
+
+
+def reserved_cores(cores: int) -> dict[str, str]:
+    """Return what tells a program that its task reserves so many *cores*; 0: nothing is said."""
+    return {"BRENDER_CORES": str(cores)} if cores else {}

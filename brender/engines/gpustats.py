@@ -6,8 +6,10 @@
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from brender.model.devices import Device
 
 _EVERY_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
@@ -37,8 +39,29 @@ def read_use(text: str) -> GpuUse:
     if not rows:
         return GpuUse()
     percent, used, total = (sum(map(_number, column)) for column in list(zip(*rows, strict=True))[:3])
-    watts = {place.lower()[4:].rpartition(".")[0]: _number(drawn) for *_, drawn, place in rows if _number(drawn) > 0}
+    watts = {_place(place): _number(drawn) for *_, drawn, place in rows if _number(drawn) > 0}
     return GpuUse(percent / len(rows), int(used * 2**20), int(total * 2**20), watts)
+
+
+def smallest_memory(cards: Iterable[Device]) -> int:
+    """Return the bytes of memory that each of *cards* has by that program, the smallest of several; 0 where one is not known."""
+    program, ids = shutil.which("nvidia-smi"), {card.card.lower() for card in cards}
+    if program is None or not ids:
+        return 0
+    command = [program, "--query-gpu=pci.bus_id,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        done = _answer(command)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return read_smallest_memory(done, ids)
+
+
+def read_smallest_memory(text: str, ids: Iterable[str]) -> int:
+    """Return the same by what it says: the place on the bus and MiB of each card. *ids*: those of Cycles, which end with the
+    place."""
+    rows = [line.split(",") for line in text.splitlines() if line.count(",") == 1]
+    sizes = {_place(place.strip()): int(_number(total.strip()) * 2**20) for place, total in rows}
+    return min((next((size for place, size in sizes.items() if each.endswith(place)), 0) for each in ids), default=0)
 
 
 class GpuWatch:
@@ -54,18 +77,22 @@ class GpuWatch:
         pause = threading.Event()
         while True:
             try:
-                done = subprocess.run(
-                    [program, *_QUERY],
-                    capture_output=True,
-                    text=True,
-                    timeout=_ANSWER_SECONDS,
-                    check=True,
-                    stdin=subprocess.DEVNULL,
-                )
-                self.now = read_use(done.stdout)
+                self.now = read_use(_answer([program, *_QUERY]))
             except (OSError, subprocess.SubprocessError):
                 self.now = GpuUse()
             pause.wait(_EVERY_SECONDS)
+
+
+def _answer(command: list[str]) -> str:
+    """Return what *command* prints. Raises `OSError` or `subprocess.SubprocessError`."""
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True, stdin=subprocess.DEVNULL
+    ).stdout
+
+
+def _place(bus_id: str) -> str:
+    """Return where a card is, as the ids of Cycles end: ``0000:65:00`` for ``00000000:65:00.0``."""
+    return bus_id.lower()[4:].rpartition(".")[0]
 
 
 def _number(field: str) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.directories import Directory
-from brender.engines.environment import clean_environment
+from brender.engines.environment import clean_environment, reserved_cores
 from brender.engines.events import PartFinished, Progressed
 from brender.engines.linewatch import LineWatch
 from brender.jobs.placeholders import fill_words, filled
@@ -33,7 +33,7 @@ class StepTask:
     def __init__(self, attempt: Attempt, steps: Steps) -> None:
         self._attempt = attempt
         self._steps = steps
-        self._env = clean_environment(attempt.place.env)
+        self._env = clean_environment(attempt.place.env) | reserved_cores(attempt.order.cores)
         self._share, self._status = 0.0, ""
 
     def run(self) -> None:

@@ -20,7 +20,7 @@ from brender.jobs.film import frames_of_film
 from brender.jobs.stages import Graph, one_stage
 from brender.model.beginning import After
 from brender.model.energy import Energy
-from brender.model.grant import Order
+from brender.model.grant import Order, with_threads
 from brender.model.job import RUSH, Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
@@ -390,7 +390,8 @@ class JobState(Entity):
         return Order(
             job=self.id,
             engine=self.type.engine,
-            settings=self.spec.settings,
+            settings=with_threads(self.spec.settings, self.spec.sharing.cores),
+            cores=self.spec.sharing.cores,
             output=self.spec.output,
             blender=self.need.blender,
             oldest_blender=self.need.oldest_blender,

@@ -241,6 +241,8 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
         bounding=bounding(spec.addons),
         licences=tuple(sorted(spec.sharing.licences)),
         pool=spec.sharing.pool,
+        cores=spec.sharing.cores,
+        gpu_memory=spec.sharing.gpu_memory,
     )
     if spec.bundle:  # its files travel to a folder of the worker's own, and its frames from there
         return msgspec.structs.replace(need, reads=())

@@ -9,7 +9,7 @@ from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo, choose_blender, choose_series, dotted, forbidden, reads_all
 from brender.model.obstacle import IT, IT_HAS, NAMES, Obstacle
 from brender.model.paths import PathVariable, Platform, expand, parent_of, places, platform_of, spelled, variables_in
-from brender.model.text import harmless
+from brender.model.text import harmless, plural, size_in_words
 
 
 def general_obstacle(need: Requirements, paths: tuple[PathVariable, ...], worker: WorkerInfo) -> Obstacle | None:
@@ -107,6 +107,29 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
             f"{_blenders(worker)}, which cannot read a file saved by Blender {saved_by}",
             f"no Blender that can read a file saved by Blender {saved_by}",
             f"start {IT} with `--blender PATH` of a Blender {oldest} or later",
+        )
+    return _of_sizes(need, worker) if need.reserves else None
+
+
+def _of_sizes(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
+    """Return why *worker* could not give a task what it reserves, if nothing else ran there; ``None`` where it could."""
+    if need.cores > worker.cores:
+        cores = plural(need.cores, "core")
+        return _has(
+            f"{plural(worker.cores, 'core')}, and each task of it reserves {need.cores}",
+            f"fewer than the {cores} that each task of it reserves",
+            f"start a worker on a machine with {cores}, or `brender edit JOB --cores N` asks for fewer",
+        )
+    if need.gpu_memory > worker.gpu_memory:
+        needed = size_in_words(need.gpu_memory)
+        less = f"less than {needed} of GPU memory, which each task of it reserves"
+        if not worker.gpu_memory:
+            how = f"start {IT} with `--gpu-memory SIZE` where nvidia-smi does not tell"
+            return _has(f"no GPU whose memory is known, and each task of it reserves {needed}", less, how)
+        return _has(
+            f"{size_in_words(worker.gpu_memory)} of GPU memory, and each task of it reserves {needed}",
+            less,
+            "start a worker with such a GPU, or `brender edit JOB --gpu-memory SIZE` asks for less",
         )
     return None
 

@@ -66,6 +66,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An attempt that runs for so long is ended; 0: never."""
     paths: tuple[PathVariable, ...] = ()
     """What path variables mean, on every platform and site."""
+    cores: Count = 0
+    """Each task reserves so many cores of its machine; 0: none."""
     patterns: tuple[FailurePattern, ...] = ()
     """The farm's own patterns of lines that mean failure."""
 
@@ -85,6 +87,15 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     no file."""
     repeats: bool = False
     """Another attempt at the same task runs already, and is slow: whichever finishes a frame first has finished it."""
+
+
+def with_threads(settings: dict[str, Any], cores: int) -> dict[str, Any]:
+    """Return *settings* with so many threads as a task reserves *cores*, where the job type has that setting and the job does
+    not say fewer; 0: as they are."""
+    threads = settings.get("threads")
+    if not cores or not isinstance(threads, int) or 0 < threads <= cores:
+        return settings
+    return {**settings, "threads": cores}
 
 
 def localized(order: Order, system: str, site: str) -> Order:

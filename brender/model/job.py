@@ -264,6 +264,15 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """The licences that each task takes one of. (Any worker has them, as long as the farm has one left.)"""
     pool: str = ""
     """The pool that the job belongs to: its workers prefer it. (Others can run it too.)"""
+    cores: int = 0
+    """The cores that each task reserves of a machine; 0: none."""
+    gpu_memory: int = 0
+    """The bytes of memory that each task reserves of a worker's GPUs, of each of them; 0: none."""
+
+    @property
+    def reserves(self) -> bool:
+        """Whether tasks reserve cores or GPU memory."""
+        return self.cores > 0 or self.gpu_memory > 0
 
 
 def check_limits(spec: JobSpec) -> None:

@@ -6,6 +6,7 @@ from brender.model.errors import BadInput
 
 _NAME_LENGTH = 100
 _WORKERS_MOST = 10**6
+CORES_MOST, GPU_MEMORY_MOST = 1024, 2**50
 
 
 class Sharing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -21,12 +22,20 @@ class Sharing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Workers of its pool that others borrowed are given back at once, not after their present frame."""
     rush: bool = False
     """If no worker is free, a running task of lower priority gives way to one of its."""
+    cores: int = 0
+    """Each of its tasks reserves so many cores of its machine, and uses so many threads; 0: it reserves none."""
+    gpu_memory: int = 0
+    """Each of its tasks reserves so many bytes of the memory of its worker's GPUs; 0: it reserves none."""
 
 
 def check_sharing(sharing: Sharing) -> None:
     """Raises `BadInput` where *sharing* makes no sense."""
     if not 0 <= sharing.most_workers <= _WORKERS_MOST:
         raise BadInput(f"At most {sharing.most_workers} workers make no sense: give 1 or more, or leave out --most-workers")
+    if not 0 <= sharing.cores <= CORES_MOST:
+        raise BadInput(f"A task cannot reserve {sharing.cores} cores: give 1 to {CORES_MOST}, or leave out --cores")
+    if not 0 <= sharing.gpu_memory <= GPU_MEMORY_MOST:
+        raise BadInput(f"A task cannot reserve {sharing.gpu_memory} bytes of GPU memory: give a size such as 8GB")
     for name in sharing.licences:
         check_name(name, "licence")
     if len(set(sharing.licences)) < len(sharing.licences):

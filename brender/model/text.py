@@ -1,6 +1,11 @@
 """Text for people: names from elsewhere made harmless for terminals and logs, numbers that agree with their nouns. Pure."""
 
+import re
 from collections.abc import Sequence
+
+from brender.model.errors import BadInput
+
+_SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) *([kKmMgGtT]i?[bB]?)?")
 
 
 def harmless(text: str, kept: str = "") -> str:
@@ -68,6 +73,19 @@ def with_article(noun: str) -> str:
 def times(count: int) -> str:
     """Return how often something was: once, twice, 3 times."""
     return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def read_size(text: str) -> int:
+    """Return the bytes that *text* names: ``8GB``, ``500 MB`` or ``12GiB``; a plain number is of GB. Raises `BadInput`.
+
+    >>> read_size("1.5 GB"), read_size("2GiB"), read_size("8")
+    (1500000000, 2147483648, 8000000000)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise BadInput(f"{text!r} is not a size of memory: write it as 8GB or 500MB")
+    unit = (found[2] or "GB").upper()
+    return int(float(found[1]) * (1024 if "I" in unit else 1000) ** ("KMGT".index(unit[0]) + 1))
 
 
 def size_in_words(count: float) -> str:

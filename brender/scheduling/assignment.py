@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
 from brender.scheduling.classes import Job, JobClass, Line, Rank, Worker, WorkerClass
+from brender.scheduling.reservations import follows
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST, Take
 
@@ -156,6 +157,7 @@ class _Round:
         width, cost = len(self.roster.workers), TAKE_COST
         while worker.count <= PREFETCH_MOST and self.left > 0 and (best := self._best(worker)) is not None:
             behind_others = best.demand.rush and worker.tail != best.demand.job  # it would wait there for what gives way
+            behind_others = behind_others or not follows(best.demand, worker)
             if worker.count > best.demand.prefetch_depth(width) or behind_others:
                 self.roster.content(worker)
                 return

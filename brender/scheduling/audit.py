@@ -14,6 +14,7 @@ def audit(roster: Roster) -> list[str]:
         return []
     fresh = Roster(roster.free)
     fresh.limits.update(roster.limits)
+    fresh.sized = roster.sized
     fresh.shares.take_over(roster.shares)
     for gate, most in roster.gates.most.items():
         fresh.set_limit(gate, most)
@@ -22,8 +23,8 @@ def audit(roster: Roster) -> list[str]:
     for job in roster.jobs.values():
         fresh.job_changed(replace(job.demand))
     for worker in sorted(roster.workers.values(), key=lambda each: each.order):
-        load = worker.count, worker.serving, worker.open, worker.reserved, worker.alone, worker.tail
-        fresh.worker_changed(worker.info, *load)
+        load = worker.count, worker.serving, worker.open, worker.reserved, worker.alone, worker.tail, worker.cores
+        fresh.worker_changed(worker.info, *load, worker.gpu_memory)
     fresh.catch_up(10**9)
     return [*_ready(roster, fresh), *_shares(roster, fresh), *_workers(roster), *_loads(roster, fresh)]
 
@@ -75,7 +76,8 @@ def _workers(roster: Roster) -> Iterator[str]:
         kind, name = worker.kind, f"the worker {worker.id}"
         if kind.workers.get(worker.id) is not worker or roster.by_order.get(worker.order) is not worker:
             yield f"{name} is not where it should be"
-        if common_info(kind.info, kind.info.tags) != common_info(worker.info, kind.info.tags):
+        common = common_info(kind.info, kind.info.tags, True)
+        if common != common_info(worker.info, kind.info.tags, roster.sized):
             yield f"{name} is in a class that is not its own"
         queues = {"idle": kind.idle, "eager": kind.eager, "blocked": kind.blocked}
         places = [place for place, queue in queues.items() if worker.order in queue]
@@ -104,13 +106,18 @@ def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:
     if roster.crowded.keys() != fresh.crowded.keys():
         yield "the workers with more than one grant differ"
     shares = [
-        {host: (len(each.slots), each.busy, each.reserved, each.alone) for host, each in known.machines.known.items()}
+        {
+            host: (len(each.slots), each.busy, each.reserved, each.alone, each.claims)
+            for host, each in known.machines.known.items()
+        }
         for known in (roster, fresh)
     ]
     if shares[0] != shares[1]:
         yield f"the machines count {shares[0]}, and have {shares[1]}"
     if roster.lonely.keys() != fresh.lonely.keys():
         yield "the jobs that render alone differ"
+    if roster.reserving.keys() != fresh.reserving.keys():
+        yield "the jobs whose tasks reserve something differ"
     if roster.pressing.keys() != fresh.pressing.keys():
         yield "the jobs that others give way to differ"
     kept = {machine.kept: machine for machine in roster.machines.known.values() if machine.kept}

@@ -68,6 +68,8 @@ class Machine:
     """Its workers in the queues ``blocked`` of their classes."""
     kept: str = ""
     """The job that it is kept free for; "" for none."""
+    claims: int = 0
+    """How many of its workers have grants that reserve cores."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +96,10 @@ class Worker:
     """Bytes of memory that its grants will need beyond what it holds."""
     alone: bool = False
     """Nothing else is to start on its machine."""
+    cores: int = 0
+    """The cores that its grants reserve."""
+    gpu_memory: int = 0
+    """The bytes of GPU memory that its grants reserve."""
 
     def stand_in(self, place: "list[int] | None") -> None:
         """Leave the queue that it stands in for *place*; ``None``: for none."""
@@ -311,10 +317,11 @@ def is_own(need: Requirements, info: WorkerInfo) -> bool:
     return need.pool != "" and need.pool == info.pool
 
 
-def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:
+def common_info(info: WorkerInfo, wanted_tags: frozenset[str], sized: bool = False) -> WorkerInfo:
     """Return of *info* what may decide whether a worker can run a job; the rest is blank.
 
-    Of its tags only those that some job asks for, so that a tag of one machine does not make it a class of its own.
+    Of its tags only those that some job asks for, so that a tag of one machine does not make it a class of its own; its cores
+    and GPU memory where a job reserves some (*sized*).
     """
     return WorkerInfo(
         id="",
@@ -329,6 +336,8 @@ def common_info(info: WorkerInfo, wanted_tags: frozenset[str]) -> WorkerInfo:
         takes_addons=info.takes_addons,
         site=info.site,
         pool=info.pool,
+        cores=info.cores if sized else 0,
+        gpu_memory=info.gpu_memory if sized else 0,
         folders=info.folders,
         readable=info.readable if info.folders else (),
     )

@@ -23,6 +23,8 @@ class Machines:
         """By job, the machine that is kept free for it."""
         self.solitary = 0
         """The number of workers that have nothing beside them on their machines."""
+        self.claims = 0
+        """The number of workers whose grants reserve cores."""
         self._retry = retry
 
     def enter(self, worker: Worker) -> None:
@@ -34,6 +36,7 @@ class Machines:
     def leave(self, worker: Worker) -> None:
         """Note that *worker* is on no machine, and needs nothing of one, any more."""
         machine = worker.machine
+        self.claim(worker, 0, 0)
         if machine is None:
             return
         self.reserve(worker, 0, False)
@@ -41,6 +44,8 @@ class Machines:
         if not machine.slots:
             del self.known[worker.info.host, worker.info.memory]
             self.kept.pop(machine.kept, None)
+        elif machine.blocked:
+            self.offer_room(machine)
         worker.machine = None
 
     def reserve(self, worker: Worker, reserved: int, alone: bool) -> None:
@@ -55,6 +60,14 @@ class Machines:
         worker.reserved, worker.alone = reserved, alone
         if eased:
             self.offer_room(machine)
+
+    def claim(self, worker: Worker, cores: int, gpu_memory: int) -> None:
+        """Note what cores and GPU memory the grants of *worker* reserve."""
+        more = (cores > 0) - (worker.cores > 0)
+        worker.cores, worker.gpu_memory = cores, gpu_memory
+        if worker.machine is not None:
+            worker.machine.claims += more
+            self.claims += more
 
     def offer_room(self, machine: Machine) -> None:
         """Let the workers of *machine* that were exceptions be tried again."""

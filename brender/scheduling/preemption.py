@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from brender.scheduling.classes import Job, is_own
+from brender.scheduling.reservations import has_room
 from brender.scheduling.roster import Roster
 
 #: How often a task gives way at most: after that it is let be, or one that takes longer than rush jobs are apart would never end.
@@ -41,6 +42,8 @@ def _gives_way(roster: Roster, job: Job, each: Candidate) -> bool:
         return False
     if demand.memory and each.free is not None and each.free < demand.memory:
         return False
+    if not has_room(demand, worker):
+        return False  # others take it that run beside
     if demand.rush and other.demand.priority < demand.priority:
         return True
     borrowed = is_own(job.kind.need, worker.info) and not is_own(other.kind.need, worker.info)

@@ -50,7 +50,7 @@ class Reasons:
         if (shut := self.shut(job)) and not self.nobody_can(job_id):
             return shut
         if (machine := roster.machines.kept.get(job_id)) is not None:
-            return _kept_free(next(iter(machine.slots)))
+            return _kept_free(next(iter(machine.slots)), job.demand.alone)
         if job.demand.kept_off or self._names_folders(job) or self._all_doubtful(job):
             return self._sentence(job)
         if self._version != roster.version:
@@ -135,8 +135,11 @@ class Reasons:
         return bool(job.kind.outside) and not any(kind.open for kind in job.kind.able)
 
     def _all_doubtful(self, job: Job) -> bool:
-        """Return whether any worker may be an exception, for its memory or for others on its machine."""
-        return bool(job.demand.memory or job.demand.alone) or self.roster.machines.solitary > 0 or bool(self.roster.machines.kept)
+        """Return whether any worker may be an exception, for its memory and cores or for others on its machine."""
+        demand, machines = job.demand, self.roster.machines
+        if demand.memory or demand.alone or demand.reserves:
+            return True
+        return machines.solitary > 0 or machines.claims > 0 or bool(machines.kept)
 
     def _doubtful(self, job: Job, kind: WorkerClass) -> list[Worker]:
         """Return the workers of *kind* that may be exceptions."""
@@ -208,11 +211,13 @@ def gate_is_full(gate: Gate, most: int, live: int) -> str:
     return f"{whose} may have {plural(most, 'task')} out at a time, and has {live}: it waits until one is done. {more}"
 
 
-def _kept_free(worker: Worker) -> str:
-    return (
-        f"A frame of it ran out of memory beside others, and renders alone now. The machine {short_name(worker.info.host)} is "
-        "kept free for it, and finishes what it has begun"
-    )
+def _kept_free(worker: Worker, alone: bool) -> str:
+    """Return that the machine of *worker* is kept free for it, since it renders *alone*, or else for what its tasks reserve."""
+    if alone:
+        why = "A frame of it ran out of memory beside others, and renders alone now"
+    else:
+        why = "No machine had as much free at once as each task of it reserves"
+    return f"{why}. The machine {short_name(worker.info.host)} is kept free for it, and finishes what it has begun"
 
 
 def takes_nothing(count: int, closed: Causes, hindered: Causes) -> str:

@@ -32,6 +32,7 @@ from brender.scheduling.classes import (
 )
 from brender.scheduling.gates import Gate, Gates, gates_of
 from brender.scheduling.machines import Machines, lacks_solitude, may_start, reserved_beside
+from brender.scheduling.reservations import has_room, lack_of_room
 from brender.scheduling.shares import Shares
 from brender.scheduling.terms import KEPT_FREE, NOT_ALONE, PREFETCH_MOST, Demand, Take
 
@@ -54,6 +55,8 @@ class Roster:
         self.machines = Machines(self._queue)
         self.lonely: dict[str, None] = {}
         """The ids of the open jobs that render alone on a machine."""
+        self.reserving: dict[str, None] = {}
+        """The ids of the open jobs whose tasks reserve cores or GPU memory."""
         self.pressing: dict[str, None] = {}
         """The ids of the open jobs that running tasks of others give way to."""
         self.worker_classes: dict[WorkerInfo, WorkerClass] = {}
@@ -96,6 +99,8 @@ class Roster:
         """Jobs that are kept off a worker and may wait for one that loses nothing of their .blend (`JobClass.settles`)."""
         self._needs: dict[tuple[Requirements, tuple[PathVariable, ...]], Needs] = {}
         self._wanted_tags: frozenset[str] = frozenset()
+        self.sized = False
+        """Workers are told apart by their cores and GPU memory: some job reserved some since this roster was made."""
         self._with_tag: dict[str, dict[str, None]] = {}
         self._next_order = self._next_class = 0
         self._free_bits: list[int] = []
@@ -114,12 +119,14 @@ class Roster:
         reserved: int = 0,
         alone: bool = False,
         tail: str = "",
+        cores: int = 0,
+        gpu_memory: int = 0,
     ) -> None:
         """Note how a worker, new or known, now is.
 
         *count*: the number of its grants; *serving*: it takes tasks; *is_open*: it takes them at this moment; *reserved*: the
         bytes of memory that its grants will need beyond what it holds; *alone*: nothing else is to start on its machine;
-        *tail*: the job of its last grant, "" for none.
+        *tail*: the job of its last grant, "" for none; *cores* and *gpu_memory*: what its grants reserve.
         """
         worker = self.workers.get(info.id)
         if worker is None:
@@ -133,6 +140,8 @@ class Roster:
         self._set_tail(worker, tail)
         if reserved != worker.reserved or alone is not worker.alone:
             self.machines.reserve(worker, reserved, alone)
+        if cores != worker.cores or gpu_memory != worker.gpu_memory:
+            self.machines.claim(worker, cores, gpu_memory)
         self._queue(worker)
         if worker.machine is not None and worker.machine.blocked:
             self.machines.offer_room(worker.machine)  # what this one lets go of, others there can have
@@ -180,6 +189,10 @@ class Roster:
             self.lonely[demand.job] = None
         else:
             self.lonely.pop(demand.job, None)
+        if demand.reserves:
+            self.reserving[demand.job] = None
+        else:
+            self.reserving.pop(demand.job, None)
         if demand.rush or demand.reclaims:
             self.pressing[demand.job] = None
         else:
@@ -246,8 +259,11 @@ class Roster:
         return self.has_room_for(demand, worker)
 
     def has_room_for(self, demand: Demand, worker: Worker) -> bool:
-        """Return whether the job is not kept off *worker*, and has the memory there that it needs."""
+        """Return whether the job is not kept off *worker*, and has the memory and the cores there that it needs."""
         if worker.id in demand.kept_off:
+            return False
+        need, machine = demand.need, worker.machine
+        if (need.cores or need.gpu_memory or (machine is not None and machine.claims)) and not has_room(demand, worker):
             return False
         if not demand.memory:
             return True
@@ -259,6 +275,8 @@ class Roster:
         free, reserved = self.free(worker.id), reserved_beside(worker)
         if exception := demand.exception(worker.id, free - reserved if free is not None else None, reserved > 0):
             return exception
+        if lack := lack_of_room(demand, worker):
+            return lack
         if worker.machine is not None and worker.machine.kept not in ("", demand.job):
             return KEPT_FREE
         return NOT_ALONE if lacks_solitude(demand, worker) else None
@@ -272,6 +290,8 @@ class Roster:
         job.kind.live += 1
         self._rank(job)
         self.shares.charge(demand.project, demand.user, demand.expected_seconds)
+        if not worker.count and demand.reserves:
+            self.machines.claim(worker, demand.need.cores, demand.need.gpu_memory)
         self._set_load(worker, worker.count + 1, worker.serving, worker.open)
         self._set_tail(worker, demand.job)
         if demand.memory or demand.alone:
@@ -361,6 +381,7 @@ class Roster:
         self._set_rank(job, None)
         self._picky.pop(demand.job, None)
         self.lonely.pop(demand.job, None)
+        self.reserving.pop(demand.job, None)
         self.pressing.pop(demand.job, None)
         self.stale.pop(demand.job, None)
         del self.jobs[demand.job]
@@ -456,7 +477,7 @@ class Roster:
     # --- classes ----------------------------------------------------------------------------------------------------------
 
     def _class_of(self, info: WorkerInfo) -> WorkerClass:
-        common = common_info(info, self._wanted_tags)
+        common = common_info(info, self._wanted_tags, self.sized)
         kind = self.worker_classes.get(common)
         if kind is None:
             self._next_class += 1
@@ -474,6 +495,8 @@ class Roster:
         kind = self.job_classes.get(key)
         if kind is None:
             self._want_tags(demand.need.tags)
+            if need.reserves and not self.sized:
+                self._want_sizes()
             needs = self._needs.setdefault(key[:2], Needs(*key[:2]))
             needs.classes += 1
             if not self._free_bits:
@@ -505,8 +528,15 @@ class Roster:
             worker = self.workers[worker_id]
             self._reclassify(worker, worker.info)
 
+    def _want_sizes(self) -> None:
+        """Tell workers apart by their cores and GPU memory from now on."""
+        self.sized = True
+        for worker in list(self.workers.values()):
+            self._reclassify(worker, worker.info)
+
     def _reclassify(self, worker: Worker, info: WorkerInfo) -> None:
         load, reserved, alone = (worker.count, worker.serving, worker.open), worker.reserved, worker.alone
+        claim = worker.cores, worker.gpu_memory
         self._set_load(worker, 0, False, False)
         worker.stand_in(None)
         self._leave_class(worker)
@@ -514,6 +544,7 @@ class Roster:
         self._enter_class(worker)
         self._set_load(worker, *load)
         self.machines.reserve(worker, reserved, alone)
+        self.machines.claim(worker, *claim)
         self._queue(worker)
 
     def _enter_class(self, worker: Worker) -> None:

@@ -1,6 +1,8 @@
-"""Machines that are kept free, so that jobs which render alone come to their turn. Pure.
+"""Machines that are kept free, so that jobs which render alone, or reserve many cores, come to their turn. Pure.
 
-Such a job starts where nothing else of its machine runs, and on a busy farm no machine may ever be so by itself. Once it has
+A job that renders alone starts where nothing else of its machine runs, and on a busy farm no machine may ever be so by itself.
+Likewise a machine with several slots may never have as many cores free, or as much GPU memory, as a task reserves: smaller ones
+take each slot that ends something. Such a job waits for room once it is the next one in turn for a machine. Once a job has
 waited for `KEEP_SECONDS`, one machine that suits it gets no other new tasks until it can start there, or until that has taken as
 long as the job had waited before: then others get it back, and the job waits again, and for twice as long.
 """
@@ -9,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from math import inf
 
-from brender.scheduling.classes import Job, Machine, Worker
+from brender.scheduling.classes import Job, Machine, Worker, WorkerClass
 from brender.scheduling.roster import Roster
 
 #: Seconds that a job waits before a machine is kept free for it, and for which that is kept while others run there. After one
@@ -53,6 +55,8 @@ class Solitude:
         """Keep and release machines as it is time to, and return those that are kept from now on. *now*: monotonic."""
         roster = self.roster
         waiting = [job for each in roster.lonely if _waits(job := roster.jobs[each])]
+        if roster.reserving:
+            waiting += [job for job in self._next_ones() if job.demand.reserves and not job.demand.alone and _waits(job)]
         ids = {job.demand.job for job in waiting}
         self._since = {job: self._since.get(job, now) for job in sorted(ids)}
         for known in (self._failed, self._kept, self._empty, self._after):
@@ -160,7 +164,28 @@ class Solitude:
         able = [worker for worker in machine.slots if worker.serving and worker.kind in job.kind.able]
         if not any(worker.id not in demand.kept_off for worker in able):
             return False
+        if not demand.alone and (len(machine.slots) < 2 or not any(self._next_of(worker.kind) is job for worker in able)):
+            return False
         return not any(self._is_wanted(worker, demand.priority) for worker in machine.slots if worker.serving)
+
+    def _next_ones(self) -> Iterator[Job]:
+        """Yield each job that is the next one in turn for a class of workers, once."""
+        seen: set[str] = set()
+        for kind in self.roster.worker_classes.values():
+            job = self._next_of(kind)
+            if job is not None and job.demand.job not in seen:
+                seen.add(job.demand.job)
+                yield job
+
+    def _next_of(self, kind: WorkerClass) -> Job | None:
+        """Return the job that is the next one in turn for workers of *kind*, if they have room for it; ``None`` for none."""
+        for mask in (kind.own, kind.mask):
+            for line in self.roster.lines(mask):
+                open_mask = mask & ~self.roster.shut_mask
+                ranks = [ready[0] for each, ready in line.ready.items() if each.bit & open_mask]
+                if ranks:
+                    return self.roster.jobs[min(ranks)[-1]]
+        return None
 
     def _free_when_empty(self, machine: Machine) -> int | None:
         """Return the bytes of memory that a render could have on *machine* if no other ran there; ``None`` if not known."""

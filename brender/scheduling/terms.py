@@ -22,10 +22,10 @@ NOT_ALONE = Obstacle(
     "are on machines where a frame that ran out of memory beside others is to be rendered alone",
     "it waits until what is rendered there is done",
 )
-#: Why a worker takes nothing else, until such a frame has begun.
+#: Why a worker takes nothing else, until such a frame has begun, or one that reserves much of its machine.
 KEPT_FREE = Obstacle(
-    "is on a machine that is kept free for a frame that ran out of memory beside others",
-    "are on machines that are kept free for frames that ran out of memory beside others",
+    "is on a machine that is kept free for a frame that needs more of it than was free at once",
+    "are on machines that are kept free for frames that need more of them than was free at once",
     "it waits until these have been rendered there",
 )
 
@@ -60,6 +60,11 @@ class Demand:
     most: int = 0
     rush: bool = False
     reclaims: bool = False
+
+    @property
+    def reserves(self) -> bool:
+        """Whether its tasks reserve cores or GPU memory."""
+        return self.need.reserves
 
     @property
     def expected_seconds(self) -> float:

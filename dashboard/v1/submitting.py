@@ -28,7 +28,7 @@ from brender.model.estimates import estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.output import output_of
 from brender.model.paths import BUILT_IN
-from brender.model.sharing import Sharing
+from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, Sharing
 from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.model.units import units_of
@@ -72,8 +72,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``night`` say when it begins, as a job's beginning does. ``stall_minutes`` without any progress, or ``limit_minutes`` in all,
     end an attempt at a task; 0 never does. ``most_workers`` render it at most (0: any number), each of its tasks takes one of
     each of ``licences``, the workers of its ``pool`` prefer it (``reclaim_at_once``: and leave what they render of others), and
-    with ``rush`` a running task of lower priority gives way where no worker is free. ``id``: the job's, chosen by a program
-    that may submit it again because it did not hear the answer; it is then the same job."""
+    with ``rush`` a running task of lower priority gives way where no worker is free. Each task reserves so many ``cores`` of its
+    machine and so many bytes of the memory of its worker's GPUs (``gpu_memory``); 0: none. ``id``: the job's, chosen by a
+    program that may submit it again because it did not hear the answer; it is then the same job."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
     job_type: Name = "blender-animation"
@@ -99,6 +100,8 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     pool: Name = ""
     reclaim_at_once: bool = False
     rush: bool = False
+    cores: Annotated[int, msgspec.Meta(ge=0, le=CORES_MOST)] = 0
+    gpu_memory: Annotated[int, msgspec.Meta(ge=0, le=GPU_MEMORY_MOST)] = 0
 
 
 class Prospect(Submission, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -242,7 +245,15 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
         night=body.night,
         stall_minutes=body.stall_minutes,
         limit_minutes=body.limit_minutes,
-        sharing=Sharing(body.most_workers, tuple(body.licences), body.pool, body.reclaim_at_once, body.rush),
+        sharing=Sharing(
+            body.most_workers,
+            tuple(body.licences),
+            body.pool,
+            body.reclaim_at_once,
+            body.rush,
+            body.cores,
+            body.gpu_memory,
+        ),
         facts=facts,
     )
     return spec, path

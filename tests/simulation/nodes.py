@@ -46,6 +46,7 @@ from brender.roles.worker.core import WorkerCore
 from brender.store.datafolder import DataFolder
 from brender.store.questions import Record
 from tests.simulation.disk import Keeper, SimulatedFiles
+from tests.simulation.sharing import CORES, GPU_MEMORY
 from tests.world import BPY
 
 if TYPE_CHECKING:
@@ -359,6 +360,8 @@ class WorkerNode(Node):
             incarnation=self.epoch + 1,
             name=self.name,
             host="h",
+            cores=CORES,
+            gpu_memory=GPU_MEMORY,
             blenders=(BPY,),
             job_types=frozenset({"blender-animation"}),
             folders=self._allowed(),

@@ -12,6 +12,8 @@ from brender.roles.effects import Peer
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
 
+#: What the machine has that all workers run on.
+CORES, GPU_MEMORY = 4, 8
 _USERS, _PROJECTS, _POOLS = ("ada", "ben"), ("default", "film"), ("", "film", "series")
 
 
@@ -54,6 +56,8 @@ class Shares:
             pool=pool,
             reclaim_at_once=bool(pool) and chance.random() < 0.3,
             rush=chance.random() < 0.2,
+            cores=chance.choice([0, 0, 1, 3, CORES]),
+            gpu_memory=chance.choice([0, 0, 0, 3]),
         )
         fields = {"user": chance.choice(_USERS), "project": chance.choice(_PROJECTS)}
         return fields | {"sharing": sharing, "priority": chance.choice([30, 50, 50, 70])}
@@ -65,6 +69,10 @@ class Shares:
         for attempt in farm.attempts.values():
             spec = farm.jobs[attempt.job].spec
             live.update([("user", spec.user), ("project", spec.project), *(("licence", each) for each in spec.sharing.licences)])
+        needs = [[farm.jobs[farm.attempts[each].job].need for each in worker.attempts] for worker in farm.workers.values()]
+        for what, most in (("cores", CORES), ("gpu_memory", GPU_MEMORY)):
+            if (taken := sum(max((getattr(need, what) for need in held), default=0) for held in needs)) > most:
+                return f"{taken} {what} of the machine are reserved, and it has {most}"
         for job in farm.jobs.values():
             if 0 < job.spec.sharing.most_workers < len(job.live):
                 return f"{len(job.live)} tasks of {job.id} are out, and {job.spec.sharing.most_workers} may be"

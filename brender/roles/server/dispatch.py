@@ -104,7 +104,7 @@ class Dispatch:
             if job := self.farm.jobs.get(job_id):
                 self._wake_delayed(job, now)
         self._tell_roster(now)
-        if self._roster.lonely or self._roster.machines.kept:
+        if self._roster.lonely or self._roster.reserving or self._roster.machines.kept:
             self._keep_free(now)
         assignment = assign(self._roster, _ASSIGN_BUDGET)
         self._carry_out(assignment.takes, now)
@@ -145,7 +145,8 @@ class Dispatch:
             known = roster.workers[worker.info.id]
             share = self._share(worker) if known.machine is not None else (0, False)
             noted = (known.info, known.count, known.serving, known.reserved, known.alone, known.tail)
-            if noted != (worker.info, len(worker.attempts), worker.status in OPEN_WORKER, *share, self._tail(worker)):
+            is_true = noted == (worker.info, len(worker.attempts), worker.status in OPEN_WORKER, *share, self._tail(worker))
+            if not is_true or (known.cores, known.gpu_memory) != self._claim(worker):
                 found.append(f"the scheduler was not told of a change of the worker {worker.info.id}")
         open_jobs = {job.id for job in farm.jobs.values() if self._is_open(job)}
         if roster.jobs.keys() - changed_jobs != open_jobs - changed_jobs:
@@ -237,7 +238,13 @@ class Dispatch:
         else:
             serving, is_open = worker.status in OPEN_WORKER, now.mono >= worker.closed_until
             self._roster.worker_changed(
-                worker.info, len(worker.attempts), serving, is_open, *self._share(worker), self._tail(worker)
+                worker.info,
+                len(worker.attempts),
+                serving,
+                is_open,
+                *self._share(worker),
+                self._tail(worker),
+                *self._claim(worker),
             )
             if not (serving and is_open):
                 self._reasons.outdated()
@@ -252,6 +259,13 @@ class Dispatch:
         jobs = [self.farm.jobs[self.farm.attempts[each].job] for each in islice(worker.attempts, 2)]
         need = max((job.memory for job in jobs), default=0)
         return max(0, need - worker.rendering), any(job.alone for job in jobs)
+
+    def _claim(self, worker: WorkerState) -> tuple[int, int]:
+        """Return the cores and the bytes of GPU memory that what *worker* holds reserves: what it does first reserves most
+        (`brender.scheduling.reservations.follows`)."""
+        first = next(iter(worker.attempts), None)
+        need = self.farm.jobs[self.farm.attempts[first].job].need if first is not None else None
+        return (need.cores, need.gpu_memory) if need is not None else (0, 0)
 
     def note_memory(self, worker: WorkerState, available: int) -> None:
         """Note the bytes of memory that nothing uses on the machine of *worker*, as that says now."""

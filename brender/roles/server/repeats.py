@@ -51,7 +51,7 @@ class Repeats:
                 continue  # it ended, or all of it came, or the worker got something, since it was looked at
             known = self._roster.jobs.get(task.job)
             left = self._roster.gates.left(known.demand) if known is not None else None
-            if left is not None and left <= given:
+            if (left is not None and left <= given) or (known is not None and given and known.demand.reserves):
                 continue  # (the scheduler counts those of this round in the next)
             given += 1
             task.repeated = True

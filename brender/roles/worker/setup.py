@@ -30,7 +30,7 @@ class Setup:
     none is named; ``site``: where it stands; ``confinement``: how renders are kept. ``engines``: which of its engines runs
     what, by the word that job types use. ``remarks``: what its owner should know of it, such as a Blender that does not work.
     ``yield_seconds``: it steps back while its machine's owner works there, and for so long after (0: it does not).
-    ``pool``: the pool that it belongs to."""
+    ``pool``: the pool that it belongs to; ``gpu_memory``: the bytes of memory that each of its GPUs has, 0 if not known."""
 
     name: str
     blenders: Sequence[Blender] = ()
@@ -50,6 +50,7 @@ class Setup:
     remarks: Sequence[str] = ()
     yield_seconds: float = 0.0
     pool: str = ""
+    gpu_memory: int = 0
 
 
 def introduced(setup: Setup, own: Path) -> WorkerInfo:
@@ -86,4 +87,5 @@ def introduced(setup: Setup, own: Path) -> WorkerInfo:
         folders=setup.confinement.folders,
         readable=tuple(dict.fromkeys(map(str, setup.confinement.readable))),
         pool=setup.pool,
+        gpu_memory=setup.gpu_memory,
     )
