@@ -42,11 +42,13 @@ _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+#: The documentation's pages have styles in them, and pictures that move by such.
+_DOCS_POLICY = f"{_POLICY}; style-src 'self' 'unsafe-inline'; font-src 'self' data:"
 _LOOPBACK_NAMES = {"localhost", "brender-dashboard"}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d+)?")
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: What may be seen before signing in.
-_OPEN = frozenset({"static", "people.login", "people.setup", "people.look_around"})
+_OPEN = frozenset({"static", "pages.docs", "people.login", "people.setup", "people.look_around"})
 #: What programs ask before they are signed in: nobody's browser is led astray by these, since they change nothing of anybody.
 _OPEN_TO_PROGRAMS = device_sign_in.OPEN
 _BODY_BYTES, _UPLOAD_BYTES = 2**20, 2**40
@@ -155,7 +157,7 @@ def _guard(app: Flask, csrf: CSRFProtect, settings: Settings) -> None:
 
     @app.after_request
     def keep_safe(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Content-Security-Policy"] = _DOCS_POLICY if request.endpoint == "pages.docs" else _POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers.setdefault("Cache-Control", "private, no-cache")

@@ -1,7 +1,7 @@
 """The pages. Each is a frame that its script fills from the API, so that a page once opened stays true."""
 
 import msgspec
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, Response, render_template, send_from_directory, url_for
 from flask_login import current_user
 from markupsafe import Markup
 
@@ -9,15 +9,26 @@ from brender.engines.log_end import NOISE
 from brender.jobs.declare import GROUPS, label_of, say_settings, submitted_types
 from brender.model.addon import AddOn
 from brender.model.causes import WORDS
+from brender.model.errors import NotFound
 from brender.model.keys import KeyRole
 from brender.model.paths import PLATFORMS
 from brender.model.people import Role
 from brender.store import page_questions, questions
+from brender.system import manual
 from dashboard.farm import farm
 from dashboard.own_types import broken_types, own_types
 from dashboard.people import need
 
 blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.get("/docs/", defaults={"page": "index.html"})
+@blueprint.get("/docs/<path:page>")
+def docs(page: str) -> Response:
+    """The documentation of this version, as it is in the package."""
+    if not manual.has_manual():
+        raise NotFound("The documentation is not built on the dashboard's machine. `brender docs` says there how to build it")
+    return send_from_directory(manual.FOLDER, page)
 
 
 @blueprint.get("/", endpoint="farm")

@@ -21,8 +21,9 @@ import platformdirs
 
 from brender.commands.first_word import take_back
 from brender.commands.output import say
-from brender.commands.role_logs import say_of_role
+from brender.commands.role_logs import is_json, say_of_role
 from brender.model.errors import BadInput, BrenderError
+from brender.model.symptoms import more_about
 from brender.model.text import harmless
 
 #: Commands by the name of their table. Filled as they are declared.
@@ -202,6 +203,8 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> None:
         if "--verbose" in words or "-v" in words:
             traceback.print_exc()
         say_of_role(harmless(str(error), kept="\n"), error=True)
+        if (more := more_about(str(error))) and sys.stderr.isatty() and not is_json():
+            say(more, err=True)  # (for people: a program reads one sentence)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -102,6 +102,7 @@ class Commands(click.Group):
         "backup": ("backup", "restore"),
         "database": ("database",),
         "doctor": ("doctor",),
+        "docs": ("docs",),
         "version": ("version",),
         "service": ("service",),
         "settings": ("config",),
@@ -140,7 +141,7 @@ class Commands(click.Group):
             "service",
         ),
         "People and keys": ("join", "token", "key", "user", "api-token"),
-        "Keeping": ("backup", "restore", "database", "version", "config"),
+        "Keeping": ("backup", "restore", "database", "version", "config", "docs"),
         "By hand": ("blender-addon", "role"),
     },
 )
@@ -148,7 +149,8 @@ class Commands(click.Group):
 def brender() -> None:
     """A render farm for Blender.
 
-    `brender render FILE.blend` renders here and now; `brender farm` runs a farm; `brender doctor` checks this machine.
+    `brender render FILE.blend` renders here and now; `brender farm` runs a farm; `brender doctor` checks this machine;
+    `brender docs` opens the documentation.
     """
 
 

@@ -1,0 +1,44 @@
+"""Which symptom a message shows, and where the documentation says what to do about it. Pure.
+
+Each symptom is a section of ``docs/howto/troubleshooting.rst``, called so there; the tests hold the two to each
+other. The patterns are read by the pages' script too, so they use only what Python and JavaScript read alike.
+"""
+
+import re
+
+#: Sections of the page Troubleshooting, each with the messages that lead there. The first that fits counts.
+SYMPTOMS: dict[str, str] = {
+    "pink-frames": r"files? (?:is|are) missing: |There (?:is|are) .*missing files?|is not there for the worker",
+    "black-frames": r"is all black|pixels that are no numbers|is exactly empty",
+    "wrong-colors": r"OCIO configuration|OpenColorIO",
+    "needs-trust": r"--accept-trusted|Not trusted: |--trusted",
+    "not-the-files": r"not what the job .* has under (?:its|their) names?",
+    "same-files": r"writes (?:to )?the same files",
+    "disk-full": r"No room (?:on the disk|for a backup)|GB free, and ",
+    "out-of-memory": r"ran out of memory|CUDA out of memory|more memory than",
+    "newer-blender": r"saved by Blender \d",
+    "no-blender": r"no Blender\b",
+    "blender-crashes": r"was killed by SIG",
+    "server-silent": r"did not answer|server silent|There is no farm in",
+    "key-refused": r"does not admit this machine's key|new token \(--join\)",
+    "nothing-renders": r"No worker (?:can run it|is connected)",
+}
+
+
+def symptom_of(message: str) -> str | None:
+    """Return the section of the page Troubleshooting that is about *message*; ``None`` where none is.
+
+    >>> symptom_of("No worker is connected. Start one with `brender-worker`")
+    'nothing-renders'
+    """
+    return next((name for name, pattern in SYMPTOMS.items() if re.search(pattern, message)), None)
+
+
+def more_about(message: str) -> str | None:
+    """Return a sentence that names the command which opens the section about *message*; ``None`` where there is no such section.
+
+    >>> more_about("Frame 3 is all black")
+    'More: `brender docs black-frames`'
+    """
+    symptom = symptom_of(message)
+    return symptom and f"More: `brender docs {symptom}`"
