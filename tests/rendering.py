@@ -89,6 +89,8 @@ class Studio:
     confinement: Confinement = field(default_factory=Confinement)
     paths: tuple[PathVariable, ...] = ()
     patterns: tuple[FailurePattern, ...] = ()
+    made: str = ""
+    """The digest of the copy that the job made before."""
 
     def job(self, file: Path, output: Path, **settings: Any) -> JobSpec:
         """A job of *file* to *output*, as the server would keep it."""
@@ -134,7 +136,7 @@ class Studio:
         plans = [part for task in tasks for part in kind.task(spec, task).parts]
         scene = spec.facts.scene(spec.settings["scene"])
         parts = tuple(
-            PartGrant(id=number + 1, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer)
+            PartGrant(id=number + 1, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer, digest=self.made)
             for number, p in enumerate(plans)
         )
         order = Order(

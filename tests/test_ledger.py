@@ -134,7 +134,7 @@ def test_a_job_is_refused_where_files_that_may_be_its_own_are_being_deleted(
     farm, kind = Farm(), SimpleNamespace(output_key=lambda spec: pattern)
     farm.deleting["other"] = going
     with pytest.raises(Conflict, match="other") if overlap else nullcontext():
-        assert may_own(farm, animation("1", output=folder), cast(JobType, kind)) == (folder, pattern)
+        assert may_own(farm, animation("1", output=folder), cast(JobType, kind)) == ((folder, pattern),)
 
 
 def test_a_retired_job_s_files_go_unless_another_job_writes_there() -> None:

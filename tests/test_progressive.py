@@ -15,7 +15,7 @@ from brender.engines.frame_path import FramePath
 from brender.engines.progressive_task import said_of_noise, said_of_until
 from brender.engines.session import Session
 from brender.jobs.blender_progressive import said_of_draft
-from brender.jobs.blender_still import piece_name
+from brender.jobs.pieces import piece_name
 from brender.model.errors import BadInput
 from brender.model.grant import FurtherFile
 from brender.model.job import JobSpec

@@ -9,8 +9,8 @@ import pytest
 
 from brender.engines.events import Pictured
 from brender.engines.exr_merge import CannotMerge, Cut, merge
-from brender.jobs.blender_still import rows_of, samples_of
 from brender.jobs.declare import job_type
+from brender.jobs.pieces import rows_of, samples_of
 from brender.model.nodes import Blender
 from tests.conftest import SCENES
 from tests.rendering import Outcome, Studio, studio

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from brender.api.connection import Asking
-from brender.jobs.blender_still import is_piece
+from brender.jobs.pieces import is_piece
 from brender.model.answers import PAGE
-from brender.model.job import FILM
+from brender.model.job import COPY, FILM
 
 Frame = tuple[int, str, str]
 """A frame of a job: its number, view layer and view."""
@@ -53,7 +53,7 @@ def finished_files(connection: Asking, job: str, since: int = -1) -> Iterator[Jo
             earlier[_frame(part)].add(part["digest"])
         parts = _best(every, since)
     for part in parts:
-        if part["status"] != "completed" or not part["output"] or (part["piece"] > 0 and not passes):
+        if part["status"] != "completed" or not part["output"] or part["piece"] == COPY or (part["piece"] > 0 and not passes):
             continue
         frame, change = part["frame"] if part["piece"] != FILM else None, part["change"]
         others = frozenset(earlier[_frame(part)] - {part["digest"], ""}) if passes else frozenset[str]()

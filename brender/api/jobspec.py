@@ -76,6 +76,8 @@ def blender_job(
     trusted, overwrite = options.pop("trusted", None), options.pop("overwrite", False)
     cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
     settings = {key: value for key, value in options.items() if value is not None and value != ()}
+    if "copy_to" in settings:
+        settings["copy_to"] = _copies(Path(settings["copy_to"]), placed)
     if "view_layers" in settings:
         settings["view_layers"] = list(settings["view_layers"])
     kind, settings = kind_of_render(kind, settings, progressive)
@@ -154,6 +156,14 @@ def _configuration(wanted: str | None, shared: Shared, travels: bool) -> tuple[s
     if not name or name.startswith(BUILT_IN):
         return name, ()
     return shared(name), tuple(read_configuration(Path(name)).warnings)
+
+
+def _copies(folder: Path, placed: Shared) -> str:
+    """Return the one spelling of the *folder* that files are copied to. Raises `Unreachable` where its drive does not answer."""
+    if (here := _output_here(folder)) is None:
+        return placed(str(folder))
+    _must_answer(here)
+    return placed(str(here))
 
 
 def _output_here(wanted: Path) -> Path | None:

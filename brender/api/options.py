@@ -28,6 +28,8 @@ class RenderOptions(TypedDict, total=False):
     samples: int
     format: str
     film: str
+    denoise_after: bool
+    copy_to: str | Path
     pattern: str
     output: str | Path
     overwrite: bool

@@ -12,7 +12,7 @@ from brender.bus.client import Client
 from brender.jobs.declare import job_type
 from brender.model.addon import AddOn, with_those_of_site
 from brender.model.errors import BrenderError
-from brender.model.job import FILM, JobSpec
+from brender.model.job import COPY, FILM, JobSpec
 from brender.model.text import job_in_words, plural, some_of
 
 #: Seconds for which the notes of files are read; of those that are left it is only said that they may be replaced.
@@ -22,6 +22,7 @@ _READING_SECONDS = 3.0
 def with_what_it_replaces(connection: Client, spec: JobSpec) -> JobSpec:
     """Return *spec* with a warning that names the files which are in its output folder and will be replaced, and the jobs that
     made them; as it is where there are none, or this machine does not see the folder."""
+    spec = _with_what_copies_replace(connection, spec)
     if not spec.output or spec.facts is None or (spec.settings.get("keep") and not spec.overwrite):
         return spec
     try:
@@ -46,6 +47,25 @@ def with_what_it_replaces(connection: Client, spec: JobSpec) -> JobSpec:
     )
 
 
+def _with_what_copies_replace(connection: Client, spec: JobSpec) -> JobSpec:
+    """Return *spec* with a warning that names the files which are where it copies to, under the names of its copies."""
+    target = str(spec.settings.get("copy_to") or "")
+    if not target:
+        return spec
+    try:
+        folder = folder_here(target, connection.ask("paths"))
+        found = list(dict(_there(spec, folder, copies=True)))
+    except (BrenderError, OSError):
+        return spec  # (the worker will see what is there)
+    if not found:
+        return spec
+    verb = "is" if len(found) == 1 else "are"
+    same = "it is like its copy" if verb == "is" else "they are like their copies"
+    said = f"{plural(len(found), 'file')} that {verb} there {verb} replaced by copies, unless {same}"
+    said += f": {some_of(found)} in {folder}. Another --copy-to leaves {'it' if verb == 'is' else 'them'}"
+    return msgspec.structs.replace(spec, warnings=(*spec.warnings, said))
+
+
 def count_fitting(connection: Client, spec: JobSpec) -> int:
     """Return how many frames are in the output folder that the job of *spec* would keep, as this machine sees it."""
     try:
@@ -59,12 +79,13 @@ def count_fitting(connection: Client, spec: JobSpec) -> int:
     return sum(frame != FILM for frame in found.values())
 
 
-def _there(spec: JobSpec, folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield the files of *spec* that are in its *folder* and not empty: their name, and their frame or `FILM`."""
+def _there(spec: JobSpec, folder: Path, copies: bool = False) -> Iterator[tuple[str, int]]:
+    """Yield the files of *spec*, or its *copies*, that are in their *folder* and not empty: their name, and their frame or
+    `FILM`."""
     kind, listed = job_type(spec.job_type), dict[str, dict[str, int]]()
     for index in range(kind.task_count(spec)):
         for part in kind.task(spec, index).parts:
-            if part.piece > 0:
+            if part.piece > 0 or (part.piece == COPY) is not copies:
                 continue
             below, _, name = part.output.rpartition("/")
             if below not in listed:

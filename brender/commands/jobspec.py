@@ -88,6 +88,14 @@ def render_options(function: F) -> F:
         click.option("--samples", type=int, help=f"Samples a pixel. {said}"),
         click.option("--format", type=click.Choice(tuple(EXTENSIONS), case_sensitive=False), help=f"Image format. {said}"),
         click.option("--film", metavar="NAME", help="Make a film of all frames, such as shot.mp4, with the scene's sound."),
+        click.option(
+            "--denoise-after/--no-denoise-after",
+            default=None,
+            help="Render frames without denoising, and denoise them one by one in a stage of their own.",
+        ),
+        click.option(
+            "--copy-to", type=NamedPath(), help="Copy each finished frame, and the film, to this folder, as the workers see it."
+        ),
         click.option("--pattern", help="Names of the files, # for the frame number's digits. [default: the scene's own]"),
         click.option(
             "--output",

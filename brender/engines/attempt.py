@@ -30,6 +30,7 @@ from brender.model.devices import Device
 from brender.model.failure_patterns import Follows, Match, match
 from brender.model.frame_file import FrameFile
 from brender.model.grant import Grant, Order
+from brender.model.job import COPY
 from brender.model.nodes import Blender
 from brender.system.removal import remove_tree
 
@@ -257,8 +258,11 @@ class Attempt:
 
     @property
     def written(self) -> list[Path]:
-        """The folder of the job that it writes to; none where files travel. Its drive may not answer."""
-        return [Path(self.order.output)] if self.order.output and not self.order.bundle else []
+        """The folders of the job that it writes to; none where files travel. Their drives may not answer."""
+        if self.order.bundle:
+            return []
+        copies = self.order.settings.get("copy_to") if any(part.piece == COPY for part in self.grant.parts) else ""
+        return [Path(each) for each in (self.order.output, copies) if each]
 
     @property
     def folders(self) -> list[Path]:

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from brender.engines.attempt import Attempt, AttemptFailed
+from brender.engines.copy_task import copy_files
+from brender.engines.denoise_task import do_step
 from brender.engines.directories import Directory
 from brender.engines.disk_space import FORBIDDEN, NO_ANSWER, NO_ROOM
 from brender.engines.events import Cautioned
@@ -21,7 +23,7 @@ from brender.engines.script_task import bake, run_script
 from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, Warmth
-from brender.model.job import BAKE, FILM
+from brender.model.job import BAKE, COPY, FILM
 from brender.model.nodes import Blender, choose_blender, reads_all
 from brender.model.units import passes_of
 
@@ -47,6 +49,9 @@ class BlenderEngine:
                     run_script(rendering, part, folder, index)
                     continue
                 final = _within(folder, part.output, attempt.order.views)
+                if part.piece == COPY:
+                    copy_files(rendering, part, folder)
+                    continue
                 if part.piece == BAKE:
                     bake(rendering, part, folder)
                     continue
@@ -56,6 +61,8 @@ class BlenderEngine:
                     make_scene_film(rendering, part, folder)
                 elif passes_of(rendering.settings):
                     do_pass(rendering, part, folder, index)
+                elif rendering.settings.get("denoise_after"):
+                    do_step(rendering, part, folder, index)
                 elif "pieces" in rendering.settings:
                     do_part_of_still(rendering, part, folder)
                 elif not keep_standing(rendering, part, final):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 import OpenImageIO as oiio
 
-from brender.jobs.blender_still import rows_of, samples_of
+from brender.jobs.pieces import rows_of, samples_of
 
 _RENDER_TIME = "RenderTime"
 #: How Blender and Cycles write times: 00:03.50, 01:00:03.50.

@@ -21,8 +21,8 @@ import msgspec
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.boot import is_this_boot, this_boot
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
-from brender.jobs.blender_still import is_piece, piece_name
 from brender.jobs.film import frames_of_film
+from brender.jobs.pieces import is_piece, piece_name
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.causes import Cause
 from brender.model.errors import BadInput
@@ -203,8 +203,8 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
     part = attempt.grant.parts[0]
     if part.piece == FILM:
         names = [name for _, name in frames_of_film(attempt.order.settings)]
-    elif passes_of(attempt.order.settings):
-        names = [piece_name(part.output, 1)]  # (which passes are in it, it says itself)
+    elif passes_of(attempt.order.settings) or attempt.order.settings.get("denoise_after"):
+        names = [piece_name(part.output, 1)]  # (of passes, it says itself which are in it)
     else:
         names = [piece_name(part.output, number) for number in range(1, len(attempt.grant.pieces) + 1)]
     places: dict[str, list[Path]] = {}
@@ -231,12 +231,12 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
     """Return *part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
     is_refined = bool(passes_of(attempt.order.settings))
-    is_of_still = "pieces" in attempt.order.settings and numbers[part.part] > 0
+    is_made_of = not is_refined and numbers[part.part] > 0  # something else is
     files = [(part.output, part.digest), *((further.output, further.digest) for further in part.further_files)]
     waiting = list[tuple[str, _Delivery]]()
     for number, (name, digest) in enumerate(files):
         path = Path(attempt.order.output) / name
-        kind: Literal["frame", "piece"] = "piece" if is_of_still or (is_refined and is_piece(name)) else "frame"
+        kind: Literal["frame", "piece"] = "piece" if is_made_of or (is_refined and is_piece(name)) else "frame"
         waiting.append((name, delivery := _Delivery()))
         sent = FrameFile(kind, attempt.order.job, attempt.grant.attempt, part.part, number, path, digest)
         courier.deliver(sent, delivery.end)

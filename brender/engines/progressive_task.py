@@ -21,7 +21,7 @@ from brender.engines.publish import BadSource
 from brender.engines.rendering import Rendering, finished, keep_standing, make_thumbnail, render_part, stands
 from brender.engines.still_task import made_file, source_of, written_file
 from brender.jobs.blender_progressive import read_until, said_of_draft
-from brender.jobs.blender_still import piece_name, samples_of
+from brender.jobs.pieces import piece_name, samples_of
 from brender.model.grant import FurtherFile, PartGrant
 from brender.model.units import DRAFT, passes_of
 from brender.system.removal import remove_tree

@@ -221,6 +221,7 @@ class Rendering:
             "view_layers": settings.get("view_layers"),
             "trusted": order.trusted,
             "addons": [addon.digest for addon in order.addons],
+            "denoise_after": bool(settings.get("denoise_after")),
             "wanted_engine": order.scene_engine,
             "threads": settings["threads"] or self.attempt.place.threads,
             "in_order": self._frames_in_order(),

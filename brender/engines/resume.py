@@ -24,7 +24,7 @@ _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
 NOTED = {".png", ".jpg", ".exr"}
 #: What changes where frames go or who renders them when, and not what is on them.
 _NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "film", "threads", "process", "persistent", "device"}
-_NOT_IN_THE_PICTURE |= {setting.name for setting in FILM_SETTINGS}
+_NOT_IN_THE_PICTURE |= {setting.name for setting in FILM_SETTINGS} | {"copy_to"}
 #: A split still is the same picture as the frame that is rendered whole.
 _NOT_IN_THE_PICTURE |= {"frame", "pieces", "split"}
 #: So is a frame that was refined to its last sample; one with fewer carries no note.
@@ -43,6 +43,8 @@ def note_for(settings: Mapping[str, Any], file: Path, inputs: Inputs, bundle: st
         told["ocio"] = [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
     if settings.get("process") == "in-order":
         told["in_order"] = True  # it shows other states of simulations
+    if not told.get("denoise_after"):
+        told.pop("denoise_after", None)  # (pictures of before that was a setting say nothing of it)
     if any(layers_apart(settings)):
         told["apart"] = True  # without compositor: another picture than of the same layers together
     text = json.dumps([made_of, told], sort_keys=True)

@@ -18,7 +18,7 @@ from brender.engines.picture_reader import OpenFile
 from brender.engines.pictures import BadPicture, Picture
 from brender.engines.publish import BadSource
 from brender.engines.rendering import Rendering, finished, keep_standing, make_thumbnail, render_part, stands
-from brender.jobs.blender_still import final_name, piece_name, rows_of, samples_of
+from brender.jobs.pieces import final_name, piece_name, rows_of, samples_of
 from brender.model.grant import PartGrant
 from brender.model.text import plural, short_id
 from brender.system.removal import remove_tree
@@ -33,7 +33,7 @@ def do_part_of_still(rendering: Rendering, part: PartGrant, folder: Path) -> Non
     name = final_name(part.output) if part.piece else part.output
     final = folder / name
     if part.piece and stands(rendering, final):
-        _nothing_to_do(rendering, part)
+        nothing_to_do(rendering, part)
         return
     if not part.piece and keep_standing(rendering, part, final):
         remove_tree((folder / piece_name(name, 1)).parent)
@@ -43,7 +43,7 @@ def do_part_of_still(rendering: Rendering, part: PartGrant, folder: Path) -> Non
         rendering.attempt.emit(Cautioned(way["why"], subject="This still is "))
     if way["how"] == "whole":
         if part.piece:
-            _nothing_to_do(rendering, part)
+            nothing_to_do(rendering, part)
         else:
             render_part(rendering, part, final, 0)
         return
@@ -53,7 +53,8 @@ def do_part_of_still(rendering: Rendering, part: PartGrant, folder: Path) -> Non
     if part.piece:
         _piece(rendering, part, cut, pieces)
     else:
-        _merge(rendering, part, final, cut, pieces, denoises=way["denoises"])
+        again = f"`brender requeue {short_id(rendering.attempt.order.job)} --all` renders all pieces"
+        merge_pieces(rendering, part, final, cut, pieces, "Piece {} of the still", again, denoises=way["denoises"])
 
 
 def _notes(rendering: Rendering, cut: Cut) -> list[str]:
@@ -77,7 +78,8 @@ def _source(rendering: Rendering) -> str:
     return source
 
 
-def _nothing_to_do(rendering: Rendering, part: PartGrant) -> None:
+def nothing_to_do(rendering: Rendering, part: PartGrant) -> None:
+    """Let *part* be done without a file."""
     rendering.attempt.log.say(f"piece {part.piece}: nothing to do")
     rendering.attempt.emit(replace(finished(part, 0.0, Seen(Picture(0, 0, ()), 0, "", lambda: None)), output=""))
 
@@ -87,7 +89,7 @@ def _piece(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, s
     assert size is not None, "a scene with a render region is not split"
     file, note = list(pieces.items())[part.piece - 1]
     overwrite = rendering.attempt.order.overwrite
-    if not overwrite and _is_piece(rendering, file, note) and (seen := rendering.verified(file, size)):
+    if not overwrite and is_this_piece(rendering, file, note) and (seen := rendering.verified(file, size)):
         rendering.attempt.log.say(f"piece {part.piece} is there already: {file}")
         rendering.attempt.emit(replace(finished(part, 0.0, seen), kept=True))
     else:
@@ -97,10 +99,10 @@ def _piece(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, s
         else:
             asked["rows"] = rows_of(part.piece, cut.pieces, size[1])
         render_part(rendering, part, file, 0, asked)
-    _preview(rendering, part, cut, pieces)
+    preview(rendering, part, cut, pieces)
 
 
-def _is_piece(rendering: Rendering, file: Path, note: str) -> bool:
+def is_this_piece(rendering: Rendering, file: Path, note: str) -> bool:
     """Return whether *file* is there and is the piece that says *note* of itself."""
     try:
         with rendering.files.opened(file) as opened:
@@ -110,10 +112,10 @@ def _is_piece(rendering: Rendering, file: Path, note: str) -> bool:
     return True
 
 
-def _preview(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, str]) -> None:
+def preview(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path, str]) -> None:
     """Let the small picture of this piece show all that there is of the still by now."""
     files = rendering.files
-    there = {number: file for number, (file, note) in enumerate(pieces.items(), start=1) if _is_piece(rendering, file, note)}
+    there = {number: file for number, (file, note) in enumerate(pieces.items(), start=1) if is_this_piece(rendering, file, note)}
     try:
         with contextlib.ExitStack() as undo:
             opened = [undo.enter_context(files.opened(file)) for file in there.values()]
@@ -125,12 +127,23 @@ def _preview(rendering: Rendering, part: PartGrant, cut: Cut, pieces: dict[Path,
     make_thumbnail(rendering, part, Seen(Picture(0, 0, ()), 0, "", lambda: small))
 
 
-def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces: dict[Path, str], *, denoises: bool) -> None:
+def merge_pieces(
+    rendering: Rendering,
+    part: PartGrant,
+    final: Path,
+    cut: Cut,
+    pieces: dict[Path, str],
+    called: str,
+    again: str,
+    *,
+    denoises: bool,
+) -> None:
+    """Make the picture *final* of *pieces*, each with its note, which are cut as *cut* says, and *called* so with their number.
+    Raises `AttemptFailed`; *again* says what renders them again."""
     attempt, files, names = rendering.attempt, rendering.files, list(pieces)
     if not any(map(files.holds_something, names)) and (done := _done_before(rendering, final)):
         attempt.emit(replace(finished(part, 0.0, done), kept=True))
         return
-    again = f"`brender requeue {short_id(attempt.order.job)} --all` renders"
     session = rendering.scene().session
     with contextlib.ExitStack() as undo:
         opened = []
@@ -138,19 +151,19 @@ def _merge(rendering: Rendering, part: PartGrant, final: Path, cut: Cut, pieces:
             try:
                 opened.append(undo.enter_context(files.opened(file)))
             except BadPicture as error:
-                raise AttemptFailed(f"Piece {piece} of the still is gone: {file}. {again} it") from error
+                raise AttemptFailed(f"{called.format(piece)} is gone: {file}. {again} again") from error
         scratch = undo.enter_context(rendering.scratch(session))
         whole, merged, denoised = scratch / f"whole{final.suffix}", scratch / "merged.exr", scratch / "denoised.exr"
         try:
             try:
                 files.ask("cuts", opened, notes=list(pieces.values()))
             except CannotMerge as error:
-                raise AttemptFailed(f"{error}. {again} all pieces alike") from error
+                raise AttemptFailed(f"{error}. {again} alike") from error
             made = undo.enter_context(made_file(merged, session.folder))
             stamps = files.ask("merged", [*opened, made], **vars(cut))["stamps"]
             attempt.check()
             if denoises:
-                attempt.log.say("denoising the merged picture")
+                attempt.log.say("denoising the picture")
                 session.ask("denoised", do="denoise", merged=str(merged), path=str(denoised))
                 files.ask("denoised", [made, undo.enter_context(written_file(denoised, session.folder))])
             session.ask("merged", do="merged", frame=part.frame, path=str(whole), merged=str(merged), stamps=stamps)

@@ -410,8 +410,9 @@ class JobState(Entity):
 
     def merges(self, number: int) -> tuple[str, ...]:
         """Return the digests of the pieces that its task *number* merges, of the frames of its film, or of what its frame has
-        accumulated, where their files travel."""
-        if passes_of(self.spec.settings):
+        accumulated or is made of, where their files travel."""
+        is_by_frame = any(by_frame for _, by_frame in self.graph.waits[self.graph.place(number)])
+        if passes_of(self.spec.settings) or is_by_frame:
             frames = {part.frame for part in self.type.task(self.spec, number).parts}
             return tuple(self.pieces[frame] for frame in frames if frame in self.pieces)
         waits = self.graph.before(self.graph.place(number)) if self.pieces else 0

@@ -1,5 +1,7 @@
 """Which job writes to which files: no two unfinished jobs to the same, and none to files that are being deleted."""
 
+from collections.abc import Iterable
+
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.jobs.declare import JobType
@@ -10,22 +12,39 @@ from brender.model.status import ENDED_JOB
 from brender.model.text import short_id
 
 
-def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> Output:
-    """Return the output that the job of *spec* will own. Raises `Conflict` where another unfinished job owns it, or where files
+def outputs_of(spec: JobSpec, kind: JobType) -> tuple[Output, ...]:
+    """Return the outputs of the job of *spec*: that of its own folder, and that of the folder which it copies its files to."""
+    pattern, copies = kind.output_key(spec), str(spec.settings.get("copy_to") or "")
+    own = output_of(spec.output, pattern)
+    return (own, output_of(copies, pattern)) if copies else (own,)
+
+
+def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> tuple[Output, ...]:
+    """Return the outputs that the job of *spec* will own. Raises `Conflict` where another unfinished job owns one, or where files
     of a job are being deleted that may be it."""
-    owned = folder, pattern = output_of(spec.output, kind.output_key(spec))
-    other = farm.owners.get(owned, spec.id) if pattern else spec.id
-    if other != spec.id:
-        raise Conflict(
-            f"The job {farm.jobs[other].called} writes the same files, {pattern} in {folder}, and has not ended. "
-            "Choose another --output, or cancel that job"
-        )
-    for job, going in farm.deleting.items():
-        if _overlap(owned, going):
+    outputs = outputs_of(spec, kind)
+    for place, owned in enumerate(outputs):
+        folder, pattern = owned
+        other = farm.owners.get(owned, spec.id) if pattern else spec.id
+        option = "--copy-to" if place else "--output"
+        if other != spec.id:
             raise Conflict(
-                f"The files of the job {short_id(job)} in {folder} are being deleted: submit this one when they are gone"
+                f"The job {farm.jobs[other].called} writes the same files, {pattern} in {folder}, and has not ended. "
+                f"Choose another {option}, or cancel that job"
             )
-    return owned
+        for job, going in farm.deleting.items():
+            if _overlap(owned, going):
+                raise Conflict(
+                    f"The files of the job {short_id(job)} in {folder} are being deleted: submit this one when they are gone"
+                )
+    return outputs
+
+
+def own(farm: Farm, job: str, outputs: Iterable[Output]) -> None:
+    """Note that *job* owns *outputs*."""
+    for each in outputs:
+        if each[1]:
+            farm.owners[each] = job
 
 
 def delete_files(farm: Farm, job: JobState) -> None:
@@ -54,7 +73,7 @@ def retire_files(farm: Farm, job: str, folder: str) -> bool:
 def _writes(job: JobState, going: Output) -> bool:
     if job.status in ENDED_JOB and not job.live:
         return False
-    return _overlap(output_of(job.spec.output, job.type.output_key(job.spec)), going)
+    return any(_overlap(each, going) for each in outputs_of(job.spec, job.type))
 
 
 def _overlap(one: Output, other: Output) -> bool:

@@ -16,7 +16,7 @@ from brender.model.status import ENDED_TASK, PartStatus, TaskStatus
 if TYPE_CHECKING:
     from brender.farm.farm import Farm
     from brender.farm.jobs import JobState
-    from brender.farm.tasks import TaskState
+    from brender.farm.tasks import PartState, TaskState
 
 
 #: What a requeue is about that names frames, or all of a job.
@@ -105,4 +105,13 @@ def _requeue(
                 # A finished frame that is queued again is to be rendered, not found.
                 job.overwrite()
         part.requeue()
+        if not part.output:  # (where it had nothing to do, it says that it made no file)
+            part.output = _planned_output(job, task, part)
     return len(parts)
+
+
+def _planned_output(job: "JobState", task: "TaskState", part: "PartState") -> str:
+    """Return the file that *part* of *task* is to make."""
+    planned = job.type.task(job.spec, task.number).parts
+    own = part.frame, part.layer, part.piece
+    return next((each.output for each in planned if (each.frame, each.layer, each.piece) == own), "")

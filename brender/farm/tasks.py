@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from brender.farm.record import Entity
 from brender.model.energy import NO_ENERGY, Energy
-from brender.model.job import FILM
+from brender.model.job import COPY, FILM
 from brender.model.status import (
     OUTCOMES,
     PART_TRANSITIONS,
@@ -127,7 +127,9 @@ class PartState(Entity):
     def requeue(self) -> None:
         """Queue it again as if it had never been rendered."""
         self.give_up()
-        self.finished, self.digest, self.further_files, self.kept, self.warnings = None, "", (), False, ()
+        self.finished, self.further_files, self.kept, self.warnings = None, (), False, ()
+        if self.piece != COPY:  # (a copy is made anew in the place of the one that it was, and of no other file)
+            self.digest = ""
         self.noise = None
 
     def fail(self) -> None:

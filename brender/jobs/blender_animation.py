@@ -10,15 +10,29 @@ from typing import Any
 import msgspec
 
 from brender.jobs.blender_settings import CHUNK_MOST, IN_ORDER, SETTINGS, WARM
+from brender.jobs.copies import checked_target
 from brender.jobs.declare import Setting, check_settings
 from brender.jobs.film import FRAMES_FORMAT, as_film, check_film, name_of_asked, plan_film, writes_film
-from brender.jobs.stages import Stage, followed_by, one_stage
+from brender.jobs.pieces import piece_name
+from brender.jobs.stages import Run, Stage, Wait, in_a_row
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
 from brender.model.cameras import marked_cameras
 from brender.model.errors import BadInput
 from brender.model.frames import FIRST_FRAME, LAST_FRAME, arrange, chunk, chunk_count, format_frames, parse_frames
-from brender.model.job import FILM, LIMIT_MINUTES, MINUTES_MOST, FileFacts, JobSpec, PartPlan, Requirements, SceneFacts, TaskPlan
+from brender.model.job import (
+    COPY,
+    FILM,
+    LIMIT_MINUTES,
+    MINUTES_MOST,
+    NOISY,
+    FileFacts,
+    JobSpec,
+    PartPlan,
+    Requirements,
+    SceneFacts,
+    TaskPlan,
+)
 from brender.model.naming import (
     EXTENSIONS,
     ScenePath,
@@ -33,7 +47,11 @@ from brender.model.nodes import can_open_with, dotted, read_series
 from brender.model.paths import BUILT_IN
 from brender.model.regions import pixels_within
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
+from brender.model.units import steps_of
 from brender.model.views import check_suffixes, view_name, view_suffixes
+
+#: Its stages, as far as it has them.
+FRAMES, DENOISED, FILM_STAGE, COPIES, FILM_COPY = "frames", "denoise", "film", "copies", "copy of the film"
 
 #: What Blender calls each engine, in the versions that brender renders with.
 _ENGINE_WORDS = {
@@ -70,6 +88,9 @@ class BlenderAnimation:
         if settings["film"]:
             check_film(settings, as_film(scene, settings), facts.path)
         self._keep_order(settings, scene, warnings)
+        if settings["denoise_after"]:
+            _denoise_after(settings, scene, facts.path)
+        settings["copy_to"] = checked_target(settings["copy_to"], spec)
         limit = self._limit(spec.limit_minutes, settings)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings), limit_minutes=limit)
 
@@ -143,25 +164,30 @@ class BlenderAnimation:
         return scene, facts
 
     def task_count(self, spec: JobSpec) -> int:
-        return self._tasks_of_frames(spec) + bool(spec.settings["film"])
+        return sum(run.tasks for run in self._runs(spec))
 
     def part_count(self, spec: JobSpec) -> int:
-        return len(self._frames_of(spec)) * len(layers_apart(spec.settings)) + bool(spec.settings["film"])
+        settings, has_film = spec.settings, bool(spec.settings["film"])
+        frames = len(self._frames_of(spec)) * len(layers_apart(settings))
+        return frames * steps_of(settings) + has_film * (1 + bool(settings.get("copy_to")))
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
+        stage = next(each for each in self.stages(spec) if index <= each.last_task)
+        return TaskPlan(index=index, parts=tuple(self._parts(spec, stage.name, index - stage.first_task)))
+
+    def _parts(self, spec: JobSpec, stage: str, number: int) -> Iterator[PartPlan]:
+        """Yield the parts of task *number* of *stage*."""
         settings = spec.settings
-        if settings["film"] and index == self._tasks_of_frames(spec):
-            part = PartPlan(frame=max(self._frames_of(spec)), output=settings["film"], scene=settings["scene"], piece=FILM)
-            return TaskPlan(index=index, parts=(part,))
-        frames = chunk(self._frames_of(spec), settings["chunk"] or 1, index)
-        return TaskPlan(
-            index=index,
-            parts=tuple(
-                PartPlan(frame=frame, output=self._name(spec, frame, layer), scene=settings["scene"], layer=layer)
-                for frame in frames
-                for layer in layers_apart(settings)
-            ),
-        )
+        if stage in (FILM_STAGE, FILM_COPY):
+            piece = FILM if stage == FILM_STAGE else COPY
+            yield PartPlan(frame=max(self._frames_of(spec)), output=settings["film"], scene=settings["scene"], piece=piece)
+            return
+        for frame in chunk(self._frames_of(spec), settings["chunk"] or 1, number):
+            for layer in layers_apart(settings):
+                name, piece = self._name(spec, frame, layer), COPY if stage == COPIES else 0
+                if stage == FRAMES and settings.get("denoise_after"):
+                    name, piece = piece_name(name, NOISY), NOISY
+                yield PartPlan(frame=frame, output=name, scene=settings["scene"], layer=layer, piece=piece)
 
     def may_repeat(self, spec: JobSpec) -> bool:
         # It would go through all frames again, and caches on disk are for one at a time.
@@ -171,11 +197,26 @@ class BlenderAnimation:
         return bool(spec.settings["chunk"] == 0)
 
     def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
-        frames = self._tasks_of_frames(spec)
-        return followed_by(frames, "frames", "film") if spec.settings["film"] else one_stage(frames)
+        return in_a_row(self._runs(spec))
+
+    def _runs(self, spec: JobSpec) -> Iterator[Run]:
+        settings, count, last = spec.settings, self._tasks_of_frames(spec), FRAMES
+        yield Run(FRAMES, count)
+        if settings.get("denoise_after"):
+            yield Run(DENOISED, count, (Wait(last, by_frame=True),))
+            last = DENOISED
+        if settings["film"]:
+            yield Run(FILM_STAGE, 1, (Wait(last),), of_frames=False)
+        if settings.get("copy_to"):
+            yield Run(COPIES, count, (Wait(last, by_frame=True),))
+            if settings["film"]:
+                yield Run(FILM_COPY, 1, (Wait(FILM_STAGE),), of_frames=False)
 
     def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
-        return 0.0
+        """Return the rank of task *index*: a frame that is begun is finished, and copied, before others are begun."""
+        if steps_of(spec.settings) == 1:
+            return 0.0
+        return -float(next(place for place, each in enumerate(self.stages(spec)) if index <= each.last_task))
 
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"
@@ -316,6 +357,26 @@ class BlenderAnimation:
             "PNG is written instead. `brender fetch --movie`, or the job's page, makes a film of them",
         )
         return "PNG"
+
+
+def _denoise_after(settings: dict[str, Any], scene: SceneFacts, path: str) -> None:
+    """Set up *settings* for frames that are denoised after they are rendered. Raises `BadInput` where that cannot be."""
+    why = "" if settings["view_layers"] else scene.undenoised or ""
+    engine = settings["engine"] or engine_word(scene.engine)
+    if engine != engine_word("CYCLES"):
+        why = f"its engine is {engine}, and only Cycles renders the passes that this needs"
+    if any(layers_apart(settings)):
+        why = f"each view layer has files of its own, since the pattern has {TEMPLATE}"
+    if settings["process"] == IN_ORDER:
+        why = "it is rendered in order, by one worker"
+    if why:
+        raise BadInput(
+            f"{path}: frames of the scene {scene.name!r} cannot be denoised after they are rendered: {why}. Leave out "
+            "--denoise-after; Blender then denoises as it renders, where the scene asks for it"
+        )
+    if settings["chunk"] > 1:
+        raise BadInput("Frames that are denoised after they are rendered are tasks of their own: leave out --chunk")
+    settings["chunk"] = 1
 
 
 def engine_word(blender_engine: str) -> str:

@@ -4,21 +4,24 @@ The bake goes through all frames of the simulations, in order, and keeps what it
 output folder. All frames are rendered of that copy, in any order, and a film of them if there is to be one.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from brender.jobs.blender_animation import BlenderAnimation
+from brender.jobs.blender_animation import FRAMES, BlenderAnimation
 from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import FILES, Setting
-from brender.jobs.stages import Stage, Wait
+from brender.jobs.stages import Run, Wait
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
-from brender.model.job import BAKE, JobSpec, PartPlan, SceneFacts, TaskPlan
+from brender.model.job import BAKE, JobSpec, PartPlan, SceneFacts
 from brender.model.simulations import not_baked, other_cautions
 
 #: The folder, below that of the job, with copies of .blends that have their simulations in them.
 BAKED = ".baked"
+#: Its first stage.
+BAKED_FIRST = "bake"
 #: What keeps its state in files of its own, which a copy of the .blend does not hold.
 _IN_FILES = {"fluid", "baked fluid"}
 
@@ -46,24 +49,20 @@ class BlenderBake(BlenderAnimation):
         spec = super().prepare(spec)
         return msgspec.structs.replace(spec, settings=spec.settings | {"baked": f"{BAKED}/{spec.id}.blend"})
 
-    def task_count(self, spec: JobSpec) -> int:
-        return super().task_count(spec) + 1
-
     def part_count(self, spec: JobSpec) -> int:
         return super().part_count(spec) + 1
 
-    def task(self, spec: JobSpec, index: int) -> TaskPlan:
-        if index == 0:
-            settings = spec.settings
-            first = min(self._frames_of(spec))
-            part = PartPlan(frame=first, output=settings["baked"], scene=settings["scene"], piece=BAKE)
-            return TaskPlan(index=0, parts=(part,))
-        return msgspec.structs.replace(super().task(spec, index - 1), index=index)
+    def _parts(self, spec: JobSpec, stage: str, number: int) -> Iterator[PartPlan]:
+        if stage != BAKED_FIRST:
+            yield from super()._parts(spec, stage, number)
+            return
+        first = min(self._frames_of(spec))
+        yield PartPlan(frame=first, output=spec.settings["baked"], scene=spec.settings["scene"], piece=BAKE)
 
-    def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
-        frames = Stage("frames", 1, self._tasks_of_frames(spec), (Wait("bake"),))
-        film = (Stage("film", 1 + frames.count, 1, (Wait("frames"),), of_frames=False),) if spec.settings["film"] else ()
-        return (Stage("bake", 0, 1, of_frames=False), frames, *film)
+    def _runs(self, spec: JobSpec) -> Iterator[Run]:
+        yield Run(BAKED_FIRST, 1, of_frames=False)
+        for run in super()._runs(spec):
+            yield run._replace(after=(Wait(BAKED_FIRST),)) if run.name == FRAMES else run
 
     @staticmethod
     def _keep_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:

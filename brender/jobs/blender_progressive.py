@@ -28,7 +28,7 @@ _PASSES_MOST = 64
 _FIRST, _UNMEASURED = -2e9, -1e9
 AUTO = "auto"
 REFINEMENTS = (AUTO, SAMPLES, DRAFT)
-_NOT_PROGRESSIVE = {"chunk", "film", *(setting.name for setting in FILM_SETTINGS)}
+_NOT_PROGRESSIVE = {"chunk", "film", "denoise_after", "copy_to", *(setting.name for setting in FILM_SETTINGS)}
 
 
 class BlenderProgressive(BlenderAnimation):

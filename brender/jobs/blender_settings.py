@@ -89,6 +89,26 @@ FILM_SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
+#: The folder that a last stage copies finished files to.
+COPY_TO = Setting(
+    "copy_to",
+    str,
+    "a folder that each finished frame, and the film, is copied to, as an absolute path",
+    default="",
+    label="Copy to",
+    group=FILES,
+    words=(("", "nowhere"),),
+)
+DENOISE_AFTER = Setting(
+    "denoise_after",
+    bool,
+    "whether frames are rendered without denoising, and denoised one by one in a stage of their own",
+    default=False,
+    label="Denoise after rendering",
+    group=PICTURE,
+    words=((True, "in a stage of its own"), (False, "as the file says, while it renders")),
+)
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("file", str, "the .blend, as an absolute path", required=True, label="Blender file", group=WHAT),
     Setting(
@@ -262,6 +282,8 @@ SETTINGS: tuple[Setting, ...] = (
         words=(("", "none"),),
     ),
     *FILM_SETTINGS,
+    DENOISE_AFTER,
+    COPY_TO,
     Setting(
         "persistent",
         bool,

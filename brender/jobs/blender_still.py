@@ -12,16 +12,16 @@ import msgspec
 from brender.jobs.blender_animation import BlenderAnimation, said_of_range
 from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
+from brender.jobs.pieces import piece_name
 from brender.jobs.stages import Stage, followed_by
 from brender.jobs.view_layers import TEMPLATE
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.simulations import not_baked, not_in_order, other_cautions, whole_by_one
 
-_NOT_OF_A_STILL = {"frames", "chunk", "order", "film", *(setting.name for setting in FILM_SETTINGS)}
+_NOT_OF_A_STILL = {"frames", "chunk", "order", "film", "denoise_after", "copy_to", *(setting.name for setting in FILM_SETTINGS)}
 _PIECES_MOST = 1024
 PIECES = 8
-_PIECES = ".pieces"
 SPLITS = ("auto", "samples", "tiles")
 
 
@@ -117,52 +117,6 @@ class BlenderStill(BlenderAnimation):
 
     def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
         return followed_by(int(spec.settings["pieces"]), "pieces", "picture", of_frames=True)
-
-
-def piece_name(final: str, piece: int) -> str:
-    """Return the file of *piece* (from 1) of the picture *final*, in a hidden folder beside it.
-
-    >>> piece_name("a/shot_0001.png", 3)
-    'a/.shot_0001.png.pieces/3.exr'
-    """
-    folder, slash, name = final.rpartition("/")
-    return f"{folder}{slash}.{name}{_PIECES}/{piece}.exr"
-
-
-def is_piece(name: str) -> bool:
-    """Return whether the file *name* is a piece of a picture, or what a picture has accumulated, in such a hidden folder.
-
-    >>> is_piece("a/.shot_0001.png.pieces/3.exr"), is_piece("a/shot_0001.png")
-    (True, False)
-    """
-    folder = name.rpartition("/")[0].rpartition("/")[2]
-    return folder.startswith(".") and folder.endswith(_PIECES)
-
-
-def final_name(piece: str) -> str:
-    """Return the picture that the file *piece* is a piece of.
-
-    >>> final_name("a/.shot_0001.png.pieces/3.exr")
-    'a/shot_0001.png'
-    """
-    pieces = piece.rpartition("/")[0]
-    folder, slash, name = pieces.rpartition("/")
-    return f"{folder}{slash}{name.removeprefix('.').removesuffix(_PIECES)}"
-
-
-def samples_of(piece: int, pieces: int, samples: int) -> tuple[int, int]:
-    """Return the first sample and the number of samples of *piece* (from 1) of a picture with so many *samples*.
-
-    >>> [samples_of(piece, 3, 100) for piece in (1, 2, 3)]
-    [(0, 33), (33, 33), (66, 34)]
-    """
-    first = samples * (piece - 1) // pieces
-    return first, samples * piece // pieces - first
-
-
-def rows_of(piece: int, pieces: int, height: int) -> tuple[int, int]:
-    """Return the rows, from the bottom, of *piece* (from 1) of a picture so many pixels high: the first, and the first beyond."""
-    return height * (piece - 1) // pieces, height * piece // pieces
 
 
 JOB_TYPE: Any = BlenderStill()

@@ -246,7 +246,8 @@ def requirements_of(kind: JobType, spec: JobSpec) -> Requirements:
     )
     if spec.bundle:  # its files travel to a folder of the worker's own, and its frames from there
         return msgspec.structs.replace(need, reads=())
-    return msgspec.structs.replace(need, writes=(spec.output,) if spec.output else ())
+    folders = spec.output, str(spec.settings.get("copy_to") or "")
+    return msgspec.structs.replace(need, writes=tuple(folder for folder in folders if folder))
 
 
 @cache

@@ -4,7 +4,8 @@ A wait is a rule between two stages, never a list of tasks: a job of a million f
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -46,6 +47,24 @@ def one_stage(count: int, name: str = "frames") -> tuple[Stage, ...]:
 def followed_by(count: int, name: str, last: str, of_frames: bool = False) -> tuple[Stage, ...]:
     """Return the stages of a job of *count* tasks, called *name*, and one more, called *last*, that is made of them all."""
     return (Stage(name, 0, count), Stage(last, count, 1, (Wait(name),), of_frames))
+
+
+class Run(NamedTuple):
+    """A stage before it is known how many tasks come before it."""
+
+    name: str
+    tasks: int
+    after: tuple[Wait, ...] = ()
+    of_frames: bool = True
+
+
+def in_a_row(runs: Iterable[Run]) -> tuple[Stage, ...]:
+    """Return the stages that *runs* are, one after the other."""
+    found: list[Stage] = []
+    for run in runs:
+        first = found[-1].last_task + 1 if found else 0
+        found.append(Stage(run.name, first, run.tasks, run.after, run.of_frames))
+    return tuple(found)
 
 
 def check_stages(job_type: str, stages: Sequence[Stage], task_count: int) -> None:

@@ -30,6 +30,8 @@ class PartGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     piece: Whole = 0
     layer: Text = ""
     """The view layer that it shows alone; "": those of the job."""
+    digest: Text = ""
+    """Of a copy: the SHA-256 of the one that the job made of it before; "": none."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -26,6 +26,10 @@ RUSH = 101
 FILM = -1
 #: That of the part that is the .blend with its simulations baked.
 BAKE = -2
+#: That of the render of a frame that is denoised afterwards.
+NOISY = 1
+#: That of the part that copies a frame, or the film, to another folder.
+COPY = -3
 
 
 #: What the warning about a file says that a worker lacks, and that was there when its job was submitted.
@@ -89,6 +93,8 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     unshared: str | None = None
     """Why shares of its samples do not add up to the same picture; "": they do; ``None``: not known. Only Blender tells, and of
     Cycles alone."""
+    undenoised: str | None = None
+    """Why its frames cannot be denoised after they are rendered; "": they can; ``None``: not known. Likewise."""
     current: int | None = None
     """The frame that the scene stood at when it was saved; ``None``: not known."""
     cameras: tuple[str, ...] | None = None
@@ -214,7 +220,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 class PartPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One part of a task: a frame and the file that it becomes (relative to the job's output folder; "" for none). ``piece``
-    counts the pieces of a still from 1; 0 is a whole frame, `FILM` the film of all, `BAKE` the bake of what simulates."""
+    counts the pieces of a still from 1; 0 is a whole frame, `FILM` the film of all, `BAKE` the bake of what simulates. Of a frame
+    that is denoised after it was rendered, `NOISY` is the render. `COPY` is a copy of the file ``output``."""
 
     frame: int
     output: str = ""

@@ -33,6 +33,16 @@ def passes_of(settings: Mapping[str, Any]) -> int:
     return _DRAFTED_PASSES if settings["refine"] == DRAFT else int(settings["passes"])
 
 
+def steps_of(settings: Mapping[str, Any]) -> int:
+    """Return how many tasks, one after the other, finish a frame of a prepared job with these *settings*: its render, and what is
+    done with that.
+
+    >>> steps_of({}), steps_of({"denoise_after": True, "copy_to": "/delivery"})
+    (1, 3)
+    """
+    return 1 + bool(settings.get("denoise_after")) + bool(settings.get("copy_to"))
+
+
 @dataclass(frozen=True)
 class Units:
     """How far a job is: ``done`` of ``total`` things that are called ``noun``."""
@@ -70,14 +80,18 @@ def units(is_still: bool, has_film: bool, completed: int, parts: int, passes: in
     return Units("piece" if is_still else "frame", min(completed, total), total)
 
 
-def units_of_type(job_type: str, has_film: bool, completed: int, parts: int, passes: int = 0) -> Units:
-    """Return the same of a job of the type *job_type*.
+def units_of_type(job_type: str, has_film: bool, completed: int, parts: int, passes: int = 0, *, in_steps: bool = False) -> Units:
+    """Return the same of a job of the type *job_type*. *in_steps*: a frame is finished by several tasks, one after the other.
 
     >>> str(units_of_type("steps", False, 1, 4)), str(units_of_type("blender-bake", True, 3, 10))
     ('1 of 4 runs', '2 of 8 frames')
+    >>> str(units_of_type("blender-animation", True, 3, 10, in_steps=True))
+    '3 of 10 steps'
     """
     if job_type == STEPS:
         return Units("run", completed, parts)
+    if in_steps:
+        return Units("step", completed, parts)
     before = 1 if job_type == BAKE_FIRST else 0
     return units(job_type == STILL, has_film, max(0, completed - before), max(1, parts - before), passes)
 
@@ -87,7 +101,8 @@ def units_of(settings: Mapping[str, Any], completed: int, parts: int) -> Units:
     if settings.get("steps"):
         return Units("run", completed, parts)
     kind = BAKE_FIRST if settings.get("baked") else STILL if settings.get("pieces") else ""
-    return units_of_type(kind, bool(settings.get("film")), completed, parts, passes_of(settings))
+    in_steps = steps_of(settings) > 1
+    return units_of_type(kind, bool(settings.get("film")), completed, parts, passes_of(settings), in_steps=in_steps)
 
 
 def in_words(settings: Mapping[str, Any], parts: int) -> str:
@@ -95,6 +110,8 @@ def in_words(settings: Mapping[str, Any], parts: int) -> str:
 
     >>> in_words({"pieces": 8}, 9), in_words({"film": "a.mp4"}, 25), in_words({}, 1), in_words({"steps": "…"}, 4)
     ('1 frame in 8 pieces', '24 frames and the film a.mp4', '1 frame', '4 runs')
+    >>> in_words({"denoise_after": True, "copy_to": "/delivery", "film": "a.mp4"}, 32), in_words({"copy_to": "/delivery"}, 3)
+    ('10 frames and the film a.mp4, rendered, denoised and copied', '3 steps')
     """
     if passes := passes_of(settings):
         frames, left = divmod(parts, passes)
@@ -104,10 +121,23 @@ def in_words(settings: Mapping[str, Any], parts: int) -> str:
     if settings.get("steps"):
         return plural(parts, "run")
     film = settings.get("film")
+    if (steps := steps_of(settings)) > 1:
+        return _in_steps(settings, parts, steps)
     if film and parts == 1:
         return f"the film {film}"
     rendered = plural(parts - bool(film) - bool(settings.get("baked")), "frame")
     return rendered + (f" and the film {film}" if film else "")
+
+
+def _in_steps(settings: Mapping[str, Any], parts: int, steps: int) -> str:
+    film, copied = settings.get("film"), bool(settings.get("copy_to"))
+    rest = parts - bool(film) * (1 + copied) - bool(settings.get("baked"))
+    frames, left = divmod(rest, steps)
+    if left or frames < 1:
+        return plural(parts, "step")
+    deeds = ["rendered", *(["denoised"] if settings.get("denoise_after") else []), *(["copied"] if copied else [])]
+    said = f"{', '.join(deeds[:-1])} and {deeds[-1]}"
+    return f"{plural(frames, 'frame')}{f' and the film {film}' if film else ''}, {said}"
 
 
 def in_tasks(settings: Mapping[str, Any], parts: int, tasks: int) -> str:

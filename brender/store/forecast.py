@@ -18,6 +18,7 @@ from brender.model.job import FileFacts, Requirements
 from brender.model.nodes import WorkerInfo, choose_series, read_series
 from brender.model.paths import PathVariable
 from brender.model.status import JobStatus, WorkerStatus
+from brender.model.units import steps_of
 from brender.store.path_variables import path_variables
 from brender.store.recorded import job_spec, worker_info
 
@@ -48,7 +49,7 @@ def earlier_shots(record: "Record", project: str, job_type: str) -> list[Shot]:
     for row in job.select(*columns).where(fits).order_by(job.submitted.desc()).limit(_SHOTS):
         # A still is one frame in pieces, and a film no frame at all.
         whole = 1 if row.settings.get("pieces") else row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
-        whole //= row.passes or 1
+        whole //= row.passes or steps_of(row.settings)
         if whole > 0 and row.render_seconds > 0:
             shots.append(Shot(work_of(row.settings, row.facts), row.render_seconds / whole, whole))
     return shots

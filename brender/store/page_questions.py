@@ -13,6 +13,7 @@ from peewee import fn
 from brender.model.answers import PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.hooks import KINDS
+from brender.model.job import COPY
 from brender.model.text import short_id
 from brender.store.questions import (
     GOING,
@@ -105,7 +106,7 @@ def cells(record: Record, job: str, since: int = -1) -> dict[str, Any]:
     # As the database has them: of tens of thousands of rows, making values of their JSON takes longer than all else.
     plain = {"output": part.output != "", "warnings": part.warnings.cast("text") != "[]"}
     columns = [plain.get(name, getattr(part, name)) for name in PART_COLUMNS]
-    query = part.select(*columns).where((part.job == job_id(record, job)) & (part.change > since))
+    query = part.select(*columns).where((part.job == job_id(record, job)) & (part.change > since) & (part.piece != COPY))
     rows = part._meta.database.execute(query.order_by(part.frame, part.id).limit(PAGE * 2)).fetchall()
     worker = record.tables.Worker
     ids = {row[6] for row in rows if row[6]}
@@ -119,7 +120,7 @@ def strip(record: Record, job: str, since: int = -1) -> dict[str, Any]:
     part = record.tables.Part
     # As the database has them: of tens of thousands of rows, making values of their JSON takes longer than all else.
     flags = (part.output != "", part.warnings.cast("text") != "[]")
-    fits = part.job == job_id(record, job)
+    fits = (part.job == job_id(record, job)) & (part.piece != COPY)
     if since >= 0:
         fits &= part.change > since  # (Without it the rows come by the index of frames, and need no sorting.)
     query = part.select(part.id, part.frame, part.piece, part.change, part.status, *flags).where(fits)

@@ -4,7 +4,7 @@ from typing import Any
 
 from peewee import fn
 
-from brender.jobs.blender_still import is_piece
+from brender.jobs.pieces import is_piece
 from brender.model.status import PartStatus
 from brender.store.tables import Tables
 

@@ -17,12 +17,12 @@ from brender import __version__
 from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
-from brender.model.job import FILM, FPS
+from brender.model.job import COPY, FILM, FPS
 from brender.model.prospect import Prospect
 from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
 from brender.model.stuck import STUCK
 from brender.model.text import SHORT_ID, harmless, short_id
-from brender.model.units import units_of_type
+from brender.model.units import steps_of, units_of_type
 from brender.store import job_graph
 from brender.store.accounts import accounts
 from brender.store.database import wal_bytes
@@ -273,7 +273,7 @@ def maker(record: Record, output: str, name: str) -> dict[str, Any] | None:
     """Return the ``id`` and ``name`` of the job that rendered the file *name* in the output folder *output* last; ``None`` where
     none did."""
     job, part = record.tables.Job, record.tables.Part
-    rendered = (part.output == name) & (part.status == PartStatus.COMPLETED) & ~part.kept
+    rendered = (part.output == name) & (part.status == PartStatus.COMPLETED) & ~part.kept & (part.piece != COPY)
     query = part.select(job.id, job.name).join(job).where((job.output == output) & job.frames_deleted.is_null() & rendered)
     return next(iter(query.order_by(part.finished.desc()).limit(1).dicts()), None)
 
@@ -559,19 +559,31 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
     """Return the columns of the table *job* that a list of jobs has, for `with_progress`: all but what is long, and *without*
     these."""
     text = job.settings.cast("text")
-    # (As SQLite keeps JSON, and as PostgreSQL writes it. "" is no film.)
-    written = [(text.contains(f'"film":{gap}"') & ~text.contains(f'"film":{gap}""')) for gap in ("", " ")]
-    has_film = written[0] | written[1]
+    # ("" is no film, and no folder.)
+    has_film = _has(text, '"film":{}"') & ~_has(text, '"film":{}""')
+    is_copied = _has(text, '"copy_to":{}"') & ~_has(text, '"copy_to":{}""')
+    in_steps = _has(text, '"denoise_after":{}true') | is_copied
     left_out = ("facts", "settings", "addons", "after_jobs", *without)
-    return [*(field for name, field in job._meta.fields.items() if name not in left_out), has_film.alias("has_film")]
+    return [
+        *(field for name, field in job._meta.fields.items() if name not in left_out),
+        has_film.alias("has_film"),
+        in_steps.alias("in_steps"),
+    ]
+
+
+def _has(text: Any, words: str) -> Any:
+    """Return the condition that the JSON *text* has *words*, with what may stand between name and value for ``{}``."""
+    # (As SQLite keeps JSON, and as PostgreSQL writes it.)
+    return text.contains(words.format("")) | text.contains(words.format(" "))
 
 
 def with_progress(row: dict[str, Any]) -> dict[str, Any]:
     """Return *row*, of a job, with its ``progress`` (0 to 1), and that as people count it: ``units_done`` of ``units``, each a
-    ``unit`` (frame, piece or run), and its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
+    ``unit`` (frame, piece, step or run), and its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
     completed, parts = row["completed_parts"], row["part_count"]
     row["progress"] = completed / parts if parts else 0.0
     has_film = row.pop("has_film") if "has_film" in row else row["settings"].get("film")
-    counted = units_of_type(row["job_type"], bool(has_film), completed, parts, row["passes"])
+    in_steps = row.pop("in_steps") if "in_steps" in row else steps_of(row["settings"]) > 1
+    counted = units_of_type(row["job_type"], bool(has_film), completed, parts, row["passes"], in_steps=bool(in_steps))
     row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total, "pass_number": counted.number}
     return row

@@ -15,10 +15,10 @@ const frames = (() => {
     const [ids, numbers, pieces, changes] = ["ids", "frames", "pieces", "changes"].map((name) => expand(answer[name]));
     return ids.map((id, place) => ({ id, frame: numbers[place], piece: pieces[place], change: changes[place], state: answer.states[place] }));
   }
-  // A frame that is refined has a part for each of its passes: they are one frame here, with the id of the first, and the picture
-  // (`shown`) and the number (`pass`) of the latest that has one.
+  // A frame that is refined has a part for each of its passes, and one that is denoised after it was rendered has two: they are one
+  // frame here, with the id of the first, and the picture (`shown`) and the number (`pass`) of the latest that has one.
   const refined = new Map(), keys = new Map(), ranks = new Map();
-  function folded(part, passes) {
+  function folded(part, passes, denoised) {
     const place = `${part.frame} ${part.piece}`;
     if (!keys.has(part.id)) {  // (each view layer may have its own)
       const rank = ranks.get(place) || 0;
@@ -30,17 +30,22 @@ const frames = (() => {
     const all = [...of.keys()].sort((a, b) => a - b).map((number) => of.get(number)), last = all[all.length - 1];
     const best = all.filter((each) => "cw".includes(each.state)).pop();
     const busy = all.find((each) => "ah".includes(each.state)), bad = all.find((each) => each.state === "f");
+    if (denoised) {  // it is not done before the last of them is
+      const state = (busy || bad || (last.piece ? { state: "q" } : last)).state, rough = Boolean(best?.piece);
+      return { id: all[0].id, frame: part.frame, piece: 0, change: Math.max(...all.map((each) => each.change)), state, shown: best?.id, rough };
+    }
     const state = (busy || bad || (last.piece && !best ? last : best) || last).state;
     const change = Math.max(...all.filter((each) => !best || "cwd".includes(each.state)).map((each) => each.change));
     return { id: all[0].id, frame: part.frame, piece: 0, change, state, shown: best?.id, pass: best ? best.piece || passes : 0, passes };
   }
   // Takes what has changed; returns those frames. `parts`: how many the job has, of which some may not be planned yet.
   function take(answer, parts) {
-    const passes = answer.job.passes;
-    total = parts / (passes || 1);
+    const { denoise_after: denoised, copy_to: copied, film } = answer.job.settings || {};
+    const passes = denoised ? 2 : answer.job.passes;
+    total = denoised || copied ? (parts - (film ? 1 + Boolean(copied) : 0)) / (1 + Boolean(denoised) + Boolean(copied)) + (film ? 1 : 0) : parts / (passes || 1);
     let sorted = true;
     const changed = read(answer).map((each) => {
-      const now = passes ? folded(each, passes) : each;
+      const now = passes && each.piece >= 0 ? folded(each, passes, denoised) : each;
       const known = byId.get(now.id);
       if (known) return Object.assign(known, now);
       const last = list[list.length - 1];
@@ -72,7 +77,7 @@ const frames = (() => {
   const pictureOf = (part) => part.shown || part.id;
   const thumbnail = (part, of = job) => `/jobs/${of}/thumbnails/${pictureOf(part)}?${part.change}`;
   const picture = (part, width, exposure = 0, of = job, layer = "") => (
-    part.piece > 0 ? thumbnail(part, of) : `/jobs/${of}/pictures/${pictureOf(part)}?width=${width}&exposure=${exposure}&layer=${encodeURIComponent(layer)}&of=${part.change}`
+    part.piece > 0 || part.rough ? thumbnail(part, of) : `/jobs/${of}/pictures/${pictureOf(part)}?width=${width}&exposure=${exposure}&layer=${encodeURIComponent(layer)}&of=${part.change}`
   );
   const named = (part) => (isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : part.pass ? `Frame ${part.frame}, pass ${part.pass} of ${part.passes}` : `Frame ${part.frame}`);
   const said = (part) => (part.state === "w" ? "completed, with a warning" : part.state === "a" ? "rendering" : part.state === "h" ? "handed out" : status(part));

@@ -224,6 +224,8 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
         settings["file"] = PurePosixPath(told.path).name
     elif any(each.name == "file" for each in job_type(body.job_type).settings):
         raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
+    if settings.get("copy_to"):
+        settings["copy_to"] = "" if body.test else placed(str(settings["copy_to"]))
     if output and body.test:
         output = f"{output.rstrip('/')}/tests/{short_id(id)}"
     spec = JobSpec(

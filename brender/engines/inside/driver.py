@@ -60,6 +60,7 @@ import templates  # noqa: E402
 import views  # noqa: E402
 
 STATUS_SECONDS = 0.2
+WITHOUT_DENOISER = "Blender %s was built without Open Image Denoise, which its frames are denoised by"
 
 
 class Driver:
@@ -144,6 +145,16 @@ class Driver:
                 "or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
             )
         jobsettings.set_engine(self.scene, engine, rest["samples"])
+        if rest["denoise_after"]:
+            if why := split.why_not_denoised_after(self.scene):
+                raise jobsettings.Refused(
+                    "Frames of the scene %r cannot be denoised after they are rendered: %s. Submit the job without "
+                    "--denoise-after" % (self.scene.name, why)
+                )
+            if not self.scene.cycles.denoiser:
+                # (Not for good: another worker's Blender may have it.)
+                raise RuntimeError(WITHOUT_DENOISER % bpy.app.version_string)
+            self.scene.cycles.use_denoising = True
         if rest["film"] and (problem := film.problem(self.scene, rest["film"])):
             raise RuntimeError(problem)  # before a frame of it is rendered
         jobsettings.set_format(self.scene, rest["format"])
@@ -353,9 +364,7 @@ class Driver:
 
     def do_denoise(self, merged, path):
         if not self.scene.cycles.denoiser:
-            raise jobsettings.Refused(
-                "Blender %s was built without Open Image Denoise, which the scene asks for" % bpy.app.version_string
-            )
+            raise jobsettings.Refused(WITHOUT_DENOISER % bpy.app.version_string)
         split.denoise(self.scene, merged, path)
         self.say("denoised")
 

@@ -106,6 +106,35 @@ def why_whole(scene):
     render = scene.render
     if render.engine != "CYCLES":
         return "%s computes effects over the whole picture, and would leave seams" % render.engine
+    if whole := why_in_one_go(scene):
+        return whole
+    if render.use_border:
+        return "it has a render region of its own"
+    if simulations.first_frames(scene):
+        return "its simulations are not baked, so that pieces could show other states of them"
+    if scene.cycles.time_limit:
+        return "it has a time limit, so that nobody knows its samples before"
+    return why_denoised_at_once(scene, [layer for layer in scene.view_layers if cycles_denoises(scene, layer)])
+
+
+def why_not_denoised_after(scene):
+    """Why frames of *scene* cannot be denoised after they are rendered, as they would be while Cycles renders them; "" where they
+    can."""
+    if scene.render.engine != "CYCLES":
+        return "only Cycles renders the passes that this needs"
+    if whole := why_in_one_go(scene):
+        return whole
+    if scene.render.use_border:
+        return "it has a render region of its own"
+    used = [layer for layer in scene.view_layers if layer.use]
+    if not all(getattr(layer.cycles, "use_denoising", True) for layer in used):
+        return "its view layer is set not to be denoised"
+    return why_denoised_at_once(scene, used)
+
+
+def why_in_one_go(scene):
+    """Why the picture of *scene*, which Cycles renders, is more than what Cycles makes of one view layer; "" where it is not."""
+    render = scene.render
     if render.use_compositing and uses_nodes(scene):
         return "its compositing nodes need the whole picture"
     if render.use_sequencer and has_strips(scene):
@@ -114,18 +143,16 @@ def why_whole(scene):
         return "it has several view layers"
     if render.use_multiview:
         return "it has several views"
-    if render.use_border:
-        return "it has a render region of its own"
     if render.use_freestyle:
         return "Freestyle draws its lines over the whole picture"
-    if simulations.first_frames(scene):
-        return "its simulations are not baked, so that pieces could show other states of them"
-    if scene.cycles.time_limit:
-        return "it has a time limit, so that nobody knows its samples before"
-    if any(layer.cycles.use_pass_shadow_catcher and cycles_denoises(scene, layer) for layer in scene.view_layers):
+    return ""
+
+
+def why_denoised_at_once(scene, layers):
+    """Why *layers* of *scene*, which are denoised, can be so only while Cycles renders them; "" where they can be later."""
+    if any(layer.cycles.use_pass_shadow_catcher for layer in layers):
         return "its shadow catcher pass is denoised too"
-    denoises = any(cycles_denoises(scene, layer) for layer in scene.view_layers)
-    if denoises and getattr(scene.cycles, "denoising_quality", "HIGH") != "HIGH" and not has_denoising_quality(render):
+    if layers and getattr(scene.cycles, "denoising_quality", "HIGH") != "HIGH" and not has_denoising_quality(scene.render):
         return "Blender %s has its denoising quality only while it renders" % bpy.app.version_string
     return ""
 

@@ -75,6 +75,7 @@ def answered(request):
 
 def scene_facts(scene):
     render = scene.render
+    cycles = render.engine == "CYCLES" and hasattr(scene, "cycles")
     editor = getattr(scene, "sequence_editor", None)
     strips = getattr(editor, "strips", None) or getattr(editor, "sequences", None) if editor else None
     return {
@@ -95,7 +96,8 @@ def scene_facts(scene):
         "fps": round(render.fps / render.fps_base, 3),
         "rate": [render.fps, render.fps_base],
         "samples": samples(scene),
-        "unshared": split.why_not_refined(scene) if scene.render.engine == "CYCLES" and hasattr(scene, "cycles") else None,
+        "unshared": split.why_not_refined(scene) if cycles else None,
+        "undenoised": split.why_not_denoised_after(scene) if cycles else None,
         "current": scene.frame_current,
         "cameras": sorted(thing.name for thing in scene.objects if thing.type == "CAMERA"),
         "use_extension": render.use_file_extension,

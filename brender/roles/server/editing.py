@@ -95,7 +95,7 @@ class Editing:
         if job.status in ENDED_JOB:
             raise Conflict(f"The job {job.called} is {job.status} already: no frame of it is to come")
         settings = revised.spec.settings
-        if settings.get("pieces") or passes_of(settings):
+        if settings.get("pieces") or settings.get("denoise_after") or passes_of(settings):
             raise BadInput(
                 "Each picture of this job is made of several renders, which must be alike: leave --from-now-on out, and all is "
                 "rendered again"

@@ -19,7 +19,7 @@ from peewee import PeeweeException
 from brender.bus.messages import FilePiece, FramePiece, FrameWanted, NoFile
 from brender.engines.destination import one_spelling
 from brender.engines.directories import read
-from brender.jobs.blender_still import is_piece
+from brender.jobs.pieces import is_piece
 from brender.model.addon import AddOn
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput, BrenderError

@@ -15,6 +15,7 @@ from brender.farm.nodes import WorkerState
 from brender.farm.tasks import AttemptState, TaskState
 from brender.model.failure_patterns import FailurePattern
 from brender.model.grant import Grant, Order, PartGrant
+from brender.model.job import COPY
 from brender.roles.effects import Now, Send
 from brender.roles.server.jobs import Emit
 
@@ -81,7 +82,14 @@ class Granting:
             repeats=attempt.repeats,
             pieces=job.merges(task.number) if job.pieces else (),
             parts=tuple(
-                PartGrant(id=p.id, frame=p.frame, output=p.output, piece=p.piece, layer=p.layer)
+                PartGrant(
+                    id=p.id,
+                    frame=p.frame,
+                    output=p.output,
+                    piece=p.piece,
+                    layer=p.layer,
+                    digest=p.digest if p.piece == COPY else "",
+                )
                 for p in task.parts
                 if not p.done and attempt.has_to_do(p)
             ),

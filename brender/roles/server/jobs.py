@@ -10,7 +10,7 @@ from brender.bus.messages import Cancel
 from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
-from brender.farm.output_owners import delete_files, may_own, retire_files
+from brender.farm.output_owners import delete_files, may_own, own, retire_files
 from brender.farm.stages import waits_for_jobs
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, sweep_slice
@@ -25,6 +25,7 @@ from brender.model.errors import BadInput, Conflict
 from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, check_priority
 from brender.model.nodes import dotted
+from brender.model.output import Output
 from brender.model.quotas import QuotaKind, check_licence
 from brender.model.sharing import check_sharing
 from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
@@ -119,8 +120,9 @@ class Jobs:
         self.farm.totals.jobs_submitted += 1
         self.farm.happened("job-submitted", now.wall, job)
         ledger.insert("job_revision", (job.id, 1), {"settings": spec.settings, "user": spec.user, "wall": now.wall})
-        if owned[1]:
-            ledger.put("output_owner", owned, {"job": job.id})
+        for each in owned:
+            if each[1]:
+                ledger.put("output_owner", each, {"job": job.id})
         self.adopt(job, owned)
         self.activity.note(
             now,
@@ -187,13 +189,12 @@ class Jobs:
         if job is not None and job.status not in ENDED_JOB:
             self.end(job, JobStatus.FAILED, reason, now)
 
-    def adopt(self, job: JobState, owned: tuple[str, str]) -> None:
+    def adopt(self, job: JobState, owned: Iterable[Output]) -> None:
         """Take *job*, new or read from the record, into mind."""
         self.farm.jobs[job.id] = job
         self.farm.changed_jobs.add(job.id)
         follow(self.farm, job)
-        if owned[1]:
-            self.farm.owners[owned] = job.id
+        own(self.farm, job.id, owned)
 
     def ask_for_slices(self) -> None:
         """Ask for the next slice of every job that has a sweep to do."""

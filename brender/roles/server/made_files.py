@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from peewee import OP, Expression, PeeweeException
 
-from brender.jobs.blender_still import is_piece
+from brender.jobs.pieces import is_piece
+from brender.model.job import COPY
 from brender.model.status import PartStatus
 from brender.roles.server.folder_threads import Alive
 from brender.store.database import open_for_reading
@@ -240,7 +241,7 @@ def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:
     if row.passes:
         best = {id for (id,) in part.select(part.id).where(pictures(tables, job, row.passes)).tuples()}
     while True:
-        made = (part.status == PartStatus.COMPLETED) & (~part.kept | (part.piece > 0))
+        made = (part.status == PartStatus.COMPLETED) & (~part.kept | (part.piece > 0)) & (part.piece != COPY)
         if gone_before is not None:
             made &= part.finished > gone_before
         query = part.select().where((part.job == job) & (part.id > last) & made)
@@ -271,6 +272,7 @@ def _made_again(tables: Tables, job: str) -> set[int]:
                 & (theirs.job == other.id)
                 & (theirs.status == PartStatus.COMPLETED)
                 & ~theirs.kept
+                & (theirs.piece != COPY)
                 # By the order of the commits, since clocks are set now and then; and by the times, where one commit has both.
                 & ((theirs.change > mine.change) | (theirs.finished >= mine.finished))
             )

@@ -12,6 +12,7 @@ from brender.farm.farm import REMEMBERED_MANAGERS, Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded, missing
 from brender.farm.jobs import Estimated, JobState
 from brender.farm.nodes import ManagerState, WorkerState
+from brender.farm.output_owners import outputs_of, own
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED
 from brender.farm.tasks import AttemptState, PartState, TaskState
@@ -27,7 +28,6 @@ from brender.model.hooks import KINDS, Hook
 from brender.model.job import FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
-from brender.model.output import output_of
 from brender.model.people import Role
 from brender.model.quotas import HALF_LIFE, Quota, QuotaKind
 from brender.model.ranges import Ranges
@@ -198,8 +198,8 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
             job.pieces = _pieces(tables, job)
         if job.graph.has_waits and row.given_up_parts:
             _note_unmade(tables, job)
-        if job.status not in ENDED_JOB and (pattern := kind.output_key(spec)):
-            farm.owners[output_of(spec.output, pattern)] = job.id
+        if job.status not in ENDED_JOB:
+            own(farm, job.id, outputs_of(spec, kind))
     except (JobTypeFailed, BadInput) as failure:
         farm.broken.setdefault(job.id, str(failure))
     return job
@@ -281,8 +281,12 @@ def _kind_of(row: Any) -> JobType:
 
 
 def _pieces(tables: Tables, job: JobState) -> dict[int, str]:
-    """Return the digests of the pieces of a still that are done, by number, or of the frames of a film."""
+    """Return the digests of the pieces of a still that are done, by number, or of the frames of a film, or those that are to be
+    denoised."""
     part, film = tables.Part, makes_film(job.spec)
+    if job.spec.settings.get("denoise_after"):
+        done = (part.job == job.id) & (part.piece >= 0) & (part.status == PartStatus.COMPLETED)
+        return dict(part.select(part.frame, part.digest).where(done).order_by(part.id).tuples())
     done = (part.job == job.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
     return dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
 

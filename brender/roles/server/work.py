@@ -27,8 +27,8 @@ from brender.farm.nodes import WorkerState
 from brender.farm.stages import frame_done, task_ended
 from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.waiting import note_frame
-from brender.jobs.blender_still import is_piece
 from brender.jobs.film import makes_film
+from brender.jobs.pieces import is_piece
 from brender.model.causes import Cause, cause_named
 from brender.model.energy import Energy
 from brender.model.job import FILM, MISSING_AT_WORKER
@@ -255,12 +255,12 @@ class Work:
             job.warn(warning)
         if not job.spec.bundle:
             return
-        if is_still := job.spec.job_type == STILL and part.piece > 0:
-            job.pieces[part.piece] = report.digest
+        if is_made_of := part.piece > 0 and not passes_of(job.spec.settings):
+            job.pieces[part.piece if job.spec.job_type == STILL else part.frame] = report.digest
         accumulated = [each for each in report.further_files if passes_of(job.spec.settings) and is_piece(each.output)]
         for each in accumulated:
             job.pieces[part.frame] = each.digest
-        if not is_still and report.output:
+        if not is_made_of and report.output:
             further = tuple(each.output for each in report.further_files if each not in accumulated)
             is_of_film = makes_film(job.spec) and part.piece != FILM
             if is_of_film:
