@@ -21,7 +21,7 @@ from brender.scheduling.reasons import NO_WORKER
 from brender.store.datafolder import DataFolder
 from brender.system import manual
 from tests.tools import command
-from tests.web import Browser, application
+from tests.web import Browser, application, make_users
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").rglob("*.rst")), *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -123,6 +123,7 @@ def test_every_symptom_is_a_section_of_the_page_of_symptoms() -> None:
 def test_messages_lead_to_the_section_about_their_symptom() -> None:
     assert symptom_of(NO_WORKER) == "nothing-renders"
     assert symptom_of("Frame 3 is all black") == "black-frames"
+    assert symptom_of("Missing file: /tmp/field.hdr (used by image field.hdr of shot.blend)") == "pink-frames"
     assert symptom_of(shortage([ROOT], 2**80)) == "disk-full"
     assert symptom_of("The job is completed") is None and more_about("The job is completed") is None
 
@@ -157,6 +158,15 @@ def test_a_dashboard_serves_the_pages_before_anybody_signs_in(folder: DataFolder
     answer = browser.get("/docs/howto/services.html")
     assert answer.text == "of services" and "script-src 'unsafe-inline'" not in answer.headers["Content-Security-Policy"]
     assert browser.get("/docs/../pages.py").status_code == 404
+
+
+def test_pages_lead_from_what_they_say_to_the_documentation_where_it_is_there(
+    folder: DataFolder, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_users(folder)
+    assert "black-frames" in Browser(application(folder)).get("/").text
+    monkeypatch.setattr(manual, "FOLDER", built / "nowhere")
+    assert "black-frames" not in Browser(application(folder)).get("/").text
 
 
 @pytest.fixture

@@ -20,10 +20,9 @@ import click
 import platformdirs
 
 from brender.commands.first_word import take_back
-from brender.commands.output import say
+from brender.commands.output import say, tell_more
 from brender.commands.role_logs import is_json, say_of_role
 from brender.model.errors import BadInput, BrenderError
-from brender.model.symptoms import more_about
 from brender.model.text import harmless
 
 #: Commands by the name of their table. Filled as they are declared.
@@ -203,8 +202,8 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> None:
         if "--verbose" in words or "-v" in words:
             traceback.print_exc()
         say_of_role(harmless(str(error), kept="\n"), error=True)
-        if (more := more_about(str(error))) and sys.stderr.isatty() and not is_json():
-            say(more, err=True)  # (for people: a program reads one sentence)
+        if not is_json():
+            tell_more(str(error))
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -13,6 +13,7 @@ import click
 
 from brender.api.standing import when as when
 from brender.commands.first_word import take_back
+from brender.model.symptoms import more_about
 from brender.model.text import harmless
 
 STYLES = {
@@ -44,6 +45,12 @@ def say(text: str, err: bool = False) -> None:
     """Print *text* as one line (`line`); *err*: to standard error."""
     take_back()
     click.echo(line(text), err=err)
+
+
+def tell_more(message: str) -> None:
+    """Print which section of the documentation is about *message*, where there is one and a person reads along."""
+    if (more := more_about(message)) and sys.stderr.isatty():
+        tell(more)
 
 
 def tell(text: str) -> None:

@@ -9,7 +9,7 @@ from brender.api.standing import JUST_JOINED, one_node, standing, worker_standin
 from brender.commands.completion import complete_job
 from brender.commands.config import Configured
 from brender.commands.options import client, common, server_option
-from brender.commands.output import say, tell
+from brender.commands.output import say, tell, tell_more
 from brender.model.answers import WHY_WORKER
 from brender.model.errors import NotFound
 
@@ -26,7 +26,9 @@ def why(data: Path, config: Path | None, verbose: bool, server: str | None, of_w
     with client(server, data) as connection:
         if not of_worker:
             try:
-                say(standing(connection.ask("job", id=chosen_job(connection, name, of_several="newest", notify=tell))))
+                said = standing(connection.ask("job", id=chosen_job(connection, name, of_several="newest", notify=tell)))
+                say(said)
+                tell_more(said)
                 return
             except NotFound as error:
                 try:

@@ -8,7 +8,7 @@ import re
 
 #: Sections of the page Troubleshooting, each with the messages that lead there. The first that fits counts.
 SYMPTOMS: dict[str, str] = {
-    "pink-frames": r"files? (?:is|are) missing: |There (?:is|are) .*missing files?|is not there for the worker",
+    "pink-frames": r"files? (?:is|are) missing: |^Missing file: |is not there for the worker",
     "black-frames": r"is all black|pixels that are no numbers|is exactly empty",
     "wrong-colors": r"OCIO configuration|OpenColorIO",
     "needs-trust": r"--accept-trusted|Not trusted: |--trusted",

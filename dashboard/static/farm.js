@@ -42,6 +42,9 @@ const farm = (() => {
   const onSilence = (doing) => hushed.push(doing);
   const asOf = () => `as of ${clock(heard)}`;
 
+  // Sections of the page Troubleshooting, each with the pattern of the messages that it is about (brender/model/symptoms.py).
+  const symptoms = Object.entries(JSON.parse(document.body.dataset.symptoms || "{}")).map(([name, pattern]) => [name, new RegExp(pattern)]);
+
   // --- what happens: one stream for the page ---
   const watchers = [];
   let source = null;
@@ -121,6 +124,13 @@ const farm = (() => {
   function prose(text, classes = "") {
     const made = element("span", classes);
     calm(text).split("`").forEach((piece, place) => made.append(place % 2 ? element("code", "", piece) : piece));
+    return made;
+  }
+  // A sentence that says what is wrong, and a link to what the documentation says to do about it, where it is here and says so.
+  function explained(text, classes = "") {
+    const made = prose(text, classes);
+    const found = symptoms.find(([, pattern]) => pattern.test(text));
+    if (found) made.append(" ", link(`/docs/howto/troubleshooting.html#${found[0]}`, "What to do"));
     return made;
   }
   // A text, or several of texts and elements, one after the other.
@@ -374,5 +384,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, size, several, word, prose, phrase, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, size, several, word, prose, phrase, explained, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

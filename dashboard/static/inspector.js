@@ -77,7 +77,7 @@ const inspector = (() => {
     byId("frame-file").classList.toggle("d-none", !done);
     if (done) byId("frame-file").href = `/jobs/${frames.job}/frames/${frames.pictureOf(now)}`;
     byId("frame-requeue")?.classList.toggle("d-none", !["completed", "failed", "canceled"].includes(frames.status(now)));
-    byId("frame-warnings").replaceChildren(...(told.warnings.length ? [farm.prose(told.warnings.join(" "))] : []));
+    byId("frame-warnings").replaceChildren(...(told.warnings.length ? [farm.explained(told.warnings.join(" "))] : []));
     showFacts(told);
     showAttempts(ofFrame(told));
     joblog.show(text);

@@ -40,7 +40,7 @@
     latest = job;
     byId("status").className = `badge ${job.status}`;
     byId("status").textContent = job.deleting ? "being deleted" : farm.word(job.status);
-    byId("reason").replaceChildren(...(job.reason && job.reason !== job.status ? [farm.prose(job.reason)] : []));
+    byId("reason").replaceChildren(...(job.reason && job.reason !== job.status ? [farm.explained(job.reason)] : []));
     showTimes(job);
     const isMissing = (warning) => warning.startsWith("Missing file");
     const missing = job.warnings.filter(isMissing), others = job.warnings.filter((warning) => !isMissing(warning));
@@ -64,7 +64,7 @@
     if (lines.has(warning)) return line;
     lines.set(warning, line);
     const what = farm.element("div", "what");
-    what.append(farm.prose(warning));
+    what.append(farm.explained(warning));
     line.append(what);
     const about = /^Frame (-?\d+) /.exec(warning);
     if (about) line.append(farm.button(`Show frame ${about[1]}`, "", async () => { const found = frames.find(Number(about[1])); if (found >= 0) choose(found); }));
