@@ -100,6 +100,24 @@ def test_a_frame_that_is_queued_again_is_waited_for_again(world: World) -> None:
     assert sorted(order) == [1, 2, 2, 3] and world.status(second.id) == "completed"
 
 
+def test_a_frame_that_comes_back_unfinished_waits_for_one_that_was_queued_again_meanwhile(world: World) -> None:
+    first, second = job("1-2", name="lighting"), None
+    world.submit(first)
+    second = job("1-2", name="comp", after=(After(first.id, by_frame=True),))
+    world.finish_everything()
+    world.submit(second)
+    world.run(1.0)
+    assert held(world) == [(second.id, 1), (second.id, 2)]
+    world.act("requeue", first.id, "1")
+    world.run(1.0)
+    (name,) = [name for name, stub in world.workers.items() if stub.running and stub.running.parts[0].frame == 1]
+    world.end(name, stopped=True)
+    world.run(1.0)
+    assert (second.id, 1) not in held(world)
+    world.finish_everything()
+    assert world.status(second.id) == "completed"
+
+
 def test_a_job_goes_on_waiting_for_another_when_it_is_to_wait_for_something_else_too(world: World) -> None:
     first, second = job(name="lighting"), job("1-2", after=(After("lighting"),))
     world.submit(first)

@@ -57,6 +57,16 @@ def look_at(farm: Farm, job: JobState, tasks: Iterable[int]) -> None:
             farm.enqueue(job, task)
 
 
+def queue_again(farm: Farm, job: JobState, task: TaskState) -> None:
+    """Let *task*, which was given out and is to be done again, wait for its turn; or for a frame of another job, where that was
+    queued again meanwhile."""
+    if waits_for_jobs(farm, job, task):
+        job.hold([task])
+        farm.changed_jobs.add(job.id)
+    else:
+        farm.enqueue(job, task)
+
+
 def waits_for_jobs(farm: Farm, job: JobState, task: TaskState) -> bool:
     """Return whether *task* of *job* waits for frames of other jobs. What is no frame waits for all of them."""
     if not job.waits_by_frame:

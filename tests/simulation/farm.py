@@ -23,9 +23,9 @@ from tests.simulation.invariants import (
     Violation,
     check_accounts,
     check_allowed,
+    check_begun,
     check_commit,
     check_files,
-    check_graphs,
     check_ledger,
     check_publish,
     check_rest,
@@ -37,8 +37,9 @@ from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
 from tests.simulation.people import Habits, People
 from tests.simulation.sharing import Shares
+from tests.simulation.times import Times
 from tests.staged import Staged
-from tests.world import animation, memory_database
+from tests.world import animation, facts, memory_database
 
 #: What the server logs of full disks is not for the terminal.
 logging.getLogger("brender.server").addHandler(logging.NullHandler())
@@ -143,8 +144,13 @@ class Simulation:
         self.graphs = random.Random(f"graphs of {self.seed}")
         self.has_graphs = self.graphs.random() < 0.5
         """Some jobs have several stages, and some wait for others."""
+        self.progressive: set[str] = set()
+        """Those jobs that go over their frames again and again."""
         self.looked_at: set[str] = set()
         """Attempts whose tasks were seen to wait for nothing when they were granted."""
+        self.times = Times(self)
+        if self.times.has_some:
+            self.policy = replace(self.policy, night=self.times.night)
         self.people = People(self, self.conditions.habits)
         self.shares = Shares(self)
         self.drained = 0
@@ -206,7 +212,7 @@ class Simulation:
             check_commit(self)
             check_accounts(self)
             check_streaks(self)
-            check_graphs(self)
+            check_begun(self)
             self._is_unchecked = True
 
     def to_manager(self, route: bytes, message: Message) -> None:
@@ -306,7 +312,7 @@ class Simulation:
         frames, chunk = f"1-{self.chance.randint(1, 25)}", self.chance.choice([1, 0, 4])
         self.outputs[id] = one_spelling(output := self.people.output_of(id))
         more = {"id": id, "stall_minutes": 0.5, "output": output} | self.shares.of_job()
-        job = animation(frames, chunk=chunk, **more)
+        job = msgspec.structs.replace(animation(frames, chunk=chunk, **more), **self.times.of_job())
         self._ask(Submit(id=self.new_id(), job=self._in_a_graph(job, frames, chunk) if self.has_graphs else job))
         self.people.follow(id)
 
@@ -315,7 +321,12 @@ class Simulation:
         chance = self.graphs
         earlier = sorted(self.accepted - self.people.deleted.keys())
         after = tuple(After(each, chance.random() < 0.6) for each in earlier if chance.random() < 0.7)
-        if chance.random() < 0.6:
+        if chance.random() < 0.2:
+            settings = {each: value for each, value in job.settings.items() if each != "chunk"} | {"passes": chance.randint(2, 4)}
+            about = facts(unshared="", samples=64)
+            job = msgspec.structs.replace(job, job_type="blender-progressive", settings=settings, facts=about)
+            self.progressive.add(job.id)
+        elif chance.random() < 0.6:
             self.outputs[job.id] = output = f"/renders/{job.id}"
             settings = {"program": "true", "frames": frames, "chunk": chunk or 1}
             kind = "staged" if chunk else "staged-elastic"
@@ -365,7 +376,7 @@ class Simulation:
 
     def _odd(self) -> None:
         chance = self.chance
-        self.wall_jump = chance.choice([-1e6, 0.0, 3600.0])
+        self.wall_jump = 0.0 if self.times.has_some else chance.choice([-1e6, 0.0, 3600.0])
         self.disk.times_tell = self.disk.times_tell and not self.wall_jump
         node = chance.choice([self.server, *self.managers, *self.workers])
         if isinstance(node, ServerNode):

@@ -102,10 +102,10 @@ def check_accounts(world: "Simulation") -> None:
         raise Violation(f"the accounts have {seconds} machine seconds, and the jobs {of_jobs}")
 
 
-def check_graphs(world: "Simulation") -> None:
+def check_begun(world: "Simulation") -> None:
     """After every commit: what was granted in it waits for nothing, by the record. (What is queued again at the same time is
     another matter.)"""
-    if not world.has_graphs:
+    if not (world.has_graphs or world.times.has_some):
         return
     farm = world.server.core.farm
     new = {id: (job, task) for id, job, task in _rows(world, "SELECT id, job, task FROM attempt WHERE outcome = 'live'")}
@@ -113,6 +113,8 @@ def check_graphs(world: "Simulation") -> None:
     for id in new.keys() - world.looked_at:
         world.looked_at.add(id)
         job, task = farm.jobs.get(new[id][0]), farm.tasks.get(new[id][1])
+        if job is not None and (why := world.times.too_early(job.spec.start_at, job.spec.night, world.server.now().wall)):
+            raise Violation(f"{id} of {job.id} was granted, which {why}")
         if job is None or task is None or job.sweeps or job.id in again:
             continue
         frames = sorted({part.frame for part in task.parts})

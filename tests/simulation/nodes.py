@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from peewee import OperationalError
 
 from brender.bus.messages import Act, AnyReport, Gone, Hello, Message, PartDone, Received, Reports, Submit
@@ -47,6 +48,7 @@ from brender.store.datafolder import DataFolder
 from brender.store.questions import Record
 from tests.simulation.disk import Keeper, SimulatedFiles
 from tests.simulation.sharing import CORES, GPU_MEMORY
+from tests.simulation.times import BEGIN
 from tests.world import BPY
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Node:
         return f"{self.name}#{self.epoch}".encode()
 
     def now(self) -> Now:
-        return Now(self.world.clock.now, 1_700_000_000.0 + self.world.clock.now + self.world.wall_jump)
+        return Now(self.world.clock.now, BEGIN + self.world.clock.now + self.world.wall_jump)
 
     def crash(self) -> None:
         self.world.say(f"{self.name} crashes")
@@ -363,7 +365,7 @@ class WorkerNode(Node):
             cores=CORES,
             gpu_memory=GPU_MEMORY,
             blenders=(BPY,),
-            job_types=frozenset({"blender-animation"}),
+            job_types=frozenset({"blender-animation", "blender-progressive"}),
             folders=self._allowed(),
             pool=self.world.shares.pool_of(self.name),
         )
@@ -468,6 +470,8 @@ class WorkerNode(Node):
             if not (kept := world.keeps(self, grant, part, running.begun)):
                 world.publish(self, grant, part, running.begun)
             report = PartDone(attempt=grant.attempt, number=0, part=part.id, seconds=1.0, output=part.output, size=1, kept=kept)
+            if grant.job in world.progressive and part.piece != 1:  # from the second pass on, what noise is left is known
+                report = msgspec.structs.replace(report, noise=random.Random(f"noise of {grant.attempt}").random())
             self.guarded(lambda: self.carry_out(self.core.part_done(report, self.now())))
             if running.done == len(grant.parts):
                 self._end(running)

@@ -14,7 +14,7 @@ from brender.bus.messages import Cancel, Recall
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
-from brender.farm.stages import grow
+from brender.farm.stages import grow, queue_again
 from brender.farm.tasks import AttemptState
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import choose_blender, choose_series
@@ -475,4 +475,4 @@ class Dispatch:
             self.farm.changed_jobs.add(job.id)
             for _, task_id in due:
                 if task_id in self.farm.tasks:
-                    self.farm.enqueue(job, self.farm.tasks[task_id])
+                    queue_again(self.farm, job, self.farm.tasks[task_id])

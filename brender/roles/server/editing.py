@@ -13,6 +13,7 @@ from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
 from brender.farm.output_owners import may_own
+from brender.farm.stages import queue_again
 from brender.farm.sweeps import ALL_ENDED
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.edits import Revised, revise
@@ -120,7 +121,7 @@ class Editing:
                 if not task.attempts:
                     task.queue_again()
                     job.stopping.add(task.id)
-                    farm.enqueue(job, task)
+                    queue_again(farm, job, task)
             attempt.cancel(reason)
             attempt.sent = now.mono
             farm.unanswered[attempt.id] = None

@@ -7,6 +7,7 @@ from itertools import islice
 from brender.bus.messages import Cancel
 from brender.farm.farm import Farm
 from brender.farm.nodes import WorkerState
+from brender.farm.stages import queue_again
 from brender.farm.tasks import AttemptState
 from brender.roles.effects import Now, Send
 from brender.roles.server.jobs import Emit, Jobs
@@ -76,7 +77,7 @@ class GivingWay:
             task.gave_way += 1
             if not task.attempts:
                 task.queue_again()
-                farm.enqueue(job, task)
+                queue_again(farm, job, task)
         attempt.cancel(reason)
         farm.unanswered[attempt.id] = None
         attempt.sent = now.mono

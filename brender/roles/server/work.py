@@ -24,7 +24,7 @@ from brender.farm.accounts import count_end, count_frame
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
-from brender.farm.stages import frame_done, task_ended
+from brender.farm.stages import frame_done, queue_again, task_ended
 from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.waiting import note_frame
 from brender.jobs.film import makes_film
@@ -493,7 +493,7 @@ class Work:
         if self._complete_if_done(task, job, now) or self._another_goes_on(attempt, task):
             return
         self._queue_again(task, job, now)
-        self.farm.enqueue(job, task)
+        queue_again(self.farm, job, task)
 
     def _complete_if_done(self, task: TaskState, job: JobState, now: Now) -> bool:
         """Return whether the attempt that ended had done every part, and only never came to say so: then the task is
