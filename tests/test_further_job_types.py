@@ -19,7 +19,7 @@ from brender.model.simulations import Simulation
 from tests.rendering import studio
 from tests.tools import command, in_blender
 from tests.web import picture
-from tests.world import animation, facts, farm_of_two
+from tests.world import World, animation, facts, farm_of_two
 
 CLOTH = Simulation(kind="cloth", owner="Plane", first=1, last=8)
 
@@ -194,3 +194,68 @@ def test_a_film_is_made_of_pictures_with_a_sound_file(
     told = streams(tmp_path / "out" / "a.webm")
     assert [each["codec_name"] for each in told] == ["vp9", "opus"]
     assert (told[0]["r_frame_rate"], told[0]["nb_read_packets"]) == ("12/1", "4")
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_where_files_travel_frames_are_given_the_bake(restarts: bool) -> None:
+    world = World()
+    world.add_worker("one")
+    spec = msgspec.structs.replace(simulating(CLOTH, film="a.mp4", file="shot.blend"), bundle="b" * 64, output="")
+    world.submit(spec)
+    given = []
+    for number in range(5):
+        grant = world.workers["one"].running
+        assert grant is not None
+        (part,) = grant.parts
+        given.append((part.piece, grant.pieces))
+        world.finish_part("one", digest=f"{part.piece} of {part.frame}")
+        world.end("one")
+        if restarts and number == 1:
+            world.start_server()
+            world.run(20.0)
+    baked = f"{BAKE} of 1"
+    frames = tuple(f"0 of {frame}" for frame in (1, 2, 3))
+    assert given == [(BAKE, ()), *[(0, (baked,))] * 3, (FILM, (*frames, baked))]
+    assert world.status(spec.id) == "completed"
+
+
+@pytest.mark.thorough
+def test_files_of_bakes_scripts_and_films_of_pictures_travel(
+    bpy: Blender, module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, data = simulation_file(bpy, tmp_path), module_farm.folder.root
+
+    def submit(name: str, *words: object) -> Path:
+        """Submit a job called *name* whose files travel, wait for it, and fetch what it has made."""
+        assert command(capsys, "submit", "--data", data, "--send", "--name", name, "--wait", *words).code == 0
+        assert command(capsys, "fetch", "--data", data, name, "--to", tmp_path / name).code == 0
+        return tmp_path / name
+
+    baked = submit("baked", "--type", "blender-bake", file, "--scene", "One", "--frames", "1-3", "--pattern", "f_####")
+    here = tmp_path / "here"
+    words = ("--type", "blender-bake", file, "--scene", "One", "--frames", "1-3", "--pattern", "f_####", "--output", here)
+    assert command(capsys, "submit", "--data", data, *words, "--wait").code == 0
+    assert sorted(each.name for each in baked.iterdir()) == ["f_0001.png", "f_0002.png", "f_0003.png"]
+    assert pixels(baked / "f_0003.png") == pixels(here / "f_0003.png")
+
+    (tmp_path / "s.py").write_text("import os, sys\nopen(os.path.join(sys.argv[-2], sys.argv[-1] + '.txt'), 'w').write('done')\n")
+    arguments = ("--set", "arguments={output}", "--set", "arguments={frame}")
+    script = ("--set", f"script={tmp_path / 's.py'}", "--frames", "1-2", "--trusted", *arguments)
+    written = submit("written", "--type", "script", file, *script)
+    assert {each.name: each.read_text() for each in written.iterdir()} == {"1.txt": "done", "2.txt": "done"}
+
+    film = ("--set", f"pictures={baked / 'f_####.png'}", "--set", "frames=1-3", "--set", f"sound={tmp_path / 'tone.wav'}")
+    made = submit("made", "--type", "video", *film, "--set", "film=v.mp4")
+    assert [each["codec_type"] for each in streams(made / "v.mp4")] == ["video", "audio"]
+
+
+@pytest.mark.thorough
+def test_what_cannot_travel_is_said_before_anything_is_sent(
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = module_farm.folder.root
+    refused = command(capsys, "submit", "--data", data, "--send", "--type", "command", "--", "true")
+    assert refused.code == 2 and "has no files that travel: leave out --send" in refused.err
+    film = ("--type", "video", "--set", f"pictures={tmp_path / 'f_##.png'}", "--set", "frames=1-3")
+    refused = command(capsys, "submit", "--data", data, "--send", *film)
+    assert refused.code == 2 and f"{tmp_path / 'f_01.png'} cannot be read" in refused.err

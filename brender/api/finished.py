@@ -9,7 +9,7 @@ from typing import Any
 from brender.api.connection import Asking
 from brender.jobs.pieces import is_piece
 from brender.model.answers import PAGE
-from brender.model.job import COPY, FILM
+from brender.model.job import BAKE, COPY, FILM
 
 Frame = tuple[int, str, str]
 """A frame of a job: its number, view layer and view."""
@@ -53,12 +53,13 @@ def finished_files(connection: Asking, job: str, since: int = -1) -> Iterator[Jo
             earlier[_frame(part)].add(part["digest"])
         parts = _best(every, since)
     for part in parts:
-        if part["status"] != "completed" or not part["output"] or part["piece"] == COPY or (part["piece"] > 0 and not passes):
+        if part["status"] != "completed" or part["piece"] in (BAKE, COPY) or (part["piece"] > 0 and not passes):
             continue
         frame, change = part["frame"] if part["piece"] != FILM else None, part["change"]
         others = frozenset(earlier[_frame(part)] - {part["digest"], ""}) if passes else frozenset[str]()
-        yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change, others)
-        for number, further in enumerate(part["further_files"], start=1):
+        if part["output"]:
+            yield JobFile(part["id"], part["layer"], frame, 0, part["output"], part["size"], part["digest"], change, others)
+        for number, further in enumerate(part["further_files"], start=int(bool(part["output"]))):
             if not Path(further["output"]).is_absolute() and not (passes and is_piece(further["output"])):
                 size, digest = further.get("size", 0), further.get("digest", "")
                 yield JobFile(part["id"], part["layer"], frame, number, further["output"], size, digest, change)

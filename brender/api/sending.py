@@ -26,7 +26,13 @@ class Showing(Protocol):
 def send_files(file: Path, place: Place, ocio: str, notify: Notify, showing: Showing) -> dict[str, Any]:
     """Send *file* and all that it needs to the farm, the OCIO configuration *ocio* too; returns what its job has of that
     (``bundle``, ``main`` and ``ocio``). Only what the farm does not have yet is sent. Raises `BadInput` or `Unreachable`."""
-    with packed(file, configuration=ocio) as pack, place.exchange() as connection, tempfile.TemporaryDirectory() as folder:
+    with packed(file, configuration=ocio) as pack:
+        return send_pack(pack, place, ocio, notify, showing)
+
+
+def send_pack(pack: Packed, place: Place, ocio: str, notify: Notify, showing: Showing) -> dict[str, Any]:
+    """Send the files of *pack*, and the OCIO configuration *ocio*, likewise."""
+    with place.exchange() as connection, tempfile.TemporaryDirectory() as folder:
         configuration, added = configuration_to_send(ocio, Path(folder))
         bundle, blobs = Packed(pack.main, pack.files | added).bundle()
         listed = Path(folder) / "bundle"

@@ -21,11 +21,13 @@ from brender.api.jobspec import (
 )
 from brender.api.place import Place
 from brender.api.replaced import with_what_it_replaces
-from brender.api.sending import Showing, send_addons, send_files
+from brender.api.sending import Showing, send_addons, send_files, send_pack
 from brender.blendfile.facts import inspect
+from brender.blendfile.packing import Packed
 from brender.bus.client import Client
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import job_type
+from brender.jobs.video import main_of, to_send
 from brender.model.errors import BadInput, BrenderError
 from brender.model.job import JobSpec
 from brender.store.datafolder import DataFolder
@@ -99,11 +101,32 @@ def specified(
     given = with_whole_paths(given)
     if any(each.name == "file" for each in job_type(kind).settings):
         return _render(wanted, kind, given, options, more, place, showing, may_begin, notify)
+    if wanted.send and kind != "video":
+        raise BadInput(f"A job of the type {kind} runs programs of the workers, and has no files that travel: leave out --send")
     if kind == "command" and (words or "program" not in given):
         return command_job(tuple(words), options["frames"], options["chunk"], options["name"], **more)
     if hasattr(chosen, "prepare"):
         given = option_settings(options, chosen.settings, kind) | given
+    if wanted.send:
+        given, more["bundle"] = _sent(given, place, showing, may_begin, notify)
     return other_job(kind, given, called, options["output"], **more)
+
+
+def _sent(
+    given: dict[str, Any],
+    place: Place,
+    showing: Showing,
+    may_begin: Callable[[Asking], None],
+    notify: Notify,
+) -> tuple[dict[str, Any], str]:
+    """Send the pictures and the sound of a film of pictures; return the settings of its job then, and its bundle."""
+    ocio = chosen_configuration(given.get("ocio"))
+    settings, files = to_send(given)
+    with place.client() as connection:
+        may_begin(connection)
+    pack = Packed(main_of(settings), {path: Path(file) for path, file in files.items()})
+    sent = send_pack(pack, place, ocio, notify, showing)
+    return settings | {"ocio": sent["ocio"]}, sent["bundle"]
 
 
 def _render(

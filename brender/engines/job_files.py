@@ -23,11 +23,12 @@ from brender.engines.boot import is_this_boot, this_boot
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
 from brender.jobs.film import frames_of_film
 from brender.jobs.pieces import is_piece, piece_name
+from brender.jobs.video import TRAVELLING
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.causes import Cause
 from brender.model.errors import BadInput
-from brender.model.frame_file import FrameFile
-from brender.model.job import FILM
+from brender.model.frame_file import FrameFile, named_files
+from brender.model.job import BAKE, FILM
 from brender.model.paths import BUILT_IN
 from brender.model.text import plural
 from brender.model.units import passes_of
@@ -64,8 +65,9 @@ def travel(attempt: Attempt) -> None:
         for part in attempt.grant.parts:  # what the frame has accumulated is the farm's to say, and not this folder's
             remove_tree((folder / "out" / piece_name(part.output, 1)).parent)
     if attempt.grant.pieces:
-        _bring_pieces(attempt, courier, folder / "out")
-    settings = attempt.order.settings | {"file": str(files / bundle.main)}
+        _bring_pieces(attempt, courier, folder / "out", baked_file(files / bundle.main, attempt.order.job))
+    named = {name: str(files / attempt.order.settings[name]) for name in TRAVELLING if attempt.order.settings.get(name)}
+    settings = attempt.order.settings | named | {"file": str(files / bundle.main)}
     if (ocio := str(settings.get("ocio") or "")) and not ocio.startswith(BUILT_IN):
         if ocio not in {file.path for file in bundle.files}:
             raise AttemptFailed(f"The job's OCIO configuration {ocio} is not among the files that it brought", permanent=True)
@@ -77,7 +79,7 @@ def travel(attempt: Attempt) -> None:
         nonlocal latest
         if isinstance(event, Progressed):
             latest = event
-        elif isinstance(event, PartFinished) and event.output:
+        elif isinstance(event, PartFinished) and (event.output or event.further_files):
             event = _delivered(attempt, courier, event, latest)
         told(event)
 
@@ -198,20 +200,31 @@ def _last_use(folder: Path) -> float:
     return noted.stat().st_mtime if noted.exists() else 0.0
 
 
-def _bring_pieces(attempt: Attempt, courier: Courier, out: Path) -> None:
-    """Have the pieces that the attempt merges, or the frames of its film, where it looks for them."""
+def baked_file(main: Path, job: str) -> Path:
+    """Return where the .blend with the bake of *job* lies, whose .blend *main* has travelled: beside it, as paths in it lead on
+    from there."""
+    return main.with_name(f".baked-{job}.blend")
+
+
+def _bring_pieces(attempt: Attempt, courier: Courier, out: Path, baked: Path) -> None:
+    """Have what the attempt merges, or the frames of its film, where it looks for them; and, where the job bakes first,
+    the file *baked*."""
     part = attempt.grant.parts[0]
+    has_bake = bool(attempt.order.settings.get("baked"))
     if part.piece == FILM:
         names = [name for _, name in frames_of_film(attempt.order.settings)]
+    elif has_bake and (part.piece or not attempt.order.settings.get("denoise_after")):
+        names = []  # the bake alone
     elif passes_of(attempt.order.settings) or attempt.order.settings.get("denoise_after"):
         names = [piece_name(part.output, 1)]  # (of passes, it says itself which are in it)
     else:
         names = [piece_name(part.output, number) for number in range(1, len(attempt.grant.pieces) + 1)]
     places: dict[str, list[Path]] = {}
-    for name, blob in zip(names, attempt.grant.pieces, strict=True):
-        (out / name).unlink(missing_ok=True)
+    targets = [*(out / name for name in names), *([baked] if has_bake else [])]
+    for target, blob in zip(targets, attempt.grant.pieces, strict=True):
+        target.unlink(missing_ok=True)
         if blob:
-            places.setdefault(blob, []).append(out / name)
+            places.setdefault(blob, []).append(target)
     bring(attempt, courier, places)
 
 
@@ -231,8 +244,9 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
     """Return *part*, once the server has all its files. *latest* is how far the attempt was."""
     numbers = {grant.id: grant.piece for grant in attempt.grant.parts}
     is_refined = bool(passes_of(attempt.order.settings))
-    is_made_of = not is_refined and numbers[part.part] > 0  # something else is
-    files = [(part.output, part.digest), *((further.output, further.digest) for further in part.further_files)]
+    is_made_of = numbers[part.part] == BAKE or (not is_refined and numbers[part.part] > 0)  # something else is
+    digests = {part.output: part.digest} | {further.output: further.digest for further in part.further_files}
+    files = [(name, digests[name]) for name in named_files(part.output, (each.output for each in part.further_files))]
     waiting = list[tuple[str, _Delivery]]()
     for number, (name, digest) in enumerate(files):
         path = Path(attempt.order.output) / name
@@ -243,7 +257,7 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
     for name, delivery in waiting:
         while not delivery.ended.wait(_LOOK_SECONDS):
             attempt.check()
-            _tell(attempt, courier, replace(latest, line=courier.refused() or f"sending {part.output}"))
+            _tell(attempt, courier, replace(latest, line=courier.refused() or f"sending {name}"))
         if delivery.reason:
             raise AttemptFailed(f"{name} could not be brought to the server: {delivery.reason}", cause=Cause.FILES)
     return part

@@ -16,6 +16,7 @@ from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.frame_path import FramePath, Seen, explained
 from brender.engines.further_files import Further, Gathered
+from brender.engines.job_files import baked_file
 from brender.engines.neighbours import Neighbours
 from brender.engines.ocio import environment_of, own_configuration
 from brender.engines.picture_reader import PictureReader
@@ -77,7 +78,8 @@ class Rendering:
     def file(self) -> Path:
         """The .blend: of a job that bakes first, the one with the bake."""
         if baked := self.settings.get("baked"):
-            return Path(self.attempt.order.output, baked)
+            order = self.attempt.order
+            return baked_file(Path(self.settings["file"]), order.job) if order.bundle else Path(order.output, baked)
         return Path(self.settings.get("file") or "")
 
     def __enter__(self) -> "Rendering":

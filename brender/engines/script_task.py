@@ -67,15 +67,16 @@ def bake(rendering: Rendering, part: PartGrant, folder: Path) -> None:
                 scene=rendering.settings["scene"],
                 roots=rendering.roots(),
                 path=str(made),
+                moves=not attempt.order.bundle,
             )
             final = folder / part.output
             with explained("The baked file"), files.stage(made, session.folder, final) as staged:
-                size = staged.size
+                size, digest = staged.size, files.digest(staged.descriptor)
                 files.publish(staged, rendering.found.get(part.id))
     finally:
         session.close(wait=True)
     attempt.log.say(f"baked {', '.join(told['baked'])}: {final}")
-    attempt.emit(PartFinished(part.id, time.monotonic() - began, output=part.output, size=size))
+    attempt.emit(PartFinished(part.id, time.monotonic() - began, output=part.output, size=size, digest=digest))
 
 
 def _published(rendering: Rendering, session: Session, written: Path, folder: Path) -> tuple[FurtherFile, ...]:
@@ -91,6 +92,7 @@ def _published(rendering: Rendering, session: Session, written: Path, folder: Pa
         except BadInput as error:
             raise AttemptFailed(f"The script has written {name!r}: {error}", permanent=True) from error
         with explained(f"The script's file {name}"), rendering.files.stage(source, session.folder, folder / name) as staged:
-            published.append(FurtherFile(output=name, size=staged.size))
+            digest = rendering.files.digest(staged.descriptor)
+            published.append(FurtherFile(output=name, size=staged.size, digest=digest))
             rendering.files.publish(staged, staged.directory.signature(staged.name))
     return tuple(published)

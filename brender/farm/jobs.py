@@ -126,6 +126,8 @@ class JobState(Entity):
     tried again."""
     put_off_times: dict[str, int] = field(default_factory=dict)
     """How often that happened in a row, by worker."""
+    baked: str = ""
+    """Where its files travel: the digest of its .blend with the bake; "": there is none yet."""
     pieces: dict[int, str] = field(default_factory=dict)
     """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame; of a job
     that refines its frames: of what each has accumulated."""
@@ -410,15 +412,18 @@ class JobState(Entity):
 
     def merges(self, number: int) -> tuple[str, ...]:
         """Return the digests of the pieces that its task *number* merges, of the frames of its film, or of what its frame has
-        accumulated or is made of, where their files travel."""
-        is_by_frame = any(by_frame for _, by_frame in self.graph.waits[self.graph.place(number)])
-        if passes_of(self.spec.settings) or is_by_frame:
+        accumulated or is made of, where their files travel; and last that of the .blend with the bake, where there is one."""
+        return (*self._made_of(number), *((self.baked,) if self.baked else ()))
+
+    def _made_of(self, number: int) -> tuple[str, ...]:
+        stage, settings = self.graph.stages[self.graph.place(number)], self.spec.settings
+        if passes_of(settings) or any(wait.by_frame for wait in stage.after):
             frames = {part.frame for part in self.type.task(self.spec, number).parts}
             return tuple(self.pieces[frame] for frame in frames if frame in self.pieces)
-        waits = self.graph.before(self.graph.place(number)) if self.pieces else 0
-        if not waits:
-            return ()
-        film = [frame for frame, _ in frames_of_film(self.spec.settings)]
+        if not self.pieces or not stage.after or (stage.of_frames and settings.get("baked")):
+            return ()  # (the frames of a baked job are made of the bake alone)
+        film = [frame for frame, _ in frames_of_film(settings)]
+        waits = self.graph.before(self.graph.place(number))
         return tuple(self.pieces.get(key, "") for key in film or range(1, waits + 1))
 
     @property

@@ -44,8 +44,6 @@ class BlenderBake(BlenderAnimation):
     )
 
     def prepare(self, spec: JobSpec) -> JobSpec:
-        if spec.bundle:
-            raise BadInput("A bake is shared by the workers through the job's folder: leave out --send")
         spec = super().prepare(spec)
         return msgspec.structs.replace(spec, settings=spec.settings | {"baked": f"{BAKED}/{spec.id}.blend"})
 

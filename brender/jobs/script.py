@@ -81,9 +81,7 @@ class Script:
             raise BadInput(
                 "A script may do all that its worker's account may: submit it with --trusted, to workers that accept that"
             )
-        if spec.bundle:
-            raise BadInput("A script needs folders that the workers share: leave out --send")
-        if not spec.output:
+        if not spec.output and not spec.bundle:
             raise BadInput("The job has no output folder: give one with --output")
         if len(settings["text"] or "") > _TEXT_MOST:
             raise BadInput(f"The script has more than {_TEXT_MOST // 1_000_000} MB")

@@ -17,6 +17,8 @@ from brender.model.naming import check_pattern, frame_name
 
 #: The oldest series whose film stage was tried.
 _OLDEST = (3, 4)
+#: The settings that name files which travel, where the job's do.
+TRAVELLING = ("pictures", "sound")
 _TAKEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".tga")
 _SHARED = {each.name: each for each in SETTINGS if each.name in ("threads", "ocio")}
 _FILM = {each.name: each for each in FILM_SETTINGS}
@@ -58,15 +60,9 @@ class Video:
 
     def prepare(self, spec: JobSpec) -> JobSpec:
         settings = check_settings(self.name, self.settings, spec.settings)
-        if spec.bundle:
-            raise BadInput("The pictures of a film do not travel: leave out --send, and name them as the workers see them")
-        if not spec.output:
+        if not spec.output and not spec.bundle:
             raise BadInput("The job has no output folder: give one with --output")
-        pictures, name = settings["pictures"], PurePath(settings["pictures"].replace("\\", "/")).name
-        if "#" not in name:
-            raise BadInput(f"{pictures!r} names one picture: write # for each digit of the frame number, as in shot_####.png")
-        if extension_in(name) not in _TAKEN:
-            raise BadInput(f"A film is made of pictures for the screen, which end with {', '.join(_TAKEN)}, not of {name!r}")
+        _check_pictures(settings["pictures"])
         numbers = parse_frames(settings["frames"])
         check_pattern(settings["film"], "The film's name")
         warnings = list(spec.warnings)
@@ -103,6 +99,34 @@ class Video:
 
     def output_key(self, spec: JobSpec) -> str:
         return str(spec.settings["film"])
+
+
+def to_send(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the settings *given*, which name files of this machine, as they are once these files travel; and for each path among
+    the job's files the one that is to lie there. Raises `BadInput`."""
+    settings = check_settings(Video.name, Video.settings, given)
+    _check_pictures(settings["pictures"])
+    files = {f"pictures/{PurePath(path).name}": path for _, path in pictures_of(settings)}
+    settings["pictures"] = f"pictures/{PurePath(settings['pictures']).name}"
+    if sound := settings["sound"]:
+        settings["sound"] = f"sound/{PurePath(sound).name}"
+        files[settings["sound"]] = sound
+    return settings, files
+
+
+def main_of(settings: Mapping[str, Any]) -> Any:
+    """Return which of the files that travel with a job with these *settings* it is about: its .blend, or the first picture of its
+    film; ``None`` where it has none."""
+    return pictures_of(settings)[0][1] if "pictures" in settings else settings.get("file")
+
+
+def _check_pictures(pictures: str) -> None:
+    """Raise `BadInput` where *pictures* names no numbered pictures that a film can be made of."""
+    name = PurePath(pictures.replace("\\", "/")).name
+    if "#" not in name:
+        raise BadInput(f"{pictures!r} names one picture: write # for each digit of the frame number, as in shot_####.png")
+    if extension_in(name) not in _TAKEN:
+        raise BadInput(f"A film is made of pictures for the screen, which end with {', '.join(_TAKEN)}, not of {name!r}")
 
 
 def pictures_of(settings: Mapping[str, Any]) -> list[tuple[int, str]]:

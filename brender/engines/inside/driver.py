@@ -290,10 +290,12 @@ class Driver:
             warning=warning,
         )
 
-    def do_bake(self, file, trusted, scene, roots, path):
+    def do_bake(self, file, trusted, scene, roots, path, moves):
+        """Bake what simulates in *file*, and write that to *path*, which *moves*: it is opened elsewhere than beside *file*."""
         self.open_scene(file, trusted, scene, roots)
         baked = baking.bake(self.scene, self.status)
-        bpy.ops.file.make_paths_absolute()
+        if moves:
+            bpy.ops.file.make_paths_absolute()
         bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, compress=True, relative_remap=False)
         flush_output()
         self.say("baked", baked=baked)

@@ -6,6 +6,7 @@ from peewee import PeeweeException, Value
 
 from brender.model.bundle import read_bundle
 from brender.model.errors import BadInput
+from brender.model.job import BAKE
 from brender.model.status import JobStatus
 from brender.roles.server.folder_threads import Alive
 from brender.store.database import open_for_reading
@@ -61,8 +62,8 @@ def needed(tables: Tables, wall: float, keep: float) -> tuple[set[str], set[str]
     addons = {row.addon["digest"] for row in tables.SiteAddOn.select()}
     with_some = job.select(job.addons).where(is_current & (job.addons != Value("[]", converter=False)))
     addons |= {addon["digest"] for row in with_some for addon in row.addons}
-    # A film that failed is made again of the same frames.
-    unfinished = wanted & (job.status != JobStatus.COMPLETED) & (part.digest != "")
+    # A film that failed is made again of the same frames; and frames that are queued again are rendered of the same bake.
+    unfinished = wanted & ((job.status != JobStatus.COMPLETED) | (part.piece == BAKE)) & (part.digest != "")
     frames = {digest for (digest,) in part.select(part.digest).join(job).where(unfinished).tuples()}
     refined = set(
         accumulated(tables, part.job.in_(job.select(job.id).where(wanted & (job.status != JobStatus.COMPLETED)))).values()

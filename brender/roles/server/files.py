@@ -20,9 +20,11 @@ from brender.bus.messages import FilePiece, FramePiece, FrameWanted, NoFile
 from brender.engines.destination import one_spelling
 from brender.engines.directories import read
 from brender.jobs.pieces import is_piece
+from brender.jobs.video import main_of
 from brender.model.addon import AddOn
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput, BrenderError
+from brender.model.frame_file import named_files
 from brender.model.job import FILM, JobSpec
 from brender.model.paths import PathVariable, expand, platform_of
 from brender.model.status import Outcome, PartStatus
@@ -146,10 +148,12 @@ class FileKeeper:
         for (attempt, id), paths in arrived.items():
             part = tables.Part.get_or_none(tables.Part.id == id)
             if part is not None and part.status == PartStatus.COMPLETED and part.attempt == attempt:
-                outputs = [further["output"] for further in part.further_files]
-                further_files = tuple(each for each in outputs if not (part.job.passes and is_piece(each)))
+                outputs = named_files(part.output, (further["output"] for further in part.further_files))
+                placed = [each for each in outputs if not (part.job.passes and is_piece(each))]
+                if not placed:
+                    continue
                 blob = part.digest if part.job.settings.get("film") and part.piece != FILM else ""
-                frames.append(PublishFrame(attempt, part.id, part.job.output, part.output, further_files, blob, part.job.id))
+                frames.append(PublishFrame(attempt, part.id, part.job.output, placed[0], tuple(placed[1:]), blob, part.job.id))
                 continue
             row = tables.Attempt.get_or_none(tables.Attempt.id == attempt)
             if row is None and part is not None and part.status != PartStatus.COMPLETED:
@@ -180,8 +184,8 @@ class FileKeeper:
     def _check(self, spec: JobSpec) -> None:
         """Raises `BadInput` where not all files of *spec* are here, or `OSError`."""
         bundle = self._read_bundle(spec.bundle)
-        if bundle.main != spec.settings.get("file"):
-            raise BadInput(f"The job renders {spec.settings.get('file')!r}, and the list of its files names {bundle.main!r}")
+        if bundle.main != (main := main_of(spec.settings)):
+            raise BadInput(f"The job renders {main!r}, and the list of its files names {bundle.main!r}")
 
     def _read_bundle(self, blob: str) -> Bundle:
         """Return the list of a job's files that is *blob*. Raises `BadInput` where not all of them are here, or `OSError`."""
@@ -265,7 +269,7 @@ class FileKeeper:
         )
         missing = NoFile(what=f"{wanted.job}/{wanted.part}", reason=_NOT_THERE)
         row = self._look_up(words, wanted.part, wanted.job)
-        names = [row[1], *(further["output"] for further in json.loads(row[2]))] if row is not None and row[1] else []
+        names = [] if row is None else named_files(row[1], (further["output"] for further in json.loads(row[2])))
         if wanted.file >= len(names):
             answer(missing, [])
             return

@@ -80,7 +80,7 @@ class Granting:
             task=task.id,
             job=task.job,
             repeats=attempt.repeats,
-            pieces=job.merges(task.number) if job.pieces else (),
+            pieces=job.merges(task.number) if job.pieces or job.baked else (),
             parts=tuple(
                 PartGrant(
                     id=p.id,

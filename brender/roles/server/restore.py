@@ -25,7 +25,7 @@ from brender.model.device_sign_in import DeviceSignIn, SignInAnswer
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.hooks import KINDS, Hook
-from brender.model.job import FileFacts, Requirements
+from brender.model.job import BAKE, FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
 from brender.model.people import Role
@@ -195,7 +195,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
             accumulates = accumulated(tables, tables.Part.job == job.id) if row.bundle else {}
             job.pieces = {frame: digest for (_, frame), digest in accumulates.items()}
         elif row.bundle and job.graph.has_waits:
-            job.pieces = _pieces(tables, job)
+            job.pieces, job.baked = _pieces(tables, job), _baked(tables, job)
         if job.graph.has_waits and row.given_up_parts:
             _note_unmade(tables, job)
         if job.status not in ENDED_JOB:
@@ -289,6 +289,13 @@ def _pieces(tables: Tables, job: JobState) -> dict[int, str]:
         return dict(part.select(part.frame, part.digest).where(done).order_by(part.id).tuples())
     done = (part.job == job.id) & (part.piece == 0 if film else part.piece > 0) & (part.status == PartStatus.COMPLETED)
     return dict(part.select(part.frame if film else part.piece, part.digest).where(done).tuples())
+
+
+def _baked(tables: Tables, job: JobState) -> str:
+    """Return the digest of the .blend with the bake of *job*; "" for none."""
+    part = tables.Part
+    done = (part.job == job.id) & (part.piece == BAKE) & (part.status == PartStatus.COMPLETED)
+    return next((digest for (digest,) in part.select(part.digest).where(done).tuples()), "")
 
 
 def _note_unmade(tables: Tables, job: JobState) -> None:

@@ -31,7 +31,8 @@ from brender.jobs.film import makes_film
 from brender.jobs.pieces import is_piece
 from brender.model.causes import Cause, cause_named
 from brender.model.energy import Energy
-from brender.model.job import FILM, MISSING_AT_WORKER
+from brender.model.frame_file import named_files
+from brender.model.job import BAKE, FILM, MISSING_AT_WORKER
 from brender.model.log_events import frames_in_words
 from brender.model.status import ENDED_JOB, OPEN_WORKER, JobStatus, Outcome, PartStatus
 from brender.model.text import harmless, plural, times
@@ -250,24 +251,29 @@ class Work:
         if report.noise is not None:
             job.measured[part.frame] = report.noise
         frame_done(self.farm, job, part)
-        note_frame(self.farm, job, part, is_placed=not job.spec.bundle or not report.output)
+        files = named_files(planned if report.output else "", (each.output for each in report.further_files))
+        note_frame(self.farm, job, part, is_placed=not (job.spec.bundle and files))
         for warning in warnings:
             job.warn(warning)
         if not job.spec.bundle:
+            return
+        if part.piece == BAKE:
+            job.baked = report.digest
             return
         if is_made_of := part.piece > 0 and not passes_of(job.spec.settings):
             job.pieces[part.piece if job.spec.job_type == STILL else part.frame] = report.digest
         accumulated = [each for each in report.further_files if passes_of(job.spec.settings) and is_piece(each.output)]
         for each in accumulated:
             job.pieces[part.frame] = each.digest
-        if not is_made_of and report.output:
-            further = tuple(each.output for each in report.further_files if each not in accumulated)
+        if not is_made_of and files:
+            own = {each.output for each in accumulated}
+            name, *further = [each for each in files if each not in own]
             is_of_film = makes_film(job.spec) and part.piece != FILM
             if is_of_film:
                 job.pieces[part.frame] = report.digest
             blob = report.digest if is_of_film else ""
             job.placing.add((attempt.id, part.id))
-            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, planned, further, blob, job.id))
+            self.emit(PublishFrame(attempt.id, part.id, job.spec.output, name, tuple(further), blob, job.id))
 
     def _completed(self, report: Completed, attempt: AttemptState, job: JobState, now: Now) -> None:
         task = self._task_of(attempt)
