@@ -56,9 +56,12 @@ def submit() -> str:
     need("submit")
     with farm().reader.record() as record:
         projects = questions.projects(record)
+        pools = questions.pools(record)
         addons = [msgspec.convert(row["addon"], AddOn).label for row in questions.addons(record)]
     kinds = [*submitted_types().values(), *own_types().values()]
-    return render_template("submit.html", projects=projects, addons=addons, kinds=kinds, groups=GROUPS, broken=broken_types())
+    return render_template(
+        "submit.html", projects=projects, pools=pools, addons=addons, kinds=kinds, groups=GROUPS, broken=broken_types()
+    )
 
 
 @blueprint.get("/workers/")

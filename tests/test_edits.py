@@ -190,3 +190,18 @@ def test_a_clone_has_what_the_first_has_but_for_what_is_said_otherwise_and_what_
     assert isinstance(world.submit(spec), Sorry), "the first writes to its folder"
     spec = msgspec.structs.replace(spec, output=free_folder(spec.output, lambda folder: folder.endswith("_2")))
     assert world.submit(spec)["output"] == f"{record['output']}_3"
+
+
+def test_how_a_job_shares_the_farm_is_edited(world: World) -> None:
+    """What runs goes on; what waits at a worker is given out again as the job is then."""
+    job = world.submit(animation("1-9", chunk=1))["id"]
+    assert edit(world, job, most_workers=1, cores=2, gpu_memory=0, pool="film")["status"] == "active"
+    record = world.ask("job", id=job)
+    assert record["sharing"] == {"most_workers": 1, "pool": "film", "cores": 2}
+    said = record["revisions"][-1]["said"]
+    assert said == "workers at a time any number → 1, pool none → film, cores a task none → 2"
+    assert isinstance(edit(world, job, pool="film"), Sorry)
+    assert isinstance(edit(world, job, licences=["nuke"]), Sorry), "the farm has none"
+    edit(world, job, pool="", cores=0, most_workers=0)
+    assert world.ask("job", id=job)["sharing"] == {}
+    assert sorted(world.finish_everything()) == list(range(1, 10)) and world.server.dispatch.audit() == []

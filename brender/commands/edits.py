@@ -16,6 +16,7 @@ from brender.bus.ids import new_id
 from brender.commands.beginning import after_of, after_options
 from brender.commands.completion import complete_project, job_argument
 from brender.commands.config import Configured
+from brender.commands.jobspec import Size
 from brender.commands.options import NamedPath, client, common, json_option, server_option, site_option
 from brender.commands.output import print_json, say, tell
 from brender.commands.own_types import given_settings
@@ -49,6 +50,14 @@ def change_options(function: F) -> F:
         click.option("--no-tags", is_flag=True, help="Workers need no tag."),
         click.option("--stall-minutes", type=click.FloatRange(0, 1e6), help="End an attempt without progress for so long."),
         click.option("--limit-minutes", type=click.FloatRange(0, 1e6), help="End an attempt that runs for so long."),
+        click.option(
+            "--most-workers", type=click.IntRange(0), metavar="N", help="Give out N of its tasks at a time at most; 0: any."
+        ),
+        click.option("--licence", "licences", multiple=True, help="A licence that each task takes one of; these and no others."),
+        click.option("--no-licences", is_flag=True, help="Its tasks take no licence."),
+        click.option("--pool", help='The pool that it belongs to; "": none.'),
+        click.option("--cores", type=click.IntRange(0), metavar="N", help="Cores that each task reserves; 0: none."),
+        click.option("--gpu-memory", type=Size(), help="GPU memory that each task reserves, such as 8GB; 0: none."),
         click.option("--frames", help="Frames, such as 1-100x2,150."),
         click.option("--samples", type=int, help="Samples a pixel."),
         click.option("--resolution", type=int, help="Percent of the scene's size."),
@@ -66,6 +75,8 @@ def _change(options: Mapping[str, Any], record: Mapping[str, Any], from_now_on: 
     """Return what the *options* of `change_options` say of the job of *record*. Raises `BadInput`."""
     if options["tags"] and options["no_tags"]:
         raise BadInput("Give --tag or --no-tags, not both")
+    if options["licences"] and options["no_licences"]:
+        raise BadInput("Give --licence or --no-licences, not both")
     given = {name: options[name] for name in _OPTIONS if options[name] is not None}
     given |= given_settings(options["settings"], job_type(record["job_type"]).settings)
     return Edit(
@@ -75,6 +86,11 @@ def _change(options: Mapping[str, Any], record: Mapping[str, Any], from_now_on: 
         tags=() if options["no_tags"] else options["tags"] or None,
         stall_minutes=options["stall_minutes"],
         limit_minutes=options["limit_minutes"],
+        most_workers=options["most_workers"],
+        licences=() if options["no_licences"] else options["licences"] or None,
+        pool=options["pool"],
+        cores=options["cores"],
+        gpu_memory=options["gpu_memory"],
         settings=given,
         from_now_on=from_now_on,
     )

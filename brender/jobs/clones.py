@@ -43,7 +43,7 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
         addons=tuple(addon for addon in msgspec.convert(record["addons"], tuple[AddOn, ...]) if not addon.of_site),
         stall_minutes=record["stall_minutes"],
         limit_minutes=record["limit_minutes"],
-        sharing=msgspec.convert(record.get("sharing") or {}, Sharing),
+        sharing=change.sharing(msgspec.convert(record.get("sharing") or {}, Sharing)),
         facts=msgspec.convert(record["facts"], FileFacts | None),
     )
     return msgspec.structs.replace(spec, **change.fields)

@@ -13,12 +13,21 @@ from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import JobSpec
-from brender.model.text import short_id
+from brender.model.sharing import Sharing
+from brender.model.text import short_id, size_in_words
 
 #: Tasks that are compared, of those that a job has before and after an edit.
 _COMPARED = 64
 #: The order of frames in which more of them come after those that the job has.
 _FORWARD = "forward"
+#: What of `Sharing` may change, in words.
+_SHARING = {
+    "most_workers": "workers at a time",
+    "licences": "licences",
+    "pool": "pool",
+    "cores": "cores a task",
+    "gpu_memory": "GPU memory a task",
+}
 
 
 class Revised(NamedTuple):
@@ -34,7 +43,8 @@ def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
     """Return *spec*, a prepared job of the type *kind*, as *edit* makes it. Raises `BadInput` where it cannot be edited so."""
     declared = {setting.name: setting for setting in kind.settings}
     given = {name: _whole(name, value, declared, spec) for name, value in edit.settings.items()}
-    revised = msgspec.structs.replace(spec, **edit.fields, settings=spec.settings | given)
+    sharing = edit.sharing(spec.sharing)
+    revised = msgspec.structs.replace(spec, **edit.fields, sharing=sharing, settings=spec.settings | given)
     if given:
         # (What is filled in from another setting is filled in again.)
         revised = kind.prepare(msgspec.structs.replace(revised, warnings=()))
@@ -47,8 +57,10 @@ def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
     said = [_said(declared[name], spec.settings.get(name), revised.settings[name]) for name in changed]
     fields = [name for name in edit.fields if getattr(revised, name) != getattr(spec, name)]
     said[:0] = [f"{name.replace('_', ' ')} {_plain(getattr(spec, name))} → {_plain(getattr(revised, name))}" for name in fields]
+    shared = [name for name in _SHARING if getattr(sharing, name) != getattr(spec.sharing, name)]
+    said += [f"{_SHARING[name]} {_shared(spec.sharing, name)} → {_shared(sharing, name)}" for name in shared]
     pictures = any(declared[name].edit == PICTURES for name in changed)
-    return Revised(revised, ", ".join(said), (*fields, *changed), pictures)
+    return Revised(revised, ", ".join(said), (*fields, *shared, *changed), pictures)
 
 
 def _whole(name: str, value: Any, declared: dict[str, Setting], spec: JobSpec) -> Any:
@@ -108,6 +120,15 @@ def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, grows: bool) -> 
 
 def _said(setting: Setting, before: Any, after: Any) -> str:
     return f"{setting.title.lower()} {setting.say(before)} → {setting.say(after)}"
+
+
+def _shared(sharing: Sharing, name: str) -> str:
+    value = getattr(sharing, name)
+    if name == "most_workers":
+        return str(value or "any number")
+    if name == "gpu_memory" and value:
+        return size_in_words(value)
+    return _plain(value or ())
 
 
 def _plain(value: Any) -> str:

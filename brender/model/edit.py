@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 
 from brender.model.errors import BadInput
+from brender.model.sharing import Sharing, check_sharing
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Changes of one job. ``None``: as it is. ``settings``: those of its type that change; a setting that is ``None`` is what the
+    """Changes of one job. ``None``: as it is; of how it shares the farm, 0, none or "" is what a job has that says
+    nothing. ``settings``: those of its type that change; a setting that is ``None`` is what the
     .blend says. ``from_now_on``: frames that are done stay as they are, although the others will look otherwise."""
 
     name: str | None = None
@@ -17,6 +19,11 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tags: tuple[str, ...] | None = None
     stall_minutes: float | None = None
     limit_minutes: float | None = None
+    most_workers: int | None = None
+    licences: tuple[str, ...] | None = None
+    pool: str | None = None
+    cores: int | None = None
+    gpu_memory: int | None = None
     settings: dict[str, Any] = {}
     from_now_on: bool = False
 
@@ -25,6 +32,17 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """What changes of the job itself, by the names of `brender.model.job.JobSpec`."""
         names = ("name", "project", "priority", "tags", "stall_minutes", "limit_minutes")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def sharing(self, before: Sharing) -> Sharing:
+        """Return how the job shares the farm, which did it as *before*. Raises `BadInput`."""
+        names = ("most_workers", "licences", "pool", "cores", "gpu_memory")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if given.get("pool") == "":
+            given["reclaim_at_once"] = False
+        sharing = msgspec.structs.replace(before, **given)
+        if given:
+            check_sharing(sharing)
+        return sharing
 
 
 def read_edit(value: object) -> Edit:

@@ -114,22 +114,18 @@ def obstacle(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
 def _of_sizes(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     """Return why *worker* could not give a task what it reserves, if nothing else ran there; ``None`` where it could."""
     if need.cores > worker.cores:
-        cores = plural(need.cores, "core")
         return _has(
             f"{plural(worker.cores, 'core')}, and each task of it reserves {need.cores}",
-            f"fewer than the {cores} that each task of it reserves",
-            f"start a worker on a machine with {cores}, or `brender edit JOB --cores N` asks for fewer",
+            remedy=f"start a worker on a machine with {need.cores} cores, or `brender edit JOB --cores N` asks for fewer",
         )
     if need.gpu_memory > worker.gpu_memory:
         needed = size_in_words(need.gpu_memory)
-        less = f"less than {needed} of GPU memory, which each task of it reserves"
         if not worker.gpu_memory:
             how = f"start {IT} with `--gpu-memory SIZE` where nvidia-smi does not tell"
-            return _has(f"no GPU whose memory is known, and each task of it reserves {needed}", less, how)
+            return _has(f"no GPU whose memory is known, and each task of it reserves {needed}", remedy=how)
         return _has(
             f"{size_in_words(worker.gpu_memory)} of GPU memory, and each task of it reserves {needed}",
-            less,
-            "start a worker with such a GPU, or `brender edit JOB --gpu-memory SIZE` asks for less",
+            remedy="start a worker with such a GPU, or `brender edit JOB --gpu-memory SIZE` asks for less",
         )
     return None
 

@@ -5,7 +5,7 @@ import msgspec
 from brender.model.errors import BadInput
 
 _NAME_LENGTH = 100
-_WORKERS_MOST = 10**6
+WORKERS_MOST = 10**6
 CORES_MOST, GPU_MEMORY_MOST = 1024, 2**50
 
 
@@ -30,7 +30,7 @@ class Sharing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def check_sharing(sharing: Sharing) -> None:
     """Raises `BadInput` where *sharing* makes no sense."""
-    if not 0 <= sharing.most_workers <= _WORKERS_MOST:
+    if not 0 <= sharing.most_workers <= WORKERS_MOST:
         raise BadInput(f"At most {sharing.most_workers} workers make no sense: give 1 or more, or leave out --most-workers")
     if not 0 <= sharing.cores <= CORES_MOST:
         raise BadInput(f"A task cannot reserve {sharing.cores} cores: give 1 to {CORES_MOST}, or leave out --cores")

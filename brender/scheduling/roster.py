@@ -488,6 +488,8 @@ class Roster:
             kind = self.worker_classes[common] = WorkerClass(self._next_class, common, limits)
             for job_class in self.job_classes.values():
                 job_class.look_at(kind)
+                if kind in job_class.lossy:
+                    job_class.reconsider()
         return kind
 
     def _class_of_job(self, demand: Demand, need: Requirements, inside: frozenset[Limits] | None) -> JobClass:

@@ -141,7 +141,7 @@ def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since
     answer = {"wall": wall, "rows": told, "older": older, "ids": list(workers), "jobs": list(jobs)}
     if not until:
         worker = tables.Worker
-        shown = (worker.id, worker.name, worker.status, worker.reason, worker.job, worker.frame, worker.fraction)
+        shown = (worker.id, worker.name, worker.status, worker.reason, worker.job, worker.frame, worker.fraction, worker.pool)
         there = (worker.status != "offline") | ((worker.last_seen > wall - seconds) & (worker.wanted.not_in(UNLISTED)))
         found = database.execute(worker.select(*shown).where(there).order_by(worker.name).limit(PAGE)).fetchall()
         answer["workers"] = [dict(zip((column.name for column in shown), row, strict=True)) for row in found]

@@ -449,6 +449,12 @@ def addons(record: Record) -> list[dict[str, Any]]:
     return [row | {"is_here": record.folder.blob(row["addon"]["digest"]).exists()} for row in rows]
 
 
+def pools(record: Record) -> list[str]:
+    """Return the pools that workers belong to, sorted."""
+    pool = record.tables.Worker.pool
+    return [name for (name,) in record.tables.Worker.select(pool).where(pool != "").distinct().order_by(pool).tuples()]
+
+
 def shares(record: Record) -> dict[str, Any]:
     """Return how the farm is shared (`brender.store.shares`)."""
     return shares_of(record.tables)

@@ -234,6 +234,7 @@ def make_tables(database: Database) -> Tables:
         takes_addons = BooleanField(default=False)
         site = TextField(default="")
         pool = TextField(default="")
+        gpu_memory = BigIntegerField(default=0)
         folders = JSONField(holds=list[str], default=list)
         readable = JSONField(holds=list[str], default=list)
         extra_tags = JSONField(holds=list[str], default=list)

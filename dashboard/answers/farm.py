@@ -54,7 +54,7 @@ class Overview(msgspec.Struct):
     left_unknown: int
 
 
-@row("Worker", only=("id", "name", "status", "reason", "job", "frame", "fraction"))
+@row("Worker", only=("id", "name", "status", "reason", "job", "frame", "fraction", "pool"))
 class LaneWorker(Row): ...
 
 

@@ -310,12 +310,16 @@
   // What the form says otherwise than the job: another revision of it, or a job of its own.
   byId("edit-form")?.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const how = event.submitter?.value || "edit", name = byId("edit-name"), settings = {};
+    const how = event.submitter?.value || "edit", name = byId("edit-name"), settings = {}, asked = {};
     event.target.querySelectorAll("[data-setting]").forEach((input) => {
       if (input.value === input.defaultValue) return;
       settings[input.dataset.setting] = input.type !== "number" ? input.value : input.value ? Number(input.value) : null;
     });
-    const asked = { settings, ...(name.value === name.defaultValue ? {} : { name: name.value }) };
+    const shares = { licences: (text) => text.split(",").map((each) => each.trim()).filter(Boolean), pool: (text) => text.trim(), gpu_memory: (text) => Math.round(Number(text) * 1e9) };
+    event.target.querySelectorAll("[data-share]").forEach((input) => {
+      if (input.value !== input.defaultValue) asked[input.dataset.share] = (shares[input.dataset.share] || Number)(input.value);
+    });
+    Object.assign(asked, { settings, ...(name.value === name.defaultValue ? {} : { name: name.value }) });
     try {
       const told = await farm.post(`/jobs/${id}/${how}`, how === "edit" ? { ...asked, from_now_on: byId("from-now-on").checked } : asked);
       if (how === "clone") { window.location.assign(`/jobs/${told.id}`); return; }

@@ -67,7 +67,8 @@ const lanes = (() => {
     says.type = "button";
     says.setAttribute("aria-expanded", "false");
     line.append(farm.link(`/workers/${worker.id}`, worker.name, ""), canvas, says);
-    line.firstChild.title = worker.name;
+    line.firstChild.title = worker.pool ? `${worker.name}, pool ${worker.pool}` : worker.name;
+    if (worker.pool) line.firstChild.append(farm.element("small", "pool", worker.pool));
     const row = { worker, line, canvas, spans: new Map(), live: [], sorted: null, visible: false };
     rows.set(worker.id, row);
     observer.observe(canvas);

@@ -338,6 +338,8 @@
       priority: Number(byId("priority").querySelector("[aria-pressed=true]").value), tags: byId("job-tags").value.split(/\s+/).filter(Boolean), output: byId("job-output").value, paused: byId("paused").checked,
       after: byId("job-after").value.split(",").map((each) => each.trim()).filter(Boolean).map((each) => ({ job: each, by_frame: byId("after-frames").checked })),
       start_at: byId("start-at").value.trim(), night: byId("at-night").checked,
+      pool: byId("job-pool").value.trim(), licences: byId("job-licences").value.split(",").map((each) => each.trim()).filter(Boolean),
+      most_workers: Number(byId("job-most-workers").value), cores: Number(byId("job-cores").value), gpu_memory: Math.round(Number(byId("job-gpu-memory").value) * 1e9),
       allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().needs_file && source ? { source } : {}),
     };
   }

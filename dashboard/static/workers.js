@@ -32,6 +32,7 @@
   };
   farm.table("workers", "/workers", [
     { title: "Worker", value: (row) => `${row.name} ${tags(row)} ${row.note}`, show: name },
+    { title: "Pool", value: (row) => row.pool, show: (row) => row.pool, cell: "wide" },
     { title: "Status", field: "status", show: (row) => farm.badge(farm.standing(row.status)), cell: "wide" },
     { title: "Renders", field: "job_name", show: job },
     { title: "CPU", value: (row) => row.stats?.cpu_percent, show: sparkline, cell: "wide" },

@@ -13,6 +13,7 @@ from brender.model.beginning import After, parse_start
 from brender.model.edit import Edit
 from brender.model.errors import Conflict
 from brender.model.job import JobSpec
+from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST
 from brender.model.trust import check_trust
 from brender.store import questions
 from dashboard.answers import jobs as job_answers
@@ -39,6 +40,11 @@ class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     tags: Annotated[list[Name], msgspec.Meta(max_length=50)] | None = None
     stall_minutes: Minutes | None = None
     limit_minutes: Minutes | None = None
+    most_workers: Annotated[int, msgspec.Meta(ge=0, le=WORKERS_MOST)] | None = None
+    licences: Annotated[list[Name], msgspec.Meta(max_length=50)] | None = None
+    pool: Name | None = None
+    cores: Annotated[int, msgspec.Meta(ge=0, le=CORES_MOST)] | None = None
+    gpu_memory: Annotated[int, msgspec.Meta(ge=0, le=GPU_MEMORY_MOST)] | None = None
     settings: dict[str, Any] = {}
 
 
@@ -111,5 +117,10 @@ def _change(body: Changes) -> Edit:
         tags=None if body.tags is None else tuple(body.tags),
         stall_minutes=body.stall_minutes,
         limit_minutes=body.limit_minutes,
+        most_workers=body.most_workers,
+        licences=None if body.licences is None else tuple(body.licences),
+        pool=body.pool,
+        cores=body.cores,
+        gpu_memory=body.gpu_memory,
         settings=body.settings,
     )

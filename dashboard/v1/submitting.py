@@ -28,7 +28,7 @@ from brender.model.estimates import estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.output import output_of
 from brender.model.paths import BUILT_IN
-from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, Sharing
+from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST, Sharing
 from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.model.units import units_of
@@ -95,7 +95,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     test: bool = False
     stall_minutes: Minutes = STALL_MINUTES
     limit_minutes: Minutes = LIMIT_MINUTES
-    most_workers: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    most_workers: Annotated[int, msgspec.Meta(ge=0, le=WORKERS_MOST)] = 0
     licences: Annotated[list[Name], msgspec.Meta(max_length=50)] = []
     pool: Name = ""
     reclaim_at_once: bool = False

@@ -4,7 +4,7 @@ What runs and would look otherwise is stopped and queued again; what is done and
 requeue. Tasks keep their numbers (`brender.jobs.edits`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -20,6 +20,7 @@ from brender.jobs.edits import Revised, revise
 from brender.model.edit import Edit
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import Requirements
+from brender.model.quotas import QuotaKind, check_licence
 from brender.model.status import ENDED_JOB, JobStatus
 from brender.model.text import short_id
 from brender.model.units import passes_of
@@ -29,13 +30,16 @@ from brender.roles.server.jobs import PARTS_MOST, Emit, Jobs, Selection, check_s
 
 
 class Editing:
-    """Edits jobs of *farm*."""
+    """Edits jobs of *farm*; *recall* asks back what waits of a job at its workers."""
 
-    def __init__(self, farm: Farm, jobs: Jobs, activity: ActivityLog, emit: Emit) -> None:
+    def __init__(
+        self, farm: Farm, jobs: Jobs, activity: ActivityLog, emit: Emit, recall: Callable[[JobState, Now], None]
+    ) -> None:
         self.farm = farm
         self.jobs = jobs
         self.activity = activity
         self.emit = emit
+        self._recall = recall
 
     def edit(self, job: JobState, edit: Edit, now: Now, user: str) -> None:
         """Let *job* be what *edit* makes of it. Raises `BadInput` or `Conflict`, with nothing changed."""
@@ -50,6 +54,8 @@ class Editing:
         revised = revise(kind, known, edit)
         spec, counts = revised.spec, (kind.task_count(revised.spec), kind.part_count(revised.spec))
         check_submitted(spec)
+        for name in set(spec.sharing.licences).difference(before.sharing.licences):
+            check_licence(self.farm.usages.quota(QuotaKind.LICENCE, name), name)
         if not spec.project.strip():
             raise BadInput("The project's name is empty: give one with --project")
         if counts[1] > PARTS_MOST:
@@ -75,6 +81,8 @@ class Editing:
         fields = {"settings": spec.settings, "user": user, "wall": now.wall, "said": revised.said}
         ledger.insert("job_revision", (job.id, job.revision), fields)
         self.farm.needs_changed(job)
+        if spec.sharing != before.sharing:
+            self._recall(job, now)  # what waits at workers is given out again as it is now
         self.activity.note(now, "edit", f"edited {before.name}: {revised.said}", job.id, user)
         if again:
             self.jobs.requeue(job, Selection(ALL_ENDED), now, user)
