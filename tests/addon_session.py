@@ -1,10 +1,17 @@
 """What an artist does with the add-on, inside a Blender: run there with what `tests.test_blender_addon` gives, it writes what
 came of each step to a file."""
 
+import http.cookiejar
 import json
 import os
+import re
+import socket
 import sys
+import threading
 import time
+import urllib.parse
+import urllib.request
+import webbrowser
 
 import bpy
 
@@ -61,20 +68,86 @@ def make_scene(folder):
     return scene
 
 
+class Gate:
+    """Passes connections on to the farm, as long as it is open: where nobody answers while it is not."""
+
+    def __init__(self, port):
+        self._farm = port
+        self._listening = None
+        self.port = 0
+        self.open()
+
+    def open(self):
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+
+    def close(self):
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self, listening):
+        while True:
+            try:
+                one, _ = listening.accept()
+            except OSError:
+                return
+            other = socket.create_connection(("127.0.0.1", self._farm))
+            for source, target in ((one, other), (other, one)):
+                threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source, target):
+        try:
+            while block := source.recv(65536):
+                target.sendall(block)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def confirm(page):
+    """Do in a browser what an artist does there: sign in, and confirm the code."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+
+    def post(url, text, **fields):
+        fields["csrf_token"] = re.search('csrf-token" content="([^"]+)', text).group(1)
+        return browser.open(url, urllib.parse.urlencode(fields).encode()).read().decode()
+
+    login = browser.open(page)
+    shown = post(login.url, login.read().decode(), name=GIVEN["user"], password=GIVEN["password"])
+    TOLD["confirmed"] = "Blender on" in shown
+    post(page.split("?")[0], shown, code=page.split("code=")[1], allow="y")
+
+
+def tick_until(done, seconds=90):
+    """Let the add-on's timer run, as it does in a window, until it is *done*."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not done():
+        parts.state.drawn = time.monotonic()
+        parts.upkeep.tick()
+        time.sleep(0.05)
+    return done()
+
+
 before, before_handlers = types(), handlers()
 module = install()
 parts = sys.modules[module]
 preferences = bpy.context.preferences.addons[module].preferences
 TOLD["address"] = preferences.address
+gate = Gate(urllib.parse.urlsplit(preferences.address).port)
+through = f"http://127.0.0.1:{gate.port}"
 
 attempt("no token", "submit")
 preferences.address = "no where"
 attempt("no address", "connect")
 preferences.address = GIVEN["nowhere"]
-attempt("nobody there", "paste_token", token=GIVEN["token"])
-preferences.address = TOLD["address"]
+attempt("nobody there", "sign_in")
+preferences.address = through
 attempt("wrong token", "paste_token", token="brender_wrong")
-attempt("token", "paste_token", token=GIVEN["token"])
+webbrowser.open = confirm
+attempt("sign in", "sign_in")
+TOLD["me"] = parts.state.me["name"]
 kept = os.path.join(bpy.utils.user_resource("CONFIG"), "brender_tokens.json")
 TOLD["mode"] = os.stat(kept).st_mode & 0o777
 attempt("never saved", "submit")
@@ -95,20 +168,42 @@ os.rename(f"{textures}-away", textures)
 
 attempt("check", "check")
 TOLD["outlook"] = list(parts.state.outlook)
+tick_until(lambda: parts.state.forecast)
+TOLD["forecast"] = [parts.state.forecast[:1], parts.state.warnings]
 scene.brender.settings["frames"].text = "1-2"
 attempt("submit", "submit")
 attempt("test frame", "test_frame")
 TOLD["test frame"] = list(bpy.data.images["Test frame 1"].size)
-end = time.monotonic() + 90
-while time.monotonic() < end:
-    bpy.ops.brender.refresh()
-    if all(each["status"] == "completed" for each in parts.state.jobs):
-        break
-    time.sleep(0.2)
+
+gate.close()
+other = bpy.data.scenes.new("Other")
+other.camera = camera
+other.collection.objects.link(camera)
+other.render.engine, other.render.resolution_percentage, other.frame_end = "BLENDER_WORKBENCH", 5, 1
+scene.brender.is_chosen = other.brender.is_chosen = True
+attempt("farm away", "submit")
+TOLD["kept"] = [len(entry.jobs) for entry in parts.state.waiting]
+bpy.ops.preferences.addon_disable(module=module)
+bpy.ops.preferences.addon_enable(module=module)  # (as when Blender is started again)
+parts = sys.modules[module]
+bpy.context.preferences.addons[module].preferences.address = through
+tick_until(lambda: parts.state.problem, 20)
+TOLD["away"] = [parts.state.problem, len(parts.state.kinds) > 0, [len(entry.jobs) for entry in parts.state.waiting]]
+gate.open()
+parts.state.send_now = True
+tick_until(lambda: parts.state.jobs and not parts.state.waiting and not parts.state.sending)
+tick_until(lambda: len(parts.state.jobs) == 4)
+bpy.ops.brender.load(job=parts.state.jobs[0]["id"])
+bpy.ops.brender.load(job=next(each["id"] for each in parts.state.jobs if each["units"] == 2), target="SEQUENCER")
+tick_until(lambda: not parts.state.followed and all(each["status"] == "completed" for each in parts.state.jobs))
 TOLD["jobs"] = [[each["name"], each["status"], each["units_done"]] for each in parts.state.jobs]
 attempt("load", "load", job=parts.state.jobs[-1]["id"])
 loaded = bpy.data.images["scene one"]
 TOLD["loaded"] = [loaded.source, os.path.exists(bpy.path.abspath(loaded.filepath))]
+editor = scene.sequence_editor
+(strip,) = editor.strips if hasattr(editor, "strips") else editor.sequences
+TOLD["strip"] = [strip.type, strip.frame_final_duration, len(strip.elements)]
+TOLD["strip"] += [os.path.exists(os.path.join(bpy.path.abspath(strip.directory), each.filename)) for each in strip.elements]
 attempt("pause what is done", "act", job=parts.state.jobs[-1]["id"], action="pause")
 
 attempt("forget", "forget_token")
@@ -117,5 +212,6 @@ bpy.ops.preferences.addon_disable(module=module)
 TOLD["left"] = sorted(types() - before) + ["a property of scenes"] * hasattr(bpy.types.Scene, "brender")
 TOLD["left"] += ["handlers"] * (handlers() != before_handlers)
 TOLD["left"] += [each for each in os.listdir(bpy.app.tempdir) if each.startswith("brender")]
+TOLD["left"] += os.listdir(os.path.join(bpy.utils.user_resource("CONFIG"), "brender_outbox"))
 with open(GIVEN["told"], "w", encoding="utf-8") as file:
     json.dump(TOLD, file)

@@ -18,16 +18,15 @@ import pytest
 from brender import __version__
 from brender.blender_addon import brender_farm
 from brender.blender_addon.brender_farm.client import Farm, FarmError, checked_address, is_own_machine
-from brender.blender_addon.brender_farm.fetching import fetched, frames_of
+from brender.blender_addon.brender_farm.fetching import Arriving, held
 from brender.blender_addon.brender_farm.sending import bring, check_missing, is_used, outlook
 from brender.blender_addon.build import addon_zip
 from brender.commands.localfarm import FarmPlan, LocalFarm
-from brender.commands.options import client
 from brender.engines.command_line import script_in
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
 from tests.tools import command
-from tests.web import Browser, application, make_users, with_token
+from tests.web import PASSWORD, Browser, add_user, application, make_users
 
 SESSION = Path(__file__).parent / "addon_session.py"
 
@@ -89,14 +88,17 @@ def test_a_farm_gets_only_files_that_the_scene_uses(tmp_path: Path) -> None:
 
 
 class _Fake(Farm):
-    """A farm that misses what it is told to, and keeps what is uploaded."""
+    """A farm that misses what it is told to, keeps what is uploaded, and has the *known* places already."""
 
     def __init__(self, *missing: dict[str, str]) -> None:
         super().__init__("http://farm", "token")
-        self.missing, self.sent = list(missing), {}
+        self.missing, self.sent, self.known = list(missing), dict[str, str](), set[str]()
 
     def ask(self, path: str, body: Any = None) -> Any:
-        return {"missing": [each for each in self.missing if each["place"] not in self.sent]}
+        return {"missing": [each for each in self.missing if each["place"] not in self.sent.keys() | self.known]}
+
+    def offer(self, files: Any, into: str) -> Any:
+        return "u", [each for each in files if each[0] not in self.known]
 
     def upload(self, files: Any, into: str, progress: Any) -> Any:
         self.sent |= dict(files)
@@ -123,36 +125,50 @@ def test_the_files_that_a_farm_misses_are_sent_and_what_is_not_here_is_named(tmp
 
 
 class _Elsewhere(Farm):
-    """A farm whose folders this machine does not see: one job, with the frames *names*."""
+    """A farm whose folders this machine does not see: one job, with the frames *names*, of which the first *done* are there."""
 
     def __init__(self, *names: str, output: str = "/nowhere") -> None:
         super().__init__("http://farm", "token")
-        self.names, self.output = names, output
+        self.names, self.output, self.done = names, output, len(names)
+        self.fetched: list[str] = []
 
     def ask(self, path: str, body: Any = None) -> Any:
-        if path.endswith("/parts"):
-            return [{"status": "completed", "output": name} for name in self.names]
-        return {"name": "shot: 1", "output": self.output}
+        if "/parts?" not in path:
+            return {"name": "shot: 1", "output": self.output, "status": "completed" if self.done == len(self.names) else "active"}
+        if not path.endswith("since=-1"):
+            return []
+        one = {"piece": 0, "view": "", "change": 7, "attempt": "a"}
+        layers = [one | {"id": 100, "frame": 1, "layer": "second", "status": "completed", "output": "other.png"}]
+        return [*layers, *(one | each for each in self._parts())]
+
+    def _parts(self) -> Iterator[dict[str, Any]]:
+        for number, name in enumerate(self.names):
+            status = "completed" if number < self.done else "queued"
+            yield {"id": number, "frame": number + 1, "layer": "", "status": status, "output": name}
 
     def download(self, path: str, target: str, progress: Any) -> None:
-        with zipfile.ZipFile(target, "w") as archive:
-            for name in self.names:
-                archive.writestr(name, b"frame")
+        self.fetched.append(path)
+        Path(target).write_bytes(b"frame")
 
 
-def test_frames_of_a_farm_elsewhere_are_fetched_and_none_leaves_their_folder(tmp_path: Path) -> None:
-    name, paths = fetched(_Elsewhere("a_0001.png", "a_0002.png", "../../b.png"), "0123456789", str(tmp_path), lambda words: None)
+def test_frames_of_a_farm_elsewhere_are_fetched_once_as_they_arrive_and_none_leaves_their_folder(tmp_path: Path) -> None:
+    farm, arriving = _Elsewhere("a_0001.png", "a_0002.png", "../../b.png"), Arriving("0123456789", str(tmp_path))
+    farm.done = 1
+    assert arriving.look(farm, lambda words: None) == 1 and not arriving.is_ended
+    assert arriving.look(farm, lambda words: None) == 0
+    assert held(arriving.frames, arriving.wanted) == [str(tmp_path / "shot_ 1-012345" / "a_0001.png")] * 3
+    farm.done, arriving = 3, Arriving("0123456789", str(tmp_path))
+    assert arriving.look(farm, lambda words: None) == 3 and arriving.is_ended
     folder = tmp_path / "shot_ 1-012345"
-    assert (name, paths) == ("shot: 1", [str(folder / each) for each in ("a_0001.png", "a_0002.png", "b.png")])
-    assert sorted(map(str, folder.iterdir())) == paths
-    assert frames_of(paths[:2]) == [1, 2]
+    assert (arriving.name, arriving.paths) == ("shot: 1", [str(folder / each) for each in ("a_0001.png", "a_0002.png", "b.png")])
+    assert sorted(map(str, folder.iterdir())) == arriving.paths
 
 
 def test_frames_in_a_folder_that_is_seen_here_are_not_fetched(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    farm = _Elsewhere("a.png", output=str(tmp_path))
-    assert fetched(farm, "0123456789", str(tmp_path / "more"), lambda words: None)[1] == [str(tmp_path / "a.png")]
-    assert not (tmp_path / "more").exists()
+    farm, arriving = _Elsewhere("a.png", output=str(tmp_path)), Arriving("0123456789", str(tmp_path / "more"))
+    arriving.look(farm, lambda words: None)
+    assert arriving.paths == [str(tmp_path / "a.png")] and not farm.fetched
 
 
 def test_what_a_job_comes_to_is_said_in_words() -> None:
@@ -222,26 +238,34 @@ def test_a_download_that_breaks_off_leaves_no_file(odd: Farm, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="module")
+def shared_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFarm]:
+    """One farm for all kinds of Blender, which renders with the first that there is."""
+    folder = DataFolder(tmp_path_factory.mktemp("farm") / "data")
+    with LocalFarm(FarmPlan(folder=folder, workers=1, any_ports=True)) as farm:
+        yield farm
+
+
 @pytest.mark.blender
 @pytest.mark.thorough
-def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, folder: DataFolder, tmp_path: Path) -> None:
-    told = tmp_path / "told.json"
+def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, shared_farm: LocalFarm, tmp_path: Path) -> None:
+    told, user = tmp_path / "told.json", f"artist-{blender.kind}"
     (tmp_path / "work").mkdir()
-    with LocalFarm(FarmPlan(folder=folder, workers=1, any_ports=True, blenders=[blender.path])) as farm:
-        with client(None, folder.root) as connection:
-            token = with_token(connection)["Authorization"].removeprefix("Bearer ")
-        address = farm.dashboard_url.rstrip("/")
-        (tmp_path / "addon.zip").write_bytes(addon_zip(address))
-        given = {"zip": str(tmp_path / "addon.zip"), "token": token, "folder": str(tmp_path / "work"), "told": str(told)}
-        words = [*script_in(blender, SESSION), "--", json.dumps(given | {"nowhere": "http://127.0.0.1:1"})]
-        env = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+    add_user(shared_farm, user, "artist")
+    address = shared_farm.dashboard_url.rstrip("/")
+    (tmp_path / "addon.zip").write_bytes(addon_zip(address))
+    given = {"zip": str(tmp_path / "addon.zip"), "user": user, "password": PASSWORD, "folder": str(tmp_path / "work")}
+    given |= {"told": str(told), "nowhere": "http://127.0.0.1:1"}
+    words = [*script_in(blender, SESSION), "--", json.dumps(given)]
+    env = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
     assert told.exists(), done.stdout[-3000:] + done.stderr[-3000:]
     found = json.loads(told.read_text())
     said = found["said"]
     assert found["address"] == address and found["mode"] == 0o600
+    assert found["confirmed"] and found["me"] == user
     refused = {
-        "no token": "There is no token",
+        "no token": "not signed in",
         "no address": "not the address",
         "nobody there": "No farm answers",
         "wrong token": "does not know your token",
@@ -250,14 +274,17 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, fo
         "no number": "Samples is a number",
         "missing": "1 file is missing",
         "pause what is done": "completed",
-        "forgotten": "There is no token",
+        "forgotten": "not signed in",
     }
     for step, sentence in said.items():
         assert refused[step] in sentence if step in refused else sentence == "", step
         assert "Traceback" not in sentence
     assert refused.keys() <= said.keys()
     assert found["jobs after refusals"] == 0
-    assert found["outlook"][0].startswith("3 frames")
-    assert found["jobs"] == [["scene one", "completed", 1], ["scene one", "completed", 2]]
+    assert found["outlook"][0].startswith("3 frames") and found["forecast"][0] == found["outlook"][:1]
+    assert found["kept"] == [2] and "No farm answers" in found["away"][0] and found["away"][1:] == [True, [2]]
+    kept = [["scene one, Scene", "completed", 2], ["scene one, Other", "completed", 1]]
+    assert found["jobs"] == [*kept, ["scene one", "completed", 1], ["scene one", "completed", 2]]
     assert found["test frame"] == [96, 54] and found["loaded"] == ["SEQUENCE", True]
+    assert found["strip"] == ["IMAGE", 2, 2, True, True]
     assert found["left"] == []

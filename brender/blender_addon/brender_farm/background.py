@@ -18,6 +18,8 @@ class Work:
         self.farm = farm
         self.words = ""
         self.result = self.error = None
+        #: Whether it was not the artist who stopped it.
+        self.is_interrupted = False
         self._doing = doing
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -73,8 +75,9 @@ class Working:
         return self._end(context)
 
     def cancel(self, context):
-        """Blender ends, or opens another file: nothing is half submitted, since a job is one request at the end."""
+        """Blender ends, or opens another file. What was to be submitted is kept, and sent later."""
         context.window_manager.event_timer_remove(self._timer)
+        self._work.is_interrupted = True
         self._work.stop()
         state.work = None
 

@@ -1,5 +1,6 @@
 """What the add-on says to a farm: the HTTP API of its dashboard. No bpy here: it runs in threads beside Blender."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -15,6 +16,10 @@ _CONNECT_SECONDS = 10.0
 #: A farm may have much to do before it answers: it reads a large scene, or takes in an upload.
 _ANSWER_SECONDS = 600.0
 _BLOCK = 2**18
+_OFFERED_AT_ONCE = 500
+_OLDER = "The farm is older than this add-on, and does not know what it sends: download its own from {address}/submit"
+#: What a proxy, or the dashboard, answers while the farm behind it is away.
+_AWAY = (502, 503, 504)
 PREFIX = "/api/v1"
 WHERE = "Preferences, Add-ons, brender"
 
@@ -22,7 +27,21 @@ Progress = Callable[[int, int], None]
 
 
 class FarmError(Exception):
-    """What went wrong, as a sentence for an artist."""
+    """What went wrong, as a sentence for an artist. ``code`` is the farm's word for what kind of problem it is; "": it did not
+    say."""
+
+    def __init__(self, said: str, code: str = "") -> None:
+        super().__init__(said)
+        self.code = code
+
+    @property
+    def is_unknown_there(self) -> bool:
+        """Whether the farm is older than what it was asked for."""
+        return self.code in ("404", "405")
+
+
+class Away(FarmError):
+    """The farm does not answer: what it was asked for can be tried again later."""
 
 
 class Canceled(FarmError):
@@ -56,9 +75,28 @@ class Farm:
         with self._answer("GET" if content is None else "POST", path, content, headers) as answer:
             return self._understood(answer.read())
 
+    def offer(self, files: Sequence[tuple[str, str]], into: str) -> tuple[str, list[tuple[str, str]]]:
+        """Offer *files* (each the path that it has in the upload, and where it is here) by their content to the upload *into*
+        ("": a new one); return the upload, and those of the files that the farm lacks. Raises `FarmError`."""
+        lacked: set[str] = set()
+        for start in range(0, len(files), _OFFERED_AT_ONCE):
+            offered = []
+            for name, path in files[start : start + _OFFERED_AT_ONCE]:
+                size, digest = digest_of(path, self.check_stopped)
+                offered.append({"path": name, "digest": digest, "size": size})
+            try:
+                told = self.ask("/uploads/offer", {"upload": into, "files": offered})
+            except FarmError as error:
+                if error.is_unknown_there:
+                    return into, list(files)
+                raise
+            into = told["upload"]
+            lacked.update(told["lacks"])
+        return into, [each for each in files if each[0] in lacked]
+
     def upload(self, files: Sequence[tuple[str, str]], into: str, progress: Progress) -> Any:
-        """Send *files* (each the path that it has in the upload, and where it is here) to the upload *into* ("": a new one);
-        *progress* hears bytes sent and bytes in all. Raises `FarmError`."""
+        """Send *files* (as `offer` takes them) to the upload *into* ("": a new one); *progress* hears bytes sent and bytes in
+        all. Raises `FarmError`."""
         boundary = uuid.uuid4().hex
         parts = []
         for name, path in files:
@@ -68,7 +106,7 @@ class Farm:
         end = f"--{boundary}--\r\n".encode()
         whole = sum(len(head) + size + 2 for head, _, size in parts) + len(end)
         # Asked first: an answer that comes while a large body is on its way is not always seen.
-        self.ask(f"/uploads?more={whole}")
+        self.ask(f"/uploads?more={whole}")  # (the farm says whether it has room)
         body = self._pieces(parts, end, whole, progress)
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(whole)}
         with self._answer("POST", f"/uploads?upload={into}" if into else "/uploads", body, headers) as answer:
@@ -87,7 +125,7 @@ class Farm:
                     done += len(block)
                     progress(done, whole)
             if done < whole:
-                raise FarmError(f"The farm at {self.address} went away in the middle of a file: try it again")
+                raise Away(f"The farm at {self.address} went away in the middle of a file: try it again")
             os.replace(made, target)
         except OSError as error:
             raise FarmError(f"{target} cannot be written: {error.strerror or error}") from error
@@ -127,7 +165,9 @@ class Farm:
             connection.connect()
             connected = True
             connection.sock.settimeout(_ANSWER_SECONDS)
-            shown = {"Authorization": f"Bearer {self._token}", "Accept": "*/*", **headers}
+            shown = {"Accept": "*/*", **headers}
+            if self._token:
+                shown["Authorization"] = f"Bearer {self._token}"
             connection.request(method, where.path.rstrip("/") + PREFIX + path, body, shown)
             answer = connection.getresponse()
         except FarmError:
@@ -143,7 +183,7 @@ class Farm:
                 said = f"The farm at {self.address} went away while it was asked ({why}): try it again"
             else:
                 said = f"No farm answers at {self.address} ({why}): is the address right, and the farm on? {WHERE}"
-            raise FarmError(said) from error
+            raise Away(said) from error
         if answer.status != 200:
             with _Answer(connection, answer, self.address) as told:
                 raise self._refused(told)
@@ -152,15 +192,19 @@ class Farm:
     def _refused(self, answer: "_Answer") -> FarmError:
         """Return the error that the *answer* means, one that is no 200."""
         if answer.status == 401:
-            made = f"make one on the page of your account, {self.address}/account, and paste it under {WHERE}"
-            return FarmError(f"The farm does not know your token (any more): {made}")
+            return FarmError(f"The farm does not know your token (any more): sign in again, under {WHERE}", "401")
         if 300 <= answer.status < 400:
             return FarmError(f"{self.address} leads on to {answer.headers.get('Location')}: enter that address under {WHERE}")
         said = answer.read(2**20)
         try:
-            return FarmError(str(json.loads(said)["error"]))
-        except (ValueError, KeyError, TypeError):
-            return FarmError(
+            told = json.loads(said)
+            words, code = str(told.get("error_description") or told["error"]), str(told.get("code", ""))
+            if "unknown field" in words:
+                return FarmError(f"{_OLDER.format(address=self.address)} ({words})", "405")
+            return Away(words, code) if answer.status in _AWAY else FarmError(words, code)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            kind = Away if answer.status in _AWAY else FarmError
+            return kind(
                 f"{self.address} answers {answer.status}, and not as a brender farm does: check the address under {WHERE}"
             )
 
@@ -192,7 +236,7 @@ class _Answer:
         try:
             return self._answer.read() if most is None else self._answer.read(most)
         except (OSError, http.client.HTTPException) as error:
-            raise FarmError(f"The farm at {self._address} went away in the middle of its answer: try it again") from error
+            raise Away(f"The farm at {self._address} went away in the middle of its answer: try it again") from error
 
 
 def checked_address(address: str) -> str:
@@ -215,6 +259,27 @@ def is_own_machine(address: str) -> bool:
     """Return whether *address* is of this machine itself."""
     host = urlsplit(checked_address(address)).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+_digests: dict[tuple[str, int, int], str] = {}
+
+
+def digest_of(path: str, check: Callable[[], None] = lambda: None) -> tuple[int, str]:
+    """Return the size of the file at *path* and the SHA-256 of its content; *check* is called now and then. Raises
+    `FarmError`."""
+    try:
+        stat = os.stat(path)
+        key = (path, stat.st_size, stat.st_mtime_ns)
+        if key not in _digests:
+            made = hashlib.sha256()
+            with open(path, "rb") as file:
+                while block := file.read(_BLOCK):
+                    check()
+                    made.update(block)
+            _digests[key] = made.hexdigest()
+        return stat.st_size, _digests[key]
+    except OSError as error:
+        raise FarmError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _size(path: str) -> int:

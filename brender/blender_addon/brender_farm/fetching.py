@@ -1,58 +1,102 @@
-"""How finished frames come to this machine. No bpy here: it runs in a thread beside Blender."""
+"""How finished frames come to this machine, as they arrive. No bpy here: it runs in a thread beside Blender."""
 
 import os
 import re
-import zipfile
+from urllib.parse import urlencode
 
 from .client import FarmError, unlike
 
-
-def fetched(farm, id, folder, say):
-    """Return the name of the job *id* and where its finished frames are: those of its own output folder where this machine sees
-    that, or else a folder in *folder* that they are fetched into. Raises `FarmError`."""
-    farm.stopped_words = "Stopped: not all frames are here"
-    try:
-        job = farm.ask(f"/jobs/{id}")
-        names = [each["output"] for each in farm.ask(f"/jobs/{id}/parts") if each["status"] == "completed" and each["output"]]
-    except (KeyError, TypeError) as error:
-        raise unlike(farm, error) from error
-    there = [os.path.join(job["output"], name) for name in names] if job["output"] and os.path.isabs(job["output"]) else []
-    if there and all(os.path.isfile(path) for path in there):
-        return job["name"], sorted(there)
-    if not names:
-        raise FarmError(f"{job['name']} has no finished frames yet")
-    target = os.path.join(folder, safe_name(f"{job['name']}-{id[:6]}"))
-    try:
-        os.makedirs(target, exist_ok=True)
-    except OSError as error:
-        raise FarmError(f"{target} cannot be made: {error.strerror or error}") from error
-    packed = os.path.join(target, "frames.zip")
-    farm.download(f"/jobs/{id}/frames.zip", packed, lambda done, whole: say(f"Fetching frames: {done / 1e6:.1f} MB"))
-    try:
-        return job["name"], sorted(_unpacked(packed, target))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise FarmError(f"The frames cannot be written to {target}: {error}") from error
-    finally:
-        os.unlink(packed)
+_ENDED = ("completed", "failed", "canceled")
 
 
-def _unpacked(packed, target):
-    """Write the files of the zip *packed* into *target*, whatever folders they name; return where they are."""
+class Arriving:
+    """The frames of the job *id*: used in the job's own output folder where this machine sees that, or else fetched into a folder
+    in *folder*. Of a job with several view layers or views, those of the first.
+
+    ``frames`` are the paths of those that are here, by their numbers; ``wanted`` all its numbers, and ``is_ended`` whether no
+    more will come."""
+
+    def __init__(self, id, folder):
+        self.id = id
+        self.name = ""
+        self.frames = {}
+        self.wanted = []
+        self.is_ended = False
+        self._folder = folder
+        self._since = -1
+        self._parts = {}
+        self._made_by = {}
+
+    def look(self, farm, say):
+        """Fetch what is finished and not here; return how many frames that were. Raises `FarmError`."""
+        farm.stopped_words = "Stopped: not all frames are here"
+        try:
+            job = farm.ask(f"/jobs/{self.id}")
+            self._ask_parts(farm)
+            shown = self._shown()
+            self.name, self.wanted = job["name"], sorted({each["frame"] for each in shown})
+            fresh = [each for each in shown if each["status"] == "completed" and each["output"] and self._is_fresh(each)]
+            for number, each in enumerate(fresh, 1):
+                say(f"Fetching frames: {number} of {len(fresh)}")
+                self.frames[each["frame"]] = self._brought(farm, job, each)
+                self._made_by[each["frame"]] = each["attempt"]
+            self.is_ended = job["status"] in _ENDED
+        except (KeyError, TypeError) as error:
+            raise unlike(farm, error) from error
+        return len(fresh)
+
+    @property
+    def paths(self):
+        return [self.frames[number] for number in sorted(self.frames)]
+
+    def _ask_parts(self, farm):
+        """(They come in pages, by the commit that changed each last.)"""
+        while True:
+            page = farm.ask(f"/jobs/{self.id}/parts?{urlencode({'since': self._since})}")
+            if not page:
+                return
+            self._parts.update({each["id"]: each for each in page})
+            self._since = max(each["change"] for each in page)
+
+    def _shown(self):
+        parts = [self._parts[id] for id in sorted(self._parts)]
+        if not parts:
+            return []
+        first = min(parts, key=lambda each: each["piece"])
+        kind = ("piece", "layer", "view")
+        return [each for each in parts if all(each[name] == first[name] for name in kind)]
+
+    def _is_fresh(self, part):
+        return self._made_by.get(part["frame"]) != part["attempt"]
+
+    def _brought(self, farm, job, part):
+        if job["output"] and os.path.isabs(job["output"]):
+            there = os.path.join(job["output"], part["output"])
+            if os.path.isfile(there):
+                return there
+        pieces = [safe_name(piece) for piece in part["output"].split("/") if piece not in ("", ".", "..")]
+        target = os.path.join(self._folder, safe_name(f"{job['name']}-{self.id[:6]}"), *pieces)
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        except OSError as error:
+            raise FarmError(f"{os.path.dirname(target)} cannot be made: {error.strerror or error}") from error
+        farm.download(f"/jobs/{self.id}/frames/{part['id']}", target, lambda done, whole: None)
+        return target
+
+
+def held(frames, wanted):
+    """Return for each number from the first of *wanted* to the last the path of its frame: where that is not here, of the one
+    before it that is, or else of the first.
+
+    >>> held({2: "b", 4: "d"}, [1, 2, 3, 4, 5])
+    ['b', 'b', 'b', 'd', 'd']
+    """
+    path = frames[min(frames)]
     found = []
-    with zipfile.ZipFile(packed) as archive:
-        for each in archive.infolist():
-            path = os.path.join(target, *[safe_name(piece) for piece in each.filename.split("/") if piece not in ("", ".", "..")])
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with archive.open(each) as source, open(path, "wb") as file:
-                while block := source.read(2**20):
-                    file.write(block)
-            found.append(path)
+    for number in range(wanted[0], wanted[-1] + 1):
+        path = frames.get(number, path)
+        found.append(path)
     return found
-
-
-def frames_of(paths):
-    """Return the frame numbers in the names of *paths*: the last run of digits in each."""
-    return [int(found[-1]) for path in paths if (found := re.findall(r"\d+", os.path.splitext(os.path.basename(path))[0]))] or [1]
 
 
 def safe_name(name):

@@ -80,6 +80,11 @@ class BRENDER_form(bpy.types.PropertyGroup):
     allow_missing: bpy.props.BoolProperty(
         name="Render without missing files", description="Submit even where files that the scene uses are not there"
     )
+    each_layer: bpy.props.BoolProperty(
+        name="One job for each view layer", description="Each renders one view layer, in a folder of its own"
+    )
+    is_chosen: bpy.props.BoolProperty(name="Submit this scene", description="Ticked scenes are submitted together, a job each")
+    show_scenes: bpy.props.BoolProperty(name="Show")
     show_more: bpy.props.BoolProperty(name="Show")
     settings: bpy.props.CollectionProperty(type=BRENDER_setting)
     groups: bpy.props.CollectionProperty(type=BRENDER_group)
@@ -132,6 +137,54 @@ def settings_of(scene):
     if "scene" not in found and any(each["name"] == "scene" for each in declared["settings"]):
         found["scene"] = scene.name
     return found
+
+
+def jobs_of(context, name):
+    """Return what the file *name* is to be submitted as: a job for each ticked scene, or for the scene of *context*, and for each
+    of its view layers where that is asked for. Raises `FarmError`."""
+    made = []
+    for scene in chosen_scenes(context):
+        check_camera(scene)
+        fill(scene)
+        job = job_of(scene, name, scene != context.scene or len(chosen_scenes(context)) > 1)
+        layers = [each.name for each in scene.view_layers if each.use] if scene.brender.each_layer else []
+        if len(layers) < 2:
+            made.append(job)
+            continue
+        if not any(each["name"] == "view_layers" for each in state.kind(job["job_type"])["settings"]):
+            raise FarmError(f"{job['job_type']} renders all view layers together: untick One job for each view layer")
+        for layer in layers:
+            own = {"name": f"{job['name']}, {layer}", "settings": job["settings"] | {"view_layers": [layer]}}
+            made.append(job | own | ({"output": f"{job['output'].rstrip('/')}/{layer}"} if job["output"] else {}))
+    return made
+
+
+def chosen_scenes(context):
+    """Return the scenes that are submitted."""
+    return [each for each in bpy.data.scenes if each.brender.is_chosen] or [context.scene]
+
+
+def check_camera(scene):
+    """Raises `FarmError` where *scene* has no camera."""
+    if scene.camera is None and not any(marker.camera for marker in scene.timeline_markers):
+        raise FarmError(f"The scene {scene.name} has no camera: add one, or make one the scene's own")
+
+
+def job_of(scene, name, is_one_of_several=False):
+    """Return the job that *scene* of the file *name* is to be. Raises `FarmError`."""
+    chosen = scene.brender
+    own = chosen.job_name.strip() or name.removesuffix(".blend")
+    return {
+        "job_type": chosen.job_type,
+        "settings": settings_of(scene),
+        "name": f"{own}, {scene.name}" if is_one_of_several and not chosen.job_name.strip() else own,
+        "project": chosen.project.strip() or "default",
+        "priority": int(chosen.priority),
+        "output": chosen.output.strip(),
+        "paused": chosen.paused,
+        "allow_missing": chosen.allow_missing,
+        "trusted": {"unsaid": None, "yes": True, "no": False}[chosen.trust],
+    }
 
 
 def parsed(setting, text):

@@ -1,23 +1,17 @@
 """My jobs at the farm: how far they are, what can be done with them, and their frames in Blender."""
 
 import os
-import time
 import webbrowser
 
 import bpy
 
-from . import form, state
-from .background import Work, Working
+from . import following, outbox, state
+from .background import Working
 from .client import FarmError, unlike
-from .fetching import fetched, frames_of
-from .preferences import address_of, farm_of, has_token, look_at
-from .submit import show
+from .fetching import Arriving
+from .preferences import address_of, farm_of, outbox_folder
 
 SHOWN_MOST = 8
-_REFRESH_SECONDS = 5.0
-_TICK_SECONDS = 0.5
-_DRAWN_SECONDS = 10.0
-_FILMS = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".ogv", ".mpg"}
 _ACTIONS = [
     ("pause", "Pause", "Hand out no more of its frames"),
     ("resume", "Resume", "Go on with it"),
@@ -98,102 +92,62 @@ class BRENDER_OT_open(bpy.types.Operator):
 class BRENDER_OT_load(Working, bpy.types.Operator):
     bl_idname = "brender.load"
     bl_label = "Load frames"
-    bl_description = "Bring the job's finished frames into the Image Editor, as an image sequence"
 
     job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    target: bpy.props.EnumProperty(items=following.TARGETS, options={"SKIP_SAVE"})
+
+    @classmethod
+    def description(cls, context, properties):
+        return next(text for name, _, text in following.TARGETS if name == properties.target)
 
     def prepare(self, context):
         farm = farm_of(context)
         beside = os.path.dirname(bpy.data.filepath) or bpy.app.tempdir
-        return farm, lambda say: fetched(farm, self.job, os.path.join(beside, "farm_frames"), say)
+        self._arriving = Arriving(self.job, os.path.join(beside, "farm_frames"))
+        return farm, lambda say: self._arriving.look(farm, say)
 
     def finish(self, context, result):
-        name, paths = result
-        image = load(name, paths)
-        space = show(context, image)
-        if space is not None and image.source == "SEQUENCE":
-            numbers = sorted(frames_of(paths))
-            space.image_user.frame_start = numbers[0]
-            space.image_user.frame_offset = numbers[0] - 1
-            space.image_user.frame_duration = numbers[-1] - numbers[0] + 1
-            space.image_user.use_auto_refresh = True
-        many = "1 frame" if len(paths) == 1 else f"{len(paths)} frames"
-        self.report({"INFO"}, f"{image.name} is in the Image Editor: {many} from {os.path.dirname(paths[0])}")
+        followed = following.Followed(self._arriving, self.target)
+        self.report({"INFO"}, followed.show(context))
+        if not self._arriving.is_ended:
+            state.followed[self.job] = followed
 
 
-def load(name, paths):
-    """Return the frames at *paths* as an image: a sequence, where they are more than one."""
-    try:
-        image = bpy.data.images.load(paths[0])
-    except RuntimeError as error:
-        raise FarmError(f"Blender cannot read {paths[0]}: {error}") from error
-    image.name = name
-    if os.path.splitext(paths[0])[1].lower() in _FILMS:
-        image.source = "MOVIE"
-    elif len(paths) > 1:
-        image.source = "SEQUENCE"
-    return image
+class BRENDER_OT_waiting(bpy.types.Operator):
+    bl_idname = "brender.waiting"
+    bl_label = "What waits to be sent"
+
+    entry: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    action: bpy.props.EnumProperty(
+        items=[("send", "Send it now", "Try again to send it"), ("remove", "Remove it", "Remove it: it is not submitted")],
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        return "Try again to send it" if properties.action == "send" else "Remove it: it is not submitted"
+
+    def execute(self, context):
+        for each in outbox.entries(outbox_folder()):
+            if each.id == self.entry:
+                try:
+                    each.remove() if self.action == "remove" else each.set_problem("")
+                except FarmError as error:
+                    self.report({"ERROR"}, str(error))
+                    return {"CANCELLED"}
+        state.waiting = outbox.entries(outbox_folder())
+        state.send_now = True
+        return {"FINISHED"}
 
 
-#: The question that is asked in the background now (Work), and when the next one is due.
-_asking = None
-_due = 0.0
-
-
-def _tick():
-    """Ask the farm now and then, as long as somebody sees the panel."""
-    global _asking, _due
-    now = time.monotonic()
-    if _asking is not None:
-        if _asking.going:
-            return _TICK_SECONDS
-        work, _asking = _asking, None
-        _due = now + _REFRESH_SECONDS
-        if work.error is None:
-            known, state.jobs = work.result
-            if known:
-                state.me, state.about, state.kinds = known["me"], known["about"], known["kinds"]
-                for scene in bpy.data.scenes:
-                    form.fill(scene)
-        state.problem = str(work.error or "")
-        state.redraw()
-    elif now - state.drawn < _DRAWN_SECONDS and (now >= _due or state.look_at_jobs):
-        state.look_at_jobs = False
-        _ask()
-    return _TICK_SECONDS
-
-
-def _ask():
-    global _asking, _due
-    _due = time.monotonic() + _REFRESH_SECONDS
-    if not has_token(bpy.context):
-        return
-    try:
-        farm = farm_of(bpy.context)
-    except FarmError as error:
-        state.problem = str(error)
-        return
-    is_new = not state.kinds
-    _asking = Work(farm, lambda say: (look_at(farm) if is_new else None, mine(farm)))
-
-
-_CLASSES = (BRENDER_OT_refresh, BRENDER_OT_act, BRENDER_OT_open, BRENDER_OT_load)
+_CLASSES = (BRENDER_OT_refresh, BRENDER_OT_act, BRENDER_OT_open, BRENDER_OT_load, BRENDER_OT_waiting)
 
 
 def register():
     for each in _CLASSES:
         bpy.utils.register_class(each)
-    if not bpy.app.background:
-        bpy.app.timers.register(_tick, first_interval=_TICK_SECONDS, persistent=True)
 
 
 def unregister():
-    global _asking
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
-    if _asking is not None:
-        _asking.stop()
-        _asking.wait(2.0)
-        _asking = None
     for each in reversed(_CLASSES):
         bpy.utils.unregister_class(each)

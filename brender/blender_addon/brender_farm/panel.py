@@ -35,13 +35,17 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
         if not preferences.has_token(context):
             layout.label(text="Which farm, and who you are there:")
             layout.prop(preferences.addon(context), "address")
-            layout.operator("brender.paste_token", text="Enter your token…")
+            _draw_work(layout)
+            row = layout.row(align=True)
+            row.operator("brender.sign_in", icon="URL")
+            row.operator("brender.paste_token", text="Paste a token…")
             return
         row = layout.row()
         row.label(text=who() if state.me else preferences.addon(context).address, icon="CHECKMARK" if state.me else "WORLD")
         row.operator("brender.connect", text="" if state.me else "Connect", icon="FILE_REFRESH")
         if state.problem:
             _words(layout, state.problem, "ERROR")
+        _draw_waiting(layout)
         if state.kinds:
             layout.use_property_split = True
             layout.use_property_decorate = False
@@ -61,6 +65,13 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
             else:
                 fields.append((setting, item))
         layout.prop(chosen, "priority")
+        if len(bpy.data.scenes) > 1:
+            count = sum(each.brender.is_chosen for each in bpy.data.scenes)
+            if _folded(layout, chosen, "show_scenes", f"Scenes: {count} ticked" if count else "Scenes: this one"):
+                column = layout.column(align=True)
+                column.use_property_split = False
+                for each in bpy.data.scenes:
+                    column.prop(each.brender, "is_chosen", text=each.name)
         self._draw_submit(layout)
         for name, fields in groups.items():
             group = chosen.groups.get(name)
@@ -71,14 +82,15 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
                 for setting, item in fields:
                     _field(layout, scene, setting, item)
         if _folded(layout, chosen, "show_more", "Name, project, folder and trust"):
-            for name in ("job_name", "project", "output", "trust", "allow_missing", "paused"):
+            for name in ("job_name", "project", "output", "each_layer", "trust", "allow_missing", "paused"):
                 layout.prop(chosen, name)
 
     def _draw_submit(self, layout):
-        if state.work is not None:
-            row = layout.row()
-            row.label(text=state.work.words or "Asking the farm…", icon="SORTTIME")
-            row.operator("brender.stop", text="", icon="X")
+        for line in state.forecast[:1]:
+            _words(layout, line, "RENDER_ANIMATION")
+        for line in [*state.warnings, *state.forecast[1:]]:
+            _words(layout, line, "ERROR" if line in state.warnings else "NONE")
+        _draw_work(layout)
         for line in state.outlook:
             _words(layout, line)
         column = layout.column()
@@ -114,10 +126,39 @@ class BRENDER_PT_jobs(_Panel, bpy.types.Panel):
             for action, icon in _actions(job["status"]):
                 made = row.operator("brender.act", text="", icon=icon)
                 made.job, made.action = job["id"], action
-            row.operator("brender.load", text="Load frames", icon="IMAGE_DATA").job = job["id"]
+            for target, text, icon in (("IMAGE", "Load frames", "IMAGE_DATA"), ("SEQUENCER", "", "SEQUENCE")):
+                made = row.operator("brender.load", text=text, icon=icon, depress=_is_followed(job["id"], target))
+                made.job, made.target = job["id"], target
             row.operator("brender.open", text="", icon="URL").job = job["id"]
             if job["status"] == "failed" and job["reason"]:
                 _words(box, job["reason"])
+
+
+def _draw_work(layout):
+    """Draw what goes on."""
+    if state.work is not None:
+        row = layout.row()
+        _words(row, state.work.words or "Asking the farm…", "SORTTIME")
+        row.operator("brender.stop", text="", icon="X")
+
+
+def _draw_waiting(layout):
+    """Draw what is sent later."""
+    if state.sending is not None:
+        _words(layout, state.sending.words or "Sending what waits…", "SORTTIME")
+    for entry in state.waiting:
+        box = layout.box()
+        row = box.row(align=True)
+        row.label(text=f"{', '.join(each['name'] for each in entry.jobs)}: sent when the farm answers", icon="TIME")
+        for action, icon in (("send", "FILE_REFRESH"), ("remove", "X")):
+            made = row.operator("brender.waiting", text="", icon=icon)
+            made.entry, made.action = entry.id, action
+        if entry.problem:
+            _words(box, entry.problem, "ERROR")
+
+
+def _is_followed(job, target):
+    return job in state.followed and state.followed[job].target == target
 
 
 def _folded(layout, owner, name, title):

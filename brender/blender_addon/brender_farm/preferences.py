@@ -2,15 +2,21 @@
 
 import json
 import os
+import socket
+import webbrowser
 
 import bpy
 
 from . import state
 from .background import Working
 from .client import WHERE, Farm, FarmError, checked_address, is_own_machine, unlike
+from .signing_in import sign_in
 
 _ORIGIN = os.path.join(os.path.dirname(__file__), "origin.json")
 _TOKENS = "brender_tokens.json"
+_KNOWN = "brender_known.json"
+_OUTBOX = "brender_outbox"
+_NAME_LETTERS = 64
 
 
 def origin():
@@ -22,13 +28,18 @@ def origin():
         return {"address": "", "version": ""}
 
 
-def _tokens_path():
-    return os.path.join(bpy.utils.user_resource("CONFIG", create=True), _TOKENS)
+def _in_config(name):
+    return os.path.join(bpy.utils.user_resource("CONFIG", create=True), name)
 
 
-def _tokens():
+def outbox_folder():
+    """Return the folder of what is submitted and not at the farm yet."""
+    return _in_config(_OUTBOX)
+
+
+def _read(name):
     try:
-        with open(_tokens_path(), encoding="utf-8") as file:
+        with open(_in_config(name), encoding="utf-8") as file:
             found = json.load(file)
             return found if isinstance(found, dict) else {}
     except (OSError, ValueError):
@@ -37,8 +48,13 @@ def _tokens():
 
 def keep_token(address, token):
     """Keep *token* for the farm at *address*; "" forgets it. Raises `FarmError`."""
-    kept = {key: value for key, value in _tokens().items() if key != address} | ({address: token} if token else {})
-    path = _tokens_path()
+    _keep(_TOKENS, address, token)
+
+
+def _keep(name, address, value):
+    """Keep *value* for the farm at *address* in the file *name*, which its owner alone can read; an empty one forgets it."""
+    kept = {key: each for key, each in _read(name).items() if key != address} | ({address: value} if value else {})
+    path = _in_config(name)
     made = f"{path}.new"
     try:
         if os.path.exists(made):
@@ -48,7 +64,7 @@ def keep_token(address, token):
             json.dump(kept, file)
         os.replace(made, path)
     except OSError as error:
-        raise FarmError(f"The token cannot be kept in {path}: {error.strerror or error}") from error
+        raise FarmError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def addon(context):
@@ -64,25 +80,55 @@ def address_of(context):
 def has_token(context):
     """Return whether there is a token for the farm that is named."""
     try:
-        return address_of(context) in _tokens()
+        return address_of(context) in _read(_TOKENS)
     except FarmError:
         return False
 
 
-def farm_of(context):
-    """Return the farm, to be asked. Raises `FarmError` where no address or token is set, or Blender may not go online."""
-    address = address_of(context)
+def _check_online(address):
     if not getattr(bpy.app, "online_access", True) and not is_own_machine(address):
         raise FarmError("Blender may not go online: allow it under Preferences, System, Network (Allow Online Access)")
-    token = _tokens().get(address)
+
+
+def farm_of(context):
+    """Return the farm, to be asked. Raises `FarmError` where no address or token is set, or Blender may not go online."""
+    recall(context)
+    return farm_at(address_of(context))
+
+
+def farm_at(address):
+    """Return the farm at *address*, to be asked. Raises `FarmError` as `farm_of`."""
+    _check_online(address)
+    token = _read(_TOKENS).get(address)
     if not token:
-        made = f"make one on the page of your account, {address}/account, and paste it under {WHERE}"
-        raise FarmError(f"There is no token for the farm at {address} yet: {made}")
+        raise FarmError(f"You are not signed in at the farm at {address} yet: sign in under {WHERE}")
     return Farm(address, token)
+
+
+def take(context, known):
+    """Have *known*, what a farm said of itself (`look_at`), shown now and, where the farm is away, at Blender's next start."""
+    from . import form
+
+    state.me, state.about, state.kinds = known["me"], known["about"], known["kinds"]
+    for scene in bpy.data.scenes:
+        form.fill(scene)
+    if _read(_KNOWN).get(address_of(context)) != known:
+        _keep(_KNOWN, address_of(context), known)
+
+
+def recall(context):
+    """Show what the farm said of itself last, as long as it has not been asked."""
+    try:
+        known = _read(_KNOWN).get(address_of(context))
+        if not state.kinds and known and has_token(context):
+            take(context, known)
+    except (FarmError, KeyError, TypeError):
+        pass
 
 
 def _other_farm(self, context):
     state.forget()
+    recall(context)
 
 
 class BRENDER_preferences(bpy.types.AddonPreferences):
@@ -98,12 +144,14 @@ class BRENDER_preferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.prop(self, "address")
         row = layout.row()
-        row.operator("brender.paste_token", text="Change the token…" if has_token(context) else "Enter your token…")
         if has_token(context):
-            row.operator("brender.forget_token")
             row.operator("brender.connect", text="Test connection")
+            row.operator("brender.forget_token")
         else:
-            row.label(text="A token is made on the page of your account")
+            row.operator("brender.sign_in")
+        row.operator("brender.paste_token", text="Paste a token…")
+        if state.work is not None and state.work.words:
+            layout.label(text=state.work.words, icon="SORTTIME")
         if state.me:
             layout.label(text=who(), icon="CHECKMARK")
 
@@ -115,7 +163,7 @@ def who():
 
 class BRENDER_OT_forget_token(bpy.types.Operator):
     bl_idname = "brender.forget_token"
-    bl_label = "Forget the token"
+    bl_label = "Sign out"
     bl_description = "Remove the token from this machine; the page of your account revokes it"
 
     def execute(self, context):
@@ -146,10 +194,7 @@ class _Connecting(Working):
         return farm, lambda say: look_at(farm)
 
     def finish(self, context, result):
-        from . import form
-
-        state.me, state.about, state.kinds = result["me"], result["about"], result["kinds"]
-        form.fill(context.scene)
+        take(context, result)
         own = origin()["version"]
         said = f"Connected as {who()}"
         if own and own.split(".")[:2] != state.about["software"].split(".")[:2]:
@@ -162,6 +207,28 @@ class BRENDER_OT_connect(_Connecting, bpy.types.Operator):
     bl_idname = "brender.connect"
     bl_label = "Connect"
     bl_description = "Ask the farm who I am there, and what jobs it takes"
+
+
+class BRENDER_OT_sign_in(_Connecting, bpy.types.Operator):
+    bl_idname = "brender.sign_in"
+    bl_label = "Sign in"
+    bl_description = "Open the farm's page in the browser, where you confirm a code that is shown here"
+
+    def prepare(self, context):
+        self._address = address_of(context)
+        _check_online(self._address)
+        stranger = Farm(self._address, "")
+        name = f"Blender on {socket.gethostname() or 'a machine'}"[:_NAME_LETTERS]
+
+        def doing(say):
+            self._token = sign_in(stranger, name, say, webbrowser.open)
+            return look_at(Farm(self._address, self._token))
+
+        return stranger, doing
+
+    def finish(self, context, result):
+        keep_token(self._address, self._token)
+        super().finish(context, result)
 
 
 class BRENDER_OT_paste_token(_Connecting, bpy.types.Operator):
@@ -187,7 +254,7 @@ class BRENDER_OT_paste_token(_Connecting, bpy.types.Operator):
         return super().prepare(context)
 
 
-_CLASSES = (BRENDER_preferences, BRENDER_OT_paste_token, BRENDER_OT_forget_token, BRENDER_OT_connect)
+_CLASSES = (BRENDER_preferences, BRENDER_OT_sign_in, BRENDER_OT_paste_token, BRENDER_OT_forget_token, BRENDER_OT_connect)
 
 
 def register():

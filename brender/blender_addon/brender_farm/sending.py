@@ -9,10 +9,11 @@ _ROUNDS_MOST = 20
 
 
 def bring(farm, copy, name, folder, used, say):
-    """Upload the .blend at *copy* as *name*, and then what the farm misses of it, as far as it is on this machine. Relative paths
-    are from *folder*; *used* are the files that Blender itself says the scene uses. Returns where the .blend is for the farm, and
-    what the farm says of it. Raises `FarmError`."""
-    upload = farm.upload([(name, copy)], "", _progress(say, name))["upload"]
+    """Let the farm have the .blend at *copy* as *name*, and then what it misses of it, as far as it is on this machine. Relative
+    paths are from *folder*; *used* are the files that Blender itself says the scene uses. What the farm has by its content is not
+    sent. Returns where the .blend is for the farm, and what the farm says of it. Raises `FarmError`."""
+    say(f"Looking what the farm has of {name}…")
+    upload = _put(farm, [(name, copy)], "", say, name)
     source = {"upload": upload, "file": name}
     sent = set()
     for _ in range(_ROUNDS_MOST):  # (a library that has come may need further files)
@@ -27,8 +28,16 @@ def bring(farm, copy, name, folder, used, say):
             break
         sent |= set(found)
         many = "1 file that it uses" if len(found) == 1 else f"{len(found)} files that it uses"
-        farm.upload(list(found.items()), upload, _progress(say, many))
+        _put(farm, list(found.items()), upload, say, many)
     return source, facts
+
+
+def _put(farm, files, upload, say, what):
+    """Have *files* in the *upload* ("": a new one), and return that."""
+    upload, lacked = farm.offer(files, upload)
+    if lacked:
+        upload = farm.upload(lacked, upload, _progress(say, what))["upload"]
+    return upload
 
 
 def check_missing(facts, allowed):
@@ -115,5 +124,18 @@ def outlook(told):
         lines.append("No worker that takes such jobs is here now")
     elif not time:
         lines.append("How long it takes is not known: no earlier jobs tell")
+    if told.get("owner"):
+        lines.append(f"The job {told['owner']} writes the same files and has not ended: name another folder, or cancel it")
     lines.append(f"Frames go to {told['output']}" if told["output"] else "The farm keeps the frames")
     return lines + list(told["warnings"])
+
+
+def is_there(path):
+    """Return whether the file *path* is on this machine: where its name has a token for several, one of these."""
+    folder, name = os.path.split(path)
+    if "<" not in name:
+        return os.path.exists(path)
+    try:
+        return any(_beside(os.path.join(folder, each), path) for each in os.listdir(folder))
+    except OSError:
+        return False

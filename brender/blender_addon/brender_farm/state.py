@@ -6,21 +6,34 @@ import bpy
 work = None
 #: What the farm said: who I am, its job types, my jobs, and what the scene would come to (words).
 me = None
+#: Whether it said so now, and not at an earlier time.
+asked = False
 about = None
 kinds = []
 jobs = []
 outlook = []
+#: What the scene comes to by the farm's estimate, and what is amiss with it, each in lines of words.
+forecast = []
+warnings = []
+#: What is to be sent later (outbox.Entry), and what is sent of it now (background.Work).
+waiting = []
+sending = None
+#: Jobs whose frames are shown as they arrive, by their ids (following.Followed).
+followed = {}
 #: When the panel was drawn last (time.monotonic), whether jobs are to be asked for at once, and why those shown are not of now.
 drawn = 0.0
 look_at_jobs = False
+#: Whether what waits is to be sent at once.
+send_now = False
 problem = ""
 
 
 def forget():
     """Forget the farm: another one is named, or the add-on ends."""
-    global me, about, kinds, jobs, outlook, problem
-    me = about = None
-    kinds, jobs, outlook, problem = [], [], [], ""
+    global asked, me, about, kinds, jobs, outlook, problem, forecast, warnings
+    asked, me, about = False, None, None
+    kinds, jobs, outlook, problem, forecast, warnings = [], [], [], "", [], []
+    followed.clear()
 
 
 def kind(name):
@@ -33,5 +46,5 @@ def redraw():
     manager = getattr(bpy.context, "window_manager", None)
     for window in manager.windows if manager else ():
         for area in window.screen.areas:
-            if area.type in {"PROPERTIES", "PREFERENCES"}:
+            if area.type in {"PROPERTIES", "PREFERENCES", "IMAGE_EDITOR", "SEQUENCE_EDITOR"}:
                 area.tag_redraw()

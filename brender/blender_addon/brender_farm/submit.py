@@ -1,4 +1,4 @@
-"""Submitting the open scene: whole, or one frame to try."""
+"""Submitting the open file: its scenes, or one frame to try."""
 
 import os
 import shutil
@@ -7,50 +7,48 @@ import time
 
 import bpy
 
-from . import form, state
+from . import form, outbox, state
 from .background import Working
-from .client import FarmError, unlike
+from .checks import used_files
+from .client import Away, Canceled, FarmError, unlike
 from .fetching import safe_name
-from .preferences import farm_of
+from .following import show
+from .preferences import address_of, farm_of, outbox_folder
 from .sending import bring, check_missing, outlook
 
 _TEST_PRIORITY = 90
 _LOOK_SECONDS = 1.0
 
 
-class _Prepared:
-    """What the thread needs of Blender: the scene's copy on disk, and what was chosen. Removed by `remove`."""
+def _check_saved():
+    if not bpy.data.filepath:
+        raise FarmError("This file was never saved: save it first, since the farm takes its files from beside it")
+
+
+def _save_copy(path):
+    """Save what is open to *path*. Its paths stay as they are: they are told by the file's own folder, not by the copy's."""
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=False, check_existing=False)
+    except RuntimeError as error:
+        raise FarmError(f"A copy of the file cannot be saved: {error}") from error
+
+
+class _Copy:
+    """What the thread needs of Blender to look at the open file: its copy on disk, and the scene's job."""
 
     def __init__(self, context):
-        scene = context.scene
-        if not bpy.data.filepath:
-            raise FarmError("This file was never saved: save it first, since the farm takes its files from beside it")
-        _check_camera(scene)
-        self.settings = form.settings_of(scene)
+        _check_saved()
         self.name = os.path.basename(bpy.data.filepath)
         self.original = os.path.dirname(bpy.data.filepath)
-        chosen = scene.brender
-        self.allow_missing = chosen.allow_missing
-        self.job = {
-            "job_type": chosen.job_type,
-            "settings": self.settings,
-            "name": chosen.job_name.strip() or self.name.removesuffix(".blend"),
-            "project": chosen.project.strip() or "default",
-            "priority": int(chosen.priority),
-            "output": chosen.output.strip(),
-            "paused": chosen.paused,
-            "allow_missing": chosen.allow_missing,
-            "trusted": {"unsaid": None, "yes": True, "no": False}[chosen.trust],
-        }
-        self.used = [bpy.path.native_pathsep(each) for each in bpy.utils.blend_paths(absolute=True)]
+        form.check_camera(context.scene)
+        self.job = form.job_of(context.scene, self.name)
+        self.used = used_files()
         self._folder = tempfile.mkdtemp(prefix="brender-", dir=bpy.app.tempdir or None)
-        self.copy = os.path.join(self._folder, self.name)
         try:
-            # Its paths stay as they are: they are told by the file's own folder, not by the copy's.
-            bpy.ops.wm.save_as_mainfile(filepath=self.copy, copy=True, relative_remap=False, check_existing=False)
-        except RuntimeError as error:
+            _save_copy(os.path.join(self._folder, self.name))
+        except FarmError:
             self.remove()
-            raise FarmError(f"A copy of the file cannot be saved: {error}") from error
+            raise
 
     def remove(self):
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -58,18 +56,14 @@ class _Prepared:
     def send(self, farm, say):
         """Upload it, with what it uses; return the job to be submitted. Raises `FarmError`."""
         try:
-            source, facts = bring(farm, self.copy, self.name, self.original, self.used, say)
-            check_missing(facts, self.allow_missing)
+            copy = os.path.join(self._folder, self.name)
+            source, facts = bring(farm, copy, self.name, self.original, self.used, say)
+            check_missing(facts, self.job["allow_missing"])
             return self.job | {"source": source}
         except (KeyError, TypeError) as error:
             raise unlike(farm, error) from error
         finally:
             self.remove()
-
-
-def _check_camera(scene):
-    if scene.camera is None and not any(marker.camera for marker in scene.timeline_markers):
-        raise FarmError(f"The scene {scene.name} has no camera: add one, or make one the scene's own")
 
 
 class BRENDER_OT_check(Working, bpy.types.Operator):
@@ -79,10 +73,10 @@ class BRENDER_OT_check(Working, bpy.types.Operator):
 
     def prepare(self, context):
         farm = farm_of(context)
-        prepared = _Prepared(context)
+        copy = _Copy(context)
 
         def doing(say):
-            job = prepared.send(farm, say)
+            job = copy.send(farm, say)
             say("The farm looks what it comes to…")
             return outlook(farm.ask("/estimate", job))
 
@@ -96,23 +90,50 @@ class BRENDER_OT_check(Working, bpy.types.Operator):
 class BRENDER_OT_submit(Working, bpy.types.Operator):
     bl_idname = "brender.submit"
     bl_label = "Submit"
-    bl_description = "Send the scene as it is now, with the files that it uses, to the farm, and have it rendered"
+    bl_description = "Send the file as it is now, with the files that it uses, to the farm, and have it rendered"
 
     def prepare(self, context):
         farm = farm_of(context)
-        prepared = _Prepared(context)
+        _check_saved()
+        name = os.path.basename(bpy.data.filepath)
+        jobs = form.jobs_of(context, name)
+        allow_missing = all(each["allow_missing"] for each in jobs)
+        folder = os.path.dirname(bpy.data.filepath)
+        entry = outbox.put(outbox_folder(), address_of(context), name, folder, used_files(), jobs, allow_missing, save=_save_copy)
 
         def doing(say):
-            job = prepared.send(farm, say)
-            say("Submitting…")
-            return farm.ask("/jobs", job)
+            try:
+                return entry.send(farm, say), ""
+            except Away as error:
+                return [], str(error)
+            except Canceled:
+                if not self._work.is_interrupted and not entry.is_begun:
+                    entry.remove()
+                raise
+            except (KeyError, TypeError) as error:
+                entry.remove()
+                raise unlike(farm, error) from error
+            except FarmError as error:
+                if entry.is_begun:  # (some of its jobs are at the farm: the others wait)
+                    entry.set_problem(str(error))
+                else:
+                    entry.remove()
+                raise
 
         return farm, doing
 
     def finish(self, context, result):
-        state.outlook = [f"{result['name']} is submitted: {result['what']}", *result["warnings"]]
+        made, away = result
         state.look_at_jobs = True
-        self.report({"INFO"}, state.outlook[0])
+        state.waiting = outbox.entries(outbox_folder())
+        if away:
+            state.outlook = [f"It is kept here and sent when the farm answers, also after Blender was closed. {away}"]
+            self.report({"WARNING"}, state.outlook[0])
+            return
+        lines = [f"{each['name']} is submitted: {each['what']}" for each in made]
+        warnings = [words for each in made for words in each["warnings"]]
+        state.outlook = lines + list(dict.fromkeys(warnings))
+        self.report({"INFO"}, lines[0] if len(lines) == 1 else f"{len(lines)} jobs are submitted")
 
 
 class BRENDER_OT_test_frame(Working, bpy.types.Operator):
@@ -122,16 +143,16 @@ class BRENDER_OT_test_frame(Working, bpy.types.Operator):
 
     def prepare(self, context):
         farm = farm_of(context)
-        prepared = _Prepared(context)
+        copy = _Copy(context)
         self._frame = context.scene.frame_current
-        is_still = any(each["name"] == "frame" for each in state.kind(prepared.job["job_type"])["settings"])
+        is_still = any(each["name"] == "frame" for each in state.kind(copy.job["job_type"])["settings"])
         own = {"frame": self._frame} if is_still else {"frames": str(self._frame)}
-        more = {"settings": prepared.settings | own, "test": True, "priority": _TEST_PRIORITY, "paused": False}
+        more = {"settings": copy.job["settings"] | own, "test": True, "priority": _TEST_PRIORITY, "paused": False}
         folder = tempfile.mkdtemp(prefix="brender-test-", dir=bpy.app.tempdir or None)
         self._folder = folder
 
         def doing(say):
-            job = farm.ask("/jobs", prepared.send(farm, say) | more)
+            job = farm.ask("/jobs", copy.send(farm, say) | more)
             farm.stopped_words = f"Stopped: the farm goes on with {job['name']}"
             return _rendered(farm, job["id"], folder, say)
 
@@ -167,16 +188,6 @@ def _rendered(farm, id, folder, say):
     target = os.path.join(folder, safe_name(os.path.basename(part["output"])))
     farm.download(f"/jobs/{id}/frames/{part['id']}", target, lambda done, whole: None)
     return target
-
-
-def show(context, image):
-    """Show *image* in the first Image Editor that there is; return its space, or ``None``."""
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "IMAGE_EDITOR":
-                area.spaces.active.image = image
-                return area.spaces.active
-    return None
 
 
 class BRENDER_OT_stop(bpy.types.Operator):

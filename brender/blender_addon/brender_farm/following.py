@@ -1,0 +1,90 @@
+"""Frames of a job in Blender, as they arrive: as an image sequence in the Image Editor, or as a strip in the Sequencer."""
+
+import os
+
+import bpy
+
+from .client import FarmError
+from .fetching import held
+
+IMAGE, SEQUENCER = "IMAGE", "SEQUENCER"
+TARGETS = [
+    (IMAGE, "Load frames", "Bring the job's frames into the Image Editor, as an image sequence, as they arrive"),
+    (SEQUENCER, "Into the Sequencer", "Bring the job's frames into the Sequencer, as an image strip, as they arrive"),
+]
+_FILMS = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".ogv", ".mpg"}
+
+
+class Followed:
+    """The job whose frames *arriving* fetches, shown in *target*."""
+
+    def __init__(self, arriving, target):
+        self.arriving = arriving
+        self.target = target
+        self._shown = ""
+
+    def show(self, context):
+        """Show the frames that are here now; return where, in words. Raises `FarmError`."""
+        if not self.arriving.frames:
+            return f"{self.arriving.name} has no finished frames yet: they are shown as they arrive"
+        place = "the Image Editor" if self.target == IMAGE else "the Sequencer"
+        (self._show_image if self.target == IMAGE else self._show_strip)(context)
+        paths = self.arriving.paths
+        many = "1 frame" if len(paths) == 1 else f"{len(paths)} frames"
+        more = "" if self.arriving.is_ended else "; the others follow as they arrive"
+        return f"{self._shown} is in {place}: {many} from {os.path.dirname(paths[0])}{more}"
+
+    def _show_image(self, context):
+        wanted, paths = self.arriving.wanted, self.arriving.paths
+        image = bpy.data.images.get(self._shown) if self._shown else None
+        if image is not None:
+            image.reload()
+            return
+        try:
+            image = bpy.data.images.load(paths[0])
+        except RuntimeError as error:
+            raise FarmError(f"Blender cannot read {paths[0]}: {error}") from error
+        image.name = self.arriving.name
+        self._shown = image.name
+        if os.path.splitext(paths[0])[1].lower() in _FILMS:
+            image.source = "MOVIE"
+        elif len(wanted) > 1:
+            image.source = "SEQUENCE"
+        space = show(context, image)
+        if space is not None and image.source == "SEQUENCE":
+            space.image_user.frame_start = wanted[0]
+            space.image_user.frame_offset = wanted[0] - 1
+            space.image_user.frame_duration = wanted[-1] - wanted[0] + 1
+            space.image_user.use_auto_refresh = True
+
+    def _show_strip(self, context):
+        wanted, paths = self.arriving.wanted, self.arriving.paths
+        if os.path.splitext(paths[0])[1].lower() in _FILMS:
+            raise FarmError("The job makes a film: add it as a movie strip")
+        scene = getattr(context, "sequencer_scene", None) or context.scene
+        editor = scene.sequence_editor or scene.sequence_editor_create()
+        strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+        strip = strips.get(self._shown) if self._shown else None
+        if strip is None:
+            channel = max((each.channel for each in strips), default=0) + 1
+            strip = strips.new_image(name=self.arriving.name, filepath=paths[0], channel=channel, frame_start=wanted[0])
+            self._shown = strip.name
+        folder = os.path.dirname(paths[0])
+        same = {number: path for number, path in self.arriving.frames.items() if os.path.dirname(path) == folder}
+        for place, path in enumerate(held(same, wanted)):
+            name = os.path.basename(path)
+            if place < len(strip.elements):
+                strip.elements[place].filename = name
+            else:
+                strip.elements.append(name)
+        strip.frame_final_duration = wanted[-1] - wanted[0] + 1
+
+
+def show(context, image):
+    """Show *image* in the first Image Editor that there is; return its space, or ``None``."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "IMAGE_EDITOR":
+                area.spaces.active.image = image
+                return area.spaces.active
+    return None

@@ -1,0 +1,203 @@
+"""What the add-on does by itself now and then, beside Blender: it asks how far jobs are and what the scene comes to, sends what
+waits, and fetches frames as they arrive."""
+
+import functools
+import os
+import time
+
+import bpy
+
+from . import checks, form, outbox, state
+from .background import Work
+from .client import Away, Canceled, FarmError
+from .jobs import mine
+from .preferences import farm_at, farm_of, has_token, look_at, outbox_folder, recall, take
+from .sending import outlook
+
+_TICK_SECONDS = 0.5
+_REFRESH_SECONDS = 5.0
+#: How long it waits before it tries again to send what waits.
+_SEND_SECONDS = 20.0
+#: So long after the panel was drawn somebody still sees it.
+_DRAWN_SECONDS = 10.0
+
+
+class _Beside:
+    """Something that is asked now and then in a thread, *seconds* apart: *begin* returns a `Work`, or ``None`` where there is
+    nothing to ask, and *end* takes what came of it."""
+
+    def __init__(self, seconds, begin, end):
+        self._seconds = seconds
+        self._begin = begin
+        self._end = end
+        self.work = None
+        self.due = 0.0
+
+    def tick(self):
+        if self.work is not None:
+            if self.work.going:
+                return
+            work, self.work = self.work, None
+            self.due = time.monotonic() + self._seconds
+            self._end(work)
+            state.redraw()
+        elif time.monotonic() >= self.due:
+            self.due = time.monotonic() + self._seconds
+            self.work = self._begin()
+
+    def stop(self):
+        if self.work is not None:
+            self.work.is_interrupted = True
+            self.work.stop()
+            self.work.wait(2.0)
+            self.work = None
+        self.due = 0.0
+
+
+def _farm():
+    """Return the farm to be asked in the background, or ``None``."""
+    if not has_token(bpy.context):
+        return None
+    try:
+        return farm_of(bpy.context)
+    except FarmError as error:
+        state.problem = str(error)
+        return None
+
+
+def _ask_jobs():
+    farm = _farm()
+    if farm is None or time.monotonic() - state.drawn > _DRAWN_SECONDS:
+        return None
+    is_new = state.me is None or not state.asked
+    return Work(farm, lambda say: (look_at(farm) if is_new else None, mine(farm)))
+
+
+def _take_jobs(work):
+    if work.error is None:
+        known, state.jobs = work.result
+        if known:
+            state.asked = True
+            take(bpy.context, known)
+    state.problem = str(work.error or "")
+
+
+def _ask_forecast():
+    """Ask what the scene comes to: by what it says of itself, nothing is sent."""
+    farm = _farm()
+    if farm is None or not state.kinds or state.work is not None or time.monotonic() - state.drawn > _DRAWN_SECONDS:
+        return None
+    scene = bpy.context.scene
+    state.warnings = checks.amiss(scene)
+    paths = checks.used_files()
+    try:
+        job = form.job_of(scene, os.path.basename(bpy.data.filepath) or "untitled.blend")
+        facts = checks.facts_of(scene)
+    except FarmError as error:
+        state.warnings.append(str(error))
+        return Work(farm, lambda say: (checks.missing(paths), []))
+
+    def doing(say):
+        try:
+            return checks.missing(paths), outlook(farm.ask("/estimate", job | {"facts": facts}))
+        except FarmError as error:
+            return checks.missing(paths), [] if error.is_unknown_there or isinstance(error, Away) else [str(error)]
+
+    return Work(farm, doing)
+
+
+def _take_forecast(work):
+    if work.error is None:
+        missing, state.forecast = work.result
+        state.warnings = state.warnings + missing
+
+
+def _ask_frames():
+    farm = _farm() if state.followed else None
+    if farm is None:
+        return None
+    followed = list(state.followed.values())
+    return Work(farm, lambda say: [each for each in followed if each.arriving.look(farm, say) or each.arriving.is_ended])
+
+
+def _take_frames(work):
+    for each in work.result or ():
+        try:
+            each.show(bpy.context)
+        except FarmError as error:
+            state.outlook = [str(error)]
+            each.arriving.is_ended = True
+        if each.arriving.is_ended:
+            state.followed.pop(each.arriving.id, None)
+
+
+def _send_waiting():
+    """Send what could not be sent before."""
+    state.waiting = outbox.entries(outbox_folder())
+    if state.work is not None:
+        return None
+    for entry in state.waiting:
+        if entry.problem:
+            continue
+        try:
+            farm = farm_at(entry.address)
+        except FarmError:
+            continue
+        work = Work(farm, functools.partial(_sent, entry, farm))
+        state.sending = work
+        return work
+    return None
+
+
+def _sent(entry, farm, say):
+    farm.ask("/me")  # (whether it is there at all)
+    try:
+        return entry.send(farm, say)
+    except (Away, Canceled):
+        raise
+    except FarmError as error:
+        if os.path.isdir(entry.path):
+            entry.set_problem(str(error))
+        raise
+
+
+def _take_sent(work):
+    state.sending = None
+    state.waiting = outbox.entries(outbox_folder())
+    if work.error is None:
+        state.outlook = [f"{each['name']} is submitted: {each['what']}" for each in work.result]
+        state.look_at_jobs = True
+        state.send_now = bool(state.waiting)
+
+
+_jobs = _Beside(_REFRESH_SECONDS, _ask_jobs, _take_jobs)
+_forecast = _Beside(_REFRESH_SECONDS, _ask_forecast, _take_forecast)
+_outbox = _Beside(_SEND_SECONDS, _send_waiting, _take_sent)
+_frames = _Beside(_REFRESH_SECONDS, _ask_frames, _take_frames)
+_ALL = (_jobs, _forecast, _outbox, _frames)
+
+
+def tick():
+    """Do what is due beside Blender. Called by a timer; returns in how many seconds it is to be called again."""
+    recall(bpy.context)
+    if state.look_at_jobs:
+        state.look_at_jobs = False
+        _jobs.due = 0.0
+    if state.send_now:
+        state.send_now = False
+        _outbox.due = 0.0
+    for each in _ALL:
+        each.tick()
+    return _TICK_SECONDS
+
+
+def register():
+    if not bpy.app.background:
+        bpy.app.timers.register(tick, first_interval=_TICK_SECONDS, persistent=True)
+
+
+def unregister():
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+    for each in _ALL:
+        each.stop()
