@@ -190,7 +190,14 @@ def test_a_log_says_that_its_end_is_printed(
     quiet: Path, connection: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt = {"id": "aa" * 8, "job": "x", "worker_name": "w", "outcome": "live", "reason": ""}
-    answer = {"attempt": attempt, "text": "the end", "size": 3_000_000, "path": "/data/logs/x", "job_type": "command"}
+    answer = {
+        "id": "aa" * 8,
+        "attempt": attempt,
+        "text": "the end",
+        "size": 3_000_000,
+        "path": "/data/logs/x",
+        "job_type": "command",
+    }
     monkeypatch.setattr(Client, "ask", lambda *given, **named: answer)
     said = command(capsys, "log", "aa" * 8, "--data", quiet)
     assert "This is the log's end, 262.1 kB of 3.0 MB. All of it, on the server: /data/logs/x" in said.err

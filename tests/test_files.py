@@ -198,7 +198,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
             return self
 
     let_commands_ask(answer, monkeypatch)
-    monkeypatch.setattr("brender.commands.files.exchange", lambda *_: Fetching())
+    monkeypatch.setattr("brender.api.place.Place.exchange", lambda *_: Fetching())
     return frames
 
 

@@ -176,7 +176,7 @@ def test_a_frame_is_fetched_once_at_its_best_and_again_when_it_got_better(
             return self
 
     let_commands_ask(answer, monkeypatch)
-    monkeypatch.setattr("brender.commands.files.exchange", lambda *_: Fetching())
+    monkeypatch.setattr("brender.api.place.Place.exchange", lambda *_: Fetching())
     assert "2 files fetched" in command(capsys, "fetch", "shot", "--to", tmp_path).out
     done = 3
     assert "1 file fetched" in command(capsys, "fetch", "shot", "--to", tmp_path).out

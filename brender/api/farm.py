@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from brender.api.bus import Bus
 from brender.api.chosen_job import chosen_job
 from brender.api.connection import Bytes, Change, Connection, Notify, asked, silent, unseen
-from brender.api.fetching import fetch_frames, frames_of
+from brender.api.fetching import Fetching, fetch_frames, frames_of
 from brender.api.http import Http
 from brender.api.jobspec import folder_here
 from brender.api.options import Options
@@ -67,6 +67,11 @@ class Farm:
         """End the connection."""
         self._connection.close()
 
+    def ask(self, question: str, **arguments: Any) -> Any:
+        """Return the answer to a *question* of the farm's record, such as ``jobs`` or ``tasks`` (``job=ID``), by the names that
+        the HTTP API has. Raises `BadInput` where there is no such question, `NotFound`."""
+        return self._connection.ask(question, **arguments)
+
     def submit(self, file: str | Path | None = None, *, progress: Bytes = unseen, **options: Unpack[Options]) -> "Job":
         """Submit the .blend *file*, or what the *options* say (`brender.api.options.Options`), as `brender submit` does.
         *progress* hears of the bytes of files that are sent, of how many. Raises `BrenderError`, with nothing submitted."""
@@ -79,10 +84,11 @@ class Farm:
         chosen = {name: value for name, value in (("status", status), ("user", user), ("project", project)) if value}
         return [Job(self._connection, row) for row in asked(self._connection, "jobs", limit, "id", **chosen)]
 
-    def job(self, named: str) -> "Job":
-        """Return the job with this id, beginning of an id, or name: of several of a name the newest that has not ended. Raises
-        `NotFound`, or `BadInput` where it may be several."""
-        return self._job(chosen_job(self._connection, named, of_several="newest", notify=self._notify))
+    def job(self, named: str, *, of_several: Literal["newest", "none"] = "newest", exact: bool = False) -> "Job":
+        """Return the job with this id, beginning of an id, or name. *of_several* that are called so and have not ended it is the
+        newest, or none of them; *exact*: the name means one job, ended or not. Raises `NotFound`, or `BadInput` where it may be
+        several."""
+        return self._job(named if exact else chosen_job(self._connection, named, of_several, self._notify))
 
     def workers(self) -> "list[Worker]":
         """Return every worker, those that are there first."""
@@ -107,16 +113,12 @@ class Farm:
         return Job(self._connection, self._connection.ask("job", id=id))
 
 
-class Job:
-    """A job of a `Farm`, as it was when it was looked at last (`refresh`, and all that changes it). ``record`` has all that is
-    known of it, as `brender job --json` prints it."""
+class _Known:
+    """A job or worker, as it was when it was looked at last. ``record`` has all that is known of it."""
 
     def __init__(self, connection: Connection, record: dict[str, Any]) -> None:
         self._connection = connection
         self.record = record
-
-    def __repr__(self) -> str:
-        return f"<Job {short_id(self.id)} {self.name!r}, {self.status}>"
 
     @property
     def id(self) -> str:
@@ -130,8 +132,17 @@ class Job:
 
     @property
     def status(self) -> str:
-        """queued, active, paused, completed, failed or canceled."""
+        """How it stands, in a word: of a job ``queued``, ``active``, ``paused``, ``completed``, ``failed`` or ``canceled``, of a
+        worker ``idle``, ``busy``, ``offline`` and so on."""
         return str(self.record["status"])
+
+
+class Job(_Known):
+    """A job of a `Farm`, as it was when it was looked at last (`refresh`, and all that changes it). ``record`` has all that is
+    known of it, as `brender job --json` prints it."""
+
+    def __repr__(self) -> str:
+        return f"<Job {short_id(self.id)} {self.name!r}, {self.status}>"
 
     @property
     def reason(self) -> str:
@@ -196,6 +207,15 @@ class Job:
         """Set its priority, 0 to 100; higher goes first."""
         return self._act("priority", value)
 
+    def readmit(self, worker: str | None = None) -> "Job":
+        """Let *worker* (``None``: all) try it again that was kept off for failing it."""
+        return self._act("readmit", worker)
+
+    def fetching(self, to: str | Path, *, replace: bool = False) -> Fetching:
+        """Return what brings its finished files to the folder *to*, as more and more of them are finished. *replace*: files there
+        that are others are replaced. Raises `NotFound` where they were deleted."""
+        return Fetching(self._connection, self.record, Path(to), replace)
+
     def frames(self, to: str | Path | None = None, *, replace: bool = False, progress: Bytes = unseen) -> list[Path]:
         """Return the files of its finished frames, by their numbers: in its folder as this machine sees it, or fetched *to* a
         folder. Files there that are others stay, unless *replace* allows it; *progress* hears of each file's bytes. Raises
@@ -224,30 +244,11 @@ class Job:
         return self.refresh()
 
 
-class Worker:
+class Worker(_Known):
     """A worker of a `Farm`, as it was when it was looked at last. ``record`` has all that is known of it."""
-
-    def __init__(self, connection: Connection, record: dict[str, Any]) -> None:
-        self._connection = connection
-        self.record = record
 
     def __repr__(self) -> str:
         return f"<Worker {self.name!r}, {self.status}>"
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        return str(self.record["id"])
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return str(self.record["name"])
-
-    @property
-    def status(self) -> str:
-        """idle, busy, paused, offline and so on."""
-        return str(self.record["status"])
 
     def refresh(self) -> "Worker":
         """Look at it again; returns it. Raises `NotFound` where the farm has forgotten it."""

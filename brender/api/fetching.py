@@ -1,11 +1,12 @@
 """Finished frames on their way to this machine: which are here already, and which files they may not replace."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from brender.api.connection import Bytes, Connection, unseen
 from brender.api.finished import JobFile, finished_files
+from brender.api.standing import when
 from brender.blendfile.packing import digest_of_file
 from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.text import harmless, job_in_words, plural, some_of
@@ -14,7 +15,11 @@ from brender.model.text import harmless, job_in_words, plural, some_of
 def frames_of(connection: Connection, job: str) -> list[JobFile]:
     """Return the finished frames of *job*, by their numbers, and its film at the end; none of their further files."""
     files = [each for each in finished_files(connection, job) if not each.file]
-    return sorted(files, key=lambda each: (each.frame is None, each.frame or 0, each.layer, each.output))
+    return sorted(files, key=_place_of)
+
+
+def _place_of(file: JobFile) -> tuple[bool, int, str, str]:
+    return file.frame is None, file.frame or 0, file.layer, file.output
 
 
 def fetch_frames(
@@ -22,17 +27,50 @@ def fetch_frames(
 ) -> list[Path]:
     """Fetch the finished frames of the job of *record* to *folder*; returns their files, those too that were there. Raises
     `Conflict`, with nothing fetched, where others of their names are there, unless *replace* allows it."""
-    if record["frames_deleted"] is not None:
-        raise NotFound(f"The frames of {record['name']} were deleted")
-    target = folder.absolute()
-    found = [(each, target_of(target, each)) for each in frames_of(connection, record["id"])]
-    missing = [(each, path) for each, path in found if not is_here(path, each)]
-    if not replace:
-        check_none_replaced(record, target, [path for each, path in missing if not was_fetched_earlier(path, each)], 0)
-    for each, path in missing:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection.fetch(record["id"], each.part, path, progress, each.file)
-    return [path for _, path in found]
+    fetching = Fetching(connection, record, folder, replace, with_further=False)
+    found = fetching.look(lambda file: progress)
+    return [path for _, path in sorted(found, key=lambda each: _place_of(each[0]))]
+
+
+class Fetching:
+    """Brings the files of finished frames of the job of *record* to *folder*, which is made; what is there already, whole, is not
+    fetched again. *with_further*: those too that a frame has beside its picture.
+
+    ``fetched``: how many were. Raises `NotFound` where the job's frames were deleted.
+    """
+
+    def __init__(
+        self, connection: Connection, record: Mapping[str, Any], folder: Path, replace: bool = False, with_further: bool = True
+    ) -> None:
+        if record["frames_deleted"] is not None:
+            raise NotFound(f"The frames of {record['name']} were deleted on {when(record['frames_deleted'])}")
+        self.folder, self.fetched = folder.absolute(), 0
+        self._connection, self._record = connection, record
+        self._replace, self._with_further = replace, with_further
+        self._own: set[Path] = set()
+        self._change = -1
+
+    def look(self, begin: Callable[[JobFile], Bytes]) -> list[tuple[JobFile, Path]]:
+        """Fetch what was finished since the last look; returns those files, each with where it is, also those that were there.
+        *begin* hears of each that is fetched, and returns what hears of its bytes. Raises `Conflict` where others of their names
+        are there, unless they may be replaced."""
+        finished = list(finished_files(self._connection, self._record["id"], self._change))
+        self._change = max((each.change for each in finished), default=self._change)
+        found = [(each, target_of(self.folder, each)) for each in finished if self._with_further or not each.file]
+        missing = [(each, path) for each, path in found if not is_here(path, each)]
+        self._own |= {path for each, path in missing if was_fetched_earlier(path, each)}
+        self._check([path for _, path in missing])
+        for each, path in missing:
+            self._check([path])  # (another command may fetch to the same folder)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection.fetch(self._record["id"], each.part, path, begin(each), each.file)
+            self._own.add(path)
+            self.fetched += 1
+        return found
+
+    def _check(self, paths: Iterable[Path]) -> None:
+        if not self._replace:
+            _check_none_replaced(self._record, self.folder, [path for path in paths if path not in self._own], self.fetched)
 
 
 def target_of(folder: Path, file: JobFile) -> Path:
@@ -43,7 +81,7 @@ def target_of(folder: Path, file: JobFile) -> Path:
     return path
 
 
-def check_none_replaced(job: Mapping[str, Any], target: Path, paths: Iterable[Path], fetched: int) -> None:
+def _check_none_replaced(job: Mapping[str, Any], target: Path, paths: Iterable[Path], fetched: int) -> None:
     """Raise `Conflict` where one of *paths*, which are not the files of *job*, is there. *fetched*: how many came before."""
     there = [path for path in paths if path.exists() or path.is_symlink()]
     if not there:

@@ -8,21 +8,19 @@ from pathlib import Path
 
 import click
 
-from brender.api.connection import asked
-from brender.api.fetching import check_none_replaced, is_here, target_of, was_fetched_earlier
+from brender.api.connection import Bytes, asked
 from brender.api.finished import JobFile, all_parts, finished_files
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import packed, write_folder, write_zip
 from brender.commands.completion import job_argument
 from brender.commands.config import Configured
-from brender.commands.options import NamedPath, client, common, server_option
-from brender.commands.output import say, when
+from brender.commands.options import NamedPath, client, common, farm, server_option
+from brender.commands.output import say
 from brender.commands.sending import exchange, transfer_bar
 from brender.engines.ffmpeg import make_film
 from brender.model.bundle import check_path
-from brender.model.errors import Conflict, NotFound
+from brender.model.errors import Conflict
 from brender.model.path_templates import safe
-from brender.model.status import ENDED_JOB
 from brender.model.text import harmless, plural
 
 _LOOK_SECONDS = 1.0
@@ -69,49 +67,29 @@ def fetch(
 ) -> None:
     """Fetch the finished frames of the job ID to this machine. What is here already, whole, is not fetched again; what was begun
     goes on. Files of the same names that are others stay, and nothing is fetched, unless you say --replace."""
-    fetched, own = 0, set[Path]()
     frames: dict[tuple[str, int], Path] = {}
     if movie is not None and not replace:
         _check_new(movie)
-    with client(server, data) as connection, exchange(server, data) as files, transfer_bar() as bar:
-        job = connection.ask("job", id=id)
-        if job["frames_deleted"] is not None:
-            raise NotFound(f"The frames of {job['name']} were deleted on {when(job['frames_deleted'])}")
-        target = (folder or Path(f"{job['name']}_frames")).absolute()
-        task, changed = bar.add_task("fetching", total=None), -1
+    with farm(server, data) as its, transfer_bar() as bar:
+        job = its.job(id, exact=True)
+        fetching = job.fetching(folder or Path(f"{job.name}_frames"), replace=replace)
+        task = bar.add_task("fetching", total=None)
+
+        def begin(file: JobFile) -> Bytes:
+            bar.update(task, description=harmless(file.output))
+            return lambda have, total: bar.update(task, completed=have, total=total)
+
         while True:
-            ended = connection.ask("job", id=job["id"])["status"] in ENDED_JOB
-            wanted: list[tuple[JobFile, Path]] = []
-            for each in finished_files(connection, job["id"], changed):
-                changed = max(changed, each.change)
-                path = target_of(target, each)
-                if not each.file and each.frame is not None:
-                    frames[each.layer, each.frame] = path
-                if not is_here(path, each):
-                    wanted.append((each, path))
-                    own |= {path} if was_fetched_earlier(path, each) else set()
-            if not replace:
-                check_none_replaced(job, target, [path for _, path in wanted if path not in own], fetched)
-            for each, path in wanted:
-                if not (replace or path in own):
-                    check_none_replaced(job, target, [path], fetched)  # (another command may fetch to the same folder)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                bar.update(task, description=harmless(each.output))
-                files.fetch(
-                    job["id"],
-                    each.part,
-                    path,
-                    lambda have, total: bar.update(task, completed=have, total=total),
-                    each.file,
-                )
-                own.add(path)
-                fetched += 1
-            if ended or not watch:
+            has_ended = job.refresh().has_ended
+            frames |= {
+                (each.layer, each.frame): path for each, path in fetching.look(begin) if not each.file and each.frame is not None
+            }
+            if has_ended or not watch:
                 break
             time.sleep(_LOOK_SECONDS)
-    say(f"{plural(fetched, 'file')} fetched to {target}")
+    say(f"{plural(fetching.fetched, 'file')} fetched to {fetching.folder}")
     if movie is not None:
-        speed = fps if fps is not None else float(job["fps"])
+        speed = fps if fps is not None else float(job.record["fps"])
         for layer, target in _movies(movie, {layer for layer, _ in frames}).items():
             if not replace:
                 _check_new(target)

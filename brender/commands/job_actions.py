@@ -4,12 +4,10 @@ from pathlib import Path
 
 import click
 
-from brender.api.chosen_job import chosen_job
-from brender.api.place import user
 from brender.commands.completion import complete_worker, job_argument
 from brender.commands.config import Configured
-from brender.commands.options import client, common, server_option
-from brender.commands.output import say, tell
+from brender.commands.options import common, farm, server_option
+from brender.commands.output import say
 from brender.model.errors import BadInput
 from brender.model.text import short_id
 
@@ -22,9 +20,9 @@ def _action(name: str, help: str) -> click.Command:
     @server_option
     @job_argument
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
-        with client(server, data) as connection:
-            answer = connection.act(name, chosen_job(connection, id, of_several="none", notify=tell), user=user())
-        say(f"Job {short_id(answer['id'])} is {answer['status']}")
+        with farm(server, data) as its:
+            job = getattr(its.job(id, of_several="none"), name)()
+        say(f"Job {short_id(job.id)} is {job.status}")
 
     return act
 
@@ -46,9 +44,9 @@ def requeue(
     """Render frames again: those that failed or were canceled, or the ones that are named."""
     if everything and frames:
         raise BadInput("Give --all or --frames, not both")
-    with client(server, data) as connection:
-        answer = connection.act("requeue", id, value="all" if everything else frames, user=user())
-    say(f"Job {short_id(answer['id'])} is {answer['status']}")
+    with farm(server, data) as its:
+        job = its.job(id, exact=True).requeue("all" if everything else frames)
+    say(f"Job {short_id(job.id)} is {job.status}")
 
 
 @click.command(cls=Configured, section="priority")
@@ -58,9 +56,9 @@ def requeue(
 @click.argument("value", type=int)
 def priority(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, value: int) -> None:
     """Set a job's priority, 0 to 100; higher goes first."""
-    with client(server, data) as connection:
-        answer = connection.act("priority", chosen_job(connection, id, of_several="none", notify=tell), value=value, user=user())
-    say(f"Job {short_id(answer['id'])} has priority {value}")
+    with farm(server, data) as its:
+        job = its.job(id, of_several="none").set_priority(value)
+    say(f"Job {short_id(job.id)} has priority {value}")
 
 
 @click.command(cls=Configured, section="readmit", short_help="Let workers try a job again that they kept failing.")
@@ -70,6 +68,6 @@ def priority(data: Path, config: Path | None, verbose: bool, server: str | None,
 @click.argument("worker", required=False, shell_complete=complete_worker)
 def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, worker: str | None) -> None:
     """Let WORKER, or all workers, try a job again that they were kept off for failing it."""
-    with client(server, data) as connection:
-        answer = connection.act("readmit", id, value=worker, user=user())
-    say(f"Job {short_id(answer['id'])} goes to {worker or 'all workers'} again")
+    with farm(server, data) as its:
+        job = its.job(id, exact=True).readmit(worker)
+    say(f"Job {short_id(job.id)} goes to {worker or 'all workers'} again")

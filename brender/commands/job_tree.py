@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from brender.bus.client import Client
+from brender.api.connection import Asking
 from brender.model.errors import BadInput
 from brender.model.status import HANDED_OUT
 from brender.model.text import job_in_words, plural, short_id
 
 
-def graph_of(connection: Client, job: str) -> Mapping[str, Any] | None:
+def graph_of(connection: Asking, job: str) -> Mapping[str, Any] | None:
     """Return what waits for what around *job* (`brender.store.job_graph.graph`); ``None``: nothing does, or the server is of an
     earlier version."""
     try:

@@ -10,7 +10,6 @@ from typing import Any
 import click
 import msgspec
 
-from brender.api.chosen_job import chosen_job
 from brender.api.connection import asked
 from brender.api.job_types import named_type
 from brender.api.place import Place
@@ -24,7 +23,7 @@ from brender.commands.config import Configured
 from brender.commands.job_tree import graph_of, tree
 from brender.commands.jobspec import limit_options, priority_option, render_options, sharing_of, sharing_options
 from brender.commands.latest_picture import LatestPicture
-from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
+from brender.commands.options import client, common, farm, json_option, pictures_option, server_option, site_option
 from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, tell, when
 from brender.commands.own_types import Submitting, given_settings, named_values, template_among
 from brender.commands.paging import all_option, counted_in_all, limit_option, wanted
@@ -232,9 +231,9 @@ def jobs(
     """List the jobs, newest first."""
     chosen = {key: value for key, value in (("status", status), ("user", of), ("project", project)) if value}
     count = wanted(limit, everything, as_json)
-    with client(server, data) as connection:
-        rows = asked(connection, "jobs", count, "id", **chosen)
-        total = counted_in_all(connection, rows, count, "jobs", **chosen)
+    with farm(server, data) as its:
+        rows = [each.record for each in its.jobs(**chosen, limit=count)]
+        total = counted_in_all(its, rows, count, "jobs", **chosen)
     if as_json:
         print_json(rows)
     else:
@@ -267,9 +266,9 @@ def jobs(
 @job_argument
 def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, id: str) -> None:
     """Show one job. ID may be the start of its id, or its name."""
-    with client(server, data) as connection:
-        record = connection.ask("job", id=chosen_job(connection, id, of_several="newest", notify=tell))
-        known = graph_of(connection, record["id"])
+    with farm(server, data) as its:
+        record = its.job(id).record
+        known = graph_of(its, record["id"])
     if as_json:
         print_json(record)
         return
@@ -375,10 +374,10 @@ def tasks(
 ) -> None:
     """List the tasks of a job."""
     count = wanted(limit, everything, as_json)
-    with client(server, data) as connection:
-        id = chosen_job(connection, id, of_several="newest", notify=tell)
-        rows = asked(connection, "tasks", count, "id", job=id)
-        total = counted_in_all(connection, rows, count, "tasks", job=id)
+    with farm(server, data) as its:
+        id = its.job(id).id
+        rows = asked(its, "tasks", count, "id", job=id)
+        total = counted_in_all(its, rows, count, "tasks", job=id)
     cut = len(rows), total, "tasks", "--all, --limit"
     if as_json:
         print_json(rows)
@@ -425,11 +424,10 @@ def log(
 
     What Blender always writes is folded to a count, as on the job's page.
     """
-    with client(server, data) as connection:
-        id = chosen_job(connection, id, of_several="newest", notify=tell)
-        answer = connection.ask("log", job=id, frame=frame, attempt=attempt)
-        # (What another program writes is not Blender's.)
-        raw = raw or connection.ask("job", id=answer["attempt"]["job"])["job_type"] == "command"
+    with farm(server, data) as its:
+        job = its.job(id)
+        answer = its.ask("log", job=job.id, frame=frame, attempt=attempt)
+        raw = raw or job.record["job_type"] == "command"  # (what another program writes is not Blender's)
     chosen = answer["attempt"]
     # (How it ended is the log's last line, as a rule.)
     ending = f": {chosen['reason']}" if chosen["reason"] and f"ended: {chosen['reason']}" not in answer["text"] else ""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from brender.api.farm import Farm
 from brender.api.place import Place
 from brender.bus.address import SERVER_PORT, Address, parse_address
 from brender.bus.client import Client
@@ -103,6 +104,11 @@ def client(server: str | None, data: Path, timeout: float = 10.0) -> Client:
     Raises as `brender.api.place.as_commands` does. A longer wait is said.
     """
     return Place(server, data, tell).client(timeout)
+
+
+def farm(server: str | None, data: Path) -> Farm:
+    """Return the farm whose server the options name, as Python has it. Raises as `client` does."""
+    return Farm(server, data=data, notify=tell)
 
 
 def host_name() -> str:

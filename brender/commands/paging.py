@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from brender.bus.client import Client
+from brender.api.connection import Asking
 from brender.commands.output import say
 from brender.model.answers import PAGE
 
@@ -29,6 +29,6 @@ def wanted(limit: int | None, everything: bool, as_json: bool) -> int | None:
     return None if everything else limit or (None if as_json else SHOWN)
 
 
-def counted_in_all(connection: Client, rows: list[dict[str, Any]], count: int | None, of: str, **arguments: Any) -> int:
+def counted_in_all(connection: Asking, rows: list[dict[str, Any]], count: int | None, of: str, **arguments: Any) -> int:
     """Return how many rows there are in all, where *rows* are the first *count* of them."""
     return len(rows) if count is None or len(rows) < count else int(connection.ask("count", of=of, **arguments))

@@ -4,13 +4,10 @@ from pathlib import Path
 
 import click
 
-from brender.api.chosen_job import chosen_job
-from brender.api.standing import JUST_JOINED, one_node, standing, worker_standing
 from brender.commands.completion import complete_job
 from brender.commands.config import Configured
-from brender.commands.options import client, common, server_option
-from brender.commands.output import say, tell, tell_more
-from brender.model.answers import WHY_WORKER
+from brender.commands.options import common, farm, server_option
+from brender.commands.output import say, tell_more
 from brender.model.errors import NotFound
 
 
@@ -23,18 +20,18 @@ from brender.model.errors import NotFound
 @click.argument("name", metavar="JOB|WORKER", shell_complete=complete_job)
 def why(data: Path, config: Path | None, verbose: bool, server: str | None, of_worker: bool, name: str) -> None:
     """Say why a job waits or a worker renders nothing, and what to do about it."""
-    with client(server, data) as connection:
+    with farm(server, data) as its:
         if not of_worker:
             try:
-                said = standing(connection.ask("job", id=chosen_job(connection, name, of_several="newest", notify=tell)))
+                said = its.job(name).why()
                 say(said)
                 tell_more(said)
                 return
             except NotFound as error:
                 try:
-                    row = one_node(connection, "worker", name)
+                    worker = its.worker(name)
                 except NotFound:
                     raise error from None
         else:
-            row = one_node(connection, "worker", name)
-        say(worker_standing(row) or connection.ask(WHY_WORKER, id=row["id"]) or JUST_JOINED.format(name=row["name"]))
+            worker = its.worker(name)
+        say(worker.why())

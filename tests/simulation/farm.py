@@ -414,7 +414,11 @@ class Simulation:
         self.network.weather = Weather()
 
     def _readmit(self) -> None:
-        """Let somebody enable the workers that are drained, now and then."""
+        """Let somebody enable workers that are drained, now and then, and readmit those that a job is kept off when all faults
+        have ended: the others may not be allowed to render it."""
+        if self.server.up and not self.faults:
+            for job in [job.id for job in self.server.core.farm.jobs.values() if job.kept_off]:
+                self.server.request(Act(id=self.new_id(), action="readmit", target=job))
         for worker in list(self.server.core.farm.streaks.drained) if self.server.up else ():
             self.drained += 1
             self.server.request(Act(id=self.new_id(), action="enable", target=worker))
