@@ -78,7 +78,8 @@ def test_no_more_tasks_are_out_than_there_are_licences_nor_after_a_restart(world
     world.start_server()
     world.run(1)
     assert out(world) == 2
-    assert world.ask("limits") == [{"kind": "licence", "name": "nuke", "most": 2, "live": 2}]
+    said = {"said_by": "command", "in_file": None}
+    assert world.ask("limits") == [{"kind": "licence", "name": "nuke", "most": 2, "live": 2, **said}]
 
 
 def test_a_licence_that_the_farm_does_not_have_is_refused_with_the_command_that_makes_it(world: World) -> None:

@@ -29,14 +29,14 @@ _OF_BOTH = "hello bye pong renew stands received gone reports progress seen logt
 _ALL: dict[str, str] = {
     Role.VIEWER: "ask",
     Role.ARTIST: "ask",
-    Role.WRANGLER: f"ask accounts look {_JOBS} {_NODES} set-project set-weight set-half-life set-limit rush",
+    Role.WRANGLER: f"ask accounts look {_JOBS} {_NODES} set-project set-weight set-half-life set-limit set-pool rush",
     KeyRole.CLIENT: f"rush ask accounts look {_JOBS} {_NODES} offer blobpiece framewanted enrol",
     KeyRole.WORKER: f"{_OF_BOTH} beat",
     KeyRole.MANAGER: f"{_OF_BOTH} beats joined left",
     KeyRole.MONITOR: "enrol",
     KeyRole.DASHBOARD: "ask offer blobpiece framewanted enrol make-first-admin ask-sign-in",
     "admin": f"ask accounts look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path "
-    "unset-path set-weight set-half-life set-limit rush add-addon remove-addon "
+    "unset-path set-weight set-half-life set-limit set-pool rush add-addon remove-addon "
     "subscribe-webhook subscribe-program hooks test-hook "
     "set-user remove-user users admit create-token revoke-token revoke-key rename-key keys "
     "refusals server-log-level make-first-admin",

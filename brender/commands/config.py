@@ -23,6 +23,7 @@ from brender.commands.first_word import take_back
 from brender.commands.output import say, tell_more
 from brender.commands.role_logs import is_json, say_of_role
 from brender.model.errors import BadInput, BrenderError
+from brender.model.farm_file import FARM_TABLES, read_farm_tables
 from brender.model.text import harmless
 
 #: Commands by the name of their table. Filled as they are declared.
@@ -110,12 +111,14 @@ def check_config(content: dict[str, Any], path: Path) -> None:
             if not isinstance(value, str):
                 raise BadInput(f"{path}: {key} is a text in quotes, and not {_as_toml(value)}")
             continue
-        if key not in SECTIONS:
+        if key not in SECTIONS and key not in FARM_TABLES:
             declare_all()
-        if key not in SECTIONS:
-            raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, [*SECTIONS, *SHARED])}")
+        if key not in SECTIONS and key not in FARM_TABLES:
+            raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, [*SECTIONS, *FARM_TABLES, *SHARED])}")
         if not isinstance(value, dict):
             raise BadInput(f"{path}: {key!r} must be a table, [{key}], with settings below it")
+        if key in FARM_TABLES:
+            continue
         names = _settings(key)
         for name, said in value.items():
             if name.replace("-", "_") not in names:
@@ -124,6 +127,10 @@ def check_config(content: dict[str, Any], path: Path) -> None:
             if parameter in EACH_TIME:
                 raise BadInput(f"{path}: [{key}] {name} cannot stand in a file: whoever wants it says so each time")
             _check_kind(key, parameter, said, f"{path}: [{key}] {name}")
+    try:
+        read_farm_tables(content)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
 
 
 def _check_kind(section: str, parameter: str, value: object, what: str) -> None:
@@ -167,6 +174,8 @@ def declare_all() -> None:
 
 def settings_for(section: str, content: dict[str, Any]) -> dict[str, Any]:
     shared = {name: content[name] for name in SHARED if name in content}
+    if section in FARM_TABLES:
+        return shared  # what stands there is the farm's, and no option of the command
     names = _settings(section) if section in SECTIONS else {}
     own = {name.replace("-", "_"): value for name, value in content.get(section, {}).items()}
     return shared | {names.get(name, name): value for name, value in own.items()}

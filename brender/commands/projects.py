@@ -40,11 +40,20 @@ def list_projects(data: Path, config: Path | None, verbose: bool, server: str | 
         print_json(rows)
         return
     print_table(
-        ("NAME", "JOBS", "UNFINISHED", "LEFT", "FOLDER", "KEEPS"),
+        ("NAME", "JOBS", "UNFINISHED", "LEFT", "POOL", "FOLDER", "KEEPS"),
         [
-            (row["name"], row["jobs"], row["unfinished"], duration(row.get("eta_seconds")), row["root"], _kept(row))
+            (
+                row["name"],
+                row["jobs"],
+                row["unfinished"],
+                duration(row.get("eta_seconds")),
+                row.get("pool", ""),
+                row["root"],
+                _kept(row),
+            )
             for row in rows
         ],
+        optional=("POOL",),
         empty="There are no projects. `brender submit --project NAME FILE.blend` makes one",
     )
 
@@ -58,6 +67,7 @@ def list_projects(data: Path, config: Path | None, verbose: bool, server: str | 
     "--keep-days", type=click.FloatRange(0, 1e5), help="Delete a job so long after its end, with the frames that the farm keeps."
 )
 @click.option("--keep-gb", type=click.FloatRange(0, 1e7), help="Delete the oldest jobs when the farm keeps more of their frames.")
+@click.option("--pool", help='The pool that its jobs belong to from now on; "": none, file: what the settings file says.')
 def set_project(
     data: Path,
     config: Path | None,
@@ -67,12 +77,17 @@ def set_project(
     root: str | None,
     keep_days: float | None,
     keep_gb: float | None,
+    pool: str | None,
 ) -> None:
     """Make the project NAME, or change it. 0 days or GB: any. Frames in a folder that --output named are never deleted by age."""
     given: dict[str, Any] = {"root": root, "keep_days": keep_days}
     given["keep_bytes"] = None if keep_gb is None else int(keep_gb * _GB)
     with client(server, data) as connection:
         connection.manage("set-project", name=name, **{key: value for key, value in given.items() if value is not None})
+        if pool is not None:
+            told = connection.manage("set-pool", name=name, pool=pool)
+            belong = f"belong to the pool {told['pool']}" if told["pool"] else "belong to no pool"
+            say(f"New jobs of the project {name} {belong}, unless they say otherwise")
         row = next((row for row in connection.ask("projects") if row["name"] == name), None)
     if row is None:
         raise Conflict(f"The server took the project {name}, and has none of that name now. `brender project list` lists them")

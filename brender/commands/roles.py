@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, resolve
-from brender.commands.config import Configured, run
+from brender.commands.config import Configured, read_config, run
 from brender.commands.discovery import announced
 from brender.commands.hidden_token import hide_token
 from brender.commands.joining import as_dashboard, join_as_node, join_option, new_key_option
@@ -21,6 +21,7 @@ from brender.metrics.frame_traces import ManagerTraces, ServerTraces
 from brender.metrics.spans import spans
 from brender.model.beginning import NIGHT
 from brender.model.failure_patterns import FailurePattern, read_pattern
+from brender.model.farm_file import read_farm_tables
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
 from brender.model.schedule import check_schedule
@@ -201,6 +202,7 @@ def server(
         activity_keep=keep_activity * 86400,
         night=check_schedule(night),
         link_files=link_files,
+        farm_tables=read_farm_tables(read_config([] if config is None else ["--config", str(config)])),
     )
     plan = BackupPlan(every=backup_every * 3600, into=backups, keep=keep_backups)
     page = metrics_page(metrics, "server", data)

@@ -12,6 +12,8 @@ from brender.commands.config import NO_SETTINGS, SECTIONS, SHARED, config_file, 
 from brender.commands.options import NamedPath
 from brender.commands.output import print_json, print_table, say
 from brender.model.errors import BadInput
+from brender.model.farm_file import COMMANDS, FARM_TABLES, Said, read_farm_tables
+from brender.model.quotas import QuotaKind
 from brender.model.text import plural
 
 #: Settings that are secrets: what they are is shown to nobody.
@@ -48,15 +50,22 @@ def show(config: Path | None, of_all: bool, is_json: bool, table: str) -> None:
     What a command's own words say counts more than its environment, and that more than the file.
     """
     content, path = _read(config)
-    if table and table not in SECTIONS:
-        raise BadInput(f"There is no table {table!r}. There are: {', '.join(sorted(SECTIONS))}")
-    if table:
+    if table and table not in SECTIONS and table not in FARM_TABLES:
+        raise BadInput(f"There is no table {table!r}. There are: {', '.join(sorted({*SECTIONS, *FARM_TABLES}))}")
+    of_farm = [
+        Setting(each.table, each.key, _as_in_file(each), f"{_FILE}, unless `{COMMANDS[each.table]}` set another")
+        for each in read_farm_tables(content)
+    ]
+    if table in FARM_TABLES:
+        found = [each for each in of_farm if each.section == table]
+    elif table:
         found = list(settings(table, content))
     else:
-        every = [each for section in sorted(SECTIONS) for each in settings(section, content)]
+        every = [each for section in sorted(SECTIONS.keys() - FARM_TABLES.keys()) for each in settings(section, content)]
         shared = {each.name: each._replace(section="") for each in every if each.name in SHARED}
         found = [*shared.values(), *(each for each in every if each.name not in SHARED)]
         found = [each for each in found if of_all or each.source != _NOWHERE]
+        found += of_farm
     if is_json:
         rows = [each._asdict() | {"value": _plain(each.value)} for each in found]
         print_json({"file": str(path), "there": path.is_file(), "settings": rows})
@@ -114,6 +123,11 @@ def settings(section: str, content: dict[str, Any]) -> Iterator[Setting]:
         elif isinstance(value, str) and "://" in value:
             value = shown(value)
         yield Setting(section, _name(option), value, said)
+
+
+def _as_in_file(said: Said) -> Any:
+    """Return the value of *said* as the file has it: hours, where the farm counts seconds."""
+    return said.value / 3600 if said.kind is QuotaKind.FARM else said.value
 
 
 def _read(config: Path | None) -> tuple[dict[str, Any], Path]:

@@ -10,9 +10,21 @@ from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import duration, print_json, print_table, say
 from brender.model.errors import BadInput
-from brender.model.quotas import limit_in_words
+from brender.model.quotas import FROM_FILE, QuotaKind, limit_in_words
 
 _HOUR = 3600.0
+
+
+class OrFile(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
+    """A number, or ``file``: what the settings file says."""
+
+    name = "N|file"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float | str:
+        try:
+            return FROM_FILE if value == FROM_FILE else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor file", param, context)
 
 
 @click.command(cls=Configured, section="shares", short_help="Show how the farm is shared, and set weights.")
@@ -21,8 +33,10 @@ _HOUR = 3600.0
 @json_option
 @click.option("--user", help="Whose --weight it is.")
 @click.option("--project", help="The project whose --weight it is.", shell_complete=complete_project)
-@click.option("--weight", type=float, help="With 2, twice the share of the others. 1 at first.")
-@click.option("--half-life", type=float, metavar="HOURS", help="What was used counts half after so long. 1 hour at first.")
+@click.option("--weight", type=OrFile(), help="With 2, twice the share of the others; 1 at first.")
+@click.option(
+    "--half-life", type=OrFile(), metavar="HOURS|file", help="What was used counts half after so long. [default: 1 hour]"
+)
 def shares(
     data: Path,
     config: Path | None,
@@ -31,8 +45,8 @@ def shares(
     as_json: bool,
     user: str | None,
     project: str | None,
-    weight: float | None,
-    half_life: float | None,
+    weight: float | str | None,
+    half_life: float | str | None,
 ) -> None:
     """Show what each project and user has used of the farm, or set their weights.
 
@@ -49,8 +63,9 @@ def shares(
             told = connection.manage("set-weight", kind=kind, name=name, weight=weight)
             say(f"The {kind} {name} has the weight {told['weight']:g} from now on")
         if half_life is not None:
-            connection.manage("set-half-life", seconds=half_life * _HOUR)
-            say(f"What was used of the farm counts half after {half_life:g} hours from now on")
+            seconds = half_life * _HOUR if isinstance(half_life, float) else half_life
+            told = connection.manage("set-half-life", seconds=seconds)
+            say(f"What was used of the farm counts half after {told['seconds'] / _HOUR:g} hours from now on")
         if named or half_life is not None:
             return
         answer = connection.ask("shares")
@@ -63,6 +78,14 @@ def shares(
         empty="Nobody has used the farm yet",
     )
     say(f"What was used counts half after {duration(answer['half_life'])}")
+    weights = [row for row in answer.get("weights", ()) if row["kind"] != QuotaKind.FARM]
+    if weights:
+        say("")
+        print_table(
+            ("WEIGHT OF", "NAME", "WEIGHT", "SET BY"),
+            [(row["kind"], row["name"], f"{row['weight']:g}", _said_by(row)) for row in weights],
+            empty="",
+        )
 
 
 @click.command(cls=Configured, section="limits", short_help="Show limits, and set those of users, projects and licences.")
@@ -102,18 +125,29 @@ def limits(
         print_json(rows)
         return
     print_table(
-        ("LIMIT OF", "NAME", "TASKS AT MOST", "TASKS OUT"),
-        [(row["kind"], row["name"], str(row["most"]), str(row["live"])) for row in rows],
+        ("LIMIT OF", "NAME", "TASKS AT MOST", "TASKS OUT", "SET BY"),
+        [(row["kind"], row["name"], str(row["most"]), str(row["live"]), _said_by(row)) for row in rows],
         empty="There are no limits. `brender limits --licence nuke=4` makes one",
     )
 
 
-def _limit(kind: str, said: str) -> tuple[str, int | None]:
-    """Return the name and the number in *said*, such as ``nuke=4``; ``None`` for none. Raises `BadInput`."""
+def _said_by(row: dict[str, Any]) -> str:
+    """Return who set what *row* has, in words."""
+    if row.get("said_by") == "file":
+        return "the settings file"
+    return "command" if row.get("in_file") is None else f"command (the settings file says {row['in_file']:g})"
+
+
+def _limit(kind: str, said: str) -> tuple[str, int | str | None]:
+    """Return the name and the number in *said*, such as ``nuke=4``; ``None`` for none, `FROM_FILE` for what the settings file
+    says. Raises `BadInput`."""
     name, equals, number = said.rpartition("=")
-    if not equals or not (number == "none" or number.isdecimal()):
-        raise BadInput(f"--{kind} {said}: say it as NAME=N, such as {name or said or 'ada'}=4, or NAME=none for no limit")
-    return name, None if number == "none" else int(number)
+    if not equals or not (number in ("none", FROM_FILE) or number.isdecimal()):
+        raise BadInput(
+            f"--{kind} {said}: say it as NAME=N, such as {name or said or 'ada'}=4, or NAME=none for no limit, or NAME=file for "
+            "what the settings file says"
+        )
+    return name, FROM_FILE if number == FROM_FILE else None if number == "none" else int(number)
 
 
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:

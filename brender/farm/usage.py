@@ -7,6 +7,8 @@ more the later it is (`Usages.scale`), and what was used before stays as it is.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import msgspec
+
 from brender.farm.record import Entity, Ledger
 from brender.model.quotas import HALF_LIFE_SECONDS, Quota, QuotaKind
 
@@ -132,7 +134,7 @@ class Usages:
         """Let *quota* be set for *name*, and kept."""
         self.quotas[kind, name] = quota
         self.changed_quotas[kind, name] = None
-        self.ledger.put("quota", (kind, name), {"weight": quota.weight, "most": quota.most})
+        self.ledger.put("quota", (kind, name), msgspec.structs.asdict(quota))
 
     # --- inside -----------------------------------------------------------------------------------------------------------
 

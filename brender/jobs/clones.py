@@ -10,7 +10,7 @@ from brender.model.addon import AddOn
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, JobSpec
-from brender.model.sharing import Sharing
+from brender.model.sharing import NO_POOL, Sharing
 
 _NUMBERED = re.compile(r"(?P<stem>.*)_(?P<number>[0-9]{1,6})")
 #: Folders that are looked at for one that is free.
@@ -43,10 +43,15 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
         addons=tuple(addon for addon in msgspec.convert(record["addons"], tuple[AddOn, ...]) if not addon.of_site),
         stall_minutes=record["stall_minutes"],
         limit_minutes=record["limit_minutes"],
-        sharing=change.sharing(msgspec.convert(record.get("sharing") or {}, Sharing)),
+        sharing=_sharing(change.sharing(msgspec.convert(record.get("sharing") or {}, Sharing))),
         facts=msgspec.convert(record["facts"], FileFacts | None),
     )
     return msgspec.structs.replace(spec, **change.fields)
+
+
+def _sharing(sharing: Sharing) -> Sharing:
+    """Return *sharing*, of a job that was accepted: where it has no pool, it has none although its project may have one."""
+    return sharing if sharing.pool else msgspec.structs.replace(sharing, pool=NO_POOL)
 
 
 def _frame(value: Any) -> Any:

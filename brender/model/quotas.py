@@ -1,6 +1,7 @@
 """What a project, a user or a licence may have of the farm: a weight in the fair share, and a limit."""
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -27,12 +28,45 @@ class QuotaKind(StrEnum):
 HALF_LIFE = QuotaKind.FARM, "half-life"
 
 
+#: What `Quota.set` forgets what was said of it by: from then on the settings file counts again.
+FROM_FILE = "file"
+
+
 class Quota(msgspec.Struct, frozen=True):
     """``weight``: with 2, twice the share of the others; ``most``: so many tasks may be given out at a time, ``None``: any
-    number."""
+    number; ``pool``: the one that a project's jobs belong to, "": none.
+
+    ``by_command`` and ``by_file`` have what people set, and what the settings file says, by these names. What people set counts.
+    """
 
     weight: float = 1.0
     most: int | None = None
+    pool: str = ""
+    by_command: dict[str, Any] = {}
+    by_file: dict[str, Any] = {}
+
+    def set(self, field: str, value: Any) -> "Quota":
+        """Return it with what a person sets; `FROM_FILE`: nothing, any more."""
+        said = {name: each for name, each in self.by_command.items() if name != field}
+        return _quota(said if value == FROM_FILE else said | {field: value}, self.by_file)
+
+    def read(self, said: dict[str, Any]) -> "Quota":
+        """Return it with what the settings file says."""
+        return _quota(self.by_command, said)
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """What is said of it by anybody, as it counts."""
+        return self.by_file | self.by_command
+
+
+def _quota(by_command: dict[str, Any], by_file: dict[str, Any]) -> Quota:
+    return Quota(**(by_file | by_command), by_command=by_command, by_file=by_file)
+
+
+def half_life_of(quota: Quota) -> float:
+    """Return the half-life of shares, in seconds, that *quota*, the one called `HALF_LIFE`, says."""
+    return quota.weight if "weight" in quota.says else HALF_LIFE_SECONDS
 
 
 def check_weight(value: object, whose: str) -> float:

@@ -104,6 +104,7 @@ TABLE: dict[str, Entry] = {
     "manage add-addon": _entry("give the farm add-ons for all jobs", all=(_ADMIN,)),
     "manage remove-addon": _entry("take such add-ons away", all=(_ADMIN,)),
     "manage set-weight": _entry("set weights in the fair share", all=(_WRANGLER, _ADMIN)),
+    "manage set-pool": _entry("say which pool the jobs of projects belong to", all=(_WRANGLER, _ADMIN)),
     "manage set-limit": _entry("set limits of users, projects and licences", all=(_WRANGLER, _ADMIN)),
     "manage set-half-life": _entry("set how long use of the farm counts", all=(_WRANGLER, _ADMIN)),
     # Keys

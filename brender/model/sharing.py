@@ -9,6 +9,10 @@ WORKERS_MOST = 10**6
 CORES_MOST, GPU_MEMORY_MOST = 1024, 2**50
 
 
+#: In place of a pool's name: none, although the job's project has one.
+NO_POOL = "none"
+
+
 class Sharing(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a job says of how it shares the farm with others."""
 

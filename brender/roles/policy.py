@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from brender.model.beginning import NIGHT
 from brender.model.failure_patterns import FailurePattern
+from brender.model.farm_file import Said
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Policy:
     """The farm's own patterns of lines that mean failure."""
     hook_programs: tuple[str, ...] = ()
     """What hooks may run on the server's machine, by whole paths."""
+    farm_tables: tuple[Said, ...] = ()
+    """What the settings file says of shares, limits, licences and pools."""
     stats_record: float = 60.0
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0

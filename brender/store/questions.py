@@ -19,6 +19,7 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import COPY, FILM, FPS
 from brender.model.prospect import Prospect
+from brender.model.quotas import QuotaKind
 from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
 from brender.model.stuck import STUCK
 from brender.model.text import SHORT_ID, harmless, short_id
@@ -416,7 +417,7 @@ def about(record: Record) -> dict[str, Any]:
 
 def projects(record: Record) -> list[dict[str, Any]]:
     """Return every project: its folder, what it keeps, its jobs, how many of them have not ended, and the seconds until the last
-    of these is probably done (``eta_seconds``; ``None``: not known)."""
+    of these is probably done (``eta_seconds``; ``None``: not known), and the pool of its jobs."""
     project, job = record.tables.Project, record.tables.Job
     there = job.deleting.not_in(GOING)
     count = job.select(fn.COUNT(job.id)).where((job.project == project.name) & there)
@@ -424,9 +425,12 @@ def projects(record: Record) -> list[dict[str, Any]]:
     query = project.select(project, count.alias("jobs"), unfinished.alias("unfinished")).order_by(project.name)
     prospect = record.outlook.of(record) if record.outlook is not None else None
     rows = list(query.limit(PAGE).dicts())
+    quota = record.tables.Quota
+    pools = dict(quota.select(quota.name, quota.pool).where((quota.kind == QuotaKind.PROJECT) & (quota.pool != "")).tuples())
     for row in rows:
         last = prospect.last(row["name"]) if prospect is not None and row["unfinished"] else None
         row["eta_seconds"] = last and last.seconds
+        row["pool"] = pools.get(row["name"], "")
     return rows
 
 

@@ -12,7 +12,7 @@ from brender.store.tables import ATTEMPT_LIVE, Tables
 
 def limits(tables: Tables) -> list[dict[str, Any]]:
     """Return each limit: its ``kind`` (project, user or licence) and ``name``, how many tasks may be out at a time (``most``),
-    and how many are (``live``)."""
+    how many are (``live``), and who said so (``said_by``: command or file; ``in_file``: what the settings file says)."""
     attempt, job = tables.Attempt, tables.Job
     counted = (
         job.select(job.project, job.user, job.sharing, fn.COUNT(attempt.id))
@@ -27,7 +27,7 @@ def limits(tables: Tables) -> list[dict[str, Any]]:
     quota = tables.Quota
     rows = quota.select().where(quota.most.is_null(False)).order_by(quota.kind, quota.name)
     return [
-        {"kind": row.kind, "name": row.name, "most": row.most, "live": live[row.kind, row.name]}
+        {"kind": row.kind, "name": row.name, "most": row.most, "live": live[row.kind, row.name], **_said(row, "most")}
         for row in rows
         if row.kind != QuotaKind.FARM
     ]
@@ -38,7 +38,8 @@ def shares(tables: Tables) -> dict[str, Any]:
     used, as they count now, how many tasks they have out, their weights, and their part of all that was used (``of_farm``) and
     of what their project has used (``of_project``); those who have used most come first."""
     quotas = {(row.kind, row.name): row for row in tables.Quota.select()}
-    half_life = quotas[HALF_LIFE].weight if HALF_LIFE in quotas else HALF_LIFE_SECONDS
+    said = {key: row for key, row in quotas.items() if "weight" in (*row.by_command, *row.by_file)}
+    half_life = said[HALF_LIFE].weight if HALF_LIFE in said else HALF_LIFE_SECONDS
     attempt, job = tables.Attempt, tables.Job
     counted = (
         job.select(job.project, job.user, fn.COUNT(attempt.id))
@@ -51,7 +52,7 @@ def shares(tables: Tables) -> dict[str, Any]:
     newest = max((row.wall for row in rows), default=0.0)
     since = 2.0 ** (-max(0.0, time.time() - newest) / half_life)
     used = {(row.project, row.user): row.seconds * 2.0 ** ((row.wall - newest) / half_life) for row in rows}
-    weighed = [name for kind, name in quotas if kind == QuotaKind.USER and not any(user == name for _, user in used)]
+    weighed = [name for kind, name in said if kind == QuotaKind.USER and not any(user == name for _, user in used)]
     used |= {("", name): 0.0 for name in weighed}
     used |= dict.fromkeys(live.keys() - used.keys(), 0.0)
     of_project: dict[str, float] = {}
@@ -76,4 +77,13 @@ def shares(tables: Tables) -> dict[str, Any]:
         }
         for (project, user), seconds in sorted(used.items(), key=lambda each: (-each[1], each[0]))
     ]
-    return {"half_life": half_life, "users": users}
+    weights = [
+        {"kind": kind, "name": name, "weight": row.weight, **_said(row, "weight")} for (kind, name), row in sorted(said.items())
+    ]
+    return {"half_life": half_life, "users": users, "weights": weights}
+
+
+def _said(row: Any, field: str) -> dict[str, Any]:
+    """Return who said what a quota has for *field*, and what the settings file says; "" and ``None`` for nobody and nothing."""
+    said_by = "command" if field in row.by_command else "file" if field in row.by_file else ""
+    return {"said_by": said_by, "in_file": row.by_file.get(field)}

@@ -427,13 +427,16 @@ def make_tables(database: Database) -> Tables:
         change = BigIntegerField(default=0)
 
     class Quota(Base):
-        """What a project, a user or a licence (``kind``) may have: its ``weight`` in the fair share, and how many tasks at most;
-        ``NULL``: any number."""
+        """What a project, a user or a licence (``kind``) may have: its ``weight`` in the fair share, how many tasks at most
+        (``NULL``: any number), and the pool of a project's jobs; and what people and the settings file said of these."""
 
         kind = TextField()
         name = TextField()
         weight = DoubleField(default=1.0)
         most = IntegerField(null=True)
+        pool = TextField(default="")
+        by_command = JSONField(holds=dict[str, Any], default=dict)
+        by_file = JSONField(holds=dict[str, Any], default=dict)
         change = BigIntegerField(default=0)
 
         class Meta:

@@ -139,6 +139,7 @@ class Project(msgspec.Struct, kw_only=True):
     jobs: int
     unfinished: int
     eta_seconds: float | None
+    pool: str
 
 
 @row("PathVariable")

@@ -8,6 +8,7 @@
     { title: "Unfinished", field: "unfinished" },
     { title: "Left", show: (row) => (row.eta_seconds ? farm.span(row.eta_seconds) : ""), value: (row) => row.eta_seconds || 0 },
     { title: "Folder", field: "root", classes: "font-monospace text-break", cell: "wide" },
+    { title: "Pool", value: (row) => row.pool, show: (row) => row.pool, cell: "wide" },
     { title: "Keeps", show: keeps, value: (row) => row.keep_days },
   ], [[0, "asc"]], ["project", "job"]);
   byId("change")?.addEventListener("submit", (event) => {

@@ -25,6 +25,7 @@ class Manage(Message, frozen=True, kw_only=True):
         "refusals",
         "server-log-level",
         "set-project",
+        "set-pool",
         "set-path",
         "unset-path",
         "add-addon",

@@ -380,6 +380,7 @@ class ServerCore:
         for one whole lease."""
         self._bear_with_all(now)
         self.activity.by = None
+        self.quotas.read_file(self.policy.farm_tables, now)
         for job in list(self.farm.jobs.values()):
             self.jobs.settle(job, now)  # one of which only a frame's place was missing, which it has now
         while self.farm.broken:

@@ -27,7 +27,7 @@ from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, ch
 from brender.model.nodes import dotted
 from brender.model.output import Output
 from brender.model.quotas import QuotaKind, check_licence
-from brender.model.sharing import check_sharing
+from brender.model.sharing import NO_POOL, Sharing, check_sharing
 from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
 from brender.model.text import plural, short_id
 from brender.model.units import in_tasks, in_words, units_of
@@ -81,6 +81,7 @@ class Jobs:
             return self._receipt(self.farm.jobs[spec.id])
         check_submitted(spec)
         check_sharing(spec.sharing)
+        spec = msgspec.structs.replace(spec, sharing=self._in_its_pool(spec))
         for name in spec.sharing.licences:
             check_licence(self.farm.usages.quota(QuotaKind.LICENCE, name), name)
         check_after(self.farm, spec.id, spec.after)
@@ -132,6 +133,14 @@ class Jobs:
             spec.user,
         )
         return self._receipt(job)
+
+    def _in_its_pool(self, spec: JobSpec) -> Sharing:
+        """Return how *spec* shares the farm: in the pool of its project, unless it says another, or none."""
+        sharing = spec.sharing
+        if sharing.pool == NO_POOL:
+            return msgspec.structs.replace(sharing, pool="", reclaim_at_once=False)
+        pool = sharing.pool or self.farm.usages.quota(QuotaKind.PROJECT, spec.project).pool
+        return msgspec.structs.replace(sharing, pool=pool)
 
     def _prepared(self, spec: JobSpec, kind: JobType) -> tuple[JobSpec, Requirements, tuple[int, int]]:
         """Return *spec* as its job type makes it ready, what it needs, and how many tasks and parts it has. Raises `BadInput`."""

@@ -29,7 +29,7 @@ from brender.model.job import BAKE, FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
 from brender.model.people import Role
-from brender.model.quotas import HALF_LIFE, Quota, QuotaKind
+from brender.model.quotas import HALF_LIFE, Quota, QuotaKind, half_life_of
 from brender.model.ranges import Ranges
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
@@ -130,10 +130,11 @@ def _restore_shares(farm: Farm, tables: Tables) -> None:
     """Read what was used of the farm, and the quotas."""
     usages = farm.usages
     for row in tables.Quota.select():
-        usages.quotas[QuotaKind(row.kind), row.name] = Quota(row.weight, row.most)
+        quota = Quota(row.weight, row.most, row.pool, row.by_command, row.by_file)
+        usages.quotas[QuotaKind(row.kind), row.name] = quota
     usages.changed_quotas.update(dict.fromkeys(usages.quotas))
     if half_life := usages.quotas.get(HALF_LIFE):
-        usages.half_life = half_life.weight
+        usages.half_life = half_life_of(half_life)
     for row in tables.Usage.select():
         usages.restore(row.project, row.user, row.seconds, row.wall)
 
