@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from brender.bus.address import DASHBOARD_PORT, MANAGER_PORT, SERVER_PORT, ManagerAddresses, ServerAddresses, resolve
+from brender.bus.address import (
+    DASHBOARD_PORT,
+    MANAGER_PORT,
+    SERVER_PORT,
+    Address,
+    ManagerAddresses,
+    ServerAddresses,
+    free_ports,
+    resolve,
+)
 from brender.commands.config import Configured, read_config, run
 from brender.commands.discovery import announced
 from brender.commands.hidden_token import hide_token
@@ -280,7 +289,10 @@ def manager(
     folder = DataFolder(data)
     page = metrics_page(metrics, "manager", data)
     membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
-    addresses = ManagerAddresses.of(listen_address(listen, port_base, MANAGER_PORT))
+    control = listen_address(listen, port_base, MANAGER_PORT)
+    if not control.port:  # (workers that have joined look for its other sockets beside this one)
+        control = Address(control.host, free_ports(3) + 1)
+    addresses = ManagerAddresses.of(control)
     policy = replace(_policy(lease), link_files=link_files, cache_bytes=int(cache * 1e9))
     traces = ManagerTraces(made) if (made := spans("manager", name)) is not None else None
     role = Manager(folder, addresses, membership.server, policy, name, traces)
