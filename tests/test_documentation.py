@@ -16,6 +16,7 @@ from brender.commands.main import brender
 from brender.commands.roles import dashboard_main, manager_main, monitor_main, server_main, worker_main  # noqa: F401
 from brender.engines.disk_space import shortage
 from brender.model.errors import BadInput
+from brender.model.stuck import STUCK
 from brender.model.symptoms import SYMPTOMS, more_about, symptom_of
 from brender.scheduling.reasons import NO_WORKER
 from brender.store.datafolder import DataFolder
@@ -123,6 +124,7 @@ def test_every_symptom_is_a_section_of_the_page_of_symptoms() -> None:
 def test_messages_lead_to_the_section_about_their_symptom() -> None:
     assert symptom_of(NO_WORKER) == "nothing-renders"
     assert symptom_of("Frame 3 is all black") == "black-frames"
+    assert symptom_of(f"first {STUCK}: frame 7 of shot shows no progress for 3 minutes and computes nothing") == "hangs"
     assert symptom_of("Missing file: /tmp/field.hdr (used by image field.hdr of shot.blend)") == "pink-frames"
     assert symptom_of(shortage([ROOT], 2**80)) == "disk-full"
     assert symptom_of("The job is completed") is None and more_about("The job is completed") is None

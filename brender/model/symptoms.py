@@ -16,6 +16,7 @@ SYMPTOMS: dict[str, str] = {
     "same-files": r"writes (?:to )?the same files",
     "disk-full": r"No room (?:on the disk|for a backup)|GB free, and ",
     "out-of-memory": r"ran out of memory|CUDA out of memory|more memory than",
+    "hangs": r"seems stuck: |no sign of progress",
     "newer-blender": r"saved by Blender \d",
     "no-blender": r"no Blender\b",
     "blender-crashes": r"was killed by SIG",

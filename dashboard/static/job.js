@@ -95,7 +95,7 @@
   // A worker at which the job seems stuck: nothing ends that before its limit.
   function stuckAt(worker) {
     const line = farm.element("div", "attn"), what = farm.element("div", "what");
-    what.append(farm.link(`/workers/${worker.id}`, farm.calm(worker.name)), " ", farm.prose(worker.reason));
+    what.append(farm.link(`/workers/${worker.id}`, farm.calm(worker.name)), " ", farm.explained(worker.reason));
     line.append(what);
     return line;
   }
