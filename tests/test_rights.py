@@ -19,7 +19,7 @@ from tests.rows import put
 from tests.world import World, animation
 
 _JOBS = "pause resume cancel requeue priority when edit readmit delete"
-_NODES = "drain disable enable restart tags note schedule give-back log log-level forget"
+_NODES = "drain disable enable restart tags note schedule give-back sleep wake log log-level forget"
 _PROGRAMS = "set-password create-api-token revoke-api-token api-tokens"
 _SIGN_IN = "answer-sign-in"
 _ACCOUNT = f"{_PROGRAMS} set-preset remove-preset subscribe-email unsubscribe"

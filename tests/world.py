@@ -35,6 +35,7 @@ from brender.roles.effects import (
     PublishFrame,
     Refuse,
     Reply,
+    RunPower,
     Send,
     SendUp,
     SetLogLevel,
@@ -136,12 +137,14 @@ class WorkerStub:
         folders: tuple[str, ...] = (),
         programs: frozenset[str] = frozenset(),
         pool: str = "",
+        host: str = "host",
     ) -> None:
         info = WorkerInfo(
             id=new_id(),
             incarnation=1,
             name=name,
-            host="host",
+            host=host,
+            mac="00:11:22:33:44:55",
             blenders=blenders,
             tags=tags | tags_of(blenders),
             job_types=frozenset(job_types()),
@@ -183,6 +186,8 @@ class World:
         self.hung = False
         """The folders of jobs do not answer: frames that come back wait in ``unplaced``."""
         self.unplaced: list[PublishFrame] = []
+        self.power: list[RunPower] = []
+        """The commands that were to put machines to sleep, or wake them."""
         self.answers: dict[str, Any] = {}
         self.routes = Routes()
         self.sweep_size = SLICE_PARTS
@@ -205,7 +210,7 @@ class World:
         return self.round.core
 
     def _make_core(self, farm: Farm) -> ServerCore:
-        return ServerCore("5e" * 8, "server", "3", self.policy, new_id, farm)
+        return ServerCore("5e" * 8, "server", "3", self.policy, new_id, farm, host="of-server")
 
     def _waiting(self, job: str) -> set[tuple[str, int]]:
         return {(frame.attempt, frame.part) for frame in self.unplaced if frame.job == job}
@@ -225,13 +230,14 @@ class World:
         folders: tuple[str, ...] = (),
         programs: frozenset[str] = frozenset(),
         pool: str = "",
+        host: str = "host",
     ) -> WorkerStub:
         """*manager*: the name of one, or of several with blanks between."""
         managers = tuple(manager.split())
         for each in managers:
             if each not in self.managers:
                 self.add_manager(each)
-        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs, pool)
+        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs, pool, host)
         self.run(0.2)
         return self.workers[name]
 
@@ -409,6 +415,8 @@ class World:
                     self._log("server", event, fields)
                 case SetLogLevel(level):
                     self._log("server", "log-level-set", {"level": level})
+                case RunPower():
+                    self.power.append(effect)
                 case PublishFrame():
                     self.unplaced.append(effect)
         if self.unplaced and not self.hung:

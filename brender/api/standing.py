@@ -1,5 +1,6 @@
 """How jobs and workers stand, in sentences, and which worker a name means."""
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -60,6 +61,9 @@ def worker_standing(row: Mapping[str, Any]) -> str:
         why = f": {row['reason']}" if row["reason"] else ""
         seen = f"The worker {name} is not there, last seen {when(row['last_seen'])}{why}"
         return f"{seen}. Start it on its machine with `brender-worker`"
+    if row["status"] == "asleep":
+        again = f"`brender wake {shlex.quote(row['name'])}` wakes it"
+        return f"The worker {name} is not there: {row['reason']}. {again}"
     if row["status"] == "error":
         return f"The worker {name} cannot render: {row['reason']}"
     if row["status"] == "busy" and row["reason"].startswith(STUCK):

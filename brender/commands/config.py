@@ -28,6 +28,8 @@ from brender.model.text import harmless
 
 #: Commands by the name of their table. Filled as they are declared.
 SECTIONS: dict[str, click.Command] = {}
+#: Tables that set options of another command: which, and how these options begin.
+PARTS = {"power": ("server", "power_")}
 #: Keys that stand above the tables and count for every command.
 SHARED = ("data",)
 #: Options by which a person takes something upon themselves: for this time, and never by a file.
@@ -113,8 +115,9 @@ def check_config(content: dict[str, Any], path: Path) -> None:
             continue
         if key not in SECTIONS and key not in FARM_TABLES:
             declare_all()
-        if key not in SECTIONS and key not in FARM_TABLES:
-            raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, [*SECTIONS, *FARM_TABLES, *SHARED])}")
+        if key not in SECTIONS and key not in FARM_TABLES and key not in PARTS:
+            known = [*SECTIONS, *PARTS, *FARM_TABLES, *SHARED]
+            raise BadInput(f"{path}: nobody knows {_what(key, value)}{_hint(key, known)}")
         if not isinstance(value, dict):
             raise BadInput(f"{path}: {key!r} must be a table, [{key}], with settings below it")
         if key in FARM_TABLES:
@@ -135,7 +138,7 @@ def check_config(content: dict[str, Any], path: Path) -> None:
 
 def _check_kind(section: str, parameter: str, value: object, what: str) -> None:
     """Raise `BadInput` where *value* is of another kind than the option that sets *parameter* of *section* takes."""
-    option = next(each for each in SECTIONS[section].params if each.name == parameter)
+    option = next(each for each in _command_of(section).params if each.name == parameter)
     assert isinstance(option, click.Option)
     kinds: tuple[type, ...]
     if option.is_flag:
@@ -178,12 +181,18 @@ def settings_for(section: str, content: dict[str, Any]) -> dict[str, Any]:
         return shared  # what stands there is the farm's, and no option of the command
     names = _settings(section) if section in SECTIONS else {}
     own = {name.replace("-", "_"): value for name, value in content.get(section, {}).items()}
+    for part, (command, prefix) in PARTS.items():
+        if command == section:
+            own |= {f"{prefix}{name.replace('-', '_')}": value for name, value in content.get(part, {}).items()}
     return shared | {names.get(name, name): value for name, value in own.items()}
 
 
 def _settings(section: str) -> dict[str, str]:
     """Return each name of a setting of *section*, and the parameter that it sets: an option's own name (``allow_program`` for
     ``--allow-program``), and the parameter's."""
+    if section in PARTS:
+        command, prefix = PARTS[section]
+        return {name.removeprefix(prefix): each for name, each in _settings(command).items() if name.startswith(prefix)}
     options = [each for each in SECTIONS[section].params if isinstance(each, click.Option)]
     found = {each.name or "": each.name or "" for each in options}
     for option in options:
@@ -232,8 +241,14 @@ def _what(key: str, value: object) -> str:
     return f"the table [{key}]" if isinstance(value, dict) else f"the setting {key!r}"
 
 
+def _command_of(section: str) -> click.Command:
+    return SECTIONS[PARTS[section][0] if section in PARTS else section]
+
+
 def _shown_settings(section: str) -> list[str]:
     """Return the names of the settings of *section* as people write them."""
+    if section in PARTS:
+        return [each.replace("_", "-") for each in _settings(section)]
     options = [each for each in SECTIONS[section].params if isinstance(each, click.Option)]
     told = [each for each in options if not each.hidden and each.name not in NO_SETTINGS]
     return [next((word.removeprefix("--") for word in each.opts if word.startswith("--")), each.name or "") for each in told]

@@ -89,7 +89,7 @@ class Commands(click.Group):
         "files": ("pack", "fetch", "archive"),
         "nodes": (
             *("workers", "worker", "managers", "manager", "activity"),
-            *("drain", "disable", "enable", "restart", "describe", "forget", "log-level"),
+            *("drain", "disable", "enable", "restart", "sleep", "wake", "describe", "forget", "log-level"),
         ),
         "people": ("user", "api-token"),
         "addons": ("addon",),
@@ -133,6 +133,8 @@ class Commands(click.Group):
             "disable",
             "enable",
             "restart",
+            "sleep",
+            "wake",
             "describe",
             "forget",
             "log-level",

@@ -90,6 +90,14 @@ def _device(row: dict[str, Any]) -> str:
     return ", ".join("CPU" if tag == CPU else tag for tag in [tag for tag in found if tag != "gpu"] or found)
 
 
+def _gpu_use(stats: dict[str, Any]) -> str:
+    """Return how much of the machine's GPUs is used; "" where none is seen."""
+    if not stats.get("gpu_memory_total"):
+        return ""
+    memory = f"{size_in_words(stats['gpu_memory_used'])} of {size_in_words(stats['gpu_memory_total'])}"
+    return f"{stats['gpu_percent']:.0f} %, {memory}"
+
+
 def _own_tags(row: dict[str, Any]) -> list[str]:
     """Return the tags of a worker that neither its Blenders nor its devices say."""
     return sorted({tag for tag in (*row["tags"], *row["extra_tags"]) if not tag.startswith("blender-") and tag not in _DEVICES})
@@ -126,6 +134,8 @@ def worker(data: Path, config: Path | None, verbose: bool, server: str | None, a
             ("Sleeps", row["schedule"]),
             ("Processor", f"{stats['cpu_percent']:.0f} %" if stats else ""),
             ("Memory", f"{size_in_words(stats['memory_used'])} of {size_in_words(stats['memory_total'])}" if stats else ""),
+            ("GPU", _gpu_use(stats)),
+            ("Power", f"{stats['power']:.0f} W" if stats.get("power") else ""),
             ("Free disk", size_in_words(stats["disk_free"]) if stats else ""),
             ("Last seen", when(row["last_seen"])),
         )
@@ -244,6 +254,12 @@ forget = _action(
     "keeps it out.",
     "is forgotten: no list shows it until it joins again",
 )
+sleep = _action(
+    "sleep",
+    "Put the machines of workers to sleep, after what they render. Work that waits wakes them, unless they are disabled.",
+    "is put to sleep after what it renders",
+)
+wake = _action("wake", "Wake the machines of workers that sleep.", "is being woken")
 enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
 
 

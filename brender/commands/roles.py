@@ -33,6 +33,7 @@ from brender.model.failure_patterns import FailurePattern, read_pattern
 from brender.model.farm_file import read_farm_tables
 from brender.model.keys import KeyRole
 from brender.model.paths import check_site
+from brender.model.power import PowerPlan, read_after, read_command
 from brender.model.schedule import check_schedule
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
@@ -148,6 +149,35 @@ _link_files = click.option(
     help="How many tasks may fail in a row at one worker, and be completed by others, before it is drained; 0: any number.",
 )
 @click.option(
+    "--power-sleep",
+    default="",
+    metavar="COMMAND",
+    help="What puts a machine to sleep that is idle, such as 'ssh {host} sudo systemctl suspend'. {name}, {host} and {mac} are "
+    "its worker's. [default: machines do not sleep]",
+)
+@click.option(
+    "--power-wake",
+    default="",
+    metavar="COMMAND",
+    help="What wakes a machine for work that waits, such as 'wakeonlan {mac}'. [default: nothing does]",
+)
+@click.option(
+    "--power-after",
+    default="20m",
+    show_default=True,
+    metavar="TIME",
+    help="How long a machine is idle before it is put to sleep.",
+)
+@click.option(
+    "--power-within", default="5m", show_default=True, metavar="TIME", help="Within which a machine is back that is woken."
+)
+@click.option(
+    "--power-workers",
+    multiple=True,
+    metavar="NAME|TAG",
+    help="The workers whose machines sleep; may be given several times. [default: all, but for the server's own machine]",
+)
+@click.option(
     "--failure-pattern",
     "failure_patterns",
     multiple=True,
@@ -181,6 +211,11 @@ def server(
     keep_backups: int,
     hook_programs: tuple[Path, ...],
     drain_after: int,
+    power_sleep: str,
+    power_wake: str,
+    power_after: str,
+    power_within: str,
+    power_workers: tuple[str, ...],
     failure_patterns: tuple[FailurePattern, ...],
     link_files: bool,
     site: str,
@@ -203,6 +238,13 @@ def server(
         only_job=only_job,
         hook_programs=tuple(map(str, hook_programs)),
         drain_after=drain_after,
+        power=PowerPlan(
+            wake=read_command(power_wake),
+            sleep=read_command(power_sleep),
+            after=read_after(power_after),
+            within=read_after(power_within),
+            workers=frozenset(power_workers),
+        ),
         failure_patterns=failure_patterns,
         only_workers=only_workers,
         largest_file=int(largest_file * 1e9),

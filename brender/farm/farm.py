@@ -22,6 +22,7 @@ from brender.model.hooks import EVENTS, Happening, Hook
 from brender.model.keys import Principal, Token
 from brender.model.paths import PathVariable
 from brender.model.people import Role
+from brender.model.power import Sleeper
 from brender.model.schedule import Span
 from brender.model.status import PartStatus, Wanted
 from brender.scheduling.terms import UNKNOWN_SECONDS
@@ -60,6 +61,8 @@ class Farm:
     """Workers that were given back to their owners, and until when (seconds since the epoch)."""
     asleep: dict[str, str] = field(default_factory=dict)
     """Those that do so now, and until what o'clock."""
+    sleepers: dict[str, Sleeper] = field(default_factory=dict)
+    """The workers that are put to sleep, sleep, or are woken, by their ids. Those that sleep are not there."""
     users: dict[str, Role] = field(default_factory=dict)
     disabled_users: set[str] = field(default_factory=set)
     paths: tuple[PathVariable, ...] = ()

@@ -46,6 +46,8 @@ class WorkerState(Entity):
     fraction: float = 0.0
     line: str = ""
     """How far its attempt is."""
+    sleepless: str = ""
+    """Why it could not be put to sleep; "": it could, or was not to be."""
     stuck: str = ""
     """Why that seems stuck (`brender.model.stuck`); "": it does not."""
     stats: dict[str, Any] | None = None
@@ -70,6 +72,7 @@ class WorkerState(Entity):
         "site",
         "pool",
         "gpu_memory",
+        "mac",
         "folders",
         "readable",
         "takes_trusted",
@@ -108,6 +111,7 @@ class WorkerState(Entity):
             info.site,
             info.pool,
             info.gpu_memory,
+            info.mac,
             info.folders,
             info.readable,
             info.takes_trusted,

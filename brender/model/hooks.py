@@ -19,6 +19,7 @@ EVENTS: dict[str, str] = {
     "job-attention": "needs somebody",
     "task-failed": "has a task that failed for good",
     "worker-lost": "is lost",
+    "worker-not-woken": "could not be woken",
 }
 #: What somebody asks for with ``brender hooks test``.
 TEST = "test"

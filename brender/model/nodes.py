@@ -87,6 +87,9 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     gpu_memory: Count = 0
     """The bytes of memory that each of its GPUs has, the smallest of several; 0: it has none, or that is not known."""
 
+    mac: str = ""
+    """The MAC address of the network interface that its machine is reached by, for waking it; "": not known."""
+
     @property
     def registration(self) -> tuple[int, int]:
         """Grows with every start of the worker and with every turn to another manager."""

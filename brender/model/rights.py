@@ -88,6 +88,8 @@ TABLE: dict[str, Entry] = {
         note="write notes on workers",
         schedule="set the hours of workers",
         **{"give-back": "give workers back to the owners of their machines"},
+        sleep="put workers' machines to sleep",
+        wake="wake workers' machines",
         log="ask workers for their logs",
         forget="forget workers and managers",
     ),

@@ -54,6 +54,8 @@ class WorkerStatus(StrEnum):
     DISABLED = "disabled"
     OFFLINE = "offline"
     ERROR = "error"
+    ASLEEP = "asleep"
+    """It was put to sleep, and can be woken. In the record it is offline: it is not there."""
 
 
 class ManagerStatus(StrEnum):

@@ -11,6 +11,7 @@ from typing import Any
 
 from brender.model.bus_figures import BusFigures
 from brender.model.log_events import read_event
+from brender.model.power import SLEEPING
 from brender.model.text import short_id
 from brender.monitor.items import Answered, Item, Linked, Skipped, Told
 from brender.monitor.words import Line, line
@@ -328,6 +329,8 @@ class Heard:
         if self.silent(now) is not None:
             return "silent" if node.kind == "server" else "unknown"
         status = str(node.fields.get("status") or "")
+        if str(node.fields.get("reason", "")).startswith(SLEEPING) and status in ("offline", "disabled"):
+            return "asleep"
         if not self._is_there(node):
             return "offline"
         # (Of many events one is looked at: a heartbeat may be among the others.)

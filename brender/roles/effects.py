@@ -129,6 +129,16 @@ class Deliver(msgspec.Struct, frozen=True):
     created: float
 
 
+class RunPower(msgspec.Struct, frozen=True):
+    """Once all of this round is recorded: run the *command*, which puts to *sleep* or wakes the *machine*, with the environment
+    *env* besides; the core is told what came of it (`ServerCore.powered`)."""
+
+    machine: str
+    verb: str
+    command: tuple[str, ...]
+    env: dict[str, str] = {}
+
+
 class ForgetHook(msgspec.Struct, frozen=True):
     """The hook with this *id* is removed: what waits for it is not carried out."""
 

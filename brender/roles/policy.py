@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from brender.model.beginning import NIGHT
 from brender.model.failure_patterns import FailurePattern
 from brender.model.farm_file import Said
+from brender.model.power import NO_PLAN, PowerPlan
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Policy:
     """What hooks may run on the server's machine, by whole paths."""
     farm_tables: tuple[Said, ...] = ()
     """What the settings file says of shares, limits, licences and pools."""
+    power: PowerPlan = NO_PLAN
+    """Which machines sleep while they are idle, and how."""
     stats_record: float = 60.0
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0

@@ -12,6 +12,7 @@ from peewee import SQL, Case, fn
 from brender.model.answers import PAGE
 from brender.model.beginning import SOMEBODY
 from brender.model.job import MISSING_AT_WORKER
+from brender.model.power import NOT_WOKEN
 from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED, WorkerStatus
 from brender.model.stuck import STUCK
 from brender.model.text import plural
@@ -218,4 +219,8 @@ def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[
         ill = ill.where(~table.reason.startswith(STUCK))  # (said of its job)
         for row in ill.limit(_ATTENTION_SHOWN):
             found.append({"kind": kind, "id": row.id, "name": row.name, "why": row.reason, "action": ""})
+        if kind == "worker":
+            unwoken = table.select().where((table.status == "offline") & table.reason.contains(NOT_WOKEN) & (table.wanted == ""))
+            for row in unwoken.limit(_ATTENTION_SHOWN):
+                found.append({"kind": kind, "id": row.id, "name": row.name, "why": row.reason, "action": ""})
     return found

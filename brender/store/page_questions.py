@@ -18,6 +18,7 @@ from brender.model.text import short_id
 from brender.store.questions import (
     GOING,
     Record,
+    as_shown,
     job_id,
     listed_columns,
     with_progress,
@@ -198,7 +199,7 @@ def worker(record: Record, id: str) -> dict[str, Any]:
     query = attempt.select(attempt, job.name.alias("job_name")).join(job).where(attempt.worker == id)
     last = list(query.order_by(attempt.granted.desc()).limit(_LATEST_SHOWN).dicts())
     manager = tables.Manager.get_or_none(tables.Manager.id == row.__data__["manager"])
-    return dict(row.__data__) | {"manager_name": manager.name if manager else "", "attempts": last}
+    return as_shown(dict(row.__data__)) | {"manager_name": manager.name if manager else "", "attempts": last}
 
 
 def manager(record: Record, id: str) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import COPY, FILM, FPS
+from brender.model.power import SLEEPING
 from brender.model.prospect import Prospect
 from brender.model.quotas import QuotaKind
-from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus
+from brender.model.status import ENDED_JOB, UNLISTED, JobStatus, PartStatus, WorkerStatus
 from brender.model.stuck import STUCK
 from brender.model.text import SHORT_ID, harmless, short_id
 from brender.model.units import steps_of, units_of_type
@@ -311,7 +312,14 @@ def workers(record: Record, limit: int = PAGE, offset: int = 0, start: str = "")
         .where(worker.wanted.not_in(UNLISTED) & (worker.name.startswith(start) if start else True))
         .order_by(away, worker.name, worker.id)
     )
-    return list(query.limit(min(limit, PAGE)).offset(offset).dicts())
+    return [as_shown(row) for row in query.limit(min(limit, PAGE)).offset(offset).dicts()]
+
+
+def as_shown(worker: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a *worker* as people are shown it: whether it sleeps is its status."""
+    if worker["status"] == WorkerStatus.OFFLINE and worker["reason"].startswith(SLEEPING):
+        worker["status"] = WorkerStatus.ASLEEP
+    return worker
 
 
 def managers(record: Record) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ def worker_info(row: Any) -> WorkerInfo:
         folders=tuple(row.folders),
         readable=tuple(row.readable),
         pool=row.pool,
+        mac=row.mac,
         gpu_memory=row.gpu_memory,
     )
 

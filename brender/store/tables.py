@@ -243,6 +243,8 @@ def make_tables(database: Database) -> Tables:
         paused_until = DoubleField(null=True)
         failed_in_row = JSONField(holds=list[Any], default=list)
         drained = TextField(default="")
+        mac = TextField(default="")
+        power = JSONField(holds=dict[str, Any], null=True)
         attempt = TextField(default="")
         job = TextField(default="")
         frame = IntegerField(null=True)

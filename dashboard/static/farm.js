@@ -221,11 +221,12 @@ const farm = (() => {
     const on = (label, title, action) => may(`act ${action}`) && made.append(button(label, title, () => actOnNode(row.id, action)));
     if (row.wanted) on("Enable", "Give it tasks again", "enable");
     else on("Disable", "Let it finish its task and give it no other", "disable");
-    if (!["offline", "draining"].includes(row.status)) {
+    if (!["offline", "asleep", "draining"].includes(row.status)) {
       on("Drain", "Let it finish its task and leave", "drain");
       on("Restart", "Let it finish its task and start again", "restart");
     }
-    if (row.status === "offline" && !row.wanted.startsWith("forgotten") && may("act forget")) {
+    if (row.status === "asleep") on("Wake", "Wake its machine", "wake");
+    if (["offline", "asleep"].includes(row.status) && !row.wanted.startsWith("forgotten") && may("act forget")) {
       made.append(button("Forget", "Take it off the lists", async () => {
         if (!window.confirm(`Take ${row.name} off the lists? If it starts again, it is listed again.`)) return;
         await actOnNode(row.id, "forget");

@@ -14,11 +14,12 @@
     }
     const back = byId("give-back");
     if (back) {
-      back.hidden = status === "offline";
+      back.hidden = ["offline", "asleep"].includes(status);
       byId("back-hours").hidden = Boolean(worker.paused_until);
       byId("back-go").textContent = worker.paused_until ? "Let it go on" : "Give it back to its owner";
       back.dataset.paused = worker.paused_until ? "1" : "";
     }
+    byId("sleep")?.classList.toggle("d-none", ["offline", "asleep"].includes(status));
     const now = byId("now");
     now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${farm.calm(worker.line)}` : "";
     if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
@@ -49,6 +50,7 @@
     const hours = event.target.dataset.paused ? "0" : byId("back-hours").value;
     farm.actOnNode(id, "give-back", hours).then(() => farm.content()).catch(farm.complain);
   });
+  byId("sleep")?.addEventListener("click", () => { farm.actOnNode(id, "sleep").then(() => farm.content()).catch(farm.complain); });
   async function showLog(after) {
     for (let tries = 0; tries < 20; tries += 1) {
       const told = await farm.ask(`/workers/${id}/log`);

@@ -1,12 +1,12 @@
 // The list of workers.
 (() => {
-  const stat = (row, show) => (row.stats && row.status !== "offline" ? show(row.stats) : "");
+  const stat = (row, show) => (row.stats && !["offline", "asleep"].includes(row.status) ? show(row.stats) : "");
   const job = (row) => (row.job ? farm.link(`/jobs/${row.job}`, row.job_name + (row.frame === null ? "" : ` · frame ${row.frame}`)) : "");
   const tags = (row) => [...row.tags.filter((tag) => !tag.startsWith("blender-")), ...row.extra_tags].join(", ");
   // The CPU's last values, as long as this page has seen it.
   const seen = new Map();
   function sparkline(row) {
-    if (!row.stats || row.status === "offline") return "";
+    if (!row.stats || ["offline", "asleep"].includes(row.status)) return "";
     const values = seen.get(row.id) || [];
     if (values.at(-1)?.at !== row.last_seen) values.push({ at: row.last_seen, cpu: row.stats.cpu_percent });
     seen.set(row.id, values.slice(-40));

@@ -15,7 +15,9 @@ from dashboard.farm import farm
 
 blueprint = Blueprint("v1-nodes", __name__)
 
-Action = Literal["drain", "disable", "enable", "restart", "tags", "note", "schedule", "give-back", "log", "forget"]
+Action = Literal[
+    "drain", "disable", "enable", "restart", "tags", "note", "schedule", "give-back", "sleep", "wake", "log", "forget"
+]
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

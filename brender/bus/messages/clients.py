@@ -40,6 +40,8 @@ class Act(Message, frozen=True, kw_only=True):
         "note",
         "schedule",
         "give-back",
+        "sleep",
+        "wake",
         "log",
         "log-level",
         "forget",

@@ -6,6 +6,7 @@ from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.nodes import OWNERS_USE, Standing
 from brender.model.obstacle import IT, NAMES, Obstacle, short_name
+from brender.model.power import Phase
 from brender.model.status import UNLISTED, Wanted
 from brender.model.text import harmless
 from brender.scheduling.reasons import NO_WORKER
@@ -39,6 +40,9 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
     if worker.info.id in farm.streaks.drained:
         one = "is drained, since others completed what failed there"
         return Obstacle(one, "are drained, since others completed what failed there", f"`brender enable {NAMES}`")
+    if (sleeper := farm.sleepers.get(worker.info.id)) is not None:
+        doing = "is being woken" if sleeper.phase is Phase.WAKING else "is put to sleep"
+        return Obstacle(doing, "are put to sleep, or are being woken", f"`brender wake {NAMES}` wakes {IT}")
     if (until := farm.asleep.get(worker.info.id)) is not None and worker.info.id in farm.paused:
         remedy = f"`brender describe {NAMES} --give-back 0` ends that"
         return Obstacle(f"pauses: {OWNERS_USE} until {until}", "pause: their owners use the machines", remedy)

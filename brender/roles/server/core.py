@@ -63,6 +63,7 @@ from brender.roles.server.keys import Keys
 from brender.roles.server.nodes import Nodes
 from brender.roles.server.people import People
 from brender.roles.server.planning import Planning
+from brender.roles.server.power import Power
 from brender.roles.server.projects import Projects
 from brender.roles.server.quotas import OF_QUOTAS, Quotas
 from brender.roles.server.waits import Waits
@@ -79,7 +80,7 @@ NODE_ACTIONS: dict[str, Wanted | None] = {
     "disable": Wanted.DISABLED,
     "enable": None,
     "forget": Wanted.FORGOTTEN,
-    **dict.fromkeys((*SAYABLE, "log", "log-level")),
+    **dict.fromkeys((*SAYABLE, "log", "log-level", "sleep", "wake")),
 }
 
 
@@ -95,8 +96,9 @@ class ServerCore:
         new_attempt_id: Callable[[], str],
         farm: Farm,
         master: str = "",
+        host: str = "",
     ) -> None:
-        """*master*: the secret that workers' proofs are made of (`Keys`)."""
+        """*master*: the secret that workers' proofs are made of (`Keys`); *host*: what the server's machine is called."""
         self.policy = policy
         self.farm = farm
         self._ticked = float("-inf")
@@ -110,7 +112,9 @@ class ServerCore:
         self.editing = Editing(farm, self.jobs, self.activity, emit, self.dispatch.recall_job)
         self.waits = Waits(farm, policy, self.jobs, self.dispatch)
         self.work = Work(farm, policy, self.activity, self.jobs, self.dispatch, emit)
-        self.nodes = Nodes(farm, policy, self.activity, self.work, self.dispatch, emit, welcome)
+        self.power = Power(farm, policy, self.activity, emit, self.dispatch.roster, host)
+        self.dispatch.explanations.woken_for = self.power.waits_for
+        self.nodes = Nodes(farm, policy, self.activity, self.work, self.dispatch, emit, welcome, self.power)
         self.projects = Projects(farm, self.activity, emit)
         self.addons = AddOns(farm, self.activity)
         self.quotas = Quotas(farm, self.activity)
@@ -205,6 +209,11 @@ class ServerCore:
                 self._want_log(message.target, name)
             elif message.action == "log-level":
                 self._set_log_level(kind, message.target, name, message.value, now, user)
+            elif message.action in ("sleep", "wake"):
+                if kind != "worker":
+                    raise BadInput(f"{name} is a manager: workers sleep, and are woken")
+                asked = self.power.sleep if message.action == "sleep" else self.power.wake
+                asked(message.target, name, now, user)
             elif message.action not in SAYABLE:
                 self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
             elif kind == "worker":
@@ -300,6 +309,12 @@ class ServerCore:
         self.hooks.delivered(id, hook, tries, why_not, is_over, now)
         return self._taken()
 
+    def powered(self, machine: str, verb: str, why_not: str, now: Now) -> list[Effect]:
+        """Note what came of a command that puts a machine to sleep or wakes it (`Power.powered`)."""
+        self.activity.by = None
+        self.power.powered(machine, verb, why_not, now)
+        return self._taken()
+
     def note_job_type(self, problem: str, now: Now) -> list[Effect]:
         """Write into the activity log that a job type which others wrote cannot be used, with its *problem*."""
         self.activity.by = None
@@ -348,6 +363,7 @@ class ServerCore:
         if now.mono - self._ticked > self.policy.lease / 2:
             self._bear_with_all(now)  # it stood still itself, and has heard nobody
         self._ticked = now.mono
+        self.power.tick(now)
         self.nodes.tick(now)
         self.waits.tick(now)
         self.planning.plan(now)

@@ -79,6 +79,7 @@ class Dispatch:
             lambda worker: why_closed(farm, farm.workers[worker]),
             lambda job: farm.jobs[job].spec.name,
         )
+        self.roster = self._roster
         self.explanations = Explanations(farm, policy, jobs, self._roster, self._reasons)
         self._repeats = Repeats(farm, self._roster, self._grants)
         self._giving_way = GivingWay(farm, self._roster, jobs, emit, self.recall)

@@ -2,6 +2,7 @@
 Now and then. Pure."""
 
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 
 from brender.farm.farm import Farm
@@ -33,6 +34,8 @@ class Explanations:
         self.policy = policy
         self.jobs = jobs
         self._roster, self._reasons = roster, reasons
+        self.woken_for: Callable[[str], str] = lambda job: ""
+        """Returns why the job with this id waits for a machine that is being woken for it; "": it does not."""
         self.silent: dict[str, None] = {}
         """Open jobs of which nothing runs."""
         self._next: deque[str] = deque()
@@ -59,6 +62,8 @@ class Explanations:
             reason = ""
             if self.policy.only_job not in ("", job.id):
                 reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
+            elif said := self.woken_for(job.id):
+                reason = said
             elif (job.queued or job.live) and job.id in self._roster.jobs:
                 reason = self._reasons.reason(job.id)
                 looks -= self._reasons.looks(job.id)

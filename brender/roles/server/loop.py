@@ -53,6 +53,7 @@ from brender.roles.effects import (
     PublishFrame,
     Refuse,
     Reply,
+    RunPower,
     SetLogLevel,
     Unbind,
 )
@@ -74,6 +75,7 @@ from brender.roles.server.hook_deliveries import HookDeliveries
 from brender.roles.server.housekeeping import Housekeeping
 from brender.roles.server.made_files import MadeFiles
 from brender.roles.server.own_stats import OwnStats, links_of
+from brender.roles.server.power_commands import PowerCommands
 from brender.roles.server.query_thread import QueryThread
 from brender.roles.server.record_figures import RecordFigures
 from brender.roles.server.restore import waiting_deliveries
@@ -168,6 +170,8 @@ class Server:
             self._remover.resume(self._writer.tables)
             self._hooks = HookDeliveries(self._tell_delivered, policy.hook_programs)
             undo.callback(self._hooks.close)
+            self._power = PowerCommands(self._tell_powered)
+            undo.callback(self._power.close)
             for delivery, tries in waiting_deliveries(self._writer.tables):
                 self._hooks.put(delivery, tries)
             if folder.last_announced("server") is not None:
@@ -184,7 +188,9 @@ class Server:
         return self._round.core
 
     def _make_core(self, farm: Farm) -> ServerCore:
-        core = ServerCore(self._id, self._name, __version__, self.policy, new_attempt_id, farm, master=self._pair.secret)
+        core = ServerCore(
+            self._id, self._name, __version__, self.policy, new_attempt_id, farm, self._pair.secret, platform.node()
+        )
         core.jobs.frames_folder = str(self.folder.frames_folder)
         return core
 
@@ -466,6 +472,8 @@ class Server:
                     self._remover.drop_folder(output, above)
                 case Deliver():
                     self._hooks.put(effect)
+                case RunPower():
+                    self._power.run(effect)
                 case ForgetHook(id):
                     self._hooks.forget(id)
                     while self._writer.delete("hook_delivery", "hook", id, 1000) == 1000:
@@ -480,6 +488,10 @@ class Server:
     def _tell_delivered(self, id: str, hook: str, tries: int, why_not: str, is_over: bool) -> None:
         """Take what came of a delivery of a hook. From any thread."""
         self.loop.post(lambda: self._round.apply(lambda core, now: core.delivered(id, hook, tries, why_not, is_over, now)))
+
+    def _tell_powered(self, machine: str, verb: str, why_not: str) -> None:
+        """Take what came of a command that puts a machine to sleep or wakes it. From any thread."""
+        self.loop.post(lambda: self._round.apply(lambda core, now: core.powered(machine, verb, why_not, now)))
 
     def committed(self, rows: list[Row]) -> None:
         if self._traces is not None:

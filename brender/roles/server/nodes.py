@@ -27,6 +27,7 @@ from brender.model.errors import Conflict, NotFound
 from brender.model.hooks import EVENTS
 from brender.model.log_events import ON_PURPOSE, why_gone
 from brender.model.nodes import OWNERS_USE, Standing, Stats
+from brender.model.power import Phase
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.model.stuck import is_stuck, stuck_in_words
 from brender.model.text import harmless, plural, short_id
@@ -35,6 +36,7 @@ from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit
+from brender.roles.server.power import Power, reason_of
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
 from brender.roles.server.worker_settings import WorkerSettings
@@ -51,7 +53,15 @@ class Nodes:
     """Works on *farm*; *welcome* is what this server answers to a manager's hello."""
 
     def __init__(
-        self, farm: Farm, policy: Policy, activity: ActivityLog, work: Work, dispatch: Dispatch, emit: Emit, welcome: Welcome
+        self,
+        farm: Farm,
+        policy: Policy,
+        activity: ActivityLog,
+        work: Work,
+        dispatch: Dispatch,
+        emit: Emit,
+        welcome: Welcome,
+        power: Power,
     ) -> None:
         self.farm = farm
         self.policy = policy
@@ -60,6 +70,7 @@ class Nodes:
         self.dispatch = dispatch
         self.emit = emit
         self.welcome = welcome
+        self.power = power
         self._stats = StatsRecorder(policy)
         self.settings = WorkerSettings(farm, activity, self._look_at)
         self._closed: dict[str, float] = {}
@@ -125,6 +136,7 @@ class Nodes:
         self.farm.workers[info.id] = self.farm.keep(worker)
         self._list_again("worker", info.id)
         self.farm.managers[peer.node].workers.add(info.id)
+        self.power.joined(info, now)
         self._look_at({info.id})
         self.work.reconcile(worker, joined.held, now)
 
@@ -159,6 +171,9 @@ class Nodes:
         if worker.manager in self.farm.managers:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer(_LEAVING, "worker", worker.info.id)
+        if (sleeper := self.farm.sleepers.get(worker.info.id)) is not None and sleeper.phase is not Phase.GOING:
+            worker.leave(reason_of(sleeper))
+            return
         worker.leave(reason)
         if not reason.startswith(ON_PURPOSE):
             text = f"The worker {worker.info.name} {EVENTS['worker-lost']}: it {why_gone(reason)}"
@@ -285,6 +300,8 @@ class Nodes:
             raise Conflict(f"The {kind} {name} is there: `brender drain {shlex.quote(name)}` lets it leave first")
         if wanted is None and present is not None and present.standing is Standing.DRAINING:
             raise Conflict(f"The {kind} {name} is leaving already. Start it again once it has left")
+        if wanted is Wanted.FORGOTTEN:
+            self.power.forget(node)
         if wanted is Wanted.FORGOTTEN and self.farm.wanted.get(node) in (Wanted.DISABLED, Wanted.FORGOTTEN_DISABLED):
             wanted = Wanted.FORGOTTEN_DISABLED
         if wanted is None:
@@ -403,12 +420,16 @@ class Nodes:
             return WorkerStatus.DISABLED, f"its manager {manager.name} is disabled"
         if (why := self.farm.streaks.drained.get(worker.info.id)) is not None:
             return WorkerStatus.ERROR, why
+        if (sleeper := self.farm.sleepers.get(worker.info.id)) is not None:
+            return WorkerStatus.DISABLED, reason_of(sleeper)
         if (until := self.farm.asleep.get(worker.info.id)) is not None:
             is_given_back = worker.info.id in self.farm.paused
             return WorkerStatus.DISABLED, f"{OWNERS_USE} until {until}" if is_given_back else f"it sleeps until {until}"
         if worker.standing is Standing.PAUSED:
             is_well = worker.reason.startswith(OWNERS_USE)
             return WorkerStatus.DISABLED if is_well else WorkerStatus.ERROR, worker.reason
+        if worker.sleepless and not worker.reason:
+            return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), worker.stuck or worker.sleepless
         if worker.stuck:
             return WorkerStatus.BUSY, worker.stuck
         return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), worker.reason

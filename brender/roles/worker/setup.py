@@ -20,6 +20,7 @@ from brender.model.devices import Device, device_tags
 from brender.model.nodes import Blender, WorkerInfo, machine_tags, tags_of
 from brender.roles.identity import next_incarnation, node_id
 from brender.system.memory import read_memory
+from brender.system.network import mac_address
 
 
 @dataclass(frozen=True)
@@ -87,5 +88,6 @@ def introduced(setup: Setup, own: Path) -> WorkerInfo:
         folders=setup.confinement.folders,
         readable=tuple(dict.fromkeys(map(str, setup.confinement.readable))),
         pool=setup.pool,
+        mac=mac_address(),
         gpu_memory=setup.gpu_memory,
     )

@@ -1,0 +1,332 @@
+"""Idle machines are put to sleep and woken when work waits that they can do, in the server's core. Now and then. Pure.
+
+A machine is all workers of one host: they sleep together. What it stands at is in the rows of its workers, so that it survives a
+restart of the server. The commands run outside of the control loop (`brender.roles.server.power_commands`).
+"""
+
+import shlex
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from brender.farm.farm import Farm
+from brender.farm.nodes import WorkerState
+from brender.model.errors import BadInput, BrenderError, Conflict
+from brender.model.hooks import EVENTS
+from brender.model.nodes import WorkerInfo
+from brender.model.power import ASLEEP, BEING_WOKEN, NOT_WOKEN, Phase, PowerPlan, Sleeper, command_for
+from brender.model.status import UNLISTED, Wanted, WorkerStatus
+from brender.model.text import harmless, plural, some_of
+from brender.roles.effects import Now, RunPower
+from brender.roles.policy import Policy
+from brender.roles.server.activity import ActivityLog
+from brender.roles.server.jobs import Emit
+from brender.scheduling.power import has_work, may_sleep, wanted, works
+from brender.scheduling.roster import Roster
+
+_LOOK_SECONDS = 1.0
+#: Work has to wait for so long before a machine is woken for it: between two frames workers are free for a moment.
+_PATIENCE_SECONDS = 3.0
+#: A machine that was put to sleep is not woken before: it is still on its way. If it beats later than that, it is awake.
+_GOING_SECONDS = 30.0
+#: What a wake takes, as long as none was measured; and the longest pause between two tries, in seconds.
+_WAKE_SECONDS, _LONGEST_PAUSE = 60.0, 3600.0
+#: What keeps a worker asleep although work waits that it could do.
+_NOT_WANTED = (Wanted.DISABLED, Wanted.DRAINED, *UNLISTED)
+
+
+class Power:
+    """Puts machines of *farm* to sleep and wakes them, by what waits in *roster*. *own_host* is the server's."""
+
+    def __init__(self, farm: Farm, policy: Policy, activity: ActivityLog, emit: Emit, roster: Roster, own_host: str) -> None:
+        self.farm = farm
+        self.plan: PowerPlan = policy.power
+        self.activity, self.emit = activity, emit
+        self._lease, self._roster, self._own_host = policy.lease, roster, own_host
+        self._due = float("-inf")
+        self._idle_since: dict[str, float] = {}
+        """Since when each idle worker is so, monotonic."""
+        self._wanted_since: dict[str, float] = {}
+        """Since when work waits for each sleeping machine, monotonic."""
+        self._wake_seconds = _WAKE_SECONDS
+        self._said: dict[str, str] = {}
+        self._running: set[str] = set()
+        """The machines for which a command runs."""
+
+    def waits_for(self, job: str) -> str:
+        """Return the sentence that *job* waits for a machine that is woken for it; "": it does not."""
+        return self._said.get(job, "")
+
+    def tick(self, now: Now) -> None:
+        """Put to sleep what has been idle for long, wake what is needed, see who is awake again. Now and then."""
+        if now.mono < self._due or not (self.farm.sleepers or self.plan.sleep):
+            return
+        self._due = now.mono + _LOOK_SECONDS
+        self._see_who_is_awake(now)
+        self._go_on(now)
+        if self.plan.sleep:
+            self._put_idle_to_sleep(now)
+        self._wake_what_is_needed(now)
+
+    # --- by hand ----------------------------------------------------------------------------------------------------------
+
+    def sleep(self, worker_id: str, name: str, now: Now, user: str) -> None:
+        """Put the machine of the worker *worker_id* to sleep, as soon as it has finished. Raises `BrenderError`."""
+        worker = self.farm.workers.get(worker_id)
+        if worker_id in self.farm.sleepers:
+            raise Conflict(f"The worker {name} is put to sleep already")
+        if worker is None:
+            raise Conflict(f"The worker {name} is not there")
+        if not self.plan.sleep:
+            raise BadInput(
+                "The server has no command that puts machines to sleep: write one into the table [power] of its settings file, "
+                'such as sleep = "ssh {host} sudo systemctl suspend"'
+            )
+        if why := self._why_not(worker.info.host or worker_id):
+            raise Conflict(f"The worker {name} cannot sleep: {why}")
+        command_for(self.plan.sleep, worker.info)
+        self._begin(worker.info.host or worker_id, f"{user or 'somebody'} asked for it", now)
+        self.activity.note(now, "sleep", f"the machine of the worker {name} is put to sleep", user=user, worker=worker_id)
+
+    def wake(self, worker_id: str, name: str, now: Now, user: str) -> None:
+        """Wake the machine of the worker *worker_id*. Raises `BrenderError`."""
+        sleeper = self.farm.sleepers.get(worker_id)
+        if sleeper is None:
+            raise Conflict(f"The worker {name} does not sleep")
+        if sleeper.phase is Phase.GOING:
+            self._let_go(self._machine(sleeper.info))
+        elif not self.plan.wake:
+            raise BadInput(
+                "The server has no command that wakes machines: write one into the table [power] of its settings file, such as "
+                'wake = "wakeonlan {mac}"'
+            )
+        else:
+            command_for(self.plan.wake, sleeper.info)
+            for each in self._of(self._machine(sleeper.info)):
+                each.tried, each.not_before = 0, 0.0
+            self._wake(self._machine(sleeper.info), f"{user or 'somebody'} asked for it", now)
+        self.activity.note(now, "wake", f"the machine of the worker {name} is woken", user=user, worker=worker_id)
+
+    # --- what is heard ----------------------------------------------------------------------------------------------------
+
+    def joined(self, worker: WorkerInfo, now: Now) -> None:
+        """Note that *worker* has joined. One that was put to sleep a moment ago may be named by its manager once more."""
+        sleeper = self.farm.sleepers.get(worker.id)
+        if sleeper is None or (sleeper.phase is not Phase.WAKING and now.wall - sleeper.since < self._lease):
+            return
+        if sleeper.phase is Phase.WAKING:
+            self._wake_seconds = max(1.0, (self._wake_seconds + now.wall - sleeper.since) / 2)
+        self._awake(worker.id, now)
+
+    def powered(self, machine: str, verb: str, why_not: str, now: Now) -> None:
+        """Note what came of the command that puts *machine* to ``sleep``, or wakes it (*verb*): *why_not* is "" where it went
+        well."""
+        self._running.discard(machine)
+        sleepers = self._of(machine)
+        if not sleepers:
+            return
+        names = some_of([each.info.name for each in sleepers])
+        if verb == "wake" and why_not:
+            self._not_woken(machine, why_not, now)
+        elif verb == "sleep" and why_not:
+            self.activity.note(now, "sleep", f"the machine of {names} could not be put to sleep: {why_not}")
+            for each in sleepers:
+                if (worker := self.farm.workers.get(each.info.id)) is not None:
+                    worker.sleepless = f"it could not be put to sleep: {why_not}"
+            self._let_go(machine)
+        elif verb == "sleep" and all(each.phase is Phase.GOING for each in sleepers):
+            self._change(sleepers, Phase.ASLEEP, now)
+            self.activity.note(now, "sleep", f"the machine of {names} sleeps: {sleepers[0].why}")
+
+    def forget(self, worker_id: str) -> None:
+        """Let the worker *worker_id* sleep no more: it is forgotten."""
+        if self.farm.sleepers.pop(worker_id, None) is not None:
+            self.farm.ledger.change("worker", worker_id, {"power": None})
+
+    # --- inside -----------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _machine(worker: WorkerInfo) -> str:
+        return worker.host or worker.id
+
+    def _of(self, machine: str) -> list[Sleeper]:
+        return [each for _, each in sorted(self.farm.sleepers.items()) if self._machine(each.info) == machine]
+
+    def _workers_at(self, machine: str) -> list[WorkerState]:
+        return [each for _, each in sorted(self.farm.workers.items()) if self._machine(each.info) == machine]
+
+    def _why_not(self, machine: str) -> str:
+        """Return why *machine* must not sleep; "" where it may."""
+        if machine == self._own_host:
+            return "the server runs on its machine"
+        here = {each.info.id for each in self._workers_at(machine)}
+        for manager in self.farm.managers.values():
+            if manager.host == machine and manager.workers - here:
+                return f"the manager {harmless(manager.name)} runs on its machine, and has workers on others"
+        return ""
+
+    def _put_idle_to_sleep(self, now: Now) -> None:
+        machines: dict[str, list[WorkerState]] = {}
+        for worker in self.farm.workers.values():
+            id = worker.info.id
+            if worker.status is WorkerStatus.IDLE and not worker.attempts and id not in self.farm.sleepers:
+                self._idle_since.setdefault(id, now.mono)
+            else:
+                self._idle_since.pop(id, None)
+            machines.setdefault(self._machine(worker.info), []).append(worker)
+        for id in self._idle_since.keys() - self.farm.workers.keys():
+            del self._idle_since[id]
+        for machine, workers in machines.items():
+            since = [self._idle_since.get(each.info.id) for each in workers]
+            idle = [None if each is None else now.mono - each for each in since]
+            if not may_sleep(idle, self.plan.after) or not all(self.plan.covers(each.info) for each in workers):
+                continue
+            known = [self._roster.workers[each.info.id] for each in workers if each.info.id in self._roster.workers]
+            if self._why_not(machine) or self._roster.stale or any(has_work(self._roster, each) for each in known):
+                continue
+            self._begin(machine, f"it was idle for {_duration(self.plan.after)}", now)
+
+    def _begin(self, machine: str, why: str, now: Now) -> None:
+        """Give *machine* nothing new; it sleeps once it has finished."""
+        for worker in self._workers_at(machine):
+            worker.sleepless = ""
+            self.farm.sleepers[worker.info.id] = Sleeper(worker.info, Phase.GOING, now.wall, why)
+        self._change(self._of(machine), Phase.GOING, now)
+
+    def _go_on(self, now: Now) -> None:
+        """Run the command for the machines that have finished; give up what did not wake in time."""
+        for machine in sorted({self._machine(each.info) for each in self.farm.sleepers.values()}):
+            sleepers = self._of(machine)
+            first = sleepers[0]
+            if machine in self._running:
+                continue
+            if first.phase is Phase.GOING:
+                workers = self._workers_at(machine)
+                if not workers:
+                    self._let_go(machine)  # it left meanwhile
+                elif not any(each.attempts for each in workers):
+                    self._run(machine, "sleep", self.plan.sleep, first, now)
+            elif first.phase is Phase.WAKING and now.wall - first.since > self.plan.within:
+                self._not_woken(machine, f"it was not back within {_duration(self.plan.within)}", now)
+
+    def _wake_what_is_needed(self, now: Now) -> None:
+        sleeping: dict[str, list[WorkerInfo]] = {}
+        coming, due = [], set()
+        for id, each in self.farm.sleepers.items():
+            machine = self._machine(each.info)
+            if each.phase is Phase.WAKING:
+                coming.append(machine)
+            elif each.phase is Phase.ASLEEP and self.plan.wake and now.wall >= max(each.not_before, each.since + _GOING_SECONDS):
+                due.add(machine)
+            is_wanted = self.farm.wanted.get(id) not in _NOT_WANTED and id not in self.farm.asleep
+            if is_wanted and each.phase is not Phase.GOING:
+                sleeping.setdefault(machine, []).append(self._tagged(each.info))
+        self._said = {}
+        if not sleeping or self._roster.stale:
+            self._wanted_since.clear()
+            return
+        slots = {machine: len(sleeping[machine]) for machine in sorted(sleeping) if machine in due or machine in coming}
+        found = works(self._roster, sleeping)
+        needed = wanted(found, slots, coming, self._wake_seconds)
+        self._wanted_since = {each: self._wanted_since.get(each, now.mono) for each in needed}
+        for machine, job in needed.items():
+            if now.mono - self._wanted_since[machine] >= _PATIENCE_SECONDS:
+                self._wake(machine, f"{self.farm.jobs[job].called} waits for it", now)
+        self._said = {
+            job: self._said_of(sorted(work.sleepers)) for work in found if not work.there and work.sleepers for job in work.jobs
+        }
+
+    def _said_of(self, machines: list[str]) -> str:
+        """Return what is said of a job that only these *machines* could do, which sleep or are being woken."""
+        sleepers = [each for machine in machines for each in self._of(machine)]
+        if waking := [harmless(each.info.name) for each in sleepers if each.phase is Phase.WAKING]:
+            return f"It waits for {some_of(waking)}, which {'is' if len(waking) == 1 else 'are'} being woken"
+        names = [harmless(each.info.name) for each in sleepers]
+        verb = "sleeps" if len(names) == 1 else "sleep"
+        trouble = next((each.trouble for each in sleepers if each.trouble), "")
+        failed = f" and {NOT_WOKEN}: {trouble}" if trouble else ""
+        return f"It waits for {some_of(names)}, which {verb}{failed}. `brender wake {shlex.quote(names[0])}` wakes it"
+
+    def _tagged(self, worker: WorkerInfo) -> WorkerInfo:
+        extra = self.farm.extra_tags.get(worker.id, frozenset())
+        return msgspec.structs.replace(worker, tags=worker.tags | extra) if extra else worker
+
+    def _wake(self, machine: str, why: str, now: Now) -> None:
+        sleepers = self._of(machine)
+        for each in sleepers:
+            each.why, each.tried = why, each.tried + 1
+        self._change(sleepers, Phase.WAKING, now)
+        self._run(machine, "wake", self.plan.wake, sleepers[0], now)
+
+    def _run(self, machine: str, verb: str, command: tuple[str, ...], sleeper: Sleeper, now: Now) -> None:
+        try:
+            words = command_for(command, sleeper.info)
+        except BrenderError as error:
+            self.powered(machine, verb, str(error), now)
+            return
+        self._running.add(machine)
+        info = sleeper.info
+        env = {"BRENDER_WORKER": info.name, "BRENDER_MAC": info.mac, "BRENDER_HOST": info.host, "BRENDER_WHY": sleeper.why}
+        self.emit(RunPower(machine, verb, words, env))
+
+    def _not_woken(self, machine: str, why: str, now: Now) -> None:
+        sleepers = self._of(machine)
+        pause = min(_LONGEST_PAUSE, self.plan.within * 2.0 ** min(sleepers[0].tried, 12))
+        for each in sleepers:
+            each.trouble, each.not_before = why, now.wall + pause
+            text = f"The worker {harmless(each.info.name)} {EVENTS['worker-not-woken']}: {why}"
+            self.farm.happened("worker-not-woken", now.wall, worker=each.info.name, text=text, reason=why)
+        self._change(sleepers, Phase.ASLEEP, now)
+        names = some_of([each.info.name for each in sleepers])
+        self.activity.note(now, "wake", f"the machine of {names} could not be woken: {why}", worker=sleepers[0].info.id)
+
+    def _let_go(self, machine: str) -> None:
+        """Let *machine*, which was to sleep, work on."""
+        for each in self._of(machine):
+            self.forget(each.info.id)
+            self._idle_since.pop(each.info.id, None)
+            self.farm.changed.add(each.info.id)
+
+    def _see_who_is_awake(self, now: Now) -> None:
+        for id, each in list(self.farm.sleepers.items()):
+            worker = self.farm.workers.get(id)
+            patience = _GOING_SECONDS if each.phase is Phase.ASLEEP else 0.0
+            if worker is not None and each.phase is not Phase.GOING and worker.last_seen > each.since + patience:
+                self._awake(id, now)
+
+    def _awake(self, worker_id: str, now: Now) -> None:
+        sleeper = self.farm.sleepers[worker_id]
+        self.forget(worker_id)
+        self._idle_since.pop(worker_id, None)
+        self.farm.changed.add(worker_id)
+        self.activity.note(now, "wake", f"the worker {sleeper.info.name} is awake", worker=worker_id)
+
+    def _change(self, sleepers: Iterable[Sleeper], phase: Phase, now: Now) -> None:
+        """Let *sleepers* be in that *phase* since *now*, and their rows say so."""
+        for each in sleepers:
+            if (each.phase, phase) != (Phase.WAKING, Phase.ASLEEP):
+                each.since = now.wall
+            each.phase = phase
+            fields = {"power": msgspec.to_builtins(each)}
+            if each.info.id not in self.farm.workers:
+                fields["reason"] = reason_of(each)
+            self.farm.ledger.change("worker", each.info.id, fields)
+            self.farm.changed.add(each.info.id)
+
+
+def reason_of(sleeper: Sleeper) -> str:
+    """Return why the worker *sleeper* takes nothing, as people are told."""
+    at = f"{datetime.fromtimestamp(sleeper.since):%H:%M}"
+    if sleeper.phase is Phase.GOING:
+        return f"it is put to sleep: {sleeper.why}"
+    if sleeper.phase is Phase.WAKING:
+        return f"{BEING_WOKEN} {at}: {sleeper.why}"
+    if sleeper.trouble:
+        tries = "once" if sleeper.tried == 1 else f"{sleeper.tried} times"
+        return f"{ASLEEP} {at}. It {NOT_WOKEN}, tried {tries}: {sleeper.trouble}"
+    return f"{ASLEEP} {at}: {sleeper.why}"
+
+
+def _duration(seconds: float) -> str:
+    return plural(round(seconds / 60), "minute") if seconds >= 60 else plural(round(seconds), "second")

@@ -1,0 +1,112 @@
+"""When machines sleep and when they are woken: decisions from what waits and who is there. Pure.
+
+A machine sleeps only where nothing waits that its workers could do, and is woken only where something does: the two never hold at
+once, so that it does not go to and fro. What a wake costs is weighed against what is gained: see `wanted`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from brender.model.eligibility import general_obstacle
+from brender.model.nodes import WorkerInfo
+from brender.scheduling.classes import Job, JobClass, Limits, Worker, inside_of
+from brender.scheduling.roster import Roster
+
+#: A further machine is woken where those that are there need longer than so many times what a wake takes.
+_WAKES_WORTH = 2.0
+#: Jobs of one kind that are looked at.
+_JOBS_LOOKED_AT = 200
+
+
+class Work(NamedTuple):
+    """What waits of one kind: its ``jobs``, the first one first; how many ``tasks`` of them may be given out, and the ``seconds``
+    that these take one worker (0: not known); how many workers take them that are ``there``, and which sleeping machines could
+    (``sleepers``)."""
+
+    jobs: tuple[str, ...]
+    tasks: int
+    seconds: float
+    there: int
+    sleepers: frozenset[str]
+
+
+def wanted(works: Iterable[Work], slots: Mapping[str, int], coming: Iterable[str], wake_seconds: float) -> dict[str, str]:
+    """Return the sleeping machines that are to be awake, each with the job that it is woken for first.
+
+    *slots*: the workers of each machine that sleeps or is *coming*, in the order in which they are woken; *wake_seconds*: what a
+    wake takes. Where nobody is there, one machine is woken in any case; a further one where each of those that are there and
+    coming has more to do than a wake is worth, and there are more tasks than they have slots for.
+
+    >>> works = [Work(("shot",), 100, 6000.0, 1, frozenset({"a", "b", "c"}))]
+    >>> wanted(works, {"a": 1, "b": 1, "c": 1}, (), wake_seconds=1200)
+    {'a': 'shot', 'b': 'shot'}
+    """
+    awake = set(coming)
+    chosen: dict[str, str] = {}
+    for work in works:
+        able = [machine for machine in slots if machine in work.sleepers]
+        on_the_way = sum(slots[machine] for machine in able if machine in awake)
+        for machine in able:
+            if machine in awake:
+                continue
+            hands = work.there + on_the_way
+            is_worth_it = work.tasks > on_the_way and (work.seconds or 0.0) / max(1, hands) > _WAKES_WORTH * wake_seconds
+            if not work.tasks or (hands and not is_worth_it):
+                break
+            chosen[machine] = work.jobs[0]
+            awake.add(machine)
+            on_the_way += slots[machine]
+    return chosen
+
+
+def may_sleep(idle: Sequence[float | None], after: float) -> bool:
+    """Return whether a machine may sleep: each of its workers has been idle for *after* seconds. *idle*: for how long each has
+    been; ``None``: it is not.
+
+    >>> may_sleep([1300.0, 1200.0], 1200), may_sleep([1300.0, None], 1200), may_sleep([], 1200)
+    (True, False, False)
+    """
+    return bool(idle) and all(seconds is not None and seconds >= after for seconds in idle)
+
+
+def works(roster: Roster, sleeping: Mapping[str, Sequence[WorkerInfo]]) -> list[Work]:
+    """Return what waits in *roster* that machines could do which sleep: *sleeping* are their workers, by machine."""
+    found = []
+    for kind in roster.ready:
+        ready = [roster.jobs[rank[-1]] for rank in kind.ready[:_JOBS_LOOKED_AT]]
+        waiting = [(job, tasks) for job in ready if (tasks := _tasks(roster, job))]
+        if not waiting:
+            continue
+        first = waiting[0][0]
+        able = frozenset(machine for machine, workers in sleeping.items() if any(_can(kind, first, worker) for worker in workers))
+        seconds = sum(tasks * job.demand.expected_seconds for job, tasks in waiting)
+        found.append(
+            Work(tuple(job.demand.job for job, _ in waiting), sum(tasks for _, tasks in waiting), seconds, _there(kind), able)
+        )
+    return found
+
+
+def has_work(roster: Roster, worker: Worker) -> bool:
+    """Return whether something waits in *roster* that *worker* could do."""
+    return any(
+        worker.kind in kind.able and any(_tasks(roster, roster.jobs[rank[-1]]) for rank in kind.ready[:_JOBS_LOOKED_AT])
+        for kind in roster.ready
+    )
+
+
+def _tasks(roster: Roster, job: Job) -> int:
+    """Return how many tasks of *job* could be given out now."""
+    left = roster.gates.left(job.demand)
+    return job.demand.queued if left is None else min(job.demand.queued, left)
+
+
+def _there(kind: JobClass) -> int:
+    return sum(each.open for each in kind.able)
+
+
+def _can(kind: JobClass, job: Job, worker: WorkerInfo) -> bool:
+    """Return whether *worker*, which sleeps, could run *job*, the first one of *kind*."""
+    if general_obstacle(kind.need, job.demand.paths, worker) is not None or job.demand.exception(worker.id, None) is not None:
+        return False
+    limits = Limits.of(worker)
+    return limits is None or kind.inside is None or limits in inside_of(job.demand, (limits,))
