@@ -17,9 +17,9 @@ import pytest
 
 from brender import __version__
 from brender.blender_addon import brender_farm
-from brender.blender_addon.brender_farm.client import Farm, FarmError, checked_address, is_own_machine
+from brender.blender_addon.brender_farm.client import Away, Farm, FarmError, checked_address, is_own_machine
 from brender.blender_addon.brender_farm.fetching import Arriving, held
-from brender.blender_addon.brender_farm.sending import bring, check_missing, is_used, outlook
+from brender.blender_addon.brender_farm.sending import bring, check_missing, is_there, is_used, outlook, outlook_of_all
 from brender.blender_addon.build import addon_zip
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.engines.command_line import script_in
@@ -134,7 +134,8 @@ class _Elsewhere(Farm):
 
     def ask(self, path: str, body: Any = None) -> Any:
         if "/parts?" not in path:
-            return {"name": "shot: 1", "output": self.output, "status": "completed" if self.done == len(self.names) else "active"}
+            status = "completed" if self.done == len(self.names) else "active"
+            return {"id": "0123456789", "name": "shot: 1", "output": self.output, "status": status}
         if not path.endswith("since=-1"):
             return []
         one = {"piece": 0, "view": "", "change": 7, "attempt": "a"}
@@ -171,17 +172,42 @@ def test_frames_in_a_folder_that_is_seen_here_are_not_fetched(tmp_path: Path) ->
     assert arriving.paths == [str(tmp_path / "a.png")] and not farm.fetched
 
 
+def test_frames_that_the_farm_keeps_itself_are_fetched_even_where_they_are_seen(tmp_path: Path) -> None:
+    kept = tmp_path / "0123456789"
+    kept.mkdir()
+    (kept / "a.png").touch()
+    farm, arriving = _Elsewhere("a.png", output=str(kept)), Arriving("0123456789", str(tmp_path / "more"))
+    arriving.look(farm, lambda words: None)
+    assert arriving.paths == [str(tmp_path / "more" / "shot_ 1-012345" / "a.png")]
+
+
 def test_what_a_job_comes_to_is_said_in_words() -> None:
     time = {"seconds": 9600.0}
     told = {"frames": 240, "workers": 5, "time": time, "output": "", "warnings": ["A warning"]}
     assert outlook(told) == ["240 frames, about 2 h 40 on 5 workers", "The farm keeps the frames", "A warning"]
 
 
+def test_what_several_scenes_come_to_is_said_of_each_and_what_is_said_of_all_once() -> None:
+    one = {"frames": 1, "workers": 2, "time": None, "output": "/a", "warnings": ["A warning"], "owner": "the other"}
+    said = outlook_of_all([("Day", one), ("Night", one | {"frames": 2, "owner": None})])
+    assert said[:2] == ["Day: 1 frame", "Night: 2 frames"] and said.count("A warning") == 1
+    assert sum("the other" in each for each in said) == 1
+    assert outlook_of_all([("Day", one)]) == outlook(one)
+
+
+def test_a_drive_that_is_gone_is_no_place_for_files(tmp_path: Path) -> None:
+    (tmp_path / "skin.1001.png").touch()
+    there = ["skin.1001.png", "skin.<UDIM>.png", "gone.png", "gone/skin.<UDIM>.png"]
+    assert [is_there(str(tmp_path / each)) for each in there] == [True, True, False, False]
+
+
 class _Odd(http.server.BaseHTTPRequestHandler):
     """A web server that is no farm, or a farm that goes away in mid-upload."""
 
     def do_GET(self) -> None:
-        if "more=" in self.path:
+        if "gateway" in self.path:
+            self._say(502, b"<html>Bad gateway</html>")
+        elif "more=" in self.path:
             self._say(200, b'{"bytes": 0}')
         elif "away" in self.path:
             self._say(302, b"", Location="http://elsewhere/")
@@ -194,8 +220,15 @@ class _Odd(http.server.BaseHTTPRequestHandler):
             self._say(404 if "none" in self.path else 200, b"<html>A page</html>")
 
     def do_POST(self) -> None:
-        self.rfile.read(1000)
-        self.connection.close()
+        if "offer" in self.path:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._say(404, b'{"error": "There is no such page", "code": "404"}')
+        elif "field" in self.path:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._say(400, b'{"error": "Object contains unknown field `x`", "code": "bad-input"}')
+        else:
+            self.rfile.read(1000)
+            self.connection.close()
 
     def _say(self, code: int, content: bytes, **headers: str) -> None:
         self.send_response(code)
@@ -228,8 +261,20 @@ def test_a_server_that_is_no_farm_is_told_from_one(odd: Farm, path: str, said: s
 def test_a_farm_that_goes_away_in_mid_upload_is_one_sentence(odd: Farm, tmp_path: Path) -> None:
     large = tmp_path / "large.blend"
     large.write_bytes(bytes(30_000_000))
-    with pytest.raises(FarmError, match="went away"):
+    with pytest.raises(Away, match="went away"):
         odd.upload([("large.blend", str(large))], "", lambda done, whole: None)
+
+
+def test_a_farm_behind_a_proxy_that_does_not_reach_it_is_away(odd: Farm) -> None:
+    with pytest.raises(Away):
+        odd.ask("/gateway")
+
+
+def test_a_farm_older_than_the_add_on_is_said_to_be_that(odd: Farm, tmp_path: Path) -> None:
+    with pytest.raises(FarmError, match="older than this add-on"):
+        odd.ask("/field", {})
+    (tmp_path / "a").touch()
+    assert odd.offer([("a", str(tmp_path / "a"))], "") == ("", [("a", str(tmp_path / "a"))]), "it takes all files"
 
 
 def test_a_download_that_breaks_off_leaves_no_file(odd: Farm, tmp_path: Path) -> None:
@@ -281,7 +326,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
         assert "Traceback" not in sentence
     assert refused.keys() <= said.keys()
     assert found["jobs after refusals"] == 0
-    assert found["outlook"][0].startswith("3 frames") and found["forecast"][0] == found["outlook"][:1]
+    assert found["outlook"][0].startswith("3 frames") and found["forecast"][0][0].startswith("3 frames")
     assert found["kept"] == [2] and "No farm answers" in found["away"][0] and found["away"][1:] == [True, [2]]
     kept = [["scene one, Scene", "completed", 2], ["scene one, Other", "completed", 1]]
     assert found["jobs"] == [*kept, ["scene one", "completed", 1], ["scene one", "completed", 2]]

@@ -10,8 +10,8 @@ _ENDED = ("completed", "failed", "canceled")
 
 
 class Arriving:
-    """The frames of the job *id*: used in the job's own output folder where this machine sees that, or else fetched into a folder
-    in *folder*. Of a job with several view layers or views, those of the first.
+    """The frames of the job *id*: used in the folder that it was given for them where this machine sees that, or else fetched
+    into a folder in *folder*. Of a job with several view layers or views, those of the first.
 
     ``frames`` are the paths of those that are here, by their numbers; ``wanted`` all its numbers, and ``is_ended`` whether no
     more will come."""
@@ -70,7 +70,7 @@ class Arriving:
         return self._made_by.get(part["frame"]) != part["attempt"]
 
     def _brought(self, farm, job, part):
-        if job["output"] and os.path.isabs(job["output"]):
+        if os.path.isabs(job["output"]) and not _is_farms_own(job):
             there = os.path.join(job["output"], part["output"])
             if os.path.isfile(there):
                 return there
@@ -82,6 +82,11 @@ class Arriving:
             raise FarmError(f"{os.path.dirname(target)} cannot be made: {error.strerror or error}") from error
         farm.download(f"/jobs/{self.id}/frames/{part['id']}", target, lambda done, whole: None)
         return target
+
+
+def _is_farms_own(job):
+    """Return whether the farm keeps the frames of *job* itself, in a folder that it deletes some day."""
+    return os.path.basename(os.path.normpath(job["output"])) == job["id"]
 
 
 def held(frames, wanted):

@@ -110,7 +110,7 @@ class BRENDER_OT_load(Working, bpy.types.Operator):
         followed = following.Followed(self._arriving, self.target)
         self.report({"INFO"}, followed.show(context))
         if not self._arriving.is_ended:
-            state.followed[self.job] = followed
+            state.followed[self.job, self.target] = followed
 
 
 class BRENDER_OT_waiting(bpy.types.Operator):

@@ -86,10 +86,10 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
                 layout.prop(chosen, name)
 
     def _draw_submit(self, layout):
-        for line in state.forecast[:1]:
-            _words(layout, line, "RENDER_ANIMATION")
-        for line in [*state.warnings, *state.forecast[1:]]:
-            _words(layout, line, "ERROR" if line in state.warnings else "NONE")
+        for number, line in enumerate(state.forecast):
+            _words(layout, line, "NONE" if number else "RENDER_ANIMATION")
+        for line in state.warnings:
+            _words(layout, line, "ERROR")
         _draw_work(layout)
         for line in state.outlook:
             _words(layout, line)
@@ -158,7 +158,7 @@ def _draw_waiting(layout):
 
 
 def _is_followed(job, target):
-    return job in state.followed and state.followed[job].target == target
+    return (job, target) in state.followed
 
 
 def _folded(layout, owner, name, title):

@@ -130,6 +130,14 @@ def outlook(told):
     return lines + list(told["warnings"])
 
 
+def outlook_of_all(told):
+    """Return the same of several jobs, each with its scene's name: what each is, and what is said of any of them."""
+    if len(told) == 1:
+        return outlook(told[0][1])
+    lines = [(f"{scene}: {first}", rest) for scene, (first, *rest) in ((scene, outlook(each)) for scene, each in told)]
+    return [first for first, _ in lines] + list(dict.fromkeys(words for _, rest in lines for words in rest))
+
+
 def is_there(path):
     """Return whether the file *path* is on this machine: where its name has a token for several, one of these."""
     folder, name = os.path.split(path)

@@ -18,7 +18,7 @@ warnings = []
 #: What is to be sent later (outbox.Entry), and what is sent of it now (background.Work).
 waiting = []
 sending = None
-#: Jobs whose frames are shown as they arrive, by their ids (following.Followed).
+#: Jobs whose frames are shown as they arrive, by their ids and where that is (following.Followed).
 followed = {}
 #: When the panel was drawn last (time.monotonic), whether jobs are to be asked for at once, and why those shown are not of now.
 drawn = 0.0

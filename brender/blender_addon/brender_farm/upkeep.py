@@ -12,7 +12,7 @@ from .background import Work
 from .client import Away, Canceled, FarmError
 from .jobs import mine
 from .preferences import farm_at, farm_of, has_token, look_at, outbox_folder, recall, take
-from .sending import outlook
+from .sending import outlook_of_all
 
 _TICK_SECONDS = 0.5
 _REFRESH_SECONDS = 5.0
@@ -87,19 +87,19 @@ def _ask_forecast():
     farm = _farm()
     if farm is None or not state.kinds or state.work is not None or time.monotonic() - state.drawn > _DRAWN_SECONDS:
         return None
-    scene = bpy.context.scene
-    state.warnings = checks.amiss(scene)
+    scenes = form.chosen_scenes(bpy.context)
+    state.warnings = list(dict.fromkeys(words for each in scenes for words in checks.amiss(each)))
     paths = checks.used_files()
+    name = os.path.basename(bpy.data.filepath) or "untitled.blend"
     try:
-        job = form.job_of(scene, os.path.basename(bpy.data.filepath) or "untitled.blend")
-        facts = checks.facts_of(scene)
+        asked = [(each.name, form.job_of(each, name) | {"facts": checks.facts_of(each)}) for each in scenes]
     except FarmError as error:
         state.warnings.append(str(error))
         return Work(farm, lambda say: (checks.missing(paths), []))
 
     def doing(say):
         try:
-            return checks.missing(paths), outlook(farm.ask("/estimate", job | {"facts": facts}))
+            return checks.missing(paths), outlook_of_all([(each, farm.ask("/estimate", job)) for each, job in asked])
         except FarmError as error:
             return checks.missing(paths), [] if error.is_unknown_there or isinstance(error, Away) else [str(error)]
 
@@ -128,7 +128,7 @@ def _take_frames(work):
             state.outlook = [str(error)]
             each.arriving.is_ended = True
         if each.arriving.is_ended:
-            state.followed.pop(each.arriving.id, None)
+            state.followed.pop((each.arriving.id, each.target), None)
 
 
 def _send_waiting():
