@@ -124,7 +124,8 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"settings": {"frames": "1-2"}}, {}, "--frames 1-2` renders these alone"),
     ({"settings": {"frames": "1-9"}}, {"chunk": 3}, "a last task that is not full"),
     ({"settings": {"frames": "1-9"}}, {"film": "shot.mp4"}, "renders them as a job of their own"),
-    ({"settings": {"format": "JPEG"}}, {}, "--format JPEG` submits the job again with it"),
+    ({"settings": {"pattern": "x.####"}}, {"film": "shot.mp4"}, "files with other names"),
+    ({"settings": {"format": "JPEG"}, "from_now_on": True}, {}, "leave --from-now-on out"),
     ({"settings": {"chunk": 2}}, {}, "--set chunk=2` submits the job again with it"),
     ({"settings": {"sample": 2}}, {}, "did you mean 'samples'?"),
     ({"settings": {"samples": 0}}, {}, "it goes from 1 to"),
@@ -205,3 +206,41 @@ def test_how_a_job_shares_the_farm_is_edited(world: World) -> None:
     edit(world, job, pool="", cores=0, most_workers=0)
     assert world.ask("job", id=job)["sharing"] == {}
     assert sorted(world.finish_everything()) == list(range(1, 10)) and world.server.dispatch.audit() == []
+
+
+@pytest.mark.parametrize(("chunk", "restart"), [(0, False), (2, True)])
+def test_frames_whose_files_get_other_names_are_all_made_again(world: World, chunk: int, restart: bool) -> None:
+    world.sweep_size = 1
+    world.start_server()
+    job = world.submit(animation("1-6", chunk=chunk))["id"]
+    world.run(3.0)
+    world.finish_part("one")
+    before = {part["output"] for part in world.ask("parts", job=job)}
+    assert edit(world, job, settings={"pattern": "other.####", "format": "JPEG"})["status"] == "queued"
+    if restart:
+        world.start_server()
+    stop(world)
+    world.run(3.0)
+    for stub in world.workers.values():
+        for part in stub.running.parts if stub.running is not None else ():
+            assert part.output == f"other.{part.frame:04}.jpg"
+    assert sorted(set(world.finish_everything())) == [1, 2, 3, 4, 5, 6]
+    record = world.ask("job", id=job)
+    assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 6, 0)
+    after = {part["output"] for part in world.ask("parts", job=job)}
+    assert after == {f"other.{frame:04}.jpg" for frame in range(1, 7)} and not before & after
+    edit(world, job, settings={"pattern": "third.####"})
+    world.run(1.0)
+    assert world.status(job) in ("queued", "active")
+    world.finish_everything()
+    assert world.status(job) == "completed" and world.server.dispatch.audit() == []
+
+
+def test_files_get_no_other_names_where_other_things_are_made_of_them(world: World) -> None:
+    first = world.submit(animation("1-3", output="/renders/same"))["id"]
+    assert isinstance(edit(world, first, settings={"pattern": "x.####"}, from_now_on=True), Sorry)
+    assert isinstance(edit(world, first, settings={"pattern": "x.####", "frames": "1-9"}), Sorry)
+    world.submit(animation("1-3", output="/renders/same", pattern="y.####"))
+    told = edit(world, first, settings={"pattern": "y.####"})
+    assert isinstance(told, Sorry) and "writes the same files" in told.message
+    assert world.ask("job", id=first)["revision"] == 1

@@ -34,7 +34,7 @@ from brender.store.datafolder import DataFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: Settings that have an option of their own.
-_OPTIONS = ("frames", "samples", "resolution", "format", "engine", "camera")
+_OPTIONS = ("frames", "samples", "resolution", "format", "pattern", "engine", "camera")
 #: Folders that are tried, where each is another job's.
 _TRIES = 20
 
@@ -61,7 +61,8 @@ def change_options(function: F) -> F:
         click.option("--frames", help="Frames, such as 1-100x2,150."),
         click.option("--samples", type=int, help="Samples a pixel."),
         click.option("--resolution", type=int, help="Percent of the scene's size."),
-        click.option("--format", help="Image format."),
+        click.option("--format", help="Image format: all frames are rendered again, the files of before stay."),
+        click.option("--pattern", help="Names of the files, # for the frame number's digits; likewise."),
         click.option("--engine", help="The render engine."),
         click.option("--camera", help="The camera."),
         click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another setting. Again for each more."),

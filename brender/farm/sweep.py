@@ -20,3 +20,5 @@ class Sweep(msgspec.Struct, frozen=True):
     count: int = 0
     user: str = ""
     stages: tuple[str, ...] = ()
+    renames: bool = False
+    """All parts get the files that their job, which was edited, now has for them."""

@@ -4,7 +4,7 @@ A sweep's intent and its cursor stand in its job's row: a server that is killed 
 cursor, in the order of their numbers, each with all its parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from brender.farm.farm import Farm
     from brender.farm.jobs import JobState
     from brender.farm.tasks import PartState, TaskState
+    from brender.model.job import PartPlan
 
 
 #: What a requeue is about that names frames, or all of a job.
@@ -33,6 +34,8 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     count, touched = 0, dict.fromkeys(sweep.stages)
     for loaded in tasks:
         task = _in_memory(farm, job, loaded)
+        if sweep.renames:
+            rename(job, task, task.parts)
         if sweep.what == "cancel":
             _cancel(farm, job, task)
         elif queued := _requeue(farm, job, task, sweep.statuses, frames, frozenset(touched)):
@@ -108,6 +111,22 @@ def _requeue(
         if not part.output:  # (where it had nothing to do, it says that it made no file)
             part.output = _planned_output(job, task, part)
     return len(parts)
+
+
+def rename(job: "JobState", task: "TaskState", parts: Iterable["PartState"]) -> None:
+    """Let *parts* of *task* make the files that *job* now has for them."""
+    for part in parts:
+        # A task that has grown has the parts of those after it too.
+        for number in range(task.number, min(task.number + len(task.parts), job.task_count)):
+            planned = next((each for each in job.type.task(job.spec, number).parts if _own(each) == _own(part)), None)
+            if planned is not None:
+                part.output = planned.output
+                part.touch()
+                break
+
+
+def _own(part: "PartState | PartPlan") -> tuple[int, str, int]:
+    return part.frame, part.layer, part.piece
 
 
 def _planned_output(job: "JobState", task: "TaskState", part: "PartState") -> str:

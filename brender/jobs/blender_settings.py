@@ -1,6 +1,6 @@
 """The settings of a Blender render, as the job types for Blender declare them. Each that is not given is what the .blend says."""
 
-from brender.jobs.declare import FILES, FILM_GROUP, MACHINES, MORE, NEXT, ORDER, PICTURE, PICTURES, WHAT, Setting
+from brender.jobs.declare import FILES, FILM_GROUP, MACHINES, MORE, NAMES, NEXT, ORDER, PICTURE, PICTURES, WHAT, Setting
 from brender.model.naming import EXTENSIONS
 
 #: What the setting of a film is that decides how it is written, and what Blender calls its choices.
@@ -201,6 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="Format",
         group=PICTURE,
         words=_FORMAT_WORDS,
+        edit=NAMES,
     ),
     Setting(
         "pattern",
@@ -209,6 +210,7 @@ SETTINGS: tuple[Setting, ...] = (
         from_file=True,
         label="File names",
         group=FILES,
+        edit=NAMES,
     ),
     Setting(
         "keep",

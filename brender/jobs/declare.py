@@ -30,8 +30,8 @@ WHAT, ORDER, PICTURE, FILES, FILM_GROUP, MACHINES = GROUPS = (
     "Machines",
 )
 #: What an edit of a setting means for a job that was submitted: what starts from then on has it; frames look otherwise, so that
-#: they are rendered again; or there are more of them.
-NEXT, PICTURES, MORE = "next", "pictures", "more"
+#: they are rendered again; their files have other names, so that they are too; or there are more of them.
+NEXT, PICTURES, NAMES, MORE = "next", "pictures", "names", "more"
 #: brender's own job types, each the ``JOB_TYPE`` of a module of brender.jobs.
 BUILT_IN = (
     "blender_animation",
@@ -83,7 +83,7 @@ class Setting:
     hidden: bool = False
     """Nobody sets it, and it is not shown: the job type fills it in."""
     edit: str = ""
-    """What an edit of it means, `NEXT`, `PICTURES` or `MORE`; "": a job that was submitted keeps it."""
+    """What an edit of it means, `NEXT`, `PICTURES`, `NAMES` or `MORE`; "": a job that was submitted keeps it."""
 
     @property
     def title(self) -> str:

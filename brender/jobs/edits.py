@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from brender.jobs.declare import MORE, PICTURES, JobType, Setting
+from brender.jobs.declare import MORE, NAMES, PICTURES, JobType, Setting
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames, parse_frames
-from brender.model.job import JobSpec
+from brender.model.job import JobSpec, TaskPlan
 from brender.model.sharing import Sharing
 from brender.model.text import short_id, size_in_words
+from brender.model.units import passes_of
 
 #: Tasks that are compared, of those that a job has before and after an edit.
 _COMPARED = 64
@@ -31,12 +32,14 @@ _SHARING = {
 
 
 class Revised(NamedTuple):
-    """A job after an edit. ``said``: what changed, in words; "" where nothing did. ``pictures``: frames look otherwise."""
+    """A job after an edit. ``said``: what changed, in words; "" where nothing did. ``pictures``: frames look otherwise, or have
+    other files; ``renames``: they have other files."""
 
     spec: JobSpec
     said: str
     changed: tuple[str, ...]
     pictures: bool
+    renames: bool = False
 
 
 def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
@@ -52,15 +55,16 @@ def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
     for name in changed:
         if name not in declared or not declared[name].edit:
             raise BadInput(_refusal(spec, name, declared.get(name), revised.settings[name]))
+    renames = any(declared[name].edit == NAMES for name in changed)
     if changed:
-        _check_plan(kind, spec, revised, grows=any(declared[name].edit == MORE for name in changed))
+        _check_plan(kind, spec, revised, any(declared[name].edit == MORE for name in changed), renames)
     said = [_said(declared[name], spec.settings.get(name), revised.settings[name]) for name in changed]
     fields = [name for name in edit.fields if getattr(revised, name) != getattr(spec, name)]
     said[:0] = [f"{name.replace('_', ' ')} {_plain(getattr(spec, name))} → {_plain(getattr(revised, name))}" for name in fields]
     shared = [name for name in _SHARING if getattr(sharing, name) != getattr(spec.sharing, name)]
     said += [f"{_SHARING[name]} {_shared(spec.sharing, name)} → {_shared(sharing, name)}" for name in shared]
-    pictures = any(declared[name].edit == PICTURES for name in changed)
-    return Revised(revised, ", ".join(said), (*fields, *shared, *changed), pictures)
+    pictures = any(declared[name].edit in (PICTURES, NAMES) for name in changed)
+    return Revised(revised, ", ".join(said), (*fields, *shared, *changed), pictures, renames)
 
 
 def _whole(name: str, value: Any, declared: dict[str, Setting], spec: JobSpec) -> Any:
@@ -94,18 +98,23 @@ def _refusal(spec: JobSpec, name: str, setting: Setting | None, value: Any) -> s
     )
 
 
-def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, grows: bool) -> None:
-    """Raises `BadInput` unless *revised* has the tasks and files of *spec*; where it *grows*, these and more after them."""
+def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, grows: bool, renames: bool) -> None:
+    """Raises `BadInput` unless *revised* has the tasks and files of *spec*; where it *grows*, these and more after them; where it
+    *renames*, the same tasks, with files of other names, of which nothing else is made."""
+    if grows and renames:
+        raise BadInput("Add frames in one edit and change their files in another")
     count, now = kind.task_count(spec), kind.task_count(revised)
     stages = len(kind.stages(spec)), len(kind.stages(revised))
-    same = stages[0] == stages[1] and kind.output_key(spec) == kind.output_key(revised)
+    same = stages[0] == stages[1] and (renames or kind.output_key(spec) == kind.output_key(revised))
+    if renames:
+        same = same and stages[0] == 1 and not spec.settings.get("pieces") and not passes_of(spec.settings)
     if grows:
         same = same and stages[0] == 1 and now > count and revised.settings.get("order", _FORWARD) == _FORWARD
     else:
         same = same and now == count and kind.part_count(spec) == kind.part_count(revised)
     step = max(1, count // _COMPARED)
     compared = {*range(0, count, step), count - 1}
-    if not same or any(kind.task(spec, number) != kind.task(revised, number) for number in compared):
+    if not same or any(_task(kind, spec, number, renames) != _task(kind, revised, number, renames) for number in compared):
         if grows:
             raise BadInput(
                 "The new frames would not come after the tasks that the job has (it has a film or other stages, another order "
@@ -116,6 +125,14 @@ def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, grows: bool) -> 
             f"So edited, the job would have other tasks, or files with other names: `brender clone {short_id(spec.id)}` with the "
             "same options submits it again"
         )
+
+
+def _task(kind: JobType, spec: JobSpec, number: int, renames: bool) -> TaskPlan:
+    """Return the task *number* of *spec*; where an edit *renames* its files, without their names."""
+    task = kind.task(spec, number)
+    if not renames:
+        return task
+    return msgspec.structs.replace(task, parts=tuple(msgspec.structs.replace(part, output="") for part in task.parts))
 
 
 def _said(setting: Setting, before: Any, after: Any) -> str:

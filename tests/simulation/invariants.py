@@ -61,6 +61,11 @@ def check_commit(world: "Simulation") -> None:
         samples = {job: json.loads(settings).get("samples") for job, settings in _rows(world, "SELECT id, settings FROM job")}
         if broken := world.people.broken_edit(completed, samples):
             raise Violation(broken)
+        made = "SELECT job.id, job.settings, part.output FROM part JOIN job ON part.job = job.id WHERE job.status = 'completed'"
+        for job, settings, output in _rows(world, made):
+            named = (json.loads(settings).get("pattern") or "").rstrip("#")
+            if named.startswith("of ") and not output.startswith(named):
+                raise Violation(f"the files of {job} were to be called {named}, and one is {output}")
     unfinished = _rows(world, "SELECT output FROM job WHERE status NOT IN ('completed', 'failed', 'canceled')")
     owners = Counter(normpath(output) for (output,) in unfinished)
     for output, count in owners.items():

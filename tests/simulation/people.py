@@ -212,6 +212,7 @@ class People:
             [
                 {"settings": {"samples": samples}, "from_now_on": not of_all},
                 {"settings": {"samples": samples}, "from_now_on": not of_all},
+                {"settings": {"samples": samples, "pattern": f"of {samples}.####"}, "from_now_on": False},
                 {"settings": {"frames": f"1-{last + self.chance.randint(1, 5)}"}},
                 {"name": f"edited {samples}", "priority": self.chance.randint(0, 100)},
             ]

@@ -14,12 +14,14 @@ from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
 from brender.farm.output_owners import may_own
 from brender.farm.stages import queue_again
-from brender.farm.sweeps import ALL_ENDED
+from brender.farm.sweep import Sweep
+from brender.farm.sweeps import ALL_ENDED, rename
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.edits import Revised, revise
 from brender.model.edit import Edit
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import Requirements
+from brender.model.output import Output
 from brender.model.quotas import QuotaKind, check_licence
 from brender.model.status import ENDED_JOB, JobStatus
 from brender.model.text import short_id
@@ -66,6 +68,8 @@ class Editing:
         self._check_time(job, edit, revised, grows)
         need = self._need(job, kind, revised)
         owned = may_own(self.farm, spec, kind)
+        if revised.renames and edit.from_now_on:
+            raise BadInput("The files of this job's frames get other names: leave --from-now-on out, and all are rendered again")
         again = revised.pictures and not edit.from_now_on and (job.completed_parts > 0 or job.ended_tasks > 0)
         if revised.pictures:
             self._stop(job, f"the job was edited: {revised.said}", now)
@@ -84,12 +88,30 @@ class Editing:
         if spec.sharing != before.sharing:
             self._recall(job, now)  # what waits at workers is given out again as it is now
         self.activity.note(now, "edit", f"edited {before.name}: {revised.said}", job.id, user)
-        if again:
+        if revised.renames:
+            self._rename(job, owned, now, user)
+        elif again:
             self.jobs.requeue(job, Selection(ALL_ENDED), now, user)
         elif grows:
             self.jobs.adopt(job, owned)
             if ended:
                 self.jobs.set_status(job, JobStatus.QUEUED, "", now)
+
+    def _rename(self, job: JobState, owned: tuple[Output, ...], now: Now, user: str) -> None:
+        """Have all frames of *job* made again, as files of the names that it has now. Those of before stay where they are."""
+        for output in owned:
+            if output[1]:
+                self.farm.ledger.put("output_owner", output, {"job": job.id})
+        self.jobs.adopt(job, owned)
+        job.failures = 0
+        job.recent.clear()
+        for task in map(self.farm.tasks.__getitem__, job.tasks):
+            rename(job, task, [part for part in task.parts if not part.done])  # it may be given out before it is swept
+        if job.planned:
+            job.sweeps.append(Sweep("requeue", statuses=ALL_ENDED, renames=True, user=user))
+            job.touch()
+        if job.status in ENDED_JOB:
+            self.jobs.set_status(job, JobStatus.QUEUED, "", now)
 
     @staticmethod
     def _check_time(job: JobState, edit: Edit, revised: Revised, grows: bool) -> None:
