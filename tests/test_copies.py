@@ -5,8 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from brender.bus.ids import new_id
 from brender.engines.copy_task import said_of_replaced
+from brender.jobs.clones import clone
 from brender.jobs.declare import job_type
+from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import COPY, FILM, JobSpec
 from brender.model.nodes import Blender
@@ -53,6 +56,30 @@ def test_a_frame_that_is_queued_again_is_copied_again() -> None:
     world.act("requeue", spec.id, "2")
     assert [work(world) for _ in range(2)] == [(2, 0), (2, COPY)]
     assert world.status(spec.id) == "completed"
+
+
+def test_a_still_and_a_film_of_pictures_are_copied_last() -> None:
+    world = World()
+    world.add_worker("one")
+    settings = {"file": "/p/still.blend", "frame": 1, "pieces": 2, "copy_to": "/delivery/still"}
+    still = msgspec.structs.replace(animation("1"), job_type="blender-still", settings=settings)
+    made = world.submit(still)
+    assert made["what"] == "1 frame in 2 pieces, and a copy"
+    assert [work(world)[1] for _ in range(4)] == [1, 2, 0, COPY]
+    pictures = {"pictures": "/r/shot_##.png", "frames": "1-3", "film": "v.mp4", "copy_to": "/delivery/film"}
+    film = msgspec.structs.replace(animation("1"), job_type="video", settings=pictures, facts=None)
+    assert world.submit(film)["what"] == "the film v.mp4, made and copied"
+    assert [work(world)[1] for _ in range(2)] == [FILM, COPY]
+    assert (world.status(still.id), world.status(film.id)) == ("completed", "completed")
+
+
+def test_a_clone_copies_nowhere_unless_it_is_told_to() -> None:
+    world = World()
+    spec = copied()
+    world.submit(spec)
+    record = world.ask("job", id=spec.id)
+    assert clone(record, new_id(), "anna", Edit()).settings["copy_to"] == ""
+    assert clone(record, new_id(), "anna", Edit(settings={"copy_to": "/other"})).settings["copy_to"] == "/other"
 
 
 def test_two_jobs_do_not_copy_to_the_same_files() -> None:

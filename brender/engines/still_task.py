@@ -172,7 +172,7 @@ def merge_pieces(
         except (BadPicture, BadSource, CannotMerge) as error:
             raise AttemptFailed(f"Frame {part.frame}: {error}") from error
         files.publish(staged, rendering.found[part.id])
-    attempt.log.say(f"{plural(cut.pieces, 'piece')}: {final}")
+    attempt.log.say(f"made of {plural(cut.pieces, 'piece')}: {final}" if cut.pieces > 1 else f"made: {final}")
     attempt.emit(finished(part, 0.0, seen))
     make_thumbnail(rendering, part, seen)
     remove_tree(names[0].parent)

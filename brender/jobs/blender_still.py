@@ -11,15 +11,16 @@ import msgspec
 
 from brender.jobs.blender_animation import BlenderAnimation, said_of_range
 from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
+from brender.jobs.copies import checked_target
 from brender.jobs.declare import ORDER, WHAT, Setting, check_settings
 from brender.jobs.pieces import piece_name
-from brender.jobs.stages import Stage, followed_by
+from brender.jobs.stages import Stage, Wait, followed_by
 from brender.jobs.view_layers import TEMPLATE
 from brender.model.errors import BadInput
-from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
+from brender.model.job import COPY, JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.simulations import not_baked, not_in_order, other_cautions, whole_by_one
 
-_NOT_OF_A_STILL = {"frames", "chunk", "order", "film", "denoise_after", "copy_to", *(setting.name for setting in FILM_SETTINGS)}
+_NOT_OF_A_STILL = {"frames", "chunk", "order", "film", "denoise_after", *(setting.name for setting in FILM_SETTINGS)}
 _PIECES_MOST = 1024
 PIECES = 8
 SPLITS = ("auto", "samples", "tiles")
@@ -78,6 +79,7 @@ class BlenderStill(BlenderAnimation):
         elif (outside := said_of_range([settings["frame"]], scene)) and outside not in warnings:
             warnings.append(outside)
         self._whole_in_order(settings, scene, warnings)
+        settings["copy_to"] = checked_target(settings["copy_to"], spec)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
 
     @staticmethod
@@ -95,7 +97,7 @@ class BlenderStill(BlenderAnimation):
         warnings += [each for each in cautions if each not in warnings]
 
     def task_count(self, spec: JobSpec) -> int:
-        return int(spec.settings["pieces"]) + 1
+        return int(spec.settings["pieces"]) + 1 + bool(spec.settings.get("copy_to"))
 
     def part_count(self, spec: JobSpec) -> int:
         return self.task_count(spec)
@@ -108,7 +110,7 @@ class BlenderStill(BlenderAnimation):
             frame=settings["frame"],
             output=piece_name(final, index + 1) if is_piece else final,
             scene=settings["scene"],
-            piece=index + 1 if is_piece else 0,
+            piece=index + 1 if is_piece else COPY if index > settings["pieces"] else 0,
         )
         return TaskPlan(index=index, parts=(part,))
 
@@ -116,7 +118,9 @@ class BlenderStill(BlenderAnimation):
         return False
 
     def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
-        return followed_by(int(spec.settings["pieces"]), "pieces", "picture", of_frames=True)
+        stages = followed_by(int(spec.settings["pieces"]), "pieces", "picture", of_frames=True)
+        copied = Stage("copy", stages[-1].last_task + 1, 1, (Wait("picture"),))
+        return (*stages, copied) if spec.settings.get("copy_to") else stages
 
 
 JOB_TYPE: Any = BlenderStill()

@@ -21,9 +21,10 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
     """Return the job of *record*, a job's row, as another one of *user* with *id*: as *change* makes it, with its files in the
     folder *output*. Without that, "" where its folder is the server's own, else the folder of the first (`free_folder`).
 
-    What the first waits for, or whether it is paused, the clone does not inherit. Nothing is checked but the settings' names.
+    What the first waits for, or whether it is paused, the clone does not inherit; nor the folder that it copied its files to:
+    copies of the clone would take their place. Nothing is checked but the settings' names.
     """
-    settings = dict(record["settings"])
+    settings = record["settings"] | ({"copy_to": ""} if "copy_to" in record["settings"] else {})
     for name, value in change.settings.items():
         known = "frame" if name == "frames" and name not in settings and "frame" in settings else name
         settings[known] = _frame(value) if known != name else value

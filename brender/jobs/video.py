@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from brender.jobs.blender_settings import FILM_SETTINGS, SETTINGS
+from brender.jobs.copies import checked_target
 from brender.jobs.declare import FILM_GROUP, WHAT, Setting, check_settings
 from brender.jobs.film import extension_in, is_regular
-from brender.jobs.stages import Stage, one_stage
+from brender.jobs.stages import Stage, followed_by, one_stage
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
-from brender.model.job import FILM, FPS, JobSpec, PartPlan, Requirements, TaskPlan
+from brender.model.job import COPY, FILM, FPS, JobSpec, PartPlan, Requirements, TaskPlan
 from brender.model.naming import check_pattern, frame_name
 
 #: The oldest series whose film stage was tried.
@@ -20,7 +21,7 @@ _OLDEST = (3, 4)
 #: The settings that name files which travel, where the job's do.
 TRAVELLING = ("pictures", "sound")
 _TAKEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".tga")
-_SHARED = {each.name: each for each in SETTINGS if each.name in ("threads", "ocio")}
+_SHARED = {each.name: each for each in SETTINGS if each.name in ("threads", "ocio", "copy_to")}
 _FILM = {each.name: each for each in FILM_SETTINGS}
 
 
@@ -54,6 +55,7 @@ class Video:
             unit="frames a second",
             group=FILM_GROUP,
         ),
+        _SHARED["copy_to"],
         _SHARED["threads"],
         _SHARED["ocio"],
     )
@@ -69,17 +71,19 @@ class Video:
         if settings["sound"] and not is_regular(sorted(numbers)):
             silent = f"The film {settings['film']} has no sound: its frames do not follow each other evenly"
             warnings += [silent] if silent not in warnings else []
+        settings["copy_to"] = checked_target(settings["copy_to"], spec)
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
 
     def task_count(self, spec: JobSpec) -> int:
-        return 1
+        return 1 + bool(spec.settings.get("copy_to"))
 
     def part_count(self, spec: JobSpec) -> int:
-        return 1
+        return self.task_count(spec)
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         last = max(parse_frames(spec.settings["frames"]))
-        return TaskPlan(index=0, parts=(PartPlan(frame=last, output=spec.settings["film"], piece=FILM),))
+        part = PartPlan(frame=last, output=spec.settings["film"], piece=COPY if index else FILM)
+        return TaskPlan(index=index, parts=(part,))
 
     def may_repeat(self, spec: JobSpec) -> bool:
         return True
@@ -88,7 +92,7 @@ class Video:
         return False
 
     def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
-        return one_stage(1, "film")
+        return followed_by(1, "film", "copy of the film") if spec.settings.get("copy_to") else one_stage(1, "film")
 
     def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
         return 0.0

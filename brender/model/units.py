@@ -117,7 +117,8 @@ def in_words(settings: Mapping[str, Any], parts: int) -> str:
         frames, left = divmod(parts, passes)
         return plural(frames, "frame") + (f" in {passes} passes" if left == 0 else "")
     if settings.get("pieces"):
-        return f"1 frame in {plural(max(1, parts - 1), 'piece')}"
+        copied = ", and a copy" if settings.get("copy_to") else ""
+        return f"1 frame in {plural(max(1, parts - 1 - bool(copied)), 'piece')}{copied}"
     if settings.get("steps"):
         return plural(parts, "run")
     film = settings.get("film")
@@ -133,6 +134,8 @@ def _in_steps(settings: Mapping[str, Any], parts: int, steps: int) -> str:
     film, copied = settings.get("film"), bool(settings.get("copy_to"))
     rest = parts - bool(film) * (1 + copied) - bool(settings.get("baked"))
     frames, left = divmod(rest, steps)
+    if film and (frames, left) == (0, 0):
+        return f"the film {film}" + (", made and copied" if copied else "")
     if left or frames < 1:
         return plural(parts, "step")
     deeds = ["rendered", *(["denoised"] if settings.get("denoise_after") else []), *(["copied"] if copied else [])]

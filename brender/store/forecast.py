@@ -49,7 +49,7 @@ def earlier_shots(record: "Record", project: str, job_type: str) -> list[Shot]:
     for row in job.select(*columns).where(fits).order_by(job.submitted.desc()).limit(_SHOTS):
         # A still is one frame in pieces, and a film no frame at all.
         whole = 1 if row.settings.get("pieces") else row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
-        whole //= row.passes or steps_of(row.settings)
+        whole //= row.passes or (1 if row.settings.get("pieces") else steps_of(row.settings))
         if whole > 0 and row.render_seconds > 0:
             shots.append(Shot(work_of(row.settings, row.facts), row.render_seconds / whole, whole))
     return shots

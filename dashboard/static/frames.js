@@ -40,9 +40,9 @@ const frames = (() => {
   }
   // Takes what has changed; returns those frames. `parts`: how many the job has, of which some may not be planned yet.
   function take(answer, parts) {
-    const { denoise_after: denoised, copy_to: copied, film } = answer.job.settings || {};
-    const passes = denoised ? 2 : answer.job.passes;
-    total = denoised || copied ? (parts - (film ? 1 + Boolean(copied) : 0)) / (1 + Boolean(denoised) + Boolean(copied)) + (film ? 1 : 0) : parts / (passes || 1);
+    const { denoise_after: denoised, copy_to: copied, film, pieces } = answer.job.settings || {};
+    const passes = denoised ? 2 : answer.job.passes, films = film ? 1 : 0, own = parts - films - (copied && (film || pieces) ? 1 : 0);
+    total = pieces ? own : (denoised || copied ? own / (1 + Boolean(denoised) + Boolean(copied)) : own / (passes || 1)) + films;
     let sorted = true;
     const changed = read(answer).map((each) => {
       const now = passes && each.piece >= 0 ? folded(each, passes, denoised) : each;
@@ -79,7 +79,7 @@ const frames = (() => {
   const picture = (part, width, exposure = 0, of = job, layer = "") => (
     part.piece > 0 || part.rough ? thumbnail(part, of) : `/jobs/${of}/pictures/${pictureOf(part)}?width=${width}&exposure=${exposure}&layer=${encodeURIComponent(layer)}&of=${part.change}`
   );
-  const named = (part) => (isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : part.pass ? `Frame ${part.frame}, pass ${part.pass} of ${part.passes}` : `Frame ${part.frame}`);
+  const named = (part) => (part.piece === -2 ? "The bake" : isFilm(part) ? "The film" : part.piece > 0 ? `Frame ${part.frame}, piece ${part.piece}` : part.pass ? `Frame ${part.frame}, pass ${part.pass} of ${part.passes}` : `Frame ${part.frame}`);
   const said = (part) => (part.state === "w" ? "completed, with a warning" : part.state === "a" ? "rendering" : part.state === "h" ? "handed out" : status(part));
   // The one that was completed last.
   const latest = () => list.reduce((best, part) => (pictured(part) && (!best || part.change >= best.change) ? part : best), null);

@@ -14,6 +14,11 @@ Path = tuple[str, str]
 """A folder by its one spelling, and the name of a file in it."""
 
 
+def copies_of(job: str) -> str:
+    """Return the folder that *job* copies its frames to, if it does."""
+    return f"/copies/{job}"
+
+
 @dataclass(frozen=True)
 class File:
     """A file that is there: which attempt of which job put it there, and when (by the clock, and as the file's time says)."""

@@ -14,11 +14,11 @@ from brender.farm.record import Row
 from brender.jobs import declare
 from brender.model.beginning import After
 from brender.model.grant import Grant, PartGrant
-from brender.model.job import JobSpec
+from brender.model.job import COPY, JobSpec
 from brender.roles.policy import Policy
 from brender.store.writer import Writer
 from tests.simulation.clock import Clock
-from tests.simulation.disk import Disk, File
+from tests.simulation.disk import Disk, File, copies_of
 from tests.simulation.invariants import (
     Violation,
     check_accounts,
@@ -246,11 +246,15 @@ class Simulation:
     def holds_lease(self, worker: WorkerNode, attempt: str) -> bool:
         return self.bugs.ignore_the_lease or worker.lease.holds(attempt)
 
+    def path_of(self, grant: Grant, part: PartGrant) -> tuple[str, str]:
+        """Return the folder and the name of the file that *part* is to make."""
+        return (copies_of(grant.job) if part.piece == COPY else self.outputs[grant.job]), part.output
+
     def keeps(self, worker: WorkerNode, grant: Grant, part: PartGrant, begun: float) -> bool:
         """Return whether *worker* takes a frame for that of *part* which was there when its attempt began."""
-        path = (self.outputs[grant.job], part.output)
+        path = self.path_of(grant, part)
         there = self.disk.files.get(path)
-        if there is None or there.since > begun or grant.job in self.people.overwriting:
+        if part.piece == COPY or there is None or there.since > begun or grant.job in self.people.overwriting:
             return False
         self.say(f"{grant.attempt} keeps what {there.attempt} made as part {part.id}")
         self.disk.keep(path, grant.job, self.clock.now)
@@ -259,7 +263,7 @@ class Simulation:
 
     def publish(self, worker: WorkerNode, grant: Grant, part: PartGrant, begun: float) -> None:
         """What `brender.engines.publish.publish` does for an attempt that began at *begun*: what came there since stays."""
-        attempt, path = grant.attempt, (self.outputs[grant.job], part.output)
+        attempt, path = grant.attempt, self.path_of(grant, part)
         there = self.disk.files.get(path)
         if there is not None and there.attempt != attempt and there.since > begun:
             self.say(f"{attempt} finds part {part.id}, which has come there meanwhile")
@@ -331,7 +335,16 @@ class Simulation:
             settings = {"program": "true", "frames": frames, "chunk": chunk or 1}
             kind = "staged" if chunk else "staged-elastic"
             job = msgspec.structs.replace(job, job_type=kind, settings=settings, output=output, facts=None)
+        else:
+            job = self._in_steps(job)
         return msgspec.structs.replace(job, after=after)
+
+    def _in_steps(self, job: JobSpec) -> JobSpec:
+        """Return *job*, whose frames are perhaps denoised in a stage of their own, or copied to another folder."""
+        chance = random.Random(f"steps of {self.seed}, {job.id}")
+        steps = {"denoise_after": True, "chunk": 1} if chance.random() < 0.4 else {}
+        steps |= {"copy_to": copies_of(job.id)} if chance.random() < 0.4 else {}
+        return msgspec.structs.replace(job, settings=job.settings | steps, facts=facts(engine="CYCLES")) if steps else job
 
     def _ask(self, message: Submit) -> None:
         job = message.job.id

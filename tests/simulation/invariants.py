@@ -5,12 +5,14 @@ from collections import Counter
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
+from brender.model.job import COPY
 from brender.model.nodes import WorkerInfo
 from brender.model.paths import spelled
 from brender.model.status import TaskStatus
 from brender.roles.server.round import AT_A_REPORT
 from brender.roles.server.work import LOST_ITS_STATE, NEVER_CAME
 from brender.store.audit import differences
+from tests.simulation.disk import copies_of
 
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
@@ -241,10 +243,11 @@ def check_files(world: "Simulation") -> None:
     if world.disk.wrong:
         raise Violation(world.disk.wrong)
     frames = (
-        "SELECT job.id, job.output, part.output FROM part JOIN job ON part.job = job.id"
-        " WHERE part.status = 'completed' AND job.frames_deleted IS NULL"
+        "SELECT job.id, job.output, part.output, part.piece FROM part JOIN job ON part.job = job.id"
+        f" WHERE part.status = 'completed' AND (job.frames_deleted IS NULL OR part.piece = {COPY})"
     )
-    for job, folder, name in _rows(world, frames):
+    for job, output, name, piece in _rows(world, frames):
+        folder = copies_of(job) if piece == COPY else output
         if (folder, name) not in world.disk.files and not world.disk.may_be_gone((folder, name), job):
             raise Violation(f"the job {job} has completed {name}, and it is not there")
     there = {job for (job,) in _rows(world, "SELECT id FROM job")}

@@ -462,7 +462,7 @@ class WorkerNode(Node):
             assert grant.parts, f"the attempt {grant.attempt} was granted with {NOTHING_TO_DO}"
             part = grant.parts[running.done]
             world = self.world
-            there = world.disk.files.get((world.outputs[grant.job], part.output))
+            there = world.disk.files.get(world.path_of(grant, part))
             if grant.repeats and there is not None and there.since <= running.begun:
                 self._end(running, reason="stopped", stopped=True)
                 return

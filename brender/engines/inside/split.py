@@ -158,8 +158,10 @@ def why_denoised_at_once(scene, layers):
 
 
 def has_strips(scene):
+    """Whether the sequencer of *scene* has more than sound: then its picture comes from there (RE_seq_render_active)."""
     editor = scene.sequence_editor
-    return bool(editor and len(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all))
+    strips = (editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all) if editor else ()
+    return any(strip.type != "SOUND" for strip in strips)
 
 
 def uses_nodes(scene):
