@@ -118,6 +118,43 @@ def test_a_frame_that_comes_back_unfinished_waits_for_one_that_was_queued_again_
     assert world.status(second.id) == "completed"
 
 
+def test_frames_that_the_awaited_job_has_not_wait_until_it_is_completed_again(world: World) -> None:
+    first, second = job("1-2", name="lighting"), None
+    world.submit(first)
+    world.finish_everything()
+    second = job("1-8", name="comp", after=(After(first.id, by_frame=True),))
+    world.submit(second)
+    world.run(1.0)
+    world.act("requeue", first.id, "all")
+    world.run(1.0)
+    given = [number for id, number in held(world) if id == second.id]
+    order = []
+    while first.id in {id for id, _ in held(world)} or world.status(first.id) != "completed":
+        name = next(name for name, stub in world.workers.items() if stub.running)
+        order += world.finish(name)
+        world.run(0.5)
+    assert set(order) <= {1, 2, *given}
+    world.finish_everything()
+    assert world.status(second.id) == "completed"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_job_that_is_to_wait_no_more_goes_on(world: World, restarts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = job("1-2", name="lighting", paused=True), None
+    world.submit(first)
+    second = job("1-20", name="comp", chunk=0, after=(After(first.id, by_frame=True),))
+    world.submit(second)
+    world.run(2.0)
+    assert not held(world)
+    if restarts:  # it is killed before it lets the tasks go
+        monkeypatch.setattr(world.server.waits, "tick", lambda now: None)
+    world.act("when", second.id, {"after": []})
+    if restarts:
+        world.start_server()
+    world.finish_everything()
+    assert world.status(second.id) == "completed"
+
+
 def test_a_job_goes_on_waiting_for_another_when_it_is_to_wait_for_something_else_too(world: World) -> None:
     first, second = job(name="lighting"), job("1-2", after=(After("lighting"),))
     world.submit(first)

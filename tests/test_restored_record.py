@@ -73,6 +73,17 @@ def test_of_a_chunk_that_was_cut_off_by_the_restore_what_was_done_counts_and_the
     assert sorted(frames) == [3, 4] and world.status(job) == "completed"
 
 
+def test_what_a_worker_had_ended_before_an_older_record_is_restored_that_has_it_as_running_is_rendered_again(
+    tmp_path: Path,
+) -> None:
+    world, job, _ = _farm(tmp_path, "1-3")
+    backup = _backup(world, tmp_path / "later.db")
+    assert sorted(world.finish_everything()) == [1, 2, 3]
+    _restore(world, backup)
+    assert "lost" in [row["outcome"] for row in world.ask("attempts", job=job)]
+    assert sorted(world.finish_everything()) == [1, 2, 3] and world.status(job) == "completed"
+
+
 def test_the_report_of_an_attempt_that_was_given_up_is_not_adopted(tmp_path: Path) -> None:
     world, job, _ = _farm(tmp_path)
     grant = world.workers["w"].running

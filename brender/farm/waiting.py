@@ -53,9 +53,13 @@ def forget(farm: Farm, job: JobState) -> None:
 def note_status(farm: Farm, job: JobState, status: JobStatus | None) -> None:
     """Note that *job*, which others may wait for, is *status* now; ``None``: it is deleted."""
     awaited = farm.awaited.get(job.id)
-    if awaited is not None:
-        awaited.status, awaited.done = status, how_far(job)
-        farm.waits_changed |= awaited.waiting
+    if awaited is None:
+        return
+    was_completed = awaited.is_completed
+    awaited.status, awaited.done = status, how_far(job)
+    farm.waits_changed |= awaited.waiting
+    if was_completed and not awaited.is_completed:
+        _hold_again(farm, awaited)
 
 
 def note_deleted(farm: Farm, job: str) -> None:
@@ -127,10 +131,18 @@ def note_queued_again(farm: Farm, job: JobState, task: TaskState, parts: Iterabl
     frames = {part.frame for part in parts}
     for frame in frames:
         awaited.frames.discard(frame)
+    _hold_again(farm, awaited, frames)
+
+
+def _hold_again(farm: Farm, awaited: Awaited, frames: set[int] | None = None) -> None:
+    """Let what waits for *awaited*, and was not begun, wait again; only that which waits for these *frames*, where they are
+    named."""
     for waiting in (farm.jobs[each] for each in awaited.waiting if each in farm.jobs):
+        if not waiting.waits_by_frame:
+            continue
         queued = [farm.tasks[each] for each in waiting.tasks if farm.tasks[each].status is TaskStatus.QUEUED]
-        again = [each for each in queued if waits_for_jobs(farm, waiting, each) and not frames.isdisjoint(frames_of(each))]
-        if again:
+        named = queued if frames is None else [each for each in queued if not frames.isdisjoint(frames_of(each))]
+        if again := [each for each in named if waits_for_jobs(farm, waiting, each)]:
             waiting.hold(again)
             farm.changed_jobs.add(waiting.id)
 

@@ -71,6 +71,8 @@ class Planning:
             if job.graph.stage(task.number).after or job.waits_by_frame:
                 job.dependencies.hold(task, job.waits_by_frame)
             else:
+                if task.status is TaskStatus.WAITING:  # for a job that it need not wait for any more
+                    task.release()
                 self.farm.enqueue(job, task)
         job.cursor = tasks[-1].number if len(tasks) >= self.policy.plan_slice else job.planned - 1
         release(self.farm, job)

@@ -45,6 +45,7 @@ from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.strays import adopt
 
 NEVER_CAME = "never came"
+WENT_BACK = "its worker had ended it, which this record, restored from before that, did not know"
 LOST_ITS_STATE = "the worker restarted and lost its state"
 #: More than any machine draws that renders.
 _MOST_WATTS = 20_000.0
@@ -106,17 +107,23 @@ class Work:
         self._disown(manager, worker_id, strange)
 
     def gone(self, worker_id: str, attempts: Iterable[str], now: Now) -> None:
-        """A worker does not have these attempts, which it was asked to stop: they are over."""
+        """A worker does not have these attempts, which it was asked to stop, or which were sent to it again: they are over."""
         for attempt_id in attempts:
             attempt = self.farm.attempts.get(attempt_id)
-            if attempt is not None and attempt.worker == worker_id and attempt.canceling:
+            if attempt is None or attempt.worker != worker_id:
+                continue
+            if attempt.canceling:
                 self._finish(attempt, Outcome.CANCELED, attempt.canceling, now)
+            else:
+                self._finish(attempt, Outcome.LOST, WENT_BACK, now)
+                self._again(attempt, now)
 
     def reconcile(self, worker: WorkerState, held: Iterable[str], now: Now) -> None:
         """*worker* is registered again and says what it holds: what an earlier process of it had, and this one does not know
         of, is lost; what it should not have is canceled there; the rest is confirmed.
 
-        What the same process does not name was granted while its word was on its way.
+        What the same process does not name was granted while its word was on its way, or lost with the manager that it was sent
+        to, or had ended before a record was restored that does not know it: it is sent again, which the worker answers.
         """
         held = set(held)
         for attempt_id in list(worker.attempts):
@@ -125,8 +132,8 @@ class Work:
                 self.lose(attempt, LOST_ITS_STATE, now)
             else:
                 attempt.incarnation = worker.info.incarnation
-                if attempt_id not in held and not attempt.confirmed:
-                    # Perhaps it was lost with the manager that it was sent to.
+                if attempt_id not in held:
+                    attempt.confirmed = False
                     self.dispatch.send_again(attempt)
         self._disown(worker.manager, worker.info.id, sorted(held - set(worker.attempts)))
         mine = tuple(each for each in worker.attempts if not self.farm.attempts[each].canceling)

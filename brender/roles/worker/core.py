@@ -418,9 +418,11 @@ class WorkerCore:
     def _grants(self, message: Grants, now: Now) -> None:
         self._orders |= {order.job: order for order in message.orders}
         mine = [grant for grant in message.grants if grant.worker == self.info.id and grant.job in self._orders]
+        over = [grant.attempt for grant in mine if self.reporting.is_over(grant.attempt)]
+        mine = [grant for grant in mine if grant.attempt not in over]
         for grant in mine:
             if self.reporting.is_known(grant.attempt):
-                continue  # sent again: it is here already, or was
+                continue  # sent again: it is here already
             self.reporting.begin(grant.attempt)
             if self.standing is not Standing.OPEN:
                 self.reporting.add(Recalled(attempt=grant.attempt, number=0))
@@ -429,6 +431,8 @@ class WorkerCore:
                 self._effects.append(Vouch(grant.attempt, grant.term))
         if mine:
             self._effects.append(SendUp(Received(worker=self.info.id, attempts=tuple(grant.attempt for grant in mine))))
+        if over:  # it comes late, or from a server whose record was restored from before it ended
+            self._effects.append(SendUp(Gone(worker=self.info.id, attempts=tuple(over))))
 
     def _recall(self, recall: Recall, now: Now) -> None:
         for attempt in recall.attempts:

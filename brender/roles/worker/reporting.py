@@ -71,6 +71,10 @@ class Reporting:
         """Return whether *attempt* is here, or was: a grant of it that comes again, late, is not run again."""
         return attempt in self._numbers or attempt in self._over
 
+    def is_over(self, attempt: str) -> bool:
+        """Return whether *attempt* was here, and the server has acknowledged all that was to be said of it."""
+        return attempt in self._over and attempt not in self._numbers
+
     def begin(self, attempt: str) -> None:
         """*attempt* is here now."""
         self._numbers[attempt] = 0
