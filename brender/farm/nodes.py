@@ -46,6 +46,8 @@ class WorkerState(Entity):
     fraction: float = 0.0
     line: str = ""
     """How far its attempt is."""
+    beat: float = float("-inf")
+    """When its last heartbeat came, monotonic."""
     sleepless: str = ""
     """Why it could not be put to sleep; "": it could, or was not to be."""
     stuck: str = ""

@@ -56,8 +56,7 @@ NO_PLAN = PowerPlan()
 
 class Sleeper(msgspec.Struct):
     """A worker that is put to sleep, sleeps, or is woken: since when (``since``, seconds since the epoch) and ``why``; how often
-    it was woken in vain (``tried``), what the last try said (``trouble``), and before when it is not tried again
-    (``not_before``, seconds since the epoch)."""
+    it was woken in vain (``tried``), and what the last try said (``trouble``)."""
 
     info: WorkerInfo
     phase: Phase
@@ -65,7 +64,6 @@ class Sleeper(msgspec.Struct):
     why: str
     tried: int = 0
     trouble: str = ""
-    not_before: float = 0.0
 
 
 def read_command(text: str) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from tests.simulation.invariants import (
 from tests.simulation.network import Network, Weather
 from tests.simulation.nodes import Crash, ManagerNode, Node, ServerNode, WorkerNode
 from tests.simulation.people import Habits, People
+from tests.simulation.power import Power
 from tests.simulation.sharing import Shares
 from tests.simulation.times import Times
 from tests.staged import Staged
@@ -151,6 +152,8 @@ class Simulation:
         self.times = Times(self)
         if self.times.has_some:
             self.policy = replace(self.policy, night=self.times.night)
+        self.power = Power(self)
+        self.policy = replace(self.policy, power=self.power.plan)
         self.people = People(self, self.conditions.habits)
         self.shares = Shares(self)
         self.drained = 0
@@ -441,10 +444,11 @@ class Simulation:
         jobs = self.writer.tables.Job
         is_open = jobs.status.not_in(("completed", "failed", "canceled")) | SQL("sweeps <> '[]'") | (jobs.deleting != "")
         open_jobs = jobs.select().where(is_open).count()
-        everybody = all(node.up for node in (self.server, *self.managers, *self.workers))
+        awake = [worker for worker in self.workers if worker.name not in self.power.asleep]
+        everybody = all(node.up for node in (self.server, *self.managers, *awake))
         recorded = not self.server.paused  # else what it has in mind is not in the record yet
         deleting = not (self.server.up and self.server.remover.is_idle)
-        return everybody and recorded and not open_jobs and not deleting and not any(worker.journal for worker in self.workers)
+        return everybody and recorded and not open_jobs and not deleting and not any(worker.journal for worker in awake)
 
     def _log(self, sender: str, receiver: str, message: Message) -> None:
         self.say(f"{sender} → {receiver}: {message}"[:300])

@@ -232,7 +232,7 @@ def check_rest(world: "Simulation") -> None:
     for (attempt,) in _rows(world, forgotten):
         if attempt in world.kept:
             raise Violation(f"the worker of {attempt} had reports of it on disk when it crashed, and then knew nothing of it")
-    waiting = [worker.name for worker in world.workers if worker.journal]
+    waiting = [worker.name for worker in world.workers if worker.journal and worker.name not in world.power.asleep]
     if waiting:
         raise Violation(f"{waiting[0]} still holds reports that nobody acknowledged")
 

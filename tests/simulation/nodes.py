@@ -31,6 +31,7 @@ from brender.roles.effects import (
     Now,
     Peer,
     Reply,
+    RunPower,
     Send,
     SendUp,
     StartAttempt,
@@ -270,6 +271,8 @@ class ServerNode(Node):
                     self.answers[message.id] = message  # type: ignore[union-attr]
                 case Reply(route, message):
                     self.world.to_manager(route, message)
+                case RunPower():
+                    self.world.power.run(effect)
                 case DeleteJob(job, what):
                     self.remover.begin(job, what)
 
@@ -361,7 +364,7 @@ class WorkerNode(Node):
             id=self.id,
             incarnation=self.epoch + 1,
             name=self.name,
-            host="h",
+            host=self.world.power.host_of(self.name),
             cores=CORES,
             gpu_memory=GPU_MEMORY,
             blenders=(BPY,),
@@ -370,6 +373,7 @@ class WorkerNode(Node):
             pool=self.world.shares.pool_of(self.name),
         )
         kept = [self.journal[key] for key in sorted(self.journal)]
+        self.world.power.asleep.discard(self.name)
         self.lease = Lease(lambda: self.world.clock.now)
         self.running = None
         self.core = WorkerCore(info, self.world.policy, kept, len(self.managers))

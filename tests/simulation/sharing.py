@@ -12,8 +12,9 @@ from brender.roles.effects import Peer
 if TYPE_CHECKING:
     from tests.simulation.farm import Simulation
 
-#: What the machine has that all workers run on.
+#: What a machine has that workers run on.
 CORES, GPU_MEMORY = 4, 8
+_HAS = {"cores": CORES, "gpu_memory": GPU_MEMORY}
 _USERS, _PROJECTS, _POOLS = ("ada", "ben"), ("default", "film"), ("", "film", "series")
 
 
@@ -69,9 +70,13 @@ class Shares:
         for attempt in farm.attempts.values():
             spec = farm.jobs[attempt.job].spec
             live.update([("user", spec.user), ("project", spec.project), *(("licence", each) for each in spec.sharing.licences)])
-        needs = [[farm.jobs[farm.attempts[each].job].need for each in worker.attempts] for worker in farm.workers.values()]
-        for what, most in (("cores", CORES), ("gpu_memory", GPU_MEMORY)):
-            if (taken := sum(max((getattr(need, what) for need in held), default=0) for held in needs)) > most:
+        taken_of: Counter[tuple[str, str]] = Counter()
+        for worker in farm.workers.values():
+            needs = [farm.jobs[farm.attempts[each].job].need for each in worker.attempts]
+            for what in _HAS:
+                taken_of[worker.info.host, what] += max((getattr(need, what) for need in needs), default=0)
+        for (_, what), taken in taken_of.items():
+            if taken > (most := _HAS[what]):
                 return f"{taken} {what} of the machine are reserved, and it has {most}"
         for job in farm.jobs.values():
             if 0 < job.spec.sharing.most_workers < len(job.live):

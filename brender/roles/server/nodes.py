@@ -27,7 +27,6 @@ from brender.model.errors import Conflict, NotFound
 from brender.model.hooks import EVENTS
 from brender.model.log_events import ON_PURPOSE, why_gone
 from brender.model.nodes import OWNERS_USE, Standing, Stats
-from brender.model.power import Phase
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.model.stuck import is_stuck, stuck_in_words
 from brender.model.text import harmless, plural, short_id
@@ -171,7 +170,7 @@ class Nodes:
         if worker.manager in self.farm.managers:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer(_LEAVING, "worker", worker.info.id)
-        if (sleeper := self.farm.sleepers.get(worker.info.id)) is not None and sleeper.phase is not Phase.GOING:
+        if (sleeper := self.farm.sleepers.get(worker.info.id)) is not None:
             worker.leave(reason_of(sleeper))
             return
         worker.leave(reason)
@@ -193,6 +192,7 @@ class Nodes:
         for beat in message.workers:
             if beat.node in manager.workers:
                 worker = self.farm.workers[beat.node]
+                worker.beat = now.mono
                 if beat.stats is not None:
                     held = beat.stats.memory_total - beat.stats.memory_used + beat.stats.render_memory
                     if worker.free is None or held > worker.free + _MEMORY_NOISE:

@@ -47,6 +47,11 @@ class Power:
         self._due = float("-inf")
         self._idle_since: dict[str, float] = {}
         """Since when each idle worker is so, monotonic."""
+        self._changed: dict[str, float] = {}
+        """Since when each sleeper is in its phase, monotonic, as far as this server knows: by the clock of the day nothing that a
+        machine does can be told from a clock that was put."""
+        self._not_before: dict[str, float] = {}
+        """Before when a machine is not woken again that was woken in vain, monotonic."""
         self._wanted_since: dict[str, float] = {}
         """Since when work waits for each sleeping machine, monotonic."""
         self._wake_seconds = _WAKE_SECONDS
@@ -104,7 +109,7 @@ class Power:
         else:
             command_for(self.plan.wake, sleeper.info)
             for each in self._of(self._machine(sleeper.info)):
-                each.tried, each.not_before = 0, 0.0
+                each.tried = 0
             self._wake(self._machine(sleeper.info), f"{user or 'somebody'} asked for it", now)
         self.activity.note(now, "wake", f"the machine of the worker {name} is woken", user=user, worker=worker_id)
 
@@ -113,10 +118,13 @@ class Power:
     def joined(self, worker: WorkerInfo, now: Now) -> None:
         """Note that *worker* has joined. One that was put to sleep a moment ago may be named by its manager once more."""
         sleeper = self.farm.sleepers.get(worker.id)
-        if sleeper is None or (sleeper.phase is not Phase.WAKING and now.wall - sleeper.since < self._lease):
+        if sleeper is None:
+            return
+        seconds = now.mono - self._changed.setdefault(worker.id, now.mono)
+        if sleeper.phase is not Phase.WAKING and seconds < self._lease:
             return
         if sleeper.phase is Phase.WAKING:
-            self._wake_seconds = max(1.0, (self._wake_seconds + now.wall - sleeper.since) / 2)
+            self._wake_seconds = max(1.0, (self._wake_seconds + seconds) / 2)
         self._awake(worker.id, now)
 
     def powered(self, machine: str, verb: str, why_not: str, now: Now) -> None:
@@ -141,6 +149,7 @@ class Power:
 
     def forget(self, worker_id: str) -> None:
         """Let the worker *worker_id* sleep no more: it is forgotten."""
+        self._changed.pop(worker_id, None)
         if self.farm.sleepers.pop(worker_id, None) is not None:
             self.farm.ledger.change("worker", worker_id, {"power": None})
 
@@ -204,10 +213,10 @@ class Power:
             if first.phase is Phase.GOING:
                 workers = self._workers_at(machine)
                 if not workers:
-                    self._let_go(machine)  # it left meanwhile
+                    self._change(sleepers, Phase.ASLEEP, now)  # the command's end was not heard, or it left by itself
                 elif not any(each.attempts for each in workers):
                     self._run(machine, "sleep", self.plan.sleep, first, now)
-            elif first.phase is Phase.WAKING and now.wall - first.since > self.plan.within:
+            elif first.phase is Phase.WAKING and now.mono - self._changed.setdefault(first.info.id, now.mono) > self.plan.within:
                 self._not_woken(machine, f"it was not back within {_duration(self.plan.within)}", now)
 
     def _wake_what_is_needed(self, now: Now) -> None:
@@ -217,7 +226,7 @@ class Power:
             machine = self._machine(each.info)
             if each.phase is Phase.WAKING:
                 coming.append(machine)
-            elif each.phase is Phase.ASLEEP and self.plan.wake and now.wall >= max(each.not_before, each.since + _GOING_SECONDS):
+            elif each.phase is Phase.ASLEEP and self.plan.wake and self._is_due(each, now):
                 due.add(machine)
             is_wanted = self.farm.wanted.get(id) not in _NOT_WANTED and id not in self.farm.asleep
             if is_wanted and each.phase is not Phase.GOING:
@@ -248,6 +257,11 @@ class Power:
         failed = f" and {NOT_WOKEN}: {trouble}" if trouble else ""
         return f"It waits for {some_of(names)}, which {verb}{failed}. `brender wake {shlex.quote(names[0])}` wakes it"
 
+    def _is_due(self, sleeper: Sleeper, now: Now) -> bool:
+        """Return whether *sleeper* may be woken: it has had the time to fall asleep, and was not tried a moment ago."""
+        slept = self._changed.get(sleeper.info.id, float("-inf"))
+        return now.mono >= max(self._not_before.get(self._machine(sleeper.info), slept), slept + _GOING_SECONDS)
+
     def _tagged(self, worker: WorkerInfo) -> WorkerInfo:
         extra = self.farm.extra_tags.get(worker.id, frozenset())
         return msgspec.structs.replace(worker, tags=worker.tags | extra) if extra else worker
@@ -272,9 +286,9 @@ class Power:
 
     def _not_woken(self, machine: str, why: str, now: Now) -> None:
         sleepers = self._of(machine)
-        pause = min(_LONGEST_PAUSE, self.plan.within * 2.0 ** min(sleepers[0].tried, 12))
+        self._not_before[machine] = now.mono + min(_LONGEST_PAUSE, self.plan.within * 2.0 ** min(sleepers[0].tried, 12))
         for each in sleepers:
-            each.trouble, each.not_before = why, now.wall + pause
+            each.trouble = why
             text = f"The worker {harmless(each.info.name)} {EVENTS['worker-not-woken']}: {why}"
             self.farm.happened("worker-not-woken", now.wall, worker=each.info.name, text=text, reason=why)
         self._change(sleepers, Phase.ASLEEP, now)
@@ -292,7 +306,11 @@ class Power:
         for id, each in list(self.farm.sleepers.items()):
             worker = self.farm.workers.get(id)
             patience = _GOING_SECONDS if each.phase is Phase.ASLEEP else 0.0
-            if worker is not None and each.phase is not Phase.GOING and worker.last_seen > each.since + patience:
+            if (
+                worker is not None
+                and each.phase is not Phase.GOING
+                and worker.beat > self._changed.get(id, float("-inf")) + patience
+            ):
                 self._awake(id, now)
 
     def _awake(self, worker_id: str, now: Now) -> None:
@@ -307,6 +325,7 @@ class Power:
         for each in sleepers:
             if (each.phase, phase) != (Phase.WAKING, Phase.ASLEEP):
                 each.since = now.wall
+                self._changed[each.info.id] = now.mono
             each.phase = phase
             fields = {"power": msgspec.to_builtins(each)}
             if each.info.id not in self.farm.workers:
