@@ -68,11 +68,11 @@ def check_commit(world: "Simulation") -> None:
             named = (json.loads(settings).get("pattern") or "").rstrip("#")
             if named.startswith("of ") and not output.startswith(named):
                 raise Violation(f"the files of {job} were to be called {named}, and one is {output}")
-    unfinished = _rows(world, "SELECT output FROM job WHERE status NOT IN ('completed', 'failed', 'canceled')")
-    owners = Counter(normpath(output) for (output,) in unfinished)
-    for output, count in owners.items():
+    unfinished = _rows(world, "SELECT output, settings FROM job WHERE status NOT IN ('completed', 'failed', 'canceled')")
+    owners = Counter((normpath(output), json.loads(settings).get("pattern")) for output, settings in unfinished)
+    for (output, pattern), count in owners.items():
         if count > 1:
-            raise Violation(f"{count} unfinished jobs write to {output}")
+            raise Violation(f"{count} unfinished jobs write to {output}, with the names {pattern}")
     twice = _rows(world, "SELECT task, COUNT(*) FROM attempt WHERE outcome = 'live' GROUP BY task HAVING COUNT(*) > 2")
     if twice and not world.canceled:
         raise Violation(f"the task {twice[0][0]} has {twice[0][1]} live attempts")
