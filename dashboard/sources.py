@@ -21,7 +21,7 @@ from dashboard.uploads import files_folder
 
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 #: What .blend files said of themselves, by path, bounds and stat; as many as are kept in memory.
-_SEEN: dict[tuple[Path, Path | None, int, int], FileFacts] = {}
+_SEEN: dict[tuple[Path, Path | None, int, int, int], FileFacts] = {}
 _SEEN_MOST = 64
 
 
@@ -82,11 +82,12 @@ def is_inside(root: Path, path: Path) -> bool:
 
 
 def inspected(path: Path, within: Path | None, fresh: bool) -> FileFacts:
-    """What the .blend at *path* says of itself, as it was seen last unless *fresh*: Blender opens the file for it. Raises
-    `BadInput`."""
+    """What the .blend at *path* says of itself, as it was seen last unless *fresh*: Blender opens the file for it. In an upload,
+    *within*, nothing changes but by more files: there it is looked into again after these alone. Raises `BadInput`."""
     stat = path.stat()
-    key = (path, within, stat.st_mtime_ns, stat.st_size)
-    found = None if fresh else _SEEN.get(key)
+    added = farm().uploads.changed(within) if within else 0
+    key = (path, within, stat.st_mtime_ns, stat.st_size, added)
+    found = None if fresh and not within else _SEEN.get(key)
     if found is None:
         with in_words_of(within):
             found = _SEEN[key] = inspect(path, within)

@@ -101,6 +101,10 @@ class Uploads:
             raise NotFound(f"There is no upload {id!r} of yours (any more): upload the files again")
         return self.root / id
 
+    def changed(self, folder: Path) -> int:
+        """Return a mark of when files were added to the upload in *folder* last."""
+        return self._label(folder.name).stat().st_mtime_ns
+
     def bytes_of(self, user: str) -> int:
         """Return how much of *user*'s lies there."""
         return sum(bytes for owner, bytes in self._known() if owner == user)

@@ -142,6 +142,33 @@ def test_what_the_farm_has_is_not_uploaded_again(app: Flask, folder: DataFolder)
         assert anna.post(f"{API}/uploads/offer", {"files": [files[0] | {"path": path}]}).status_code == 400, path
 
 
+def test_an_uploaded_file_is_looked_into_once_and_again_when_more_has_come(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, looked = Browser(app, "anna"), list[Path]()
+
+    def look(path: Path, within: Path | None) -> FileFacts:
+        looked.append(path)
+        return said
+
+    said = msgspec.structs.replace(facts(), needs_trust=("a driver",))  # (so that it is refused, and no server asked)
+    monkeypatch.setattr("dashboard.sources.inspect", look)
+    made = _upload(anna, ("shot.blend", CUBE.read_bytes()))
+    source = {"upload": made["upload"], "file": "shot.blend"}
+    assert anna.post(f"{API}/inspect", source).status_code == 200
+    for _ in range(2):
+        anna.post(f"{API}/estimate", {"source": source})
+        assert anna.post(f"{API}/jobs", {"source": source}).status_code == 400
+    assert len(looked) == 1
+    assert anna.upload(into=str(made["upload"]), f=("gone.png", io.BytesIO(b"x"))).status_code == 200
+    anna.post(f"{API}/inspect", source)
+    assert len(looked) == 2
+    shared = {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}
+    for _ in range(2):
+        anna.post(f"{API}/inspect", shared)
+    assert len(looked) == 4, "others may change what lies beside it"
+
+
 def test_a_job_keeps_the_id_that_a_program_chose_and_nobody_else_s(
     app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
