@@ -90,26 +90,26 @@ class _Round:
 
     def _best(self, worker: Worker) -> Job | None:
         """Return the job whose task *worker* should take next. If there is none, the worker or its class is put aside."""
-        ready = False
-        own, able = worker.kind.own, worker.kind.mask
-        for mask in (own, able) if own else (able,):
-            for line in self.roster.lines(mask & ~self.roster.shut_mask):
-                ready = True
+        kind = worker.kind
+        for own in (True, False) if kind.own else (False,):
+            bit = kind.own_bit if own else kind.bit
+            for line in self.roster.lines(kind, own):
                 self.left -= LINE_COST
-                best = self._best_of(line, worker, mask)
+                best = self._best_of(line, worker, bit)
                 if best is not None:
-                    return self._own_nearly(line, worker, mask) or best
-        if ready or able & self.roster.ready_mask:
+                    return self._own_nearly(line, worker, bit) or best
+        if kind.mask & self.roster.ready_mask:
             self.roster.block(worker)
         else:
-            self.roster.sate(worker.kind)
+            self.roster.sate(kind)
         return None
 
-    def _best_of(self, line: Line, worker: Worker, mask: int) -> Job | None:
-        """Return the job of *line* whose task *worker* should take next, or ``None``."""
+    def _best_of(self, line: Line, worker: Worker, bit: int) -> Job | None:
+        """Return the job of *line* whose task *worker* should take next, of those that workers with *bit* can run; or
+        ``None``."""
         best: Job | None = None
         best_rank: Rank | None = None
-        for kind in self._in_both(line, worker.kind, mask & ~self.roster.shut_mask):
+        for kind in self._in_both(line, worker.kind, bit):
             for rank in line.ready[kind]:
                 self.left -= 1
                 if best_rank is not None and rank > best_rank:
@@ -118,7 +118,7 @@ class _Round:
                 if self.roster.fits(job.demand, worker):
                     best, best_rank = job, rank
                     break
-        if best_rank is not None and worker.tail and (own := self._own(worker, line, mask)) is not None:
+        if best_rank is not None and worker.tail and (own := self._own(worker, line, bit)) is not None:
             priority, tails, *rest = own.rank or (0, 0, 0, 0, "")
             # What is taken now comes after its own last one.
             if priority == best_rank[0] and (priority, tails - 1, *rest) < best_rank:
@@ -126,30 +126,31 @@ class _Round:
         return best
 
     @staticmethod
-    def _in_both(line: Line, kind: WorkerClass, mask: int) -> list[JobClass]:
-        """Return the classes of the jobs of *line* that workers of *kind* can run, and whose bits are in *mask*."""
+    def _in_both(line: Line, kind: WorkerClass, bit: int) -> list[JobClass]:
+        """Return the classes of the jobs of *line* that workers of *kind* can run, by their *bit*, and that no licence keeps
+        waiting."""
         ready = line.ready
         if len(ready) < len(kind.runs):
-            return [each for each in ready if each.bit & mask]
-        return [each for each in kind.runs if each in ready and each.bit & mask]
+            return [each for each in ready if each.reach & bit and not each.shut]
+        return [each for each in kind.runs if each in ready and each.reach & bit and not each.shut]
 
-    def _own_nearly(self, line: Line, worker: Worker, mask: int) -> Job | None:
+    def _own_nearly(self, line: Line, worker: Worker, bit: int) -> Job | None:
         """Return the job of the last grant of *worker*, which its Blender will have open, if it stands not in *line* but its
         share is nearly as small; else ``None``."""
         own = self.roster.jobs.get(worker.tail) if worker.tail else None
         if own is None or own.rank is None or not self.roster.shares.is_near(own, line) or self.roster.is_shut(own.demand):
             return None
-        if not own.kind.bit & mask or not self.roster.fits(own.demand, worker):
+        if not own.kind.reach & bit or not self.roster.fits(own.demand, worker):
             return None
         return own
 
-    def _own(self, worker: Worker, line: Line, mask: int) -> Job | None:
+    def _own(self, worker: Worker, line: Line, bit: int) -> Job | None:
         """Return the job of the last grant of *worker*, if it is ready, its user and project are those of *line*, and the worker
         could take more of it."""
         job = self.roster.jobs.get(worker.tail)
         if job is None or job.rank is None or job.line is not line or self.roster.is_shut(job.demand):
             return None
-        if not job.kind.bit & mask or not self.roster.fits(job.demand, worker):
+        if not job.kind.reach & bit or not self.roster.fits(job.demand, worker):
             return None
         return job
 

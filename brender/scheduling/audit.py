@@ -69,6 +69,11 @@ def _shares(roster: Roster, fresh: Roster) -> Iterator[str]:
         is_true = is_true and worker_class.own == sum(own)
         if not is_true or len(set(bits)) < len(bits):
             yield "the bits of the classes of jobs that a class of workers can run differ"
+    for kind in roster.job_classes.values():
+        reach = sum(each.bit + (each.own_bit if is_own(kind.need, each.info) else 0) for each in kind.able)
+        if kind.reach != reach or kind.shut is not bool(kind.bit & roster.shut_mask):
+            yield f"the bits of the classes of workers that can run jobs that need {kind.need} differ"
+    yield from roster.shares.audit()
 
 
 def _workers(roster: Roster) -> Iterator[str]:
@@ -99,7 +104,7 @@ def _workers(roster: Roster) -> Iterator[str]:
 
 
 def _has_ready(roster: Roster, kind: WorkerClass) -> bool:
-    return any(True for _ in roster.lines(kind.mask))
+    return any(True for _ in roster.lines(kind))
 
 
 def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:

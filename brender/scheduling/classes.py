@@ -5,7 +5,7 @@ a worker with too little free memory) is an exception, and is asked per worker w
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,8 +26,30 @@ OUTSIDE = Obstacle("may not use its folders", "may not use its folders")
 #: The rank of a job among those of its user and project: priority first, then the fewest workers that will render it last of
 #: what they hold, then the fewest live attempts, then age; and its id.
 Rank = tuple[int, int, int, int, str]
-#: The place of the jobs of a project and a priority among all: the priority as in a rank, the share, the project's number.
-Place = tuple[int, float, int]
+#: The place of the jobs of a project and a priority among all: the priority as in a rank, the share, the project's number; and
+#: they themselves, which are not compared, since no other has that number.
+Place = tuple[int, float, int, "ProjectLine"]
+#: The place of a line among those of its project: the share, the user's number; and the line.
+LinePlace = tuple[float, int, "Line"]
+
+
+class Bits:
+    """Gives numbers with one bit set each, no two of them alike."""
+
+    def __init__(self) -> None:
+        self._given = 0
+        self._freed: list[int] = []
+
+    def take(self) -> int:
+        """Return one that nothing has."""
+        if self._freed:
+            return self._freed.pop()
+        self._given += 1
+        return 1 << self._given - 1
+
+    def free(self, *bits: int) -> None:
+        """Take back *bits*, which nothing has any more."""
+        self._freed.extend(bits)
 
 
 class Limits(NamedTuple):
@@ -148,6 +170,10 @@ class WorkerClass:
     """The bits of these."""
     own: int = 0
     """The bits of those of their own pool."""
+    bit: int = 0
+    """A number with one bit set, which no other class has."""
+    own_bit: int = 0
+    """The same, for those jobs of their own pool (`JobClass.reach`)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -188,29 +214,60 @@ class ProjectShare:
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """The ready jobs of one priority, project and user, by their class; each list is sorted. ``mask``: the bits of these
-    classes."""
+    """The ready jobs of one priority, project and user, by their class; each list is sorted.
 
-    project: ProjectShare
+    ``reach``: the workers that can run one of those that need no licence (`JobClass.reach`), and perhaps more while it is
+    ``loose``. ``licensed``: the classes of the others.
+    """
+
+    lines: "ProjectLine"
     user: UserShare
-    priority: int
-    """As ranks have it: the higher, the lower."""
-    place: tuple[float, int]
+    place: "LinePlace" = field(init=False)
     ready: "dict[JobClass, list[Rank]]" = field(default_factory=dict)
-    mask: int = 0
+    licensed: "dict[JobClass, None]" = field(default_factory=dict)
+    reach: int = 0
+    loose: bool = False
+
+    @property
+    def project(self) -> ProjectShare:
+        return self.lines.project
+
+    @property
+    def priority(self) -> int:
+        return self.lines.priority
+
+    def serves(self, bit: int) -> bool:
+        """Return whether workers with *bit* can run one of the jobs, as far as no licence keeps it waiting."""
+        if self.loose:
+            self.loose, self.reach = False, 0
+            for kind in self.ready:
+                if not kind.need.licences:
+                    self.reach |= kind.reach
+        return bool(self.reach & bit) or any(kind.reach & bit and not kind.shut for kind in self.licensed)
 
 
 @dataclass(slots=True, eq=False)
 class ProjectLine:
-    """The lines of one priority and project. ``order`` is their places, sorted; ``mask`` has the bits of all their classes, and
-    perhaps more."""
+    """The lines of one priority and project. ``order`` is their places, sorted; ``reach`` is that of all their classes, and
+    perhaps more while it is ``loose``."""
 
     project: ProjectShare
-    place: Place
+    priority: int
+    """As ranks have it: the higher, the lower."""
+    place: Place = field(init=False)
     lines: dict[int, Line] = field(default_factory=dict)
     """By the number of the user."""
-    order: list[tuple[float, int]] = field(default_factory=list)
-    mask: int = 0
+    order: "list[LinePlace]" = field(default_factory=list)
+    reach: int = 0
+    loose: bool = False
+
+    def tighten(self) -> None:
+        """Find out again which workers can run one of the jobs."""
+        if self.loose:
+            self.loose, self.reach = False, 0
+            for line in self.lines.values():
+                for kind in line.ready:
+                    self.reach |= kind.reach
 
 
 @dataclass(slots=True, eq=False)
@@ -242,6 +299,10 @@ class JobClass:
     """The limits that their folders are in, as far as they were compared; ``None``: they have no folders."""
     bit: int = 0
     """A number with one bit set, which no other class has."""
+    reach: int = 0
+    """The bits of the classes of workers that can run them: ``bit`` of each, and ``own_bit`` where they are of its own pool."""
+    shut: bool = False
+    """They need a licence of which nothing is left."""
     jobs: dict[str, Job] = field(default_factory=dict)
     live: int = 0
     """The number of their live attempts."""
@@ -284,6 +345,7 @@ class JobClass:
         self.able.pop(kind, None)
         self.outside.pop(kind, None)
         self.lossy.pop(kind, None)
+        self.unreach(kind)
 
     def reconsider(self) -> bool:
         """Find out whether they wait for a worker that loses nothing, and return whether that has changed."""
@@ -304,12 +366,39 @@ class JobClass:
             kind.mask &= ~self.bit
             kind.own &= ~self.bit
             kind.runs.pop(self, None)
+            self.unreach(kind)
         else:
             self.able[kind] = None
             kind.mask |= self.bit
             if is_own(self.need, kind.info):
                 kind.own |= self.bit
             kind.runs[self] = None
+            self._extend(kind.bit | kind.own_bit if is_own(self.need, kind.info) else kind.bit)
+
+    def unreach(self, kind: WorkerClass) -> None:
+        """Note that workers of *kind* cannot run them (any more)."""
+        bits = self.reach & (kind.bit | kind.own_bit)
+        if bits:
+            self.reach &= ~bits
+            for line in self._lines():
+                line.loose = line.lines.loose = True
+
+    def _extend(self, bits: int) -> None:
+        """Note that the classes of workers with these *bits* can run them."""
+        if bits & ~self.reach:
+            self.reach |= bits
+            licensed = bool(self.need.licences)
+            for line in self._lines():
+                line.lines.reach |= bits
+                if not licensed:
+                    line.reach |= bits
+
+    def _lines(self) -> Iterator[Line]:
+        """Yield the lines of those that are ready; some more than once."""
+        for rank in self.ready:
+            line = self.jobs[rank[-1]].line
+            assert line is not None, "it is ready"
+            yield line
 
 
 def is_own(need: Requirements, info: WorkerInfo) -> bool:

@@ -16,6 +16,7 @@ from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
 from brender.model.paths import PathVariable
 from brender.scheduling.classes import (
+    Bits,
     Job,
     JobClass,
     JobKey,
@@ -93,6 +94,8 @@ class Roster:
         """Jobs that are not open and have live attempts: their priority, the number of these, negative, and what counts them."""
         self._with_licence: dict[str, dict[JobClass, None]] = {}
         """The classes of jobs that need it."""
+        self._shut_gates: dict[Gate, None] = {}
+        """The licences of which nothing is left, as the classes that need them were told."""
         self._gated: dict[WorkerClass, None] = {}
         """Classes in which a worker may be blocked because something was full."""
         self._picky: dict[str, Job] = {}
@@ -103,10 +106,8 @@ class Roster:
         """Workers are told apart by their cores and GPU memory: some job reserved some since this roster was made."""
         self._with_tag: dict[str, dict[str, None]] = {}
         self._next_order = self._next_class = 0
-        self._free_bits: list[int] = []
-        """Bits of classes of jobs that are no more."""
-        self._bits = 0
-        """How many were given."""
+        self._bits, self._worker_bits = Bits(), Bits()
+        """Those of the classes of jobs, and of workers."""
 
     # --- changes ----------------------------------------------------------------------------------------------------------
 
@@ -303,11 +304,13 @@ class Roster:
         """Return whether a limit keeps tasks of *demand* from being given out."""
         return not demand.wants_more or self.gates.closed(demand) is not None
 
-    def lines(self, mask: int) -> Iterator[Line]:
-        """Yield the lines with jobs of the classes whose bits are in *mask*, as far as no limit keeps these waiting; the first
-        first."""
+    def lines(self, kind: WorkerClass, own: bool = False) -> Iterator[Line]:
+        """Yield the lines with jobs that workers of *kind* can run, as far as no limit keeps these waiting; the first first.
+        *own*: with jobs of the pool of these workers."""
+        if not (kind.own if own else kind.mask) & self.ready_mask & ~self.shut_mask:
+            return
         full = self.gates.full
-        for line in self.shares.lines(mask & ~self.shut_mask):
+        for line in self.shares.lines(kind.own_bit if own else kind.bit):
             if full and (("project", line.project.name) in full or ("user", line.user.name) in full):
                 continue
             yield line
@@ -395,7 +398,7 @@ class Roster:
             self.shut_mask &= ~kind.bit
             for licence in kind.need.licences:
                 del self._with_licence[licence][kind]
-            self._free_bits.append(kind.bit)
+            self._bits.free(kind.bit)
             kind.needs.classes -= 1
             if not kind.needs.classes:
                 del self._needs[kind.needs.need, kind.needs.paths]
@@ -410,12 +413,17 @@ class Roster:
         if rank == job.rank:
             return
         ready = job.kind.ready
-        if job.rank is not None:
-            del ready[bisect_left(ready, job.rank)]
-            self.shares.leave(job, job.rank)
-        job.rank = rank
+        before, job.rank = job.rank, rank
+        if before is not None:
+            del ready[bisect_left(ready, before)]
         if rank is not None:
             insort(ready, rank)
+        if before is not None and rank is not None and before[0] == rank[0]:
+            self.shares.move(job, before, rank)
+            return
+        if before is not None:
+            self.shares.leave(job, before)
+        if rank is not None:
             self.shares.enter(job, rank)
         if not ready:
             del self.ready[job.kind]
@@ -455,13 +463,21 @@ class Roster:
 
     def _shut(self, gate: Gate) -> None:
         """Keep the bits of the classes true that need a licence of which nothing is left; *gate* has changed."""
-        if gate[0] != "licence":
+        if gate[0] != "licence" or (gate in self.gates.full) is (gate in self._shut_gates):
             return
+        if gate in self.gates.full:
+            self._shut_gates[gate] = None
+        else:
+            del self._shut_gates[gate]
         for kind in self._with_licence.get(gate[1], ()):
-            if any(("licence", each) in self.gates.full for each in kind.need.licences):
-                self.shut_mask |= kind.bit
-            else:
-                self.shut_mask &= ~kind.bit
+            self._shut_class(kind)
+
+    def _shut_class(self, kind: JobClass) -> None:
+        kind.shut = any(("licence", each) in self.gates.full for each in kind.need.licences)
+        if kind.shut:
+            self.shut_mask |= kind.bit
+        else:
+            self.shut_mask &= ~kind.bit
 
     def _count_live(self, priority: int, more: int, gates: tuple[Gate, ...] = ()) -> None:
         count = self.live.get(priority, 0) + more
@@ -486,6 +502,7 @@ class Roster:
                 self.limits[limits] = None
                 self.stale.update((job, None) for job, known in self.jobs.items() if known.kind.inside is not None)
             kind = self.worker_classes[common] = WorkerClass(self._next_class, common, limits)
+            kind.bit, kind.own_bit = self._worker_bits.take(), self._worker_bits.take()
             for job_class in self.job_classes.values():
                 job_class.look_at(kind)
                 if kind in job_class.lossy:
@@ -501,13 +518,10 @@ class Roster:
                 self._want_sizes()
             needs = self._needs.setdefault(key[:2], Needs(*key[:2]))
             needs.classes += 1
-            if not self._free_bits:
-                self._free_bits.append(1 << self._bits)
-                self._bits += 1
-            kind = self.job_classes[key] = JobClass(needs, *key[2:], bit=self._free_bits.pop())
+            kind = self.job_classes[key] = JobClass(needs, *key[2:], bit=self._bits.take())
             for licence in need.licences:
                 self._with_licence.setdefault(licence, {})[kind] = None
-                self._shut(("licence", licence))
+            self._shut_class(kind)
             for worker_class in self.worker_classes.values():
                 kind.look_at(worker_class)
             kind.reconsider()
@@ -571,3 +585,4 @@ class Roster:
             self._gated.pop(kind, None)
             for job_class in self.job_classes.values():
                 job_class.forget(kind)
+            self._worker_bits.free(kind.bit, kind.own_bit)

@@ -26,7 +26,6 @@ class Shares:
         self.scale = 1.0
         """What a second of machine counts now. It grows with time, instead of all shares decaying."""
         self._order: list[Place] = []
-        self._by_place: dict[tuple[int, int], ProjectLine] = {}
         self._numbers = 0
 
     # --- changes ----------------------------------------------------------------------------------------------------------
@@ -63,18 +62,22 @@ class Shares:
         user = self._user(project, demand.user)
         lines = project.lines.get(rank[0])
         if lines is None:
-            lines = project.lines[rank[0]] = ProjectLine(project, (rank[0], project.share, project.number))
-            self._by_place[rank[0], project.number] = lines
+            lines = project.lines[rank[0]] = ProjectLine(project, rank[0])
+            lines.place = rank[0], project.share, project.number, lines
             insort(self._order, lines.place)
         line = lines.lines.get(user.number)
         if line is None:
-            line = lines.lines[user.number] = Line(project, user, rank[0], (user.share, user.number))
+            line = lines.lines[user.number] = Line(lines, user)
+            line.place = user.share, user.number, line
             insort(lines.order, line.place)
         ranks = line.ready.get(kind)
         if ranks is None:
             ranks = line.ready[kind] = []
-            line.mask |= kind.bit
-            lines.mask |= kind.bit
+            lines.reach |= kind.reach
+            if kind.need.licences:
+                line.licensed[kind] = None
+            else:
+                line.reach |= kind.reach
         insort(ranks, rank)
         job.line = line
 
@@ -88,35 +91,39 @@ class Shares:
         if ranks:
             return
         del line.ready[job.kind]
-        line.mask &= ~job.kind.bit
+        line.licensed.pop(job.kind, None)
+        lines = line.lines
+        line.loose = lines.loose = True
         if line.ready:
             return
-        lines = line.project.lines[line.priority]
         del lines.lines[line.user.number]
         del lines.order[bisect_left(lines.order, line.place)]
         if not lines.lines:
-            del line.project.lines[line.priority]
-            del self._by_place[line.priority, line.project.number]
+            del lines.project.lines[lines.priority]
             del self._order[bisect_left(self._order, lines.place)]
+
+    def move(self, job: Job, before: Rank, rank: Rank) -> None:
+        """Let *job*, which stands in its line with the rank *before*, stand in the same one with *rank*."""
+        assert job.line is not None, "it is ready"
+        ranks = job.line.ready[job.kind]
+        del ranks[bisect_left(ranks, before)]
+        insort(ranks, rank)
 
     # --- the order --------------------------------------------------------------------------------------------------------
 
-    def lines(self, mask: int) -> Iterator[Line]:
-        """Yield the lines with jobs of the classes whose bits are in *mask*, the first first."""
-        for priority, _, number in self._order:
-            lines = self._by_place[priority, number]
-            if not lines.mask & mask:
+    def lines(self, bit: int) -> Iterator[Line]:
+        """Yield the lines with jobs that the workers with *bit* can run (`JobClass.reach`), as far as no licence keeps these
+        waiting; the first first."""
+        for *_, lines in self._order:
+            if not lines.reach & bit:
                 continue
             found = False
-            for _, user in lines.order:
-                line = lines.lines[user]
-                if line.mask & mask:
+            for _, _, line in lines.order:
+                if (line.reach & bit or line.licensed) and line.serves(bit):
                     found = True
                     yield line
             if not found:
-                lines.mask = 0
-                for line in lines.lines.values():
-                    lines.mask |= line.mask
+                lines.tighten()
 
     def is_near(self, job: Job, line: Line) -> bool:
         """Return whether *job*, which is ready, has the priority of *line*, which is the first, and a share that is nearly as
@@ -126,8 +133,8 @@ class Shares:
             return False
         if mine.project is line.project:
             return mine.user.share <= line.user.share * NEAR
-        lines = mine.project.lines[mine.priority]
-        first = lines.lines[lines.order[0][1]].user
+        lines = mine.lines
+        first = lines.order[0][2].user
         return mine.project.share <= line.project.share * NEAR and mine.user.share <= first.share * NEAR
 
     def used(self, project: str, user: str) -> float:
@@ -144,8 +151,8 @@ class Shares:
         """Return all lines in their order: the priority, the project, the user and the ranks of the jobs."""
         return [
             (-priority, line.project.name, line.user.name, sorted(rank for ranks in line.ready.values() for rank in ranks))
-            for priority, _, number in self._order
-            for line in (lines.lines[user] for lines in (self._by_place[priority, number],) for _, user in lines.order)
+            for priority, _, _, lines in self._order
+            for _, _, line in lines.order
         ]
 
     def take_over(self, other: "Shares") -> None:
@@ -157,6 +164,22 @@ class Shares:
                 self._user(mine, user.name)
                 self.set_used(project.name, user.name, user.used)
             mine.used, mine.share = project.used, project.share
+
+    def audit(self) -> Iterator[str]:
+        """Yield what is wrong with the reach of the lines, a sentence each."""
+        for *_, lines in self._order:
+            all_reach = 0
+            for line in lines.lines.values():
+                reach = 0
+                for kind in line.ready:
+                    all_reach |= kind.reach
+                    reach |= 0 if kind.need.licences else kind.reach
+                if (reach | line.reach if line.loose else reach) != line.reach:
+                    yield f"the bits of those that can run jobs of {line.user.name} in {line.project.name} differ"
+                if line.licensed.keys() != {kind for kind in line.ready if kind.need.licences}:
+                    yield f"the jobs of {line.user.name} in {line.project.name} that need a licence differ"
+            if (all_reach | lines.reach if lines.loose else all_reach) != lines.reach:
+                yield f"the bits of those that can run jobs of {lines.project.name} differ"
 
     # --- inside -----------------------------------------------------------------------------------------------------------
 
@@ -181,13 +204,12 @@ class Shares:
         project.share = project.used / self.weights.get(("project", project.name), 1.0)
         user.share = used / self.weights.get(("user", user.name), 1.0)
         for priority, lines in project.lines.items():
-            place = priority, project.share, project.number
-            if place != lines.place:
+            if lines.place[1] != project.share:
                 del self._order[bisect_left(self._order, lines.place)]
-                lines.place = place
-                insort(self._order, place)
+                lines.place = priority, project.share, project.number, lines
+                insort(self._order, lines.place)
             line = lines.lines.get(user.number)
             if line is not None and line.place[0] != user.share:
                 del lines.order[bisect_left(lines.order, line.place)]
-                line.place = user.share, user.number
+                line.place = user.share, user.number, line
                 insort(lines.order, line.place)
