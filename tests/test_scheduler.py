@@ -406,7 +406,7 @@ def test_idle_workers_ask_back_what_they_do_for_the_simple_one(farm: tuple[list[
     workers, jobs = farm
     jobs = of_one_priority(jobs)
     for slot in workers:
-        slot.waiting = [replace(held, priority=50) for held in slot.waiting]
+        slot.waiting = [held._replace(priority=50) for held in slot.waiting]
     assert recalls_of(workers, jobs).take_back(PLENTY) == simple_scheduler.relieve(jobs, workers)
 
 
@@ -430,7 +430,7 @@ def test_what_a_round_has_no_time_to_ask_back_is_asked_back_in_the_next(
             assert helps(back, workers, jobs)
             asked.append(back)
             held[back.worker] = [
-                replace(each, recalling=each.recalling or each.attempt == back.attempt) for each in held[back.worker]
+                each._replace(recalling=each.recalling or each.attempt == back.attempt) for each in held[back.worker]
             ]
         if not recalls.behind:
             break

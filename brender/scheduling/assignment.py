@@ -156,7 +156,13 @@ class _Round:
 
     def _prefetch(self, worker: Worker) -> None:
         width, cost = len(self.roster.workers), TAKE_COST
-        while worker.count <= PREFETCH_MOST and self.left > 0 and (best := self._best(worker)) is not None:
+        while worker.count <= PREFETCH_MOST and self.left > 0:
+            if worker.count > 1 and not worker.kind.mask & self.roster.tiny_mask:
+                self.roster.content(worker)  # of no job would it take more: which is the next need not be found out
+                return
+            best = self._best(worker)
+            if best is None:
+                return
             behind_others = best.demand.rush and worker.tail != best.demand.job  # it would wait there for what gives way
             behind_others = behind_others or not follows(best.demand, worker)
             if worker.count > best.demand.prefetch_depth(width) or behind_others:

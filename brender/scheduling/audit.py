@@ -61,6 +61,15 @@ def _shares(roster: Roster, fresh: Roster) -> Iterator[str]:
         mask |= kind.bit
     if roster.ready_mask != mask:
         yield "the bits of the classes of ready jobs differ"
+    tops: dict[int, int] = {}
+    for kind in (each for each in roster.ready if each.ready):
+        tops[-kind.ready[0][0]] = tops.get(-kind.ready[0][0], 0) | kind.bit
+    if roster.tops != tops:
+        yield "the bits of the classes of ready jobs, by the highest priority in each, differ"
+    for kind in roster.job_classes.values():
+        marked = roster.by_bit.get(kind.bit) is kind, bool(kind.bit & roster.pooled_mask), bool(kind.bit & roster.tiny_mask)
+        if marked != (True, kind.need.pool != "", any(job.demand.is_tiny for job in kind.jobs.values())):
+            yield f"the bits of the jobs that need {kind.need} are {marked}"
     for worker_class in roster.worker_classes.values():
         bits = [kind.bit for kind in roster.job_classes.values() if worker_class in kind.able]
         runs = [kind.bit for kind in roster.job_classes.values() if kind in worker_class.runs]

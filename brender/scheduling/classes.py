@@ -185,6 +185,10 @@ class Job:
     assessed: int
     """With so many of the `Limits` that the roster knows it was compared."""
     rank: Rank | None = None
+    unable: tuple[int, Requirements | None, str] = (-1, None, "")
+    """Why no worker can run it, with the `Roster.membership` and the needs of which that was said."""
+    tiny: bool = False
+    """It counts as `Demand.is_tiny` in its class."""
     line: "Line | None" = None
     """Where it stands with this rank among the jobs of its user and project."""
 
@@ -258,6 +262,8 @@ class ProjectLine:
     lines: dict[int, Line] = field(default_factory=dict)
     """By the number of the user."""
     order: "list[LinePlace]" = field(default_factory=list)
+    pooled: "dict[str, dict[Line, None]]" = field(default_factory=dict)
+    """The lines with a job of a pool, by that."""
     reach: int = 0
     loose: bool = False
 
@@ -301,6 +307,8 @@ class JobClass:
     """A number with one bit set, which no other class has."""
     reach: int = 0
     """The bits of the classes of workers that can run them: ``bit`` of each, and ``own_bit`` where they are of its own pool."""
+    tiny: int = 0
+    """The number of those whose tasks are very short (`Demand.is_tiny`)."""
     shut: bool = False
     """They need a licence of which nothing is left."""
     jobs: dict[str, Job] = field(default_factory=dict)

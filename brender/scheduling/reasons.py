@@ -19,6 +19,8 @@ _CAUSES_SHOWN = 3
 _WORKERS_ASKED, _JOBS_NAMED = 20, 2
 #: What it costs, in looks, to say why a class of workers cannot run a job, and which of its folders that may not use.
 _LOOKS_A_CAUSE, _LOOKS_AT_FOLDERS = 5, 20
+#: What it costs in any case.
+_LOOKS_A_SENTENCE = 25
 
 
 class Reasons:
@@ -51,6 +53,8 @@ class Reasons:
             return shut
         if (machine := roster.machines.kept.get(job_id)) is not None:
             return _kept_free(next(iter(machine.slots)), job.demand.alone)
+        if not job.kind.able:
+            return self._of_nobody(job)
         if job.demand.kept_off or self._names_folders(job) or self._all_doubtful(job):
             return self._sentence(job)
         if self._version != roster.version:
@@ -60,6 +64,16 @@ class Reasons:
         if found is None:
             found = self._of_class[job.kind] = self._sentence(job)
         return found
+
+    def _of_nobody(self, job: Job) -> str:
+        """Return why no worker could ever run *job*. What these do does not matter, so that it is true until others come."""
+        if not self._is_known(job):
+            job.unable = self.roster.membership, job.demand.need, self._sentence(job)
+        return job.unable[2]
+
+    def _is_known(self, job: Job) -> bool:
+        """Return whether it was said before why nobody can run *job*, and is true still."""
+        return job.unable[0] == self.roster.membership and job.unable[1] is job.demand.need
 
     def shut(self, job: Job) -> str:
         """Return which limit keeps *job* waiting, as a sentence; "" where none does."""
@@ -77,13 +91,15 @@ class Reasons:
         return all(obstacle or kind.workers.keys() <= off for kind, obstacle in job.kind.obstacles.items())
 
     def looks(self, job_id: str) -> int:
-        """Return how many workers and classes `reason` may have to look at."""
+        """Return how many workers and classes `reason` may have to look at, with what a sentence costs."""
         job = self.roster.jobs[job_id]
+        if not job.kind.able and self._is_known(job):
+            return 1
         is_open = any(kind.open for kind in job.kind.able)
         closed = 0 if is_open else sum(len(kind.workers) for kind in job.kind.able)
         doubtful = len(self.roster.workers) if self._all_doubtful(job) else len(job.demand.kept_off)
         hindered = 0 if is_open else _LOOKS_A_CAUSE * len(job.kind.obstacles) + _LOOKS_AT_FOLDERS * len(job.kind.outside)
-        return len(job.kind.able) + doubtful + closed + hindered
+        return _LOOKS_A_SENTENCE + len(job.kind.able) + doubtful + closed + hindered
 
     def outdated(self) -> None:
         """Note that a worker may take no new tasks for another cause than before."""

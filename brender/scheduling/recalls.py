@@ -27,7 +27,7 @@ class _Holding:
     order: int
     kind: WorkerClass
     waiting: list[JobClass] = field(default_factory=list)
-    recalling: Counter[JobClass] = field(default_factory=Counter)
+    recalling: list[JobClass] = field(default_factory=list)
     lowest: int | None = None
 
 
@@ -87,10 +87,9 @@ class Recalls:
         if roster.version == self._seen or not roster.crowded:
             self._end_pass()
             return []
-        live = [kind for kind in roster.job_classes.values() if kind.live]
-        idle = [kind for kind in roster.worker_classes.values() if kind.resting and any(kind in each.able for each in live)]
-        lowest_live = min(roster.live, default=None)
-        urgent = lowest_live is not None and any(-kind.ready[0][0] > lowest_live or kind.need.pool for kind in roster.ready)
+        idle = [kind for kind in roster.worker_classes.values() if kind.resting and any(each.live for each in kind.runs)]
+        lowest_live, top = min(roster.live, default=None), max(roster.tops, default=0)
+        urgent = lowest_live is not None and (top > lowest_live or roster.ready_mask & roster.pooled_mask > 0)
         if not idle and not urgent:
             self._seen = roster.version
             self._end_pass()
@@ -149,7 +148,7 @@ class Recalls:
             if job is None:
                 continue
             if held.recalling:
-                holding.recalling[job.kind] += 1
+                holding.recalling.append(job.kind)
             elif job.kind not in holding.waiting:
                 holding.waiting.append(job.kind)
         if not grants:
@@ -157,8 +156,7 @@ class Recalls:
         self._holdings[worker.id] = holding
         for kind in holding.waiting:
             insort(self._holders.setdefault(kind, []), worker.order)
-        if holding.recalling:
-            self._recalling += holding.recalling
+        self._recalling.update(holding.recalling)
         if not any(held.recalling for held in grants):
             holding.lowest = min(self._urgency(held, worker.kind) for held in grants)
             insort(self._lowest.setdefault(worker.kind, []), (holding.lowest, worker.order))
@@ -178,8 +176,10 @@ class Recalls:
             del orders[bisect_left(orders, holding.order)]
             if not orders:
                 del self._holders[kind]
-        if holding.recalling:
-            self._recalling -= holding.recalling
+        for kind in holding.recalling:
+            self._recalling[kind] -= 1
+            if not self._recalling[kind]:
+                del self._recalling[kind]
         if holding.lowest is not None:
             entries = self._lowest[holding.kind]
             del entries[bisect_left(entries, (holding.lowest, holding.order))]
@@ -295,27 +295,34 @@ class Recalls:
         *start*: the rank to go on from, where a call did not come to its end.
         """
         queues = []
-        # By how urgent the least urgent grants are: the bits of the classes of jobs that could run where these are.
-        others, owns = dict[int, int](), dict[int, int]()
+        # By how urgent the least urgent grants are: the bits of the classes of jobs that could run where these are. Grants that
+        # are borrowed from a pool are less urgent than any job of that.
+        lows = dict[int, int]()
         for each, entries in self._lowest.items():
             low = entries[0][0]
-            others[low] = others.get(low, 0) | each.mask
-            owns[low] = owns.get(low, 0) | each.own & each.mask
-        of_others, of_own = sorted(others.items()), sorted((low, mask) for low, mask in owns.items() if mask)
-        lowest = of_others[0][0] if of_others else 101
-        for kind in self.roster.ready:
-            top = -kind.ready[0][0]
-            if top <= lowest and not kind.need.pool:
-                continue
-            least = next((low for low, mask in of_others if mask & kind.bit), None)
-            if kind.need.pool:
-                own = next((low for low, mask in of_own if mask & kind.bit), None)
-                least = least if own is None else min(own - _OWN_POOL, own if least is None else least)
-            if least is not None and top > least:
-                begin = 0 if start is None else bisect_left(kind.ready, start)
-                queues.append(kind.ready[begin : bisect_left(kind.ready, (-least,))])
+            lows[low] = lows.get(low, 0) | each.mask
+            if each.own:
+                lows[low - _OWN_POOL] = lows.get(low - _OWN_POOL, 0) | each.own
+        seen = 0
+        for least in sorted(lows):
+            # (Those that were seen before find something that is less urgent still.)
+            bits, seen = lows[least] & self._above(least) & ~seen, seen | lows[least]
+            while bits:
+                bit = bits & -bits
+                bits ^= bit
+                ready = self.roster.by_bit[bit].ready
+                begin = 0 if start is None else bisect_left(ready, start)
+                queues.append(ready[begin : bisect_left(ready, (-least,))])
         for rank in merge(*queues):
             yield self.roster.jobs[rank[-1]]
+
+    def _above(self, least: int) -> int:
+        """Return the bits of the classes with a ready job whose priority is higher than *least*."""
+        bits = 0
+        for priority, classes in self.roster.tops.items():
+            if priority > least:
+                bits |= classes
+        return bits
 
     def _less_urgent(self, job: Job, start: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
         """Yield (lowest priority, order) of the workers that hold something less urgent than *job*, the least urgent first.

@@ -70,6 +70,14 @@ class Roster:
         """Classes with jobs that have queued tasks."""
         self.ready_mask = 0
         """Their bits."""
+        self.tops: dict[int, int] = {}
+        """The same, by the highest priority in each class."""
+        self.by_bit: dict[int, JobClass] = {}
+        """All classes of jobs."""
+        self.pooled_mask = 0
+        """The bits of those that belong to a pool."""
+        self.tiny_mask = 0
+        """The bits of those with tasks so short that more than one may wait at a worker (`Demand.is_tiny`)."""
         self.shut_mask = 0
         """The bits of the classes of jobs that need a licence of which nothing is left."""
         self.shares = Shares()
@@ -82,6 +90,8 @@ class Roster:
         """The number of live attempts by priority, those of closed jobs too; none is 0."""
         self.version = 0
         """Grows with every change."""
+        self.membership = 0
+        """Grows when a worker comes, goes or is of another class."""
         self.touched: dict[str, None] = {}
         """The ids of the workers that changed since someone emptied this."""
         self.grants_moved = False
@@ -164,7 +174,7 @@ class Roster:
     def _note(self, demand: Demand, need: Requirements, inside: frozenset[Limits] | None, assessed: int) -> None:
         """Note *demand*, whose class its job has by these (`places`)."""
         kind = self._class_of_job(demand, need, inside)
-        job = self.jobs.get(demand.job)
+        job, live = self.jobs.get(demand.job), demand.live
         if job is not None:
             job.assessed = assessed
         if job is not None and job.kind is not kind:
@@ -178,12 +188,15 @@ class Roster:
             self.grants_moved |= demand.live > 0
         else:
             before = job.demand
-            self._count_live(before.priority, -before.live, gates_of(before))
-            kind.live -= before.live
-            self.grants_moved |= before.priority != demand.priority
-            newly = job.rank is None or demand.memory < before.memory or not set(before.kept_off) <= set(demand.kept_off)
-            newly = newly or demand.alone < before.alone
-            if (before.project, before.user) != (demand.project, demand.user):
+            newly = job.rank is None or demand.memory < before.memory or demand.alone < before.alone
+            newly = newly or bool(before.kept_off and not set(before.kept_off) <= set(demand.kept_off))
+            if (before.priority, before.project, before.user) == (demand.priority, demand.project, demand.user):
+                # What `take` has counted already is not counted again: mostly that is all.
+                live -= before.live
+            else:
+                self._count_live(before.priority, -before.live, gates_of(before))
+                kind.live -= before.live
+                self.grants_moved |= before.priority != demand.priority
                 self._set_rank(job, None)
             job.demand = demand
         if demand.alone:
@@ -202,8 +215,10 @@ class Roster:
             self._picky[demand.job] = job
         else:
             self._picky.pop(demand.job, None)
-        self._count_live(demand.priority, demand.live, gates_of(demand))
-        kind.live += demand.live
+        if live:
+            self._count_live(demand.priority, live, gates_of(demand))
+            kind.live += live
+        self._set_tiny(job, demand.is_tiny)
         self.version += 1
         self._rank(job)
         if inside is not None and assessed < len(self.limits):
@@ -289,12 +304,14 @@ class Roster:
         demand.live += 1
         self._count_live(demand.priority, 1, gates_of(demand))
         job.kind.live += 1
-        self._rank(job)
+        if worker.tail == demand.job:
+            self._rank(job)
+        else:
+            self._set_tail(worker, demand.job)  # which ranks it
         self.shares.charge(demand.project, demand.user, demand.expected_seconds)
         if not worker.count and demand.reserves:
             self.machines.claim(worker, demand.need.cores, demand.need.gpu_memory)
         self._set_load(worker, worker.count + 1, worker.serving, worker.open)
-        self._set_tail(worker, demand.job)
         if demand.memory or demand.alone:
             self.machines.reserve(worker, max(worker.reserved, demand.memory), worker.alone or demand.alone)
         self._queue(worker)
@@ -310,7 +327,7 @@ class Roster:
         if not (kind.own if own else kind.mask) & self.ready_mask & ~self.shut_mask:
             return
         full = self.gates.full
-        for line in self.shares.lines(kind.own_bit if own else kind.bit):
+        for line in self.shares.lines(kind.own_bit, kind.info.pool) if own else self.shares.lines(kind.bit):
             if full and (("project", line.project.name) in full or ("user", line.user.name) in full):
                 continue
             yield line
@@ -382,6 +399,7 @@ class Roster:
         kind.live -= demand.live
         self.version += 1
         self._set_rank(job, None)
+        self._set_tiny(job, False)
         self._picky.pop(demand.job, None)
         self.lonely.pop(demand.job, None)
         self.reserving.pop(demand.job, None)
@@ -396,6 +414,8 @@ class Roster:
                 able.own &= ~kind.bit
                 del able.runs[kind]
             self.shut_mask &= ~kind.bit
+            self.pooled_mask &= ~kind.bit
+            del self.by_bit[kind.bit]
             for licence in kind.need.licences:
                 del self._with_licence[licence][kind]
             self._bits.free(kind.bit)
@@ -413,11 +433,14 @@ class Roster:
         if rank == job.rank:
             return
         ready = job.kind.ready
+        top = ready[0][0] if ready else None
         before, job.rank = job.rank, rank
         if before is not None:
             del ready[bisect_left(ready, before)]
         if rank is not None:
             insort(ready, rank)
+        if (top_now := ready[0][0] if ready else None) != top:
+            self._set_top(job.kind, top, top_now)
         if before is not None and rank is not None and before[0] == rank[0]:
             self.shares.move(job, before, rank)
             return
@@ -432,6 +455,23 @@ class Roster:
             self.ready[job.kind] = None
             self.ready_mask |= job.kind.bit
             self._wake(job.kind)
+
+    def _set_top(self, kind: JobClass, before: int | None, now: int | None) -> None:
+        if before is not None:
+            self.tops[-before] &= ~kind.bit
+            if not self.tops[-before]:
+                del self.tops[-before]
+        if now is not None:
+            self.tops[-now] = self.tops.get(-now, 0) | kind.bit
+
+    def _set_tiny(self, job: Job, tiny: bool) -> None:
+        if tiny is not job.tiny:
+            job.tiny = tiny
+            job.kind.tiny += 1 if tiny else -1
+            if job.kind.tiny:
+                self.tiny_mask |= job.kind.bit
+            else:
+                self.tiny_mask &= ~job.kind.bit
 
     def _wake(self, job_class: JobClass) -> None:
         """Let the workers that can run jobs of *job_class*, some of which are ready, be asked (again)."""
@@ -522,6 +562,9 @@ class Roster:
             for licence in need.licences:
                 self._with_licence.setdefault(licence, {})[kind] = None
             self._shut_class(kind)
+            self.by_bit[kind.bit] = kind
+            if need.pool:
+                self.pooled_mask |= kind.bit
             for worker_class in self.worker_classes.values():
                 kind.look_at(worker_class)
             kind.reconsider()
@@ -564,12 +607,14 @@ class Roster:
         self._queue(worker)
 
     def _enter_class(self, worker: Worker) -> None:
+        self.membership += 1
         worker.kind.workers[worker.id] = worker
         self.machines.enter(worker)
         for tag in worker.info.tags:
             self._with_tag.setdefault(tag, {})[worker.id] = None
 
     def _leave_class(self, worker: Worker) -> None:
+        self.membership += 1
         kind = worker.kind
         del kind.workers[worker.id]
         self.machines.leave(worker)

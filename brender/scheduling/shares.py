@@ -33,7 +33,9 @@ class Shares:
     def set_used(self, project: str, user: str, used: float) -> None:
         """Note that *user* has used so many seconds of machine within *project*."""
         found = self._project(project)
-        self._add(found, self._user(found, user), used)
+        mine = self._user(found, user)
+        if used != mine.used:  # what was charged already is mostly all
+            self._add(found, mine, used)
 
     def charge(self, project: str, user: str, seconds: float) -> None:
         """Note that *user* uses so many seconds more, from now on."""
@@ -74,6 +76,8 @@ class Shares:
         if ranks is None:
             ranks = line.ready[kind] = []
             lines.reach |= kind.reach
+            if kind.need.pool:
+                lines.pooled.setdefault(kind.need.pool, {})[line] = None
             if kind.need.licences:
                 line.licensed[kind] = None
             else:
@@ -94,6 +98,11 @@ class Shares:
         line.licensed.pop(job.kind, None)
         lines = line.lines
         line.loose = lines.loose = True
+        pool = job.kind.need.pool
+        if pool and not any(kind.need.pool == pool for kind in line.ready):
+            del lines.pooled[pool][line]
+            if not lines.pooled[pool]:
+                del lines.pooled[pool]
         if line.ready:
             return
         del lines.lines[line.user.number]
@@ -111,14 +120,15 @@ class Shares:
 
     # --- the order --------------------------------------------------------------------------------------------------------
 
-    def lines(self, bit: int) -> Iterator[Line]:
+    def lines(self, bit: int, pool: str = "") -> Iterator[Line]:
         """Yield the lines with jobs that the workers with *bit* can run (`JobClass.reach`), as far as no licence keeps these
-        waiting; the first first."""
+        waiting; the first first. *pool*: only those with jobs of that pool, which *bit* is for."""
         for *_, lines in self._order:
             if not lines.reach & bit:
                 continue
             found = False
-            for _, _, line in lines.order:
+            order = sorted(line.place for line in lines.pooled.get(pool, ())) if pool else lines.order
+            for _, _, line in order:
                 if (line.reach & bit or line.licensed) and line.serves(bit):
                     found = True
                     yield line
@@ -178,6 +188,12 @@ class Shares:
                     yield f"the bits of those that can run jobs of {line.user.name} in {line.project.name} differ"
                 if line.licensed.keys() != {kind for kind in line.ready if kind.need.licences}:
                     yield f"the jobs of {line.user.name} in {line.project.name} that need a licence differ"
+            pools = {kind.need.pool for line in lines.lines.values() for kind in line.ready if kind.need.pool}
+            if lines.pooled != {
+                pool: {line: None for line in lines.lines.values() if any(kind.need.pool == pool for kind in line.ready)}
+                for pool in pools
+            }:
+                yield f"the jobs of {lines.project.name} that belong to a pool differ"
             if (all_reach | lines.reach if lines.loose else all_reach) != lines.reach:
                 yield f"the bits of those that can run jobs of {lines.project.name} differ"
 

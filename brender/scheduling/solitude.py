@@ -179,10 +179,9 @@ class Solitude:
 
     def _next_of(self, kind: WorkerClass) -> Job | None:
         """Return the job that is the next one in turn for workers of *kind*, if they have room for it; ``None`` for none."""
-        for mask in (kind.own, kind.mask):
-            for line in self.roster.lines(mask):
-                open_mask = mask & ~self.roster.shut_mask
-                ranks = [ready[0] for each, ready in line.ready.items() if each.bit & open_mask]
+        for own, bit in ((True, kind.own_bit), (False, kind.bit)):
+            for line in self.roster.lines(kind, own):
+                ranks = [ready[0] for each, ready in line.ready.items() if each.reach & bit and not each.shut]
                 if ranks:
                     return self.roster.jobs[min(ranks)[-1]]
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from brender.model.job import Requirements
 from brender.model.obstacle import Obstacle
@@ -76,6 +77,11 @@ class Demand:
         """Whether a task of it waits that its own limit lets be given out."""
         return self.queued > 0 and (not self.most or self.live < self.most)
 
+    @property
+    def is_tiny(self) -> bool:
+        """Whether its tasks are so short that more than one of them may wait at a slot."""
+        return self.mean_seconds is not None and self.mean_seconds <= PREFETCH_SECONDS / 2
+
     def exception(self, worker: str, free: int | None, beside: bool = False) -> Obstacle | None:
         """Return why the worker with this id cannot run its tasks although others like it could; ``None`` where it can.
 
@@ -107,8 +113,7 @@ class Demand:
         return max(1, min(tiny, self.queued // max(1, width)))
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A grant that a slot holds and has not begun. ``recalling``: it has been asked back."""
 
     attempt: str

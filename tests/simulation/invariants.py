@@ -163,7 +163,7 @@ def _may_be_gone(world: "Simulation", part: int) -> bool:
 
 def check_schedule(world: "Simulation") -> None:
     """What the scheduler keeps from change to change is what it would make of the farm now."""
-    if wrong := world.server.core.dispatch.audit():
+    if wrong := world.server.core.dispatch.audit() + world.server.core.planning.audit():
         raise Violation(wrong[0])
     if exceeded := world.shares.exceeded():
         raise Violation(exceeded)

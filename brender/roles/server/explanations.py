@@ -16,7 +16,7 @@ from brender.scheduling.roster import Roster
 
 #: Explained jobs, and looks for explanations, in a round at most.
 _EXPLAINED_A_ROUND = 100
-_EXPLAIN_LOOKS = 1_000
+_EXPLAIN_LOOKS = 500
 #: Seconds between two explanations of all such jobs, for each job; a second at least.
 _EXPLAIN_SECONDS_A_JOB = 1e-3
 #: A job that rendered and whose next tasks are with workers waits once nothing of it was begun for so many seconds: between two
@@ -65,8 +65,8 @@ class Explanations:
             elif said := self.woken_for(job.id):
                 reason = said
             elif (job.queued or job.live) and job.id in self._roster.jobs:
-                reason = self._reasons.reason(job.id)
                 looks -= self._reasons.looks(job.id)
+                reason = self._reasons.reason(job.id)
                 if self._ends_for_want_of_workers(job):
                     self.jobs.end(job, JobStatus.FAILED, reason, now)
                     continue

@@ -20,11 +20,13 @@ class Planning:
         self.policy = policy
         self.jobs = jobs
         self.emit = emit
+        self._watched = dict.fromkeys(farm.jobs)
+        """Jobs that run short of tasks, or may do so without a change of theirs that the scheduler is told of."""
 
     def plan(self, now: Now) -> None:
         """Create tasks of unfinished jobs, or load them, one slice a call, as they come near their turn."""
         budget = self.policy.plan_slice
-        short = [job for job in self.farm.jobs.values() if self._runs_short(job)]
+        short = self._short_ones()
         for job in sorted(short, key=lambda job: (-job.priority, job.order)):
             if job.cursor < job.planned - 1:
                 job.loading = True
@@ -38,11 +40,33 @@ class Planning:
                     release(self.farm, job)
                     self.jobs.settle(job, now)
 
+    def _short_ones(self) -> list[JobState]:
+        """Return the jobs that run short. Only those that changed are looked at, and those that may run short since then."""
+        self._watched.update(dict.fromkeys(self.farm.changed_jobs))
+        short = []
+        for job_id in list(self._watched):
+            job = self.farm.jobs.get(job_id)
+            if job is None or not self._may_run_short(job):
+                del self._watched[job_id]
+            elif self._runs_short(job):
+                short.append(job)
+        return short
+
+    def audit(self) -> list[str]:
+        """Return which jobs run short and are not looked at, a sentence each; for tests."""
+        seen = self._watched.keys() | self.farm.changed_jobs
+        missed = [job.id for job in self.farm.jobs.values() if self._runs_short(job) and job.id not in seen]
+        return [f"nothing more of the job {each} would be planned" for each in missed]
+
+    def _may_run_short(self, job: JobState) -> bool:
+        """Return whether *job* has tasks that are not in memory, and has not so many queued ones that it must change before it
+        needs more."""
+        elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
+        return elsewhere and job.status not in ENDED_JOB and job.queued < self.policy.plan_ahead
+
     def _runs_short(self, job: JobState) -> bool:
         """Return whether *job* has tasks that are not in memory, and not enough that are."""
-        elsewhere = job.cursor < job.planned - 1 or job.planned < job.task_count
-        busy = job.loading or job.sweeps or job.closed or job.status in ENDED_JOB
-        if not elsewhere or busy or job.queued >= self.policy.plan_ahead:
+        if not self._may_run_short(job) or job.loading or job.sweeps or job.closed:
             return False
         # What is held waits for tasks before it, which are in memory then.
         return len(job.held) < self.policy.plan_ahead or job.cursor < job.held_upto

@@ -191,6 +191,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     job.kept_off = {worker for (worker,) in rows.tuples()}
     farm.next_order += 1
     farm.jobs[job.id] = farm.keep(job, recorded=True)
+    farm.changed_jobs.add(job.id)
     try:
         job.need = msgspec.structs.replace(requirements_of(kind, spec), series=job.need.series)
         check_stages(row.job_type, kind.stages(spec), row.task_count)
