@@ -89,6 +89,10 @@ _NEED = "Requirements(job_type='command', "
     [
         (lambda roster: roster.jobs["job"].kind.ready.clear(), "the ready jobs differ"),
         (set_job(waits=True), "the ready jobs differ"),
+        (lambda roster: roster.tops.clear(), "the bits of the classes of ready jobs, by the highest priority in each, differ"),
+        (set_job(reach=0), f"the bits of the classes of workers that can run jobs that need {_NEED}...differ"),
+        (lambda roster: setattr(roster.jobs["job"].line, "reach", 0), "the bits of those that can run jobs of  in  differ"),
+        (lambda roster: setattr(roster, "tiny_mask", -1), f"the bits of the jobs that need {_NEED}...are (True, False, True)"),
         (lambda roster: roster.ready.clear(), "the classes of ready jobs differ"),
         (forget_a_class, f"jobs that need {_NEED}...were not compared with each class of workers"),
         (set_job(live=7), f"jobs that need {_NEED}...count 7 live attempts"),
@@ -244,13 +248,29 @@ def test_what_a_reason_costs_is_known() -> None:
     jobs = [job(), job("folders", need=folders), job("video", need=video), job("memory", memory=1), job("off", kept_off={"idle"})]
     roster = roster_of(*jobs)
     reasons = reasons_of(roster)
-    assert [reasons.looks(each.job) for each in jobs] == [2, 1, 10, 2 + 3, 2 + 1]
+    assert [reasons.looks(each.job) - 25 for each in jobs] == [2, 1, 10, 2 + 3, 2 + 1]
+    assert reasons.reason("video") and reasons.looks("video") == 1, "it is said already"
     set_count(roster, "idle", 0, is_open=False)
     set_count(roster, "busy", 2, is_open=False)
-    assert [reasons.looks("job"), reasons.looks("folders")] == [2 + 3 + 10, 1 + 2 + 30]
+    assert [reasons.looks("job"), reasons.looks("folders")] == [25 + 2 + 3 + 10, 25 + 1 + 2 + 30]
     for worker in ("idle", "busy"):
         roster.worker_gone(worker)
-    assert reasons.looks("folders") == 5 + 20
+    assert reasons.looks("folders") == 25 + 5 + 20
+
+
+def test_why_nobody_can_run_a_job_is_made_again_when_other_workers_come_or_it_needs_something_else() -> None:
+    video = msgspec.structs.replace(NEED, job_type="video", writes=("/mnt/out",))
+    roster = roster_of(job(need=video))
+    reasons = reasons_of(roster)
+    said = reasons.reason("job")
+    set_count(roster, "idle", 1)
+    assert said.startswith("No worker can run it") and reasons.reason("job") is said
+    roster.worker_changed(info("w4", "b"), 0)
+    assert "4 workers" in (more := reasons.reason("job")) and more != said
+    roster.worker_changed(info("w4", "b", {"gpu"}), 0)
+    assert reasons.reason("job") == more
+    roster.job_changed(job(need=msgspec.structs.replace(video, job_type="other")))
+    assert reasons.reason("job") not in (said, more)
 
 
 def test_a_job_that_no_worker_could_ever_run_is_told_from_one_that_has_to_wait() -> None:
