@@ -36,6 +36,8 @@ log = logging.getLogger("brender.keys")
 
 _WAIT_SECONDS, _TRY_SECONDS, _LOOK_SECONDS = 60.0, 1.0, 0.25
 _SAY_SECONDS = 10.0
+#: Seconds that a server which starts in the same folder may take to make its keys.
+_KEYS_SECONDS = 10.0
 _LOOPBACK = "127.0.0.1"
 _ANSWER_SECONDS = 2.0
 _LOOKUP_SECONDS = 3.0
@@ -78,6 +80,16 @@ def join_as_client(folder: DataFolder, join: str, name: str) -> Membership:
     return membership
 
 
+def _is_own(server: str | None, folder: DataFolder) -> bool:
+    """Return whether *folder* is the server's own. One that starts there at the same time makes its keys in a moment."""
+    deadline = time.monotonic() + _KEYS_SECONDS
+    while own_server(server, folder) is None:
+        if not folder.is_locked("server") or time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
+
+
 def join_as_node(
     folder: DataFolder, role: KeyRole, name: str, join: str | None, server: str | None, new_key: bool = False
 ) -> Membership:
@@ -86,7 +98,7 @@ def join_as_node(
     own = folder.make().manager(name) if role is KeyRole.MANAGER else folder.make().worker(name)
     node, kept = node_id(own), own / "membership.json"
     joining = Joining(kept_pair(own / "key"), role, name, node)
-    is_own = own_server(server, folder) is not None
+    is_own = _is_own(server, folder)
     before = read_membership(kept)
     try:
         if join is not None:

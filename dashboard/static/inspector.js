@@ -84,12 +84,14 @@ const inspector = (() => {
   }
   // Shows that frame: its name at once, the rest as soon as nobody scrubs any more.
   function show(wanted) {
+    const waits = timer && wanted === part; // (what changes again and again must not put it off for ever)
     if (wanted !== part) chosen = "";
     part = wanted;
     byId("frame-title").textContent = frames.named(part);
     byId("frame-title").dataset.status = frames.status(part);
+    if (waits) return;
     window.clearTimeout(timer);
-    timer = window.setTimeout(() => refresh().catch(farm.complain), settle);
+    timer = window.setTimeout(() => { timer = 0; refresh().catch(farm.complain); }, settle);
   }
   function update(changed, job) {
     rendering = job.rendering;
