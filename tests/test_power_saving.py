@@ -10,7 +10,7 @@ from brender.bus.messages import Sorry
 from brender.commands.config import settings_for
 from brender.model.errors import BadInput
 from brender.model.nodes import Stats, WorkerInfo
-from brender.model.power import PowerPlan, command_for, read_after, read_command
+from brender.model.power import ASLEEP, PowerPlan, command_for, read_after, read_command
 from brender.roles.policy import Policy
 from brender.scheduling.power import Work, wanted
 from brender.store.farm_page import attention
@@ -137,10 +137,21 @@ def test_a_wake_that_fails_is_shown_and_tried_again_ever_later() -> None:
     assert "tried 2 times: it was not back within 40 seconds" in shown(world)["reason"]
 
 
+def test_a_command_that_puts_it_to_sleep_and_fails_since_it_sleeps_already_leaves_it_asleep() -> None:
+    world = farm()
+    world.run(70, 1.0)
+    world.cut.add("w")
+    answers(world, "far", "sleep", "ssh: connect to host far port 22: No route to host")
+    world.run(90, 1.0)
+    assert shown(world)["reason"].startswith(ASLEEP)
+
+
 def test_a_command_that_puts_it_to_sleep_and_fails_leaves_it_at_work() -> None:
     world = farm()
     world.run(70, 1.0)
     answers(world, "far", "sleep", "suspend cannot be run: No such file or directory")
+    world.beat("w", Stats())
+    world.run(2.0, 0.5)
     row = shown(world)
     assert row["status"] == "idle" and row["reason"].startswith("it could not be put to sleep: suspend cannot be run")
     world.submit(animation("1"))

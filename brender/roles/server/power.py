@@ -56,6 +56,9 @@ class Power:
         """Since when work waits for each sleeping machine, monotonic."""
         self._wake_seconds = _WAKE_SECONDS
         self._said: dict[str, str] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        """The machines whose command to sleep has failed: when, monotonic, and why. Perhaps they sleep nevertheless, by an
+        earlier one: a server that was restarted gives it again. Their next heartbeat tells."""
         self._running: set[str] = set()
         """The machines for which a command runs."""
 
@@ -138,11 +141,7 @@ class Power:
         if verb == "wake" and why_not:
             self._not_woken(machine, why_not, now)
         elif verb == "sleep" and why_not:
-            self.activity.note(now, "sleep", f"the machine of {names} could not be put to sleep: {why_not}")
-            for each in sleepers:
-                if (worker := self.farm.workers.get(each.info.id)) is not None:
-                    worker.sleepless = f"it could not be put to sleep: {why_not}"
-            self._let_go(machine)
+            self._failed[machine] = now.mono, why_not
         elif verb == "sleep" and all(each.phase is Phase.GOING for each in sleepers):
             self._change(sleepers, Phase.ASLEEP, now)
             self.activity.note(now, "sleep", f"the machine of {names} sleeps: {sleepers[0].why}")
@@ -212,8 +211,13 @@ class Power:
                 continue
             if first.phase is Phase.GOING:
                 workers = self._workers_at(machine)
+                failed = self._failed.get(machine)
                 if not workers:
+                    self._failed.pop(machine, None)
                     self._change(sleepers, Phase.ASLEEP, now)  # the command's end was not heard, or it left by itself
+                elif failed is not None:
+                    if any(each.beat > failed[0] for each in workers):
+                        self._not_asleep(machine, failed[1], now)
                 elif not any(each.attempts for each in workers):
                     self._run(machine, "sleep", self.plan.sleep, first, now)
             elif first.phase is Phase.WAKING and now.mono - self._changed.setdefault(first.info.id, now.mono) > self.plan.within:
@@ -284,6 +288,13 @@ class Power:
         env = {"BRENDER_WORKER": info.name, "BRENDER_MAC": info.mac, "BRENDER_HOST": info.host, "BRENDER_WHY": sleeper.why}
         self.emit(RunPower(machine, verb, words, env))
 
+    def _not_asleep(self, machine: str, why: str, now: Now) -> None:
+        names = some_of([each.info.name for each in self._of(machine)])
+        self.activity.note(now, "sleep", f"the machine of {names} could not be put to sleep: {why}")
+        for worker in self._workers_at(machine):
+            worker.sleepless = f"it could not be put to sleep: {why}"
+        self._let_go(machine)
+
     def _not_woken(self, machine: str, why: str, now: Now) -> None:
         sleepers = self._of(machine)
         self._not_before[machine] = now.mono + min(_LONGEST_PAUSE, self.plan.within * 2.0 ** min(sleepers[0].tried, 12))
@@ -297,6 +308,7 @@ class Power:
 
     def _let_go(self, machine: str) -> None:
         """Let *machine*, which was to sleep, work on."""
+        self._failed.pop(machine, None)
         for each in self._of(machine):
             self.forget(each.info.id)
             self._idle_since.pop(each.info.id, None)
