@@ -42,6 +42,7 @@ from brender.model.keys import KeyRole
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import Now, Peer, Send
 from brender.roles.policy import Policy
+from brender.roles.server.collection import collect_in_steps
 from brender.roles.server.core import ServerCore
 
 try:
@@ -219,8 +220,7 @@ def phases(workers: int, jobs: int, tasks: int) -> Iterator[tuple[str, list[floa
         farm.submit(tasks // jobs)
     farm.plan()
     farm.join()
-    gc.collect()
-    gc.freeze()  # the server plans slice by slice, and here it is not what is measured
+    collect_in_steps()  # as the server does
     rounds = [farm.round()]
     while farm.granted < workers and len(rounds) < 500:
         rounds.append(farm.round())
@@ -247,7 +247,7 @@ def phases(workers: int, jobs: int, tasks: int) -> Iterator[tuple[str, list[floa
 
 def measure(size: tuple[int, int, int]) -> dict[str, dict[str, float]]:
     """Return the milliseconds of a round, by phase: p50, p99 and the longest."""
-    gc.set_threshold(100_000, 20, 20)  # as the server has it
+    gc.set_threshold(100_000, 20, 20)  # while the farm is made: the server plans slice by slice, and that is not measured here
     found = {}
     for phase, rounds in phases(*size):
         ordered = sorted(seconds * 1e3 for seconds in rounds)
