@@ -12,9 +12,8 @@ from pathlib import Path, PurePosixPath
 from brender.bus.address import ServerAddresses
 from brender.bus.keys import Credentials, KeyPair
 from brender.model.errors import BadInput, NotFound, Unreachable
-from brender.store import questions
+from brender.store.named import Record, job_id
 from brender.store.progressive import pictures
-from brender.store.questions import Record
 from brender.store.reader import Reader
 from brender.transfer.client import Exchange
 
@@ -46,7 +45,7 @@ class FrameFiles:
     def frame(self, job: str, part: int) -> Path:
         """Return the file of a finished *part* of *job* (its id, or how that begins). Raises `NotFound`."""
         with self._reader.record() as record:
-            id = questions.job_id(record, job)
+            id = job_id(record, job)
             try:
                 return self._reader.frame_file(record, id, part)
             except NotFound:
@@ -58,7 +57,7 @@ class FrameFiles:
     def small(self, job: str, part: int) -> Path:
         """Return the small picture of a *part* of *job*. Raises `NotFound` where there is none (yet)."""
         with self._reader.record() as record:
-            id = questions.job_id(record, job)
+            id = job_id(record, job)
             row = record.tables.Part.get_or_none(id=part, job=id)
         if row is None or not row.attempt:
             raise NotFound(_NO_PICTURE)

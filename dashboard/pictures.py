@@ -21,6 +21,7 @@ from brender.engines.pictures import BadPicture, displayed
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FILM
 from brender.store import questions
+from brender.store.named import job_id
 from brender.store.progressive import pictures
 from dashboard.endpoint import Nothing, describe, query_as
 from dashboard.farm import farm, user_name
@@ -126,7 +127,7 @@ def frames_zip(id: str) -> Response:
 def scene_film(id: str) -> Response:
     """Return the film that the job has made, as its scene is set to write it."""
     with farm().reader.record() as record:
-        job, part = questions.job_id(record, id), record.tables.Part
+        job, part = job_id(record, id), record.tables.Part
         row = part.get_or_none((part.job == job) & (part.piece == FILM))
         if row is None:
             raise NotFound("The job makes no film of its own: a film of its frames is under Download, A film")
@@ -163,7 +164,7 @@ def contact_sheet(id: str) -> Response:
 def _contact_sheet(id: str) -> bytes:
     files = farm().files
     with farm().reader.record() as record:
-        job = questions.job_id(record, id)
+        job = job_id(record, id)
         finished = files.finished(record, job)
     step = max(1, -(-len(finished) // _SHEET_MOST))
     chosen = [oiio.ImageBuf(str(path)) for path in files.all_small(job, finished[::step])]
@@ -210,7 +211,7 @@ def _all(id: str) -> tuple[Iterator[tuple[Path, str]], int, str]:
     job's name. Raises `NotFound` where there are none."""
     reader, found = farm().reader, farm().files
     with reader.record() as record:
-        job, part = record.tables.Job.get_by_id(questions.job_id(record, id)), record.tables.Part
+        job, part = record.tables.Job.get_by_id(job_id(record, id)), record.tables.Part
         folder = Path(reader.folder_of(record, job.output)).resolve()
         rows = part.select(part.id, part.output).where(pictures(record.tables, job.id, job.passes) & (part.output != ""))
         finished = list(rows.order_by(part.frame, part.id).tuples())

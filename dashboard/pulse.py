@@ -16,7 +16,7 @@ from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError, Unreachable
 from brender.model.log_events import log_event, read_event
 from brender.model.prospect import Prospect
-from brender.store.questions import Record
+from brender.store.named import Record
 
 log = logging.getLogger("brender.dashboard")
 

@@ -21,7 +21,8 @@ from brender.roles.server.made_files import MadeFiles, other_with_its_files
 from brender.roles.server.projects import Kept, outlived
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record, jobs, projects
+from brender.store.named import Record
+from brender.store.questions import jobs, projects
 from brender.store.writer import Writer
 from tests.rows import gone, new, put, update
 from tests.test_store import JOB

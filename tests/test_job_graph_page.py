@@ -8,7 +8,8 @@ from playwright.sync_api import Page, expect
 from brender.commands.job_tree import tree
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record, graph
+from brender.store.named import Record
+from brender.store.questions import graph
 from brender.store.writer import Writer
 from tests.rows import new, put
 from tests.test_store import JOB

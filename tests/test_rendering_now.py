@@ -7,7 +7,7 @@ from brender.farm.record import Row
 from brender.store import questions
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record
+from brender.store.named import Record
 from brender.store.tables import make_tables
 from brender.store.writer import Writer
 from tests.rows import new, put

@@ -10,7 +10,7 @@ from brender.store.backup import LEAP, leap
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.last_seen import check_age, note_seen
-from brender.store.questions import Record
+from brender.store.named import Record
 from brender.store.writer import Writer
 from tests.rows import put
 from tests.world import World, animation

@@ -17,7 +17,8 @@ from brender.roles.server.loop import Server
 from brender.roles.server.query_thread import QueryThread
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
-from brender.store.questions import QUESTIONS, Record
+from brender.store.named import Record
+from brender.store.questions import QUESTIONS
 from tests.tools import submit_command
 
 

@@ -13,7 +13,8 @@ from brender.model.frames import parse_frames
 from brender.store import questions
 from brender.store.database import open_for_reading, open_for_writing, shown
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record, answer, node_id
+from brender.store.named import Record, node_id
+from brender.store.questions import answer
 from brender.store.reader import Reader
 from brender.store.tables import make_tables
 from brender.store.writer import Writer

@@ -53,7 +53,8 @@ from brender.roles.server.round import Round, Run
 from brender.roles.worker.core import WorkerCore
 from brender.store.audit import differences
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record, answer
+from brender.store.named import Record
+from brender.store.questions import answer
 from brender.store.schema import migrate
 from brender.store.writer import Writer
 

@@ -11,7 +11,7 @@ from brender.model.accounts import BY, day_of
 from brender.model.errors import BadInput
 
 if TYPE_CHECKING:
-    from brender.store.questions import Record
+    from brender.store.named import Record
 
 #: Names that the days are told of one by one, those with the most machine hours; all others are one, `None`.
 _NAMED_DAILY = 8

@@ -17,8 +17,9 @@ from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED
 from brender.model.stuck import STUCK
 from brender.model.text import plural
 from brender.model.units import STILL
+from brender.store.named import GOING, Record
 from brender.store.page_questions import with_eta
-from brender.store.questions import GOING, Record, listed_columns, with_progress
+from brender.store.questions import listed_columns, with_progress
 from brender.store.tables import ATTEMPT_LIVE
 
 _ATTENTION_SHOWN = 20

@@ -23,7 +23,7 @@ from brender.store.path_variables import path_variables
 from brender.store.recorded import job_spec, worker_info
 
 if TYPE_CHECKING:
-    from brender.store.questions import Record
+    from brender.store.named import Record
 
 #: How many earlier jobs an estimate looks at.
 _SHOTS = 60

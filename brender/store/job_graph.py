@@ -17,7 +17,7 @@ from brender.store.recorded import job_spec
 from brender.store.tables import ATTEMPT_LIVE
 
 if TYPE_CHECKING:
-    from brender.store.questions import Record
+    from brender.store.named import Record
 
 #: Jobs of one graph at most.
 JOBS_MOST = 60

@@ -21,7 +21,7 @@ from brender.store.path_variables import path_variables
 log = logging.getLogger("brender.server")
 
 if TYPE_CHECKING:
-    from brender.store.questions import Record
+    from brender.store.named import Record
 
 #: How long an answer counts, and how many times the seconds that it took to find.
 _PAUSE, _PAUSE_SHARE = 5.0, 20.0

@@ -12,8 +12,8 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.paths import expand, places, platform_of
 from brender.store.database import check_for_reading, open_for_reading
 from brender.store.datafolder import DataFolder
+from brender.store.named import LooksAhead, Record
 from brender.store.path_variables import path_variables
-from brender.store.questions import LooksAhead, Record
 from brender.store.tables import Tables, make_tables
 
 

@@ -33,7 +33,7 @@ from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.model.units import units_of
 from brender.store.forecast import earlier_shots, workers_for
-from brender.store.questions import Record
+from brender.store.named import Record
 from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import endpoint

@@ -46,7 +46,7 @@ from brender.roles.server.farm_store import FarmStore
 from brender.roles.server.round import Round
 from brender.roles.worker.core import WorkerCore
 from brender.store.datafolder import DataFolder
-from brender.store.questions import Record
+from brender.store.named import Record
 from tests.simulation.disk import Keeper, SimulatedFiles
 from tests.simulation.sharing import CORES, GPU_MEMORY
 from tests.simulation.times import BEGIN

@@ -25,7 +25,7 @@ from brender.model.text import job_in_words
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
 from brender.roles.server.set_aside import REFUSED_FOR_EVER
-from brender.store.questions import Record, job_id, node_id
+from brender.store.named import Record, job_id, node_id
 from brender.store.writer import Writer
 
 log = logging.getLogger("brender.server")

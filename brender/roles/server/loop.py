@@ -84,9 +84,10 @@ from brender.roles.server.submission import Submissions, Submitted
 from brender.store.database import is_url, open_for_writing
 from brender.store.datafolder import DataFolder, addresses_as_text
 from brender.store.last_seen import check_age
+from brender.store.named import Record
 from brender.store.outlook import expected_of
 from brender.store.path_variables import path_variables
-from brender.store.questions import Record, answer
+from brender.store.questions import answer
 from brender.store.writer import Writer
 from brender.system.clock import steady
 from brender.transfer.server import FileReceiver

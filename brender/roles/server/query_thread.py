@@ -16,8 +16,8 @@ from brender.bus.messages import Done, Message, Sorry
 from brender.model.errors import BrenderError, Conflict
 from brender.store.database import open_for_reading
 from brender.store.datafolder import DataFolder
+from brender.store.named import Record
 from brender.store.outlook import Outlook
-from brender.store.questions import Record
 from brender.store.tables import make_tables
 
 log = logging.getLogger("brender.server")
