@@ -32,7 +32,7 @@ def stuck_in_words(frame: int | None, job: str, log: str, silent: float, slowest
 
     >>> stuck_in_words(7, "shot", "brender log shot", 200, 40, 3600)
     'seems stuck: frame 7 of shot shows no progress for 3 minutes and computes nothing; the slowest part of it took 40 seconds. \
-`brender log shot` tells more. Its limit ends it in 57 minutes'
+`brender log shot` tells more. Its limit ends it in 56 minutes'
     """
     what = job if frame is None else f"frame {frame} of {job}"
     before = f"; the slowest part of it took {_duration(slowest)}" if slowest else ""

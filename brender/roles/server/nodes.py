@@ -135,7 +135,7 @@ class Nodes:
         self.farm.workers[info.id] = self.farm.keep(worker)
         self._list_again("worker", info.id)
         self.farm.managers[peer.node].workers.add(info.id)
-        self.power.joined(info, now)
+        self.power.joined(info, joined.term, now)
         self._look_at({info.id})
         self.work.reconcile(worker, joined.held, now)
 

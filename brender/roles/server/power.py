@@ -56,6 +56,8 @@ class Power:
         """Since when work waits for each sleeping machine, monotonic."""
         self._wake_seconds = _WAKE_SECONDS
         self._said: dict[str, str] = {}
+        self._terms: dict[str, str] = {}
+        """By what term each sleeper was registered when it fell asleep."""
         self._failed: dict[str, tuple[float, str]] = {}
         """The machines whose command to sleep has failed: when, monotonic, and why. Perhaps they sleep nevertheless, by an
         earlier one: a server that was restarted gives it again. Their next heartbeat tells."""
@@ -118,13 +120,15 @@ class Power:
 
     # --- what is heard ----------------------------------------------------------------------------------------------------
 
-    def joined(self, worker: WorkerInfo, now: Now) -> None:
-        """Note that *worker* has joined. One that was put to sleep a moment ago may be named by its manager once more."""
+    def joined(self, worker: WorkerInfo, term: str, now: Now) -> None:
+        """Note that *worker* has joined, registered by this *term*. One that was put to sleep a moment ago may be named by its
+        manager once more."""
         sleeper = self.farm.sleepers.get(worker.id)
         if sleeper is None:
             return
         seconds = now.mono - self._changed.setdefault(worker.id, now.mono)
-        if sleeper.phase is not Phase.WAKING and seconds < self._lease:
+        is_known = term == self._terms.get(worker.id)
+        if sleeper.phase is Phase.GOING or is_known or (sleeper.phase is Phase.ASLEEP and seconds < self._lease):
             return
         if sleeper.phase is Phase.WAKING:
             self._wake_seconds = max(1.0, (self._wake_seconds + seconds) / 2)
@@ -134,6 +138,8 @@ class Power:
         """Note what came of the command that puts *machine* to ``sleep``, or wakes it (*verb*): *why_not* is "" where it went
         well."""
         self._running.discard(machine)
+        if verb == "sleep" and not why_not and not self._of(machine):  # it was to work on, which came too late
+            self._begin(machine, "it was on its way", now)
         sleepers = self._of(machine)
         if not sleepers:
             return
@@ -149,6 +155,7 @@ class Power:
     def forget(self, worker_id: str) -> None:
         """Let the worker *worker_id* sleep no more: it is forgotten."""
         self._changed.pop(worker_id, None)
+        self._terms.pop(worker_id, None)
         if self.farm.sleepers.pop(worker_id, None) is not None:
             self.farm.ledger.change("worker", worker_id, {"power": None})
 
@@ -216,7 +223,8 @@ class Power:
                     self._failed.pop(machine, None)
                     self._change(sleepers, Phase.ASLEEP, now)  # the command's end was not heard, or it left by itself
                 elif failed is not None:
-                    if any(each.beat > failed[0] for each in workers):
+                    # Its manager would have missed it by then.
+                    if now.mono - failed[0] > 2 * self._lease or any(each.beat > failed[0] for each in workers):
                         self._not_asleep(machine, failed[1], now)
                 elif not any(each.attempts for each in workers):
                     self._run(machine, "sleep", self.plan.sleep, first, now)
@@ -339,6 +347,8 @@ class Power:
                 each.since = now.wall
                 self._changed[each.info.id] = now.mono
             each.phase = phase
+            if phase is Phase.ASLEEP and (worker := self.farm.workers.get(each.info.id)) is not None:
+                self._terms[each.info.id] = worker.term
             fields = {"power": msgspec.to_builtins(each)}
             if each.info.id not in self.farm.workers:
                 fields["reason"] = reason_of(each)
