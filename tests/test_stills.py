@@ -243,7 +243,7 @@ def test_the_merged_still_is_denoised_once(tmp_path: Path, bpy: Blender) -> None
     with studio(tmp_path / "worker", bpy) as farm:
         farm.run(farm.job(file, tmp_path / "whole", frames="1", format="OPEN_EXR"))
         outcomes = render_still(farm, file, tmp_path / "split", pieces=2, format="OPEN_EXR")
-    assert "denoising the merged picture" in outcomes[-1].log
+    assert "denoising the picture" in outcomes[-1].log
     whole, merged = (pixels(tmp_path / name / "still_0001.exr")[..., :3] for name in ("whole", "split"))
     assert numpy.abs(whole - merged).mean() <= 2e-3
     assert not any("denoising" in outcome.log for outcome in outcomes[:-1])
