@@ -217,7 +217,7 @@ const farm = (() => {
   // What may be asked of a worker or manager that stands like this one.
   // (`left` is done once it is forgotten.)
   function nodeButtons(row, left = () => {}) {
-    const made = element("span", "text-nowrap");
+    const made = element("span", "d-inline-flex flex-wrap gap-1");
     const on = (label, title, action) => may(`act ${action}`) && made.append(button(label, title, () => actOnNode(row.id, action)));
     if (row.wanted) on("Enable", "Give it tasks again", "enable");
     else on("Disable", "Let it finish its task and give it no other", "disable");

@@ -26,13 +26,18 @@
     link.append(farm.element("bdi", "", row.name));
     made.append(link, farm.element("span", `badge phone-only ${farm.standing(row.status)}`, farm.standing(row.status)));
     if (tags(row)) made.append(farm.element("small", "whose", tags(row)));
+    if (row.pool) made.append(farm.element("small", "whose", `pool ${row.pool}`));
     if (row.note) made.append(farm.element("small", "whose", row.note));
     if (row.reason) made.append(farm.prose(row.reason, "why"));
     return made;
   };
+  const blenders = (row) => {
+    const made = farm.element("div");
+    made.append(...row.blenders.map((each) => farm.element("div", "text-nowrap", `${each.kind === "bpy" ? "bpy" : "Blender"} ${each.version}`)));
+    return row.blenders.length ? made : "none";
+  };
   farm.table("workers", "/workers", [
-    { title: "Worker", value: (row) => `${row.name} ${tags(row)} ${row.note}`, show: name },
-    { title: "Pool", value: (row) => row.pool, show: (row) => row.pool, cell: "wide" },
+    { title: "Worker", value: (row) => `${row.name} ${row.pool} ${tags(row)} ${row.note}`, show: name },
     { title: "Status", field: "status", show: (row) => farm.badge(farm.standing(row.status)), cell: "wide" },
     { title: "Renders", field: "job_name", show: job },
     { title: "CPU", value: (row) => row.stats?.cpu_percent, show: sparkline, cell: "wide" },
@@ -44,7 +49,7 @@
     },
     { title: "GPU", value: (row) => row.stats?.gpu_percent, show: (row) => stat(row, (s) => (s.gpu_memory_total ? `${s.gpu_percent.toFixed(0)} %, ${farm.size(s.gpu_memory_used)}` : "")), classes: "text-nowrap", cell: "wide" },
     { title: "Disk free", value: (row) => row.stats?.disk_free, show: (row) => stat(row, (s) => farm.size(s.disk_free)), classes: "text-nowrap", cell: "wide" },
-    { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: (row) => row.blenders.map((b) => `${b.kind === "bpy" ? "bpy" : "Blender"} ${b.version}`).join(", ") || "none", cell: "wide" },
+    { title: "Blender", value: (row) => row.blenders.map((b) => b.version).join(), show: blenders, cell: "wide" },
     { title: "", show: farm.nodeButtons, value: () => "", orderable: false, cell: "wide" },
   ], [[0, "asc"]], ["worker", "stats"]);
 })();
