@@ -91,6 +91,8 @@ def inspect(path: Path, within: Path | None = None) -> FileFacts:
         ) from error
     if not path.exists():
         raise BadInput(f"There is no file {path}")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: name a .blend in it")
     if not path.is_file():
         raise BadInput(f"{path} is not a file: name a .blend")
     try:

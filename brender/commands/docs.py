@@ -1,5 +1,6 @@
 """`brender docs`: open the documentation."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 import click
@@ -22,7 +23,7 @@ def docs(page: str, only_print: bool, lists: bool) -> None:
     if not manual.has_manual():
         raise NotFound(
             "This installation has no built documentation, as a checkout has none at first. In the checkout, "
-            "`pip install -e '.[docs]' && python docs/build.py` builds it; its text is in docs/, which begins with docs/index.rst"
+            f"`pip install -e '.[docs]' && python docs/build.py` builds it. {_text_of(page)}"
         )
     if lists:
         say("Pages: " + ", ".join(sorted(manual.pages())))
@@ -34,13 +35,27 @@ def docs(page: str, only_print: bool, lists: bool) -> None:
         click.launch(address)
 
 
+def _text_of(name: str) -> str:
+    """Return a sentence that says where the text of the page or symptom *name* is. Raises `BadInput` where there is none."""
+    texts = {page: str(path) for page, path in manual.sources().items()}
+    if not texts:
+        return "It comes with a release"
+    if name in SYMPTOMS:
+        return f"The section {name} is in {texts['troubleshooting']}"
+    return f"Its text is in {_named(name, texts) if name else texts['index']}"
+
+
 def _place(name: str) -> str:
-    """Return where in the documentation the page or symptom *name* is."""
+    """Return where in the documentation the page or symptom *name* is. Raises `BadInput`."""
     if not name:
         return "index.html"
     if name in SYMPTOMS:
         return f"{manual.TROUBLESHOOTING}#{name}"
-    there = manual.pages()
+    return _named(name, manual.pages())
+
+
+def _named(name: str, there: Mapping[str, str]) -> str:
+    """Return what *there* has for the page *name*. Raises `BadInput`."""
     wanted = name.rpartition("/")[2].removesuffix(".html").replace("-", "_")
     if wanted not in there:
         near = get_close_matches(name, [*there, *SYMPTOMS], 1)

@@ -1,5 +1,6 @@
 """Commands that make another job of one: `brender edit`, a new revision of it, and `brender clone`, a job of its own."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -148,7 +149,7 @@ def clone(
     **options: Any,
 ) -> None:
     """Submit a job again: its settings, files, add-ons and tags, with what you say otherwise. Its frames go to a folder of their
-    own, unless --output names one. It waits for nothing, unless you say so."""
+    own, unless --output names one. It waits for nothing, and copies its frames nowhere unless you say so."""
     with client(server, data) as connection:
         record = connection.ask("job", id=chosen_job(connection, id, of_several="newest", notify=tell))
         change = _change(options, record)
@@ -166,6 +167,9 @@ def clone(
         return
     for warning in accepted["warnings"]:
         say(f"Warning: {warning}", err=True)
+    if (copies := record["settings"].get("copy_to")) and not spec.settings.get("copy_to"):
+        does = f"`--set {shlex.quote(f'copy_to={copies}')}` does"
+        say(f"Its frames are not copied to {copies}, as those of the first were: {does}", err=True)
     what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
     where = f" to {accepted['output']}" if accepted["output"] else ""
     say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}{where}, as {job_in_words(record['id'], record['name'])}")

@@ -27,11 +27,12 @@ def why(data: Path, config: Path | None, verbose: bool, server: str | None, of_w
                 say(said)
                 tell_more(said)
                 return
-            except NotFound as error:
+            except NotFound:
                 try:
                     worker = its.worker(name)
                 except NotFound:
-                    raise error from None
+                    said = f"There is no job or worker {name!r}: `brender jobs` and `brender workers` list them"
+                    raise NotFound(said) from None
         else:
             worker = its.worker(name)
         say(worker.why())
