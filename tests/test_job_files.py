@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import sys
 import threading
 import time
 from collections import namedtuple
@@ -15,7 +16,7 @@ import pytest
 from brender.bus.ids import new_id
 from brender.engines import job_files
 from brender.engines.attempt import Attempt, AttemptFailed, Place
-from brender.engines.disk_space import LEAST
+from brender.engines.disk_space import LEAST, shortage
 from brender.engines.events import AttemptEvent, Progressed
 from brender.engines.job_files import travel
 from brender.engines.publish import Lease
@@ -192,3 +193,8 @@ def test_bytes_that_come_are_progress(tmp_path: Path, above: BlobStore, monkeypa
     worker.begin("a" * 16, bundle)
     outputs = [event.output for event in worker.events if isinstance(event, Progressed)]
     assert {1000, 2000, 3000} <= set(outputs)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it has /proc")
+def test_what_is_no_disk_is_not_said_to_be_full() -> None:
+    assert shortage([Path("/proc")], LEAST) == ""

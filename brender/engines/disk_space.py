@@ -65,7 +65,10 @@ def _free(folder: Path) -> int:
     """Bytes that are free on the disk of *folder*. Raises `OSError`."""
     for each in (folder, *folder.parents):
         try:
-            return shutil.disk_usage(each).free
+            usage = shutil.disk_usage(each)
         except (FileNotFoundError, NotADirectoryError):
             continue
+        if not usage.total:  # such as /proc: nothing can be kept there, however long anybody waits
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(each))
+        return usage.free
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
