@@ -4,7 +4,8 @@ A sweep's intent and its cursor stand in its job's row: a server that is killed 
 cursor, in the order of their numbers, each with all its parts.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -109,28 +110,40 @@ def _requeue(
                 job.overwrite()
         part.requeue()
         if not part.output:  # (where it had nothing to do, it says that it made no file)
-            part.output = _planned_output(job, task, part)
+            part.output = _planned_output(job, task, part) or ""
     return len(parts)
 
 
 def rename(job: "JobState", task: "TaskState", parts: Iterable["PartState"]) -> None:
     """Let *parts* of *task* make the files that *job* now has for them."""
     for part in parts:
-        # A task that has grown has the parts of those after it too.
-        for number in range(task.number, min(task.number + len(task.parts), job.task_count)):
-            planned = next((each for each in job.type.task(job.spec, number).parts if _own(each) == _own(part)), None)
-            if planned is not None:
-                part.output = planned.output
-                part.touch()
-                break
+        if (output := _planned_output(job, task, part)) is not None:
+            part.output = output
+            part.touch()
 
 
 def _own(part: "PartState | PartPlan") -> tuple[int, str, int]:
     return part.frame, part.layer, part.piece
 
 
-def _planned_output(job: "JobState", task: "TaskState", part: "PartState") -> str:
-    """Return the file that *part* of *task* is to make."""
-    planned = job.type.task(job.spec, task.number).parts
-    own = part.frame, part.layer, part.piece
-    return next((each.output for each in planned if (each.frame, each.layer, each.piece) == own), "")
+def _planned_output(job: "JobState", task: "TaskState", part: "PartState") -> str | None:
+    """Return the file that *part* of *task* is to make; ``None`` where *job* plans no such part (any more)."""
+    stage = job.graph.stage(task.number)
+    for number in _where_planned(job, task, part, stage.first_task, stage.last_task):
+        for each in job.type.task(job.spec, number).parts:
+            if _own(each) == _own(part):
+                return each.output
+    return None
+
+
+def _where_planned(job: "JobState", task: "TaskState", part: "PartState", first: int, last: int) -> Iterator[int]:
+    """Yield the numbers of tasks, *first* to *last*, that may have been planned to do *part* of *task*: its own first, for only a
+    task that has grown has those of others, which came after it; then where the frame is if they are in order; then all."""
+    yield task.number
+
+    def frame(number: int) -> int:
+        return min((each.frame for each in job.type.task(job.spec, number).parts), default=part.frame)
+
+    place = first + bisect_right(range(first, last + 1), part.frame, key=frame) - 1
+    yield from (number for number in (place,) if number >= first)
+    yield from range(task.number + 1, last + 1)
